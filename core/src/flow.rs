@@ -1,0 +1,197 @@
+//! Flow control as a policy: how often a subscription wants to hear, and what becomes of the rest.
+//!
+//! A [`Flow`] is pace × conflation. [`crate::gate::Gate`] is the machine that carries one out.
+
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use crate::limits::{COLLECT_MAX, PACE_MAX, PACE_MIN};
+
+/// When a gate lets publications through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Pace {
+    /// Every publication, at once. Nothing waits, so nothing is conflated.
+    #[default]
+    Immediate,
+    /// At most one emission per `every`: RxJS's `throttleTime`.
+    ///
+    /// The first publication opens a window and is emitted at once if `leading`. What comes within the
+    /// window is conflated and emitted at its end if `trailing`; that emission opens a new window, so
+    /// two emissions are never closer than `every`. With neither edge nothing is ever emitted, but a terminal.
+    Throttle {
+        /// The length of a window.
+        every: Duration,
+        /// Emit at the start of a burst.
+        leading: bool,
+        /// Emit what is pending at a window's end.
+        trailing: bool,
+    },
+    /// Emits when publications pause: lodash's `debounce`, with `flush`, `cancel` and `maxWait`.
+    Debounce {
+        /// How long nothing must come.
+        quiet: Duration,
+        /// The longest that an emission is put off; below `quiet` it counts as `quiet`.
+        max_wait: Option<Duration>,
+        /// Emit at the start of a burst.
+        leading: bool,
+        /// Emit after its end.
+        trailing: bool,
+    },
+}
+
+/// What becomes of publications that wait in a gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Conflate {
+    /// The newest replaces the older ones.
+    #[default]
+    Latest,
+    /// Each is merged over the older ones (RFC 7396).
+    Merge,
+    /// Numbers add up, field by field.
+    Sum,
+    /// All of them, in order, as one batch; nothing is lost.
+    Collect {
+        /// A batch that reaches this many publications leaves at once, ahead of its pace, so that
+        /// memory stays bounded without losing anything.
+        max: NonZeroU32,
+    },
+}
+
+/// A subscription's flow control: its pace and its conflation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// When to emit.
+    pub pace: Pace,
+    /// What to emit.
+    pub conflate: Conflate,
+}
+
+/// A [`Flow`] that cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlowError {
+    /// A duration lies outside what the timers serve.
+    #[error("{field} must be between 1 ms and 24 h")]
+    DurationOutOfRange {
+        /// The name of the duration, as the wire calls it.
+        field: &'static str,
+    },
+    /// A batch would be too large.
+    #[error("collect max must be at most {COLLECT_MAX} publications")]
+    CollectTooLarge,
+}
+
+impl Flow {
+    /// Every publication, at once: the default.
+    pub const IMMEDIATE: Self = Self {
+        pace: Pace::Immediate,
+        conflate: Conflate::Latest,
+    };
+
+    /// The latest value at most once per `every`, at both edges of a burst.
+    pub const fn throttle(every: Duration) -> Self {
+        Self {
+            pace: Pace::Throttle {
+                every,
+                leading: true,
+                trailing: true,
+            },
+            conflate: Conflate::Latest,
+        }
+    }
+
+    /// The latest value once nothing has come for `quiet`.
+    pub const fn debounce(quiet: Duration) -> Self {
+        Self {
+            pace: Pace::Debounce {
+                quiet,
+                max_wait: None,
+                leading: false,
+                trailing: true,
+            },
+            conflate: Conflate::Latest,
+        }
+    }
+
+    /// The same pace with another conflation.
+    #[must_use]
+    pub const fn with_conflate(self, conflate: Conflate) -> Self {
+        Self { conflate, ..self }
+    }
+
+    /// Checks what an outsider asked for.
+    ///
+    /// # Errors
+    /// Names the first member that is out of its range.
+    pub fn validate(&self) -> Result<(), FlowError> {
+        let in_range = |field, duration: Duration| {
+            if (PACE_MIN..=PACE_MAX).contains(&duration) {
+                Ok(())
+            } else {
+                Err(FlowError::DurationOutOfRange { field })
+            }
+        };
+        match self.pace {
+            Pace::Immediate => {}
+            Pace::Throttle { every, .. } => in_range("throttle_ms", every)?,
+            Pace::Debounce {
+                quiet, max_wait, ..
+            } => {
+                in_range("debounce_ms", quiet)?;
+                if let Some(max_wait) = max_wait {
+                    in_range("max_wait_ms", max_wait)?;
+                }
+            }
+        }
+        match self.conflate {
+            Conflate::Collect { max } if max.get() > COLLECT_MAX => Err(FlowError::CollectTooLarge),
+            Conflate::Collect { .. } | Conflate::Latest | Conflate::Merge | Conflate::Sum => Ok(()),
+        }
+    }
+
+    /// Whether every publication goes straight through, so that no gate is needed.
+    pub const fn is_immediate(&self) -> bool {
+        matches!(self.pace, Pace::Immediate)
+    }
+
+    /// Whether publications that wait may be combined into one: a paced flow that does not collect.
+    ///
+    /// A subscriber with such a flow has no gaps to be told of: under pressure it gets fewer, newer
+    /// publications. Any other subscriber that falls behind is told how many it lost.
+    pub const fn conflates(&self) -> bool {
+        !self.is_immediate() && !matches!(self.conflate, Conflate::Collect { .. })
+    }
+
+    /// The one flow that serves both `self` and `other` from a single subscription upstream.
+    ///
+    /// Equal flows are served by themselves; two throttles that keep only the latest by the finer of them;
+    /// anything else needs every publication.
+    #[must_use]
+    pub fn finest(self, other: Self) -> Self {
+        if self == other {
+            return self;
+        }
+        match (self, other) {
+            (
+                Self {
+                    pace:
+                        Pace::Throttle {
+                            every: a,
+                            trailing: true,
+                            ..
+                        },
+                    conflate: Conflate::Latest,
+                },
+                Self {
+                    pace:
+                        Pace::Throttle {
+                            every: b,
+                            trailing: true,
+                            ..
+                        },
+                    conflate: Conflate::Latest,
+                },
+            ) => Self::throttle(a.min(b)),
+            _ => Self::IMMEDIATE,
+        }
+    }
+}

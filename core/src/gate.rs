@@ -1,0 +1,263 @@
+//! Flow control of one subscription, carried out.
+//!
+//! A [`Gate`] stands between what is published and one subscriber. Values go in as they come; what the
+//! subscriber's [`Flow`] lets through comes out, at the time that it says.
+//!
+//! # Driving it
+//! 1. `handle_*` when something happens, with the time at which it does.
+//! 2. [`Gate::poll_output`] until it returns `None`.
+//! 3. [`Gate::poll_timeout`]: call [`Gate::handle_timeout`] then. Later is harmless (one emission, never
+//!    a burst), earlier does nothing.
+//!
+//! Every `handle_*` first does what is due at its time, so that a timer and a call at one instant take effect
+//! in this order, however they reach the gate. A `now` before the latest seen counts as the latest seen.
+//!
+//! # What it promises
+//! - A throttled gate's emissions are never closer than `every`, but for those that their owner asks for
+//!   (a flush, what comes after a cancel, a terminal) and full batches.
+//! - With a trailing edge, the last value is never lost; under [`Conflate::Collect`] none is.
+//! - Values leave in the order in which they came. The same inputs give the same outputs.
+
+use alloc::vec::{self, Vec};
+use core::iter::Chain;
+use core::option;
+
+use crate::flow::{Conflate, Flow};
+use crate::publication::Combine;
+use crate::time::Instant;
+
+mod debounce;
+mod held;
+mod leftovers;
+mod machine;
+mod ready;
+mod span;
+mod throttle;
+
+use held::Held;
+use machine::{Arrival, Edges, Machine};
+use ready::Ready;
+use span::CLOCK_END;
+
+/// What leaves a gate at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Emission<V> {
+    /// One value: as it came, or several combined.
+    One(V),
+    /// Values in the order of their arrival, at least one. Whatever passes a pace under
+    /// [`Conflate::Collect`] leaves so; a terminal never does.
+    Batch(Vec<V>),
+}
+
+impl<V> IntoIterator for Emission<V> {
+    type Item = V;
+    type IntoIter = Chain<option::IntoIter<V>, vec::IntoIter<V>>;
+
+    /// The values, oldest first.
+    fn into_iter(self) -> Self::IntoIter {
+        let (one, batch) = match self {
+            Self::One(value) => (Some(value), Vec::new()),
+            Self::Batch(values) => (None, values),
+        };
+        one.into_iter().chain(batch)
+    }
+}
+
+/// The flow control of one subscription to one topic.
+///
+/// Its size does not depend on what it has seen, but for a pending batch (bounded by its `max`) and for outputs
+/// that are not taken.
+#[derive(Debug)]
+pub struct Gate<V> {
+    machine: Machine,
+    edges: Edges,
+    is_closed: bool,
+    conflate: Conflate,
+    held: Held<V>,
+    ready: Ready<V>,
+    latest: Instant,
+}
+
+impl<V: Combine> Gate<V> {
+    /// A gate through which nothing has gone yet.
+    ///
+    /// Any flow will do: durations are rounded up to whole microseconds, at least one. What an
+    /// outsider asks for is to be checked with [`Flow::validate`] before.
+    pub fn new(flow: Flow) -> Self {
+        Self {
+            machine: Machine::new(flow.pace),
+            edges: flow.pace.into(),
+            is_closed: false,
+            conflate: flow.conflate,
+            held: Held::new(),
+            ready: Ready::Empty,
+            latest: Instant::ZERO,
+        }
+    }
+
+    /// The flow that is carried out.
+    pub fn flow(&self) -> Flow {
+        Flow {
+            pace: self.machine.pace(self.edges),
+            conflate: self.conflate,
+        }
+    }
+
+    /// A value arrives.
+    ///
+    /// A gate that is closed ignores it: nothing follows a terminal.
+    pub fn handle_value(&mut self, now: Instant, value: V) {
+        let Some(now) = self.advance(now) else { return };
+        match self.machine.on_value(now, self.edges.leading) {
+            Arrival::Pass => self.ready.push(Emission::One(value)),
+            Arrival::Emit => {
+                self.held.push(self.conflate, value);
+                self.emit_held();
+            }
+            Arrival::Hold => {
+                // Without a trailing edge something is pending only after a change of flow. It will
+                // leave, so it had better leave as new as it can.
+                if self.edges.trailing || self.is_pending() {
+                    self.held.push(self.conflate, value);
+                    self.emit_full(now);
+                }
+            }
+        }
+        self.debug_assert_settled();
+    }
+
+    /// The last value of all arrives. What is pending leaves, then this, at once and whatever the pace;
+    /// from then on the gate is closed.
+    pub fn handle_terminal(&mut self, now: Instant, value: V) {
+        if self.advance(now).is_some() {
+            self.emit_held();
+            self.ready.push(Emission::One(value));
+            self.is_closed = true;
+        }
+    }
+
+    /// Lets what is pending out at once; does nothing where nothing is.
+    ///
+    /// The pace counts from here: a throttle's next window, a debounce's `max_wait`.
+    pub fn handle_flush(&mut self, now: Instant) {
+        let Some(now) = self.advance(now) else { return };
+        self.machine.flush(now, self.is_pending());
+        self.emit_held();
+        self.settle(now);
+    }
+
+    /// Drops what is pending and forgets the window: the next value finds the gate as if new.
+    pub fn handle_cancel(&mut self, now: Instant) {
+        if self.advance(now).is_some() {
+            self.held.take();
+            self.machine.cancel();
+            self.debug_assert_settled();
+        }
+    }
+
+    /// Goes on under another flow. The same one changes nothing.
+    ///
+    /// What is pending stays and is conflated anew, and leaves when the new pace says, even if that has no
+    /// trailing edge: at once if that is already past, but under a throttle never closer than `every`
+    /// to the last emission. A throttle's window counts from where it opened, a debounce's
+    /// durations from the last call and the last emission. Where a throttle becomes a debounce, the
+    /// change counts as the last call of what is pending.
+    pub fn handle_flow(&mut self, now: Instant, flow: Flow) {
+        let Some(now) = self.advance(now) else { return };
+        let current = self.flow();
+        if current.conflate != flow.conflate {
+            self.conflate = flow.conflate;
+            self.held.reshape(flow.conflate);
+        }
+        if current.pace != flow.pace {
+            self.edges = flow.pace.into();
+            if self.machine.change(now, flow.pace, self.is_pending()) {
+                self.emit_held();
+            }
+        }
+        self.emit_full(now);
+        self.debug_assert_settled();
+    }
+
+    /// Does what is due by `now`: at most one emission, however late.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.advance(now).is_some() {
+            self.debug_assert_settled();
+        }
+    }
+
+    /// What leaves next. To be called after every `handle_*`, until `None`.
+    pub fn poll_output(&mut self) -> Option<Emission<V>> {
+        self.ready.pop()
+    }
+
+    /// When to call [`Self::handle_timeout`]: something pending leaves then, or a window ends and the gate
+    /// may become idle. Always later than the last `now`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_closed {
+            return None;
+        }
+        self.machine.deadline()
+    }
+
+    /// Whether a value waits for its time.
+    pub fn is_pending(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether nothing is pending, no window runs, and every output has been taken.
+    ///
+    /// An owner that is short of memory may then drop the gate and make a new one with the same
+    /// flow when the next value comes: nobody can tell, unless the new one's flow is changed, which then knows
+    /// of no earlier emission to keep its distance from. A closed gate is not idle.
+    pub fn is_idle(&self) -> bool {
+        !self.is_closed && !self.is_pending() && self.machine.is_idle() && self.ready.is_empty()
+    }
+
+    /// Whether a terminal has gone through.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Brings the gate to `now`, or to the latest seen: what is due leaves. `None` if it is closed.
+    fn advance(&mut self, now: Instant) -> Option<Instant> {
+        if self.is_closed {
+            return None;
+        }
+        self.latest = self.latest.max(now.min(CLOCK_END));
+        self.settle(self.latest);
+        Some(self.latest)
+    }
+
+    fn settle(&mut self, now: Instant) {
+        if self.machine.on_due(now, self.is_pending()) {
+            self.emit_held();
+        }
+        self.debug_assert_settled();
+    }
+
+    fn emit_full(&mut self, now: Instant) {
+        if self.held.is_full(self.conflate) {
+            self.machine.restart(now);
+            self.emit_held();
+        }
+    }
+
+    fn emit_held(&mut self) {
+        if let Some(emission) = self.held.take() {
+            self.ready.push(emission);
+        }
+    }
+
+    fn debug_assert_settled(&self) {
+        debug_assert!(
+            self.poll_timeout()
+                .is_none_or(|deadline| deadline > self.latest),
+            "a deadline that has passed is left"
+        );
+        debug_assert!(
+            !self.is_pending() || self.poll_timeout().is_some(),
+            "a pending value waits for no deadline"
+        );
+    }
+}

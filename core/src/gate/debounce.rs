@@ -1,0 +1,289 @@
+//! Emits when values pause: lodash's `debounce`, as a machine over time alone.
+//!
+//! lodash wakes early and puts its timer off; here a deadline is where that chain of timers ends, and the
+//! timers on the way are made up for at the next call. What is emitted when is the same.
+
+use crate::time::Instant;
+
+use super::leftovers::Leftovers;
+use super::machine::Arrival;
+use super::span::Span;
+
+/// When a debounced gate emits. What it emits is held elsewhere.
+#[derive(Debug)]
+pub(super) struct Debounce {
+    quiet: Span,
+    max_wait: Option<Span>,
+    state: State,
+    leftovers: Leftovers,
+}
+
+/// A burst *lapses* `quiet` after its last call, or `max_wait` after its last emission (its first call, if
+/// none). A timer that is due closes a lapsed burst, and is put off until then in any other.
+///
+/// ```text
+///              value (emits if leading)
+///     Idle ─────────────────────────────► Waiting ──┐ value; where lapsed ahead of the timer: emits;
+///      ▲ ▲                                 │  ▲ │   │ a full batch
+///      │ └────────────── cancel ───────────┘  │ │ ◄─┘
+///      │                     value, or a      │ │ timer due, lapsed: emits what is pending;
+///      │                     leftover put off │ │ flush: emits what is pending, leaves its timer over
+///      └──────────────── Cooling ─────────────┘ │
+///          lapsed, cancel  ▲                    │
+///                          └────────────────────┘
+/// ```
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The next value opens a burst, and nothing is pending.
+    Idle {
+        /// The last emission, or the opening of the last burst, for a change of pace.
+        last_opened: Option<Instant>,
+    },
+    /// Just emitted, but its last call is still recent: the next value goes on with the burst, at no edge.
+    Cooling {
+        last_call: Instant,
+        last_emission: Instant,
+    },
+    /// Within a burst.
+    Waiting {
+        last_call: Instant,
+        last_emission: Instant,
+        timer: Instant,
+    },
+}
+
+impl Debounce {
+    pub(super) fn new(quiet: Span, max_wait: Option<Span>, last_opened: Option<Instant>) -> Self {
+        Self {
+            quiet,
+            max_wait,
+            state: State::Idle { last_opened },
+            leftovers: Leftovers::default(),
+        }
+    }
+
+    /// One within a burst whose last call is now: what a gate with a pending value changes to.
+    pub(super) fn new_waiting(
+        quiet: Span,
+        max_wait: Option<Span>,
+        last_opened: Option<Instant>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            state: State::Waiting {
+                last_call: now,
+                last_emission: last_opened.unwrap_or(now),
+                timer: now,
+            },
+            ..Self::new(quiet, max_wait, last_opened)
+        }
+    }
+
+    pub(super) const fn quiet(&self) -> Span {
+        self.quiet
+    }
+
+    pub(super) const fn max_wait(&self) -> Option<Span> {
+        self.max_wait
+    }
+
+    /// Other durations for the burst that goes on; the next [`Self::on_due`] finds out what is overdue.
+    pub(super) fn change(&mut self, now: Instant, quiet: Span, max_wait: Option<Span>) {
+        self.quiet = quiet;
+        self.max_wait = max_wait;
+        self.leftovers = Leftovers::default();
+        match self.state {
+            State::Idle { .. } | State::Cooling { .. } => {}
+            State::Waiting {
+                last_call,
+                last_emission,
+                timer: _,
+            } => {
+                self.state = State::Waiting {
+                    last_call,
+                    last_emission,
+                    timer: now,
+                };
+            }
+        }
+    }
+
+    /// To be called after [`Self::on_due`], which leaves no state that is over.
+    pub(super) fn on_value(&mut self, now: Instant, leading: bool) -> Arrival {
+        match self.state {
+            State::Idle { .. } => {
+                self.restart(now);
+                Arrival::at_edge(leading)
+            }
+            State::Cooling {
+                last_call: _,
+                last_emission,
+            } => {
+                self.state = State::Waiting {
+                    last_call: now,
+                    last_emission,
+                    timer: self.quiet.after(now),
+                };
+                Arrival::Hold
+            }
+            State::Waiting {
+                last_call,
+                last_emission,
+                timer: _,
+            } if self.lapse(last_call, last_emission) <= now => {
+                self.restart(now);
+                Arrival::Emit
+            }
+            State::Waiting {
+                last_call: _,
+                last_emission,
+                timer,
+            } => {
+                self.state = State::Waiting {
+                    last_call: now,
+                    last_emission,
+                    timer,
+                };
+                Arrival::Hold
+            }
+        }
+    }
+
+    /// Runs the timers that are due; whether what is pending leaves.
+    pub(super) fn on_due(&mut self, now: Instant, is_pending: bool) -> bool {
+        let mut emits = false;
+        loop {
+            match self.state {
+                State::Idle { .. } => {
+                    if !self.leftovers.take_due(now) {
+                        return emits;
+                    }
+                }
+                State::Cooling {
+                    last_call,
+                    last_emission,
+                } => {
+                    let lapse = self.lapse(last_call, last_emission);
+                    if lapse <= now {
+                        self.state = State::Idle {
+                            last_opened: Some(last_emission),
+                        };
+                    } else if self.leftovers.take_due(now) {
+                        self.state = State::Waiting {
+                            last_call,
+                            last_emission,
+                            timer: lapse,
+                        };
+                    } else {
+                        return emits;
+                    }
+                }
+                State::Waiting {
+                    last_call,
+                    last_emission,
+                    timer,
+                } => {
+                    let is_own = timer <= now;
+                    if !is_own {
+                        if !self.leftovers.take_due(now) {
+                            return emits;
+                        }
+                        self.leftovers.push(timer);
+                    }
+                    let lapse = self.lapse(last_call, last_emission);
+                    if lapse > now {
+                        self.state = State::Waiting {
+                            last_call,
+                            last_emission,
+                            timer: lapse,
+                        };
+                    } else {
+                        let emits_now = is_pending && !emits;
+                        self.state = State::Cooling {
+                            last_call,
+                            last_emission: if emits_now { now } else { last_emission },
+                        };
+                        emits |= emits_now;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the wait; what is pending leaves now. The timer runs on, as lodash's does.
+    pub(super) fn flush(&mut self, now: Instant, is_pending: bool) {
+        match self.state {
+            State::Idle { .. } | State::Cooling { .. } => {}
+            State::Waiting {
+                last_call,
+                last_emission,
+                timer,
+            } => {
+                self.leftovers.push(timer);
+                self.state = State::Cooling {
+                    last_call,
+                    last_emission: if is_pending { now } else { last_emission },
+                };
+            }
+        }
+    }
+
+    /// A burst begins now, or begins again because what was pending leaves ahead of its time.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.state = State::Waiting {
+            last_call: now,
+            last_emission: now,
+            timer: self.quiet.after(now),
+        };
+    }
+
+    /// Forgets the burst and stops its timer, but none that a flush left over: lodash's `cancel`.
+    pub(super) fn cancel(&mut self) {
+        self.state = State::Idle { last_opened: None };
+    }
+
+    /// What is pending leaves here at the latest; with nothing pending, a state is over.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let leftover = self.leftovers.earliest();
+        match self.state {
+            State::Idle { .. } => leftover,
+            State::Cooling {
+                last_call,
+                last_emission,
+            } => Some(self.lapse(last_call, last_emission)),
+            State::Waiting {
+                last_call,
+                last_emission,
+                timer,
+            } => {
+                let timer = leftover.map_or(timer, |leftover| leftover.min(timer));
+                Some(self.lapse(last_call, last_emission).max(timer))
+            }
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        match self.state {
+            State::Idle { .. } => self.leftovers.earliest().is_none(),
+            State::Cooling { .. } | State::Waiting { .. } => false,
+        }
+    }
+
+    pub(super) fn last_opened(&self) -> Option<Instant> {
+        match self.state {
+            State::Idle { last_opened } => last_opened,
+            State::Cooling { last_emission, .. } | State::Waiting { last_emission, .. } => {
+                Some(last_emission)
+            }
+        }
+    }
+
+    /// When a burst lapses. A `max_wait` below `quiet` counts as `quiet`.
+    fn lapse(&self, last_call: Instant, last_emission: Instant) -> Instant {
+        let by_quiet = self.quiet.after(last_call);
+        match self.max_wait {
+            Some(max_wait) => by_quiet.min(max_wait.max(self.quiet).after(last_emission)),
+            None => by_quiet,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The three paces behind one face. Time goes in and decisions come out; values pass by outside.
+
+use core::time::Duration;
+
+use crate::flow::Pace;
+use crate::time::Instant;
+
+use super::debounce::Debounce;
+use super::span::Span;
+use super::throttle::Throttle;
+
+/// What becomes of a value that arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It is emitted as it came.
+    Pass,
+    /// It is emitted now, together with what is pending.
+    Emit,
+    /// It waits, if anything may wait.
+    Hold,
+}
+
+impl Arrival {
+    /// The first value of a burst.
+    pub(super) const fn at_edge(leading: bool) -> Self {
+        if leading { Self::Emit } else { Self::Hold }
+    }
+}
+
+/// The edges of a burst at which a pace emits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edges {
+    pub(super) leading: bool,
+    pub(super) trailing: bool,
+}
+
+impl From<Pace> for Edges {
+    fn from(pace: Pace) -> Self {
+        match pace {
+            Pace::Immediate => Self {
+                leading: true,
+                trailing: true,
+            },
+            Pace::Throttle {
+                leading, trailing, ..
+            }
+            | Pace::Debounce {
+                leading, trailing, ..
+            } => Self { leading, trailing },
+        }
+    }
+}
+
+/// A pace in progress, less its [`Edges`], which a gate has room for elsewhere.
+#[derive(Debug)]
+pub(super) enum Machine {
+    Immediate {
+        /// What a slower pace that begins now has to keep its distance from.
+        last_emission: Option<Instant>,
+    },
+    Throttle(Throttle),
+    Debounce(Debounce),
+}
+
+impl Machine {
+    pub(super) fn new(pace: Pace) -> Self {
+        match pace {
+            Pace::Immediate => Self::Immediate {
+                last_emission: None,
+            },
+            Pace::Throttle { every, .. } => Self::Throttle(Throttle::new(every.into(), None)),
+            Pace::Debounce {
+                quiet, max_wait, ..
+            } => Self::Debounce(Debounce::new(quiet.into(), max_wait.map(Span::from), None)),
+        }
+    }
+
+    pub(super) fn pace(&self, edges: Edges) -> Pace {
+        let Edges { leading, trailing } = edges;
+        match self {
+            Self::Immediate { .. } => Pace::Immediate,
+            Self::Throttle(throttle) => Pace::Throttle {
+                every: throttle.every().into(),
+                leading,
+                trailing,
+            },
+            Self::Debounce(debounce) => Pace::Debounce {
+                quiet: debounce.quiet().into(),
+                max_wait: debounce.max_wait().map(Duration::from),
+                leading,
+                trailing,
+            },
+        }
+    }
+
+    pub(super) fn on_value(&mut self, now: Instant, leading: bool) -> Arrival {
+        match self {
+            Self::Immediate { last_emission } => {
+                *last_emission = Some(now);
+                Arrival::Pass
+            }
+            Self::Throttle(throttle) => throttle.on_value(now, leading),
+            Self::Debounce(debounce) => debounce.on_value(now, leading),
+        }
+    }
+
+    /// Runs what is due; whether what is pending leaves.
+    pub(super) fn on_due(&mut self, now: Instant, is_pending: bool) -> bool {
+        match self {
+            Self::Immediate { .. } => false,
+            Self::Throttle(throttle) => throttle.on_due(now, is_pending),
+            Self::Debounce(debounce) => debounce.on_due(now, is_pending),
+        }
+    }
+
+    /// What is pending leaves because its owner says so.
+    pub(super) fn flush(&mut self, now: Instant, is_pending: bool) {
+        match self {
+            Self::Immediate { .. } => {}
+            Self::Throttle(throttle) => {
+                if is_pending {
+                    throttle.restart(now);
+                }
+            }
+            Self::Debounce(debounce) => debounce.flush(now, is_pending),
+        }
+    }
+
+    /// What is pending leaves because it is too much.
+    pub(super) fn restart(&mut self, now: Instant) {
+        match self {
+            Self::Immediate { .. } => {}
+            Self::Throttle(throttle) => throttle.restart(now),
+            Self::Debounce(debounce) => debounce.restart(now),
+        }
+    }
+
+    pub(super) fn cancel(&mut self) {
+        match self {
+            Self::Immediate { last_emission } => *last_emission = None,
+            Self::Throttle(throttle) => throttle.cancel(),
+            Self::Debounce(debounce) => debounce.cancel(),
+        }
+    }
+
+    /// Goes on at another pace; whether what is pending leaves at once.
+    pub(super) fn change(&mut self, now: Instant, pace: Pace, is_pending: bool) -> bool {
+        let last_opened = self.last_opened();
+        match pace {
+            Pace::Immediate => {
+                let last_emission = if is_pending { Some(now) } else { last_opened };
+                *self = Self::Immediate { last_emission };
+                return is_pending;
+            }
+            Pace::Throttle { every, .. } => {
+                *self = Self::Throttle(Throttle::new(every.into(), last_opened));
+            }
+            Pace::Debounce {
+                quiet, max_wait, ..
+            } => {
+                let (quiet, max_wait) = (quiet.into(), max_wait.map(Span::from));
+                match self {
+                    Self::Debounce(debounce) => debounce.change(now, quiet, max_wait),
+                    Self::Immediate { .. } | Self::Throttle(_) => {
+                        *self = Self::Debounce(if is_pending {
+                            Debounce::new_waiting(quiet, max_wait, last_opened, now)
+                        } else {
+                            Debounce::new(quiet, max_wait, last_opened)
+                        });
+                    }
+                }
+            }
+        }
+        self.on_due(now, is_pending)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Immediate { .. } => None,
+            Self::Throttle(throttle) => throttle.deadline(),
+            Self::Debounce(debounce) => debounce.deadline(),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Immediate { .. } => true,
+            Self::Throttle(throttle) => throttle.is_idle(),
+            Self::Debounce(debounce) => debounce.is_idle(),
+        }
+    }
+
+    /// When the gate last emitted, or opened a window or a burst without emitting: no emission is later.
+    fn last_opened(&self) -> Option<Instant> {
+        match self {
+            Self::Immediate { last_emission } => *last_emission,
+            Self::Throttle(throttle) => throttle.last_opened(),
+            Self::Debounce(debounce) => debounce.last_opened(),
+        }
+    }
+}

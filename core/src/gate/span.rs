@@ -1,0 +1,40 @@
+//! A pace's durations as the machines count them.
+
+use core::num::NonZeroU64;
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// The last instant that a gate tells apart: late enough for any clock, and a deadline beyond it
+/// never saturates, so it always lies after `now`.
+pub(super) const CLOCK_END: Instant = Instant::from_micros(u64::MAX / 2);
+
+/// A duration in whole microseconds, rounded up, and at least one: a window ends after it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    micros: NonZeroU64,
+}
+
+impl Span {
+    /// The point in time that lies this long after `start`.
+    pub(super) const fn after(self, start: Instant) -> Instant {
+        Instant::from_micros(start.as_micros().saturating_add(self.micros.get()))
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        let micros = u64::try_from(duration.as_nanos().div_ceil(1_000))
+            .unwrap_or(u64::MAX)
+            .min(CLOCK_END.as_micros());
+        Self {
+            micros: NonZeroU64::new(micros).unwrap_or(NonZeroU64::MIN),
+        }
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_micros(span.micros.get())
+    }
+}

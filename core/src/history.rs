@@ -1,0 +1,159 @@
+//! What a topic remembers: its epoch, its top offset, its latest publication and a bounded ring before it.
+
+use core::time::Duration;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::lifecycle::EndReason;
+use crate::payload::Payload;
+use crate::publication::{Position, Publication};
+use crate::time::Instant;
+use crate::topic::Topic;
+
+/// How much of a topic is kept for those who resume.
+///
+/// The latest publication is always kept, whatever its size and for as long as the topic exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// The most publications of a topic.
+    pub count_max: usize,
+    /// The most payload bytes of a topic.
+    pub bytes_max: usize,
+    /// The longest that a publication other than the latest is kept.
+    pub age_max: Duration,
+}
+
+impl Default for HistoryLimits {
+    /// 256 publications, 1 MiB, 10 minutes.
+    fn default() -> Self {
+        Self {
+            count_max: 256,
+            bytes_max: 1024 * 1024,
+            age_max: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What lies between a subscriber's position and the top.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recovery<P> {
+    /// Exactly the publications that were missed, in order; empty where nothing was.
+    Whole(Vec<Arc<Publication<P>>>),
+    /// They can no longer be told: another epoch, or trimmed. The latest stands for them.
+    Lost(Option<Arc<Publication<P>>>),
+}
+
+/// One topic's history in one epoch.
+#[derive(Debug)]
+pub struct History<P> {
+    epoch: u64,
+    top: u64,
+    ring: VecDeque<Kept<P>>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Kept<P> {
+    at: Instant,
+    publication: Arc<Publication<P>>,
+}
+
+impl<P: Payload> History<P> {
+    /// An empty history: its position is offset 0 of `epoch`.
+    pub const fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            top: 0,
+            ring: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Appends a publication, giving it the next offset, and trims to `limits`.
+    pub fn append(
+        &mut self,
+        now: Instant,
+        topic: &Topic,
+        payload: P,
+        end: Option<EndReason>,
+        limits: &HistoryLimits,
+    ) -> Arc<Publication<P>> {
+        self.top += 1;
+        self.bytes += payload.size();
+        let publication = Arc::new(Publication {
+            topic: topic.clone(),
+            position: self.position(),
+            payload,
+            end,
+        });
+        self.ring.push_back(Kept {
+            at: now,
+            publication: Arc::clone(&publication),
+        });
+        self.trim(now, limits);
+        publication
+    }
+
+    /// Drops what is beyond `limits` at `now`, oldest first; the latest stays.
+    pub fn trim(&mut self, now: Instant, limits: &HistoryLimits) {
+        while self.ring.len() > 1 {
+            let too_many = self.ring.len() > limits.count_max || self.bytes > limits.bytes_max;
+            let too_old = now - self.ring[0].at > limits.age_max;
+            if !too_many && !too_old {
+                return;
+            }
+            if let Some(dropped) = self.ring.pop_front() {
+                self.bytes -= dropped.publication.payload.size();
+            }
+        }
+    }
+
+    /// What a subscriber who has everything up to `position` missed.
+    pub fn since(&self, position: Position) -> Recovery<P> {
+        let lost = || Recovery::Lost(self.latest().cloned());
+        if position.epoch != self.epoch || position.offset > self.top {
+            return lost();
+        }
+        let missed = usize::try_from(self.top - position.offset).unwrap_or(usize::MAX);
+        if missed > self.ring.len() {
+            return lost();
+        }
+        let first = self.ring.len() - missed;
+        Recovery::Whole(
+            self.ring
+                .range(first..)
+                .map(|kept| Arc::clone(&kept.publication))
+                .collect(),
+        )
+    }
+
+    /// The retained latest publication.
+    pub fn latest(&self) -> Option<&Arc<Publication<P>>> {
+        self.ring.back().map(|kept| &kept.publication)
+    }
+
+    /// Why the topic ended, if it did.
+    pub fn end(&self) -> Option<EndReason> {
+        self.latest().and_then(|latest| latest.end)
+    }
+
+    /// The position of the latest publication; offset 0 where nothing was published.
+    pub const fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            offset: self.top,
+        }
+    }
+
+    /// How many publications are kept.
+    pub fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Whether nothing was published in this epoch.
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+}

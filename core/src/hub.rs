@@ -1,0 +1,549 @@
+//! Where publications are routed: the assemblies of the core's machines, which hosts drive.
+//!
+//! - [`Hub`] owns its topics: it gives offsets, keeps histories, routes, paces and ends.
+//! - [`ServerHub`] is a `Hub` with the sessions of its connections: what a server drives.
+//! - [`Relay`] follows an uplink: it paces and ends for its own subscribers, and aggregates their interest.
+//! - [`ClientHub`] is a `Relay` with the client of its one connection: what a browser or a program drives.
+//!
+//! All are machines of the same shape: `handle_*` says what happened, `poll_output` is drained until `None`,
+//! `poll_timeout` says when `handle_timeout` must be called at the latest.
+
+mod client_hub;
+mod relay;
+mod server_hub;
+mod subscribers;
+mod topics;
+
+use core::time::Duration;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::flow::{Flow, FlowError};
+use crate::history::{HistoryLimits, Recovery};
+use crate::lifecycle::{EndReason, TerminalRule};
+use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use crate::payload::Payload;
+use crate::protocol::{ErrorCode, PublishRequest, Start, TopicPosition, WireError};
+use crate::publication::{Position, Publication};
+use crate::router::{RouteId, Router, Ticket};
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+use subscribers::{Subscribers, TopicKey};
+use topics::{Topics, TopicsFull};
+
+pub use client_hub::{ClientHub, ClientOutput};
+pub use relay::{Interest, Relay, RelayDue};
+pub use server_hub::{ConnectionId, ServerConfig, ServerHub, ServerOutput};
+pub use subscribers::{DownlinkId, Due, SubscriptionId};
+
+/// What a [`Hub`] may hold and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubConfig {
+    /// Seeds epochs and hashing. Give each start of a hub another one.
+    pub seed: u64,
+    /// The most topics.
+    pub topics_max: usize,
+    /// The most subscriptions.
+    pub subscriptions_max: usize,
+    /// The largest payload, in bytes.
+    pub payload_bytes_max: usize,
+    /// What each topic keeps.
+    pub history: HistoryLimits,
+    /// How long a topic is remembered after its last publication while nobody is subscribed to it by name.
+    pub retention: Duration,
+    /// What makes a payload terminal; `None` leaves that to explicit end reasons.
+    pub terminal_rule: Option<TerminalRule>,
+}
+
+impl HubConfig {
+    /// 100,000 topics, 1,000,000 subscriptions, payloads up to 1 MiB, topics remembered for an hour.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            topics_max: 100_000,
+            subscriptions_max: 1_000_000,
+            payload_bytes_max: 1024 * 1024,
+            history: HistoryLimits::default(),
+            retention: Duration::from_secs(3600),
+            terminal_rule: Some(TerminalRule::default()),
+        }
+    }
+}
+
+/// Why a publish was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The topic has ended.
+    #[error("the topic has ended ({0}); publish with restart to start it anew")]
+    Ended(EndReason),
+    /// The payload is larger than the hub allows.
+    #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed")]
+    PayloadTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The hub has as many topics as it may have.
+    #[error(
+        "the hub holds {topics_max} topics and takes no more; end or forget some, or raise topics_max"
+    )]
+    TooManyTopics {
+        /// The limit.
+        topics_max: usize,
+    },
+    /// The idempotency key is longer than allowed.
+    #[error(
+        "the idempotency key has {bytes} bytes; at most {IDEMPOTENCY_KEY_BYTES_MAX} are allowed"
+    )]
+    KeyTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+impl PublishError {
+    /// The error as the wire tells it.
+    pub fn to_wire(&self) -> WireError {
+        let code = match self {
+            Self::Ended(_) => ErrorCode::TopicEnded,
+            Self::PayloadTooLarge { .. } | Self::KeyTooLong { .. } => ErrorCode::TooLarge,
+            Self::TooManyTopics { .. } => ErrorCode::TooManyTopics,
+        };
+        WireError::new(code, alloc::format!("{self}"))
+    }
+}
+
+/// Why a subscription was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// The flow is out of range.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// The hub has as many subscriptions as it may have.
+    #[error(
+        "the hub holds {subscriptions_max} subscriptions and takes no more; raise subscriptions_max"
+    )]
+    TooManySubscriptions {
+        /// The limit.
+        subscriptions_max: usize,
+    },
+    /// The hub has as many topics as it may have.
+    #[error(
+        "the hub holds {topics_max} topics and takes no more; end or forget some, or raise topics_max"
+    )]
+    TooManyTopics {
+        /// The limit.
+        topics_max: usize,
+    },
+}
+
+impl SubscribeError {
+    /// The error as the wire tells it.
+    pub fn to_wire(&self) -> WireError {
+        let code = match self {
+            Self::Flow(_) => ErrorCode::BadFlow,
+            Self::TooManySubscriptions { .. } => ErrorCode::TooManySubscriptions,
+            Self::TooManyTopics { .. } => ErrorCode::TooManyTopics,
+        };
+        WireError::new(code, alloc::format!("{self}"))
+    }
+}
+
+/// What a new subscription starts with. What it recovers is due after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The subscription's id.
+    pub id: SubscriptionId,
+    /// Where the topic stands, for a pattern without wildcards.
+    pub position: Option<Position>,
+    /// Whether positions were given, and everything missed since them is due.
+    pub recovered: bool,
+}
+
+/// How much a hub holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HubCounts {
+    /// Topics that are remembered.
+    pub topics: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Gates that hold something back or are within a window.
+    pub gates: usize,
+}
+
+/// The hub that owns its topics.
+///
+/// In its order of use: [`Hub::handle_subscribe`], [`Hub::handle_publish`], [`Hub::handle_flow`],
+/// [`Hub::handle_unsubscribe`], [`Hub::handle_timeout`]; after each, [`Hub::poll_output`] until `None`.
+#[derive(Debug)]
+pub struct Hub<P> {
+    config: HubConfig,
+    router: Router<u32>,
+    topics: Topics<P>,
+    subscribers: Subscribers<P, Ticket>,
+    /// Reused between publishes, so that routing allocates nothing.
+    matched: Vec<RouteId>,
+    ending: Vec<SubscriptionId>,
+}
+
+impl<P: Payload> Hub<P> {
+    /// An empty hub.
+    pub fn new(config: HubConfig) -> Self {
+        Self {
+            router: Router::new(config.seed),
+            topics: Topics::new(config.seed, config.topics_max, config.retention),
+            subscribers: Subscribers::new(),
+            matched: Vec::new(),
+            ending: Vec::new(),
+            config,
+        }
+    }
+
+    /// Publishes: gives the publication its place in the topic's history and hands it to all who subscribe.
+    ///
+    /// # Errors
+    /// As [`PublishError`] says. Nothing was published then.
+    pub fn handle_publish(
+        &mut self,
+        now: Instant,
+        request: PublishRequest<P>,
+    ) -> Result<Position, PublishError> {
+        self.check(&request)?;
+        let end = request.end.or_else(|| {
+            let rule = self.config.terminal_rule.as_ref()?;
+            rule.evaluate(&request.payload)
+        });
+        let index = self
+            .topics
+            .find_or_add(now, &request.topic)
+            .map_err(|TopicsFull| PublishError::TooManyTopics {
+                topics_max: self.config.topics_max,
+            })?;
+        let state = self.topics.get(index);
+        if let Some(position) = request
+            .id
+            .as_deref()
+            .and_then(|id| state.position_of_key(id))
+        {
+            return Ok(position);
+        }
+        if let Some(reason) = state.history.end() {
+            if !request.restart {
+                return Err(PublishError::Ended(reason));
+            }
+            self.topics.restart(index);
+        }
+        let state = self.topics.get_mut(index);
+        state.touched = now;
+        let is_first = state.history.is_empty();
+        let publication = state.history.append(
+            now,
+            &request.topic,
+            request.payload,
+            end,
+            &self.config.history,
+        );
+        if let Some(id) = request.id {
+            state.remember_key(id, publication.position);
+        }
+        let key = state.key;
+        if is_first {
+            self.topics.mark_published(index);
+        }
+        self.route(now, key, &publication);
+        Ok(publication.position)
+    }
+
+    fn check(&self, request: &PublishRequest<P>) -> Result<(), PublishError> {
+        let bytes = request.payload.size();
+        if bytes > self.config.payload_bytes_max {
+            return Err(PublishError::PayloadTooLarge {
+                bytes,
+                bytes_max: self.config.payload_bytes_max,
+            });
+        }
+        match &request.id {
+            Some(id) if id.len() > IDEMPOTENCY_KEY_BYTES_MAX => {
+                Err(PublishError::KeyTooLong { bytes: id.len() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn route(&mut self, now: Instant, key: TopicKey, publication: &Arc<Publication<P>>) {
+        let mut matched = core::mem::take(&mut self.matched);
+        self.router
+            .for_each_match(&publication.topic, |route| matched.push(route));
+        for route in matched.drain(..) {
+            for index in self.router.subscribers(route) {
+                self.subscribers.deliver(now, *index, key, publication);
+            }
+            if let Some(reason) = publication.end
+                && self.router.pattern(route).exact().is_some()
+            {
+                self.end_route(route, reason);
+            }
+        }
+        self.matched = matched;
+    }
+
+    fn end_route(&mut self, route: RouteId, reason: EndReason) {
+        let mut ending = core::mem::take(&mut self.ending);
+        ending.extend(
+            self.router
+                .subscribers(route)
+                .map(|index| self.subscribers.id(*index)),
+        );
+        for id in ending.drain(..) {
+            self.end_subscription(id, reason);
+        }
+        self.ending = ending;
+    }
+
+    fn end_subscription(&mut self, id: SubscriptionId, reason: EndReason) {
+        if let Some(ticket) = self.subscribers.end(id, reason) {
+            self.router.unsubscribe(ticket);
+        }
+    }
+
+    /// Subscribes a downlink to a pattern. What it starts with is due at once.
+    ///
+    /// # Errors
+    /// As [`SubscribeError`] says. Nothing was subscribed then.
+    pub fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> Result<Subscribed, SubscribeError> {
+        flow.validate()?;
+        if self.subscribers.len() >= self.config.subscriptions_max {
+            return Err(SubscribeError::TooManySubscriptions {
+                subscriptions_max: self.config.subscriptions_max,
+            });
+        }
+        let exact = match pattern.exact() {
+            Some(topic) => Some(self.topics.find_or_add(now, &topic).map_err(|TopicsFull| {
+                SubscribeError::TooManyTopics {
+                    topics_max: self.config.topics_max,
+                }
+            })?),
+            None => None,
+        };
+        let router = &mut self.router;
+        let id = self.subscribers.add(downlink, pattern, flow, |index| {
+            router.subscribe(pattern, index)
+        });
+        let position = exact.map(|topic| self.topics.get(topic).history.position());
+        let recovered = match start {
+            Start::Latest | Start::New => {
+                self.start_with_latest(now, id, pattern, exact, matches!(start, Start::Latest));
+                false
+            }
+            Start::Since(positions) => match exact {
+                Some(topic) => self.recover_exact(now, id, topic, positions),
+                None => self.recover_pattern(now, id, pattern, positions),
+            },
+        };
+        Ok(Subscribed {
+            id,
+            position,
+            recovered,
+        })
+    }
+
+    fn start_with_latest(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        pattern: &Pattern,
+        exact: Option<u32>,
+        wants_latest: bool,
+    ) {
+        match exact {
+            // Whoever comes after the end gets it, whatever was asked for: there is nothing else to wait for.
+            Some(topic) if wants_latest || self.topics.get(topic).history.end().is_some() => {
+                self.deliver_latest(now, id, topic);
+                self.end_if_over(id, topic);
+            }
+            None if wants_latest => {
+                for topic in self.topics.matching(pattern) {
+                    self.deliver_latest(now, id, topic);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, topic: u32) {
+        let state = self.topics.get(topic);
+        if let Some(latest) = state.history.latest() {
+            self.subscribers.deliver(now, id.index(), state.key, latest);
+        }
+    }
+
+    fn end_if_over(&mut self, id: SubscriptionId, topic: u32) {
+        if let Some(reason) = self.topics.get(topic).history.end() {
+            self.end_subscription(id, reason);
+        }
+    }
+
+    fn recover_exact(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        topic: u32,
+        since: &[TopicPosition],
+    ) -> bool {
+        let name = &self.topics.get(topic).topic;
+        let recovered = match since.iter().find(|known| known.topic == *name) {
+            Some(known) => self.recover_topic(now, id, topic, known.position),
+            None => {
+                self.deliver_latest(now, id, topic);
+                false
+            }
+        };
+        self.end_if_over(id, topic);
+        recovered
+    }
+
+    /// Recovers every matching topic: the known ones since their position, others from their beginning.
+    fn recover_pattern(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        pattern: &Pattern,
+        since: &[TopicPosition],
+    ) -> bool {
+        let mut known: BTreeMap<&Topic, Position> = since
+            .iter()
+            .map(|known| (&known.topic, known.position))
+            .collect();
+        let mut recovered = true;
+        for topic in self.topics.matching(pattern) {
+            let state = self.topics.get(topic);
+            let beginning = Position {
+                offset: 0,
+                ..state.history.position()
+            };
+            let position = known.remove(&state.topic).unwrap_or(beginning);
+            recovered &= self.recover_topic(now, id, topic, position);
+        }
+        for (topic, _) in known
+            .into_iter()
+            .filter(|(topic, _)| pattern.matches(topic))
+        {
+            // A topic that is remembered no more: there is no latest value, and no position to go on from.
+            self.subscribers
+                .reset(id.index(), topic, Position::default());
+            recovered = false;
+        }
+        recovered
+    }
+
+    fn recover_topic(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        topic: u32,
+        since: Position,
+    ) -> bool {
+        let state = self.topics.get(topic);
+        match state.history.since(since) {
+            Recovery::Whole(missed) => {
+                for publication in &missed {
+                    self.subscribers
+                        .deliver(now, id.index(), state.key, publication);
+                }
+                true
+            }
+            Recovery::Lost(latest) => {
+                self.subscribers
+                    .reset(id.index(), &state.topic, state.history.position());
+                if let Some(latest) = latest {
+                    self.subscribers
+                        .deliver(now, id.index(), state.key, &latest);
+                }
+                false
+            }
+        }
+    }
+
+    /// Ends a subscription at its subscriber's request. What is pending for it is dropped.
+    pub fn handle_unsubscribe(&mut self, id: SubscriptionId) {
+        let Some((pattern, ticket)) = self.subscribers.remove(id) else {
+            return;
+        };
+        self.router.unsubscribe(ticket);
+        let topic = pattern.exact().and_then(|topic| self.topics.find(&topic));
+        // A topic that was only ever waited for is not worth remembering once nobody does.
+        if let Some(topic) = topic
+            && self.topics.get(topic).history.is_empty()
+            && self.router.find(&pattern).is_none()
+        {
+            self.topics.remove(topic);
+        }
+    }
+
+    /// Changes the flow of a live subscription.
+    ///
+    /// # Errors
+    /// When the flow is out of range; the old one stays.
+    pub fn handle_flow(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        flow.validate()?;
+        self.subscribers.set_flow(now, id, flow);
+        Ok(())
+    }
+
+    /// Emits what is due and forgets what has expired.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.subscribers.handle_timeout(now);
+        let router = &self.router;
+        let is_wanted = |topic: &Topic| router.find(&Pattern::from(topic.clone())).is_some();
+        while let Some(topic) = self.topics.expire(now, is_wanted) {
+            self.topics.remove(topic);
+        }
+    }
+
+    /// What is due next.
+    pub fn poll_output(&mut self) -> Option<Due<P>> {
+        self.subscribers.poll_output()
+    }
+
+    /// When [`Hub::handle_timeout`] must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.subscribers.poll_timeout(), self.topics.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The retained latest publication of a topic.
+    pub fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {
+        self.topics.get(self.topics.find(topic)?).history.latest()
+    }
+
+    /// How much the hub holds.
+    pub fn counts(&self) -> HubCounts {
+        HubCounts {
+            topics: self.topics.len(),
+            subscriptions: self.subscribers.len(),
+            gates: self.subscribers.gates(),
+        }
+    }
+
+    /// What the hub was made with.
+    pub const fn config(&self) -> &HubConfig {
+        &self.config
+    }
+}

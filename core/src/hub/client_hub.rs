@@ -1,0 +1,230 @@
+//! A relay whose uplink is one connection: what a browser or a program drives.
+
+use super::SubscribeError;
+use super::relay::{Interest, Relay, RelayDue};
+use super::subscribers::{DownlinkId, Due, SubscriptionId};
+use crate::client::{Client, ClientConfig, ClientEvent, ConnectionState};
+use crate::flow::{Flow, FlowError};
+use crate::payload::Payload;
+use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, WireError};
+use crate::publication::Position;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+use alloc::collections::VecDeque;
+
+/// What a client hub's host must do or tell.
+#[derive(Debug)]
+pub enum ClientOutput<P> {
+    /// Open a transport, and tell by `handle_opened` or `handle_closed` with this number.
+    Connect {
+        /// The number of the attempt.
+        link: u32,
+    },
+    /// Close that transport; nothing more of it is wanted.
+    Disconnect {
+        /// The number of the attempt.
+        link: u32,
+    },
+    /// Send a frame over the open transport.
+    Send(ClientFrame<P>),
+    /// The connection's state has changed.
+    State(ConnectionState),
+    /// Something is due to a subscriber.
+    Due(Due<P>),
+    /// A publish was answered.
+    Published {
+        /// Its number.
+        request: u64,
+        /// Where it stands, or why it failed.
+        result: Result<Position, WireError>,
+    },
+}
+
+/// The hub of a program that has one connection to a server.
+///
+/// The calls of [`Client`] about the connection and of [`Relay`] about subscriptions; after each,
+/// [`ClientHub::poll_output`] until `None`.
+#[derive(Debug)]
+pub struct ClientHub<P> {
+    client: Client<P>,
+    relay: Relay<P>,
+    output: VecDeque<ClientOutput<P>>,
+}
+
+impl<P: Payload + Clone> ClientHub<P> {
+    /// A hub that has not been asked to connect.
+    pub fn new(config: ClientConfig) -> Self {
+        Self {
+            client: Client::new(config),
+            relay: Relay::new(),
+            output: VecDeque::new(),
+        }
+    }
+
+    /// The user wants a connection.
+    pub fn handle_connect(&mut self, now: Instant) {
+        self.client.handle_connect(now);
+        self.drain(now);
+    }
+
+    /// The user wants no connection any more: subscriptions and unanswered publishes are over.
+    pub fn handle_disconnect(&mut self, now: Instant) {
+        self.client.handle_disconnect();
+        self.drain(now);
+    }
+
+    /// The transport of `link` is open.
+    pub fn handle_opened(&mut self, now: Instant, link: u32) {
+        self.client.handle_opened(now, link);
+        self.drain(now);
+    }
+
+    /// The transport of `link` is closed, or could not be opened.
+    pub fn handle_closed(&mut self, now: Instant, link: u32) {
+        self.client.handle_closed(now, link);
+        self.drain(now);
+    }
+
+    /// A frame came over the transport of `link`.
+    pub fn handle_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
+        self.client.handle_frame(now, link, frame);
+        self.drain(now);
+    }
+
+    /// Subscribes a downlink to a pattern, now or once connected.
+    ///
+    /// # Errors
+    /// When the flow is out of range. What the server refuses comes as [`Due::Refused`].
+    pub fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        let id = self
+            .relay
+            .handle_subscribe(now, downlink, pattern, flow, start)?;
+        self.drain(now);
+        Ok(id)
+    }
+
+    /// Ends a subscription.
+    pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
+        self.relay.handle_unsubscribe(now, id);
+        self.drain(now);
+    }
+
+    /// Changes the flow of a live subscription.
+    ///
+    /// # Errors
+    /// When the flow is out of range; the old one stays.
+    pub fn handle_flow(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        self.relay.handle_flow(now, id, flow)?;
+        self.drain(now);
+        Ok(())
+    }
+
+    /// Publishes, now or once connected, and answers by [`ClientOutput::Published`] with the number returned.
+    pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
+        let request = self.client.handle_publish(now, publish);
+        self.drain(now);
+        request
+    }
+
+    /// A deadline was reached.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+        self.relay.handle_timeout(now);
+        self.drain(now);
+    }
+
+    /// Carries interest up and publications down, until both machines are quiet.
+    fn drain(&mut self, now: Instant) {
+        loop {
+            if let Some(event) = self.client.poll_output() {
+                self.handle_event(now, event);
+            } else if let Some(due) = self.relay.poll_output() {
+                match due {
+                    RelayDue::Interest(interest) => self.handle_interest(now, interest),
+                    RelayDue::Due(due) => self.output.push_back(ClientOutput::Due(due)),
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn handle_interest(&mut self, now: Instant, interest: Interest) {
+        match interest {
+            Interest::Follow {
+                pattern,
+                flow,
+                start,
+            } => self.client.handle_subscribe(now, &pattern, flow, start),
+            Interest::Reflow { pattern, flow } => self.client.handle_flow(&pattern, flow),
+            Interest::Unfollow { pattern } => self.client.handle_unsubscribe(&pattern),
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: ClientEvent<P>) {
+        match event {
+            ClientEvent::Connect { link } => self.output.push_back(ClientOutput::Connect { link }),
+            ClientEvent::Disconnect { link } => {
+                self.output.push_back(ClientOutput::Disconnect { link })
+            }
+            ClientEvent::Send(frame) => self.output.push_back(ClientOutput::Send(frame)),
+            ClientEvent::State(state) => self.output.push_back(ClientOutput::State(state)),
+            ClientEvent::Subscribed { .. } => {}
+            ClientEvent::Publication {
+                pattern,
+                publication,
+            } => {
+                self.relay.handle_publication(now, &pattern, &publication);
+            }
+            ClientEvent::Batch { pattern, items } => self.relay.handle_batch(now, &pattern, &items),
+            ClientEvent::Reset {
+                pattern,
+                topic,
+                position,
+            } => self.relay.handle_reset(&pattern, &topic, position),
+            ClientEvent::Lagged { pattern, missed } => self.relay.handle_lagged(&pattern, missed),
+            ClientEvent::Ended { pattern, reason } => self.relay.handle_end(&pattern, reason),
+            ClientEvent::Refused { pattern, error } => self.relay.handle_refused(&pattern, &error),
+            ClientEvent::Published { request, result } => {
+                self.output
+                    .push_back(ClientOutput::Published { request, result });
+            }
+        }
+    }
+
+    /// What the host must do or tell next.
+    pub fn poll_output(&mut self) -> Option<ClientOutput<P>> {
+        self.output.pop_front()
+    }
+
+    /// When [`ClientHub::handle_timeout`] must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.client.poll_timeout(), self.relay.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// How many publishes wait for their answer.
+    pub fn unanswered(&self) -> usize {
+        self.client.unanswered()
+    }
+
+    /// How many subscriptions there are below, and how many above.
+    pub fn counts(&self) -> (usize, usize) {
+        self.relay.counts()
+    }
+}

@@ -1,0 +1,343 @@
+//! A hub that follows an uplink: it aggregates its subscribers' interest, paces for each, and ends with the topic.
+//!
+//! Flow control is pushed up: where all subscribers of a pattern want the same flow, the uplink carries it out and
+//! nothing is paced a second time here; where they differ, the uplink is asked for the finest that serves
+//! all, and each has a gate of its own.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::SubscribeError;
+use super::subscribers::{DownlinkId, Due, Subscribers, SubscriptionId, TopicKey};
+use crate::flow::{Flow, FlowError};
+use crate::lifecycle::EndReason;
+use crate::payload::Payload;
+use crate::protocol::{Start, WireError};
+use crate::publication::{Position, Publication};
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+
+/// What a relay wants of its uplink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Subscribe: the first subscriber has come.
+    Follow {
+        /// What to.
+        pattern: Pattern,
+        /// The finest flow that a subscriber needs.
+        flow: Flow,
+        /// Where to start.
+        start: Start,
+    },
+    /// The finest flow that a subscriber needs has changed.
+    Reflow {
+        /// The subscription.
+        pattern: Pattern,
+        /// The flow from now on.
+        flow: Flow,
+    },
+    /// Unsubscribe: the last subscriber has gone.
+    Unfollow {
+        /// The subscription.
+        pattern: Pattern,
+    },
+}
+
+/// What a relay has for its owner.
+#[derive(Debug)]
+pub enum RelayDue<P> {
+    /// For the uplink.
+    Interest(Interest),
+    /// For a downlink.
+    Due(Due<P>),
+}
+
+/// The hub that follows an uplink.
+///
+/// `handle_subscribe`, `handle_unsubscribe`, `handle_flow` come from below; `handle_publication`, `handle_batch`,
+/// `handle_reset`, `handle_lagged`, `handle_end`, `handle_refused` from the uplink; after each,
+/// `poll_output` until `None`.
+#[derive(Debug)]
+pub struct Relay<P> {
+    subscribers: Subscribers<P, Own>,
+    routes: BTreeMap<Pattern, Route<P>>,
+    interest: VecDeque<Interest>,
+    next_key: u64,
+}
+
+/// What the relay remembers of a subscription.
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    /// The flow that the subscriber asked for.
+    flow: Flow,
+}
+
+/// One pattern that somebody here is subscribed to.
+#[derive(Debug)]
+struct Route<P> {
+    /// The flow that the uplink is asked for.
+    upstream: Flow,
+    subscribers: Vec<(SubscriptionId, Own)>,
+    /// The topics seen, with the latest value of each for those who come later.
+    topics: BTreeMap<Topic, Seen<P>>,
+}
+
+#[derive(Debug)]
+struct Seen<P> {
+    key: TopicKey,
+    latest: Option<Arc<Publication<P>>>,
+}
+
+impl<P: Payload> Relay<P> {
+    /// A relay without subscribers.
+    pub fn new() -> Self {
+        Self {
+            subscribers: Subscribers::new(),
+            routes: BTreeMap::new(),
+            interest: VecDeque::new(),
+            next_key: 0,
+        }
+    }
+
+    /// Subscribes a downlink. Where others follow the pattern already, it starts with the latest values seen.
+    ///
+    /// # Errors
+    /// When the flow is out of range.
+    pub fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        flow.validate()?;
+        let own = Own { flow };
+        let id = self
+            .subscribers
+            .add(downlink, pattern, Flow::IMMEDIATE, |_| own);
+        if let Some(route) = self.routes.get_mut(pattern) {
+            route.subscribers.push((id, own));
+            self.aggregate(now, pattern);
+            if start != Start::New {
+                self.deliver_latest(now, id, pattern);
+            }
+        } else {
+            let route = Route {
+                upstream: flow,
+                subscribers: Vec::from([(id, own)]),
+                topics: BTreeMap::new(),
+            };
+            self.routes.insert(pattern.clone(), route);
+            self.interest.push_back(Interest::Follow {
+                pattern: pattern.clone(),
+                flow,
+                start,
+            });
+        }
+        Ok(id)
+    }
+
+    fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, pattern: &Pattern) {
+        for seen in self.routes[pattern].topics.values() {
+            if let Some(latest) = &seen.latest {
+                self.subscribers.deliver(now, id.index(), seen.key, latest);
+            }
+        }
+    }
+
+    /// Asks the uplink for the finest flow, and gives a gate to each subscriber for whom that is too fine.
+    fn aggregate(&mut self, now: Instant, pattern: &Pattern) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        let flows = route.subscribers.iter().map(|(_, own)| own.flow);
+        let Some(finest) = flows.reduce(Flow::finest) else {
+            return;
+        };
+        if route.upstream != finest {
+            route.upstream = finest;
+            self.interest.push_back(Interest::Reflow {
+                pattern: pattern.clone(),
+                flow: finest,
+            });
+        }
+        for (id, own) in &route.subscribers {
+            let here = if own.flow == finest {
+                Flow::IMMEDIATE
+            } else {
+                own.flow
+            };
+            self.subscribers.set_flow(now, *id, here);
+        }
+    }
+
+    /// Ends a subscription at its subscriber's request. What is pending for it is dropped.
+    pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
+        let Some((pattern, _)) = self.subscribers.remove(id) else {
+            return;
+        };
+        let Some(route) = self.routes.get_mut(&pattern) else {
+            return;
+        };
+        route.subscribers.retain(|(known, _)| *known != id);
+        if route.subscribers.is_empty() {
+            self.routes.remove(&pattern);
+            self.interest.push_back(Interest::Unfollow { pattern });
+        } else {
+            self.aggregate(now, &pattern);
+        }
+    }
+
+    /// Changes the flow of a live subscription.
+    ///
+    /// # Errors
+    /// When the flow is out of range; the old one stays.
+    pub fn handle_flow(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        flow.validate()?;
+        let Some(pattern) = self.subscribers.pattern(id).cloned() else {
+            return Ok(());
+        };
+        if let Some(route) = self.routes.get_mut(&pattern) {
+            for (known, own) in &mut route.subscribers {
+                if *known == id {
+                    own.flow = flow;
+                }
+            }
+            self.aggregate(now, &pattern);
+        }
+        Ok(())
+    }
+
+    /// A publication came by the uplink's subscription to `pattern`.
+    pub fn handle_publication(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        publication: &Arc<Publication<P>>,
+    ) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        let key = route.see(publication, &mut self.next_key);
+        for (id, _) in &route.subscribers {
+            self.subscribers.deliver(now, id.index(), key, publication);
+        }
+    }
+
+    /// A batch came by the uplink's collecting subscription to `pattern`.
+    pub fn handle_batch(&mut self, now: Instant, pattern: &Pattern, items: &[Arc<Publication<P>>]) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        let keys: Vec<TopicKey> = items
+            .iter()
+            .map(|item| route.see(item, &mut self.next_key))
+            .collect();
+        for (id, _) in &route.subscribers {
+            if self.subscribers.is_gated(id.index()) {
+                for (item, key) in items.iter().zip(&keys) {
+                    self.subscribers.deliver(now, id.index(), *key, item);
+                }
+            } else {
+                self.subscribers.deliver_batch(id.index(), items.to_vec());
+            }
+        }
+    }
+
+    /// What the uplink missed of a topic is lost.
+    pub fn handle_reset(&mut self, pattern: &Pattern, topic: &Topic, position: Position) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        if let Some(seen) = route.topics.get_mut(topic) {
+            seen.latest = None;
+        }
+        for (id, _) in &route.subscribers {
+            self.subscribers.reset(id.index(), topic, position);
+        }
+    }
+
+    /// The uplink was too slow for its subscription to `pattern`.
+    pub fn handle_lagged(&mut self, pattern: &Pattern, missed: u64) {
+        if let Some(route) = self.routes.get(pattern) {
+            for (id, _) in &route.subscribers {
+                self.subscribers.lagged(id.index(), missed);
+            }
+        }
+    }
+
+    /// The topic that `pattern` names has ended.
+    pub fn handle_end(&mut self, pattern: &Pattern, reason: EndReason) {
+        if let Some(route) = self.routes.remove(pattern) {
+            for (id, _) in route.subscribers {
+                self.subscribers.end(id, reason);
+            }
+        }
+    }
+
+    /// The uplink refused the subscription to `pattern`.
+    pub fn handle_refused(&mut self, pattern: &Pattern, error: &WireError) {
+        if let Some(route) = self.routes.remove(pattern) {
+            for (id, _) in route.subscribers {
+                self.subscribers.refuse(id, error.clone());
+            }
+        }
+    }
+
+    /// Emits what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.subscribers.handle_timeout(now);
+    }
+
+    /// What is due next, to the uplink or to a downlink.
+    pub fn poll_output(&mut self) -> Option<RelayDue<P>> {
+        match self.interest.pop_front() {
+            Some(interest) => Some(RelayDue::Interest(interest)),
+            None => self.subscribers.poll_output().map(RelayDue::Due),
+        }
+    }
+
+    /// When [`Relay::handle_timeout`] must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.subscribers.poll_timeout()
+    }
+
+    /// How many subscriptions there are below, and how many above.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.subscribers.len(), self.routes.len())
+    }
+}
+
+impl<P: Payload> Default for Relay<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P> Route<P> {
+    fn see(&mut self, publication: &Arc<Publication<P>>, next_key: &mut u64) -> TopicKey {
+        match self.topics.get_mut(&publication.topic) {
+            Some(seen) => {
+                seen.latest = Some(Arc::clone(publication));
+                seen.key
+            }
+            None => {
+                let key = TopicKey(*next_key);
+                *next_key += 1;
+                let seen = Seen {
+                    key,
+                    latest: Some(Arc::clone(publication)),
+                };
+                self.topics.insert(publication.topic.clone(), seen);
+                key
+            }
+        }
+    }
+}

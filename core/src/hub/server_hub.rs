@@ -1,0 +1,501 @@
+//! A hub with the sessions of its connections: what a server drives.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use slab::Slab;
+
+use super::subscribers::Due;
+use super::{Hub, HubConfig, HubCounts, PublishError, SubscribeError, Subscribed, SubscriptionId};
+use crate::flow::{Flow, FlowError};
+use crate::lifecycle::EndReason;
+use crate::outbox::Outbox;
+use crate::payload::Payload;
+use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, WireError};
+use crate::publication::{Position, Publication};
+use crate::session::{CloseReason, Session, SessionConfig, SessionOutput};
+use crate::time::Instant;
+use crate::timer::Timers;
+use crate::topic::{Pattern, Topic};
+
+/// What a server may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The hub's part.
+    pub hub: HubConfig,
+    /// Each session's part.
+    pub session: SessionConfig,
+    /// The most bytes that wait for one connection before the oldest publications are shed.
+    pub outbox_bytes_max: usize,
+}
+
+impl ServerConfig {
+    /// The defaults, with 1 MiB of waiting bytes for a connection.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            hub: HubConfig::new(seed),
+            session: SessionConfig::default(),
+            outbox_bytes_max: 1024 * 1024,
+        }
+    }
+}
+
+/// Names a connection of one server. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    index: u32,
+    generation: u32,
+}
+
+impl ConnectionId {
+    /// The id's index: dense, and used again after the connection has gone.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+}
+
+/// What a server's host must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerOutput {
+    /// Frames wait for a connection: take them by [`ServerHub::poll_frame`] as fast as its transport accepts them.
+    /// Said once, and again only after `poll_frame` has said `None`.
+    Ready(ConnectionId),
+    /// Send what waits, then close the connection and tell by [`ServerHub::handle_closed`].
+    Close(ConnectionId, CloseReason),
+}
+
+/// A hub with its connections.
+///
+/// A connection is either a client's, with a session that speaks the protocol ([`ServerHub::handle_open`],
+/// [`ServerHub::handle_frame`]), or a local one whose owner subscribes by calls ([`ServerHub::handle_open_local`],
+/// [`ServerHub::handle_subscribe`]): an in-process stream, a Server-Sent Events response.
+#[derive(Debug)]
+pub struct ServerHub<P> {
+    config: ServerConfig,
+    hub: Hub<P>,
+    connections: Slab<Connection<P>>,
+    timers: Timers,
+    output: VecDeque<ServerOutput>,
+    generation: u32,
+    is_draining: bool,
+}
+
+#[derive(Debug)]
+struct Connection<P> {
+    generation: u32,
+    outbox: Outbox<P>,
+    is_ready: bool,
+    downlink: Downlink<P>,
+}
+
+#[derive(Debug)]
+enum Downlink<P> {
+    Session(Session<P>),
+    Local { subscriptions: Vec<SubscriptionId> },
+}
+
+impl<P: Payload> ServerHub<P> {
+    /// A server without connections.
+    pub fn new(config: ServerConfig) -> Self {
+        Self {
+            hub: Hub::new(config.hub.clone()),
+            config,
+            connections: Slab::new(),
+            timers: Timers::new(),
+            output: VecDeque::new(),
+            generation: 0,
+            is_draining: false,
+        }
+    }
+
+    /// A client has connected.
+    pub fn handle_open(&mut self, now: Instant) -> ConnectionId {
+        let session = Session::new(now, self.config.session);
+        let id = self.add(Downlink::Session(session), self.config.outbox_bytes_max);
+        if self.is_draining {
+            self.with_session(now, id, |session| session.handle_drain(now));
+        }
+        self.arm(id);
+        id
+    }
+
+    /// Something in the same process wants to subscribe; at most `outbox_bytes_max` bytes wait for it.
+    pub fn handle_open_local(&mut self, outbox_bytes_max: usize) -> ConnectionId {
+        let subscriptions = Vec::new();
+        self.add(Downlink::Local { subscriptions }, outbox_bytes_max)
+    }
+
+    fn add(&mut self, downlink: Downlink<P>, outbox_bytes_max: usize) -> ConnectionId {
+        self.generation = self.generation.wrapping_add(1);
+        let index = self.connections.insert(Connection {
+            generation: self.generation,
+            outbox: Outbox::new(outbox_bytes_max),
+            is_ready: false,
+            downlink,
+        });
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "sockets run out long before 2^32"
+        )]
+        let index = index as u32;
+        ConnectionId {
+            index,
+            generation: self.generation,
+        }
+    }
+
+    /// A client sent a frame.
+    pub fn handle_frame(&mut self, now: Instant, id: ConnectionId, frame: ClientFrame<P>) {
+        self.with_session(now, id, |session| session.handle_frame(now, frame));
+    }
+
+    /// A client sent something that is no frame.
+    pub fn handle_bad_frame(&mut self, now: Instant, id: ConnectionId, error: WireError) {
+        self.with_session(now, id, |session| session.handle_bad_frame(now, error));
+    }
+
+    /// A connection has closed: its subscriptions end, and what waits for it is dropped.
+    pub fn handle_closed(&mut self, id: ConnectionId) {
+        if self.find(id).is_none() {
+            return;
+        }
+        self.timers.disarm(id.index);
+        let connection = self.connections.remove(id.index as usize);
+        match connection.downlink {
+            Downlink::Session(session) => {
+                session
+                    .subscriptions()
+                    .for_each(|subscription| self.hub.handle_unsubscribe(subscription));
+            }
+            Downlink::Local { subscriptions } => {
+                subscriptions
+                    .into_iter()
+                    .for_each(|subscription| self.hub.handle_unsubscribe(subscription));
+            }
+        }
+    }
+
+    /// Publishes on the server's own behalf.
+    ///
+    /// # Errors
+    /// As [`PublishError`] says. Nothing was published then.
+    pub fn handle_publish(
+        &mut self,
+        now: Instant,
+        request: PublishRequest<P>,
+    ) -> Result<Position, PublishError> {
+        let result = self.hub.handle_publish(now, request);
+        self.drain_hub(now);
+        result
+    }
+
+    /// Subscribes a local connection. The answer's frames wait for it.
+    ///
+    /// # Errors
+    /// As [`SubscribeError`] says. Nothing was subscribed then.
+    pub fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> Result<Option<Subscribed>, SubscribeError> {
+        let Some(Downlink::Local { .. }) = self.find(id).map(|connection| &connection.downlink)
+        else {
+            return Ok(None);
+        };
+        let subscribed = self
+            .hub
+            .handle_subscribe(now, id.index, pattern, flow, start)?;
+        if let Downlink::Local { subscriptions } = &mut self.connections[id.index as usize].downlink
+        {
+            subscriptions.push(subscribed.id);
+        }
+        self.send(
+            id.index,
+            ServerFrame::Subscribed {
+                pattern: pattern.clone(),
+                position: subscribed.position,
+                recovered: subscribed.recovered,
+                flow,
+            },
+        );
+        self.drain_hub(now);
+        Ok(Some(subscribed))
+    }
+
+    /// Changes the flow of a local connection's subscription.
+    ///
+    /// # Errors
+    /// When the flow is out of range; the old one stays.
+    pub fn handle_flow(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        self.hub.handle_flow(now, subscription, flow)?;
+        self.drain_hub(now);
+        Ok(())
+    }
+
+    /// The server is going away: every client is told, and its connection closed after a grace. New ones likewise.
+    pub fn handle_drain(&mut self, now: Instant) {
+        self.is_draining = true;
+        let ids: Vec<ConnectionId> = self.ids().collect();
+        for id in ids {
+            self.with_session(now, id, |session| session.handle_drain(now));
+        }
+    }
+
+    /// Deadlines were reached: gates emit, silent clients are pinged or closed, old topics are forgotten.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.hub.handle_timeout(now);
+        self.drain_hub(now);
+        while let Some(index) = self.timers.expire(now) {
+            let id = self.id_of(index);
+            self.with_session(now, id, |session| session.handle_timeout(now));
+            self.arm(id);
+        }
+    }
+
+    /// What the host must do next.
+    pub fn poll_output(&mut self) -> Option<ServerOutput> {
+        self.output.pop_front()
+    }
+
+    /// The next frame for a connection.
+    pub fn poll_frame(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
+        self.find(id)?;
+        let connection = &mut self.connections[id.index as usize];
+        let frame = connection.outbox.pop();
+        if frame.is_none() {
+            connection.is_ready = false;
+        }
+        frame
+    }
+
+    /// When [`ServerHub::handle_timeout`] must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.hub.poll_timeout(), self.timers.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The retained latest publication of a topic.
+    pub fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {
+        self.hub.latest(topic)
+    }
+
+    /// How much the hub holds.
+    pub fn counts(&self) -> HubCounts {
+        self.hub.counts()
+    }
+
+    /// How many connections there are, local ones included.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// How many bytes wait for a connection.
+    pub fn waiting_bytes(&self, id: ConnectionId) -> usize {
+        self.find(id)
+            .map_or(0, |connection| connection.outbox.bytes())
+    }
+
+    fn find(&self, id: ConnectionId) -> Option<&Connection<P>> {
+        self.connections
+            .get(id.index as usize)
+            .filter(|connection| connection.generation == id.generation)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = ConnectionId> {
+        self.connections
+            .iter()
+            .map(|(index, connection)| ConnectionId {
+                #[expect(clippy::cast_possible_truncation, reason = "made from a u32")]
+                index: index as u32,
+                generation: connection.generation,
+            })
+    }
+
+    fn id_of(&self, index: u32) -> ConnectionId {
+        ConnectionId {
+            index,
+            generation: self.connections[index as usize].generation,
+        }
+    }
+
+    fn with_session(&mut self, now: Instant, id: ConnectionId, act: impl FnOnce(&mut Session<P>)) {
+        if self.find(id).is_none() {
+            return;
+        }
+        if let Downlink::Session(session) = &mut self.connections[id.index as usize].downlink {
+            act(session);
+            self.drain_session(now, id);
+            self.drain_hub(now);
+        }
+    }
+
+    /// Does what a session wants done, in order, until it wants nothing more.
+    fn drain_session(&mut self, now: Instant, id: ConnectionId) {
+        while let Some(output) = self.session(id).and_then(Session::poll_output) {
+            match output {
+                SessionOutput::Send(frame) => self.send(id.index, frame),
+                SessionOutput::Subscribe {
+                    pattern,
+                    flow,
+                    start,
+                } => {
+                    let result = self
+                        .hub
+                        .handle_subscribe(now, id.index, &pattern, flow, &start);
+                    if let Some(session) = self.session(id) {
+                        session.handle_subscribed(pattern, flow, result);
+                    }
+                }
+                SessionOutput::Unsubscribe(subscription) => {
+                    self.hub.handle_unsubscribe(subscription);
+                    self.connections[id.index as usize]
+                        .outbox
+                        .discard(subscription);
+                }
+                SessionOutput::Flow {
+                    subscription,
+                    pattern,
+                    flow,
+                } => {
+                    if let Err(error) = self.hub.handle_flow(now, subscription, flow)
+                        && let Some(session) = self.session(id)
+                    {
+                        session.handle_flow_refused(pattern, error);
+                    }
+                }
+                SessionOutput::Publish { request, publish } => {
+                    let result = self.hub.handle_publish(now, publish);
+                    if let Some(session) = self.session(id) {
+                        session.handle_published(request, result);
+                    }
+                }
+                SessionOutput::Close(reason) => {
+                    self.output.push_back(ServerOutput::Close(id, reason))
+                }
+            }
+        }
+    }
+
+    fn session(&mut self, id: ConnectionId) -> Option<&mut Session<P>> {
+        match &mut self.connections.get_mut(id.index as usize)?.downlink {
+            Downlink::Session(session) => Some(session),
+            Downlink::Local { .. } => None,
+        }
+    }
+
+    /// Puts what the hub has due into the outboxes.
+    fn drain_hub(&mut self, now: Instant) {
+        while let Some(due) = self.hub.poll_output() {
+            match due {
+                Due::Deliver { downlink, delivery } => {
+                    self.connections[downlink as usize]
+                        .outbox
+                        .push_delivery(delivery);
+                    self.mark_ready(downlink);
+                    self.close_if_overfull(now, downlink);
+                }
+                Due::Reset {
+                    downlink,
+                    topic,
+                    position,
+                    via,
+                    ..
+                } => self.send(
+                    downlink,
+                    ServerFrame::Reset {
+                        topic,
+                        position,
+                        via,
+                    },
+                ),
+                Due::End {
+                    downlink,
+                    subscription,
+                    pattern,
+                    reason,
+                } => self.end(now, downlink, subscription, pattern, reason),
+                Due::Lagged {
+                    downlink,
+                    pattern,
+                    missed,
+                    ..
+                } => self.send(downlink, ServerFrame::Lagged { pattern, missed }),
+                Due::Refused {
+                    downlink, error, ..
+                } => self.send(downlink, ServerFrame::Error(error)),
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        now: Instant,
+        downlink: u32,
+        subscription: SubscriptionId,
+        pattern: Pattern,
+        reason: EndReason,
+    ) {
+        let id = self.id_of(downlink);
+        match &mut self.connections[downlink as usize].downlink {
+            Downlink::Session(session) => {
+                session.handle_end(pattern, reason);
+                self.drain_session(now, id);
+            }
+            Downlink::Local { subscriptions } => {
+                subscriptions.retain(|known| *known != subscription);
+                let is_last = subscriptions.is_empty();
+                self.send(downlink, ServerFrame::End { pattern, reason });
+                if is_last {
+                    self.output
+                        .push_back(ServerOutput::Close(id, CloseReason::Ended));
+                }
+            }
+        }
+    }
+
+    fn close_if_overfull(&mut self, now: Instant, downlink: u32) {
+        if !self.connections[downlink as usize].outbox.is_overfull() {
+            return;
+        }
+        let id = self.id_of(downlink);
+        if let Some(session) = self.session(id) {
+            session.handle_overfull();
+            self.drain_session(now, id);
+        }
+    }
+
+    fn send(&mut self, index: u32, frame: ServerFrame<P>) {
+        self.connections[index as usize].outbox.push_frame(frame);
+        self.mark_ready(index);
+    }
+
+    fn mark_ready(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        if !connection.is_ready {
+            connection.is_ready = true;
+            self.output.push_back(ServerOutput::Ready(ConnectionId {
+                index,
+                generation: connection.generation,
+            }));
+        }
+    }
+
+    /// Arms a session's deadline. One that only moves later is left alone: it is looked at again when it fires.
+    fn arm(&mut self, id: ConnectionId) {
+        let deadline = self.session(id).and_then(|session| session.poll_timeout());
+        if let Some(at) = deadline {
+            self.timers.arm(id.index, at);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The topics that a hub owns: their histories, who published with which key, and when they may be forgotten.
+
+use core::time::Duration;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use slab::Slab;
+
+use super::subscribers::TopicKey;
+use crate::history::History;
+use crate::limits::IDEMPOTENCY_KEYS_MAX;
+use crate::payload::Payload;
+use crate::publication::{POSITION_MAX, Position};
+use crate::random::Random;
+use crate::time::Instant;
+use crate::timer::Timers;
+use crate::topic::{Pattern, Topic};
+
+/// The hub has as many topics as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicsFull;
+
+#[derive(Debug)]
+pub(crate) struct Topics<P> {
+    slab: Slab<TopicState<P>>,
+    by_name: HashMap<Topic, u32, FixedState>,
+    /// Those with a publication, in order, so that a pattern's prefix selects a range.
+    published: BTreeMap<Topic, u32>,
+    /// When to look whether a topic may be forgotten; touching a topic doesn't move it.
+    expiry: Timers,
+    epochs: Random,
+    next_key: u64,
+    topics_max: usize,
+    retention: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct TopicState<P> {
+    pub(crate) topic: Topic,
+    pub(crate) key: TopicKey,
+    pub(crate) history: History<P>,
+    pub(crate) touched: Instant,
+    keys: VecDeque<(String, Position)>,
+}
+
+impl<P: Payload> Topics<P> {
+    pub(crate) fn new(seed: u64, topics_max: usize, retention: Duration) -> Self {
+        let mut seeds = Random::new(seed);
+        Self {
+            slab: Slab::new(),
+            by_name: HashMap::with_hasher(FixedState::with_seed(seeds.next_u64())),
+            published: BTreeMap::new(),
+            expiry: Timers::new(),
+            epochs: Random::new(seeds.next_u64()),
+            next_key: 0,
+            topics_max,
+            retention,
+        }
+    }
+
+    pub(crate) fn find(&self, topic: &Topic) -> Option<u32> {
+        self.by_name.get(topic).copied()
+    }
+
+    pub(crate) fn find_or_add(&mut self, now: Instant, topic: &Topic) -> Result<u32, TopicsFull> {
+        if let Some(index) = self.find(topic) {
+            return Ok(index);
+        }
+        if self.slab.len() >= self.topics_max {
+            return Err(TopicsFull);
+        }
+        let key = TopicKey(self.next_key);
+        self.next_key += 1;
+        let epoch = self.new_epoch();
+        let index = self.slab.insert(TopicState {
+            topic: topic.clone(),
+            key,
+            history: History::new(epoch),
+            touched: now,
+            keys: VecDeque::new(),
+        });
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "topics_max is far below 2^32"
+        )]
+        let index = index as u32;
+        self.by_name.insert(topic.clone(), index);
+        self.expiry.arm(index, now + self.retention);
+        Ok(index)
+    }
+
+    /// Epochs are compared for equality only; a random one is as good as certain to be new.
+    fn new_epoch(&mut self) -> u64 {
+        1 + self.epochs.up_to(POSITION_MAX - 1)
+    }
+
+    /// Starts a topic anew: an empty history in a new epoch.
+    pub(crate) fn restart(&mut self, index: u32) {
+        let epoch = self.new_epoch();
+        let state = &mut self.slab[index as usize];
+        state.history = History::new(epoch);
+        state.keys.clear();
+    }
+
+    pub(crate) fn get(&self, index: u32) -> &TopicState<P> {
+        &self.slab[index as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut TopicState<P> {
+        &mut self.slab[index as usize]
+    }
+
+    /// Notes that a topic has a publication, so that patterns find it.
+    pub(crate) fn mark_published(&mut self, index: u32) {
+        let topic = self.slab[index as usize].topic.clone();
+        self.published.insert(topic, index);
+    }
+
+    /// The topics with a publication that `pattern` matches, in order.
+    pub(crate) fn matching(&self, pattern: &Pattern) -> Vec<u32> {
+        let prefix = pattern.literal_prefix();
+        self.published
+            .range::<str, _>((
+                core::ops::Bound::Included(prefix),
+                core::ops::Bound::Unbounded,
+            ))
+            .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
+            .filter(|(topic, _)| pattern.matches(topic))
+            .map(|(_, index)| *index)
+            .collect()
+    }
+
+    /// Forgets a topic.
+    pub(crate) fn remove(&mut self, index: u32) {
+        let state = self.slab.remove(index as usize);
+        self.by_name.remove(&state.topic);
+        self.published.remove(&state.topic);
+        self.expiry.disarm(index);
+    }
+
+    /// The next topic that nothing has touched for the retention time and `is_wanted` does not hold.
+    pub(crate) fn expire(
+        &mut self,
+        now: Instant,
+        is_wanted: impl Fn(&Topic) -> bool,
+    ) -> Option<u32> {
+        while let Some(index) = self.expiry.expire(now) {
+            let state = &self.slab[index as usize];
+            let until = state.touched + self.retention;
+            if until > now {
+                self.expiry.arm(index, until);
+            } else if is_wanted(&state.topic) {
+                self.expiry.arm(index, now + self.retention);
+            } else {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.expiry.poll_timeout()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+}
+
+impl<P> TopicState<P> {
+    /// Where the publication with an idempotency key went, if it is remembered.
+    pub(crate) fn position_of_key(&self, id: &str) -> Option<Position> {
+        let found = self.keys.iter().rev().find(|(known, _)| known == id);
+        found.map(|(_, position)| *position)
+    }
+
+    pub(crate) fn remember_key(&mut self, id: String, position: Position) {
+        if self.keys.len() == IDEMPOTENCY_KEYS_MAX {
+            self.keys.pop_front();
+        }
+        self.keys.push_back((id, position));
+    }
+}

@@ -1,0 +1,63 @@
+//! The sans-IO core of Tidegate: who gets which publication, and when.
+//!
+//! One implementation runs in the server, in the browser and in between. It does no IO, reads no clock, draws no
+//! randomness and parses no payload: the host tells it what happened and when, and does what it asks for.
+//!
+//! # Driving a machine
+//! Every machine has the same four verbs:
+//! 1. `handle_*(now, input)`: something happened (a call, a frame, a lost connection).
+//! 2. `poll_output()`: what the host must do next; drain until `None`.
+//! 3. `poll_timeout()`: when to call `handle_timeout` at the latest.
+//! 4. `handle_timeout(now)`: that instant was reached. Early is harmless, late emits once.
+//!
+//! # Example: a throttled subscriber
+//! ```
+//! use core::time::Duration;
+//! use tidegate_core::flow::Flow;
+//! use tidegate_core::hub::{Due, Hub, HubConfig};
+//! use tidegate_core::protocol::{PublishRequest, Start};
+//! use tidegate_core::time::Instant;
+//! use tidegate_core::topic::{Pattern, Topic};
+//!
+//! let mut hub: Hub<()> = Hub::new(HubConfig::new(1));
+//! let pattern = Pattern::new("job:*")?;
+//! let flow = Flow::throttle(Duration::from_secs(1));
+//! hub.handle_subscribe(Instant::ZERO, 0, &pattern, flow, &Start::Latest)?;
+//!
+//! for _ in 0..3 {
+//!     hub.handle_publish(Instant::ZERO, PublishRequest::new(Topic::new("job:42")?, ()))?;
+//! }
+//! assert!(matches!(hub.poll_output(), Some(Due::Deliver { .. })), "the leading edge");
+//! assert!(hub.poll_output().is_none(), "the others wait");
+//!
+//! hub.handle_timeout(Instant::from_millis(1000));
+//! assert!(matches!(hub.poll_output(), Some(Due::Deliver { .. })), "the latest of them");
+//! assert!(hub.poll_output().is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The machines, smallest first: [`gate::Gate`] paces one subscription; [`history::History`] keeps one topic;
+//! [`session::Session`] and [`client::Client`] are the two sides of a connection; [`hub::ServerHub`] and
+//! [`hub::ClientHub`] are what hosts drive.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod client;
+pub mod flow;
+pub mod gate;
+pub mod history;
+pub mod hub;
+pub mod lifecycle;
+pub mod limits;
+pub mod outbox;
+pub mod payload;
+pub mod protocol;
+pub mod publication;
+pub mod random;
+pub mod router;
+pub mod session;
+pub mod time;
+pub mod timer;
+pub mod topic;

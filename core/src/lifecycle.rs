@@ -1,0 +1,111 @@
+//! How topics end: reasons, and the rule that recognises a terminal publication.
+
+use core::fmt;
+use core::str::FromStr;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::payload::Payload;
+
+/// Why a topic ended. The terminal publication carries it, and so does the end of every subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndReason {
+    /// The work was done.
+    Complete,
+    /// The work went wrong.
+    Failed,
+    /// The work was called off.
+    Cancelled,
+}
+
+impl EndReason {
+    /// Every reason, in the order of their wire codes.
+    pub const ALL: [Self; 3] = [Self::Complete, Self::Failed, Self::Cancelled];
+
+    /// The word that the wire, the command line and the docs use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no end reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an end reason is one of: complete, failed, cancelled")]
+pub struct EndReasonError;
+
+impl FromStr for EndReason {
+    type Err = EndReasonError;
+
+    /// Accepts the words of [`EndReason::as_str`] in any letter case.
+    fn from_str(text: &str) -> Result<Self, EndReasonError> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str().eq_ignore_ascii_case(text))
+            .ok_or(EndReasonError)
+    }
+}
+
+/// Recognises a terminal publication by a member of its payload.
+///
+/// The default reads `status` and knows COMPLETE, FAILED and CANCELLED in any letter case. The rule is
+/// evaluated once, where a publication enters the system; from there on its [`EndReason`] travels with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminalRule {
+    field: String,
+    words: Vec<(String, EndReason)>,
+}
+
+impl TerminalRule {
+    /// A rule that reads the top-level string member `field`.
+    pub fn new(field: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            words: Vec::new(),
+        }
+    }
+
+    /// The same rule, which also takes `word` (in any ASCII letter case) for `reason`.
+    #[must_use]
+    pub fn with_word(mut self, word: impl Into<String>, reason: EndReason) -> Self {
+        self.words.push((word.into(), reason));
+        self
+    }
+
+    /// The member that the rule reads.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// The reason that `payload` states, if it states one.
+    pub fn evaluate(&self, payload: &impl Payload) -> Option<EndReason> {
+        let text = payload.text_field(&self.field)?;
+        self.words
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(&text))
+            .map(|(_, reason)| *reason)
+    }
+}
+
+impl Default for TerminalRule {
+    fn default() -> Self {
+        EndReason::ALL
+            .into_iter()
+            .fold(Self::new("status"), |rule, reason| {
+                rule.with_word(reason.as_str(), reason)
+            })
+    }
+}

@@ -1,0 +1,28 @@
+//! Every limit of the core, in one place.
+//!
+//! What an outsider can grow has a bound and a typed error where the bound is reached. These are the
+//! protocol's; those that an operator may want to move are members of [`crate::hub::HubConfig`],
+//! [`crate::hub::ServerConfig`] and [`crate::session::SessionConfig`].
+
+use core::time::Duration;
+
+/// The longest topic or pattern, in bytes.
+pub const TOPIC_BYTES_MAX: usize = 255;
+
+/// The shortest pace that timers serve.
+pub const PACE_MIN: Duration = Duration::from_millis(1);
+
+/// The longest pace, debounce or maximum wait.
+pub const PACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The most publications that one `Collect` batch holds.
+pub const COLLECT_MAX: u32 = 10_000;
+
+/// The longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// The idempotency keys that a topic remembers, newest first to stay.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 128;
+
+/// The longest token or client name that a hello may carry, in bytes.
+pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;

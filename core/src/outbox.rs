@@ -1,0 +1,330 @@
+//! What waits for one connection: bounded, conflating, and never without a terminal.
+//!
+//! A host takes frames out as fast as its transport accepts them. While the transport is behind,
+//! - a subscription whose flow conflates has at most one publication per topic here: a newer one is
+//!   combined with the one that waits;
+//! - any other subscription loses its oldest publications once the limit is reached, and is told how many;
+//! - terminal publications, the newest publication of each topic, and frames that are not publications stay.
+//!
+//! So the last value of every topic always arrives. What must stay can exceed the limit only by the number of
+//! topics; an owner that wants a hard bound closes the connection when [`Outbox::is_overfull`], and the client
+//! resumes.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+
+use crate::flow::Conflate;
+use crate::gate::Emission;
+use crate::hub::SubscriptionId;
+use crate::payload::Payload;
+use crate::protocol::ServerFrame;
+use crate::publication::{Combine, Publication};
+use crate::topic::{Pattern, Topic};
+
+/// What one frame costs beside its payload: a generous estimate, so that many tiny ones count, too.
+const FRAME_OVERHEAD_BYTES: usize = 96;
+
+/// After shedding, at most this share of the limit waits, so that shedding is not the work of every push.
+const SHED_TO_PERCENT: usize = 75;
+
+/// An emission on its way to a connection.
+#[derive(Debug)]
+pub struct Delivery<P> {
+    /// The subscription that it is for.
+    pub subscription: SubscriptionId,
+    /// The subscription's pattern, where that has wildcards.
+    pub via: Option<Pattern>,
+    /// How emissions may be combined while they wait; `None` where each must arrive or be reported.
+    pub conflate: Option<Conflate>,
+    /// What to deliver.
+    pub emission: Emission<Arc<Publication<P>>>,
+}
+
+/// The queue of one connection.
+#[derive(Debug)]
+pub struct Outbox<P> {
+    items: VecDeque<Item<P>>,
+    /// How many items left at the front so far: what turns a place in `waiting` into an index.
+    popped: u64,
+    /// Where the conflatable item of a subscription and topic waits.
+    waiting: BTreeMap<(SubscriptionId, Topic), u64>,
+    lagged: BTreeMap<SubscriptionId, Lag>,
+    bytes: usize,
+    bytes_max: usize,
+    /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
+    shed_at: usize,
+}
+
+#[derive(Debug)]
+enum Item<P> {
+    Frame(ServerFrame<P>),
+    Delivery(Delivery<P>),
+}
+
+#[derive(Debug)]
+struct Lag {
+    pattern: Pattern,
+    missed: u64,
+}
+
+impl<P: Payload> Outbox<P> {
+    /// An empty queue that sheds when more than `bytes_max` bytes wait.
+    pub const fn new(bytes_max: usize) -> Self {
+        Self {
+            items: VecDeque::new(),
+            popped: 0,
+            waiting: BTreeMap::new(),
+            lagged: BTreeMap::new(),
+            bytes: 0,
+            bytes_max,
+            shed_at: bytes_max,
+        }
+    }
+
+    /// Queues a frame that must arrive.
+    pub fn push_frame(&mut self, frame: ServerFrame<P>) {
+        self.push(Item::Frame(frame));
+    }
+
+    /// Queues an emission.
+    pub fn push_delivery(&mut self, delivery: Delivery<P>) {
+        match delivery.conflate {
+            Some(conflate) => self.push_conflating(delivery, conflate),
+            None => self.push(Item::Delivery(delivery)),
+        }
+    }
+
+    fn push_conflating(&mut self, mut delivery: Delivery<P>, conflate: Conflate) {
+        let Emission::One(newer) = &delivery.emission else {
+            return self.push(Item::Delivery(delivery));
+        };
+        let key = (delivery.subscription, newer.topic.clone());
+        let index = self
+            .waiting
+            .get(&key)
+            .and_then(|place| usize::try_from(place.checked_sub(self.popped)?).ok());
+        if let Some(index) = index
+            && let Some(Item::Delivery(waiting)) = self.items.get_mut(index)
+            && let Emission::One(older) = &mut waiting.emission
+            && older.position.epoch == newer.position.epoch
+            && !older.is_terminal()
+        {
+            let combined = combine(conflate, older, newer);
+            self.bytes = self.bytes + combined.payload.size() - older.payload.size();
+            *older = combined;
+            return;
+        }
+        if delivery.is_terminal() {
+            // Nothing may be combined with it any more, so it needs no place.
+            delivery.conflate = None;
+            self.waiting.remove(&key);
+        } else {
+            self.waiting
+                .insert(key, self.popped + self.items.len() as u64);
+        }
+        self.push(Item::Delivery(delivery));
+    }
+
+    fn push(&mut self, item: Item<P>) {
+        self.bytes += item.size();
+        self.items.push_back(item);
+        if self.bytes > self.shed_at {
+            self.shed();
+            self.shed_at = self.bytes_max.max(self.bytes + self.bytes / 4);
+        }
+    }
+
+    /// Takes the next frame to send.
+    pub fn pop(&mut self) -> Option<ServerFrame<P>> {
+        if let Some((_, lag)) = self.lagged.pop_first() {
+            return Some(ServerFrame::Lagged {
+                pattern: lag.pattern,
+                missed: lag.missed,
+            });
+        }
+        let item = self.items.pop_front()?;
+        self.popped += 1;
+        self.bytes -= item.size();
+        match item {
+            Item::Frame(frame) => Some(frame),
+            Item::Delivery(delivery) => {
+                if delivery.conflate.is_some()
+                    && let Emission::One(publication) = &delivery.emission
+                {
+                    self.forget_place(delivery.subscription, publication);
+                }
+                Some(delivery.into_frame())
+            }
+        }
+    }
+
+    fn forget_place(&mut self, subscription: SubscriptionId, publication: &Publication<P>) {
+        let key = (subscription, publication.topic.clone());
+        if self
+            .waiting
+            .get(&key)
+            .is_some_and(|place| *place < self.popped)
+        {
+            self.waiting.remove(&key);
+        }
+    }
+
+    /// Forgets what waits for a subscription that its subscriber ended.
+    pub fn discard(&mut self, subscription: SubscriptionId) {
+        self.lagged.remove(&subscription);
+        self.retain(|item| !matches!(item, Item::Delivery(delivery) if delivery.subscription == subscription));
+    }
+
+    /// Drops the oldest publications that have a newer one behind them, until enough room is made.
+    fn shed(&mut self) {
+        let target = self.bytes_max / 100 * SHED_TO_PERCENT;
+        let superseded = self.superseded();
+        let mut excess = self.bytes.saturating_sub(target);
+        let mut dropped = BTreeMap::new();
+        let mut index = 0;
+        self.retain(|item| {
+            let at = index;
+            index += 1;
+            if excess == 0 || !superseded.contains(&at) {
+                return true;
+            }
+            let Item::Delivery(delivery) = item else {
+                return true;
+            };
+            excess = excess.saturating_sub(item.size());
+            if delivery.conflate.is_none() {
+                let lag = dropped.entry(delivery.subscription).or_insert_with(|| Lag {
+                    pattern: delivery.pattern(),
+                    missed: 0,
+                });
+                lag.missed += values(&delivery.emission).len() as u64;
+            }
+            false
+        });
+        for (subscription, lag) in dropped {
+            self.lagged
+                .entry(subscription)
+                .and_modify(|known| known.missed += lag.missed)
+                .or_insert(lag);
+        }
+    }
+
+    /// The indexes of the deliveries that may be dropped: not terminal, and a newer one of the same topic waits.
+    fn superseded(&self) -> BTreeSet<usize> {
+        let mut newest = BTreeSet::new();
+        let mut superseded = BTreeSet::new();
+        for (index, item) in self.items.iter().enumerate().rev() {
+            let Item::Delivery(delivery) = item else {
+                continue;
+            };
+            let Some(last) = values(&delivery.emission).last() else {
+                continue;
+            };
+            let is_newest = newest.insert((delivery.subscription, last.topic.clone()));
+            // What was merged or summed up while it waited is in no later publication.
+            let is_replaced = matches!(delivery.conflate, None | Some(Conflate::Latest));
+            if !is_newest && is_replaced && !delivery.is_terminal() {
+                superseded.insert(index);
+            }
+        }
+        superseded
+    }
+
+    fn retain(&mut self, keep: impl FnMut(&Item<P>) -> bool) {
+        self.items.retain(keep);
+        self.bytes = self.items.iter().map(Item::size).sum();
+        self.waiting.clear();
+        for (index, item) in self.items.iter().enumerate() {
+            if let Item::Delivery(delivery) = item
+                && delivery.conflate.is_some()
+                && let Emission::One(publication) = &delivery.emission
+            {
+                let key = (delivery.subscription, publication.topic.clone());
+                self.waiting.insert(key, self.popped + index as u64);
+            }
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.lagged.is_empty()
+    }
+
+    /// How many frames wait.
+    pub fn len(&self) -> usize {
+        self.items.len() + self.lagged.len()
+    }
+
+    /// How many bytes wait, by the estimate that the limit counts.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether what must not be dropped alone exceeds twice the limit.
+    pub const fn is_overfull(&self) -> bool {
+        self.bytes > self.bytes_max.saturating_mul(2)
+    }
+}
+
+impl<P: Payload> Item<P> {
+    fn size(&self) -> usize {
+        let payload: usize = match self {
+            Self::Frame(_) => 0,
+            Self::Delivery(delivery) => {
+                let items = values(&delivery.emission);
+                items
+                    .iter()
+                    .map(|item| item.payload.size() + item.topic.as_str().len())
+                    .sum()
+            }
+        };
+        payload + FRAME_OVERHEAD_BYTES
+    }
+}
+
+impl<P> Delivery<P> {
+    fn is_terminal(&self) -> bool {
+        values(&self.emission).iter().any(|item| item.is_terminal())
+    }
+
+    fn pattern(&self) -> Pattern {
+        match (&self.via, values(&self.emission)) {
+            (Some(via), _) => via.clone(),
+            (None, [first, ..]) => Pattern::from(first.topic.clone()),
+            (None, []) => unreachable!("an emission holds at least one publication"),
+        }
+    }
+
+    fn into_frame(self) -> ServerFrame<P> {
+        match self.emission {
+            Emission::One(publication) => ServerFrame::Publication {
+                publication,
+                via: self.via,
+            },
+            Emission::Batch(items) => ServerFrame::Batch {
+                items,
+                via: self.via,
+            },
+        }
+    }
+}
+
+/// The publications of an emission, oldest first.
+fn values<V>(emission: &Emission<V>) -> &[V] {
+    match emission {
+        Emission::One(value) => core::slice::from_ref(value),
+        Emission::Batch(values) => values,
+    }
+}
+
+fn combine<P: Payload>(
+    conflate: Conflate,
+    older: &Arc<Publication<P>>,
+    newer: &Arc<Publication<P>>,
+) -> Arc<Publication<P>> {
+    match conflate {
+        Conflate::Latest | Conflate::Collect { .. } => Arc::clone(newer),
+        Conflate::Merge => Arc::clone(newer).merge_over(older),
+        Conflate::Sum => Arc::clone(newer).add_to(older),
+    }
+}

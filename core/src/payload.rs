@@ -1,0 +1,43 @@
+//! What the core needs to know of a payload: nothing, but how two of them combine.
+
+use alloc::string::String;
+
+/// A publication's content, opaque to the core.
+///
+/// On a server it is raw JSON in shared bytes, in a browser a handle to a JavaScript value. The core
+/// moves payloads and drops them; only the conflations that must look inside ask the payload to
+/// do so, through this trait.
+pub trait Payload {
+    /// The older value (`self`) with `newer` applied to it as an RFC 7396 merge patch.
+    ///
+    /// Merging patches in order and then applying the result equals applying them one by one, except
+    /// that a `null` member must survive the merge of two *patches*; implementations keep it.
+    fn merge(&self, newer: &Self) -> Self;
+
+    /// `self` and `newer` added up, field by field: numbers add, objects recurse, and whatever is not a
+    /// number on both sides is taken from `newer`. A field that only one side has is kept.
+    fn sum(&self, newer: &Self) -> Self;
+
+    /// The top-level member `field`, where the payload is an object and the member a string.
+    ///
+    /// Asked once per publication, where it enters the system, by the terminal rule.
+    fn text_field(&self, field: &str) -> Option<String>;
+
+    /// The size that limits are counted in, in bytes. A handle whose size is unknown says 0.
+    fn size(&self) -> usize;
+}
+
+/// For tests of machines that never look inside, and for signals that carry nothing.
+impl Payload for () {
+    fn merge(&self, _newer: &Self) -> Self {}
+
+    fn sum(&self, _newer: &Self) -> Self {}
+
+    fn text_field(&self, _field: &str) -> Option<String> {
+        None
+    }
+
+    fn size(&self) -> usize {
+        0
+    }
+}

@@ -1,0 +1,200 @@
+//! The frames of the wire, generic over the payload. There is no codec here: hosts encode.
+//!
+//! `docs/PROTOCOL.md` describes them for people. A frame is one JSON object with a `type`; a message is
+//! a frame or an array of frames. A subscription on a connection is named by its pattern.
+//!
+//! [`ClientFrame`] and [`ServerFrame`] are what the machines speak. [`ClientEnvelope`] and
+//! [`ServerEnvelope`] are the same frames as flat serde structures, for hosts to encode and decode.
+
+mod envelope;
+mod error;
+mod flow;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::flow::Flow;
+use crate::lifecycle::EndReason;
+use crate::publication::{Position, Publication};
+use crate::topic::{Pattern, Topic};
+
+pub use envelope::{ClientEnvelope, ClientFrameType, FrameError, ServerEnvelope, ServerFrameType};
+pub use error::{ErrorCode, WireError};
+pub use flow::FlowSpec;
+
+/// The WebSocket subprotocol that names this vocabulary and its encoding.
+pub const SUBPROTOCOL: &str = "tidegate.v1.json";
+
+/// A topic and how far a subscriber has seen it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicPosition {
+    /// The topic.
+    pub topic: Topic,
+    /// The position of the last publication seen.
+    #[serde(flatten)]
+    pub position: Position,
+}
+
+/// A request to publish, wherever it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishRequest<P> {
+    /// Where to.
+    pub topic: Topic,
+    /// What.
+    pub payload: P,
+    /// Makes the publication terminal. Where absent, the terminal rule looks at the payload.
+    pub end: Option<EndReason>,
+    /// Idempotency key: a repeated publish with the same key on the same topic answers the first one's position.
+    pub id: Option<String>,
+    /// Start the topic anew (a new epoch) if it has ended, instead of failing.
+    pub restart: bool,
+}
+
+impl<P> PublishRequest<P> {
+    /// A plain publish of `payload` to `topic`.
+    pub const fn new(topic: Topic, payload: P) -> Self {
+        Self {
+            topic,
+            payload,
+            end: None,
+            id: None,
+            restart: false,
+        }
+    }
+}
+
+/// Where a new subscription starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the retained latest value of each topic, then everything new. The default.
+    Latest,
+    /// With what is published from now on.
+    New,
+    /// After these positions: what was missed is recovered exactly, or reported as lost.
+    Since(Vec<TopicPosition>),
+}
+
+/// What a client says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientFrame<P> {
+    /// Opens the session. Optional: any other first frame opens it without a token.
+    Hello {
+        /// Proves who the client is.
+        token: Option<String>,
+        /// Names the client's software, for logs.
+        client: Option<String>,
+    },
+    /// Subscribes to a pattern.
+    Subscribe {
+        /// What to.
+        pattern: Pattern,
+        /// How to be paced.
+        flow: Flow,
+        /// Where to start.
+        start: Start,
+    },
+    /// Ends a subscription.
+    Unsubscribe {
+        /// Which one.
+        pattern: Pattern,
+    },
+    /// Changes a subscription's flow.
+    Flow {
+        /// Which one.
+        pattern: Pattern,
+        /// The flow from now on.
+        flow: Flow,
+    },
+    /// Publishes.
+    Publish {
+        /// The client's number for this request; the answer carries it.
+        request: u64,
+        /// What to publish.
+        publish: PublishRequest<P>,
+    },
+    /// Asks for a [`ServerFrame::Pong`].
+    Ping,
+    /// Answers a [`ServerFrame::Ping`].
+    Pong,
+}
+
+/// What a server says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerFrame<P> {
+    /// The session is open.
+    Welcome {
+        /// How long a connection may be silent before the server asks for a sign of life, in milliseconds.
+        heartbeat_ms: u64,
+    },
+    /// A subscription stands; what it recovers follows.
+    Subscribed {
+        /// Which one.
+        pattern: Pattern,
+        /// The topic's position, for a pattern without wildcards.
+        position: Option<Position>,
+        /// Whether everything missed since the given positions follows.
+        recovered: bool,
+        /// The flow that was granted.
+        flow: Flow,
+    },
+    /// A subscription ended at the client's request.
+    Unsubscribed {
+        /// Which one.
+        pattern: Pattern,
+    },
+    /// A publication.
+    Publication {
+        /// The publication, shared by all who get it.
+        publication: Arc<Publication<P>>,
+        /// The wildcard pattern that it came by; absent for an exact subscription.
+        via: Option<Pattern>,
+    },
+    /// One emission of a collecting subscription.
+    Batch {
+        /// The publications, in order.
+        items: Vec<Arc<Publication<P>>>,
+        /// The wildcard pattern that they came by.
+        via: Option<Pattern>,
+    },
+    /// What lay between the subscriber's position and this one is lost. The latest value follows, where there is one.
+    Reset {
+        /// The topic concerned.
+        topic: Topic,
+        /// The topic's position now.
+        position: Position,
+        /// The wildcard pattern of the subscription concerned.
+        via: Option<Pattern>,
+    },
+    /// The connection was too slow for a subscription: publications were dropped, the oldest first.
+    Lagged {
+        /// The subscription.
+        pattern: Pattern,
+        /// How many.
+        missed: u64,
+    },
+    /// The subscription's topic ended; its terminal publication came just before.
+    End {
+        /// The subscription.
+        pattern: Pattern,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Answers [`ClientFrame::Publish`].
+    Published {
+        /// The client's number of the request.
+        request: u64,
+        /// Where the publication stands.
+        position: Position,
+    },
+    /// A request failed, or (fatal) the session.
+    Error(WireError),
+    /// Asks for a [`ClientFrame::Pong`].
+    Ping,
+    /// Answers a [`ClientFrame::Ping`].
+    Pong,
+    /// The server is about to go: connect again, it may be elsewhere.
+    Drain,
+}

@@ -1,0 +1,91 @@
+//! Frames as flat serde structures.
+//!
+//! Flat, because a payload that stays raw text cannot pass through serde's tagged enums, and because a
+//! missing member can then be named: decoding is `Envelope` first, and the frame with its checks second.
+
+mod client;
+mod server;
+
+use alloc::string::{String, ToString};
+
+use serde::{Deserialize, Deserializer};
+
+use super::error::{ErrorCode, WireError};
+use crate::topic::{Pattern, Topic};
+
+pub use client::{ClientEnvelope, ClientFrameType};
+pub use server::{ServerEnvelope, ServerFrameType};
+
+/// A frame that has the form of an envelope but not the content of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A member that this type of frame needs is absent.
+    #[error("a {frame} frame needs the member {member:?}")]
+    Missing {
+        /// The type of the frame.
+        frame: &'static str,
+        /// The absent member.
+        member: &'static str,
+    },
+    /// A topic or pattern breaks the syntax.
+    #[error("{member} {text:?}: {reason}")]
+    Topic {
+        /// The member.
+        member: &'static str,
+        /// What it held.
+        text: String,
+        /// What is wrong with it, and at which byte.
+        reason: String,
+    },
+    /// A flow contradicts itself or is out of range.
+    #[error("flow: {0}")]
+    Flow(String),
+}
+
+impl FrameError {
+    /// The error as the wire tells it.
+    pub fn to_wire(&self) -> WireError {
+        let code = match self {
+            Self::Missing { .. } => ErrorCode::BadFrame,
+            Self::Topic { .. } => ErrorCode::BadTopic,
+            Self::Flow(_) => ErrorCode::BadFlow,
+        };
+        WireError::new(code, self.to_string())
+    }
+}
+
+/// Takes a present `null` for a value, so that `{"data": null}` differs from no data.
+fn present<'de, D: Deserializer<'de>, P: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<P>, D::Error> {
+    P::deserialize(deserializer).map(Some)
+}
+
+fn need<T>(value: Option<T>, frame: &'static str, member: &'static str) -> Result<T, FrameError> {
+    value.ok_or(FrameError::Missing { frame, member })
+}
+
+fn need_pattern(text: Option<String>, frame: &'static str) -> Result<Pattern, FrameError> {
+    let text = need(text, frame, "pattern")?;
+    Pattern::new(&text).map_err(|error| FrameError::Topic {
+        member: "pattern",
+        reason: error.to_string(),
+        text,
+    })
+}
+
+fn need_topic(text: Option<String>, frame: &'static str) -> Result<Topic, FrameError> {
+    let text = need(text, frame, "topic")?;
+    Topic::new(&text).map_err(|error| FrameError::Topic {
+        member: "topic",
+        reason: error.to_string(),
+        text,
+    })
+}
+
+fn optional_pattern(
+    text: Option<String>,
+    frame: &'static str,
+) -> Result<Option<Pattern>, FrameError> {
+    text.map(|text| need_pattern(Some(text), frame)).transpose()
+}

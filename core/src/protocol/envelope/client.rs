@@ -1,0 +1,184 @@
+//! What a client says, as one flat structure.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::{FrameError, need, need_pattern, need_topic, present};
+use crate::flow::Flow;
+use crate::lifecycle::EndReason;
+use crate::protocol::{ClientFrame, FlowSpec, PublishRequest, Start, TopicPosition};
+
+/// The `type` of a client's frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientFrameType {
+    /// [`ClientFrame::Hello`].
+    Hello,
+    /// [`ClientFrame::Subscribe`].
+    Subscribe,
+    /// [`ClientFrame::Unsubscribe`].
+    Unsubscribe,
+    /// [`ClientFrame::Flow`].
+    Flow,
+    /// [`ClientFrame::Publish`].
+    Publish,
+    /// [`ClientFrame::Ping`].
+    Ping,
+    /// [`ClientFrame::Pong`].
+    Pong,
+}
+
+/// A [`ClientFrame`] in its JSON form. Members that a type does not use are ignored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "P: Deserialize<'de>"))]
+#[allow(missing_docs, reason = "the members are those of the frames")]
+pub struct ClientEnvelope<P> {
+    #[serde(rename = "type")]
+    pub kind: ClientFrameType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Vec<TopicPosition>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
+    pub request: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<bool>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub data: Option<P>,
+}
+
+impl<P> ClientEnvelope<P> {
+    fn empty(kind: ClientFrameType) -> Self {
+        Self {
+            kind,
+            token: None,
+            client: None,
+            pattern: None,
+            flow: None,
+            since: None,
+            latest: None,
+            request: None,
+            topic: None,
+            end: None,
+            id: None,
+            restart: None,
+            data: None,
+        }
+    }
+}
+
+impl<'a, P> From<&'a ClientFrame<P>> for ClientEnvelope<&'a P> {
+    fn from(frame: &'a ClientFrame<P>) -> Self {
+        let flow_spec = |flow: Flow| (flow != Flow::default()).then(|| FlowSpec::from(flow));
+        match frame {
+            ClientFrame::Hello { token, client } => Self {
+                token: token.clone(),
+                client: client.clone(),
+                ..Self::empty(ClientFrameType::Hello)
+            },
+            ClientFrame::Subscribe {
+                pattern,
+                flow,
+                start,
+            } => Self {
+                pattern: Some(pattern.to_string()),
+                flow: flow_spec(*flow),
+                since: match start {
+                    Start::Latest | Start::New => None,
+                    Start::Since(positions) => Some(positions.clone()),
+                },
+                latest: matches!(start, Start::New).then_some(false),
+                ..Self::empty(ClientFrameType::Subscribe)
+            },
+            ClientFrame::Unsubscribe { pattern } => Self {
+                pattern: Some(pattern.to_string()),
+                ..Self::empty(ClientFrameType::Unsubscribe)
+            },
+            ClientFrame::Flow { pattern, flow } => Self {
+                pattern: Some(pattern.to_string()),
+                flow: Some(FlowSpec::from(*flow)),
+                ..Self::empty(ClientFrameType::Flow)
+            },
+            ClientFrame::Publish { request, publish } => Self {
+                request: Some(*request),
+                topic: Some(publish.topic.to_string()),
+                end: publish.end,
+                id: publish.id.clone(),
+                restart: publish.restart.then_some(true),
+                data: Some(&publish.payload),
+                ..Self::empty(ClientFrameType::Publish)
+            },
+            ClientFrame::Ping => Self::empty(ClientFrameType::Ping),
+            ClientFrame::Pong => Self::empty(ClientFrameType::Pong),
+        }
+    }
+}
+
+impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
+    type Error = FrameError;
+
+    fn try_from(envelope: ClientEnvelope<P>) -> Result<Self, FrameError> {
+        Ok(match envelope.kind {
+            ClientFrameType::Hello => Self::Hello {
+                token: envelope.token,
+                client: envelope.client,
+            },
+            ClientFrameType::Subscribe => Self::Subscribe {
+                pattern: need_pattern(envelope.pattern, "subscribe")?,
+                flow: checked_flow(envelope.flow)?,
+                start: match (envelope.since, envelope.latest) {
+                    (Some(positions), _) => Start::Since(positions),
+                    (None, Some(false)) => Start::New,
+                    (None, Some(true) | None) => Start::Latest,
+                },
+            },
+            ClientFrameType::Unsubscribe => Self::Unsubscribe {
+                pattern: need_pattern(envelope.pattern, "unsubscribe")?,
+            },
+            ClientFrameType::Flow => Self::Flow {
+                pattern: need_pattern(envelope.pattern, "flow")?,
+                flow: checked_flow(envelope.flow)?,
+            },
+            ClientFrameType::Publish => Self::Publish {
+                request: need(envelope.request, "publish", "ref")?,
+                publish: PublishRequest {
+                    topic: need_topic(envelope.topic, "publish")?,
+                    payload: need(envelope.data, "publish", "data")?,
+                    end: envelope.end,
+                    id: envelope.id,
+                    restart: envelope.restart.unwrap_or(false),
+                },
+            },
+            ClientFrameType::Ping => Self::Ping,
+            ClientFrameType::Pong => Self::Pong,
+        })
+    }
+}
+
+fn checked_flow(spec: Option<FlowSpec>) -> Result<Flow, FrameError> {
+    let flow = Flow::try_from(spec.unwrap_or_default())
+        .map_err(|error| FrameError::Flow(error.to_string()))?;
+    flow.validate()
+        .map_err(|error| FrameError::Flow(error.to_string()))?;
+    Ok(flow)
+}

@@ -1,0 +1,145 @@
+//! One message on one topic, and where it stands in the topic's history.
+
+use core::fmt;
+use core::str::FromStr;
+
+use alloc::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::EndReason;
+use crate::payload::Payload;
+use crate::topic::Topic;
+
+/// The largest epoch and offset: what a JavaScript number holds exactly.
+pub const POSITION_MAX: u64 = (1 << 53) - 1;
+
+/// A place in a topic's history: which history (`epoch`), and how far into it (`offset`).
+///
+/// Offsets of an epoch rise by one with each publication, from 1; offset 0 is the position before the first.
+/// Epochs are compared for equality only: another epoch means that the topic was started anew, and that
+/// nothing can be said about what lies between. Both stay within [`POSITION_MAX`].
+///
+/// Its text form is `epoch:offset` in decimal, which is what Server-Sent Events carry as `id:`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// The history that `offset` counts in.
+    pub epoch: u64,
+    /// How many publications of that history lie at or before this position.
+    pub offset: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.epoch, self.offset)
+    }
+}
+
+/// A text that is not a [`Position`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a position is written epoch:offset, two whole numbers up to 2^53 - 1, such as 7120031:42")]
+pub struct PositionError;
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (epoch, offset) = text.split_once(':').ok_or(PositionError)?;
+        let number = |digits: &str| {
+            let value: u64 = digits.parse().map_err(|_| PositionError)?;
+            if value > POSITION_MAX {
+                return Err(PositionError);
+            }
+            Ok(value)
+        };
+        Ok(Self {
+            epoch: number(epoch)?,
+            offset: number(offset)?,
+        })
+    }
+}
+
+/// A message on a topic, as it travels down the tree of hubs.
+///
+/// It is built once where it enters and shared from then on (`Arc`), whatever the number of subscribers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication<P> {
+    /// Where it was published.
+    pub topic: Topic,
+    /// Its place in the topic's history.
+    pub position: Position,
+    /// Its content.
+    pub payload: P,
+    /// Set on the topic's terminal publication: nothing follows it in this epoch.
+    pub end: Option<EndReason>,
+}
+
+impl<P> Publication<P> {
+    /// Whether this publication ends its topic.
+    pub fn is_terminal(&self) -> bool {
+        self.end.is_some()
+    }
+}
+
+/// How an older and a newer value become one, for those conflations that combine.
+///
+/// Implemented for shared publications by combining their payloads under the newer one's position;
+/// a gate over plain values (a throttled function's arguments, say) implements it itself.
+pub trait Combine: Sized {
+    /// `older` with `self` merged over it (RFC 7396).
+    fn merge_over(self, older: &Self) -> Self;
+
+    /// `older` and `self` added up.
+    fn add_to(self, older: &Self) -> Self;
+}
+
+impl<P: Payload> Combine for Arc<Publication<P>> {
+    fn merge_over(self, older: &Self) -> Self {
+        combined(&self, older.payload.merge(&self.payload))
+    }
+
+    fn add_to(self, older: &Self) -> Self {
+        combined(&self, older.payload.sum(&self.payload))
+    }
+}
+
+fn combined<P>(newer: &Publication<P>, payload: P) -> Arc<Publication<P>> {
+    Arc::new(Publication {
+        topic: newer.topic.clone(),
+        position: newer.position,
+        payload,
+        end: newer.end,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn positions_round_trip_as_text() {
+        let position = Position {
+            epoch: POSITION_MAX,
+            offset: 42,
+        };
+        assert_eq!(position.to_string().parse(), Ok(position));
+    }
+
+    #[test]
+    fn what_is_not_a_position_is_refused() {
+        for text in [
+            "",
+            "1",
+            "1:",
+            ":1",
+            "1:2:3",
+            "-1:2",
+            "9007199254740992:1",
+            "1:x",
+        ] {
+            assert_eq!(text.parse::<Position>(), Err(PositionError), "{text:?}");
+        }
+    }
+}

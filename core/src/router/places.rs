@@ -1,0 +1,85 @@
+//! Where in its route the entry of a ticket lies now.
+
+use core::mem::size_of;
+
+use alloc::vec::Vec;
+
+use super::index;
+
+/// A slot of [`Places`], at one of the times it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    index: u32,
+    generation: u32,
+}
+
+impl Place {
+    pub(super) const fn index(self) -> u32 {
+        self.index
+    }
+}
+
+/// An entry is moved when another one leaves, but a ticket can't be: it names a slot here, which is told.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    slots: Vec<Slot>,
+    /// The slot freed last, which is taken next.
+    free: Option<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// The entry's index in its route; in a free slot the next free one, or the slot itself at the end of the list.
+    at: u32,
+    /// Rises when the slot is given back, so that a ticket can't be used twice.
+    generation: u32,
+}
+
+impl Places {
+    /// A place for an entry that lies at index `at` of its route.
+    pub(super) fn take(&mut self, at: u32) -> Place {
+        self.len += 1;
+        let Some(index) = self.free else {
+            let index = index(self.slots.len());
+            self.slots.push(Slot { at, generation: 0 });
+            return Place {
+                index,
+                generation: 0,
+            };
+        };
+        let slot = &mut self.slots[index as usize];
+        self.free = (slot.at != index).then_some(slot.at);
+        slot.at = at;
+        Place {
+            index,
+            generation: slot.generation,
+        }
+    }
+
+    /// Where the entry lies, for the last time. Panics if that was asked before.
+    pub(super) fn give_back(&mut self, place: Place) -> u32 {
+        let slot = &mut self.slots[place.index as usize];
+        assert_eq!(
+            slot.generation, place.generation,
+            "a ticket ends one subscription, once"
+        );
+        slot.generation = slot.generation.wrapping_add(1);
+        self.len -= 1;
+        let next_free = self.free.replace(place.index).unwrap_or(place.index);
+        core::mem::replace(&mut slot.at, next_free)
+    }
+
+    /// The entry of the place with this index lies at index `at` now.
+    pub(super) fn move_to(&mut self, index: u32, at: u32) {
+        self.slots[index as usize].at = at;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+    }
+}

@@ -1,0 +1,297 @@
+//! Deadlines of a million gates, under small dense keys.
+//!
+//! # Why a heap
+//! What happens most is that a deadline moves later: a debounced gate moves its own at every call. Then comes
+//! being asked for the earliest one, exactly, after every call of the host.
+//!
+//! A timing wheel arms in constant time, but to find the earliest deadline it searches slots, and it
+//! either rounds deadlines or sorts them late. Leaving moved entries where they are until they come up
+//! makes moving cheaper still, but piles up corrections: a million gates that moved once can all come up
+//! in one call. An indexed heap has neither trouble, and with four children to a node three entries of
+//! four are leaves, where moving later is one write; the others sink past nodes that lie beside each
+//! other in memory. The earliest deadline is the first entry.
+//!
+//! An entry is 16 bytes, a key 4 more, armed or not. Nothing is allocated per entry.
+
+use core::cmp::Ordering;
+use core::mem::size_of;
+
+use alloc::vec::Vec;
+
+use crate::time::Instant;
+
+/// How many children a heap node has.
+const CHILDREN: usize = 4;
+
+/// The position of a key that isn't armed.
+const NOWHERE: u32 = u32::MAX;
+
+/// At most one deadline for each key.
+///
+/// Keys are indexes, such as those of gates in their array: memory grows with the largest key that was ever
+/// armed. Whatever is due at one instant is due in the order of the keys, so that the same calls
+/// have the same results.
+#[derive(Debug, Default)]
+pub struct Timers {
+    /// No entry is before its parent, that of `i` being `(i - 1) / CHILDREN`.
+    heap: Vec<Entry>,
+    /// Where in the heap a key is.
+    positions: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    at: Instant,
+    key: u32,
+}
+
+impl Entry {
+    fn is_before(self, other: Self) -> bool {
+        (self.at, self.key) < (other.at, other.key)
+    }
+}
+
+impl Timers {
+    /// Nothing armed.
+    pub const fn new() -> Self {
+        Self {
+            heap: Vec::new(),
+            positions: Vec::new(),
+        }
+    }
+
+    /// Sets the deadline of `key`, or moves it, earlier or later.
+    ///
+    /// # Panics
+    /// If `key` is `u32::MAX`.
+    pub fn arm(&mut self, key: u32, at: Instant) {
+        let entry = Entry { at, key };
+        let Some(position) = self.position(key) else {
+            return self.add(entry);
+        };
+        match at.cmp(&self.heap[position].at) {
+            Ordering::Equal => {}
+            Ordering::Less => self.rise(position, entry),
+            Ordering::Greater => self.sink(position, entry),
+        }
+    }
+
+    /// Takes the deadline of `key` away, and says whether there was one.
+    pub fn disarm(&mut self, key: u32) -> bool {
+        match self.position(key) {
+            None => false,
+            Some(position) => {
+                self.remove(position);
+                true
+            }
+        }
+    }
+
+    /// When `key` is due, if it is armed.
+    pub fn deadline(&self, key: u32) -> Option<Instant> {
+        self.position(key).map(|position| self.heap[position].at)
+    }
+
+    /// The earliest of all deadlines.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.heap.first().map(|first| first.at)
+    }
+
+    /// Disarms the key that is due first, and returns it; `None` when nothing is due at `now`.
+    pub fn expire(&mut self, now: Instant) -> Option<u32> {
+        let first = self.heap.first()?;
+        if first.at > now {
+            return None;
+        }
+        Some(self.remove(0).key)
+    }
+
+    /// How many keys are armed.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether no key is armed.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// How many bytes are allocated. Never falls: room once needed is kept.
+    pub fn memory_bytes(&self) -> usize {
+        self.heap.capacity() * size_of::<Entry>() + self.positions.capacity() * size_of::<u32>()
+    }
+
+    fn position(&self, key: u32) -> Option<usize> {
+        match self.positions.get(key as usize) {
+            None | Some(&NOWHERE) => None,
+            Some(&position) => Some(position as usize),
+        }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        assert_ne!(entry.key, NOWHERE, "timer keys are below 2^32 - 1");
+        let keys = entry.key as usize + 1;
+        if self.positions.len() < keys {
+            self.positions.resize(keys, NOWHERE);
+        }
+        self.heap.push(entry);
+        self.rise(self.heap.len() - 1, entry);
+    }
+
+    /// Takes out what is at `position`, and puts the last entry there.
+    fn remove(&mut self, position: usize) -> Entry {
+        let removed = self.heap.swap_remove(position);
+        self.positions[removed.key as usize] = NOWHERE;
+        if let Some(&moved) = self.heap.get(position) {
+            if moved.is_before(removed) {
+                self.rise(position, moved);
+            } else {
+                self.sink(position, moved);
+            }
+        }
+        removed
+    }
+
+    /// Places `entry` at `position` or above it, moving later parents down.
+    fn rise(&mut self, mut position: usize, entry: Entry) {
+        while position > 0 {
+            let parent = (position - 1) / CHILDREN;
+            if !entry.is_before(self.heap[parent]) {
+                break;
+            }
+            self.place(position, self.heap[parent]);
+            position = parent;
+        }
+        self.place(position, entry);
+    }
+
+    /// Places `entry` at `position` or below it, moving earlier children up.
+    fn sink(&mut self, mut position: usize, entry: Entry) {
+        while let Some(child) = self.first_child(position) {
+            if !self.heap[child].is_before(entry) {
+                break;
+            }
+            self.place(position, self.heap[child]);
+            position = child;
+        }
+        self.place(position, entry);
+    }
+
+    /// Which child of the node at `position` comes before the others.
+    fn first_child(&self, position: usize) -> Option<usize> {
+        let start = position * CHILDREN + 1;
+        let end = self.heap.len().min(start + CHILDREN);
+        (start..end).min_by_key(|&child| (self.heap[child].at, self.heap[child].key))
+    }
+
+    fn place(&mut self, position: usize, entry: Entry) {
+        self.heap[position] = entry;
+        // Keys are distinct and below NOWHERE, so positions are too.
+        self.positions[entry.key as usize] = position as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Arm { key: u32, at: u64 },
+        Disarm { key: u32 },
+        Expire { now: u64 },
+    }
+
+    fn any_steps() -> impl Strategy<Value = Vec<Step>> {
+        // Few keys and few instants, so that keys are moved and deadlines tie.
+        let step = prop_oneof![
+            6 => (0..60_u32, 0..40_u64).prop_map(|(key, at)| Step::Arm { key, at }),
+            2 => (0..60_u32).prop_map(|key| Step::Disarm { key }),
+            2 => (0..40_u64).prop_map(|now| Step::Expire { now }),
+        ];
+        prop::collection::vec(step, 0..400)
+    }
+
+    fn check_heap(timers: &Timers) {
+        for (position, entry) in timers.heap.iter().enumerate() {
+            let parent = position.saturating_sub(1) / CHILDREN;
+            assert!(!entry.is_before(timers.heap[parent]));
+            assert_eq!(timers.position(entry.key), Some(position));
+        }
+        let armed = timers
+            .positions
+            .iter()
+            .filter(|position| **position != NOWHERE);
+        assert_eq!(armed.count(), timers.len());
+    }
+
+    proptest! {
+        #[test]
+        fn timers_agree_with_a_sorted_set(steps in any_steps()) {
+            let mut timers = Timers::new();
+            let mut deadlines: BTreeMap<u32, Instant> = BTreeMap::new();
+            let mut sorted: BTreeSet<(Instant, u32)> = BTreeSet::new();
+            for step in steps {
+                match step {
+                    Step::Arm { key, at } => {
+                        let at = Instant::from_millis(at);
+                        timers.arm(key, at);
+                        if let Some(old) = deadlines.insert(key, at) {
+                            sorted.remove(&(old, key));
+                        }
+                        sorted.insert((at, key));
+                    }
+                    Step::Disarm { key } => {
+                        let old = deadlines.remove(&key);
+                        prop_assert_eq!(timers.disarm(key), old.is_some());
+                        old.map(|old| sorted.remove(&(old, key)));
+                    }
+                    Step::Expire { now } => {
+                        let now = Instant::from_millis(now);
+                        let due = sorted.first().filter(|(at, _)| *at <= now).copied();
+                        prop_assert_eq!(timers.expire(now), due.map(|(_, key)| key));
+                        if let Some(due) = due {
+                            sorted.remove(&due);
+                            deadlines.remove(&due.1);
+                        }
+                    }
+                }
+                check_heap(&timers);
+                prop_assert_eq!(timers.len(), sorted.len());
+                prop_assert_eq!(timers.poll_timeout(), sorted.first().map(|(at, _)| *at));
+                for key in 0..60 {
+                    prop_assert_eq!(timers.deadline(key), deadlines.get(&key).copied());
+                }
+            }
+            for (_, key) in sorted {
+                prop_assert_eq!(timers.expire(Instant::from_millis(40)), Some(key));
+            }
+            prop_assert!(timers.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_due_at_one_instant_comes_in_the_order_of_keys() {
+        let mut timers = Timers::new();
+        let at = Instant::from_millis(5);
+        for key in [7, 2, 9, 0] {
+            timers.arm(key, at);
+        }
+        assert_eq!(timers.expire(Instant::from_micros(4_999)), None);
+        for key in [0, 2, 7, 9] {
+            assert_eq!(timers.expire(at), Some(key));
+        }
+        assert_eq!(timers.expire(at), None);
+        assert_eq!(timers.poll_timeout(), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "timer keys are below 2^32 - 1")]
+    fn the_largest_key_is_refused_before_memory_is_taken_for_it() {
+        Timers::new().arm(u32::MAX, Instant::ZERO);
+    }
+}
