@@ -19,18 +19,18 @@ pub(super) struct Debounce {
 }
 
 /// A burst *lapses* `quiet` after its last call, or `max_wait` after its last emission (its first call, if
-/// none). A timer that is due closes a lapsed burst, and is put off until then in any other.
+/// there was none). A timer that is due closes a lapsed burst, and is put off until then in any other.
 ///
 /// ```text
-///              value (emits if leading)
-///     Idle ─────────────────────────────► Waiting ──┐ value; where lapsed ahead of the timer: emits;
-///      ▲ ▲                                 │  ▲ │   │ a full batch
-///      │ └────────────── cancel ───────────┘  │ │ ◄─┘
-///      │                     value, or a      │ │ timer due, lapsed: emits what is pending;
-///      │                     leftover put off │ │ flush: emits what is pending, leaves its timer over
-///      └──────────────── Cooling ─────────────┘ │
-///          lapsed, cancel  ▲                    │
-///                          └────────────────────┘
+///   Idle ───── value: emits if leading ──────────────────────────► Waiting
+///   Waiting ── value: waits; emits if lapsed before the timer ───► Waiting
+///   Waiting ── a timer due, lapsed: emits what is pending ───────► Cooling
+///   Waiting ── flush: emits what is pending, its timer stays ────► Cooling
+///   Cooling ── value: waits, and sets a timer ───────────────────► Waiting
+///   Cooling ── a leftover timer due, not lapsed ─────────────────► Waiting
+///   Cooling ── lapsed ───────────────────────────────────────────► Idle
+///   any ────── a full batch ─────────────────────────────────────► Waiting
+///   any ────── cancel ───────────────────────────────────────────► Idle
 /// ```
 #[derive(Clone, Copy, Debug)]
 enum State {

@@ -45,11 +45,12 @@ impl<V: Combine> Held<V> {
 
     /// Whether this is a batch that may not grow.
     pub(super) const fn is_full(&self, conflate: Conflate) -> bool {
-        match (&self.0, conflate) {
-            (Some(Emission::Batch(batch)), Conflate::Collect { max }) => {
-                batch.len() >= max.get() as usize
-            }
-            (None | Some(Emission::One(_) | Emission::Batch(_)), _) => false,
+        match conflate {
+            Conflate::Latest | Conflate::Merge | Conflate::Sum => false,
+            Conflate::Collect { max } => match &self.0 {
+                None | Some(Emission::One(_)) => false,
+                Some(Emission::Batch(batch)) => batch.len() >= max.get() as usize,
+            },
         }
     }
 

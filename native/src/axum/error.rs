@@ -1,0 +1,89 @@
+//! Errors as HTTP tells them: a status, and the wire's code and message as JSON.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tidegate_core::hub::PublishError as Refusal;
+use tidegate_core::protocol::ErrorCode;
+
+use crate::error::{PublishError, Stopped, SubscribeError};
+
+/// An answer that isn't the one asked for.
+#[derive(Debug)]
+pub(super) struct HttpError {
+    status: StatusCode,
+    code: ErrorCode,
+    message: String,
+}
+
+impl HttpError {
+    pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn bad_request(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let error = json!({"error": {"code": self.code, "message": self.message}});
+        (self.status, Json(error)).into_response()
+    }
+}
+
+impl From<PublishError> for HttpError {
+    fn from(error: PublishError) -> Self {
+        let message = error.to_string();
+        match error {
+            PublishError::Topic(_) => Self::bad_request(ErrorCode::BadTopic, message),
+            PublishError::Json(_) => Self::bad_request(ErrorCode::BadFrame, message),
+            PublishError::Stopped(stopped) => stopped.into(),
+            PublishError::Refused(refusal) => {
+                let status = match refusal {
+                    Refusal::Ended(_) => StatusCode::CONFLICT,
+                    Refusal::PayloadTooLarge { .. } | Refusal::KeyTooLong { .. } => {
+                        StatusCode::PAYLOAD_TOO_LARGE
+                    }
+                    Refusal::TooManyTopics { .. } => StatusCode::TOO_MANY_REQUESTS,
+                };
+                Self::new(status, refusal.to_wire().code, message)
+            }
+        }
+    }
+}
+
+impl From<SubscribeError> for HttpError {
+    fn from(error: SubscribeError) -> Self {
+        let message = error.to_string();
+        match error {
+            SubscribeError::Pattern(_) => Self::bad_request(ErrorCode::BadTopic, message),
+            SubscribeError::Flow(_) => Self::bad_request(ErrorCode::BadFlow, message),
+            SubscribeError::Stopped(stopped) => stopped.into(),
+            SubscribeError::Refused(refusal) => {
+                let code = refusal.to_wire().code;
+                let status = match code {
+                    ErrorCode::BadFlow => StatusCode::BAD_REQUEST,
+                    _ => StatusCode::TOO_MANY_REQUESTS,
+                };
+                Self::new(status, code, message)
+            }
+        }
+    }
+}
+
+impl From<Stopped> for HttpError {
+    fn from(stopped: Stopped) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Draining,
+            stopped.to_string(),
+        )
+    }
+}

@@ -1,0 +1,296 @@
+//! `GET /events`: Server-Sent Events.
+
+mod position_id;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use axum::http::{HeaderName, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures_core::Stream;
+use serde::Deserialize;
+use tidegate_core::flow::Flow;
+use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
+use tidegate_core::topic::Pattern;
+use tokio::time::Interval;
+
+use super::error::HttpError;
+use crate::duration::parse_duration_ms;
+use crate::encode;
+use crate::shard::LocalReader;
+use crate::{Hub, Json, Subscribe};
+use position_id::PositionId;
+
+/// The most topics and patterns of one request.
+const TOPICS_MAX: usize = 100;
+
+/// How often a silent response says that it lives: more often than proxies give up.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What an `EventSource` waits before it connects again, in milliseconds.
+const RETRY_MS: u32 = 2_000;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The query of `GET /events`.
+///
+/// `topic` is a topic or pattern and may repeat. Durations are milliseconds, or have a unit: `250`, `250ms`, `1s`, `2m`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsQuery {
+    /// Topics and patterns.
+    pub topic: Vec<String>,
+    /// A throttle's window.
+    pub throttle: Option<String>,
+    /// A debounce's quiet time.
+    pub debounce: Option<String>,
+    /// A debounce's longest wait.
+    pub max_wait: Option<String>,
+    /// Emit at the start of a burst.
+    pub leading: Option<bool>,
+    /// Emit at the end of a window or burst.
+    pub trailing: Option<bool>,
+    /// `latest`, `merge`, `sum` or `collect`.
+    pub conflate: Option<String>,
+    /// The most publications of a `collect` batch.
+    pub max: Option<u32>,
+    /// Where `false`, retained values are not sent first.
+    pub latest: Option<bool>,
+    /// Where to resume, for clients that cannot send `Last-Event-ID`.
+    pub last_event_id: Option<String>,
+}
+
+impl EventsQuery {
+    fn parse(uri: &Uri) -> Result<Self, HttpError> {
+        let mut query = Self::default();
+        for (name, value) in form_pairs(uri.query().unwrap_or_default())? {
+            match name.as_str() {
+                "topic" => query.topic.push(value),
+                "throttle" => query.throttle = Some(value),
+                "debounce" => query.debounce = Some(value),
+                "max_wait" => query.max_wait = Some(value),
+                "leading" => query.leading = Some(flag(&name, &value)?),
+                "trailing" => query.trailing = Some(flag(&name, &value)?),
+                "conflate" => query.conflate = Some(value),
+                "max" => {
+                    query.max = Some(
+                        value
+                            .parse()
+                            .map_err(|_| bad_flow(&name, &value, "a whole number"))?,
+                    )
+                }
+                "latest" => query.latest = Some(flag(&name, &value)?),
+                "last_event_id" => query.last_event_id = Some(value),
+                _ => {
+                    let message = format!("there is no query parameter {name:?}");
+                    return Err(HttpError::bad_request(ErrorCode::BadFrame, message));
+                }
+            }
+        }
+        Ok(query)
+    }
+
+    fn patterns(&self) -> Result<Vec<Pattern>, HttpError> {
+        if self.topic.is_empty() || self.topic.len() > TOPICS_MAX {
+            let message = format!("ask for 1 to {TOPICS_MAX} topics: /events?topic=job:42");
+            return Err(HttpError::bad_request(ErrorCode::BadTopic, message));
+        }
+        let mut patterns = Vec::new();
+        for text in &self.topic {
+            let pattern = Pattern::new(text).map_err(|error| {
+                HttpError::bad_request(ErrorCode::BadTopic, format!("topic {text:?}: {error}"))
+            })?;
+            if !patterns.contains(&pattern) {
+                patterns.push(pattern);
+            }
+        }
+        Ok(patterns)
+    }
+
+    fn flow(&self) -> Result<Flow, HttpError> {
+        let millis = |name: &str, value: &Option<String>| {
+            let parse = |text: &String| {
+                parse_duration_ms(text)
+                    .ok_or_else(|| bad_flow(name, text, "a duration such as 250ms or 1s"))
+            };
+            value.as_ref().map(parse).transpose()
+        };
+        let conflate = |text: &String| {
+            serde_json::from_value(text.as_str().into())
+                .map_err(|_| bad_flow("conflate", text, "one of latest, merge, sum, collect"))
+        };
+        let spec = FlowSpec {
+            throttle_ms: millis("throttle", &self.throttle)?,
+            debounce_ms: millis("debounce", &self.debounce)?,
+            max_wait_ms: millis("max_wait", &self.max_wait)?,
+            leading: self.leading,
+            trailing: self.trailing,
+            conflate: self.conflate.as_ref().map(conflate).transpose()?,
+            max: self.max,
+        };
+        Flow::try_from(spec)
+            .map_err(|error| HttpError::bad_request(ErrorCode::BadFlow, error.to_string()))
+    }
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, HttpError> {
+    value
+        .parse()
+        .map_err(|_| bad_flow(name, value, "true or false"))
+}
+
+fn bad_flow(name: &str, value: &str, expected: &str) -> HttpError {
+    HttpError::bad_request(
+        ErrorCode::BadFlow,
+        format!("{name}={value:?}: expected {expected}"),
+    )
+}
+
+fn form_pairs(query: &str) -> Result<Vec<(String, String)>, HttpError> {
+    let uri = Uri::builder().path_and_query(format!("/?{query}")).build();
+    let parsed = uri
+        .ok()
+        .and_then(|uri| axum::extract::Query::try_from_uri(&uri).ok());
+    parsed
+        .map(|axum::extract::Query(pairs)| pairs)
+        .ok_or_else(|| HttpError::bad_request(ErrorCode::BadFrame, "the query is not well-formed"))
+}
+
+pub(super) async fn events(
+    State(hub): State<Hub>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let query = EventsQuery::parse(&uri)?;
+    let patterns = query.patterns()?;
+    let last_event_id = match headers.get(LAST_EVENT_ID) {
+        Some(value) => String::from_utf8(value.as_bytes().to_vec()).ok(),
+        None => query.last_event_id.clone(),
+    };
+    let id = last_event_id.and_then(|text| PositionId::parse(&text, &patterns));
+    let options = Subscribe {
+        flow: query.flow()?,
+        start: match (&id, query.latest) {
+            (Some(id), _) => Start::Since(id.positions()),
+            (None, Some(false)) => Start::New,
+            (None, Some(true) | None) => Start::Latest,
+        },
+        outbox_bytes_max: None,
+    };
+    let (reader, _) = hub.open(patterns.clone(), options).await?;
+    if id.is_some() && has_only_ended(&reader, patterns.len()) {
+        // Nothing was missed and nothing will come: this status tells an EventSource to stay away.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let stream = EventStream {
+        reader,
+        id: id.unwrap_or_else(|| PositionId::new(&patterns)),
+        opening: Some(Bytes::from(format!("retry: {RETRY_MS}\n\n"))),
+        keep_alive: tokio::time::interval(KEEP_ALIVE),
+    };
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        // Proxies that buffer responses (nginx) are asked not to.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+/// Whether every subscription has ended without anything to tell.
+fn has_only_ended(reader: &LocalReader, subscriptions: usize) -> bool {
+    let frames = reader.waiting();
+    let ended = frames
+        .iter()
+        .filter(|frame| matches!(frame, ServerFrame::End { .. }))
+        .count();
+    let silent = frames.iter().all(|frame| {
+        matches!(
+            frame,
+            ServerFrame::End { .. } | ServerFrame::Subscribed { .. }
+        )
+    });
+    silent && ended == subscriptions
+}
+
+/// The body of a response.
+struct EventStream {
+    reader: LocalReader,
+    id: PositionId,
+    opening: Option<Bytes>,
+    keep_alive: Interval,
+}
+
+impl Stream for EventStream {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(opening) = self.opening.take() {
+            return Poll::Ready(Some(Ok(opening)));
+        }
+        let mut chunk = Vec::new();
+        let is_over = loop {
+            match self.reader.poll_frame(context) {
+                Poll::Ready(Some(frame)) => self.id.write_event(&mut chunk, &frame),
+                Poll::Ready(None) => break true,
+                Poll::Pending => break false,
+            }
+        };
+        if !chunk.is_empty() {
+            self.keep_alive.reset();
+            return Poll::Ready(Some(Ok(Bytes::from(chunk))));
+        }
+        if is_over {
+            return Poll::Ready(None);
+        }
+        // The interval's first tick is at once, before anything was written.
+        if self.keep_alive.poll_tick(context).is_ready() {
+            let _ = self.keep_alive.poll_tick(context);
+            return Poll::Ready(Some(Ok(Bytes::from_static(b":\n\n"))));
+        }
+        Poll::Pending
+    }
+}
+
+impl PositionId {
+    /// Appends what a frame tells, with the id to resume after it.
+    fn write_event(&mut self, chunk: &mut Vec<u8>, frame: &ServerFrame<Json>) {
+        match frame {
+            ServerFrame::Publication { publication, .. } => {
+                self.advance(&publication.topic, publication.position);
+                self.write(chunk, None, &encode::message(frame).text());
+            }
+            ServerFrame::Batch { items, .. } => {
+                for item in items {
+                    self.advance(&item.topic, item.position);
+                }
+                self.write(chunk, Some("batch"), &encode::message(frame).text());
+            }
+            ServerFrame::Reset { topic, .. } => {
+                self.forget(topic);
+                self.write(chunk, Some("reset"), &encode::message(frame).text());
+            }
+            ServerFrame::Lagged { .. } => {
+                self.write(chunk, Some("lagged"), &encode::message(frame).text())
+            }
+            ServerFrame::End { .. } => {
+                self.write(chunk, Some("end"), &encode::message(frame).text())
+            }
+            ServerFrame::Subscribed {
+                pattern, position, ..
+            } => self.begin(pattern, *position),
+            ServerFrame::Welcome { .. }
+            | ServerFrame::Unsubscribed { .. }
+            | ServerFrame::Published { .. }
+            | ServerFrame::Error(_)
+            | ServerFrame::Ping
+            | ServerFrame::Pong
+            | ServerFrame::Drain => {}
+        }
+    }
+}

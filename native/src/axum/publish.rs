@@ -1,0 +1,56 @@
+//! `POST /publish`.
+
+use axum::Json as JsonResponse;
+use axum::body::Bytes;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::protocol::{ErrorCode, PublishRequest};
+use tidegate_core::publication::Position;
+use tidegate_core::topic::Topic;
+
+use super::error::HttpError;
+use crate::{Hub, Json};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    topic: String,
+    data: Json,
+    end: Option<EndReason>,
+    id: Option<String>,
+    #[serde(default)]
+    restart: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Published {
+    topic: Topic,
+    #[serde(flatten)]
+    position: Position,
+}
+
+pub(super) async fn publish(
+    State(hub): State<Hub>,
+    body: Bytes,
+) -> Result<JsonResponse<Published>, HttpError> {
+    let body: Body = serde_json::from_slice(&body).map_err(|error| {
+        let message = format!(r#"expected {{"topic": "job:42", "data": …}}: {error}"#);
+        HttpError::bad_request(ErrorCode::BadFrame, message)
+    })?;
+    let topic = Topic::new(&body.topic).map_err(|error| {
+        HttpError::bad_request(
+            ErrorCode::BadTopic,
+            format!("topic {:?}: {error}", body.topic),
+        )
+    })?;
+    let request = PublishRequest {
+        topic: topic.clone(),
+        payload: body.data,
+        end: body.end,
+        id: body.id,
+        restart: body.restart,
+    };
+    let position = hub.request(request).await?;
+    Ok(JsonResponse(Published { topic, position }))
+}

@@ -1,0 +1,134 @@
+//! `GET /ws`: the handshake, after which the connection is the shard's.
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tidegate_core::protocol::{ErrorCode, SUBPROTOCOL};
+use tokio::net::TcpStream;
+use tungstenite::handshake::derive_accept_key;
+
+use super::error::HttpError;
+use crate::Hub;
+use crate::shard::{Command, Transport};
+
+pub(super) async fn upgrade(
+    State(hub): State<Hub>,
+    mut request: Request,
+) -> Result<Response, HttpError> {
+    let accept = accept(request.headers())?;
+    let subprotocol = subprotocol(request.headers())?;
+    let upgrade = request
+        .extensions_mut()
+        .remove::<OnUpgrade>()
+        .ok_or_else(|| upgrade_required("this connection cannot be upgraded; use HTTP/1.1"))?;
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => hand_over(&hub, upgraded),
+            Err(error) => tracing::debug!(%error, "a client left during its handshake"),
+        }
+    });
+    let mut headers = HeaderMap::new();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(subprotocol) = subprotocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    }
+    Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+}
+
+fn accept(headers: &HeaderMap) -> Result<HeaderValue, HttpError> {
+    if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
+        return Err(upgrade_required(
+            "this address speaks WebSocket; for Server-Sent Events use /events",
+        ));
+    }
+    if !has_token(headers, &SEC_WEBSOCKET_VERSION, "13") {
+        return Err(upgrade_required("Sec-WebSocket-Version must be 13"));
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| {
+        HttpError::bad_request(ErrorCode::BadFrame, "Sec-WebSocket-Key is missing")
+    })?;
+    let accept = derive_accept_key(key.as_bytes());
+    HeaderValue::try_from(accept)
+        .map_err(|error| HttpError::bad_request(ErrorCode::BadFrame, error.to_string()))
+}
+
+/// The subprotocol to confirm. A client that offers none is taken to speak ours.
+fn subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, HttpError> {
+    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return Ok(None);
+    }
+    if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+        return Ok(Some(HeaderValue::from_static(SUBPROTOCOL)));
+    }
+    let message = format!("none of the subprotocols offered is {SUBPROTOCOL}");
+    Err(HttpError::bad_request(ErrorCode::BadFrame, message))
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().eq_ignore_ascii_case(token))
+}
+
+fn upgrade_required(message: &str) -> HttpError {
+    HttpError::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadFrame, message)
+}
+
+/// Gives the connection to the shard: the TCP socket itself where there is one.
+fn hand_over(hub: &Hub, upgraded: Upgraded) {
+    let handed = match downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => tcp(parts.io.into_inner()).map(|transport| (transport, parts.read_buf)),
+        Err(upgraded) => bridge(upgraded).map(|transport| (transport, Bytes::new())),
+    };
+    match handed {
+        // A hub that has stopped drops the connection, which tells the client.
+        Ok((transport, received)) => drop(hub.send(Command::Connect {
+            transport,
+            received,
+        })),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be handed over, and is closed")
+        }
+    }
+}
+
+fn tcp(stream: TcpStream) -> std::io::Result<Transport> {
+    stream.set_nodelay(true)?;
+    Ok(Transport::Tcp(mio::net::TcpStream::from_std(
+        stream.into_std()?,
+    )))
+}
+
+/// A connection that is not plain TCP (TLS, say) reaches the shard through a pair of sockets.
+#[cfg(unix)]
+fn bridge(upgraded: Upgraded) -> std::io::Result<Transport> {
+    let (near, far) = std::os::unix::net::UnixStream::pair()?;
+    near.set_nonblocking(true)?;
+    far.set_nonblocking(true)?;
+    let mut far = tokio::net::UnixStream::from_std(far)?;
+    tokio::spawn(async move {
+        // Either side's end is the end of both; what went wrong shows as a closed connection.
+        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(upgraded), &mut far).await;
+    });
+    Ok(Transport::Unix(mio::net::UnixStream::from_std(near)))
+}
+
+#[cfg(not(unix))]
+fn bridge(_upgraded: Upgraded) -> std::io::Result<Transport> {
+    Err(std::io::Error::other(
+        "only plain TCP connections are supported on this system",
+    ))
+}

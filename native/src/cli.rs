@@ -1,0 +1,118 @@
+//! What the program can be told, and what its exit status says.
+
+mod publish;
+mod run;
+mod serve;
+mod subscribe;
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use tidegate::client::ClientError;
+use tidegate::core::lifecycle::EndReason;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done; for sub, the topic ended as complete
+  1  something failed, or was refused
+  2  the command line was wrong
+  3  no server answered
+  4  sub: the topic ended as failed
+  5  sub: the topic ended as cancelled
+  run has the exit status of its command";
+
+/// Live progress, from where work happens to where people watch.
+#[derive(Parser)]
+#[command(name = "tidegate", version, after_help = EXIT_STATUS)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server, with a dashboard at its address.
+    Serve(serve::Serve),
+    /// Publish a JSON value, or a stream of them from standard input.
+    Pub(publish::Publish),
+    /// Print what is published to a topic or pattern, until the topic ends.
+    Sub(subscribe::Subscribe),
+    /// Run a command and publish its life: started, progress, last line, and how it ended.
+    Run(run::Run),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell: bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The server to talk to.
+#[derive(Args)]
+struct ServerArg {
+    /// The server's address.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TIDEGATE_SERVER",
+        default_value = "http://127.0.0.1:8420"
+    )]
+    server: String,
+}
+
+impl Cli {
+    /// Does what was asked, and tells how it went by the exit status.
+    pub(crate) fn run(self) -> ExitCode {
+        let runtime = match tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&error.into()),
+        };
+        let result = match self.command {
+            Command::Serve(serve) => runtime.block_on(serve.run()),
+            Command::Pub(publish) => runtime.block_on(publish.run()),
+            Command::Sub(subscribe) => runtime.block_on(subscribe.run()),
+            Command::Run(run) => runtime.block_on(run.run()),
+            Command::Completions { shell } => {
+                clap_complete::generate(
+                    shell,
+                    &mut Self::command(),
+                    "tidegate",
+                    &mut std::io::stdout(),
+                );
+                Ok(ExitCode::SUCCESS)
+            }
+        };
+        // Reading standard input may still block a thread of the runtime; that must not hold the exit up.
+        runtime.shutdown_background();
+        result.unwrap_or_else(|error| fail(&error))
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("tidegate: {error:#}");
+    match error.downcast_ref() {
+        Some(ClientError::Unreachable { .. }) => ExitCode::from(3),
+        Some(ClientError::Url(_)) => ExitCode::from(2),
+        Some(_) | None => ExitCode::FAILURE,
+    }
+}
+
+fn exit_code(reason: EndReason) -> ExitCode {
+    match reason {
+        EndReason::Complete => ExitCode::SUCCESS,
+        EndReason::Failed => ExitCode::from(4),
+        EndReason::Cancelled => ExitCode::from(5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,102 @@
+//! `tidegate run`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tidegate::client::ClientError;
+use tidegate::core::lifecycle::EndReason;
+use tidegate::run::{self, JobId, JobSpec, JobStatus, JobUpdate};
+use tidegate::{Client, Publish};
+use tokio::sync::watch;
+
+/// How long the last update may take once the command has ended.
+const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate run -- cargo build --release
+  tidegate run --job nightly -- rsync -a --info=progress2 src/ dst/
+
+The command's output, exit status and terminal behaviour stay as they are. Its progress is read from what it
+prints: 37%, 12/340, [3/10]. Without a server the command runs all the same.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Run {
+    /// The job's id: it is published to job:ID. Made from the command's name where absent.
+    #[arg(long, value_name = "ID")]
+    job: Option<JobId>,
+    /// The command and its arguments.
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    server: super::ServerArg,
+}
+
+impl Run {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let job = JobSpec::new(self.job, self.command)?;
+        let client = Client::start(&self.server.server).map_err(ClientError::from)?;
+        let topic = format!("job:{}", job.id());
+        let (updates, latest) = watch::channel(None);
+        let publisher = tokio::spawn(publish_updates(client.clone(), topic, latest));
+        let outcome = run::run(&job, updates).await;
+        if let Some(error) = &outcome.error {
+            eprintln!("tidegate: {error}");
+        }
+        match tokio::time::timeout(LAST_UPDATE_MAX, publisher).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => {
+                eprintln!("tidegate: the job's progress was not published: {error}")
+            }
+            Ok(Err(error)) => eprintln!("tidegate: the job's progress was not published: {error}"),
+            Err(_) => {
+                let status = client.status();
+                let reason = status
+                    .borrow()
+                    .last_error
+                    .clone()
+                    .unwrap_or_else(|| "it did not answer".to_owned());
+                eprintln!(
+                    "tidegate: the job's end was not published to {}: {reason}",
+                    client.url()
+                );
+            }
+        }
+        Ok(ExitCode::from(outcome.exit_code))
+    }
+}
+
+/// Publishes the newest update, again and again, until the terminal one. What comes while one is on its way is skipped
+/// for a newer one.
+async fn publish_updates(
+    client: Client,
+    topic: String,
+    mut latest: watch::Receiver<Option<JobUpdate>>,
+) -> Result<(), ClientError> {
+    let mut is_first = true;
+    while latest.changed().await.is_ok() {
+        let Some(update) = latest.borrow_and_update().clone() else {
+            continue;
+        };
+        let options = Publish {
+            end: end_reason(update.status),
+            id: None,
+            restart: is_first,
+        };
+        is_first = false;
+        client.publish_with(&topic, &update, options).await?;
+    }
+    Ok(())
+}
+
+fn end_reason(status: JobStatus) -> Option<EndReason> {
+    match status {
+        JobStatus::Running => None,
+        JobStatus::Complete => Some(EndReason::Complete),
+        JobStatus::Failed => Some(EndReason::Failed),
+        JobStatus::Cancelled => Some(EndReason::Cancelled),
+    }
+}

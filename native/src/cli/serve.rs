@@ -1,0 +1,118 @@
+//! `tidegate serve`.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::serve::ListenerExt as _;
+use clap::{Args, ValueEnum};
+use tidegate::{Config, Hub};
+use tokio::net::TcpListener;
+
+/// How long clients have to go elsewhere before a server that was told to stop does so.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Args)]
+pub(super) struct Serve {
+    /// Where to listen. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
+    listen: SocketAddr,
+    /// Where publications are kept.
+    #[arg(long, value_enum, default_value_t = Backend::Memory)]
+    backend: Backend,
+    /// Listen on an address that other machines reach, although nothing asks who they are.
+    #[arg(long)]
+    open_to_everyone: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Backend {
+    /// In this process; gone when it ends.
+    Memory,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let filter =
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .init();
+        if !self.listen.ip().is_loopback() && !self.open_to_everyone {
+            bail!(
+                "{} can be reached by other machines, and nothing asks who they are; \
+                 listen on 127.0.0.1, or say --open-to-everyone",
+                self.listen
+            );
+        }
+        let hub = match self.backend {
+            Backend::Memory => Hub::new(Config::default()).context("the hub could not start")?,
+        };
+        let listener = TcpListener::bind(self.listen).await.with_context(|| {
+            format!(
+                "cannot listen on {}; is another server running there? (--listen)",
+                self.listen
+            )
+        })?;
+        println!("tidegate: listening on http://{}", listener.local_addr()?);
+        let listener = listener.tap_io(|stream| {
+            // Small frames must not wait for each other; a socket that refuses is merely slower.
+            let _ = stream.set_nodelay(true);
+        });
+        let app = tidegate::axum::router(hub.clone());
+        axum::serve(listener, app)
+            .with_graceful_shutdown(drained(hub))
+            .await
+            .context("the server stopped")?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Resolves once the server was told to stop and its clients have gone, or had their time.
+async fn drained(hub: Hub) {
+    stop_signal().await;
+    tracing::info!("asking clients to connect elsewhere; once more to stop at once");
+    hub.drain();
+    tokio::select! {
+        () = all_gone(&hub) => {}
+        () = tokio::time::sleep(DRAIN_GRACE) => {}
+        () = stop_signal() => {}
+    }
+    hub.stop();
+}
+
+/// In-process streams (Server-Sent Events among them) count as connections, and end only with the hub.
+async fn all_gone(hub: &Hub) {
+    let mut interval = tokio::time::interval(Duration::from_millis(20));
+    while hub
+        .counts()
+        .await
+        .is_ok_and(|counts| counts.connections > 0)
+    {
+        interval.tick().await;
+    }
+}
+
+#[cfg(unix)]
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

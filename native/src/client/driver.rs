@@ -1,0 +1,386 @@
+//! The task of a client: it carries frames between the core's client hub and a WebSocket, and tells the time.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant as HostInstant;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tidegate_core::client::{ClientConfig, ConnectionState};
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{ClientHub, ClientOutput, Due, SubscribeError, SubscriptionId};
+use tidegate_core::protocol::{
+    ClientEnvelope, ClientFrame, PublishRequest, SUBPROTOCOL, ServerFrame, Start, WireError,
+};
+use tidegate_core::publication::Position;
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Pattern;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::Status;
+use super::queue::Queue;
+use crate::decode;
+use crate::json::Json;
+
+/// What a client's owners ask of its task.
+pub(super) enum Request {
+    Publish {
+        publish: PublishRequest<Json>,
+        reply: oneshot::Sender<Result<Position, WireError>>,
+    },
+    Subscribe {
+        pattern: Pattern,
+        flow: Flow,
+        start: Start,
+        queue: Arc<Queue>,
+        reply: oneshot::Sender<Result<SubscriptionId, SubscribeError>>,
+    },
+    Unsubscribe(SubscriptionId),
+    Flow {
+        id: SubscriptionId,
+        flow: Flow,
+    },
+    Close,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Send>>;
+
+/// The transport of the current link.
+enum Transport {
+    None,
+    Connecting { link: u32, future: Connecting },
+    Open { link: u32, socket: Box<Socket> },
+}
+
+/// What woke the task.
+enum Wakeup {
+    Request(Option<Request>),
+    Opened(u32, Result<Box<Socket>, SocketError>),
+    Received(u32, Option<Result<Message, SocketError>>),
+    Deadline,
+}
+
+pub(super) struct Driver {
+    url: String,
+    hub: ClientHub<Json>,
+    requests: mpsc::UnboundedReceiver<Request>,
+    status: watch::Sender<Status>,
+    transport: Transport,
+    queues: HashMap<SubscriptionId, Arc<Queue>>,
+    replies: HashMap<u64, oneshot::Sender<Result<Position, WireError>>>,
+    started: HostInstant,
+}
+
+impl Driver {
+    pub(super) fn new(
+        url: String,
+        requests: mpsc::UnboundedReceiver<Request>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        let config = ClientConfig {
+            name: Some(concat!("tidegate-rust/", env!("CARGO_PKG_VERSION")).to_owned()),
+            ..ClientConfig::new(crate::random_seed())
+        };
+        Self {
+            url,
+            hub: ClientHub::new(config),
+            requests,
+            status,
+            transport: Transport::None,
+            queues: HashMap::new(),
+            replies: HashMap::new(),
+            started: HostInstant::now(),
+        }
+    }
+
+    /// Runs until the client is closed or all who could ask it for anything are gone.
+    pub(super) async fn run(mut self) {
+        self.hub.handle_connect(self.now());
+        self.drain().await;
+        loop {
+            let is_over = match self.wakeup().await {
+                Wakeup::Request(None | Some(Request::Close)) => {
+                    self.hub.handle_disconnect(self.now());
+                    true
+                }
+                Wakeup::Request(Some(request)) => {
+                    self.handle_request(request);
+                    false
+                }
+                Wakeup::Opened(link, result) => {
+                    self.handle_opened(link, result);
+                    false
+                }
+                Wakeup::Received(link, message) => {
+                    self.handle_received(link, message);
+                    false
+                }
+                Wakeup::Deadline => {
+                    self.hub.handle_timeout(self.now());
+                    false
+                }
+            };
+            self.drain().await;
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    async fn wakeup(&mut self) -> Wakeup {
+        let started = self.started;
+        let deadline = self.hub.poll_timeout();
+        let sleep = async move {
+            match deadline {
+                Some(at) => {
+                    let at = started + std::time::Duration::from_micros(at.as_micros());
+                    tokio::time::sleep_until(at.into()).await;
+                }
+                None => pending().await,
+            }
+        };
+        let transport = async {
+            match &mut self.transport {
+                Transport::None => pending().await,
+                Transport::Connecting { link, future } => {
+                    Wakeup::Opened(*link, future.await.map(Box::new))
+                }
+                Transport::Open { link, socket } => Wakeup::Received(*link, socket.next().await),
+            }
+        };
+        tokio::select! {
+            request = self.requests.recv() => Wakeup::Request(request),
+            wakeup = transport => wakeup,
+            () = sleep => Wakeup::Deadline,
+        }
+    }
+
+    fn handle_request(&mut self, request: Request) {
+        let now = self.now();
+        match request {
+            Request::Publish { publish, reply } => {
+                let request = self.hub.handle_publish(now, publish);
+                self.replies.insert(request, reply);
+            }
+            Request::Subscribe {
+                pattern,
+                flow,
+                start,
+                queue,
+                reply,
+            } => {
+                let result = self.hub.handle_subscribe(now, 0, &pattern, flow, start);
+                if let Ok(id) = result {
+                    self.queues.insert(id, queue);
+                }
+                // Whoever asked may have gone; dropping the subscription is up to them then, too.
+                if let (Ok(id), Err(_)) = (result, reply.send(result)) {
+                    self.unsubscribe(id);
+                }
+            }
+            Request::Unsubscribe(id) => self.unsubscribe(id),
+            Request::Flow { id, flow } => {
+                // Validated before it was sent.
+                let _ = self.hub.handle_flow(now, id, flow);
+            }
+            Request::Close => {}
+        }
+    }
+
+    fn unsubscribe(&mut self, id: SubscriptionId) {
+        if self.queues.remove(&id).is_some() {
+            self.hub.handle_unsubscribe(self.now(), id);
+        }
+    }
+
+    fn handle_opened(&mut self, link: u32, result: Result<Box<Socket>, SocketError>) {
+        let now = self.now();
+        match result {
+            Ok(socket) => {
+                self.transport = Transport::Open { link, socket };
+                self.hub.handle_opened(now, link);
+            }
+            Err(error) => self.lose(link, Some(error.to_string())),
+        }
+    }
+
+    fn handle_received(&mut self, link: u32, message: Option<Result<Message, SocketError>>) {
+        match message {
+            Some(Ok(Message::Text(text))) => match decode::server_message(&text) {
+                Ok(frames) => frames
+                    .into_iter()
+                    .for_each(|frame| self.hub.handle_frame(self.now(), link, frame)),
+                Err(error) => {
+                    tracing::warn!(%error, "the server sent something that is no frame; connecting again");
+                    self.lose(link, Some(error.to_string()));
+                }
+            },
+            Some(Ok(Message::Close(close))) => {
+                let reason = close
+                    .map(|close| format!("closed by the server: {} {}", close.code, close.reason));
+                self.lose(link, reason);
+            }
+            Some(Ok(
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
+            )) => {}
+            Some(Err(error)) => self.lose(link, Some(error.to_string())),
+            None => self.lose(link, None),
+        }
+    }
+
+    fn lose(&mut self, link: u32, reason: Option<String>) {
+        self.transport = Transport::None;
+        if let Some(reason) = reason {
+            self.status
+                .send_modify(|status| status.last_error = Some(reason));
+        }
+        self.hub.handle_closed(self.now(), link);
+    }
+
+    /// Does what the hub wants done.
+    async fn drain(&mut self) {
+        let mut frames = Vec::new();
+        while let Some(output) = self.hub.poll_output() {
+            match output {
+                ClientOutput::Connect { link } => {
+                    self.transport = Transport::Connecting {
+                        link,
+                        future: connect(self.url.clone()),
+                    }
+                }
+                ClientOutput::Disconnect { link } => self.disconnect(link).await,
+                ClientOutput::Send(frame) => frames.push(encode(&frame)),
+                ClientOutput::State(state) => self.status.send_modify(|status| {
+                    if state == ConnectionState::Connected {
+                        status.last_error = None;
+                    }
+                    status.state = state;
+                }),
+                ClientOutput::Due(due) => self.deliver(due),
+                ClientOutput::Published { request, result } => {
+                    if let Some(reply) = self.replies.remove(&request) {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(result);
+                    }
+                }
+            }
+        }
+        if !frames.is_empty() {
+            self.send(frames).await;
+        }
+    }
+
+    /// Sends frames; several leave in one message.
+    async fn send(&mut self, frames: Vec<String>) {
+        let Transport::Open { link, socket } = &mut self.transport else {
+            return;
+        };
+        let link = *link;
+        let text = match <[String; 1]>::try_from(frames) {
+            Ok([single]) => single,
+            Err(several) => format!("[{}]", several.join(",")),
+        };
+        if let Err(error) = socket.send(Message::text(text)).await {
+            self.lose(link, Some(error.to_string()));
+        }
+    }
+
+    async fn disconnect(&mut self, link: u32) {
+        if let Transport::Open {
+            link: current,
+            socket,
+        } = &mut self.transport
+            && *current == link
+        {
+            // A peer that takes no goodbye notices the end of the connection.
+            let _ = WebSocketStream::close(socket, None).await;
+        }
+        self.transport = Transport::None;
+    }
+
+    fn deliver(&mut self, due: Due<Json>) {
+        match due {
+            Due::Deliver { delivery, .. } => {
+                if let Some(queue) = self.queues.get(&delivery.subscription) {
+                    queue.push_delivery(delivery);
+                }
+            }
+            Due::Reset {
+                subscription,
+                topic,
+                position,
+                via,
+                ..
+            } => self.push_frame(
+                subscription,
+                ServerFrame::Reset {
+                    topic,
+                    position,
+                    via,
+                },
+            ),
+            Due::Lagged {
+                subscription,
+                pattern,
+                missed,
+                ..
+            } => self.push_frame(subscription, ServerFrame::Lagged { pattern, missed }),
+            Due::End {
+                subscription,
+                pattern,
+                reason,
+                ..
+            } => self.finish(subscription, ServerFrame::End { pattern, reason }),
+            Due::Refused {
+                subscription,
+                error,
+                ..
+            } => self.finish(subscription, ServerFrame::Error(error)),
+        }
+    }
+
+    fn push_frame(&self, subscription: SubscriptionId, frame: ServerFrame<Json>) {
+        if let Some(queue) = self.queues.get(&subscription) {
+            queue.push_frame(frame);
+        }
+    }
+
+    fn finish(&mut self, subscription: SubscriptionId, last: ServerFrame<Json>) {
+        if let Some(queue) = self.queues.remove(&subscription) {
+            queue.push_frame(last);
+            queue.finish();
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.queues.values().for_each(|queue| queue.finish());
+    }
+}
+
+fn connect(url: String) -> Connecting {
+    Box::pin(async move {
+        let mut request = url.into_client_request()?;
+        let subprotocol = axum::http::HeaderValue::from_static(SUBPROTOCOL);
+        request
+            .headers_mut()
+            .insert(axum::http::header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+        let (socket, _) = tokio_tungstenite::connect_async_with_config(request, None, true).await?;
+        Ok(socket)
+    })
+}
+
+fn encode(frame: &ClientFrame<Json>) -> String {
+    serde_json::to_string(&ClientEnvelope::from(frame)).expect("frames have a JSON form")
+}

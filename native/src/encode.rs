@@ -1,0 +1,239 @@
+//! Frames as bytes, each made once and shared.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use tidegate_core::protocol::{ServerEnvelope, ServerFrame};
+use tidegate_core::publication::Publication;
+use tidegate_core::topic::Pattern;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use crate::json::Json;
+
+/// A frame as a whole WebSocket message, of which the text alone can be had, too.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    framed: Bytes,
+    header_bytes: usize,
+}
+
+impl Message {
+    /// Frames a text, which `write` appends to the message.
+    pub(crate) fn new(text_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut text = Vec::with_capacity(text_bytes);
+        write(&mut text);
+        let mut framed = Vec::with_capacity(text.len() + 10);
+        write_header(&mut framed, OpCode::Data(Data::Text), text.len());
+        let header_bytes = framed.len();
+        framed.extend_from_slice(&text);
+        Self {
+            framed: Bytes::from(framed),
+            header_bytes,
+        }
+    }
+
+    /// The message as it goes to a WebSocket.
+    pub(crate) fn framed(&self) -> &Bytes {
+        &self.framed
+    }
+
+    /// The frame's JSON text.
+    pub(crate) fn text(&self) -> Bytes {
+        self.framed.slice(self.header_bytes..)
+    }
+
+    fn text_bytes(&self) -> &[u8] {
+        &self.framed[self.header_bytes..]
+    }
+
+    /// Several frames as one message: a JSON array of them.
+    pub(crate) fn join(messages: &[Self]) -> Self {
+        let bytes = messages
+            .iter()
+            .map(|message| message.text_bytes().len() + 1)
+            .sum::<usize>()
+            + 1;
+        Self::new(bytes, |text| {
+            for (index, message) in messages.iter().enumerate() {
+                text.push(if index == 0 { b'[' } else { b',' });
+                text.extend_from_slice(message.text_bytes());
+            }
+            text.push(b']');
+        })
+    }
+
+    /// Whether both are the same message in memory.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.framed.as_ptr() == other.framed.as_ptr() && self.framed.len() == other.framed.len()
+    }
+}
+
+/// A control frame of the WebSocket protocol itself.
+pub(crate) fn control(opcode: OpCode, payload: &[u8]) -> Bytes {
+    let mut framed = Vec::with_capacity(payload.len() + 2);
+    write_header(&mut framed, opcode, payload.len());
+    framed.extend_from_slice(payload);
+    Bytes::from(framed)
+}
+
+fn write_header(out: &mut Vec<u8>, opcode: OpCode, payload_bytes: usize) {
+    let header = FrameHeader {
+        opcode,
+        ..FrameHeader::default()
+    };
+    header
+        .format(payload_bytes as u64, out)
+        .expect("a Vec takes every write");
+}
+
+/// The message of a frame; a publication's is made by whoever needs it first.
+pub(crate) fn message(frame: &ServerFrame<Json>) -> Message {
+    match frame {
+        ServerFrame::Publication {
+            publication,
+            via: None,
+        } => publication_message(publication).clone(),
+        ServerFrame::Publication { publication, via } => {
+            let text_bytes = publication.payload.as_str().len() + 384;
+            Message::new(text_bytes, |text| {
+                write_publication(text, publication, via.as_ref())
+            })
+        }
+        ServerFrame::Batch { items, via } => batch(items, via.as_ref()),
+        ServerFrame::Welcome { .. }
+        | ServerFrame::Subscribed { .. }
+        | ServerFrame::Unsubscribed { .. }
+        | ServerFrame::Reset { .. }
+        | ServerFrame::Lagged { .. }
+        | ServerFrame::End { .. }
+        | ServerFrame::Published { .. }
+        | ServerFrame::Error(_)
+        | ServerFrame::Ping
+        | ServerFrame::Pong
+        | ServerFrame::Drain => Message::new(128, |text| {
+            serde_json::to_writer(text, &ServerEnvelope::from(frame))
+                .expect("frames have a JSON form");
+        }),
+    }
+}
+
+/// The message that all exact subscribers of a publication get.
+pub(crate) fn publication_message(publication: &Publication<Json>) -> &Message {
+    publication.payload.message.get_or_init(|| {
+        let text_bytes = publication.payload.as_str().len() + publication.topic.as_str().len() + 96;
+        Message::new(text_bytes, |text| {
+            write_publication(text, publication, None)
+        })
+    })
+}
+
+fn batch(items: &[std::sync::Arc<Publication<Json>>], via: Option<&Pattern>) -> Message {
+    let text_bytes = items
+        .iter()
+        .map(|item| item.payload.as_str().len() + 384)
+        .sum::<usize>()
+        + 32;
+    Message::new(text_bytes, |text| {
+        text.extend_from_slice(br#"{"type":"batch","items":["#);
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            match via {
+                None => text.extend_from_slice(publication_message(item).text_bytes()),
+                Some(via) => write_publication(text, item, Some(via)),
+            }
+        }
+        text.extend_from_slice(b"]}");
+    })
+}
+
+/// Written by hand, because the payload is text already and must not be parsed to be embedded.
+fn write_publication(text: &mut Vec<u8>, publication: &Publication<Json>, via: Option<&Pattern>) {
+    let written = (|| {
+        text.extend_from_slice(br#"{"type":"pub","topic":"#);
+        serde_json::to_writer(&mut *text, publication.topic.as_str())?;
+        let position = publication.position;
+        write!(
+            text,
+            r#","epoch":{},"offset":{}"#,
+            position.epoch, position.offset
+        )?;
+        if let Some(via) = via {
+            text.extend_from_slice(br#","via":"#);
+            serde_json::to_writer(&mut *text, via.as_str())?;
+        }
+        if let Some(end) = publication.end {
+            write!(text, r#","end":"{end}""#)?;
+        }
+        text.extend_from_slice(br#","data":"#);
+        text.extend_from_slice(publication.payload.as_str().as_bytes());
+        text.push(b'}');
+        Ok::<(), std::io::Error>(())
+    })();
+    written.expect("a Vec takes every write");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidegate_core::lifecycle::EndReason;
+    use tidegate_core::publication::Position;
+    use tidegate_core::topic::Topic;
+
+    use super::*;
+
+    fn publication(text: &str) -> Arc<Publication<Json>> {
+        Arc::new(Publication {
+            topic: Topic::new("job:\"42\"").expect("valid"),
+            position: Position {
+                epoch: 7,
+                offset: 3,
+            },
+            payload: Json::from_text(text).expect("valid"),
+            end: Some(EndReason::Complete),
+        })
+    }
+
+    fn decode(message: &Message) -> ServerFrame<Json> {
+        let envelope: ServerEnvelope<Json> =
+            serde_json::from_slice(message.text_bytes()).expect("our own JSON");
+        envelope.try_into().expect("our own frame")
+    }
+
+    #[test]
+    fn publications_decode_to_what_was_encoded() {
+        for via in [None, Some(Pattern::new("job:*").expect("valid"))] {
+            let item = publication(r#"{"a":[1,null]}"#);
+            let frame = ServerFrame::Publication {
+                publication: Arc::clone(&item),
+                via: via.clone(),
+            };
+            assert_eq!(decode(&message(&frame)), frame);
+            let frame = ServerFrame::Batch {
+                items: vec![Arc::clone(&item), item],
+                via,
+            };
+            assert_eq!(decode(&message(&frame)), frame);
+        }
+    }
+
+    #[test]
+    fn a_publication_is_encoded_once() {
+        let publication = publication("1");
+        let frame = ServerFrame::Publication {
+            publication,
+            via: None,
+        };
+        assert!(message(&frame).is(&message(&frame)));
+    }
+
+    #[test]
+    fn joined_frames_are_one_array() {
+        let frames = [message(&ServerFrame::Ping), message(&ServerFrame::Drain)];
+        let joined = Message::join(&frames);
+        assert_eq!(&joined.text()[..], br#"[{"type":"ping"},{"type":"drain"}]"#);
+    }
+}

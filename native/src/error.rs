@@ -1,0 +1,41 @@
+//! What can go wrong with a hub in this process.
+
+use tidegate_core::flow::FlowError;
+use tidegate_core::hub;
+use tidegate_core::topic::TopicError;
+
+pub use crate::shard::Stopped;
+
+/// Why a publish failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The topic breaks the syntax.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// The payload has no JSON form.
+    #[error(transparent)]
+    Json(#[from] crate::json::JsonError),
+    /// The hub refused it.
+    #[error(transparent)]
+    Refused(#[from] hub::PublishError),
+    /// The hub is gone.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a subscription failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscribeError {
+    /// A pattern breaks the syntax.
+    #[error(transparent)]
+    Pattern(#[from] TopicError),
+    /// The hub refused it.
+    #[error(transparent)]
+    Refused(#[from] hub::SubscribeError),
+    /// The flow is out of range.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// The hub is gone.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}

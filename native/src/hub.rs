@@ -1,0 +1,365 @@
+//! The hub of a process, as applications use it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use serde::Serialize;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{HubCounts, ServerConfig, ServerHub, SubscriptionId};
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::protocol::{PublishRequest, ServerFrame, Start, WireError};
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{Pattern, Topic};
+use tokio::sync::oneshot;
+
+use crate::error::{PublishError, Stopped, SubscribeError};
+use crate::json::Json;
+use crate::shard::{Command, CommandSender, LocalReader, Opening, Shard};
+
+/// A publication with a JSON payload, shared by all who get it.
+pub type Publication = Arc<tidegate_core::publication::Publication<Json>>;
+
+/// What a wire frame costs beside its payload at most: the limit on frames is the payload's and this.
+const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
+
+/// How a hub is set up. The limits have the core's defaults.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the hub, its sessions and its queues may hold.
+    pub server: ServerConfig,
+}
+
+impl Default for Config {
+    /// The defaults, with a fresh seed from the system.
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::new(crate::random_seed()),
+        }
+    }
+}
+
+/// A pub/sub hub in this process. Clones are the same hub; it stops when the last one and all that came from it are
+/// gone, or by [`Hub::stop`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use futures_util::StreamExt as _;
+/// use tidegate::{Event, Hub, Publish};
+///
+/// let hub = Hub::new(Default::default())?;
+/// let mut events = hub.subscribe("job:42").await?;
+/// hub.publish("job:42", &serde_json::json!({"progress": 0.5})).await?;
+/// hub.publish_with("job:42", &serde_json::json!({"progress": 1.0}), Publish::end("complete".parse()?)).await?;
+/// while let Some(event) = events.next().await {
+///     if let Event::Publication(publication) = event {
+///         println!("{}", publication.payload);
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    commands: CommandSender,
+    outbox_bytes_max: usize,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A shard that has stopped already needs no telling.
+        let _ = self.commands.send(Command::Stop);
+    }
+}
+
+/// How to publish.
+#[derive(Clone, Debug, Default)]
+pub struct Publish {
+    /// Makes the publication terminal.
+    pub end: Option<EndReason>,
+    /// Idempotency key, up to 128 bytes: a repeated publish with the same key answers the first one's position.
+    pub id: Option<String>,
+    /// Start the topic anew if it has ended.
+    pub restart: bool,
+}
+
+impl Publish {
+    /// A terminal publication.
+    pub fn end(reason: EndReason) -> Self {
+        Self {
+            end: Some(reason),
+            ..Self::default()
+        }
+    }
+}
+
+/// How to subscribe.
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// How to be paced.
+    pub flow: Flow,
+    /// Where to start.
+    pub start: Start,
+    /// The most bytes that wait for a slow reader before the oldest publications are shed.
+    pub outbox_bytes_max: Option<usize>,
+}
+
+impl Default for Subscribe {
+    fn default() -> Self {
+        Self {
+            flow: Flow::IMMEDIATE,
+            start: Start::Latest,
+            outbox_bytes_max: None,
+        }
+    }
+}
+
+/// How much a hub holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Topics, subscriptions and gates.
+    pub hub: HubCounts,
+    /// Connections, in-process streams included.
+    pub connections: usize,
+}
+
+impl Hub {
+    /// Starts a hub: one thread, which sleeps while there is nothing to do.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no way to wait for sockets.
+    pub fn new(config: Config) -> io::Result<Self> {
+        let outbox_bytes_max = config.server.outbox_bytes_max;
+        let frame_bytes_max = config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES;
+        let commands = Shard::spawn(ServerHub::new(config.server), frame_bytes_max)?;
+        let inner = Inner {
+            commands,
+            outbox_bytes_max,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Publishes a value to a topic.
+    ///
+    /// # Errors
+    /// As [`PublishError`] says. Nothing was published then.
+    pub async fn publish(
+        &self,
+        topic: &str,
+        value: &impl Serialize,
+    ) -> Result<Position, PublishError> {
+        self.publish_with(topic, value, Publish::default()).await
+    }
+
+    /// Publishes a value to a topic: as its last one, once only, or starting it anew.
+    ///
+    /// # Errors
+    /// As [`PublishError`] says. Nothing was published then.
+    pub async fn publish_with(
+        &self,
+        topic: &str,
+        value: &impl Serialize,
+        publish: Publish,
+    ) -> Result<Position, PublishError> {
+        let request = PublishRequest {
+            topic: Topic::new(topic)?,
+            payload: Json::from_value(value)?,
+            end: publish.end,
+            id: publish.id,
+            restart: publish.restart,
+        };
+        self.request(request).await
+    }
+
+    pub(crate) async fn request(
+        &self,
+        request: PublishRequest<Json>,
+    ) -> Result<Position, PublishError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Publish { request, reply })?;
+        Ok(answer.await.map_err(|_| Stopped)??)
+    }
+
+    /// Subscribes to a topic or pattern, from its latest value on. The stream ends with the topic.
+    ///
+    /// # Errors
+    /// As [`SubscribeError`] says.
+    pub async fn subscribe(&self, pattern: &str) -> Result<Subscription, SubscribeError> {
+        self.subscribe_with(pattern, Subscribe::default()).await
+    }
+
+    /// Subscribes to a topic or pattern with a flow and a start.
+    ///
+    /// # Errors
+    /// As [`SubscribeError`] says.
+    pub async fn subscribe_with(
+        &self,
+        pattern: &str,
+        options: Subscribe,
+    ) -> Result<Subscription, SubscribeError> {
+        let (reader, subscriptions) = self.open(vec![Pattern::new(pattern)?], options).await?;
+        Ok(Subscription {
+            reader,
+            subscriptions,
+            hub: self.clone(),
+        })
+    }
+
+    pub(crate) async fn open(
+        &self,
+        patterns: Vec<Pattern>,
+        options: Subscribe,
+    ) -> Result<(LocalReader, Vec<SubscriptionId>), SubscribeError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::OpenLocal(Opening {
+            patterns,
+            flow: options.flow,
+            start: options.start,
+            outbox_bytes_max: options
+                .outbox_bytes_max
+                .unwrap_or(self.inner.outbox_bytes_max),
+            reply,
+        }))?;
+        Ok(answer.await.map_err(|_| Stopped)??)
+    }
+
+    /// The retained latest publication of a topic.
+    ///
+    /// # Errors
+    /// When the topic breaks the syntax or the hub has stopped.
+    pub async fn latest(&self, topic: &str) -> Result<Option<Publication>, SubscribeError> {
+        let (reply, answer) = oneshot::channel();
+        let topic = Topic::new(topic)?;
+        self.send(Command::Latest { topic, reply })?;
+        Ok(answer.await.map_err(|_| Stopped)?)
+    }
+
+    /// How much the hub holds.
+    ///
+    /// # Errors
+    /// When the hub has stopped.
+    pub async fn counts(&self) -> Result<Counts, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Snapshot { reply })?;
+        let snapshot = answer.await.map_err(|_| Stopped)?;
+        Ok(Counts {
+            hub: snapshot.counts,
+            connections: snapshot.connections,
+        })
+    }
+
+    /// Asks every client to connect elsewhere; their connections close after a grace.
+    pub fn drain(&self) {
+        // A hub that has stopped has no clients.
+        let _ = self.send(Command::Drain);
+    }
+
+    /// Stops the hub: streams end, connections close.
+    pub fn stop(&self) {
+        // A hub that has stopped already needs no telling.
+        let _ = self.send(Command::Stop);
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), Stopped> {
+        self.inner.commands.send(command)
+    }
+}
+
+/// What a subscriber hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A publication.
+    Publication(Publication),
+    /// One emission of a collecting subscription, in order.
+    Batch(Vec<Publication>),
+    /// What was missed of a topic is lost; the latest value follows, where there is one.
+    Reset {
+        /// The topic.
+        topic: Topic,
+        /// Where it stands.
+        position: Position,
+    },
+    /// The reader was too slow: this many publications were dropped, the oldest first.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+    /// The topic has ended, and the stream with it.
+    End {
+        /// Why.
+        reason: EndReason,
+    },
+    /// The server refused the subscription, and the stream ends.
+    Refused(WireError),
+}
+
+/// A subscription within the process: a stream of its [`Event`]s. Dropping it unsubscribes.
+pub struct Subscription {
+    reader: LocalReader,
+    subscriptions: Vec<SubscriptionId>,
+    hub: Hub,
+}
+
+impl Subscription {
+    /// Changes the subscription's flow.
+    ///
+    /// # Errors
+    /// When the flow is out of range (the old one stays) or the hub has stopped.
+    pub async fn set_flow(&self, flow: Flow) -> Result<(), SubscribeError> {
+        for subscription in &self.subscriptions {
+            let (reply, answer) = oneshot::channel();
+            self.hub.send(Command::Flow {
+                subscription: *subscription,
+                flow,
+                reply,
+            })?;
+            answer.await.map_err(|_| Stopped)??;
+        }
+        Ok(())
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        loop {
+            match std::task::ready!(self.reader.poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(frame) => {
+                    if let Some(event) = event(frame) {
+                        return Poll::Ready(Some(event));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a frame tells a subscriber, if anything.
+pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
+    match frame {
+        ServerFrame::Publication { publication, .. } => Some(Event::Publication(publication)),
+        ServerFrame::Batch { items, .. } => Some(Event::Batch(items)),
+        ServerFrame::Reset {
+            topic, position, ..
+        } => Some(Event::Reset { topic, position }),
+        ServerFrame::Lagged { missed, .. } => Some(Event::Lagged { missed }),
+        ServerFrame::End { reason, .. } => Some(Event::End { reason }),
+        ServerFrame::Error(error) => Some(Event::Refused(error)),
+        ServerFrame::Welcome { .. }
+        | ServerFrame::Subscribed { .. }
+        | ServerFrame::Unsubscribed { .. }
+        | ServerFrame::Published { .. }
+        | ServerFrame::Ping
+        | ServerFrame::Pong
+        | ServerFrame::Drain => None,
+    }
+}

@@ -1,0 +1,267 @@
+//! The payload of the native hosts: raw JSON text, shared and parsed by nobody but its reader.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tidegate_core::payload::Payload;
+
+/// A JSON value as the text that its publisher wrote, on one line.
+///
+/// Cloning shares the text. What carries it to many connections is kept beside it, so that a publication is
+/// encoded once, whatever the number of its subscribers.
+pub struct Json {
+    text: Bytes,
+    pub(crate) message: OnceLock<crate::encode::Message>,
+}
+
+/// A text that is not JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("not JSON: {0}")]
+pub struct JsonError(#[from] serde_json::Error);
+
+impl Json {
+    /// Checks that `text` is one JSON value, and takes it.
+    ///
+    /// # Errors
+    /// What is wrong with the text, and at which line and column.
+    pub fn from_text(text: impl Into<String>) -> Result<Self, JsonError> {
+        let raw = RawValue::from_string(text.into())?;
+        Ok(Self::from_raw(&raw))
+    }
+
+    /// The JSON form of a value.
+    ///
+    /// # Errors
+    /// When the value has no JSON form (a map with keys that are not strings, say).
+    pub fn from_value(value: &impl Serialize) -> Result<Self, JsonError> {
+        Ok(Self::trusted(serde_json::to_vec(value)?))
+    }
+
+    pub(crate) fn from_raw(raw: &RawValue) -> Self {
+        Self::trusted(on_one_line(raw.get().trim()))
+    }
+
+    fn trusted(text: Vec<u8>) -> Self {
+        Self {
+            text: Bytes::from(text),
+            message: OnceLock::new(),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text).expect("made from a str or by serde_json")
+    }
+
+    /// Parses the text.
+    ///
+    /// # Errors
+    /// When the value does not have the form of `T`.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        Ok(serde_json::from_slice(&self.text)?)
+    }
+
+    fn value(&self) -> Value {
+        serde_json::from_slice(&self.text).unwrap_or(Value::Null)
+    }
+}
+
+/// Drops line breaks between tokens: within strings JSON has none. One message is one line then, which
+/// Server-Sent Events need.
+fn on_one_line(text: &str) -> Vec<u8> {
+    text.bytes()
+        .filter(|byte| !matches!(byte, b'\n' | b'\r'))
+        .collect()
+}
+
+impl Clone for Json {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            message: OnceLock::new(),
+        }
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Json {}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Json").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue =
+            serde_json::from_slice(&self.text).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from_raw(&Box::<RawValue>::deserialize(deserializer)?))
+    }
+}
+
+impl Payload for Json {
+    fn merge(&self, newer: &Self) -> Self {
+        let mut merged = self.value();
+        merge(&mut merged, newer.value());
+        Self::trusted(merged.to_string().into_bytes())
+    }
+
+    fn sum(&self, newer: &Self) -> Self {
+        let mut total = self.value();
+        add(&mut total, newer.value());
+        Self::trusted(total.to_string().into_bytes())
+    }
+
+    fn text_field(&self, field: &str) -> Option<String> {
+        // Most payloads lack the member: looking for its name is far cheaper than parsing.
+        if !self.as_str().contains(field) {
+            return None;
+        }
+        serde_json::Deserializer::from_slice(&self.text)
+            .deserialize_map(TextField(field))
+            .ok()
+            .flatten()
+    }
+
+    fn size(&self) -> usize {
+        self.text.len()
+    }
+}
+
+/// RFC 7396, except that a `null` member stays: it must still remove the member further down.
+fn merge(older: &mut Value, newer: Value) {
+    match (older, newer) {
+        (Value::Object(older), Value::Object(newer)) => {
+            for (name, value) in newer {
+                merge(older.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (older, newer) => *older = newer,
+    }
+}
+
+fn add(older: &mut Value, newer: Value) {
+    match (older, newer) {
+        (Value::Object(older), Value::Object(newer)) => {
+            for (name, value) in newer {
+                match older.get_mut(&name) {
+                    Some(known) => add(known, value),
+                    None => {
+                        older.insert(name, value);
+                    }
+                }
+            }
+        }
+        (older, newer) => *older = sum_of_numbers(older, &newer).unwrap_or(newer),
+    }
+}
+
+/// Whole numbers add up exactly; where they overflow, or either has a fraction, as floating-point numbers.
+fn sum_of_numbers(older: &Value, newer: &Value) -> Option<Value> {
+    if let (Some(older), Some(newer)) = (older.as_i64(), newer.as_i64())
+        && let Some(sum) = older.checked_add(newer)
+    {
+        return Some(sum.into());
+    }
+    Some((older.as_f64()? + newer.as_f64()?).into())
+}
+
+/// Finds a top-level member that is a string, without building the rest.
+struct TextField<'a>(&'a str);
+
+impl<'de> Visitor<'de> for TextField<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+            if name == self.0 {
+                found = map.next_value::<Value>()?.as_str().map(str::to_owned);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Json {
+        Json::from_text(text).expect("the test's own JSON")
+    }
+
+    #[test]
+    fn line_breaks_between_tokens_go_and_strings_stay() {
+        assert_eq!(
+            json("{\r\n  \"a\": \"x\\ny\"\n}").as_str(),
+            "{  \"a\": \"x\\ny\"}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in ["", "{", "{} {}", "nul", "\"\n\""] {
+            assert!(Json::from_text(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_merge_of_patches_keeps_null() {
+        let merged = json(r#"{"a":1,"b":{"c":1}}"#).merge(&json(r#"{"a":null,"b":{"d":2}}"#));
+        assert_eq!(merged, json(r#"{"a":null,"b":{"c":1,"d":2}}"#));
+    }
+
+    #[test]
+    fn numbers_add_up_field_by_field() {
+        let sum = json(r#"{"n":1,"o":{"x":0.5},"t":"old"}"#)
+            .sum(&json(r#"{"n":2,"o":{"x":1,"y":3},"t":"new"}"#));
+        assert_eq!(sum, json(r#"{"n":3,"o":{"x":1.5,"y":3},"t":"new"}"#));
+        assert_eq!(
+            json("9223372036854775807").sum(&json("1")).as_str(),
+            "9.223372036854776e18"
+        );
+    }
+
+    #[test]
+    fn a_text_field_is_found_at_the_top_level_only() {
+        assert_eq!(
+            json(r#"{"a":{"status":"no"},"status":"done"}"#)
+                .text_field("status")
+                .as_deref(),
+            Some("done")
+        );
+        assert_eq!(json(r#"{"a":{"status":"no"}}"#).text_field("status"), None);
+        assert_eq!(json(r#"{"status":5}"#).text_field("status"), None);
+        assert_eq!(json(r#"["status"]"#).text_field("status"), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! Live progress, from where work happens to where people watch.
+//!
+//! A [`Hub`] routes publications to subscribers: in this process as streams, and through [`axum`] to browsers
+//! and programs over WebSocket and Server-Sent Events. What decides who gets what and when is
+//! [`tidegate_core`]; this crate carries it out.
+//!
+//! ```no_run
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = tidegate::Hub::new(Default::default())?;
+//! let app = axum::Router::new().nest("/live", tidegate::axum::router(hub.clone()));
+//! tokio::spawn(async move {
+//!     for done in 0..=100 {
+//!         let _ = hub.publish("job:42", &serde_json::json!({"done": done, "total": 100})).await;
+//!     }
+//! });
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8420").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(()) }
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod axum;
+pub mod client;
+mod decode;
+pub mod duration;
+mod encode;
+mod error;
+mod hub;
+mod json;
+pub mod run;
+mod shard;
+
+pub use client::Client;
+pub use error::{PublishError, Stopped, SubscribeError};
+pub use hub::{Config, Counts, Event, Hub, Publication, Publish, Subscribe, Subscription};
+pub use json::{Json, JsonError};
+pub use tidegate_core as core;
+
+/// A seed that nobody can guess.
+fn random_seed() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    u64::from_le_bytes(bytes)
+}

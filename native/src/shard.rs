@@ -1,0 +1,371 @@
+//! The thread that owns a hub, its sockets and its clock.
+//!
+//! One loop: wait for sockets, commands or the hub's next deadline; hand what came to the hub; then write what
+//! is due, straight to the sockets that take it. There is no task, no channel and no buffer per connection: a
+//! socket that takes no more is left to the hub's outbox, which conflates and sheds, until the kernel says that it
+//! takes again.
+
+mod command;
+mod local;
+mod socket;
+mod websocket;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant as HostInstant};
+
+use mio::{Events, Poll, Token, Waker};
+use tidegate_core::hub::{ConnectionId, ServerHub, ServerOutput};
+use tidegate_core::session::CloseReason;
+use tidegate_core::time::Instant;
+
+use crate::json::Json;
+pub use command::Stopped;
+pub(crate) use command::{Command, CommandSender, Snapshot};
+use local::LocalQueue;
+pub(crate) use local::{LocalReader, Opening};
+pub(crate) use socket::Transport;
+use socket::{Flushed, Joiner, Read, Socket};
+
+/// The token of the waker; connections have their index.
+const WAKER: Token = Token(usize::MAX);
+
+/// The most commands between two rounds of writing: enough for bursts to leave in joined messages.
+const COMMANDS_PER_ROUND: usize = 256;
+
+/// What one read takes from a socket at most.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The state of a shard's thread.
+pub(crate) struct Shard {
+    hub: ServerHub<Json>,
+    poll: Poll,
+    commands: Receiver<Command>,
+    sender: CommandSender,
+    /// By the index of the connection.
+    endpoints: Vec<Option<Endpoint>>,
+    /// Sockets with more to read than one round took.
+    unread: Vec<ConnectionId>,
+    started: HostInstant,
+    joiner: Joiner,
+    frame_bytes_max: usize,
+    is_stopping: bool,
+}
+
+/// Where a connection's frames go.
+struct Endpoint {
+    id: ConnectionId,
+    kind: EndpointKind,
+}
+
+enum EndpointKind {
+    Socket(Box<Socket>),
+    Local(Arc<LocalQueue>),
+}
+
+impl Shard {
+    /// Starts the thread, which runs until it is told to stop.
+    ///
+    /// # Errors
+    /// When the system gives no poll, waker or thread.
+    pub(crate) fn spawn(hub: ServerHub<Json>, frame_bytes_max: usize) -> io::Result<CommandSender> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let (sender, commands) = CommandSender::new(waker);
+        let mut shard = Self {
+            hub,
+            poll,
+            commands,
+            sender: sender.clone(),
+            endpoints: Vec::new(),
+            unread: Vec::new(),
+            started: HostInstant::now(),
+            joiner: Joiner::default(),
+            frame_bytes_max,
+            is_stopping: false,
+        };
+        std::thread::Builder::new()
+            .name("tidegate-shard".into())
+            .spawn(move || shard.run())?;
+        Ok(sender)
+    }
+
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut buffer = vec![0; READ_BUFFER_BYTES];
+        while !self.is_stopping {
+            if let Err(error) = self.poll.poll(&mut events, self.patience())
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "the shard cannot wait for its sockets, and stops");
+                return;
+            }
+            self.sender.acknowledge_wake();
+            self.read_sockets(&events, &mut buffer);
+            self.take_commands();
+            let now = self.now();
+            if self.hub.poll_timeout().is_some_and(|at| at <= now) {
+                self.hub.handle_timeout(now);
+            }
+            self.drain();
+        }
+        self.hub.handle_drain(self.now());
+        self.drain();
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// How long the loop may sleep.
+    fn patience(&self) -> Option<Duration> {
+        if !self.unread.is_empty() || self.sender.has_waiting() {
+            return Some(Duration::ZERO);
+        }
+        let at = self.hub.poll_timeout()?;
+        // The system's timers count in milliseconds and round down: a little late beats a busy loop.
+        let wait = at.saturating_since(self.now());
+        Some(wait.max(Duration::from_millis(1)))
+    }
+
+    fn take_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_ROUND {
+            match self.commands.try_recv() {
+                Ok(command) => {
+                    self.sender.count_taken();
+                    self.handle_command(command);
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.is_stopping = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Publish { request, reply } => {
+                let result = self.hub.handle_publish(now, request);
+                // Whoever asked may have gone; the publication stands.
+                let _ = reply.send(result);
+            }
+            Command::Connect {
+                transport,
+                received,
+            } => self.connect(now, transport, &received),
+            Command::OpenLocal(opening) => self.open_local(now, opening),
+            Command::ResumeLocal(id) => self.flush(id),
+            Command::CloseLocal(id) => self.close(id),
+            Command::Flow {
+                subscription,
+                flow,
+                reply,
+            } => {
+                let _ = reply.send(self.hub.handle_flow(now, subscription, flow));
+            }
+            Command::Latest { topic, reply } => {
+                let _ = reply.send(self.hub.latest(&topic).cloned());
+            }
+            Command::Snapshot { reply } => {
+                let _ = reply.send(Snapshot {
+                    counts: self.hub.counts(),
+                    connections: self.hub.connections(),
+                });
+            }
+            Command::Drain => self.hub.handle_drain(now),
+            Command::Stop => self.is_stopping = true,
+        }
+    }
+
+    fn connect(&mut self, now: Instant, transport: Transport, received: &[u8]) {
+        let id = self.hub.handle_open(now);
+        let socket = Socket::new(transport, self.frame_bytes_max);
+        self.insert(id, EndpointKind::Socket(Box::new(socket)));
+        let registry = self.poll.registry();
+        let Some(Endpoint {
+            kind: EndpointKind::Socket(socket),
+            ..
+        }) = &mut self.endpoints[id.index() as usize]
+        else {
+            return;
+        };
+        if let Err(error) = socket.register(registry, Token(id.index() as usize)) {
+            tracing::warn!(%error, "a connection could not be watched, and is closed");
+            self.close(id);
+            return;
+        }
+        let read = socket.receive(received);
+        self.handle_read(id, read);
+        // What arrived before the socket was watched raises no event.
+        self.unread.push(id);
+    }
+
+    fn open_local(&mut self, now: Instant, opening: Opening) {
+        let id = self.hub.handle_open_local(opening.outbox_bytes_max);
+        let (queue, reader) = LocalQueue::new(id, self.sender.clone());
+        self.insert(id, EndpointKind::Local(queue));
+        let mut result = Ok(());
+        let mut subscriptions = Vec::new();
+        for pattern in &opening.patterns {
+            match self
+                .hub
+                .handle_subscribe(now, id, pattern, opening.flow, &opening.start)
+            {
+                Ok(subscribed) => subscriptions.extend(subscribed.map(|subscribed| subscribed.id)),
+                Err(error) => result = Err(error),
+            }
+        }
+        if let Err(error) = result {
+            self.close(id);
+            let _ = opening.reply.send(Err(error));
+            return;
+        }
+        // What it starts with is there when the answer comes.
+        self.drain();
+        if opening.reply.send(Ok((reader, subscriptions))).is_err() {
+            self.close(id);
+        }
+    }
+
+    fn insert(&mut self, id: ConnectionId, kind: EndpointKind) {
+        let index = id.index() as usize;
+        if index >= self.endpoints.len() {
+            self.endpoints.resize_with(index + 1, || None);
+        }
+        self.endpoints[index] = Some(Endpoint { id, kind });
+    }
+
+    fn endpoint(&mut self, id: ConnectionId) -> Option<&mut Endpoint> {
+        self.endpoints
+            .get_mut(id.index() as usize)?
+            .as_mut()
+            .filter(|endpoint| endpoint.id == id)
+    }
+
+    fn read_sockets(&mut self, events: &Events, buffer: &mut [u8]) {
+        for id in std::mem::take(&mut self.unread) {
+            self.read(id, buffer);
+        }
+        for event in events {
+            let Some(Some(endpoint)) = self.endpoints.get(event.token().0) else {
+                continue;
+            };
+            let id = endpoint.id;
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                self.read(id, buffer);
+            }
+            if event.is_writable() {
+                self.flush(id);
+            }
+        }
+    }
+
+    fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) {
+        let Some(Endpoint {
+            kind: EndpointKind::Socket(socket),
+            ..
+        }) = self.endpoint(id)
+        else {
+            return;
+        };
+        let read = socket.read(buffer);
+        self.handle_read(id, read);
+    }
+
+    fn handle_read(&mut self, id: ConnectionId, read: Read) {
+        let now = self.now();
+        for frame in read.frames {
+            match frame {
+                Ok(frame) => self.hub.handle_frame(now, id, frame),
+                Err(error) => self.hub.handle_bad_frame(now, id, error),
+            }
+        }
+        if read.is_closed {
+            self.close(id);
+        } else if read.has_more {
+            self.unread.push(id);
+        }
+    }
+
+    /// Does what the hub wants done.
+    fn drain(&mut self) {
+        while let Some(output) = self.hub.poll_output() {
+            match output {
+                ServerOutput::Ready(id) => self.flush(id),
+                ServerOutput::Close(id, reason) => self.finish(id, reason),
+            }
+        }
+        self.joiner.forget();
+    }
+
+    /// Writes what waits for a connection, as far as it takes it.
+    fn flush(&mut self, id: ConnectionId) {
+        let Some(Some(endpoint)) = self.endpoints.get_mut(id.index() as usize) else {
+            return;
+        };
+        if endpoint.id != id {
+            return;
+        }
+        let hub = &mut self.hub;
+        let flushed = match &mut endpoint.kind {
+            EndpointKind::Socket(socket) => socket.flush(&mut self.joiner, || hub.poll_frame(id)),
+            EndpointKind::Local(queue) => {
+                queue.fill(|| hub.poll_frame(id));
+                Flushed::Done
+            }
+        };
+        match flushed {
+            Flushed::Done | Flushed::Full => {}
+            Flushed::Broken => self.close(id),
+        }
+    }
+
+    /// Writes what the connection still takes, says goodbye, and closes it.
+    fn finish(&mut self, id: ConnectionId, reason: CloseReason) {
+        self.flush(id);
+        match self.endpoint(id) {
+            Some(Endpoint {
+                kind: EndpointKind::Socket(socket),
+                ..
+            }) => {
+                socket.say_goodbye(reason);
+                self.close(id);
+            }
+            // A local reader may still be behind: it is closed by its end of the queue.
+            Some(Endpoint {
+                kind: EndpointKind::Local(queue),
+                ..
+            }) => queue.finish(),
+            None => {}
+        }
+    }
+
+    /// Forgets a connection: at its end, or because it is broken.
+    fn close(&mut self, id: ConnectionId) {
+        if self.endpoint(id).is_none() {
+            return;
+        }
+        if let Some(mut endpoint) = self.endpoints[id.index() as usize].take() {
+            match &mut endpoint.kind {
+                EndpointKind::Socket(socket) => socket.deregister(self.poll.registry()),
+                EndpointKind::Local(queue) => queue.finish(),
+            }
+        }
+        self.hub.handle_closed(id);
+    }
+}
+
+impl Drop for Shard {
+    /// Streams end with the shard; sockets close by being dropped.
+    fn drop(&mut self) {
+        for endpoint in self.endpoints.iter().flatten() {
+            if let EndpointKind::Local(queue) = &endpoint.kind {
+                queue.finish();
+            }
+        }
+    }
+}

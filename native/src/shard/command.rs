@@ -1,0 +1,114 @@
+//! What other threads ask of a shard, and how they wake it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use bytes::Bytes;
+use mio::Waker;
+use tidegate_core::flow::{Flow, FlowError};
+use tidegate_core::hub::{ConnectionId, HubCounts, PublishError, SubscriptionId};
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::{Position, Publication};
+use tidegate_core::topic::Topic;
+use tokio::sync::oneshot;
+
+use super::local::Opening;
+use super::socket::Transport;
+use crate::json::Json;
+
+/// A request to the shard.
+pub(crate) enum Command {
+    Publish {
+        request: PublishRequest<Json>,
+        reply: oneshot::Sender<Result<Position, PublishError>>,
+    },
+    /// A WebSocket whose handshake is done, with what its client sent since.
+    Connect {
+        transport: Transport,
+        received: Bytes,
+    },
+    OpenLocal(Opening),
+    /// The reader of a local queue that was full has made room.
+    ResumeLocal(ConnectionId),
+    CloseLocal(ConnectionId),
+    Flow {
+        subscription: SubscriptionId,
+        flow: Flow,
+        reply: oneshot::Sender<Result<(), FlowError>>,
+    },
+    Latest {
+        topic: Topic,
+        reply: oneshot::Sender<Option<Arc<Publication<Json>>>>,
+    },
+    Snapshot {
+        reply: oneshot::Sender<Snapshot>,
+    },
+    Drain,
+    Stop,
+}
+
+/// How much a shard holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) counts: HubCounts,
+    pub(crate) connections: usize,
+}
+
+/// The way to a shard. Clones go to the same one.
+#[derive(Clone)]
+pub(crate) struct CommandSender {
+    sender: Sender<Command>,
+    wake: Arc<Wake>,
+}
+
+struct Wake {
+    waker: Waker,
+    /// Whether a wake-up is on its way that the shard has not seen yet; saves a system call per command in bursts.
+    is_pending: AtomicBool,
+    waiting: AtomicUsize,
+}
+
+/// The shard has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the hub has been stopped")]
+pub struct Stopped;
+
+impl CommandSender {
+    pub(super) fn new(waker: Waker) -> (Self, Receiver<Command>) {
+        let (sender, receiver) = mpsc::channel();
+        let wake = Arc::new(Wake {
+            waker,
+            is_pending: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+        });
+        (Self { sender, wake }, receiver)
+    }
+
+    /// Hands a command to the shard.
+    ///
+    /// # Errors
+    /// When the shard has stopped.
+    pub(crate) fn send(&self, command: Command) -> Result<(), Stopped> {
+        self.wake.waiting.fetch_add(1, Ordering::SeqCst);
+        self.sender.send(command).map_err(|_| Stopped)?;
+        if !self.wake.is_pending.swap(true, Ordering::SeqCst) {
+            self.wake.waker.wake().map_err(|_| Stopped)?;
+        }
+        Ok(())
+    }
+
+    /// The shard is awake: the next command must wake it again.
+    pub(super) fn acknowledge_wake(&self) {
+        self.wake.is_pending.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn count_taken(&self) {
+        self.wake.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether commands wait that no wake-up will announce.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.wake.waiting.load(Ordering::SeqCst) > 0
+    }
+}

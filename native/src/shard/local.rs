@@ -1,0 +1,136 @@
+//! Connections within the process: in-process streams and Server-Sent Events responses.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_util::task::AtomicWaker;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{ConnectionId, SubscribeError, SubscriptionId};
+use tidegate_core::protocol::{ServerFrame, Start};
+use tidegate_core::topic::Pattern;
+use tokio::sync::oneshot;
+
+use super::command::{Command, CommandSender};
+use crate::json::Json;
+
+/// How many frames are handed over ahead of the reader; the others wait in the hub's outbox, where they are conflated.
+const AHEAD_MAX: usize = 64;
+
+/// A request for a local connection with its subscriptions.
+pub(crate) struct Opening {
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) flow: Flow,
+    pub(crate) start: Start,
+    pub(crate) outbox_bytes_max: usize,
+    pub(crate) reply: oneshot::Sender<Result<(LocalReader, Vec<SubscriptionId>), SubscribeError>>,
+}
+
+/// The shard's end.
+pub(crate) struct LocalQueue {
+    state: Mutex<State>,
+    reader: AtomicWaker,
+}
+
+#[derive(Default)]
+struct State {
+    frames: VecDeque<ServerFrame<Json>>,
+    /// More may wait in the outbox: the shard is to be told when there is room.
+    is_full: bool,
+    /// The shard has been told, and will fill up again.
+    is_resuming: bool,
+    is_finished: bool,
+}
+
+impl LocalQueue {
+    pub(super) fn new(id: ConnectionId, commands: CommandSender) -> (Arc<Self>, LocalReader) {
+        let queue = Arc::new(Self {
+            state: Mutex::default(),
+            reader: AtomicWaker::new(),
+        });
+        let reader = LocalReader {
+            queue: Arc::clone(&queue),
+            id,
+            commands,
+        };
+        (queue, reader)
+    }
+
+    /// Takes frames until there are none or no more room.
+    pub(super) fn fill(&self, mut next: impl FnMut() -> Option<ServerFrame<Json>>) {
+        let mut state = self.lock();
+        state.is_full = false;
+        state.is_resuming = false;
+        loop {
+            if state.frames.len() >= AHEAD_MAX {
+                state.is_full = true;
+                break;
+            }
+            match next() {
+                Some(frame) => state.frames.push_back(frame),
+                None => break,
+            }
+        }
+        drop(state);
+        self.reader.wake();
+    }
+
+    /// Nothing more will come, but for what waits already.
+    pub(super) fn finish(&self) {
+        self.lock().is_finished = true;
+        self.reader.wake();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reader's end: the frames of a local connection. Dropping it ends its subscriptions.
+pub(crate) struct LocalReader {
+    queue: Arc<LocalQueue>,
+    id: ConnectionId,
+    commands: CommandSender,
+}
+
+impl LocalReader {
+    /// What can be had without waiting. `Ready(None)` at the end.
+    pub(crate) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<ServerFrame<Json>>> {
+        self.queue.reader.register(context.waker());
+        let mut state = self.queue.lock();
+        let frame = state.frames.pop_front();
+        if state.is_full && !state.is_resuming && state.frames.len() <= AHEAD_MAX / 2 {
+            // Where the shard has stopped there is nothing more to come.
+            state.is_resuming = self.commands.send(Command::ResumeLocal(self.id)).is_ok();
+            state.is_full = state.is_resuming;
+        }
+        match frame {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None if state.is_finished && !state.is_full => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The frames that are here already.
+    pub(crate) fn waiting(&self) -> Vec<ServerFrame<Json>> {
+        self.queue.lock().frames.iter().cloned().collect()
+    }
+}
+
+impl Stream for LocalReader {
+    type Item = ServerFrame<Json>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_frame(context)
+    }
+}
+
+impl Drop for LocalReader {
+    fn drop(&mut self) {
+        // Where the shard has stopped there is nothing left to close.
+        let _ = self.commands.send(Command::CloseLocal(self.id));
+    }
+}
