@@ -147,6 +147,11 @@ impl<P: Payload> History<P> {
         }
     }
 
+    /// How many payload bytes are kept.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many publications are kept.
     pub fn len(&self) -> usize {
         self.ring.len()
@@ -157,3 +162,6 @@ impl<P: Payload> History<P> {
         self.ring.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

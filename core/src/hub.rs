@@ -9,23 +9,23 @@
 //! `poll_timeout` says when `handle_timeout` must be called at the latest.
 
 mod client_hub;
+mod config;
+mod error;
 mod relay;
 mod server_hub;
 mod subscribers;
 mod topics;
-
-use core::time::Duration;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::flow::{Flow, FlowError};
-use crate::history::{HistoryLimits, Recovery};
-use crate::lifecycle::{EndReason, TerminalRule};
+use crate::history::Recovery;
+use crate::lifecycle::EndReason;
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::payload::Payload;
-use crate::protocol::{ErrorCode, PublishRequest, Start, TopicPosition, WireError};
+use crate::protocol::{PublishRequest, Start, TopicPosition};
 use crate::publication::{Position, Publication};
 use crate::router::{RouteId, Router, Ticket};
 use crate::time::Instant;
@@ -34,123 +34,11 @@ use subscribers::{Subscribers, TopicKey};
 use topics::{Topics, TopicsFull};
 
 pub use client_hub::{ClientHub, ClientOutput};
+pub use config::{HubConfig, HubCounts};
+pub use error::{PublishError, SubscribeError};
 pub use relay::{Interest, Relay, RelayDue};
 pub use server_hub::{ConnectionId, ServerConfig, ServerHub, ServerOutput};
 pub use subscribers::{DownlinkId, Due, SubscriptionId};
-
-/// What a [`Hub`] may hold and how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HubConfig {
-    /// Seeds epochs and hashing. Give each start of a hub another one.
-    pub seed: u64,
-    /// The most topics.
-    pub topics_max: usize,
-    /// The most subscriptions.
-    pub subscriptions_max: usize,
-    /// The largest payload, in bytes.
-    pub payload_bytes_max: usize,
-    /// What each topic keeps.
-    pub history: HistoryLimits,
-    /// How long a topic is remembered after its last publication while nobody is subscribed to it by name.
-    pub retention: Duration,
-    /// What makes a payload terminal; `None` leaves that to explicit end reasons.
-    pub terminal_rule: Option<TerminalRule>,
-}
-
-impl HubConfig {
-    /// 100,000 topics, 1,000,000 subscriptions, payloads up to 1 MiB, topics remembered for an hour.
-    pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            topics_max: 100_000,
-            subscriptions_max: 1_000_000,
-            payload_bytes_max: 1024 * 1024,
-            history: HistoryLimits::default(),
-            retention: Duration::from_secs(3600),
-            terminal_rule: Some(TerminalRule::default()),
-        }
-    }
-}
-
-/// Why a publish was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// The topic has ended.
-    #[error("the topic has ended ({0}); publish with restart to start it anew")]
-    Ended(EndReason),
-    /// The payload is larger than the hub allows.
-    #[error("the payload has {bytes} bytes; at most {bytes_max} are allowed")]
-    PayloadTooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        bytes_max: usize,
-    },
-    /// The hub has as many topics as it may have.
-    #[error(
-        "the hub holds {topics_max} topics and takes no more; end or forget some, or raise topics_max"
-    )]
-    TooManyTopics {
-        /// The limit.
-        topics_max: usize,
-    },
-    /// The idempotency key is longer than allowed.
-    #[error(
-        "the idempotency key has {bytes} bytes; at most {IDEMPOTENCY_KEY_BYTES_MAX} are allowed"
-    )]
-    KeyTooLong {
-        /// Its length.
-        bytes: usize,
-    },
-}
-
-impl PublishError {
-    /// The error as the wire tells it.
-    pub fn to_wire(&self) -> WireError {
-        let code = match self {
-            Self::Ended(_) => ErrorCode::TopicEnded,
-            Self::PayloadTooLarge { .. } | Self::KeyTooLong { .. } => ErrorCode::TooLarge,
-            Self::TooManyTopics { .. } => ErrorCode::TooManyTopics,
-        };
-        WireError::new(code, alloc::format!("{self}"))
-    }
-}
-
-/// Why a subscription was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubscribeError {
-    /// The flow is out of range.
-    #[error(transparent)]
-    Flow(#[from] FlowError),
-    /// The hub has as many subscriptions as it may have.
-    #[error(
-        "the hub holds {subscriptions_max} subscriptions and takes no more; raise subscriptions_max"
-    )]
-    TooManySubscriptions {
-        /// The limit.
-        subscriptions_max: usize,
-    },
-    /// The hub has as many topics as it may have.
-    #[error(
-        "the hub holds {topics_max} topics and takes no more; end or forget some, or raise topics_max"
-    )]
-    TooManyTopics {
-        /// The limit.
-        topics_max: usize,
-    },
-}
-
-impl SubscribeError {
-    /// The error as the wire tells it.
-    pub fn to_wire(&self) -> WireError {
-        let code = match self {
-            Self::Flow(_) => ErrorCode::BadFlow,
-            Self::TooManySubscriptions { .. } => ErrorCode::TooManySubscriptions,
-            Self::TooManyTopics { .. } => ErrorCode::TooManyTopics,
-        };
-        WireError::new(code, alloc::format!("{self}"))
-    }
-}
 
 /// What a new subscription starts with. What it recovers is due after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,17 +49,6 @@ pub struct Subscribed {
     pub position: Option<Position>,
     /// Whether positions were given, and everything missed since them is due.
     pub recovered: bool,
-}
-
-/// How much a hub holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HubCounts {
-    /// Topics that are remembered.
-    pub topics: usize,
-    /// Subscriptions.
-    pub subscriptions: usize,
-    /// Gates that hold something back or are within a window.
-    pub gates: usize,
 }
 
 /// The hub that owns its topics.
@@ -194,7 +71,7 @@ impl<P: Payload> Hub<P> {
     pub fn new(config: HubConfig) -> Self {
         Self {
             router: Router::new(config.seed),
-            topics: Topics::new(config.seed, config.topics_max, config.retention),
+            topics: Topics::new(&config),
             subscribers: Subscribers::new(),
             matched: Vec::new(),
             ending: Vec::new(),
@@ -236,16 +113,14 @@ impl<P: Payload> Hub<P> {
             }
             self.topics.restart(index);
         }
+        let bytes_max = self.config.retained_bytes_max;
+        if !self.topics.has_room(index, request.payload.size()) {
+            return Err(PublishError::Full { bytes_max });
+        }
+        let is_first = self.topics.get(index).history.is_empty();
+        let limits = &self.config.history;
+        let publication = self.topics.append(now, index, request.payload, end, limits);
         let state = self.topics.get_mut(index);
-        state.touched = now;
-        let is_first = state.history.is_empty();
-        let publication = state.history.append(
-            now,
-            &request.topic,
-            request.payload,
-            end,
-            &self.config.history,
-        );
         if let Some(id) = request.id {
             state.remember_key(id, publication.position);
         }
@@ -453,6 +328,7 @@ impl<P: Payload> Hub<P> {
         topic: u32,
         since: Position,
     ) -> bool {
+        self.topics.trim(now, topic, &self.config.history);
         let state = self.topics.get(topic);
         match state.history.since(since) {
             Recovery::Whole(missed) => {

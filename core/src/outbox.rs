@@ -48,7 +48,6 @@ pub struct Outbox<P> {
     popped: u64,
     /// Where the conflatable item of a subscription and topic waits.
     waiting: BTreeMap<(SubscriptionId, Topic), u64>,
-    lagged: BTreeMap<SubscriptionId, Lag>,
     bytes: usize,
     bytes_max: usize,
     /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
@@ -59,10 +58,14 @@ pub struct Outbox<P> {
 enum Item<P> {
     Frame(ServerFrame<P>),
     Delivery(Delivery<P>),
+    Lagged(Lag),
 }
 
+/// Stands where the first of the dropped publications of a subscription stood: after its confirmation, and before
+/// whatever shows the gap.
 #[derive(Debug)]
 struct Lag {
+    subscription: SubscriptionId,
     pattern: Pattern,
     missed: u64,
 }
@@ -74,7 +77,6 @@ impl<P: Payload> Outbox<P> {
             items: VecDeque::new(),
             popped: 0,
             waiting: BTreeMap::new(),
-            lagged: BTreeMap::new(),
             bytes: 0,
             bytes_max,
             shed_at: bytes_max,
@@ -90,7 +92,10 @@ impl<P: Payload> Outbox<P> {
     pub fn push_delivery(&mut self, delivery: Delivery<P>) {
         match delivery.conflate {
             Some(conflate) => self.push_conflating(delivery, conflate),
-            None => self.push(Item::Delivery(delivery)),
+            None => {
+                self.forget_places(&delivery);
+                self.push(Item::Delivery(delivery));
+            }
         }
     }
 
@@ -112,6 +117,7 @@ impl<P: Payload> Outbox<P> {
             let combined = combine(conflate, older, newer);
             self.bytes = self.bytes + combined.payload.size() - older.payload.size();
             *older = combined;
+            self.settle();
             return;
         }
         if delivery.is_terminal() {
@@ -125,28 +131,56 @@ impl<P: Payload> Outbox<P> {
         self.push(Item::Delivery(delivery));
     }
 
+    /// What follows must not be combined with what waits before `delivery`: it would overtake it.
+    fn forget_places(&mut self, delivery: &Delivery<P>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for publication in values(&delivery.emission) {
+            let key = (delivery.subscription, publication.topic.clone());
+            self.waiting.remove(&key);
+        }
+    }
+
     fn push(&mut self, item: Item<P>) {
         self.bytes += item.size();
         self.items.push_back(item);
+        self.settle();
+    }
+
+    /// Makes room where too much waits, and decides when to look again.
+    fn settle(&mut self) {
         if self.bytes > self.shed_at {
             self.shed();
-            self.shed_at = self.bytes_max.max(self.bytes + self.bytes / 4);
+            self.shed_at = usize::MAX;
         }
+        self.shed_at = self.shed_at.min(self.next_shed_at());
+    }
+
+    /// Somewhat above what waits, so that what must stay is not looked through at every push, but not above what
+    /// makes the queue overfull before it was tried to make room.
+    fn next_shed_at(&self) -> usize {
+        let above = self.bytes + self.bytes / 4;
+        let above = if self.is_overfull() {
+            above
+        } else {
+            above.min(self.overfull_above())
+        };
+        above.max(self.bytes_max)
     }
 
     /// Takes the next frame to send.
     pub fn pop(&mut self) -> Option<ServerFrame<P>> {
-        if let Some((_, lag)) = self.lagged.pop_first() {
-            return Some(ServerFrame::Lagged {
-                pattern: lag.pattern,
-                missed: lag.missed,
-            });
-        }
         let item = self.items.pop_front()?;
         self.popped += 1;
         self.bytes -= item.size();
+        self.settle();
         match item {
             Item::Frame(frame) => Some(frame),
+            Item::Lagged(lag) => Some(ServerFrame::Lagged {
+                pattern: lag.pattern,
+                missed: lag.missed,
+            }),
             Item::Delivery(delivery) => {
                 if delivery.conflate.is_some()
                     && let Emission::One(publication) = &delivery.emission
@@ -171,42 +205,86 @@ impl<P: Payload> Outbox<P> {
 
     /// Forgets what waits for a subscription that its subscriber ended.
     pub fn discard(&mut self, subscription: SubscriptionId) {
-        self.lagged.remove(&subscription);
-        self.retain(|item| !matches!(item, Item::Delivery(delivery) if delivery.subscription == subscription));
+        self.retain(|item| match item {
+            Item::Frame(_) => true,
+            Item::Delivery(delivery) => delivery.subscription != subscription,
+            Item::Lagged(lag) => lag.subscription != subscription,
+        });
+        self.settle();
     }
 
     /// Drops the oldest publications that have a newer one behind them, until enough room is made.
     fn shed(&mut self) {
-        let target = self.bytes_max / 100 * SHED_TO_PERCENT;
-        let superseded = self.superseded();
-        let mut excess = self.bytes.saturating_sub(target);
-        let mut dropped = BTreeMap::new();
+        let dropped = self.to_be_dropped();
+        let mut missed = self.missed_with(&dropped);
         let mut index = 0;
         self.retain(|item| {
-            let at = index;
+            let is_dropped = dropped.contains(&index);
             index += 1;
-            if excess == 0 || !superseded.contains(&at) {
-                return true;
+            match item {
+                Item::Frame(_) => true,
+                Item::Lagged(lag) => match missed.get_mut(&lag.subscription) {
+                    None => true,
+                    Some(missed) => match missed.take() {
+                        Some(missed) => {
+                            lag.missed = missed;
+                            true
+                        }
+                        None => false,
+                    },
+                },
+                Item::Delivery(_) if !is_dropped => true,
+                Item::Delivery(delivery) => {
+                    let missed = missed.get_mut(&delivery.subscription);
+                    let Some(missed) = missed.and_then(Option::take) else {
+                        return false;
+                    };
+                    *item = Item::Lagged(Lag {
+                        subscription: delivery.subscription,
+                        pattern: delivery.pattern(),
+                        missed,
+                    });
+                    true
+                }
             }
-            let Item::Delivery(delivery) = item else {
-                return true;
-            };
-            excess = excess.saturating_sub(item.size());
-            if delivery.conflate.is_none() {
-                let lag = dropped.entry(delivery.subscription).or_insert_with(|| Lag {
-                    pattern: delivery.pattern(),
-                    missed: 0,
-                });
-                lag.missed += values(&delivery.emission).len() as u64;
-            }
-            false
         });
-        for (subscription, lag) in dropped {
-            self.lagged
-                .entry(subscription)
-                .and_modify(|known| known.missed += lag.missed)
-                .or_insert(lag);
+    }
+
+    /// The indexes of the oldest deliveries that may be dropped, as many as make enough room.
+    fn to_be_dropped(&self) -> BTreeSet<usize> {
+        let target = self.bytes_max / 100 * SHED_TO_PERCENT;
+        let mut excess = self.bytes.saturating_sub(target);
+        let mut dropped = self.superseded();
+        dropped.retain(|index| {
+            let is_dropped = excess > 0;
+            excess = excess.saturating_sub(self.items[*index].size());
+            is_dropped
+        });
+        dropped
+    }
+
+    /// For each subscription that loses something by `dropped` and has to be told: how much it has lost in all.
+    fn missed_with(&self, dropped: &BTreeSet<usize>) -> BTreeMap<SubscriptionId, Option<u64>> {
+        let mut missed = BTreeMap::new();
+        for index in dropped {
+            if let Item::Delivery(delivery) = &self.items[*index]
+                && delivery.conflate.is_none()
+            {
+                let count = missed.entry(delivery.subscription).or_insert(0);
+                *count += values(&delivery.emission).len() as u64;
+            }
         }
+        for item in &self.items {
+            if let Item::Lagged(lag) = item
+                && let Some(count) = missed.get_mut(&lag.subscription)
+            {
+                *count += lag.missed;
+            }
+        }
+        missed
+            .into_iter()
+            .map(|(subscription, count)| (subscription, Some(count)))
+            .collect()
     }
 
     /// The indexes of the deliveries that may be dropped: not terminal, and a newer one of the same topic waits.
@@ -230,29 +308,33 @@ impl<P: Payload> Outbox<P> {
         superseded
     }
 
-    fn retain(&mut self, keep: impl FnMut(&Item<P>) -> bool) {
-        self.items.retain(keep);
+    fn retain(&mut self, keep: impl FnMut(&mut Item<P>) -> bool) {
+        self.items.retain_mut(keep);
         self.bytes = self.items.iter().map(Item::size).sum();
         self.waiting.clear();
         for (index, item) in self.items.iter().enumerate() {
-            if let Item::Delivery(delivery) = item
-                && delivery.conflate.is_some()
-                && let Emission::One(publication) = &delivery.emission
-            {
+            let Item::Delivery(delivery) = item else {
+                continue;
+            };
+            for publication in values(&delivery.emission) {
                 let key = (delivery.subscription, publication.topic.clone());
-                self.waiting.insert(key, self.popped + index as u64);
+                if delivery.conflate.is_some() {
+                    self.waiting.insert(key, self.popped + index as u64);
+                } else {
+                    self.waiting.remove(&key);
+                }
             }
         }
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.lagged.is_empty()
+        self.items.is_empty()
     }
 
     /// How many frames wait.
     pub fn len(&self) -> usize {
-        self.items.len() + self.lagged.len()
+        self.items.len()
     }
 
     /// How many bytes wait, by the estimate that the limit counts.
@@ -262,14 +344,18 @@ impl<P: Payload> Outbox<P> {
 
     /// Whether what must not be dropped alone exceeds twice the limit.
     pub const fn is_overfull(&self) -> bool {
-        self.bytes > self.bytes_max.saturating_mul(2)
+        self.bytes > self.overfull_above()
+    }
+
+    const fn overfull_above(&self) -> usize {
+        self.bytes_max.saturating_mul(2)
     }
 }
 
 impl<P: Payload> Item<P> {
     fn size(&self) -> usize {
         let payload: usize = match self {
-            Self::Frame(_) => 0,
+            Self::Frame(_) | Self::Lagged(_) => 0,
             Self::Delivery(delivery) => {
                 let items = values(&delivery.emission);
                 items
@@ -328,3 +414,6 @@ fn combine<P: Payload>(
         Conflate::Sum => Arc::clone(newer).add_to(older),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,17 +4,20 @@ use core::time::Duration;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slab::Slab;
 
+use super::HubConfig;
 use super::subscribers::TopicKey;
-use crate::history::History;
+use crate::history::{History, HistoryLimits};
+use crate::lifecycle::EndReason;
 use crate::limits::IDEMPOTENCY_KEYS_MAX;
 use crate::payload::Payload;
-use crate::publication::{POSITION_MAX, Position};
+use crate::publication::{POSITION_MAX, Position, Publication};
 use crate::random::Random;
 use crate::time::Instant;
 use crate::timer::Timers;
@@ -36,6 +39,9 @@ pub(crate) struct Topics<P> {
     next_key: u64,
     topics_max: usize,
     retention: Duration,
+    /// Payload bytes in all histories.
+    retained_bytes: usize,
+    retained_bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -48,8 +54,8 @@ pub(crate) struct TopicState<P> {
 }
 
 impl<P: Payload> Topics<P> {
-    pub(crate) fn new(seed: u64, topics_max: usize, retention: Duration) -> Self {
-        let mut seeds = Random::new(seed);
+    pub(crate) fn new(config: &HubConfig) -> Self {
+        let mut seeds = Random::new(config.seed);
         Self {
             slab: Slab::new(),
             by_name: HashMap::with_hasher(FixedState::with_seed(seeds.next_u64())),
@@ -57,8 +63,10 @@ impl<P: Payload> Topics<P> {
             expiry: Timers::new(),
             epochs: Random::new(seeds.next_u64()),
             next_key: 0,
-            topics_max,
-            retention,
+            topics_max: config.topics_max,
+            retention: config.retention,
+            retained_bytes: 0,
+            retained_bytes_max: config.retained_bytes_max,
         }
     }
 
@@ -102,6 +110,7 @@ impl<P: Payload> Topics<P> {
     pub(crate) fn restart(&mut self, index: u32) {
         let epoch = self.new_epoch();
         let state = &mut self.slab[index as usize];
+        self.retained_bytes -= state.history.bytes();
         state.history = History::new(epoch);
         state.keys.clear();
     }
@@ -112,6 +121,47 @@ impl<P: Payload> Topics<P> {
 
     pub(crate) fn get_mut(&mut self, index: u32) -> &mut TopicState<P> {
         &mut self.slab[index as usize]
+    }
+
+    /// Whether a payload of `bytes` can be retained, at the worst by giving up all else that its topic retains.
+    pub(crate) fn has_room(&self, index: u32, bytes: usize) -> bool {
+        let elsewhere = self.retained_bytes - self.slab[index as usize].history.bytes();
+        elsewhere + bytes <= self.retained_bytes_max
+    }
+
+    /// Appends to a topic's history, which keeps its latest publication only while all histories together are at
+    /// their limit.
+    pub(crate) fn append(
+        &mut self,
+        now: Instant,
+        index: u32,
+        payload: P,
+        end: Option<EndReason>,
+        limits: &HistoryLimits,
+    ) -> Arc<Publication<P>> {
+        let state = &mut self.slab[index as usize];
+        state.touched = now;
+        let elsewhere = self.retained_bytes - state.history.bytes();
+        let publication = state
+            .history
+            .append(now, &state.topic, payload, end, limits);
+        if elsewhere + state.history.bytes() > self.retained_bytes_max {
+            let latest_only = HistoryLimits {
+                count_max: 1,
+                ..*limits
+            };
+            state.history.trim(now, &latest_only);
+        }
+        self.retained_bytes = elsewhere + state.history.bytes();
+        publication
+    }
+
+    /// Drops what is too old to be recovered.
+    pub(crate) fn trim(&mut self, now: Instant, index: u32, limits: &HistoryLimits) {
+        let history = &mut self.slab[index as usize].history;
+        let before = history.bytes();
+        history.trim(now, limits);
+        self.retained_bytes -= before - history.bytes();
     }
 
     /// Notes that a topic has a publication, so that patterns find it.
@@ -137,6 +187,7 @@ impl<P: Payload> Topics<P> {
     /// Forgets a topic.
     pub(crate) fn remove(&mut self, index: u32) {
         let state = self.slab.remove(index as usize);
+        self.retained_bytes -= state.history.bytes();
         self.by_name.remove(&state.topic);
         self.published.remove(&state.topic);
         self.expiry.disarm(index);

@@ -51,7 +51,9 @@ impl From<PublishError> for HttpError {
                     Refusal::PayloadTooLarge { .. } | Refusal::KeyTooLong { .. } => {
                         StatusCode::PAYLOAD_TOO_LARGE
                     }
-                    Refusal::TooManyTopics { .. } => StatusCode::TOO_MANY_REQUESTS,
+                    Refusal::TooManyTopics { .. } | Refusal::Full { .. } => {
+                        StatusCode::TOO_MANY_REQUESTS
+                    }
                 };
                 Self::new(status, refusal.to_wire().code, message)
             }

@@ -1,0 +1,55 @@
+//! What a hub may hold, and how much it does.
+
+use core::time::Duration;
+
+use crate::history::HistoryLimits;
+use crate::lifecycle::TerminalRule;
+
+/// What a [`Hub`](super::Hub) may hold and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubConfig {
+    /// Seeds epochs and hashing. Give each start of a hub another one.
+    pub seed: u64,
+    /// The most topics.
+    pub topics_max: usize,
+    /// The most subscriptions.
+    pub subscriptions_max: usize,
+    /// The largest payload, in bytes.
+    pub payload_bytes_max: usize,
+    /// The most payload bytes that all topics together retain. At the limit, a topic keeps its latest publication only.
+    pub retained_bytes_max: usize,
+    /// What each topic keeps.
+    pub history: HistoryLimits,
+    /// How long a topic is remembered after its last publication while nobody is subscribed to it by name.
+    pub retention: Duration,
+    /// What makes a payload terminal; `None` leaves that to explicit end reasons.
+    pub terminal_rule: Option<TerminalRule>,
+}
+
+impl HubConfig {
+    /// 100,000 topics, 1,000,000 subscriptions, payloads up to 1 MiB each and 1 GiB together, topics remembered
+    /// for an hour.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            topics_max: 100_000,
+            subscriptions_max: 1_000_000,
+            payload_bytes_max: 1024 * 1024,
+            retained_bytes_max: 1024 * 1024 * 1024,
+            history: HistoryLimits::default(),
+            retention: Duration::from_secs(3600),
+            terminal_rule: Some(TerminalRule::default()),
+        }
+    }
+}
+
+/// How much a hub holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HubCounts {
+    /// Topics that are remembered.
+    pub topics: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Gates that hold something back or are within a window.
+    pub gates: usize,
+}
