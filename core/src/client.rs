@@ -15,168 +15,27 @@
 //! one is ignored, so that a socket that dies slowly cannot disturb its successor.
 
 mod backoff;
+mod config;
+mod event;
+mod incoming;
 mod requests;
 mod subscription;
 
 use core::time::Duration;
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use crate::flow::Flow;
-use crate::lifecycle::EndReason;
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, WireError};
-use crate::publication::{Position, Publication};
+use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, Start, WireError};
 use crate::time::Instant;
-use crate::topic::{Pattern, Topic};
+use crate::topic::Pattern;
 use backoff::Backoff;
 use requests::Requests;
 use subscription::Subscription;
 
-/// How a client connects and how much it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientConfig {
-    /// Seeds jitter and idempotency keys. Give each client another one.
-    pub seed: u64,
-    /// Sent in hello: proves who the client is.
-    pub token: Option<String>,
-    /// Sent in hello: names the client's software.
-    pub name: Option<String>,
-    /// The first wait before connecting again lies between 0 and this; each further one may be twice as long.
-    pub backoff_base: Duration,
-    /// The longest wait before connecting again.
-    pub backoff_max: Duration,
-    /// A connection that lasted this long makes the next wait short again.
-    pub stable_after: Duration,
-    /// How long a connection may take to open and to be welcomed.
-    pub connect_timeout: Duration,
-    /// How long a silent connection has to answer a ping.
-    pub probe_timeout: Duration,
-    /// The most publishes that wait for their answer.
-    pub requests_max: usize,
-}
-
-impl ClientConfig {
-    /// Waits of up to 250 ms, doubling up to 20 s; 10 s to connect or to answer; 1,024 publishes.
-    pub const fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            token: None,
-            name: None,
-            backoff_base: Duration::from_millis(250),
-            backoff_max: Duration::from_secs(20),
-            stable_after: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(10),
-            probe_timeout: Duration::from_secs(10),
-            requests_max: 1024,
-        }
-    }
-}
-
-/// The connection, as its user sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectionState {
-    /// Not connected: nothing to do yet, or waiting to connect again.
-    Disconnected,
-    /// A connection is being opened: the how-manieth in a row, from 0.
-    Connecting {
-        /// How many attempts failed since the last stable connection.
-        attempt: u32,
-    },
-    /// The server has welcomed us.
-    Connected,
-    /// Over, until it is asked to connect again.
-    Closed(ClosedReason),
-}
-
-/// Why a connection is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClosedReason {
-    /// Its user closed it.
-    ByUser,
-    /// The server refused it for good.
-    Refused(WireError),
-}
-
-/// What a client's host must do or tell.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ClientEvent<P> {
-    /// Open a transport, and tell by `handle_opened` or `handle_closed` with this number.
-    Connect {
-        /// The number of the attempt.
-        link: u32,
-    },
-    /// Close that transport; nothing more of it is wanted.
-    Disconnect {
-        /// The number of the attempt.
-        link: u32,
-    },
-    /// Send a frame over the open transport.
-    Send(ClientFrame<P>),
-    /// The connection's state has changed.
-    State(ConnectionState),
-    /// A subscription stands.
-    Subscribed {
-        /// Which one.
-        pattern: Pattern,
-        /// Whether it was resumed without loss.
-        recovered: bool,
-    },
-    /// A publication that was not seen before.
-    Publication {
-        /// The subscription.
-        pattern: Pattern,
-        /// The publication.
-        publication: Arc<Publication<P>>,
-    },
-    /// One emission of a collecting subscription.
-    Batch {
-        /// The subscription.
-        pattern: Pattern,
-        /// The publications, in order.
-        items: Vec<Arc<Publication<P>>>,
-    },
-    /// What was missed of a topic is lost.
-    Reset {
-        /// The subscription.
-        pattern: Pattern,
-        /// The topic.
-        topic: Topic,
-        /// Where the topic stands.
-        position: Position,
-    },
-    /// The connection was too slow: publications were dropped.
-    Lagged {
-        /// The subscription.
-        pattern: Pattern,
-        /// How many.
-        missed: u64,
-    },
-    /// A subscription has ended with its topic.
-    Ended {
-        /// The subscription.
-        pattern: Pattern,
-        /// Why.
-        reason: EndReason,
-    },
-    /// A subscription was refused, and is over.
-    Refused {
-        /// The subscription.
-        pattern: Pattern,
-        /// Why.
-        error: WireError,
-    },
-    /// A publish was answered.
-    Published {
-        /// Its number.
-        request: u64,
-        /// Where it stands, or why it failed.
-        result: Result<Position, WireError>,
-    },
-}
+pub use config::ClientConfig;
+pub use event::{ClientEvent, ClosedReason, ConnectionState};
 
 /// The client's side of one connection.
 ///
@@ -433,161 +292,6 @@ impl<P: Payload + Clone> Client<P> {
     fn wake(&mut self, now: Instant) {
         if self.state == (State::Idle { is_wanted: true }) {
             self.connect(now);
-        }
-    }
-
-    /// A frame came over the transport of `link`.
-    pub fn handle_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
-        let State::Open(open) = &mut self.state else {
-            return;
-        };
-        if open.link != link {
-            return;
-        }
-        open.heard = now;
-        open.probed = None;
-        match frame {
-            ServerFrame::Welcome { heartbeat_ms } => {
-                open.heartbeat = Some(Duration::from_millis(heartbeat_ms));
-                self.output
-                    .push_back(ClientEvent::State(ConnectionState::Connected));
-            }
-            ServerFrame::Subscribed {
-                pattern,
-                position,
-                recovered,
-                ..
-            } => {
-                if let Some(subscription) = self.subscriptions.get_mut(&pattern) {
-                    subscription.handle_subscribed(&pattern, position);
-                    self.output
-                        .push_back(ClientEvent::Subscribed { pattern, recovered });
-                }
-            }
-            ServerFrame::Unsubscribed { .. } | ServerFrame::Pong => {}
-            ServerFrame::Publication { publication, via } => {
-                self.handle_publication(publication, via)
-            }
-            ServerFrame::Batch { items, via } => self.handle_batch(items, via),
-            ServerFrame::Reset {
-                topic,
-                position,
-                via,
-            } => self.handle_reset(topic, position, via),
-            ServerFrame::Lagged { pattern, missed } => {
-                if self.is_live(&pattern) {
-                    self.output
-                        .push_back(ClientEvent::Lagged { pattern, missed });
-                }
-            }
-            ServerFrame::End { pattern, reason } => {
-                if self.is_live(&pattern) {
-                    self.subscriptions.remove(&pattern);
-                    self.output
-                        .push_back(ClientEvent::Ended { pattern, reason });
-                }
-            }
-            ServerFrame::Published { request, position } => {
-                if self.requests.remove(request) {
-                    let result = Ok(position);
-                    self.output
-                        .push_back(ClientEvent::Published { request, result });
-                }
-            }
-            ServerFrame::Error(error) => self.handle_error(now, error),
-            ServerFrame::Ping => self.send(ClientFrame::Pong),
-            ServerFrame::Drain => self.abandon(now, link),
-        }
-    }
-
-    fn is_live(&self, pattern: &Pattern) -> bool {
-        self.subscriptions
-            .get(pattern)
-            .is_some_and(Subscription::is_live)
-    }
-
-    fn handle_publication(&mut self, publication: Arc<Publication<P>>, via: Option<Pattern>) {
-        let pattern = via.unwrap_or_else(|| Pattern::from(publication.topic.clone()));
-        if let Some(subscription) = self.subscriptions.get_mut(&pattern)
-            && subscription.accept(&publication)
-        {
-            self.output.push_back(ClientEvent::Publication {
-                pattern,
-                publication,
-            });
-        }
-    }
-
-    fn handle_batch(&mut self, mut items: Vec<Arc<Publication<P>>>, via: Option<Pattern>) {
-        let Some(first) = items.first() else { return };
-        let pattern = via.unwrap_or_else(|| Pattern::from(first.topic.clone()));
-        let Some(subscription) = self.subscriptions.get_mut(&pattern) else {
-            return;
-        };
-        items.retain(|item| subscription.accept(item));
-        if !items.is_empty() {
-            self.output.push_back(ClientEvent::Batch { pattern, items });
-        }
-    }
-
-    fn handle_reset(&mut self, topic: Topic, position: Position, via: Option<Pattern>) {
-        let pattern = via.unwrap_or_else(|| Pattern::from(topic.clone()));
-        if let Some(subscription) = self.subscriptions.get_mut(&pattern)
-            && subscription.is_live()
-        {
-            subscription.handle_reset(&topic, position);
-            self.output.push_back(ClientEvent::Reset {
-                pattern,
-                topic,
-                position,
-            });
-        }
-    }
-
-    fn handle_error(&mut self, now: Instant, error: WireError) {
-        if error.fatal {
-            return self.handle_fatal(now, error);
-        }
-        if let Some(request) = error.request
-            && self.requests.remove(request)
-        {
-            let result = Err(error);
-            self.output
-                .push_back(ClientEvent::Published { request, result });
-            return;
-        }
-        // `NotSubscribed` answers an unsubscribe or a change of flow that crossed an end on its way.
-        if let Some(pattern) = error.pattern.clone()
-            && error.code != ErrorCode::NotSubscribed
-            && self.subscriptions.remove(&pattern).is_some()
-        {
-            self.output
-                .push_back(ClientEvent::Refused { pattern, error });
-        }
-    }
-
-    fn handle_fatal(&mut self, now: Instant, error: WireError) {
-        match error.code {
-            ErrorCode::Timeout
-            | ErrorCode::SlowConsumer
-            | ErrorCode::Draining
-            | ErrorCode::Internal => {
-                if let State::Open(Open { link, .. }) = self.state {
-                    self.abandon(now, link);
-                }
-            }
-            ErrorCode::BadFrame
-            | ErrorCode::BadTopic
-            | ErrorCode::BadFlow
-            | ErrorCode::AlreadySubscribed
-            | ErrorCode::NotSubscribed
-            | ErrorCode::TooManySubscriptions
-            | ErrorCode::TooManyTopics
-            | ErrorCode::TooManyRequests
-            | ErrorCode::TooLarge
-            | ErrorCode::TopicEnded
-            | ErrorCode::Forbidden
-            | ErrorCode::ConnectionLost => self.close(ClosedReason::Refused(error)),
         }
     }
 

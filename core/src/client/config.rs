@@ -1,0 +1,45 @@
+//! How a client connects.
+
+use core::time::Duration;
+
+use alloc::string::String;
+
+/// How a client connects and how much it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Seeds jitter and idempotency keys. Give each client another one.
+    pub seed: u64,
+    /// Sent in hello: proves who the client is.
+    pub token: Option<String>,
+    /// Sent in hello: names the client's software.
+    pub name: Option<String>,
+    /// The first wait before connecting again lies between 0 and this; each further one may be twice as long.
+    pub backoff_base: Duration,
+    /// The longest wait before connecting again.
+    pub backoff_max: Duration,
+    /// A connection that lasted this long makes the next wait short again.
+    pub stable_after: Duration,
+    /// How long a connection may take to open and to be welcomed.
+    pub connect_timeout: Duration,
+    /// How long a silent connection has to answer a ping.
+    pub probe_timeout: Duration,
+    /// The most publishes that wait for their answer.
+    pub requests_max: usize,
+}
+
+impl ClientConfig {
+    /// Waits of up to 250 ms, doubling up to 20 s; 10 s to connect or to answer; 1,024 publishes.
+    pub const fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            token: None,
+            name: None,
+            backoff_base: Duration::from_millis(250),
+            backoff_max: Duration::from_secs(20),
+            stable_after: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            probe_timeout: Duration::from_secs(10),
+            requests_max: 1024,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a client tells its host.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::lifecycle::EndReason;
+use crate::protocol::{ClientFrame, WireError};
+use crate::publication::{Position, Publication};
+use crate::topic::{Pattern, Topic};
+
+/// The connection, as its user sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Not connected: nothing to do yet, or waiting to connect again.
+    Disconnected,
+    /// A connection is being opened: the how-manieth in a row, from 0.
+    Connecting {
+        /// How many attempts failed since the last stable connection.
+        attempt: u32,
+    },
+    /// The server has welcomed us.
+    Connected,
+    /// Over, until it is asked to connect again.
+    Closed(ClosedReason),
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClosedReason {
+    /// Its user closed it.
+    ByUser,
+    /// The server refused it for good.
+    Refused(WireError),
+}
+
+/// What a client's host must do or tell.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ClientEvent<P> {
+    /// Open a transport, and tell by `handle_opened` or `handle_closed` with this number.
+    Connect {
+        /// The number of the attempt.
+        link: u32,
+    },
+    /// Close that transport; nothing more of it is wanted.
+    Disconnect {
+        /// The number of the attempt.
+        link: u32,
+    },
+    /// Send a frame over the open transport.
+    Send(ClientFrame<P>),
+    /// The connection's state has changed.
+    State(ConnectionState),
+    /// A subscription stands.
+    Subscribed {
+        /// Which one.
+        pattern: Pattern,
+        /// Whether it was resumed without loss.
+        recovered: bool,
+    },
+    /// A publication that was not seen before.
+    Publication {
+        /// The subscription.
+        pattern: Pattern,
+        /// The publication.
+        publication: Arc<Publication<P>>,
+    },
+    /// One emission of a collecting subscription.
+    Batch {
+        /// The subscription.
+        pattern: Pattern,
+        /// The publications, in order.
+        items: Vec<Arc<Publication<P>>>,
+    },
+    /// What was missed of a topic is lost.
+    Reset {
+        /// The subscription.
+        pattern: Pattern,
+        /// The topic.
+        topic: Topic,
+        /// Where the topic stands.
+        position: Position,
+    },
+    /// The connection was too slow: publications were dropped.
+    Lagged {
+        /// The subscription.
+        pattern: Pattern,
+        /// How many.
+        missed: u64,
+    },
+    /// A subscription has ended with its topic.
+    Ended {
+        /// The subscription.
+        pattern: Pattern,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A subscription was refused, and is over.
+    Refused {
+        /// The subscription.
+        pattern: Pattern,
+        /// Why.
+        error: WireError,
+    },
+    /// A publish was answered.
+    Published {
+        /// Its number.
+        request: u64,
+        /// Where it stands, or why it failed.
+        result: Result<Position, WireError>,
+    },
+}

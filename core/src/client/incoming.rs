@@ -1,0 +1,171 @@
+//! What the server says, and what a client makes of it.
+
+use core::time::Duration;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::subscription::Subscription;
+use super::{Client, ClientEvent, ClosedReason, ConnectionState, Open, State};
+use crate::payload::Payload;
+use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
+use crate::publication::{Position, Publication};
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+
+impl<P: Payload + Clone> Client<P> {
+    /// A frame came over the transport of `link`.
+    pub fn handle_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
+        if open.link != link {
+            return;
+        }
+        open.heard = now;
+        open.probed = None;
+        match frame {
+            ServerFrame::Welcome { heartbeat_ms } => {
+                open.heartbeat = Some(Duration::from_millis(heartbeat_ms));
+                self.output
+                    .push_back(ClientEvent::State(ConnectionState::Connected));
+            }
+            ServerFrame::Subscribed {
+                pattern,
+                position,
+                recovered,
+                ..
+            } => {
+                if let Some(subscription) = self.subscriptions.get_mut(&pattern) {
+                    subscription.handle_subscribed(&pattern, position);
+                    self.output
+                        .push_back(ClientEvent::Subscribed { pattern, recovered });
+                }
+            }
+            ServerFrame::Unsubscribed { .. } | ServerFrame::Pong => {}
+            ServerFrame::Publication { publication, via } => {
+                self.handle_publication(publication, via)
+            }
+            ServerFrame::Batch { items, via } => self.handle_batch(items, via),
+            ServerFrame::Reset {
+                topic,
+                position,
+                via,
+            } => self.handle_reset(topic, position, via),
+            ServerFrame::Lagged { pattern, missed } => {
+                if self.is_live(&pattern) {
+                    self.output
+                        .push_back(ClientEvent::Lagged { pattern, missed });
+                }
+            }
+            ServerFrame::End { pattern, reason } => {
+                if self.is_live(&pattern) {
+                    self.subscriptions.remove(&pattern);
+                    self.output
+                        .push_back(ClientEvent::Ended { pattern, reason });
+                }
+            }
+            ServerFrame::Published { request, position } => {
+                if self.requests.remove(request) {
+                    let result = Ok(position);
+                    self.output
+                        .push_back(ClientEvent::Published { request, result });
+                }
+            }
+            ServerFrame::Error(error) => self.handle_error(now, error),
+            ServerFrame::Ping => self.send(ClientFrame::Pong),
+            ServerFrame::Drain => self.abandon(now, link),
+        }
+    }
+
+    fn is_live(&self, pattern: &Pattern) -> bool {
+        self.subscriptions
+            .get(pattern)
+            .is_some_and(Subscription::is_live)
+    }
+
+    fn handle_publication(&mut self, publication: Arc<Publication<P>>, via: Option<Pattern>) {
+        let pattern = via.unwrap_or_else(|| Pattern::from(publication.topic.clone()));
+        if let Some(subscription) = self.subscriptions.get_mut(&pattern)
+            && subscription.accept(&publication)
+        {
+            self.output.push_back(ClientEvent::Publication {
+                pattern,
+                publication,
+            });
+        }
+    }
+
+    fn handle_batch(&mut self, mut items: Vec<Arc<Publication<P>>>, via: Option<Pattern>) {
+        let Some(first) = items.first() else { return };
+        let pattern = via.unwrap_or_else(|| Pattern::from(first.topic.clone()));
+        let Some(subscription) = self.subscriptions.get_mut(&pattern) else {
+            return;
+        };
+        items.retain(|item| subscription.accept(item));
+        if !items.is_empty() {
+            self.output.push_back(ClientEvent::Batch { pattern, items });
+        }
+    }
+
+    fn handle_reset(&mut self, topic: Topic, position: Position, via: Option<Pattern>) {
+        let pattern = via.unwrap_or_else(|| Pattern::from(topic.clone()));
+        if let Some(subscription) = self.subscriptions.get_mut(&pattern)
+            && subscription.is_live()
+        {
+            subscription.handle_reset(&topic, position);
+            self.output.push_back(ClientEvent::Reset {
+                pattern,
+                topic,
+                position,
+            });
+        }
+    }
+
+    fn handle_error(&mut self, now: Instant, error: WireError) {
+        if error.fatal {
+            return self.handle_fatal(now, error);
+        }
+        if let Some(request) = error.request
+            && self.requests.remove(request)
+        {
+            let result = Err(error);
+            self.output
+                .push_back(ClientEvent::Published { request, result });
+            return;
+        }
+        // `NotSubscribed` answers an unsubscribe or a change of flow that crossed an end on its way.
+        if let Some(pattern) = error.pattern.clone()
+            && error.code != ErrorCode::NotSubscribed
+            && self.subscriptions.remove(&pattern).is_some()
+        {
+            self.output
+                .push_back(ClientEvent::Refused { pattern, error });
+        }
+    }
+
+    fn handle_fatal(&mut self, now: Instant, error: WireError) {
+        match error.code {
+            ErrorCode::Timeout
+            | ErrorCode::SlowConsumer
+            | ErrorCode::Draining
+            | ErrorCode::Internal => {
+                if let State::Open(Open { link, .. }) = self.state {
+                    self.abandon(now, link);
+                }
+            }
+            ErrorCode::BadFrame
+            | ErrorCode::BadTopic
+            | ErrorCode::BadFlow
+            | ErrorCode::AlreadySubscribed
+            | ErrorCode::NotSubscribed
+            | ErrorCode::TooManySubscriptions
+            | ErrorCode::TooManyTopics
+            | ErrorCode::TooManyRequests
+            | ErrorCode::TooLarge
+            | ErrorCode::TopicEnded
+            | ErrorCode::Forbidden
+            | ErrorCode::ConnectionLost => self.close(ClosedReason::Refused(error)),
+        }
+    }
+}
