@@ -1,0 +1,120 @@
+import type { EndReason, Update } from 'tidegate';
+
+export const STATUSES = ['RUNNING', 'COMPLETE', 'FAILED', 'CANCELLED'] as const;
+
+/** Where a job stands. */
+export type Status = (typeof STATUSES)[number];
+
+const STATUS_OF_END: Readonly<Record<EndReason, Status>> = {
+  complete: 'COMPLETE',
+  failed: 'FAILED',
+  cancelled: 'CANCELLED',
+};
+
+/** A job as the page shows it, read from its last update. */
+export interface Job {
+  readonly topic: string;
+  readonly name: string;
+  readonly status: Status;
+  /** From 0 to 1; undefined where the job doesn't say how far it is. */
+  readonly progress: number | undefined;
+  readonly done: number | undefined;
+  readonly total: number | undefined;
+  readonly unit: string | undefined;
+  /** Units per second. */
+  readonly rate: number | undefined;
+  /** How much longer, by the rate so far, in milliseconds. */
+  readonly remainingMs: number | undefined;
+  readonly elapsedMs: number | undefined;
+  /** When the update came, on the page's clock, in milliseconds. */
+  readonly seenAt: number;
+  readonly message: string;
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** Reads an update on a job's topic. Members of a wrong type count as absent: anyone may publish here. */
+export function readJob(update: Update, seenAt: number): Job {
+  const data: Members =
+    typeof update.data === 'object' && update.data !== null ? (update.data as Members) : {};
+  const status = readStatus(update, data);
+  const done = numberOf(data, 'done');
+  const total = numberOf(data, 'total');
+  const elapsedMs = numberOf(data, 'elapsed_ms');
+  const progress = readProgress(status, numberOf(data, 'progress'), done, total);
+  const rate = numberOf(data, 'rate') ?? ratio(done, elapsedMs === undefined ? undefined : elapsedMs / 1000);
+  return {
+    topic: update.topic,
+    name: textOf(data, 'name') ?? update.topic.slice(update.topic.indexOf(':') + 1),
+    status,
+    progress,
+    done,
+    total,
+    unit: textOf(data, 'unit'),
+    rate,
+    remainingMs: readRemaining(progress, done, total, rate, elapsedMs),
+    elapsedMs,
+    seenAt,
+    message: readMessage(update.data, data, status),
+  };
+}
+
+function readStatus(update: Update, data: Members): Status {
+  if (update.end !== undefined) {
+    return STATUS_OF_END[update.end];
+  }
+  const stated = textOf(data, 'status')?.toUpperCase();
+  return STATUSES.find((status) => status === stated) ?? 'RUNNING';
+}
+
+function readProgress(
+  status: Status,
+  stated: number | undefined,
+  done: number | undefined,
+  total: number | undefined,
+): number | undefined {
+  if (status === 'COMPLETE') {
+    return 1;
+  }
+  const progress = stated ?? ratio(done, total);
+  return progress === undefined ? undefined : Math.min(Math.max(progress, 0), 1);
+}
+
+function readRemaining(
+  progress: number | undefined,
+  done: number | undefined,
+  total: number | undefined,
+  rate: number | undefined,
+  elapsedMs: number | undefined,
+): number | undefined {
+  if (done !== undefined && total !== undefined && rate !== undefined && rate > 0) {
+    return (Math.max(total - done, 0) / rate) * 1000;
+  }
+  if (progress !== undefined && progress > 0 && elapsedMs !== undefined) {
+    return (elapsedMs / progress) * (1 - progress);
+  }
+  return undefined;
+}
+
+function readMessage(raw: unknown, data: Members, status: Status): string {
+  const message = textOf(data, 'message') ?? (typeof raw === 'string' ? raw : '');
+  if (status !== 'FAILED' || message !== '') {
+    return message;
+  }
+  const exitCode = numberOf(data, 'exit_code');
+  return exitCode === undefined ? '' : `exit status ${exitCode}`;
+}
+
+function ratio(part: number | undefined, whole: number | undefined): number | undefined {
+  return part === undefined || whole === undefined || whole <= 0 ? undefined : part / whole;
+}
+
+function numberOf(data: Members, name: string): number | undefined {
+  const value = data[name];
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function textOf(data: Members, name: string): string | undefined {
+  const value = data[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

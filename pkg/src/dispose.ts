@@ -1,0 +1,7 @@
+/**
+ * `Symbol.dispose`, also where the platform has none yet: `using` as compilers translate it looks there, too.
+ *
+ * @internal
+ */
+export const dispose: typeof Symbol.dispose =
+  Symbol.dispose ?? (Symbol.for('Symbol.dispose') as typeof Symbol.dispose);

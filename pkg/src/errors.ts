@@ -1,0 +1,65 @@
+/**
+ * What went wrong, as a stable word that programs may act on.
+ *
+ * Codes of the wire come from the server or from the core; the others arise in this package:
+ * `not_ready` (the WASM core is not loaded yet), `load_failed` (it could not be loaded), `internal` (it
+ * panicked and was started afresh), `no_websocket`, `bad_option`, `overflow` (an iterator fell behind),
+ * `aborted` (by the caller's signal), `closed`.
+ */
+export type ErrorCode =
+  | 'not_ready'
+  | 'load_failed'
+  | 'no_websocket'
+  | 'bad_option'
+  | 'overflow'
+  | 'aborted'
+  | 'closed'
+  | 'bad_frame'
+  | 'bad_topic'
+  | 'bad_flow'
+  | 'already_subscribed'
+  | 'not_subscribed'
+  | 'too_many_subscriptions'
+  | 'too_many_topics'
+  | 'too_many_requests'
+  | 'too_large'
+  | 'topic_ended'
+  | 'forbidden'
+  | 'timeout'
+  | 'slow_consumer'
+  | 'draining'
+  | 'connection_lost'
+  | 'internal';
+
+/** Every error that this package throws, rejects with or reports. */
+export class TidegateError extends Error {
+  /** What went wrong, stable across versions. */
+  readonly code: ErrorCode;
+  /** The pattern of the subscription concerned, where there is one. */
+  readonly pattern?: string;
+
+  constructor(code: ErrorCode, message: string, details: { pattern?: string; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'TidegateError';
+    this.code = code;
+    if (details.pattern !== undefined) {
+      this.pattern = details.pattern;
+    }
+  }
+}
+
+/**
+ * Tells the page of an error that nobody is there to catch (a handler threw), as an uncaught one,
+ * without stopping what else is to be done.
+ *
+ * @internal
+ */
+export function report(error: unknown): void {
+  if (typeof globalThis.reportError === 'function') {
+    globalThis.reportError(error);
+    return;
+  }
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,175 @@
+/**
+ * Frames on their way between the text of the wire and the core. Publications cross as numbers, their data
+ * stays in a slot; any other frame crosses as an object.
+ */
+
+import { enter } from './engine.js';
+import { TidegateError } from './errors.js';
+import { endCode } from './options.js';
+import { putSlot, slotValue } from './slots.js';
+import { topicNumber } from './topics.js';
+import type { EndReason } from './types.js';
+import type { ClientHub } from './wasm/tidegate.js';
+
+/** How many wildcard patterns are known by number before all are forgotten and numbered anew. */
+const PATTERNS_MAX = 1024;
+
+interface PublicationFrame {
+  readonly type: 'pub';
+  readonly topic: string;
+  readonly epoch: number;
+  readonly offset: number;
+  readonly via?: string;
+  readonly end?: EndReason;
+  readonly data: unknown;
+}
+
+interface BatchFrame {
+  readonly type: 'batch';
+  readonly items: readonly PublicationFrame[];
+  readonly via?: string;
+}
+
+interface OtherFrame {
+  readonly type: string;
+}
+
+type Frame = PublicationFrame | BatchFrame | OtherFrame;
+
+/**
+ * The frames of one message.
+ *
+ * @throws {@link TidegateError} with code `bad_frame`.
+ * @internal
+ */
+export function parseMessage(text: unknown): readonly unknown[] {
+  if (typeof text !== 'string') {
+    throw new TidegateError('bad_frame', 'the server sent a message that is not text');
+  }
+  try {
+    const message: unknown = JSON.parse(text);
+    return Array.isArray(message) ? message : [message];
+  } catch (cause) {
+    throw new TidegateError('bad_frame', 'the server sent a message that is not JSON', { cause });
+  }
+}
+
+/**
+ * What hands frames to one client hub of the core.
+ *
+ * @internal
+ */
+export class FrameIntake {
+  readonly #patterns = new Map<string, number>();
+
+  /** Hands `frame` over, and says how many records came of it. */
+  take(hub: ClientHub, nowMs: number, link: number, frame: unknown): number {
+    if (typeof frame !== 'object' || frame === null) {
+      throw new TidegateError('bad_frame', 'the server sent a frame that is not an object');
+    }
+    const typed = frame as Frame;
+    if (isPublication(typed)) {
+      return this.#takePublication(hub, nowMs, link, typed);
+    }
+    if (isBatch(typed)) {
+      return this.#takeBatch(hub, nowMs, link, typed);
+    }
+    return enter(() => hub.handle_frame(nowMs, link, typed));
+  }
+
+  #takePublication(hub: ClientHub, nowMs: number, link: number, frame: PublicationFrame): number {
+    checkPublication(frame);
+    return enter(() => {
+      const via = this.#patternNumber(hub, frame.via);
+      const topic = topicNumber(frame.topic);
+      const slot = putSlot(frame.data);
+      return hub.handle_publication(
+        nowMs,
+        link,
+        via,
+        topic,
+        frame.epoch,
+        frame.offset,
+        endCode(frame.end),
+        slot,
+      );
+    });
+  }
+
+  #takeBatch(hub: ClientHub, nowMs: number, link: number, frame: BatchFrame): number {
+    frame.items.forEach(checkPublication);
+    return enter(() => {
+      for (const item of frame.items) {
+        const topic = topicNumber(item.topic);
+        hub.add_to_batch(topic, item.epoch, item.offset, endCode(item.end), putSlot(item.data));
+      }
+      const via = this.#patternNumber(hub, frame.via ?? frame.items[0]?.via);
+      return hub.handle_batch(nowMs, link, via);
+    });
+  }
+
+  #patternNumber(hub: ClientHub, pattern: string | undefined): number {
+    if (pattern === undefined) {
+      return 0;
+    }
+    const known = this.#patterns.get(pattern);
+    if (known !== undefined) {
+      return known;
+    }
+    if (this.#patterns.size >= PATTERNS_MAX) {
+      this.#patterns.clear();
+      hub.forget_patterns();
+    }
+    const number = hub.intern_pattern(pattern);
+    this.#patterns.set(pattern, number);
+    return number;
+  }
+}
+
+function isPublication(frame: Frame): frame is PublicationFrame {
+  return frame.type === 'pub';
+}
+
+function isBatch(frame: Frame): frame is BatchFrame {
+  return frame.type === 'batch' && Array.isArray((frame as BatchFrame).items);
+}
+
+function checkPublication(frame: PublicationFrame): void {
+  const { topic, epoch, offset, data } = frame;
+  const isSound =
+    typeof topic === 'string' &&
+    Number.isSafeInteger(epoch) &&
+    Number.isSafeInteger(offset) &&
+    data !== undefined;
+  if (!isSound) {
+    throw new TidegateError('bad_frame', 'the server sent a pub frame without topic, epoch, offset or data');
+  }
+}
+
+/**
+ * Data that is on its way out: its JSON, so that what is sent is what was published, even if it is sent later.
+ *
+ * @internal
+ */
+export class Encoded {
+  readonly json: string;
+
+  /** @throws what `JSON.stringify` throws, for data that has no JSON form. */
+  constructor(data: unknown) {
+    this.json = JSON.stringify(data) ?? 'null';
+  }
+}
+
+/**
+ * The text of a frame that the core wants sent; where that carries data, it names the slot.
+ *
+ * @internal
+ */
+export function encodeFrame(frame: { readonly data?: number }): string {
+  const { data, ...head } = frame;
+  const json = JSON.stringify(head);
+  if (data === undefined) {
+    return json;
+  }
+  return `${json.slice(0, -1)},"data":${(slotValue(data) as Encoded).json}}`;
+}

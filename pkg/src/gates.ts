@@ -1,0 +1,228 @@
+/** `throttle` and `debounce` for plain functions, decided by the core's gates. */
+
+import { dispose } from './dispose.js';
+import { core, currentEra, enter } from './engine.js';
+import { report } from './errors.js';
+import { Alarm, type Host, type Sleeper, systemHost } from './host.js';
+import { durationMs } from './options.js';
+import { forEachRecord, Kind } from './records.js';
+import { putSlot, slotValue } from './slots.js';
+import type { Duration } from './types.js';
+import type { FunctionGates } from './wasm/tidegate.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: a function of any parameters, whose types are kept by inference
+type AnyFunction = (this: any, ...args: any[]) => unknown;
+
+/** A function that is called less often than it is asked to be. */
+export interface Gated<F extends AnyFunction> extends Disposable {
+  /** Asks for a call with these arguments. Returns what the last call that happened returned. */
+  (this: ThisParameterType<F>, ...args: Parameters<F>): ReturnType<F> | undefined;
+  /** Makes the call that is pending, if one is, at once. Returns what the last call returned. */
+  flush(): ReturnType<F> | undefined;
+  /** Drops the call that is pending, and forgets when the last one was. */
+  cancel(): void;
+  /** Whether a call is pending. */
+  pending(): boolean;
+}
+
+/** Options of {@link throttle}. */
+export interface ThrottleOptions {
+  /** Whether the first of a burst is called at once. Default: true. */
+  readonly leading?: boolean;
+  /** Whether the last call within the time is made at its end. Default: true. */
+  readonly trailing?: boolean;
+  /** `'lodash'`: emit exactly as lodash's `throttle` does, which can call twice within a millisecond. */
+  readonly compat?: 'lodash';
+  /** Where time comes from. Default: the platform. */
+  readonly host?: Host;
+}
+
+/** Options of {@link debounce}. */
+export interface DebounceOptions {
+  /** Whether the first of a burst is called at once. Default: false. */
+  readonly leading?: boolean;
+  /** Whether the last of a burst is called after it. Default: true. */
+  readonly trailing?: boolean;
+  /** The longest that a call is put off. Less than the quiet time counts as the quiet time. */
+  readonly maxWait?: Duration;
+  /** Where time comes from. Default: the platform. */
+  readonly host?: Host;
+}
+
+/** Opens a gate of its kind. */
+type Opener = (gates: FunctionGates) => number;
+
+interface Call {
+  readonly self: unknown;
+  readonly args: unknown[];
+}
+
+/** No gate: the function has not been called lately. */
+const CLOSED = -1;
+
+interface Target {
+  readonly fn: AnyFunction;
+  readonly open: Opener;
+  gate: number;
+  /** Of which core the gate is. */
+  era: number;
+  result: unknown;
+}
+
+/** All gates of functions that share a host. */
+class GateSet implements Sleeper {
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #host: Host;
+  readonly #alarm: Alarm;
+  readonly #targets: (Target | undefined)[] = [];
+  #gates: FunctionGates | undefined;
+  #era = 0;
+
+  private constructor(host: Host) {
+    this.#host = host;
+    this.#alarm = Alarm.of(host);
+  }
+
+  static readonly #sets = new WeakMap<Host, GateSet>();
+
+  static of(host: Host): GateSet {
+    let set = GateSet.#sets.get(host);
+    if (set === undefined) {
+      set = new GateSet(host);
+      GateSet.#sets.set(host, set);
+    }
+    return set;
+  }
+
+  call(target: Target, self: unknown, args: unknown[]): void {
+    const gates = this.#machine();
+    if (!this.#isOpen(target)) {
+      target.gate = enter(() => target.open(gates));
+      target.era = this.#era;
+      this.#targets[target.gate] = target;
+    }
+    const slot = putSlot({ self, args } satisfies Call);
+    this.#run(enter(() => gates.handle_call(this.#host.now(), target.gate, slot)));
+  }
+
+  flush(target: Target): void {
+    if (this.#isOpen(target)) {
+      this.#run(enter(() => this.#machine().handle_flush(this.#host.now(), target.gate)));
+    }
+  }
+
+  cancel(target: Target): void {
+    if (this.#isOpen(target)) {
+      this.#run(enter(() => this.#machine().handle_cancel(this.#host.now(), target.gate)));
+    }
+  }
+
+  isPending(target: Target): boolean {
+    return this.#isOpen(target) && enter(() => this.#machine().is_pending(target.gate));
+  }
+
+  wake(): void {
+    try {
+      this.#run(enter(() => this.#machine().handle_timeout(this.#host.now())));
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  #isOpen(target: Target): boolean {
+    return target.gate !== CLOSED && target.era === currentEra();
+  }
+
+  #machine(): FunctionGates {
+    if (this.#gates === undefined || this.#era !== currentEra()) {
+      this.#gates = enter(() => new (core().FunctionGates)());
+      this.#era = currentEra();
+      this.#targets.length = 0;
+    }
+    return this.#gates;
+  }
+
+  /** Reads what is due, then makes the calls. Only the last may throw to whoever asked: the others report. */
+  #run(count: number): void {
+    const due: [Target, Call][] = [];
+    forEachRecord(count, (row) => {
+      const target = this.#targets[row.subject]!;
+      if (row.kind === Kind.Call) {
+        due.push([target, slotValue(row.slot) as Call]);
+      } else if (row.kind === Kind.GateIdle) {
+        target.gate = CLOSED;
+        this.#targets[row.subject] = undefined;
+      }
+    });
+    this.#alarm.set(
+      this,
+      enter(() => this.#machine().poll_timeout()),
+    );
+    const last = due.pop();
+    for (const [target, { self, args }] of due) {
+      try {
+        target.result = target.fn.apply(self, args);
+      } catch (error) {
+        report(error);
+      }
+    }
+    if (last !== undefined) {
+      const [target, { self, args }] = last;
+      target.result = target.fn.apply(self, args);
+    }
+  }
+}
+
+function gated<F extends AnyFunction>(fn: F, host: Host, open: Opener): Gated<F> {
+  if (typeof fn !== 'function') {
+    throw new TypeError('the first argument must be a function');
+  }
+  const set = GateSet.of(host);
+  const target: Target = { fn, open, gate: CLOSED, era: 0, result: undefined };
+  const result = (): ReturnType<F> | undefined => target.result as ReturnType<F> | undefined;
+  function wrapper(this: ThisParameterType<F>, ...args: Parameters<F>): ReturnType<F> | undefined {
+    set.call(target, this, args);
+    return result();
+  }
+  return Object.assign(wrapper, {
+    flush: () => {
+      set.flush(target);
+      return result();
+    },
+    cancel: () => set.cancel(target),
+    pending: () => set.isPending(target),
+    [dispose]: () => set.cancel(target),
+  });
+}
+
+/**
+ * Calls `fn` at most once per `every`: the first time at once, then with the newest arguments at the end of each window.
+ *
+ * Two calls are never closer than `every`, as with RxJS's `throttleTime`. lodash's own `throttle` differs there
+ * (it can call twice within a millisecond); `{ compat: 'lodash' }` gives exactly that.
+ */
+export function throttle<F extends AnyFunction>(
+  fn: F,
+  every: Duration,
+  options: ThrottleOptions = {},
+): Gated<F> {
+  const everyMs = durationMs(every, 'every');
+  const { leading = true, trailing = true, compat, host = systemHost } = options;
+  return gated(fn, host, (gates) =>
+    compat === 'lodash'
+      ? gates.debounce(everyMs, everyMs, leading, trailing)
+      : gates.throttle(everyMs, leading, trailing),
+  );
+}
+
+/** Calls `fn` once nothing has asked for it for `quiet`, with the newest arguments: lodash's `debounce`. */
+export function debounce<F extends AnyFunction>(
+  fn: F,
+  quiet: Duration,
+  options: DebounceOptions = {},
+): Gated<F> {
+  const quietMs = durationMs(quiet, 'quiet');
+  const { leading = false, trailing = true, maxWait, host = systemHost } = options;
+  const maxWaitMs = maxWait === undefined ? Number.NaN : durationMs(maxWait, 'maxWait');
+  return gated(fn, host, (gates) => gates.debounce(quietMs, maxWaitMs, leading, trailing));
+}

@@ -1,0 +1,121 @@
+/**
+ * Where the package takes time, timers and randomness from.
+ *
+ * The default is the platform. Tests pass their own to run in virtual time.
+ */
+export interface Host {
+  /** Milliseconds on a clock that never goes back. Where 0 lies is the host's choice. */
+  now(): number;
+  /** Calls `callback` once, `delayMs` milliseconds from now or later. */
+  setTimer(callback: () => void, delayMs: number): unknown;
+  /** Forgets a timer that was set. */
+  clearTimer(timer: unknown): void;
+  /** A number from 0 up to but not including 1: seeds the jitter of reconnects, and epochs. */
+  random(): number;
+}
+
+/** The platform's clock, timers and randomness. */
+export const systemHost: Host = {
+  now: () => performance.now(),
+  setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
+  clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+  random: () => Math.random(),
+};
+
+/** The longest delay that `setTimeout` takes without overflowing; a later deadline is approached in steps. */
+const DELAY_MS_MAX = 2 ** 31 - 1;
+
+/**
+ * Something that wants to be woken.
+ *
+ * @internal
+ */
+export interface Sleeper {
+  /** When to be woken at the latest, in the host's milliseconds; `Infinity` for never. */
+  deadline: number;
+  /** Called at or after the deadline, and harmlessly before it. */
+  wake(): void;
+}
+
+/**
+ * The one timer of a host: armed for the earliest deadline of all sleepers.
+ *
+ * A deadline that moves further away leaves the timer as it is: it fires early, wakes nobody and is
+ * armed again. So a debounce that is put off with every call costs no call to the platform.
+ *
+ * @internal
+ */
+export class Alarm {
+  readonly #host: Host;
+  readonly #sleepers = new Set<Sleeper>();
+  #armedFor = Number.POSITIVE_INFINITY;
+  #timer: unknown;
+
+  private constructor(host: Host) {
+    this.#host = host;
+  }
+
+  static readonly #alarms = new WeakMap<Host, Alarm>();
+
+  /** The alarm of `host`: always the same one. */
+  static of(host: Host): Alarm {
+    let alarm = Alarm.#alarms.get(host);
+    if (alarm === undefined) {
+      alarm = new Alarm(host);
+      Alarm.#alarms.set(host, alarm);
+    }
+    return alarm;
+  }
+
+  /** Notes that `sleeper.deadline` is `deadline` from now on. */
+  set(sleeper: Sleeper, deadline: number): void {
+    if (deadline === sleeper.deadline) {
+      return;
+    }
+    sleeper.deadline = deadline;
+    if (deadline === Number.POSITIVE_INFINITY) {
+      this.#sleepers.delete(sleeper);
+      if (this.#sleepers.size === 0) {
+        this.#disarm();
+      }
+      return;
+    }
+    this.#sleepers.add(sleeper);
+    if (deadline < this.#armedFor) {
+      this.#arm(deadline);
+    }
+  }
+
+  #arm(deadline: number): void {
+    this.#disarm();
+    const delayMs = Math.min(Math.max(Math.ceil(deadline - this.#host.now()), 0), DELAY_MS_MAX);
+    this.#armedFor = deadline;
+    this.#timer = this.#host.setTimer(() => this.#ring(), delayMs);
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) {
+      this.#host.clearTimer(this.#timer);
+      this.#timer = undefined;
+      this.#armedFor = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  #ring(): void {
+    this.#timer = undefined;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    const now = this.#host.now();
+    for (const sleeper of [...this.#sleepers]) {
+      if (sleeper.deadline <= now) {
+        sleeper.wake();
+      }
+    }
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const sleeper of this.#sleepers) {
+      earliest = Math.min(earliest, sleeper.deadline);
+    }
+    if (earliest < this.#armedFor) {
+      this.#arm(earliest);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { TidegateError } from './errors.js';
+import type { Duration, EndReason, FlowOptions } from './types.js';
+
+/**
+ * A flow as the wire and the core spell it.
+ *
+ * @internal
+ */
+export interface FlowSpec {
+  throttle_ms?: number;
+  debounce_ms?: number;
+  max_wait_ms?: number;
+  leading?: boolean;
+  trailing?: boolean;
+  conflate?: 'latest' | 'merge' | 'sum' | 'collect';
+  max?: number;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/**
+ * Milliseconds of a duration as people write it. Parts of a millisecond are rounded away.
+ *
+ * @internal
+ */
+export function durationMs(duration: Duration, name: string): number {
+  if (typeof duration === 'number') {
+    if (Number.isFinite(duration) && duration >= 0) {
+      return Math.round(duration);
+    }
+  } else if (typeof duration === 'string') {
+    const parts = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(duration);
+    if (parts !== null) {
+      return Math.round(Number(parts[1]) * UNIT_MS[parts[2]!]!);
+    }
+  }
+  throw new TidegateError(
+    'bad_option',
+    `${name} is ${String(duration)}: give milliseconds as a number, or a text such as '250ms', '1s' or '2m'`,
+  );
+}
+
+/**
+ * The core's spelling of a flow. Whether it makes sense is for the core to say.
+ *
+ * @internal
+ */
+export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
+  const spec: FlowSpec = {};
+  if (flow.throttle !== undefined) {
+    spec.throttle_ms = durationMs(flow.throttle, 'throttle');
+  }
+  if (flow.debounce !== undefined) {
+    spec.debounce_ms = durationMs(flow.debounce, 'debounce');
+  }
+  if (flow.maxWait !== undefined) {
+    spec.max_wait_ms = durationMs(flow.maxWait, 'maxWait');
+  }
+  if (flow.leading !== undefined) {
+    spec.leading = flow.leading;
+  }
+  if (flow.trailing !== undefined) {
+    spec.trailing = flow.trailing;
+  }
+  if (typeof flow.conflate === 'object') {
+    spec.conflate = 'collect';
+    spec.max = flow.conflate.collect;
+  } else if (flow.conflate !== undefined) {
+    spec.conflate = flow.conflate;
+  }
+  return Object.keys(spec).length === 0 ? undefined : spec;
+}
+
+const END_REASONS: readonly EndReason[] = ['complete', 'failed', 'cancelled'];
+
+/**
+ * An end reason as the number that crosses into the core: 0 is none.
+ *
+ * @internal
+ */
+export function endCode(end: EndReason | undefined): number {
+  return end === undefined ? 0 : END_REASONS.indexOf(end) + 1;
+}
+
+/**
+ * The end reason that a number from the core stands for.
+ *
+ * @internal
+ */
+export function endReason(code: number): EndReason | undefined {
+  return END_REASONS[code - 1];
+}

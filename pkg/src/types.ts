@@ -1,0 +1,159 @@
+/** Why a topic ended: the work was done, went wrong, or was called off. */
+export type EndReason = 'complete' | 'failed' | 'cancelled';
+
+/** A place in a topic's history. Offsets rise by one with each publication; another epoch is another history. */
+export interface Position {
+  /** Which history. Compare it for equality only. */
+  readonly epoch: number;
+  /** How many publications of that history lie at or before this place. */
+  readonly offset: number;
+}
+
+/** The position of one topic, to resume from. */
+export interface TopicPosition extends Position {
+  readonly topic: string;
+}
+
+/** A publication as a handler gets it. It is shared by all handlers: treat it and its data as read-only. */
+export interface Update<T = unknown> extends Position {
+  /** Where it was published. */
+  readonly topic: string;
+  /** The payload. Your type parameter is taken at its word: nothing checks it. */
+  readonly data: T;
+  /** Set on a topic's last publication. */
+  readonly end?: EndReason;
+}
+
+/** A length of time: milliseconds as a number, or a text such as `'250ms'`, `'1s'`, `'1.5s'`, `'2m'`, `'1h'`. */
+export type Duration = number | `${number}ms` | `${number}s` | `${number}m` | `${number}h`;
+
+/**
+ * What becomes of publications that wait: the newest replaces the older ones (`'latest'`), is merged over
+ * them as an RFC 7396 patch (`'merge'`), has its numbers added to theirs field by field (`'sum'`), or all are
+ * handed over as one array (`{ collect: n }`, which leaves early when it holds `n`, at most 10,000).
+ */
+export type Conflation = 'latest' | 'merge' | 'sum' | { readonly collect: number };
+
+/** How often a subscription wants to hear. Durations are between 1 ms and 24 h. */
+export interface FlowOptions {
+  /** At most one update per this time: two updates are never closer together. The last one always comes. */
+  readonly throttle?: Duration;
+  /** An update when nothing was published for this time. Not together with `throttle`. */
+  readonly debounce?: Duration;
+  /** The longest that a debounced update is put off. */
+  readonly maxWait?: Duration;
+  /** Whether the first of a burst comes at once. Default: true for `throttle`, false for `debounce`. */
+  readonly leading?: boolean;
+  /** Whether what came meanwhile is delivered at the end. Default: true. */
+  readonly trailing?: boolean;
+  /** What becomes of what comes meanwhile. Default: `'latest'`. */
+  readonly conflate?: Conflation;
+}
+
+/** What a handler may learn besides updates. Each is optional. */
+export interface SubscriptionEvents {
+  /**
+   * The subscription is over: its topic ended (the terminal update came just before). Not called when you
+   * unsubscribe. A subscription to a pattern with wildcards outlives its topics.
+   */
+  readonly onEnd?: (reason: EndReason) => void;
+  /** What lay between the last update and this position is lost; the latest value follows, if there is one. */
+  readonly onReset?: (at: TopicPosition) => void;
+  /** This page or its connection was too slow: so many updates were dropped, the oldest first. */
+  readonly onLagged?: (missed: number) => void;
+  /** The subscription could not be made, or was lost. It is over then. Without this, the error is reported as uncaught. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** Options of a subscription. */
+export interface SubscribeOptions extends FlowOptions, SubscriptionEvents {
+  /** Whether the topic's latest value is wanted first, if it has one. Default: true. */
+  readonly latest?: boolean;
+  /** Resume after these positions: what was missed since is delivered, or `onReset` says that it is lost. */
+  readonly since?: TopicPosition | readonly TopicPosition[];
+  /** Unsubscribes when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of a subscription whose handler gets arrays. */
+export interface CollectOptions extends SubscribeOptions {
+  readonly conflate: { readonly collect: number };
+}
+
+/** A live subscription. Calling it ends it; so does `using`. */
+export interface Subscription extends Disposable {
+  /** Ends the subscription; no handler of it is called from now on. Once is enough, more is harmless. */
+  (): void;
+  /** What it is subscribed to. */
+  readonly pattern: string;
+  /** Whether updates may still come. */
+  readonly active: boolean;
+  /** Changes how often updates come. What is pending stays pending under the new pace. */
+  setFlow(flow: FlowOptions): void;
+}
+
+/**
+ * What an iterator does when `buffer` updates wait to be read and another one comes. A terminal update is
+ * never dropped.
+ *
+ * - `'latest'`: it takes the place of the newest one of its topic, so that every topic's last value stays; a topic without
+ *   one pushes the oldest out.
+ * - `'drop-oldest'`: the oldest goes.
+ * - `'error'`: the iterator fails with code `overflow`.
+ */
+export type Overflow = 'latest' | 'drop-oldest' | 'error';
+
+/** Options of {@link Subscriber.watch}. */
+export interface WatchOptions extends Omit<SubscribeOptions, 'onEnd' | 'onError'> {
+  /** How many updates may wait to be read. Default: 64. */
+  readonly buffer?: number;
+  /** What happens when more come. Default: `'latest'`. */
+  readonly overflow?: Overflow;
+}
+
+/** Options of a publish. */
+export interface PublishOptions {
+  /** Makes this the topic's last publication. Without it, a `status` of COMPLETE, FAILED or CANCELLED does. */
+  readonly end?: EndReason;
+  /** Idempotency key: publishing again with the same key on the same topic changes nothing. At most 128 bytes. */
+  readonly id?: string;
+  /** Start the topic anew if it has ended, instead of failing with code `topic_ended`. */
+  readonly restart?: boolean;
+}
+
+/** What both a hub in the page and a connection to a server can do for those who listen. */
+export interface Subscriber {
+  /**
+   * Calls `handler` with an array of updates for each emission.
+   *
+   * @throws {@link TidegateError} with code `bad_topic`, `bad_flow` or `bad_option`.
+   */
+  subscribe<T = unknown>(
+    pattern: string,
+    options: CollectOptions,
+    handler: (updates: readonly Update<T>[]) => void,
+  ): Subscription;
+  /**
+   * Calls `handler` for every update on a topic, such as `job:42`, or on all topics that a pattern matches:
+   * `*` is one segment, a last `**` is one or more.
+   *
+   * @throws {@link TidegateError} with code `bad_topic`, `bad_flow` or `bad_option`.
+   */
+  subscribe<T = unknown>(
+    pattern: string,
+    options: SubscribeOptions,
+    handler: (update: Update<T>) => void,
+  ): Subscription;
+  /** The same without options: every update, at once. */
+  subscribe<T = unknown>(pattern: string, handler: (update: Update<T>) => void): Subscription;
+
+  /**
+   * The updates as an async iterator, which subscribes when it is first asked for one, and ends by itself
+   * after the topic's terminal update. Leaving the loop unsubscribes.
+   */
+  watch<T = unknown>(
+    pattern: string,
+    options: WatchOptions & CollectOptions,
+  ): AsyncIterableIterator<readonly Update<T>[], undefined>;
+  watch<T = unknown>(pattern: string, options?: WatchOptions): AsyncIterableIterator<Update<T>, undefined>;
+}

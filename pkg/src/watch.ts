@@ -1,0 +1,184 @@
+import { TidegateError } from './errors.js';
+import type { Overflow, Subscription, Update, WatchOptions } from './types.js';
+
+/** How many updates wait to be read where nothing else is asked for. */
+const BUFFER_DEFAULT = 64;
+
+/** What an iterator yields: one update, or the updates of one emission. */
+type Item = Update | readonly Update[];
+
+/**
+ * What a {@link Watch} gives the subscription that feeds it.
+ *
+ * @internal
+ */
+export interface WatchSink {
+  item(item: Item): void;
+  ended(): void;
+  failed(error: Error): void;
+}
+
+interface Waiter {
+  resolve(result: IteratorResult<Item, undefined>): void;
+  reject(error: Error): void;
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+function isTerminal(item: Item): boolean {
+  const last = Array.isArray(item) ? item.at(-1) : (item as Update);
+  return last?.end !== undefined;
+}
+
+/**
+ * An async iterator over a subscription, with a bounded buffer between them.
+ *
+ * It is idle until the first `next()`, then subscribed, then finished: by the end of its topic, by an
+ * error, by its signal or by `return()`. What is buffered when the topic ends is still read.
+ *
+ * @internal
+ */
+export class Watch implements AsyncIterableIterator<Item, undefined> {
+  readonly #open: (sink: WatchSink) => Subscription;
+  readonly #bufferMax: number;
+  readonly #overflow: Overflow;
+  readonly #signal: AbortSignal | undefined;
+  readonly #buffer: Item[] = [];
+  readonly #waiters: Waiter[] = [];
+  #subscription: Subscription | undefined;
+  #state: 'idle' | 'subscribed' | 'finished' = 'idle';
+  #error: Error | undefined;
+
+  constructor(open: (sink: WatchSink) => Subscription, options: WatchOptions) {
+    const buffer = options.buffer ?? BUFFER_DEFAULT;
+    if (!Number.isInteger(buffer) || buffer < 1) {
+      throw new TidegateError('bad_option', `buffer is ${buffer}: it must be a whole number of at least 1`);
+    }
+    this.#open = open;
+    this.#bufferMax = buffer;
+    this.#overflow = options.overflow ?? 'latest';
+    this.#signal = options.signal;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Item, undefined>> {
+    this.#start();
+    const item = this.#buffer.shift();
+    if (item !== undefined) {
+      return Promise.resolve({ done: false, value: item });
+    }
+    if (this.#error !== undefined) {
+      const error = this.#error;
+      this.#error = undefined;
+      return Promise.reject(error);
+    }
+    if (this.#state === 'finished') {
+      return Promise.resolve(DONE);
+    }
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  return(): Promise<IteratorResult<Item, undefined>> {
+    this.#buffer.length = 0;
+    this.#error = undefined;
+    this.#finish();
+    return Promise.resolve(DONE);
+  }
+
+  throw(error: unknown): Promise<IteratorResult<Item, undefined>> {
+    this.return();
+    return Promise.reject(error);
+  }
+
+  #start(): void {
+    if (this.#state !== 'idle') {
+      return;
+    }
+    if (this.#signal?.aborted) {
+      this.#state = 'finished';
+      return;
+    }
+    this.#state = 'subscribed';
+    this.#signal?.addEventListener('abort', this.#abort);
+    try {
+      const subscription = this.#open({
+        item: (item) => this.#take(item),
+        ended: () => this.#finish(),
+        failed: (error) => this.#fail(error),
+      });
+      this.#subscription = subscription;
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+    this.#unsubscribeIfFinished();
+  }
+
+  readonly #abort = (): void => this.#finish();
+
+  #take(item: Item): void {
+    if (this.#state !== 'subscribed') {
+      return;
+    }
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) {
+      waiter.resolve({ done: false, value: item });
+      return;
+    }
+    if (this.#buffer.length >= this.#bufferMax && !this.#makeRoom(item)) {
+      return;
+    }
+    this.#buffer.push(item);
+  }
+
+  /** Applies the overflow policy; says whether `item` still goes in. */
+  #makeRoom(item: Item): boolean {
+    if (this.#overflow === 'error') {
+      this.#fail(
+        new TidegateError('overflow', `${this.#bufferMax} updates waited to be read and another one came`),
+      );
+      return false;
+    }
+    let victim = this.#buffer.findIndex((waiting) => !isTerminal(waiting));
+    if (this.#overflow === 'latest' && !Array.isArray(item)) {
+      const topic = (item as Update).topic;
+      const sameTopic = this.#buffer.findLastIndex(
+        (waiting) => (waiting as Update).topic === topic && !isTerminal(waiting),
+      );
+      victim = sameTopic === -1 ? victim : sameTopic;
+    }
+    if (victim !== -1) {
+      this.#buffer.splice(victim, 1);
+    }
+    return victim !== -1 || isTerminal(item);
+  }
+
+  #fail(error: Error): void {
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) {
+      this.#error = error;
+    } else {
+      waiter.reject(error);
+    }
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#state = 'finished';
+    this.#signal?.removeEventListener('abort', this.#abort);
+    for (const waiter of this.#waiters.splice(0)) {
+      waiter.resolve(DONE);
+    }
+    this.#unsubscribeIfFinished();
+  }
+
+  /** The topic may end while the subscription is still being made, so both places ask. */
+  #unsubscribeIfFinished(): void {
+    if (this.#state === 'finished') {
+      this.#subscription?.();
+      this.#subscription = undefined;
+    }
+  }
+}

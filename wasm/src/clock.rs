@@ -1,0 +1,27 @@
+//! Time as JavaScript tells it: milliseconds in a floating-point number, `performance.now()`.
+
+use std::time::Duration;
+
+use tidegate_core::time::Instant;
+
+/// The instant that is `ms` milliseconds after the host's origin, to the nearest microsecond.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates, and an instant that is no number is the origin"
+)]
+pub(crate) fn instant(ms: f64) -> Instant {
+    Instant::from_micros((ms * 1e3).round() as u64)
+}
+
+/// A duration of `ms` milliseconds; what is negative or no number counts as zero.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+pub(crate) fn duration(ms: f64) -> Duration {
+    Duration::from_micros((ms * 1e3).round() as u64)
+}
+
+/// When to be called, in the host's milliseconds; infinity for never.
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 microseconds, 285 years")]
+pub(crate) fn deadline_ms(at: Option<Instant>) -> f64 {
+    at.map_or(f64::INFINITY, |at| at.as_micros() as f64 / 1e3)
+}

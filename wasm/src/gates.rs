@@ -1,0 +1,121 @@
+//! Throttled and debounced functions: gates over slots that hold the arguments of calls.
+
+use slab::Slab;
+use tidegate_core::flow::{Conflate, Flow, Pace};
+use tidegate_core::gate::Gate;
+use tidegate_core::timer::Timers;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::clock::{deadline_ms, duration, instant};
+use crate::records::{self, Record};
+use crate::slot::Slot;
+
+/// The gates of all throttled and debounced functions that share a clock.
+///
+/// A gate lives from a call until nothing is pending and no window runs; then its number may be given again.
+#[wasm_bindgen]
+#[derive(Debug, Default)]
+pub struct FunctionGates {
+    gates: Slab<Gate<Slot>>,
+    timers: Timers,
+}
+
+#[wasm_bindgen]
+impl FunctionGates {
+    /// None yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A gate that throttles to one emission per `every_ms`.
+    pub fn throttle(&mut self, every_ms: f64, leading: bool, trailing: bool) -> u32 {
+        self.add(Pace::Throttle {
+            every: duration(every_ms),
+            leading,
+            trailing,
+        })
+    }
+
+    /// A gate that debounces; `max_wait_ms` is NaN for none.
+    pub fn debounce(&mut self, quiet_ms: f64, max_wait_ms: f64, leading: bool, trailing: bool) -> u32 {
+        self.add(Pace::Debounce {
+            quiet: duration(quiet_ms),
+            max_wait: (!max_wait_ms.is_nan()).then(|| duration(max_wait_ms)),
+            leading,
+            trailing,
+        })
+    }
+
+    fn add(&mut self, pace: Pace) -> u32 {
+        let gate = self.gates.insert(Gate::new(Flow {
+            pace,
+            conflate: Conflate::Latest,
+        }));
+        u32::try_from(gate).expect("fewer than 2^32 gates fit into this memory")
+    }
+
+    /// The function was called with the arguments in `slot`.
+    pub fn handle_call(&mut self, now_ms: f64, gate: u32, slot: u32) -> u32 {
+        records::begin();
+        self.gates[gate as usize].handle_value(instant(now_ms), Slot::new(slot));
+        self.settle(gate);
+        records::finish()
+    }
+
+    /// What is pending is due at once.
+    pub fn handle_flush(&mut self, now_ms: f64, gate: u32) -> u32 {
+        records::begin();
+        self.gates[gate as usize].handle_flush(instant(now_ms));
+        self.settle(gate);
+        records::finish()
+    }
+
+    /// What is pending is dropped.
+    pub fn handle_cancel(&mut self, now_ms: f64, gate: u32) -> u32 {
+        records::begin();
+        self.gates[gate as usize].handle_cancel(instant(now_ms));
+        self.settle(gate);
+        records::finish()
+    }
+
+    /// Emits what is due.
+    pub fn handle_timeout(&mut self, now_ms: f64) -> u32 {
+        records::begin();
+        let now = instant(now_ms);
+        while let Some(gate) = self.timers.expire(now) {
+            self.gates[gate as usize].handle_timeout(now);
+            self.settle(gate);
+        }
+        records::finish()
+    }
+
+    /// Whether arguments wait in a gate.
+    pub fn is_pending(&self, gate: u32) -> bool {
+        self.gates[gate as usize].is_pending()
+    }
+
+    /// When to call `handle_timeout`, in the host's milliseconds; infinity for never.
+    pub fn poll_timeout(&self) -> f64 {
+        deadline_ms(self.timers.poll_timeout())
+    }
+
+    fn settle(&mut self, gate: u32) {
+        let machine = &mut self.gates[gate as usize];
+        while let Some(emission) = machine.poll_output() {
+            for slot in emission {
+                records::push(Record::Call {
+                    gate: gate as usize,
+                    slot: slot.number(),
+                });
+            }
+        }
+        if machine.is_idle() {
+            self.timers.disarm(gate);
+            self.gates.remove(gate as usize);
+            records::push(Record::GateIdle { gate: gate as usize });
+        } else if let Some(at) = machine.poll_timeout() {
+            self.timers.arm(gate, at);
+        }
+    }
+}

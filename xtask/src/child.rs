@@ -1,0 +1,315 @@
+//! Runs one program as a step: its output goes to a log, its progress to the screen, and when it
+//! fails the end of the log is part of the error.
+
+use std::env;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use console::strip_ansi_codes;
+
+use crate::progress::{Mark, Progress, cargo_status};
+use crate::workspace::Workspace;
+
+/// How many lines of a failed child's output are shown to a person.
+const TAIL_LINES: usize = 60;
+/// The same for a CI service, whose logs on disk nobody can open afterwards.
+const TAIL_LINES_CI: usize = 400;
+/// How often a silent child is looked after.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long output may still come after the child has exited: a grandchild can hold the pipe open.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// A program that is about to run.
+pub(crate) struct Step<'a> {
+    workspace: &'a Workspace,
+    title: String,
+    command: Command,
+    time_max: Option<Duration>,
+    may_fail: bool,
+}
+
+/// What a finished program has printed, to both of its outputs.
+#[derive(Debug)]
+pub(crate) struct Log {
+    /// The file that keeps it.
+    path: PathBuf,
+    /// Its text, without colours and progress bars.
+    pub(crate) text: String,
+}
+
+/// A child that ended badly, with the end of its output.
+#[derive(Debug)]
+pub(crate) struct ChildFailed {
+    title: String,
+    reason: String,
+    log: Log,
+}
+
+impl ChildFailed {
+    /// All that it printed before it failed.
+    pub(crate) fn output(&self) -> &str {
+        &self.log.text
+    }
+}
+
+impl std::error::Error for ChildFailed {}
+
+impl fmt::Display for ChildFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { title, reason, log } = self;
+        let lines_max = if env::var_os("CI").is_some() {
+            TAIL_LINES_CI
+        } else {
+            TAIL_LINES
+        };
+        writeln!(f, "{title}: {reason}. The end of its output:\n")?;
+        writeln!(f, "{}", tail(&log.text, lines_max))?;
+        write!(f, "The whole output is in {}", log.path.display())
+    }
+}
+
+impl<'a> Step<'a> {
+    /// A step that runs until the program ends.
+    pub(crate) fn new(workspace: &'a Workspace, title: &str, command: Command) -> Self {
+        Self {
+            workspace,
+            title: title.to_owned(),
+            command,
+            time_max: None,
+            may_fail: false,
+        }
+    }
+
+    /// Ends the program, as a failure, when it runs for longer.
+    pub(crate) fn time_max(mut self, limit: Duration) -> Self {
+        self.time_max = Some(limit);
+        self
+    }
+
+    /// Shows a failure as a way that was not open: the caller has another one.
+    pub(crate) fn may_fail(mut self) -> Self {
+        self.may_fail = true;
+        self
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// When it can't be started, exits with another status than 0, or exceeds its time.
+    pub(crate) fn run(mut self) -> Result<Log> {
+        let folder = self.workspace.logs();
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let path = folder.join(format!("{}.log", file_stem(&self.title)));
+        let mut progress = Progress::start(&self.title);
+        let outcome = self.follow(&path, &mut progress);
+        let failed_mark = if self.may_fail {
+            Mark::Skipped
+        } else {
+            Mark::Failed
+        };
+        progress.finish(if outcome.is_ok() {
+            Mark::Done
+        } else {
+            failed_mark
+        });
+        outcome
+    }
+
+    fn follow(&mut self, path: &Path, progress: &mut Progress) -> Result<Log> {
+        let mut file = BufWriter::new(
+            File::create(path).with_context(|| format!("creating {}", path.display()))?,
+        );
+        writeln!(file, "$ {:?}", self.command)?;
+        let mut child = self.spawn()?;
+        let lines = read_lines(&mut child);
+        let mut text = String::new();
+        let status = self.wait(&mut child, &lines, progress, |line| {
+            text.push_str(line);
+            text.push('\n');
+        })?;
+        file.write_all(text.as_bytes())?;
+        file.flush()?;
+        let log = Log {
+            path: path.to_path_buf(),
+            text,
+        };
+        let reason = match status {
+            Some(status) if status.success() => return Ok(log),
+            Some(status) => format!("{status}"),
+            None => format!(
+                "ended after {} s without a result",
+                self.time_max.unwrap_or_default().as_secs()
+            ),
+        };
+        bail!(ChildFailed {
+            title: self.title.clone(),
+            reason,
+            log,
+        })
+    }
+
+    fn spawn(&mut self) -> Result<Child> {
+        let program = self.command.get_program().to_owned();
+        self.command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))
+    }
+
+    /// Passes the child's lines on until it has ended. `None`: it was ended for its time.
+    fn wait(
+        &self,
+        child: &mut Child,
+        lines: &Receiver<String>,
+        progress: &mut Progress,
+        mut keep: impl FnMut(&str),
+    ) -> Result<Option<ExitStatus>> {
+        let started = Instant::now();
+        let mut ended: Option<(ExitStatus, Instant)> = None;
+        loop {
+            match lines.recv_timeout(LOOK_EVERY) {
+                Ok(line) => match cargo_status(&line) {
+                    Some(status) => progress.status(&status),
+                    None => {
+                        if !line.trim().is_empty() {
+                            progress.status(&line);
+                        }
+                        keep(&line);
+                    }
+                },
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(status) = child.try_wait()? {
+                        ended.get_or_insert((status, Instant::now()));
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(Some(child.wait()?)),
+            }
+            progress.tick();
+            if let Some((status, at)) = ended
+                && at.elapsed() > DRAIN_MAX
+            {
+                return Ok(Some(status));
+            }
+            if self.time_max.is_some_and(|limit| started.elapsed() > limit) {
+                child.kill()?;
+                child.wait()?;
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// The lines of both outputs, in the order they come, colours removed. A carriage return ends a line
+/// too: that is how progress bars are drawn.
+fn read_lines(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        let sender = sender.clone();
+        thread::spawn(move || split_lines(output, &sender));
+    }
+    if let Some(output) = child.stderr.take() {
+        thread::spawn(move || split_lines(output, &sender));
+    }
+    receiver
+}
+
+fn split_lines(mut output: impl Read, sender: &Sender<String>) {
+    let mut pending = Vec::new();
+    let mut previous = b'\n';
+    let mut buffer = [0; 8192];
+    loop {
+        let read = match output.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            // The pipe is gone; how the child ended is told by its exit status.
+            Err(_) => break,
+        };
+        for &byte in &buffer[..read] {
+            let ends_line = matches!(byte, b'\n' | b'\r');
+            let ended_before = byte == b'\n' && previous == b'\r';
+            previous = byte;
+            if !ends_line {
+                pending.push(byte);
+            } else if !ended_before && send_line(&mut pending, sender).is_err() {
+                return;
+            }
+        }
+    }
+    if !pending.is_empty() {
+        // With nobody listening there is nobody to tell.
+        let _ = send_line(&mut pending, sender);
+    }
+}
+
+fn send_line(
+    pending: &mut Vec<u8>,
+    sender: &Sender<String>,
+) -> Result<(), mpsc::SendError<String>> {
+    let text = String::from_utf8_lossy(pending).into_owned();
+    pending.clear();
+    sender.send(strip_ansi_codes(&text).trim_end().to_owned())
+}
+
+/// A file name made of a step's title.
+fn file_stem(title: &str) -> String {
+    let words = title.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("-").to_lowercase()
+}
+
+fn tail(text: &str, lines_max: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(lines_max);
+    lines[from..]
+        .iter()
+        .map(|line| format!("    {line}\n"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(output: &[u8]) -> Vec<String> {
+        let (sender, receiver) = mpsc::channel();
+        split_lines(output, &sender);
+        drop(sender);
+        receiver.iter().collect()
+    }
+
+    #[test]
+    fn carriage_returns_and_newlines_both_end_a_line() {
+        assert_eq!(lines_of(b"a\rb\nc"), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_carriage_return_with_a_newline_ends_one_line() {
+        assert_eq!(lines_of(b"a\r\nb\r\n"), ["a", "b"]);
+    }
+
+    #[test]
+    fn colours_and_clearing_codes_are_removed() {
+        assert_eq!(lines_of(b"\x1b[K\x1b[32mok\x1b[0m\n"), ["ok"]);
+    }
+
+    #[test]
+    fn a_tail_is_the_last_lines() {
+        assert_eq!(tail("a\nb\nc\n", 2), "    b\n    c\n");
+        assert_eq!(tail("a\n", 2), "    a\n");
+    }
+
+    #[test]
+    fn a_title_makes_a_plain_file_name() {
+        assert_eq!(file_stem("npm ci (pkg/)"), "npm-ci-pkg");
+    }
+}

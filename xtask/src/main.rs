@@ -1,0 +1,64 @@
+//! Every command that a person needs in this repository, run as `cargo xtask …`.
+//!
+//! Each command brings what it needs (a compiler target, npm packages, a browser), shows progress
+//! while it works, and when it fails says what to do next.
+
+mod apt;
+mod bench;
+mod browser;
+mod child;
+mod demo;
+mod npm;
+mod progress;
+mod stamp;
+mod test;
+mod toolchain;
+mod wasm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Builds, shows, tests and measures Tidegate.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds the browser's WASM module and the npm package around it
+    Wasm(wasm::Arguments),
+    /// Builds everything, starts a server and real jobs, and shows the dashboard's address
+    Demo(demo::Arguments),
+    /// Checks formatting, lints and rules, and runs every test
+    Test(test::Arguments),
+    /// Builds and runs the benchmarks
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let workspace = Workspace::locate()?;
+    match cli.command {
+        Command::Wasm(arguments) => wasm::run(&workspace, &arguments),
+        Command::Demo(arguments) => demo::run(&workspace, &arguments),
+        Command::Test(arguments) => test::run(&workspace, &arguments),
+        Command::Bench(arguments) => bench::run(&workspace, &arguments),
+    }
+}

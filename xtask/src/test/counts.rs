@@ -1,0 +1,119 @@
+//! Reads from a test runner's output how many tests it ran.
+
+use std::iter::Sum;
+use std::ops::Add;
+
+/// The tests of one or several runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) skipped: u32,
+}
+
+impl Counts {
+    /// Adds up the closing lines of nextest, of Rust's own runner and of Node's in an output.
+    pub(crate) fn in_output(output: &str) -> Self {
+        output.lines().map(Self::in_line).sum()
+    }
+
+    /// Whether there is anything to tell.
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    fn in_line(line: &str) -> Self {
+        let line = line.trim();
+        let rust = line.starts_with("test result: ");
+        let nextest = line.starts_with("Summary [") && line.contains(" run: ");
+        if rust || nextest {
+            return Self {
+                passed: number_before(line, "passed"),
+                failed: number_before(line, "failed") + number_before(line, "timed"),
+                skipped: number_before(line, "ignored") + number_before(line, "skipped"),
+            };
+        }
+        let Some(node) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) else {
+            return Self::default();
+        };
+        Self {
+            passed: number_after(node, "pass "),
+            failed: number_after(node, "fail "),
+            skipped: number_after(node, "skipped "),
+        }
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), Add::add)
+    }
+}
+
+/// The number in front of a word: 3 in `5 passed; 3 failed` for `failed`.
+fn number_before(line: &str, word: &str) -> u32 {
+    let words: Vec<&str> = line
+        .split([' ', ';', ',', ':'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    let pair = words.windows(2).find(|pair| pair[1] == word);
+    pair.and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
+}
+
+fn number_after(line: &str, label: &str) -> u32 {
+    line.strip_prefix(label)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(passed: u32, failed: u32, skipped: u32) -> Counts {
+        Counts {
+            passed,
+            failed,
+            skipped,
+        }
+    }
+
+    #[test]
+    fn rusts_own_runner_is_added_up_over_its_programs() {
+        let output = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out\n\
+                      test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        assert_eq!(Counts::in_output(output), counts(7, 3, 1));
+    }
+
+    #[test]
+    fn nextest_tells_once() {
+        let output = "     Summary [   1.203s] 12 tests run: 10 passed (1 slow), 1 failed, 1 timed out, 4 skipped\n";
+        assert_eq!(Counts::in_output(output), counts(10, 2, 4));
+    }
+
+    #[test]
+    fn node_tells_in_two_styles() {
+        let tap = "# tests 9\n# pass 7\n# fail 1\n# cancelled 0\n# skipped 1\n";
+        assert_eq!(Counts::in_output(tap), counts(7, 1, 1));
+        let spec = "ℹ tests 9\nℹ pass 7\nℹ fail 1\nℹ skipped 1\n";
+        assert_eq!(Counts::in_output(spec), counts(7, 1, 1));
+    }
+
+    #[test]
+    fn other_lines_count_nothing() {
+        let output = "3 passed the gate\ntest a ... ok\n# pass the salt\n";
+        assert!(Counts::in_output(output).is_empty());
+    }
+}

@@ -1,0 +1,188 @@
+//! The steps of a test run: what each does and what it builds on.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use super::counts::Counts;
+use super::{no_std, package, rules};
+use crate::child::{self, ChildFailed, Log};
+use crate::workspace::Workspace;
+use crate::{browser, npm, wasm};
+
+/// One step. The order is that of the run: what takes long comes late, and the server, which the
+/// dashboard is a part of, after the dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Step {
+    /// Rust's formatting
+    Format,
+    /// Who may know whom
+    Rules,
+    /// That the core needs no operating system
+    NoStd,
+    /// The browser's module and the npm package
+    Wasm,
+    /// TypeScript's formatting, lints and types
+    Lint,
+    /// The package's tests in Node
+    Node,
+    /// Rust's lints
+    Clippy,
+    /// The tests of all crates
+    Rust,
+    /// The examples in the documentation, and its links
+    Docs,
+    /// The package as its users get it
+    Package,
+    /// The package in a real browser, with a real server
+    Browser,
+}
+
+/// A step that failed, with the tests that ran before it did.
+pub(super) struct Failure {
+    pub(super) error: anyhow::Error,
+    pub(super) counts: Counts,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let output = error.downcast_ref::<ChildFailed>().map(ChildFailed::output);
+        Self {
+            counts: output.map(Counts::in_output).unwrap_or_default(),
+            error,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+impl Step {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Format,
+        Self::Rules,
+        Self::NoStd,
+        Self::Wasm,
+        Self::Lint,
+        Self::Node,
+        Self::Clippy,
+        Self::Rust,
+        Self::Docs,
+        Self::Package,
+        Self::Browser,
+    ];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Format => "Rust formatting",
+            Self::Rules => "Dependency rules",
+            Self::NoStd => "The core without a standard library",
+            Self::Clippy => "Rust lints",
+            Self::Wasm => "WASM module and npm package",
+            Self::Lint => "TypeScript formatting, lints and types",
+            Self::Node => "TypeScript tests in Node",
+            Self::Rust => "Rust tests",
+            Self::Docs => "Rust documentation and its examples",
+            Self::Package => "The package as its users get it",
+            Self::Browser => "Tests in a browser",
+        }
+    }
+
+    /// The steps whose products this one uses.
+    pub(super) fn needs(self) -> &'static [Self] {
+        match self {
+            Self::Lint | Self::Node | Self::Package | Self::Browser => &[Self::Wasm],
+            Self::Format | Self::Rules | Self::NoStd | Self::Clippy => &[],
+            Self::Wasm | Self::Rust | Self::Docs => &[],
+        }
+    }
+
+    /// Whether it belongs to the inner loop.
+    pub(super) fn is_quick(self) -> bool {
+        !matches!(self, Self::Package | Self::Browser)
+    }
+
+    pub(super) fn run(self, workspace: &Workspace) -> Result<Counts, Failure> {
+        match self {
+            Self::Format => {
+                let command = workspace.cargo(["fmt", "--all", "--check"]);
+                step(workspace, "cargo fmt --check", command)?;
+                Ok(Counts::default())
+            }
+            Self::Rules => Ok(rules::check(workspace).map(|()| Counts::default())?),
+            Self::NoStd => Ok(no_std::check(workspace).map(|()| Counts::default())?),
+            Self::Clippy => clippy(workspace),
+            Self::Wasm => Ok(wasm::build(workspace, false).map(|()| Counts::default())?),
+            Self::Lint => script(workspace, "lint", &[]),
+            Self::Node => script(workspace, "test", &[]),
+            Self::Rust => rust_tests(workspace),
+            Self::Docs => docs(workspace),
+            Self::Package => Ok(package::check(workspace)?),
+            Self::Browser => browser_tests(workspace),
+        }
+    }
+}
+
+fn step(workspace: &Workspace, title: &str, command: Command) -> Result<Log> {
+    child::Step::new(workspace, title, command).run()
+}
+
+fn script(
+    workspace: &Workspace,
+    name: &str,
+    variables: &[(&str, &Path)],
+) -> Result<Counts, Failure> {
+    let log = npm::run_script(workspace, name, variables)?;
+    Ok(Counts::in_output(&log.text))
+}
+
+fn clippy(workspace: &Workspace) -> Result<Counts, Failure> {
+    let mut command = workspace.cargo(["clippy", "--workspace", "--all-targets"]);
+    command.args(["--", "-D", "warnings"]);
+    step(workspace, "cargo clippy", command)?;
+    Ok(Counts::default())
+}
+
+/// The crates' own tests, by nextest where it is installed: it runs them side by side.
+fn rust_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+    let nextest = workspace.cargo(["nextest", "--version"]).output();
+    let log = if nextest.is_ok_and(|output| output.status.success()) {
+        let mut command = workspace.cargo(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(["--failure-output", "final", "--hide-progress-bar"]);
+        step(workspace, "cargo nextest run", command)?
+    } else {
+        let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+        command.args(["--lib", "--bins", "--tests", "--examples"]);
+        step(workspace, "cargo test", command)?
+    };
+    Ok(Counts::in_output(&log.text))
+}
+
+fn docs(workspace: &Workspace) -> Result<Counts, Failure> {
+    let command = workspace.cargo(["test", "--workspace", "--doc", "--no-fail-fast"]);
+    let log = step(workspace, "cargo test --doc", command)?;
+    let mut command = workspace.cargo(["doc", "--workspace", "--no-deps"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    step(workspace, "cargo doc", command)?;
+    Ok(Counts::in_output(&log.text))
+}
+
+fn browser_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+    let chromium = browser::find_or_bring(workspace)?;
+    let command = workspace.cargo(["build", "--package", "tidegate", "--bin", "tidegate"]);
+    step(workspace, "building the server", command)?;
+    let server = workspace.product("debug", "tidegate");
+    let variables = [
+        ("CHROMIUM", chromium.as_path()),
+        ("TIDEGATE_BIN", server.as_path()),
+    ];
+    script(workspace, "test:browser", &variables)
+}
