@@ -30,7 +30,7 @@ use crate::publication::{Position, Publication};
 use crate::router::{RouteId, Router, Ticket};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use subscribers::{Subscribers, TopicKey};
+use subscribers::Subscribers;
 use topics::{Topics, TopicsFull};
 
 pub use client_hub::{ClientHub, ClientOutput};
@@ -124,11 +124,10 @@ impl<P: Payload> Hub<P> {
         if let Some(id) = request.id {
             state.remember_key(id, publication.position);
         }
-        let key = state.key;
         if is_first {
             self.topics.mark_published(index);
         }
-        self.route(now, key, &publication);
+        self.route(now, &publication);
         Ok(publication.position)
     }
 
@@ -148,13 +147,13 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    fn route(&mut self, now: Instant, key: TopicKey, publication: &Arc<Publication<P>>) {
+    fn route(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
         let mut matched = core::mem::take(&mut self.matched);
         self.router
             .for_each_match(&publication.topic, |route| matched.push(route));
         for route in matched.drain(..) {
             for index in self.router.subscribers(route) {
-                self.subscribers.deliver(now, *index, key, publication);
+                self.subscribers.deliver(now, *index, publication);
             }
             if let Some(reason) = publication.end
                 && self.router.pattern(route).exact().is_some()
@@ -258,7 +257,7 @@ impl<P: Payload> Hub<P> {
     fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, topic: u32) {
         let state = self.topics.get(topic);
         if let Some(latest) = state.history.latest() {
-            self.subscribers.deliver(now, id.index(), state.key, latest);
+            self.subscribers.deliver(now, id.index(), latest);
         }
     }
 
@@ -315,7 +314,7 @@ impl<P: Payload> Hub<P> {
         {
             // A topic that is remembered no more: there is no latest value, and no position to go on from.
             self.subscribers
-                .reset(id.index(), topic, Position::default());
+                .reset(now, id.index(), topic, Position::default());
             recovered = false;
         }
         recovered
@@ -333,17 +332,15 @@ impl<P: Payload> Hub<P> {
         match state.history.since(since) {
             Recovery::Whole(missed) => {
                 for publication in &missed {
-                    self.subscribers
-                        .deliver(now, id.index(), state.key, publication);
+                    self.subscribers.deliver(now, id.index(), publication);
                 }
                 true
             }
             Recovery::Lost(latest) => {
                 self.subscribers
-                    .reset(id.index(), &state.topic, state.history.position());
+                    .reset(now, id.index(), &state.topic, state.history.position());
                 if let Some(latest) = latest {
-                    self.subscribers
-                        .deliver(now, id.index(), state.key, &latest);
+                    self.subscribers.deliver(now, id.index(), &latest);
                 }
                 false
             }

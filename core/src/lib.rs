@@ -56,6 +56,7 @@ pub mod payload;
 pub mod protocol;
 pub mod publication;
 pub mod random;
+mod recent;
 pub mod router;
 pub mod session;
 pub mod time;

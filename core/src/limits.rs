@@ -24,5 +24,13 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 /// The idempotency keys that a topic remembers, newest first to stay.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 128;
 
+/// The topics of one pattern whose position and latest value a client remembers: those that published last.
+///
+/// What a topic beyond them retained may reach a resuming subscriber again.
+pub const CLIENT_TOPICS_MAX: usize = 8_192;
+
+/// The most bytes that the positions of a resuming subscription take in its frame.
+pub const SINCE_BYTES_MAX: usize = 512 * 1024;
+
 /// The longest token or client name that a hello may carry, in bytes.
 pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;

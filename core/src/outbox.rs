@@ -85,7 +85,24 @@ impl<P: Payload> Outbox<P> {
 
     /// Queues a frame that must arrive.
     pub fn push_frame(&mut self, frame: ServerFrame<P>) {
+        if let ServerFrame::Reset { topic, .. } = &frame {
+            self.seal(topic);
+        }
         self.push(Item::Frame(frame));
+    }
+
+    /// Lets nothing more be combined with what waits of a topic: it belongs before what is pushed next.
+    fn seal(&mut self, topic: &Topic) {
+        for item in &mut self.items {
+            if let Item::Delivery(delivery) = item
+                && values(&delivery.emission)
+                    .iter()
+                    .any(|item| item.topic == *topic)
+            {
+                delivery.conflate = None;
+            }
+        }
+        self.waiting.retain(|(_, waiting), _| waiting != topic);
     }
 
     /// Queues an emission.

@@ -1,12 +1,16 @@
 //! One subscription of a client: what it has seen, and how it resumes.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::flow::Flow;
+use crate::limits::{CLIENT_TOPICS_MAX, SINCE_BYTES_MAX};
 use crate::protocol::{ClientFrame, Start, TopicPosition};
 use crate::publication::{Position, Publication};
+use crate::recent::Recent;
 use crate::topic::{Pattern, Topic};
+
+/// What a position costs in a frame beside its topic: member names and two numbers, generously.
+const POSITION_OVERHEAD_BYTES: usize = 72;
 
 #[derive(Debug)]
 pub(super) struct Subscription {
@@ -15,7 +19,7 @@ pub(super) struct Subscription {
     phase: Phase,
     /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
     was_live: bool,
-    positions: BTreeMap<Topic, Position>,
+    positions: Recent<Position>,
 }
 
 /// What the current connection knows of the subscription.
@@ -29,13 +33,12 @@ enum Phase {
 
 impl Subscription {
     pub(super) fn new(flow: Flow, start: Start) -> Self {
-        let positions = match &start {
-            Start::Latest | Start::New => BTreeMap::new(),
-            Start::Since(positions) => positions
-                .iter()
-                .map(|known| (known.topic.clone(), known.position))
-                .collect(),
-        };
+        let mut positions = Recent::new(CLIENT_TOPICS_MAX);
+        if let Start::Since(since) = &start {
+            for known in since {
+                positions.touch(&known.topic, || known.position);
+            }
+        }
         Self {
             flow,
             start,
@@ -60,9 +63,15 @@ impl Subscription {
         }
     }
 
+    /// The positions that a frame has room for, those of the topics that published last.
     fn seen(&self) -> Vec<TopicPosition> {
+        let mut bytes = 0;
         self.positions
-            .iter()
+            .newest_first()
+            .take_while(|(topic, _)| {
+                bytes += topic.as_str().len() + POSITION_OVERHEAD_BYTES;
+                bytes <= SINCE_BYTES_MAX
+            })
             .map(|(topic, position)| TopicPosition {
                 topic: topic.clone(),
                 position: *position,
@@ -85,15 +94,15 @@ impl Subscription {
         if let (Some(topic), Some(position)) = (pattern.exact(), position) {
             // Where the retained latest value follows, it has not been seen yet.
             let nothing_follows = position.offset == 0 || (is_first && self.start == Start::New);
-            if nothing_follows && !self.positions.contains_key(&topic) {
-                self.positions.insert(topic, position);
+            if nothing_follows {
+                self.positions.touch(&topic, || position);
             }
         }
     }
 
     pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) {
         if position.offset == 0 && position.epoch != 0 {
-            self.positions.insert(topic.clone(), position);
+            *self.positions.touch(topic, || position) = position;
         } else {
             self.positions.remove(topic);
         }
@@ -105,17 +114,14 @@ impl Subscription {
             return false;
         }
         let position = publication.position;
-        match self.positions.get_mut(&publication.topic) {
-            Some(seen) if seen.epoch == position.epoch && seen.offset >= position.offset => false,
-            Some(seen) => {
-                *seen = position;
-                true
-            }
-            None => {
-                self.positions.insert(publication.topic.clone(), position);
-                true
-            }
+        let is_known = self
+            .positions
+            .get(&publication.topic)
+            .is_some_and(|seen| seen.epoch == position.epoch && seen.offset >= position.offset);
+        if !is_known {
+            *self.positions.touch(&publication.topic, || position) = position;
         }
+        !is_known
     }
 
     pub(super) fn is_live(&self) -> bool {

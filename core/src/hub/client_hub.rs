@@ -194,7 +194,7 @@ impl<P: Payload + Clone> ClientHub<P> {
                 pattern,
                 topic,
                 position,
-            } => self.relay.handle_reset(&pattern, &topic, position),
+            } => self.relay.handle_reset(now, &pattern, &topic, position),
             ClientEvent::Lagged { pattern, missed } => self.relay.handle_lagged(&pattern, missed),
             ClientEvent::Ended { pattern, reason } => self.relay.handle_end(&pattern, reason),
             ClientEvent::Refused { pattern, error } => self.relay.handle_refused(&pattern, &error),

@@ -9,12 +9,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::SubscribeError;
-use super::subscribers::{DownlinkId, Due, Subscribers, SubscriptionId, TopicKey};
+use super::subscribers::{DownlinkId, Due, Subscribers, SubscriptionId};
 use crate::flow::{Flow, FlowError};
 use crate::lifecycle::EndReason;
+use crate::limits::CLIENT_TOPICS_MAX;
 use crate::payload::Payload;
 use crate::protocol::{Start, WireError};
 use crate::publication::{Position, Publication};
+use crate::recent::Recent;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
@@ -63,7 +65,6 @@ pub struct Relay<P> {
     subscribers: Subscribers<P, Own>,
     routes: BTreeMap<Pattern, Route<P>>,
     interest: VecDeque<Interest>,
-    next_key: u64,
 }
 
 /// What the relay remembers of a subscription.
@@ -80,13 +81,7 @@ struct Route<P> {
     upstream: Flow,
     subscribers: Vec<(SubscriptionId, Own)>,
     /// The topics seen, with the latest value of each for those who come later.
-    topics: BTreeMap<Topic, Seen<P>>,
-}
-
-#[derive(Debug)]
-struct Seen<P> {
-    key: TopicKey,
-    latest: Option<Arc<Publication<P>>>,
+    topics: Recent<Arc<Publication<P>>>,
 }
 
 impl<P: Payload> Relay<P> {
@@ -96,7 +91,6 @@ impl<P: Payload> Relay<P> {
             subscribers: Subscribers::new(),
             routes: BTreeMap::new(),
             interest: VecDeque::new(),
-            next_key: 0,
         }
     }
 
@@ -127,7 +121,7 @@ impl<P: Payload> Relay<P> {
             let route = Route {
                 upstream: flow,
                 subscribers: Vec::from([(id, own)]),
-                topics: BTreeMap::new(),
+                topics: Recent::new(CLIENT_TOPICS_MAX),
             };
             self.routes.insert(pattern.clone(), route);
             self.interest.push_back(Interest::Follow {
@@ -140,10 +134,8 @@ impl<P: Payload> Relay<P> {
     }
 
     fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, pattern: &Pattern) {
-        for seen in self.routes[pattern].topics.values() {
-            if let Some(latest) = &seen.latest {
-                self.subscribers.deliver(now, id.index(), seen.key, latest);
-            }
+        for (_, latest) in self.routes[pattern].topics.iter() {
+            self.subscribers.deliver(now, id.index(), latest);
         }
     }
 
@@ -225,9 +217,9 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        let key = route.see(publication, &mut self.next_key);
+        route.see(publication);
         for (id, _) in &route.subscribers {
-            self.subscribers.deliver(now, id.index(), key, publication);
+            self.subscribers.deliver(now, id.index(), publication);
         }
     }
 
@@ -236,14 +228,11 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        let keys: Vec<TopicKey> = items
-            .iter()
-            .map(|item| route.see(item, &mut self.next_key))
-            .collect();
+        items.iter().for_each(|item| route.see(item));
         for (id, _) in &route.subscribers {
             if self.subscribers.is_gated(id.index()) {
-                for (item, key) in items.iter().zip(&keys) {
-                    self.subscribers.deliver(now, id.index(), *key, item);
+                for item in items {
+                    self.subscribers.deliver(now, id.index(), item);
                 }
             } else {
                 self.subscribers.deliver_batch(id.index(), items.to_vec());
@@ -252,15 +241,19 @@ impl<P: Payload> Relay<P> {
     }
 
     /// What the uplink missed of a topic is lost.
-    pub fn handle_reset(&mut self, pattern: &Pattern, topic: &Topic, position: Position) {
+    pub fn handle_reset(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        topic: &Topic,
+        position: Position,
+    ) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        if let Some(seen) = route.topics.get_mut(topic) {
-            seen.latest = None;
-        }
+        route.topics.remove(topic);
         for (id, _) in &route.subscribers {
-            self.subscribers.reset(id.index(), topic, position);
+            self.subscribers.reset(now, id.index(), topic, position);
         }
     }
 
@@ -322,22 +315,10 @@ impl<P: Payload> Default for Relay<P> {
 }
 
 impl<P> Route<P> {
-    fn see(&mut self, publication: &Arc<Publication<P>>, next_key: &mut u64) -> TopicKey {
-        match self.topics.get_mut(&publication.topic) {
-            Some(seen) => {
-                seen.latest = Some(Arc::clone(publication));
-                seen.key
-            }
-            None => {
-                let key = TopicKey(*next_key);
-                *next_key += 1;
-                let seen = Seen {
-                    key,
-                    latest: Some(Arc::clone(publication)),
-                };
-                self.topics.insert(publication.topic.clone(), seen);
-                key
-            }
-        }
+    fn see(&mut self, publication: &Arc<Publication<P>>) {
+        let latest = self
+            .topics
+            .touch(&publication.topic, || Arc::clone(publication));
+        *latest = Arc::clone(publication);
     }
 }

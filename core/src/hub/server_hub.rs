@@ -247,6 +247,7 @@ impl<P: Payload> ServerHub<P> {
         let ids: Vec<ConnectionId> = self.ids().collect();
         for id in ids {
             self.with_session(now, id, |session| session.handle_drain(now));
+            self.arm(id);
         }
     }
 
@@ -491,7 +492,7 @@ impl<P: Payload> ServerHub<P> {
         }
     }
 
-    /// Arms a session's deadline. One that only moves later is left alone: it is looked at again when it fires.
+    /// Arms a session's deadline: at its start, when it drains, and when it fires. In between, it only moves later.
     fn arm(&mut self, id: ConnectionId) {
         let deadline = self.session(id).and_then(|session| session.poll_timeout());
         if let Some(at) = deadline {

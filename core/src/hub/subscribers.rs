@@ -38,10 +38,6 @@ impl SubscriptionId {
     }
 }
 
-/// Names a topic of one hub for as long as a gate may know it. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TopicKey(pub(crate) u64);
-
 /// Names a downlink of a hub: whatever its owner takes it for (a connection, a tab, a callback).
 pub type DownlinkId = u32;
 
@@ -127,14 +123,14 @@ struct Subscription<T> {
 enum Gates {
     None,
     One(u32),
-    PerTopic(BTreeMap<TopicKey, u32>),
+    PerTopic(BTreeMap<Topic, u32>),
 }
 
 #[derive(Debug)]
 struct GateSlot<P> {
     gate: Gate<Arc<Publication<P>>>,
     subscription: u32,
-    topic: TopicKey,
+    topic: Topic,
 }
 
 impl<P: Payload, T> Subscribers<P, T> {
@@ -221,35 +217,23 @@ impl<P: Payload, T> Subscribers<P, T> {
     }
 
     /// Hands a publication to the subscription with `index`, through its gate where it has a pace.
-    pub(crate) fn deliver(
-        &mut self,
-        now: Instant,
-        index: u32,
-        topic: TopicKey,
-        publication: &Arc<Publication<P>>,
-    ) {
+    pub(crate) fn deliver(&mut self, now: Instant, index: u32, publication: &Arc<Publication<P>>) {
         let subscription = &self.subscriptions[index as usize];
         if publication.is_terminal() {
-            return self.deliver_terminal(now, index, topic, publication);
+            return self.deliver_terminal(now, index, publication);
         }
         if subscription.flow.is_immediate() {
             return self.push_one(index, Arc::clone(publication));
         }
-        let gate = self.gate_for(index, topic);
+        let gate = self.gate_for(index, &publication.topic);
         self.gates[gate as usize]
             .gate
             .handle_value(now, Arc::clone(publication));
         self.drain_gate(gate);
     }
 
-    fn deliver_terminal(
-        &mut self,
-        now: Instant,
-        index: u32,
-        topic: TopicKey,
-        publication: &Arc<Publication<P>>,
-    ) {
-        match self.known_gate(index, topic) {
+    fn deliver_terminal(&mut self, now: Instant, index: u32, publication: &Arc<Publication<P>>) {
+        match self.known_gate(index, &publication.topic) {
             Some(gate) => {
                 self.gates[gate as usize]
                     .gate
@@ -271,8 +255,13 @@ impl<P: Payload, T> Subscribers<P, T> {
         !self.subscriptions[index as usize].flow.is_immediate()
     }
 
-    /// Tells the subscription with `index` that what it missed of `topic` is lost.
-    pub(crate) fn reset(&mut self, index: u32, topic: &Topic, position: Position) {
+    /// Tells the subscription with `index` that what it missed of `topic` is lost. What is pending goes first:
+    /// it must not be combined with what follows.
+    pub(crate) fn reset(&mut self, now: Instant, index: u32, topic: &Topic, position: Position) {
+        if let Some(gate) = self.known_gate(index, topic) {
+            self.gates[gate as usize].gate.handle_flush(now);
+            self.drain_gate(gate);
+        }
         let subscription = &self.subscriptions[index as usize];
         self.due.push_back(Due::Reset {
             downlink: subscription.downlink,
@@ -339,15 +328,15 @@ impl<P: Payload, T> Subscribers<P, T> {
         true
     }
 
-    fn known_gate(&self, index: u32, topic: TopicKey) -> Option<u32> {
+    fn known_gate(&self, index: u32, topic: &Topic) -> Option<u32> {
         match &self.subscriptions[index as usize].gates {
             Gates::None => None,
             Gates::One(gate) => Some(*gate),
-            Gates::PerTopic(gates) => gates.get(&topic).copied(),
+            Gates::PerTopic(gates) => gates.get(topic).copied(),
         }
     }
 
-    fn gate_for(&mut self, index: u32, topic: TopicKey) -> u32 {
+    fn gate_for(&mut self, index: u32, topic: &Topic) -> u32 {
         if let Some(gate) = self.known_gate(index, topic) {
             return gate;
         }
@@ -355,14 +344,14 @@ impl<P: Payload, T> Subscribers<P, T> {
         let gate = index_of(self.gates.insert(GateSlot {
             gate: Gate::new(subscription.flow),
             subscription: index,
-            topic,
+            topic: topic.clone(),
         }));
         match &mut subscription.gates {
             Gates::PerTopic(gates) => {
-                gates.insert(topic, gate);
+                gates.insert(topic.clone(), gate);
             }
             gates @ (Gates::None | Gates::One(_)) if subscription.has_wildcards => {
-                *gates = Gates::PerTopic(BTreeMap::from([(topic, gate)]));
+                *gates = Gates::PerTopic(BTreeMap::from([(topic.clone(), gate)]));
             }
             gates @ (Gates::None | Gates::One(_)) => *gates = Gates::One(gate),
         }
@@ -390,13 +379,12 @@ impl<P: Payload, T> Subscribers<P, T> {
         let Some(slot) = self.gates.get(gate as usize) else {
             return;
         };
-        let (index, topic) = (slot.subscription, slot.topic);
-        let gates = &mut self.subscriptions[index as usize].gates;
+        let gates = &mut self.subscriptions[slot.subscription as usize].gates;
         match gates {
             Gates::None => {}
             Gates::One(_) => *gates = Gates::None,
             Gates::PerTopic(per_topic) => {
-                per_topic.remove(&topic);
+                per_topic.remove(&slot.topic);
                 if per_topic.is_empty() {
                     *gates = Gates::None;
                 }

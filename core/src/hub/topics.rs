@@ -12,7 +12,6 @@ use hashbrown::HashMap;
 use slab::Slab;
 
 use super::HubConfig;
-use super::subscribers::TopicKey;
 use crate::history::{History, HistoryLimits};
 use crate::lifecycle::EndReason;
 use crate::limits::IDEMPOTENCY_KEYS_MAX;
@@ -36,7 +35,6 @@ pub(crate) struct Topics<P> {
     /// When to look whether a topic may be forgotten; touching a topic doesn't move it.
     expiry: Timers,
     epochs: Random,
-    next_key: u64,
     topics_max: usize,
     retention: Duration,
     /// Payload bytes in all histories.
@@ -47,7 +45,6 @@ pub(crate) struct Topics<P> {
 #[derive(Debug)]
 pub(crate) struct TopicState<P> {
     pub(crate) topic: Topic,
-    pub(crate) key: TopicKey,
     pub(crate) history: History<P>,
     pub(crate) touched: Instant,
     keys: VecDeque<(String, Position)>,
@@ -62,7 +59,6 @@ impl<P: Payload> Topics<P> {
             published: BTreeMap::new(),
             expiry: Timers::new(),
             epochs: Random::new(seeds.next_u64()),
-            next_key: 0,
             topics_max: config.topics_max,
             retention: config.retention,
             retained_bytes: 0,
@@ -81,12 +77,9 @@ impl<P: Payload> Topics<P> {
         if self.slab.len() >= self.topics_max {
             return Err(TopicsFull);
         }
-        let key = TopicKey(self.next_key);
-        self.next_key += 1;
         let epoch = self.new_epoch();
         let index = self.slab.insert(TopicState {
             topic: topic.clone(),
-            key,
             history: History::new(epoch),
             touched: now,
             keys: VecDeque::new(),
