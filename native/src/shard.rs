@@ -124,9 +124,8 @@ impl Shard {
             return Some(Duration::ZERO);
         }
         let at = self.hub.poll_timeout()?;
-        // The system's timers count in milliseconds and round down: a little late beats a busy loop.
-        let wait = at.saturating_since(self.now());
-        Some(wait.max(Duration::from_millis(1)))
+        // Where the system's timers count in milliseconds, the wait is rounded up: late, but no busy loop.
+        Some(at.saturating_since(self.now()))
     }
 
     fn take_commands(&mut self) {

@@ -129,6 +129,10 @@ class GateSet implements Sleeper {
     }
   }
 
+  isAwaited(): boolean {
+    return true;
+  }
+
   #isOpen(target: Target): boolean {
     return target.gate !== CLOSED && target.era === currentEra();
   }

@@ -35,6 +35,8 @@ export interface Sleeper {
   deadline: number;
   /** Called at or after the deadline, and harmlessly before it. */
   wake(): void;
+  /** Whether somebody waits for what happens then. Where nobody does, a program may end before. */
+  isAwaited(): boolean;
 }
 
 /**
@@ -91,6 +93,10 @@ export class Alarm {
     const delayMs = Math.min(Math.max(Math.ceil(deadline - this.#host.now()), 0), DELAY_MS_MAX);
     this.#armedFor = deadline;
     this.#timer = this.#host.setTimer(() => this.#ring(), delayMs);
+    if (![...this.#sleepers].some((sleeper) => sleeper.isAwaited())) {
+      // Only Node's timers hold a program back, and only they have this.
+      (this.#timer as { unref?(): void }).unref?.();
+    }
   }
 
   #disarm(): void {

@@ -52,6 +52,11 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
 
   protected override start(): void {}
 
+  /** Forgetting old topics is nothing to stay for. */
+  override isAwaited(): boolean {
+    return this.hasMachine() && enter(() => this.machine().is_holding());
+  }
+
   protected override isStarted(): boolean {
     if (this.#isClosed) {
       throw new TidegateError('closed', 'this hub was closed');

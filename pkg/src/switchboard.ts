@@ -324,6 +324,10 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     this.#alarm.set(this, Number.POSITIVE_INFINITY);
   }
 
+  isAwaited(): boolean {
+    return true;
+  }
+
   wake(): void {
     try {
       const machine = this.machine();

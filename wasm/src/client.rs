@@ -8,7 +8,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use tidegate_core::client::{ClientConfig, ClosedReason, ConnectionState};
 use tidegate_core::hub::{self, ClientOutput};
-use tidegate_core::protocol::{ClientEnvelope, ClientFrame, PublishRequest, ServerEnvelope, ServerFrame};
+use tidegate_core::protocol::{
+    ClientEnvelope, ClientFrame, PublishRequest, ServerEnvelope, ServerFrame,
+};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::topic::Pattern;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
@@ -91,8 +93,10 @@ impl ClientHub {
     /// # Errors
     /// A plain error object that says what is wrong with the frame, which changed nothing.
     pub fn handle_frame(&mut self, now_ms: f64, link: u32, frame: JsValue) -> Result<u32, JsValue> {
-        let envelope: ServerEnvelope<Handle> = serde_wasm_bindgen::from_value(frame).map_err(to_js::bad_form)?;
-        let frame = ServerFrame::try_from(envelope).map_err(|error| to_js::error(&error.to_wire()))?;
+        let envelope: ServerEnvelope<Handle> =
+            serde_wasm_bindgen::from_value(frame).map_err(to_js::bad_form)?;
+        let frame =
+            ServerFrame::try_from(envelope).map_err(|error| to_js::error(&error.to_wire()))?;
         Ok(self.with(|hub| hub.handle_frame(instant(now_ms), link, frame)))
     }
 
@@ -111,7 +115,10 @@ impl ClientHub {
     }
 
     /// A publication came; `via` is the number of its wildcard pattern, or 0.
-    #[expect(clippy::too_many_arguments, reason = "numbers cross faster than an object would")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers cross faster than an object would"
+    )]
     pub fn handle_publication(
         &mut self,
         now_ms: f64,
@@ -132,7 +139,8 @@ impl ClientHub {
 
     /// Adds a publication to the batch that the next `handle_batch` hands over.
     pub fn add_to_batch(&mut self, topic: u32, epoch: f64, offset: f64, end: u32, slot: u32) {
-        self.batch.push(publication(topic, epoch, offset, end, slot));
+        self.batch
+            .push(publication(topic, epoch, offset, end, slot));
     }
 
     /// A batch came, by the wildcard pattern with the number `via`, or by a topic's own subscription if that is 0.
@@ -153,7 +161,12 @@ impl ClientHub {
     ///
     /// # Errors
     /// A plain error object.
-    pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, options: JsValue) -> Result<u32, JsValue> {
+    pub fn handle_subscribe(
+        &mut self,
+        now_ms: f64,
+        pattern: &str,
+        options: JsValue,
+    ) -> Result<u32, JsValue> {
         let pattern = spec::pattern(pattern)?;
         let (flow, start) = spec::subscribe_spec(options)?;
         let id = self
@@ -177,7 +190,12 @@ impl ClientHub {
     ///
     /// # Errors
     /// A plain error object.
-    pub fn handle_flow(&mut self, now_ms: f64, subscription: u32, flow: JsValue) -> Result<(), JsValue> {
+    pub fn handle_flow(
+        &mut self,
+        now_ms: f64,
+        subscription: u32,
+        flow: JsValue,
+    ) -> Result<(), JsValue> {
         let flow = spec::flow_spec(flow)?;
         if let Some(id) = self.ids.get(subscription) {
             self.hub
@@ -239,7 +257,13 @@ impl ClientHub {
     clippy::cast_sign_loss,
     reason = "positions are whole numbers below 2^53, and a cast saturates"
 )]
-fn publication(topic: u32, epoch: f64, offset: f64, end: u32, slot: u32) -> Arc<Publication<Handle>> {
+fn publication(
+    topic: u32,
+    epoch: f64,
+    offset: f64,
+    end: u32,
+    slot: u32,
+) -> Arc<Publication<Handle>> {
     Arc::new(Publication {
         topic: topics::topic(topic),
         position: Position {
@@ -270,7 +294,9 @@ fn push(output: ClientOutput<Handle>) {
 }
 
 fn push_frame(frame: &ClientFrame<Handle>) {
-    records::push_note(to_js::object(&ConnectionNote::Send { frame: frame.into() }));
+    records::push_note(to_js::object(&ConnectionNote::Send {
+        frame: frame.into(),
+    }));
 }
 
 fn push_state(state: &ConnectionState) {
@@ -279,7 +305,13 @@ fn push_state(state: &ConnectionState) {
         ConnectionState::Connecting { attempt } => ("connecting", Some(*attempt), None),
         ConnectionState::Connected => ("connected", None, None),
         ConnectionState::Closed(ClosedReason::ByUser) => ("closed", None, None),
-        ConnectionState::Closed(ClosedReason::Refused(error)) => ("closed", None, Some(plain(error))),
+        ConnectionState::Closed(ClosedReason::Refused(error)) => {
+            ("closed", None, Some(plain(error)))
+        }
     };
-    records::push_note(to_js::object(&ConnectionNote::State { state, attempt, error }));
+    records::push_note(to_js::object(&ConnectionNote::State {
+        state,
+        attempt,
+        error,
+    }));
 }

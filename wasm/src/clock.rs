@@ -15,13 +15,20 @@ pub(crate) fn instant(ms: f64) -> Instant {
 }
 
 /// A duration of `ms` milliseconds; what is negative or no number counts as zero.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates"
+)]
 pub(crate) fn duration(ms: f64) -> Duration {
     Duration::from_micros((ms * 1e3).round() as u64)
 }
 
 /// When to be called, in the host's milliseconds; infinity for never.
-#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 microseconds, 285 years")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact below 2^53 microseconds, 285 years"
+)]
 pub(crate) fn deadline_ms(at: Option<Instant>) -> f64 {
     at.map_or(f64::INFINITY, |at| at.as_micros() as f64 / 1e3)
 }

@@ -60,7 +60,9 @@ const fn number(id: SubscriptionId) -> u32 {
 /// Writes what is due.
 pub(crate) fn push(due: &Due<Handle>) {
     match due {
-        Due::Deliver { delivery, .. } => push_emission(number(delivery.subscription), &delivery.emission),
+        Due::Deliver { delivery, .. } => {
+            push_emission(number(delivery.subscription), &delivery.emission)
+        }
         Due::Reset {
             subscription,
             topic,
@@ -73,19 +75,25 @@ pub(crate) fn push(due: &Due<Handle>) {
             offset: position.offset,
         })),
         Due::End {
-            subscription, reason, ..
+            subscription,
+            reason,
+            ..
         } => records::push(Record::End {
             subscription: number(*subscription),
             reason: *reason,
         }),
         Due::Lagged {
-            subscription, missed, ..
+            subscription,
+            missed,
+            ..
         } => records::push(Record::Lagged {
             subscription: number(*subscription),
             missed: *missed,
         }),
         Due::Refused {
-            subscription, error, ..
+            subscription,
+            error,
+            ..
         } => push_refused(*subscription, error),
     }
 }

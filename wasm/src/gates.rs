@@ -38,7 +38,13 @@ impl FunctionGates {
     }
 
     /// A gate that debounces; `max_wait_ms` is NaN for none.
-    pub fn debounce(&mut self, quiet_ms: f64, max_wait_ms: f64, leading: bool, trailing: bool) -> u32 {
+    pub fn debounce(
+        &mut self,
+        quiet_ms: f64,
+        max_wait_ms: f64,
+        leading: bool,
+        trailing: bool,
+    ) -> u32 {
         self.add(Pace::Debounce {
             quiet: duration(quiet_ms),
             max_wait: (!max_wait_ms.is_nan()).then(|| duration(max_wait_ms)),
@@ -113,7 +119,9 @@ impl FunctionGates {
         if machine.is_idle() {
             self.timers.disarm(gate);
             self.gates.remove(gate as usize);
-            records::push(Record::GateIdle { gate: gate as usize });
+            records::push(Record::GateIdle {
+                gate: gate as usize,
+            });
         } else if let Some(at) = machine.poll_timeout() {
             self.timers.arm(gate, at);
         }

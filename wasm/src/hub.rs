@@ -41,12 +41,22 @@ impl LocalHub {
     }
 
     /// Publishes what is in `slot`. The first record is the position, or the note of a failure.
-    pub fn handle_publish(&mut self, now_ms: f64, topic: u32, slot: u32, end: u32, has_text: bool) -> u32 {
+    pub fn handle_publish(
+        &mut self,
+        now_ms: f64,
+        topic: u32,
+        slot: u32,
+        end: u32,
+        has_text: bool,
+    ) -> u32 {
         self.publish(now_ms, topic, slot, end, has_text, None, false)
     }
 
     /// The same with the options that are seldom used.
-    #[expect(clippy::too_many_arguments, reason = "numbers cross faster than an object would")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers cross faster than an object would"
+    )]
     pub fn handle_publish_with(
         &mut self,
         now_ms: f64,
@@ -60,7 +70,10 @@ impl LocalHub {
         self.publish(now_ms, topic, slot, end, has_text, id, restart)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what both ways of publishing pass on")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what both ways of publishing pass on"
+    )]
     fn publish(
         &mut self,
         now_ms: f64,
@@ -80,7 +93,10 @@ impl LocalHub {
             restart,
         };
         match self.hub.handle_publish(instant(now_ms), request) {
-            Ok(position) => records::push(Record::Published { request: 0, position }),
+            Ok(position) => records::push(Record::Published {
+                request: 0,
+                position,
+            }),
             Err(error) => records::push_note(PublishFailure::note(0, &error.to_wire())),
         }
         self.finish()
@@ -90,7 +106,12 @@ impl LocalHub {
     ///
     /// # Errors
     /// A plain error object, as the package's `TidegateError` is made of.
-    pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, options: JsValue) -> Result<u32, JsValue> {
+    pub fn handle_subscribe(
+        &mut self,
+        now_ms: f64,
+        pattern: &str,
+        options: JsValue,
+    ) -> Result<u32, JsValue> {
         let pattern = spec::pattern(pattern)?;
         let (flow, start) = spec::subscribe_spec(options)?;
         let subscribed = self
@@ -113,7 +134,12 @@ impl LocalHub {
     ///
     /// # Errors
     /// A plain error object.
-    pub fn handle_flow(&mut self, now_ms: f64, subscription: u32, flow: JsValue) -> Result<(), JsValue> {
+    pub fn handle_flow(
+        &mut self,
+        now_ms: f64,
+        subscription: u32,
+        flow: JsValue,
+    ) -> Result<(), JsValue> {
         let flow = spec::flow_spec(flow)?;
         if let Some(id) = self.ids.get(subscription) {
             self.hub
@@ -139,6 +165,11 @@ impl LocalHub {
     /// When to call `handle_timeout`, in the host's milliseconds; infinity for never.
     pub fn poll_timeout(&self) -> f64 {
         deadline_ms(self.hub.poll_timeout())
+    }
+
+    /// Whether something is held back that a subscriber waits for.
+    pub fn is_holding(&self) -> bool {
+        self.hub.counts().gates > 0
     }
 
     fn finish(&mut self) -> u32 {

@@ -10,11 +10,6 @@
 //! # When it panics
 //! The panic hook hands the message over and has the module instantiated anew before the next call
 //! ([`panic`]). Every handle of the old instance is void then; the package makes new ones.
-#![allow(
-    clippy::needless_pass_by_value,
-    clippy::must_use_candidate,
-    reason = "wasm-bindgen's exports take what JavaScript gives, and JavaScript does not read the attribute"
-)]
 
 mod client;
 mod clock;

@@ -35,7 +35,10 @@ pub(crate) enum Record<'a> {
     /// The last publication of a batch.
     LastPart { subscription: u32, item: Item<'a> },
     /// A subscription has ended with its topic.
-    End { subscription: u32, reason: EndReason },
+    End {
+        subscription: u32,
+        reason: EndReason,
+    },
     /// Publications were dropped for a subscription.
     Lagged { subscription: u32, missed: u64 },
     /// A publish has its position.
@@ -118,15 +121,30 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
     };
     match *record {
         Record::Call { gate, slot } => [0.0, gate as f64, 0.0, 0.0, 0.0, 0.0, f64::from(slot)],
-        Record::One { subscription, item: ref it } => item(1, subscription, it),
-        Record::Part { subscription, item: ref it } => item(2, subscription, it),
-        Record::LastPart { subscription, item: ref it } => item(3, subscription, it),
-        Record::End { subscription, reason } => {
+        Record::One {
+            subscription,
+            item: ref it,
+        } => item(1, subscription, it),
+        Record::Part {
+            subscription,
+            item: ref it,
+        } => item(2, subscription, it),
+        Record::LastPart {
+            subscription,
+            item: ref it,
+        } => item(3, subscription, it),
+        Record::End {
+            subscription,
+            reason,
+        } => {
             let mut numbers = plain(4, f64::from(subscription));
             numbers[5] = end_code(Some(reason));
             numbers
         }
-        Record::Lagged { subscription, missed } => {
+        Record::Lagged {
+            subscription,
+            missed,
+        } => {
             let mut numbers = plain(5, f64::from(subscription));
             numbers[4] = missed as f64;
             numbers

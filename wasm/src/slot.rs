@@ -109,11 +109,19 @@ impl Handle {
 
 impl Payload for Handle {
     fn merge(&self, newer: &Self) -> Self {
-        Self::new(merge_slots(self.slot(), newer.slot()), newer.topic(), newer.has_text)
+        Self::new(
+            merge_slots(self.slot(), newer.slot()),
+            newer.topic(),
+            newer.has_text,
+        )
     }
 
     fn sum(&self, newer: &Self) -> Self {
-        Self::new(sum_slots(self.slot(), newer.slot()), newer.topic(), newer.has_text)
+        Self::new(
+            sum_slots(self.slot(), newer.slot()),
+            newer.topic(),
+            newer.has_text,
+        )
     }
 
     fn text_field(&self, field: &str) -> Option<String> {

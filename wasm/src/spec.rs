@@ -46,7 +46,8 @@ pub(crate) fn flow_spec(spec: JsValue) -> Result<Flow, JsValue> {
 
 fn flow(spec: FlowSpec) -> Result<Flow, JsValue> {
     let flow = Flow::try_from(spec).map_err(|error| to_js::bad_flow(error.to_string()))?;
-    flow.validate().map_err(|error| to_js::bad_flow(error.to_string()))?;
+    flow.validate()
+        .map_err(|error| to_js::bad_flow(error.to_string()))?;
     Ok(flow)
 }
 
