@@ -107,15 +107,18 @@ impl<P: Payload> Hub<P> {
         {
             return Ok(position);
         }
-        if let Some(reason) = state.history.end() {
-            if !request.restart {
-                return Err(PublishError::Ended(reason));
-            }
-            self.topics.restart(index);
+        let end_before = state.history.end();
+        if let Some(reason) = end_before
+            && !request.restart
+        {
+            return Err(PublishError::Ended(reason));
         }
         let bytes_max = self.config.retained_bytes_max;
         if !self.topics.has_room(index, request.payload.size()) {
             return Err(PublishError::Full { bytes_max });
+        }
+        if end_before.is_some() {
+            self.topics.restart(index);
         }
         let is_first = self.topics.get(index).history.is_empty();
         let limits = &self.config.history;

@@ -19,6 +19,7 @@ mod publish;
 mod websocket;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
@@ -37,6 +38,7 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/ws", get(websocket::upgrade))
         .route("/events", get(events::events))
         .route("/publish", post(publish::publish))
+        .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
         .layer(middleware::from_fn(origin::same_origin))
         .route("/healthz", get(healthz))
         .with_state(hub)

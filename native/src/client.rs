@@ -164,6 +164,20 @@ impl Client {
         value: &impl Serialize,
         publish: Publish,
     ) -> Result<Position, ClientError> {
+        self.enqueue(topic, value, publish)?.await
+    }
+
+    /// Queues a publish and returns its answer to come. What is queued by one caller is published in that order,
+    /// without waiting for each answer.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says; what the server refuses is told by the answer.
+    pub fn enqueue(
+        &self,
+        topic: &str,
+        value: &impl Serialize,
+        publish: Publish,
+    ) -> Result<Answer, ClientError> {
         let publish = PublishRequest {
             topic: Topic::new(topic)?,
             payload: Json::from_value(value)?,
@@ -173,7 +187,7 @@ impl Client {
         };
         let (reply, answer) = oneshot::channel();
         self.send(Request::Publish { publish, reply })?;
-        Ok(answer.await.map_err(|_| ClientError::Closed)??)
+        Ok(Answer(answer))
     }
 
     /// Subscribes to a topic or pattern, from its latest value on.
@@ -220,6 +234,21 @@ impl Client {
 
     fn send(&self, request: Request) -> Result<(), ClientError> {
         self.requests.send(request).map_err(|_| ClientError::Closed)
+    }
+}
+
+/// The answer to a publish that was queued by [`Client::enqueue`]. Dropping it leaves the publish as it is.
+pub struct Answer(oneshot::Receiver<Result<Position, WireError>>);
+
+impl Future for Answer {
+    type Output = Result<Position, ClientError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = std::task::ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(match answer {
+            Ok(result) => result.map_err(ClientError::from),
+            Err(_) => Err(ClientError::Closed),
+        })
     }
 }
 

@@ -41,8 +41,8 @@ impl Default for Config {
     }
 }
 
-/// A pub/sub hub in this process. Clones are the same hub; it stops when the last one and all that came from it are
-/// gone, or by [`Hub::stop`].
+/// A pub/sub hub in this process. Clones are the same hub; it stops, and its streams end, when the last one is gone,
+/// or by [`Hub::stop`]. A mounted router holds a clone.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -68,6 +68,7 @@ pub struct Hub {
 struct Inner {
     commands: CommandSender,
     outbox_bytes_max: usize,
+    frame_bytes_max: usize,
 }
 
 impl Drop for Inner {
@@ -140,6 +141,7 @@ impl Hub {
         let inner = Inner {
             commands,
             outbox_bytes_max,
+            frame_bytes_max,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -208,7 +210,7 @@ impl Hub {
         Ok(Subscription {
             reader,
             subscriptions,
-            hub: self.clone(),
+            commands: self.inner.commands.clone(),
         })
     }
 
@@ -267,6 +269,11 @@ impl Hub {
         let _ = self.send(Command::Stop);
     }
 
+    /// The most bytes that a request to publish may have, its payload and all.
+    pub(crate) fn frame_bytes_max(&self) -> usize {
+        self.inner.frame_bytes_max
+    }
+
     pub(crate) fn send(&self, command: Command) -> Result<(), Stopped> {
         self.inner.commands.send(command)
     }
@@ -304,7 +311,7 @@ pub enum Event {
 pub struct Subscription {
     reader: LocalReader,
     subscriptions: Vec<SubscriptionId>,
-    hub: Hub,
+    commands: CommandSender,
 }
 
 impl Subscription {
@@ -315,7 +322,7 @@ impl Subscription {
     pub async fn set_flow(&self, flow: Flow) -> Result<(), SubscribeError> {
         for subscription in &self.subscriptions {
             let (reply, answer) = oneshot::channel();
-            self.hub.send(Command::Flow {
+            self.commands.send(Command::Flow {
                 subscription: *subscription,
                 flow,
                 reply,

@@ -112,6 +112,24 @@ impl Shard {
         }
         self.hub.handle_drain(self.now());
         self.drain();
+        self.take_leave();
+    }
+
+    /// Hands over what waits, and tells clients to connect again.
+    fn take_leave(&mut self) {
+        let endpoints = std::mem::take(&mut self.endpoints);
+        for Endpoint { id, kind } in endpoints.into_iter().flatten() {
+            match kind {
+                EndpointKind::Socket(mut socket) => {
+                    socket.flush(&mut self.joiner, || self.hub.poll_frame(id));
+                    socket.say_goodbye(CloseReason::Drained);
+                }
+                EndpointKind::Local(queue) => {
+                    queue.fill_up(|| self.hub.poll_frame(id));
+                    queue.finish();
+                }
+            }
+        }
     }
 
     fn now(&self) -> Instant {

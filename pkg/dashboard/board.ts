@@ -27,6 +27,7 @@ export class Board {
   readonly #finished = byId('finished');
   readonly #announcer = byId('announcer');
   #dropped = 0;
+  #isLive = true;
   #frame: number | undefined;
 
   constructor() {
@@ -112,7 +113,15 @@ export class Board {
     this.#summarise();
   }
 
+  /** While the connection is lost, what is shown is the last that is known, and its clocks stand still. */
+  setLive(isLive: boolean): void {
+    this.#isLive = isLive;
+  }
+
   #tick(): void {
+    if (!this.#isLive) {
+      return;
+    }
     const now = performance.now();
     for (const entry of this.#entries.values()) {
       if (entry.job.status === 'RUNNING') {

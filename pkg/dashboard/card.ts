@@ -72,10 +72,12 @@ function timeText(job: Job, now: number): string {
     return job.elapsedMs === undefined ? '' : span(job.elapsedMs);
   }
   const since = now - job.seenAt;
-  if (job.remainingMs !== undefined) {
-    return `${span(Math.max(job.remainingMs - since, 0))} left`;
+  const remainingMs = job.remainingMs === undefined ? undefined : job.remainingMs - since;
+  // An estimate that has run out says nothing any more.
+  if (remainingMs !== undefined && remainingMs > -500) {
+    return `${span(Math.max(remainingMs, 0))} left`;
   }
-  return job.elapsedMs === undefined ? '' : span(job.elapsedMs + since);
+  return job.elapsedMs === undefined ? '' : `${span(job.elapsedMs + since)} so far`;
 }
 
 function setText(element: HTMLElement, text: string): void {

@@ -32,8 +32,13 @@ function showState(state: TideState): void {
   const pill = document.getElementById('connection')!;
   pill.dataset['status'] = state.status;
   document.getElementById('connection-text')!.textContent = STATE_TEXTS[state.status];
-  document.body.classList.toggle('stale', state.status === 'disconnected' || state.status === 'closed');
-  if (state.status === 'connected') {
+  const isLive = state.status === 'connected';
+  board.setLive(isLive);
+  if (isLive || state.status !== 'connecting') {
+    // An attempt to reconnect leaves the page as it is: nothing flickers.
+    document.body.classList.toggle('stale', !isLive);
+  }
+  if (isLive) {
     setTimeout(() => board.showEmpty(), EMPTY_AFTER_MS);
   }
 }

@@ -1,1 +1,46 @@
 //! What crosses crates: behaviour vectors, the two sides of the protocol against each other, real parts.
+//!
+//! [`network::Network`] holds a server, its clients and the links between them, in virtual time. It breaks links at
+//! will, and checks after every step what must hold at any time. [`wire::Wire`] is a server with bare
+//! connections, for tests that say each frame themselves.
+
+pub mod json;
+pub mod network;
+pub mod record;
+pub mod wire;
+
+use core::time::Duration;
+
+use tidegate_core::time::Instant;
+use tidegate_core::topic::{Pattern, Topic};
+
+/// A topic that is written correctly.
+///
+/// # Panics
+/// If it is not.
+pub fn topic(text: &str) -> Topic {
+    Topic::new(text).expect("tests write correct topics")
+}
+
+/// A pattern that is written correctly.
+///
+/// # Panics
+/// If it is not.
+pub fn pattern(text: &str) -> Pattern {
+    Pattern::new(text).expect("tests write correct patterns")
+}
+
+/// So many milliseconds.
+pub const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// So many seconds.
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// The instant that many milliseconds after the origin.
+pub const fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}

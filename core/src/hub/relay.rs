@@ -1,8 +1,9 @@
 //! A hub that follows an uplink: it aggregates its subscribers' interest, paces for each, and ends with the topic.
 //!
-//! Flow control is pushed up: where all subscribers of a pattern want the same flow, the uplink carries it out and
-//! nothing is paced a second time here; where they differ, the uplink is asked for the finest that serves
-//! all, and each has a gate of its own.
+//! Flow control is pushed up: where all subscribers of a pattern want the same flow, the uplink carries it out, and
+//! nothing waits a second time here; where they differ, the uplink is asked for the finest that serves
+//! all, and each has a gate of its own. A throttle is kept here in any case: the uplink's window begins anew with each
+//! connection, and with each change of what the others want.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -10,7 +11,7 @@ use alloc::vec::Vec;
 
 use super::SubscribeError;
 use super::subscribers::{DownlinkId, Due, Subscribers, SubscriptionId};
-use crate::flow::{Flow, FlowError};
+use crate::flow::{Flow, FlowError, Pace};
 use crate::lifecycle::EndReason;
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::payload::Payload;
@@ -110,7 +111,7 @@ impl<P: Payload> Relay<P> {
         let own = Own { flow };
         let id = self
             .subscribers
-            .add(downlink, pattern, Flow::IMMEDIATE, |_| own);
+            .add(downlink, pattern, flow_here(flow, flow), |_| own);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
             self.aggregate(now, pattern);
@@ -156,11 +157,7 @@ impl<P: Payload> Relay<P> {
             });
         }
         for (id, own) in &route.subscribers {
-            let here = if own.flow == finest {
-                Flow::IMMEDIATE
-            } else {
-                own.flow
-            };
+            let here = flow_here(own.flow, finest);
             self.subscribers.set_flow(now, *id, here);
         }
     }
@@ -305,6 +302,20 @@ impl<P: Payload> Relay<P> {
     /// How many subscriptions there are below, and how many above.
     pub fn counts(&self) -> (usize, usize) {
         (self.subscribers.len(), self.routes.len())
+    }
+}
+
+/// What is left to do here for a subscriber of flow `own` while the uplink carries `upstream` out.
+///
+/// A throttle that the uplink carries out keeps its distance here, too, but delays nothing: its leading edge is on, so
+/// what comes at its pace passes.
+fn flow_here(own: Flow, upstream: Flow) -> Flow {
+    match own.pace {
+        _ if own != upstream => own,
+        Pace::Throttle { every, .. } if own.conflates() => {
+            Flow::throttle(every).with_conflate(own.conflate)
+        }
+        Pace::Immediate | Pace::Throttle { .. } | Pace::Debounce { .. } => Flow::IMMEDIATE,
     }
 }
 

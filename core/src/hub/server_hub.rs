@@ -338,6 +338,8 @@ impl<P: Payload> ServerHub<P> {
             act(session);
             self.drain_session(now, id);
             self.drain_hub(now);
+            // Answers count, too: a client that asks and asks without reading them is no better than a slow one.
+            self.close_if_overfull(now, id.index);
         }
     }
 

@@ -322,7 +322,12 @@ impl<P: Payload, T> Subscribers<P, T> {
             Gates::PerTopic(gates) => gates.values().copied().collect(),
         };
         for gate in gates {
-            self.gates[gate as usize].gate.handle_flow(now, flow);
+            let machine = &mut self.gates[gate as usize].gate;
+            if flow.is_immediate() {
+                // It would leave at once anyway, but as one value: of a batch nothing may be lost.
+                machine.handle_flush(now);
+            }
+            machine.handle_flow(now, flow);
             self.drain_gate(gate);
         }
         true

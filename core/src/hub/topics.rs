@@ -35,6 +35,9 @@ pub(crate) struct Topics<P> {
     /// When to look whether a topic may be forgotten; touching a topic doesn't move it.
     expiry: Timers,
     epochs: Random,
+    /// The epoch of topics that come into being. Another one once a topic with publications is forgotten: until then
+    /// a topic without any can be forgotten and come back, and a position before its first publication holds.
+    first_epoch: u64,
     topics_max: usize,
     retention: Duration,
     /// Payload bytes in all histories.
@@ -53,12 +56,15 @@ pub(crate) struct TopicState<P> {
 impl<P: Payload> Topics<P> {
     pub(crate) fn new(config: &HubConfig) -> Self {
         let mut seeds = Random::new(config.seed);
+        let by_name = HashMap::with_hasher(FixedState::with_seed(seeds.next_u64()));
+        let mut epochs = Random::new(seeds.next_u64());
         Self {
             slab: Slab::new(),
-            by_name: HashMap::with_hasher(FixedState::with_seed(seeds.next_u64())),
+            by_name,
             published: BTreeMap::new(),
             expiry: Timers::new(),
-            epochs: Random::new(seeds.next_u64()),
+            first_epoch: new_epoch(&mut epochs),
+            epochs,
             topics_max: config.topics_max,
             retention: config.retention,
             retained_bytes: 0,
@@ -77,10 +83,9 @@ impl<P: Payload> Topics<P> {
         if self.slab.len() >= self.topics_max {
             return Err(TopicsFull);
         }
-        let epoch = self.new_epoch();
         let index = self.slab.insert(TopicState {
             topic: topic.clone(),
-            history: History::new(epoch),
+            history: History::new(self.first_epoch),
             touched: now,
             keys: VecDeque::new(),
         });
@@ -94,18 +99,13 @@ impl<P: Payload> Topics<P> {
         Ok(index)
     }
 
-    /// Epochs are compared for equality only; a random one is as good as certain to be new.
-    fn new_epoch(&mut self) -> u64 {
-        1 + self.epochs.up_to(POSITION_MAX - 1)
-    }
-
-    /// Starts a topic anew: an empty history in a new epoch.
+    /// Starts a topic anew: an empty history in a new epoch. Idempotency keys stay: what is repeated now was published
+    /// before, and must not end the topic a second time.
     pub(crate) fn restart(&mut self, index: u32) {
-        let epoch = self.new_epoch();
+        let epoch = new_epoch(&mut self.epochs);
         let state = &mut self.slab[index as usize];
         self.retained_bytes -= state.history.bytes();
         state.history = History::new(epoch);
-        state.keys.clear();
     }
 
     pub(crate) fn get(&self, index: u32) -> &TopicState<P> {
@@ -181,6 +181,9 @@ impl<P: Payload> Topics<P> {
     pub(crate) fn remove(&mut self, index: u32) {
         let state = self.slab.remove(index as usize);
         self.retained_bytes -= state.history.bytes();
+        if !state.history.is_empty() {
+            self.first_epoch = new_epoch(&mut self.epochs);
+        }
         self.by_name.remove(&state.topic);
         self.published.remove(&state.topic);
         self.expiry.disarm(index);
@@ -213,6 +216,11 @@ impl<P: Payload> Topics<P> {
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
+}
+
+/// Epochs are compared for equality only; a random one is as good as certain to be new.
+const fn new_epoch(epochs: &mut Random) -> u64 {
+    1 + epochs.up_to(POSITION_MAX - 1)
 }
 
 impl<P> TopicState<P> {

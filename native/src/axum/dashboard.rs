@@ -1,12 +1,12 @@
 //! The dashboard: static files that are part of the program.
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{OriginalUri, Path};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 /// A file of the dashboard.
@@ -23,12 +23,21 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 pub(super) fn router() -> Router {
-    Router::new()
-        .route("/", get(async || asset("index.html")))
-        .route(
-            "/{*path}",
-            get(async |Path(path): Path<String>| asset(&path)),
-        )
+    Router::new().route("/", get(index)).route(
+        "/{*path}",
+        get(async |Path(path): Path<String>| asset(&path)),
+    )
+}
+
+/// The page. Its files lie beside it, so where the router is mounted at a path without a slash at its end (`/live`),
+/// the page is one level down.
+async fn index(OriginalUri(uri): OriginalUri) -> Response {
+    match uri.path().rsplit_once('/') {
+        Some((_, mount)) if !mount.is_empty() => {
+            Redirect::temporary(&format!("{mount}/index.html")).into_response()
+        }
+        Some(_) | None => asset("index.html"),
+    }
 }
 
 fn asset(path: &str) -> Response {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
 use tidegate_core::topic::Pattern;
-use tokio::time::Interval;
+use tokio::time::{Instant, Interval};
 
 use super::error::HttpError;
 use crate::duration::parse_duration_ms;
@@ -191,7 +191,7 @@ pub(super) async fn events(
         reader,
         id: id.unwrap_or_else(|| PositionId::new(&patterns)),
         opening: Some(Bytes::from(format!("retry: {RETRY_MS}\n\n"))),
-        keep_alive: tokio::time::interval(KEEP_ALIVE),
+        keep_alive: tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE),
     };
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
@@ -248,9 +248,7 @@ impl Stream for EventStream {
         if is_over {
             return Poll::Ready(None);
         }
-        // The interval's first tick is at once, before anything was written.
         if self.keep_alive.poll_tick(context).is_ready() {
-            let _ = self.keep_alive.poll_tick(context);
             return Poll::Ready(Some(Ok(Bytes::from_static(b":\n\n"))));
         }
         Poll::Pending

@@ -3,6 +3,8 @@
 use axum::Json as JsonResponse;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{ErrorCode, PublishRequest};
@@ -32,8 +34,9 @@ pub(super) struct Published {
 
 pub(super) async fn publish(
     State(hub): State<Hub>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<JsonResponse<Published>, HttpError> {
+    let body = body.map_err(|rejection| unread(&hub, &rejection))?;
     let body: Body = serde_json::from_slice(&body).map_err(|error| {
         let message = format!(r#"expected {{"topic": "job:42", "data": …}}: {error}"#);
         HttpError::bad_request(ErrorCode::BadFrame, message)
@@ -53,4 +56,16 @@ pub(super) async fn publish(
     };
     let position = hub.request(request).await?;
     Ok(JsonResponse(Published { topic, position }))
+}
+
+/// What to say of a body that was not read to its end.
+fn unread(hub: &Hub, rejection: &BytesRejection) -> HttpError {
+    match rejection.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => HttpError::new(
+            status,
+            ErrorCode::TooLarge,
+            format!("a body may have {} bytes", hub.frame_bytes_max()),
+        ),
+        status => HttpError::new(status, ErrorCode::BadFrame, rejection.body_text()),
+    }
 }

@@ -118,10 +118,14 @@ fn bridge(upgraded: Upgraded) -> std::io::Result<Transport> {
     let (near, far) = std::os::unix::net::UnixStream::pair()?;
     near.set_nonblocking(true)?;
     far.set_nonblocking(true)?;
-    let mut far = tokio::net::UnixStream::from_std(far)?;
+    let (mut from_shard, mut to_shard) = tokio::net::UnixStream::from_std(far)?.into_split();
+    let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
     tokio::spawn(async move {
         // Either side's end is the end of both; what went wrong shows as a closed connection.
-        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(upgraded), &mut far).await;
+        tokio::select! {
+            _ = tokio::io::copy(&mut from_client, &mut to_shard) => {}
+            _ = tokio::io::copy(&mut from_shard, &mut to_client) => {}
+        }
     });
     Ok(Transport::Unix(mio::net::UnixStream::from_std(near)))
 }

@@ -8,11 +8,11 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use serde::Deserialize;
 use serde_json::json;
-use tidegate::client::ClientError;
+use tidegate::client::{Answer, ClientError};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::publication::Position;
 use tidegate::{Client, Json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
 /// How many publications from standard input are on their way at once.
 const IN_FLIGHT_MAX: usize = 256;
@@ -31,7 +31,8 @@ pub(super) struct Publish {
     topic: Option<String>,
     /// The value. Without it, or as -, one JSON value a line is read from standard input.
     json: Option<String>,
-    /// Make it the topic's last publication: complete, failed or cancelled. From standard input, the last line's.
+    /// Make it the topic's last publication: complete, failed or cancelled. From standard input, the last line's; each
+    /// line then waits for the next.
     #[arg(long, value_name = "REASON")]
     end: Option<EndReason>,
     /// Idempotency key: repeating the command with the same key publishes once.
@@ -69,7 +70,7 @@ impl Publish {
                 let client = Client::connect(&self.server.server).await?;
                 let line = self.line(payload, self.end)?;
                 let topic = line.topic.clone();
-                let position = publish(&client, line).await?;
+                let position = enqueue(&client, line)?.await?;
                 self.print(&topic, position);
                 Ok(ExitCode::SUCCESS)
             }
@@ -90,67 +91,50 @@ impl Publish {
         })
     }
 
-    /// Publishes what comes, in order, without waiting for each answer.
+    /// Publishes what comes, in order and as it comes, without waiting for each answer.
     async fn publish_lines(&self) -> anyhow::Result<ExitCode> {
         if self.id.is_some() {
             bail!("--id names one publication; give lines of standard input an \"id\" each");
         }
-        let client = Client::connect(&self.server.server).await?;
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        let mut answers = FuturesOrdered::new();
-        let mut number = 0_u64;
-        let mut is_first = true;
-        let mut next = lines.next_line().await.context("standard input")?;
-        while let Some(text) = next {
-            next = lines.next_line().await.context("standard input")?;
-            number += 1;
-            if text.trim().is_empty() {
-                continue;
-            }
-            let mut line = self
-                .parse(&text, next.is_none())
-                .with_context(|| format!("line {number}"))?;
-            line.restart &= is_first || self.topic.is_none();
-            is_first = false;
-            let topic = line.topic.clone();
-            let client = client.clone();
-            let answer = tokio::spawn(async move { publish(&client, line).await });
-            answers.push_back(async move { (number, topic, answer.await) });
-            if answers.len() >= IN_FLIGHT_MAX {
-                self.take_answer(&mut answers).await?;
-            }
+        if self.topic.is_none() && (self.end.is_some() || self.restart) {
+            bail!("--end and --restart need a topic; give lines of standard input their own");
         }
-        while !answers.is_empty() {
-            self.take_answer(&mut answers).await?;
+        let client = Client::connect(&self.server.server).await?;
+        let mut input = Input::new(self.end.is_some());
+        let mut answers = FuturesOrdered::new();
+        let mut is_first = true;
+        let mut is_over = false;
+        while !is_over || !answers.is_empty() {
+            tokio::select! {
+                text = input.next(), if !is_over && answers.len() < IN_FLIGHT_MAX => {
+                    let Some(text) = text.context("standard input")? else {
+                        is_over = true;
+                        continue;
+                    };
+                    let number = text.number;
+                    let mut line = self.parse(&text).with_context(|| format!("line {number}"))?;
+                    line.restart &= is_first || self.topic.is_none();
+                    is_first = false;
+                    let topic = line.topic.clone();
+                    let answer = enqueue(&client, line).with_context(|| format!("line {number}"))?;
+                    answers.push_back(async move { (number, topic, answer.await) });
+                }
+                Some((number, topic, answer)) = answers.next(), if !answers.is_empty() => {
+                    self.print(&topic, answer.with_context(|| format!("line {number}"))?);
+                }
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn parse(&self, text: &str, is_last: bool) -> anyhow::Result<Line> {
+    fn parse(&self, line: &InputLine) -> anyhow::Result<Line> {
         if self.topic.is_some() {
-            let end = self.end.filter(|_| is_last);
-            return self.line(Json::from_text(text)?, end);
+            let end = self.end.filter(|_| line.is_last);
+            return self.line(Json::from_text(line.text.as_str())?, end);
         }
-        serde_json::from_str(text).context(
+        serde_json::from_str(&line.text).context(
             r#"expected {"topic": "job:42", "data": …}, or name a topic on the command line"#,
         )
-    }
-
-    async fn take_answer<F>(&self, answers: &mut FuturesOrdered<F>) -> anyhow::Result<()>
-    where
-        F: Future<
-            Output = (
-                u64,
-                String,
-                Result<Result<Position, ClientError>, tokio::task::JoinError>,
-            ),
-        >,
-    {
-        if let Some((number, topic, answer)) = answers.next().await {
-            let position = answer?.with_context(|| format!("line {number}"))?;
-            self.print(&topic, position);
-        }
-        Ok(())
     }
 
     fn print(&self, topic: &str, position: Position) {
@@ -163,11 +147,64 @@ impl Publish {
     }
 }
 
-async fn publish(client: &Client, line: Line) -> Result<Position, ClientError> {
+/// The lines of standard input that aren't blank.
+struct Input {
+    lines: Lines<BufReader<Stdin>>,
+    number: u64,
+    /// Whether it matters which line is the last: each is then held until the next one or the end is there.
+    tells_last: bool,
+    held: Option<InputLine>,
+}
+
+struct InputLine {
+    number: u64,
+    text: String,
+    /// Known only where it was asked for.
+    is_last: bool,
+}
+
+impl Input {
+    fn new(tells_last: bool) -> Self {
+        Self {
+            lines: BufReader::new(tokio::io::stdin()).lines(),
+            number: 0,
+            tells_last,
+            held: None,
+        }
+    }
+
+    /// The next line. May be dropped while it waits: nothing is lost then.
+    async fn next(&mut self) -> std::io::Result<Option<InputLine>> {
+        while let Some(text) = self.lines.next_line().await? {
+            self.number += 1;
+            if text.trim().is_empty() {
+                continue;
+            }
+            let line = InputLine {
+                number: self.number,
+                text,
+                is_last: false,
+            };
+            if !self.tells_last {
+                return Ok(Some(line));
+            }
+            if let Some(previous) = self.held.replace(line) {
+                return Ok(Some(previous));
+            }
+        }
+        let last = self.held.take();
+        Ok(last.map(|line| InputLine {
+            is_last: true,
+            ..line
+        }))
+    }
+}
+
+fn enqueue(client: &Client, line: Line) -> Result<Answer, ClientError> {
     let options = tidegate::Publish {
         end: line.end,
         id: line.id,
         restart: line.restart,
     };
-    client.publish_with(&line.topic, &line.data, options).await
+    client.enqueue(&line.topic, &line.data, options)
 }

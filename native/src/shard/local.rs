@@ -77,6 +77,13 @@ impl LocalQueue {
         self.reader.wake();
     }
 
+    /// Takes all frames that are left, which the outbox's limit bounds: nobody can ask for them later.
+    pub(super) fn fill_up(&self, next: impl FnMut() -> Option<ServerFrame<Json>>) {
+        let mut state = self.lock();
+        state.is_full = false;
+        state.frames.extend(std::iter::from_fn(next));
+    }
+
     /// Nothing more will come, but for what waits already.
     pub(super) fn finish(&self) {
         self.lock().is_finished = true;

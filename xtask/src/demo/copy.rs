@@ -15,11 +15,15 @@ const FILES_MAX: usize = 600;
 /// Larger files would make the copy uneven.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// The name of the copied tree.
+pub(super) const TREE: &str = "copy";
+/// The name of its list: what the checksums were before one of the files was changed.
+pub(super) const LIST: &str = "checksums";
+
 /// A copied tree with its list of checksums.
 pub(super) struct Sample {
-    pub(super) tree: PathBuf,
-    /// What the copy's checksums were before one of its files was changed.
-    pub(super) list: PathBuf,
+    /// The folder that holds both.
+    pub(super) folder: PathBuf,
     /// How many bytes the copy has.
     pub(super) bytes: u64,
 }
@@ -30,14 +34,10 @@ pub(super) fn prepare(workspace: &Workspace, hash_tree: &Path, tree: &Path) -> R
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;
     }
-    let sample = Sample {
-        tree: folder.join("copy"),
-        list: folder.join("checksums"),
-        bytes: 0,
-    };
-    fs::create_dir_all(&sample.tree)?;
+    let copy = folder.join(TREE);
+    fs::create_dir_all(&copy)?;
     let mut copier = Copier {
-        to: sample.tree.clone(),
+        to: copy.clone(),
         files: Vec::new(),
         bytes: 0,
     };
@@ -48,12 +48,12 @@ pub(super) fn prepare(workspace: &Workspace, hash_tree: &Path, tree: &Path) -> R
         tree.display()
     );
     let mut record = Command::new(hash_tree);
-    record.arg("record").arg(&sample.tree).arg(&sample.list);
+    record.arg("record").arg(&copy).arg(folder.join(LIST));
     Step::new(workspace, "recording checksums of a copy", record).run()?;
     spoil(&copier.files[copier.files.len() * 7 / 10])?;
     Ok(Sample {
+        folder,
         bytes: copier.bytes,
-        ..sample
     })
 }
 

@@ -10,6 +10,7 @@ mod member;
 mod round;
 
 use std::env;
+use std::ffi::OsString;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +50,16 @@ pub(crate) struct Arguments {
 struct Programs {
     tidegate: PathBuf,
     hash_tree: PathBuf,
+}
+
+impl Programs {
+    /// A search path that finds the example by its name alone.
+    fn search_path(&self) -> Result<OsString> {
+        let examples = self.hash_tree.parent().map(PathBuf::from);
+        let usual = env::var_os("PATH").unwrap_or_default();
+        let folders = examples.into_iter().chain(env::split_paths(&usual));
+        env::join_paths(folders).context("the target directory's name can't be in a search path")
+    }
 }
 
 /// Tells when a person wants it to end.

@@ -126,10 +126,12 @@ impl Jobs<'_> {
         let mut command = Command::new(&programs.tidegate);
         command.args(["run", "--server", server]);
         command.args(["--job", &format!("{name}-{}", self.number), "--"]);
-        command.arg(&programs.hash_tree).arg("check");
+        // The command line is what the page shows, so it is kept short: names, not paths.
+        command.args(["hash_tree", "check", super::copy::TREE, super::copy::LIST]);
         let pace = (sample.bytes / seconds).max(1);
         command.args(["--bytes-per-second", &pace.to_string()]);
-        command.arg(&sample.tree).arg(&sample.list);
+        command.current_dir(&sample.folder);
+        command.env("PATH", programs.search_path()?);
         self.start(name, command)
     }
 

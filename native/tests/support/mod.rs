@@ -1,0 +1,77 @@
+//! What the tests of the native host share: servers of their own, plain clients, and patience.
+
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
+pub(crate) mod events;
+pub(crate) mod http;
+pub(crate) mod program;
+pub(crate) mod socket;
+
+use std::time::Duration;
+
+use tidegate::core::hub::ServerConfig;
+use tidegate::{Config, Hub};
+use tokio::net::TcpListener;
+
+/// Longer than anything here takes, so that what hangs is a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at that nothing announces.
+const GLANCE: Duration = Duration::from_millis(2);
+
+/// Waits for `future`, and fails where it hangs.
+pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let mut glances = tokio::time::interval(GLANCE);
+    within(what, async {
+        while !condition().await {
+            glances.tick().await;
+        }
+    })
+    .await;
+}
+
+/// Waits until the hub has `connections` and `subscriptions`.
+pub(crate) async fn until_counts(hub: &Hub, connections: usize, subscriptions: usize) {
+    let what = format!("{connections} connections and {subscriptions} subscriptions");
+    eventually(&what, async || {
+        let counts = hub.counts().await.unwrap();
+        (counts.connections, counts.hub.subscriptions) == (connections, subscriptions)
+    })
+    .await;
+}
+
+/// A hub whose limits `change` has moved.
+pub(crate) fn hub_with(change: impl FnOnce(&mut ServerConfig)) -> Hub {
+    let mut config = Config::default();
+    change(&mut config.server);
+    Hub::new(config).unwrap()
+}
+
+/// Serves an application on a free port until the test ends; returns its address.
+pub(crate) async fn serve(app: axum::Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// A hub with default limits and the address of its endpoints.
+pub(crate) async fn served_hub() -> (Hub, String) {
+    served_hub_with(|_| {}).await
+}
+
+/// A hub whose limits `change` has moved, and the address of its endpoints.
+pub(crate) async fn served_hub_with(change: impl FnOnce(&mut ServerConfig)) -> (Hub, String) {
+    let hub = hub_with(change);
+    let address = serve(tidegate::axum::router(hub.clone())).await;
+    (hub, address)
+}

@@ -1,0 +1,99 @@
+//! The program under test, as its users run it.
+
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use super::within;
+
+/// The program under test; it does not outlive its test.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command
+        .args(arguments)
+        .env_remove("TIDEGATE_SERVER")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// What became of a program.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs the program to its end.
+pub(crate) async fn run(arguments: &[&str]) -> Outcome {
+    finish(program(arguments).spawn().unwrap()).await
+}
+
+/// Waits for a program's end.
+pub(crate) async fn finish(child: Child) -> Outcome {
+    let output = within("the program to end", child.wait_with_output())
+        .await
+        .unwrap();
+    Outcome {
+        code: output.status.code().expect("it exits by itself"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// `tidegate serve`, in a process of its own.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) address: String,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts a server on a free port.
+    pub(crate) async fn start() -> Self {
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    /// Starts a server, and waits until it listens.
+    pub(crate) async fn start_at(listen: &str) -> Self {
+        let mut process = program(&["serve", "--listen", listen])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = within("the server's address", lines.next_line())
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("no server started at {listen}"));
+        let (_, address) = line.split_once("http://").expect("an address");
+        Self {
+            process,
+            address: address.to_owned(),
+            url: format!("http://{address}"),
+        }
+    }
+
+    /// Asks the server to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = i32::try_from(self.process.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    }
+
+    /// Kills the server, as a crash would, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    /// Waits until the server has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        within("the server to end", self.process.wait())
+            .await
+            .unwrap()
+    }
+}

@@ -1,0 +1,102 @@
+//! A WebSocket client that shows the frames as they are.
+
+use std::collections::VecDeque;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::within;
+
+/// A connection to `/ws`.
+pub(crate) struct Socket<S = TcpStream> {
+    pub(crate) inner: WebSocketStream<S>,
+    waiting: VecDeque<Value>,
+}
+
+impl Socket {
+    /// Connects, says nothing.
+    pub(crate) async fn open(address: &str) -> Self {
+        Self::over(TcpStream::connect(address).await.unwrap()).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Opens a WebSocket over a connection that stands already.
+    pub(crate) async fn over(stream: S) -> Self {
+        let handshake = tokio_tungstenite::client_async("ws://127.0.0.1/ws", stream);
+        let (inner, _) = within("a handshake", handshake).await.unwrap();
+        Self {
+            inner,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Sends a frame, or an array of them.
+    pub(crate) async fn send(&mut self, frame: Value) {
+        self.send_text(frame.to_string()).await;
+    }
+
+    pub(crate) async fn send_text(&mut self, text: impl Into<String>) {
+        let message = Message::text(text.into());
+        within("a message to leave", self.inner.send(message))
+            .await
+            .unwrap();
+    }
+
+    /// Subscribes, and waits until that stands.
+    pub(crate) async fn subscribe(&mut self, pattern: &str, flow: Value) -> Value {
+        self.send(json!({"type": "subscribe", "pattern": pattern, "flow": flow}))
+            .await;
+        let subscribed = self.next().await;
+        assert_eq!(subscribed["type"], "subscribed", "{subscribed}");
+        subscribed
+    }
+
+    /// The next message as it is; `None` at the end of the connection.
+    pub(crate) async fn message(&mut self) -> Option<Message> {
+        within("a message", self.inner.next()).await?.ok()
+    }
+
+    /// The next frame but `welcome` and `ping`, whatever message it came in.
+    pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            match self.waiting.pop_front() {
+                Some(frame) if frame["type"] == "welcome" || frame["type"] == "ping" => {}
+                Some(frame) => return frame,
+                None => self.receive().await,
+            }
+        }
+    }
+
+    async fn receive(&mut self) {
+        match self.message().await {
+            Some(Message::Text(text)) => match serde_json::from_str(&text).unwrap() {
+                Value::Array(frames) => self.waiting.extend(frames),
+                frame => self.waiting.push_back(frame),
+            },
+            other => panic!("a text was expected: {other:?}"),
+        }
+    }
+
+    /// The next frame, which has this type.
+    pub(crate) async fn expect(&mut self, kind: &str) -> Value {
+        let frame = self.next().await;
+        assert_eq!(frame["type"], kind, "{frame}");
+        frame
+    }
+
+    /// Reads on until the server closes, and returns its code.
+    pub(crate) async fn close_code(&mut self) -> u16 {
+        loop {
+            match self.message().await {
+                Some(Message::Close(Some(close))) => return close.code.into(),
+                Some(Message::Text(_)) => {}
+                other => panic!("a close frame with a code was expected: {other:?}"),
+            }
+        }
+    }
+}

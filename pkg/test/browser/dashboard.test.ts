@@ -1,0 +1,132 @@
+/** The dashboard in a real browser, with a real server and real jobs. */
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { complaints, startBrowser } from '../support/browser.js';
+import { packageRoot, publish, startServer, startServerAt, tidegate } from '../support/server.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 60_000 };
+
+const results = join(packageRoot, 'test-results');
+
+test('a real job is watched from its first progress to its end', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const page = await browser.newPage({ viewport: { width: 1100, height: 760 } });
+  const problems = complaints(page);
+  await page.goto(server);
+  await page.getByText('Nothing is running yet').waitFor();
+  await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
+
+  const script = 'for n in $(seq 1 40); do echo "$n/40 file-$n"; sleep 0.05; done';
+  tidegate(t, ['run', '--server', server, '--job', 'forty', '--', 'sh', '-c', script]);
+  const bar = page.locator('#running').getByRole('progressbar');
+  await bar.waitFor();
+  const seen = new Set<number>();
+  const finished = page.locator('#finished li');
+  while ((await finished.count()) === 0) {
+    const value = await page.evaluate(
+      () => document.querySelector('#running [role=progressbar]')?.getAttribute('aria-valuenow') ?? null,
+    );
+    if (value !== null) {
+      seen.add(Number(value));
+    }
+    await page.waitForTimeout(40);
+  }
+  const values = [...seen];
+  assert.ok(values.length >= 4, `the bar was seen at ${values.join(', ')}`);
+  assert.deepEqual(
+    values,
+    values.toSorted((a, b) => a - b),
+    'the bar only moves on',
+  );
+  assert.equal(values.at(-1), 100);
+  assert.equal(await finished.locator('.state').textContent(), 'Complete');
+  assert.match((await page.locator('#announcer').textContent()) ?? '', /is complete/);
+  assert.equal(await page.locator('#count-COMPLETE').textContent(), '1');
+  assert.deepEqual(problems, []);
+  await mkdir(results, { recursive: true });
+  await page.screenshot({ path: join(results, 'dashboard-complete.png') });
+});
+
+test(
+  'running, failed and cancelled jobs are told apart, on a phone and in the dark, too',
+  LIMIT,
+  async (t) => {
+    const server = await startServer(t);
+    await publish(server, 'job:hash', {
+      name: 'Hash the registry',
+      status: 'RUNNING',
+      done: 12_483,
+      total: 33_721,
+      unit: 'files',
+      rate: 1_204,
+      elapsed_ms: 10_364,
+      message: 'serde/src/lib.rs',
+    });
+    await publish(server, 'job:lock', {
+      name: 'Migrate the schema',
+      elapsed_ms: 3_000,
+      message: 'waiting for a lock',
+    });
+    await publish(server, 'job:odd', ['not', 'a', 'job']);
+    await publish(server, 'job:stop', {
+      name: 'Export',
+      status: 'CANCELLED',
+      progress: 0.4,
+      elapsed_ms: 900,
+    });
+    tidegate(t, ['run', '--server', server, '--job', 'broken', '--', 'sh', '-c', 'echo 30%; exit 3']);
+
+    const browser = await startBrowser(t);
+    await mkdir(results, { recursive: true });
+    for (const [name, options] of [
+      ['light', { viewport: { width: 1100, height: 760 }, colorScheme: 'light' }],
+      ['dark', { viewport: { width: 1100, height: 760 }, colorScheme: 'dark' }],
+      ['phone', { viewport: { width: 390, height: 844 }, colorScheme: 'light', isMobile: true }],
+    ] as const) {
+      const page = await browser.newPage(options);
+      const problems = complaints(page);
+      await page.goto(server);
+      await page.locator('#finished li[data-status=FAILED]').waitFor();
+      await page.locator('#finished li[data-status=CANCELLED]').waitFor();
+      const hash = page.locator('#running li').filter({ hasText: 'Hash the registry' });
+      await hash.waitFor();
+      assert.equal(await hash.getByRole('progressbar').getAttribute('aria-valuenow'), '37');
+      assert.match(
+        (await hash.textContent()) ?? '',
+        /12,483 \/ 33,721 files[\s\S]*1\.2K files\/s[\s\S]*1[78] s left/,
+      );
+      const lock = page.locator('#running li').filter({ hasText: 'Migrate' });
+      assert.equal(await lock.getByRole('progressbar').getAttribute('aria-valuenow'), null);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      assert.ok(width <= 0, 'nothing sticks out to the side');
+      assert.deepEqual(problems, []);
+      await page.screenshot({ path: join(results, `dashboard-${name}.png`) });
+      await page.close();
+    }
+  },
+);
+
+test('a page that loses its server says so, and goes on with the next one', LIMIT, async (t) => {
+  const server = await startServerAt(t, '127.0.0.1:0');
+  const browser = await startBrowser(t);
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  await publish(server.url, 'job:1', { name: 'One', progress: 0.2 });
+  await page.getByText('20%').waitFor();
+  await server.kill();
+  await page
+    .getByRole('status')
+    .filter({ hasText: /connecting/i })
+    .waitFor();
+  assert.equal(await page.locator('#running li').count(), 1, 'what is known stays on the page');
+  await startServerAt(t, new URL(server.url).host);
+  await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
+  await publish(server.url, 'job:1', { name: 'One', progress: 0.6 });
+  await page.getByText('60%').waitFor();
+});

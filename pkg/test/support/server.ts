@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+/** The folder of the package. */
+export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+function environment(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) {
+    throw new Error(`${name} must be set: \`cargo xtask test\` does so`);
+  }
+  return value;
+}
+
+/** Where the browser is. */
+export const chromiumPath = (): string => environment('CHROMIUM');
+
+/** Runs the program `tidegate` until the test is over. */
+export function tidegate(t: TestContext, args: readonly string[]): ChildProcess {
+  const child = spawn(environment('TIDEGATE_BIN'), args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  t.after(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  });
+  return child;
+}
+
+/** A running server. */
+export interface RunningServer {
+  readonly url: string;
+  /** Kills it as a power failure would. */
+  kill(): Promise<void>;
+}
+
+/** Starts a server, on a free port unless told which. */
+export async function startServerAt(t: TestContext, listen: string): Promise<RunningServer> {
+  const child = tidegate(t, ['serve', '--listen', listen]);
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const address = /http:\/\/[^\s/]+/.exec(line);
+    if (address !== null) {
+      const kill = async (): Promise<void> => {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      };
+      return { url: address[0], kill };
+    }
+  }
+  throw new Error('the server ended without printing its address');
+}
+
+/** Starts a server on a free port, and says its address. */
+export async function startServer(t: TestContext): Promise<string> {
+  return (await startServerAt(t, '127.0.0.1:0')).url;
+}
+
+/** Publishes as anything that speaks HTTP does. */
+export async function publish(
+  server: string,
+  topic: string,
+  data: unknown,
+  more: object = {},
+): Promise<void> {
+  const response = await fetch(`${server}/publish`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ topic, data, ...more }),
+  });
+  if (!response.ok) {
+    throw new Error(`${response.status} ${await response.text()}`);
+  }
+}

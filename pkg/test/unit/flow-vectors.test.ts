@@ -1,0 +1,90 @@
+/** What lodash, RxJS and pacer really emitted, against the built package. The same files bind the native core. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+
+import { debounce, type Gated, throttle } from 'tidegate';
+
+import { VirtualHost } from '../support/virtual-host.js';
+
+interface Vector {
+  readonly id: string;
+  readonly wait: number;
+  readonly leading: boolean | null;
+  readonly trailing: boolean | null;
+  readonly maxWait: number | null;
+  readonly calls: readonly (readonly [number, number])[];
+  readonly actions: readonly (readonly [number, 'flush' | 'cancel'])[];
+  readonly emits: readonly (readonly [number, number])[];
+  readonly tie: 'timer-first' | 'call-first' | null;
+  readonly horizon: number;
+}
+
+type Sink = (value: number) => void;
+
+function edges(vector: Vector): { leading?: boolean; trailing?: boolean } {
+  return {
+    ...(vector.leading === null ? {} : { leading: vector.leading }),
+    ...(vector.trailing === null ? {} : { trailing: vector.trailing }),
+  };
+}
+
+const asThrottle = (vector: Vector, sink: Sink, host: VirtualHost): Gated<Sink> =>
+  throttle(sink, vector.wait, { ...edges(vector), host });
+
+const asLodashThrottle = (vector: Vector, sink: Sink, host: VirtualHost): Gated<Sink> =>
+  throttle(sink, vector.wait, { ...edges(vector), compat: 'lodash', host });
+
+const asDebounce = (vector: Vector, sink: Sink, host: VirtualHost): Gated<Sink> =>
+  debounce(sink, vector.wait, {
+    ...edges(vector),
+    ...(vector.maxWait === null ? {} : { maxWait: vector.maxWait }),
+    host,
+  });
+
+/** The pacer's throttle agrees with ours where the last call is not all that is wanted, and without actions. */
+const isCommonGround = (vector: Vector): boolean => vector.leading === true && vector.actions.length === 0;
+
+const FILES = [
+  { file: 'flow-rxjs-throttleTime', make: asThrottle, binds: () => true },
+  { file: 'flow-pacer-throttle', make: asThrottle, binds: isCommonGround },
+  { file: 'flow-lodash-throttle', make: asLodashThrottle, binds: () => true },
+  { file: 'flow-lodash-debounce', make: asDebounce, binds: () => true },
+  { file: 'flow-rxjs-debounceTime', make: asDebounce, binds: () => true },
+] as const;
+
+function load(file: string): Vector[] {
+  const url = new URL(`../../../tests/vectors/${file}.jsonl.gz`, import.meta.url);
+  const lines = gunzipSync(readFileSync(url)).toString().trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as Vector);
+}
+
+/** At one instant timers run first, then the calls, then the actions. */
+function replay(vector: Vector, make: (typeof FILES)[number]['make']): [number, number][] {
+  const host = new VirtualHost();
+  const emits: [number, number][] = [];
+  const gated = make(vector, (value) => emits.push([host.now(), value]), host);
+  const steps = [
+    ...vector.calls.map(([at, value]) => ({ at, run: () => void gated(value) })),
+    ...vector.actions.map(([at, action]) => ({ at, run: () => void gated[action]() })),
+  ].sort((a, b) => a.at - b.at);
+  for (const { at, run } of steps) {
+    host.advanceTo(at);
+    run();
+  }
+  host.advanceTo(vector.horizon);
+  assert.ok(host.armedMax <= 1, 'one timer is armed at a time');
+  return emits;
+}
+
+for (const { file, make, binds } of FILES) {
+  test(`${file}: emits what the peer did`, () => {
+    const vectors = load(file).filter((vector) => vector.tie !== 'call-first' && binds(vector));
+    assert.ok(vectors.length > 100, `only ${vectors.length} vectors bind`);
+    for (const vector of vectors) {
+      assert.equal(JSON.stringify(replay(vector, make)), JSON.stringify(vector.emits), vector.id);
+    }
+  });
+}

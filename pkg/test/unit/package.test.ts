@@ -1,0 +1,66 @@
+/** What npm publishes: it installs, imports and type-checks in somebody else's project. */
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+const CONSUMER = `
+import { connect, createHub, debounce, TidegateError, throttle } from 'tidegate';
+
+const hub = createHub();
+using subscription = hub.subscribe('job:*', { throttle: '1s' }, (update) => console.log(update.topic));
+hub.publish('job:1', { progress: 1 });
+const fn = throttle((n: number) => n * 2, 10);
+const result: number | undefined = fn(21);
+console.log(result, subscription.active, typeof connect, typeof debounce, TidegateError.name);
+`;
+
+test('the packed package installs, imports and type-checks in another project', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'tidegate-consumer-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root });
+  const packed = Object.values(
+    JSON.parse(stdout) as Record<string, { filename: string; files: { path: string }[] }>,
+  );
+  const { filename, files } = packed[0]!;
+  const paths = files.map(({ path }) => path);
+  assert.ok(paths.includes('dist/wasm/tidegate_bg.wasm'));
+  assert.deepEqual(
+    paths.filter((path) => /test|dashboard|src\//.test(path)),
+    [],
+  );
+
+  await writeFile(join(folder, 'package.json'), '{"name": "consumer", "type": "module", "private": true}');
+  const offline = ['--offline', '--no-audit', '--no-fund', '--no-save'];
+  await run('npm', ['install', ...offline, '--omit=peer', join(folder, filename)], { cwd: folder });
+
+  await writeFile(join(folder, 'main.ts'), CONSUMER);
+  const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  const options = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--lib', 'esnext,dom'];
+  await run('node', [compiler, ...options, '--types', '', 'main.ts'], { cwd: folder });
+  const main = await run('node', ['main.js'], { cwd: folder });
+  assert.equal(main.stdout, 'job:1\n42 true function function TidegateError\n');
+});
+
+test('the lock file names no address to download from', async () => {
+  const lock = await readFile(join(root, 'package-lock.json'), 'utf8');
+  assert.doesNotMatch(lock, /"resolved"/);
+});
+
+test('module and code stay within their budget', async () => {
+  const weigh = async (path: string): Promise<number> =>
+    gzipSync(await readFile(join(root, path)), { level: 9 }).length / 1024;
+  const wasm = await weigh('dist/wasm/tidegate_bg.wasm');
+  const bundle = await weigh('dist/dashboard/dashboard.js');
+  assert.ok(wasm <= 120, `the module weighs ${wasm.toFixed(1)} KiB gzip`);
+  assert.ok(bundle <= 24, `the dashboard with the package weighs ${bundle.toFixed(1)} KiB gzip`);
+});

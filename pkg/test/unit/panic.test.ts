@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { connect, createHub, TidegateError, throttle } from 'tidegate';
+
+import { enter } from '../../dist/engine.js';
+import { panic_on_purpose } from '../../dist/wasm/tidegate.js';
+import { FakeSocket } from '../support/fake-socket.js';
+import { VirtualHost } from '../support/virtual-host.js';
+
+test('a panic of the core is a typed error, and everything goes on with a fresh one', async () => {
+  const host = new VirtualHost();
+  const seen: unknown[] = [];
+  const hub = createHub({ host });
+  hub.subscribe('a', ({ data }) => seen.push(`hub ${data}`));
+  hub.publish('a', 1);
+  const fn = throttle((value: number) => seen.push(`fn ${value}`), 100, { host });
+  fn(1);
+  fn(2);
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket });
+  tide.subscribe('t', ({ data }) => seen.push(`tide ${data}`));
+  await host.settle();
+  const first = FakeSocket.last;
+  first.open();
+  const unanswered = tide.publish('t', 1);
+
+  assert.throws(
+    () => enter(() => panic_on_purpose()),
+    (error) => error instanceof TidegateError && error.code === 'internal' && /asked for/.test(error.message),
+  );
+  await assert.rejects(unanswered, (error) => (error as TidegateError).code === 'internal');
+
+  assert.equal(hub.publish('a', 2).offset, 1, 'the history of the old core is gone');
+  fn(3);
+  host.advance(100);
+  await host.settle();
+  assert.ok(first.closed, 'the connection starts afresh');
+  assert.notEqual(FakeSocket.last, first);
+  FakeSocket.last.open();
+  const subscribe = FakeSocket.last.take().find(({ type }) => type === 'subscribe');
+  assert.equal(subscribe?.['pattern'], 't');
+  FakeSocket.last.receive(
+    { type: 'subscribed', pattern: 't', position: { epoch: 7, offset: 0 }, recovered: false, flow: {} },
+    { type: 'pub', topic: 't', epoch: 7, offset: 1, data: 1 },
+  );
+  assert.deepEqual(seen, ['hub 1', 'fn 1', 'hub 2', 'fn 3', 'tide 1']);
+  tide.close();
+});

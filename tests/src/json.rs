@@ -1,0 +1,78 @@
+//! A payload that can be looked into.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tidegate_core::payload::Payload;
+
+/// A JSON value as a payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json(pub Value);
+
+impl Eq for Json {}
+
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        Self(value)
+    }
+}
+
+impl From<u64> for Json {
+    fn from(number: u64) -> Self {
+        Self(number.into())
+    }
+}
+
+impl Payload for Json {
+    fn merge(&self, newer: &Self) -> Self {
+        Self(merge(&self.0, &newer.0))
+    }
+
+    fn sum(&self, newer: &Self) -> Self {
+        Self(sum(&self.0, &newer.0))
+    }
+
+    fn text_field(&self, field: &str) -> Option<String> {
+        Some(self.0.as_object()?.get(field)?.as_str()?.to_owned())
+    }
+
+    fn size(&self) -> usize {
+        self.0.to_string().len()
+    }
+}
+
+fn merge(older: &Value, newer: &Value) -> Value {
+    let Value::Object(members) = newer else {
+        return newer.clone();
+    };
+    let mut merged = older.as_object().cloned().unwrap_or_default();
+    for (name, value) in members {
+        let value = match merged.get(name) {
+            Some(older) => merge(older, value),
+            None => value.clone(),
+        };
+        merged.insert(name.clone(), value);
+    }
+    Value::Object(merged)
+}
+
+fn sum(older: &Value, newer: &Value) -> Value {
+    match (older, newer) {
+        (Value::Number(a), Value::Number(b)) => match (a.as_u64(), b.as_u64()) {
+            (Some(a), Some(b)) => (a + b).into(),
+            _ => newer.clone(),
+        },
+        (Value::Object(a), Value::Object(b)) => {
+            let mut sums: Map<String, Value> = a.clone();
+            for (name, value) in b {
+                let value = match a.get(name) {
+                    Some(older) => sum(older, value),
+                    None => value.clone(),
+                };
+                sums.insert(name.clone(), value);
+            }
+            Value::Object(sums)
+        }
+        _ => newer.clone(),
+    }
+}
