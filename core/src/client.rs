@@ -49,6 +49,9 @@ pub struct Client<P> {
     backoff: Backoff,
     next_link: u32,
     subscriptions: BTreeMap<Pattern, Subscription>,
+    /// How many unsubscribes this connection has not answered yet. Until then, what it says of the pattern is about a
+    /// subscription that was given up.
+    leaving: BTreeMap<Pattern, u32>,
     requests: Requests<P>,
     output: VecDeque<ClientEvent<P>>,
 }
@@ -88,6 +91,7 @@ impl<P: Payload + Clone> Client<P> {
             backoff: Backoff::new(config.seed, config.backoff_base, config.backoff_max),
             next_link: 0,
             subscriptions: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             requests: Requests::new(config.seed, config.requests_max),
             output: VecDeque::new(),
             config,
@@ -175,6 +179,7 @@ impl<P: Payload + Clone> Client<P> {
         {
             self.backoff.reset();
         }
+        self.leaving.clear();
         for subscription in self.subscriptions.values_mut() {
             subscription.handle_lost();
         }
@@ -207,6 +212,7 @@ impl<P: Payload + Clone> Client<P> {
             State::Closed => return,
         }
         self.state = State::Closed;
+        self.leaving.clear();
         let error = match &reason {
             ClosedReason::ByUser => {
                 WireError::new(ErrorCode::ConnectionLost, "the client was closed")
@@ -227,8 +233,9 @@ impl<P: Payload + Clone> Client<P> {
             .push_back(ClientEvent::State(ConnectionState::Closed(reason)));
     }
 
-    /// Subscribes to a pattern that the client isn't subscribed to; a second call replaces the first.
+    /// Subscribes to a pattern. A second call for the same one replaces the first.
     pub fn handle_subscribe(&mut self, now: Instant, pattern: &Pattern, flow: Flow, start: Start) {
+        self.handle_unsubscribe(pattern);
         let mut subscription = Subscription::new(flow, start);
         if self.is_open() {
             let frame = subscription.request(pattern);
@@ -241,6 +248,7 @@ impl<P: Payload + Clone> Client<P> {
     /// Ends a subscription.
     pub fn handle_unsubscribe(&mut self, pattern: &Pattern) {
         if self.subscriptions.remove(pattern).is_some() && self.is_open() {
+            *self.leaving.entry(pattern.clone()).or_insert(0) += 1;
             self.send(ClientFrame::Unsubscribe {
                 pattern: pattern.clone(),
             });

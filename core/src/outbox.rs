@@ -12,6 +12,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::flow::Conflate;
 use crate::gate::Emission;
@@ -47,7 +48,7 @@ pub struct Outbox<P> {
     /// How many items left at the front so far: what turns a place in `waiting` into an index.
     popped: u64,
     /// Where the conflatable item of a subscription and topic waits.
-    waiting: BTreeMap<(SubscriptionId, Topic), u64>,
+    waiting: BTreeMap<(Topic, SubscriptionId), u64>,
     bytes: usize,
     bytes_max: usize,
     /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
@@ -93,16 +94,30 @@ impl<P: Payload> Outbox<P> {
 
     /// Lets nothing more be combined with what waits of a topic: it belongs before what is pushed next.
     fn seal(&mut self, topic: &Topic) {
-        for item in &mut self.items {
-            if let Item::Delivery(delivery) = item
-                && values(&delivery.emission)
-                    .iter()
-                    .any(|item| item.topic == *topic)
+        let first = (topic.clone(), SubscriptionId::MIN);
+        let sealed: Vec<(Topic, SubscriptionId)> = self
+            .waiting
+            .range(first..)
+            .map(|(key, _)| key)
+            .take_while(|(waiting, _)| waiting == topic)
+            .cloned()
+            .collect();
+        for key in sealed {
+            let index = self
+                .waiting
+                .remove(&key)
+                .and_then(|place| self.index_of(place));
+            if let Some(Item::Delivery(delivery)) =
+                index.and_then(|index| self.items.get_mut(index))
             {
                 delivery.conflate = None;
             }
         }
-        self.waiting.retain(|(_, waiting), _| waiting != topic);
+    }
+
+    /// Where an item that was given a place is now; `None` once it has left.
+    fn index_of(&self, place: u64) -> Option<usize> {
+        usize::try_from(place.checked_sub(self.popped)?).ok()
     }
 
     /// Queues an emission.
@@ -120,11 +135,9 @@ impl<P: Payload> Outbox<P> {
         let Emission::One(newer) = &delivery.emission else {
             return self.push(Item::Delivery(delivery));
         };
-        let key = (delivery.subscription, newer.topic.clone());
-        let index = self
-            .waiting
-            .get(&key)
-            .and_then(|place| usize::try_from(place.checked_sub(self.popped)?).ok());
+        let key = (newer.topic.clone(), delivery.subscription);
+        let place = self.waiting.get(&key).copied();
+        let index = place.and_then(|place| self.index_of(place));
         if let Some(index) = index
             && let Some(Item::Delivery(waiting)) = self.items.get_mut(index)
             && let Emission::One(older) = &mut waiting.emission
@@ -154,7 +167,7 @@ impl<P: Payload> Outbox<P> {
             return;
         }
         for publication in values(&delivery.emission) {
-            let key = (delivery.subscription, publication.topic.clone());
+            let key = (publication.topic.clone(), delivery.subscription);
             self.waiting.remove(&key);
         }
     }
@@ -210,7 +223,7 @@ impl<P: Payload> Outbox<P> {
     }
 
     fn forget_place(&mut self, subscription: SubscriptionId, publication: &Publication<P>) {
-        let key = (subscription, publication.topic.clone());
+        let key = (publication.topic.clone(), subscription);
         if self
             .waiting
             .get(&key)
@@ -334,7 +347,7 @@ impl<P: Payload> Outbox<P> {
                 continue;
             };
             for publication in values(&delivery.emission) {
-                let key = (delivery.subscription, publication.topic.clone());
+                let key = (publication.topic.clone(), delivery.subscription);
                 if delivery.conflate.is_some() {
                     self.waiting.insert(key, self.popped + index as u64);
                 } else {

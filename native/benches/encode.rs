@@ -108,7 +108,7 @@ fn join(bench: &Bench) {
 /// What a client sent.
 fn decode(bench: &Bench) {
     let publish = format!(r#"{{"type":"publish","ref":7,"topic":"job:42","data":{DATA}}}"#);
-    let several = format!("[{}]", vec![publish.as_str(); 8].join(","));
+    let several = format!("[{}]", [publish.as_str(); 8].join(","));
     let mut group = Group::new("decode/message", "frame of a client");
     for (name, frames, text) in [
         ("ping", 1, r#"{"type":"ping"}"#),

@@ -1,6 +1,8 @@
 //! Frames as bytes, each made once and shared.
 
+use std::collections::HashMap;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tidegate_core::protocol::{ServerEnvelope, ServerFrame};
@@ -11,6 +13,9 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::json::Json;
 
+/// The longest header that a server's message has.
+const HEADER_BYTES_MAX: usize = 10;
+
 /// A frame as a whole WebSocket message, of which the text alone can be had, too.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
@@ -19,17 +24,20 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// Frames a text, which `write` appends to the message.
+    /// Frames a text of about `text_bytes`, which `write` appends to what it is given.
     pub(crate) fn new(text_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut text = Vec::with_capacity(text_bytes);
-        write(&mut text);
-        let mut framed = Vec::with_capacity(text.len() + 10);
-        write_header(&mut framed, OpCode::Data(Data::Text), text.len());
-        let header_bytes = framed.len();
-        framed.extend_from_slice(&text);
+        // Room for the longest header before the text, so that the text need not be moved.
+        let mut framed = Vec::with_capacity(HEADER_BYTES_MAX + text_bytes);
+        framed.resize(HEADER_BYTES_MAX, 0);
+        write(&mut framed);
+        let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
+        let length = framed.len() - HEADER_BYTES_MAX;
+        write_header(&mut header, OpCode::Data(Data::Text), length);
+        let start = HEADER_BYTES_MAX - header.len();
+        framed[start..HEADER_BYTES_MAX].copy_from_slice(&header);
         Self {
-            framed: Bytes::from(framed),
-            header_bytes,
+            framed: Bytes::from(framed).slice(start..),
+            header_bytes: header.len(),
         }
     }
 
@@ -87,7 +95,44 @@ fn write_header(out: &mut Vec<u8>, opcode: OpCode, payload_bytes: usize) {
         .expect("a Vec takes every write");
 }
 
-/// The message of a frame; a publication's is made by whoever needs it first.
+/// Encodes the frames of one round: what several connections get is encoded for the first of them.
+#[derive(Default)]
+pub(crate) struct Encoder {
+    /// By the publication's address and the wildcard pattern that it came by.
+    by_pattern: HashMap<(usize, Pattern), Encoded>,
+}
+
+struct Encoded {
+    message: Message,
+    /// Kept so that its address stays its own.
+    _publication: Arc<Publication<Json>>,
+}
+
+impl Encoder {
+    /// The message of a frame.
+    pub(crate) fn message(&mut self, frame: &ServerFrame<Json>) -> Message {
+        let ServerFrame::Publication {
+            publication,
+            via: Some(via),
+        } = frame
+        else {
+            return message(frame);
+        };
+        let key = (Arc::as_ptr(publication).addr(), via.clone());
+        let encoded = self.by_pattern.entry(key).or_insert_with(|| Encoded {
+            message: message(frame),
+            _publication: Arc::clone(publication),
+        });
+        encoded.message.clone()
+    }
+
+    /// Lets go of the messages of a round that is over.
+    pub(crate) fn forget(&mut self) {
+        self.by_pattern.clear();
+    }
+}
+
+/// The message of a frame; an exact subscriber's publication is encoded by whoever needs it first.
 pub(crate) fn message(frame: &ServerFrame<Json>) -> Message {
     match frame {
         ServerFrame::Publication {
@@ -128,7 +173,7 @@ pub(crate) fn publication_message(publication: &Publication<Json>) -> &Message {
     })
 }
 
-fn batch(items: &[std::sync::Arc<Publication<Json>>], via: Option<&Pattern>) -> Message {
+fn batch(items: &[Arc<Publication<Json>>], via: Option<&Pattern>) -> Message {
     let text_bytes = items
         .iter()
         .map(|item| item.payload.as_str().len() + 384)
@@ -228,6 +273,31 @@ mod tests {
             via: None,
         };
         assert!(message(&frame).is(&message(&frame)));
+    }
+
+    #[test]
+    fn a_publication_by_a_pattern_is_encoded_once_a_round() {
+        let mut encoder = Encoder::default();
+        let publication = publication("1");
+        let mut frame = || ServerFrame::Publication {
+            publication: Arc::clone(&publication),
+            via: Some(Pattern::new("job:*").expect("valid")),
+        };
+        let first = encoder.message(&frame());
+        assert!(first.is(&encoder.message(&frame())));
+        encoder.forget();
+        assert!(!first.is(&encoder.message(&frame())));
+    }
+
+    #[test]
+    fn headers_have_the_length_of_their_text() {
+        for bytes in [0, 1, 125, 126, 65_535, 65_536] {
+            let message = Message::new(0, |text| text.resize(text.len() + bytes, b'x'));
+            let mut header = Vec::new();
+            write_header(&mut header, OpCode::Data(Data::Text), bytes);
+            assert!(message.framed().starts_with(&header), "{bytes}");
+            assert_eq!(message.text().len(), bytes);
+        }
     }
 
     #[test]

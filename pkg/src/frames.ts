@@ -99,12 +99,17 @@ export class FrameIntake {
   #takeBatch(hub: ClientHub, nowMs: number, link: number, frame: BatchFrame): number {
     frame.items.forEach(checkPublication);
     return enter(() => {
-      for (const item of frame.items) {
-        const topic = topicNumber(item.topic);
-        hub.add_to_batch(topic, item.epoch, item.offset, endCode(item.end), putSlot(item.data));
+      try {
+        for (const item of frame.items) {
+          const topic = topicNumber(item.topic);
+          hub.add_to_batch(topic, item.epoch, item.offset, endCode(item.end), putSlot(item.data));
+        }
+        const via = this.#patternNumber(hub, frame.via ?? frame.items[0]?.via);
+        return hub.handle_batch(nowMs, link, via);
+      } catch (error) {
+        hub.drop_batch();
+        throw error;
       }
-      const via = this.#patternNumber(hub, frame.via ?? frame.items[0]?.via);
-      return hub.handle_batch(nowMs, link, via);
     });
   }
 

@@ -1,15 +1,17 @@
 /**
  * Who subscribed, and handing over what is due to them. What a hub in the page and a connection have in common.
  *
- * What is due is read from the core first and handed over afterwards, in order, one at a time: a
- * handler may publish, subscribe and unsubscribe, and what comes of it is handed over after what was due before.
+ * What is due is read from the core first and handed over afterwards (see `mailbox.ts`): handlers may publish,
+ * subscribe and unsubscribe.
  */
 
 import { dispose } from './dispose.js';
 import { currentEra, enter, recover, typedError } from './engine.js';
+import { DETACHED, type Entry, fail, type Handler, newEntry, subscribeSpec } from './entry.js';
 import { report, type TidegateError } from './errors.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
-import { endReason, type FlowSpec, flowSpec } from './options.js';
+import { Mailbox } from './mailbox.js';
+import { endReason, flowSpec } from './options.js';
 import { forEachRecord, Kind, type Row } from './records.js';
 import { slotValue } from './slots.js';
 import { topicName } from './topics.js';
@@ -19,39 +21,10 @@ import type {
   SubscribeOptions,
   Subscriber,
   Subscription,
-  TopicPosition,
   Update,
   WatchOptions,
 } from './types.js';
 import { Watch } from './watch.js';
-
-/** Not known to the core: not yet, or no longer. */
-const DETACHED = -1;
-
-type Handler = (due: never) => void;
-
-/** One subscription, from the call that made it to its end. */
-interface Entry {
-  readonly pattern: string;
-  readonly handler: Handler;
-  readonly options: SubscribeOptions;
-  /** Whether the handler gets arrays. */
-  collects: boolean;
-  flow: FlowSpec | undefined;
-  number: number;
-  active: boolean;
-  /** The parts of a batch that is being read. */
-  parts: Update[];
-  abort: (() => void) | undefined;
-  /** Called when all subscriptions are shut down. */
-  readonly onClosed: (() => void) | undefined;
-}
-
-interface SubscribeSpec {
-  flow?: FlowSpec;
-  since?: readonly TopicPosition[];
-  latest?: boolean;
-}
 
 /**
  * The hub of the core that a switchboard drives.
@@ -100,9 +73,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   readonly #live = new Set<Entry>();
   /** The entries that the core knows, by their numbers. */
   #attached: (Entry | undefined)[] = [];
-  readonly #due: (() => void)[] = [];
-  #isHandingOver = false;
-  #isScheduled = false;
+  readonly #mailbox = new Mailbox();
   /** The last update read: a publication for many subscriptions is made an object once. */
   #update: Update | undefined;
   #updateSlot = -1;
@@ -165,18 +136,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   }
 
   #add(pattern: string, options: SubscribeOptions, handler: Handler, onClosed?: () => void): Subscription {
-    const entry: Entry = {
-      pattern,
-      handler,
-      options,
-      collects: typeof options.conflate === 'object',
-      flow: flowSpec(options),
-      number: DETACHED,
-      active: true,
-      parts: [],
-      abort: undefined,
-      onClosed,
-    };
+    const entry = newEntry(pattern, options, handler, onClosed);
     const subscription = this.#subscription(entry);
     if (options.signal?.aborted) {
       entry.active = false;
@@ -247,7 +207,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       this.#attach(entry);
     } catch (error) {
       this.#drop(entry);
-      this.#due.push(() => fail(entry, recover(error)));
+      this.queue(() => fail(entry, recover(error)));
       this.schedule();
     }
   }
@@ -309,7 +269,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   protected failAll(error: TidegateError): void {
     for (const entry of [...this.#live]) {
       this.#drop(entry);
-      this.#due.push(() => fail(entry, error));
+      this.queue(() => fail(entry, error));
     }
   }
 
@@ -401,7 +361,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   #readOne(entry: Entry | undefined, update: Update): void {
     if (entry !== undefined) {
       const due = entry.collects ? [update] : update;
-      this.#due.push(() => call(entry, entry.handler, due));
+      this.#mailbox.put(entry, due);
     }
   }
 
@@ -413,7 +373,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     entry.parts = [];
     parts.push(update);
     if (entry.collects) {
-      this.#due.push(() => call(entry, entry.handler, parts));
+      this.#mailbox.put(entry, parts);
     } else {
       for (const part of parts) {
         this.#readOne(entry, part);
@@ -424,18 +384,16 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   #readEnd(entry: Entry | undefined, reason: EndReason): void {
     if (entry !== undefined) {
       this.#detach(entry);
-      this.#due.push(() => {
-        if (entry.active) {
-          this.#drop(entry);
-          run(() => entry.options.onEnd?.(reason));
-        }
+      this.#tell(entry, () => {
+        this.#drop(entry);
+        entry.options.onEnd?.(reason);
       });
     }
   }
 
   #readLagged(entry: Entry | undefined, missed: number): void {
     if (entry !== undefined) {
-      this.#due.push(() => call(entry, entry.options.onLagged as Handler | undefined, missed));
+      this.#tell(entry, () => entry.options.onLagged?.(missed));
     }
   }
 
@@ -445,18 +403,16 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       const entry = this.#attached[subscription];
       if (entry !== undefined) {
         const at = { topic, epoch, offset };
-        this.#due.push(() => call(entry, entry.options.onReset as Handler | undefined, at));
+        this.#tell(entry, () => entry.options.onReset?.(at));
       }
     } else if (note.note === 'refused') {
       const { subscription, error } = note as RefusedNote;
       const entry = this.#attached[subscription];
       if (entry !== undefined) {
         this.#detach(entry);
-        this.#due.push(() => {
-          if (entry.active) {
-            this.#drop(entry);
-            fail(entry, typedError(error));
-          }
+        this.#tell(entry, () => {
+          this.#drop(entry);
+          fail(entry, typedError(error));
         });
       }
     } else {
@@ -464,74 +420,27 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     }
   }
 
+  /** Queues something that its subscriber is to be told, if the subscription is still active then. */
+  #tell(entry: Entry, task: () => void): void {
+    this.queue(() => {
+      if (entry.active) {
+        task();
+      }
+    });
+  }
+
   /** Queues something to be done in order with what is handed over. */
   protected queue(task: () => void): void {
-    this.#due.push(task);
+    this.#mailbox.putTask(task);
   }
 
-  /** Hands over what is queued, soon: not within the call that made it due. */
+  /** Hands over what is queued, soon. */
   protected schedule(): void {
-    if (this.#due.length > 0 && !this.#isScheduled) {
-      this.#isScheduled = true;
-      queueMicrotask(() => {
-        this.#isScheduled = false;
-        this.handOver();
-      });
-    }
+    this.#mailbox.schedule();
   }
 
-  /** Hands over what is queued, now, unless that is being done further up. */
+  /** Hands over what is queued, now. */
   protected handOver(): void {
-    if (this.#isHandingOver) {
-      return;
-    }
-    this.#isHandingOver = true;
-    for (let next = 0; next < this.#due.length; next += 1) {
-      run(this.#due[next]!);
-    }
-    this.#due.length = 0;
-    this.#isHandingOver = false;
-  }
-}
-
-function subscribeSpec(entry: Entry): SubscribeSpec | undefined {
-  const spec: SubscribeSpec = {};
-  const { since, latest } = entry.options;
-  if (entry.flow !== undefined) {
-    spec.flow = entry.flow;
-  }
-  if (since !== undefined) {
-    spec.since = (Array.isArray(since) ? since : [since]).map(({ topic, epoch, offset }) => ({
-      topic,
-      epoch,
-      offset,
-    }));
-  }
-  if (latest !== undefined) {
-    spec.latest = latest;
-  }
-  return Object.keys(spec).length === 0 ? undefined : spec;
-}
-
-function call(entry: Entry, handler: Handler | undefined, due: unknown): void {
-  if (entry.active) {
-    handler?.(due as never);
-  }
-}
-
-function fail(entry: Entry, error: TidegateError): void {
-  if (entry.options.onError === undefined) {
-    report(error);
-  } else {
-    entry.options.onError(error);
-  }
-}
-
-/** Runs what a user wrote: what it throws must not keep others from their updates. */
-function run(task: () => void): void {
-  try {
-    task();
-  } catch (error) {
-    report(error);
+    this.#mailbox.handOver();
   }
 }

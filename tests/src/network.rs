@@ -178,7 +178,7 @@ impl Network {
         let mut record = Record::new(self.now, peer, to.clone(), flow);
         let is_coarse = |other: &Record| {
             let is_beside = other.peer == peer && other.pattern == to;
-            is_beside && !other.is_gone && !other.is_over() && other.flow.conflates()
+            is_beside && !other.is_gone && !other.is_over() && !other.is_gapless()
         };
         if self.records.iter().any(is_coarse) {
             record.allow_gaps();

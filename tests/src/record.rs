@@ -83,6 +83,10 @@ impl Record {
         self.is_gapless = false;
     }
 
+    pub(crate) const fn is_gapless(&self) -> bool {
+        self.is_gapless
+    }
+
     pub(crate) fn set_flow(&mut self, now: Instant, flow: Flow) {
         self.is_gapless &= !drops(flow);
         self.flow = flow;
@@ -127,6 +131,12 @@ impl Record {
     pub fn resets(&self) -> usize {
         let is_reset = |(_, seen): &&(Instant, Seen)| matches!(seen, Seen::Reset(..));
         self.seen.iter().filter(is_reset).count()
+    }
+
+    /// How often it was told that something is lost.
+    pub fn losses(&self) -> usize {
+        let is_lagged = |(_, seen): &&(Instant, Seen)| matches!(seen, Seen::Lagged(_));
+        self.resets() + self.seen.iter().filter(is_lagged).count()
     }
 
     /// Takes in what is due to the subscriber.

@@ -143,6 +143,11 @@ impl ClientHub {
             .push(publication(topic, epoch, offset, end, slot));
     }
 
+    /// Forgets the batch that is being added to: one of its publications was not sound.
+    pub fn drop_batch(&mut self) {
+        self.batch.clear();
+    }
+
     /// A batch came, by the wildcard pattern with the number `via`, or by a topic's own subscription if that is 0.
     pub fn handle_batch(&mut self, now_ms: f64, link: u32, via: u32) -> u32 {
         let frame = ServerFrame::Batch {

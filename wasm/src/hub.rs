@@ -49,7 +49,7 @@ impl LocalHub {
         end: u32,
         has_text: bool,
     ) -> u32 {
-        self.publish(now_ms, topic, slot, end, has_text, None, false)
+        self.handle_publish_with(now_ms, topic, slot, end, has_text, None, false)
     }
 
     /// The same with the options that are seldom used.
@@ -58,23 +58,6 @@ impl LocalHub {
         reason = "numbers cross faster than an object would"
     )]
     pub fn handle_publish_with(
-        &mut self,
-        now_ms: f64,
-        topic: u32,
-        slot: u32,
-        end: u32,
-        has_text: bool,
-        id: Option<String>,
-        restart: bool,
-    ) -> u32 {
-        self.publish(now_ms, topic, slot, end, has_text, id, restart)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what both ways of publishing pass on"
-    )]
-    fn publish(
         &mut self,
         now_ms: f64,
         topic: u32,

@@ -36,13 +36,16 @@ impl<P: Payload + Clone> Client<P> {
                 recovered,
                 ..
             } => {
-                if let Some(subscription) = self.subscriptions.get_mut(&pattern) {
+                if !self.leaving.contains_key(&pattern)
+                    && let Some(subscription) = self.subscriptions.get_mut(&pattern)
+                {
                     subscription.handle_subscribed(&pattern, position);
                     self.output
                         .push_back(ClientEvent::Subscribed { pattern, recovered });
                 }
             }
-            ServerFrame::Unsubscribed { .. } | ServerFrame::Pong => {}
+            ServerFrame::Unsubscribed { pattern } => self.handle_unsubscribed(&pattern),
+            ServerFrame::Pong => {}
             ServerFrame::Publication { publication, via } => {
                 self.handle_publication(publication, via)
             }
@@ -75,6 +78,15 @@ impl<P: Payload + Clone> Client<P> {
             ServerFrame::Error(error) => self.handle_error(now, error),
             ServerFrame::Ping => self.send(ClientFrame::Pong),
             ServerFrame::Drain => self.abandon(now, link),
+        }
+    }
+
+    fn handle_unsubscribed(&mut self, pattern: &Pattern) {
+        if let Some(unanswered) = self.leaving.get_mut(pattern) {
+            *unanswered -= 1;
+            if *unanswered == 0 {
+                self.leaving.remove(pattern);
+            }
         }
     }
 
@@ -134,9 +146,13 @@ impl<P: Payload + Clone> Client<P> {
                 .push_back(ClientEvent::Published { request, result });
             return;
         }
-        // `NotSubscribed` answers an unsubscribe or a change of flow that crossed an end on its way.
-        if let Some(pattern) = error.pattern.clone()
-            && error.code != ErrorCode::NotSubscribed
+        let Some(pattern) = error.pattern.clone() else {
+            return;
+        };
+        if error.code == ErrorCode::NotSubscribed {
+            // Answers an unsubscribe or a change of flow that crossed an end on its way.
+            self.handle_unsubscribed(&pattern);
+        } else if !self.leaving.contains_key(&pattern)
             && self.subscriptions.remove(&pattern).is_some()
         {
             self.output

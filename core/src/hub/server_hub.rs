@@ -247,7 +247,6 @@ impl<P: Payload> ServerHub<P> {
         let ids: Vec<ConnectionId> = self.ids().collect();
         for id in ids {
             self.with_session(now, id, |session| session.handle_drain(now));
-            self.arm(id);
         }
     }
 
@@ -258,7 +257,6 @@ impl<P: Payload> ServerHub<P> {
         while let Some(index) = self.timers.expire(now) {
             let id = self.id_of(index);
             self.with_session(now, id, |session| session.handle_timeout(now));
-            self.arm(id);
         }
     }
 
@@ -340,6 +338,7 @@ impl<P: Payload> ServerHub<P> {
             self.drain_hub(now);
             // Answers count, too: a client that asks and asks without reading them is no better than a slow one.
             self.close_if_overfull(now, id.index);
+            self.arm(id);
         }
     }
 
@@ -494,10 +493,15 @@ impl<P: Payload> ServerHub<P> {
         }
     }
 
-    /// Arms a session's deadline: at its start, when it drains, and when it fires. In between, it only moves later.
+    /// Arms a session's deadline. One that only moves later is left alone: it is looked at again when it fires.
     fn arm(&mut self, id: ConnectionId) {
         let deadline = self.session(id).and_then(|session| session.poll_timeout());
-        if let Some(at) = deadline {
+        if let Some(at) = deadline
+            && self
+                .timers
+                .deadline(id.index)
+                .is_none_or(|armed| at < armed)
+        {
             self.timers.arm(id.index, at);
         }
     }

@@ -27,6 +27,12 @@ pub struct SubscriptionId {
 }
 
 impl SubscriptionId {
+    /// The smallest id, in order.
+    pub(crate) const MIN: Self = Self {
+        index: 0,
+        generation: 0,
+    };
+
     /// The id as one number below 2^53, for hosts whose integers are floating-point numbers.
     pub const fn to_u64(self) -> u64 {
         (self.generation as u64 & 0x1F_FFFF) << 32 | self.index as u64
@@ -372,6 +378,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
         let slot = &self.gates[gate as usize];
         match slot.gate.poll_timeout() {
+            Some(at) if self.timers.deadline(gate) == Some(at) => {}
             Some(at) => self.timers.arm(gate, at),
             None if slot.gate.is_idle() => self.forget_gate(gate),
             None => {

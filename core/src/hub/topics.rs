@@ -14,7 +14,7 @@ use slab::Slab;
 use super::HubConfig;
 use crate::history::{History, HistoryLimits};
 use crate::lifecycle::EndReason;
-use crate::limits::IDEMPOTENCY_KEYS_MAX;
+use crate::limits::{IDEMPOTENCY_KEYS_MAX, PACE_MIN};
 use crate::payload::Payload;
 use crate::publication::{POSITION_MAX, Position, Publication};
 use crate::random::Random;
@@ -66,7 +66,8 @@ impl<P: Payload> Topics<P> {
             first_epoch: new_epoch(&mut epochs),
             epochs,
             topics_max: config.topics_max,
-            retention: config.retention,
+            // A topic that somebody wants is looked at again later, never at the same instant.
+            retention: config.retention.max(PACE_MIN),
             retained_bytes: 0,
             retained_bytes_max: config.retained_bytes_max,
         }

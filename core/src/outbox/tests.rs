@@ -3,7 +3,6 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
-use core::time::Duration;
 
 use proptest::prelude::*;
 
@@ -226,7 +225,7 @@ fn a_terminal_and_the_newest_of_each_topic_stay_in_a_full_queue() {
 }
 
 #[test]
-fn what_is_published_after_a_terminal_is_not_combined_with_it() {
+fn nothing_is_combined_with_a_terminal() {
     let ids = subscriptions(&["a:*"]);
     let mut outbox = Outbox::new(BYTES_MAX);
     let conflate = Some(Conflate::Latest);
@@ -244,7 +243,7 @@ fn what_is_published_after_a_terminal_is_not_combined_with_it() {
     ] {
         outbox.push_delivery(delivery(ids[0], conflate, publication));
     }
-    assert_eq!(drain(&mut outbox), ["a:b@2", "a:b@1"]);
+    assert_eq!(drain(&mut outbox), ["a:b@1", "a:b@2", "a:b@1"]);
 }
 
 #[test]
@@ -566,16 +565,18 @@ proptest! {
 }
 
 #[test]
-fn a_terminal_ends_what_may_be_combined_even_with_the_flow_of_a_minute() {
+fn a_terminal_arrives_as_it_was_published_after_what_was_added_up() {
     let ids = subscriptions(&["a"]);
     let mut outbox = Outbox::new(BYTES_MAX);
-    let flow = Flow::throttle(Duration::from_secs(60));
-    let conflate = flow.conflates().then_some(flow.conflate);
-    outbox.push_delivery(delivery(ids[0], conflate, publication("a", 1, 10)));
-    outbox.push_delivery(delivery(ids[0], conflate, terminal("a", 2, 10)));
-    let Some(ServerFrame::Publication { publication, .. }) = outbox.pop() else {
-        panic!("nothing waits");
-    };
-    assert_eq!(publication.end, Some(EndReason::Complete));
-    assert!(outbox.pop().is_none(), "the one before was conflated away");
+    let conflate = Some(Conflate::Sum);
+    for offset in 1..=3 {
+        outbox.push_delivery(delivery(ids[0], conflate, publication("a", offset, 10)));
+    }
+    outbox.push_delivery(delivery(ids[0], conflate, terminal("a", 4, 10)));
+    for (amount, end) in [(3, None), (1, Some(EndReason::Complete))] {
+        let Some(ServerFrame::Publication { publication, .. }) = outbox.pop() else {
+            panic!("too little waits");
+        };
+        assert_eq!((publication.payload.amount, publication.end), (amount, end));
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +15,9 @@ use tokio::sync::watch;
 
 /// How long the last update may take once the command has ended.
 const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
+
+/// How long it may take where no server has answered any update.
+const FIRST_UPDATE_MAX: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,12 +46,23 @@ impl Run {
         let client = Client::start(&self.server.server).map_err(ClientError::from)?;
         let topic = format!("job:{}", job.id());
         let (updates, latest) = watch::channel(None);
-        let publisher = tokio::spawn(publish_updates(client.clone(), topic, latest));
+        let has_answered = Arc::new(AtomicBool::new(false));
+        let publisher = tokio::spawn(publish_updates(
+            client.clone(),
+            topic,
+            latest,
+            Arc::clone(&has_answered),
+        ));
         let outcome = run::run(&job, updates).await;
         if let Some(error) = &outcome.error {
             eprintln!("tidegate: {error}");
         }
-        match tokio::time::timeout(LAST_UPDATE_MAX, publisher).await {
+        let patience = if has_answered.load(Ordering::Relaxed) {
+            LAST_UPDATE_MAX
+        } else {
+            FIRST_UPDATE_MAX
+        };
+        match tokio::time::timeout(patience, publisher).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => {
                 eprintln!("tidegate: the job's progress was not published: {error}")
@@ -75,6 +91,7 @@ async fn publish_updates(
     client: Client,
     topic: String,
     mut latest: watch::Receiver<Option<JobUpdate>>,
+    has_answered: Arc<AtomicBool>,
 ) -> Result<(), ClientError> {
     let mut is_first = true;
     while latest.changed().await.is_ok() {
@@ -88,6 +105,7 @@ async fn publish_updates(
         };
         is_first = false;
         client.publish_with(&topic, &update, options).await?;
+        has_answered.store(true, Ordering::Relaxed);
     }
     Ok(())
 }

@@ -62,15 +62,15 @@ impl Serve {
             let _ = stream.set_nodelay(true);
         });
         let app = tidegate::axum::router(hub.clone());
-        axum::serve(listener, app)
-            .with_graceful_shutdown(drained(hub))
-            .await
-            .context("the server stopped")?;
+        // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
+        let server = axum::serve(listener, app).with_graceful_shutdown(stop_signal());
+        let (served, ()) = tokio::join!(server.into_future(), drained(hub));
+        served.context("the server stopped")?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Resolves once the server was told to stop and its clients have gone, or had their time.
+/// Once the server is told to stop, waits until its clients have gone or had their time, and stops the hub.
 async fn drained(hub: Hub) {
     stop_signal().await;
     tracing::info!("asking clients to connect elsewhere; once more to stop at once");

@@ -10,7 +10,7 @@ use tidegate_core::session::CloseReason;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::websocket::{Incoming, Reader};
-use crate::encode::{self, Message};
+use crate::encode::{self, Encoder, Message};
 use crate::json::Json;
 
 /// The most frames that leave in one message.
@@ -244,6 +244,7 @@ impl Transport {
 /// Makes one message of the frames that wait together; those who wait for the same frames share the message.
 #[derive(Default)]
 pub(super) struct Joiner {
+    encoder: Encoder,
     parts: Vec<Message>,
     last: Option<(Vec<Message>, Message)>,
 }
@@ -256,7 +257,7 @@ impl Joiner {
         self.parts.clear();
         while self.parts.len() < FRAMES_PER_MESSAGE {
             match next() {
-                Some(frame) => self.parts.push(encode::message(&frame)),
+                Some(frame) => self.parts.push(self.encoder.message(&frame)),
                 None => break,
             }
         }
@@ -279,6 +280,7 @@ impl Joiner {
 
     /// Lets go of the messages of a round that is over.
     pub(super) fn forget(&mut self) {
+        self.encoder.forget();
         self.parts.clear();
         self.last = None;
     }

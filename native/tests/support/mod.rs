@@ -6,12 +6,14 @@
 pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod socket;
 
 use std::time::Duration;
 
 use tidegate::core::hub::ServerConfig;
-use tidegate::{Config, Hub};
+use tidegate::core::lifecycle::EndReason;
+use tidegate::{Config, Hub, Publish};
 use tokio::net::TcpListener;
 
 /// Longer than anything here takes, so that what hangs is a failure.
@@ -74,4 +76,18 @@ pub(crate) async fn served_hub_with(change: impl FnOnce(&mut ServerConfig)) -> (
     let hub = hub_with(change);
     let address = serve(tidegate::axum::router(hub.clone())).await;
     (hub, address)
+}
+
+/// Publishes numbers, one after the other.
+pub(crate) async fn publish_range(hub: &Hub, topic: &str, numbers: std::ops::RangeInclusive<u32>) {
+    for number in numbers {
+        hub.publish(topic, &number).await.unwrap();
+    }
+}
+
+/// Completes a topic by the value `"end"`.
+pub(crate) async fn end(hub: &Hub, topic: &str) {
+    hub.publish_with(topic, &"end", Publish::end(EndReason::Complete))
+        .await
+        .unwrap();
 }

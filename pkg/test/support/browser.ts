@@ -14,6 +14,8 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // Files that a test puts in place of a server's count as from elsewhere, and would not reach 127.0.0.1.
+  '--disable-features=LocalNetworkAccessChecks',
 ];
 
 /** Starts a browser that is closed when the test is over. */

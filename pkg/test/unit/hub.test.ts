@@ -251,3 +251,18 @@ test('a hundred thousand publishes leave no slot in use but those that are retai
   hub.publish('other', 1);
   assert.ok(slotsInUse() <= before + 1, `${slotsInUse() - before} slots are left after the retention time`);
 });
+
+test('topics that were forgotten and are used again keep their names', () => {
+  const { hub, host } = setUp();
+  const names: string[] = [];
+  hub.subscribe('**', ({ topic }) => names.push(topic));
+  const expected: string[] = [];
+  for (const room of ['a', 'b', 'a', 'c', 'a']) {
+    for (let index = 0; index < 5_000; index += 1) {
+      hub.publish(`${room}:${index}`, index);
+      expected.push(`${room}:${index}`);
+    }
+    host.advance(2 * 3_600_000);
+  }
+  assert.deepEqual(names, expected);
+});

@@ -231,10 +231,11 @@ test('nonsense from the server is an event and stops nothing', async () => {
   FakeSocket.last.receive(
     { type: 'subscribed', pattern: 'a', position: { epoch: 7, offset: 0 }, recovered: false, flow: {} },
     { type: 'pub', topic: 'a', epoch: 7, offset: 0.5, data: 1 },
+    { type: 'batch', items: [pub('a', 1, 'in a bad batch'), pub('a::b', 1, 'bad')] },
     { type: 'news', from: 'the future' },
     pub('a', 1, 'sound'),
   );
-  assert.deepEqual(codes, ['bad_frame', 'bad_frame', 'bad_frame']);
+  assert.deepEqual(codes, ['bad_frame', 'bad_frame', 'bad_topic', 'bad_frame']);
   assert.deepEqual(seen, ['sound']);
   tide.close();
 });

@@ -12,9 +12,11 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Adds up the closing lines of nextest, of Rust's own runner and of Node's in an output.
+    /// Adds up the closing lines of Rust's own runner and of Node's in an output, or takes
+    /// nextest's: it repeats what the failed tests printed, their own closing lines among it.
     pub(crate) fn in_output(output: &str) -> Self {
-        output.lines().map(Self::in_line).sum()
+        let nextest = output.lines().find(|line| is_nextest(line));
+        nextest.map_or_else(|| output.lines().map(Self::in_line).sum(), Self::in_line)
     }
 
     /// Whether there is anything to tell.
@@ -24,9 +26,7 @@ impl Counts {
 
     fn in_line(line: &str) -> Self {
         let line = line.trim();
-        let rust = line.starts_with("test result: ");
-        let nextest = line.starts_with("Summary [") && line.contains(" run: ");
-        if rust || nextest {
+        if line.starts_with("test result: ") || is_nextest(line) {
             return Self {
                 passed: number_before(line, "passed"),
                 failed: number_before(line, "failed") + number_before(line, "timed"),
@@ -62,6 +62,10 @@ impl Sum for Counts {
     }
 }
 
+fn is_nextest(line: &str) -> bool {
+    line.trim_start().starts_with("Summary [") && line.contains(" run: ")
+}
+
 /// The number in front of a word: 3 in `5 passed; 3 failed` for `failed`.
 fn number_before(line: &str, word: &str) -> u32 {
     let words: Vec<&str> = line
@@ -95,6 +99,14 @@ mod tests {
         let output = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out\n\
                       test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out\n";
         assert_eq!(Counts::in_output(output), counts(7, 3, 1));
+    }
+
+    #[test]
+    fn what_nextest_repeats_of_a_failed_test_is_not_counted_again() {
+        let output = "test result: FAILED. 0 passed; 1 failed; 0 ignored\n\
+                      Summary [   0.2s] 3 tests run: 2 passed, 1 failed, 0 skipped\n\
+                      test result: FAILED. 0 passed; 1 failed; 0 ignored\n";
+        assert_eq!(Counts::in_output(output), counts(2, 1, 0));
     }
 
     #[test]

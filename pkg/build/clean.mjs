@@ -1,0 +1,13 @@
+/** `node build/clean.mjs FOLDER`: empties a folder of what was built before, but for the core's bindings. */
+
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+const folder = fileURLToPath(new URL(`../${process.argv[2]}/`, import.meta.url));
+
+await mkdir(folder, { recursive: true });
+for (const name of await readdir(folder)) {
+  if (name !== 'wasm') {
+    await rm(folder + name, { recursive: true });
+  }
+}
