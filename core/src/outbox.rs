@@ -1,8 +1,8 @@
 //! What waits for one connection: bounded, conflating, and never without a terminal.
 //!
 //! A host takes frames out as fast as its transport accepts them. While the transport is behind,
-//! - a subscription whose flow conflates has at most one publication per topic here: a newer one is
-//!   combined with the one that waits;
+//! - a subscription whose flow conflates has at most one publication per topic here, and the terminal after it: a
+//!   newer one is combined with the one that waits;
 //! - any other subscription loses its oldest publications once the limit is reached, and is told how many;
 //! - terminal publications, the newest publication of each topic, and frames that are not publications stay.
 //!
@@ -121,7 +121,11 @@ impl<P: Payload> Outbox<P> {
     }
 
     /// Queues an emission.
-    pub fn push_delivery(&mut self, delivery: Delivery<P>) {
+    pub fn push_delivery(&mut self, mut delivery: Delivery<P>) {
+        if delivery.is_terminal() {
+            // It stands alone: what was pending goes first, and nothing is combined with it.
+            delivery.conflate = None;
+        }
         match delivery.conflate {
             Some(conflate) => self.push_conflating(delivery, conflate),
             None => {
@@ -131,7 +135,7 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    fn push_conflating(&mut self, mut delivery: Delivery<P>, conflate: Conflate) {
+    fn push_conflating(&mut self, delivery: Delivery<P>, conflate: Conflate) {
         let Emission::One(newer) = &delivery.emission else {
             return self.push(Item::Delivery(delivery));
         };
@@ -142,7 +146,6 @@ impl<P: Payload> Outbox<P> {
             && let Some(Item::Delivery(waiting)) = self.items.get_mut(index)
             && let Emission::One(older) = &mut waiting.emission
             && older.position.epoch == newer.position.epoch
-            && !older.is_terminal()
         {
             let combined = combine(conflate, older, newer);
             self.bytes = self.bytes + combined.payload.size() - older.payload.size();
@@ -150,14 +153,8 @@ impl<P: Payload> Outbox<P> {
             self.settle();
             return;
         }
-        if delivery.is_terminal() {
-            // Nothing may be combined with it any more, so it needs no place.
-            delivery.conflate = None;
-            self.waiting.remove(&key);
-        } else {
-            self.waiting
-                .insert(key, self.popped + self.items.len() as u64);
-        }
+        self.waiting
+            .insert(key, self.popped + self.items.len() as u64);
         self.push(Item::Delivery(delivery));
     }
 

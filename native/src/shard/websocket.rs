@@ -191,8 +191,13 @@ mod tests {
     use super::*;
 
     fn masked(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
-        let mut frame = Frame::message(payload.to_vec(), opcode, is_final);
-        frame.header_mut().mask = Some([1, 2, 3, 4]);
+        let header = FrameHeader {
+            opcode,
+            is_final,
+            mask: Some([1, 2, 3, 4]),
+            ..FrameHeader::default()
+        };
+        let frame = Frame::from_payload(header, payload.to_vec().into());
         let mut bytes = Vec::new();
         frame.format(&mut bytes).expect("a Vec takes every write");
         bytes
@@ -231,7 +236,7 @@ mod tests {
                 "cut at {at}"
             );
         }
-        let bytewise: Vec<&[u8]> = bytes.chunks(1).take(30).collect();
+        let bytewise: Vec<&[u8]> = bytes.chunks(1).take(14).collect();
         assert_eq!(read(&bytewise).expect("valid").len(), 2);
     }
 
