@@ -80,7 +80,7 @@ pub enum SessionOutput<P> {
     },
     /// Unsubscribe.
     Unsubscribe(SubscriptionId),
-    /// Change a flow, and tell by [`Session::handle_flow_changed`] where that fails.
+    /// Change a flow, and tell by [`Session::handle_flow_refused`] where that fails.
     Flow {
         /// The subscription.
         subscription: SubscriptionId,
@@ -103,7 +103,7 @@ pub enum SessionOutput<P> {
 /// The server's side of one connection.
 ///
 /// `handle_frame`, `handle_bad_frame`, `handle_drain`, the answers (`handle_subscribed`, `handle_published`,
-/// `handle_flow_changed`, `handle_end`) and `handle_timeout`; after each, `poll_output` until `None`.
+/// `handle_flow_refused`, `handle_end`) and `handle_timeout`; after each, `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Session<P> {
     config: SessionConfig,

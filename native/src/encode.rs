@@ -279,7 +279,7 @@ mod tests {
     fn a_publication_by_a_pattern_is_encoded_once_a_round() {
         let mut encoder = Encoder::default();
         let publication = publication("1");
-        let mut frame = || ServerFrame::Publication {
+        let frame = || ServerFrame::Publication {
             publication: Arc::clone(&publication),
             via: Some(Pattern::new("job:*").expect("valid")),
         };

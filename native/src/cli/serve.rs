@@ -81,6 +81,8 @@ async fn drained(hub: Hub) {
         () = stop_signal() => {}
     }
     hub.stop();
+    // It says goodbye to those who stayed; the process must not end before.
+    while hub.counts().await.is_ok() {}
 }
 
 /// In-process streams (Server-Sent Events among them) count as connections, and end only with the hub.

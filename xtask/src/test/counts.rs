@@ -38,7 +38,7 @@ impl Counts {
         };
         Self {
             passed: number_after(node, "pass "),
-            failed: number_after(node, "fail "),
+            failed: number_after(node, "fail ") + number_after(node, "cancelled "),
             skipped: number_after(node, "skipped "),
         }
     }
@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn node_tells_in_two_styles() {
-        let tap = "# tests 9\n# pass 7\n# fail 1\n# cancelled 0\n# skipped 1\n";
-        assert_eq!(Counts::in_output(tap), counts(7, 1, 1));
+        let tap = "# tests 10\n# pass 7\n# fail 1\n# cancelled 1\n# skipped 1\n";
+        assert_eq!(Counts::in_output(tap), counts(7, 2, 1));
         let spec = "ℹ tests 9\nℹ pass 7\nℹ fail 1\nℹ skipped 1\n";
         assert_eq!(Counts::in_output(spec), counts(7, 1, 1));
     }

@@ -169,17 +169,23 @@ fn rust_tests(workspace: &Workspace) -> Result<Counts, Failure> {
 fn docs(workspace: &Workspace) -> Result<Counts, Failure> {
     let command = workspace.cargo(["test", "--workspace", "--doc", "--no-fail-fast"]);
     let log = step(workspace, "cargo test --doc", command)?;
-    // The crates that others read the documentation of.
-    let mut command = workspace.cargo(["doc", "--no-deps", "--lib"]);
-    command.args(["--package", "tidegate-core", "--package", "tidegate"]);
-    command.env("RUSTDOCFLAGS", "-D warnings");
+    // All crates, because the libraries that they share are compiled for the lints already. Links to
+    // private items are for those who read the sources.
+    let mut command = workspace.cargo(["doc", "--workspace", "--no-deps", "--lib"]);
+    command.env(
+        "RUSTDOCFLAGS",
+        "-D warnings -A rustdoc::private_intra_doc_links",
+    );
     step(workspace, "cargo doc", command)?;
     Ok(Counts::in_output(&log.text))
 }
 
 fn browser_tests(workspace: &Workspace) -> Result<Counts, Failure> {
     let chromium = browser::find_or_bring(workspace)?;
-    let command = workspace.cargo(["build", "--package", "tidegate", "--bin", "tidegate"]);
+    // As the tests build it: alone it would use its libraries with other features, and compile them
+    // once more.
+    let mut command = workspace.cargo(["test", "--workspace", "--no-run"]);
+    command.args(["--lib", "--bins", "--tests", "--examples"]);
     step(workspace, "building the server", command)?;
     let server = workspace.product("debug", "tidegate");
     let variables = [
