@@ -91,12 +91,21 @@ impl Cli {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
     eprintln!("tidegate: {error:#}");
     match error.downcast_ref() {
         Some(ClientError::Unreachable { .. }) => ExitCode::from(3),
         Some(ClientError::Url(_)) => ExitCode::from(2),
         Some(_) | None => ExitCode::FAILURE,
     }
+}
+
+/// Whoever read our output has had enough, as `head` has: no failure of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io_error: Option<&std::io::Error> = error.downcast_ref();
+    io_error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn exit_code(reason: EndReason) -> ExitCode {

@@ -265,6 +265,21 @@ async fn sub_stops_after_a_count_and_may_leave_out_what_is_retained() {
 }
 
 #[tokio::test]
+async fn a_reader_that_has_had_enough_ends_sub_without_a_word() {
+    let server = Server::start().await;
+    assert_eq!(publish(&server, &["a", "1"]).await.code, 0);
+    let mut watcher = program(&["sub", "--server", &server.url, "a"])
+        .spawn()
+        .unwrap();
+    let mut lines = lines_of(&mut watcher);
+    assert_eq!(line(&mut lines).await, "a #1 1");
+    drop(lines);
+    assert_eq!(publish(&server, &["a", "2"]).await.code, 0);
+    let ended = finish(watcher).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_has_an_exit_status_of_its_own() {
     let url = nobody().await;
     for arguments in [

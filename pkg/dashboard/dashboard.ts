@@ -19,7 +19,7 @@ const STATE_TEXTS: Readonly<Record<TideState['status'], string>> = {
 };
 
 const board = new Board();
-const tide = connect(location.origin + location.pathname);
+const tide = connect(new URL('.', location.href));
 
 tide.subscribe('job:**', { throttle: PACE, onError: showProblem }, (update) =>
   board.put(readJob(update, performance.now())),

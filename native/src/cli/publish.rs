@@ -1,5 +1,6 @@
 //! `tidegate pub`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -71,7 +72,7 @@ impl Publish {
                 let line = self.line(payload, self.end)?;
                 let topic = line.topic.clone();
                 let position = enqueue(&client, line)?.await?;
-                self.print(&topic, position);
+                self.print(&topic, position)?;
                 Ok(ExitCode::SUCCESS)
             }
             Some(_) | None => self.publish_lines().await,
@@ -120,7 +121,7 @@ impl Publish {
                     answers.push_back(async move { (number, topic, answer.await) });
                 }
                 Some((number, topic, answer)) = answers.next(), if !answers.is_empty() => {
-                    self.print(&topic, answer.with_context(|| format!("line {number}"))?);
+                    self.print(&topic, answer.with_context(|| format!("line {number}"))?)?;
                 }
             }
         }
@@ -137,13 +138,13 @@ impl Publish {
         )
     }
 
-    fn print(&self, topic: &str, position: Position) {
-        if self.prints_json {
-            println!(
-                "{}",
-                json!({"topic": topic, "epoch": position.epoch, "offset": position.offset})
-            );
+    fn print(&self, topic: &str, position: Position) -> std::io::Result<()> {
+        if !self.prints_json {
+            return Ok(());
         }
+        let Position { epoch, offset } = position;
+        let line = json!({"topic": topic, "epoch": epoch, "offset": offset});
+        writeln!(std::io::stdout(), "{line}")
     }
 }
 
