@@ -31,8 +31,10 @@ pub(super) enum Step {
     Node,
     /// Rust's lints
     Clippy,
-    /// The tests of all crates
+    /// The tests of all crates that need nothing but themselves
     Rust,
+    /// The tests that start servers and programs
+    Servers,
     /// The examples in the documentation, and its links
     Docs,
     /// The package as its users get it
@@ -66,7 +68,7 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Format,
         Self::Rules,
         Self::NoStd,
@@ -75,6 +77,7 @@ impl Step {
         Self::Node,
         Self::Clippy,
         Self::Rust,
+        Self::Servers,
         Self::Docs,
         Self::Package,
         Self::Browser,
@@ -90,6 +93,7 @@ impl Step {
             Self::Lint => "TypeScript formatting, lints and types",
             Self::Node => "TypeScript tests in Node",
             Self::Rust => "Rust tests",
+            Self::Servers => "Rust tests with servers and programs",
             Self::Docs => "Rust documentation and its examples",
             Self::Package => "The package as its users get it",
             Self::Browser => "Tests in a browser",
@@ -101,13 +105,13 @@ impl Step {
         match self {
             Self::Lint | Self::Node | Self::Package | Self::Browser => &[Self::Wasm],
             Self::Format | Self::Rules | Self::NoStd | Self::Clippy => &[],
-            Self::Wasm | Self::Rust | Self::Docs => &[],
+            Self::Wasm | Self::Rust | Self::Servers | Self::Docs => &[],
         }
     }
 
     /// Whether it belongs to the inner loop.
     pub(super) fn is_quick(self) -> bool {
-        !matches!(self, Self::Package | Self::Browser)
+        !matches!(self, Self::Servers | Self::Package | Self::Browser)
     }
 
     pub(super) fn run(self, workspace: &Workspace) -> Result<Counts, Failure> {
@@ -123,7 +127,8 @@ impl Step {
             Self::Wasm => Ok(wasm::build(workspace, false).map(|()| Counts::default())?),
             Self::Lint => script(workspace, "lint", &[]),
             Self::Node => script(workspace, "test", &[]),
-            Self::Rust => rust_tests(workspace),
+            Self::Rust => rust_tests(workspace, &Tests::Own),
+            Self::Servers => rust_tests(workspace, &Tests::Servers),
             Self::Docs => docs(workspace),
             Self::Package => Ok(package::check(workspace)?),
             Self::Browser => browser_tests(workspace),
@@ -151,16 +156,48 @@ fn clippy(workspace: &Workspace) -> Result<Counts, Failure> {
     Ok(Counts::default())
 }
 
-/// The crates' own tests, by nextest where it is installed: it runs them side by side.
-fn rust_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+/// Which of the Rust tests.
+enum Tests {
+    /// Those that need nothing but themselves.
+    Own,
+    /// Those that start servers and programs.
+    Servers,
+}
+
+/// Rust tests, by nextest where it is installed: it runs them side by side.
+fn rust_tests(workspace: &Workspace, tests: &Tests) -> Result<Counts, Failure> {
     let nextest = workspace.cargo(["nextest", "--version"]).output();
     let log = if nextest.is_ok_and(|output| output.status.success()) {
+        let servers = "package(tidegate) & kind(test)";
+        let filter = match tests {
+            Tests::Own => format!("not ({servers})"),
+            Tests::Servers => servers.to_owned(),
+        };
         let mut command = workspace.cargo(["nextest", "run", "--workspace", "--no-fail-fast"]);
-        command.args(["--failure-output", "final", "--hide-progress-bar"]);
+        command.args([
+            "--failure-output",
+            "final",
+            "--hide-progress-bar",
+            "-E",
+            &filter,
+        ]);
         step(workspace, "cargo nextest run", command)?
     } else {
-        let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
-        command.args(["--lib", "--bins", "--tests", "--examples"]);
+        let mut command = workspace.cargo(["test", "--no-fail-fast"]);
+        match tests {
+            Tests::Own => command.args([
+                "--workspace",
+                "--exclude",
+                "tidegate",
+                "--lib",
+                "--bins",
+                "--tests",
+            ]),
+            // The examples are programs that the tests start.
+            Tests::Servers => {
+                command.args(["-p", "tidegate", "--lib", "--bins", "--tests", "--examples"])
+            }
+        };
         step(workspace, "cargo test", command)?
     };
     Ok(Counts::in_output(&log.text))
