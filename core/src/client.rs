@@ -151,8 +151,13 @@ impl<P: Payload + Clone> Client<P> {
             let frame = subscription.request(pattern);
             self.output.push_back(ClientEvent::Send(frame));
         }
-        for frame in self.requests.resend() {
-            self.output.push_back(ClientEvent::Send(frame));
+        self.send_publishes();
+    }
+
+    /// Sends what waits to be published, as far as it may be under way at once.
+    fn send_publishes(&mut self) {
+        while let Some(frame) = self.requests.next_to_send() {
+            self.send(frame);
         }
     }
 
@@ -180,6 +185,7 @@ impl<P: Payload + Clone> Client<P> {
             self.backoff.reset();
         }
         self.leaving.clear();
+        self.requests.handle_lost();
         for subscription in self.subscriptions.values_mut() {
             subscription.handle_lost();
         }
@@ -274,11 +280,10 @@ impl<P: Payload + Clone> Client<P> {
     /// A publish without an idempotency key is given one, so that it can be repeated after a lost
     /// connection and still happens once.
     pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
-        let is_open = self.is_open();
         match self.requests.add(publish) {
-            Ok((request, frame)) => {
-                if is_open {
-                    self.send(frame);
+            Ok(request) => {
+                if self.is_open() {
+                    self.send_publishes();
                 }
                 self.wake(now);
                 request

@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 use crate::flow::{Flow, FlowError};
 use crate::history::Recovery;
 use crate::lifecycle::EndReason;
-use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use crate::limits::{IDEMPOTENCY_KEY_BYTES_MAX, RECOVERED_MAX};
 use crate::payload::Payload;
 use crate::protocol::{PublishRequest, Start, TopicPosition};
 use crate::publication::{Position, Publication};
@@ -278,8 +278,9 @@ impl<P: Payload> Hub<P> {
         since: &[TopicPosition],
     ) -> bool {
         let name = &self.topics.get(topic).topic;
+        let mut room = usize::MAX;
         let recovered = match since.iter().find(|known| known.topic == *name) {
-            Some(known) => self.recover_topic(now, id, topic, known.position),
+            Some(known) => self.recover_topic(now, id, topic, known.position, &mut room),
             None => {
                 self.deliver_latest(now, id, topic);
                 false
@@ -302,6 +303,7 @@ impl<P: Payload> Hub<P> {
             .map(|known| (&known.topic, known.position))
             .collect();
         let mut recovered = true;
+        let mut room = RECOVERED_MAX;
         for topic in self.topics.matching(pattern) {
             let state = self.topics.get(topic);
             let beginning = Position {
@@ -309,7 +311,7 @@ impl<P: Payload> Hub<P> {
                 ..state.history.position()
             };
             let position = known.remove(&state.topic).unwrap_or(beginning);
-            recovered &= self.recover_topic(now, id, topic, position);
+            recovered &= self.recover_topic(now, id, topic, position, &mut room);
         }
         for (topic, _) in known
             .into_iter()
@@ -329,11 +331,19 @@ impl<P: Payload> Hub<P> {
         id: SubscriptionId,
         topic: u32,
         since: Position,
+        room: &mut usize,
     ) -> bool {
         self.topics.trim(now, topic, &self.config.history);
         let state = self.topics.get(topic);
-        match state.history.since(since) {
+        let recovery = match state.history.since(since) {
+            Recovery::Whole(missed) if missed.len() > *room => {
+                Recovery::Lost(missed.last().cloned())
+            }
+            recovery @ (Recovery::Whole(_) | Recovery::Lost(_)) => recovery,
+        };
+        match recovery {
             Recovery::Whole(missed) => {
+                *room -= missed.len();
                 for publication in &missed {
                     self.subscribers.deliver(now, id.index(), publication);
                 }

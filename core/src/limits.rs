@@ -32,5 +32,8 @@ pub const CLIENT_TOPICS_MAX: usize = 8_192;
 /// The most bytes that the positions of a resuming subscription take in its frame.
 pub const SINCE_BYTES_MAX: usize = 512 * 1024;
 
+/// The most publications that one subscription by pattern recovers. A topic beyond them is reset to its latest value.
+pub const RECOVERED_MAX: usize = 10_000;
+
 /// The longest token or client name that a hello may carry, in bytes.
 pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;

@@ -9,6 +9,10 @@
 //! So the last value of every topic always arrives. What must stay can exceed the limit only by the number of
 //! topics; an owner that wants a hard bound closes the connection when [`Outbox::is_overfull`], and the client
 //! resumes.
+//!
+//! What a subscription starts with is beside the limit: a retained value of each topic, or what was missed, is there at
+//! once and no fault of the transport, and its payloads are held by the histories anyway. One such start at a time: see
+//! [`Outbox::begin_start`].
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -51,6 +55,10 @@ pub struct Outbox<P> {
     waiting: BTreeMap<(Topic, SubscriptionId), u64>,
     bytes: usize,
     bytes_max: usize,
+    /// How many bytes subscriptions started with that may still wait: they are beside the limit.
+    allowance: usize,
+    /// How many bytes waited when the start began that is being pushed.
+    starting_at: Option<usize>,
     /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
     shed_at: usize,
 }
@@ -80,6 +88,8 @@ impl<P: Payload> Outbox<P> {
             waiting: BTreeMap::new(),
             bytes: 0,
             bytes_max,
+            allowance: 0,
+            starting_at: None,
             shed_at: bytes_max,
         }
     }
@@ -90,6 +100,23 @@ impl<P: Payload> Outbox<P> {
             self.seal(topic);
         }
         self.push(Item::Frame(frame));
+    }
+
+    /// What is pushed from here to [`Outbox::end_start`] is beside the limit until it has left; unless the limit is
+    /// reached already.
+    pub fn begin_start(&mut self) {
+        if self.bytes <= self.bytes_max {
+            self.starting_at = Some(self.bytes);
+        }
+    }
+
+    /// The start of a subscription is complete.
+    pub fn end_start(&mut self) {
+        if let Some(before) = self.starting_at.take() {
+            self.allowance += self.bytes.saturating_sub(before);
+            self.shed_at = usize::MAX;
+            self.settle();
+        }
     }
 
     /// Lets nothing more be combined with what waits of a topic: it belongs before what is pushed next.
@@ -177,6 +204,10 @@ impl<P: Payload> Outbox<P> {
 
     /// Makes room where too much waits, and decides when to look again.
     fn settle(&mut self) {
+        if self.starting_at.is_some() {
+            return;
+        }
+        self.allowance = self.allowance.min(self.bytes);
         if self.bytes > self.shed_at {
             self.shed();
             self.shed_at = usize::MAX;
@@ -193,7 +224,7 @@ impl<P: Payload> Outbox<P> {
         } else {
             above.min(self.overfull_above())
         };
-        above.max(self.bytes_max)
+        above.max(self.limit())
     }
 
     /// Takes the next frame to send.
@@ -279,7 +310,7 @@ impl<P: Payload> Outbox<P> {
 
     /// The indexes of the oldest deliveries that may be dropped, as many as make enough room.
     fn to_be_dropped(&self) -> BTreeSet<usize> {
-        let target = self.bytes_max / 100 * SHED_TO_PERCENT;
+        let target = self.limit() / 100 * SHED_TO_PERCENT;
         let mut excess = self.bytes.saturating_sub(target);
         let mut dropped = self.superseded();
         dropped.retain(|index| {
@@ -371,11 +402,15 @@ impl<P: Payload> Outbox<P> {
 
     /// Whether what must not be dropped alone exceeds twice the limit.
     pub const fn is_overfull(&self) -> bool {
-        self.bytes > self.overfull_above()
+        self.starting_at.is_none() && self.bytes > self.overfull_above()
     }
 
     const fn overfull_above(&self) -> usize {
-        self.bytes_max.saturating_mul(2)
+        self.limit().saturating_add(self.bytes_max)
+    }
+
+    const fn limit(&self) -> usize {
+        self.bytes_max.saturating_add(self.allowance)
     }
 }
 

@@ -23,6 +23,12 @@ impl From<u64> for Json {
     }
 }
 
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 impl Payload for Json {
     fn merge(&self, newer: &Self) -> Self {
         Self(merge(&self.0, &newer.0))

@@ -133,6 +133,15 @@ impl Record {
         self.seen.iter().filter(is_reset).count()
     }
 
+    /// How many publications it was told to have missed.
+    pub fn missed(&self) -> u64 {
+        let missed = |(_, seen): &(Instant, Seen)| match seen {
+            Seen::Lagged(missed) => *missed,
+            _ => 0,
+        };
+        self.seen.iter().map(missed).sum()
+    }
+
     /// How often it was told that something is lost.
     pub fn losses(&self) -> usize {
         let is_lagged = |(_, seen): &&(Instant, Seen)| matches!(seen, Seen::Lagged(_));

@@ -166,6 +166,33 @@ fn publishes_happen_once_whichever_of_their_answers_is_the_first_lost() {
 }
 
 #[test]
+fn a_burst_beyond_what_a_topic_remembers_happens_once_though_no_answer_came() {
+    for after in [1, 40, 200, 400] {
+        let mut net = Network::new(7);
+        let worker = net.connected_peer(Quality::delayed(ms(20)));
+        let peer = worker;
+        net.fault = Some(Fault {
+            peer,
+            direction: Direction::Down,
+            after,
+            cut: Cut::Both,
+        });
+        for number in 1..=500 {
+            net.publish_from(worker, update("job:1", number));
+        }
+        net.run_for(secs(10));
+        assert_eq!(net.fault, None, "the fault came");
+        let published = net
+            .truth
+            .iter()
+            .map(|(_, item)| item.payload.0["n"].as_u64());
+        let expected: Vec<Option<u64>> = (1..=500).map(Some).collect();
+        assert_eq!(published.collect::<Vec<_>>(), expected);
+        assert_eq!(net.peers[worker].hub.unanswered(), 0);
+    }
+}
+
+#[test]
 fn a_run_is_repeated_byte_for_byte() {
     let fault = Fault {
         peer: WATCHER,

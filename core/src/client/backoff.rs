@@ -38,7 +38,8 @@ impl Backoff {
         let ceiling = self.base.saturating_mul(factor).min(self.max);
         self.attempt = self.attempt.saturating_add(1);
         let micros = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
-        Duration::from_micros(self.random.up_to(micros))
+        // A deadline lies after now, or a host would spin.
+        Duration::from_micros(self.random.up_to(micros).max(1))
     }
 }
 

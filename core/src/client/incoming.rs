@@ -73,6 +73,7 @@ impl<P: Payload + Clone> Client<P> {
                     let result = Ok(position);
                     self.output
                         .push_back(ClientEvent::Published { request, result });
+                    self.send_publishes();
                 }
             }
             ServerFrame::Error(error) => self.handle_error(now, error),
@@ -144,6 +145,7 @@ impl<P: Payload + Clone> Client<P> {
             let result = Err(error);
             self.output
                 .push_back(ClientEvent::Published { request, result });
+            self.send_publishes();
             return;
         }
         let Some(pattern) = error.pattern.clone() else {

@@ -4,12 +4,20 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
+use crate::limits::IDEMPOTENCY_KEYS_MAX;
 use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
 use crate::random::Random;
+
+/// The most publishes that are sent and not answered: no more than a topic remembers keys of, or their repetition would
+/// be taken for something new.
+const IN_FLIGHT_MAX: usize = IDEMPOTENCY_KEYS_MAX;
 
 #[derive(Debug)]
 pub(super) struct Requests<P> {
     unanswered: BTreeMap<u64, PublishRequest<P>>,
+    /// How many of them the current connection has been sent: those below `unsent`.
+    in_flight: usize,
+    unsent: u64,
     next: u64,
     /// Makes this client's idempotency keys differ from any other's.
     key_prefix: u64,
@@ -20,6 +28,8 @@ impl<P: Clone> Requests<P> {
     pub(super) const fn new(seed: u64, requests_max: usize) -> Self {
         Self {
             unanswered: BTreeMap::new(),
+            in_flight: 0,
+            unsent: 0,
             next: 1,
             key_prefix: Random::new(seed ^ 0x7075_626c_6973_6873).next_u64(),
             requests_max,
@@ -27,10 +37,7 @@ impl<P: Clone> Requests<P> {
     }
 
     /// Takes a publish in, and gives it a number and, where it has none, an idempotency key.
-    pub(super) fn add(
-        &mut self,
-        mut publish: PublishRequest<P>,
-    ) -> Result<(u64, ClientFrame<P>), (u64, WireError)> {
+    pub(super) fn add(&mut self, mut publish: PublishRequest<P>) -> Result<u64, (u64, WireError)> {
         let request = self.next;
         self.next += 1;
         if self.unanswered.len() >= self.requests_max {
@@ -45,26 +52,41 @@ impl<P: Clone> Requests<P> {
         publish
             .id
             .get_or_insert_with(|| format!("{key_prefix:x}-{request}"));
-        self.unanswered.insert(request, publish.clone());
-        Ok((request, ClientFrame::Publish { request, publish }))
+        self.unanswered.insert(request, publish);
+        Ok(request)
+    }
+
+    /// The next publish for the current connection, unless too many are under way already.
+    pub(super) fn next_to_send(&mut self) -> Option<ClientFrame<P>> {
+        if self.in_flight == IN_FLIGHT_MAX {
+            return None;
+        }
+        let (request, publish) = self.unanswered.range(self.unsent..).next()?;
+        self.in_flight += 1;
+        self.unsent = request + 1;
+        Some(ClientFrame::Publish {
+            request: *request,
+            publish: publish.clone(),
+        })
+    }
+
+    /// The connection is gone: everything unanswered is to be sent again, in order.
+    pub(super) const fn handle_lost(&mut self) {
+        self.in_flight = 0;
+        self.unsent = 0;
     }
 
     /// Whether the request was waiting for the answer that came.
     pub(super) fn remove(&mut self, request: u64) -> bool {
-        self.unanswered.remove(&request).is_some()
-    }
-
-    /// Every unanswered publish, in order.
-    pub(super) fn resend(&self) -> impl Iterator<Item = ClientFrame<P>> {
-        self.unanswered
-            .iter()
-            .map(|(request, publish)| ClientFrame::Publish {
-                request: *request,
-                publish: publish.clone(),
-            })
+        let is_known = self.unanswered.remove(&request).is_some();
+        if is_known && request < self.unsent {
+            self.in_flight -= 1;
+        }
+        is_known
     }
 
     pub(super) fn take_all(&mut self) -> Vec<u64> {
+        self.handle_lost();
         core::mem::take(&mut self.unanswered).into_keys().collect()
     }
 

@@ -92,7 +92,11 @@ struct Connection<P> {
 #[derive(Debug)]
 enum Downlink<P> {
     Session(Session<P>),
-    Local { subscriptions: Vec<SubscriptionId> },
+    Local {
+        subscriptions: Vec<SubscriptionId>,
+        /// Whether its end is among the outputs.
+        is_ending: bool,
+    },
 }
 
 impl<P: Payload> ServerHub<P> {
@@ -123,7 +127,11 @@ impl<P: Payload> ServerHub<P> {
     /// Something in the same process wants to subscribe; at most `outbox_bytes_max` bytes wait for it.
     pub fn handle_open_local(&mut self, outbox_bytes_max: usize) -> ConnectionId {
         let subscriptions = Vec::new();
-        self.add(Downlink::Local { subscriptions }, outbox_bytes_max)
+        let local = Downlink::Local {
+            subscriptions,
+            is_ending: false,
+        };
+        self.add(local, outbox_bytes_max)
     }
 
     fn add(&mut self, downlink: Downlink<P>, outbox_bytes_max: usize) -> ConnectionId {
@@ -147,7 +155,14 @@ impl<P: Payload> ServerHub<P> {
 
     /// A client sent a frame.
     pub fn handle_frame(&mut self, now: Instant, id: ConnectionId, frame: ClientFrame<P>) {
+        let is_start = matches!(frame, ClientFrame::Subscribe { .. });
+        if is_start && self.find(id).is_some() {
+            self.connections[id.index as usize].outbox.begin_start();
+        }
         self.with_session(now, id, |session| session.handle_frame(now, frame));
+        if is_start && self.find(id).is_some() {
+            self.connections[id.index as usize].outbox.end_start();
+        }
     }
 
     /// A client sent something that is no frame.
@@ -160,19 +175,21 @@ impl<P: Payload> ServerHub<P> {
         if self.find(id).is_none() {
             return;
         }
+        self.unsubscribe_all(id);
         self.timers.disarm(id.index);
-        let connection = self.connections.remove(id.index as usize);
-        match connection.downlink {
-            Downlink::Session(session) => {
-                session
-                    .subscriptions()
-                    .for_each(|subscription| self.hub.handle_unsubscribe(subscription));
-            }
-            Downlink::Local { subscriptions } => {
-                subscriptions
-                    .into_iter()
-                    .for_each(|subscription| self.hub.handle_unsubscribe(subscription));
-            }
+        self.connections.remove(id.index as usize);
+    }
+
+    /// Nothing more is to reach a connection that closes.
+    fn unsubscribe_all(&mut self, id: ConnectionId) {
+        let hub = &mut self.hub;
+        match &self.connections[id.index as usize].downlink {
+            Downlink::Session(session) => session
+                .subscriptions()
+                .for_each(|subscription| hub.handle_unsubscribe(subscription)),
+            Downlink::Local { subscriptions, .. } => subscriptions
+                .iter()
+                .for_each(|subscription| hub.handle_unsubscribe(*subscription)),
         }
     }
 
@@ -209,10 +226,12 @@ impl<P: Payload> ServerHub<P> {
         let subscribed = self
             .hub
             .handle_subscribe(now, id.index, pattern, flow, start)?;
-        if let Downlink::Local { subscriptions } = &mut self.connections[id.index as usize].downlink
+        if let Downlink::Local { subscriptions, .. } =
+            &mut self.connections[id.index as usize].downlink
         {
             subscriptions.push(subscribed.id);
         }
+        self.connections[id.index as usize].outbox.begin_start();
         self.send(
             id.index,
             ServerFrame::Subscribed {
@@ -223,6 +242,7 @@ impl<P: Payload> ServerHub<P> {
             },
         );
         self.drain_hub(now);
+        self.connections[id.index as usize].outbox.end_start();
         Ok(Some(subscribed))
     }
 
@@ -262,7 +282,30 @@ impl<P: Payload> ServerHub<P> {
 
     /// What the host must do next.
     pub fn poll_output(&mut self) -> Option<ServerOutput> {
-        self.output.pop_front()
+        loop {
+            let output = self.output.pop_front()?;
+            match output {
+                ServerOutput::Close(id, CloseReason::Ended) if self.is_wanted_again(id) => {}
+                ServerOutput::Ready(_) | ServerOutput::Close(..) => return Some(output),
+            }
+        }
+    }
+
+    /// Whether a local connection whose subscriptions had all ended has subscribed to something else since.
+    fn is_wanted_again(&mut self, id: ConnectionId) -> bool {
+        if self.find(id).is_none() {
+            return false;
+        }
+        match &mut self.connections[id.index as usize].downlink {
+            Downlink::Local {
+                subscriptions,
+                is_ending,
+            } if !subscriptions.is_empty() => {
+                *is_ending = false;
+                true
+            }
+            Downlink::Local { .. } | Downlink::Session(_) => false,
+        }
     }
 
     /// The next frame for a connection.
@@ -383,7 +426,8 @@ impl<P: Payload> ServerHub<P> {
                     }
                 }
                 SessionOutput::Close(reason) => {
-                    self.output.push_back(ServerOutput::Close(id, reason))
+                    self.unsubscribe_all(id);
+                    self.output.push_back(ServerOutput::Close(id, reason));
                 }
             }
         }
@@ -454,9 +498,13 @@ impl<P: Payload> ServerHub<P> {
                 session.handle_end(pattern, reason);
                 self.drain_session(now, id);
             }
-            Downlink::Local { subscriptions } => {
+            Downlink::Local {
+                subscriptions,
+                is_ending,
+            } => {
                 subscriptions.retain(|known| *known != subscription);
-                let is_last = subscriptions.is_empty();
+                let is_last = subscriptions.is_empty() && !*is_ending;
+                *is_ending |= is_last;
                 self.send(downlink, ServerFrame::End { pattern, reason });
                 if is_last {
                     self.output

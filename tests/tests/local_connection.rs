@@ -1,0 +1,108 @@
+//! Subscribers within the server's process: streams, and responses that end with their topics.
+
+use serde_json::{Value, json};
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{ConnectionId, ServerConfig};
+use tidegate_core::protocol::Start;
+use tidegate_core::session::CloseReason;
+use tidegate_tests::wire::{Wire, kinds, payloads};
+use tidegate_tests::{ms, pattern};
+
+const BYTES_MAX: usize = 10_000;
+
+fn subscribe(wire: &mut Wire, id: ConnectionId, to: &str) {
+    let now = wire.now;
+    let subscribed =
+        wire.server
+            .handle_subscribe(now, id, &pattern(to), Flow::IMMEDIATE, &Start::Latest);
+    assert!(subscribed.expect("there is room").is_some());
+}
+
+#[test]
+fn it_is_served_without_a_hello() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    subscribe(&mut wire, id, "job:1");
+    wire.publish("job:1", 1);
+    let frames = wire.receive(id);
+    assert_eq!(kinds(&frames), ["subscribed", "pub"]);
+    assert_eq!(frames[0]["pattern"], json!("job:1"));
+}
+
+#[test]
+fn it_is_closed_once_everything_that_it_asked_for_has_ended() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    subscribe(&mut wire, id, "job:1");
+    subscribe(&mut wire, id, "job:2");
+    wire.publish("job:1", json!({ "status": "complete" }));
+    assert_eq!(wire.closes(), []);
+    wire.publish("job:2", json!({ "status": "failed" }));
+    assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
+    assert_eq!(
+        kinds(&wire.receive(id)),
+        ["subscribed", "subscribed", "pub", "end", "pub", "end"]
+    );
+}
+
+#[test]
+fn it_is_not_closed_when_only_the_first_topic_that_it_asks_for_has_ended() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    wire.publish("job:1", json!({ "status": "complete" }));
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    subscribe(&mut wire, id, "job:1");
+    subscribe(&mut wire, id, "job:2");
+    assert_eq!(wire.closes(), []);
+    wire.publish("job:2", json!({ "status": "failed" }));
+    assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
+}
+
+#[test]
+fn it_is_closed_once_when_all_topics_that_it_asks_for_have_ended() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    for to in ["job:1", "job:2"] {
+        wire.publish(to, json!({ "status": "complete" }));
+    }
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    subscribe(&mut wire, id, "job:1");
+    subscribe(&mut wire, id, "job:2");
+    assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
+}
+
+#[test]
+fn its_flow_can_be_changed() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    let (now, to) = (wire.now, pattern("job:1"));
+    let subscribed = wire
+        .server
+        .handle_subscribe(now, id, &to, Flow::IMMEDIATE, &Start::New)
+        .expect("there is room")
+        .expect("it is local");
+    wire.server
+        .handle_flow(now, subscribed.id, Flow::debounce(ms(50)))
+        .expect("the flow is in range");
+    wire.publish("job:1", 1);
+    assert_eq!(payloads(&wire.receive(id)), Vec::<Value>::new());
+    wire.pass(ms(50));
+    assert_eq!(payloads(&wire.receive(id)), [json!(1)]);
+}
+
+#[test]
+fn who_closes_it_is_served_no_more_and_other_connections_are() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    let (id, other) = (
+        wire.server.handle_open_local(BYTES_MAX),
+        wire.server.handle_open_local(BYTES_MAX),
+    );
+    for connection in [id, other] {
+        subscribe(&mut wire, connection, "job:*");
+    }
+    wire.server.handle_closed(id);
+    wire.publish("job:1", 1);
+    assert_eq!(wire.receive(id), Vec::<Value>::new());
+    assert_eq!(payloads(&wire.receive(other)), [json!(1)]);
+    let next = wire.server.handle_open_local(BYTES_MAX);
+    assert_eq!(next.index(), id.index(), "the index is used again");
+    assert_eq!(wire.receive(next), Vec::<Value>::new());
+}
