@@ -1,23 +1,27 @@
 //! A hub with the sessions of its connections: what a server drives.
 
+mod connection;
+mod drain;
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use slab::Slab;
 
-use super::subscribers::Due;
 use super::{Hub, HubConfig, HubCounts, PublishError, SubscribeError, Subscribed, SubscriptionId};
 use crate::flow::{Flow, FlowError};
-use crate::lifecycle::EndReason;
 use crate::outbox::Outbox;
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, WireError};
 use crate::publication::{Position, Publication};
-use crate::session::{CloseReason, Session, SessionConfig, SessionOutput};
+use crate::session::{CloseReason, Session, SessionConfig};
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::{Pattern, Topic};
+use connection::{Connection, Downlink};
+
+pub use connection::ConnectionId;
 
 /// What a server may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,20 +42,6 @@ impl ServerConfig {
             session: SessionConfig::default(),
             outbox_bytes_max: 1024 * 1024,
         }
-    }
-}
-
-/// Names a connection of one server. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId {
-    index: u32,
-    generation: u32,
-}
-
-impl ConnectionId {
-    /// The id's index: dense, and used again after the connection has gone.
-    pub const fn index(self) -> u32 {
-        self.index
     }
 }
 
@@ -79,24 +69,6 @@ pub struct ServerHub<P> {
     output: VecDeque<ServerOutput>,
     generation: u32,
     is_draining: bool,
-}
-
-#[derive(Debug)]
-struct Connection<P> {
-    generation: u32,
-    outbox: Outbox<P>,
-    is_ready: bool,
-    downlink: Downlink<P>,
-}
-
-#[derive(Debug)]
-enum Downlink<P> {
-    Session(Session<P>),
-    Local {
-        subscriptions: Vec<SubscriptionId>,
-        /// Whether its end is among the outputs.
-        is_ending: bool,
-    },
 }
 
 impl<P: Payload> ServerHub<P> {
@@ -385,143 +357,10 @@ impl<P: Payload> ServerHub<P> {
         }
     }
 
-    /// Does what a session wants done, in order, until it wants nothing more.
-    fn drain_session(&mut self, now: Instant, id: ConnectionId) {
-        while let Some(output) = self.session(id).and_then(Session::poll_output) {
-            match output {
-                SessionOutput::Send(frame) => self.send(id.index, frame),
-                SessionOutput::Subscribe {
-                    pattern,
-                    flow,
-                    start,
-                } => {
-                    let result = self
-                        .hub
-                        .handle_subscribe(now, id.index, &pattern, flow, &start);
-                    if let Some(session) = self.session(id) {
-                        session.handle_subscribed(pattern, flow, result);
-                    }
-                }
-                SessionOutput::Unsubscribe(subscription) => {
-                    self.hub.handle_unsubscribe(subscription);
-                    self.connections[id.index as usize]
-                        .outbox
-                        .discard(subscription);
-                }
-                SessionOutput::Flow {
-                    subscription,
-                    pattern,
-                    flow,
-                } => {
-                    if let Err(error) = self.hub.handle_flow(now, subscription, flow)
-                        && let Some(session) = self.session(id)
-                    {
-                        session.handle_flow_refused(pattern, error);
-                    }
-                }
-                SessionOutput::Publish { request, publish } => {
-                    let result = self.hub.handle_publish(now, publish);
-                    if let Some(session) = self.session(id) {
-                        session.handle_published(request, result);
-                    }
-                }
-                SessionOutput::Close(reason) => {
-                    self.unsubscribe_all(id);
-                    self.output.push_back(ServerOutput::Close(id, reason));
-                }
-            }
-        }
-    }
-
     fn session(&mut self, id: ConnectionId) -> Option<&mut Session<P>> {
         match &mut self.connections.get_mut(id.index as usize)?.downlink {
             Downlink::Session(session) => Some(session),
             Downlink::Local { .. } => None,
-        }
-    }
-
-    /// Puts what the hub has due into the outboxes.
-    fn drain_hub(&mut self, now: Instant) {
-        while let Some(due) = self.hub.poll_output() {
-            match due {
-                Due::Deliver { downlink, delivery } => {
-                    self.connections[downlink as usize]
-                        .outbox
-                        .push_delivery(delivery);
-                    self.mark_ready(downlink);
-                    self.close_if_overfull(now, downlink);
-                }
-                Due::Reset {
-                    downlink,
-                    topic,
-                    position,
-                    via,
-                    ..
-                } => self.send(
-                    downlink,
-                    ServerFrame::Reset {
-                        topic,
-                        position,
-                        via,
-                    },
-                ),
-                Due::End {
-                    downlink,
-                    subscription,
-                    pattern,
-                    reason,
-                } => self.end(now, downlink, subscription, pattern, reason),
-                Due::Lagged {
-                    downlink,
-                    pattern,
-                    missed,
-                    ..
-                } => self.send(downlink, ServerFrame::Lagged { pattern, missed }),
-                Due::Refused {
-                    downlink, error, ..
-                } => self.send(downlink, ServerFrame::Error(error)),
-            }
-        }
-    }
-
-    fn end(
-        &mut self,
-        now: Instant,
-        downlink: u32,
-        subscription: SubscriptionId,
-        pattern: Pattern,
-        reason: EndReason,
-    ) {
-        let id = self.id_of(downlink);
-        match &mut self.connections[downlink as usize].downlink {
-            Downlink::Session(session) => {
-                session.handle_end(pattern, reason);
-                self.drain_session(now, id);
-            }
-            Downlink::Local {
-                subscriptions,
-                is_ending,
-            } => {
-                subscriptions.retain(|known| *known != subscription);
-                let is_last = subscriptions.is_empty() && !*is_ending;
-                *is_ending |= is_last;
-                self.send(downlink, ServerFrame::End { pattern, reason });
-                if is_last {
-                    self.output
-                        .push_back(ServerOutput::Close(id, CloseReason::Ended));
-                }
-            }
-        }
-    }
-
-    fn close_if_overfull(&mut self, now: Instant, downlink: u32) {
-        if !self.connections[downlink as usize].outbox.is_overfull() {
-            return;
-        }
-        let id = self.id_of(downlink);
-        if let Some(session) = self.session(id) {
-            session.handle_overfull();
-            self.drain_session(now, id);
         }
     }
 

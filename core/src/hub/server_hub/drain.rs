@@ -1,0 +1,145 @@
+//! What sessions want of the hub, and what the hub has due to connections.
+
+use super::{ConnectionId, Downlink, ServerHub, ServerOutput};
+use crate::hub::{Due, SubscriptionId};
+use crate::lifecycle::EndReason;
+use crate::payload::Payload;
+use crate::protocol::ServerFrame;
+use crate::session::{CloseReason, Session, SessionOutput};
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+impl<P: Payload> ServerHub<P> {
+    /// Does what a session wants done, in order, until it wants nothing more.
+    pub(super) fn drain_session(&mut self, now: Instant, id: ConnectionId) {
+        while let Some(output) = self.session(id).and_then(Session::poll_output) {
+            match output {
+                SessionOutput::Send(frame) => self.send(id.index, frame),
+                SessionOutput::Subscribe {
+                    pattern,
+                    flow,
+                    start,
+                } => {
+                    let result = self
+                        .hub
+                        .handle_subscribe(now, id.index, &pattern, flow, &start);
+                    if let Some(session) = self.session(id) {
+                        session.handle_subscribed(pattern, flow, result);
+                    }
+                }
+                SessionOutput::Unsubscribe(subscription) => {
+                    self.hub.handle_unsubscribe(subscription);
+                    self.connections[id.index as usize]
+                        .outbox
+                        .discard(subscription);
+                }
+                SessionOutput::Flow {
+                    subscription,
+                    pattern,
+                    flow,
+                } => {
+                    if let Err(error) = self.hub.handle_flow(now, subscription, flow)
+                        && let Some(session) = self.session(id)
+                    {
+                        session.handle_flow_refused(pattern, error);
+                    }
+                }
+                SessionOutput::Publish { request, publish } => {
+                    let result = self.hub.handle_publish(now, publish);
+                    if let Some(session) = self.session(id) {
+                        session.handle_published(request, result);
+                    }
+                }
+                SessionOutput::Close(reason) => {
+                    self.unsubscribe_all(id);
+                    self.output.push_back(ServerOutput::Close(id, reason));
+                }
+            }
+        }
+    }
+
+    /// Puts what the hub has due into the outboxes.
+    pub(super) fn drain_hub(&mut self, now: Instant) {
+        while let Some(due) = self.hub.poll_output() {
+            match due {
+                Due::Deliver { downlink, delivery } => {
+                    self.connections[downlink as usize]
+                        .outbox
+                        .push_delivery(delivery);
+                    self.mark_ready(downlink);
+                    self.close_if_overfull(now, downlink);
+                }
+                Due::Reset {
+                    downlink,
+                    topic,
+                    position,
+                    via,
+                    ..
+                } => self.send(
+                    downlink,
+                    ServerFrame::Reset {
+                        topic,
+                        position,
+                        via,
+                    },
+                ),
+                Due::End {
+                    downlink,
+                    subscription,
+                    pattern,
+                    reason,
+                } => self.end(now, downlink, subscription, pattern, reason),
+                Due::Lagged {
+                    downlink,
+                    pattern,
+                    missed,
+                    ..
+                } => self.send(downlink, ServerFrame::Lagged { pattern, missed }),
+                Due::Refused {
+                    downlink, error, ..
+                } => self.send(downlink, ServerFrame::Error(error)),
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        now: Instant,
+        downlink: u32,
+        subscription: SubscriptionId,
+        pattern: Pattern,
+        reason: EndReason,
+    ) {
+        let id = self.id_of(downlink);
+        match &mut self.connections[downlink as usize].downlink {
+            Downlink::Session(session) => {
+                session.handle_end(pattern, reason);
+                self.drain_session(now, id);
+            }
+            Downlink::Local {
+                subscriptions,
+                is_ending,
+            } => {
+                subscriptions.retain(|known| *known != subscription);
+                let is_last = subscriptions.is_empty() && !*is_ending;
+                *is_ending |= is_last;
+                self.send(downlink, ServerFrame::End { pattern, reason });
+                if is_last {
+                    self.output
+                        .push_back(ServerOutput::Close(id, CloseReason::Ended));
+                }
+            }
+        }
+    }
+
+    pub(super) fn close_if_overfull(&mut self, now: Instant, downlink: u32) {
+        if !self.connections[downlink as usize].outbox.is_overfull() {
+            return;
+        }
+        let id = self.id_of(downlink);
+        if let Some(session) = self.session(id) {
+            session.handle_overfull();
+            self.drain_session(now, id);
+        }
+    }
+}
