@@ -23,13 +23,13 @@ use serde::Serialize;
 use tidegate_core::client::ConnectionState;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::SubscriptionId;
-use tidegate_core::protocol::{PublishRequest, WireError};
+use tidegate_core::protocol::WireError;
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, Topic, TopicError};
+use tidegate_core::topic::{Pattern, TopicError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::hub::{Event, event};
-use crate::{Json, JsonError, Publish, Subscribe};
+use crate::{JsonError, Publish, Subscribe};
 use driver::{Driver, Request};
 use queue::Queue;
 pub use url::UrlError;
@@ -178,13 +178,7 @@ impl Client {
         value: &impl Serialize,
         publish: Publish,
     ) -> Result<Answer, ClientError> {
-        let publish = PublishRequest {
-            topic: Topic::new(topic)?,
-            payload: Json::from_value(value)?,
-            end: publish.end,
-            id: publish.id,
-            restart: publish.restart,
-        };
+        let publish = publish.request::<ClientError>(topic, value)?;
         let (reply, answer) = oneshot::channel();
         self.send(Request::Publish { publish, reply })?;
         Ok(Answer(answer))

@@ -12,11 +12,11 @@ use tidegate_core::hub::{HubCounts, ServerConfig, ServerHub, SubscriptionId};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{PublishRequest, ServerFrame, Start, WireError};
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::{Pattern, Topic, TopicError};
 use tokio::sync::oneshot;
 
 use crate::error::{PublishError, Stopped, SubscribeError};
-use crate::json::Json;
+use crate::json::{Json, JsonError};
 use crate::shard::{Command, CommandSender, LocalReader, Opening, Shard};
 
 /// A publication with a JSON payload, shared by all who get it.
@@ -97,6 +97,21 @@ impl Publish {
             ..Self::default()
         }
     }
+
+    /// The request to publish `value` so.
+    pub(crate) fn request<E: From<TopicError> + From<JsonError>>(
+        self,
+        topic: &str,
+        value: &impl Serialize,
+    ) -> Result<PublishRequest<Json>, E> {
+        Ok(PublishRequest {
+            topic: Topic::new(topic)?,
+            payload: Json::from_value(value)?,
+            end: self.end,
+            id: self.id,
+            restart: self.restart,
+        })
+    }
 }
 
 /// How to subscribe.
@@ -170,13 +185,7 @@ impl Hub {
         value: &impl Serialize,
         publish: Publish,
     ) -> Result<Position, PublishError> {
-        let request = PublishRequest {
-            topic: Topic::new(topic)?,
-            payload: Json::from_value(value)?,
-            end: publish.end,
-            id: publish.id,
-            restart: publish.restart,
-        };
+        let request = publish.request::<PublishError>(topic, value)?;
         self.request(request).await
     }
 

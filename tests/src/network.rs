@@ -175,14 +175,7 @@ impl Network {
     pub fn subscribe_from(&mut self, peer: usize, to: &str, flow: Flow, start: Start) -> usize {
         let to = pattern(to);
         let index = self.records.len();
-        let mut record = Record::new(self.now, peer, to.clone(), flow);
-        let is_coarse = |other: &Record| {
-            let is_beside = other.peer == peer && other.pattern == to;
-            is_beside && !other.is_gone && !other.is_over() && !other.is_gapless()
-        };
-        if self.records.iter().any(is_coarse) {
-            record.allow_gaps();
-        }
+        let record = Record::new(self.now, peer, to.clone(), flow);
         self.records.push(record);
         let id = self.peers[peer]
             .hub

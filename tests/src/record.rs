@@ -78,17 +78,11 @@ impl Record {
         }
     }
 
-    /// Gaps are nothing to complain of: the subscriber came while the uplink still dropped something for others.
-    pub(crate) fn allow_gaps(&mut self) {
-        self.is_gapless = false;
-    }
-
-    pub(crate) const fn is_gapless(&self) -> bool {
-        self.is_gapless
-    }
-
     pub(crate) fn set_flow(&mut self, now: Instant, flow: Flow) {
-        self.is_gapless &= !drops(flow);
+        if drops(flow) || !self.is_gapless {
+            // What was conflated before, or on the way, is no gap.
+            self.is_gapless = false;
+        }
         self.flow = flow;
         self.flow_since = now;
     }

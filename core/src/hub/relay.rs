@@ -5,21 +5,21 @@
 //! all, and each has a gate of its own. A throttle is kept here in any case: the uplink's window begins anew with each
 //! connection, and with each change of what the others want.
 
+mod route;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::SubscribeError;
 use super::subscribers::{DownlinkId, Due, Subscribers, SubscriptionId};
 use crate::flow::{Flow, FlowError, Pace};
 use crate::lifecycle::EndReason;
-use crate::limits::CLIENT_TOPICS_MAX;
 use crate::payload::Payload;
-use crate::protocol::{Start, WireError};
+use crate::protocol::{Start, TopicPosition, WireError};
 use crate::publication::{Position, Publication};
-use crate::recent::Recent;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
+use route::{Own, Route, Step};
 
 /// What a relay wants of its uplink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,23 +68,6 @@ pub struct Relay<P> {
     interest: VecDeque<Interest>,
 }
 
-/// What the relay remembers of a subscription.
-#[derive(Clone, Copy, Debug)]
-struct Own {
-    /// The flow that the subscriber asked for.
-    flow: Flow,
-}
-
-/// One pattern that somebody here is subscribed to.
-#[derive(Debug)]
-struct Route<P> {
-    /// The flow that the uplink is asked for.
-    upstream: Flow,
-    subscribers: Vec<(SubscriptionId, Own)>,
-    /// The topics seen, with the latest value of each for those who come later.
-    topics: Recent<Arc<Publication<P>>>,
-}
-
 impl<P: Payload> Relay<P> {
     /// A relay without subscribers.
     pub fn new() -> Self {
@@ -95,7 +78,8 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// Subscribes a downlink. Where others follow the pattern already, it starts with the latest values seen.
+    /// Subscribes a downlink. Where others follow the pattern already, it starts with the latest values seen: there is
+    /// no history here, so positions that are further behind are answered by a reset.
     ///
     /// # Errors
     /// When the flow is out of range.
@@ -114,17 +98,18 @@ impl<P: Payload> Relay<P> {
             .add(downlink, pattern, flow_here(flow, flow), |_| own);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
+            if route.lag > 0 && !flow.conflates() {
+                // What the others were told of may lie ahead of what this one starts with.
+                self.subscribers.lagged(id.index(), route.lag);
+            }
             self.aggregate(now, pattern);
-            if start != Start::New {
-                self.deliver_latest(now, id, pattern);
+            match start {
+                Start::Latest => self.deliver_latest(now, id, pattern),
+                Start::New => {}
+                Start::Since(known) => self.catch_up(now, id, pattern, &known),
             }
         } else {
-            let route = Route {
-                upstream: flow,
-                subscribers: Vec::from([(id, own)]),
-                topics: Recent::new(CLIENT_TOPICS_MAX),
-            };
-            self.routes.insert(pattern.clone(), route);
+            self.routes.insert(pattern.clone(), Route::new(id, own));
             self.interest.push_back(Interest::Follow {
                 pattern: pattern.clone(),
                 flow,
@@ -137,6 +122,43 @@ impl<P: Payload> Relay<P> {
     fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, pattern: &Pattern) {
         for (_, latest) in self.routes[pattern].topics.iter() {
             self.subscribers.deliver(now, id.index(), latest);
+        }
+    }
+
+    /// Brings a subscriber who has seen something before to what was seen here last. There is no history here: what
+    /// lies between is lost, if it is more than the latest value.
+    fn catch_up(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        pattern: &Pattern,
+        known: &[TopicPosition],
+    ) {
+        let route = &self.routes[pattern];
+        for (topic, latest) in route.topics.iter() {
+            let position = known.iter().find(|known| known.topic == *topic);
+            let beginning = Position {
+                offset: 0,
+                ..latest.position
+            };
+            let step = match position {
+                Some(known) => Route::step(known.position, latest),
+                None if pattern.is_exact() => Step::Latest,
+                None => Route::step(beginning, latest),
+            };
+            if step == Step::Reset {
+                self.subscribers
+                    .reset(now, id.index(), topic, latest.position);
+            }
+            if step != Step::Nothing {
+                self.subscribers.deliver(now, id.index(), latest);
+            }
+        }
+        for TopicPosition { topic, .. } in known {
+            if pattern.matches(topic) && route.latest(topic).is_none() {
+                self.subscribers
+                    .reset(now, id.index(), topic, Position::default());
+            }
         }
     }
 
@@ -214,7 +236,12 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        route.see(publication);
+        let untold = route.see(publication);
+        if untold > 0 {
+            for id in route.lossless() {
+                self.subscribers.lagged(id.index(), untold);
+            }
+        }
         for (id, _) in &route.subscribers {
             self.subscribers.deliver(now, id.index(), publication);
         }
@@ -225,7 +252,12 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        items.iter().for_each(|item| route.see(item));
+        let untold = items.iter().map(|item| route.see(item)).sum();
+        if untold > 0 {
+            for id in route.lossless() {
+                self.subscribers.lagged(id.index(), untold);
+            }
+        }
         for (id, _) in &route.subscribers {
             if self.subscribers.is_gated(id.index()) {
                 for item in items {
@@ -254,10 +286,11 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// The uplink was too slow for its subscription to `pattern`.
+    /// The uplink was too slow for its subscription to `pattern`. Who only wants the latest has lost nothing by it.
     pub fn handle_lagged(&mut self, pattern: &Pattern, missed: u64) {
-        if let Some(route) = self.routes.get(pattern) {
-            for (id, _) in &route.subscribers {
+        if let Some(route) = self.routes.get_mut(pattern) {
+            route.handle_lagged(missed);
+            for id in route.losing() {
                 self.subscribers.lagged(id.index(), missed);
             }
         }
@@ -322,14 +355,5 @@ fn flow_here(own: Flow, upstream: Flow) -> Flow {
 impl<P: Payload> Default for Relay<P> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<P> Route<P> {
-    fn see(&mut self, publication: &Arc<Publication<P>>) {
-        let latest = self
-            .topics
-            .touch(&publication.topic, || Arc::clone(publication));
-        *latest = Arc::clone(publication);
     }
 }

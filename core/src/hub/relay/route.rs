@@ -1,0 +1,110 @@
+//! One pattern that somebody here is subscribed to: who, and what of it was seen.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::flow::{Conflate, Flow};
+use crate::hub::SubscriptionId;
+use crate::limits::CLIENT_TOPICS_MAX;
+use crate::publication::{Position, Publication};
+use crate::recent::Recent;
+use crate::topic::Topic;
+
+/// What the relay remembers of a subscription.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own {
+    /// The flow that the subscriber asked for.
+    pub(super) flow: Flow,
+}
+
+#[derive(Debug)]
+pub(super) struct Route<P> {
+    /// The flow that the uplink is asked for.
+    pub(super) upstream: Flow,
+    pub(super) subscribers: Vec<(SubscriptionId, Own)>,
+    /// The topics seen, with the latest value of each for those who come later.
+    pub(super) topics: Recent<Arc<Publication<P>>>,
+    /// How many publications were told to be missing and have not shown as a gap.
+    pub(super) lag: u64,
+}
+
+/// How a subscriber that comes late gets from where it was to what was seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is there.
+    Nothing,
+    /// The latest value is what it misses.
+    Latest,
+    /// More lies between than was kept.
+    Reset,
+}
+
+impl<P> Route<P> {
+    /// A route with its first subscriber.
+    pub(super) fn new(id: SubscriptionId, own: Own) -> Self {
+        Self {
+            upstream: own.flow,
+            subscribers: Vec::from([(id, own)]),
+            topics: Recent::new(CLIENT_TOPICS_MAX),
+            lag: 0,
+        }
+    }
+
+    /// Notes a publication, and returns how many are missing before it that nobody was told of.
+    ///
+    /// A conflating uplink leaves gaps, and goes on to do so for the time that it takes to tell it that somebody has
+    /// come who wants everything.
+    pub(super) fn see(&mut self, publication: &Arc<Publication<P>>) -> u64 {
+        let latest = self
+            .topics
+            .touch(&publication.topic, || Arc::clone(publication));
+        let (before, position) = (latest.position, publication.position);
+        *latest = Arc::clone(publication);
+        // The first one of a topic finds itself, and so no gap.
+        let seen = if before.epoch == position.epoch {
+            before.offset
+        } else {
+            0
+        };
+        let gap = position.offset.saturating_sub(seen + 1);
+        let told = gap.min(self.lag);
+        self.lag -= told;
+        gap - told
+    }
+
+    pub(super) const fn handle_lagged(&mut self, missed: u64) {
+        self.lag = self.lag.saturating_add(missed);
+    }
+
+    /// What somebody who has seen `known` of a topic misses, now that `latest` was seen here.
+    pub(super) fn step(known: Position, latest: &Publication<P>) -> Step {
+        if known.epoch != latest.position.epoch {
+            return Step::Reset;
+        }
+        match latest.position.offset.checked_sub(known.offset) {
+            Some(0) => Step::Nothing,
+            Some(1) => Step::Latest,
+            Some(_) | None => Step::Reset,
+        }
+    }
+
+    /// The subscribers who lose something by what is dropped: all but those who only want the latest.
+    pub(super) fn losing(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.subscribers
+            .iter()
+            .filter(|(_, own)| !own.flow.conflates() || own.flow.conflate != Conflate::Latest)
+            .map(|(id, _)| *id)
+    }
+
+    /// The subscribers for whom nothing may be conflated.
+    pub(super) fn lossless(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.subscribers
+            .iter()
+            .filter(|(_, own)| !own.flow.conflates())
+            .map(|(id, _)| *id)
+    }
+
+    pub(super) fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {
+        self.topics.get(topic)
+    }
+}
