@@ -89,3 +89,6 @@ fn optional_pattern(
 ) -> Result<Option<Pattern>, FrameError> {
     text.map(|text| need_pattern(Some(text), frame)).transpose()
 }
+
+#[cfg(test)]
+mod tests;
