@@ -79,10 +79,8 @@ impl Record {
     }
 
     pub(crate) fn set_flow(&mut self, now: Instant, flow: Flow) {
-        if drops(flow) || !self.is_gapless {
-            // What was conflated before, or on the way, is no gap.
-            self.is_gapless = false;
-        }
+        // What was conflated before, or is on its way, is no gap.
+        self.is_gapless &= !drops(flow);
         self.flow = flow;
         self.flow_since = now;
     }

@@ -383,3 +383,18 @@ fn a_subscriber_who_wants_everything_beside_a_paced_one_is_told_what_was_conflat
     assert_eq!(record.values(), [json!(0), json!(4)]);
     assert_eq!(record.missed(), 3);
 }
+
+#[test]
+fn who_adds_up_beside_one_who_wants_the_latest_is_told_what_was_not_added() {
+    let mut net = network();
+    net.subscribe(0, "job:1", Flow::throttle(ms(100)));
+    net.run_for(ms(100));
+    for number in 0..5 {
+        net.publish("job:1", number).unwrap();
+    }
+    net.run_for(ms(20));
+    let sums = Flow::throttle(ms(50)).with_conflate(Conflate::Sum);
+    let sums = net.subscribe(0, "job:1", sums);
+    net.run_for(ms(300));
+    assert_eq!(net.records[sums].missed(), 3);
+}

@@ -98,7 +98,7 @@ impl<P: Payload> Relay<P> {
             .add(downlink, pattern, flow_here(flow, flow), |_| own);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
-            if route.lag > 0 && !flow.conflates() {
+            if route.lag > 0 && own.loses() {
                 // What the others were told of may lie ahead of what this one starts with.
                 self.subscribers.lagged(id.index(), route.lag);
             }
@@ -172,7 +172,7 @@ impl<P: Payload> Relay<P> {
             return;
         };
         if route.upstream != finest {
-            route.upstream = finest;
+            route.set_upstream(finest);
             self.interest.push_back(Interest::Reflow {
                 pattern: pattern.clone(),
                 flow: finest,
@@ -238,7 +238,7 @@ impl<P: Payload> Relay<P> {
         };
         let untold = route.see(publication);
         if untold > 0 {
-            for id in route.lossless() {
+            for id in route.missing() {
                 self.subscribers.lagged(id.index(), untold);
             }
         }
@@ -254,7 +254,7 @@ impl<P: Payload> Relay<P> {
         };
         let untold = items.iter().map(|item| route.see(item)).sum();
         if untold > 0 {
-            for id in route.lossless() {
+            for id in route.missing() {
                 self.subscribers.lagged(id.index(), untold);
             }
         }

@@ -17,10 +17,19 @@ pub(super) struct Own {
     pub(super) flow: Flow,
 }
 
+impl Own {
+    /// Whether a dropped publication is a loss to the subscriber: to anybody but who only wants the latest.
+    pub(super) fn loses(self) -> bool {
+        !self.flow.conflates() || self.flow.conflate != Conflate::Latest
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Route<P> {
     /// The flow that the uplink is asked for.
     pub(super) upstream: Flow,
+    /// How the uplink conflated when it last did.
+    conflated: Conflate,
     pub(super) subscribers: Vec<(SubscriptionId, Own)>,
     /// The topics seen, with the latest value of each for those who come later.
     pub(super) topics: Recent<Arc<Publication<P>>>,
@@ -44,6 +53,7 @@ impl<P> Route<P> {
     pub(super) fn new(id: SubscriptionId, own: Own) -> Self {
         Self {
             upstream: own.flow,
+            conflated: own.flow.conflate,
             subscribers: Vec::from([(id, own)]),
             topics: Recent::new(CLIENT_TOPICS_MAX),
             lag: 0,
@@ -88,20 +98,28 @@ impl<P> Route<P> {
         }
     }
 
-    /// The subscribers who lose something by what is dropped: all but those who only want the latest.
-    pub(super) fn losing(&self) -> impl Iterator<Item = SubscriptionId> {
-        self.subscribers
-            .iter()
-            .filter(|(_, own)| !own.flow.conflates() || own.flow.conflate != Conflate::Latest)
-            .map(|(id, _)| *id)
+    /// Asks the uplink for another flow from now on.
+    pub(super) fn set_upstream(&mut self, flow: Flow) {
+        if self.upstream.conflates() {
+            self.conflated = self.upstream.conflate;
+        }
+        self.upstream = flow;
     }
 
-    /// The subscribers for whom nothing may be conflated.
-    pub(super) fn lossless(&self) -> impl Iterator<Item = SubscriptionId> {
-        self.subscribers
+    /// The subscribers who lose something by what the uplink dropped.
+    pub(super) fn losing(&self) -> impl Iterator<Item = SubscriptionId> {
+        let losing = self.subscribers.iter().filter(|(_, own)| own.loses());
+        losing.map(|(id, _)| *id)
+    }
+
+    /// The subscribers who miss what the uplink conflated: not those who would have had it conflated likewise.
+    pub(super) fn missing(&self) -> impl Iterator<Item = SubscriptionId> {
+        let conflates_likewise = |flow: Flow| flow.conflates() && flow.conflate == self.conflated;
+        let missing = self
+            .subscribers
             .iter()
-            .filter(|(_, own)| !own.flow.conflates())
-            .map(|(id, _)| *id)
+            .filter(move |(_, own)| own.loses() && !conflates_likewise(own.flow));
+        missing.map(|(id, _)| *id)
     }
 
     pub(super) fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {
