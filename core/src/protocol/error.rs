@@ -40,7 +40,8 @@ pub enum ErrorCode {
     Draining,
     /// The connection ended before the answer came.
     ConnectionLost,
-    /// Something broke on our side.
+    /// Something broke on the server's side; also a code that this version does not know.
+    #[serde(other)]
     Internal,
 }
 
@@ -121,5 +122,26 @@ impl WireError {
             fatal: true,
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_a_later_version_is_taken_for_a_fault_of_the_server() {
+        assert_eq!(
+            serde_json::from_str::<ErrorCode>(r#""topic_ended""#).unwrap(),
+            ErrorCode::TopicEnded
+        );
+        assert_eq!(
+            serde_json::from_str::<ErrorCode>(r#""of_tomorrow""#).unwrap(),
+            ErrorCode::Internal
+        );
+        assert_eq!(
+            serde_json::to_string(&ErrorCode::Internal).unwrap(),
+            r#""internal""#
+        );
     }
 }
