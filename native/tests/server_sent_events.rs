@@ -88,15 +88,16 @@ async fn retained_values_can_be_left_out() {
 #[tokio::test]
 async fn a_throttle_holds_values_back_until_the_end_flushes_them() {
     let (hub, address) = served_hub().await;
-    let events = Events::open(&address, "topic=a&throttle=1h").await;
-    publish_range(&hub, "a", 1..=50).await;
+    let mut events = Events::open(&address, "topic=a&throttle=1h").await;
+    publish_range(&hub, "a", 1..=1).await;
+    // Read before more is published: a value that still waits to be written may be conflated.
+    assert_eq!(events.next().await.unwrap().data["offset"], 1);
+    publish_range(&hub, "a", 2..=50).await;
     end(&hub, "a").await;
     // What was pending goes first, but may be conflated with the terminal on its way.
     let events = events.rest().await;
-    let offset = |index: usize| &events[index].data["offset"];
-    assert_eq!(offset(0), 1);
-    assert_eq!(offset(events.len() - 2), 51);
-    assert!(events.len() <= 4, "{events:?}");
+    assert!(events.len() <= 3, "{events:?}");
+    assert_eq!(events[events.len() - 2].data["offset"], 51);
     assert_eq!(events.last().unwrap().name, "end");
 }
 
