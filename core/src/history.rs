@@ -45,6 +45,17 @@ pub enum Recovery<P> {
     Lost(Option<Arc<Publication<P>>>),
 }
 
+/// A part of a topic's history, as its owner tells it to those who follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt<P> {
+    /// The topic.
+    pub topic: Topic,
+    /// Where it stands; offset 0 of epoch 0 where nothing was published or nothing is remembered.
+    pub position: Position,
+    /// Publications without a gap, in order, the last one at `position`.
+    pub publications: Vec<Arc<Publication<P>>>,
+}
+
 /// One topic's history in one epoch.
 #[derive(Debug)]
 pub struct History<P> {

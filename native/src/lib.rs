@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod axum;
+pub mod backend;
 pub mod client;
 mod decode;
 pub mod duration;

@@ -1,0 +1,131 @@
+//! Where topics live when several processes share them: what a hub needs of its uplink.
+//!
+//! A [`Backend`] stores publications and announces them. It decides nothing: retries, waiting, resuming and gaps are
+//! the core's, which drives every backend alike. Four come with the crate; a fifth is a type that implements
+//! [`Backend`].
+
+mod error;
+mod feed;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tidegate_core::history::{Excerpt, HistoryLimits};
+use tidegate_core::hub::PublishError;
+use tidegate_core::lifecycle::TerminalRule;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{Pattern, Topic};
+
+use crate::json::Json;
+
+pub use error::BackendError;
+pub use feed::{Feed, FeedEvent};
+
+/// What a backend answers, in its own time.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
+
+/// A store of topics that several processes share.
+///
+/// Calls are made from within a tokio runtime, one after the other where they depend on each other and at the same
+/// time where they don't (a read while a batch is being published). A call may be dropped before its answer came:
+/// what it did then stands or doesn't, but nothing is left half-done.
+pub trait Backend: Send + Sync + 'static {
+    /// Which backend this is, and where, for people: `redis at cache:6379/0`. Never a password.
+    fn describe(&self) -> String;
+
+    /// Opens the link, or opens it anew after it was lost. Nothing is followed then. What is heard goes to `feed`, and
+    /// nothing more to the feed of an earlier call.
+    ///
+    /// # Errors
+    /// When the backend can't be reached or refuses.
+    fn open(&self, feed: Feed) -> Answer<'_, ()>;
+
+    /// Stores publications, in this order, and announces them to all who follow; one answer for each, in the same order.
+    ///
+    /// A topic's offsets rise by one from 1 within an epoch, and become visible in that order. The first publication of
+    /// a topic that is not remembered begins a new random epoch (from 1 to [`POSITION_MAX`]). So does `restart` where
+    /// the topic has ended. A request whose `id` is remembered for its topic answers the first one's position and stores
+    /// nothing. `end` is set where the publication is terminal: the terminal rule has been asked before.
+    ///
+    /// [`POSITION_MAX`]: tidegate_core::publication::POSITION_MAX
+    ///
+    /// # Errors
+    /// For a request, why it was refused. For the call, that the outcome of the whole batch is unknown; it may be
+    /// repeated, which the ids make safe.
+    fn publish<'a>(
+        &'a self,
+        batch: &'a [PublishRequest<Json>],
+    ) -> Answer<'a, Vec<Result<Position, PublishError>>>;
+
+    /// Follows topics: once this has answered, every publication from then on that a pattern matches reaches the feed,
+    /// in the order of each topic's offsets. What comes twice does no harm, nor does what nobody asked for.
+    ///
+    /// # Errors
+    /// When the link is lost.
+    fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()>;
+
+    /// Follows no more.
+    ///
+    /// # Errors
+    /// When the link is lost.
+    fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()>;
+
+    /// What a topic keeps: everything after `since` where that is still known, else (and without `since`) its latest
+    /// publication alone. Offset 0 of epoch 0 stands for the time before the topic began.
+    ///
+    /// # Errors
+    /// When the link is lost.
+    fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>>;
+
+    /// The latest publication of every topic that `pattern` matches.
+    ///
+    /// # Errors
+    /// When the link is lost.
+    fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>>;
+
+    /// Begins a new epoch of `topic`, if it is still in `epoch`: a part of that history that was seen has been lost (a
+    /// failover, a restored backup), and its offsets are being used again. The latest publication is kept, as the
+    /// new epoch's first, and is announced.
+    ///
+    /// # Errors
+    /// When the link is lost.
+    fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()>;
+
+    /// Whether the backend answers now.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    fn probe(&self) -> Answer<'_, ()>;
+
+    /// Ends the link and leaves nothing behind: no task, no connection.
+    ///
+    /// # Errors
+    /// When the link was lost before; it is closed all the same.
+    fn close(&self) -> Answer<'_, ()>;
+}
+
+/// What a backend keeps, and what it refuses. The same for all processes that share it.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    /// What it keeps of each topic.
+    pub history: HistoryLimits,
+    /// How long a topic is remembered after its last publication.
+    pub retention: std::time::Duration,
+    /// The largest payload, in bytes. The hub has checked its own; this is for publications from elsewhere.
+    pub payload_bytes_max: usize,
+    /// What makes a publication from elsewhere terminal.
+    pub terminal_rule: Option<TerminalRule>,
+}
+
+impl Default for Keep {
+    /// 256 publications, 1 MiB and 10 minutes of each topic, topics for a day, payloads up to 1 MiB.
+    fn default() -> Self {
+        Self {
+            history: HistoryLimits::default(),
+            retention: std::time::Duration::from_secs(24 * 3600),
+            payload_bytes_max: 1024 * 1024,
+            terminal_rule: Some(TerminalRule::default()),
+        }
+    }
+}
