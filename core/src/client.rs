@@ -30,7 +30,7 @@ use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, Start, WireError};
 use crate::time::Instant;
 use crate::topic::Pattern;
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;
 use requests::Requests;
 use subscription::Subscription;
 

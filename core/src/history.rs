@@ -92,19 +92,54 @@ impl<P: Payload> History<P> {
         limits: &HistoryLimits,
     ) -> Arc<Publication<P>> {
         self.top += 1;
-        self.bytes += payload.size();
         let publication = Arc::new(Publication {
             topic: topic.clone(),
             position: self.position(),
             payload,
             end,
         });
+        self.keep(now, Arc::clone(&publication), limits);
+        publication
+    }
+
+    /// Appends a publication that was given its position elsewhere: the one after the top.
+    pub(crate) fn append_next(
+        &mut self,
+        now: Instant,
+        publication: Arc<Publication<P>>,
+        limits: &HistoryLimits,
+    ) {
+        self.epoch = publication.position.epoch;
+        self.top = publication.position.offset;
+        self.keep(now, publication, limits);
+    }
+
+    /// Puts publications before the oldest that is kept, newest last, as far as they join it without a gap.
+    pub(crate) fn prepend(&mut self, now: Instant, older: &[Arc<Publication<P>>]) {
+        for publication in older.iter().rev() {
+            let Some(first) = self.ring.front() else {
+                return;
+            };
+            let position = publication.position;
+            let joins = position.epoch == self.epoch
+                && position.offset + 1 == first.publication.position.offset;
+            if joins {
+                self.bytes += publication.payload.size();
+                self.ring.push_front(Kept {
+                    at: now,
+                    publication: Arc::clone(publication),
+                });
+            }
+        }
+    }
+
+    fn keep(&mut self, now: Instant, publication: Arc<Publication<P>>, limits: &HistoryLimits) {
+        self.bytes += publication.payload.size();
         self.ring.push_back(Kept {
             at: now,
-            publication: Arc::clone(&publication),
+            publication,
         });
         self.trim(now, limits);
-        publication
     }
 
     /// Drops what is beyond `limits` at `now`, oldest first; the latest stays.

@@ -11,7 +11,9 @@
 mod client_hub;
 mod config;
 mod error;
+mod mirror;
 mod relay;
+mod replica;
 mod server_hub;
 mod subscribers;
 mod topics;
@@ -37,7 +39,7 @@ pub use client_hub::{ClientHub, ClientOutput};
 pub use config::{HubConfig, HubCounts};
 pub use error::{PublishError, SubscribeError};
 pub use relay::{Interest, Relay, RelayDue};
-pub use server_hub::{ConnectionId, ServerConfig, ServerHub, ServerOutput};
+pub use server_hub::{ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};
 pub use subscribers::{DownlinkId, Due, SubscriptionId};
 
 /// What a new subscription starts with. What it recovers is due after it.
@@ -64,6 +66,9 @@ pub struct Hub<P> {
     /// Reused between publishes, so that routing allocates nothing.
     matched: Vec<RouteId>,
     ending: Vec<SubscriptionId>,
+    /// Patterns that have lost their last subscription, where that has to be told.
+    released: Vec<Pattern>,
+    is_copy: bool,
 }
 
 impl<P: Payload> Hub<P> {
@@ -75,8 +80,18 @@ impl<P: Payload> Hub<P> {
             subscribers: Subscribers::new(),
             matched: Vec::new(),
             ending: Vec::new(),
+            released: Vec::new(),
+            is_copy: false,
             config,
         }
+    }
+
+    /// An empty hub whose topics are copies: they live elsewhere, and are given their positions there.
+    pub(super) fn new_copy(config: HubConfig) -> Self {
+        let mut hub = Self::new(config);
+        hub.topics.become_copies();
+        hub.is_copy = true;
+        hub
     }
 
     /// Publishes: gives the publication its place in the topic's history and hands it to all who subscribe.
@@ -88,11 +103,7 @@ impl<P: Payload> Hub<P> {
         now: Instant,
         request: PublishRequest<P>,
     ) -> Result<Position, PublishError> {
-        self.check(&request)?;
-        let end = request.end.or_else(|| {
-            let rule = self.config.terminal_rule.as_ref()?;
-            rule.evaluate(&request.payload)
-        });
+        let request = self.admit(request)?;
         let index = self
             .topics
             .find_or_add(now, &request.topic)
@@ -122,7 +133,9 @@ impl<P: Payload> Hub<P> {
         }
         let is_first = self.topics.get(index).history.is_empty();
         let limits = &self.config.history;
-        let publication = self.topics.append(now, index, request.payload, end, limits);
+        let publication = self
+            .topics
+            .append(now, index, request.payload, request.end, limits);
         let state = self.topics.get_mut(index);
         if let Some(id) = request.id {
             state.remember_key(id, publication.position);
@@ -134,7 +147,11 @@ impl<P: Payload> Hub<P> {
         Ok(publication.position)
     }
 
-    fn check(&self, request: &PublishRequest<P>) -> Result<(), PublishError> {
+    /// Checks a request where it enters, and asks the terminal rule.
+    ///
+    /// # Errors
+    /// When the payload or the key is too large.
+    pub fn admit(&self, mut request: PublishRequest<P>) -> Result<PublishRequest<P>, PublishError> {
         let bytes = request.payload.size();
         if bytes > self.config.payload_bytes_max {
             return Err(PublishError::PayloadTooLarge {
@@ -142,12 +159,15 @@ impl<P: Payload> Hub<P> {
                 bytes_max: self.config.payload_bytes_max,
             });
         }
-        match &request.id {
-            Some(id) if id.len() > IDEMPOTENCY_KEY_BYTES_MAX => {
-                Err(PublishError::KeyTooLong { bytes: id.len() })
-            }
-            Some(_) | None => Ok(()),
+        if let Some(id) = &request.id
+            && id.len() > IDEMPOTENCY_KEY_BYTES_MAX
+        {
+            return Err(PublishError::KeyTooLong { bytes: id.len() });
         }
+        if let (None, Some(rule)) = (request.end, &self.config.terminal_rule) {
+            request.end = rule.evaluate(&request.payload);
+        }
+        Ok(request)
     }
 
     fn route(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
@@ -181,8 +201,18 @@ impl<P: Payload> Hub<P> {
     }
 
     fn end_subscription(&mut self, id: SubscriptionId, reason: EndReason) {
+        let pattern = self.subscribers.pattern(id).cloned();
         if let Some(ticket) = self.subscribers.end(id, reason) {
             self.router.unsubscribe(ticket);
+        }
+        if let Some(pattern) = pattern {
+            self.note_released(pattern);
+        }
+    }
+
+    pub(super) fn note_released(&mut self, pattern: Pattern) {
+        if self.is_copy && !self.has_route(&pattern) {
+            self.released.push(pattern);
         }
     }
 
@@ -334,8 +364,9 @@ impl<P: Payload> Hub<P> {
         room: &mut usize,
     ) -> bool {
         self.topics.trim(now, topic, &self.config.history);
+        let recovery = self.recovery(topic, since);
         let state = self.topics.get(topic);
-        let recovery = match state.history.since(since) {
+        let recovery = match recovery {
             Recovery::Whole(missed) if missed.len() > *room => {
                 Recovery::Lost(missed.last().cloned())
             }
@@ -369,11 +400,13 @@ impl<P: Payload> Hub<P> {
         let topic = pattern.exact().and_then(|topic| self.topics.find(&topic));
         // A topic that was only ever waited for is not worth remembering once nobody does.
         if let Some(topic) = topic
+            && !self.is_copy
             && self.topics.get(topic).history.is_empty()
             && self.router.find(&pattern).is_none()
         {
             self.topics.remove(topic);
         }
+        self.note_released(pattern);
     }
 
     /// Changes the flow of a live subscription.
@@ -395,7 +428,10 @@ impl<P: Payload> Hub<P> {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.subscribers.handle_timeout(now);
         let router = &self.router;
-        let is_wanted = |topic: &Topic| router.find(&Pattern::from(topic.clone())).is_some();
+        // A copy is dropped when it is followed no more.
+        let is_copy = self.is_copy;
+        let is_wanted =
+            |topic: &Topic| is_copy || router.find(&Pattern::from(topic.clone())).is_some();
         while let Some(topic) = self.topics.expire(now, is_wanted) {
             self.topics.remove(topic);
         }

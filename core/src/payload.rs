@@ -25,6 +25,9 @@ pub trait Payload {
 
     /// The size that limits are counted in, in bytes. A handle whose size is unknown says 0.
     fn size(&self) -> usize;
+
+    /// Whether both are the same value, as far as that can be told without parsing: two copies of one publication are.
+    fn is_same(&self, other: &Self) -> bool;
 }
 
 /// For tests of machines that never look inside, and for signals that carry nothing.
@@ -39,5 +42,9 @@ impl Payload for () {
 
     fn size(&self) -> usize {
         0
+    }
+
+    fn is_same(&self, _other: &Self) -> bool {
+        true
     }
 }

@@ -197,4 +197,8 @@ pub enum ServerFrame<P> {
     Pong,
     /// The server is about to go: connect again, it may be elsewhere.
     Drain,
+    /// The server has lost touch with where its topics live: values may be old until [`ServerFrame::Live`].
+    Stale,
+    /// The server's values are up to date again.
+    Live,
 }

@@ -9,7 +9,7 @@
 
 use core::time::Duration;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 
 use crate::flow::{Flow, FlowError};
@@ -80,6 +80,15 @@ pub enum SessionOutput<P> {
     },
     /// Unsubscribe.
     Unsubscribe(SubscriptionId),
+    /// Subscribe no more to what has not been answered yet.
+    Withdraw(Pattern),
+    /// Change the flow of what has not been answered yet.
+    FlowAhead {
+        /// What it is to.
+        pattern: Pattern,
+        /// The flow from now on.
+        flow: Flow,
+    },
     /// Change a flow, and tell by [`Session::handle_flow_refused`] where that fails.
     Flow {
         /// The subscription.
@@ -109,6 +118,9 @@ pub struct Session<P> {
     config: SessionConfig,
     state: State,
     subscriptions: BTreeMap<Pattern, SubscriptionId>,
+    /// Asked for, and not answered yet.
+    pending: BTreeSet<Pattern>,
+    is_stale: bool,
     output: VecDeque<SessionOutput<P>>,
 }
 
@@ -136,6 +148,8 @@ impl<P> Session<P> {
             },
             config,
             subscriptions: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            is_stale: false,
             output: VecDeque::new(),
         }
     }
@@ -173,6 +187,10 @@ impl<P> Session<P> {
                     pattern,
                     flow,
                 }),
+                None if self.pending.contains(&pattern) => {
+                    self.output
+                        .push_back(SessionOutput::FlowAhead { pattern, flow });
+                }
                 None => self.not_subscribed(pattern),
             },
             ClientFrame::Publish { request, publish } => {
@@ -196,6 +214,9 @@ impl<P> Session<P> {
                     heard: now,
                     pinged: None,
                 };
+                if self.is_stale {
+                    self.send(ServerFrame::Stale);
+                }
                 true
             }
             State::Open { .. } => {
@@ -216,12 +237,12 @@ impl<P> Session<P> {
                 ErrorCode::Draining,
                 "the server is going away; connect again",
             )
-        } else if self.subscriptions.contains_key(&pattern) {
+        } else if self.subscriptions.contains_key(&pattern) || self.pending.contains(&pattern) {
             WireError::new(
                 ErrorCode::AlreadySubscribed,
                 "this connection has a subscription with this pattern; change it with a flow frame",
             )
-        } else if self.subscriptions.len() >= self.config.subscriptions_max {
+        } else if self.subscriptions.len() + self.pending.len() >= self.config.subscriptions_max {
             WireError::new(
                 ErrorCode::TooManySubscriptions,
                 alloc::format!(
@@ -230,6 +251,7 @@ impl<P> Session<P> {
                 ),
             )
         } else {
+            self.pending.insert(pattern.clone());
             self.output.push_back(SessionOutput::Subscribe {
                 pattern,
                 flow,
@@ -244,6 +266,11 @@ impl<P> Session<P> {
         match self.subscriptions.remove(&pattern) {
             Some(id) => {
                 self.output.push_back(SessionOutput::Unsubscribe(id));
+                self.send(ServerFrame::Unsubscribed { pattern });
+            }
+            None if self.pending.remove(&pattern) => {
+                self.output
+                    .push_back(SessionOutput::Withdraw(pattern.clone()));
                 self.send(ServerFrame::Unsubscribed { pattern });
             }
             None => self.not_subscribed(pattern),
@@ -277,6 +304,7 @@ impl<P> Session<P> {
         flow: Flow,
         result: Result<Subscribed, SubscribeError>,
     ) {
+        self.pending.remove(&pattern);
         match result {
             Ok(subscribed) => {
                 self.subscriptions.insert(pattern.clone(), subscribed.id);
@@ -321,6 +349,18 @@ impl<P> Session<P> {
                 };
             }
             State::Draining { .. } | State::Closed => {}
+        }
+    }
+
+    /// The hub has lost touch with where its topics live, or has found it again.
+    pub fn handle_stale(&mut self, is_stale: bool) {
+        self.is_stale = is_stale;
+        match self.state {
+            State::Opening { .. } | State::Closed => {}
+            State::Open { .. } | State::Draining { .. } if is_stale => {
+                self.send(ServerFrame::Stale)
+            }
+            State::Open { .. } | State::Draining { .. } => self.send(ServerFrame::Live),
         }
     }
 
@@ -397,6 +437,11 @@ impl<P> Session<P> {
             } => Some(heard + self.config.heartbeat),
             State::Closed => None,
         }
+    }
+
+    /// What the session has subscribed to and has no answer for yet.
+    pub fn pending(&self) -> impl Iterator<Item = &Pattern> {
+        self.pending.iter()
     }
 
     /// The session's subscriptions.

@@ -3,9 +3,87 @@
 //! A [`Backend`] stores publications and announces them. It decides nothing: retries, waiting, resuming and gaps are
 //! the core's, which drives every backend alike. Four come with the crate; a fifth is a type that implements
 //! [`Backend`].
+//!
+//! [`Memory`] is the shortest, and shows what is asked of one. A backend may also stand before another, as this one
+//! does, which counts what is published:
+//!
+//! ```
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! use tidegate::Json;
+//! use tidegate::backend::{Answer, Backend, Feed, Keep, Memory};
+//! use tidegate::core::history::Excerpt;
+//! use tidegate::core::hub::PublishError;
+//! use tidegate::core::protocol::PublishRequest;
+//! use tidegate::core::publication::Position;
+//! use tidegate::core::topic::{Pattern, Topic};
+//!
+//! struct Counted<B> {
+//!     inner: B,
+//!     stored: AtomicUsize,
+//! }
+//!
+//! impl<B: Backend> Backend for Counted<B> {
+//!     fn publish<'a>(
+//!         &'a self,
+//!         batch: &'a [PublishRequest<Json>],
+//!     ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
+//!         Box::pin(async move {
+//!             let results = self.inner.publish(batch).await?;
+//!             let stored = results.iter().filter(|result| result.is_ok()).count();
+//!             self.stored.fetch_add(stored, Ordering::Relaxed);
+//!             Ok(results)
+//!         })
+//!     }
+//!
+//!     // All else is done by the other one.
+//!     fn describe(&self) -> String {
+//!         format!("{}, counted", self.inner.describe())
+//!     }
+//!     fn open(&self, feed: Feed) -> Answer<'_, ()> {
+//!         self.inner.open(feed)
+//!     }
+//!     fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+//!         self.inner.follow(patterns)
+//!     }
+//!     fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+//!         self.inner.unfollow(patterns)
+//!     }
+//!     fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
+//!         self.inner.read(topic, since)
+//!     }
+//!     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
+//!         self.inner.list(pattern)
+//!     }
+//!     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
+//!         self.inner.renew(topic, epoch)
+//!     }
+//!     fn probe(&self) -> Answer<'_, ()> {
+//!         self.inner.probe()
+//!     }
+//!     fn close(&self) -> Answer<'_, ()> {
+//!         self.inner.close()
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let backend = Counted { inner: Memory::new(Keep::default()), stored: AtomicUsize::new(0) };
+//! backend.open(Feed::new(|_| ())).await?;
+//! let request = PublishRequest::new(Topic::new("job:42")?, Json::from_text("0.5")?);
+//! backend.publish(&[request]).await?;
+//! assert_eq!(backend.stored.load(Ordering::Relaxed), 1);
+//! # Ok(()) }
+//! ```
 
 mod error;
 mod feed;
+mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +99,13 @@ use crate::json::Json;
 
 pub use error::BackendError;
 pub use feed::{Feed, FeedEvent};
+pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
+#[cfg(feature = "redis")]
+pub use redis::Redis;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 
 /// What a backend answers, in its own time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;

@@ -156,7 +156,9 @@ pub(crate) fn message(frame: &ServerFrame<Json>) -> Message {
         | ServerFrame::Error(_)
         | ServerFrame::Ping
         | ServerFrame::Pong
-        | ServerFrame::Drain => Message::new(128, |text| {
+        | ServerFrame::Drain
+        | ServerFrame::Stale
+        | ServerFrame::Live => Message::new(128, |text| {
             serde_json::to_writer(text, &ServerEnvelope::from(frame))
                 .expect("frames have a JSON form");
         }),

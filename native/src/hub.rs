@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -13,8 +14,10 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{PublishRequest, ServerFrame, Start, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic, TopicError};
+use tidegate_core::uplink::UplinkConfig;
 use tokio::sync::oneshot;
 
+use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
 use crate::shard::{Command, CommandSender, LocalReader, Opening, Shard};
@@ -30,6 +33,8 @@ const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 pub struct Config {
     /// What the hub, its sessions and its queues may hold.
     pub server: ServerConfig,
+    /// How it deals with its backend, where it has one.
+    pub uplink: UplinkConfig,
 }
 
 impl Default for Config {
@@ -37,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             server: ServerConfig::new(crate::random_seed()),
+            uplink: UplinkConfig::new(crate::random_seed()),
         }
     }
 }
@@ -69,6 +75,8 @@ struct Inner {
     commands: CommandSender,
     outbox_bytes_max: usize,
     frame_bytes_max: usize,
+    has_backend: bool,
+    last_opening: AtomicU64,
 }
 
 impl Drop for Inner {
@@ -150,13 +158,35 @@ impl Hub {
     /// # Errors
     /// When the system gives no thread or no way to wait for sockets.
     pub fn new(config: Config) -> io::Result<Self> {
+        let hub = ServerHub::new(config.server.clone());
+        Self::start(hub, &config, None)
+    }
+
+    /// Starts a hub whose topics live in a backend, which other processes may share: two threads. The link is opened
+    /// at once, and again whenever it is lost; what is subscribed or published before it stands, waits.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no way to wait for sockets.
+    pub fn with_backend(config: Config, backend: Arc<dyn Backend>) -> io::Result<Self> {
+        let hub = ServerHub::with_uplink(config.server.clone(), config.uplink.clone());
+        Self::start(hub, &config, Some(backend))
+    }
+
+    fn start(
+        hub: ServerHub<Json>,
+        config: &Config,
+        backend: Option<Arc<dyn Backend>>,
+    ) -> io::Result<Self> {
         let outbox_bytes_max = config.server.outbox_bytes_max;
         let frame_bytes_max = config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES;
-        let commands = Shard::spawn(ServerHub::new(config.server), frame_bytes_max)?;
+        let has_backend = backend.is_some();
+        let commands = Shard::spawn(hub, frame_bytes_max, backend)?;
         let inner = Inner {
             commands,
             outbox_bytes_max,
             frame_bytes_max,
+            has_backend,
+            last_opening: AtomicU64::new(0),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -229,6 +259,12 @@ impl Hub {
         options: Subscribe,
     ) -> Result<(LocalReader, Vec<SubscriptionId>), SubscribeError> {
         let (reply, answer) = oneshot::channel();
+        let token = self.inner.last_opening.fetch_add(1, Ordering::Relaxed);
+        let mut waiting = Waiting {
+            commands: &self.inner.commands,
+            token,
+            is_answered: false,
+        };
         self.send(Command::OpenLocal(Opening {
             patterns,
             flow: options.flow,
@@ -236,18 +272,31 @@ impl Hub {
             outbox_bytes_max: options
                 .outbox_bytes_max
                 .unwrap_or(self.inner.outbox_bytes_max),
+            token,
             reply,
         }))?;
-        Ok(answer.await.map_err(|_| Stopped)??)
+        let opened = answer.await;
+        waiting.is_answered = true;
+        Ok(opened.map_err(|_| Stopped)??)
     }
 
-    /// The retained latest publication of a topic.
+    /// The retained latest publication of a topic. Where topics live in a backend, this waits until it answers.
     ///
     /// # Errors
     /// When the topic breaks the syntax or the hub has stopped.
     pub async fn latest(&self, topic: &str) -> Result<Option<Publication>, SubscribeError> {
-        let (reply, answer) = oneshot::channel();
         let topic = Topic::new(topic)?;
+        if self.inner.has_backend {
+            // Whoever subscribes is given it.
+            let (reader, _) = self.open(vec![topic.into()], Subscribe::default()).await?;
+            let frames = reader.waiting().into_iter();
+            let mut publications = frames.filter_map(|frame| match event(frame) {
+                Some(Event::Publication(publication)) => Some(publication),
+                _ => None,
+            });
+            return Ok(publications.next());
+        }
+        let (reply, answer) = oneshot::channel();
         self.send(Command::Latest { topic, reply })?;
         Ok(answer.await.map_err(|_| Stopped)?)
     }
@@ -288,6 +337,22 @@ impl Hub {
     }
 }
 
+/// Calls an opening off when whoever waits for it goes away.
+struct Waiting<'a> {
+    commands: &'a CommandSender,
+    token: u64,
+    is_answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            // A hub that has stopped has nothing left to call off.
+            let _ = self.commands.send(Command::CancelOpening(self.token));
+        }
+    }
+}
+
 /// What a subscriber hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -314,6 +379,10 @@ pub enum Event {
     },
     /// The server refused the subscription, and the stream ends.
     Refused(WireError),
+    /// The link to where topics live is lost: values may be old until [`Event::Live`].
+    Stale,
+    /// Values are up to date again.
+    Live,
 }
 
 /// A subscription within the process: a stream of its [`Event`]s. Dropping it unsubscribes.
@@ -370,6 +439,8 @@ pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
         ServerFrame::Lagged { missed, .. } => Some(Event::Lagged { missed }),
         ServerFrame::End { reason, .. } => Some(Event::End { reason }),
         ServerFrame::Error(error) => Some(Event::Refused(error)),
+        ServerFrame::Stale => Some(Event::Stale),
+        ServerFrame::Live => Some(Event::Live),
         ServerFrame::Welcome { .. }
         | ServerFrame::Subscribed { .. }
         | ServerFrame::Unsubscribed { .. }

@@ -149,6 +149,10 @@ impl Payload for Json {
     fn size(&self) -> usize {
         self.text.len()
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 /// RFC 7396, except that a `null` member stays: it must still remove the member further down.

@@ -30,6 +30,7 @@ mod hub;
 mod json;
 pub mod run;
 mod shard;
+mod uplink;
 
 pub use client::Client;
 pub use error::{PublishError, Stopped, SubscribeError};

@@ -8,6 +8,7 @@
 mod command;
 mod local;
 mod socket;
+mod upstream;
 mod websocket;
 
 use std::io;
@@ -20,13 +21,16 @@ use tidegate_core::hub::{ConnectionId, ServerHub, ServerOutput};
 use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
 
+use crate::backend::Backend;
 use crate::json::Json;
+use crate::uplink::Uplink;
 pub use command::Stopped;
 pub(crate) use command::{Command, CommandSender, Snapshot};
 use local::LocalQueue;
 pub(crate) use local::{LocalReader, Opening};
 pub(crate) use socket::Transport;
 use socket::{Flushed, Joiner, Read, Socket};
+use upstream::{PendingOpening, Upstream};
 
 /// The token of the waker; connections have their index.
 const WAKER: Token = Token(usize::MAX);
@@ -51,6 +55,8 @@ pub(crate) struct Shard {
     joiner: Joiner,
     frame_bytes_max: usize,
     is_stopping: bool,
+    /// Where topics live in a backend: the way there.
+    upstream: Option<Upstream>,
 }
 
 /// Where a connection's frames go.
@@ -69,10 +75,18 @@ impl Shard {
     ///
     /// # Errors
     /// When the system gives no poll, waker or thread.
-    pub(crate) fn spawn(hub: ServerHub<Json>, frame_bytes_max: usize) -> io::Result<CommandSender> {
+    pub(crate) fn spawn(
+        hub: ServerHub<Json>,
+        frame_bytes_max: usize,
+        backend: Option<Arc<dyn Backend>>,
+    ) -> io::Result<CommandSender> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (sender, commands) = CommandSender::new(waker);
+        let uplink = match backend {
+            Some(backend) => Some(Uplink::start(backend, sender.clone())?),
+            None => None,
+        };
         let mut shard = Self {
             hub,
             poll,
@@ -84,6 +98,7 @@ impl Shard {
             joiner: Joiner::default(),
             frame_bytes_max,
             is_stopping: false,
+            upstream: uplink.map(Upstream::new),
         };
         std::thread::Builder::new()
             .name("tidegate-shard".into())
@@ -165,16 +180,13 @@ impl Shard {
     fn handle_command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Publish { request, reply } => {
-                let result = self.hub.handle_publish(now, request);
-                // Whoever asked may have gone; the publication stands.
-                let _ = reply.send(result);
-            }
+            Command::Publish { request, reply } => self.publish(now, request, reply),
             Command::Connect {
                 transport,
                 received,
             } => self.connect(now, transport, &received),
             Command::OpenLocal(opening) => self.open_local(now, opening),
+            Command::CancelOpening(token) => self.cancel_opening(token),
             Command::ResumeLocal(id) => self.flush(id),
             Command::CloseLocal(id) => self.close(id),
             Command::Flow {
@@ -187,6 +199,20 @@ impl Shard {
             Command::Latest { topic, reply } => {
                 let _ = reply.send(self.hub.latest(&topic).cloned());
             }
+            Command::Heard(publication) => {
+                if let Some(upstream) = &self.upstream {
+                    upstream.uplink.count_taken(&publication);
+                }
+                self.hub.handle_heard(now, publication);
+            }
+            Command::Missed => {
+                if let Some(upstream) = &self.upstream {
+                    upstream.uplink.acknowledge_missed();
+                }
+                self.hub.handle_missed(now);
+            }
+            Command::Lost => self.hub.handle_lost(now),
+            Command::Answered(id, answer) => self.hub.handle_answer(now, id, answer),
             Command::Snapshot { reply } => {
                 let _ = reply.send(Snapshot {
                     counts: self.hub.counts(),
@@ -227,18 +253,31 @@ impl Shard {
         self.insert(id, EndpointKind::Local(queue));
         let mut result = Ok(());
         let mut subscriptions = Vec::new();
+        let mut unanswered = 0;
         for pattern in &opening.patterns {
             match self
                 .hub
                 .handle_subscribe(now, id, pattern, opening.flow, &opening.start)
             {
-                Ok(subscribed) => subscriptions.extend(subscribed.map(|subscribed| subscribed.id)),
+                Ok(Some(subscribed)) => subscriptions.push(subscribed.id),
+                Ok(None) => unanswered += 1,
                 Err(error) => result = Err(error),
             }
         }
         if let Err(error) = result {
             self.close(id);
             let _ = opening.reply.send(Err(error));
+            return;
+        }
+        if unanswered > 0 {
+            let pending = PendingOpening {
+                token: opening.token,
+                reader,
+                subscriptions,
+                unanswered,
+                reply: opening.reply,
+            };
+            self.await_opening(id, pending);
             return;
         }
         // What it starts with is there when the answer comes.
@@ -316,6 +355,7 @@ impl Shard {
                 ServerOutput::Close(id, reason) => self.finish(id, reason),
             }
         }
+        self.drain_upstream();
         self.joiner.forget();
     }
 
@@ -372,7 +412,7 @@ impl Shard {
                 EndpointKind::Local(queue) => queue.finish(),
             }
         }
-        self.hub.handle_closed(id);
+        self.hub.handle_closed(self.now(), id);
     }
 }
 

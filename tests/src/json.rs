@@ -45,6 +45,10 @@ impl Payload for Json {
     fn size(&self) -> usize {
         self.0.to_string().len()
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 fn merge(older: &Value, newer: &Value) -> Value {

@@ -5,9 +5,12 @@
 //! connections, for tests that say each frame themselves.
 
 pub mod bench;
+pub mod conformance;
+pub mod heard;
 pub mod json;
 pub mod network;
 pub mod record;
+pub mod servers;
 pub mod wire;
 
 use core::time::Duration;

@@ -98,7 +98,7 @@ fn who_closes_it_is_served_no_more_and_other_connections_are() {
     for connection in [id, other] {
         subscribe(&mut wire, connection, "job:*");
     }
-    wire.server.handle_closed(id);
+    wire.server.handle_closed(wire.now, id);
     wire.publish("job:1", 1);
     assert_eq!(wire.receive(id), Vec::<Value>::new());
     assert_eq!(payloads(&wire.receive(other)), [json!(1)]);

@@ -46,7 +46,7 @@ fn exactly_the_missed_are_recovered_and_then_everything_new() {
         let (id, frames) = resume(&mut wire, "job:1", &since);
         assert_eq!(frames[0]["recovered"], json!(true));
         assert_eq!(payloads(&frames), numbers(offset + 1..=5), "since {offset}");
-        wire.server.handle_closed(id);
+        wire.server.handle_closed(wire.now, id);
     }
     let (id, _) = resume(&mut wire, "job:1", &[known("job:1", top)]);
     wire.publish("job:1", 6);
@@ -105,7 +105,7 @@ fn the_answer_carries_the_position_so_that_an_idle_subscriber_can_resume() {
     let frames = wire.receive(id);
     assert_eq!(kinds(&frames), ["welcome", "subscribed"]);
     let mut position = frames[1]["position"].clone();
-    wire.server.handle_closed(id);
+    wire.server.handle_closed(wire.now, id);
     published(&mut wire, "job:1", 3..=4);
     position["topic"] = json!("job:1");
     let (_, frames) = resume(&mut wire, "job:1", &[position]);
@@ -118,7 +118,7 @@ fn a_topic_that_was_only_waited_for_is_resumed_though_nobody_was_left_waiting() 
     let (id, frames) = resume(&mut wire, "job:1", &[]);
     let mut position = frames[0]["position"].clone();
     assert_eq!(position["offset"], json!(0));
-    wire.server.handle_closed(id);
+    wire.server.handle_closed(wire.now, id);
     assert_eq!(wire.server.counts().topics, 0);
     published(&mut wire, "job:1", 1..=3);
     position["topic"] = json!("job:1");
@@ -218,7 +218,7 @@ fn a_topic_is_remembered_while_it_is_published_to_or_subscribed_to_by_name() {
     assert_eq!(wire.server.counts().topics, 2);
     stay_alive(&mut wire, 10);
     assert_eq!(wire.server.counts().topics, 1, "nobody wants the other");
-    wire.server.handle_closed(id);
+    wire.server.handle_closed(wire.now, id);
     wire.pass(secs(120));
     assert_eq!(wire.server.counts().topics, 0);
 }
@@ -248,7 +248,7 @@ fn without_any_retention_a_topic_lives_as_long_as_someone_wants_it() {
     wire.pass(secs(1));
     assert_eq!(payloads(&wire.receive(id)), numbers(1..=3));
     assert_eq!(wire.server.counts().topics, 1);
-    wire.server.handle_closed(id);
+    wire.server.handle_closed(wire.now, id);
     wire.pass(secs(1));
     assert_eq!(wire.server.counts().topics, 0);
 }

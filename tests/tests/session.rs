@@ -257,7 +257,7 @@ fn a_connection_that_closes_gives_its_subscriptions_back() {
     wire.send(id, &subscribe("job:1"));
     wire.send(id, &subscribe("job:*"));
     assert_eq!(wire.server.counts().subscriptions, 2);
-    wire.server.handle_closed(id);
+    wire.server.handle_closed(wire.now, id);
     assert_eq!(wire.server.counts().subscriptions, 0);
     assert_eq!(wire.server.connections(), 0);
     wire.publish("job:1", 1);
@@ -356,7 +356,7 @@ fn a_frame_that_breaks_the_transport_ends_only_its_own_session() {
     wire.server.handle_bad_frame(wire.now, id, error);
     assert_eq!(kinds(&wire.receive(id)), ["error bad_frame"]);
     assert_eq!(wire.closes(), [(id, CloseReason::Protocol)]);
-    wire.server.handle_closed(id);
+    wire.server.handle_closed(wire.now, id);
     wire.publish("job:1", 1);
     assert_eq!(payloads(&wire.receive(other)), [json!(1)]);
 }

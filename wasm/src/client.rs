@@ -309,6 +309,7 @@ fn push_state(state: &ConnectionState) {
         ConnectionState::Disconnected => ("disconnected", None, None),
         ConnectionState::Connecting { attempt } => ("connecting", Some(*attempt), None),
         ConnectionState::Connected => ("connected", None, None),
+        ConnectionState::Stale => ("stale", None, None),
         ConnectionState::Closed(ClosedReason::ByUser) => ("closed", None, None),
         ConnectionState::Closed(ClosedReason::Refused(error)) => {
             ("closed", None, Some(plain(error)))

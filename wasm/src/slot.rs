@@ -135,6 +135,10 @@ impl Payload for Handle {
     fn size(&self) -> usize {
         0
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.slot() == other.slot()
+    }
 }
 
 /// A payload is written as its slot's number; JavaScript puts the value in its place.

@@ -7,7 +7,7 @@ use crate::random::Random;
 /// Full jitter: a random time up to a ceiling that doubles with each failure, so that the clients of a server
 /// that restarts do not come back all at once (Brooker, "Exponential Backoff And Jitter", 2015).
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     random: Random,
     base: Duration,
     max: Duration,
@@ -15,7 +15,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub(super) const fn new(seed: u64, base: Duration, max: Duration) -> Self {
+    pub(crate) const fn new(seed: u64, base: Duration, max: Duration) -> Self {
         Self {
             random: Random::new(seed),
             base,
@@ -25,15 +25,15 @@ impl Backoff {
     }
 
     /// How many waits there were since the last reset.
-    pub(super) const fn attempt(&self) -> u32 {
+    pub(crate) const fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    pub(super) const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.attempt = 0;
     }
 
-    pub(super) fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
         let ceiling = self.base.saturating_mul(factor).min(self.max);
         self.attempt = self.attempt.saturating_add(1);

@@ -20,6 +20,8 @@ pub enum ConnectionState {
     },
     /// The server has welcomed us.
     Connected,
+    /// Connected, but the server has lost touch with where its topics live: values may be old.
+    Stale,
     /// Over, until it is asked to connect again.
     Closed(ClosedReason),
 }

@@ -79,6 +79,12 @@ impl<P: Payload + Clone> Client<P> {
             ServerFrame::Error(error) => self.handle_error(now, error),
             ServerFrame::Ping => self.send(ClientFrame::Pong),
             ServerFrame::Drain => self.abandon(now, link),
+            ServerFrame::Stale => self
+                .output
+                .push_back(ClientEvent::State(ConnectionState::Stale)),
+            ServerFrame::Live => self
+                .output
+                .push_back(ClientEvent::State(ConnectionState::Connected)),
         }
     }
 
@@ -167,6 +173,7 @@ impl<P: Payload + Clone> Client<P> {
             ErrorCode::Timeout
             | ErrorCode::SlowConsumer
             | ErrorCode::Draining
+            | ErrorCode::Unavailable
             | ErrorCode::Internal => {
                 if let State::Open(Open { link, .. }) = self.state {
                     self.abandon(now, link);

@@ -27,6 +27,10 @@ impl Payload for Sized {
     fn size(&self) -> usize {
         self.bytes
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 const EPOCH: u64 = 7;

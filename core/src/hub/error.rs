@@ -43,6 +43,19 @@ pub enum PublishError {
         /// Its length.
         bytes: usize,
     },
+    /// Where topics live could not be reached within the time that a publication may wait, or too many wait already.
+    #[error(
+        "the backend can't be reached, and the publication was not stored; publish it again later"
+    )]
+    Unavailable,
+    /// The link to where topics live broke before the answer came, and did not come back in time.
+    #[error(
+        "the backend did not confirm the publication, which may have been stored; publish it again with the same id"
+    )]
+    Unconfirmed,
+    /// Where topics live has no room left.
+    #[error("the backend is full, and the publication was not stored; make room there")]
+    BackendFull,
 }
 
 impl PublishError {
@@ -52,6 +65,7 @@ impl PublishError {
             Self::Ended(_) => ErrorCode::TopicEnded,
             Self::PayloadTooLarge { .. } | Self::KeyTooLong { .. } => ErrorCode::TooLarge,
             Self::TooManyTopics { .. } | Self::Full { .. } => ErrorCode::TooManyTopics,
+            Self::Unavailable | Self::Unconfirmed | Self::BackendFull => ErrorCode::Unavailable,
         };
         WireError::new(code, alloc::format!("{self}"))
     }

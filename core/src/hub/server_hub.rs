@@ -2,7 +2,9 @@
 
 mod connection;
 mod drain;
+mod upstream;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,9 +21,12 @@ use crate::session::{CloseReason, Session, SessionConfig};
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::{Pattern, Topic};
+use crate::uplink::UplinkConfig;
 use connection::{Connection, Downlink};
+use upstream::Upstream;
 
 pub use connection::ConnectionId;
+pub use upstream::ServerAnswer;
 
 /// What a server may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,9 +74,11 @@ pub struct ServerHub<P> {
     output: VecDeque<ServerOutput>,
     generation: u32,
     is_draining: bool,
+    /// Where topics live elsewhere: the way there.
+    upstream: Option<Box<Upstream<P>>>,
 }
 
-impl<P: Payload> ServerHub<P> {
+impl<P: Payload + Clone> ServerHub<P> {
     /// A server without connections.
     pub fn new(config: ServerConfig) -> Self {
         Self {
@@ -82,12 +89,29 @@ impl<P: Payload> ServerHub<P> {
             output: VecDeque::new(),
             generation: 0,
             is_draining: false,
+            upstream: None,
+        }
+    }
+
+    /// A server without connections whose topics live beyond an uplink.
+    ///
+    /// Its host carries out what [`ServerHub::poll_call`] says, and tells by [`ServerHub::handle_answer`],
+    /// [`ServerHub::handle_heard`], [`ServerHub::handle_missed`] and [`ServerHub::handle_lost`].
+    pub fn with_uplink(config: ServerConfig, uplink: UplinkConfig) -> Self {
+        let hub = Hub::new_copy(config.hub.clone());
+        Self {
+            hub,
+            upstream: Some(Box::new(Upstream::new(uplink))),
+            ..Self::new(config)
         }
     }
 
     /// A client has connected.
     pub fn handle_open(&mut self, now: Instant) -> ConnectionId {
-        let session = Session::new(now, self.config.session);
+        let mut session = Session::new(now, self.config.session);
+        if self.is_stale() {
+            session.handle_stale(true);
+        }
         let id = self.add(Downlink::Session(session), self.config.outbox_bytes_max);
         if self.is_draining {
             self.with_session(now, id, |session| session.handle_drain(now));
@@ -101,9 +125,14 @@ impl<P: Payload> ServerHub<P> {
         let subscriptions = Vec::new();
         let local = Downlink::Local {
             subscriptions,
+            pending: Vec::new(),
             is_ending: false,
         };
-        self.add(local, outbox_bytes_max)
+        let id = self.add(local, outbox_bytes_max);
+        if self.is_stale() {
+            self.send(id.index, ServerFrame::Stale);
+        }
+        id
     }
 
     fn add(&mut self, downlink: Downlink<P>, outbox_bytes_max: usize) -> ConnectionId {
@@ -143,17 +172,19 @@ impl<P: Payload> ServerHub<P> {
     }
 
     /// A connection has closed: its subscriptions end, and what waits for it is dropped.
-    pub fn handle_closed(&mut self, id: ConnectionId) {
+    pub fn handle_closed(&mut self, now: Instant, id: ConnectionId) {
         if self.find(id).is_none() {
             return;
         }
         self.unsubscribe_all(id);
         self.timers.disarm(id.index);
         self.connections.remove(id.index as usize);
+        self.drain_hub(now);
     }
 
     /// Nothing more is to reach a connection that closes.
     fn unsubscribe_all(&mut self, id: ConnectionId) {
+        self.withdraw_all(id);
         let hub = &mut self.hub;
         match &self.connections[id.index as usize].downlink {
             Downlink::Session(session) => session
@@ -165,7 +196,8 @@ impl<P: Payload> ServerHub<P> {
         }
     }
 
-    /// Publishes on the server's own behalf.
+    /// Publishes on the server's own behalf, where topics live here. Where they live elsewhere:
+    /// [`ServerHub::handle_request`].
     ///
     /// # Errors
     /// As [`PublishError`] says. Nothing was published then.
@@ -174,12 +206,16 @@ impl<P: Payload> ServerHub<P> {
         now: Instant,
         request: PublishRequest<P>,
     ) -> Result<Position, PublishError> {
+        if self.upstream.is_some() {
+            return Err(PublishError::Unavailable);
+        }
         let result = self.hub.handle_publish(now, request);
         self.drain_hub(now);
         result
     }
 
-    /// Subscribes a local connection. The answer's frames wait for it.
+    /// Subscribes a local connection. The answer's frames wait for it. `None` for a connection that is gone; and where
+    /// topics live elsewhere and have to be asked for first: the answer is due by [`ServerHub::poll_answer`] then.
     ///
     /// # Errors
     /// As [`SubscribeError`] says. Nothing was subscribed then.
@@ -195,6 +231,28 @@ impl<P: Payload> ServerHub<P> {
         else {
             return Ok(None);
         };
+        flow.validate()?;
+        if !self.prepare(now, id, pattern, flow, start) {
+            if let Downlink::Local { pending, .. } =
+                &mut self.connections[id.index as usize].downlink
+            {
+                pending.push(pattern.clone());
+            }
+            return Ok(None);
+        }
+        let started = self.start_local(now, id, pattern, flow, start);
+        self.hub.note_released(pattern.clone());
+        started.map(Some)
+    }
+
+    fn start_local(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> Result<Subscribed, SubscribeError> {
         let subscribed = self
             .hub
             .handle_subscribe(now, id.index, pattern, flow, start)?;
@@ -215,7 +273,7 @@ impl<P: Payload> ServerHub<P> {
         );
         self.drain_hub(now);
         self.connections[id.index as usize].outbox.end_start();
-        Ok(Some(subscribed))
+        Ok(subscribed)
     }
 
     /// Changes the flow of a local connection's subscription.
@@ -245,6 +303,9 @@ impl<P: Payload> ServerHub<P> {
     /// Deadlines were reached: gates emit, silent clients are pinged or closed, old topics are forgotten.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.hub.handle_timeout(now);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.mirror.handle_timeout(now);
+        }
         self.drain_hub(now);
         while let Some(index) = self.timers.expire(now) {
             let id = self.id_of(index);
@@ -271,8 +332,9 @@ impl<P: Payload> ServerHub<P> {
         match &mut self.connections[id.index as usize].downlink {
             Downlink::Local {
                 subscriptions,
+                pending,
                 is_ending,
-            } if !subscriptions.is_empty() => {
+            } if !subscriptions.is_empty() || !pending.is_empty() => {
                 *is_ending = false;
                 true
             }
@@ -293,10 +355,15 @@ impl<P: Payload> ServerHub<P> {
 
     /// When [`ServerHub::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.hub.poll_timeout(), self.timers.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let upstream = self.upstream.as_ref();
+        [
+            self.hub.poll_timeout(),
+            self.timers.poll_timeout(),
+            upstream.and_then(|upstream| upstream.mirror.poll_timeout()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The retained latest publication of a topic.

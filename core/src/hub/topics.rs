@@ -73,6 +73,11 @@ impl<P: Payload> Topics<P> {
         }
     }
 
+    /// Lets topics that come into being be copies of topics elsewhere, which alone know their epochs.
+    pub(crate) fn become_copies(&mut self) {
+        self.first_epoch = NOT_BEGUN;
+    }
+
     pub(crate) fn find(&self, topic: &Topic) -> Option<u32> {
         self.by_name.get(topic).copied()
     }
@@ -123,8 +128,7 @@ impl<P: Payload> Topics<P> {
         elsewhere + bytes <= self.retained_bytes_max
     }
 
-    /// Appends to a topic's history, which keeps its latest publication only while all histories together are at
-    /// their limit.
+    /// Appends to a topic's history.
     pub(crate) fn append(
         &mut self,
         now: Instant,
@@ -133,12 +137,25 @@ impl<P: Payload> Topics<P> {
         end: Option<EndReason>,
         limits: &HistoryLimits,
     ) -> Arc<Publication<P>> {
+        let topic = self.slab[index as usize].topic.clone();
+        self.change(now, index, limits, |history| {
+            history.append(now, &topic, payload, end, limits)
+        })
+    }
+
+    /// Changes a topic's history, which keeps its latest publication only while all histories together are at their
+    /// limit.
+    pub(super) fn change<T>(
+        &mut self,
+        now: Instant,
+        index: u32,
+        limits: &HistoryLimits,
+        change: impl FnOnce(&mut History<P>) -> T,
+    ) -> T {
         let state = &mut self.slab[index as usize];
         state.touched = now;
         let elsewhere = self.retained_bytes - state.history.bytes();
-        let publication = state
-            .history
-            .append(now, &state.topic, payload, end, limits);
+        let result = change(&mut state.history);
         if elsewhere + state.history.bytes() > self.retained_bytes_max {
             let latest_only = HistoryLimits {
                 count_max: 1,
@@ -147,7 +164,7 @@ impl<P: Payload> Topics<P> {
             state.history.trim(now, &latest_only);
         }
         self.retained_bytes = elsewhere + state.history.bytes();
-        publication
+        result
     }
 
     /// Drops what is too old to be recovered.
@@ -160,6 +177,12 @@ impl<P: Payload> Topics<P> {
 
     /// Notes that a topic has a publication, so that patterns find it.
     pub(crate) fn mark_published(&mut self, index: u32) {
+        if self
+            .published
+            .contains_key(&self.slab[index as usize].topic)
+        {
+            return;
+        }
         let topic = self.slab[index as usize].topic.clone();
         self.published.insert(topic, index);
     }
@@ -182,7 +205,7 @@ impl<P: Payload> Topics<P> {
     pub(crate) fn remove(&mut self, index: u32) {
         let state = self.slab.remove(index as usize);
         self.retained_bytes -= state.history.bytes();
-        if !state.history.is_empty() {
+        if !state.history.is_empty() && self.first_epoch != NOT_BEGUN {
             self.first_epoch = new_epoch(&mut self.epochs);
         }
         self.by_name.remove(&state.topic);
@@ -218,6 +241,9 @@ impl<P: Payload> Topics<P> {
         self.slab.len()
     }
 }
+
+/// The epoch of a copy before its original has begun. No topic is ever in it.
+const NOT_BEGUN: u64 = 0;
 
 /// Epochs are compared for equality only; a random one is as good as certain to be new.
 const fn new_epoch(epochs: &mut Random) -> u64 {

@@ -40,6 +40,10 @@ impl Payload for Amount {
     fn size(&self) -> usize {
         self.bytes
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 const BYTES_MAX: usize = 4_000;

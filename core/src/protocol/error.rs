@@ -40,6 +40,8 @@ pub enum ErrorCode {
     Draining,
     /// The connection ended before the answer came.
     ConnectionLost,
+    /// Where topics live can't be reached, or is full. What was published may be published again, with the same id.
+    Unavailable,
     /// Something broke on the server's side; also a code that this version does not know.
     #[serde(other)]
     Internal,
@@ -64,6 +66,7 @@ impl ErrorCode {
             Self::SlowConsumer => "slow_consumer",
             Self::Draining => "draining",
             Self::ConnectionLost => "connection_lost",
+            Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
     }

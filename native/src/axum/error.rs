@@ -54,6 +54,8 @@ impl From<PublishError> for HttpError {
                     Refusal::TooManyTopics { .. } | Refusal::Full { .. } => {
                         StatusCode::TOO_MANY_REQUESTS
                     }
+                    Refusal::Unavailable | Refusal::Unconfirmed => StatusCode::SERVICE_UNAVAILABLE,
+                    Refusal::BackendFull => StatusCode::INSUFFICIENT_STORAGE,
                 };
                 Self::new(status, refusal.to_wire().code, message)
             }

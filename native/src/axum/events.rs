@@ -289,6 +289,8 @@ impl PositionId {
             | ServerFrame::Ping
             | ServerFrame::Pong
             | ServerFrame::Drain => {}
+            ServerFrame::Stale => self.write(chunk, Some("stale"), &encode::message(frame).text()),
+            ServerFrame::Live => self.write(chunk, Some("live"), &encode::message(frame).text()),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Subscribe {
             let publications: &[Publication] = match &event {
                 Event::Publication(publication) => std::slice::from_ref(publication),
                 Event::Batch(publications) => publications,
-                Event::Reset { .. } | Event::Lagged { .. } => &[],
+                Event::Reset { .. } | Event::Lagged { .. } | Event::Stale | Event::Live => &[],
                 Event::End { reason } => {
                     self.print(&event)?;
                     return Ok(super::exit_code(*reason));
@@ -134,6 +134,8 @@ impl Subscribe {
                     eprintln!("tidegate: too slow: {missed} publications were dropped")
                 }
                 Event::End { reason } => eprintln!("tidegate: {}: {reason}", self.pattern),
+                Event::Stale => eprintln!("tidegate: stale: the backend can't be reached"),
+                Event::Live => eprintln!("tidegate: live again"),
                 Event::Refused(_) => {}
             }
         }
@@ -173,6 +175,8 @@ fn as_json(event: &Event) -> serde_json::Value {
         }
         Event::Lagged { missed } => json!({"lagged": missed}),
         Event::End { reason } => json!({"end": reason}),
+        Event::Stale => json!({"stale": true}),
+        Event::Live => json!({"stale": false}),
         Event::Refused(error) => json!({"error": {"code": error.code, "message": error.message}}),
     }
 }

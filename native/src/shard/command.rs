@@ -11,6 +11,7 @@ use tidegate_core::hub::{ConnectionId, HubCounts, PublishError, SubscriptionId};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::topic::Topic;
+use tidegate_core::uplink::{CallId, UplinkAnswer};
 use tokio::sync::oneshot;
 
 use super::local::Opening;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
         received: Bytes,
     },
     OpenLocal(Opening),
+    /// Whoever asked for the local connection with this token waits no longer.
+    CancelOpening(u64),
     /// The reader of a local queue that was full has made room.
     ResumeLocal(ConnectionId),
     CloseLocal(ConnectionId),
@@ -41,6 +44,14 @@ pub(crate) enum Command {
         topic: Topic,
         reply: oneshot::Sender<Option<Arc<Publication<Json>>>>,
     },
+    /// The backend announced a publication.
+    Heard(Arc<Publication<Json>>),
+    /// Announcements of the backend were dropped.
+    Missed,
+    /// The link to the backend is lost.
+    Lost,
+    /// What came of a call to the backend.
+    Answered(CallId, UplinkAnswer<Json>),
     Snapshot {
         reply: oneshot::Sender<Snapshot>,
     },

@@ -25,8 +25,13 @@ pub(crate) struct Opening {
     pub(crate) flow: Flow,
     pub(crate) start: Start,
     pub(crate) outbox_bytes_max: usize,
-    pub(crate) reply: oneshot::Sender<Result<(LocalReader, Vec<SubscriptionId>), SubscribeError>>,
+    /// To call it off by.
+    pub(crate) token: u64,
+    pub(crate) reply: oneshot::Sender<Opened>,
 }
+
+/// What came of an opening.
+pub(crate) type Opened = Result<(LocalReader, Vec<SubscriptionId>), SubscribeError>;
 
 /// The shard's end.
 pub(crate) struct LocalQueue {

@@ -323,7 +323,7 @@ impl Network {
     fn forget_connection(&mut self, link: LinkId) {
         if let Some(connection) = self.links[link].connection.take() {
             self.by_connection.remove(&connection);
-            self.server.handle_closed(connection);
+            self.server.handle_closed(self.now, connection);
         }
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::hub::SubscriptionId;
 use crate::outbox::Outbox;
 use crate::session::Session;
+use crate::topic::Pattern;
 
 /// Names a connection of one server. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +34,8 @@ pub(super) enum Downlink<P> {
     Session(Session<P>),
     Local {
         subscriptions: Vec<SubscriptionId>,
+        /// Asked for, and not answered yet.
+        pending: Vec<Pattern>,
         /// Whether its end is among the outputs.
         is_ending: bool,
     },

@@ -9,7 +9,7 @@ use crate::session::{CloseReason, Session, SessionOutput};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-impl<P: Payload> ServerHub<P> {
+impl<P: Payload + Clone> ServerHub<P> {
     /// Does what a session wants done, in order, until it wants nothing more.
     pub(super) fn drain_session(&mut self, now: Instant, id: ConnectionId) {
         while let Some(output) = self.session(id).and_then(Session::poll_output) {
@@ -20,11 +20,24 @@ impl<P: Payload> ServerHub<P> {
                     flow,
                     start,
                 } => {
-                    let result = self
-                        .hub
-                        .handle_subscribe(now, id.index, &pattern, flow, &start);
+                    let result = match flow.validate() {
+                        Err(error) => Err(error.into()),
+                        Ok(()) if !self.prepare(now, id, &pattern, flow, &start) => continue,
+                        Ok(()) => self
+                            .hub
+                            .handle_subscribe(now, id.index, &pattern, flow, &start),
+                    };
+                    self.hub.note_released(pattern.clone());
                     if let Some(session) = self.session(id) {
                         session.handle_subscribed(pattern, flow, result);
+                    }
+                }
+                SessionOutput::Withdraw(pattern) => self.withdraw(id, &pattern),
+                SessionOutput::FlowAhead { pattern, flow } => {
+                    if let Err(error) = self.set_flow_ahead(id, &pattern, flow)
+                        && let Some(session) = self.session(id)
+                    {
+                        session.handle_flow_refused(pattern, error);
                     }
                 }
                 SessionOutput::Unsubscribe(subscription) => {
@@ -45,6 +58,9 @@ impl<P: Payload> ServerHub<P> {
                     }
                 }
                 SessionOutput::Publish { request, publish } => {
+                    let Some(publish) = self.publish_upstream(now, id, request, publish) else {
+                        continue;
+                    };
                     let result = self.hub.handle_publish(now, publish);
                     if let Some(session) = self.session(id) {
                         session.handle_published(request, result);
@@ -58,8 +74,17 @@ impl<P: Payload> ServerHub<P> {
         }
     }
 
-    /// Puts what the hub has due into the outboxes.
+    /// Puts what the hub has due into the outboxes, until neither it nor its uplink has anything more to say.
     pub(super) fn drain_hub(&mut self, now: Instant) {
+        loop {
+            self.drain_due(now);
+            if !self.drain_upstream(now) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn drain_due(&mut self, now: Instant) {
         while let Some(due) = self.hub.poll_output() {
             match due {
                 Due::Deliver { downlink, delivery } => {
@@ -118,10 +143,11 @@ impl<P: Payload> ServerHub<P> {
             }
             Downlink::Local {
                 subscriptions,
+                pending,
                 is_ending,
             } => {
                 subscriptions.retain(|known| *known != subscription);
-                let is_last = subscriptions.is_empty() && !*is_ending;
+                let is_last = subscriptions.is_empty() && pending.is_empty() && !*is_ending;
                 *is_ending |= is_last;
                 self.send(downlink, ServerFrame::End { pattern, reason });
                 if is_last {

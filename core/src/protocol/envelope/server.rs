@@ -43,6 +43,10 @@ pub enum ServerFrameType {
     Pong,
     /// [`ServerFrame::Drain`].
     Drain,
+    /// [`ServerFrame::Stale`].
+    Stale,
+    /// [`ServerFrame::Live`].
+    Live,
 }
 
 /// A [`ServerFrame`] in its JSON form. Members that a type does not use are ignored.
@@ -214,6 +218,8 @@ impl<'a, P> From<&'a ServerFrame<P>> for ServerEnvelope<&'a P> {
             ServerFrame::Ping => Self::empty(ServerFrameType::Ping),
             ServerFrame::Pong => Self::empty(ServerFrameType::Pong),
             ServerFrame::Drain => Self::empty(ServerFrameType::Drain),
+            ServerFrame::Stale => Self::empty(ServerFrameType::Stale),
+            ServerFrame::Live => Self::empty(ServerFrameType::Live),
         }
     }
 }
@@ -267,6 +273,8 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
             ServerFrameType::Ping => Self::Ping,
             ServerFrameType::Pong => Self::Pong,
             ServerFrameType::Drain => Self::Drain,
+            ServerFrameType::Stale => Self::Stale,
+            ServerFrameType::Live => Self::Live,
         })
     }
 }

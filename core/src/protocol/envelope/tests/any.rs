@@ -199,5 +199,7 @@ pub(super) fn any_server_frame() -> impl Strategy<Value = ServerFrame<Value>> {
         Just(ServerFrame::Ping),
         Just(ServerFrame::Pong),
         Just(ServerFrame::Drain),
+        Just(ServerFrame::Stale),
+        Just(ServerFrame::Live),
     ]
 }

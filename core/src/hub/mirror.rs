@@ -1,0 +1,284 @@
+//! Keeps a hub's copies of topics in step with the originals, which live beyond the uplink.
+//!
+//! - **Follow, then read.** A pattern is followed first and read second, so nothing falls between the two. What is
+//!   heard meanwhile is held and applied afterwards.
+//! - **A gap is read.** Offsets show what is missing; it is read since the last publication known. So whatever the push
+//!   channel loses, is told late or twice, subscribers get everything once and in order, or a reset.
+//! - **A return is compared.** After a loss everything is followed and read again, the latest publication known included:
+//!   where the original lacks it or has another one in its place, a part of its epoch was lost, and it begins a
+//!   new one.
+
+mod catch_up;
+mod interest;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+
+use super::Hub;
+use crate::history::Excerpt;
+use crate::payload::Payload;
+use crate::protocol::{PublishRequest, Start};
+use crate::publication::{Position, Publication};
+use crate::router::Router;
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+use crate::uplink::{
+    Asked, CallId, Link, Publishes, UplinkAnswer, UplinkCall, UplinkConfig, UplinkFailure,
+};
+use catch_up::CatchUp;
+use interest::Followed;
+
+/// What has come of age since it was asked for last.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// A pattern is in step.
+    Pattern(Pattern),
+    /// A topic is in step.
+    Topic(Topic),
+}
+
+/// The machine. `T` is to whom the result of a publish is told.
+#[derive(Debug)]
+pub(super) struct Mirror<P, T> {
+    config: UplinkConfig,
+    link: Link,
+    publishes: Publishes<P, T>,
+    calls: VecDeque<(CallId, UplinkCall<P>)>,
+    followed: BTreeMap<Pattern, Followed>,
+    /// The same patterns, to find those that select a topic.
+    patterns: Router<()>,
+    to_follow: BTreeSet<Pattern>,
+    to_unfollow: BTreeSet<Pattern>,
+    /// Whether a call to follow or to unfollow is under way: one at a time, so that none overtakes another.
+    is_changing: bool,
+    catch_ups: BTreeMap<Topic, CatchUp<P>>,
+    /// Catch-ups whose read has not been asked for.
+    to_read: VecDeque<Topic>,
+    reading: usize,
+    progress: VecDeque<Progress>,
+    is_stale: bool,
+}
+
+impl<P: Payload + Clone, T> Mirror<P, T> {
+    pub(super) fn new(config: UplinkConfig) -> Self {
+        Self {
+            link: Link::new(&config),
+            publishes: Publishes::new(&config),
+            calls: VecDeque::new(),
+            followed: BTreeMap::new(),
+            patterns: Router::new(config.seed),
+            to_follow: BTreeSet::new(),
+            to_unfollow: BTreeSet::new(),
+            is_changing: false,
+            catch_ups: BTreeMap::new(),
+            to_read: VecDeque::new(),
+            reading: 0,
+            progress: VecDeque::new(),
+            is_stale: false,
+            config,
+        }
+    }
+
+    /// Publishes; the result is due by [`Mirror::poll_published`].
+    pub(super) fn handle_publish(&mut self, now: Instant, origin: T, request: PublishRequest<P>) {
+        self.publishes.push(now, origin, request);
+        self.step(now);
+    }
+
+    /// Whether a subscription can start now. Where not, what it needs is asked for, and [`Mirror::poll_progress`] says
+    /// when to ask again; `has_read` keeps from asking for the same history twice.
+    pub(super) fn prepare(
+        &mut self,
+        now: Instant,
+        hub: &Hub<P>,
+        pattern: &Pattern,
+        start: &Start,
+        has_read: &mut bool,
+    ) -> bool {
+        self.want(pattern);
+        let is_known = self.followed[pattern].is_known;
+        if is_known && self.link.is_up() {
+            if let Start::Since(positions) = start
+                && !*has_read
+            {
+                *has_read = true;
+                self.read_since(hub, pattern, positions);
+            }
+        } else if !is_known && let (Start::Since(positions), Some(topic)) = (start, pattern.exact())
+        {
+            let position = positions.iter().find(|known| known.topic == topic);
+            self.note_since(pattern, position.map(|known| known.position));
+        }
+        self.step(now);
+        let is_reading = *has_read && self.is_catching_up(pattern);
+        is_known && (!is_reading || !self.link.is_up())
+    }
+
+    /// Nobody wants a pattern any more.
+    pub(super) fn handle_released(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
+        self.release(hub, pattern);
+        self.step(now);
+    }
+
+    /// A publication was heard.
+    pub(super) fn handle_publication(
+        &mut self,
+        now: Instant,
+        hub: &mut Hub<P>,
+        publication: Arc<Publication<P>>,
+    ) {
+        if !self.link.is_up() {
+            return;
+        }
+        self.hear(now, hub, publication);
+        self.step(now);
+    }
+
+    /// The host has dropped some of what was heard.
+    pub(super) fn handle_missed(&mut self, now: Instant) {
+        if self.link.is_up() {
+            self.follow_again();
+            self.step(now);
+        }
+    }
+
+    /// The link is lost.
+    pub(super) fn handle_lost(&mut self, now: Instant) {
+        self.link.lose(now);
+        self.calls.clear();
+        self.publishes.handle_failure(UplinkFailure::Lost);
+        self.is_changing = false;
+        self.to_unfollow.clear();
+        self.catch_ups.clear();
+        self.to_read.clear();
+        self.reading = 0;
+        self.follow_again();
+        self.is_stale = true;
+        self.step(now);
+    }
+
+    /// What came of a call.
+    pub(super) fn handle_answer(
+        &mut self,
+        now: Instant,
+        hub: &mut Hub<P>,
+        call: CallId,
+        answer: UplinkAnswer<P>,
+    ) {
+        if let UplinkAnswer::Failed(failure) = answer {
+            return self.handle_failure(now, call, failure);
+        }
+        let Some(asked) = self.link.answered(now, call) else {
+            return;
+        };
+        match (asked, answer) {
+            (Asked::Open | Asked::Probe, UplinkAnswer::Done) => {}
+            (Asked::Follow(patterns), UplinkAnswer::Done) => {
+                self.is_changing = false;
+                for pattern in patterns {
+                    self.handle_followed(now, hub, &pattern);
+                }
+            }
+            (Asked::Unfollow, UplinkAnswer::Done) => self.is_changing = false,
+            (Asked::Read(topic), UplinkAnswer::Excerpt(excerpt)) => {
+                self.reading -= 1;
+                self.handle_read(now, hub, &topic, &excerpt);
+            }
+            (Asked::List(pattern), UplinkAnswer::Excerpts(excerpts)) => {
+                self.handle_listed(now, hub, &pattern, &excerpts);
+            }
+            (Asked::Renew(topic), UplinkAnswer::Done) => self.read_again(&topic),
+            (Asked::Publish, UplinkAnswer::Published(results)) => {
+                self.publishes.handle_results(results);
+            }
+            // The host mixed something up: whatever it was about is asked for again.
+            _ => return self.handle_lost(now),
+        }
+        self.step(now);
+    }
+
+    fn handle_failure(&mut self, now: Instant, call: CallId, failure: UplinkFailure) {
+        match (self.link.failed(call), failure) {
+            (None, _) => {}
+            (Some(Asked::Publish), UplinkFailure::Full) => {
+                self.publishes.handle_failure(failure);
+                self.step(now);
+            }
+            (Some(_), _) => self.handle_lost(now),
+        }
+    }
+
+    /// A deadline was reached.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.link.is_overdue(now) {
+            self.handle_lost(now);
+        }
+        self.publishes.handle_timeout(now);
+        self.step(now);
+    }
+
+    /// Asks for whatever can be asked for now.
+    fn step(&mut self, now: Instant) {
+        if self.link.start_opening(now) {
+            self.call(now, Asked::Open, UplinkCall::Open);
+        }
+        if !self.link.is_up() {
+            return;
+        }
+        if self.link.start_probing(now) {
+            self.call(now, Asked::Probe, UplinkCall::Probe);
+        }
+        self.change_interest(now);
+        self.read_next(now);
+        if let Some(batch) = self.publishes.next_batch() {
+            self.call(now, Asked::Publish, UplinkCall::Publish(batch));
+        }
+    }
+
+    fn call(&mut self, now: Instant, asked: Asked, call: UplinkCall<P>) {
+        let id = self.link.call(now, asked);
+        self.calls.push_back((id, call));
+    }
+
+    /// The next call for the host.
+    pub(super) fn poll_call(&mut self) -> Option<(CallId, UplinkCall<P>)> {
+        self.calls.pop_front()
+    }
+
+    /// The next result of a publish.
+    pub(super) fn poll_published(&mut self) -> Option<(T, Result<Position, super::PublishError>)> {
+        self.publishes.poll_result()
+    }
+
+    /// What came into step: subscriptions that wait for it may be prepared again.
+    pub(super) fn poll_progress(&mut self) -> Option<Progress> {
+        self.progress.pop_front()
+    }
+
+    /// Whether copies may be behind their originals: the link is lost, or not everything has been compared since.
+    pub(super) fn is_stale(&mut self) -> bool {
+        if self.is_stale && self.link.is_up() && self.catch_ups.is_empty() {
+            let all_live = self.followed.values().all(Followed::is_live);
+            self.is_stale = !all_live;
+        }
+        self.is_stale
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        [self.link.poll_timeout(), self.publishes.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The latest of what was listed is in step already, or has to be read.
+    fn compare(&mut self, hub: &mut Hub<P>, now: Instant, excerpt: &Excerpt<P>) {
+        let topic = &excerpt.topic;
+        match hub.position(topic) {
+            None if !hub.is_subscribed(topic) => hub.adopt(now, excerpt),
+            Some(position) if position == excerpt.position && hub.agrees(&excerpt.publications) => {
+            }
+            None | Some(_) => self.catch_up(hub, topic),
+        }
+    }
+}

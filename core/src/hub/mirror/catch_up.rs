@@ -1,0 +1,269 @@
+//! Topics that are out of step: what is heard of them is held until what they lack was read.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{Mirror, Progress};
+use crate::history::Excerpt;
+use crate::hub::Hub;
+use crate::hub::replica::Told;
+use crate::payload::Payload;
+use crate::protocol::TopicPosition;
+use crate::publication::{Position, Publication};
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+use crate::uplink::{Asked, UplinkCall};
+
+#[derive(Debug)]
+pub(super) struct CatchUp<P> {
+    /// Where the read is to begin; `None` reads the latest publication alone.
+    since: Option<Position>,
+    stage: Stage,
+    /// What was heard meanwhile, in the order of hearing.
+    held: Vec<Arc<Publication<P>>>,
+    /// Something was heard that there was no room for: it has to be read, too.
+    is_overfull: bool,
+    /// The epoch was given up because of what it lacks; a second time it is taken as it is.
+    was_renewed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Held until the patterns that select the topic are in step.
+    Held,
+    /// The read is to be asked for, or is under way.
+    Reading,
+    /// A new epoch is being asked for.
+    Renewing,
+}
+
+impl<P: Payload + Clone, T> Mirror<P, T> {
+    /// Takes in a publication that was heard.
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        hub: &mut Hub<P>,
+        publication: Arc<Publication<P>>,
+    ) {
+        let topic = publication.topic.clone();
+        if let Some(catch_up) = self.catch_ups.get_mut(&topic) {
+            return catch_up.hold(publication, self.config.held_max);
+        }
+        if !self.is_covered(&topic) {
+            return;
+        }
+        if !self.is_live(&topic) {
+            let mut catch_up = CatchUp::new(None, Stage::Held);
+            catch_up.hold(publication, self.config.held_max);
+            self.catch_ups.insert(topic, catch_up);
+            return;
+        }
+        let known = hub.position(&topic);
+        if known.is_some_and(|known| {
+            known.epoch == publication.position.epoch && known.offset >= publication.position.offset
+        }) {
+            return;
+        }
+        if hub.continues(&publication) || (known.is_none() && hub.is_full()) {
+            return hub.handle_continuation(now, &publication);
+        }
+        self.catch_up(hub, &topic);
+        if let Some(catch_up) = self.catch_ups.get_mut(&topic) {
+            catch_up.hold(publication, self.config.held_max);
+        }
+    }
+
+    /// Reads what a topic lacks.
+    pub(super) fn catch_up(&mut self, hub: &Hub<P>, topic: &Topic) {
+        self.catch_up_since(hub, topic, None);
+    }
+
+    /// Reads what a topic lacks, and its history from `since` on.
+    pub(super) fn catch_up_since(&mut self, hub: &Hub<P>, topic: &Topic, since: Option<Position>) {
+        let since = earlier(self.since_of(hub, topic), since);
+        match self.catch_ups.get_mut(topic) {
+            Some(catch_up) if catch_up.stage != Stage::Held => return,
+            Some(catch_up) => {
+                catch_up.stage = Stage::Reading;
+                catch_up.since = since;
+            }
+            None => {
+                self.catch_ups
+                    .insert(topic.clone(), CatchUp::new(since, Stage::Reading));
+            }
+        }
+        self.to_read.push_back(topic.clone());
+    }
+
+    /// From where on a topic has to be read: one before what is known, so that both can be compared.
+    fn since_of(&self, hub: &Hub<P>, topic: &Topic) -> Option<Position> {
+        match hub.position(topic) {
+            Some(position) => Some(Position {
+                offset: position.offset.saturating_sub(1),
+                ..position
+            }),
+            None => self.is_known(topic).then(Position::default),
+        }
+    }
+
+    /// Reads the history that a resuming subscriber wants, where it is not at hand.
+    pub(super) fn read_since(
+        &mut self,
+        hub: &Hub<P>,
+        pattern: &Pattern,
+        positions: &[TopicPosition],
+    ) {
+        let known: BTreeMap<&Topic, Position> = positions
+            .iter()
+            .map(|known| (&known.topic, known.position))
+            .collect();
+        for topic in hub.topics_of(pattern) {
+            let since = known.get(&topic).copied();
+            if pattern.is_exact() && since.is_none() {
+                continue;
+            }
+            let since = since.unwrap_or_default();
+            if !hub.covers(&topic, since) {
+                self.catch_up_since(hub, &topic, Some(since));
+            }
+        }
+    }
+
+    /// Whether a topic that the pattern selects is out of step.
+    pub(super) fn is_catching_up(&self, pattern: &Pattern) -> bool {
+        match pattern.exact() {
+            Some(topic) => self.catch_ups.contains_key(&topic),
+            None => self.catch_ups.keys().any(|topic| pattern.matches(topic)),
+        }
+    }
+
+    /// Asks for as many reads as there may be at a time.
+    pub(super) fn read_next(&mut self, now: Instant) {
+        while self.reading < self.config.reads_max {
+            let Some(topic) = self.to_read.pop_front() else {
+                return;
+            };
+            let Some(catch_up) = self.catch_ups.get(&topic) else {
+                continue;
+            };
+            let since = catch_up.since;
+            self.reading += 1;
+            self.call(
+                now,
+                Asked::Read(topic.clone()),
+                UplinkCall::Read { topic, since },
+            );
+        }
+    }
+
+    pub(super) fn read_again(&mut self, topic: &Topic) {
+        if let Some(catch_up) = self.catch_ups.get_mut(topic)
+            && catch_up.stage == Stage::Renewing
+        {
+            catch_up.stage = Stage::Reading;
+            self.to_read.push_back(topic.clone());
+        }
+    }
+
+    /// What a topic lacks has been read.
+    pub(super) fn handle_read(
+        &mut self,
+        now: Instant,
+        hub: &mut Hub<P>,
+        topic: &Topic,
+        excerpt: &Excerpt<P>,
+    ) {
+        let Some(catch_up) = self.catch_ups.get_mut(topic) else {
+            return;
+        };
+        if catch_up.stage != Stage::Reading {
+            return;
+        }
+        let was_unknown = hub.position(topic).is_none();
+        if was_unknown && catch_up.since == Some(Position::default()) && hub.is_subscribed(topic) {
+            // It began while nobody looked: those who subscribe by pattern have seen nothing of it.
+            hub.remember_unbegun(now, topic);
+        }
+        match hub.handle_excerpt(now, excerpt) {
+            Told::Settled => {}
+            Told::TailLost { .. } if catch_up.was_renewed => hub.replace(now, excerpt),
+            Told::TailLost { epoch } => {
+                catch_up.was_renewed = true;
+                catch_up.stage = Stage::Renewing;
+                let topic = topic.clone();
+                let asked = Asked::Renew(topic.clone());
+                return self.call(now, asked, UplinkCall::Renew { topic, epoch });
+            }
+        }
+        self.become_live(now, hub, &Pattern::from(topic.clone()));
+        self.finish(now, hub, topic);
+    }
+
+    /// Applies what was held, if nothing holds the topic any longer.
+    fn finish(&mut self, now: Instant, hub: &mut Hub<P>, topic: &Topic) {
+        if !self.is_live(topic) {
+            if let Some(catch_up) = self.catch_ups.get_mut(topic) {
+                catch_up.stage = Stage::Held;
+            }
+            return;
+        }
+        let Some(catch_up) = self.catch_ups.remove(topic) else {
+            return;
+        };
+        for publication in catch_up.held {
+            self.hear(now, hub, publication);
+        }
+        if catch_up.is_overfull {
+            self.catch_up(hub, topic);
+        }
+        self.progress.push_back(Progress::Topic(topic.clone()));
+    }
+
+    /// A pattern is in step: what was held because of it is applied.
+    pub(super) fn settle_held(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
+        let held: Vec<Topic> = self
+            .catch_ups
+            .iter()
+            .filter(|(topic, catch_up)| catch_up.stage == Stage::Held && pattern.matches(topic))
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        for topic in held {
+            self.finish(now, hub, &topic);
+        }
+    }
+}
+
+impl<P> CatchUp<P> {
+    const fn new(since: Option<Position>, stage: Stage) -> Self {
+        Self {
+            since,
+            stage,
+            held: Vec::new(),
+            is_overfull: false,
+            was_renewed: false,
+        }
+    }
+
+    fn hold(&mut self, publication: Arc<Publication<P>>, held_max: usize) {
+        if self.held.len() < held_max {
+            self.held.push(publication);
+        } else {
+            self.is_overfull = true;
+        }
+    }
+}
+
+/// The earlier of two positions, as far as they can be compared; the first one, where not.
+fn earlier(known: Option<Position>, wanted: Option<Position>) -> Option<Position> {
+    match (known, wanted) {
+        (Some(known), Some(wanted))
+            if wanted == Position::default()
+                || (wanted.epoch == known.epoch && wanted.offset < known.offset) =>
+        {
+            Some(wanted)
+        }
+        (Some(known), _) => Some(known),
+        (None, wanted) => wanted,
+    }
+}

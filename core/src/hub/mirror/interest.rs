@@ -1,0 +1,219 @@
+//! Which patterns are followed, and how far each is in step.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::{Mirror, Progress};
+use crate::history::Excerpt;
+use crate::hub::Hub;
+use crate::payload::Payload;
+use crate::publication::Position;
+use crate::router::Ticket;
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+use crate::uplink::{Asked, UplinkCall};
+
+/// The most patterns in one call.
+const PATTERNS_MAX: usize = 1000;
+
+#[derive(Debug)]
+pub(super) struct Followed {
+    ticket: Ticket,
+    step: Step,
+    /// Whether it was in step before: subscriptions can start from the copies.
+    pub(super) is_known: bool,
+    /// From where on the first of its subscribers wants the history.
+    since: Option<Position>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// To be followed.
+    Wanted,
+    /// Being followed.
+    Following,
+    /// Followed, and being read.
+    Reading,
+    /// In step.
+    Live,
+}
+
+impl Followed {
+    pub(super) fn is_live(&self) -> bool {
+        self.step == Step::Live
+    }
+}
+
+impl<P: Payload + Clone, T> Mirror<P, T> {
+    pub(super) fn want(&mut self, pattern: &Pattern) {
+        if self.followed.contains_key(pattern) {
+            return;
+        }
+        let followed = Followed {
+            ticket: self.patterns.subscribe(pattern, ()),
+            step: Step::Wanted,
+            is_known: false,
+            since: None,
+        };
+        self.followed.insert(pattern.clone(), followed);
+        self.to_unfollow.remove(pattern);
+        self.to_follow.insert(pattern.clone());
+    }
+
+    /// Notes from where on a topic's history is wanted, for when it is read.
+    pub(super) fn note_since(&mut self, pattern: &Pattern, since: Option<Position>) {
+        if let Some(followed) = self.followed.get_mut(pattern) {
+            followed.since = followed.since.or(since);
+        }
+    }
+
+    pub(super) fn release(&mut self, hub: &mut Hub<P>, pattern: &Pattern) {
+        let Some(followed) = self.followed.remove(pattern) else {
+            return;
+        };
+        self.patterns.unsubscribe(followed.ticket);
+        self.to_follow.remove(pattern);
+        if self.link.is_up() && followed.step != Step::Wanted {
+            self.to_unfollow.insert(pattern.clone());
+        }
+        for topic in hub.topics_of(pattern) {
+            if !self.is_covered(&topic) {
+                hub.forget(&topic);
+            }
+        }
+        let patterns = &self.patterns;
+        self.catch_ups.retain(|topic, _| selects(patterns, topic));
+    }
+
+    /// Whether a followed pattern selects the topic.
+    pub(super) fn is_covered(&self, topic: &Topic) -> bool {
+        selects(&self.patterns, topic)
+    }
+
+    /// Whether every followed pattern that selects the topic is in step.
+    pub(super) fn is_live(&self, topic: &Topic) -> bool {
+        let mut is_live = true;
+        self.patterns.for_each_match(topic, |route| {
+            is_live &= self.followed[self.patterns.pattern(route)].is_live();
+        });
+        is_live
+    }
+
+    /// Whether a followed pattern that selects the topic was in step: what the topic published since is missing.
+    pub(super) fn is_known(&self, topic: &Topic) -> bool {
+        let mut is_known = false;
+        self.patterns.for_each_match(topic, |route| {
+            is_known |= self.followed[self.patterns.pattern(route)].is_known;
+        });
+        is_known
+    }
+
+    /// Everything is to be followed and read again.
+    pub(super) fn follow_again(&mut self) {
+        for (pattern, followed) in &mut self.followed {
+            followed.step = Step::Wanted;
+            self.to_follow.insert(pattern.clone());
+        }
+    }
+
+    pub(super) fn change_interest(&mut self, now: Instant) {
+        if self.is_changing {
+            return;
+        }
+        if !self.to_unfollow.is_empty() {
+            let patterns = take_some(&mut self.to_unfollow);
+            self.is_changing = true;
+            self.call(now, Asked::Unfollow, UplinkCall::Unfollow(patterns));
+        } else if !self.to_follow.is_empty() {
+            let patterns = take_some(&mut self.to_follow);
+            for pattern in &patterns {
+                if let Some(followed) = self.followed.get_mut(pattern) {
+                    followed.step = Step::Following;
+                }
+            }
+            self.is_changing = true;
+            self.call(
+                now,
+                Asked::Follow(patterns.clone()),
+                UplinkCall::Follow(patterns),
+            );
+        }
+    }
+
+    /// A pattern is being heard from now on: reads what it missed.
+    pub(super) fn handle_followed(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
+        let Some(followed) = self.followed.get_mut(pattern) else {
+            return;
+        };
+        if followed.step != Step::Following {
+            return;
+        }
+        followed.step = Step::Reading;
+        let since = followed.since;
+        match pattern.exact() {
+            Some(topic) => self.catch_up_since(hub, &topic, since),
+            None => self.call(
+                now,
+                Asked::List(pattern.clone()),
+                UplinkCall::List(pattern.clone()),
+            ),
+        }
+    }
+
+    /// What a pattern with wildcards selects is known.
+    pub(super) fn handle_listed(
+        &mut self,
+        now: Instant,
+        hub: &mut Hub<P>,
+        pattern: &Pattern,
+        excerpts: &[Excerpt<P>],
+    ) {
+        if self
+            .followed
+            .get(pattern)
+            .is_none_or(|followed| followed.step != Step::Reading)
+        {
+            return;
+        }
+        let listed: BTreeSet<&Topic> = excerpts.iter().map(|excerpt| &excerpt.topic).collect();
+        for topic in hub.topics_of(pattern) {
+            if !listed.contains(&topic) {
+                self.catch_up(hub, &topic);
+            }
+        }
+        for excerpt in excerpts {
+            if pattern.matches(&excerpt.topic) {
+                self.compare(hub, now, excerpt);
+            }
+        }
+        self.become_live(now, hub, pattern);
+    }
+
+    pub(super) fn become_live(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
+        if let Some(followed) = self.followed.get_mut(pattern)
+            && followed.step == Step::Reading
+        {
+            followed.step = Step::Live;
+            followed.is_known = true;
+            followed.since = None;
+            self.progress.push_back(Progress::Pattern(pattern.clone()));
+            self.settle_held(now, hub, pattern);
+        }
+    }
+}
+
+fn selects(patterns: &crate::router::Router<()>, topic: &Topic) -> bool {
+    let mut is_any = false;
+    patterns.for_each_match(topic, |_| is_any = true);
+    is_any
+}
+
+fn take_some(patterns: &mut BTreeSet<Pattern>) -> Vec<Pattern> {
+    let mut taken = Vec::new();
+    while taken.len() < PATTERNS_MAX
+        && let Some(pattern) = patterns.pop_first()
+    {
+        taken.push(pattern);
+    }
+    taken
+}

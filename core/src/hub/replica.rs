@@ -1,0 +1,234 @@
+//! The hub as a copy of topics that live elsewhere: their positions come with the publications.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Hub;
+use crate::history::{Excerpt, History, Recovery};
+use crate::payload::Payload;
+use crate::publication::{Position, Publication};
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+
+/// What an excerpt told of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The copy is as the original was when the excerpt was taken.
+    Settled,
+    /// The original lacks what the copy has: a part of this epoch has been lost.
+    TailLost {
+        /// The epoch concerned.
+        epoch: u64,
+    },
+}
+
+impl<P: Payload> Hub<P> {
+    /// Where the copy of a topic stands; `None` where there is none.
+    pub(super) fn position(&self, topic: &Topic) -> Option<Position> {
+        let index = self.topics.find(topic)?;
+        Some(self.topics.get(index).history.position())
+    }
+
+    /// Whether anybody is subscribed to what this topic publishes.
+    pub(super) fn is_subscribed(&self, topic: &Topic) -> bool {
+        let mut is_any = false;
+        self.router.for_each_match(topic, |_| is_any = true);
+        is_any
+    }
+
+    /// Whether a subscription with exactly this pattern exists.
+    pub(super) fn has_route(&self, pattern: &Pattern) -> bool {
+        self.router.find(pattern).is_some()
+    }
+
+    /// A pattern that has lost its last subscription.
+    pub(super) fn poll_released(&mut self) -> Option<Pattern> {
+        self.released.pop()
+    }
+
+    /// The topics with a publication that a pattern selects.
+    pub(super) fn topics_of(&self, pattern: &Pattern) -> Vec<Topic> {
+        if let Some(topic) = pattern.exact() {
+            return self
+                .topics
+                .find(&topic)
+                .map(|_| topic)
+                .into_iter()
+                .collect();
+        }
+        let matching = self.topics.matching(pattern).into_iter();
+        matching
+            .map(|index| self.topics.get(index).topic.clone())
+            .collect()
+    }
+
+    /// Whether everything after `since` is at hand.
+    pub(super) fn covers(&self, topic: &Topic, since: Position) -> bool {
+        let index = self.topics.find(topic);
+        index.is_some_and(|index| matches!(self.recovery(index, since), Recovery::Whole(_)))
+    }
+
+    /// What a subscriber who has everything up to `since` missed. Whoever knew a copy before its topic had begun has
+    /// seen nothing of whatever epoch it is in now.
+    pub(super) fn recovery(&self, index: u32, since: Position) -> Recovery<P> {
+        let history = &self.topics.get(index).history;
+        if self.is_copy && since == Position::default() {
+            return history.since(Position {
+                offset: 0,
+                ..history.position()
+            });
+        }
+        history.since(since)
+    }
+
+    /// Whether the publication continues its topic: the next one of the epoch, or the first after an end.
+    pub(super) fn continues(&self, publication: &Publication<P>) -> bool {
+        let next = publication.position;
+        let Some(index) = self.topics.find(&publication.topic) else {
+            return next.offset == 1;
+        };
+        let history = &self.topics.get(index).history;
+        let known = history.position();
+        let is_next = known.epoch == next.epoch && known.offset + 1 == next.offset;
+        let is_over = history.is_empty() || history.end().is_some();
+        is_next || (is_over && known.epoch != next.epoch && next.offset == 1)
+    }
+
+    /// Takes over the next publication of a topic and hands it to all who subscribe.
+    pub(super) fn handle_continuation(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
+        self.copy(now, publication);
+        self.route(now, publication);
+    }
+
+    /// Keeps a publication where there is room for it; what can't be kept is read again when it is asked for.
+    fn copy(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
+        let Ok(index) = self.topics.find_or_add(now, &publication.topic) else {
+            return;
+        };
+        self.topics
+            .append_next(now, index, Arc::clone(publication), &self.config.history);
+    }
+
+    /// Takes over what its owner tells of a topic, and hands what is new to all who subscribe.
+    pub(super) fn handle_excerpt(&mut self, now: Instant, excerpt: &Excerpt<P>) -> Told {
+        let Some(known) = self.position(&excerpt.topic) else {
+            self.adopt(now, excerpt);
+            return Told::Settled;
+        };
+        let is_same_epoch = excerpt.position.epoch == known.epoch;
+        let is_behind = excerpt.position.offset < known.offset;
+        if is_same_epoch && (is_behind || !self.agrees(&excerpt.publications)) {
+            return Told::TailLost { epoch: known.epoch };
+        }
+        let is_new =
+            |new: &&Arc<Publication<P>>| !is_same_epoch || new.position.offset > known.offset;
+        match excerpt.publications.iter().find(is_new) {
+            None if is_same_epoch => {}
+            Some(first) if self.continues(first) => {
+                for publication in excerpt.publications.iter().filter(is_new) {
+                    self.handle_continuation(now, publication);
+                }
+            }
+            None | Some(_) => {
+                self.replace(now, excerpt);
+                return Told::Settled;
+            }
+        }
+        self.prepend(now, excerpt);
+        Told::Settled
+    }
+
+    /// Whether the latest publication that the copy has is the one that the original has in its place.
+    pub(super) fn agrees(&self, publications: &[Arc<Publication<P>>]) -> bool {
+        let Some(first) = publications.first() else {
+            return true;
+        };
+        let Some(latest) = self.latest(&first.topic) else {
+            return true;
+        };
+        let same = publications
+            .iter()
+            .find(|publication| publication.position == latest.position);
+        same.is_none_or(|same| same.end == latest.end && same.payload.is_same(&latest.payload))
+    }
+
+    /// Takes over a topic that there was no copy of. Nobody has to be told.
+    pub(super) fn adopt(&mut self, now: Instant, excerpt: &Excerpt<P>) {
+        if excerpt.publications.is_empty() {
+            self.remember_unbegun(now, &excerpt.topic);
+        }
+        for publication in &excerpt.publications {
+            self.copy(now, publication);
+        }
+    }
+
+    /// Remembers a topic as not begun.
+    pub(super) fn remember_unbegun(&mut self, now: Instant, topic: &Topic) {
+        // Where there is no room, its publications are handed on without being kept.
+        let _ = self.topics.find_or_add(now, topic);
+    }
+
+    /// Whether no more topics can be remembered.
+    pub(super) fn is_full(&self) -> bool {
+        self.topics.len() >= self.config.topics_max
+    }
+
+    /// The copy can't be continued: it is replaced, and all who subscribe are told.
+    pub(super) fn replace(&mut self, now: Instant, excerpt: &Excerpt<P>) {
+        self.forget(&excerpt.topic);
+        self.adopt(now, excerpt);
+        let mut routes = Vec::new();
+        self.router
+            .for_each_match(&excerpt.topic, |route| routes.push(route));
+        for route in routes {
+            for index in self.router.subscribers(route) {
+                self.subscribers
+                    .reset(now, *index, &excerpt.topic, excerpt.position);
+            }
+        }
+        if let Some(latest) = excerpt.publications.last() {
+            self.route(now, latest);
+        }
+    }
+
+    fn prepend(&mut self, now: Instant, excerpt: &Excerpt<P>) {
+        if let Some(index) = self.topics.find(&excerpt.topic) {
+            self.topics.prepend(now, index, &excerpt.publications);
+        }
+    }
+
+    /// Drops the copy of a topic.
+    pub(super) fn forget(&mut self, topic: &Topic) {
+        if let Some(index) = self.topics.find(topic) {
+            self.topics.remove(index);
+        }
+    }
+}
+
+impl<P: Payload> super::topics::Topics<P> {
+    /// Appends what was given its position elsewhere.
+    fn append_next(
+        &mut self,
+        now: Instant,
+        index: u32,
+        publication: Arc<Publication<P>>,
+        limits: &crate::history::HistoryLimits,
+    ) {
+        self.change(now, index, limits, |history| {
+            if history.position().epoch != publication.position.epoch {
+                *history = History::new(publication.position.epoch);
+            }
+            history.append_next(now, publication, limits);
+        });
+        self.mark_published(index);
+    }
+
+    fn prepend(&mut self, now: Instant, index: u32, older: &[Arc<Publication<P>>]) {
+        let all = crate::history::HistoryLimits {
+            age_max: core::time::Duration::MAX,
+            count_max: usize::MAX,
+            bytes_max: usize::MAX,
+        };
+        self.change(now, index, &all, |history| history.prepend(now, older));
+    }
+}

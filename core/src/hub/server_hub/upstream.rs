@@ -1,0 +1,426 @@
+//! A server whose topics live beyond an uplink: who waits for what to come from there.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::connection::Downlink;
+use super::{ConnectionId, ServerHub};
+use crate::flow::{Flow, FlowError};
+use crate::hub::mirror::{Mirror, Progress};
+use crate::hub::{PublishError, SubscribeError, Subscribed};
+use crate::payload::Payload;
+use crate::protocol::{PublishRequest, ServerFrame, Start};
+use crate::publication::{Position, Publication};
+use crate::session::Session;
+use crate::time::Instant;
+use crate::topic::Pattern;
+use crate::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkConfig};
+
+/// What came of a request that could not be answered at once.
+#[derive(Debug)]
+pub enum ServerAnswer {
+    /// Of [`ServerHub::handle_request`].
+    Published {
+        /// The host's number for it.
+        ticket: u64,
+        /// Where the publication stands, or why there is none.
+        result: Result<Position, PublishError>,
+    },
+    /// Of [`ServerHub::handle_subscribe`].
+    Subscribed {
+        /// The local connection.
+        connection: ConnectionId,
+        /// What it subscribed to.
+        pattern: Pattern,
+        /// The subscription, or why there is none.
+        result: Result<Subscribed, SubscribeError>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Upstream<P> {
+    pub(super) mirror: Mirror<P, Origin>,
+    /// Those without wildcards, and those with: a topic that comes into step looks through the latter.
+    parked_exact: BTreeMap<Pattern, Vec<Parked>>,
+    parked_wild: BTreeMap<Pattern, Vec<Parked>>,
+    answers: VecDeque<ServerAnswer>,
+    /// What connections were told last.
+    is_stale: bool,
+}
+
+/// Who published.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    Session {
+        connection: ConnectionId,
+        request: u64,
+    },
+    Host(u64),
+}
+
+/// A subscription that waits for its topics.
+#[derive(Debug)]
+struct Parked {
+    connection: ConnectionId,
+    flow: Flow,
+    start: Start,
+    has_read: bool,
+}
+
+impl<P: Payload + Clone> Upstream<P> {
+    pub(super) fn new(config: UplinkConfig) -> Self {
+        Self {
+            mirror: Mirror::new(config),
+            parked_exact: BTreeMap::new(),
+            parked_wild: BTreeMap::new(),
+            answers: VecDeque::new(),
+            is_stale: false,
+        }
+    }
+
+    fn parked(&mut self, pattern: &Pattern) -> &mut BTreeMap<Pattern, Vec<Parked>> {
+        if pattern.is_exact() {
+            &mut self.parked_exact
+        } else {
+            &mut self.parked_wild
+        }
+    }
+}
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// Publishes on the server's own behalf, wherever topics live. The result comes by [`ServerHub::poll_answer`].
+    pub fn handle_request(&mut self, now: Instant, ticket: u64, request: PublishRequest<P>) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        match self.hub.admit(request) {
+            Ok(request) => upstream
+                .mirror
+                .handle_publish(now, Origin::Host(ticket), request),
+            Err(error) => upstream.answers.push_back(ServerAnswer::Published {
+                ticket,
+                result: Err(error),
+            }),
+        }
+        self.drain_hub(now);
+    }
+
+    /// What came of a call of [`ServerHub::poll_call`].
+    pub fn handle_answer(&mut self, now: Instant, call: CallId, answer: UplinkAnswer<P>) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream
+                .mirror
+                .handle_answer(now, &mut self.hub, call, answer);
+        }
+        self.drain_hub(now);
+    }
+
+    /// A publication came from the uplink.
+    pub fn handle_heard(&mut self, now: Instant, publication: Arc<Publication<P>>) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream
+                .mirror
+                .handle_publication(now, &mut self.hub, publication);
+        }
+        self.drain_hub(now);
+    }
+
+    /// Publications from the uplink may have been missed.
+    pub fn handle_missed(&mut self, now: Instant) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.mirror.handle_missed(now);
+        }
+        self.drain_hub(now);
+    }
+
+    /// The uplink is lost.
+    pub fn handle_lost(&mut self, now: Instant) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.mirror.handle_lost(now);
+        }
+        self.drain_hub(now);
+    }
+
+    /// The next call for the uplink. Calls may be carried out at the same time: the hub asks for nothing that depends
+    /// on something unanswered.
+    pub fn poll_call(&mut self) -> Option<(CallId, UplinkCall<P>)> {
+        self.upstream.as_mut()?.mirror.poll_call()
+    }
+
+    /// The next answer to a request that could not be answered at once.
+    pub fn poll_answer(&mut self) -> Option<ServerAnswer> {
+        self.upstream.as_mut()?.answers.pop_front()
+    }
+
+    /// Whether topics live elsewhere, and the link there is lost or what was missed has not been read yet.
+    pub fn is_stale(&self) -> bool {
+        self.upstream
+            .as_ref()
+            .is_some_and(|upstream| upstream.is_stale)
+    }
+
+    /// Whether topics live beyond an uplink.
+    pub const fn has_uplink(&self) -> bool {
+        self.upstream.is_some()
+    }
+
+    /// Whether a subscription can start now; where not, it is parked until it can.
+    pub(super) fn prepare(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> bool {
+        let Some(upstream) = &mut self.upstream else {
+            return true;
+        };
+        let mut has_read = false;
+        let is_ready = upstream
+            .mirror
+            .prepare(now, &self.hub, pattern, start, &mut has_read);
+        if !is_ready {
+            let parked = upstream.parked(pattern).entry(pattern.clone());
+            parked.or_default().push(Parked {
+                connection,
+                flow,
+                start: start.clone(),
+                has_read,
+            });
+        }
+        is_ready
+    }
+
+    /// Hands a client's publication to the uplink; gives it back where topics live here.
+    pub(super) fn publish_upstream(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        request: u64,
+        publish: PublishRequest<P>,
+    ) -> Option<PublishRequest<P>> {
+        let Some(upstream) = &mut self.upstream else {
+            return Some(publish);
+        };
+        match self.hub.admit(publish) {
+            Ok(publish) => {
+                let origin = Origin::Session {
+                    connection,
+                    request,
+                };
+                upstream.mirror.handle_publish(now, origin, publish);
+            }
+            Err(error) => {
+                if let Some(session) = self.session(connection) {
+                    session.handle_published(request, Err(error));
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn withdraw(&mut self, connection: ConnectionId, pattern: &Pattern) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        let Some(parked) = upstream.parked(pattern).get_mut(pattern) else {
+            return;
+        };
+        parked.retain(|parked| parked.connection != connection);
+        if parked.is_empty() {
+            upstream.parked(pattern).remove(pattern);
+            self.hub.note_released(pattern.clone());
+        }
+    }
+
+    pub(super) fn withdraw_all(&mut self, connection: ConnectionId) {
+        let pending: Vec<Pattern> = match &self.connections[connection.index as usize].downlink {
+            Downlink::Session(session) => session.pending().cloned().collect(),
+            Downlink::Local { pending, .. } => pending.clone(),
+        };
+        for pattern in pending {
+            self.withdraw(connection, &pattern);
+        }
+    }
+
+    pub(super) fn set_flow_ahead(
+        &mut self,
+        connection: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        flow.validate()?;
+        let upstream = self.upstream.as_mut();
+        let parked = upstream.and_then(|upstream| upstream.parked(pattern).get_mut(pattern));
+        for parked in parked.into_iter().flatten() {
+            if parked.connection == connection {
+                parked.flow = flow;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what the uplink brought, and what it need not bring any more. Says whether there was anything.
+    pub(super) fn drain_upstream(&mut self, now: Instant) -> bool {
+        let Some(upstream) = &mut self.upstream else {
+            return false;
+        };
+        if let Some(pattern) = self.hub.poll_released() {
+            if !upstream.parked(&pattern).contains_key(&pattern) && !self.hub.has_route(&pattern) {
+                let mirror = &mut upstream.mirror;
+                mirror.handle_released(now, &mut self.hub, &pattern);
+            }
+            return true;
+        }
+        if let Some((origin, result)) = upstream.mirror.poll_published() {
+            self.tell_published(now, origin, result);
+            return true;
+        }
+        if let Some(progress) = upstream.mirror.poll_progress() {
+            self.start_parked(now, &progress);
+            return true;
+        }
+        let is_stale = upstream.mirror.is_stale();
+        if upstream.is_stale != is_stale {
+            upstream.is_stale = is_stale;
+            self.tell_stale(now, is_stale);
+            return true;
+        }
+        false
+    }
+
+    fn tell_published(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        result: Result<Position, PublishError>,
+    ) {
+        match origin {
+            Origin::Host(ticket) => {
+                if let Some(upstream) = &mut self.upstream {
+                    upstream
+                        .answers
+                        .push_back(ServerAnswer::Published { ticket, result });
+                }
+            }
+            Origin::Session {
+                connection,
+                request,
+            } if self.find(connection).is_some() => {
+                if let Some(session) = self.session(connection) {
+                    session.handle_published(request, result);
+                }
+                self.drain_session(now, connection);
+                self.close_if_overfull(now, connection.index);
+            }
+            Origin::Session { .. } => {}
+        }
+    }
+
+    fn tell_stale(&mut self, now: Instant, is_stale: bool) {
+        let ids: Vec<ConnectionId> = self.ids().collect();
+        for id in ids {
+            match self.session(id) {
+                Some(session) => {
+                    session.handle_stale(is_stale);
+                    self.drain_session(now, id);
+                }
+                None if is_stale => self.send(id.index, ServerFrame::Stale),
+                None => self.send(id.index, ServerFrame::Live),
+            }
+        }
+    }
+
+    /// Starts the subscriptions that waited for what has come into step.
+    fn start_parked(&mut self, now: Instant, progress: &Progress) {
+        let Some(upstream) = &self.upstream else {
+            return;
+        };
+        let patterns: Vec<Pattern> = match progress {
+            Progress::Pattern(pattern) => Vec::from([pattern.clone()]),
+            Progress::Topic(topic) => upstream
+                .parked_wild
+                .keys()
+                .filter(|pattern| pattern.matches(topic))
+                .cloned()
+                .chain([Pattern::from(topic.clone())])
+                .collect(),
+        };
+        for pattern in patterns {
+            self.start_parked_with(now, &pattern);
+        }
+    }
+
+    fn start_parked_with(&mut self, now: Instant, pattern: &Pattern) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        for mut parked in upstream.parked(pattern).remove(pattern).unwrap_or_default() {
+            let Some(upstream) = &mut self.upstream else {
+                return;
+            };
+            let is_ready = upstream.mirror.prepare(
+                now,
+                &self.hub,
+                pattern,
+                &parked.start,
+                &mut parked.has_read,
+            );
+            if is_ready {
+                self.start_late(now, pattern, &parked);
+            } else {
+                let waiting = upstream.parked(pattern).entry(pattern.clone());
+                waiting.or_default().push(parked);
+            }
+        }
+        self.hub.note_released(pattern.clone());
+    }
+
+    fn start_late(&mut self, now: Instant, pattern: &Pattern, parked: &Parked) {
+        let id = parked.connection;
+        if self.find(id).is_none() {
+            return;
+        }
+        if self.session(id).is_some() {
+            self.start_session(now, id, pattern, parked);
+            return;
+        }
+        if let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink {
+            pending.retain(|known| known != pattern);
+        }
+        let result = self.start_local(now, id, pattern, parked.flow, &parked.start);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.answers.push_back(ServerAnswer::Subscribed {
+                connection: id,
+                pattern: pattern.clone(),
+                result,
+            });
+        }
+    }
+
+    fn start_session(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        parked: &Parked,
+    ) {
+        let outbox = &mut self.connections[id.index as usize].outbox;
+        outbox.begin_start();
+        let result = self
+            .hub
+            .handle_subscribe(now, id.index, pattern, parked.flow, &parked.start);
+        if let Some(session) = self.session(id) {
+            Session::handle_subscribed(session, pattern.clone(), parked.flow, result);
+        }
+        self.drain_session(now, id);
+        self.drain_due(now);
+        if self.find(id).is_some() {
+            self.connections[id.index as usize].outbox.end_start();
+            self.close_if_overfull(now, id.index);
+            self.arm(id);
+        }
+    }
+}

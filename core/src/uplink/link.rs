@@ -1,0 +1,152 @@
+//! Whether the link stands, which calls are under way, and when to give up on them.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::{CallId, UplinkConfig};
+use crate::client::Backoff;
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+
+/// What a call was about, for when its answer comes.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Open,
+    Follow(Vec<Pattern>),
+    Unfollow,
+    Read(Topic),
+    List(Pattern),
+    Publish,
+    Renew(Topic),
+    Probe,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Down { until: Instant },
+    Opening,
+    Up { probe_at: Instant },
+}
+
+/// ```text
+///         wait over             answered
+///  Down ─────────────▶ Opening ───────────▶ Up
+///   ▲                     │                  │
+///   └── failed, late ─────┴── failed, late, lost
+/// ```
+#[derive(Debug)]
+pub(crate) struct Link {
+    state: State,
+    backoff: Backoff,
+    /// By number, and so by deadline: every call may take the same time.
+    calls: BTreeMap<CallId, (Instant, Asked)>,
+    last_call: CallId,
+    is_probing: bool,
+    config: UplinkConfig,
+}
+
+impl Link {
+    /// A link that wants to be opened at once.
+    pub(crate) fn new(config: &UplinkConfig) -> Self {
+        Self {
+            state: State::Down {
+                until: Instant::ZERO,
+            },
+            backoff: Backoff::new(config.seed, config.backoff_base, config.backoff_max),
+            calls: BTreeMap::new(),
+            last_call: 0,
+            is_probing: false,
+            config: config.clone(),
+        }
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    /// Whether the link is to be opened now; it counts as being opened then.
+    pub(crate) fn start_opening(&mut self, now: Instant) -> bool {
+        let is_due = matches!(self.state, State::Down { until } if until <= now);
+        if is_due {
+            self.state = State::Opening;
+        }
+        is_due
+    }
+
+    /// Whether a probe is due; it counts as under way then.
+    pub(crate) fn start_probing(&mut self, now: Instant) -> bool {
+        let is_due =
+            !self.is_probing && matches!(self.state, State::Up { probe_at } if probe_at <= now);
+        self.is_probing |= is_due;
+        is_due
+    }
+
+    /// Notes a call, and gives its number.
+    pub(crate) fn call(&mut self, now: Instant, asked: Asked) -> CallId {
+        self.last_call += 1;
+        let until = now + self.config.call_timeout;
+        self.calls.insert(self.last_call, (until, asked));
+        self.last_call
+    }
+
+    /// What a call was about; `None` for one from before the link was lost.
+    pub(crate) fn answered(&mut self, now: Instant, call: CallId) -> Option<Asked> {
+        let (_, asked) = self.calls.remove(&call)?;
+        match asked {
+            Asked::Open => {
+                self.backoff.reset();
+                self.state = State::Up {
+                    probe_at: now + self.config.probe_every,
+                };
+            }
+            Asked::Probe => {
+                self.is_probing = false;
+                self.state = State::Up {
+                    probe_at: now + self.config.probe_every,
+                };
+            }
+            Asked::Follow(_)
+            | Asked::Unfollow
+            | Asked::Read(_)
+            | Asked::List(_)
+            | Asked::Publish
+            | Asked::Renew(_) => {}
+        }
+        Some(asked)
+    }
+
+    /// What a call was about that failed while the link stands.
+    pub(crate) fn failed(&mut self, call: CallId) -> Option<Asked> {
+        self.calls.remove(&call).map(|(_, asked)| asked)
+    }
+
+    /// The link is lost: calls under way are void, and it is opened again after a wait.
+    pub(crate) fn lose(&mut self, now: Instant) {
+        if matches!(self.state, State::Down { .. }) {
+            return;
+        }
+        self.calls.clear();
+        self.is_probing = false;
+        self.state = State::Down {
+            until: now + self.backoff.next_wait(),
+        };
+    }
+
+    /// Whether a call has taken too long.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        self.oldest().is_some_and(|until| until <= now)
+    }
+
+    fn oldest(&self) -> Option<Instant> {
+        self.calls.first_key_value().map(|(_, (until, _))| *until)
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let own = match self.state {
+            State::Down { until } => Some(until),
+            State::Up { probe_at } if !self.is_probing => Some(probe_at),
+            State::Opening | State::Up { .. } => None,
+        };
+        [own, self.oldest()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,168 @@
+//! Publications on their way to where topics live: in order, in batches, repeated safely, given up in time.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{UplinkConfig, UplinkFailure};
+use crate::hub::PublishError;
+use crate::payload::Payload;
+use crate::protocol::PublishRequest;
+use crate::publication::Position;
+use crate::random::Random;
+use crate::time::Instant;
+
+/// The queue of one hub. `T` is to whom the result is told.
+#[derive(Debug)]
+pub(crate) struct Publishes<P, T> {
+    /// In the order of their deadlines. The first `under_way` of them are in the call that is under way.
+    queue: VecDeque<Waiting<P, T>>,
+    under_way: usize,
+    bytes: usize,
+    keys: Random,
+    done: VecDeque<(T, Result<Position, PublishError>)>,
+    config: UplinkConfig,
+}
+
+#[derive(Debug)]
+struct Waiting<P, T> {
+    /// `None` once it was given up, while a call may still carry it.
+    origin: Option<T>,
+    request: PublishRequest<P>,
+    until: Instant,
+    was_sent: bool,
+}
+
+impl<P: Payload + Clone, T> Publishes<P, T> {
+    pub(crate) fn new(config: &UplinkConfig) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            under_way: 0,
+            bytes: 0,
+            keys: Random::new(!config.seed),
+            done: VecDeque::new(),
+            config: config.clone(),
+        }
+    }
+
+    /// Queues a publication. It gets an idempotency key if it has none, so that it can be repeated.
+    pub(crate) fn push(&mut self, now: Instant, origin: T, mut request: PublishRequest<P>) {
+        let bytes = request.payload.size();
+        if self.queue.len() >= self.config.publishes_max
+            || self.bytes + bytes > self.config.publish_bytes_max
+        {
+            self.done
+                .push_back((origin, Err(PublishError::Unavailable)));
+            return;
+        }
+        if request.id.is_none() {
+            request.id = Some(self.new_key());
+        }
+        self.bytes += bytes;
+        self.queue.push_back(Waiting {
+            origin: Some(origin),
+            request,
+            until: now + self.config.publish_patience,
+            was_sent: false,
+        });
+    }
+
+    fn new_key(&mut self) -> String {
+        format!("{:016x}{:016x}", self.keys.next_u64(), self.keys.next_u64())
+    }
+
+    /// The next batch, unless one is under way.
+    pub(crate) fn next_batch(&mut self) -> Option<Vec<PublishRequest<P>>> {
+        if self.under_way > 0 || self.queue.is_empty() {
+            return None;
+        }
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for waiting in self.queue.iter_mut().take(self.config.batch_max) {
+            bytes += waiting.request.payload.size();
+            if bytes > self.config.batch_bytes_max && !batch.is_empty() {
+                break;
+            }
+            waiting.was_sent = true;
+            batch.push(waiting.request.clone());
+        }
+        self.under_way = batch.len();
+        Some(batch)
+    }
+
+    /// What came of the batch.
+    pub(crate) fn handle_results(&mut self, results: Vec<Result<Position, PublishError>>) {
+        self.under_way = 0;
+        for result in results {
+            self.finish_first(result);
+        }
+    }
+
+    fn finish_first(&mut self, result: Result<Position, PublishError>) {
+        let Some(waiting) = self.queue.pop_front() else {
+            return;
+        };
+        self.bytes -= waiting.request.payload.size();
+        if let Some(origin) = waiting.origin {
+            self.done.push_back((origin, result));
+        }
+    }
+
+    /// The batch failed: what may wait is repeated with the next one.
+    pub(crate) fn handle_failure(&mut self, failure: UplinkFailure) {
+        let under_way = core::mem::take(&mut self.under_way);
+        match failure {
+            UplinkFailure::Full => {
+                for _ in 0..under_way {
+                    self.finish_first(Err(PublishError::BackendFull));
+                }
+            }
+            UplinkFailure::Lost => {
+                let bytes = &mut self.bytes;
+                self.queue.retain(|waiting| {
+                    if waiting.origin.is_none() {
+                        *bytes -= waiting.request.payload.size();
+                    }
+                    waiting.origin.is_some()
+                });
+            }
+        }
+    }
+
+    /// Gives up what has waited for too long.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        for index in 0..self.queue.len() {
+            let waiting = &mut self.queue[index];
+            if waiting.until > now {
+                break;
+            }
+            let error = if waiting.was_sent {
+                PublishError::Unconfirmed
+            } else {
+                PublishError::Unavailable
+            };
+            if let Some(origin) = waiting.origin.take() {
+                self.done.push_back((origin, Err(error)));
+            }
+        }
+        while self.under_way == 0
+            && self
+                .queue
+                .front()
+                .is_some_and(|waiting| waiting.origin.is_none())
+        {
+            self.finish_first(Err(PublishError::Unavailable));
+        }
+    }
+
+    /// Who is to be told what.
+    pub(crate) fn poll_result(&mut self) -> Option<(T, Result<Position, PublishError>)> {
+        self.done.pop_front()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let waiting = self.queue.iter().find(|waiting| waiting.origin.is_some())?;
+        Some(waiting.until)
+    }
+}

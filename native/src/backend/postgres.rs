@@ -1,0 +1,249 @@
+//! Topics in a PostgreSQL database.
+//!
+//! Publications are rows of one table, which an application may have had before and may insert into itself. The order that
+//! readers follow is a column, `seq`, given out under a lock that is released only when the rows are visible: so
+//! nothing ever appears behind a reader, whatever order transactions commit in. Rows inserted by others have no `seq` until a
+//! server takes them in, after their commit; an open transaction delays its own rows and nobody else's.
+
+mod address;
+mod errors;
+mod following;
+mod intake;
+mod link;
+mod listen;
+mod names;
+mod publish;
+mod read;
+mod schema;
+mod statements;
+mod tls;
+mod upkeep;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tidegate_core::history::Excerpt;
+use tidegate_core::hub::PublishError;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_core::random::Random;
+use tidegate_core::topic::{Pattern, Topic};
+use tokio::task::JoinSet;
+use tokio_postgres::types::Type;
+
+use super::{Answer, Backend, BackendError, Feed, Keep};
+use crate::Json;
+use address::Address;
+use link::Link;
+use listen::Reader;
+
+/// A PostgreSQL database that several servers share.
+///
+/// It is addressed by a URL as libpq takes it (`postgres://user:password@host:port/database`), with options of its own:
+///
+/// | option | default | |
+/// |---|---|---|
+/// | `table` | `pubsub_events` | the table, or `schema.table` |
+/// | `poll_ms` | 100 | between two looks for inserted rows, and for what no notification told of |
+/// | `timeout_ms` | 3000 | how long the server may take to answer |
+/// | `migrate` | true | `false`: add nothing to the database, and say what is missing |
+/// | `sslmode` | `prefer` | `require` encrypts; `verify-full` also checks who the server is |
+/// | `sslrootcert` | | a PEM file of the authorities to trust, instead of the system's |
+#[derive(Debug)]
+pub struct Postgres {
+    address: Arc<Address>,
+    keep: Arc<Keep>,
+    state: RwLock<State>,
+    /// Held while the link is opened or closed.
+    running: tokio::sync::Mutex<Running>,
+}
+
+#[derive(Debug)]
+enum State {
+    NotOpen,
+    Open(Arc<Link>),
+    Closed,
+}
+
+/// What runs for a link. Aborted when it is dropped.
+#[derive(Debug, Default)]
+struct Running {
+    tasks: JoinSet<()>,
+}
+
+impl Postgres {
+    /// A database to be opened. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the address is none of a PostgreSQL database, or an option is wrong.
+    pub fn new(url: &str, keep: Keep) -> Result<Self, BackendError> {
+        Ok(Self {
+            address: Arc::new(Address::parse(url)?),
+            keep: Arc::new(keep),
+            state: RwLock::new(State::NotOpen),
+            running: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The SQL that opening the backend would run first: what is missing in the database. `None` where nothing is.
+    ///
+    /// # Errors
+    /// When the database can't be reached or used.
+    pub async fn migration(&self) -> Result<Option<String>, BackendError> {
+        let mut tasks = JoinSet::new();
+        let (link, _) = self.connect(&mut tasks).await?;
+        let migration = schema::missing(&link).await;
+        link.give_up();
+        while tasks.join_next().await.is_some() {}
+        migration
+    }
+
+    fn link(&self) -> Result<Arc<Link>, BackendError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let backend = self.address.place.clone();
+        match &*state {
+            State::Open(link) => link.check().map(|()| Arc::clone(link)),
+            State::Closed => Err(BackendError::Closed { backend }),
+            State::NotOpen => Err(BackendError::Unreachable {
+                backend,
+                reason: "it has not been opened".into(),
+            }),
+        }
+    }
+
+    fn set_state(&self, new: State) -> State {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *state, new)
+    }
+
+    /// Connects twice: for calls, and for the reader of the feed.
+    async fn connect(
+        &self,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<(Arc<Link>, tokio_postgres::Client), BackendError> {
+        let address = &self.address;
+        let wrong = |reason| BackendError::Refused {
+            backend: address.place.clone(),
+            reason,
+        };
+        let tls = tls::connector(&address.trust).map_err(wrong)?;
+        let connect = || async {
+            let connecting = address.config.connect(tls.clone());
+            match tokio::time::timeout(address.timeout, connecting).await {
+                Ok(connected) => connected.map_err(|error| errors::told(&address.place, &error)),
+                Err(_) => Err(BackendError::Unreachable {
+                    backend: address.place.clone(),
+                    reason: format!("no connection within {} ms", address.timeout.as_millis()),
+                }),
+            }
+        };
+        let ((calls, calls_connection), (reader, reader_connection)) =
+            tokio::try_join!(connect(), connect())?;
+        let link = Link::new(Arc::clone(address), Arc::clone(&self.keep), calls);
+        let link = Arc::new(link);
+        tasks.spawn(link::drive(Arc::clone(&link), calls_connection));
+        tasks.spawn(link::drive(Arc::clone(&link), reader_connection));
+        Ok((link, reader))
+    }
+
+    async fn open_anew(&self, feed: Feed) -> Result<(), BackendError> {
+        let mut running = self.running.lock().await;
+        self.end(State::NotOpen, &mut running).await;
+        let mut tasks = JoinSet::new();
+        let (link, client) = self.connect(&mut tasks).await?;
+        schema::prepare(&link, self.address.migrate).await?;
+        let reader = Reader::start(&link, client, feed.clone()).await?;
+        link.tell(feed)?;
+        tasks.spawn(reader.run());
+        tasks.spawn(upkeep::announce(Arc::clone(&link)));
+        tasks.spawn(upkeep::keep_up(Arc::clone(&link)));
+        running.tasks = tasks;
+        self.set_state(State::Open(link));
+        Ok(())
+    }
+
+    /// Ends the link that stands, and waits until nothing runs for it.
+    async fn end(&self, state: State, running: &mut Running) {
+        if let State::Open(link) = self.set_state(state) {
+            link.give_up();
+        }
+        running.tasks.shutdown().await;
+    }
+}
+
+impl Backend for Postgres {
+    fn describe(&self) -> String {
+        self.address.place.clone()
+    }
+
+    fn open(&self, feed: Feed) -> Answer<'_, ()> {
+        Box::pin(self.open_anew(feed))
+    }
+
+    fn publish<'a>(
+        &'a self,
+        batch: &'a [PublishRequest<Json>],
+    ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
+        Box::pin(async move { publish::publish(&*self.link()?, batch).await })
+    }
+
+    fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        // What is published from now on lies after the page that is being read, or makes it be read again.
+        Box::pin(async move {
+            self.link()?.following_mut().add(patterns);
+            Ok(())
+        })
+    }
+
+    fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.link()?.following_mut().remove(patterns);
+            Ok(())
+        })
+    }
+
+    fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
+        Box::pin(async move { read::read(&*self.link()?, topic, since).await })
+    }
+
+    fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move { read::list(&*self.link()?, pattern).await })
+    }
+
+    fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let link = self.link()?;
+            let new = intake::new_epoch(&mut Random::new(crate::random_seed()));
+            link.query(
+                &link.statements().renew,
+                &[
+                    (&topic.as_str(), Type::TEXT),
+                    (&i64::try_from(epoch).unwrap_or(-1), Type::INT8),
+                    (&new, Type::INT8),
+                ],
+            )
+            .await?;
+            link.news.notify_one();
+            link.announcement.notify_one();
+            Ok(())
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.link()?.query("SELECT 1", &[]).await?;
+            Ok(())
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let mut running = self.running.lock().await;
+            let was_lost = self.link().map(|_| ());
+            self.end(State::Closed, &mut running).await;
+            match was_lost {
+                Err(error @ BackendError::Unreachable { .. }) => Err(error),
+                _ => Ok(()),
+            }
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! What PostgreSQL's errors mean to a hub.
+
+use std::error::Error as _;
+
+use tokio_postgres::error::SqlState;
+
+use crate::backend::BackendError;
+
+/// What an error says, with its causes: tokio-postgres itself tells only the outermost.
+pub(super) fn text(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        let detail = db.detail().map(|detail| format!(" ({detail})"));
+        return format!(
+            "{} [{}]{}",
+            db.message(),
+            db.code().code(),
+            detail.unwrap_or_default()
+        );
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text += &format!(": {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// The error as a backend tells it.
+pub(super) fn told(place: &str, error: &tokio_postgres::Error) -> BackendError {
+    let backend = place.to_owned();
+    let reason = text(error);
+    let Some(code) = error.code() else {
+        let is_refusal = ["authentication error", "invalid configuration"]
+            .iter()
+            .any(|kind| reason.starts_with(kind));
+        return if is_refusal {
+            let reason = format!("{reason}; check user and password in the address");
+            BackendError::Refused { backend, reason }
+        } else {
+            BackendError::Unreachable { backend, reason }
+        };
+    };
+    if let Some(advice) = advice(code) {
+        let reason = format!("{reason}; {advice}");
+        return BackendError::Refused { backend, reason };
+    }
+    if *code == SqlState::DISK_FULL {
+        return BackendError::Full { backend, reason };
+    }
+    if is_passing(code) {
+        return BackendError::Unreachable { backend, reason };
+    }
+    BackendError::Unexpected { backend, reason }
+}
+
+/// What to do about a refusal.
+fn advice(code: &SqlState) -> Option<&'static str> {
+    match code.code() {
+        "28P01" | "28000" => Some("check user and password in the address, and pg_hba.conf"),
+        "3D000" => Some("create it with CREATE DATABASE, or name another in the address"),
+        "42501" => Some(
+            "let the tables' owner run what `migrate=false` shows, and GRANT this user SELECT, INSERT, UPDATE and DELETE on them",
+        ),
+        "3F000" => Some("create it with CREATE SCHEMA, or name another in table="),
+        "23502" => Some("give that column of the application's table a default"),
+        _ => None,
+    }
+}
+
+/// Whether the same call may succeed later: another server has taken over, or somebody stood in the way.
+fn is_passing(code: &SqlState) -> bool {
+    ends_link(code)
+        || matches!(
+            code.code(),
+            "53300" | "53400" | "55P03" | "57014" | "40001" | "40P01"
+        )
+}
+
+/// Whether an error says that this connection serves no more: class 08, a server that goes or comes, one that
+/// only reads (a standby after a failover).
+pub(super) fn ends_link(code: &SqlState) -> bool {
+    let code = code.code();
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25006")
+}

@@ -1,0 +1,231 @@
+//! The link to a server: its connections, and the one place where it is noticed that they are lost.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use futures_util::future::poll_fn;
+use tokio::sync::{Notify, watch};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
+
+use super::address::Address;
+use super::errors;
+use super::following::Following;
+use super::names::Names;
+use super::statements::Statements;
+use crate::backend::{BackendError, Feed, Keep};
+
+/// A parameter of a statement, with the type that it is sent as: no statement is prepared by name, because a pooler may
+/// run the next one on another connection.
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// How long a migration may take: an index over a large table of the application's.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// One opening of the backend. What runs for it ends when it is lost.
+#[derive(Debug)]
+pub(super) struct Link {
+    address: Arc<Address>,
+    pub(super) keep: Arc<Keep>,
+    statements: OnceLock<Statements>,
+    /// For calls; the reader of the feed has a connection of its own.
+    calls: Client,
+    /// Set once the link stands: from then on it is told when the link is lost.
+    feed: OnceLock<Feed>,
+    lost: OnceLock<BackendError>,
+    ended: watch::Sender<bool>,
+    following: RwLock<Following>,
+    /// There may be something new to read.
+    pub(super) news: Notify,
+    /// Others should be told that there is.
+    pub(super) announcement: Notify,
+    pub(super) warnings: Mutex<super::intake::Warnings>,
+}
+
+impl Link {
+    pub(super) fn new(address: Arc<Address>, keep: Arc<Keep>, calls: Client) -> Self {
+        Self {
+            address,
+            keep,
+            statements: OnceLock::new(),
+            calls,
+            feed: OnceLock::new(),
+            lost: OnceLock::new(),
+            ended: watch::Sender::new(false),
+            following: RwLock::default(),
+            news: Notify::new(),
+            announcement: Notify::new(),
+            warnings: Mutex::default(),
+        }
+    }
+
+    pub(super) fn place(&self) -> &str {
+        &self.address.place
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.address.names
+    }
+
+    pub(super) fn poll(&self) -> Duration {
+        self.address.poll
+    }
+
+    /// The statements of this table; known once the schema was prepared.
+    pub(super) fn statements(&self) -> &Statements {
+        self.statements
+            .get()
+            .expect("set before the link is handed out")
+    }
+
+    pub(super) fn set_statements(&self, statements: Statements) {
+        let _ = self.statements.set(statements);
+    }
+
+    /// From now on `feed` is told if the link is lost.
+    pub(super) fn tell(&self, feed: Feed) -> Result<(), BackendError> {
+        let _ = self.feed.set(feed);
+        self.check()
+    }
+
+    /// Why the link is lost, if it is.
+    pub(super) fn check(&self) -> Result<(), BackendError> {
+        self.lost.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// The link is lost: says so once, and ends what runs for it.
+    pub(super) fn lose(&self, error: BackendError) {
+        if self.lost.set(error.clone()).is_ok() {
+            self.ended.send_replace(true);
+            if let Some(feed) = self.feed.get() {
+                feed.lost(error);
+            }
+        }
+    }
+
+    /// The link is given up: nobody is told.
+    pub(super) fn give_up(&self) {
+        let backend = self.place().to_owned();
+        let _ = self.lost.set(BackendError::Closed { backend });
+        self.ended.send_replace(true);
+    }
+
+    /// Runs `task` until it is done or the link is lost.
+    pub(super) async fn while_it_stands(&self, task: impl Future<Output = ()>) {
+        let mut ended = self.ended.subscribe();
+        tokio::select! {
+            _ = ended.wait_for(|ended| *ended) => {}
+            () = task => {}
+        }
+    }
+
+    pub(super) fn unreachable(&self, reason: &str) -> BackendError {
+        BackendError::Unreachable {
+            backend: self.place().to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    pub(super) fn refused(&self, reason: &str) -> BackendError {
+        BackendError::Refused {
+            backend: self.place().to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    pub(super) fn unexpected(&self, reason: String) -> BackendError {
+        BackendError::Unexpected {
+            backend: self.place().to_owned(),
+            reason,
+        }
+    }
+
+    /// Runs a statement on the connection for calls.
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, BackendError> {
+        self.query_on(&self.calls, sql, parameters).await
+    }
+
+    /// Runs a statement on one of the link's connections.
+    pub(super) async fn query_on(
+        &self,
+        client: &Client,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, BackendError> {
+        self.within(
+            self.address.timeout,
+            client,
+            client.query_typed(sql, parameters),
+        )
+        .await
+    }
+
+    /// Runs several statements without parameters, as one transaction.
+    pub(super) async fn run_script(&self, sql: &str) -> Result<(), BackendError> {
+        self.within(SCRIPT_TIMEOUT, &self.calls, self.calls.batch_execute(sql))
+            .await
+    }
+
+    async fn within<T>(
+        &self,
+        timeout: Duration,
+        client: &Client,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, BackendError> {
+        self.check()?;
+        match tokio::time::timeout(timeout, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                let told = errors::told(self.place(), &error);
+                if client.is_closed() || error.code().is_none_or(errors::ends_link) {
+                    self.lose(told.clone());
+                }
+                Err(told)
+            }
+            Err(_) => {
+                let millis = timeout.as_millis();
+                let error = self.unreachable(&format!("no answer within {millis} ms"));
+                self.lose(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// What is followed now.
+    pub(super) fn following(&self) -> RwLockReadGuard<'_, Following> {
+        self.following
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is followed, to change it.
+    pub(super) fn following_mut(&self) -> RwLockWriteGuard<'_, Following> {
+        self.following
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drives a connection until it or its link ends.
+pub(super) async fn drive<S>(link: Arc<Link>, mut connection: Connection<Socket, S>)
+where
+    S: tokio_postgres::tls::TlsStream + Unpin,
+{
+    let driver = async {
+        let error = loop {
+            match poll_fn(|context| connection.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notification(_))) => link.news.notify_one(),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break errors::told(link.place(), &error),
+                None => break link.unreachable("it ended the connection"),
+            }
+        };
+        link.lose(error);
+    };
+    link.while_it_stands(driver).await;
+}

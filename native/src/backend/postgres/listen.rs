@@ -1,0 +1,162 @@
+//! Reads what is published: woken by notifications, and looking by itself now and then, because a notification is a hint that
+//! may not come (a pooler does not pass it on).
+
+use std::sync::Arc;
+
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::publication::{Position, Publication};
+use tidegate_core::topic::Topic;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+use super::intake;
+use super::link::Link;
+use crate::Json;
+use crate::backend::{BackendError, Feed};
+
+/// The most rows that are read at once.
+const ROWS_MAX: usize = 500;
+
+/// The most payload bytes that are read at once.
+pub(super) const BYTES_MAX: i64 = 8 * 1024 * 1024;
+
+/// From how many bytes on a page may have been cut short. What the database counts as bytes and what it sends differ where
+/// it stores values instead of texts.
+const PAGE_FULL_BYTES: usize = 2 * 1024 * 1024;
+
+/// Reads the feed on a connection of its own.
+pub(super) struct Reader {
+    link: Arc<Link>,
+    client: Client,
+    feed: Feed,
+    cursor: i64,
+}
+
+impl Reader {
+    /// Listens, and starts where the order ends now.
+    pub(super) async fn start(
+        link: &Arc<Link>,
+        client: Client,
+        feed: Feed,
+    ) -> Result<Self, BackendError> {
+        // The order matters: what is published from here on is after the cursor, and what is notified from
+        // before it is heard.
+        link.query_on(&client, &link.statements().listen, &[])
+            .await?;
+        let rows = link.query_on(&client, &link.statements().top, &[]).await?;
+        Ok(Self {
+            cursor: rows[0].get(0),
+            link: Arc::clone(link),
+            client,
+            feed,
+        })
+    }
+
+    /// Reads until the link is lost.
+    pub(super) async fn run(mut self) {
+        let link = Arc::clone(&self.link);
+        link.while_it_stands(async {
+            // What goes wrong here may have lost something: whatever it is, the link is opened anew.
+            if let Err(error) = self.read_on().await {
+                self.link.lose(error);
+            }
+        })
+        .await;
+    }
+
+    async fn read_on(&mut self) -> Result<(), BackendError> {
+        let mut ticks = interval_at(Instant::now(), self.link.poll());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_tick = tokio::select! {
+                _ = ticks.tick() => true,
+                () = self.link.news.notified() => false,
+            };
+            if is_tick && intake::take_in_raw(&self.link, &self.client).await? > 0 {
+                self.link.announcement.notify_one();
+            }
+            while self.read_page().await? {}
+        }
+    }
+
+    /// Reads a page; whether there may be another.
+    async fn read_page(&mut self) -> Result<bool, BackendError> {
+        let rows_max = i64::try_from(ROWS_MAX).unwrap_or(i64::MAX);
+        let selection = self.link.following().selection();
+        let rows = self
+            .link
+            .query_on(
+                &self.client,
+                &self.link.statements().page,
+                &[
+                    (&self.cursor, Type::INT8),
+                    (&rows_max, Type::INT8),
+                    (&BYTES_MAX, Type::INT8),
+                    (&selection.is_all, Type::BOOL),
+                    (&selection.topics, Type::TEXT_ARRAY),
+                    (&selection.prefixes, Type::TEXT_ARRAY),
+                ],
+            )
+            .await?;
+        let mut bytes = 0;
+        for row in &rows {
+            if !self.hand_on(row)? {
+                return Ok(true);
+            }
+            self.cursor = row.get(0);
+            bytes += row.get::<_, Option<&str>>(5).map_or(0, str::len);
+        }
+        Ok(rows.len() == ROWS_MAX || bytes >= PAGE_FULL_BYTES)
+    }
+
+    /// Hands on what is followed. Not where its payload is missing, because it is followed only since after the page was
+    /// asked for: then it has to be read again.
+    fn hand_on(&self, row: &Row) -> Result<bool, BackendError> {
+        let channel: &str = row.get(1);
+        let topic = Topic::new(channel)
+            .map_err(|error| self.link.unexpected(format!("topic {channel:?}: {error}")))?;
+        if !self.link.following().matches(&topic) {
+            return Ok(true);
+        }
+        let Some(payload) = row.get::<_, Option<&str>>(5) else {
+            return Ok(false);
+        };
+        let position = position(row.get(2), row.get(3));
+        let publication = publication(&self.link, &topic, position, row.get(4), payload)?;
+        self.feed.publication(publication);
+        Ok(true)
+    }
+}
+
+/// A position from the database's numbers.
+pub(super) fn position(epoch: i64, offset: i64) -> Position {
+    Position {
+        epoch: epoch.unsigned_abs(),
+        offset: offset.unsigned_abs(),
+    }
+}
+
+/// A publication from what a row says.
+pub(super) fn publication(
+    link: &Link,
+    topic: &Topic,
+    position: Position,
+    ended: Option<&str>,
+    payload: &str,
+) -> Result<Arc<Publication<Json>>, BackendError> {
+    let payload = Json::from_text(payload)
+        .map_err(|error| link.unexpected(format!("{topic} at {position}: {error}")))?;
+    Ok(Arc::new(Publication {
+        topic: topic.clone(),
+        position,
+        payload,
+        end: ended.map(|word| end(link, word)).transpose()?,
+    }))
+}
+
+/// An end reason from the word that is stored.
+pub(super) fn end(link: &Link, word: &str) -> Result<EndReason, BackendError> {
+    word.parse()
+        .map_err(|error| link.unexpected(format!("ended {word:?}: {error}")))
+}

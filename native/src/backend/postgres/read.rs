@@ -1,0 +1,127 @@
+//! Reads what topics keep.
+
+use std::sync::Arc;
+
+use tidegate_core::history::Excerpt;
+use tidegate_core::publication::{POSITION_MAX, Position, Publication};
+use tidegate_core::topic::{Pattern, Topic};
+use tokio_postgres::types::Type;
+
+use super::link::Link;
+use super::listen::{BYTES_MAX, position, publication};
+use super::upkeep::seconds;
+use crate::Json;
+use crate::backend::BackendError;
+
+/// The most topics that are listed at once.
+const TOPICS_MAX: i64 = 1000;
+
+/// What a topic keeps after `since`, or its latest.
+pub(super) async fn read(
+    link: &Link,
+    topic: &Topic,
+    since: Option<Position>,
+) -> Result<Excerpt<Json>, BackendError> {
+    let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
+    let history = &link.keep.history;
+    // No topic has the epoch -1, or one above the largest.
+    let signed = |half: u64| half.min(POSITION_MAX + 1).cast_signed();
+    let (epoch, offset) =
+        since.map_or((-1, 0), |since| (signed(since.epoch), signed(since.offset)));
+    let (count_max, bytes_max) = (number(history.count_max), number(history.bytes_max));
+    let rows = link
+        .query(
+            &link.statements().read,
+            &[
+                (&topic.as_str(), Type::TEXT),
+                (&epoch, Type::INT8),
+                (&offset, Type::INT8),
+                (&count_max, Type::INT8),
+                (&bytes_max, Type::INT8),
+                (&seconds(history.age_max), Type::FLOAT8),
+            ],
+        )
+        .await?;
+    let mut excerpt = Excerpt {
+        topic: topic.clone(),
+        position: Position::default(),
+        publications: Vec::new(),
+    };
+    for row in &rows {
+        excerpt.position = position(row.get(0), row.get(1));
+        let (Some(offset), Some(payload)) = (row.get::<_, Option<i64>>(2), row.get(4)) else {
+            continue;
+        };
+        let at = position(row.get(0), offset);
+        let publication = publication(link, topic, at, row.get(3), payload)?;
+        excerpt.publications.push(publication);
+    }
+    let since = since.map_or(excerpt.position.offset, |since| since.offset);
+    keep_what_has_no_gap(&mut excerpt, since);
+    Ok(excerpt)
+}
+
+/// Leaves the latest alone where something between it and `since` is missing.
+fn keep_what_has_no_gap(excerpt: &mut Excerpt<Json>, since: u64) {
+    let top = excerpt.position.offset;
+    let has_latest = excerpt
+        .publications
+        .last()
+        .is_some_and(|latest| latest.position.offset == top);
+    let missed = usize::try_from(top.saturating_sub(since)).unwrap_or(usize::MAX);
+    if !has_latest {
+        excerpt.publications.clear();
+    } else if excerpt.publications.len() != missed {
+        let earlier = excerpt.publications.len() - 1;
+        excerpt.publications.drain(..earlier);
+    }
+}
+
+/// The latest of every topic that `pattern` matches.
+pub(super) async fn list(
+    link: &Link,
+    pattern: &Pattern,
+) -> Result<Vec<Excerpt<Json>>, BackendError> {
+    if let Some(topic) = pattern.exact() {
+        let excerpt = read(link, &topic, None).await?;
+        let is_known = excerpt.position != Position::default();
+        return Ok(is_known.then_some(excerpt).into_iter().collect());
+    }
+    let mut found = Vec::new();
+    let mut after = String::new();
+    loop {
+        let rows = link
+            .query(
+                &link.statements().list,
+                &[
+                    (&after, Type::TEXT),
+                    (&pattern.literal_prefix(), Type::TEXT),
+                    (&TOPICS_MAX, Type::INT8),
+                    (&BYTES_MAX, Type::INT8),
+                ],
+            )
+            .await?;
+        let Some(last) = rows.last() else {
+            return Ok(found);
+        };
+        after = last.get(0);
+        for row in &rows {
+            let channel: &str = row.get(0);
+            let topic = Topic::new(channel)
+                .map_err(|error| link.unexpected(format!("topic {channel:?}: {error}")))?;
+            if !pattern.matches(&topic) {
+                continue;
+            }
+            let position = position(row.get(1), row.get(2));
+            let payload: Option<&str> = row.get(4);
+            let latest: Option<Arc<Publication<Json>>> = payload
+                .map(|payload| publication(link, &topic, position, row.get(3), payload))
+                .transpose()?;
+            found.push(Excerpt {
+                topic,
+                position,
+                publications: latest.into_iter().collect(),
+            });
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The statements that servers run, for one table.
+
+use super::names::Names;
+
+/// Every one is a transaction of its own, so that a client that is stopped holds nothing.
+#[derive(Debug)]
+pub(super) struct Statements {
+    /// The end of the order that readers follow.
+    pub(super) top: String,
+    /// What comes next in that order.
+    pub(super) page: String,
+    /// Rows that others inserted and nobody has taken in.
+    pub(super) raw: String,
+    pub(super) take_in: String,
+    pub(super) publish: String,
+    pub(super) read: String,
+    pub(super) list: String,
+    pub(super) renew: String,
+    pub(super) trim: String,
+    pub(super) forget: String,
+    pub(super) listen: String,
+    pub(super) notify: String,
+    /// Whether the table stores values and not texts.
+    pub(super) is_jsonb: bool,
+}
+
+impl Statements {
+    pub(super) fn new(names: &Names, data_type: &str) -> Self {
+        let fill = |template: &str| names.fill(template);
+        Self {
+            top: fill("SELECT greatest(max(seq), 0) FROM {events} WHERE seq <> 0"),
+            page: fill(PAGE),
+            raw: fill(RAW),
+            take_in: fill("SELECT taken, refused FROM {take_in}($1, $2, $3, $4, $5)"),
+            publish: fill(
+                "SELECT at_epoch, at_offset, refused FROM {publish}($1, $2, $3, $4, $5, $6, $7)",
+            ),
+            read: fill(READ),
+            list: fill(LIST),
+            renew: fill("SELECT {renew}($1, $2, $3)"),
+            trim: fill("SELECT {trim}($1, $2, $3, $4, $5)"),
+            forget: fill("SELECT {forget}($1, $2)"),
+            listen: fill("LISTEN {channel}"),
+            notify: fill("NOTIFY {channel}"),
+            is_jsonb: data_type == "jsonb",
+        }
+    }
+}
+
+/// After $1, at most $2 rows and $3 bytes, or one row that is larger. Without the payload, or its size counting, where it is
+/// not among what is selected: everything ($4), topics ($5), or those that begin so ($6).
+const PAGE: &str = r#"
+SELECT p.seq, p.channel::text, p.epoch, p."offset", p.ended, CASE WHEN p.is_selected THEN coalesce(p.data::text, 'null') END
+FROM (
+  SELECT s.*, sum(CASE WHEN s.is_selected THEN s.bytes ELSE 0 END)
+    OVER (ORDER BY s.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+  FROM (
+    SELECT e.seq, e.channel, e.epoch, e."offset", e.ended, e.data, coalesce(e.bytes, 0) AS bytes,
+      $4 OR e.channel COLLATE "C" = ANY ($5) OR e.channel COLLATE "C" ^@ ANY ($6) AS is_selected
+    FROM {events} e WHERE e.seq > $1 AND e.seq <> 0 ORDER BY e.seq LIMIT $2) s) p
+WHERE coalesce(p.bytes_before, 0) < $3
+ORDER BY p.seq"#;
+
+/// After the row $1, at most $2, with the text of the data where it has no more than $3 bytes.
+const RAW: &str = r#"
+SELECT r.id::bigint, r.channel::text, CASE WHEN octet_length(r.data::text) <= $3 THEN r.data::text END
+FROM {events} r WHERE r.seq IS NULL AND r.id > $1 ORDER BY r.id LIMIT $2"#;
+
+/// The topic $1, and what it has after epoch $2, offset $3: no more than $4 publications and $5 bytes, none older than
+/// $6 seconds, but the latest in any case.
+const READ: &str = r#"
+SELECT t.epoch, t."offset", h."offset", h.ended, h.data::text
+FROM {topics} t LEFT JOIN LATERAL (
+  SELECT e."offset", e.ended, e.data, e.placed_at, sum(e.bytes) OVER (ORDER BY e."offset" DESC) AS total
+  FROM {events} e
+  WHERE e.channel COLLATE "C" = t.channel AND e.epoch = t.epoch AND e.seq > 0
+    AND e."offset" >= CASE
+      WHEN ($2 = t.epoch OR ($2 = 0 AND $3 = 0)) AND $3 <= t."offset" AND t."offset" - $3 <= $4
+      THEN $3 + 1 ELSE t."offset" END) h
+  ON h."offset" = t."offset"
+    OR (h.total <= $5 AND h.placed_at >= clock_timestamp() - make_interval(secs => $6))
+WHERE t.channel = $1
+ORDER BY h."offset""#;
+
+/// The latest of the topics after $1 that begin with $2, at most $3 of them and $4 bytes, or one that is larger.
+const LIST: &str = r#"
+SELECT l.channel, l.epoch, l."offset", l.ended, l.data::text FROM (
+  SELECT p.*, sum(p.bytes)
+    OVER (ORDER BY p.channel ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+  FROM (
+    SELECT t.channel, t.epoch, t."offset", e.ended, e.data, coalesce(e.bytes, 0) AS bytes
+    FROM {topics} t LEFT JOIN {events} e
+      ON e.channel COLLATE "C" = t.channel AND e.epoch = t.epoch AND e."offset" = t."offset" AND e.seq > 0
+    WHERE t.channel > $1 AND t.channel >= $2 AND t.channel ^@ $2
+    ORDER BY t.channel LIMIT $3) p) l
+WHERE coalesce(l.bytes_before, 0) < $4
+ORDER BY l.channel"#;

@@ -1,0 +1,63 @@
+-- Deletes some of what is beyond the limits, and says whether there may be more. Two looks: at the topics that were published
+-- to since the last look, and at publications that have grown old, in their order. A topic's latest always stays, and
+-- a publication with an idempotency key stays for keys_age, because its repetition is recognised by it.
+CREATE OR REPLACE FUNCTION {trim}(
+  count_max bigint, bytes_max bigint, age_max double precision, keys_age double precision, rows_max integer)
+RETURNS boolean
+LANGUAGE plpgsql AS $tidegate$
+DECLARE
+  upkeep {upkeep}%ROWTYPE;
+  aged_before timestamptz := clock_timestamp() - make_interval(secs => age_max);
+  keyed_before timestamptz := clock_timestamp() - make_interval(secs => keys_age);
+  names text[];
+  old_ids bigint[];
+  seen bigint;
+  deleted bigint;
+  upto bigint;
+  is_more boolean := false;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock({upkeep_lock}) THEN
+    RETURN false;
+  END IF;
+  SELECT * INTO STRICT upkeep FROM {upkeep};
+
+  SELECT array_agg(DISTINCT p.channel), max(p.seq), count(*) INTO names, upto, seen FROM (
+    SELECT e.channel, e.seq FROM {events} e WHERE e.seq > upkeep.looked_at_seq AND e.seq <> 0
+      ORDER BY e.seq LIMIT 2 * rows_max) p;
+  IF seen > 0 THEN
+    DELETE FROM {events} WHERE id IN (
+      SELECT e.id FROM {events} e JOIN (
+        SELECT t.channel, t.epoch, greatest(t."offset" - greatest(count_max, 1), (
+          SELECT max(w."offset") FROM (
+            SELECT r."offset", r.placed_at, sum(r.bytes) OVER (ORDER BY r."offset" DESC) AS total FROM {events} r
+              WHERE r.channel COLLATE "C" = t.channel AND r.epoch = t.epoch AND r.seq > 0
+                AND r."offset" > t."offset" - count_max) w
+            WHERE (w.total > bytes_max OR w.placed_at < aged_before) AND w."offset" < t."offset")) AS cut
+          FROM {topics} t WHERE t.channel = ANY (names)) c
+        ON e.channel COLLATE "C" = c.channel AND e.seq > 0 AND (e.epoch <> c.epoch OR e."offset" <= c.cut)
+        WHERE e.key IS NULL OR e.placed_at < keyed_before
+        LIMIT rows_max FOR UPDATE OF e SKIP LOCKED);
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    IF deleted < rows_max THEN
+      UPDATE {upkeep} SET looked_at_seq = upto;
+    END IF;
+    is_more := deleted = rows_max OR seen = 2 * rows_max;
+  END IF;
+
+  SELECT array_agg(p.id), max(p.seq), count(*) INTO old_ids, upto, seen FROM (
+    SELECT e.id, e.seq, e.placed_at FROM {events} e WHERE e.seq > upkeep.aged_seq AND e.seq <> 0
+      ORDER BY e.seq LIMIT rows_max) p WHERE p.placed_at < least(aged_before, keyed_before);
+  IF seen > 0 THEN
+    DELETE FROM {events} WHERE id IN (
+      SELECT e.id FROM {events} e WHERE e.id = ANY (old_ids) AND NOT EXISTS (
+        SELECT 1 FROM {topics} t WHERE t.channel = e.channel COLLATE "C" AND t.epoch = e.epoch AND t."offset" = e."offset")
+        FOR UPDATE SKIP LOCKED);
+    UPDATE {upkeep} SET aged_seq = upto;
+    is_more := is_more OR seen = rows_max;
+  END IF;
+
+  DELETE FROM {events} WHERE id IN (
+    SELECT e.id FROM {events} e WHERE e.seq = -1 AND e.placed_at < aged_before LIMIT rows_max FOR UPDATE SKIP LOCKED);
+  RETURN is_more;
+END
+$tidegate$;

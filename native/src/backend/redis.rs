@@ -1,0 +1,188 @@
+//! Topics in Redis or Valkey, single or Cluster.
+//!
+//! One script gives a publication its offset, appends it to its topic's stream and announces it by pub/sub, all or nothing.
+//! Whoever hears an announcement has the whole publication; whoever missed one reads the stream.
+
+mod address;
+mod announcement;
+mod call;
+mod error;
+mod follow;
+mod hear;
+mod interest;
+mod layout;
+mod link;
+mod node;
+mod probe;
+mod read;
+mod store;
+mod topology;
+
+use std::sync::{Arc, Mutex};
+
+use tidegate_core::history::Excerpt;
+use tidegate_core::hub::PublishError;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_core::random::Random;
+use tidegate_core::topic::{Pattern, Topic};
+
+use super::{Answer, Backend, BackendError, Feed, Keep};
+use crate::json::Json;
+use address::Address;
+use layout::Layout;
+use link::{Link, Shared, lock};
+
+/// A Redis or Valkey server, or a Cluster of them.
+///
+/// It is named by `redis://user:password@host:port/db`, or `rediss://` for TLS, with these options after a `?`:
+///
+/// | option | what it is | default |
+/// |---|---|---|
+/// | `prefix` | what channels of raw messages begin with; may be empty | `tidegate:` |
+/// | `namespace` | what keys and channels of Tidegate's own begin with | `tidegate` |
+/// | `timeout_ms` | how long an answer may take, in milliseconds | 3000 |
+/// | `cluster` | `true` for a Cluster | `false` |
+/// | `node` | a further node of the Cluster, `host:port`; may be repeated | |
+pub struct Redis {
+    shared: Arc<Shared>,
+    keep: Keep,
+    epochs: Mutex<Random>,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Not opened yet.
+    New,
+    /// Opened; the link may be lost since.
+    Opened(Arc<Link>),
+    Closed,
+}
+
+impl Redis {
+    /// The Redis at `url`. Nothing is connected before [`Backend::open`].
+    ///
+    /// # Errors
+    /// When the address can't be understood.
+    pub fn new(url: &str, keep: Keep) -> Result<Self, BackendError> {
+        let address = Address::parse(url)?;
+        let mut random = Random::new(crate::random_seed());
+        let shared = Shared {
+            layout: Layout::new(&address.namespace, address.cluster),
+            address,
+            instance: random.next_u64(),
+            known: Mutex::new(Vec::new()),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            keep,
+            epochs: Mutex::new(random),
+            state: Mutex::new(State::New),
+        })
+    }
+
+    /// The link, if it was opened; it may be lost.
+    fn link(&self) -> Result<Arc<Link>, BackendError> {
+        match &*lock(&self.state) {
+            State::New => Err(BackendError::Unreachable {
+                backend: self.describe(),
+                reason: "it has not been opened".to_owned(),
+            }),
+            State::Opened(link) => Ok(Arc::clone(link)),
+            State::Closed => Err(self.closed()),
+        }
+    }
+
+    fn closed(&self) -> BackendError {
+        BackendError::Closed {
+            backend: self.describe(),
+        }
+    }
+
+    /// Puts another state in the place of the present one, and ends its link without telling the feed.
+    fn replace(&self, state: State) {
+        let old = std::mem::replace(&mut *lock(&self.state), state);
+        if let State::Opened(link) = old {
+            link.end(self.closed());
+        }
+    }
+
+    async fn reopen(&self, feed: Feed) -> Result<(), BackendError> {
+        self.replace(State::New);
+        let link = Link::new(Arc::clone(&self.shared));
+        let opened = async {
+            link.connect().await?;
+            link.hear_own().await
+        };
+        if let Err(error) = opened.await {
+            link.end(error.clone());
+            return Err(error);
+        }
+        self.replace(State::Opened(Arc::clone(&link)));
+        link.start(feed)?;
+        link.spawn(probe::keep_probing(Arc::downgrade(&link)));
+        Ok(())
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.replace(State::Closed);
+    }
+}
+
+impl Backend for Redis {
+    fn describe(&self) -> String {
+        self.shared.address.name.clone()
+    }
+
+    fn open(&self, feed: Feed) -> Answer<'_, ()> {
+        Box::pin(self.reopen(feed))
+    }
+
+    fn publish<'a>(
+        &'a self,
+        batch: &'a [PublishRequest<Json>],
+    ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
+        Box::pin(async move { self.link()?.publish(&self.keep, &self.epochs, batch).await })
+    }
+
+    fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        Box::pin(async move { self.link()?.follow(patterns).await })
+    }
+
+    fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        Box::pin(async move { self.link()?.unfollow(patterns).await })
+    }
+
+    fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
+        Box::pin(async move { self.link()?.read(topic, since).await })
+    }
+
+    fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move { self.link()?.list(pattern).await })
+    }
+
+    fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.link()?
+                .renew(&self.keep, &self.epochs, topic, epoch)
+                .await
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(async move { self.link()?.ping().await })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let stands = match self.link() {
+                Ok(link) => link.check(),
+                Err(_) => Ok(()),
+            };
+            self.replace(State::Closed);
+            stands
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! Subscribing and unsubscribing on the server.
+
+use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
+use tidegate_core::topic::Pattern;
+
+use super::interest::Change;
+use super::layout::glob;
+use super::link::{Link, lock};
+use crate::backend::BackendError;
+
+/// The channels that one command names.
+const CHANNELS_MAX: usize = 1_000;
+
+impl Link {
+    /// Follows, and answers once the servers have confirmed.
+    pub(super) async fn follow(&self, patterns: &[Pattern]) -> Result<(), BackendError> {
+        let _turn = self.following.lock().await;
+        self.check()?;
+        let change = lock(&self.interest).add(&self.shared.layout, patterns);
+        self.tell(&change, true).await
+    }
+
+    /// Follows no more.
+    pub(super) async fn unfollow(&self, patterns: &[Pattern]) -> Result<(), BackendError> {
+        let _turn = self.following.lock().await;
+        self.check()?;
+        let change = lock(&self.interest).remove(&self.shared.layout, patterns);
+        self.tell(&change, false).await
+    }
+
+    /// Tells the servers. When one refuses, nobody knows what is followed: the link is lost.
+    async fn tell(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+        let told = if self.shared.layout.is_sharded() {
+            self.tell_sharded(change, joins).await
+        } else {
+            self.tell_single(change, joins).await
+        };
+        if let Err(error) = &told {
+            self.lose(error.clone());
+        }
+        told
+    }
+
+    async fn tell_single(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+        let layout = &self.shared.layout;
+        let (_, node) = self.owner(0)?;
+        let channels: Vec<String> = change
+            .exact
+            .iter()
+            .map(|topic| layout.feed(topic))
+            .collect();
+        let prefix = layout.feed_prefix();
+        let globs: Vec<String> = change.wild.iter().map(|wild| glob(&prefix, wild)).collect();
+        subscribe(&node.pushes, &channels, &globs, joins)
+            .await
+            .map_err(|error| self.failed(&error))
+    }
+
+    async fn tell_sharded(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+        let layout = &self.shared.layout;
+        for (_, node, partitions) in self.owned()? {
+            let concerned = partitions
+                .iter()
+                .filter(|owned| change.partitions.contains(owned));
+            let channels: Vec<String> = concerned.map(|owned| layout.feed_of(*owned)).collect();
+            if !joins {
+                lock(&self.leaving).extend(channels.iter().cloned());
+            }
+            let command = if joins { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" };
+            node.tell_sharded(command, &channels)
+                .await
+                .map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Subscribes a connection to channels and globs, or unsubscribes it.
+pub(super) async fn subscribe(
+    connection: &MultiplexedConnection,
+    channels: &[String],
+    globs: &[String],
+    joins: bool,
+) -> RedisResult<()> {
+    let mut connection = connection.clone();
+    for channels in channels.chunks(CHANNELS_MAX) {
+        if joins {
+            connection.subscribe(channels).await?;
+        } else {
+            connection.unsubscribe(channels).await?;
+        }
+    }
+    for globs in globs.chunks(CHANNELS_MAX) {
+        if joins {
+            connection.psubscribe(globs).await?;
+        } else {
+            connection.punsubscribe(globs).await?;
+        }
+    }
+    Ok(())
+}

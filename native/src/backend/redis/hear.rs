@@ -1,0 +1,79 @@
+//! What the servers push. Nothing here waits.
+
+use redis::{PushInfo, PushKind, Value};
+
+use super::announcement;
+use super::error::text;
+use super::layout::Channel;
+use super::link::{Link, lock};
+use super::node::NodeName;
+use crate::backend::BackendError;
+
+/// On the connection for commands nothing is expected but its end.
+pub(super) fn on_command_connection(link: &Link, name: &NodeName, info: PushInfo) {
+    if info.kind == PushKind::Disconnection {
+        lost(link, name);
+    }
+}
+
+/// On the other connection everything else is heard.
+pub(super) fn on_push_connection(link: &Link, name: &NodeName, info: PushInfo) {
+    match (&info.kind, info.data.as_slice()) {
+        (PushKind::Disconnection, _) => lost(link, name),
+        (PushKind::Message | PushKind::SMessage, [channel, Value::BulkString(message)])
+        | (PushKind::PMessage, [_, channel, Value::BulkString(message)]) => {
+            if let Some(channel) = text(channel) {
+                link.heard(name, channel, message);
+            }
+        }
+        (PushKind::SUnsubscribe, [channel, ..]) => {
+            let channel = text(channel).unwrap_or_default();
+            // Nobody asked for it: the channel's slot has moved, and with it all that is said there.
+            if !lock(&link.leaving).remove(channel) {
+                link.lose(BackendError::Unreachable {
+                    backend: link.name().to_owned(),
+                    reason: "slots have moved to another server".to_owned(),
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+fn lost(link: &Link, name: &NodeName) {
+    let place = if name.is_empty() { "the server" } else { name };
+    link.lose(BackendError::Unreachable {
+        backend: link.name().to_owned(),
+        reason: format!("the connection to {place} was lost"),
+    });
+}
+
+impl Link {
+    fn heard(&self, name: &NodeName, channel: &str, message: &[u8]) {
+        match self.shared.layout.kind(channel) {
+            Channel::Feed => self.heard_publication(channel, message),
+            Channel::Probe => self.probes.heard(name, message),
+            Channel::Taken | Channel::Raw => {}
+        }
+    }
+
+    fn heard_publication(&self, channel: &str, message: &[u8]) {
+        match announcement::publication(message) {
+            Some(publication) => {
+                if lock(&self.interest).wants(&publication.topic) {
+                    self.announce(publication);
+                }
+            }
+            None => {
+                if self.first_unreadable() {
+                    tracing::warn!(
+                        backend = self.name(),
+                        channel,
+                        "a message can't be read; another program publishes on this namespace's channels, or another version of this one",
+                    );
+                }
+                self.missed();
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Where topics lie in Redis: the names of keys and channels, and the partitions of a Cluster.
+//!
+//! Processes of different versions must agree on everything here.
+
+use tidegate_core::topic::{Pattern, Segment, Topic};
+
+/// The partitions of a Cluster. Each lies in a slot of its own, evenly spread over the slots.
+const PARTITIONS: usize = 64;
+
+/// The slots of a Redis Cluster.
+const SLOTS: usize = 16_384;
+
+/// Which part of the topics: all keys and channels of a partition lie in one slot.
+pub(super) type Partition = usize;
+
+/// The names of keys and channels under a namespace.
+///
+/// A key's hash tag, the first `{…}` in it, is its partition's; so are those of the channels of a Cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    namespace: String,
+    tags: Vec<String>,
+    sharded: bool,
+}
+
+/// The keys of one topic.
+pub(super) struct TopicKeys {
+    /// A hash: epoch, offset, end, bytes.
+    pub(super) meta: String,
+    /// A stream: the payloads, with ids that are their offsets.
+    pub(super) log: String,
+    /// A list beside the stream: each payload's size and time, so that trimming needn't read payloads.
+    pub(super) sizes: String,
+    /// A hash: the idempotency keys that are remembered, by key and by age.
+    pub(super) ids: String,
+}
+
+/// What a channel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// Publications.
+    Feed,
+    /// Notices of those who take raw messages in.
+    Taken,
+    /// What a process says to itself.
+    Probe,
+    /// None of ours.
+    Raw,
+}
+
+impl Layout {
+    pub(super) fn new(namespace: &str, sharded: bool) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            tags: balanced_tags(if sharded { PARTITIONS } else { 1 }),
+            sharded,
+        }
+    }
+
+    pub(super) fn is_sharded(&self) -> bool {
+        self.sharded
+    }
+
+    /// The command that announces.
+    pub(super) fn announce(&self) -> &'static str {
+        if self.sharded { "SPUBLISH" } else { "PUBLISH" }
+    }
+
+    pub(super) fn partitions(&self) -> std::ops::Range<Partition> {
+        0..self.tags.len()
+    }
+
+    pub(super) fn partition(&self, topic: &str) -> Partition {
+        let hash = fnv1a(topic.as_bytes()) % self.tags.len() as u64;
+        usize::try_from(hash).expect("less than the number of partitions")
+    }
+
+    pub(super) fn slot(&self, partition: Partition) -> usize {
+        slot(&self.tags[partition])
+    }
+
+    pub(super) fn keys(&self, topic: &Topic) -> TopicKeys {
+        let partition = self.partition(topic.as_str());
+        let key = |kind: &str| self.key(partition, &format!("{kind}:{topic}"));
+        TopicKeys {
+            meta: key("meta"),
+            log: key("log"),
+            sizes: key("sizes"),
+            ids: key("ids"),
+        }
+    }
+
+    /// A sorted set: topics by the time of their last publication.
+    pub(super) fn index(&self, partition: Partition) -> String {
+        self.key(partition, "topics")
+    }
+
+    /// Who takes raw messages in; `scope` is empty for those of the whole partition.
+    pub(super) fn lease(&self, partition: Partition, scope: &str) -> String {
+        self.key(partition, &format!("lease:{scope}"))
+    }
+
+    fn key(&self, partition: Partition, rest: &str) -> String {
+        format!("{}:{{{}}}:{rest}", self.namespace, self.tags[partition])
+    }
+
+    /// Where a topic's publications are announced: a channel of its own, or its partition's.
+    pub(super) fn feed(&self, topic: &Topic) -> String {
+        if self.sharded {
+            self.feed_of(self.partition(topic.as_str()))
+        } else {
+            format!("{}{topic}", self.feed_prefix())
+        }
+    }
+
+    /// Where a Cluster announces what is published in a partition.
+    pub(super) fn feed_of(&self, partition: Partition) -> String {
+        format!("{}{{{}}}", self.feed_prefix(), self.tags[partition])
+    }
+
+    /// What the channels of all topics begin with.
+    pub(super) fn feed_prefix(&self) -> String {
+        format!("{}.feed:", self.namespace)
+    }
+
+    /// Where it is said which raw messages were taken in.
+    pub(super) fn taken(&self, partition: Partition) -> String {
+        format!("{}.taken:{{{}}}", self.namespace, self.tags[partition])
+    }
+
+    /// Where one process speaks to itself.
+    pub(super) fn probe(&self, partition: Partition, instance: u64) -> String {
+        let tag = &self.tags[partition];
+        format!("{}.probe:{{{tag}}}:{instance:x}", self.namespace)
+    }
+
+    /// What is said on a channel.
+    pub(super) fn kind(&self, channel: &str) -> Channel {
+        let own = channel.strip_prefix(&self.namespace);
+        match own.and_then(|rest| rest.split_once(':')) {
+            Some((".feed", _)) => Channel::Feed,
+            Some((".taken", _)) => Channel::Taken,
+            Some((".probe", _)) => Channel::Probe,
+            _ => Channel::Raw,
+        }
+    }
+}
+
+/// A glob for the server that selects at least the channels of the topics that `pattern` matches.
+pub(super) fn glob(prefix: &str, pattern: &Pattern) -> String {
+    let segments: Vec<String> = pattern
+        .segments()
+        .map(|segment| match segment {
+            Segment::Literal(literal) => escaped(literal),
+            Segment::One | Segment::Many => "*".to_owned(),
+        })
+        .collect();
+    format!("{}{}", escaped(prefix), segments.join(":"))
+}
+
+/// A glob that selects every channel that begins with `prefix`.
+pub(super) fn glob_of_prefix(prefix: &str) -> String {
+    format!("{}*", escaped(prefix))
+}
+
+fn escaped(literal: &str) -> String {
+    let mut glob = String::with_capacity(literal.len());
+    for character in literal.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\') {
+            glob.push('\\');
+        }
+        glob.push(character);
+    }
+    glob
+}
+
+/// FNV-1a with 64 bits, by Fowler, Noll and Vo.
+pub(super) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// For each partition the least number whose slot lies in the partition's share of the slots.
+///
+/// Counting up alone would put several partitions on one node and none on another.
+fn balanced_tags(count: usize) -> Vec<String> {
+    let mut tags = vec![None; count];
+    let mut missing = count;
+    for number in 0_u32.. {
+        let tag = number.to_string();
+        let share = slot(&tag) * count / SLOTS;
+        if tags[share].is_none() {
+            tags[share] = Some(tag);
+            missing -= 1;
+        }
+        if missing == 0 {
+            break;
+        }
+    }
+    tags.into_iter().flatten().collect()
+}
+
+/// The slot of a hash tag.
+fn slot(tag: &str) -> usize {
+    usize::from(crc16(tag.as_bytes())) % SLOTS
+}
+
+/// CRC-16/XMODEM, as the Redis Cluster specification asks for.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |mut crc, byte| {
+        crc ^= u16::from(*byte) << 8;
+        for _ in 0..8 {
+            let carry = crc & 0x8000 != 0;
+            crc <<= 1;
+            if carry {
+                crc ^= 0x1021;
+            }
+        }
+        crc
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_the_one_of_the_cluster_specification() {
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+        assert_eq!(slot("foo"), 12_182);
+    }
+
+    #[test]
+    fn each_partition_lies_in_its_share_of_the_slots() {
+        let layout = Layout::new("tidegate", true);
+        assert_eq!(layout.partitions().len(), PARTITIONS);
+        for partition in layout.partitions() {
+            let slots = SLOTS / PARTITIONS;
+            assert_eq!(layout.slot(partition) / slots, partition);
+        }
+    }
+
+    #[test]
+    fn topics_spread_over_the_partitions_and_stay_where_they_are() {
+        let layout = Layout::new("tidegate", true);
+        let mut counts = [0; PARTITIONS];
+        for number in 0..64_000 {
+            counts[layout.partition(&format!("job:{number}"))] += 1;
+        }
+        assert!(counts.iter().all(|count| (700..1300).contains(count)));
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+        let topic = Topic::new("job:42").unwrap();
+        assert_eq!(layout.keys(&topic).meta, "tidegate:{204}:meta:job:42");
+    }
+
+    #[test]
+    fn globs_select_nothing_by_the_letters_of_a_topic() {
+        let pattern = Pattern::new("a?[b]\\:*:c").unwrap();
+        assert_eq!(glob("x*.", &pattern), r"x\*.a\?\[b\]\\:*:c");
+        let pattern = Pattern::new("job:**").unwrap();
+        assert_eq!(glob("", &pattern), "job:*");
+        assert_eq!(glob_of_prefix("tidegate:"), "tidegate:*");
+    }
+}

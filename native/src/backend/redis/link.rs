@@ -1,0 +1,344 @@
+//! The link from its opening to its loss: the servers, who owns which partition, and commands to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use redis::{RedisError, Value};
+use tokio::task::AbortHandle;
+
+use super::address::Address;
+use super::call::{Call, Form};
+use super::error::{backend_error, server_error, unexpected};
+use super::interest::Interest;
+use super::layout::{Layout, Partition};
+use super::node::{Node, NodeName};
+use super::probe::Probes;
+use super::topology;
+use crate::backend::{BackendError, Feed};
+use crate::hub::Publication;
+
+/// The most bytes and calls of one pipeline: what a server answers well within the time limit.
+const PIPELINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const PIPELINE_CALLS_MAX: usize = 512;
+
+/// How often calls are sent again, to another server or in full, before the slots are taken to be in disorder.
+const REDIRECTS_MAX: usize = 6;
+
+/// What every link of a backend shares.
+pub(super) struct Shared {
+    pub(super) address: Address,
+    pub(super) layout: Layout,
+    /// Distinguishes this backend from others in names.
+    pub(super) instance: u64,
+    /// The servers of a Cluster, as they were found last.
+    pub(super) known: Mutex<Vec<NodeName>>,
+}
+
+/// One link: from an opening to a loss. It is never mended; the backend is opened anew instead.
+pub(super) struct Link {
+    pub(super) shared: Arc<Shared>,
+    me: Weak<Link>,
+    feed: Mutex<Option<Feed>>,
+    ended: Mutex<Option<BackendError>>,
+    servers: Mutex<Servers>,
+    pub(super) interest: Mutex<Interest>,
+    /// One change of the interest after the other.
+    pub(super) following: tokio::sync::Mutex<()>,
+    /// The sharded channels that we are about to leave.
+    pub(super) leaving: Mutex<BTreeSet<String>>,
+    unreadable: AtomicBool,
+    pub(super) probes: Probes,
+    tasks: Mutex<Vec<AbortHandle>>,
+}
+
+#[derive(Default)]
+struct Servers {
+    nodes: BTreeMap<NodeName, Node>,
+    /// The owner of each partition.
+    owners: Vec<NodeName>,
+}
+
+/// A lock that a panicking holder has not made useless: what it guards is whole after every statement.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    pub(super) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            shared,
+            me: Weak::clone(me),
+            feed: Mutex::new(None),
+            ended: Mutex::new(None),
+            servers: Mutex::new(Servers::default()),
+            interest: Mutex::new(Interest::default()),
+            following: tokio::sync::Mutex::new(()),
+            leaving: Mutex::new(BTreeSet::new()),
+            unreadable: AtomicBool::new(false),
+            probes: Probes::default(),
+            tasks: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// From now on the feed is told.
+    pub(super) fn start(&self, feed: Feed) -> Result<(), BackendError> {
+        let mut place = lock(&self.feed);
+        self.check()?;
+        *place = Some(feed);
+        Ok(())
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.shared.address.name
+    }
+
+    /// Connects to the servers that own the partitions.
+    pub(super) async fn connect(&self) -> Result<(), BackendError> {
+        let owners = topology::owners(&self.shared)
+            .await
+            .map_err(|error| backend_error(self.name(), &error))?;
+        for name in &owners {
+            self.node_named(name).await?;
+        }
+        lock(&self.servers).owners = owners;
+        Ok(())
+    }
+
+    /// The connections to a server, made where there are none yet.
+    async fn node_named(&self, name: &NodeName) -> Result<Node, BackendError> {
+        self.check()?;
+        if let Some(node) = lock(&self.servers).nodes.get(name) {
+            return Ok(node.clone());
+        }
+        let info = topology::info_of(&self.shared.address, name);
+        let timeout = self.shared.address.timeout;
+        let node = Node::connect(&self.me, name, info, timeout)
+            .await
+            .map_err(|error| backend_error(self.name(), &error))?;
+        let mut servers = lock(&self.servers);
+        self.check()?;
+        Ok(servers
+            .nodes
+            .entry(Arc::clone(name))
+            .or_insert(node)
+            .clone())
+    }
+
+    /// The server that owns a partition.
+    pub(super) fn owner(&self, partition: Partition) -> Result<(NodeName, Node), BackendError> {
+        self.check()?;
+        let servers = lock(&self.servers);
+        let owner = servers.owners.get(partition);
+        let node =
+            owner.and_then(|name| Some((Arc::clone(name), servers.nodes.get(name)?.clone())));
+        node.ok_or_else(|| self.not_open())
+    }
+
+    /// The servers, each with the partitions that it owns.
+    pub(super) fn owned(&self) -> Result<Vec<(NodeName, Node, Vec<Partition>)>, BackendError> {
+        self.check()?;
+        let servers = lock(&self.servers);
+        let owned = servers.nodes.iter().map(|(name, node)| {
+            let is_owned = |partition: &Partition| servers.owners.get(*partition) == Some(name);
+            let partitions = self.shared.layout.partitions().filter(is_owned).collect();
+            (Arc::clone(name), node.clone(), partitions)
+        });
+        Ok(owned
+            .filter(|(_, _, partitions): &(_, _, Vec<_>)| !partitions.is_empty())
+            .collect())
+    }
+
+    pub(super) fn owns(&self, name: &NodeName, partition: Partition) -> bool {
+        lock(&self.servers).owners.get(partition) == Some(name)
+    }
+
+    /// Sends calls that all concern one partition, in order; the answers come in the same order.
+    ///
+    /// # Errors
+    /// When the link is lost, or a server refuses for a reason that has nothing to do with the single call.
+    pub(super) async fn run(
+        &self,
+        partition: Partition,
+        calls: &[Call],
+    ) -> Result<Vec<Value>, BackendError> {
+        let mut values = Vec::with_capacity(calls.len());
+        let mut rest = calls;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let count = rest.iter().take(PIPELINE_CALLS_MAX).take_while(|call| {
+                bytes += call.bytes();
+                bytes <= PIPELINE_BYTES_MAX
+            });
+            let (now, later) = rest.split_at(count.count().max(1));
+            values.extend(self.run_pipeline(partition, now).await?);
+            rest = later;
+        }
+        Ok(values)
+    }
+
+    async fn run_pipeline(
+        &self,
+        partition: Partition,
+        calls: &[Call],
+    ) -> Result<Vec<Value>, BackendError> {
+        let mut done: Vec<Option<Value>> = calls.iter().map(|_| None).collect();
+        let (mut form, mut ask) = (Form::Short, None);
+        for _ in 0..REDIRECTS_MAX {
+            let open: Vec<usize> = (0..calls.len()).filter(|at| done[*at].is_none()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let node = match &ask {
+                Some(name) => self.node_named(name).await?,
+                None => self.owner(partition)?.1,
+            };
+            let answers = node
+                .run(open.iter().map(|at| &calls[*at]), form, ask.is_some())
+                .await
+                .map_err(|error| self.failed(&error))?;
+            ask = None;
+            let mut turn = None;
+            for (at, value) in open.into_iter().zip(answers) {
+                match Turn::of(&value) {
+                    None => done[at] = Some(value),
+                    Some(new) => turn = turn.or(Some(new)),
+                }
+            }
+            match turn {
+                None => {}
+                Some(Turn::Full) => form = Form::Full,
+                Some(Turn::Ask(name)) => ask = Some(self.resolved(partition, &name)?),
+                Some(Turn::Moved(name)) => self.moved(partition, &name).await?,
+            }
+        }
+        let done: Option<Vec<Value>> = done.into_iter().collect();
+        done.ok_or_else(|| BackendError::Unreachable {
+            backend: self.name().to_owned(),
+            reason: "its slots are moving".to_owned(),
+        })
+    }
+
+    /// A redirection without a host means the server that sent it.
+    fn resolved(&self, partition: Partition, name: &str) -> Result<NodeName, BackendError> {
+        match name.strip_prefix(':') {
+            Some(port) => {
+                let (owner, _) = self.owner(partition)?;
+                let host = owner.rsplit_once(':').map_or("", |(host, _)| host);
+                Ok(format!("{host}:{port}").into())
+            }
+            None => Ok(name.into()),
+        }
+    }
+
+    async fn moved(&self, partition: Partition, name: &str) -> Result<(), BackendError> {
+        let name = self.resolved(partition, name)?;
+        self.node_named(&name).await?;
+        if let Some(owner) = lock(&self.servers).owners.get_mut(partition) {
+            *owner = name;
+        }
+        Ok(())
+    }
+
+    /// The error of a whole pipeline. Where it is the connection's, the link is lost with it.
+    pub(super) fn failed(&self, error: &RedisError) -> BackendError {
+        let mapped = backend_error(self.name(), error);
+        if error.is_io_error() || error.is_unrecoverable_error() {
+            self.lose(mapped.clone());
+        }
+        mapped
+    }
+
+    /// The value that a call answered, if it is one.
+    pub(super) fn value(&self, value: Option<Value>) -> Result<Value, BackendError> {
+        match value {
+            Some(Value::ServerError(error)) => Err(server_error(self.name(), &error)),
+            Some(value) => Ok(value),
+            None => Err(unexpected(self.name(), "an answer is missing")),
+        }
+    }
+
+    /// Hands a publication on, if the link stands.
+    pub(super) fn announce(&self, publication: Publication) {
+        if let Some(feed) = lock(&self.feed).as_ref() {
+            feed.publication(publication);
+        }
+    }
+
+    /// Says that something may have been missed, if the link stands.
+    pub(super) fn missed(&self) {
+        if let Some(feed) = lock(&self.feed).as_ref() {
+            feed.missed();
+        }
+    }
+
+    /// Whether no message of this link was unreadable before.
+    pub(super) fn first_unreadable(&self) -> bool {
+        !self.unreadable.swap(true, Ordering::Relaxed)
+    }
+
+    /// Keeps a task until the link ends.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = tokio::spawn(task).abort_handle();
+        let mut tasks = lock(&self.tasks);
+        if lock(&self.ended).is_some() {
+            handle.abort();
+        } else {
+            tasks.push(handle);
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), BackendError> {
+        match lock(&self.ended).as_ref() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn not_open(&self) -> BackendError {
+        BackendError::Unreachable {
+            backend: self.name().to_owned(),
+            reason: "it has not been opened".to_owned(),
+        }
+    }
+
+    /// The link is lost: all ends, and the feed is told, once.
+    pub(super) fn lose(&self, error: BackendError) {
+        if let Some(feed) = self.end(error.clone()) {
+            feed.lost(error);
+        }
+    }
+
+    /// Ends the connections and tasks; from now on calls answer `error`. The feed, if this was the first end.
+    pub(super) fn end(&self, error: BackendError) -> Option<Feed> {
+        lock(&self.ended).get_or_insert(error);
+        let feed = lock(&self.feed).take();
+        *lock(&self.servers) = Servers::default();
+        for task in lock(&self.tasks).drain(..) {
+            task.abort();
+        }
+        feed
+    }
+}
+
+/// What a server asks for instead of answering.
+enum Turn {
+    Full,
+    Ask(String),
+    Moved(String),
+}
+
+impl Turn {
+    fn of(value: &Value) -> Option<Self> {
+        let Value::ServerError(error) = value else {
+            return None;
+        };
+        let place = || Some(error.details()?.split(' ').nth(1)?.to_owned());
+        match error.code() {
+            "NOSCRIPT" => Some(Self::Full),
+            "ASK" => Some(Self::Ask(place()?)),
+            "MOVED" => Some(Self::Moved(place()?)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Reading topics and listing them.
+
+use std::collections::BTreeSet;
+
+use redis::Value;
+use tidegate_core::history::Excerpt;
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{Pattern, Topic};
+
+use super::announcement::{entry, number};
+use super::call::{Call, READ};
+use super::error::{text, unexpected};
+use super::follow::subscribe;
+use super::layout::{Partition, glob};
+use super::link::Link;
+use crate::backend::BackendError;
+use crate::json::Json;
+
+/// How many topics are looked at in one step of a listing.
+const SCANNED_MAX: usize = 1_000;
+
+/// How many topics are read in one step of a listing.
+const LISTED_MAX: usize = 64;
+
+impl Link {
+    pub(super) async fn read(
+        &self,
+        topic: &Topic,
+        since: Option<Position>,
+    ) -> Result<Excerpt<Json>, BackendError> {
+        let partition = self.shared.layout.partition(topic.as_str());
+        let value = self
+            .run(partition, &[self.reading(topic, since)])
+            .await?
+            .pop();
+        self.excerpt(topic, &self.value(value)?)
+    }
+
+    fn reading(&self, topic: &Topic, since: Option<Position>) -> Call {
+        let keys = self.shared.layout.keys(topic);
+        let number = |number: u64| number.to_string();
+        Call::script(
+            &READ,
+            vec![keys.meta, keys.log, keys.sizes],
+            [
+                &since.map(|since| number(since.epoch)).unwrap_or_default(),
+                &since.map(|since| number(since.offset)).unwrap_or_default(),
+            ],
+        )
+    }
+
+    fn excerpt(&self, topic: &Topic, value: &Value) -> Result<Excerpt<Json>, BackendError> {
+        let parts = value.as_sequence().unwrap_or_default();
+        let excerpt = match parts {
+            [] => Some(Excerpt {
+                topic: topic.clone(),
+                position: Position::default(),
+                publications: Vec::new(),
+            }),
+            [epoch, offset, Value::Array(entries)] => {
+                let position = text(epoch)
+                    .and_then(number)
+                    .zip(text(offset).and_then(number));
+                position.and_then(|(epoch, offset)| {
+                    let entries = entries.iter().map(|value| entry(topic, epoch, value));
+                    Some(Excerpt {
+                        topic: topic.clone(),
+                        position: Position { epoch, offset },
+                        publications: entries.collect::<Option<_>>()?,
+                    })
+                })
+            }
+            _ => None,
+        };
+        excerpt.ok_or_else(|| unexpected(self.name(), &format!("the history of {topic}")))
+    }
+
+    pub(super) async fn list(&self, pattern: &Pattern) -> Result<Vec<Excerpt<Json>>, BackendError> {
+        if let Some(topic) = pattern.exact() {
+            let excerpt = self.read(&topic, None).await?;
+            return Ok(Some(excerpt).filter(is_remembered).into_iter().collect());
+        }
+        let mut listed = Vec::new();
+        for partition in self.shared.layout.partitions() {
+            let topics: Vec<Topic> = self.topics(partition, pattern).await?.into_iter().collect();
+            for topics in topics.chunks(LISTED_MAX) {
+                let calls: Vec<Call> = topics
+                    .iter()
+                    .map(|topic| self.reading(topic, None))
+                    .collect();
+                for (topic, value) in topics.iter().zip(self.run(partition, &calls).await?) {
+                    let excerpt = self.excerpt(topic, &self.value(Some(value))?)?;
+                    listed.extend(Some(excerpt).filter(is_remembered));
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The topics of a partition that `pattern` matches, a page at a time.
+    async fn topics(
+        &self,
+        partition: Partition,
+        pattern: &Pattern,
+    ) -> Result<BTreeSet<Topic>, BackendError> {
+        let mut topics = BTreeSet::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut cmd = redis::cmd("ZSCAN");
+            cmd.arg(self.shared.layout.index(partition))
+                .arg(&cursor)
+                .arg("MATCH")
+                .arg(glob("", pattern))
+                .arg("COUNT")
+                .arg(SCANNED_MAX);
+            let value = self.run(partition, &[Call::Plain(cmd)]).await?.pop();
+            let value = self.value(value)?;
+            let Some([next, Value::Array(members)]) = value.as_sequence() else {
+                return Err(unexpected(self.name(), "ZSCAN answered something else"));
+            };
+            let names = members.iter().step_by(2).filter_map(text);
+            topics.extend(
+                names
+                    .filter_map(|name| Topic::new(name).ok())
+                    .filter(|topic| pattern.matches(topic)),
+            );
+            text(next).unwrap_or("0").clone_into(&mut cursor);
+            if cursor == "0" {
+                return Ok(topics);
+            }
+        }
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), BackendError> {
+        for (_, _, partitions) in self.owned()? {
+            let ping = Call::Plain(redis::cmd("PING"));
+            let value = self.run(partitions[0], &[ping]).await?.pop();
+            self.value(value)?;
+        }
+        Ok(())
+    }
+
+    /// Subscribes to what this process says to itself.
+    pub(super) async fn hear_own(&self) -> Result<(), BackendError> {
+        let layout = &self.shared.layout;
+        for (_, node, partitions) in self.owned()? {
+            let channel = vec![layout.probe(partitions[0], self.shared.instance)];
+            let told = if layout.is_sharded() {
+                node.tell_sharded("SSUBSCRIBE", &channel).await
+            } else {
+                subscribe(&node.pushes, &channel, &[], true).await
+            };
+            told.map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_remembered(excerpt: &Excerpt<Json>) -> bool {
+    !excerpt.publications.is_empty()
+}

@@ -1,0 +1,160 @@
+//! Publishing and renewing.
+
+use std::sync::Mutex;
+
+use futures_util::future::try_join_all;
+use redis::Value;
+use tidegate_core::hub::PublishError;
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::{POSITION_MAX, Position};
+use tidegate_core::random::Random;
+use tidegate_core::topic::Topic;
+
+use super::call::{Call, PUBLISH, RENEW};
+use super::error::{text, unexpected};
+use super::layout::{Layout, Partition};
+use super::link::{Link, lock};
+use crate::backend::{BackendError, Keep};
+use crate::json::Json;
+
+/// What a script that publishes is told beside the request.
+pub(super) struct Terms<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) keep: &'a Keep,
+    /// The new epoch, should one begin.
+    pub(super) epoch: u64,
+}
+
+impl Terms<'_> {
+    /// The call that publishes `payload`; `taking` names the lease, its token, the channel and the mark of a raw message.
+    pub(super) fn publish(
+        &self,
+        request: &PublishRequest<Json>,
+        taking: Option<[&str; 4]>,
+    ) -> Call {
+        let (layout, history) = (self.layout, &self.keep.history);
+        let keys = layout.keys(&request.topic);
+        let index = layout.index(layout.partition(request.topic.as_str()));
+        let mut keys = vec![keys.meta, keys.log, keys.sizes, keys.ids, index];
+        let [lease, token, channel, mark] = taking.unwrap_or_default();
+        if taking.is_some() {
+            keys.push(lease.to_owned());
+        }
+        Call::script(
+            &PUBLISH,
+            keys,
+            [
+                &request.topic.as_str(),
+                &layout.feed(&request.topic),
+                &layout.announce(),
+                &request.payload.as_str(),
+                &request.end.map_or("", EndReason::as_str),
+                &request.id.as_deref().unwrap_or_default(),
+                &if request.restart { "1" } else { "0" },
+                &self.epoch.to_string(),
+                &history.count_max.to_string(),
+                &history.bytes_max.to_string(),
+                &history.age_max.as_millis().to_string(),
+                &retention(self.keep),
+                &IDEMPOTENCY_KEYS_MAX.to_string(),
+                &token,
+                &channel,
+                &mark,
+            ],
+        )
+    }
+}
+
+/// In milliseconds; Redis takes no 0.
+fn retention(keep: &Keep) -> String {
+    keep.retention.as_millis().max(1).to_string()
+}
+
+pub(super) fn new_epoch(epochs: &Mutex<Random>) -> u64 {
+    1 + lock(epochs).up_to(POSITION_MAX - 1)
+}
+
+impl Link {
+    /// Stores a batch: one pipeline for each partition, side by side.
+    pub(super) async fn publish(
+        &self,
+        keep: &Keep,
+        epochs: &Mutex<Random>,
+        batch: &[PublishRequest<Json>],
+    ) -> Result<Vec<Result<Position, PublishError>>, BackendError> {
+        let layout = &self.shared.layout;
+        let mut parts: Vec<(Vec<usize>, Vec<Call>)> = Vec::new();
+        parts.resize_with(layout.partitions().len(), Default::default);
+        for (at, request) in batch.iter().enumerate() {
+            let terms = Terms {
+                layout,
+                keep,
+                epoch: new_epoch(epochs),
+            };
+            let (places, calls) = &mut parts[layout.partition(request.topic.as_str())];
+            places.push(at);
+            calls.push(terms.publish(request, None));
+        }
+        let used = parts
+            .iter()
+            .enumerate()
+            .filter(|(_, (places, _))| !places.is_empty());
+        let run = used.map(|(partition, (places, calls))| async move {
+            let values = self.run(partition, calls).await?;
+            let answers = values.into_iter().map(|value| self.stored(value));
+            let answers: Result<Vec<_>, _> = answers.collect();
+            Ok::<_, BackendError>((places, answers?))
+        });
+        let mut answers: Vec<Option<Result<Position, PublishError>>> = vec![None; batch.len()];
+        for (places, part) in try_join_all(run).await? {
+            for (place, answer) in places.iter().zip(part) {
+                answers[*place] = Some(answer);
+            }
+        }
+        let answers: Option<Vec<_>> = answers.into_iter().collect();
+        answers.ok_or_else(|| unexpected(self.name(), "an answer is missing"))
+    }
+
+    fn stored(&self, value: Value) -> Result<Result<Position, PublishError>, BackendError> {
+        let value = self.value(Some(value))?;
+        let words: Option<Vec<&str>> = value
+            .as_sequence()
+            .and_then(|words| words.iter().map(text).collect());
+        let answer = match words.as_deref() {
+            Some(["ok", position]) => position.parse().ok().map(Ok),
+            Some(["ended", reason]) => reason.parse().ok().map(|end| Err(PublishError::Ended(end))),
+            _ => None,
+        };
+        answer.ok_or_else(|| unexpected(self.name(), "publishing answered something else"))
+    }
+
+    /// Begins a new epoch of a topic that is still in `epoch`.
+    pub(super) async fn renew(
+        &self,
+        keep: &Keep,
+        epochs: &Mutex<Random>,
+        topic: &Topic,
+        epoch: u64,
+    ) -> Result<(), BackendError> {
+        let layout = &self.shared.layout;
+        let keys = layout.keys(topic);
+        let call = Call::script(
+            &RENEW,
+            vec![keys.meta, keys.log, keys.sizes],
+            [
+                &topic.as_str(),
+                &layout.feed(topic),
+                &layout.announce(),
+                &epoch.to_string(),
+                &new_epoch(epochs).to_string(),
+                &retention(keep),
+            ],
+        );
+        let partition: Partition = layout.partition(topic.as_str());
+        let value = self.run(partition, &[call]).await?.pop();
+        self.value(value)?;
+        Ok(())
+    }
+}

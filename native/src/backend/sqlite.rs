@@ -1,0 +1,367 @@
+//! Topics in an SQLite file: several processes on one machine, and no server.
+
+mod command;
+mod fault;
+mod interest;
+mod neighbours;
+mod pace;
+mod reading;
+mod refusals;
+mod rows;
+mod schema;
+mod store;
+mod trimming;
+mod worker;
+mod writing;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tidegate_core::history::Excerpt;
+use tidegate_core::hub::PublishError;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{Pattern, Topic};
+use tokio::sync::oneshot;
+
+use super::{Answer, Backend, BackendError, Feed, Keep};
+use crate::json::Json;
+use command::{Command, Ending, Reply};
+use fault::Fault;
+use neighbours::Neighbours;
+use schema::SchemaError;
+use store::Store;
+use worker::Worker;
+
+/// How long a publication waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The bytes that the log of writes may have before it is made to shrink.
+const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Topics in an SQLite file, which several processes of one machine share.
+///
+/// One thread owns the file. What waits to be published is stored in one transaction. Other processes' publications
+/// are found by asking the file for a change, every millisecond while there are some and every 25 ms else; those of
+/// this process at once. Whoever inserts a row into `pubsub_events (channel, data)`, with any SQLite library,
+/// publishes.
+///
+/// The file must lie on a local disk: SQLite's shared memory does not work over a network.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    keep: Keep,
+    bytes_max: Option<u64>,
+    link: Mutex<Link>,
+}
+
+#[derive(Debug)]
+enum Link {
+    NotOpened,
+    Open(Running),
+    Closed,
+}
+
+/// The thread that owns the file, told to end when this is dropped.
+#[derive(Debug)]
+struct Running {
+    commands: Sender<Command>,
+    ended: oneshot::Receiver<()>,
+    thread: Option<JoinHandle<Ending>>,
+}
+
+impl Sqlite {
+    /// Topics in the file at `path`, which is made when it is opened, in a directory that exists.
+    ///
+    /// # Errors
+    /// When the path is empty or names a directory.
+    pub fn new(path: impl AsRef<Path>, keep: Keep) -> Result<Self, BackendError> {
+        let path = path.as_ref().to_owned();
+        let wrong = |reason: &str| {
+            Err(BackendError::Address {
+                address: format!("sqlite:{}", path.display()),
+                reason: reason.to_owned(),
+            })
+        };
+        if path.as_os_str().is_empty() {
+            return wrong("a path is expected, such as sqlite:/var/lib/tidegate/tidegate.db");
+        }
+        if path.is_dir() {
+            return wrong("it is a directory; name a file in it");
+        }
+        Ok(Self {
+            path,
+            keep,
+            bytes_max: None,
+            link: Mutex::new(Link::NotOpened),
+        })
+    }
+
+    /// The same, in a file that grows to `bytes_max` at the most (its `-wal` not counted): what doesn't fit is
+    /// refused as [`BackendError::Full`] until room was made.
+    #[must_use]
+    pub const fn with_bytes_max(mut self, bytes_max: u64) -> Self {
+        self.bytes_max = Some(bytes_max);
+        self
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The SQL that opening would run on the file as it is now, to make its tables fit; empty where they do. Opening
+    /// logs it (level `info`) and runs it in one transaction. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When the file can't be read, or holds tables that can't be made to fit.
+    pub fn migration(&self) -> Result<Vec<String>, BackendError> {
+        let connect = || {
+            if self.path.exists() {
+                Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            } else {
+                Connection::open_in_memory()
+            }
+        };
+        let look = || schema::migration(&connect()?);
+        look().map_err(|error| told(&self.describe(), error))
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unreachable(&self, reason: &str) -> BackendError {
+        BackendError::Unreachable {
+            backend: self.describe(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Asks the thread.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, BackendError> {
+        let (reply, answer) = oneshot::channel();
+        match &*self.link() {
+            Link::NotOpened => return Err(self.unreachable("it has not been opened")),
+            Link::Closed => {
+                return Err(BackendError::Closed {
+                    backend: self.describe(),
+                });
+            }
+            // A thread that has ended drops the command, and with it the reply.
+            Link::Open(running) => _ = running.commands.send(command(reply)),
+        }
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.unreachable("the link was lost; open it again")),
+        }
+    }
+
+    fn start(
+        &self,
+        feed: Feed,
+    ) -> std::io::Result<(Running, oneshot::Receiver<Result<(), BackendError>>)> {
+        let (commands, received) = channel();
+        let (opened, is_opened) = oneshot::channel();
+        let (alive, ended) = oneshot::channel();
+        let opening = Opening {
+            backend: self.describe(),
+            path: self.path.clone(),
+            keep: self.keep.clone(),
+            bytes_max: self.bytes_max,
+            feed,
+            commands: commands.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("tidegate-sqlite".to_owned())
+            .spawn(move || {
+                let _alive: oneshot::Sender<()> = alive;
+                opening.run(opened, &received)
+            })?;
+        let running = Running {
+            commands,
+            ended,
+            thread: Some(thread),
+        };
+        Ok((running, is_opened))
+    }
+}
+
+impl Running {
+    /// Ends the thread, and waits until it has let go of the file. Why it ended, if by itself.
+    async fn end(mut self) -> Result<(), BackendError> {
+        // It may have ended before.
+        let _ = self.commands.send(Command::Close);
+        // The thread holds the other side, which goes when all else is gone.
+        let _ = (&mut self.ended).await;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Ending::Lost(error))) => Err(error),
+            Some(Ok(Ending::Closed)) | None => Ok(()),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Close);
+    }
+}
+
+/// What a thread starts with.
+struct Opening {
+    backend: String,
+    path: PathBuf,
+    keep: Keep,
+    bytes_max: Option<u64>,
+    feed: Feed,
+    commands: Sender<Command>,
+}
+
+impl Opening {
+    fn run(
+        self,
+        opened: oneshot::Sender<Result<(), BackendError>>,
+        commands: &Receiver<Command>,
+    ) -> Ending {
+        match self.open() {
+            Ok(worker) => {
+                // Who opened waits no longer: the command to close follows.
+                let _ = opened.send(Ok(()));
+                worker.run(commands)
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+                Ending::Closed
+            }
+        }
+    }
+
+    fn open(self) -> Result<Worker, BackendError> {
+        self.check_directory()?;
+        let store = Store::open(&self.path, self.keep, self.bytes_max)
+            .map_err(|error| told(&self.backend, error))?;
+        let neighbours = Neighbours::join(&self.path, self.commands);
+        Worker::new(self.backend.clone(), store, self.feed, neighbours)
+            .map_err(|error| Fault::of(&self.backend, &error).error)
+    }
+
+    fn check_directory(&self) -> Result<(), BackendError> {
+        let directory = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        if directory.is_dir() {
+            return Ok(());
+        }
+        Err(BackendError::Unreachable {
+            backend: self.backend.clone(),
+            reason: format!("there is no directory {}; make it", directory.display()),
+        })
+    }
+}
+
+fn told(backend: &str, error: SchemaError) -> BackendError {
+    match error {
+        SchemaError::Sqlite(error) => Fault::of(backend, &error).error,
+        SchemaError::Unfit(reason) => BackendError::Refused {
+            backend: backend.to_owned(),
+            reason,
+        },
+    }
+}
+
+impl Backend for Sqlite {
+    fn describe(&self) -> String {
+        format!("sqlite file {}", self.path.display())
+    }
+
+    fn open(&self, feed: Feed) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let before = std::mem::replace(&mut *self.link(), Link::NotOpened);
+            if let Link::Open(running) = before {
+                // How the link of before ended has been told.
+                let _ = running.end().await;
+            }
+            let (running, is_opened) = self
+                .start(feed)
+                .map_err(|error| self.unreachable(&format!("no thread can be started: {error}")))?;
+            match is_opened.await {
+                Ok(Ok(())) => {
+                    *self.link() = Link::Open(running);
+                    Ok(())
+                }
+                Ok(Err(error)) => {
+                    let _ = running.end().await;
+                    Err(error)
+                }
+                Err(_) => running.end().await,
+            }
+        })
+    }
+
+    fn publish<'a>(
+        &'a self,
+        batch: &'a [PublishRequest<Json>],
+    ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
+        Box::pin(self.ask(|reply| Command::Publish {
+            batch: batch.to_vec(),
+            reply,
+        }))
+    }
+
+    fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        Box::pin(self.ask(|reply| Command::Follow {
+            patterns: patterns.to_vec(),
+            reply,
+        }))
+    }
+
+    fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        Box::pin(self.ask(|reply| Command::Unfollow {
+            patterns: patterns.to_vec(),
+            reply,
+        }))
+    }
+
+    fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
+        Box::pin(self.ask(move |reply| Command::Read {
+            topic: topic.clone(),
+            since,
+            reply,
+        }))
+    }
+
+    fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(self.ask(|reply| Command::List {
+            pattern: pattern.clone(),
+            reply,
+        }))
+    }
+
+    fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
+        Box::pin(self.ask(move |reply| Command::Renew {
+            topic: topic.clone(),
+            epoch,
+            reply,
+        }))
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(self.ask(|reply| Command::Probe { reply }))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let before = std::mem::replace(&mut *self.link(), Link::Closed);
+            match before {
+                Link::Open(running) => running.end().await,
+                Link::NotOpened | Link::Closed => Ok(()),
+            }
+        })
+    }
+}

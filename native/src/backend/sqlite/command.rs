@@ -1,0 +1,56 @@
+//! What the thread that owns the file is asked to do, and why it ends.
+
+use tidegate_core::history::Excerpt;
+use tidegate_core::hub::PublishError;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{Pattern, Topic};
+use tokio::sync::oneshot;
+
+use crate::backend::BackendError;
+use crate::json::Json;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, BackendError>>;
+pub(super) type Published = Vec<Result<Position, PublishError>>;
+
+/// What the thread is asked to do.
+pub(super) enum Command {
+    Publish {
+        batch: Vec<PublishRequest<Json>>,
+        reply: Reply<Published>,
+    },
+    Follow {
+        patterns: Vec<Pattern>,
+        reply: Reply<()>,
+    },
+    Unfollow {
+        patterns: Vec<Pattern>,
+        reply: Reply<()>,
+    },
+    Read {
+        topic: Topic,
+        since: Option<Position>,
+        reply: Reply<Excerpt<Json>>,
+    },
+    List {
+        pattern: Pattern,
+        reply: Reply<Vec<Excerpt<Json>>>,
+    },
+    Renew {
+        topic: Topic,
+        epoch: u64,
+        reply: Reply<()>,
+    },
+    Probe {
+        reply: Reply<()>,
+    },
+    /// Somebody in this process has written.
+    Look,
+    Close,
+}
+
+/// Why the thread ends.
+pub(super) enum Ending {
+    Closed,
+    Lost(BackendError),
+}

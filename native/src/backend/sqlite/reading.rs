@@ -1,0 +1,241 @@
+//! What the file keeps of topics, and what came since it was looked at.
+
+use rusqlite::{Row, params};
+use tidegate_core::history::{Excerpt, HistoryLimits};
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{Pattern, Topic};
+
+use super::rows::{Known, known, publication_of, publications_after, stored, told};
+use super::store::{Store, now_millis};
+use crate::hub::Publication;
+use crate::json::Json;
+
+/// The publications that are read at a time, while those who write may write.
+const READ_AT_ONCE_MAX: u64 = 256;
+
+/// A part of what came since.
+pub(super) struct News {
+    pub(super) publications: Vec<Publication>,
+    /// How far this part goes.
+    pub(super) seq: i64,
+    /// Publications are missing in it: they were trimmed, or somebody deleted or damaged them.
+    pub(super) has_gap: bool,
+    /// Whether there is more.
+    pub(super) is_more: bool,
+}
+
+impl Store {
+    /// What a topic keeps since a position, within the limits of its history.
+    pub(super) fn read(
+        &mut self,
+        topic: &Topic,
+        since: Option<Position>,
+    ) -> Result<Excerpt<Json>, rusqlite::Error> {
+        let snapshot = self.connection.transaction()?;
+        let Some(Known { position, .. }) = known(&snapshot, topic)? else {
+            return Ok(excerpt(topic, Position::default(), Vec::new()));
+        };
+        let is_known =
+            |since: &Position| since.epoch == position.epoch || *since == Position::default();
+        let since = since.filter(is_known).map(|since| since.offset);
+        let latest = position.offset.saturating_sub(1);
+        let after = match since {
+            Some(offset) if offset == position.offset => offset,
+            Some(offset) if offset < position.offset => {
+                let first = first_kept(&snapshot, topic, position, &self.keep.history)?;
+                if first <= offset + 1 { offset } else { latest }
+            }
+            Some(_) | None => latest,
+        };
+        let publications = publications_after(&snapshot, topic, position.epoch, after)?;
+        let is_whole = publications.len() as u64 == position.offset - after;
+        let publications = if is_whole {
+            publications
+        } else {
+            // Somebody deleted or damaged rows in between. The latest stands for them, if it is still there.
+            let last = publications.into_iter().last();
+            last.into_iter()
+                .filter(|last| last.position == position)
+                .collect()
+        };
+        Ok(excerpt(topic, position, publications))
+    }
+
+    /// The latest publication of every topic that a pattern matches.
+    pub(super) fn list(
+        &mut self,
+        pattern: &Pattern,
+    ) -> Result<Vec<Excerpt<Json>>, rusqlite::Error> {
+        let snapshot = self.connection.transaction()?;
+        let prefix = pattern.literal_prefix();
+        let mut statement = snapshot.prepare_cached(
+            "SELECT t.epoch, t.\"offset\", e.ended, e.data, t.channel FROM tidegate_topics t
+             LEFT JOIN pubsub_events e
+               ON e.channel = t.channel AND e.epoch = t.epoch AND e.\"offset\" = t.\"offset\" AND e.seq > 0
+             WHERE t.channel >= ?1 ORDER BY t.channel",
+        )?;
+        let mut rows = statement.query([prefix])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let channel = row.get_ref(4)?.as_str()?;
+            if !channel.starts_with(prefix) {
+                break;
+            }
+            let Ok(topic) = Topic::new(channel) else {
+                continue;
+            };
+            if pattern.matches(&topic) {
+                let position = Position {
+                    epoch: told(row.get(0)?),
+                    offset: told(row.get(1)?),
+                };
+                let latest = publication_of(row, &topic)?;
+                found.push(excerpt(&topic, position, latest.into_iter().collect()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next part of what came after `cursor`, as far as `is_wanted`.
+    pub(super) fn news(
+        &mut self,
+        cursor: i64,
+        is_wanted: impl Fn(&Topic) -> bool,
+    ) -> Result<News, rusqlite::Error> {
+        let snapshot = self.connection.transaction()?;
+        let top: i64 = snapshot
+            .prepare_cached("SELECT value FROM tidegate_state WHERE name = 'seq'")?
+            .query_row([], |row| row.get(0))?;
+        let mut statement = snapshot.prepare_cached(
+            "SELECT epoch, \"offset\", ended, data, channel, seq FROM pubsub_events
+             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let mut rows = statement.query([cursor, stored(READ_AT_ONCE_MAX)])?;
+        let mut news = News {
+            publications: Vec::new(),
+            seq: cursor,
+            has_gap: false,
+            is_more: false,
+        };
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(5)?;
+            news.has_gap |= seq != news.seq + 1;
+            news.seq = seq;
+            count += 1;
+            match wanted_publication(row, &is_wanted)? {
+                Wanted::Yes(publication) => news.publications.push(publication),
+                Wanted::No => {}
+                Wanted::Damaged => news.has_gap = true,
+            }
+        }
+        news.is_more = count == READ_AT_ONCE_MAX;
+        if !news.is_more {
+            news.has_gap |= news.seq < top;
+            news.seq = top;
+        }
+        Ok(news)
+    }
+}
+
+enum Wanted {
+    Yes(Publication),
+    No,
+    Damaged,
+}
+
+fn wanted_publication(
+    row: &Row<'_>,
+    is_wanted: &impl Fn(&Topic) -> bool,
+) -> Result<Wanted, rusqlite::Error> {
+    let Ok(topic) = Topic::new(row.get_ref(4)?.as_str()?) else {
+        return Ok(Wanted::Damaged);
+    };
+    if !is_wanted(&topic) {
+        return Ok(Wanted::No);
+    }
+    Ok(publication_of(row, &topic)?.map_or(Wanted::Damaged, Wanted::Yes))
+}
+
+fn excerpt(topic: &Topic, position: Position, publications: Vec<Publication>) -> Excerpt<Json> {
+    Excerpt {
+        topic: topic.clone(),
+        position,
+        publications,
+    }
+}
+
+/// The offset of the oldest publication within the limits: rows beyond them may be there for a while yet.
+fn first_kept(
+    connection: &rusqlite::Connection,
+    topic: &Topic,
+    position: Position,
+    limits: &HistoryLimits,
+) -> Result<u64, rusqlite::Error> {
+    let mut kept = Kept::new(limits, now_millis());
+    let mut first = position.offset;
+    for_each_place(
+        connection,
+        topic,
+        position.epoch,
+        |offset, bytes, placed_at| {
+            let is_kept = kept.takes(bytes, placed_at);
+            if is_kept {
+                first = offset;
+            }
+            is_kept
+        },
+    )?;
+    Ok(first)
+}
+
+/// Calls `look` with the offset, the bytes and the time of a topic's publications, newest first, until it says false.
+pub(super) fn for_each_place(
+    connection: &rusqlite::Connection,
+    topic: &Topic,
+    epoch: u64,
+    mut look: impl FnMut(u64, usize, i64) -> bool,
+) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT \"offset\", octet_length(data), placed_at FROM pubsub_events
+         WHERE channel = ?1 AND epoch = ?2 AND seq > 0 ORDER BY \"offset\" DESC",
+    )?;
+    let mut rows = statement.query(params![topic.as_str(), stored(epoch)])?;
+    while let Some(row) = rows.next()? {
+        let bytes = usize::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
+        if !look(told(row.get(0)?), bytes, row.get(2)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Counts publications, newest first, up to what a history keeps.
+pub(super) struct Kept<'a> {
+    limits: &'a HistoryLimits,
+    now: i64,
+    count: usize,
+    pub(super) bytes: usize,
+}
+
+impl<'a> Kept<'a> {
+    pub(super) const fn new(limits: &'a HistoryLimits, now: i64) -> Self {
+        Self {
+            limits,
+            now,
+            count: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether the next older publication is kept. The latest always is.
+    pub(super) fn takes(&mut self, bytes: usize, placed_at: i64) -> bool {
+        self.count += 1;
+        self.bytes += bytes;
+        let age_max = i64::try_from(self.limits.age_max.as_millis()).unwrap_or(i64::MAX);
+        let is_within = self.count <= self.limits.count_max
+            && self.bytes <= self.limits.bytes_max
+            && self.now.saturating_sub(placed_at) <= age_max;
+        self.count == 1 || is_within
+    }
+}

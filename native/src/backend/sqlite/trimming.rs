@@ -1,0 +1,294 @@
+//! What is forgotten: history beyond its limits, topics that nobody published to for long. In small steps.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rusqlite::params;
+use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
+use tidegate_core::topic::Topic;
+
+use super::reading::{Kept, for_each_place};
+use super::rows::{known, stored};
+use super::store::{Store, now_millis};
+use super::writing::Writing;
+use crate::backend::Keep;
+
+/// How long every publication stays, whatever the limits say: longer than another process takes to look at the file.
+const STAYS: Duration = Duration::from_secs(2);
+
+/// By how much bytes may exceed their limit until that time is over.
+const BYTES_FACTOR: usize = 8;
+
+/// Rows that one step deletes at the most.
+const ROWS_AT_ONCE_MAX: u32 = 500;
+
+/// Topics that one step trims or forgets at the most.
+const TOPICS_AT_ONCE_MAX: u32 = 100;
+
+/// Between two looks at the topics that this process published to.
+const TOPICS_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two sweeps through the whole file, by whichever process.
+const SWEEP_EVERY_MAX: Duration = Duration::from_secs(60);
+
+/// What has to be looked at, and when.
+pub(super) struct Trimming {
+    /// Topics whose history has grown.
+    grown: BTreeSet<Topic>,
+    next: Instant,
+    sweep: Sweep,
+    sweep_every: Duration,
+}
+
+/// How far a sweep has come.
+enum Sweep {
+    Resting { until: Instant },
+    Forgetting,
+    Ageing { seq: i64 },
+    Refused,
+}
+
+impl Trimming {
+    pub(super) fn new(now: Instant, keep: &Keep) -> Self {
+        let shortest = keep.retention.min(keep.history.age_max);
+        Self {
+            grown: BTreeSet::new(),
+            next: now + TOPICS_EVERY,
+            sweep: Sweep::Resting { until: now },
+            sweep_every: (shortest / 4).clamp(TOPICS_EVERY, SWEEP_EVERY_MAX),
+        }
+    }
+
+    /// A topic's history has grown.
+    pub(super) fn has_grown(&mut self, topic: &Topic) {
+        if !self.grown.contains(topic) {
+            self.grown.insert(topic.clone());
+        }
+    }
+
+    /// Does the next step, if one is due.
+    pub(super) fn step(&mut self, now: Instant, store: &mut Store) -> Result<(), rusqlite::Error> {
+        if self.next <= now && !self.grown.is_empty() {
+            self.next = now + TOPICS_EVERY;
+            return self.trim_grown(store);
+        }
+        match self.sweep {
+            Sweep::Resting { until } if until <= now => {
+                self.sweep = Sweep::Resting {
+                    until: now + self.sweep_every,
+                };
+                if take_turn(store, self.sweep_every)? {
+                    self.sweep = Sweep::Forgetting;
+                }
+            }
+            Sweep::Resting { .. } => {}
+            Sweep::Forgetting => {
+                if !store.write(forget_topics)?.value {
+                    self.sweep = Sweep::Ageing { seq: 0 };
+                }
+            }
+            Sweep::Ageing { seq } => {
+                let next = store.write(|writing| age(writing, seq))?.value;
+                self.sweep = next.map_or(Sweep::Refused, |seq| Sweep::Ageing { seq });
+            }
+            Sweep::Refused => {
+                if !store.write(forget_refused)?.value {
+                    self.sweep = Sweep::Resting {
+                        until: now + self.sweep_every,
+                    };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn trim_grown(&mut self, store: &mut Store) -> Result<(), rusqlite::Error> {
+        let topics: Vec<Topic> = self
+            .grown
+            .iter()
+            .take(TOPICS_AT_ONCE_MAX as usize)
+            .cloned()
+            .collect();
+        let done = store.write(|writing| {
+            let mut done = Vec::new();
+            for topic in topics {
+                if trim_topic(writing, &topic)? {
+                    done.push(topic);
+                }
+            }
+            Ok(done)
+        })?;
+        for topic in done.value {
+            self.grown.remove(&topic);
+        }
+        Ok(())
+    }
+}
+
+/// Whether it is this process that sweeps now, and none of the others.
+fn take_turn(store: &mut Store, every: Duration) -> Result<bool, rusqlite::Error> {
+    let now = now_millis();
+    let due = |swept_at: i64| now.saturating_sub(swept_at) >= millis(every) || swept_at > now;
+    if !due(store.state("swept_at")?) {
+        return Ok(false);
+    }
+    let turn = store.write(|writing| {
+        let last = "SELECT value FROM tidegate_state WHERE name = 'swept_at'";
+        let is_due = due(writing
+            .transaction
+            .prepare_cached(last)?
+            .query_row([], |row| row.get(0))?);
+        if is_due {
+            let sql = "UPDATE tidegate_state SET value = ?1 WHERE name = 'swept_at'";
+            writing.transaction.prepare_cached(sql)?.execute([now])?;
+        }
+        Ok(is_due)
+    })?;
+    Ok(turn.value)
+}
+
+/// Trims one topic. True where nothing is left to be done.
+fn trim_topic(writing: &Writing<'_>, topic: &Topic) -> Result<bool, rusqlite::Error> {
+    let Some(known) = known(writing.transaction, topic)? else {
+        return Ok(true);
+    };
+    let epoch = known.position.epoch;
+    let limits = &writing.keep.history;
+    let stays_since = writing.now.saturating_sub(millis(STAYS));
+    let mut kept = Kept::new(limits, writing.now);
+    let (mut over, mut cut) = (None, None);
+    for_each_place(
+        writing.transaction,
+        topic,
+        epoch,
+        |offset, bytes, placed_at| {
+            if over.is_none() && !kept.takes(bytes, placed_at) {
+                over = Some(offset);
+            }
+            let exceeds_all = kept.bytes / BYTES_FACTOR > limits.bytes_max;
+            if over.is_some() && (placed_at <= stays_since || exceeds_all) {
+                cut = Some(offset);
+            }
+            cut.is_none()
+        },
+    )?;
+    let mut is_more = over != cut;
+    if let Some(cut) = cut {
+        let deleted = writing
+            .transaction
+            .prepare_cached(
+                "DELETE FROM pubsub_events WHERE rowid IN (SELECT rowid FROM pubsub_events
+                 WHERE channel = ?1 AND epoch = ?2 AND \"offset\" <= ?3 AND seq > 0 ORDER BY \"offset\" LIMIT ?4)",
+            )?
+            .execute(params![topic.as_str(), stored(epoch), stored(cut), ROWS_AT_ONCE_MAX])?;
+        is_more |= deleted == ROWS_AT_ONCE_MAX as usize;
+    }
+    is_more |= trim_old_epochs(writing, topic, epoch, stays_since)?;
+    trim_keys(writing, topic)?;
+    Ok(!is_more)
+}
+
+/// Deletes what other epochs left. True where something stays for now.
+fn trim_old_epochs(
+    writing: &Writing<'_>,
+    topic: &Topic,
+    epoch: u64,
+    stays_since: i64,
+) -> Result<bool, rusqlite::Error> {
+    let old = "channel = ?1 AND (epoch < ?2 OR epoch > ?2) AND seq > 0";
+    let delete = format!(
+        "DELETE FROM pubsub_events WHERE rowid IN
+           (SELECT rowid FROM pubsub_events WHERE {old} AND placed_at <= ?3 LIMIT ?4)"
+    );
+    writing
+        .transaction
+        .prepare_cached(&delete)?
+        .execute(params![
+            topic.as_str(),
+            stored(epoch),
+            stays_since,
+            ROWS_AT_ONCE_MAX
+        ])?;
+    let is_left = format!("SELECT EXISTS (SELECT 1 FROM pubsub_events WHERE {old})");
+    writing
+        .transaction
+        .prepare_cached(&is_left)?
+        .query_row(params![topic.as_str(), stored(epoch)], |row| row.get(0))
+}
+
+fn trim_keys(writing: &Writing<'_>, topic: &Topic) -> Result<(), rusqlite::Error> {
+    writing
+        .transaction
+        .prepare_cached(
+            "DELETE FROM tidegate_keys WHERE channel = ?1 AND seq <=
+               (SELECT seq FROM tidegate_keys WHERE channel = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        )?
+        .execute(params![topic.as_str(), stored(IDEMPOTENCY_KEYS_MAX as u64)])?;
+    Ok(())
+}
+
+/// Forgets topics that nothing was published to for long. True where there may be more of them.
+fn forget_topics(writing: &mut Writing<'_>) -> Result<bool, rusqlite::Error> {
+    let transaction = writing.transaction;
+    let updated_before = writing.now.saturating_sub(millis(writing.keep.retention));
+    let channels: Vec<String> = transaction
+        .prepare_cached("SELECT channel FROM tidegate_topics WHERE updated_at < ?1 LIMIT ?2")?
+        .query_map(params![updated_before, TOPICS_AT_ONCE_MAX], |row| {
+            row.get(0)
+        })?
+        .collect::<Result<_, _>>()?;
+    for channel in &channels {
+        for sql in [
+            "DELETE FROM pubsub_events WHERE channel = ?1 AND seq > 0",
+            "DELETE FROM tidegate_keys WHERE channel = ?1",
+            "DELETE FROM tidegate_topics WHERE channel = ?1",
+        ] {
+            transaction.prepare_cached(sql)?.execute([channel])?;
+        }
+    }
+    Ok(channels.len() == TOPICS_AT_ONCE_MAX as usize)
+}
+
+/// Deletes what is too old and not the latest of its topic, from `seq` on. Says where to go on.
+fn age(writing: &mut Writing<'_>, seq: i64) -> Result<Option<i64>, rusqlite::Error> {
+    let age_max = writing.keep.history.age_max.max(STAYS);
+    let placed_before = writing.now.saturating_sub(millis(age_max));
+    let rows: Vec<(i64, i64, bool)> = writing
+        .transaction
+        .prepare_cached(
+            "SELECT e.rowid, e.seq, EXISTS (SELECT 1 FROM tidegate_topics t
+               WHERE t.channel = e.channel AND t.epoch = e.epoch AND t.\"offset\" = e.\"offset\")
+             FROM (SELECT * FROM pubsub_events WHERE seq > max(?1, 0) ORDER BY seq LIMIT ?2) e
+             WHERE e.placed_at < ?3 ORDER BY e.seq",
+        )?
+        .query_map(params![seq, ROWS_AT_ONCE_MAX, placed_before], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for (row, _, is_latest) in &rows {
+        if !is_latest {
+            let sql = "DELETE FROM pubsub_events WHERE rowid = ?1";
+            writing.transaction.prepare_cached(sql)?.execute([row])?;
+        }
+    }
+    // Rows are placed in the order of time: after the first that is young enough, all are.
+    let is_full = rows.len() == ROWS_AT_ONCE_MAX as usize;
+    Ok(rows.last().filter(|_| is_full).map(|(_, seq, _)| *seq))
+}
+
+/// Deletes rows that were refused long ago. True where there may be more of them.
+fn forget_refused(writing: &mut Writing<'_>) -> Result<bool, rusqlite::Error> {
+    let placed_before = writing.now.saturating_sub(millis(writing.keep.retention));
+    let deleted = writing
+        .transaction
+        .prepare_cached(
+            "DELETE FROM pubsub_events WHERE rowid IN
+               (SELECT rowid FROM pubsub_events WHERE seq = -1 AND placed_at < ?1 LIMIT ?2)",
+        )?
+        .execute(params![placed_before, ROWS_AT_ONCE_MAX])?;
+    Ok(deleted == ROWS_AT_ONCE_MAX as usize)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

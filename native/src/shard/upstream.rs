@@ -1,0 +1,145 @@
+//! What a shard has to do for topics that live in a backend: calls out, answers back.
+
+use std::collections::HashMap;
+
+use tidegate_core::hub::{
+    ConnectionId, PublishError, ServerAnswer, SubscribeError, Subscribed, SubscriptionId,
+};
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Pattern;
+use tokio::sync::oneshot;
+
+use super::Shard;
+use super::local::{LocalReader, Opened};
+use crate::json::Json;
+use crate::uplink::Uplink;
+
+/// The shard's end of its uplink.
+pub(super) struct Upstream {
+    pub(super) uplink: Uplink,
+    last_ticket: u64,
+    publishes: HashMap<u64, oneshot::Sender<Result<Position, PublishError>>>,
+    openings: HashMap<ConnectionId, PendingOpening>,
+}
+
+/// A local connection some of whose subscriptions have no answer yet.
+pub(super) struct PendingOpening {
+    pub(super) token: u64,
+    pub(super) reader: LocalReader,
+    pub(super) subscriptions: Vec<SubscriptionId>,
+    pub(super) unanswered: usize,
+    pub(super) reply: oneshot::Sender<Opened>,
+}
+
+impl Upstream {
+    pub(super) fn new(uplink: Uplink) -> Self {
+        Self {
+            uplink,
+            last_ticket: 0,
+            publishes: HashMap::new(),
+            openings: HashMap::new(),
+        }
+    }
+}
+
+impl Shard {
+    /// Hands a publication to the uplink, or to the hub where topics live there.
+    pub(super) fn publish(
+        &mut self,
+        now: Instant,
+        request: PublishRequest<Json>,
+        reply: oneshot::Sender<Result<Position, PublishError>>,
+    ) {
+        let Some(upstream) = &mut self.upstream else {
+            // Whoever asked may have gone; the publication stands.
+            let _ = reply.send(self.hub.handle_publish(now, request));
+            return;
+        };
+        upstream.last_ticket += 1;
+        upstream.publishes.insert(upstream.last_ticket, reply);
+        self.hub.handle_request(now, upstream.last_ticket, request);
+    }
+
+    pub(super) fn await_opening(&mut self, id: ConnectionId, opening: PendingOpening) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.openings.insert(id, opening);
+        }
+    }
+
+    /// Whoever asked for a local connection has gone before it was answered.
+    pub(super) fn cancel_opening(&mut self, token: u64) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        let mut openings = upstream.openings.iter();
+        let cancelled = openings.find(|(_, opening)| opening.token == token);
+        if let Some(id) = cancelled.map(|(id, _)| *id) {
+            upstream.openings.remove(&id);
+            self.close(id);
+        }
+    }
+
+    /// Passes calls to the uplink, and answers to those who wait for them.
+    pub(super) fn drain_upstream(&mut self) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        while let Some((id, call)) = self.hub.poll_call() {
+            upstream.uplink.call(id, call);
+        }
+        while let Some(answer) = self.hub.poll_answer() {
+            match answer {
+                ServerAnswer::Published { ticket, result } => {
+                    if let Some(upstream) = &mut self.upstream
+                        && let Some(reply) = upstream.publishes.remove(&ticket)
+                    {
+                        // Whoever asked may have gone; the publication stands.
+                        let _ = reply.send(result);
+                    }
+                }
+                ServerAnswer::Subscribed {
+                    connection,
+                    pattern,
+                    result,
+                } => self.answer_opening(connection, &pattern, result),
+            }
+        }
+    }
+
+    fn answer_opening(
+        &mut self,
+        id: ConnectionId,
+        pattern: &Pattern,
+        result: Result<Subscribed, SubscribeError>,
+    ) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        let Some(mut opening) = upstream.openings.remove(&id) else {
+            return;
+        };
+        match result {
+            Err(error) => {
+                tracing::debug!(%pattern, %error, "a subscription was refused");
+                let _ = opening.reply.send(Err(error));
+                self.close(id);
+            }
+            Ok(subscribed) => {
+                opening.subscriptions.push(subscribed.id);
+                opening.unanswered -= 1;
+                if opening.unanswered > 0 {
+                    self.await_opening(id, opening);
+                    return;
+                }
+                // What it starts with is there when the answer comes.
+                self.flush(id);
+                let opened = Ok((opening.reader, opening.subscriptions));
+                if opening.reply.send(opened).is_err() {
+                    self.close(id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The way from a shard to its backend: a thread of its own that carries out what the core asks for.
+//!
+//! There is no rule here. Calls run as tasks of one small runtime, so a backend works whether or not its
+//! application has a runtime, and never takes time from one.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tidegate_core::payload::Payload as _;
+use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
+use tokio::sync::mpsc;
+
+use crate::backend::{Backend, BackendError, Feed, FeedEvent};
+use crate::hub::Publication;
+use crate::json::Json;
+use crate::shard::{Command, CommandSender};
+
+/// The most payload bytes that were heard and wait for the shard. What is beyond them is read again.
+const HEARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a backend may take to say goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The way to the thread. It closes its backend and ends when this is dropped.
+#[derive(Clone)]
+pub(crate) struct Uplink {
+    calls: mpsc::UnboundedSender<(CallId, UplinkCall<Json>)>,
+    heard: Arc<Heard>,
+}
+
+/// What was heard and waits for the shard.
+#[derive(Default)]
+struct Heard {
+    bytes: AtomicUsize,
+    has_missed: AtomicBool,
+    /// Of the feed that counts; what comes by an earlier one is stale.
+    generation: AtomicU64,
+}
+
+impl Uplink {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(backend: Arc<dyn Backend>, commands: CommandSender) -> io::Result<Self> {
+        let (calls, receiver) = mpsc::unbounded_channel();
+        let heard = Arc::new(Heard::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let driver = Arc::new(Driver {
+            backend,
+            commands,
+            heard: Arc::clone(&heard),
+            is_reachable: AtomicBool::new(true),
+        });
+        std::thread::Builder::new()
+            .name("tidegate-uplink".into())
+            .spawn(move || runtime.block_on(driver.run(receiver)))?;
+        Ok(Self { calls, heard })
+    }
+
+    pub(crate) fn call(&self, id: CallId, call: UplinkCall<Json>) {
+        // Once the thread has ended, nobody waits for an answer any more.
+        let _ = self.calls.send((id, call));
+    }
+
+    /// The shard has taken over a publication that was heard.
+    pub(crate) fn count_taken(&self, publication: &Publication) {
+        self.heard
+            .bytes
+            .fetch_sub(cost(publication), Ordering::Relaxed);
+    }
+
+    /// The shard is about to read again what was missed.
+    pub(crate) fn acknowledge_missed(&self) {
+        self.heard.has_missed.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What a publication costs while it waits.
+fn cost(publication: &Publication) -> usize {
+    publication.payload.size() + 256
+}
+
+struct Driver {
+    backend: Arc<dyn Backend>,
+    commands: CommandSender,
+    heard: Arc<Heard>,
+    /// For the log, which tells of changes only.
+    is_reachable: AtomicBool,
+}
+
+impl Driver {
+    async fn run(self: Arc<Self>, mut calls: mpsc::UnboundedReceiver<(CallId, UplinkCall<Json>)>) {
+        while let Some((id, call)) = calls.recv().await {
+            let driver = Arc::clone(&self);
+            tokio::spawn(async move { driver.answer(id, call).await });
+        }
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, self.backend.close()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::debug!(backend = %self.backend.describe(), "the backend was closed without its answer");
+        }
+    }
+
+    async fn answer(&self, id: CallId, call: UplinkCall<Json>) {
+        let answer = match self.carry_out(call).await {
+            Ok(answer) => answer,
+            Err(error) => UplinkAnswer::Failed(self.failure(&error)),
+        };
+        // The shard may have stopped.
+        let _ = self.commands.send(Command::Answered(id, answer));
+    }
+
+    async fn carry_out(&self, call: UplinkCall<Json>) -> Result<UplinkAnswer<Json>, BackendError> {
+        let backend = &self.backend;
+        Ok(match call {
+            UplinkCall::Open => {
+                backend.open(self.feed()).await?;
+                self.log_reachable();
+                UplinkAnswer::Done
+            }
+            UplinkCall::Follow(patterns) => {
+                backend.follow(&patterns).await?;
+                UplinkAnswer::Done
+            }
+            UplinkCall::Unfollow(patterns) => {
+                backend.unfollow(&patterns).await?;
+                UplinkAnswer::Done
+            }
+            UplinkCall::Read { topic, since } => {
+                UplinkAnswer::Excerpt(backend.read(&topic, since).await?)
+            }
+            UplinkCall::List(pattern) => UplinkAnswer::Excerpts(backend.list(&pattern).await?),
+            UplinkCall::Publish(batch) => UplinkAnswer::Published(backend.publish(&batch).await?),
+            UplinkCall::Renew { topic, epoch } => {
+                tracing::warn!(
+                    %topic, epoch, backend = %backend.describe(),
+                    "the backend has lost publications that were seen; the topic begins a new epoch"
+                );
+                backend.renew(&topic, epoch).await?;
+                UplinkAnswer::Done
+            }
+            UplinkCall::Probe => {
+                backend.probe().await?;
+                UplinkAnswer::Done
+            }
+        })
+    }
+
+    fn failure(&self, error: &BackendError) -> UplinkFailure {
+        if matches!(error, BackendError::Full { .. }) {
+            tracing::warn!(%error, "publications are refused");
+            return UplinkFailure::Full;
+        }
+        self.log_lost(error);
+        UplinkFailure::Lost
+    }
+
+    fn log_lost(&self, error: &BackendError) {
+        if self.is_reachable.swap(false, Ordering::Relaxed) {
+            tracing::warn!(%error, "subscribers are stale and publications wait until the backend is back");
+        } else {
+            tracing::debug!(%error, "the backend is still away");
+        }
+    }
+
+    fn log_reachable(&self) {
+        if !self.is_reachable.swap(true, Ordering::Relaxed) {
+            tracing::info!(backend = %self.backend.describe(), "the backend is back");
+        }
+    }
+
+    /// A feed that counts until the next one is made.
+    fn feed(&self) -> Feed {
+        let generation = 1 + self.heard.generation.fetch_add(1, Ordering::SeqCst);
+        let heard = Arc::clone(&self.heard);
+        let commands = self.commands.clone();
+        Feed::new(move |event| {
+            if heard.generation.load(Ordering::SeqCst) != generation {
+                return;
+            }
+            let command = match event {
+                FeedEvent::Publication(publication) => match heard.admit(&publication) {
+                    Admitted::Yes => Command::Heard(publication),
+                    Admitted::NoMore => Command::Missed,
+                    Admitted::No => return,
+                },
+                FeedEvent::Missed => Command::Missed,
+                FeedEvent::Lost(error) => {
+                    tracing::debug!(%error, "the link to the backend is lost");
+                    Command::Lost
+                }
+            };
+            // The shard may have stopped.
+            let _ = commands.send(command);
+        })
+    }
+}
+
+enum Admitted {
+    Yes,
+    /// The first that there was no room for.
+    NoMore,
+    No,
+}
+
+impl Heard {
+    fn admit(&self, publication: &Publication) -> Admitted {
+        let bytes = cost(publication);
+        let is_full = self.bytes.load(Ordering::Relaxed) + bytes > HEARD_BYTES_MAX;
+        if is_full || self.has_missed.load(Ordering::SeqCst) {
+            if self.has_missed.swap(true, Ordering::SeqCst) {
+                return Admitted::No;
+            }
+            return Admitted::NoMore;
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Admitted::Yes
+    }
+}

@@ -1,0 +1,102 @@
+//! What a backend tells its hub, for tests to wait for.
+
+use std::time::Duration;
+
+use tidegate::backend::{BackendError, Feed, FeedEvent};
+use tidegate_core::topic::Topic;
+use tokio::sync::mpsc;
+
+/// How long a test waits for what must come, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The other end of a feed.
+#[derive(Debug)]
+pub struct Heard {
+    events: mpsc::UnboundedReceiver<FeedEvent>,
+}
+
+impl Heard {
+    /// A feed, and what is heard from it.
+    pub fn new() -> (Feed, Self) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let feed = Feed::new(move |event| {
+            // A test that is done hears no more.
+            let _ = sender.send(event);
+        });
+        (feed, Self { events })
+    }
+
+    /// The next event.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub async fn event(&mut self) -> FeedEvent {
+        tokio::time::timeout(PATIENCE, self.events.recv())
+            .await
+            .expect("something is heard in time")
+            .expect("the feed is open")
+    }
+
+    /// The next publication.
+    ///
+    /// # Panics
+    /// When something else comes, or nothing.
+    pub async fn publication(&mut self) -> tidegate::Publication {
+        match self.event().await {
+            FeedEvent::Publication(publication) => publication,
+            other => panic!("heard {other:?} instead of a publication"),
+        }
+    }
+
+    /// The next publications, as `offset payload`.
+    ///
+    /// # Panics
+    /// As [`Heard::publication`].
+    pub async fn lines(&mut self, count: usize) -> Vec<String> {
+        let mut lines = Vec::with_capacity(count);
+        for _ in 0..count {
+            let publication = self.publication().await;
+            lines.push(format!(
+                "{} {}",
+                publication.position.offset, publication.payload
+            ));
+        }
+        lines
+    }
+
+    /// Waits until the link is said to be lost, passing over all else.
+    ///
+    /// # Panics
+    /// When it isn't.
+    pub async fn lost(&mut self) -> BackendError {
+        loop {
+            if let FeedEvent::Lost(error) = self.event().await {
+                return error;
+            }
+        }
+    }
+
+    /// What has been heard and not been asked for.
+    pub fn rest(&mut self) -> Vec<FeedEvent> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+
+    /// Everything heard until the publication `last` on `topic`, which is left out, as `topic offset payload`.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn until(&mut self, topic: &Topic, last: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let publication = self.publication().await;
+            if publication.topic == *topic && publication.payload.as_str() == last {
+                return lines;
+            }
+            let offset = publication.position.offset;
+            lines.push(format!(
+                "{} {offset} {}",
+                publication.topic, publication.payload
+            ));
+        }
+    }
+}
