@@ -7,7 +7,7 @@
 //!     └── hello too late ────┴── no sign of life, fatal error ────────────────┘
 //! ```
 
-use core::time::Duration;
+mod output;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
@@ -16,98 +16,12 @@ use crate::flow::{Flow, FlowError};
 use crate::hub::{PublishError, SubscribeError, Subscribed, SubscriptionId};
 use crate::lifecycle::EndReason;
 use crate::limits::HELLO_FIELD_BYTES_MAX;
-use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, WireError};
+use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, Start, WireError};
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// What a session allows and how long it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionConfig {
-    /// How long a new connection may take to say something.
-    pub hello_timeout: Duration,
-    /// After how long a silence the client is asked for a sign of life.
-    pub heartbeat: Duration,
-    /// How long it may then take to give one.
-    pub pong_timeout: Duration,
-    /// How long a client has to go elsewhere once the session drains.
-    pub drain_grace: Duration,
-    /// The most subscriptions of one session.
-    pub subscriptions_max: usize,
-}
-
-impl Default for SessionConfig {
-    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, 5 s to drain, 1,000 subscriptions.
-    fn default() -> Self {
-        Self {
-            hello_timeout: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(25),
-            pong_timeout: Duration::from_secs(20),
-            drain_grace: Duration::from_secs(5),
-            subscriptions_max: 1_000,
-        }
-    }
-}
-
-/// Why a connection is to be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CloseReason {
-    /// It said nothing for too long.
-    Timeout,
-    /// It broke the protocol.
-    Protocol,
-    /// It took too little for too long.
-    SlowConsumer,
-    /// The server is going away.
-    Drained,
-    /// Everything it asked for has ended.
-    Ended,
-}
-
-/// What a session wants done.
-#[derive(Debug)]
-pub enum SessionOutput<P> {
-    /// Queue this frame for the client.
-    Send(ServerFrame<P>),
-    /// Subscribe, and tell by [`Session::handle_subscribed`].
-    Subscribe {
-        /// What to.
-        pattern: Pattern,
-        /// How to be paced.
-        flow: Flow,
-        /// Where to start.
-        start: Start,
-    },
-    /// Unsubscribe.
-    Unsubscribe(SubscriptionId),
-    /// Subscribe no more to what has not been answered yet.
-    Withdraw(Pattern),
-    /// Change the flow of what has not been answered yet.
-    FlowAhead {
-        /// What it is to.
-        pattern: Pattern,
-        /// The flow from now on.
-        flow: Flow,
-    },
-    /// Change a flow, and tell by [`Session::handle_flow_refused`] where that fails.
-    Flow {
-        /// The subscription.
-        subscription: SubscriptionId,
-        /// What it is to.
-        pattern: Pattern,
-        /// The flow from now on.
-        flow: Flow,
-    },
-    /// Publish, and tell by [`Session::handle_published`].
-    Publish {
-        /// The client's number of the request.
-        request: u64,
-        /// What to publish.
-        publish: PublishRequest<P>,
-    },
-    /// Close the connection once what is queued is sent. The last output.
-    Close(CloseReason),
-}
+pub use output::{CloseReason, SessionConfig, SessionOutput};
 
 /// The server's side of one connection.
 ///

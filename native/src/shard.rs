@@ -30,7 +30,7 @@ use local::LocalQueue;
 pub(crate) use local::{LocalReader, Opening};
 pub(crate) use socket::Transport;
 use socket::{Flushed, Joiner, Read, Socket};
-use upstream::{PendingOpening, Upstream};
+use upstream::Upstream;
 
 /// The token of the waker; connections have their index.
 const WAKER: Token = Token(usize::MAX);
@@ -245,46 +245,6 @@ impl Shard {
         self.handle_read(id, read);
         // What arrived before the socket was watched raises no event.
         self.unread.push(id);
-    }
-
-    fn open_local(&mut self, now: Instant, opening: Opening) {
-        let id = self.hub.handle_open_local(opening.outbox_bytes_max);
-        let (queue, reader) = LocalQueue::new(id, self.sender.clone());
-        self.insert(id, EndpointKind::Local(queue));
-        let mut result = Ok(());
-        let mut subscriptions = Vec::new();
-        let mut unanswered = 0;
-        for pattern in &opening.patterns {
-            match self
-                .hub
-                .handle_subscribe(now, id, pattern, opening.flow, &opening.start)
-            {
-                Ok(Some(subscribed)) => subscriptions.push(subscribed.id),
-                Ok(None) => unanswered += 1,
-                Err(error) => result = Err(error),
-            }
-        }
-        if let Err(error) = result {
-            self.close(id);
-            let _ = opening.reply.send(Err(error));
-            return;
-        }
-        if unanswered > 0 {
-            let pending = PendingOpening {
-                token: opening.token,
-                reader,
-                subscriptions,
-                unanswered,
-                reply: opening.reply,
-            };
-            self.await_opening(id, pending);
-            return;
-        }
-        // What it starts with is there when the answer comes.
-        self.drain();
-        if opening.reply.send(Ok((reader, subscriptions))).is_err() {
-            self.close(id);
-        }
     }
 
     fn insert(&mut self, id: ConnectionId, kind: EndpointKind) {

@@ -15,6 +15,7 @@ const STATE_TEXTS: Readonly<Record<TideState['status'], string>> = {
   disconnected: 'Reconnecting',
   connecting: 'Connecting',
   connected: 'Live',
+  stale: 'Server out of touch',
   closed: 'Disconnected',
 };
 

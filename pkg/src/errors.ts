@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'slow_consumer'
   | 'draining'
   | 'connection_lost'
+  | 'unavailable'
   | 'internal';
 
 /** Every error that this package throws, rejects with or reports. */

@@ -29,6 +29,8 @@ export type TideState =
   | { readonly status: 'connecting'; readonly attempt: number }
   /** The server has welcomed us. */
   | { readonly status: 'connected' }
+  /** Connected, but the server has lost touch with where its topics live: values may be old. It ends by itself. */
+  | { readonly status: 'stale' }
   /** Lost, or nothing to do yet; it comes back by itself when there is something to do. */
   | { readonly status: 'disconnected' }
   /** Over. With `error`, the server refused it; without, `close()` was called. */
@@ -74,7 +76,7 @@ export interface Tide extends Subscriber, Disposable {
    *
    * @returns where the publication stands in its topic's history.
    * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `topic_ended`, `too_large`, `forbidden`,
-   * `too_many_requests`, `connection_lost`, `aborted` or `closed`.
+   * `too_many_requests`, `connection_lost`, `unavailable`, `aborted` or `closed`.
    */
   publish(topic: string, data: unknown, options?: TidePublishOptions): Promise<Position>;
   /** Closes the connection for good. Subscriptions end without a word, iterators end, unanswered publishes reject. */

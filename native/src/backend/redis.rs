@@ -14,8 +14,10 @@ mod layout;
 mod link;
 mod node;
 mod probe;
+mod raw;
 mod read;
 mod store;
+mod taking;
 mod topology;
 
 use std::sync::{Arc, Mutex};
@@ -46,8 +48,7 @@ use link::{Link, Shared, lock};
 /// | `node` | a further node of the Cluster, `host:port`; may be repeated | |
 pub struct Redis {
     shared: Arc<Shared>,
-    keep: Keep,
-    epochs: Mutex<Random>,
+    takes_in: bool,
     state: Mutex<State>,
 }
 
@@ -66,19 +67,26 @@ impl Redis {
     /// When the address can't be understood.
     pub fn new(url: &str, keep: Keep) -> Result<Self, BackendError> {
         let address = Address::parse(url)?;
-        let mut random = Random::new(crate::random_seed());
         let shared = Shared {
             layout: Layout::new(&address.namespace, address.cluster),
             address,
-            instance: random.next_u64(),
+            keep,
+            random: Mutex::new(Random::new(crate::random_seed())),
             known: Mutex::new(Vec::new()),
         };
         Ok(Self {
             shared: Arc::new(shared),
-            keep,
-            epochs: Mutex::new(random),
+            takes_in: true,
             state: Mutex::new(State::New),
         })
+    }
+
+    /// Whether this backend, once open, takes raw messages in, which programs publish without Tidegate. It does
+    /// unless it is told not to, as a short-lived publisher should be.
+    #[must_use]
+    pub fn takes_in(mut self, takes_in: bool) -> Self {
+        self.takes_in = takes_in;
+        self
     }
 
     /// The link, if it was opened; it may be lost.
@@ -109,7 +117,7 @@ impl Redis {
 
     async fn reopen(&self, feed: Feed) -> Result<(), BackendError> {
         self.replace(State::New);
-        let link = Link::new(Arc::clone(&self.shared));
+        let link = Link::new(Arc::clone(&self.shared), self.takes_in);
         let opened = async {
             link.connect().await?;
             link.hear_own().await
@@ -121,6 +129,12 @@ impl Redis {
         self.replace(State::Opened(Arc::clone(&link)));
         link.start(feed)?;
         link.spawn(probe::keep_probing(Arc::downgrade(&link)));
+        if let Some(taking) = &link.taking {
+            link.spawn(taking::keep_taking(
+                Arc::downgrade(&link),
+                Arc::clone(taking),
+            ));
+        }
         Ok(())
     }
 }
@@ -144,7 +158,7 @@ impl Backend for Redis {
         &'a self,
         batch: &'a [PublishRequest<Json>],
     ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
-        Box::pin(async move { self.link()?.publish(&self.keep, &self.epochs, batch).await })
+        Box::pin(async move { self.link()?.publish(batch).await })
     }
 
     fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
@@ -164,11 +178,7 @@ impl Backend for Redis {
     }
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
-        Box::pin(async move {
-            self.link()?
-                .renew(&self.keep, &self.epochs, topic, epoch)
-                .await
-        })
+        Box::pin(async move { self.link()?.renew(topic, epoch).await })
     }
 
     fn probe(&self) -> Answer<'_, ()> {
@@ -178,7 +188,10 @@ impl Backend for Redis {
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             let stands = match self.link() {
-                Ok(link) => link.check(),
+                Ok(link) => {
+                    link.release().await;
+                    link.check()
+                }
                 Err(_) => Ok(()),
             };
             self.replace(State::Closed);

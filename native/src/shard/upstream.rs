@@ -11,8 +11,8 @@ use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 use tokio::sync::oneshot;
 
-use super::Shard;
-use super::local::{LocalReader, Opened};
+use super::local::{LocalQueue, LocalReader, Opened, Opening};
+use super::{EndpointKind, Shard};
 use crate::json::Json;
 use crate::uplink::Uplink;
 
@@ -25,12 +25,12 @@ pub(super) struct Upstream {
 }
 
 /// A local connection some of whose subscriptions have no answer yet.
-pub(super) struct PendingOpening {
-    pub(super) token: u64,
-    pub(super) reader: LocalReader,
-    pub(super) subscriptions: Vec<SubscriptionId>,
-    pub(super) unanswered: usize,
-    pub(super) reply: oneshot::Sender<Opened>,
+struct PendingOpening {
+    token: u64,
+    reader: LocalReader,
+    subscriptions: Vec<SubscriptionId>,
+    unanswered: usize,
+    reply: oneshot::Sender<Opened>,
 }
 
 impl Upstream {
@@ -62,7 +62,48 @@ impl Shard {
         self.hub.handle_request(now, upstream.last_ticket, request);
     }
 
-    pub(super) fn await_opening(&mut self, id: ConnectionId, opening: PendingOpening) {
+    /// Opens a local connection with its subscriptions.
+    pub(super) fn open_local(&mut self, now: Instant, opening: Opening) {
+        let id = self.hub.handle_open_local(opening.outbox_bytes_max);
+        let (queue, reader) = LocalQueue::new(id, self.sender.clone());
+        self.insert(id, EndpointKind::Local(queue));
+        let mut result = Ok(());
+        let mut subscriptions = Vec::new();
+        let mut unanswered = 0;
+        for pattern in &opening.patterns {
+            match self
+                .hub
+                .handle_subscribe(now, id, pattern, opening.flow, &opening.start)
+            {
+                Ok(Some(subscribed)) => subscriptions.push(subscribed.id),
+                Ok(None) => unanswered += 1,
+                Err(error) => result = Err(error),
+            }
+        }
+        if let Err(error) = result {
+            self.close(id);
+            let _ = opening.reply.send(Err(error));
+            return;
+        }
+        if unanswered > 0 {
+            let pending = PendingOpening {
+                token: opening.token,
+                reader,
+                subscriptions,
+                unanswered,
+                reply: opening.reply,
+            };
+            self.await_opening(id, pending);
+            return;
+        }
+        // What it starts with is there when the answer comes.
+        self.drain();
+        if opening.reply.send(Ok((reader, subscriptions))).is_err() {
+            self.close(id);
+        }
+    }
+
+    fn await_opening(&mut self, id: ConnectionId, opening: PendingOpening) {
         if let Some(upstream) = &mut self.upstream {
             upstream.openings.insert(id, opening);
         }

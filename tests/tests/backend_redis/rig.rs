@@ -91,6 +91,14 @@ impl Rig {
         }
     }
 
+    /// Waits until something may have been missed.
+    pub(crate) async fn missed(&mut self) {
+        match self.event().await {
+            FeedEvent::Missed => {}
+            other => panic!("{other:?} instead of a warning"),
+        }
+    }
+
     /// Waits for the loss, and sees that it is told once.
     pub(crate) async fn lost(&mut self) -> BackendError {
         loop {

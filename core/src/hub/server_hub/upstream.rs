@@ -4,15 +4,13 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::connection::Downlink;
+use super::parked::Parked;
 use super::{ConnectionId, ServerHub};
-use crate::flow::{Flow, FlowError};
-use crate::hub::mirror::{Mirror, Progress};
+use crate::hub::mirror::Mirror;
 use crate::hub::{PublishError, SubscribeError, Subscribed};
 use crate::payload::Payload;
-use crate::protocol::{PublishRequest, ServerFrame, Start};
+use crate::protocol::{PublishRequest, ServerFrame};
 use crate::publication::{Position, Publication};
-use crate::session::Session;
 use crate::time::Instant;
 use crate::topic::Pattern;
 use crate::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkConfig};
@@ -42,9 +40,9 @@ pub enum ServerAnswer {
 pub(super) struct Upstream<P> {
     pub(super) mirror: Mirror<P, Origin>,
     /// Those without wildcards, and those with: a topic that comes into step looks through the latter.
-    parked_exact: BTreeMap<Pattern, Vec<Parked>>,
-    parked_wild: BTreeMap<Pattern, Vec<Parked>>,
-    answers: VecDeque<ServerAnswer>,
+    pub(super) parked_exact: BTreeMap<Pattern, Vec<Parked>>,
+    pub(super) parked_wild: BTreeMap<Pattern, Vec<Parked>>,
+    pub(super) answers: VecDeque<ServerAnswer>,
     /// What connections were told last.
     is_stale: bool,
 }
@@ -59,15 +57,6 @@ pub(super) enum Origin {
     Host(u64),
 }
 
-/// A subscription that waits for its topics.
-#[derive(Debug)]
-struct Parked {
-    connection: ConnectionId,
-    flow: Flow,
-    start: Start,
-    has_read: bool,
-}
-
 impl<P: Payload + Clone> Upstream<P> {
     pub(super) fn new(config: UplinkConfig) -> Self {
         Self {
@@ -76,14 +65,6 @@ impl<P: Payload + Clone> Upstream<P> {
             parked_wild: BTreeMap::new(),
             answers: VecDeque::new(),
             is_stale: false,
-        }
-    }
-
-    fn parked(&mut self, pattern: &Pattern) -> &mut BTreeMap<Pattern, Vec<Parked>> {
-        if pattern.is_exact() {
-            &mut self.parked_exact
-        } else {
-            &mut self.parked_wild
         }
     }
 }
@@ -165,34 +146,6 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.upstream.is_some()
     }
 
-    /// Whether a subscription can start now; where not, it is parked until it can.
-    pub(super) fn prepare(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: &Start,
-    ) -> bool {
-        let Some(upstream) = &mut self.upstream else {
-            return true;
-        };
-        let mut has_read = false;
-        let is_ready = upstream
-            .mirror
-            .prepare(now, &self.hub, pattern, start, &mut has_read);
-        if !is_ready {
-            let parked = upstream.parked(pattern).entry(pattern.clone());
-            parked.or_default().push(Parked {
-                connection,
-                flow,
-                start: start.clone(),
-                has_read,
-            });
-        }
-        is_ready
-    }
-
     /// Hands a client's publication to the uplink; gives it back where topics live here.
     pub(super) fn publish_upstream(
         &mut self,
@@ -219,47 +172,6 @@ impl<P: Payload + Clone> ServerHub<P> {
             }
         }
         None
-    }
-
-    pub(super) fn withdraw(&mut self, connection: ConnectionId, pattern: &Pattern) {
-        let Some(upstream) = &mut self.upstream else {
-            return;
-        };
-        let Some(parked) = upstream.parked(pattern).get_mut(pattern) else {
-            return;
-        };
-        parked.retain(|parked| parked.connection != connection);
-        if parked.is_empty() {
-            upstream.parked(pattern).remove(pattern);
-            self.hub.note_released(pattern.clone());
-        }
-    }
-
-    pub(super) fn withdraw_all(&mut self, connection: ConnectionId) {
-        let pending: Vec<Pattern> = match &self.connections[connection.index as usize].downlink {
-            Downlink::Session(session) => session.pending().cloned().collect(),
-            Downlink::Local { pending, .. } => pending.clone(),
-        };
-        for pattern in pending {
-            self.withdraw(connection, &pattern);
-        }
-    }
-
-    pub(super) fn set_flow_ahead(
-        &mut self,
-        connection: ConnectionId,
-        pattern: &Pattern,
-        flow: Flow,
-    ) -> Result<(), FlowError> {
-        flow.validate()?;
-        let upstream = self.upstream.as_mut();
-        let parked = upstream.and_then(|upstream| upstream.parked(pattern).get_mut(pattern));
-        for parked in parked.into_iter().flatten() {
-            if parked.connection == connection {
-                parked.flow = flow;
-            }
-        }
-        Ok(())
     }
 
     /// Passes on what the uplink brought, and what it need not bring any more. Says whether there was anything.
@@ -330,97 +242,6 @@ impl<P: Payload + Clone> ServerHub<P> {
                 None if is_stale => self.send(id.index, ServerFrame::Stale),
                 None => self.send(id.index, ServerFrame::Live),
             }
-        }
-    }
-
-    /// Starts the subscriptions that waited for what has come into step.
-    fn start_parked(&mut self, now: Instant, progress: &Progress) {
-        let Some(upstream) = &self.upstream else {
-            return;
-        };
-        let patterns: Vec<Pattern> = match progress {
-            Progress::Pattern(pattern) => Vec::from([pattern.clone()]),
-            Progress::Topic(topic) => upstream
-                .parked_wild
-                .keys()
-                .filter(|pattern| pattern.matches(topic))
-                .cloned()
-                .chain([Pattern::from(topic.clone())])
-                .collect(),
-        };
-        for pattern in patterns {
-            self.start_parked_with(now, &pattern);
-        }
-    }
-
-    fn start_parked_with(&mut self, now: Instant, pattern: &Pattern) {
-        let Some(upstream) = &mut self.upstream else {
-            return;
-        };
-        for mut parked in upstream.parked(pattern).remove(pattern).unwrap_or_default() {
-            let Some(upstream) = &mut self.upstream else {
-                return;
-            };
-            let is_ready = upstream.mirror.prepare(
-                now,
-                &self.hub,
-                pattern,
-                &parked.start,
-                &mut parked.has_read,
-            );
-            if is_ready {
-                self.start_late(now, pattern, &parked);
-            } else {
-                let waiting = upstream.parked(pattern).entry(pattern.clone());
-                waiting.or_default().push(parked);
-            }
-        }
-        self.hub.note_released(pattern.clone());
-    }
-
-    fn start_late(&mut self, now: Instant, pattern: &Pattern, parked: &Parked) {
-        let id = parked.connection;
-        if self.find(id).is_none() {
-            return;
-        }
-        if self.session(id).is_some() {
-            self.start_session(now, id, pattern, parked);
-            return;
-        }
-        if let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink {
-            pending.retain(|known| known != pattern);
-        }
-        let result = self.start_local(now, id, pattern, parked.flow, &parked.start);
-        if let Some(upstream) = &mut self.upstream {
-            upstream.answers.push_back(ServerAnswer::Subscribed {
-                connection: id,
-                pattern: pattern.clone(),
-                result,
-            });
-        }
-    }
-
-    fn start_session(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        pattern: &Pattern,
-        parked: &Parked,
-    ) {
-        let outbox = &mut self.connections[id.index as usize].outbox;
-        outbox.begin_start();
-        let result = self
-            .hub
-            .handle_subscribe(now, id.index, pattern, parked.flow, &parked.start);
-        if let Some(session) = self.session(id) {
-            Session::handle_subscribed(session, pattern.clone(), parked.flow, result);
-        }
-        self.drain_session(now, id);
-        self.drain_due(now);
-        if self.find(id).is_some() {
-            self.connections[id.index as usize].outbox.end_start();
-            self.close_if_overfull(now, id.index);
-            self.arm(id);
         }
     }
 }

@@ -69,23 +69,41 @@ pub(super) fn number(digits: &str) -> Option<u64> {
     digits.parse().ok().filter(|value| *value <= POSITION_MAX)
 }
 
-/// What is said on a channel for those who take raw messages in.
+/// What is said on a channel for those who take raw messages in. A token is `<link>-<number>`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Notice<'a> {
-    /// `T <token> <mark>`: the holder of a lease took a message in, or refused it.
-    Taken { token: &'a str, mark: u64 },
-    /// `L <token>`: a lease has this new holder.
-    Leased { token: &'a str },
+    /// `T <token> <mark> <scope>`: the holder of a lease took a message in, or refused it.
+    Taken {
+        link: u64,
+        mark: u64,
+        scope: &'a str,
+    },
+    /// `L <token> <scope>`: a lease has a new holder.
+    Leased {
+        link: u64,
+        token: u64,
+        scope: &'a str,
+    },
 }
 
 pub(super) fn notice(message: &[u8]) -> Option<Notice<'_>> {
-    let mut words = std::str::from_utf8(message).ok()?.split(' ');
-    match (words.next()?, words.next()?, words.next()) {
-        ("T", token, Some(mark)) => Some(Notice::Taken {
-            token,
-            mark: u64::from_str_radix(mark, 16).ok()?,
+    let message = std::str::from_utf8(message).ok()?;
+    let words: Vec<&str> = message.split(' ').collect();
+    let hex = |digits: &str| u64::from_str_radix(digits, 16).ok();
+    match words.as_slice() {
+        ["T", token, mark, scope] => Some(Notice::Taken {
+            link: hex(token.split_once('-')?.0)?,
+            mark: hex(mark)?,
+            scope,
         }),
-        ("L", token, None) => Some(Notice::Leased { token }),
+        ["L", token, scope] => {
+            let (link, token) = token.split_once('-')?;
+            Some(Notice::Leased {
+                link: hex(link)?,
+                token: token.parse().ok()?,
+                scope,
+            })
+        }
         _ => None,
     }
 }
@@ -121,12 +139,19 @@ mod tests {
 
     #[test]
     fn notices_are_read() {
-        let token = "1f-3";
-        assert_eq!(
-            notice(b"T 1f-3 ff"),
-            Some(Notice::Taken { token, mark: 255 })
-        );
-        assert_eq!(notice(b"L 1f-3"), Some(Notice::Leased { token }));
-        assert_eq!(notice(b"T 1f-3"), None);
+        let (link, scope) = (0x1f, "job:1");
+        let taken = Notice::Taken {
+            link,
+            mark: 255,
+            scope,
+        };
+        assert_eq!(notice(b"T 1f-3 ff job:1"), Some(taken));
+        let leased = Notice::Leased {
+            link,
+            token: 3,
+            scope,
+        };
+        assert_eq!(notice(b"L 1f-3 job:1"), Some(leased));
+        assert_eq!(notice(b"T 1f-3 ff"), None);
     }
 }

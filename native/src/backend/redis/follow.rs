@@ -2,10 +2,10 @@
 
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use tidegate_core::topic::Pattern;
+use tidegate_core::topic::{Pattern, Topic};
 
 use super::interest::Change;
-use super::layout::glob;
+use super::layout::{glob, glob_of_prefix};
 use super::link::{Link, lock};
 use crate::backend::BackendError;
 
@@ -29,12 +29,59 @@ impl Link {
         self.tell(&change, false).await
     }
 
+    /// Subscribes to what is heard whatever is followed: our own probes, raw messages, and who took them in.
+    pub(super) async fn hear_own(&self) -> Result<(), BackendError> {
+        let (layout, prefix) = (&self.shared.layout, &self.shared.address.prefix);
+        for (_, node, partitions) in self.owned()? {
+            let mut channels = vec![layout.probe(partitions[0], self.id)];
+            let mut globs = Vec::new();
+            if self.taking.is_some() {
+                channels.extend(partitions.iter().map(|owned| layout.taken(*owned)));
+                globs.extend((!prefix.is_empty()).then(|| glob_of_prefix(prefix)));
+            }
+            let plain = if layout.is_sharded() {
+                node.tell_sharded("SSUBSCRIBE", &channels)
+                    .await
+                    .map_err(|error| self.failed(&error))?;
+                Vec::new()
+            } else {
+                channels
+            };
+            subscribe(&node.pushes, &plain, &globs, true)
+                .await
+                .map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Where raw channels have no prefix, those of what is followed are subscribed to, each on the server that owns it.
+    async fn tell_raw(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+        if self.taking.is_none() || !self.shared.address.prefix.is_empty() {
+            return Ok(());
+        }
+        let layout = &self.shared.layout;
+        let globs: Vec<String> = change.wild.iter().map(|wild| glob("", wild)).collect();
+        for (_, node, partitions) in self.owned()? {
+            let is_owned = |topic: &&Topic| partitions.contains(&layout.partition(topic.as_str()));
+            let owned = change.exact.iter().filter(is_owned);
+            let channels: Vec<String> = owned.map(Topic::to_string).collect();
+            subscribe(&node.pushes, &channels, &globs, joins)
+                .await
+                .map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+
     /// Tells the servers. When one refuses, nobody knows what is followed: the link is lost.
     async fn tell(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
         let told = if self.shared.layout.is_sharded() {
             self.tell_sharded(change, joins).await
         } else {
             self.tell_single(change, joins).await
+        };
+        let told = match told {
+            Ok(()) => self.tell_raw(change, joins).await,
+            Err(error) => Err(error),
         };
         if let Err(error) = &told {
             self.lose(error.clone());

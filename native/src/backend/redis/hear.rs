@@ -20,11 +20,21 @@ pub(super) fn on_command_connection(link: &Link, name: &NodeName, info: PushInfo
 pub(super) fn on_push_connection(link: &Link, name: &NodeName, info: PushInfo) {
     match (&info.kind, info.data.as_slice()) {
         (PushKind::Disconnection, _) => lost(link, name),
-        (PushKind::Message | PushKind::SMessage, [channel, Value::BulkString(message)])
-        | (PushKind::PMessage, [_, channel, Value::BulkString(message)]) => {
+        (PushKind::Message | PushKind::SMessage, [channel, Value::BulkString(message)]) => {
             if let Some(channel) = text(channel) {
-                link.heard(name, channel, message);
+                link.heard(name, None, channel, message);
             }
+        }
+        (PushKind::PMessage, [glob, channel, Value::BulkString(message)]) => {
+            if let (Some(glob), Some(channel)) = (text(glob), text(channel)) {
+                link.heard(name, Some(glob), channel, message);
+            }
+        }
+        (PushKind::Subscribe | PushKind::PSubscribe, [channel, ..]) => {
+            link.raw_subscribed(name, text(channel).unwrap_or_default(), true);
+        }
+        (PushKind::Unsubscribe | PushKind::PUnsubscribe, [channel, ..]) => {
+            link.raw_subscribed(name, text(channel).unwrap_or_default(), false);
         }
         (PushKind::SUnsubscribe, [channel, ..]) => {
             let channel = text(channel).unwrap_or_default();
@@ -49,11 +59,16 @@ fn lost(link: &Link, name: &NodeName) {
 }
 
 impl Link {
-    fn heard(&self, name: &NodeName, channel: &str, message: &[u8]) {
+    /// Something was heard on a channel; by `glob`, where it came by one.
+    fn heard(&self, name: &NodeName, glob: Option<&str>, channel: &str, message: &[u8]) {
+        // A glob for raw channels without a prefix may select ours, too: those we hear otherwise.
+        let is_own = glob.is_none_or(|glob| self.shared.layout.kind(glob) == Channel::Feed);
         match self.shared.layout.kind(channel) {
-            Channel::Feed => self.heard_publication(channel, message),
-            Channel::Probe => self.probes.heard(name, message),
-            Channel::Taken | Channel::Raw => {}
+            Channel::Raw => self.heard_raw(name, glob, channel, message),
+            Channel::Feed if is_own => self.heard_publication(channel, message),
+            Channel::Probe if is_own => self.probes.heard(name, message),
+            Channel::Taken if is_own => self.heard_notice(message),
+            Channel::Feed | Channel::Probe | Channel::Taken => {}
         }
     }
 

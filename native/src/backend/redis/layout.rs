@@ -95,7 +95,7 @@ impl Layout {
         self.key(partition, "topics")
     }
 
-    /// Who takes raw messages in; `scope` is empty for those of the whole partition.
+    /// Who takes in the raw messages of a scope.
     pub(super) fn lease(&self, partition: Partition, scope: &str) -> String {
         self.key(partition, &format!("lease:{scope}"))
     }
@@ -174,8 +174,13 @@ fn escaped(literal: &str) -> String {
     glob
 }
 
+/// What a raw message is recognised by.
+pub(super) fn mark(topic: &str, payload: &[u8]) -> u64 {
+    fnv1a(&[topic.as_bytes(), b"\n", payload].concat())
+}
+
 /// FNV-1a with 64 bits, by Fowler, Noll and Vo.
-pub(super) fn fnv1a(bytes: &[u8]) -> u64 {
+fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

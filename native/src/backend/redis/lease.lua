@@ -1,8 +1,8 @@
 -- Takes a lease that nobody holds, or prolongs one that is held.
 -- KEYS: lease
--- ARGV: token, lifetime (ms), PUBLISH or SPUBLISH, taken channel, 'take' or 'prolong'
+-- ARGV: token, lifetime (ms), PUBLISH or SPUBLISH, taken channel, scope, 'take' or 'prolong'
 local holder = redis.call('GET', KEYS[1])
-if ARGV[5] == 'prolong' then
+if ARGV[6] == 'prolong' then
   return holder == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0
 end
 if holder then
@@ -10,5 +10,5 @@ if holder then
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 -- Its new holder hears this after all that was taken in before, and only then begins.
-redis.call(ARGV[3], ARGV[4], 'L ' .. ARGV[1])
+redis.call(ARGV[3], ARGV[4], 'L ' .. ARGV[1] .. ' ' .. ARGV[5])
 return 1

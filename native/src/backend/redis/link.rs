@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use redis::{RedisError, Value};
+use tidegate_core::random::Random;
 use tokio::task::AbortHandle;
 
 use super::address::Address;
@@ -14,8 +15,9 @@ use super::interest::Interest;
 use super::layout::{Layout, Partition};
 use super::node::{Node, NodeName};
 use super::probe::Probes;
+use super::taking::Taking;
 use super::topology;
-use crate::backend::{BackendError, Feed};
+use crate::backend::{BackendError, Feed, Keep};
 use crate::hub::Publication;
 
 /// The most bytes and calls of one pipeline: what a server answers well within the time limit.
@@ -29,8 +31,9 @@ const REDIRECTS_MAX: usize = 6;
 pub(super) struct Shared {
     pub(super) address: Address,
     pub(super) layout: Layout,
-    /// Distinguishes this backend from others in names.
-    pub(super) instance: u64,
+    pub(super) keep: Keep,
+    /// Where new epochs and the ids of links come from.
+    pub(super) random: Mutex<Random>,
     /// The servers of a Cluster, as they were found last.
     pub(super) known: Mutex<Vec<NodeName>>,
 }
@@ -38,6 +41,8 @@ pub(super) struct Shared {
 /// One link: from an opening to a loss. It is never mended; the backend is opened anew instead.
 pub(super) struct Link {
     pub(super) shared: Arc<Shared>,
+    /// Distinguishes this link from all others.
+    pub(super) id: u64,
     me: Weak<Link>,
     feed: Mutex<Option<Feed>>,
     ended: Mutex<Option<BackendError>>,
@@ -49,6 +54,10 @@ pub(super) struct Link {
     pub(super) leaving: Mutex<BTreeSet<String>>,
     unreadable: AtomicBool,
     pub(super) probes: Probes,
+    /// Where this link takes raw messages in.
+    pub(super) taking: Option<Arc<Taking>>,
+    /// Which raw channels and globs are subscribed to, on which server.
+    pub(super) raw: Mutex<BTreeSet<(NodeName, String)>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
@@ -65,9 +74,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Link {
-    pub(super) fn new(shared: Arc<Shared>) -> Arc<Self> {
+    pub(super) fn new(shared: Arc<Shared>, takes_in: bool) -> Arc<Self> {
+        let id = lock(&shared.random).next_u64();
+        let taking = takes_in.then(|| Arc::new(Taking::new(&shared, id)));
         Arc::new_cyclic(|me| Self {
             shared,
+            id,
             me: Weak::clone(me),
             feed: Mutex::new(None),
             ended: Mutex::new(None),
@@ -77,6 +89,8 @@ impl Link {
             leaving: Mutex::new(BTreeSet::new()),
             unreadable: AtomicBool::new(false),
             probes: Probes::default(),
+            taking,
+            raw: Mutex::new(BTreeSet::new()),
             tasks: Mutex::new(Vec::new()),
         })
     }

@@ -57,8 +57,7 @@ impl Link {
                 continue;
             };
             let mut cmd = redis::cmd(layout.announce());
-            cmd.arg(layout.probe(partition, self.shared.instance))
-                .arg(number);
+            cmd.arg(layout.probe(partition, self.id)).arg(number);
             let value = self.run(partition, &[Call::Plain(cmd)]).await?.pop();
             self.value(value)?;
         }

@@ -1,7 +1,7 @@
 -- Gives a publication its place, keeps it, and announces it: all or nothing.
 -- KEYS: meta, log, sizes, ids, index; when taking a raw message in, the lease as well
--- ARGV: topic, channel, PUBLISH or SPUBLISH, payload, end, idempotency key, restart, candidate for a new epoch,
---       count_max, bytes_max, age_max (ms), retention (ms), keys_max; when taking in, token, taken channel, mark
+-- ARGV: topic, channel, PUBLISH or SPUBLISH, payload, end, '=' and idempotency key or nothing, restart, new epoch,
+--       count_max, bytes_max, age_max (ms), retention (ms), keys_max; when taking in, token, taken channel, mark, scope
 local meta, log, sizes, ids, index, lease = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local topic, channel, announce, payload, reason, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
@@ -11,7 +11,7 @@ if lease and redis.call('GET', lease) ~= ARGV[14] then
 end
 local function answer(status, value)
   if lease then
-    redis.call(announce, ARGV[15], 'T ' .. ARGV[14] .. ' ' .. ARGV[16])
+    redis.call(announce, ARGV[15], 'T ' .. ARGV[14] .. ' ' .. ARGV[16] .. ' ' .. ARGV[17])
   end
   return {status, value}
 end
@@ -27,7 +27,7 @@ if (epoch or kept > 0) and (not epoch or kept == 0 or kept ~= redis.call('LLEN',
   epoch = false
 end
 if epoch and id ~= '' then
-  local position = redis.call('HGET', ids, 'id ' .. id)
+  local position = redis.call('HGET', ids, 'id' .. id)
   if position then
     return answer('ok', position)
   end
@@ -69,11 +69,11 @@ end
 redis.call('HSET', meta, 'epoch', epoch, 'offset', offset, 'end', reason, 'bytes', string.format('%.0f', bytes))
 if id ~= '' then
   local number = redis.call('HINCRBY', ids, 'count', 1)
-  redis.call('HSET', ids, 'id ' .. id, epoch .. ':' .. offset, 'at ' .. number, id)
+  redis.call('HSET', ids, 'id' .. id, epoch .. ':' .. offset, 'at ' .. number, id)
   local oldest = 'at ' .. (number - tonumber(ARGV[13]))
   local forgotten = redis.call('HGET', ids, oldest)
   if forgotten then
-    redis.call('HDEL', ids, oldest, 'id ' .. forgotten)
+    redis.call('HDEL', ids, oldest, 'id' .. forgotten)
   end
 end
 local retention = tonumber(ARGV[12])

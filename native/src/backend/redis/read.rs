@@ -10,7 +10,6 @@ use tidegate_core::topic::{Pattern, Topic};
 use super::announcement::{entry, number};
 use super::call::{Call, READ};
 use super::error::{text, unexpected};
-use super::follow::subscribe;
 use super::layout::{Partition, glob};
 use super::link::Link;
 use crate::backend::BackendError;
@@ -136,21 +135,6 @@ impl Link {
             let ping = Call::Plain(redis::cmd("PING"));
             let value = self.run(partitions[0], &[ping]).await?.pop();
             self.value(value)?;
-        }
-        Ok(())
-    }
-
-    /// Subscribes to what this process says to itself.
-    pub(super) async fn hear_own(&self) -> Result<(), BackendError> {
-        let layout = &self.shared.layout;
-        for (_, node, partitions) in self.owned()? {
-            let channel = vec![layout.probe(partitions[0], self.shared.instance)];
-            let told = if layout.is_sharded() {
-                node.tell_sharded("SSUBSCRIBE", &channel).await
-            } else {
-                subscribe(&node.pushes, &channel, &[], true).await
-            };
-            told.map_err(|error| self.failed(&error))?;
         }
         Ok(())
     }

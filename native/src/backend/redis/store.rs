@@ -1,7 +1,5 @@
 //! Publishing and renewing.
 
-use std::sync::Mutex;
-
 use futures_util::future::try_join_all;
 use redis::Value;
 use tidegate_core::hub::PublishError;
@@ -9,39 +7,47 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{POSITION_MAX, Position};
-use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
 
 use super::call::{Call, PUBLISH, RENEW};
 use super::error::{text, unexpected};
-use super::layout::{Layout, Partition};
-use super::link::{Link, lock};
+use super::layout::Partition;
+use super::link::{Link, Shared, lock};
 use crate::backend::{BackendError, Keep};
 use crate::json::Json;
 
-/// What a script that publishes is told beside the request.
-pub(super) struct Terms<'a> {
-    pub(super) layout: &'a Layout,
-    pub(super) keep: &'a Keep,
-    /// The new epoch, should one begin.
-    pub(super) epoch: u64,
+/// What makes publishing a taking in of a raw message.
+#[derive(Clone, Copy)]
+pub(super) struct AsTaken<'a> {
+    pub(super) lease: &'a str,
+    pub(super) token: &'a str,
+    /// Where the others are told.
+    pub(super) channel: &'a str,
+    pub(super) mark: &'a str,
+    pub(super) scope: &'a str,
 }
 
-impl Terms<'_> {
-    /// The call that publishes `payload`; `taking` names the lease, its token, the channel and the mark of a raw message.
-    pub(super) fn publish(
+impl Shared {
+    /// The call that publishes.
+    pub(super) fn publishing(
         &self,
         request: &PublishRequest<Json>,
-        taking: Option<[&str; 4]>,
+        as_taken: Option<AsTaken<'_>>,
     ) -> Call {
-        let (layout, history) = (self.layout, &self.keep.history);
+        let (layout, history) = (&self.layout, &self.keep.history);
         let keys = layout.keys(&request.topic);
         let index = layout.index(layout.partition(request.topic.as_str()));
         let mut keys = vec![keys.meta, keys.log, keys.sizes, keys.ids, index];
-        let [lease, token, channel, mark] = taking.unwrap_or_default();
-        if taking.is_some() {
-            keys.push(lease.to_owned());
-        }
+        // An empty key is one, too.
+        let id = request
+            .id
+            .as_deref()
+            .map(|id| format!("={id}"))
+            .unwrap_or_default();
+        let [token, channel, mark, scope] = as_taken.map_or([""; 4], |taken| {
+            keys.push(taken.lease.to_owned());
+            [taken.token, taken.channel, taken.mark, taken.scope]
+        });
         Call::script(
             &PUBLISH,
             keys,
@@ -51,19 +57,25 @@ impl Terms<'_> {
                 &layout.announce(),
                 &request.payload.as_str(),
                 &request.end.map_or("", EndReason::as_str),
-                &request.id.as_deref().unwrap_or_default(),
+                &id,
                 &if request.restart { "1" } else { "0" },
-                &self.epoch.to_string(),
+                &self.new_epoch().to_string(),
                 &history.count_max.to_string(),
                 &history.bytes_max.to_string(),
                 &history.age_max.as_millis().to_string(),
-                &retention(self.keep),
+                &retention(&self.keep),
                 &IDEMPOTENCY_KEYS_MAX.to_string(),
                 &token,
                 &channel,
                 &mark,
+                &scope,
             ],
         )
+    }
+
+    /// The new epoch, should one begin.
+    fn new_epoch(&self) -> u64 {
+        1 + lock(&self.random).up_to(POSITION_MAX - 1)
     }
 }
 
@@ -72,30 +84,19 @@ fn retention(keep: &Keep) -> String {
     keep.retention.as_millis().max(1).to_string()
 }
 
-pub(super) fn new_epoch(epochs: &Mutex<Random>) -> u64 {
-    1 + lock(epochs).up_to(POSITION_MAX - 1)
-}
-
 impl Link {
     /// Stores a batch: one pipeline for each partition, side by side.
     pub(super) async fn publish(
         &self,
-        keep: &Keep,
-        epochs: &Mutex<Random>,
         batch: &[PublishRequest<Json>],
     ) -> Result<Vec<Result<Position, PublishError>>, BackendError> {
         let layout = &self.shared.layout;
         let mut parts: Vec<(Vec<usize>, Vec<Call>)> = Vec::new();
         parts.resize_with(layout.partitions().len(), Default::default);
         for (at, request) in batch.iter().enumerate() {
-            let terms = Terms {
-                layout,
-                keep,
-                epoch: new_epoch(epochs),
-            };
             let (places, calls) = &mut parts[layout.partition(request.topic.as_str())];
             places.push(at);
-            calls.push(terms.publish(request, None));
+            calls.push(self.shared.publishing(request, None));
         }
         let used = parts
             .iter()
@@ -131,13 +132,7 @@ impl Link {
     }
 
     /// Begins a new epoch of a topic that is still in `epoch`.
-    pub(super) async fn renew(
-        &self,
-        keep: &Keep,
-        epochs: &Mutex<Random>,
-        topic: &Topic,
-        epoch: u64,
-    ) -> Result<(), BackendError> {
+    pub(super) async fn renew(&self, topic: &Topic, epoch: u64) -> Result<(), BackendError> {
         let layout = &self.shared.layout;
         let keys = layout.keys(topic);
         let call = Call::script(
@@ -148,8 +143,8 @@ impl Link {
                 &layout.feed(topic),
                 &layout.announce(),
                 &epoch.to_string(),
-                &new_epoch(epochs).to_string(),
-                &retention(keep),
+                &self.shared.new_epoch().to_string(),
+                &retention(&self.shared.keep),
             ],
         );
         let partition: Partition = layout.partition(topic.as_str());

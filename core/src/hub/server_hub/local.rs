@@ -1,0 +1,106 @@
+//! Connections within the process, whose owners subscribe by calls.
+
+use alloc::vec::Vec;
+
+use super::connection::Downlink;
+use super::{ConnectionId, ServerHub};
+use crate::flow::{Flow, FlowError};
+use crate::hub::{SubscribeError, Subscribed, SubscriptionId};
+use crate::payload::Payload;
+use crate::protocol::{ServerFrame, Start};
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// Something in the same process wants to subscribe; at most `outbox_bytes_max` bytes wait for it.
+    pub fn handle_open_local(&mut self, outbox_bytes_max: usize) -> ConnectionId {
+        let subscriptions = Vec::new();
+        let local = Downlink::Local {
+            subscriptions,
+            pending: Vec::new(),
+            is_ending: false,
+        };
+        let id = self.add(local, outbox_bytes_max);
+        if self.is_stale() {
+            self.send(id.index, ServerFrame::Stale);
+        }
+        id
+    }
+
+    /// Subscribes a local connection. The answer's frames wait for it. `None` for a connection that is gone; and where
+    /// topics live elsewhere and have to be asked for first: the answer is due by [`ServerHub::poll_answer`] then.
+    ///
+    /// # Errors
+    /// As [`SubscribeError`] says. Nothing was subscribed then.
+    pub fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> Result<Option<Subscribed>, SubscribeError> {
+        let Some(Downlink::Local { .. }) = self.find(id).map(|connection| &connection.downlink)
+        else {
+            return Ok(None);
+        };
+        flow.validate()?;
+        if !self.prepare(now, id, pattern, flow, start) {
+            if let Downlink::Local { pending, .. } =
+                &mut self.connections[id.index as usize].downlink
+            {
+                pending.push(pattern.clone());
+            }
+            return Ok(None);
+        }
+        let started = self.start_local(now, id, pattern, flow, start);
+        self.hub.note_released(pattern.clone());
+        started.map(Some)
+    }
+
+    pub(super) fn start_local(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> Result<Subscribed, SubscribeError> {
+        let subscribed = self
+            .hub
+            .handle_subscribe(now, id.index, pattern, flow, start)?;
+        if let Downlink::Local { subscriptions, .. } =
+            &mut self.connections[id.index as usize].downlink
+        {
+            subscriptions.push(subscribed.id);
+        }
+        self.connections[id.index as usize].outbox.begin_start();
+        self.send(
+            id.index,
+            ServerFrame::Subscribed {
+                pattern: pattern.clone(),
+                position: subscribed.position,
+                recovered: subscribed.recovered,
+                flow,
+            },
+        );
+        self.drain_hub(now);
+        self.connections[id.index as usize].outbox.end_start();
+        Ok(subscribed)
+    }
+
+    /// Changes the flow of a local connection's subscription.
+    ///
+    /// # Errors
+    /// When the flow is out of range; the old one stays.
+    pub fn handle_flow(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        self.hub.handle_flow(now, subscription, flow)?;
+        self.drain_hub(now);
+        Ok(())
+    }
+}

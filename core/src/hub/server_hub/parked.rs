@@ -1,0 +1,195 @@
+//! Subscriptions that wait until the hub is in step with what they are to.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::connection::Downlink;
+use super::upstream::{ServerAnswer, Upstream};
+use super::{ConnectionId, ServerHub};
+use crate::flow::{Flow, FlowError};
+use crate::hub::mirror::Progress;
+use crate::payload::Payload;
+use crate::protocol::Start;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+/// A subscription that waits.
+#[derive(Debug)]
+pub(super) struct Parked {
+    connection: ConnectionId,
+    flow: Flow,
+    start: Start,
+    has_read: bool,
+}
+
+impl<P> Upstream<P> {
+    pub(super) fn parked(&mut self, pattern: &Pattern) -> &mut BTreeMap<Pattern, Vec<Parked>> {
+        if pattern.is_exact() {
+            &mut self.parked_exact
+        } else {
+            &mut self.parked_wild
+        }
+    }
+}
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// Whether a subscription can start now; where not, it is parked until it can.
+    pub(super) fn prepare(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> bool {
+        let Some(upstream) = &mut self.upstream else {
+            return true;
+        };
+        let mut has_read = false;
+        let is_ready = upstream
+            .mirror
+            .prepare(now, &self.hub, pattern, start, &mut has_read);
+        if !is_ready {
+            let parked = upstream.parked(pattern).entry(pattern.clone());
+            parked.or_default().push(Parked {
+                connection,
+                flow,
+                start: start.clone(),
+                has_read,
+            });
+        }
+        is_ready
+    }
+
+    pub(super) fn withdraw(&mut self, connection: ConnectionId, pattern: &Pattern) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        let Some(parked) = upstream.parked(pattern).get_mut(pattern) else {
+            return;
+        };
+        parked.retain(|parked| parked.connection != connection);
+        if parked.is_empty() {
+            upstream.parked(pattern).remove(pattern);
+            self.hub.note_released(pattern.clone());
+        }
+    }
+
+    pub(super) fn withdraw_all(&mut self, connection: ConnectionId) {
+        let pending: Vec<Pattern> = match &self.connections[connection.index as usize].downlink {
+            Downlink::Session(session) => session.pending().cloned().collect(),
+            Downlink::Local { pending, .. } => pending.clone(),
+        };
+        for pattern in pending {
+            self.withdraw(connection, &pattern);
+        }
+    }
+
+    pub(super) fn set_flow_ahead(
+        &mut self,
+        connection: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        flow.validate()?;
+        let upstream = self.upstream.as_mut();
+        let parked = upstream.and_then(|upstream| upstream.parked(pattern).get_mut(pattern));
+        for parked in parked.into_iter().flatten() {
+            if parked.connection == connection {
+                parked.flow = flow;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the subscriptions that waited for what has come into step.
+    pub(super) fn start_parked(&mut self, now: Instant, progress: &Progress) {
+        let Some(upstream) = &self.upstream else {
+            return;
+        };
+        let patterns: Vec<Pattern> = match progress {
+            Progress::Pattern(pattern) => Vec::from([pattern.clone()]),
+            Progress::Topic(topic) => upstream
+                .parked_wild
+                .keys()
+                .filter(|pattern| pattern.matches(topic))
+                .cloned()
+                .chain([Pattern::from(topic.clone())])
+                .collect(),
+        };
+        for pattern in patterns {
+            self.start_parked_with(now, &pattern);
+        }
+    }
+
+    fn start_parked_with(&mut self, now: Instant, pattern: &Pattern) {
+        let Some(upstream) = &mut self.upstream else {
+            return;
+        };
+        for mut parked in upstream.parked(pattern).remove(pattern).unwrap_or_default() {
+            let Some(upstream) = &mut self.upstream else {
+                return;
+            };
+            let is_ready = upstream.mirror.prepare(
+                now,
+                &self.hub,
+                pattern,
+                &parked.start,
+                &mut parked.has_read,
+            );
+            if is_ready {
+                self.start_late(now, pattern, &parked);
+            } else {
+                let waiting = upstream.parked(pattern).entry(pattern.clone());
+                waiting.or_default().push(parked);
+            }
+        }
+        self.hub.note_released(pattern.clone());
+    }
+
+    fn start_late(&mut self, now: Instant, pattern: &Pattern, parked: &Parked) {
+        let id = parked.connection;
+        if self.find(id).is_none() {
+            return;
+        }
+        if self.session(id).is_some() {
+            self.start_session(now, id, pattern, parked);
+            return;
+        }
+        if let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink {
+            pending.retain(|known| known != pattern);
+        }
+        let result = self.start_local(now, id, pattern, parked.flow, &parked.start);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.answers.push_back(ServerAnswer::Subscribed {
+                connection: id,
+                pattern: pattern.clone(),
+                result,
+            });
+        }
+    }
+
+    fn start_session(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        parked: &Parked,
+    ) {
+        let outbox = &mut self.connections[id.index as usize].outbox;
+        outbox.begin_start();
+        let result = self
+            .hub
+            .handle_subscribe(now, id.index, pattern, parked.flow, &parked.start);
+        if let Some(session) = self.session(id) {
+            session.handle_subscribed(pattern.clone(), parked.flow, result);
+        }
+        self.drain_session(now, id);
+        self.drain_due(now);
+        if self.find(id).is_some() {
+            self.connections[id.index as usize].outbox.end_start();
+            self.close_if_overfull(now, id.index);
+            self.arm(id);
+        }
+    }
+}

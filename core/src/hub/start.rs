@@ -1,0 +1,141 @@
+//! What a new subscription starts with: latest values, or what was missed since a position.
+
+use alloc::collections::BTreeMap;
+
+use super::{Hub, SubscriptionId};
+use crate::history::Recovery;
+use crate::limits::RECOVERED_MAX;
+use crate::payload::Payload;
+use crate::protocol::TopicPosition;
+use crate::publication::Position;
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+
+impl<P: Payload> Hub<P> {
+    pub(super) fn start_with_latest(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        pattern: &Pattern,
+        exact: Option<u32>,
+        wants_latest: bool,
+    ) {
+        match exact {
+            // Whoever comes after the end gets it, whatever was asked for: there is nothing else to wait for.
+            Some(topic) if wants_latest || self.topics.get(topic).history.end().is_some() => {
+                self.deliver_latest(now, id, topic);
+                self.end_if_over(id, topic);
+            }
+            None if wants_latest => {
+                for topic in self.topics.matching(pattern) {
+                    self.deliver_latest(now, id, topic);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, topic: u32) {
+        let state = self.topics.get(topic);
+        if let Some(latest) = state.history.latest() {
+            self.subscribers.deliver(now, id.index(), latest);
+        }
+    }
+
+    fn end_if_over(&mut self, id: SubscriptionId, topic: u32) {
+        if let Some(reason) = self.topics.get(topic).history.end() {
+            self.end_subscription(id, reason);
+        }
+    }
+
+    pub(super) fn recover_exact(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        topic: u32,
+        since: &[TopicPosition],
+    ) -> bool {
+        let name = &self.topics.get(topic).topic;
+        let mut room = usize::MAX;
+        let recovered = match since.iter().find(|known| known.topic == *name) {
+            Some(known) => self.recover_topic(now, id, topic, known.position, &mut room),
+            None => {
+                self.deliver_latest(now, id, topic);
+                false
+            }
+        };
+        self.end_if_over(id, topic);
+        recovered
+    }
+
+    /// Recovers every matching topic: the known ones since their position, others from their beginning.
+    pub(super) fn recover_pattern(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        pattern: &Pattern,
+        since: &[TopicPosition],
+    ) -> bool {
+        let mut known: BTreeMap<&Topic, Position> = since
+            .iter()
+            .map(|known| (&known.topic, known.position))
+            .collect();
+        let mut recovered = true;
+        let mut room = RECOVERED_MAX;
+        for topic in self.topics.matching(pattern) {
+            let state = self.topics.get(topic);
+            let beginning = Position {
+                offset: 0,
+                ..state.history.position()
+            };
+            let position = known.remove(&state.topic).unwrap_or(beginning);
+            recovered &= self.recover_topic(now, id, topic, position, &mut room);
+        }
+        for (topic, _) in known
+            .into_iter()
+            .filter(|(topic, _)| pattern.matches(topic))
+        {
+            // A topic that is remembered no more: there is no latest value, and no position to go on from.
+            self.subscribers
+                .reset(now, id.index(), topic, Position::default());
+            recovered = false;
+        }
+        recovered
+    }
+
+    fn recover_topic(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        topic: u32,
+        since: Position,
+        room: &mut usize,
+    ) -> bool {
+        self.topics.trim(now, topic, &self.config.history);
+        let recovery = self.recovery(topic, since);
+        let state = self.topics.get(topic);
+        let recovery = match recovery {
+            Recovery::Whole(missed) if missed.len() > *room => {
+                Recovery::Lost(missed.last().cloned())
+            }
+            recovery @ (Recovery::Whole(_) | Recovery::Lost(_)) => recovery,
+        };
+        match recovery {
+            Recovery::Whole(missed) => {
+                *room -= missed.len();
+                for publication in &missed {
+                    self.subscribers.deliver(now, id.index(), publication);
+                }
+                true
+            }
+            Recovery::Lost(latest) => {
+                self.subscribers
+                    .reset(now, id.index(), &state.topic, state.history.position());
+                if let Some(latest) = latest {
+                    self.subscribers.deliver(now, id.index(), &latest);
+                }
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Taking raw messages in: carries out what the intakes ask for.
+//!
+//! Where raw channels have a prefix there is one intake, and one lease, for each partition: every server hears everything.
+//! Where they have none, a server hears what it follows, so each topic has a lease of its own, for as long as
+//! raw messages come.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant as Clock};
+
+use futures_util::future::join_all;
+use redis::Value;
+use tidegate_core::intake::{Intake, IntakeConfig, IntakeOutput, Took};
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Topic;
+use tokio::sync::Notify;
+
+use super::call::{Call, LEASE, RELEASE};
+use super::error::text;
+use super::layout::Partition;
+use super::link::{Link, Shared, lock};
+use super::raw::Refusal;
+use super::store::AsTaken;
+use crate::json::Json;
+
+/// How long a lease outlives its holder, in milliseconds.
+const LEASE_MS: &str = "3000";
+
+/// How long a topic's intake stays after its last raw message.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// The most topics with raw messages at a time, where raw channels have no prefix.
+const SCOPES_MAX: usize = 10_000;
+
+/// How often what was refused is logged.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// A raw message that can be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Raw {
+    pub(super) topic: Topic,
+    pub(super) payload: Json,
+}
+
+/// The intakes of one link.
+pub(super) struct Taking {
+    link: u64,
+    by_topic: bool,
+    started: Clock,
+    scopes: Mutex<BTreeMap<String, Scope>>,
+    changed: Notify,
+    warned: Mutex<(Option<Clock>, usize)>,
+}
+
+/// What one lease is for.
+struct Scope {
+    partition: Partition,
+    intake: Intake<Raw>,
+    heard: Instant,
+}
+
+/// What an intake asks for, and for which scope.
+type Task = (String, Partition, IntakeOutput<Raw>);
+
+impl Taking {
+    pub(super) fn new(shared: &Shared, link: u64) -> Self {
+        let by_topic = shared.address.prefix.is_empty();
+        let partitions = shared.layout.partitions().filter(|_| !by_topic);
+        Self {
+            link,
+            by_topic,
+            started: Clock::now(),
+            scopes: Mutex::new(
+                partitions
+                    .map(|at| (at.to_string(), Scope::new(at)))
+                    .collect(),
+            ),
+            changed: Notify::new(),
+            warned: Mutex::new((None, 0)),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        let micros = self.started.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn raw(&self, partition: Partition, mark: u64, bytes: usize, raw: Raw) {
+        let now = self.now();
+        let name = if self.by_topic {
+            raw.topic.to_string()
+        } else {
+            partition.to_string()
+        };
+        let mut scopes = lock(&self.scopes);
+        if self.by_topic && scopes.len() >= SCOPES_MAX && !scopes.contains_key(&name) {
+            drop(scopes);
+            self.warn(|| tracing::warn!(topic = %raw.topic, "too many topics have raw messages at a time; this one's is dropped"));
+            return;
+        }
+        let scope = scopes.entry(name).or_insert_with(|| Scope::new(partition));
+        scope.heard = now;
+        scope.intake.handle_raw(now, mark, bytes, raw);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn taken(&self, scope: &str, mark: u64) {
+        if let Some(scope) = lock(&self.scopes).get_mut(scope) {
+            scope.intake.handle_taken(mark);
+        }
+    }
+
+    pub(super) fn leased(&self, scope: &str, token: u64) {
+        let now = self.now();
+        if let Some(scope) = lock(&self.scopes).get_mut(scope) {
+            scope.intake.handle_leased(now, token);
+            self.changed.notify_one();
+        }
+    }
+
+    /// A message is refused by all who hear it; the holder says so.
+    pub(super) fn refused_when_heard(&self, partition: Partition, channel: &str, why: &Refusal) {
+        let is_ours = self.by_topic
+            || lock(&self.scopes)
+                .get(&partition.to_string())
+                .is_some_and(|scope| scope.intake.holding().is_some());
+        if is_ours {
+            self.refused(channel, why);
+        }
+    }
+
+    fn refused(&self, channel: &str, why: &Refusal) {
+        self.warn(|| tracing::warn!(channel, "a raw message is not taken in: {why}"));
+    }
+
+    /// Logs, unless that was done a short while ago.
+    fn warn(&self, log: impl FnOnce()) {
+        let (last, unsaid) = &mut *lock(&self.warned);
+        if last.is_some_and(|last| last.elapsed() < WARN_EVERY) {
+            *unsaid += 1;
+            return;
+        }
+        if *unsaid > 0 {
+            tracing::warn!(count = *unsaid, "further raw messages were not taken in");
+        }
+        (*last, *unsaid) = (Some(Clock::now()), 0);
+        log();
+    }
+
+    /// What is to be done now, and when to look again.
+    fn tasks(&self) -> (Vec<Task>, Option<Instant>) {
+        let now = self.now();
+        let mut tasks = Vec::new();
+        let mut due: Option<Instant> = None;
+        let mut scopes = lock(&self.scopes);
+        scopes.retain(|name, scope| {
+            if scope.intake.poll_timeout().is_some_and(|at| at <= now) {
+                scope.intake.handle_timeout(now);
+            }
+            while let Some(output) = scope.intake.poll_output() {
+                tasks.push((name.clone(), scope.partition, output));
+            }
+            due = [due, scope.intake.poll_timeout()]
+                .into_iter()
+                .flatten()
+                .min();
+            !self.by_topic || !scope.intake.is_empty() || scope.heard + IDLE_MAX > now
+        });
+        (tasks, due)
+    }
+
+    /// The leases that are held.
+    fn held(&self) -> Vec<(String, Partition, u64)> {
+        let scopes = lock(&self.scopes);
+        let held = scopes.iter().filter_map(|(name, scope)| {
+            Some((name.clone(), scope.partition, scope.intake.holding()?))
+        });
+        held.collect()
+    }
+
+    fn answer(&self, scope: &str, answer: impl FnOnce(&mut Intake<Raw>, Instant)) {
+        let now = self.now();
+        if let Some(scope) = lock(&self.scopes).get_mut(scope) {
+            answer(&mut scope.intake, now);
+        }
+    }
+
+    fn token(&self, token: u64) -> String {
+        format!("{:x}-{token}", self.link)
+    }
+}
+
+impl Scope {
+    fn new(partition: Partition) -> Self {
+        Self {
+            partition,
+            intake: Intake::new(IntakeConfig::default()),
+            heard: Instant::ZERO,
+        }
+    }
+}
+
+/// Does what the intakes ask for until the link ends.
+pub(super) async fn keep_taking(link: Weak<Link>, taking: Arc<Taking>) {
+    loop {
+        let (tasks, due) = taking.tasks();
+        if tasks.is_empty() {
+            let wait = due.map_or(IDLE_MAX, |due| due - taking.now());
+            // Either way there is something to look at.
+            let _ = tokio::time::timeout(wait, taking.changed.notified()).await;
+            continue;
+        }
+        let Some(link) = link.upgrade() else {
+            return;
+        };
+        join_all(tasks.into_iter().map(|task| link.carry_out(&taking, task))).await;
+    }
+}
+
+impl Link {
+    async fn carry_out(&self, taking: &Taking, (scope, partition, output): Task) {
+        match output {
+            IntakeOutput::Acquire { token } => {
+                self.ask(taking, &scope, partition, token, "take").await;
+            }
+            IntakeOutput::Prolong { token } => {
+                self.ask(taking, &scope, partition, token, "prolong").await;
+            }
+            IntakeOutput::Take { token, messages } => {
+                self.take_in(taking, &scope, partition, token, messages)
+                    .await;
+            }
+            IntakeOutput::Shed { count } => taking.warn(|| {
+                tracing::warn!(
+                    count,
+                    "raw messages waited too long to be taken in and are dropped"
+                );
+            }),
+        }
+    }
+
+    async fn ask(&self, taking: &Taking, scope: &str, partition: Partition, token: u64, how: &str) {
+        let layout = &self.shared.layout;
+        let call = Call::script(
+            &LEASE,
+            vec![layout.lease(partition, scope)],
+            [
+                &taking.token(token),
+                &LEASE_MS,
+                &layout.announce(),
+                &layout.taken(partition),
+                &scope,
+                &how,
+            ],
+        );
+        let value = self
+            .run(partition, &[call])
+            .await
+            .ok()
+            .and_then(|mut values| values.pop());
+        let is_held = value == Some(Value::Int(1));
+        taking.answer(scope, |intake, now| {
+            intake.handle_lease(now, token, is_held)
+        });
+    }
+
+    async fn take_in(
+        &self,
+        taking: &Taking,
+        scope: &str,
+        partition: Partition,
+        token: u64,
+        messages: Vec<(u64, Raw)>,
+    ) {
+        let layout = &self.shared.layout;
+        let (lease, holder) = (layout.lease(partition, scope), taking.token(token));
+        let channel = layout.taken(partition);
+        let call = |(mark, raw): &(u64, Raw)| {
+            let rule = self.shared.keep.terminal_rule.as_ref();
+            let mut request = PublishRequest::new(raw.topic.clone(), raw.payload.clone());
+            request.end = rule.and_then(|rule| rule.evaluate(&raw.payload));
+            let as_taken = AsTaken {
+                lease: &lease,
+                token: &holder,
+                channel: &channel,
+                mark: &format!("{mark:x}"),
+                scope,
+            };
+            self.shared.publishing(&request, Some(as_taken))
+        };
+        let calls: Vec<Call> = messages.iter().map(call).collect();
+        let answers = match self.run(partition, &calls).await {
+            Ok(values) => {
+                let answers = values.iter().zip(&messages);
+                answers
+                    .map(|(value, (_, raw))| self.took(taking, value, raw))
+                    .collect()
+            }
+            Err(_) => vec![Took::Failed; messages.len()],
+        };
+        taking.answer(scope, |intake, now| {
+            intake.handle_took(now, token, &answers)
+        });
+    }
+
+    fn took(&self, taking: &Taking, value: &Value, raw: &Raw) -> Took {
+        let words: Vec<&str> = value
+            .as_sequence()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(text)
+            .collect();
+        match words.as_slice() {
+            ["ok", _] => Took::Done,
+            ["ended", reason] => {
+                let channel = format!("{}{}", self.shared.address.prefix, raw.topic);
+                taking.refused(&channel, &Refusal::Ended((*reason).to_owned()));
+                Took::Done
+            }
+            ["fenced"] => Took::Fenced,
+            _ => {
+                taking.warn(|| tracing::warn!(topic = %raw.topic, ?value, "a raw message could not be taken in; it is tried again"));
+                Took::Failed
+            }
+        }
+    }
+
+    /// Gives up the leases that are held, so that others need not wait for their end.
+    pub(super) async fn release(&self) {
+        let Some(taking) = &self.taking else {
+            return;
+        };
+        let layout = &self.shared.layout;
+        for (scope, partition, token) in taking.held() {
+            let key = layout.lease(partition, &scope);
+            let call = Call::script(&RELEASE, vec![key], [&taking.token(token)]);
+            // What can't be given up ends by itself.
+            if self.run(partition, &[call]).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A subscription within the process, and what it hears.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::SubscriptionId;
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::protocol::{ServerFrame, WireError};
+use tidegate_core::publication::Position;
+use tidegate_core::topic::Topic;
+use tokio::sync::oneshot;
+
+use super::Publication;
+use crate::error::{Stopped, SubscribeError};
+use crate::json::Json;
+use crate::shard::{Command, CommandSender, LocalReader};
+
+/// What a subscriber hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A publication.
+    Publication(Publication),
+    /// One emission of a collecting subscription, in order.
+    Batch(Vec<Publication>),
+    /// What was missed of a topic is lost; the latest value follows, where there is one.
+    Reset {
+        /// The topic.
+        topic: Topic,
+        /// Where it stands.
+        position: Position,
+    },
+    /// The reader was too slow: this many publications were dropped, the oldest first.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+    /// The topic has ended, and the stream with it.
+    End {
+        /// Why.
+        reason: EndReason,
+    },
+    /// The server refused the subscription, and the stream ends.
+    Refused(WireError),
+    /// The link to where topics live is lost: values may be old until [`Event::Live`].
+    Stale,
+    /// Values are up to date again.
+    Live,
+}
+
+/// A subscription within the process: a stream of its [`Event`]s. Dropping it unsubscribes.
+pub struct Subscription {
+    pub(super) reader: LocalReader,
+    pub(super) subscriptions: Vec<SubscriptionId>,
+    pub(super) commands: CommandSender,
+}
+
+impl Subscription {
+    /// Changes the subscription's flow.
+    ///
+    /// # Errors
+    /// When the flow is out of range (the old one stays) or the hub has stopped.
+    pub async fn set_flow(&self, flow: Flow) -> Result<(), SubscribeError> {
+        for subscription in &self.subscriptions {
+            let (reply, answer) = oneshot::channel();
+            self.commands.send(Command::Flow {
+                subscription: *subscription,
+                flow,
+                reply,
+            })?;
+            answer.await.map_err(|_| Stopped)??;
+        }
+        Ok(())
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        loop {
+            match std::task::ready!(self.reader.poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(frame) => {
+                    if let Some(event) = event(frame) {
+                        return Poll::Ready(Some(event));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a frame tells a subscriber, if anything.
+pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
+    match frame {
+        ServerFrame::Publication { publication, .. } => Some(Event::Publication(publication)),
+        ServerFrame::Batch { items, .. } => Some(Event::Batch(items)),
+        ServerFrame::Reset {
+            topic, position, ..
+        } => Some(Event::Reset { topic, position }),
+        ServerFrame::Lagged { missed, .. } => Some(Event::Lagged { missed }),
+        ServerFrame::End { reason, .. } => Some(Event::End { reason }),
+        ServerFrame::Error(error) => Some(Event::Refused(error)),
+        ServerFrame::Stale => Some(Event::Stale),
+        ServerFrame::Live => Some(Event::Live),
+        ServerFrame::Welcome { .. }
+        | ServerFrame::Subscribed { .. }
+        | ServerFrame::Unsubscribed { .. }
+        | ServerFrame::Published { .. }
+        | ServerFrame::Ping
+        | ServerFrame::Pong
+        | ServerFrame::Drain => None,
+    }
+}
