@@ -75,6 +75,7 @@
 //! # Ok(()) }
 //! ```
 
+mod choice;
 mod error;
 mod feed;
 mod memory;
@@ -97,6 +98,7 @@ use tidegate_core::topic::{Pattern, Topic};
 
 use crate::json::Json;
 
+pub use choice::{Address, Choice, ServerUrl, choose};
 pub use error::BackendError;
 pub use feed::{Feed, FeedEvent};
 pub use memory::Memory;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate::backend::{BackendError, Feed, FeedEvent};
+use tidegate::backend::{Backend, BackendError, Feed, FeedEvent};
 use tidegate_core::topic::Topic;
 use tokio::sync::mpsc;
 
@@ -24,6 +24,17 @@ impl Heard {
             let _ = sender.send(event);
         });
         (feed, Self { events })
+    }
+
+    /// Opens a backend, for what it tells.
+    ///
+    /// # Panics
+    /// When it can't be opened.
+    pub async fn open(backend: &impl Backend) -> Self {
+        let (feed, heard) = Self::new();
+        let opened = tokio::time::timeout(PATIENCE, backend.open(feed)).await;
+        opened.expect("opened in time").expect("opened");
+        heard
     }
 
     /// The next event.

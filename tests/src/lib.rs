@@ -9,6 +9,8 @@ pub mod conformance;
 pub mod heard;
 pub mod json;
 pub mod network;
+pub mod ordeal;
+pub mod proxy;
 pub mod record;
 pub mod servers;
 pub mod wire;

@@ -1,4 +1,5 @@
-//! Real servers, each started for one test and gone with it.
+//! Real servers, started by the tests that need them and gone with them.
 
 pub mod postgres;
 pub mod redis;
+pub mod shared;

@@ -1,255 +1,34 @@
-//! Topics in PostgreSQL: what servers publish and read, against a real server.
+//! Topics in PostgreSQL: tables, rights and connections, against a real server.
 
-use tidegate::Json;
-use tidegate::backend::{Backend, BackendError, Keep, Postgres};
-use tidegate_core::hub::PublishError;
-use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::Position;
+use std::process::Command;
+
+use tidegate::backend::{Backend, BackendError, Feed, Keep, Postgres};
+use tidegate_tests::conformance::{Peer, request};
 use tidegate_tests::heard::Heard;
 use tidegate_tests::servers::postgres::{PASSWORD, PostgresServer};
 use tidegate_tests::{pattern, topic};
 
-async fn open(url: &str) -> (Postgres, Heard) {
-    open_keeping(url, Keep::default()).await
+fn backend(url: &str) -> Postgres {
+    Postgres::new(url, Keep::default()).expect("an address")
 }
 
-async fn open_keeping(url: &str, keep: Keep) -> (Postgres, Heard) {
-    let backend = Postgres::new(url, keep).expect("an address");
-    let (feed, heard) = Heard::new();
-    backend.open(feed).await.expect("opened");
-    (backend, heard)
-}
-
-fn request(name: &str, payload: &str) -> PublishRequest<Json> {
-    PublishRequest::new(topic(name), Json::from_text(payload).expect("JSON"))
-}
-
-async fn publish(
-    backend: &Postgres,
-    request: PublishRequest<Json>,
-) -> Result<Position, PublishError> {
-    backend.publish(&[request]).await.expect("stored")[0]
-}
-
-async fn publish_text(backend: &Postgres, name: &str, payload: &str) -> Position {
-    publish(backend, request(name, payload))
-        .await
-        .expect("stored")
-}
-
-/// What a topic keeps after `since`, as `offset payload`, and where it stands.
-async fn read(backend: &Postgres, name: &str, since: Option<Position>) -> (Vec<String>, Position) {
-    let excerpt = backend.read(&topic(name), since).await.expect("read");
-    let lines = excerpt
-        .publications
-        .iter()
-        .map(|kept| format!("{} {}", kept.position.offset, kept.payload))
-        .collect();
-    (lines, excerpt.position)
-}
-
-const fn before(position: Position, steps: u64) -> Option<Position> {
-    Some(Position {
-        epoch: position.epoch,
-        offset: position.offset - steps,
-    })
-}
-
-#[tokio::test]
-async fn publications_get_offsets_and_reach_all_who_follow() {
-    let server = PostgresServer::start();
-    let (one, mut heard_by_one) = open(&server.url()).await;
-    let (other, mut heard_by_other) = open(&server.url()).await;
-    one.follow(&[pattern("job:*")]).await.expect("followed");
-    other.follow(&[pattern("job:1")]).await.expect("followed");
-    let batch = [
-        request("job:1", r#"{"n":1}"#),
-        request("job:2", r#"{"n":2}"#),
-        request("job:1", r#"{"n":3}"#),
-        request("elsewhere", "4"),
-    ];
-    let answers = one.publish(&batch).await.expect("stored");
-    let offsets: Vec<u64> = answers
-        .iter()
-        .map(|answer| answer.unwrap().offset)
-        .collect();
-    assert_eq!(offsets, [1, 1, 2, 1]);
-    assert_ne!(answers[0].unwrap().epoch, 0);
-    publish_text(&other, "job:1", "5").await;
-    assert_eq!(
-        heard_by_one.lines(4).await,
-        [r#"1 {"n":1}"#, r#"1 {"n":2}"#, r#"2 {"n":3}"#, "3 5"]
-    );
-    assert_eq!(
-        heard_by_other.lines(3).await,
-        [r#"1 {"n":1}"#, r#"2 {"n":3}"#, "3 5"]
-    );
-}
-
-#[tokio::test]
-async fn a_repeated_key_answers_the_first_position_even_of_an_end() {
-    let server = PostgresServer::start();
-    let (backend, _) = open(&server.url()).await;
-    let keyed = |payload: &str, end| PublishRequest {
-        id: Some("k\0\\1".into()),
-        end,
-        ..request("job:1", payload)
-    };
-    let end = Some(EndReason::Complete);
-    publish_text(&backend, "job:1", "0").await;
-    let batch = [keyed("1", end), keyed("2", end)];
-    let answers = backend.publish(&batch).await.expect("stored");
-    assert_eq!(answers[0], answers[1]);
-    assert_eq!(publish(&backend, keyed("3", None)).await, answers[0]);
-    let elsewhere = PublishRequest {
-        topic: topic("job:2"),
-        ..keyed("4", None)
-    };
-    assert_ne!(publish(&backend, elsewhere).await, answers[0]);
-    assert_eq!(read(&backend, "job:1", None).await.0, ["2 1"]);
-}
-
-#[tokio::test]
-async fn an_ended_topic_takes_nothing_until_it_is_started_anew() {
-    let server = PostgresServer::start();
-    let (backend, mut heard) = open(&server.url()).await;
-    backend.follow(&[pattern("**")]).await.expect("followed");
-    let last = PublishRequest {
-        end: Some(EndReason::Failed),
-        ..request("job:1", "1")
-    };
-    let ended = publish(&backend, last).await.expect("stored");
-    let refused = publish(&backend, request("job:1", "2")).await;
-    assert_eq!(refused, Err(PublishError::Ended(EndReason::Failed)));
-    let anew = PublishRequest {
-        restart: true,
-        ..request("job:1", "3")
-    };
-    let position = publish(&backend, anew).await.expect("stored");
-    assert_eq!(position.offset, 1);
-    assert_ne!(position.epoch, ended.epoch);
-    assert_eq!(heard.publication().await.end, Some(EndReason::Failed));
-    assert_eq!(heard.lines(1).await, ["1 3"]);
-    assert_eq!(read(&backend, "job:1", Some(ended)).await.0, ["1 3"]);
-}
-
-#[tokio::test]
-async fn reading_gives_what_was_missed_or_the_latest() {
-    let server = PostgresServer::start();
-    let (backend, _) = open(&server.url()).await;
-    assert_eq!(
-        read(&backend, "job:1", None).await,
-        (vec![], Position::default())
-    );
-    let mut top = Position::default();
-    for number in 1..=4 {
-        top = publish_text(&backend, "job:1", &number.to_string()).await;
-    }
-    assert_eq!(
-        read(&backend, "job:1", None).await,
-        (vec!["4 4".into()], top)
-    );
-    let missed = read(&backend, "job:1", before(top, 2)).await;
-    assert_eq!(missed, (vec!["3 3".into(), "4 4".into()], top));
-    assert_eq!(read(&backend, "job:1", Some(top)).await, (vec![], top));
-    let whole = read(&backend, "job:1", Some(Position::default())).await;
-    assert_eq!(whole.0, ["1 1", "2 2", "3 3", "4 4"]);
-    for elsewhere in [
-        Position {
-            epoch: top.epoch ^ 1,
-            offset: 2,
-        },
-        Position {
-            epoch: top.epoch,
-            offset: 5,
-        },
-        Position {
-            epoch: u64::MAX,
-            offset: u64::MAX,
-        },
-    ] {
-        assert_eq!(read(&backend, "job:1", Some(elsewhere)).await.0, ["4 4"]);
-    }
-}
-
-#[tokio::test]
-async fn listing_gives_the_latest_of_what_a_pattern_matches() {
-    let server = PostgresServer::start();
-    let (backend, _) = open(&server.url()).await;
-    for name in ["job:1", "job:2", "job:2", "job:2:log", "jobs", "ü:1"] {
-        publish_text(&backend, name, &format!("{name:?}")).await;
-    }
-    for (text, expected) in [
-        ("job:*", vec!["job:1 1", "job:2 2"]),
-        ("job:**", vec!["job:1 1", "job:2 2", "job:2:log 1"]),
-        ("*:1", vec!["job:1 1", "ü:1 1"]),
-        ("jobs", vec!["jobs 1"]),
-        ("nobody:*", vec![]),
-        ("nobody", vec![]),
-    ] {
-        let listed = backend.list(&pattern(text)).await.expect("listed");
-        let lines: Vec<String> = listed
-            .iter()
-            .map(|excerpt| {
-                assert_eq!(excerpt.publications[0].position, excerpt.position);
-                format!("{} {}", excerpt.topic, excerpt.position.offset)
-            })
-            .collect();
-        assert_eq!(lines, expected, "{text}");
-    }
-}
-
-#[tokio::test]
-async fn large_and_foreign_payloads_arrive_as_they_were_written() {
-    let server = PostgresServer::start();
-    let (backend, mut heard) = open(&server.url()).await;
-    backend.follow(&[pattern("**")]).await.expect("followed");
-    let large = format!("\"{}\"", "ä".repeat(512 * 1024 - 1));
-    for text in [
-        r#"{"a": "\u0000 \ud800", "a" : 1e400, "ü": "𝄞"}"#,
-        r#"{ "b":1,"a":2 }"#,
-        &large,
-        "null",
-    ] {
-        let position = publish_text(&backend, "größe:1", text).await;
-        let publication = heard.publication().await;
-        assert!(publication.payload.as_str() == text, "{:.80}", text);
-        assert_eq!(publication.position, position);
-    }
-}
-
-#[tokio::test]
-async fn a_renewed_topic_keeps_its_latest_under_a_new_epoch() {
-    let server = PostgresServer::start();
-    let (backend, mut heard) = open(&server.url()).await;
-    backend.follow(&[pattern("job:1")]).await.expect("followed");
-    publish_text(&backend, "job:1", "1").await;
-    let top = publish_text(&backend, "job:1", "2").await;
-    backend
-        .renew(&topic("job:1"), top.epoch ^ 1)
-        .await
-        .expect("no such epoch");
-    backend
-        .renew(&topic("job:1"), top.epoch)
-        .await
-        .expect("renewed");
-    let (lines, position) = read(&backend, "job:1", Some(top)).await;
-    assert_eq!(lines, ["1 2"]);
-    assert_ne!(position.epoch, top.epoch);
-    assert_eq!(heard.lines(3).await, ["1 1", "2 2", "1 2"]);
-    assert_eq!(publish_text(&backend, "job:1", "3").await.offset, 2);
+async fn refusal(url: &str) -> String {
+    let (feed, _heard) = Heard::new();
+    let error = backend(url).open(feed).await.expect_err("refused");
+    assert!(matches!(error, BackendError::Refused { .. }), "{error:?}");
+    error.to_string()
 }
 
 #[tokio::test]
 async fn closing_leaves_no_connection() {
     let server = PostgresServer::start();
-    let (backend, mut heard) = open(&server.url()).await;
+    let backend = backend(&server.url());
+    let mut heard = Heard::open(&backend).await;
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate'";
     assert_eq!(server.sql(count), "2");
     backend.close().await.expect("closed");
     // The server notices the end of a connection in its own time.
-    while server.sql(count) != "0" {}
+    server.wait_until_left_alone();
     assert!(matches!(
         backend.probe().await,
         Err(BackendError::Closed { .. })
@@ -258,10 +37,10 @@ async fn closing_leaves_no_connection() {
 }
 
 #[tokio::test]
-async fn what_refuses_says_what_to_do_and_no_password() {
+async fn a_refusal_says_what_to_do_and_no_password() {
     let server = PostgresServer::start();
     let port = server.port();
-    for (url, expected) in [
+    for (url, advice) in [
         (
             format!("postgres://tidegate:{PASSWORD}x@127.0.0.1:{port}/postgres"),
             "check user and password",
@@ -274,13 +53,197 @@ async fn what_refuses_says_what_to_do_and_no_password() {
             format!("postgres://tidegate@127.0.0.1:{port}/postgres"),
             "password",
         ),
+        (
+            format!("{}?sslmode=require", server.url()),
+            "does not support TLS",
+        ),
     ] {
-        let backend = Postgres::new(&url, Keep::default()).expect("an address");
         let (feed, _heard) = Heard::new();
-        let error = backend.open(feed).await.expect_err("refused");
-        assert!(matches!(error, BackendError::Refused { .. }), "{error:?}");
+        let error = backend(&url).open(feed).await.expect_err("refused");
         let text = error.to_string();
-        assert!(text.contains(expected), "{text}");
+        assert!(text.contains(advice), "{text}");
         assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_shown_and_can_be_added_by_somebody_else() {
+    let server = PostgresServer::start();
+    server.sql("CREATE ROLE app LOGIN PASSWORD 'apps own'");
+    let port = server.port();
+    let url = format!("postgres://app:apps%20own@127.0.0.1:{port}/postgres");
+    let text = refusal(&url).await;
+    assert!(text.contains("permission denied"), "{text}");
+    let text = refusal(&format!("{url}&migrate=false").replace("&m", "?m")).await;
+    assert!(text.contains("CREATE TABLE"), "{text}");
+
+    let owner = backend(&server.url());
+    let migration = owner.migration().await.expect("reachable").expect("all");
+    server.sql(&migration);
+    assert_eq!(owner.migration().await.expect("reachable"), None);
+    let text = refusal(&url).await;
+    assert!(text.contains("GRANT SELECT, INSERT"), "{text}");
+    server.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app");
+    server.sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app");
+    let app = backend(&format!("{url}?migrate=false"));
+    let mut heard = Heard::open(&app).await;
+    app.follow(&[pattern("a")]).await.expect("followed");
+    app.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
+    assert_eq!(heard.lines(1).await, ["1 1"]);
+}
+
+#[tokio::test]
+async fn servers_that_start_together_prepare_the_database_once() {
+    let server = PostgresServer::start();
+    let backends: Vec<Postgres> = (0..5).map(|_| backend(&server.url())).collect();
+    let silent = || Feed::new(|_| {});
+    let opened =
+        futures_util::future::join_all(backends.iter().map(|one| one.open(silent()))).await;
+    assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+}
+
+#[tokio::test]
+async fn an_applications_table_is_kept_and_its_old_rows_are_not_replayed() {
+    let server = PostgresServer::start();
+    server.sql("CREATE SCHEMA app");
+    for (table, data) in [("run_events", "jsonb"), ("user", "text"), ("plain", "json")] {
+        let name = format!("app.\"{table}\"");
+        server.sql(&format!(
+            "CREATE TABLE {name} (id serial PRIMARY KEY, channel varchar(255) NOT NULL, data {data}, note text DEFAULT 'n', created_at timestamp NOT NULL);
+             INSERT INTO {name} (channel, data, created_at) SELECT 'old:' || n, '{{\"b\": 1, \"a\": 2}}', now() FROM generate_series(1, 1000) n;"
+        ));
+        let backend = backend(&format!("{}?table=app.{table}", server.url()));
+        let mut heard = Heard::open(&backend).await;
+        backend.follow(&[pattern("**")]).await.expect("followed");
+        let text = r#"{"b":1,"a":"\u0000 \ud83d"}"#;
+        backend
+            .publish(&[request("new:1", text)])
+            .await
+            .expect("stored")[0]
+            .expect("stored");
+        server.sql(&format!(
+            "INSERT INTO {name} (channel, data, created_at) VALUES ('new:1', '{{\"a\": 1}}', now())"
+        ));
+        let stored = if data == "jsonb" {
+            r#"{"a": "� �", "b": 1}"#
+        } else {
+            text
+        };
+        assert_eq!(
+            heard.lines(2).await,
+            [format!("1 {stored}"), r#"2 {"a": 1}"#.to_owned()],
+            "{data}"
+        );
+        let listed = backend.list(&pattern("**")).await.expect("listed");
+        assert_eq!(listed.len(), 1);
+        let left = format!(
+            "SELECT count(*), min(note), max(note) FROM {name} WHERE channel LIKE 'old:%' AND seq = 0"
+        );
+        assert_eq!(server.sql(&left), "1000|n|n");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_fit_is_refused_and_left_alone() {
+    let server = PostgresServer::start();
+    for (columns, reason) in [
+        ("id uuid, channel text, data json", "whole numbers"),
+        (
+            "id bigserial, channel text, data bytea",
+            "json, jsonb or text",
+        ),
+        ("id bigserial, data json", "channel"),
+        (
+            "id bigserial, channel text, data json, key text",
+            "key of its own",
+        ),
+        (
+            "id bigserial, channel text, data json, tenant int NOT NULL",
+            "SET DEFAULT",
+        ),
+    ] {
+        server.sql(&format!(
+            "DROP TABLE IF EXISTS pubsub_events; CREATE TABLE pubsub_events ({columns})"
+        ));
+        let text = refusal(&server.url()).await;
+        assert!(text.contains(reason), "{text}");
+    }
+    assert_eq!(
+        server.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'tidegate%'"),
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_that_holds_the_table_makes_nobody_queue_up_behind_the_migration() {
+    let server = PostgresServer::start();
+    server.sql("CREATE TABLE pubsub_events (id bigserial PRIMARY KEY, channel text, data json)");
+    let mut application = server.psql_session();
+    application.run("BEGIN; INSERT INTO pubsub_events (channel, data) VALUES ('a', '1');");
+    let backend = backend(&server.url());
+    let (feed, _heard) = Heard::new();
+    let error = backend.open(feed).await.expect_err("held");
+    assert!(error.to_string().contains("lock timeout"), "{error}");
+    application.run("COMMIT;");
+    Heard::open(&backend).await;
+    // What was inserted before the migration is old.
+    let excerpt = backend.read(&topic("a"), None).await.expect("read");
+    assert!(excerpt.publications.is_empty());
+}
+
+#[tokio::test]
+async fn tls_is_used_and_the_server_checked_as_the_address_says() {
+    let server = PostgresServer::start();
+    let folder = server.folder().join("data");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "server.key", "-out", "server.crt"])
+        .current_dir(&folder)
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success());
+    server.own("server.key");
+    server.sql("ALTER SYSTEM SET ssl = on");
+    server.sql("SELECT pg_reload_conf()");
+    let named = server.url().replace("127.0.0.1", "localhost");
+    let file = folder.join("server.crt");
+    let file = file.display();
+    // Reloading takes the server a moment.
+    server.wait_for("SHOW ssl", "on");
+    for (url, is_encrypted) in [
+        (format!("{named}?sslmode=disable"), "f"),
+        (named.clone(), "t"),
+        (format!("{named}?sslmode=require"), "t"),
+        (
+            format!("{named}?sslmode=verify-full&sslrootcert={file}"),
+            "t",
+        ),
+    ] {
+        let peer = Peer::open_backend(std::sync::Arc::new(backend(&url))).await;
+        peer.publish("a", "1").await;
+        let shown = server.sql(
+            "SELECT DISTINCT s.ssl FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'tidegate'",
+        );
+        assert_eq!(shown, is_encrypted, "{url}");
+        peer.close().await;
+        server.wait_until_left_alone();
+    }
+    for url in [
+        format!("{}?sslmode=verify-full&sslrootcert={file}", server.url()),
+        format!("{named}?sslmode=verify-full"),
+    ] {
+        let (feed, _heard) = Heard::new();
+        let error = backend(&url).open(feed).await.expect_err("not trusted");
+        assert!(error.to_string().contains("certificate"), "{error}");
     }
 }

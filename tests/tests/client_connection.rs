@@ -191,6 +191,17 @@ fn what_is_said_of_an_earlier_transport_is_not_heard() {
 }
 
 #[test]
+fn a_server_out_of_touch_keeps_its_client_which_is_told() {
+    let mut bench = Bench::subscribed();
+    bench.receive(ServerFrame::Stale);
+    assert_eq!(state_of(&bench.events()), [ConnectionState::Stale]);
+    bench.deliver(position(1));
+    assert_eq!(offsets(&bench.events()), [1]);
+    bench.receive(ServerFrame::Live);
+    assert_eq!(state_of(&bench.events()), [ConnectionState::Connected]);
+}
+
+#[test]
 fn a_draining_server_is_left_for_another_connection() {
     let mut bench = Bench::subscribed();
     let old = bench.link;

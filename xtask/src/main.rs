@@ -10,6 +10,7 @@ mod child;
 mod demo;
 mod npm;
 mod progress;
+mod servers;
 mod stamp;
 mod test;
 mod toolchain;

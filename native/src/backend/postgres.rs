@@ -90,7 +90,8 @@ impl Postgres {
     /// When the database can't be reached or used.
     pub async fn migration(&self) -> Result<Option<String>, BackendError> {
         let mut tasks = JoinSet::new();
-        let (link, _) = self.connect(&mut tasks).await?;
+        // The link is lost with either of its connections.
+        let (link, _reader) = self.connect(&mut tasks).await?;
         let migration = schema::missing(&link).await;
         link.give_up();
         while tasks.join_next().await.is_some() {}
@@ -147,7 +148,8 @@ impl Postgres {
 
     async fn open_anew(&self, feed: Feed) -> Result<(), BackendError> {
         let mut running = self.running.lock().await;
-        self.end(State::NotOpen, &mut running).await;
+        // What was wrong with the earlier link has been told.
+        let _ = self.end(State::NotOpen, &mut running).await;
         let mut tasks = JoinSet::new();
         let (link, client) = self.connect(&mut tasks).await?;
         schema::prepare(&link, self.address.migrate).await?;
@@ -161,12 +163,15 @@ impl Postgres {
         Ok(())
     }
 
-    /// Ends the link that stands, and waits until nothing runs for it.
-    async fn end(&self, state: State, running: &mut Running) {
-        if let State::Open(link) = self.set_state(state) {
-            link.give_up();
-        }
+    /// Ends the link that stands, and waits until nothing runs for it. Says why it was lost before, if it was.
+    async fn end(&self, state: State, running: &mut Running) -> Result<(), BackendError> {
+        let State::Open(link) = self.set_state(state) else {
+            return Ok(());
+        };
+        let stood = link.check();
+        link.give_up();
         running.tasks.shutdown().await;
+        stood
     }
 }
 
@@ -238,12 +243,7 @@ impl Backend for Postgres {
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             let mut running = self.running.lock().await;
-            let was_lost = self.link().map(|_| ());
-            self.end(State::Closed, &mut running).await;
-            match was_lost {
-                Err(error @ BackendError::Unreachable { .. }) => Err(error),
-                _ => Ok(()),
-            }
+            self.end(State::Closed, &mut running).await
         })
     }
 }

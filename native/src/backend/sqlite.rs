@@ -114,12 +114,12 @@ impl Sqlite {
         &self.path
     }
 
-    /// The SQL that opening would run on the file as it is now, to make its tables fit; empty where they do. Opening
+    /// The SQL that opening would run on the file as it is now, to make its tables fit; `None` where they do. Opening
     /// logs it (level `info`) and runs it in one transaction. Blocks while it reads.
     ///
     /// # Errors
     /// When the file can't be read, or holds tables that can't be made to fit.
-    pub fn migration(&self) -> Result<Vec<String>, BackendError> {
+    pub fn migration(&self) -> Result<Option<String>, BackendError> {
         let connect = || {
             if self.path.exists() {
                 Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
@@ -128,7 +128,8 @@ impl Sqlite {
             }
         };
         let look = || schema::migration(&connect()?);
-        look().map_err(|error| told(&self.describe(), error))
+        let statements = look().map_err(|error| told(&self.describe(), error))?;
+        Ok((!statements.is_empty()).then(|| schema::script(&statements)))
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {

@@ -84,6 +84,18 @@ test('states are told in order, and can be asked for', async () => {
   assert.equal(tide.state.status, 'closed');
 });
 
+test('a server out of touch with its topics is a state of its own', async () => {
+  const { tide } = await setUp();
+  const states: string[] = [];
+  tide.on('state', (state) => states.push(state.status));
+  tide.subscribe('a', () => {});
+  FakeSocket.last.open();
+  FakeSocket.last.receive({ type: 'stale' });
+  FakeSocket.last.receive({ type: 'live' });
+  assert.deepEqual(states.slice(-3), ['connected', 'stale', 'connected']);
+  tide.close();
+});
+
 test('after a lost connection it subscribes again from where it was, and nothing comes twice', async () => {
   const { host, tide } = await setUp();
   const seen: unknown[] = [];

@@ -50,6 +50,8 @@ pub async fn an_opened_one_follows_nothing_and_leaves_the_old_feed<P: Place>() {
 /// Calls are refused, nothing is heard, and whatever worked for it is gone.
 pub async fn a_closed_one_does_nothing_and_leaves_no_task<P: Place>() {
     let (place, [publisher]) = Peer::start::<P, 1>().await;
+    // Whatever works for the publisher does so by now.
+    publisher.publish("job:1", "0").await;
     let backend = place.backend().await;
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();

@@ -1,15 +1,19 @@
 //! A PostgreSQL server of one test's own.
 
+mod psql;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+pub use psql::PsqlSession;
 
 /// How long a server may take to start or to stop, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,6 +99,18 @@ impl PostgresServer {
         &self.folder
     }
 
+    /// Makes a file in the server's data folder one that the server may read and nobody else.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn own(&self, file: &str) {
+        let file = self.folder.join("data").join(file);
+        if is_root() {
+            run(Command::new("chown").arg("nobody").arg(&file));
+        }
+        run(Command::new("chmod").arg("600").arg(&file));
+    }
+
     /// Runs `psql` with arguments; gives back what it printed, without headings and alignment.
     ///
     /// # Panics
@@ -111,22 +127,40 @@ impl PostgresServer {
         self.psql(&["-c", statement])
     }
 
+    /// Runs one statement again and again until it answers `expected`.
+    ///
+    /// # Panics
+    /// When it never does.
+    pub fn wait_for(&self, statement: &str, expected: &str) {
+        let started = Instant::now();
+        loop {
+            let answer = self.sql(statement);
+            if answer == expected {
+                return;
+            }
+            let waited = started.elapsed();
+            assert!(
+                waited < PATIENCE,
+                "{statement}: {answer} after {waited:?}, not {expected}"
+            );
+        }
+    }
+
+    /// Waits until no connection of Tidegate's is left.
+    ///
+    /// # Panics
+    /// When some stay.
+    pub fn wait_until_left_alone(&self) {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate'";
+        self.wait_for(count, "0");
+    }
+
     /// Opens a `psql` that stays, for transactions that are left open.
     ///
     /// # Panics
     /// When it can't be run.
     pub fn psql_session(&self) -> PsqlSession {
-        let mut process = self
-            .psql_command()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("psql runs");
-        PsqlSession {
-            input: process.stdin.take(),
-            output: BufReader::new(process.stdout.take().expect("piped")),
-            process,
-        }
+        PsqlSession::start(self.psql_command())
     }
 
     fn psql_command(&self) -> Command {
@@ -251,44 +285,6 @@ impl Drop for PostgresServer {
         let _ = fs::remove_file(self.folder.join("data/postmaster.pid"));
         drop(self.watchdog.stdin.take());
         let _ = self.watchdog.wait();
-    }
-}
-
-/// A `psql` that is given one statement after the other.
-#[derive(Debug)]
-pub struct PsqlSession {
-    process: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl PsqlSession {
-    /// Runs statements, and waits until they are done; gives back what they printed.
-    ///
-    /// # Panics
-    /// When `psql` has ended.
-    pub fn run(&mut self, statements: &str) -> String {
-        const DONE: &str = "-- done --";
-        let input = self.input.as_mut().expect("open until dropped");
-        writeln!(input, "{statements}\n\\echo {DONE}").expect("psql reads");
-        let mut printed = String::new();
-        loop {
-            let mut line = String::new();
-            let bytes = self.output.read_line(&mut line).expect("psql writes");
-            assert!(bytes > 0, "psql ended: {printed}");
-            if line.trim_end() == DONE {
-                return printed;
-            }
-            printed += &line;
-        }
-    }
-}
-
-impl Drop for PsqlSession {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -11,7 +11,7 @@ use super::counts::Counts;
 use super::{no_std, package, rules};
 use crate::child::{self, ChildFailed, Log};
 use crate::workspace::Workspace;
-use crate::{browser, npm, wasm};
+use crate::{browser, npm, servers, wasm};
 
 /// One step. The order is that of the run: what takes long comes late, and the server, which the
 /// dashboard is a part of, after the dashboard.
@@ -128,7 +128,10 @@ impl Step {
             Self::Lint => script(workspace, "lint", &[]),
             Self::Node => script(workspace, "test", &[]),
             Self::Rust => rust_tests(workspace, &Tests::Own),
-            Self::Servers => rust_tests(workspace, &Tests::Servers),
+            Self::Servers => {
+                servers::find_or_bring(workspace)?;
+                rust_tests(workspace, &Tests::Servers)
+            }
             Self::Docs => docs(workspace),
             Self::Package => Ok(package::check(workspace)?),
             Self::Browser => browser_tests(workspace),

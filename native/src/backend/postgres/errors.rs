@@ -63,6 +63,7 @@ fn advice(code: &SqlState) -> Option<&'static str> {
             "let the tables' owner run what `migrate=false` shows, and GRANT this user SELECT, INSERT, UPDATE and DELETE on them",
         ),
         "3F000" => Some("create it with CREATE SCHEMA, or name another in table="),
+        "55P03" => Some("a transaction holds the table; try again when it has ended"),
         "23502" => Some("give that column of the application's table a default"),
         _ => None,
     }
@@ -70,11 +71,7 @@ fn advice(code: &SqlState) -> Option<&'static str> {
 
 /// Whether the same call may succeed later: another server has taken over, or somebody stood in the way.
 fn is_passing(code: &SqlState) -> bool {
-    ends_link(code)
-        || matches!(
-            code.code(),
-            "53300" | "53400" | "55P03" | "57014" | "40001" | "40P01"
-        )
+    ends_link(code) || matches!(code.code(), "53300" | "53400" | "57014" | "40001" | "40P01")
 }
 
 /// Whether an error says that this connection serves no more: class 08, a server that goes or comes, one that

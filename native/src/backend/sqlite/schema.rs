@@ -94,6 +94,14 @@ pub(super) fn migration(connection: &Connection) -> Result<Vec<String>, SchemaEr
     Ok(statements)
 }
 
+/// Statements as a person runs them.
+pub(super) fn script(statements: &[String]) -> String {
+    statements
+        .iter()
+        .map(|statement| format!("{statement};\n"))
+        .collect()
+}
+
 /// What an application's own table lacks. Its rows get `seq` 0, so that they are never published.
 fn additions(connection: &Connection) -> Result<Vec<String>, SchemaError> {
     let is_fit: bool = connection.query_row(

@@ -176,9 +176,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SchemaError> 
     let statements = schema::migration(&transaction)?;
     if !statements.is_empty() {
         tracing::info!(
-            "sqlite file {}: its tables are brought up to date by\n{};",
+            "sqlite file {}: its tables are brought up to date by\n{}",
             path.display(),
-            statements.join(";\n")
+            schema::script(&statements)
         );
     }
     for statement in statements {

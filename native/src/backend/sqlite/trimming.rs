@@ -66,6 +66,12 @@ impl Trimming {
         }
     }
 
+    /// Whether there is something to do.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let is_resting = matches!(self.sweep, Sweep::Resting { until } if until > now);
+        !is_resting || (self.next <= now && !self.grown.is_empty())
+    }
+
     /// Does the next step, if one is due.
     pub(super) fn step(&mut self, now: Instant, store: &mut Store) -> Result<(), rusqlite::Error> {
         if self.next <= now && !self.grown.is_empty() {
@@ -256,9 +262,9 @@ fn age(writing: &mut Writing<'_>, seq: i64) -> Result<Option<i64>, rusqlite::Err
     let rows: Vec<(i64, i64, bool)> = writing
         .transaction
         .prepare_cached(
-            "SELECT e.rowid, e.seq, EXISTS (SELECT 1 FROM tidegate_topics t
+            "SELECT e.place, e.seq, EXISTS (SELECT 1 FROM tidegate_topics t
                WHERE t.channel = e.channel AND t.epoch = e.epoch AND t.\"offset\" = e.\"offset\")
-             FROM (SELECT * FROM pubsub_events WHERE seq > max(?1, 0) ORDER BY seq LIMIT ?2) e
+             FROM (SELECT rowid AS place, * FROM pubsub_events WHERE seq > max(?1, 0) ORDER BY seq LIMIT ?2) e
              WHERE e.placed_at < ?3 ORDER BY e.seq",
         )?
         .query_map(params![seq, ROWS_AT_ONCE_MAX, placed_before], |row| {

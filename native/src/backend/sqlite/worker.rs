@@ -271,10 +271,12 @@ impl Worker {
             self.check_place()?;
             self.quietly(Self::shorten_wal)?;
         }
-        self.quietly(|it| {
-            it.store
-                .with_patience(PATIENCE, |store| it.trimming.step(now, store))
-        })?;
+        if self.trimming.is_due(now) {
+            self.quietly(|it| {
+                it.store
+                    .with_patience(PATIENCE, |store| it.trimming.step(now, store))
+            })?;
+        }
         self.wait = next_wait(self.wait, has_changed);
         self.next_look = Instant::now() + self.wait;
         Ok(())

@@ -1,0 +1,336 @@
+//! Which backend: what the command line, the environment and what can be reached say.
+
+mod address;
+mod make;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Backend, BackendError, Feed, Keep};
+
+pub use address::{Address, ServerUrl};
+
+/// How long a backend may take to answer when it is chosen.
+const REACH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long it may take to close after that.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The backend that was chosen, and why. No text holds a password.
+#[derive(Clone)]
+pub struct Choice {
+    /// The backend, closed. `None` where topics live in this process only.
+    pub backend: Option<Arc<dyn Backend>>,
+    /// Which one it is, and where.
+    pub what: String,
+    /// Why it was chosen; what was tried before, and what spoke against it.
+    pub why: String,
+}
+
+/// Chooses a backend.
+///
+/// `address` (the command line's) comes first, then `TIDEGATE_BACKEND`, then `PUBSUB_BACKEND`. What is named there must
+/// be reached. Where nothing is, or `auto`, it is the first that answers within 3 s: the Redis of `REDIS_URL` (or
+/// `REDIS_HOST`, with `REDIS_PORT` and `REDIS_PASSWORD`), the database of `DATABASE_URL`, an SQLite file. That file is
+/// `TIDEGATE_SQLITE`, else `tidegate/tidegate.db` in `XDG_STATE_HOME` or `~/.local/state`.
+///
+/// `environment` answers for the variables: `|name| std::env::var(name).ok()`. An empty one counts as not set.
+///
+/// # Errors
+/// When what was named is no backend or can't be reached, or not even the SQLite file can be used.
+pub async fn choose(
+    address: Option<Address>,
+    environment: impl Fn(&str) -> Option<String> + Send + Sync,
+    keep: &Keep,
+) -> Result<Choice, BackendError> {
+    let choosing = Choosing {
+        environment: &|name| environment(name).filter(|value| !value.is_empty()),
+        keep,
+    };
+    let (address, reason) = match address {
+        Some(address) => (address, "it was asked for".to_owned()),
+        None => choosing.named_address()?,
+    };
+    choosing.choose(address, reason).await
+}
+
+struct Choosing<'a> {
+    environment: &'a (dyn Fn(&str) -> Option<String> + Send + Sync),
+    keep: &'a Keep,
+}
+
+/// Where a backend is that can be asked.
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(ServerUrl),
+    Redis(ServerUrl),
+}
+
+/// What is found, and in which variable.
+type Found<T> = (T, &'static str);
+
+impl Choosing<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name)
+    }
+
+    /// What the environment names, and where.
+    fn named_address(&self) -> Result<(Address, String), BackendError> {
+        for name in ["TIDEGATE_BACKEND", "PUBSUB_BACKEND"] {
+            if let Some(text) = self.variable(name) {
+                let address = parse(name, &text)?;
+                let reason = format!("{name} is {address}");
+                return Ok((address, reason));
+            }
+        }
+        Ok((Address::Auto, "no backend is named".to_owned()))
+    }
+
+    /// The one that was named, which must answer, or the first that does.
+    async fn choose(&self, address: Address, mut reason: String) -> Result<Choice, BackendError> {
+        let missing = |word: &str, reason: &str| Err(not(word, "", reason));
+        let (place, source) = match address {
+            Address::Auto => return self.first_reachable(&reason).await,
+            Address::Memory => return Ok(in_memory(reason)),
+            Address::Redis(None) => match self.redis()? {
+                Some((url, source)) => (Place::Redis(url), Some(source)),
+                None => return missing("redis", "set REDIS_URL, or REDIS_HOST, to where it is"),
+            },
+            Address::Postgres(None) => match self.database()? {
+                Some((place @ Place::Postgres(_), source)) => (place, Some(source)),
+                Some(_) | None => {
+                    return missing("postgres", "set DATABASE_URL to where it is: postgres://…");
+                }
+            },
+            Address::Sqlite(None) => (Place::Sqlite(self.default_file()?), None),
+            Address::Redis(Some(url)) => (Place::Redis(url), None),
+            Address::Postgres(Some(url)) => (Place::Postgres(url), None),
+            Address::Sqlite(Some(path)) => (Place::Sqlite(path), None),
+        };
+        if let Some(source) = source {
+            reason = format!("{reason}, and {source} says where");
+        }
+        let backend = self.reached(&place).await?;
+        Ok(told(backend, reason, &[]))
+    }
+
+    /// The first that answers.
+    async fn first_reachable(&self, reason: &str) -> Result<Choice, BackendError> {
+        let mut tried = Vec::new();
+        let redis = self.redis();
+        let redis = redis.map(|found| found.map(|(url, source)| (Place::Redis(url), source)));
+        for found in [redis, self.database()] {
+            let (place, source) = match found {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => {
+                    tried.push(error.to_string());
+                    continue;
+                }
+            };
+            match self.reached(&place).await {
+                Ok(backend) => {
+                    return Ok(told(
+                        backend,
+                        format!("{reason}, {source} is set and it answers"),
+                        &tried,
+                    ));
+                }
+                Err(error) => tried.push(format!("{source} is set, but {error}")),
+            }
+        }
+        let file = self.default_file();
+        let file = Place::Sqlite(file.map_err(|error| unusable(&error, &tried))?);
+        let backend = self
+            .reached(&file)
+            .await
+            .map_err(|error| unusable(&error, &tried))?;
+        let reason = format!("{reason}, and no other one is set or can be reached");
+        Ok(told(backend, reason, &tried))
+    }
+
+    /// The backend at a place, which has answered.
+    async fn reached(&self, place: &Place) -> Result<Arc<dyn Backend>, BackendError> {
+        let backend = match place {
+            Place::Sqlite(path) => make::sqlite(path, self.keep),
+            Place::Postgres(url) => make::postgres(url, self.keep),
+            Place::Redis(url) => make::redis(url, self.keep),
+        }?;
+        reach(&*backend).await?;
+        Ok(backend)
+    }
+
+    /// The Redis that the environment names.
+    fn redis(&self) -> Result<Option<Found<ServerUrl>>, BackendError> {
+        if let Some(url) = self.variable("REDIS_URL") {
+            return match parse("REDIS_URL", &url)? {
+                Address::Redis(Some(url)) => Ok(Some((url, "REDIS_URL"))),
+                _ => Err(not("REDIS_URL", &url, "expected redis://… or rediss://…")),
+            };
+        }
+        let Some(host) = self.variable("REDIS_HOST") else {
+            return Ok(None);
+        };
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host
+        };
+        let port = self
+            .variable("REDIS_PORT")
+            .unwrap_or_else(|| "6379".to_owned());
+        if port.parse::<u16>().is_err() {
+            return Err(not("REDIS_PORT", "…", "a port is a number up to 65535"));
+        }
+        let password = self
+            .variable("REDIS_PASSWORD")
+            .map_or_else(String::new, |password| {
+                format!(":{}@", percent_encoded(&password))
+            });
+        let url = ServerUrl::new(format!("redis://{password}{host}:{port}/0"));
+        Ok(Some((url, "REDIS_HOST")))
+    }
+
+    /// The database that the environment names, if it is of a kind that can serve.
+    fn database(&self) -> Result<Option<Found<Place>>, BackendError> {
+        let Some(url) = self.variable("DATABASE_URL") else {
+            return Ok(None);
+        };
+        match parse("DATABASE_URL", &url)? {
+            Address::Postgres(Some(url)) => Ok(Some((Place::Postgres(url), "DATABASE_URL"))),
+            Address::Sqlite(Some(path)) => Ok(Some((Place::Sqlite(path), "DATABASE_URL"))),
+            _ => Err(not(
+                "DATABASE_URL",
+                &url,
+                "expected postgres://… or sqlite:PATH",
+            )),
+        }
+    }
+
+    /// Where topics live when nothing else is said. Its directory is made.
+    fn default_file(&self) -> Result<PathBuf, BackendError> {
+        if let Some(path) = self.variable("TIDEGATE_SQLITE") {
+            return match path.parse() {
+                Ok(Address::Sqlite(Some(path))) => Ok(path),
+                _ => Ok(path.into()),
+            };
+        }
+        let in_home = || Some(PathBuf::from(self.variable("HOME")?).join(".local/state"));
+        let state = self
+            .variable("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(in_home);
+        let Some(directory) = state.map(|state| state.join("tidegate")) else {
+            return Err(not(
+                "sqlite",
+                "",
+                "neither TIDEGATE_SQLITE, XDG_STATE_HOME nor HOME says where its file is; set TIDEGATE_SQLITE to a path",
+            ));
+        };
+        let file = directory.join("tidegate.db");
+        std::fs::create_dir_all(&directory).map_err(|error| BackendError::Unreachable {
+            backend: format!("sqlite file {}", file.display()),
+            reason: format!("its directory can't be made: {error}; set TIDEGATE_SQLITE to a path"),
+        })?;
+        Ok(file)
+    }
+}
+
+const ELSEWHERE: &str = "set TIDEGATE_SQLITE to a path that can be written, or TIDEGATE_BACKEND to another backend (memory for none)";
+
+/// Opens a backend, asks it, and closes it again.
+async fn reach(backend: &dyn Backend) -> Result<(), BackendError> {
+    let asked = async {
+        backend.open(Feed::new(|_| {})).await?;
+        backend.probe().await
+    };
+    let reached = tokio::time::timeout(REACH_TIMEOUT, asked).await;
+    // One that can't be closed in time ends with its last owner.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, backend.close()).await;
+    reached.unwrap_or_else(|_| {
+        Err(BackendError::Unreachable {
+            backend: backend.describe(),
+            reason: format!("it did not answer within {REACH_TIMEOUT:?}"),
+        })
+    })
+}
+
+fn in_memory(why: String) -> Choice {
+    Choice {
+        backend: None,
+        what: "memory".to_owned(),
+        why,
+    }
+}
+
+fn chosen(backend: Arc<dyn Backend>, why: String) -> Choice {
+    Choice {
+        what: backend.describe(),
+        backend: Some(backend),
+        why,
+    }
+}
+
+/// The choice among several; a warning where one that was named is not the one.
+fn told(backend: Arc<dyn Backend>, reason: String, tried: &[String]) -> Choice {
+    if tried.is_empty() {
+        let choice = chosen(backend, reason);
+        tracing::info!("backend: {} ({})", choice.what, choice.why);
+        return choice;
+    }
+    let choice = chosen(backend, format!("{reason}; {}", tried.join("; ")));
+    tracing::warn!(
+        "backend: {} instead of what was named ({})",
+        choice.what,
+        choice.why
+    );
+    choice
+}
+
+fn unusable(error: &BackendError, tried: &[String]) -> BackendError {
+    let before: String = tried.iter().map(|tried| format!("; {tried}")).collect();
+    BackendError::Unreachable {
+        backend: "the default backend".to_owned(),
+        reason: format!("{error}; {ELSEWHERE}{before}"),
+    }
+}
+
+fn parse(variable: &str, text: &str) -> Result<Address, BackendError> {
+    text.parse().map_err(|error| match error {
+        BackendError::Address { address, reason } => BackendError::Address {
+            address: format!("{variable}={address}"),
+            reason,
+        },
+        other => other,
+    })
+}
+
+fn not(variable: &str, text: &str, reason: &str) -> BackendError {
+    let address = if text.is_empty() {
+        variable.to_owned()
+    } else {
+        format!("{variable}={}", address::shown(text))
+    };
+    BackendError::Address {
+        address,
+        reason: reason.to_owned(),
+    }
+}
+
+/// What can stand in an address as it is, and all else by its bytes.
+fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a string takes everything");
+        }
+    }
+    encoded
+}
+
+#[cfg(all(test, feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod tests;

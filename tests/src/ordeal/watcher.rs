@@ -1,0 +1,194 @@
+//! Who watches, and what they must and must not see.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt as _;
+use tidegate::core::flow::Flow;
+use tidegate::core::lifecycle::EndReason;
+use tidegate::core::publication::Position;
+use tidegate::{Event, Hub, Publication, Subscribe};
+
+use super::Ordeal;
+
+/// What a watcher asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Every publication.
+    Every,
+    /// Some, and the last.
+    Some,
+}
+
+/// What one watcher, or all of them, have seen.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// How many resets they were told of.
+    pub resets: u64,
+    /// How often they were told that values may be old.
+    pub stales: u64,
+    /// The last step of each job, as each watcher saw it.
+    last: Vec<(String, u64)>,
+    complaints: Vec<String>,
+}
+
+impl Seen {
+    pub(super) fn all(watchers: Vec<Self>) -> Self {
+        watchers.into_iter().fold(Self::default(), |mut all, one| {
+            all.resets += one.resets;
+            all.stales += one.stales;
+            all.last.extend(one.last);
+            all.complaints.extend(one.complaints);
+            all
+        })
+    }
+
+    pub(super) fn judge(&self, ordeal: Ordeal) {
+        assert!(self.complaints.is_empty(), "{}", self.complaints.join("\n"));
+        for (topic, step) in &self.last {
+            assert_eq!(*step, ordeal.steps + 1, "{topic} ended before its end");
+        }
+        let watched = 2 * 3 * ordeal.jobs as usize;
+        assert_eq!(self.last.len(), watched, "every watcher of every job");
+        assert!(
+            ordeal.may_forget || self.resets == 0,
+            "{} resets, although nothing was lost",
+            self.resets
+        );
+    }
+}
+
+/// Follows one job to its end.
+pub(super) async fn watch_job(hub: Hub, topic: String, kind: Kind, flow: Flow) -> Seen {
+    let options = Subscribe {
+        flow,
+        ..Subscribe::default()
+    };
+    let mut events = hub
+        .subscribe_with(&topic, options)
+        .await
+        .expect("a subscription");
+    let mut watcher = Watcher::new(&topic, kind);
+    while let Some(event) = events.next().await {
+        watcher.take(&event);
+    }
+    if !watcher.has_ended {
+        watcher.complain("the stream ended before the topic".to_owned());
+    }
+    watcher.finish()
+}
+
+/// Follows all jobs by a pattern until each has published its end.
+pub(super) async fn watch_pattern(hub: Hub, pattern: String, jobs: u64) -> Seen {
+    let mut events = hub.subscribe(&pattern).await.expect("a subscription");
+    let mut watcher = Watcher::new(&pattern, Kind::Every);
+    while watcher.ended < jobs
+        && let Some(event) = events.next().await
+    {
+        watcher.take(&event);
+    }
+    watcher.finish()
+}
+
+struct Watcher {
+    name: String,
+    kind: Kind,
+    topics: BTreeMap<String, Known>,
+    seen: Seen,
+    has_ended: bool,
+    ended: u64,
+}
+
+#[derive(Default)]
+struct Known {
+    position: Option<Position>,
+    step: u64,
+    /// What lies between was reported as lost.
+    is_reset: bool,
+}
+
+impl Watcher {
+    fn new(name: &str, kind: Kind) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            topics: BTreeMap::new(),
+            seen: Seen::default(),
+            has_ended: false,
+            ended: 0,
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Publication(publication) => self.take_publication(publication),
+            Event::Batch(publications) => publications
+                .iter()
+                .for_each(|publication| self.take_publication(publication)),
+            Event::Reset { topic, .. } => {
+                self.seen.resets += 1;
+                self.topics.entry(topic.to_string()).or_default().is_reset = true;
+            }
+            Event::Lagged { missed } => self.complain(format!("{missed} were dropped")),
+            Event::End { reason } => {
+                if *reason != EndReason::Complete {
+                    self.complain(format!("it ended as {reason}"));
+                }
+                self.has_ended = true;
+            }
+            Event::Refused(error) => self.complain(format!("refused: {error}")),
+            Event::Stale => self.seen.stales += 1,
+            Event::Live => {}
+        }
+    }
+
+    fn take_publication(&mut self, publication: &Publication) {
+        let value: serde_json::Value = publication.payload.parse().expect("JSON");
+        let step = value["step"].as_u64().expect("a step");
+        let position = publication.position;
+        let mut complaints = Vec::new();
+        let known = self
+            .topics
+            .entry(publication.topic.to_string())
+            .or_default();
+        if let Some(before) = known.position
+            && before.epoch == position.epoch
+            && position.offset <= before.offset
+        {
+            complaints.push(format!("{position} after {before}"));
+        }
+        let is_next = known.position.map_or(1, |before| before.offset + 1) == position.offset
+            && known
+                .position
+                .is_none_or(|before| before.epoch == position.epoch);
+        if self.kind == Kind::Every && !is_next && !known.is_reset {
+            complaints.push(format!("{position} after {:?}, untold", known.position));
+        }
+        if step <= known.step {
+            complaints.push(format!("step {step} after {}", known.step));
+        }
+        *known = Known {
+            position: Some(position),
+            step,
+            is_reset: false,
+        };
+        self.ended += u64::from(publication.is_terminal());
+        for complaint in complaints {
+            self.complain(format!("{}: {complaint}", publication.topic));
+        }
+    }
+
+    fn complain(&mut self, complaint: String) {
+        self.seen
+            .complaints
+            .push(format!("{} ({:?}): {complaint}", self.name, self.kind));
+    }
+
+    fn finish(mut self) -> Seen {
+        self.seen.last = self
+            .topics
+            .into_iter()
+            .map(|(topic, known)| (topic, known.step))
+            .collect();
+        self.seen
+    }
+}

@@ -1,0 +1,208 @@
+//! Topics in PostgreSQL when the server dies, hangs, or stands behind a pooler.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidegate::backend::{Backend, BackendError, Keep, Postgres};
+use tidegate_tests::conformance::{Peer, request};
+use tidegate_tests::heard::Heard;
+use tidegate_tests::servers::postgres::{PASSWORD, PostgresServer, free_port};
+use tidegate_tests::{pattern, topic};
+
+fn backend(url: &str) -> Postgres {
+    Postgres::new(url, Keep::default()).expect("an address")
+}
+
+#[tokio::test]
+async fn a_killed_server_is_told_once_and_everything_is_there_when_it_is_back() {
+    let mut server = PostgresServer::start();
+    let backend = backend(&server.url());
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("a")]).await.expect("followed");
+    let before = backend.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
+    assert_eq!(heard.lines(1).await, ["1 1"]);
+    server.kill();
+    let error = heard.lost().await;
+    assert!(
+        matches!(error, BackendError::Unreachable { .. }),
+        "{error:?}"
+    );
+    for _ in 0..3 {
+        let error = backend
+            .publish(&[request("a", "2")])
+            .await
+            .expect_err("lost");
+        assert!(
+            matches!(error, BackendError::Unreachable { .. }),
+            "{error:?}"
+        );
+        assert!(!error.to_string().contains(PASSWORD), "{error}");
+    }
+    assert!(heard.rest().is_empty(), "told once");
+    server.restart();
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("a")]).await.expect("followed");
+    let after = backend.publish(&[request("a", "3")]).await.expect("stored")[0].expect("stored");
+    assert_eq!((after.epoch, after.offset), (before.epoch, 2));
+    assert_eq!(heard.lines(1).await, ["2 3"]);
+    let excerpt = backend.read(&topic("a"), Some(before)).await.expect("read");
+    assert_eq!(excerpt.publications.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_noticed_within_the_timeout() {
+    let server = PostgresServer::start();
+    let backend = backend(&format!("{}?timeout_ms=300", server.url()));
+    let mut heard = Heard::open(&backend).await;
+    server.pause();
+    let started = Instant::now();
+    let error = heard.lost().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(
+        error.to_string().contains("no answer within 300 ms"),
+        "{error}"
+    );
+    assert!(backend.probe().await.is_err());
+    server.resume();
+    // It may need longer than that to be itself again.
+    let patient = Postgres::new(&server.url(), Keep::default()).expect("an address");
+    Heard::open(&patient).await;
+    patient.probe().await.expect("it answers");
+}
+
+#[tokio::test]
+async fn connections_that_an_administrator_ends_are_noticed() {
+    let server = PostgresServer::start();
+    let backend = backend(&server.url());
+    let mut heard = Heard::open(&backend).await;
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidegate' LIMIT 1");
+    let error = heard.lost().await;
+    assert!(
+        matches!(error, BackendError::Unreachable { .. }),
+        "{error:?}"
+    );
+    // The other connection ends with it.
+    server.wait_until_left_alone();
+    let _again = Heard::open(&backend).await;
+    backend.probe().await.expect("it answers");
+    backend.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn tables_that_are_dropped_while_running_are_noticed_and_made_again() {
+    let server = PostgresServer::start();
+    let backend = backend(&server.url());
+    let mut heard = Heard::open(&backend).await;
+    backend.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
+    server.sql("DROP TABLE pubsub_events, tidegate_pubsub_events_topics CASCADE");
+    let error = heard.lost().await;
+    assert!(
+        matches!(error, BackendError::Unexpected { .. }),
+        "{error:?}"
+    );
+    let _again = Heard::open(&backend).await;
+    let position = backend.publish(&[request("a", "2")]).await.expect("stored")[0].expect("stored");
+    assert_eq!(position.offset, 1);
+}
+
+/// A pgbouncer that lends its one server connection for a transaction at a time.
+struct Pooler {
+    process: Child,
+    port: u16,
+}
+
+impl Pooler {
+    /// Starts one, where it is installed.
+    fn start(server: &PostgresServer) -> Option<Self> {
+        let program = [
+            "/usr/sbin/pgbouncer",
+            "/usr/bin/pgbouncer",
+            "/usr/local/bin/pgbouncer",
+        ]
+        .into_iter()
+        .find(|program| fs::exists(program).unwrap_or(false))?;
+        let port = free_port();
+        let folder = server.folder();
+        let users = folder.join("users.txt");
+        fs::write(&users, format!("\"tidegate\" \"{PASSWORD}\"\n")).expect("a new file");
+        let settings = folder.join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\npostgres = host=127.0.0.1 port={} dbname=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 2\nlogfile =\n",
+            server.port(),
+            users.display()
+        );
+        fs::write(&settings, text).expect("a new file");
+        // Ends with the test, however that ends.
+        let process = Command::new("setpriv")
+            .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"])
+            .args(["--pdeathsig=KILL", program, "-q"])
+            .arg(&settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("pgbouncer runs");
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "pgbouncer did not start"
+            );
+        }
+        Some(Self { process, port })
+    }
+
+    fn url(&self) -> String {
+        format!(
+            "postgres://tidegate:{PASSWORD}@127.0.0.1:{}/postgres",
+            self.port
+        )
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn behind_a_pooler_for_transactions_everything_arrives_by_polling() {
+    let server = PostgresServer::start();
+    let Some(pooler) = Pooler::start(&server) else {
+        eprintln!("pgbouncer is not installed: nothing was tested");
+        return;
+    };
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        let peer = Peer::open_backend(Arc::new(backend(&pooler.url()))).await;
+        peer.follow(&["job:*"]).await;
+        peers.push(peer);
+    }
+    let mut positions = Vec::new();
+    for number in 0..40 {
+        let publisher = &peers[number % peers.len()];
+        positions.push(publisher.publish("job:1", &number.to_string()).await);
+    }
+    server.sql("INSERT INTO pubsub_events (channel, data) VALUES ('job:2', '1')");
+    for peer in &mut peers {
+        peer.hear("job:1", &positions).await;
+        assert_eq!(peer.read("job:1", None).await.position, positions[39]);
+    }
+    for peer in &mut peers {
+        let position = loop {
+            let position = peer.read("job:2", None).await.position;
+            if position.offset == 1 {
+                break position;
+            }
+        };
+        peer.hear("job:2", &[position]).await;
+    }
+}

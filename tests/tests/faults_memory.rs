@@ -1,0 +1,14 @@
+//! What two hubs on one backend promise when nothing goes wrong.
+
+use std::sync::Arc;
+
+use tidegate::backend::{Keep, Memory};
+use tidegate_tests::ordeal::{Ordeal, live_through};
+
+#[tokio::test]
+async fn nothing_happens() {
+    let memory = Memory::new(Keep::default());
+    let backend = || Arc::new(memory.share()) as _;
+    let seen = live_through(Ordeal::default(), backend, |_| async {}).await;
+    assert_eq!((seen.resets, seen.stales), (0, 0));
+}
