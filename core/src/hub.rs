@@ -35,7 +35,7 @@ use subscribers::Subscribers;
 use topics::{Topics, TopicsFull};
 
 pub use client_hub::{ClientHub, ClientOutput};
-pub use config::{HubConfig, HubCounts};
+pub use config::{HubConfig, HubCounts, UplinkCounts};
 pub use error::{PublishError, SubscribeError};
 pub use relay::{Interest, Relay, RelayDue};
 pub use server_hub::{ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};

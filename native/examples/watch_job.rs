@@ -40,7 +40,11 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
             Event::Refused(error) => return Err(error.into()),
             // What lies between is lost; the newest value follows, and nothing else matters here.
-            Event::Reset { .. } | Event::Lagged { .. } | Event::Batch(_) => {}
+            Event::Reset { .. }
+            | Event::Lagged { .. }
+            | Event::Batch(_)
+            | Event::Stale
+            | Event::Live => {}
         }
     }
     Err("the client was closed".into())

@@ -1,4 +1,5 @@
-//! A client of a hub in another process: one WebSocket, which connects again and resumes by itself.
+//! A client of topics that live elsewhere: behind a server in another process, over one WebSocket that connects again
+//! and resumes by itself; or in a backend, without any server.
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -9,64 +10,47 @@
 //! client.publish_with("job:42", &serde_json::json!({"progress": 1.0}), Publish::end("complete".parse()?)).await?;
 //! # Ok(()) }
 //! ```
+//!
+//! A background job that shares only a backend with those who watch takes [`Client::from_env`], and where it has no
+//! runtime, [`Client::blocking`]. Clients work in a thread of their own.
 
+mod answer;
+mod blocking;
+mod chosen;
 mod driver;
+mod error;
+mod listen;
+mod local;
 mod queue;
+mod server;
+mod subscription;
+mod thread;
 mod url;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use futures_core::Stream;
 use serde::Serialize;
 use tidegate_core::client::ConnectionState;
-use tidegate_core::flow::Flow;
-use tidegate_core::hub::SubscriptionId;
-use tidegate_core::protocol::WireError;
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, TopicError};
-use tokio::sync::{mpsc, oneshot, watch};
+use tidegate_core::topic::Pattern;
+use tokio::sync::watch;
 
-use crate::hub::{Event, event};
-use crate::{JsonError, Publish, Subscribe};
-use driver::{Driver, Request};
-use queue::Queue;
+use crate::backend::Backend;
+use crate::{Config, Hub, Publish, Subscribe};
+pub use answer::Answer;
+use answer::Unanswered;
+pub use blocking::BlockingClient;
+pub use error::ClientError;
+pub use listen::Stop;
+use local::HubLink;
+use server::ServerLink;
+pub use subscription::ClientSubscription;
+use subscription::Source;
 pub use url::UrlError;
 
-/// The most bytes that wait for a slow reader of a subscription before the oldest publications are shed.
-const QUEUE_BYTES_MAX: usize = 1024 * 1024;
-
-/// Why a client could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The address of the server is not one.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// The first attempt to connect failed.
-    #[error("cannot reach {url}: {reason}; is a server running there? (tidegate serve)")]
-    Unreachable {
-        /// Where to.
-        url: String,
-        /// What the system or the server said.
-        reason: String,
-    },
-    /// A topic or pattern breaks the syntax.
-    #[error(transparent)]
-    Topic(#[from] TopicError),
-    /// The payload has no JSON form.
-    #[error(transparent)]
-    Json(#[from] JsonError),
-    /// The server refused it.
-    #[error(transparent)]
-    Refused(#[from] WireError),
-    /// The subscription was refused before it was sent.
-    #[error(transparent)]
-    Subscribe(#[from] tidegate_core::hub::SubscribeError),
-    /// The client was closed.
-    #[error("the client was closed")]
-    Closed,
-}
+/// How long closing waits for answers to what was queued.
+const FLUSH_MAX: Duration = Duration::from_secs(10);
 
 /// What is known of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,33 +61,29 @@ pub struct Status {
     pub last_error: Option<String>,
 }
 
-/// A connection to a hub. Clones share it; it closes when the last one and all subscriptions are gone.
+/// A client of a server, or of a backend. Clones share it; it closes when the last one and all subscriptions are gone.
 #[derive(Clone)]
 pub struct Client {
-    requests: mpsc::UnboundedSender<Request>,
-    status: watch::Receiver<Status>,
-    url: Arc<str>,
+    link: Link,
+    unanswered: Arc<Unanswered>,
+    place: Arc<str>,
+}
+
+#[derive(Clone)]
+enum Link {
+    Server(Arc<ServerLink>),
+    Hub(Arc<HubLink>),
 }
 
 impl Client {
     /// Starts to connect to a server, such as `http://127.0.0.1:8420`, and returns at once. What is asked for before
-    /// the connection stands is done then. Needs a tokio runtime.
+    /// the connection stands is done then.
     ///
     /// # Errors
-    /// When `url` is not the address of a server.
-    pub fn start(url: &str) -> Result<Self, UrlError> {
-        let socket_url = url::socket_url(url)?;
-        let (requests, receiver) = mpsc::unbounded_channel();
-        let (status_sender, status) = watch::channel(Status {
-            state: ConnectionState::Disconnected,
-            last_error: None,
-        });
-        tokio::spawn(Driver::new(socket_url, receiver, status_sender).run());
-        Ok(Self {
-            requests,
-            status,
-            url: url.into(),
-        })
+    /// When `url` is not the address of a server, or the system gives no thread.
+    pub fn start(url: &str) -> Result<Self, ClientError> {
+        let link = Link::Server(Arc::new(ServerLink::start(url)?));
+        Ok(Self::new(link, url))
     }
 
     /// Connects to a server, and returns once it has said welcome or the first attempt has failed.
@@ -111,38 +91,65 @@ impl Client {
     /// # Errors
     /// When `url` is not an address, or no server answers there.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
-        let client = Self::start(url)?;
-        let mut status = client.status.clone();
-        loop {
-            {
-                let now = status.borrow_and_update();
-                if now.state == ConnectionState::Connected {
-                    break;
-                }
-                if let Some(reason) = &now.last_error {
-                    return Err(ClientError::Unreachable {
-                        url: url.to_owned(),
-                        reason: reason.clone(),
-                    });
-                }
-            }
-            status.changed().await.map_err(|_| ClientError::Closed)?;
+        let link = Arc::new(ServerLink::start(url)?);
+        link.connected(url).await?;
+        Ok(Self::new(Link::Server(link), url))
+    }
+
+    /// A client of a backend, without a server. The link is opened at once, and again whenever it is lost; what is
+    /// published or subscribed before it stands, waits.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn with_backend(backend: Arc<dyn Backend>) -> Result<Self, ClientError> {
+        let place = backend.describe();
+        let hub = Hub::with_backend(Config::default(), backend)?;
+        Self::own(hub, &place)
+    }
+
+    /// A client of a hub in this process. Closing the client leaves the hub as it is.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn from_hub(hub: Hub) -> Result<Self, ClientError> {
+        let place = match hub.backend() {
+            Some(health) => health.borrow().name.clone(),
+            None => "this process".to_owned(),
+        };
+        Ok(Self::new(Link::Hub(HubLink::new(hub, false)?), &place))
+    }
+
+    /// A client that has a hub of its own.
+    fn own(hub: Hub, place: &str) -> Result<Self, ClientError> {
+        Ok(Self::new(Link::Hub(HubLink::new(hub, true)?), place))
+    }
+
+    fn new(link: Link, place: &str) -> Self {
+        Self {
+            link,
+            unanswered: Arc::default(),
+            place: place.into(),
         }
-        Ok(client)
     }
 
     /// The connection's state, now and as it changes.
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
+        match &self.link {
+            Link::Server(link) => link.status.clone(),
+            Link::Hub(link) => link.status(),
+        }
     }
 
-    /// The address that the client was given.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// Where the topics are, for people: the address that the client was given, or which backend. Never a password.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
-    /// Publishes a value to a topic. Waits for the connection, and repeats what a lost one left unanswered: the
-    /// publication happens once.
+    /// Publishes a value to a topic, and returns once that has happened. Waits for a server as long as that takes, and
+    /// repeats what a lost connection left unanswered: the publication happens once. A backend that is away is waited
+    /// for 10 s, as [`UplinkConfig::publish_patience`] says.
+    ///
+    /// [`UplinkConfig::publish_patience`]: tidegate_core::uplink::UplinkConfig::publish_patience
     ///
     /// # Errors
     /// As [`ClientError`] says.
@@ -171,121 +178,80 @@ impl Client {
     /// without waiting for each answer.
     ///
     /// # Errors
-    /// As [`ClientError`] says; what the server refuses is told by the answer.
+    /// As [`ClientError`] says; what the server or the backend refuses is told by the answer.
     pub fn enqueue(
         &self,
         topic: &str,
         value: &impl Serialize,
         publish: Publish,
     ) -> Result<Answer, ClientError> {
-        let publish = publish.request::<ClientError>(topic, value)?;
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Publish { publish, reply })?;
-        Ok(Answer(answer))
+        let request = publish.request::<ClientError>(topic, value)?;
+        let receiving = match &self.link {
+            Link::Server(link) => link.publish(request),
+            Link::Hub(link) => link.publish(request),
+        };
+        Ok(self.unanswered.add(receiving?))
     }
 
     /// Subscribes to a topic or pattern, from its latest value on.
     ///
     /// # Errors
-    /// As [`ClientError`] says. What the server refuses comes as [`Event::Refused`].
+    /// As [`ClientError`] says. What a server refuses comes as [`Event::Refused`](crate::Event::Refused).
     pub async fn subscribe(&self, pattern: &str) -> Result<ClientSubscription, ClientError> {
         self.subscribe_with(pattern, Subscribe::default()).await
     }
 
-    /// Subscribes to a topic or pattern with a flow and a start.
+    /// Subscribes to a topic or pattern with a flow and a start. At a backend this waits until it answers.
     ///
     /// # Errors
-    /// As [`ClientError`] says. What the server refuses comes as [`Event::Refused`].
+    /// As [`ClientError`] says. What a server refuses comes as [`Event::Refused`](crate::Event::Refused).
     pub async fn subscribe_with(
         &self,
         pattern: &str,
         options: Subscribe,
     ) -> Result<ClientSubscription, ClientError> {
-        let queue = Arc::new(Queue::new(
-            options.outbox_bytes_max.unwrap_or(QUEUE_BYTES_MAX),
-        ));
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Subscribe {
-            pattern: Pattern::new(pattern)?,
-            flow: options.flow,
-            start: options.start,
-            queue: Arc::clone(&queue),
-            reply,
-        })?;
-        let id = answer.await.map_err(|_| ClientError::Closed)??;
-        Ok(ClientSubscription {
-            id,
-            queue,
-            requests: self.requests.clone(),
-        })
+        let source = match &self.link {
+            Link::Server(link) => {
+                let pattern = Pattern::new(pattern)?;
+                Source::Server(link.subscribe(pattern, options).await?)
+            }
+            Link::Hub(link) => Source::Hub(Box::new(link.subscribe(pattern, options).await?)),
+        };
+        Ok(ClientSubscription(source))
+    }
+
+    /// Waits until all that was queued up to now has its answer.
+    pub async fn flush(&self) {
+        self.unanswered.flush().await;
     }
 
     /// Closes the connection. What is unanswered fails.
     pub fn close(&self) {
-        // A driver that is gone has closed it.
-        let _ = self.requests.send(Request::Close);
-    }
-
-    fn send(&self, request: Request) -> Result<(), ClientError> {
-        self.requests.send(request).map_err(|_| ClientError::Closed)
-    }
-}
-
-/// The answer to a publish that was queued by [`Client::enqueue`]. Dropping it leaves the publish as it is.
-pub struct Answer(oneshot::Receiver<Result<Position, WireError>>);
-
-impl Future for Answer {
-    type Output = Result<Position, ClientError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = std::task::ready!(Pin::new(&mut self.0).poll(context));
-        Poll::Ready(match answer {
-            Ok(result) => result.map_err(ClientError::from),
-            Err(_) => Err(ClientError::Closed),
-        })
-    }
-}
-
-/// A subscription over a connection: a stream of its [`Event`]s. Dropping it unsubscribes.
-pub struct ClientSubscription {
-    id: SubscriptionId,
-    queue: Arc<Queue>,
-    requests: mpsc::UnboundedSender<Request>,
-}
-
-impl ClientSubscription {
-    /// Changes the subscription's flow. One that is out of range is refused, and the old one stays.
-    ///
-    /// # Errors
-    /// When the flow is out of range or the client was closed.
-    pub fn set_flow(&self, flow: Flow) -> Result<(), ClientError> {
-        flow.validate()
-            .map_err(tidegate_core::hub::SubscribeError::from)?;
-        let request = Request::Flow { id: self.id, flow };
-        self.requests.send(request).map_err(|_| ClientError::Closed)
-    }
-}
-
-impl Stream for ClientSubscription {
-    type Item = Event;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        loop {
-            match std::task::ready!(self.queue.poll_frame(context)) {
-                None => return Poll::Ready(None),
-                Some(frame) => {
-                    if let Some(event) = event(frame) {
-                        return Poll::Ready(Some(event));
-                    }
-                }
-            }
+        match &self.link {
+            Link::Server(link) => link.close(),
+            Link::Hub(link) => link.close(),
         }
     }
-}
 
-impl Drop for ClientSubscription {
-    fn drop(&mut self) {
-        // A driver that is gone has no subscriptions.
-        let _ = self.requests.send(Request::Unsubscribe(self.id));
+    /// Waits until all that was queued has its answer, for 10 s at most, and closes the connection.
+    ///
+    /// # Errors
+    /// [`ClientError::Unanswered`] where some have none. The client is closed then, too.
+    pub async fn close_flushed(&self) -> Result<(), ClientError> {
+        let client = self.clone();
+        // The clients' runtime has the clock, whatever the caller has.
+        let flushed = thread::runtime()?.spawn(async move {
+            // What has no answer then is counted below.
+            let _ = tokio::time::timeout(FLUSH_MAX, client.flush()).await;
+        });
+        // It neither panics nor is it aborted.
+        let _ = flushed.await;
+        let count = self.unanswered.count();
+        self.close();
+        if count > 0 {
+            let seconds = FLUSH_MAX.as_secs();
+            return Err(ClientError::Unanswered { count, seconds });
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The hub of a process, as applications use it.
 
+mod health;
 mod subscription;
 
 use std::io;
@@ -14,11 +15,12 @@ use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic, TopicError};
 use tidegate_core::uplink::UplinkConfig;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
+pub use health::{BackendHealth, BackendLink};
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
@@ -77,7 +79,8 @@ struct Inner {
     commands: CommandSender,
     outbox_bytes_max: usize,
     frame_bytes_max: usize,
-    has_backend: bool,
+    /// Of the backend, where topics live in one.
+    health: Option<watch::Receiver<BackendHealth>>,
     last_opening: AtomicU64,
 }
 
@@ -181,13 +184,13 @@ impl Hub {
     ) -> io::Result<Self> {
         let outbox_bytes_max = config.server.outbox_bytes_max;
         let frame_bytes_max = config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES;
-        let has_backend = backend.is_some();
+        let (backend, health) = backend.map(health::watched).unzip();
         let commands = Shard::spawn(hub, frame_bytes_max, backend)?;
         let inner = Inner {
             commands,
             outbox_bytes_max,
             frame_bytes_max,
-            has_backend,
+            health,
             last_opening: AtomicU64::new(0),
         };
         Ok(Self {
@@ -288,7 +291,7 @@ impl Hub {
     /// When the topic breaks the syntax or the hub has stopped.
     pub async fn latest(&self, topic: &str) -> Result<Option<Publication>, SubscribeError> {
         let topic = Topic::new(topic)?;
-        if self.inner.has_backend {
+        if self.inner.health.is_some() {
             // Whoever subscribes is given it.
             let (reader, _) = self.open(vec![topic.into()], Subscribe::default()).await?;
             let frames = reader.waiting().into_iter();
@@ -315,6 +318,11 @@ impl Hub {
             hub: snapshot.counts,
             connections: snapshot.connections,
         })
+    }
+
+    /// How the backend is, now and as it changes, where topics live in one.
+    pub fn backend(&self) -> Option<watch::Receiver<BackendHealth>> {
+        self.inner.health.clone()
     }
 
     /// Asks every client to connect elsewhere; their connections close after a grace.

@@ -32,9 +32,12 @@ pub mod run;
 mod shard;
 mod uplink;
 
-pub use client::Client;
+pub use client::{BlockingClient, Client, Stop};
 pub use error::{PublishError, Stopped, SubscribeError};
-pub use hub::{Config, Counts, Event, Hub, Publication, Publish, Subscribe, Subscription};
+pub use hub::{
+    BackendHealth, BackendLink, Config, Counts, Event, Hub, Publication, Publish, Subscribe,
+    Subscription,
+};
 pub use json::{Json, JsonError};
 pub use tidegate_core as core;
 

@@ -12,7 +12,7 @@ use tidegate_tests::pattern;
 use tidegate_tests::servers::postgres::PostgresServer;
 
 async fn open(server: &PostgresServer) -> (Postgres, Heard) {
-    let backend = Postgres::new(&server.url(), Keep::default()).expect("an address");
+    let backend = Postgres::new(&server.patient_url(), Keep::default()).expect("an address");
     let heard = Heard::open(&backend).await;
     backend.follow(&[pattern("**")]).await.expect("followed");
     (backend, heard)
@@ -123,7 +123,7 @@ async fn rows_that_are_no_publications_are_refused_once() {
         payload_bytes_max: 1000,
         ..Keep::default()
     };
-    let backend = Postgres::new(&server.url(), keep).expect("an address");
+    let backend = Postgres::new(&server.patient_url(), keep).expect("an address");
     let mut heard = Heard::open(&backend).await;
     backend.follow(&[pattern("**")]).await.expect("followed");
     for row in [
@@ -157,7 +157,7 @@ async fn whoever_publishes_at_the_same_time_offsets_have_no_gap_and_come_in_orde
     let (_listener, mut heard) = open(&server).await;
     let mut publishers = tokio::task::JoinSet::new();
     for publisher in 0..4 {
-        let backend = Postgres::new(&server.url(), Keep::default()).expect("an address");
+        let backend = Postgres::new(&server.patient_url(), Keep::default()).expect("an address");
         let peer = Arc::new(Peer::open_backend(Arc::new(backend)).await);
         for task in 0..2 {
             let peer = Arc::clone(&peer);

@@ -12,7 +12,7 @@ use tidegate_tests::servers::postgres::PostgresServer;
 use tidegate_tests::topic;
 
 async fn open(server: &PostgresServer, keep: Keep) -> Postgres {
-    let backend = Postgres::new(&server.url(), keep).expect("an address");
+    let backend = Postgres::new(&server.patient_url(), keep).expect("an address");
     Heard::open(&backend).await;
     backend
 }

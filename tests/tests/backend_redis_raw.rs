@@ -4,10 +4,12 @@
 #[allow(dead_code, reason = "each test file uses a part")]
 mod rig;
 
-use rig::{Rig, request};
+use rig::Rig;
 use tidegate::backend::{Backend, Keep, Redis};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::publication::Position;
+use tidegate_tests::conformance::request;
+use tidegate_tests::heard::Heard;
 use tidegate_tests::pattern;
 use tidegate_tests::servers::redis::RedisServer;
 
@@ -174,7 +176,7 @@ async fn who_does_not_take_in_hears_no_raw_message() {
     let backend = Redis::new(&server.url(), Keep::default())
         .unwrap()
         .takes_in(false);
-    let (feed, _heard) = rig::feed();
+    let (feed, _heard) = Heard::new();
     backend.open(feed).await.unwrap();
     assert_eq!(server.cli(&["publish", "tidegate:a", "1"]), "0");
     backend.publish(&[request("a", "1")]).await.unwrap();

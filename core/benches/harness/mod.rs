@@ -45,6 +45,11 @@ impl Bench {
             .is_none_or(|filter| group.contains(filter))
     }
 
+    /// Whether little time is to be taken.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.is_quick
+    }
+
     /// Measures the cases of a group, and prints its table.
     pub(crate) fn measure(&self, mut group: Group<'_>) {
         let rounds = match (self.is_quick, group.is_large) {

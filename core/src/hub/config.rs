@@ -43,6 +43,19 @@ impl HubConfig {
     }
 }
 
+/// How much a hub does to keep in step with topics that live beyond an uplink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UplinkCounts {
+    /// Patterns that are followed, or are to be.
+    pub followed: usize,
+    /// Topics that are out of step.
+    pub behind: usize,
+    /// Patterns with subscriptions that wait until they can start.
+    pub parked: usize,
+    /// Publications that wait to be stored.
+    pub publishes: usize,
+}
+
 /// How much a hub holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HubCounts {

@@ -14,7 +14,7 @@ mod interest;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 
-use super::Hub;
+use super::{Hub, UplinkCounts};
 use crate::history::Excerpt;
 use crate::payload::Payload;
 use crate::protocol::{PublishRequest, Start};
@@ -56,6 +56,8 @@ pub(super) struct Mirror<P, T> {
     to_read: VecDeque<Topic>,
     reading: usize,
     progress: VecDeque<Progress>,
+    /// How often the link was lost: what was read before may have been lost with it.
+    losses: u64,
     is_stale: bool,
 }
 
@@ -74,6 +76,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             to_read: VecDeque::new(),
             reading: 0,
             progress: VecDeque::new(),
+            losses: 0,
             is_stale: false,
             config,
         }
@@ -86,22 +89,22 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     /// Whether a subscription can start now. Where not, what it needs is asked for, and [`Mirror::poll_progress`] says
-    /// when to ask again; `has_read` keeps from asking for the same history twice.
+    /// when to ask again; `read_at` keeps from asking for the same history twice between two losses of the link.
     pub(super) fn prepare(
         &mut self,
         now: Instant,
         hub: &Hub<P>,
         pattern: &Pattern,
         start: &Start,
-        has_read: &mut bool,
+        read_at: &mut Option<u64>,
     ) -> bool {
         self.want(pattern);
         let is_known = self.followed[pattern].is_known;
         if is_known && self.link.is_up() {
             if let Start::Since(positions) = start
-                && !*has_read
+                && *read_at != Some(self.losses)
             {
-                *has_read = true;
+                *read_at = Some(self.losses);
                 self.read_since(hub, pattern, positions);
             }
         } else if !is_known && let (Start::Since(positions), Some(topic)) = (start, pattern.exact())
@@ -110,13 +113,14 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             self.note_since(pattern, position.map(|known| known.position));
         }
         self.step(now);
-        let is_reading = *has_read && self.is_catching_up(pattern);
-        is_known && (!is_reading || !self.link.is_up())
+        let is_reading = *read_at == Some(self.losses) && self.is_catching_up(pattern);
+        let is_waiting = is_reading || self.is_discovering(hub, pattern);
+        is_known && (!is_waiting || !self.link.is_up())
     }
 
     /// Nobody wants a pattern any more.
     pub(super) fn handle_released(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
-        self.release(hub, pattern);
+        self.release(now, hub, pattern);
         self.step(now);
     }
 
@@ -137,13 +141,14 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     /// The host has dropped some of what was heard.
     pub(super) fn handle_missed(&mut self, now: Instant) {
         if self.link.is_up() {
-            self.follow_again();
+            self.compare_again();
             self.step(now);
         }
     }
 
     /// The link is lost.
     pub(super) fn handle_lost(&mut self, now: Instant) {
+        self.losses += 1;
         self.link.lose(now);
         self.calls.clear();
         self.publishes.handle_failure(UplinkFailure::Lost);
@@ -182,10 +187,10 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             (Asked::Unfollow, UplinkAnswer::Done) => self.is_changing = false,
             (Asked::Read(topic), UplinkAnswer::Excerpt(excerpt)) => {
                 self.reading -= 1;
-                self.handle_read(now, hub, &topic, &excerpt);
+                self.handle_read(now, hub, call, &topic, &excerpt);
             }
             (Asked::List(pattern), UplinkAnswer::Excerpts(excerpts)) => {
-                self.handle_listed(now, hub, &pattern, &excerpts);
+                self.handle_listed(now, hub, call, &pattern, &excerpts);
             }
             (Asked::Renew(topic), UplinkAnswer::Done) => self.read_again(&topic),
             (Asked::Publish, UplinkAnswer::Published(results)) => {
@@ -235,9 +240,10 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    fn call(&mut self, now: Instant, asked: Asked, call: UplinkCall<P>) {
+    fn call(&mut self, now: Instant, asked: Asked, call: UplinkCall<P>) -> CallId {
         let id = self.link.call(now, asked);
         self.calls.push_back((id, call));
+        id
     }
 
     /// The next call for the host.
@@ -271,11 +277,22 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             .min()
     }
 
+    /// How much there is of what.
+    pub(super) fn counts(&self) -> UplinkCounts {
+        UplinkCounts {
+            followed: self.followed.len(),
+            behind: self.catch_ups.len(),
+            parked: 0,
+            publishes: self.publishes.len(),
+        }
+    }
+
     /// The latest of what was listed is in step already, or has to be read.
     fn compare(&mut self, hub: &mut Hub<P>, now: Instant, excerpt: &Excerpt<P>) {
         let topic = &excerpt.topic;
         match hub.position(topic) {
-            None if !hub.is_subscribed(topic) => hub.adopt(now, excerpt),
+            // What is being read may have been read before this was listed.
+            None if !hub.is_subscribed(topic) && !self.is_reading(topic) => hub.adopt(now, excerpt),
             Some(position) if position == excerpt.position && hub.agrees(&excerpt.publications) => {
             }
             None | Some(_) => self.catch_up(hub, topic),

@@ -29,6 +29,12 @@ impl<P: Payload> Hub<P> {
         Some(self.topics.get(index).history.position())
     }
 
+    /// Whether the copy of a topic has ended.
+    pub(super) fn is_over(&self, topic: &Topic) -> bool {
+        let latest = self.latest(topic);
+        latest.is_some_and(|latest| latest.is_terminal())
+    }
+
     /// Whether anybody is subscribed to what this topic publishes.
     pub(super) fn is_subscribed(&self, topic: &Topic) -> bool {
         let mut is_any = false;

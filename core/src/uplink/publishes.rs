@@ -32,6 +32,8 @@ struct Waiting<P, T> {
     request: PublishRequest<P>,
     until: Instant,
     was_sent: bool,
+    /// Whether a call that carried it was never answered.
+    is_uncertain: bool,
 }
 
 impl<P: Payload + Clone, T> Publishes<P, T> {
@@ -65,6 +67,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
             request,
             until: now + self.config.publish_patience,
             was_sent: false,
+            is_uncertain: false,
         });
     }
 
@@ -74,6 +77,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
 
     /// The next batch, unless one is under way.
     pub(crate) fn next_batch(&mut self) -> Option<Vec<PublishRequest<P>>> {
+        self.drop_given_up();
         if self.under_way > 0 || self.queue.is_empty() {
             return None;
         }
@@ -89,6 +93,17 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         }
         self.under_way = batch.len();
         Some(batch)
+    }
+
+    /// Whoever was told that nothing is stored must be right. What a call carries stays until that is answered.
+    fn drop_given_up(&mut self) {
+        while self.under_way == 0
+            && let Some(first) = self.queue.front()
+            && first.origin.is_none()
+        {
+            self.bytes -= first.request.payload.size();
+            self.queue.pop_front();
+        }
     }
 
     /// What came of the batch.
@@ -115,17 +130,19 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         match failure {
             UplinkFailure::Full => {
                 for _ in 0..under_way {
-                    self.finish_first(Err(PublishError::BackendFull));
+                    let is_uncertain = self.queue.front().is_some_and(|first| first.is_uncertain);
+                    self.finish_first(Err(if is_uncertain {
+                        PublishError::Unconfirmed
+                    } else {
+                        PublishError::BackendFull
+                    }));
                 }
             }
             UplinkFailure::Lost => {
-                let bytes = &mut self.bytes;
-                self.queue.retain(|waiting| {
-                    if waiting.origin.is_none() {
-                        *bytes -= waiting.request.payload.size();
-                    }
-                    waiting.origin.is_some()
-                });
+                for waiting in self.queue.iter_mut().take(under_way) {
+                    waiting.is_uncertain = true;
+                }
+                self.drop_given_up();
             }
         }
     }
@@ -146,14 +163,12 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
                 self.done.push_back((origin, Err(error)));
             }
         }
-        while self.under_way == 0
-            && self
-                .queue
-                .front()
-                .is_some_and(|waiting| waiting.origin.is_none())
-        {
-            self.finish_first(Err(PublishError::Unavailable));
-        }
+        self.drop_given_up();
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     /// Who is to be told what.

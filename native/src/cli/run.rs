@@ -43,7 +43,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let job = JobSpec::new(self.job, self.command)?;
-        let client = Client::start(&self.server.server).map_err(ClientError::from)?;
+        let client = Client::start(&self.server.server)?;
         let topic = format!("job:{}", job.id());
         let (updates, latest) = watch::channel(None);
         let has_answered = Arc::new(AtomicBool::new(false));
@@ -77,7 +77,7 @@ impl Run {
                     .unwrap_or_else(|| "it did not answer".to_owned());
                 eprintln!(
                     "tidegate: the job's end was not published to {}: {reason}",
-                    client.url()
+                    client.place()
                 );
             }
         }

@@ -75,6 +75,21 @@ impl Subscription {
     }
 }
 
+impl Subscription {
+    /// Changes the flow, which is in range, without waiting until that is done.
+    pub(crate) fn request_flow(&self, flow: Flow) -> Result<(), Stopped> {
+        self.subscriptions.iter().try_for_each(|subscription| {
+            let (reply, _) = oneshot::channel();
+            let subscription = *subscription;
+            self.commands.send(Command::Flow {
+                subscription,
+                flow,
+                reply,
+            })
+        })
+    }
+}
+
 impl Stream for Subscription {
     type Item = Event;
 

@@ -1,6 +1,7 @@
 //! A PostgreSQL server of one test's own.
 
 mod psql;
+mod template;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -65,15 +66,16 @@ impl PostgresServer {
             NUMBER.fetch_add(1, Ordering::Relaxed)
         ));
         fs::create_dir(&folder).expect("a new folder");
+        let watchdog = watch(&folder);
         run(Command::new("cp")
             .arg("-a")
-            .arg(template())
+            .arg(template::prepared(&folder))
             .arg(folder.join("data")));
         if is_root() {
             run(Command::new("chown").arg("nobody").arg(&folder));
         }
         let mut server = Self {
-            watchdog: watch(&folder),
+            watchdog,
             port: free_port(),
             settings: settings.iter().map(ToString::to_string).collect(),
             server: None,
@@ -87,6 +89,11 @@ impl PostgresServer {
     pub fn url(&self) -> String {
         let port = self.port;
         format!("postgres://tidegate:{PASSWORD}@127.0.0.1:{port}/postgres")
+    }
+
+    /// The address for tests in which nothing hangs: however busy the machine, the link must not count as lost.
+    pub fn patient_url(&self) -> String {
+        format!("{}?timeout_ms={}", self.url(), PATIENCE.as_millis())
     }
 
     /// The port on 127.0.0.1.
@@ -288,43 +295,6 @@ impl Drop for PostgresServer {
     }
 }
 
-/// A folder with an empty database system, made once for all tests and copied by each.
-fn template() -> PathBuf {
-    let version = run(Command::new("postgres").arg("--version"));
-    let version: String = version
-        .chars()
-        .filter(|character| character.is_ascii_digit() || *character == '.')
-        .collect();
-    let uid = fs::metadata("/proc/self").expect("a process").uid();
-    let template = std::env::temp_dir().join(format!("tidegate-postgres-template-{version}-{uid}"));
-    if template.join("PG_VERSION").exists() {
-        return template;
-    }
-    let own = template.with_extension(std::process::id().to_string());
-    fs::create_dir_all(&own).expect("a new folder");
-    let password = own.with_extension("password");
-    fs::write(&password, PASSWORD).expect("a new file");
-    if is_root() {
-        run(Command::new("chown").arg("nobody").arg(&own).arg(&password));
-    }
-    let mut initdb = as_nobody("initdb");
-    initdb.args([
-        "-U",
-        "tidegate",
-        "--auth-local=trust",
-        "--auth-host=scram-sha-256",
-    ]);
-    initdb.args(["--encoding=UTF8", "--locale=C", "--no-sync"]);
-    initdb.arg("--pwfile").arg(&password).arg("-D").arg(&own);
-    run(&mut initdb);
-    fs::remove_file(&password).expect("the file is there");
-    // Somebody may have been faster.
-    if fs::rename(&own, &template).is_err() {
-        fs::remove_dir_all(&own).expect("our own folder");
-    }
-    template
-}
-
 /// PostgreSQL's programs refuse to run as root.
 fn as_nobody(program: &str) -> Command {
     if !is_root() {
@@ -340,7 +310,11 @@ fn as_nobody(program: &str) -> Command {
     command
 }
 
-fn is_root() -> bool {
+/// Whether this runs as root.
+///
+/// # Panics
+/// Where there are no processes to be looked at.
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").expect("a process").uid() == 0
 }
 

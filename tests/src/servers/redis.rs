@@ -16,6 +16,13 @@ pub use cluster::RedisCluster;
 /// How long a server may take to start, with its data.
 const START_MAX: Duration = Duration::from_secs(30);
 
+/// The ports that servers are started on.
+const PORT_MIN: u32 = 10_000;
+const PORTS: u32 = 12_000;
+
+/// How many ports are tried.
+const PORTS_TRIED_MAX: usize = 20;
+
 /// A `redis-server` of its own, on a free port of loopback, in a folder of its own.
 ///
 /// It ends with this value, and with the thread that started it however that ends.
@@ -41,12 +48,17 @@ impl RedisServer {
     /// A server with options of the command line.
     pub fn start_with(options: &[&str]) -> Self {
         let mut server = Self {
-            port: free_port(),
+            port: 0,
             options: options.iter().map(|&option| option.to_owned()).collect(),
             folder: tempfile::tempdir().expect("a temporary folder"),
             process: None,
         };
-        server.restart();
+        // Another test may be quicker to take a port that was free.
+        let is_up = free_ports().take(PORTS_TRIED_MAX).any(|port| {
+            server.port = port;
+            server.is_up_again()
+        });
+        assert!(is_up, "redis-server does not start");
         server
     }
 
@@ -102,6 +114,10 @@ impl RedisServer {
     /// # Panics
     /// When it doesn't come up.
     pub fn restart(&mut self) {
+        assert!(self.is_up_again(), "redis-server does not start");
+    }
+
+    fn is_up_again(&mut self) -> bool {
         self.kill();
         // The server is to end with the test also when that is killed.
         let mut process = Command::new("setpriv")
@@ -124,9 +140,7 @@ impl RedisServer {
             }
         });
         self.process = Some(process);
-        is_ready
-            .recv_timeout(START_MAX)
-            .expect("redis-server says that it is ready");
+        is_ready.recv_timeout(START_MAX).is_ok()
     }
 
     /// Stops it for the time being: connections stay, and nobody answers.
@@ -152,14 +166,14 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that nobody listens on, below those that connections get by themselves.
-fn free_port() -> u16 {
-    let offset = std::process::id() % 20_000;
-    (0..20_000)
-        .map(|step| 10_000 + u16::try_from((offset + step * 7) % 12_000).expect("small"))
-        .find(|port| {
-            TcpListener::bind(("127.0.0.1", *port)).is_ok()
-                && TcpListener::bind(("127.0.0.1", *port + 10_000)).is_ok()
+/// Ports that nobody listens on, below those that connections get by themselves, with the ports that a Cluster's nodes
+/// use among themselves. Each process begins elsewhere.
+fn free_ports() -> impl Iterator<Item = u16> {
+    let start = std::process::id().wrapping_mul(2_654_435_761) >> 16;
+    (0..PORTS)
+        .filter_map(move |step| u16::try_from(PORT_MIN + (start + step) % PORTS).ok())
+        .filter(|port| {
+            let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+            is_free(*port) && is_free(*port + 10_000)
         })
-        .expect("some port is free")
 }

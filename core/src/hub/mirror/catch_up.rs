@@ -13,14 +13,16 @@ use crate::protocol::TopicPosition;
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use crate::uplink::{Asked, UplinkCall};
+use crate::uplink::{Asked, CallId, UplinkCall};
 
 #[derive(Debug)]
 pub(super) struct CatchUp<P> {
     /// Where the read is to begin; `None` reads the latest publication alone.
     since: Option<Position>,
+    /// From where on a subscriber wants its history.
+    wanted: Option<Position>,
     stage: Stage,
-    /// What was heard meanwhile, in the order of hearing.
+    /// What was heard since it was read, in the order of hearing.
     held: Vec<Arc<Publication<P>>>,
     /// Something was heard that there was no room for: it has to be read, too.
     is_overfull: bool,
@@ -32,8 +34,8 @@ pub(super) struct CatchUp<P> {
 enum Stage {
     /// Held until the patterns that select the topic are in step.
     Held,
-    /// The read is to be asked for, or is under way.
-    Reading,
+    /// The read is to be asked for, or is under way by this call.
+    Reading(Option<CallId>),
     /// A new epoch is being asked for.
     Renewing,
 }
@@ -54,7 +56,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             return;
         }
         if !self.is_live(&topic) {
-            let mut catch_up = CatchUp::new(None, Stage::Held);
+            let mut catch_up = CatchUp::new();
             catch_up.hold(publication, self.config.held_max);
             self.catch_ups.insert(topic, catch_up);
             return;
@@ -65,7 +67,9 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }) {
             return;
         }
-        if hub.continues(&publication) || (known.is_none() && hub.is_full()) {
+        // What follows an end may be the beginning of an earlier epoch, told a second time.
+        let is_next = hub.continues(&publication) && !hub.is_over(&topic);
+        if is_next || (known.is_none() && hub.is_full()) {
             return hub.handle_continuation(now, &publication);
         }
         self.catch_up(hub, &topic);
@@ -81,23 +85,32 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
 
     /// Reads what a topic lacks, and its history from `since` on.
     pub(super) fn catch_up_since(&mut self, hub: &Hub<P>, topic: &Topic, since: Option<Position>) {
-        let since = earlier(self.since_of(hub, topic), since);
-        match self.catch_ups.get_mut(topic) {
-            Some(catch_up) if catch_up.stage != Stage::Held => return,
-            Some(catch_up) => {
-                catch_up.stage = Stage::Reading;
-                catch_up.since = since;
-            }
-            None => {
-                self.catch_ups
-                    .insert(topic.clone(), CatchUp::new(since, Stage::Reading));
-            }
+        let known = self.since_of(hub, topic);
+        let catch_up = self.catch_ups.entry(topic.clone());
+        let catch_up = catch_up.or_insert_with(CatchUp::new);
+        catch_up.wanted = earlier(catch_up.wanted, since);
+        catch_up.since = earlier(known, catch_up.wanted);
+        if catch_up.stage == Stage::Renewing {
+            // It is read afterwards.
+            return;
         }
+        // A read that is under way may lack what this one is asked for because of.
+        catch_up.stage = Stage::Reading(None);
         self.to_read.push_back(topic.clone());
     }
 
-    /// From where on a topic has to be read: one before what is known, so that both can be compared.
+    /// Whether a topic is being read.
+    pub(super) fn is_reading(&self, topic: &Topic) -> bool {
+        let catch_up = self.catch_ups.get(topic);
+        catch_up.is_some_and(|catch_up| catch_up.stage != Stage::Held)
+    }
+
+    /// From where on a topic has to be read: one before what is known, so that both can be compared; from its new
+    /// beginning after an end.
     fn since_of(&self, hub: &Hub<P>, topic: &Topic) -> Option<Position> {
+        if hub.is_over(topic) {
+            return Some(Position::default());
+        }
         match hub.position(topic) {
             Some(position) => Some(Position {
                 offset: position.offset.saturating_sub(1),
@@ -138,22 +151,43 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
+    /// Whether a topic that the pattern selects is being read for the first time: whoever subscribes to the pattern now
+    /// would not learn of it.
+    pub(super) fn is_discovering(&self, hub: &Hub<P>, pattern: &Pattern) -> bool {
+        let is_unknown = |topic: &Topic, catch_up: &CatchUp<P>| {
+            catch_up.since != Some(Position::default())
+                && pattern.matches(topic)
+                && hub.position(topic).is_none()
+        };
+        let mut catch_ups = self.catch_ups.iter();
+        !pattern.is_exact() && catch_ups.any(|(topic, catch_up)| is_unknown(topic, catch_up))
+    }
+
     /// Asks for as many reads as there may be at a time.
     pub(super) fn read_next(&mut self, now: Instant) {
         while self.reading < self.config.reads_max {
             let Some(topic) = self.to_read.pop_front() else {
                 return;
             };
-            let Some(catch_up) = self.catch_ups.get(&topic) else {
+            let catch_up = self.catch_ups.get_mut(&topic);
+            let Some(catch_up) = catch_up.filter(|known| known.stage == Stage::Reading(None))
+            else {
                 continue;
             };
+            // What was heard before it is read is among what is read, or has been lost.
+            catch_up.held.clear();
+            catch_up.is_overfull = false;
             let since = catch_up.since;
             self.reading += 1;
-            self.call(
-                now,
-                Asked::Read(topic.clone()),
-                UplinkCall::Read { topic, since },
-            );
+            let asked = Asked::Read(topic.clone());
+            let read = UplinkCall::Read {
+                topic: topic.clone(),
+                since,
+            };
+            let call = self.call(now, asked, read);
+            if let Some(catch_up) = self.catch_ups.get_mut(&topic) {
+                catch_up.stage = Stage::Reading(Some(call));
+            }
         }
     }
 
@@ -161,7 +195,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if let Some(catch_up) = self.catch_ups.get_mut(topic)
             && catch_up.stage == Stage::Renewing
         {
-            catch_up.stage = Stage::Reading;
+            catch_up.stage = Stage::Reading(None);
             self.to_read.push_back(topic.clone());
         }
     }
@@ -171,30 +205,38 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         &mut self,
         now: Instant,
         hub: &mut Hub<P>,
+        call: CallId,
         topic: &Topic,
         excerpt: &Excerpt<P>,
     ) {
-        let Some(catch_up) = self.catch_ups.get_mut(topic) else {
+        let catch_up = self.catch_ups.get_mut(topic);
+        let Some(catch_up) = catch_up.filter(|known| known.stage == Stage::Reading(Some(call)))
+        else {
             return;
         };
-        if catch_up.stage != Stage::Reading {
-            return;
-        }
         let was_unknown = hub.position(topic).is_none();
         if was_unknown && catch_up.since == Some(Position::default()) && hub.is_subscribed(topic) {
             // It began while nobody looked: those who subscribe by pattern have seen nothing of it.
             hub.remember_unbegun(now, topic);
         }
         match hub.handle_excerpt(now, excerpt) {
-            Told::Settled => {}
+            Told::Settled => catch_up.wanted = None,
             Told::TailLost { .. } if catch_up.was_renewed => hub.replace(now, excerpt),
             Told::TailLost { epoch } => {
                 catch_up.was_renewed = true;
                 catch_up.stage = Stage::Renewing;
                 let topic = topic.clone();
                 let asked = Asked::Renew(topic.clone());
-                return self.call(now, asked, UplinkCall::Renew { topic, epoch });
+                self.call(now, asked, UplinkCall::Renew { topic, epoch });
+                return;
             }
+        }
+        if was_unknown && hub.position(topic).is_none() && !excerpt.publications.is_empty() {
+            // There is no room to remember where its subscribers are.
+            hub.replace(now, excerpt);
+        }
+        if hub.position(topic) == Some(Position::default()) && !self.is_followed(topic) {
+            hub.forget(topic);
         }
         self.become_live(now, hub, &Pattern::from(topic.clone()));
         self.finish(now, hub, topic);
@@ -205,6 +247,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if !self.is_live(topic) {
             if let Some(catch_up) = self.catch_ups.get_mut(topic) {
                 catch_up.stage = Stage::Held;
+                catch_up.was_renewed = false;
             }
             return;
         }
@@ -235,10 +278,11 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
 }
 
 impl<P> CatchUp<P> {
-    const fn new(since: Option<Position>, stage: Stage) -> Self {
+    const fn new() -> Self {
         Self {
-            since,
-            stage,
+            since: None,
+            wanted: None,
+            stage: Stage::Held,
             held: Vec::new(),
             is_overfull: false,
             was_renewed: false,

@@ -11,7 +11,7 @@ use crate::publication::Position;
 use crate::router::Ticket;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use crate::uplink::{Asked, UplinkCall};
+use crate::uplink::{Asked, CallId, UplinkCall};
 
 /// The most patterns in one call.
 const PATTERNS_MAX: usize = 1000;
@@ -20,6 +20,10 @@ const PATTERNS_MAX: usize = 1000;
 pub(super) struct Followed {
     ticket: Ticket,
     step: Step,
+    /// Whether the uplink was asked to follow it since the link stands.
+    was_asked: bool,
+    /// Something was missed while it was being read: it is to be read once more.
+    is_again: bool,
     /// Whether it was in step before: subscriptions can start from the copies.
     pub(super) is_known: bool,
     /// From where on the first of its subscribers wants the history.
@@ -32,8 +36,8 @@ enum Step {
     Wanted,
     /// Being followed.
     Following,
-    /// Followed, and being read.
-    Reading,
+    /// Followed, and being read; with wildcards, by this call.
+    Reading(Option<CallId>),
     /// In step.
     Live,
 }
@@ -52,11 +56,12 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         let followed = Followed {
             ticket: self.patterns.subscribe(pattern, ()),
             step: Step::Wanted,
+            was_asked: self.to_unfollow.remove(pattern),
+            is_again: false,
             is_known: false,
             since: None,
         };
         self.followed.insert(pattern.clone(), followed);
-        self.to_unfollow.remove(pattern);
         self.to_follow.insert(pattern.clone());
     }
 
@@ -67,22 +72,24 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    pub(super) fn release(&mut self, hub: &mut Hub<P>, pattern: &Pattern) {
+    pub(super) fn release(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
         let Some(followed) = self.followed.remove(pattern) else {
             return;
         };
         self.patterns.unsubscribe(followed.ticket);
         self.to_follow.remove(pattern);
-        if self.link.is_up() && followed.step != Step::Wanted {
+        if followed.was_asked {
             self.to_unfollow.insert(pattern.clone());
         }
         for topic in hub.topics_of(pattern) {
-            if !self.is_covered(&topic) {
+            // One that has not begun was remembered for this pattern's sake alone.
+            if !self.is_covered(&topic) || hub.position(&topic) == Some(Position::default()) {
                 hub.forget(&topic);
             }
         }
         let patterns = &self.patterns;
         self.catch_ups.retain(|topic, _| selects(patterns, topic));
+        self.settle_held(now, hub, pattern);
     }
 
     /// Whether a followed pattern selects the topic.
@@ -108,12 +115,34 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         is_known
     }
 
-    /// Everything is to be followed and read again.
+    /// The link is lost: everything is to be followed and read again.
     pub(super) fn follow_again(&mut self) {
         for (pattern, followed) in &mut self.followed {
             followed.step = Step::Wanted;
+            followed.was_asked = false;
+            followed.is_again = false;
             self.to_follow.insert(pattern.clone());
         }
+    }
+
+    /// Something was missed: everything is to be read again. What is being read is so once that is done, so that
+    /// subscribers get on however often something is missed.
+    pub(super) fn compare_again(&mut self) {
+        for (pattern, followed) in &mut self.followed {
+            match followed.step {
+                Step::Wanted | Step::Following => {}
+                Step::Reading(_) => followed.is_again = true,
+                Step::Live => {
+                    followed.step = Step::Wanted;
+                    self.to_follow.insert(pattern.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether exactly this topic is followed.
+    pub(super) fn is_followed(&self, topic: &Topic) -> bool {
+        self.followed.contains_key(&Pattern::from(topic.clone()))
     }
 
     pub(super) fn change_interest(&mut self, now: Instant) {
@@ -129,6 +158,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             for pattern in &patterns {
                 if let Some(followed) = self.followed.get_mut(pattern) {
                     followed.step = Step::Following;
+                    followed.was_asked = true;
                 }
             }
             self.is_changing = true;
@@ -148,15 +178,18 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if followed.step != Step::Following {
             return;
         }
-        followed.step = Step::Reading;
-        let since = followed.since;
-        match pattern.exact() {
-            Some(topic) => self.catch_up_since(hub, &topic, since),
-            None => self.call(
-                now,
-                Asked::List(pattern.clone()),
-                UplinkCall::List(pattern.clone()),
-            ),
+        followed.step = Step::Reading(None);
+        if let Some(topic) = pattern.exact() {
+            let since = followed.since;
+            return self.catch_up_since(hub, &topic, since);
+        }
+        let list = self.call(
+            now,
+            Asked::List(pattern.clone()),
+            UplinkCall::List(pattern.clone()),
+        );
+        if let Some(followed) = self.followed.get_mut(pattern) {
+            followed.step = Step::Reading(Some(list));
         }
     }
 
@@ -165,13 +198,15 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         &mut self,
         now: Instant,
         hub: &mut Hub<P>,
+        call: CallId,
         pattern: &Pattern,
         excerpts: &[Excerpt<P>],
     ) {
+        // What was listed before it was followed last may lack something.
         if self
             .followed
             .get(pattern)
-            .is_none_or(|followed| followed.step != Step::Reading)
+            .is_none_or(|followed| followed.step != Step::Reading(Some(call)))
         {
             return;
         }
@@ -191,11 +226,15 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
 
     pub(super) fn become_live(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
         if let Some(followed) = self.followed.get_mut(pattern)
-            && followed.step == Step::Reading
+            && matches!(followed.step, Step::Reading(_))
         {
             followed.step = Step::Live;
             followed.is_known = true;
             followed.since = None;
+            if core::mem::take(&mut followed.is_again) {
+                followed.step = Step::Wanted;
+                self.to_follow.insert(pattern.clone());
+            }
             self.progress.push_back(Progress::Pattern(pattern.clone()));
             self.settle_held(now, hub, pattern);
         }

@@ -55,6 +55,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         let started = self.start_local(now, id, pattern, flow, start);
         self.hub.note_released(pattern.clone());
+        self.drain_hub(now);
         started.map(Some)
     }
 
@@ -84,7 +85,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 flow,
             },
         );
-        self.drain_hub(now);
+        self.drain_due(now);
         self.connections[id.index as usize].outbox.end_start();
         Ok(subscribed)
     }

@@ -19,7 +19,8 @@ pub(super) struct Parked {
     connection: ConnectionId,
     flow: Flow,
     start: Start,
-    has_read: bool,
+    /// When its history was read: after so many losses of the link.
+    read_at: Option<u64>,
 }
 
 impl<P> Upstream<P> {
@@ -45,17 +46,17 @@ impl<P: Payload + Clone> ServerHub<P> {
         let Some(upstream) = &mut self.upstream else {
             return true;
         };
-        let mut has_read = false;
+        let mut read_at = None;
         let is_ready = upstream
             .mirror
-            .prepare(now, &self.hub, pattern, start, &mut has_read);
+            .prepare(now, &self.hub, pattern, start, &mut read_at);
         if !is_ready {
             let parked = upstream.parked(pattern).entry(pattern.clone());
             parked.or_default().push(Parked {
                 connection,
                 flow,
                 start: start.clone(),
-                has_read,
+                read_at,
             });
         }
         is_ready
@@ -135,7 +136,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 &self.hub,
                 pattern,
                 &parked.start,
-                &mut parked.has_read,
+                &mut parked.read_at,
             );
             if is_ready {
                 self.start_late(now, pattern, &parked);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::parked::Parked;
 use super::{ConnectionId, ServerHub};
 use crate::hub::mirror::Mirror;
-use crate::hub::{PublishError, SubscribeError, Subscribed};
+use crate::hub::{PublishError, SubscribeError, Subscribed, UplinkCounts};
 use crate::payload::Payload;
 use crate::protocol::{PublishRequest, ServerFrame};
 use crate::publication::{Position, Publication};
@@ -139,6 +139,15 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.upstream
             .as_ref()
             .is_some_and(|upstream| upstream.is_stale)
+    }
+
+    /// How much is done to keep in step with topics that live elsewhere.
+    pub fn uplink_counts(&self) -> UplinkCounts {
+        let upstream = self.upstream.as_ref();
+        upstream.map_or_else(UplinkCounts::default, |upstream| UplinkCounts {
+            parked: upstream.parked_exact.len() + upstream.parked_wild.len(),
+            ..upstream.mirror.counts()
+        })
     }
 
     /// Whether topics live beyond an uplink.

@@ -31,14 +31,12 @@ pub(super) fn told(place: &str, error: &tokio_postgres::Error) -> BackendError {
     let backend = place.to_owned();
     let reason = text(error);
     let Some(code) = error.code() else {
-        let is_refusal = ["authentication error", "invalid configuration"]
-            .iter()
-            .any(|kind| reason.starts_with(kind));
-        return if is_refusal {
-            let reason = format!("{reason}; check user and password in the address");
-            BackendError::Refused { backend, reason }
-        } else {
-            BackendError::Unreachable { backend, reason }
+        return match advice_without_code(&reason) {
+            Some(advice) => BackendError::Refused {
+                backend,
+                reason: format!("{reason}; {advice}"),
+            },
+            None => BackendError::Unreachable { backend, reason },
         };
     };
     if let Some(advice) = advice(code) {
@@ -54,7 +52,22 @@ pub(super) fn told(place: &str, error: &tokio_postgres::Error) -> BackendError {
     BackendError::Unexpected { backend, reason }
 }
 
-/// What to do about a refusal.
+/// What to do about what tokio-postgres refuses, which has no code.
+fn advice_without_code(reason: &str) -> Option<&'static str> {
+    if reason.starts_with("authentication error") || reason.starts_with("invalid configuration") {
+        Some("check user and password in the address")
+    } else if reason.contains("does not support TLS") {
+        Some("turn on ssl there, or ask for less by sslmode=")
+    } else if reason.contains("certificate") {
+        Some(
+            "name the authority that signed it by sslrootcert=, or trust anyone by sslmode=require",
+        )
+    } else {
+        None
+    }
+}
+
+/// What to do about a refusal of the server's.
 fn advice(code: &SqlState) -> Option<&'static str> {
     match code.code() {
         "28P01" | "28000" => Some("check user and password in the address, and pg_hba.conf"),

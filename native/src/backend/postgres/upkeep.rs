@@ -47,7 +47,10 @@ pub(super) async fn keep_up(link: Arc<Link>) {
     let upkeep = async {
         loop {
             rounds.tick().await;
-            if let Err(error) = round(&link).await {
+            // A lost link says so itself.
+            if let Err(error) = round(&link).await
+                && link.check().is_ok()
+            {
                 tracing::warn!(%error, "history could not be trimmed; it is tried again");
             }
         }

@@ -12,7 +12,7 @@ pub(super) fn backend_error(name: &str, error: &RedisError) -> BackendError {
         ErrorKind::AuthenticationFailed => BackendError::Refused { backend, reason },
         ErrorKind::RESP3NotSupported => BackendError::Refused {
             backend,
-            reason: format!("{reason}; Redis 7 or Valkey is needed"),
+            reason: format!("{reason}; Redis 6.2 or Valkey is needed, for a Cluster Redis 7"),
         },
         ErrorKind::Server(_) | ErrorKind::Extension => {
             by_code(backend, reason, error.code().unwrap_or_default())

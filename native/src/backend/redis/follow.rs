@@ -32,7 +32,8 @@ impl Link {
     /// Subscribes to what is heard whatever is followed: our own probes, raw messages, and who took them in.
     pub(super) async fn hear_own(&self) -> Result<(), BackendError> {
         let (layout, prefix) = (&self.shared.layout, &self.shared.address.prefix);
-        for (_, node, partitions) in self.owned()? {
+        for (name, node, partitions) in self.owned()? {
+            lock(&self.probed).push((name, partitions[0]));
             let mut channels = vec![layout.probe(partitions[0], self.id)];
             let mut globs = Vec::new();
             if self.taking.is_some() {

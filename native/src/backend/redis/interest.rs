@@ -138,7 +138,10 @@ mod tests {
         let mut interest = Interest::default();
         assert_eq!(interest.add(&layout, &[pattern("a")]).partitions.len(), 1);
         assert_eq!(interest.add(&layout, &[pattern("*")]).partitions.len(), 63);
-        assert_eq!(interest.remove(&layout, &[pattern("a")]).partitions, []);
+        assert_eq!(
+            interest.remove(&layout, &[pattern("a")]).partitions,
+            Vec::<Partition>::new()
+        );
         assert_eq!(
             interest.remove(&layout, &[pattern("*")]).partitions.len(),
             64

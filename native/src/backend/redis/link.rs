@@ -54,6 +54,8 @@ pub(super) struct Link {
     pub(super) leaving: Mutex<BTreeSet<String>>,
     unreadable: AtomicBool,
     pub(super) probes: Probes,
+    /// Each server with the partition of the probes that it is sent.
+    pub(super) probed: Mutex<Vec<(NodeName, Partition)>>,
     /// Where this link takes raw messages in.
     pub(super) taking: Option<Arc<Taking>>,
     /// Which raw channels and globs are subscribed to, on which server.
@@ -89,6 +91,7 @@ impl Link {
             leaving: Mutex::new(BTreeSet::new()),
             unreadable: AtomicBool::new(false),
             probes: Probes::default(),
+            probed: Mutex::new(Vec::new()),
             taking,
             raw: Mutex::new(BTreeSet::new()),
             tasks: Mutex::new(Vec::new()),

@@ -81,6 +81,9 @@ impl Node {
 
     /// Subscribes to sharded channels, or unsubscribes; the first refusal is the error.
     pub(super) async fn tell_sharded(&self, command: &str, channels: &[String]) -> RedisResult<()> {
+        if channels.is_empty() {
+            return Ok(());
+        }
         let mut pipeline = redis::pipe();
         for channel in channels {
             pipeline.cmd(command).arg(channel);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::call::Call;
-use super::link::Link;
+use super::link::{Link, lock};
 use super::node::NodeName;
 use crate::backend::BackendError;
 
@@ -51,19 +51,16 @@ impl Link {
     async fn probe_pushes(&self, number: u64) -> Result<(), BackendError> {
         let layout = &self.shared.layout;
         let mut heard = self.probes.heard.subscribe();
-        let owned = self.owned()?;
-        for (_, _, partitions) in &owned {
-            let Some(partition) = partitions.first().copied() else {
-                continue;
-            };
+        let probed = lock(&self.probed).clone();
+        for (_, partition) in &probed {
             let mut cmd = redis::cmd(layout.announce());
-            cmd.arg(layout.probe(partition, self.id)).arg(number);
-            let value = self.run(partition, &[Call::Plain(cmd)]).await?.pop();
+            cmd.arg(layout.probe(*partition, self.id)).arg(number);
+            let value = self.run(*partition, &[Call::Plain(cmd)]).await?.pop();
             self.value(value)?;
         }
         let all = heard.wait_for(|heard| {
             let is_heard = |name: &NodeName| heard.get(name).is_some_and(|last| *last >= number);
-            owned.iter().all(|(name, _, _)| is_heard(name))
+            probed.iter().all(|(name, _)| is_heard(name))
         });
         match tokio::time::timeout(self.shared.address.timeout, all).await {
             Ok(_) => Ok(()),

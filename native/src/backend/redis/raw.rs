@@ -18,7 +18,6 @@ pub(super) enum Refusal {
     TooLarge { bytes: usize, bytes_max: usize },
     NoText,
     NoJson(JsonError),
-    Ended(String),
 }
 
 impl fmt::Display for Refusal {
@@ -30,9 +29,6 @@ impl fmt::Display for Refusal {
             }
             Self::NoText => write!(f, "it is not UTF-8; publish JSON"),
             Self::NoJson(error) => write!(f, "{error}; publish JSON, texts in quotes"),
-            Self::Ended(reason) => {
-                write!(f, "the topic has ended ({reason}); publish to another one")
-            }
         }
     }
 }

@@ -280,6 +280,8 @@ impl Link {
             let rule = self.shared.keep.terminal_rule.as_ref();
             let mut request = PublishRequest::new(raw.topic.clone(), raw.payload.clone());
             request.end = rule.and_then(|rule| rule.evaluate(&raw.payload));
+            // Whoever publishes without Tidegate can't ask for it, and starts an ended topic anew by publishing.
+            request.restart = true;
             let as_taken = AsTaken {
                 lease: &lease,
                 token: &holder,
@@ -294,7 +296,7 @@ impl Link {
             Ok(values) => {
                 let answers = values.iter().zip(&messages);
                 answers
-                    .map(|(value, (_, raw))| self.took(taking, value, raw))
+                    .map(|(value, (_, raw))| took(taking, value, raw))
                     .collect()
             }
             Err(_) => vec![Took::Failed; messages.len()],
@@ -302,28 +304,6 @@ impl Link {
         taking.answer(scope, |intake, now| {
             intake.handle_took(now, token, &answers)
         });
-    }
-
-    fn took(&self, taking: &Taking, value: &Value, raw: &Raw) -> Took {
-        let words: Vec<&str> = value
-            .as_sequence()
-            .unwrap_or_default()
-            .iter()
-            .filter_map(text)
-            .collect();
-        match words.as_slice() {
-            ["ok", _] => Took::Done,
-            ["ended", reason] => {
-                let channel = format!("{}{}", self.shared.address.prefix, raw.topic);
-                taking.refused(&channel, &Refusal::Ended((*reason).to_owned()));
-                Took::Done
-            }
-            ["fenced"] => Took::Fenced,
-            _ => {
-                taking.warn(|| tracing::warn!(topic = %raw.topic, ?value, "a raw message could not be taken in; it is tried again"));
-                Took::Failed
-            }
-        }
     }
 
     /// Gives up the leases that are held, so that others need not wait for their end.
@@ -339,6 +319,24 @@ impl Link {
             if self.run(partition, &[call]).await.is_err() {
                 return;
             }
+        }
+    }
+}
+
+/// What came of taking a message in.
+fn took(taking: &Taking, value: &Value, raw: &Raw) -> Took {
+    let words: Vec<&str> = value
+        .as_sequence()
+        .unwrap_or_default()
+        .iter()
+        .filter_map(text)
+        .collect();
+    match words.as_slice() {
+        ["ok", _] => Took::Done,
+        ["fenced"] => Took::Fenced,
+        _ => {
+            taking.warn(|| tracing::warn!(topic = %raw.topic, ?value, "a raw message could not be taken in; it is tried again"));
+            Took::Failed
         }
     }
 }

@@ -183,15 +183,8 @@ impl<'a> Writing<'a> {
                 "its data has {bytes} bytes; at most {bytes_max} are allowed"
             )));
         }
+        // Whoever inserts can't ask for it, and starts an ended topic anew by inserting.
         let known = known(self.transaction, &topic)?;
-        if let Some(Known {
-            end: Some(reason), ..
-        }) = known
-        {
-            return Ok(Err(format!(
-                "the topic has ended ({reason}); use another one, or have Tidegate publish with restart"
-            )));
-        }
         let rule = self.keep.terminal_rule.as_ref();
         let end = rule.and_then(|rule| rule.evaluate(&payload));
         let position = self.place(&topic, known, end)?;

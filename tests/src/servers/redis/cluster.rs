@@ -50,7 +50,8 @@ impl RedisCluster {
         }
     }
 
-    fn running(&self) -> impl Iterator<Item = &RedisServer> {
+    /// The nodes that were not killed.
+    pub fn running(&self) -> impl Iterator<Item = &RedisServer> {
         self.nodes.iter().filter(|node| node.is_running())
     }
 
@@ -77,30 +78,76 @@ impl RedisCluster {
     /// When none does.
     pub fn owner(&self, slot: u16) -> usize {
         let asked = self.running().next().expect("a node runs");
+        self.owner_by(asked, slot).expect("every slot has an owner")
+    }
+
+    /// The owner of a slot, as one node knows it. `CLUSTER SLOTS` prints first, last, host, port, id of each owner first.
+    fn owner_by(&self, asked: &RedisServer, slot: u16) -> Option<usize> {
         let slots = asked.cli(&["cluster", "slots"]);
         let lines: Vec<&str> = slots.lines().collect();
-        let numbers: Vec<Option<u16>> = lines.iter().map(|line| line.parse().ok()).collect();
-        let at = numbers
-            .windows(2)
-            .zip(&lines[2..])
-            .position(|(range, host)| {
-                *host == "127.0.0.1"
-                    && matches!(range, [Some(first), Some(last)] if (*first..=*last).contains(&slot))
-            })
-            .expect("every slot has an owner");
-        let port = numbers[at + 3].expect("a port follows the host");
-        let is_owner = |node: &RedisServer| node.port() == port;
-        self.nodes.iter().position(is_owner).expect("one of ours")
+        let port = lines.windows(4).find_map(|range| {
+            let [first, last, host, port] = range else {
+                return None;
+            };
+            let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+            let is_range = *host == "127.0.0.1" && (first..=last).contains(&slot);
+            is_range.then(|| port.parse::<u16>().ok()).flatten()
+        })?;
+        self.nodes.iter().position(|node| node.port() == port)
+    }
+
+    /// Whether a node runs and is a primary.
+    pub fn is_primary(&self, node: usize) -> bool {
+        let node = &self.nodes[node];
+        node.is_running() && node.cli(&["role"]).starts_with("master")
+    }
+
+    /// Waits until every node that runs knows a slot's owner.
+    pub fn wait_until_owned(&self, slot: u16, owner: usize) {
+        for node in self.running() {
+            while self.owner_by(node, slot) != Some(owner) {}
+        }
+    }
+
+    /// Waits until another node than `failed` owns a slot, and all that run agree that the Cluster is up.
+    pub fn wait_until_taken_over(&self, slot: u16, failed: usize) {
+        for node in self.running() {
+            while self
+                .owner_by(node, slot)
+                .is_none_or(|owner| owner == failed)
+            {}
+        }
+        self.wait_until_up();
+    }
+
+    /// Waits until the replicas have what the primaries have.
+    pub fn wait_until_replicated(&self) {
+        for at in (0..self.nodes.len()).filter(|at| self.is_primary(*at)) {
+            let port = self.nodes[at].port();
+            while self.nodes[at].cli(&["wait", "1", "1000"]) != "1" {
+                assert!(self.nodes[at].is_running(), "{port} was killed");
+            }
+        }
     }
 
     /// Moves a slot and its keys to another node, as an operator would.
     pub fn move_slot(&self, slot: u16, to: usize) {
         let from = self.owner(slot);
-        let id = |node: usize| self.nodes[node].cli(&["cluster", "myid"]);
-        let (from_id, to_id) = (id(from), id(to));
+        self.begin_move(slot, from, to);
+        self.finish_move(slot, from, to);
+    }
+
+    /// Declares that a slot is to move; its keys are where they were.
+    pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
         let slot = slot.to_string();
+        let (from_id, to_id) = (self.id(from), self.id(to));
         self.nodes[to].cli(&["cluster", "setslot", &slot, "importing", &from_id]);
         self.nodes[from].cli(&["cluster", "setslot", &slot, "migrating", &to_id]);
+    }
+
+    /// Moves the keys of a slot, and then the slot.
+    pub fn finish_move(&self, slot: u16, from: usize, to: usize) {
+        let (slot, to_id) = (slot.to_string(), self.id(to));
         let port = self.nodes[to].port().to_string();
         loop {
             let keys = self.nodes[from].cli(&["cluster", "getkeysinslot", &slot, "100"]);
@@ -113,5 +160,9 @@ impl RedisCluster {
         }
         self.nodes[to].cli(&["cluster", "setslot", &slot, "node", &to_id]);
         self.nodes[from].cli(&["cluster", "setslot", &slot, "node", &to_id]);
+    }
+
+    fn id(&self, node: usize) -> String {
+        self.nodes[node].cli(&["cluster", "myid"])
     }
 }

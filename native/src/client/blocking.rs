@@ -1,0 +1,122 @@
+//! A client for code that waits by blocking its thread.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use serde::Serialize;
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::publication::Position;
+
+use super::{Client, ClientError, Stop};
+use crate::{Publication, Publish};
+
+/// The same client, for code that waits by blocking its thread. Needs no runtime, and may be used within one: what it
+/// waits for is done in other threads. Clones share the client, and any thread may use it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = tidegate::Client::from_env()?.blocking();
+/// client.publish("job:42", &serde_json::json!({"progress": 0.5}))?;
+/// client.close()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct BlockingClient {
+    client: Client,
+}
+
+impl Client {
+    /// This client, for code that waits by blocking its thread.
+    pub fn blocking(&self) -> BlockingClient {
+        BlockingClient {
+            client: self.clone(),
+        }
+    }
+}
+
+impl BlockingClient {
+    /// Publishes a value to a topic, as [`Client::publish`] does.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn publish(&self, topic: &str, value: &impl Serialize) -> Result<Position, ClientError> {
+        block_on(self.client.publish(topic, value))
+    }
+
+    /// Publishes a value to a topic, as [`Client::publish_with`] does.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn publish_with(
+        &self,
+        topic: &str,
+        value: &impl Serialize,
+        publish: Publish,
+    ) -> Result<Position, ClientError> {
+        block_on(self.client.publish_with(topic, value, publish))
+    }
+
+    /// Calls back for each publication in this thread, as [`Client::listen`] does, until the topic ends (and says
+    /// why) or `stop` is told to.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn listen(
+        &self,
+        pattern: &str,
+        callback: impl FnMut(Publication),
+        stop: &Stop,
+    ) -> Result<Option<EndReason>, ClientError> {
+        block_on(self.client.listen(pattern, callback, stop))
+    }
+
+    /// Waits until all that was queued has its answer, for 10 s at most, and closes the client.
+    ///
+    /// # Errors
+    /// [`ClientError::Unanswered`] where some have none. The client is closed then, too.
+    pub fn close(&self) -> Result<(), ClientError> {
+        block_on(self.client.close_flushed())
+    }
+
+    /// The client, for code that awaits.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// Waits for `future`, whoever the thread belongs to.
+fn block_on<F: Future>(future: F) -> F::Output {
+    // Where the thread runs a task, its runtime would make each part of the future yield now and then, which here
+    // nobody yields to.
+    let mut future = pin!(tokio::task::coop::unconstrained(future));
+    let unpark = Arc::new(Unpark {
+        thread: thread::current(),
+        is_woken: AtomicBool::new(false),
+    });
+    let waker = Waker::from(Arc::clone(&unpark));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        while !unpark.is_woken.swap(false, Ordering::SeqCst) {
+            thread::park();
+        }
+    }
+}
+
+struct Unpark {
+    thread: Thread,
+    /// A callback may block in turn, and take the thread's own token.
+    is_woken: AtomicBool,
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}

@@ -1,0 +1,75 @@
+//! Clients of the backend that the environment names, and the one that a process shares.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Client, ClientError};
+use crate::backend::{Address, Choice, Keep, choose};
+use crate::{Config, Hub};
+
+/// The client that a process shares, once there is one.
+static SHARED: Mutex<Option<Client>> = Mutex::new(None);
+
+impl Client {
+    /// A client of the backend that the environment names: see [`choose`]. It needs no runtime, and may be used
+    /// within one. Blocks while it looks which one can be reached: 3 s at most for each that does not answer.
+    ///
+    /// # Errors
+    /// When what is named is no backend or can't be reached, or none can be used.
+    pub fn from_env() -> Result<Self, ClientError> {
+        Self::at(None)
+    }
+
+    /// A client of the backend at `address`, which comes before what the environment names. Blocks as
+    /// [`Client::from_env`] does.
+    ///
+    /// # Errors
+    /// When the backend can't be reached, or none can be used.
+    pub fn at(address: Option<Address>) -> Result<Self, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let choosing = move || {
+            let environment = |name: &str| std::env::var(name).ok();
+            runtime.block_on(choose(address, environment, &Keep::default()))
+        };
+        // A thread of its own may wait, whatever runs in this one.
+        let chosen = std::thread::Builder::new()
+            .name("tidegate-choice".into())
+            .spawn(choosing)?;
+        let choice = chosen.join().map_err(|_| ClientError::Closed)??;
+        Self::with_choice(&choice)
+    }
+
+    /// A client of a backend that was chosen. Where that is none, its topics live in this process.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn with_choice(choice: &Choice) -> Result<Self, ClientError> {
+        match &choice.backend {
+            Some(backend) => Self::with_backend(Arc::clone(backend)),
+            None => Self::own(Hub::new(Config::default())?, &choice.what),
+        }
+    }
+
+    /// The client that this process shares. The first call makes it as [`Client::from_env`] does, unless there is one
+    /// by [`Client::replace_shared`].
+    ///
+    /// # Errors
+    /// As for [`Client::from_env`]; the next call tries again.
+    pub fn shared() -> Result<Self, ClientError> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*shared {
+            return Ok(client.clone());
+        }
+        let client = Self::from_env()?;
+        *shared = Some(client.clone());
+        Ok(client)
+    }
+
+    /// Puts another client in the place of the one that this process shares, as tests do, or none, and gives the old
+    /// one back.
+    pub fn replace_shared(client: Option<Self>) -> Option<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *shared, client)
+    }
+}

@@ -1,0 +1,116 @@
+//! The link of a client to a server: the way to the task that holds the connection.
+
+use std::sync::Arc;
+
+use tidegate_core::client::ConnectionState;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::SubscriptionId;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::topic::Pattern;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::answer::Receiving;
+use super::driver::{Driver, Request};
+use super::queue::Queue;
+use super::{ClientError, Status, thread, url};
+use crate::{Json, Subscribe};
+
+/// The most bytes that wait for a slow reader of a subscription before the oldest publications are shed.
+const QUEUE_BYTES_MAX: usize = 1024 * 1024;
+
+pub(super) struct ServerLink {
+    requests: mpsc::UnboundedSender<Request>,
+    pub(super) status: watch::Receiver<Status>,
+}
+
+impl ServerLink {
+    pub(super) fn start(url: &str) -> Result<Self, ClientError> {
+        let socket_url = url::socket_url(url)?;
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let (status_sender, status) = watch::channel(Status {
+            state: ConnectionState::Disconnected,
+            last_error: None,
+        });
+        thread::runtime()?.spawn(Driver::new(socket_url, receiver, status_sender).run());
+        Ok(Self { requests, status })
+    }
+
+    /// Returns once the server has said welcome or the first attempt has failed.
+    pub(super) async fn connected(&self, url: &str) -> Result<(), ClientError> {
+        let mut status = self.status.clone();
+        loop {
+            {
+                let now = status.borrow_and_update();
+                if now.state == ConnectionState::Connected {
+                    return Ok(());
+                }
+                if let Some(reason) = &now.last_error {
+                    return Err(ClientError::Unreachable {
+                        url: url.to_owned(),
+                        reason: reason.clone(),
+                    });
+                }
+            }
+            status.changed().await.map_err(|_| ClientError::Closed)?;
+        }
+    }
+
+    pub(super) fn publish(&self, publish: PublishRequest<Json>) -> Result<Receiving, ClientError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Publish { publish, reply })?;
+        Ok(Receiving::Server(answer))
+    }
+
+    pub(super) async fn subscribe(
+        &self,
+        pattern: Pattern,
+        options: Subscribe,
+    ) -> Result<ServerSubscription, ClientError> {
+        let bytes_max = options.outbox_bytes_max.unwrap_or(QUEUE_BYTES_MAX);
+        let queue = Arc::new(Queue::new(bytes_max));
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Subscribe {
+            pattern,
+            flow: options.flow,
+            start: options.start,
+            queue: Arc::clone(&queue),
+            reply,
+        })?;
+        let id = answer.await.map_err(|_| ClientError::Closed)??;
+        Ok(ServerSubscription {
+            id,
+            queue,
+            requests: self.requests.clone(),
+        })
+    }
+
+    pub(super) fn close(&self) {
+        // A driver that is gone has closed it.
+        let _ = self.requests.send(Request::Close);
+    }
+
+    fn send(&self, request: Request) -> Result<(), ClientError> {
+        self.requests.send(request).map_err(|_| ClientError::Closed)
+    }
+}
+
+/// A subscription over a connection. Dropping it unsubscribes.
+pub(super) struct ServerSubscription {
+    id: SubscriptionId,
+    pub(super) queue: Arc<Queue>,
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+impl ServerSubscription {
+    pub(super) fn set_flow(&self, flow: Flow) -> Result<(), ClientError> {
+        let request = Request::Flow { id: self.id, flow };
+        self.requests.send(request).map_err(|_| ClientError::Closed)
+    }
+}
+
+impl Drop for ServerSubscription {
+    fn drop(&mut self) {
+        // A driver that is gone has no subscriptions.
+        let _ = self.requests.send(Request::Unsubscribe(self.id));
+    }
+}

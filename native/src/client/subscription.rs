@@ -1,0 +1,56 @@
+//! What a client subscribed to, as a stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::SubscribeError;
+
+use super::ClientError;
+use super::local::HubSubscription;
+use super::server::ServerSubscription;
+use crate::Event;
+use crate::hub::event;
+
+/// A subscription of a client: a stream of its [`Event`]s. Dropping it unsubscribes.
+pub struct ClientSubscription(pub(super) Source);
+
+pub(super) enum Source {
+    Server(ServerSubscription),
+    Hub(Box<HubSubscription>),
+}
+
+impl ClientSubscription {
+    /// Changes the subscription's flow. One that is out of range is refused, and the old one stays.
+    ///
+    /// # Errors
+    /// When the flow is out of range or the client was closed.
+    pub fn set_flow(&self, flow: Flow) -> Result<(), ClientError> {
+        flow.validate().map_err(SubscribeError::from)?;
+        match &self.0 {
+            Source::Server(subscription) => subscription.set_flow(flow),
+            Source::Hub(subscription) => subscription.set_flow(flow),
+        }
+    }
+}
+
+impl Stream for ClientSubscription {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        match &mut self.0 {
+            Source::Server(subscription) => loop {
+                match ready!(subscription.queue.poll_frame(context)) {
+                    None => return Poll::Ready(None),
+                    Some(frame) => {
+                        if let Some(event) = event(frame) {
+                            return Poll::Ready(Some(event));
+                        }
+                    }
+                }
+            },
+            Source::Hub(subscription) => subscription.poll_event(context),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Servers that share a backend, in virtual time.
+//!
+//! The backend is a model: what it stores is in its [`Store`], and each server has a link to it by which calls, answers and
+//! announcements travel, each with a delay of its own. The [`Weather`] of a link says how much is delayed, lost, doubled
+//! or refused. Every frame that a subscriber is told is checked as it comes.
+//!
+//! [`World::step`] jumps to the next thing that happens. The same calls give the same log, byte for byte.
+
+mod judge;
+mod link;
+mod steps;
+mod store;
+mod watch;
+
+use std::collections::BTreeMap;
+
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig, ServerHub, SubscribeError};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, Start};
+use tidegate_core::publication::Position;
+use tidegate_core::random::Random;
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Pattern;
+use tidegate_core::uplink::{CallId, UplinkCall, UplinkConfig};
+
+use crate::json::Json;
+use crate::{pattern, topic};
+use link::{Event, Link};
+use watch::Watch;
+
+pub use link::Weather;
+pub use store::Store;
+pub use watch::{Last, Stage, Watches};
+
+/// The bytes that may wait for a local connection: nothing is shed.
+const OUTBOX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A server with its connections and its link.
+#[derive(Debug)]
+pub struct Server {
+    /// The machine under test.
+    pub hub: ServerHub<Json>,
+    /// What its connections were told.
+    pub watches: BTreeMap<ConnectionId, Watches>,
+    /// Its link to the backend.
+    pub link: Link,
+}
+
+/// A publish, and what came of it.
+#[derive(Debug)]
+pub struct Published {
+    /// Which server took it in.
+    pub server: usize,
+    /// The client's connection, where one published.
+    pub by: Option<ConnectionId>,
+    /// What came of it.
+    pub result: Option<Result<Position, PublishError>>,
+}
+
+/// Everything that exists, and what is on its way.
+#[derive(Debug)]
+pub struct World {
+    /// The virtual clock.
+    pub now: Instant,
+    /// What the backend keeps.
+    pub store: Store,
+    /// The servers, by the order in which they were added.
+    pub servers: Vec<Server>,
+    /// What the links are like.
+    pub weather: Weather,
+    /// What was published on a server's or a client's behalf: the `n` of its payload is its place here.
+    pub published: Vec<Published>,
+    /// Every call that a server made, and when.
+    pub calls: Vec<(Instant, usize, UplinkCall<Json>)>,
+    /// Calls that the test answers itself are put here instead of being carried out.
+    pub held_calls: Vec<(usize, CallId, UplinkCall<Json>)>,
+    /// Which calls the test answers itself.
+    pub holds: fn(&UplinkCall<Json>) -> bool,
+    /// Everything that happened, as text.
+    pub log: String,
+    random: Random,
+    events: BTreeMap<(Instant, u64), Event>,
+    next_event: u64,
+}
+
+impl World {
+    /// A backend without servers.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::from_millis(1),
+            store: Store::new(seed),
+            servers: Vec::new(),
+            weather: Weather::CALM,
+            published: Vec::new(),
+            calls: Vec::new(),
+            held_calls: Vec::new(),
+            holds: |_| false,
+            log: String::new(),
+            random: Random::new(!seed),
+            events: BTreeMap::new(),
+            next_event: 0,
+        }
+    }
+
+    /// Adds a server that opens its link at once. Returns its index.
+    pub fn add_server(&mut self) -> usize {
+        let seed = 100 + self.servers.len() as u64;
+        self.add_server_with(ServerConfig::new(seed), UplinkConfig::new(seed))
+    }
+
+    /// Adds a server with a configuration of its own.
+    pub fn add_server_with(&mut self, config: ServerConfig, uplink: UplinkConfig) -> usize {
+        self.servers.push(Server {
+            hub: ServerHub::with_uplink(config, uplink),
+            watches: BTreeMap::new(),
+            link: Link::default(),
+        });
+        self.servers.len() - 1
+    }
+
+    /// A local connection to a server.
+    pub fn open_local(&mut self, server: usize) -> ConnectionId {
+        let id = self.servers[server].hub.handle_open_local(OUTBOX_BYTES);
+        self.servers[server].watches.insert(id, Watches::default());
+        self.settle(server);
+        id
+    }
+
+    /// A client's connection to a server.
+    pub fn open_session(&mut self, server: usize) -> ConnectionId {
+        let id = self.servers[server].hub.handle_open(self.now);
+        self.servers[server].link.sessions.insert(id);
+        self.servers[server].watches.insert(id, Watches::default());
+        let hello = ClientFrame::Hello {
+            token: None,
+            client: None,
+        };
+        self.say(server, id, hello);
+        id
+    }
+
+    /// A client says something.
+    pub fn say(&mut self, server: usize, id: ConnectionId, frame: ClientFrame<Json>) {
+        let hub = &mut self.servers[server].hub;
+        hub.handle_frame(self.now, id, frame);
+        self.settle(server);
+    }
+
+    /// A connection subscribes, be it local or a client's.
+    ///
+    /// # Panics
+    /// If a local connection is refused at once.
+    pub fn subscribe(
+        &mut self,
+        server: usize,
+        id: ConnectionId,
+        to: &str,
+        flow: Flow,
+        start: Start,
+    ) {
+        let to = pattern(to);
+        self.note(format_args!("{server} {id:?} subscribes to {to} {start:?}"));
+        let watch = Watch::new(to.clone(), flow, start.clone());
+        let watches = self.servers[server].watches.get_mut(&id);
+        watches.expect("it is connected").add(watch);
+        if self.is_session(server, id) {
+            let frame = ClientFrame::Subscribe {
+                pattern: to,
+                flow,
+                start,
+            };
+            return self.say(server, id, frame);
+        }
+        let hub = &mut self.servers[server].hub;
+        if let Err(error) = hub.handle_subscribe(self.now, id, &to, flow, &start) {
+            self.refuse(server, id, &to, &error);
+        }
+        self.settle(server);
+    }
+
+    /// A local connection of its own subscribes.
+    pub fn watch(&mut self, server: usize, to: &str, flow: Flow, start: Start) -> ConnectionId {
+        let id = self.open_local(server);
+        self.subscribe(server, id, to, flow, start);
+        id
+    }
+
+    /// The clients' connections to a server.
+    pub fn sessions(&self, server: usize) -> impl Iterator<Item = ConnectionId> {
+        self.servers[server].link.sessions.iter().copied()
+    }
+
+    fn is_session(&self, server: usize, id: ConnectionId) -> bool {
+        self.servers[server].link.sessions.contains(&id)
+    }
+
+    /// A client's session of its own subscribes.
+    pub fn watch_session(
+        &mut self,
+        server: usize,
+        to: &str,
+        flow: Flow,
+        start: Start,
+    ) -> ConnectionId {
+        let id = self.open_session(server);
+        self.subscribe(server, id, to, flow, start);
+        id
+    }
+
+    fn refuse(&mut self, server: usize, id: ConnectionId, to: &Pattern, error: &SubscribeError) {
+        self.note(format_args!("{server} {id:?} is refused {to}: {error}"));
+        let watches = self.servers[server].watches.get_mut(&id);
+        if let Some(watch) = watches.and_then(|watches| watches.of_mut(to)) {
+            watch.stage = Stage::Refused;
+        }
+    }
+
+    /// A client unsubscribes.
+    pub fn unsubscribe(&mut self, server: usize, id: ConnectionId, to: &Pattern) {
+        let watches = self.servers[server].watches.get_mut(&id);
+        watches.expect("it is connected").leave(to);
+        let pattern = to.clone();
+        self.say(server, id, ClientFrame::Unsubscribe { pattern });
+    }
+
+    /// A client changes a flow.
+    pub fn set_flow(&mut self, server: usize, id: ConnectionId, to: &Pattern, flow: Flow) {
+        let watches = self.servers[server].watches.get_mut(&id);
+        if let Some(watch) = watches.and_then(|watches| watches.of_mut(to)) {
+            watch.set_flow(flow);
+        }
+        let pattern = to.clone();
+        self.say(server, id, ClientFrame::Flow { pattern, flow });
+    }
+
+    /// A connection closes.
+    pub fn close(&mut self, server: usize, id: ConnectionId) {
+        self.note(format_args!("{server} {id:?} closes"));
+        self.servers[server].watches.remove(&id);
+        self.servers[server].link.sessions.remove(&id);
+        self.servers[server].hub.handle_closed(self.now, id);
+        self.settle(server);
+    }
+
+    /// A server publishes the next number. Returns it.
+    pub fn publish(&mut self, server: usize, to: &str) -> usize {
+        let request = PublishRequest::new(topic(to), Json::from(0));
+        self.publish_request(server, None, request)
+    }
+
+    /// A server publishes the next number, or a client of it does. Returns it.
+    pub fn publish_request(
+        &mut self,
+        server: usize,
+        by: Option<ConnectionId>,
+        mut request: PublishRequest<Json>,
+    ) -> usize {
+        let number = self.published.len();
+        request.payload = serde_json::json!({ "n": number }).into();
+        self.note(format_args!("{server} publishes {request:?}"));
+        self.published.push(Published {
+            server,
+            by,
+            result: None,
+        });
+        match by {
+            Some(id) => {
+                let frame = ClientFrame::Publish {
+                    request: number as u64,
+                    publish: request,
+                };
+                self.say(server, id, frame);
+            }
+            None => {
+                let hub = &mut self.servers[server].hub;
+                hub.handle_request(self.now, number as u64, request);
+                self.settle(server);
+            }
+        }
+        number
+    }
+
+    /// What a connection was told of a pattern.
+    ///
+    /// # Panics
+    /// If it never subscribed to it.
+    pub fn told(&self, server: usize, id: ConnectionId, of: &str) -> &Watch {
+        let watches = &self.servers[server].watches[&id];
+        watches.of(&pattern(of)).expect("it subscribed")
+    }
+}

@@ -1,0 +1,126 @@
+//! What must hold once faults have healed and nobody publishes any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_core::hub::{ConnectionId, HubCounts, PublishError, UplinkCounts};
+use tidegate_core::protocol::Start;
+use tidegate_core::publication::Position;
+use tidegate_core::topic::Pattern;
+
+use super::watch::Watch;
+use super::{Last, Stage, World};
+
+impl World {
+    /// Everybody is where the topics are, and what is followed is what is wanted.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn check_converged(&self) {
+        for (index, server) in self.servers.iter().enumerate() {
+            assert!(!server.hub.is_stale(), "server {index} is stale");
+            let watches = server.watches.values();
+            let wanted: BTreeSet<&Pattern> = watches
+                .flat_map(|watches| watches.open())
+                .map(|watch| &watch.pattern)
+                .collect();
+            let followed: BTreeSet<&Pattern> = server.link.followed.iter().collect();
+            assert_eq!(followed, wanted, "server {index} follows");
+            let counts = server.hub.uplink_counts();
+            let expected = UplinkCounts {
+                followed: wanted.len(),
+                ..UplinkCounts::default()
+            };
+            assert_eq!(counts, expected, "server {index}");
+            for (id, watches) in &server.watches {
+                assert!(!watches.is_stale, "{index} {id:?} was told");
+                watches
+                    .open()
+                    .for_each(|watch| self.check_watch(index, *id, watch));
+            }
+        }
+    }
+
+    fn check_watch(&self, server: usize, id: ConnectionId, watch: &Watch) {
+        assert_eq!(watch.stage, Stage::Live, "{server} {id:?}: {watch:#?}");
+        for (topic, last) in &watch.last {
+            let top = self.store.latest(topic).map(|latest| latest.position);
+            let known = match last {
+                Last::Seen { position, .. } if position.offset == 0 => None,
+                Last::Seen { position, .. } => Some(*position),
+                Last::Reset(position) if *position == Position::default() => None,
+                Last::Reset(_) => panic!("a reset without its value: {server} {id:?} {watch:#?}"),
+            };
+            assert_eq!(known, top, "{topic}, {server} {id:?}: {watch:#?}");
+        }
+        for topic in self.store.topics() {
+            let sees_all = !matches!(watch.start, Start::New);
+            assert!(
+                !sees_all || !watch.pattern.matches(topic) || watch.last.contains_key(topic),
+                "{topic} is unknown to {server} {id:?}: {watch:#?}"
+            );
+        }
+        if let Some(topic) = watch.pattern.exact() {
+            let end = self.store.latest(&topic).and_then(|latest| latest.end);
+            assert_eq!(end, None, "{server} {id:?} should be over: {watch:#?}");
+        }
+    }
+
+    /// Every publish has one result, which is true.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn check_published(&self) {
+        let mut stored: BTreeMap<u64, Vec<Position>> = BTreeMap::new();
+        for publication in &self.store.stored {
+            let number = publication.payload.0["n"].as_u64();
+            let positions = stored.entry(number.expect("it is numbered")).or_default();
+            positions.push(publication.position);
+        }
+        for (number, published) in self.published.iter().enumerate() {
+            if published.by.is_some() {
+                continue;
+            }
+            let result = published.result;
+            let result = result.unwrap_or_else(|| panic!("publish {number} has no result"));
+            let positions = stored.remove(&(number as u64)).unwrap_or_default();
+            if !self.store.is_tainted {
+                assert!(positions.len() <= 1, "{number} is stored at {positions:?}");
+            }
+            match result {
+                Ok(position) => assert!(positions.contains(&position), "{number}: {position}"),
+                Err(PublishError::Unconfirmed) => {}
+                Err(PublishError::Unavailable) => {
+                    assert_eq!(positions, [], "{number} is unavailable");
+                }
+                Err(error) if self.store.is_tainted => {
+                    assert!(matches!(
+                        error,
+                        PublishError::Ended(_) | PublishError::BackendFull
+                    ));
+                }
+                Err(_) if self.store.late.contains(&(number as u64)) => {}
+                Err(error) => assert_eq!(positions, [], "{number}: {error}"),
+            }
+        }
+    }
+
+    /// Everybody leaves, and nothing is left behind.
+    ///
+    /// # Panics
+    /// If something is.
+    pub fn check_nothing_left(&mut self) {
+        for server in 0..self.servers.len() {
+            let ids: Vec<ConnectionId> = self.servers[server].watches.keys().copied().collect();
+            for id in ids {
+                self.close(server, id);
+            }
+        }
+        self.run_for(crate::secs(3));
+        for (index, server) in self.servers.iter().enumerate() {
+            assert_eq!(server.link.followed, BTreeSet::new(), "server {index}");
+            let counts = server.hub.uplink_counts();
+            assert_eq!(counts, UplinkCounts::default(), "server {index}");
+            assert_eq!(server.hub.counts(), HubCounts::default(), "server {index}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What happens next, and what comes of it.
+
+use std::fmt::Write;
+
+use core::time::Duration;
+
+use tidegate_core::hub::{ConnectionId, PublishError, ServerAnswer, ServerOutput};
+use tidegate_core::publication::Position;
+use tidegate_core::time::Instant;
+use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
+
+use super::World;
+use crate::json::Json;
+
+impl World {
+    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    ///
+    /// # Panics
+    /// If a machine asks to be woken in the past, or a promise to a subscriber is broken.
+    pub fn step(&mut self, end: Instant) -> bool {
+        let timers = self.servers.iter().map(|server| server.hub.poll_timeout());
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        let next = timers.chain([event]).flatten().min();
+        let Some(next) = next.filter(|next| *next <= end) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        if event.is_some_and(|event| event <= self.now) {
+            if let Some((_, event)) = self.events.pop_first() {
+                self.happen(event);
+            }
+            return true;
+        }
+        for server in 0..self.servers.len() {
+            let hub = &mut self.servers[server].hub;
+            if hub.poll_timeout().is_some_and(|at| at <= self.now) {
+                hub.handle_timeout(self.now);
+                self.settle(server);
+                let next = self.servers[server].hub.poll_timeout();
+                assert!(next.is_none_or(|at| at > self.now), "it would spin");
+            }
+        }
+        true
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Does what a server wants done, until it wants nothing more.
+    pub(super) fn settle(&mut self, server: usize) {
+        loop {
+            let hub = &mut self.servers[server].hub;
+            if let Some((id, call)) = hub.poll_call() {
+                self.handle_call(server, id, call);
+            } else if let Some(answer) = hub.poll_answer() {
+                self.handle_answer(server, answer);
+            } else if let Some(output) = hub.poll_output() {
+                self.handle_output(server, output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn handle_answer(&mut self, server: usize, answer: ServerAnswer) {
+        self.note(format_args!("{server} {answer:?}"));
+        match answer {
+            ServerAnswer::Published { ticket, result } => {
+                let number = usize::try_from(ticket).expect("it is a number of ours");
+                self.finish(number, result);
+            }
+            ServerAnswer::Subscribed {
+                connection,
+                pattern,
+                result,
+            } => {
+                if let Err(error) = result {
+                    self.refuse(server, connection, &pattern, &error);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, number: usize, result: Result<Position, PublishError>) {
+        let before = self.published[number].result.replace(result);
+        assert_eq!(before, None, "publish {number} is answered twice");
+    }
+
+    fn handle_output(&mut self, server: usize, output: ServerOutput) {
+        match output {
+            ServerOutput::Ready(id) => self.take_frames(server, id),
+            ServerOutput::Close(id, reason) => {
+                self.note(format_args!("{server} wants {id:?} closed: {reason:?}"));
+                self.take_frames(server, id);
+                self.close(server, id);
+            }
+        }
+    }
+
+    fn take_frames(&mut self, server: usize, id: ConnectionId) {
+        while let Some(frame) = self.servers[server].hub.poll_frame(id) {
+            self.note(format_args!("{server} {id:?} is told {frame:?}"));
+            let Some(watches) = self.servers[server].watches.get_mut(&id) else {
+                panic!("{id:?} has left and is told {frame:?}");
+            };
+            watches.note(&frame);
+        }
+        if let Some(watches) = self.servers[server].watches.get_mut(&id) {
+            watches.settle();
+        }
+    }
+
+    fn handle_call(&mut self, server: usize, id: CallId, call: UplinkCall<Json>) {
+        self.note(format_args!("{server} calls {id}: {call:?}"));
+        self.calls.push((self.now, server, call.clone()));
+        if (self.holds)(&call) {
+            self.held_calls.push((server, id, call));
+        } else {
+            self.send_call(server, id, call);
+        }
+    }
+
+    /// Answers a call that the test has kept.
+    pub fn answer(&mut self, server: usize, id: CallId, answer: UplinkAnswer<Json>) {
+        self.note(format_args!("{server} is answered {id}: {answer:?}"));
+        let hub = &mut self.servers[server].hub;
+        hub.handle_answer(self.now, id, answer);
+        self.settle(server);
+    }
+
+    pub(super) fn note(&mut self, what: std::fmt::Arguments<'_>) {
+        writeln!(self.log, "{} {what}", self.now.as_micros()).expect("a string takes everything");
+    }
+}
