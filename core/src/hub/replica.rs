@@ -123,7 +123,9 @@ impl<P: Payload> Hub<P> {
         };
         let is_same_epoch = excerpt.position.epoch == known.epoch;
         let is_behind = excerpt.position.offset < known.offset;
-        if is_same_epoch && (is_behind || !self.agrees(&excerpt.publications)) {
+        // Nothing follows an end in its epoch: what the original has in the end's place may be too old to be told.
+        let has_no_end = excerpt.position.offset > known.offset && self.is_over(&excerpt.topic);
+        if is_same_epoch && (is_behind || has_no_end || !self.agrees(&excerpt.publications)) {
             return Told::TailLost { epoch: known.epoch };
         }
         let is_new =

@@ -112,10 +112,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             return Some(Position::default());
         }
         match hub.position(topic) {
-            Some(position) => Some(Position {
-                offset: position.offset.saturating_sub(1),
-                ..position
-            }),
+            Some(position) => Some(one_before(position)),
             None => self.is_known(topic).then(Position::default),
         }
     }
@@ -215,6 +212,13 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             return;
         };
         let was_unknown = hub.position(topic).is_none();
+        if was_unknown && excerpt.position.offset > 0 && catch_up.since == Some(excerpt.position) {
+            // Nothing came after it, but there is no copy of the latest publication itself.
+            catch_up.since = Some(one_before(excerpt.position));
+            catch_up.stage = Stage::Reading(None);
+            self.to_read.push_back(topic.clone());
+            return;
+        }
         if was_unknown && catch_up.since == Some(Position::default()) && hub.is_subscribed(topic) {
             // It began while nobody looked: those who subscribe by pattern have seen nothing of it.
             hub.remember_unbegun(now, topic);
@@ -295,6 +299,13 @@ impl<P> CatchUp<P> {
         } else {
             self.is_overfull = true;
         }
+    }
+}
+
+fn one_before(position: Position) -> Position {
+    Position {
+        offset: position.offset.saturating_sub(1),
+        ..position
     }
 }
 
