@@ -6,16 +6,22 @@
 //! | `GET /events?topic=…` | Server-Sent Events; see [`EventsQuery`] |
 //! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered by the position |
 //! | `GET /healthz` | 200 while the hub runs |
+//! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine only |
 //! | `GET /` and `/assets/…` | the dashboard |
 //!
 //! Requests that a browser makes for a page of another origin are refused: a page on some other site must not
 //! be able to watch or publish on its reader's machine.
+//!
+//! `/debug` must know who asks: serve the application by
+//! [`into_make_service_with_connect_info::<SocketAddr>()`](axum::Router::into_make_service_with_connect_info).
 
 mod dashboard;
+mod debug;
 mod error;
 mod events;
 mod origin;
 mod publish;
+mod served;
 mod websocket;
 
 use axum::Router;
@@ -23,25 +29,27 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
-pub use events::EventsQuery;
-
 use crate::Hub;
+pub use events::EventsQuery;
+use served::Served;
 
 /// Everything that a hub serves, the dashboard included.
 pub fn router(hub: Hub) -> Router {
     endpoints(hub).merge(dashboard::router())
 }
 
-/// What a hub serves to programs: `/ws`, `/events`, `/publish`, `/healthz`.
+/// What a hub serves to programs: `/ws`, `/events`, `/publish`, `/healthz`, `/debug`.
 pub fn endpoints(hub: Hub) -> Router {
+    let to_loopback = middleware::from_fn(debug::from_loopback);
     Router::new()
+        .route("/debug", get(debug::debug).layer(to_loopback))
         .route("/ws", get(websocket::upgrade))
         .route("/events", get(events::events))
         .route("/publish", post(publish::publish))
         .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
         .layer(middleware::from_fn(origin::same_origin))
         .route("/healthz", get(healthz))
-        .with_state(hub)
+        .with_state(Served::new(hub))
 }
 
 async fn healthz(

@@ -98,7 +98,7 @@ use tidegate_core::topic::{Pattern, Topic};
 
 use crate::json::Json;
 
-pub use choice::{Address, Choice, ServerUrl, choose};
+pub use choice::{Address, Choice, ServerUrl, choose, survey};
 pub use error::BackendError;
 pub use feed::{Feed, FeedEvent};
 pub use memory::Memory;
@@ -184,6 +184,15 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When it doesn't.
     fn probe(&self) -> Answer<'_, ()>;
+
+    /// The SQL that opening would run first, to add what is missing; `None` where nothing is, or where there are no
+    /// tables. Changes nothing.
+    ///
+    /// # Errors
+    /// When the backend can't be reached, or holds what can't be made to fit.
+    fn migration(&self) -> Answer<'_, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// Ends the link and leaves nothing behind: no task, no connection.
     ///

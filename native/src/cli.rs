@@ -1,5 +1,7 @@
 //! What the program can be told, and what its exit status says.
 
+mod migrate;
+mod place;
 mod publish;
 mod run;
 mod serve;
@@ -7,7 +9,9 @@ mod subscribe;
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use place::{BackendArg, PlaceArg, WrongAddress};
+use tidegate::backend::BackendError;
 use tidegate::client::ClientError;
 use tidegate::core::lifecycle::EndReason;
 
@@ -16,10 +20,14 @@ Exit status:
   0  done; for sub, the topic ended as complete
   1  something failed, or was refused
   2  the command line was wrong
-  3  no server answered
+  3  no server answered, or the backend can't be reached
   4  sub: the topic ended as failed
   5  sub: the topic ended as cancelled
   run has the exit status of its command";
+
+/// What to do where the backend that was named is away.
+const UNREACHABLE: &str = "is it running, and is its address right? Name another by --backend or TIDEGATE_BACKEND \
+    (auto takes what answers)";
 
 /// Live progress, from where work happens to where people watch.
 #[derive(Parser)]
@@ -39,24 +47,13 @@ enum Command {
     Sub(subscribe::Subscribe),
     /// Run a command and publish its life: started, progress, last line, and how it ended.
     Run(run::Run),
+    /// Show the SQL that a database or file lacks for keeping topics, and run it.
+    Migrate(migrate::Migrate),
     /// Print a completion script for a shell.
     Completions {
         /// The shell: bash, zsh, fish, elvish or powershell.
         shell: clap_complete::Shell,
     },
-}
-
-/// The server to talk to.
-#[derive(Args)]
-struct ServerArg {
-    /// The server's address.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "TIDEGATE_SERVER",
-        default_value = "http://127.0.0.1:8420"
-    )]
-    server: String,
 }
 
 impl Cli {
@@ -74,6 +71,7 @@ impl Cli {
             Command::Pub(publish) => runtime.block_on(publish.run()),
             Command::Sub(subscribe) => runtime.block_on(subscribe.run()),
             Command::Run(run) => runtime.block_on(run.run()),
+            Command::Migrate(migrate) => runtime.block_on(migrate.run()),
             Command::Completions { shell } => {
                 clap_complete::generate(
                     shell,
@@ -95,6 +93,13 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("tidegate: {error:#}");
+    if error.is::<WrongAddress>() {
+        return ExitCode::from(2);
+    }
+    if let Some(BackendError::Unreachable { .. }) = error.downcast_ref() {
+        eprintln!("tidegate: {UNREACHABLE}");
+        return ExitCode::from(3);
+    }
     match error.downcast_ref() {
         Some(ClientError::Unreachable { .. }) => ExitCode::from(3),
         Some(ClientError::Url(_)) => ExitCode::from(2),

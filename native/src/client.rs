@@ -140,7 +140,7 @@ impl Client {
         }
     }
 
-    /// Where the topics are, for people: the address that the client was given, or which backend. Never a password.
+    /// Where the topics are, for people: the server's address as it was given, or which backend, without its password.
     pub fn place(&self) -> &str {
         &self.place
     }
@@ -233,7 +233,8 @@ impl Client {
         }
     }
 
-    /// Waits until all that was queued has its answer, for 10 s at most, and closes the connection.
+    /// Waits until all that was queued has its answer, for 10 s at most, and closes the connection. A backend's is closed
+    /// once this returns.
     ///
     /// # Errors
     /// [`ClientError::Unanswered`] where some have none. The client is closed then, too.
@@ -248,6 +249,9 @@ impl Client {
         let _ = flushed.await;
         let count = self.unanswered.count();
         self.close();
+        if let Link::Hub(link) = &self.link {
+            link.closed().await;
+        }
         if count > 0 {
             let seconds = FLUSH_MAX.as_secs();
             return Err(ClientError::Unanswered { count, seconds });

@@ -153,6 +153,8 @@ pub(crate) fn message(frame: &ServerFrame<Json>) -> Message {
         | ServerFrame::Lagged { .. }
         | ServerFrame::End { .. }
         | ServerFrame::Published { .. }
+        | ServerFrame::PresenceState(_)
+        | ServerFrame::PresenceDiff(_)
         | ServerFrame::Error(_)
         | ServerFrame::Ping
         | ServerFrame::Pong

@@ -4,7 +4,19 @@ use tidegate_core::flow::FlowError;
 use tidegate_core::hub;
 use tidegate_core::topic::TopicError;
 
+use crate::backend::BackendError;
 pub use crate::shard::Stopped;
+
+/// Why a hub with a chosen backend could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No backend could be chosen, or the one that was named can't be used.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The system gave no thread, or no way to wait for sockets.
+    #[error("the hub could not start: {0}")]
+    System(#[from] std::io::Error),
+}
 
 /// Why a publish failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! The hub of a process, as applications use it.
 
+mod chosen;
 mod health;
 mod subscription;
 
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use tidegate_core::flow::Flow;
-use tidegate_core::hub::{HubCounts, ServerConfig, ServerHub, SubscriptionId};
+use tidegate_core::hub::{HubCounts, ServerConfig, ServerHub, SubscriptionId, UplinkCounts};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_core::publication::Position;
@@ -77,10 +78,14 @@ pub struct Hub {
 
 struct Inner {
     commands: CommandSender,
+    /// Ends once the hub has stopped and its backend is closed.
+    ending: watch::Receiver<()>,
     outbox_bytes_max: usize,
     frame_bytes_max: usize,
     /// Of the backend, where topics live in one.
     health: Option<watch::Receiver<BackendHealth>>,
+    /// Why it is this backend, or none.
+    reason: Option<String>,
     last_opening: AtomicU64,
 }
 
@@ -153,6 +158,8 @@ impl Default for Subscribe {
 pub struct Counts {
     /// Topics, subscriptions and gates.
     pub hub: HubCounts,
+    /// What is followed and waits at the backend; zeros where topics live in this process.
+    pub uplink: UplinkCounts,
     /// Connections, in-process streams included.
     pub connections: usize,
 }
@@ -164,7 +171,7 @@ impl Hub {
     /// When the system gives no thread or no way to wait for sockets.
     pub fn new(config: Config) -> io::Result<Self> {
         let hub = ServerHub::new(config.server.clone());
-        Self::start(hub, &config, None)
+        Self::start(hub, &config, None, None)
     }
 
     /// Starts a hub whose topics live in a backend, which other processes may share: two threads. The link is opened
@@ -174,23 +181,26 @@ impl Hub {
     /// When the system gives no thread or no way to wait for sockets.
     pub fn with_backend(config: Config, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let hub = ServerHub::with_uplink(config.server.clone(), config.uplink.clone());
-        Self::start(hub, &config, Some(backend))
+        Self::start(hub, &config, Some(backend), None)
     }
 
     fn start(
         hub: ServerHub<Json>,
         config: &Config,
         backend: Option<Arc<dyn Backend>>,
+        reason: Option<String>,
     ) -> io::Result<Self> {
         let outbox_bytes_max = config.server.outbox_bytes_max;
         let frame_bytes_max = config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES;
         let (backend, health) = backend.map(health::watched).unzip();
-        let commands = Shard::spawn(hub, frame_bytes_max, backend)?;
+        let (commands, ending) = Shard::spawn(hub, frame_bytes_max, backend)?;
         let inner = Inner {
             commands,
+            ending,
             outbox_bytes_max,
             frame_bytes_max,
             health,
+            reason,
             last_opening: AtomicU64::new(0),
         };
         Ok(Self {
@@ -316,6 +326,7 @@ impl Hub {
         let snapshot = answer.await.map_err(|_| Stopped)?;
         Ok(Counts {
             hub: snapshot.counts,
+            uplink: snapshot.uplink,
             connections: snapshot.connections,
         })
     }
@@ -335,6 +346,12 @@ impl Hub {
     pub fn stop(&self) {
         // A hub that has stopped already needs no telling.
         let _ = self.send(Command::Stop);
+    }
+
+    /// Returns once the hub has stopped and let go of its backend, which takes 2 s at most after [`Hub::stop`].
+    pub async fn stopped(&self) {
+        let mut ending = self.inner.ending.clone();
+        while ending.changed().await.is_ok() {}
     }
 
     /// The most bytes that a request to publish may have, its payload and all.

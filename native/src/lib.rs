@@ -21,6 +21,7 @@
 
 pub mod axum;
 pub mod backend;
+pub mod broadcaster;
 pub mod client;
 mod decode;
 pub mod duration;
@@ -32,8 +33,9 @@ pub mod run;
 mod shard;
 mod uplink;
 
+pub use broadcaster::{Broadcaster, JobUpdate};
 pub use client::{BlockingClient, Client, Stop};
-pub use error::{PublishError, Stopped, SubscribeError};
+pub use error::{PublishError, StartError, Stopped, SubscribeError};
 pub use hub::{
     BackendHealth, BackendLink, Config, Counts, Event, Hub, Publication, Publish, Subscribe,
     Subscription,

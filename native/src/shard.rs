@@ -20,6 +20,7 @@ use mio::{Events, Poll, Token, Waker};
 use tidegate_core::hub::{ConnectionId, ServerHub, ServerOutput};
 use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
+use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::json::Json;
@@ -57,6 +58,7 @@ pub(crate) struct Shard {
     is_stopping: bool,
     /// Where topics live in a backend: the way there.
     upstream: Option<Upstream>,
+    _alive: watch::Sender<()>,
 }
 
 /// Where a connection's frames go.
@@ -71,7 +73,8 @@ enum EndpointKind {
 }
 
 impl Shard {
-    /// Starts the thread, which runs until it is told to stop.
+    /// Starts the thread, which runs until it is told to stop. What is given back beside the way to it ends once the
+    /// thread has ended and the backend is closed.
     ///
     /// # Errors
     /// When the system gives no poll, waker or thread.
@@ -79,12 +82,13 @@ impl Shard {
         hub: ServerHub<Json>,
         frame_bytes_max: usize,
         backend: Option<Arc<dyn Backend>>,
-    ) -> io::Result<CommandSender> {
+    ) -> io::Result<(CommandSender, watch::Receiver<()>)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (sender, commands) = CommandSender::new(waker);
+        let (alive, ending) = watch::channel(());
         let uplink = match backend {
-            Some(backend) => Some(Uplink::start(backend, sender.clone())?),
+            Some(backend) => Some(Uplink::start(backend, sender.clone(), alive.clone())?),
             None => None,
         };
         let mut shard = Self {
@@ -99,11 +103,12 @@ impl Shard {
             frame_bytes_max,
             is_stopping: false,
             upstream: uplink.map(Upstream::new),
+            _alive: alive,
         };
         std::thread::Builder::new()
             .name("tidegate-shard".into())
             .spawn(move || shard.run())?;
-        Ok(sender)
+        Ok((sender, ending))
     }
 
     fn run(&mut self) {
@@ -216,6 +221,7 @@ impl Shard {
             Command::Snapshot { reply } => {
                 let _ = reply.send(Snapshot {
                     counts: self.hub.counts(),
+                    uplink: self.hub.uplink_counts(),
                     connections: self.hub.connections(),
                 });
             }

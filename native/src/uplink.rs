@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tidegate_core::payload::Payload as _;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::backend::{Backend, BackendError, Feed, FeedEvent};
 use crate::hub::Publication;
@@ -40,11 +40,15 @@ struct Heard {
 }
 
 impl Uplink {
-    /// Starts the thread.
+    /// Starts the thread. `alive` goes with it.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(backend: Arc<dyn Backend>, commands: CommandSender) -> io::Result<Self> {
+    pub(crate) fn start(
+        backend: Arc<dyn Backend>,
+        commands: CommandSender,
+        alive: watch::Sender<()>,
+    ) -> io::Result<Self> {
         let (calls, receiver) = mpsc::unbounded_channel();
         let heard = Arc::new(Heard::default());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -55,6 +59,7 @@ impl Uplink {
             commands,
             heard: Arc::clone(&heard),
             is_reachable: AtomicBool::new(true),
+            _alive: alive,
         });
         std::thread::Builder::new()
             .name("tidegate-uplink".into())
@@ -91,6 +96,7 @@ struct Driver {
     heard: Arc<Heard>,
     /// For the log, which tells of changes only.
     is_reachable: AtomicBool,
+    _alive: watch::Sender<()>,
 }
 
 impl Driver {

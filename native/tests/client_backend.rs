@@ -8,17 +8,14 @@ use std::sync::mpsc;
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use support::fragile::Fragile;
 use support::within;
-use tidegate::backend::{Answer, Backend, BackendError, Feed, Keep, Memory};
+use tidegate::backend::{Keep, Memory};
 use tidegate::client::{ClientError, ClientSubscription};
 use tidegate::core::client::{ClosedReason, ConnectionState};
-use tidegate::core::history::Excerpt;
-use tidegate::core::hub::PublishError;
 use tidegate::core::lifecycle::EndReason;
-use tidegate::core::protocol::{ErrorCode, PublishRequest};
-use tidegate::core::publication::Position;
-use tidegate::core::topic::{Pattern, Topic};
-use tidegate::{Client, Config, Event, Hub, Json, Publish, Stop};
+use tidegate::core::protocol::ErrorCode;
+use tidegate::{Client, Config, Event, Hub, Publish, Stop};
 
 /// Two clients of one store, as two processes would have.
 fn clients() -> (Client, Client) {
@@ -198,67 +195,10 @@ fn the_shared_client_can_be_replaced() {
     assert!(Client::replace_shared(None).is_some());
 }
 
-/// A store that goes away when it is told to.
-struct Fragile {
-    inner: Memory,
-    is_away: Arc<AtomicBool>,
-}
-
-impl Fragile {
-    fn check<'a, T: 'a>(&self, answer: Answer<'a, T>) -> Answer<'a, T> {
-        if self.is_away.load(Ordering::SeqCst) {
-            let backend = self.describe();
-            let reason = "it is away".to_owned();
-            return Box::pin(async move { Err(BackendError::Unreachable { backend, reason }) });
-        }
-        answer
-    }
-}
-
-impl Backend for Fragile {
-    fn describe(&self) -> String {
-        "a fragile store".to_owned()
-    }
-    fn open(&self, feed: Feed) -> Answer<'_, ()> {
-        self.check(self.inner.open(feed))
-    }
-    fn publish<'a>(
-        &'a self,
-        batch: &'a [PublishRequest<Json>],
-    ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
-        self.check(self.inner.publish(batch))
-    }
-    fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
-        self.check(self.inner.follow(patterns))
-    }
-    fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
-        self.check(self.inner.unfollow(patterns))
-    }
-    fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
-        self.check(self.inner.read(topic, since))
-    }
-    fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
-        self.check(self.inner.list(pattern))
-    }
-    fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
-        self.check(self.inner.renew(topic, epoch))
-    }
-    fn probe(&self) -> Answer<'_, ()> {
-        self.check(self.inner.probe())
-    }
-    fn close(&self) -> Answer<'_, ()> {
-        self.inner.close()
-    }
-}
-
 #[tokio::test]
 async fn a_client_tells_when_its_backend_is_away_and_back() {
     let is_away = Arc::new(AtomicBool::new(false));
-    let backend = Fragile {
-        inner: Memory::new(Keep::default()),
-        is_away: Arc::clone(&is_away),
-    };
-    let client = Client::with_backend(Arc::new(backend)).unwrap();
+    let client = Client::with_backend(Arc::new(Fragile::new(&is_away))).unwrap();
     assert_eq!(client.place(), "a fragile store");
     until_state(&client, ConnectionState::Connected).await;
     is_away.store(true, Ordering::SeqCst);
@@ -270,4 +210,69 @@ async fn a_client_tells_when_its_backend_is_away_and_back() {
     assert_eq!(within("the answer", waiting).await.unwrap().offset, 1);
     until_state(&client, ConnectionState::Connected).await;
     assert_eq!(client.status().borrow().last_error, None);
+}
+
+/// Chooses, publishes and listens, all of it by blocking.
+#[cfg(feature = "sqlite")]
+fn work_in_a_file(directory: &std::path::Path) {
+    let address: tidegate::backend::Address =
+        format!("sqlite:{}", directory.join("jobs.db").display())
+            .parse()
+            .unwrap();
+    let client = || Client::at(Some(address.clone())).unwrap().blocking();
+    let (publisher, watcher) = (client(), client());
+    assert!(publisher.client().place().starts_with("sqlite file "));
+    publisher
+        .publish("job:1", &json!({"progress": 0.5}))
+        .unwrap();
+    let last = json!({"status": "Cancelled"});
+    assert_eq!(publisher.publish("job:1", &last).unwrap().offset, 2);
+    let mut values = Vec::new();
+    let callback =
+        |publication: tidegate::Publication| values.push(publication.payload.to_string());
+    let end = watcher.listen("job:1", callback, &Stop::new()).unwrap();
+    assert_eq!(end, Some(EndReason::Cancelled));
+    assert_eq!(values, [last.to_string()]);
+    publisher.close().unwrap();
+    watcher.close().unwrap();
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_backend_is_chosen_without_a_runtime() {
+    let directory = tempfile::tempdir().unwrap();
+    work_in_a_file(directory.path());
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_backend_is_chosen_within_a_runtime_of_one_thread() {
+    let directory = tempfile::tempdir().unwrap();
+    work_in_a_file(directory.path());
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn a_backend_that_can_not_be_reached_is_an_error_at_once() {
+    let address: tidegate::backend::Address = "redis://:hunter2@127.0.0.1:1".parse().unwrap();
+    let error = Client::at(Some(address)).err().unwrap();
+    assert!(
+        matches!(
+            &error,
+            ClientError::Backend(tidegate::backend::BackendError::Unreachable { .. })
+        ),
+        "{error}"
+    );
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_backend_is_closed_once_its_client_is() {
+    let is_away = Arc::new(AtomicBool::new(false));
+    let backend = Arc::new(Fragile::new(&is_away));
+    let client = Client::with_backend(Arc::clone(&backend) as _).unwrap();
+    client.publish("a", &1).await.unwrap();
+    let _events = client.subscribe("a").await.unwrap();
+    client.close_flushed().await.unwrap();
+    assert_eq!(Arc::strong_count(&backend), 1);
 }

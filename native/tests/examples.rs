@@ -2,35 +2,11 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 use support::http::request;
-use support::program::finish;
+use support::program::{example, finish};
 use support::within;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
-
-/// An example, which cargo builds beside the tests unless it is told to build one target only.
-fn example(name: &str) -> Command {
-    let test: PathBuf = std::env::current_exe().unwrap();
-    let profile = test.parent().unwrap().parent().unwrap();
-    let path = profile
-        .join("examples")
-        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "first build the examples: cargo build --examples"
-    );
-    let mut command = Command::new(path);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
 
 #[tokio::test]
 async fn the_ten_lines_run_to_their_end() {

@@ -324,13 +324,13 @@ async fn the_environment_may_name_the_server() {
 
 #[tokio::test]
 async fn serve_keeps_to_this_machine_unless_told_otherwise() {
-    let refused = run(&["serve", "--listen", "0.0.0.0:0"]).await;
+    let refused = run(&["serve", "--backend", "memory", "--listen", "0.0.0.0:0"]).await;
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("--open-to-everyone"), "{refused:?}");
     assert_eq!(refused.stdout, "");
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let refused = run(&["serve", "--listen", &address]).await;
+    let refused = run(&["serve", "--backend", "memory", "--listen", &address]).await;
     assert_eq!(refused.code, 1);
     for word in [&address, "another server", "--listen"] {
         assert!(refused.stderr.contains(word), "{word}: {refused:?}");
@@ -342,7 +342,7 @@ async fn help_and_completions_know_every_command() {
     let help = run(&["--help"]).await;
     assert_eq!(help.code, 0);
     assert!(help.stdout.contains("Exit status:"));
-    for command in ["serve", "pub", "sub", "run", "completions"] {
+    for command in ["serve", "pub", "sub", "run", "migrate", "completions"] {
         assert!(help.stdout.contains(command), "{command}");
         let own = run(&[command, "--help"]).await;
         assert_eq!(own.code, 0);

@@ -20,10 +20,11 @@ use tidegate_core::topic::Pattern;
 use tokio::time::{Instant, Interval};
 
 use super::error::HttpError;
+use super::served::{OpenStream, Served};
 use crate::duration::parse_duration_ms;
 use crate::encode;
 use crate::shard::LocalReader;
-use crate::{Hub, Json, Subscribe};
+use crate::{Json, Subscribe};
 use position_id::PositionId;
 
 /// The most topics and patterns of one request.
@@ -162,7 +163,7 @@ fn form_pairs(query: &str) -> Result<Vec<(String, String)>, HttpError> {
 }
 
 pub(super) async fn events(
-    State(hub): State<Hub>,
+    State(served): State<Served>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
@@ -182,13 +183,14 @@ pub(super) async fn events(
         },
         outbox_bytes_max: None,
     };
-    let (reader, _) = hub.open(patterns.clone(), options).await?;
+    let (reader, _) = served.hub.open(patterns.clone(), options).await?;
     if id.is_some() && has_only_ended(&reader, patterns.len()) {
         // Nothing was missed and nothing will come: this status tells an EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let stream = EventStream {
         reader,
+        _counted: served.event_streams.open(),
         id: id.unwrap_or_else(|| PositionId::new(&patterns)),
         opening: Some(Bytes::from(format!("retry: {RETRY_MS}\n\n"))),
         keep_alive: tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE),
@@ -221,6 +223,7 @@ fn has_only_ended(reader: &LocalReader, subscriptions: usize) -> bool {
 /// The body of a response.
 struct EventStream {
     reader: LocalReader,
+    _counted: OpenStream,
     id: PositionId,
     opening: Option<Bytes>,
     keep_alive: Interval,
@@ -285,6 +288,8 @@ impl PositionId {
             ServerFrame::Welcome { .. }
             | ServerFrame::Unsubscribed { .. }
             | ServerFrame::Published { .. }
+            | ServerFrame::PresenceState(_)
+            | ServerFrame::PresenceDiff(_)
             | ServerFrame::Error(_)
             | ServerFrame::Ping
             | ServerFrame::Pong

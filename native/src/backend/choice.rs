@@ -47,17 +47,34 @@ pub async fn choose(
     let choosing = Choosing {
         environment: &|name| environment(name).filter(|value| !value.is_empty()),
         keep,
+        may_change: true,
     };
-    let (address, reason) = match address {
-        Some(address) => (address, "it was asked for".to_owned()),
-        None => choosing.named_address()?,
+    choosing.start(address).await
+}
+
+/// As [`choose`], but adds nothing to a database or file: for asking the one that would be chosen what it
+/// [lacks](Backend::migration).
+///
+/// # Errors
+/// As for [`choose`].
+pub async fn survey(
+    address: Option<Address>,
+    environment: impl Fn(&str) -> Option<String> + Send + Sync,
+    keep: &Keep,
+) -> Result<Choice, BackendError> {
+    let choosing = Choosing {
+        environment: &|name| environment(name).filter(|value| !value.is_empty()),
+        keep,
+        may_change: false,
     };
-    choosing.choose(address, reason).await
+    choosing.start(address).await
 }
 
 struct Choosing<'a> {
     environment: &'a (dyn Fn(&str) -> Option<String> + Send + Sync),
     keep: &'a Keep,
+    /// Whether a backend may be opened that adds what it lacks.
+    may_change: bool,
 }
 
 /// Where a backend is that can be asked.
@@ -73,6 +90,15 @@ type Found<T> = (T, &'static str);
 impl Choosing<'_> {
     fn variable(&self, name: &str) -> Option<String> {
         (self.environment)(name)
+    }
+
+    /// Chooses by `address`, or by what the environment names.
+    async fn start(&self, address: Option<Address>) -> Result<Choice, BackendError> {
+        let (address, reason) = match address {
+            Some(address) => (address, "it was asked for".to_owned()),
+            None => self.named_address()?,
+        };
+        self.choose(address, reason).await
     }
 
     /// What the environment names, and where.
@@ -157,7 +183,9 @@ impl Choosing<'_> {
             Place::Postgres(url) => make::postgres(url, self.keep),
             Place::Redis(url) => make::redis(url, self.keep),
         }?;
-        reach(&*backend).await?;
+        if self.may_change || backend.migration().await?.is_none() {
+            reach(&*backend).await?;
+        }
         Ok(backend)
     }
 

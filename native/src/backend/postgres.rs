@@ -44,6 +44,7 @@ use listen::Reader;
 /// |---|---|---|
 /// | `table` | `pubsub_events` | the table, or `schema.table` |
 /// | `poll_ms` | 100 | between two looks for inserted rows, and for what no notification told of |
+/// | `stall_ms` | 30000 | how long a publication stays in the table at least: a server that stood still for longer may have missed some, and compares |
 /// | `timeout_ms` | 3000 | how long the server may take to answer |
 /// | `migrate` | true | `false`: add nothing to the database, and say what is missing |
 /// | `sslmode` | `prefer` | `require` encrypts; `verify-full` also checks who the server is |
@@ -231,6 +232,10 @@ impl Backend for Postgres {
             link.announcement.notify_one();
             Ok(())
         })
+    }
+
+    fn migration(&self) -> Answer<'_, Option<String>> {
+        Box::pin(Self::migration(self))
     }
 
     fn probe(&self) -> Answer<'_, ()> {

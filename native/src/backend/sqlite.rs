@@ -115,7 +115,8 @@ impl Sqlite {
     }
 
     /// The SQL that opening would run on the file as it is now, to make its tables fit; `None` where they do. Opening
-    /// logs it (level `info`) and runs it in one transaction. Blocks while it reads.
+    /// logs it (level `info` where the file has a table of publications already, else `debug`) and runs it in one
+    /// transaction. Blocks while it reads.
     ///
     /// # Errors
     /// When the file can't be read, or holds tables that can't be made to fit.
@@ -350,6 +351,10 @@ impl Backend for Sqlite {
             epoch,
             reply,
         }))
+    }
+
+    fn migration(&self) -> Answer<'_, Option<String>> {
+        Box::pin(async { Self::migration(self) })
     }
 
     fn probe(&self) -> Answer<'_, ()> {

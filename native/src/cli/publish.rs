@@ -46,7 +46,7 @@ pub(super) struct Publish {
     #[arg(long = "json")]
     prints_json: bool,
     #[command(flatten)]
-    server: super::ServerArg,
+    place: super::PlaceArg,
 }
 
 /// A line of standard input that names its topic.
@@ -68,11 +68,12 @@ impl Publish {
                 let payload = Json::from_text(text).with_context(|| {
                     format!("the value {text:?} (a string needs quotes: '\"done\"')")
                 })?;
-                let client = Client::connect(&self.server.server).await?;
+                let client = self.place.connect().await?;
                 let line = self.line(payload, self.end)?;
                 let topic = line.topic.clone();
                 let position = enqueue(&client, line)?.await?;
                 self.print(&topic, position)?;
+                client.close_flushed().await?;
                 Ok(ExitCode::SUCCESS)
             }
             Some(_) | None => self.publish_lines().await,
@@ -100,7 +101,7 @@ impl Publish {
         if self.topic.is_none() && (self.end.is_some() || self.restart) {
             bail!("--end and --restart need a topic; give lines of standard input their own");
         }
-        let client = Client::connect(&self.server.server).await?;
+        let client = self.place.connect().await?;
         let mut input = Input::new(self.end.is_some());
         let mut answers = FuturesOrdered::new();
         let mut is_first = true;
@@ -125,6 +126,7 @@ impl Publish {
                 }
             }
         }
+        client.close_flushed().await?;
         Ok(ExitCode::SUCCESS)
     }
 

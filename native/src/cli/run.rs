@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use tidegate::backend::BackendError;
 use tidegate::client::ClientError;
 use tidegate::core::lifecycle::EndReason;
 use tidegate::run::{self, JobId, JobSpec, JobStatus, JobUpdate};
 use tidegate::{Client, Publish};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// How long the last update may take once the command has ended.
 const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
@@ -25,7 +27,7 @@ Examples:
   tidegate run --job nightly -- rsync -a --info=progress2 src/ dst/
 
 The command's output, exit status and terminal behaviour stay as they are. Its progress is read from what it
-prints: 37%, 12/340, [3/10]. Without a server the command runs all the same.";
+prints: 37%, 12/340, [3/10]. Without a server or backend the command runs all the same.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -37,39 +39,70 @@ pub(super) struct Run {
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
     #[command(flatten)]
-    server: super::ServerArg,
+    place: super::PlaceArg,
 }
 
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let job = JobSpec::new(self.job, self.command)?;
-        let client = Client::start(&self.server.server)?;
+        let client = match self.place.start().await {
+            Ok(client) => Some(client),
+            Err(error) if error.is::<BackendError>() => {
+                eprintln!("tidegate: the job's progress is not published: {error}");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let topic = format!("job:{}", job.id());
         let (updates, latest) = watch::channel(None);
-        let has_answered = Arc::new(AtomicBool::new(false));
-        let publisher = tokio::spawn(publish_updates(
-            client.clone(),
-            topic,
-            latest,
-            Arc::clone(&has_answered),
-        ));
+        let publishing = client.map(|client| Publishing::start(client, topic, latest));
         let outcome = run::run(&job, updates).await;
         if let Some(error) = &outcome.error {
             eprintln!("tidegate: {error}");
         }
-        let patience = if has_answered.load(Ordering::Relaxed) {
+        if let Some(publishing) = publishing {
+            publishing.finish().await;
+        }
+        Ok(ExitCode::from(outcome.exit_code))
+    }
+}
+
+/// The task that publishes a job's updates.
+struct Publishing {
+    client: Client,
+    has_answered: Arc<AtomicBool>,
+    task: JoinHandle<Result<(), ClientError>>,
+}
+
+impl Publishing {
+    fn start(client: Client, topic: String, latest: watch::Receiver<Option<JobUpdate>>) -> Self {
+        let has_answered = Arc::new(AtomicBool::new(false));
+        let publishing = publish_updates(client.clone(), topic, latest, Arc::clone(&has_answered));
+        Self {
+            client,
+            has_answered,
+            task: tokio::spawn(publishing),
+        }
+    }
+
+    /// Waits for the last update, but not for ever, and tells where it was not published.
+    async fn finish(self) {
+        let patience = if self.has_answered.load(Ordering::Relaxed) {
             LAST_UPDATE_MAX
         } else {
             FIRST_UPDATE_MAX
         };
-        match tokio::time::timeout(patience, publisher).await {
-            Ok(Ok(Ok(()))) => {}
+        match tokio::time::timeout(patience, self.task).await {
+            Ok(Ok(Ok(()))) => {
+                // All was confirmed, so that none can be told as unanswered.
+                let _ = self.client.close_flushed().await;
+            }
             Ok(Ok(Err(error))) => {
-                eprintln!("tidegate: the job's progress was not published: {error}")
+                eprintln!("tidegate: the job's progress was not published: {error}");
             }
             Ok(Err(error)) => eprintln!("tidegate: the job's progress was not published: {error}"),
             Err(_) => {
-                let status = client.status();
+                let status = self.client.status();
                 let reason = status
                     .borrow()
                     .last_error
@@ -77,11 +110,10 @@ impl Run {
                     .unwrap_or_else(|| "it did not answer".to_owned());
                 eprintln!(
                     "tidegate: the job's end was not published to {}: {reason}",
-                    client.place()
+                    self.client.place()
                 );
             }
         }
-        Ok(ExitCode::from(outcome.exit_code))
     }
 }
 

@@ -6,30 +6,35 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::serve::ListenerExt as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tidegate::{Config, Hub};
 use tokio::net::TcpListener;
 
 /// How long clients have to go elsewhere before a server that was told to stop does so.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
+const BACKENDS: &str = "\
+Backends:
+  memory             in this process, and gone when it ends
+  sqlite:PATH        a file, for several processes of this machine
+  postgres://…       a database, for several servers
+  redis://…          Redis or Valkey, also Cluster, for many servers; rediss:// encrypts
+  auto               the first that answers of REDIS_URL (or REDIS_HOST), DATABASE_URL and a file of
+                     this user's (TIDEGATE_SQLITE)
+Without --backend, TIDEGATE_BACKEND or PUBSUB_BACKEND names one; without those it is auto. The log says which
+one was chosen, and why.";
+
 #[derive(Args)]
+#[command(after_help = BACKENDS)]
 pub(super) struct Serve {
     /// Where to listen. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
     listen: SocketAddr,
-    /// Where publications are kept.
-    #[arg(long, value_enum, default_value_t = Backend::Memory)]
-    backend: Backend,
+    #[command(flatten)]
+    backend: super::BackendArg,
     /// Listen on an address that other machines reach, although nothing asks who they are.
     #[arg(long)]
     open_to_everyone: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Backend {
-    /// In this process; gone when it ends.
-    Memory,
 }
 
 impl Serve {
@@ -47,21 +52,26 @@ impl Serve {
                 self.listen
             );
         }
-        let hub = match self.backend {
-            Backend::Memory => Hub::new(Config::default()).context("the hub could not start")?,
-        };
         let listener = TcpListener::bind(self.listen).await.with_context(|| {
             format!(
                 "cannot listen on {}; is another server running there? (--listen)",
                 self.listen
             )
         })?;
+        let choice = self.backend.choose().await?;
+        if choice.backend.is_none() {
+            // Of all others it is told when they are reached.
+            tracing::info!("backend: {} ({})", choice.what, choice.why);
+        }
+        let hub =
+            Hub::with_choice(Config::default(), &choice).context("the hub could not start")?;
         println!("tidegate: listening on http://{}", listener.local_addr()?);
         let listener = listener.tap_io(|stream| {
             // Small frames must not wait for each other; a socket that refuses is merely slower.
             let _ = stream.set_nodelay(true);
         });
-        let app = tidegate::axum::router(hub.clone());
+        let app =
+            tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
         // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
         let server = axum::serve(listener, app).with_graceful_shutdown(stop_signal());
         let (served, ()) = tokio::join!(server.into_future(), drained(hub));
@@ -81,8 +91,8 @@ async fn drained(hub: Hub) {
         () = stop_signal() => {}
     }
     hub.stop();
-    // It says goodbye to those who stayed; the process must not end before.
-    while hub.counts().await.is_ok() {}
+    // It says goodbye to those who stayed, and to its backend; the process must not end before.
+    hub.stopped().await;
 }
 
 /// In-process streams (Server-Sent Events among them) count as connections, and end only with the hub.

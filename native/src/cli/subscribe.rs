@@ -7,10 +7,11 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt as _;
 use serde_json::json;
+use tidegate::client::ClientSubscription;
 use tidegate::core::flow::Flow;
 use tidegate::core::protocol::{FlowSpec, Start};
 use tidegate::duration::parse_duration_ms;
-use tidegate::{Client, Event, Publication};
+use tidegate::{Event, Publication};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,7 +46,7 @@ pub(super) struct Subscribe {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    server: super::ServerArg,
+    place: super::PlaceArg,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -71,8 +72,15 @@ impl Subscribe {
             start: if self.new { Start::New } else { Start::Latest },
             ..tidegate::Subscribe::default()
         };
-        let client = Client::connect(&self.server.server).await?;
-        let mut events = client.subscribe_with(&self.pattern, options).await?;
+        let client = self.place.connect().await?;
+        let events = client.subscribe_with(&self.pattern, options).await?;
+        let heard = self.hear(events).await;
+        client.close_flushed().await?;
+        heard
+    }
+
+    /// Prints events until it is enough.
+    async fn hear(&self, mut events: ClientSubscription) -> anyhow::Result<ExitCode> {
         let mut left = self.count;
         while let Some(event) = events.next().await {
             let publications: &[Publication] = match &event {

@@ -73,7 +73,8 @@ impl BlockingClient {
         block_on(self.client.listen(pattern, callback, stop))
     }
 
-    /// Waits until all that was queued has its answer, for 10 s at most, and closes the client.
+    /// Waits until all that was queued has its answer, for 10 s at most, and closes the client, as
+    /// [`Client::close_flushed`] does.
     ///
     /// # Errors
     /// [`ClientError::Unanswered`] where some have none. The client is closed then, too.

@@ -1,6 +1,6 @@
 //! Clients of the backend that the environment names, and the one that a process shares.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Client, ClientError};
 use crate::backend::{Address, Choice, Keep, choose};
@@ -20,7 +20,7 @@ impl Client {
     }
 
     /// A client of the backend at `address`, which comes before what the environment names. Blocks as
-    /// [`Client::from_env`] does.
+    /// [`Client::from_env`] does; code that would rather await takes [`choose`] and [`Client::with_choice`].
     ///
     /// # Errors
     /// When the backend can't be reached, or none can be used.
@@ -36,19 +36,18 @@ impl Client {
         let chosen = std::thread::Builder::new()
             .name("tidegate-choice".into())
             .spawn(choosing)?;
-        let choice = chosen.join().map_err(|_| ClientError::Closed)??;
-        Self::with_choice(&choice)
+        match chosen.join() {
+            Ok(choice) => Self::with_choice(&choice?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
 
-    /// A client of a backend that was chosen. Where that is none, its topics live in this process.
+    /// A client of a backend that was [chosen](choose). Where that is none, its topics live in this process.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn with_choice(choice: &Choice) -> Result<Self, ClientError> {
-        match &choice.backend {
-            Some(backend) => Self::with_backend(Arc::clone(backend)),
-            None => Self::own(Hub::new(Config::default())?, &choice.what),
-        }
+        Self::own(Hub::with_choice(Config::default(), choice)?, &choice.what)
     }
 
     /// The client that this process shares. The first call makes it as [`Client::from_env`] does, unless there is one

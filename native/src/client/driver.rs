@@ -267,6 +267,8 @@ impl Driver {
                     status.state = state;
                 }),
                 ClientOutput::Due(due) => self.deliver(due),
+                // Nothing asks the hub about presences yet.
+                ClientOutput::Presence(_) => {}
                 ClientOutput::Published { request, result } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // Whoever asked may have gone.

@@ -96,6 +96,13 @@ impl HubLink {
         }
     }
 
+    /// Returns once what was the client's own has gone.
+    pub(super) async fn closed(&self) {
+        if self.is_own {
+            self.hub.stopped().await;
+        }
+    }
+
     fn check(&self) -> Result<(), ClientError> {
         if is_closed(&self.status.borrow()) {
             return Err(ClientError::Closed);

@@ -173,6 +173,10 @@ impl Backend for Watched {
         self.note(self.backend.probe())
     }
 
+    fn migration(&self) -> Answer<'_, Option<String>> {
+        self.backend.migration()
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         self.backend.close()
     }

@@ -124,6 +124,8 @@ pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
         | ServerFrame::Subscribed { .. }
         | ServerFrame::Unsubscribed { .. }
         | ServerFrame::Published { .. }
+        | ServerFrame::PresenceState(_)
+        | ServerFrame::PresenceDiff(_)
         | ServerFrame::Ping
         | ServerFrame::Pong
         | ServerFrame::Drain => None,

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use bytes::Bytes;
 use mio::Waker;
 use tidegate_core::flow::{Flow, FlowError};
-use tidegate_core::hub::{ConnectionId, HubCounts, PublishError, SubscriptionId};
+use tidegate_core::hub::{ConnectionId, HubCounts, PublishError, SubscriptionId, UplinkCounts};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::topic::Topic;
@@ -63,6 +63,7 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) counts: HubCounts,
+    pub(crate) uplink: UplinkCounts,
     pub(crate) connections: usize,
 }
 

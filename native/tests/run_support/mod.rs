@@ -27,7 +27,7 @@ impl Server {
     pub(crate) fn start() -> Self {
         let (output, writer) = std::io::pipe().unwrap();
         let process = Command::new(PROGRAM)
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--backend", "memory", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(writer.try_clone().unwrap())
             .stderr(writer)

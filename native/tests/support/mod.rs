@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod events;
+pub(crate) mod fragile;
 pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod proxy;

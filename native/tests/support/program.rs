@@ -8,13 +8,49 @@ use tokio::process::{Child, Command};
 
 use super::within;
 
+/// What names a backend or a server, and must not come from whoever runs the tests.
+const NAMES: [&str; 11] = [
+    "DATABASE_URL",
+    "PUBSUB_BACKEND",
+    "REDIS_HOST",
+    "REDIS_PASSWORD",
+    "REDIS_PORT",
+    "REDIS_URL",
+    "RUST_LOG",
+    "TIDEGATE_BACKEND",
+    "TIDEGATE_SERVER",
+    "TIDEGATE_SQLITE",
+    "XDG_STATE_HOME",
+];
+
 /// The program under test; it does not outlive its test.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(arguments);
+    alone(command)
+}
+
+/// An example, which cargo builds beside the tests unless it is told to build one target only.
+pub(crate) fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let path = profile
+        .join("examples")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "first build the examples: cargo build --examples"
+    );
+    alone(Command::new(path))
+}
+
+/// A program that knows nothing of where its test runs, and whose output is read.
+fn alone(mut command: Command) -> Command {
+    for name in NAMES {
+        command.env_remove(name);
+    }
     command
-        .args(arguments)
-        .env_remove("TIDEGATE_SERVER")
-        .env_remove("RUST_LOG")
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -62,15 +98,24 @@ impl Server {
 
     /// Starts a server, and waits until it listens.
     pub(crate) async fn start_at(listen: &str) -> Self {
-        let mut process = program(&["serve", "--listen", listen])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::start_with(program(&[
+            "serve",
+            "--backend",
+            "memory",
+            "--listen",
+            listen,
+        ]))
+        .await
+    }
+
+    /// Starts a program that serves, and waits until it says where.
+    pub(crate) async fn start_with(mut program: Command) -> Self {
+        let mut process = program.stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = within("the server's address", lines.next_line())
             .await
             .unwrap()
-            .unwrap_or_else(|| panic!("no server started at {listen}"));
+            .unwrap_or_else(|| panic!("{program:?} did not start"));
         let (_, address) = line.split_once("http://").expect("an address");
         Self {
             process,

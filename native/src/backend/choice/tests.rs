@@ -282,6 +282,7 @@ fn a_password_of_the_environment_is_encoded_and_not_shown() {
     let choosing = Choosing {
         environment: &|name| environment.variables.get(name).cloned(),
         keep: &Keep::default(),
+        may_change: false,
     };
     let (url, _) = choosing.redis().unwrap().unwrap();
     assert_eq!(

@@ -10,6 +10,9 @@ use crate::backend::BackendError;
 /// How long there is between two looks for what no notification told of.
 const POLL: Duration = Duration::from_millis(100);
 
+/// How long a publication stays in the table at least, so that whoever stands still for no longer misses nothing.
+const STALL: Duration = Duration::from_secs(30);
+
 /// How long the server may take to answer before the link counts as lost.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -30,6 +33,7 @@ pub(super) struct Address {
     /// Whether to add to the database what is missing, or only to say what.
     pub(super) migrate: bool,
     pub(super) poll: Duration,
+    pub(super) stall: Duration,
     pub(super) timeout: Duration,
 }
 
@@ -83,6 +87,7 @@ impl Address {
             names: options.names.unwrap_or_default(),
             migrate: options.migrate.unwrap_or(true),
             poll: options.poll.unwrap_or(POLL),
+            stall: options.stall.unwrap_or(STALL),
             timeout,
             config,
         })
@@ -98,6 +103,7 @@ struct Options {
     names: Option<Names>,
     migrate: Option<bool>,
     poll: Option<Duration>,
+    stall: Option<Duration>,
     timeout: Option<Duration>,
 }
 
@@ -106,6 +112,7 @@ impl Options {
     fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
         match (name, value) {
             ("poll_ms", _) => self.poll = Some(millis(name, value)?),
+            ("stall_ms", _) => self.stall = Some(millis(name, value)?),
             ("timeout_ms", _) => self.timeout = Some(millis(name, value)?),
             ("table", _) => self.names = Some(Names::new(value)?),
             ("migrate", "true") => self.migrate = Some(true),

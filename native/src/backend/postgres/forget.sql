@@ -5,6 +5,7 @@ LANGUAGE plpgsql AS $tidegate$
 DECLARE
   updated_before timestamptz := clock_timestamp() - make_interval(secs => retention);
   names text[];
+  last_deleted bigint;
 BEGIN
   names := ARRAY(SELECT t.channel FROM {topics} t WHERE t.updated_at < updated_before LIMIT topics_max);
   IF cardinality(names) = 0 THEN
@@ -12,10 +13,14 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock({order_lock});
   WITH gone AS (
-    DELETE FROM {topics} t WHERE t.channel = ANY (names) AND t.updated_at < updated_before RETURNING t.channel)
-  DELETE FROM {events} WHERE id IN (
-    SELECT e.id FROM {events} e JOIN gone ON e.channel COLLATE "C" = gone.channel AND e.seq > 0
-      FOR UPDATE OF e SKIP LOCKED);
+    DELETE FROM {topics} t WHERE t.channel = ANY (names) AND t.updated_at < updated_before RETURNING t.channel),
+  deleted AS (
+    DELETE FROM {events} WHERE id IN (
+      SELECT e.id FROM {events} e JOIN gone ON e.channel COLLATE "C" = gone.channel AND e.seq > 0
+        FOR UPDATE OF e SKIP LOCKED)
+      RETURNING seq)
+  SELECT max(d.seq) INTO last_deleted FROM deleted d;
+  UPDATE {upkeep} SET trimmed_seq = greatest(trimmed_seq, last_deleted) WHERE last_deleted > trimmed_seq;
   RETURN cardinality(names) = topics_max;
 END
 $tidegate$;

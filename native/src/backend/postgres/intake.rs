@@ -125,14 +125,8 @@ async fn place(link: &Link, client: &Client, rows: &[Checked]) -> Result<usize, 
             .ok()
             .and_then(|index| rows.get(index))
             .ok_or_else(|| link.unexpected(format!("row {number} of {} was taken", rows.len())))?;
-        let ended: Option<&str> = row.get(1);
-        let fault = checked.fault.clone().or_else(|| {
-            ended.map(|reason| {
-                format!("the topic has ended ({reason}); publish with restart to start it anew")
-            })
-        });
-        if let Some(fault) = fault {
-            warn(link, checked, &fault);
+        if let Some(fault) = &checked.fault {
+            warn(link, checked, fault);
         }
     }
     Ok(taken.len())

@@ -72,6 +72,10 @@ impl Link {
         self.address.poll
     }
 
+    pub(super) fn stall(&self) -> Duration {
+        self.address.stall
+    }
+
     /// The statements of this table; known once the schema was prepared.
     pub(super) fn statements(&self) -> &Statements {
         self.statements

@@ -25,12 +25,17 @@ pub(super) const BYTES_MAX: i64 = 8 * 1024 * 1024;
 /// it stores values instead of texts.
 const PAGE_FULL_BYTES: usize = 2 * 1024 * 1024;
 
+/// Somebody has emptied one of our tables.
+const NO_UPKEEP: &str = "the row of the upkeep table is gone";
+
 /// Reads the feed on a connection of its own.
 pub(super) struct Reader {
     link: Arc<Link>,
     client: Client,
     feed: Feed,
     cursor: i64,
+    /// Up to where it was told that something may have been missed.
+    told_missed: i64,
 }
 
 impl Reader {
@@ -45,8 +50,11 @@ impl Reader {
         link.query_on(&client, &link.statements().listen, &[])
             .await?;
         let rows = link.query_on(&client, &link.statements().top, &[]).await?;
+        let top: Option<i64> = rows.first().map(|row| row.get(0));
+        let cursor = top.ok_or_else(|| link.unexpected(NO_UPKEEP.to_owned()))?;
         Ok(Self {
-            cursor: rows[0].get(0),
+            cursor,
+            told_missed: cursor,
             link: Arc::clone(link),
             client,
             feed,
@@ -99,13 +107,22 @@ impl Reader {
                 ],
             )
             .await?;
+        let trimmed: Option<i64> = rows.first().map(|row| row.get(0));
+        let trimmed = trimmed.ok_or_else(|| self.link.unexpected(NO_UPKEEP.to_owned()))?;
+        if trimmed > self.cursor.max(self.told_missed) {
+            self.told_missed = trimmed;
+            self.feed.missed();
+        }
         let mut bytes = 0;
         for row in &rows {
+            let Some(seq) = row.get::<_, Option<i64>>(1) else {
+                break;
+            };
             if !self.hand_on(row)? {
                 return Ok(true);
             }
-            self.cursor = row.get(0);
-            bytes += row.get::<_, Option<&str>>(5).map_or(0, str::len);
+            self.cursor = seq;
+            bytes += row.get::<_, Option<&str>>(6).map_or(0, str::len);
         }
         Ok(rows.len() == ROWS_MAX || bytes >= PAGE_FULL_BYTES)
     }
@@ -113,17 +130,17 @@ impl Reader {
     /// Hands on what is followed. Not where its payload is missing, because it is followed only since after the page was
     /// asked for: then it has to be read again.
     fn hand_on(&self, row: &Row) -> Result<bool, BackendError> {
-        let channel: &str = row.get(1);
+        let channel: &str = row.get(2);
         let topic = Topic::new(channel)
             .map_err(|error| self.link.unexpected(format!("topic {channel:?}: {error}")))?;
         if !self.link.following().matches(&topic) {
             return Ok(true);
         }
-        let Some(payload) = row.get::<_, Option<&str>>(5) else {
+        let Some(payload) = row.get::<_, Option<&str>>(6) else {
             return Ok(false);
         };
-        let position = position(row.get(2), row.get(3));
-        let publication = publication(&self.link, &topic, position, row.get(4), payload)?;
+        let position = position(row.get(3), row.get(4));
+        let publication = publication(&self.link, &topic, position, row.get(5), payload)?;
         self.feed.publication(publication);
         Ok(true)
     }

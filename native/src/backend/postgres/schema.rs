@@ -195,7 +195,7 @@ impl Survey {
         }
         if !self.has_upkeep {
             steps.push(
-                "CREATE TABLE IF NOT EXISTS {upkeep} (\n  is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),\n  looked_at_seq bigint NOT NULL DEFAULT 0,\n  aged_seq bigint NOT NULL DEFAULT 0\n);\nINSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;"
+                "CREATE TABLE IF NOT EXISTS {upkeep} (\n  is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),\n  looked_at_seq bigint NOT NULL DEFAULT 0,\n  aged_seq bigint NOT NULL DEFAULT 0,\n  trimmed_seq bigint NOT NULL DEFAULT 0\n);\nINSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;"
                     .into(),
             );
         }
@@ -305,10 +305,12 @@ pub(super) async fn prepare(link: &Link, migrate: bool) -> Result<(), BackendErr
                 "migrate=false, and the database lacks something; let the tables' owner run:\n{migration}"
             )));
         }
-        tracing::info!(
-            backend = link.place(),
-            "adding what is missing:\n{migration}"
-        );
+        let place = link.place();
+        if survey.columns.is_empty() {
+            tracing::debug!("{place}: its tables are made by\n{migration}");
+        } else {
+            tracing::info!("{place}: what its tables lack is added by\n{migration}");
+        }
         // One message is one transaction. A transaction of the application that holds the table must not make
         // everybody else queue up behind us.
         link.run_script(&format!(

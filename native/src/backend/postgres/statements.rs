@@ -28,17 +28,19 @@ impl Statements {
     pub(super) fn new(names: &Names, data_type: &str) -> Self {
         let fill = |template: &str| names.fill(template);
         Self {
-            top: fill("SELECT greatest(max(seq), 0) FROM {events} WHERE seq <> 0"),
+            top: fill(
+                "SELECT greatest((SELECT max(seq) FROM {events} WHERE seq <> 0), u.trimmed_seq) FROM {upkeep} u",
+            ),
             page: fill(PAGE),
             raw: fill(RAW),
-            take_in: fill("SELECT taken, refused FROM {take_in}($1, $2, $3, $4, $5)"),
+            take_in: fill("SELECT taken FROM {take_in}($1, $2, $3, $4, $5)"),
             publish: fill(
                 "SELECT at_epoch, at_offset, refused FROM {publish}($1, $2, $3, $4, $5, $6, $7)",
             ),
             read: fill(READ),
             list: fill(LIST),
             renew: fill("SELECT {renew}($1, $2, $3)"),
-            trim: fill("SELECT {trim}($1, $2, $3, $4, $5)"),
+            trim: fill("SELECT {trim}($1, $2, $3, $4, $5, $6)"),
             forget: fill("SELECT {forget}($1, $2)"),
             listen: fill("LISTEN {channel}"),
             notify: fill("NOTIFY {channel}"),
@@ -47,18 +49,20 @@ impl Statements {
     }
 }
 
-/// After $1, at most $2 rows and $3 bytes, or one row that is larger. Without the payload, or its size counting, where it is
-/// not among what is selected: everything ($4), topics ($5), or those that begin so ($6).
+/// Up to where rows have been deleted, with each row after $1, at most $2 rows and $3 bytes, or one row that is larger;
+/// where there is none, without a row. Without the payload, or its size counting, where it is not among what is selected:
+/// everything ($4), topics ($5), or those that begin so ($6).
 const PAGE: &str = r#"
-SELECT p.seq, p.channel::text, p.epoch, p."offset", p.ended, CASE WHEN p.is_selected THEN coalesce(p.data::text, 'null') END
-FROM (
+SELECT u.trimmed_seq, p.seq, p.channel::text, p.epoch, p."offset", p.ended,
+  CASE WHEN p.is_selected THEN coalesce(p.data::text, 'null') END
+FROM {upkeep} u LEFT JOIN (
   SELECT s.*, sum(CASE WHEN s.is_selected THEN s.bytes ELSE 0 END)
     OVER (ORDER BY s.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
   FROM (
     SELECT e.seq, e.channel, e.epoch, e."offset", e.ended, e.data, coalesce(e.bytes, 0) AS bytes,
       $4 OR e.channel COLLATE "C" = ANY ($5) OR e.channel COLLATE "C" ^@ ANY ($6) AS is_selected
     FROM {events} e WHERE e.seq > $1 AND e.seq <> 0 ORDER BY e.seq LIMIT $2) s) p
-WHERE coalesce(p.bytes_before, 0) < $3
+ON coalesce(p.bytes_before, 0) < $3
 ORDER BY p.seq"#;
 
 /// After the row $1, at most $2, with the text of the data where it has no more than $3 bytes.

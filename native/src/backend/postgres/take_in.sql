@@ -1,8 +1,9 @@
 -- Gives rows that others have inserted their place, unless another server has done so already. Refused rows get seq -1.
 -- A row that an application holds locked is passed over, so that nobody waits for the application.
+-- Who inserts a row can't ask for a restart, and starts a topic that has ended anew by inserting.
 CREATE OR REPLACE FUNCTION {take_in}(
   ids bigint[], sizes integer[], ends text[], are_valid boolean[], epochs bigint[])
-RETURNS TABLE (taken integer, refused text)
+RETURNS TABLE (taken integer)
 LANGUAGE plpgsql AS $tidegate$
 DECLARE
   name text;
@@ -13,24 +14,21 @@ BEGIN
   FOR i IN 1 .. cardinality(ids) LOOP
     SELECT e.channel INTO name FROM {events} e WHERE e.id = ids[i] AND e.seq IS NULL FOR NO KEY UPDATE SKIP LOCKED;
     CONTINUE WHEN NOT FOUND;
-    taken := i;
-    refused := NULL;
     IF are_valid[i] THEN
       INSERT INTO {topics} AS t (channel, epoch, "offset", ended, updated_at)
         VALUES (name, epochs[i], 1, ends[i], clock_timestamp())
         ON CONFLICT (channel) DO UPDATE SET
-          "offset" = t."offset" + 1, ended = excluded.ended, updated_at = excluded.updated_at
-        WHERE t.ended IS NULL
+          epoch = CASE WHEN t.ended IS NULL THEN t.epoch ELSE excluded.epoch END,
+          "offset" = CASE WHEN t.ended IS NULL THEN t."offset" + 1 ELSE 1 END,
+          ended = excluded.ended,
+          updated_at = excluded.updated_at
         RETURNING t.epoch, t."offset" INTO at_epoch, at_offset;
-      IF FOUND THEN
-        UPDATE {events} SET placed_at = clock_timestamp(), seq = nextval({sequence}), epoch = at_epoch,
-          "offset" = at_offset, ended = ends[i], bytes = sizes[i] WHERE id = ids[i];
-        RETURN NEXT;
-        CONTINUE;
-      END IF;
-      SELECT t.ended INTO refused FROM {topics} t WHERE t.channel = name;
+      UPDATE {events} SET placed_at = clock_timestamp(), seq = nextval({sequence}), epoch = at_epoch,
+        "offset" = at_offset, ended = ends[i], bytes = sizes[i] WHERE id = ids[i];
+    ELSE
+      UPDATE {events} SET placed_at = clock_timestamp(), seq = -1 WHERE id = ids[i];
     END IF;
-    UPDATE {events} SET placed_at = clock_timestamp(), seq = -1 WHERE id = ids[i];
+    taken := i;
     RETURN NEXT;
   END LOOP;
 END

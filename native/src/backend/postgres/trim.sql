@@ -1,18 +1,22 @@
 -- Deletes some of what is beyond the limits, and says whether there may be more. Two looks: at the topics that were published
--- to since the last look, and at publications that have grown old, in their order. A topic's latest always stays, and
--- a publication with an idempotency key stays for keys_age, because its repetition is recognised by it.
+-- to before young_age and since the last look, and at publications that have grown old, in their order. A topic's latest
+-- always stays, a publication with an idempotency key stays for keys_age, because its repetition is recognised by it, and
+-- every one for young_age, because somebody may not have read it yet. Who reads later is told up to where there are gaps.
 CREATE OR REPLACE FUNCTION {trim}(
-  count_max bigint, bytes_max bigint, age_max double precision, keys_age double precision, rows_max integer)
+  count_max bigint, bytes_max bigint, age_max double precision, keys_age double precision,
+  young_age double precision, rows_max integer)
 RETURNS boolean
 LANGUAGE plpgsql AS $tidegate$
 DECLARE
   upkeep {upkeep}%ROWTYPE;
   aged_before timestamptz := clock_timestamp() - make_interval(secs => age_max);
   keyed_before timestamptz := clock_timestamp() - make_interval(secs => keys_age);
+  young_from timestamptz := clock_timestamp() - make_interval(secs => young_age);
   names text[];
   old_ids bigint[];
   seen bigint;
   deleted bigint;
+  last_deleted bigint;
   upto bigint;
   is_more boolean := false;
 BEGIN
@@ -22,10 +26,10 @@ BEGIN
   SELECT * INTO STRICT upkeep FROM {upkeep};
 
   SELECT array_agg(DISTINCT p.channel), max(p.seq), count(*) INTO names, upto, seen FROM (
-    SELECT e.channel, e.seq FROM {events} e WHERE e.seq > upkeep.looked_at_seq AND e.seq <> 0
-      ORDER BY e.seq LIMIT 2 * rows_max) p;
+    SELECT e.channel, e.seq, e.placed_at FROM {events} e WHERE e.seq > upkeep.looked_at_seq AND e.seq <> 0
+      ORDER BY e.seq LIMIT 2 * rows_max) p WHERE p.placed_at < young_from;
   IF seen > 0 THEN
-    DELETE FROM {events} WHERE id IN (
+    WITH gone AS (DELETE FROM {events} WHERE id IN (
       SELECT e.id FROM {events} e JOIN (
         SELECT t.channel, t.epoch, greatest(t."offset" - greatest(count_max, 1), (
           SELECT max(w."offset") FROM (
@@ -35,24 +39,23 @@ BEGIN
             WHERE (w.total > bytes_max OR w.placed_at < aged_before) AND w."offset" < t."offset")) AS cut
           FROM {topics} t WHERE t.channel = ANY (names)) c
         ON e.channel COLLATE "C" = c.channel AND e.seq > 0 AND (e.epoch <> c.epoch OR e."offset" <= c.cut)
-        WHERE e.key IS NULL OR e.placed_at < keyed_before
-        LIMIT rows_max FOR UPDATE OF e SKIP LOCKED);
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    IF deleted < rows_max THEN
-      UPDATE {upkeep} SET looked_at_seq = upto;
-    END IF;
+        WHERE e.placed_at < young_from AND (e.key IS NULL OR e.placed_at < keyed_before)
+        LIMIT rows_max FOR UPDATE OF e SKIP LOCKED) RETURNING seq)
+      SELECT count(*), max(g.seq) INTO deleted, last_deleted FROM gone g;
+    UPDATE {upkeep} SET trimmed_seq = greatest(trimmed_seq, last_deleted),
+      looked_at_seq = CASE WHEN deleted < rows_max THEN upto ELSE looked_at_seq END;
     is_more := deleted = rows_max OR seen = 2 * rows_max;
   END IF;
 
   SELECT array_agg(p.id), max(p.seq), count(*) INTO old_ids, upto, seen FROM (
     SELECT e.id, e.seq, e.placed_at FROM {events} e WHERE e.seq > upkeep.aged_seq AND e.seq <> 0
-      ORDER BY e.seq LIMIT rows_max) p WHERE p.placed_at < least(aged_before, keyed_before);
+      ORDER BY e.seq LIMIT rows_max) p WHERE p.placed_at < least(aged_before, keyed_before, young_from);
   IF seen > 0 THEN
     DELETE FROM {events} WHERE id IN (
       SELECT e.id FROM {events} e WHERE e.id = ANY (old_ids) AND NOT EXISTS (
         SELECT 1 FROM {topics} t WHERE t.channel = e.channel COLLATE "C" AND t.epoch = e.epoch AND t."offset" = e."offset")
         FOR UPDATE SKIP LOCKED);
-    UPDATE {upkeep} SET aged_seq = upto;
+    UPDATE {upkeep} SET aged_seq = upto, trimmed_seq = greatest(trimmed_seq, upto);
     is_more := is_more OR seen = rows_max;
   END IF;
 

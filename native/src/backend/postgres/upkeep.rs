@@ -63,11 +63,13 @@ async fn round(link: &Link) -> Result<(), BackendError> {
     let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
     let (count_max, bytes_max) = (number(history.count_max), number(history.bytes_max));
     let (age_max, keys_age) = (seconds(history.age_max), seconds(KEYS_AGE));
-    let parameters: [super::link::Parameter<'_>; 5] = [
+    let young_age = seconds(link.stall());
+    let parameters: [super::link::Parameter<'_>; 6] = [
         (&count_max, Type::INT8),
         (&bytes_max, Type::INT8),
         (&age_max, Type::FLOAT8),
         (&keys_age, Type::FLOAT8),
+        (&young_age, Type::FLOAT8),
         (&ROWS_MAX, Type::INT4),
     ];
     while said_more(link, &link.statements().trim, &parameters).await? {}

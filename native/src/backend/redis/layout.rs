@@ -256,7 +256,7 @@ mod tests {
         assert!(counts.iter().all(|count| (700..1300).contains(count)));
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
         let topic = Topic::new("job:42").unwrap();
-        assert_eq!(layout.keys(&topic).meta, "tidegate:{204}:meta:job:42");
+        assert_eq!(layout.keys(&topic).meta, "tidegate:{12}:meta:job:42");
     }
 
     #[test]

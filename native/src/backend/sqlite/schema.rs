@@ -182,6 +182,11 @@ fn columns(connection: &Connection) -> Result<Vec<Column>, rusqlite::Error> {
         .collect()
 }
 
+/// Whether the file has a table of publications, perhaps an application's own.
+pub(super) fn has_events(connection: &Connection) -> Result<bool, SchemaError> {
+    Ok(is_there(connection, "pubsub_events")?)
+}
+
 fn is_there(connection: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
     let found = connection
         .query_row(

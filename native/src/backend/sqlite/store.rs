@@ -174,12 +174,12 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SchemaError> 
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have done it in the meantime.
     let statements = schema::migration(&transaction)?;
-    if !statements.is_empty() {
-        tracing::info!(
-            "sqlite file {}: its tables are brought up to date by\n{}",
-            path.display(),
-            schema::script(&statements)
-        );
+    let place = path.display();
+    let script = schema::script(&statements);
+    if !statements.is_empty() && schema::has_events(&transaction)? {
+        tracing::info!("sqlite file {place}: its tables are brought up to date by\n{script}");
+    } else {
+        tracing::debug!("sqlite file {place}: its tables are made by\n{script}");
     }
     for statement in statements {
         transaction.execute_batch(&statement)?;

@@ -1,0 +1,190 @@
+//! Jobs with typed updates, each in a topic of its own: `job:ID`.
+//!
+//! ```
+//! use futures_util::StreamExt as _;
+//! use tidegate::{Broadcaster, Hub, JobUpdate};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let jobs = Broadcaster::from_hub(Hub::new(Default::default())?)?;
+//! let mut updates = jobs.subscribe("42").await?;
+//! jobs.send("42", JobUpdate::running().with_progress(0.5).with_message("half of it")).await?;
+//! jobs.send("42", JobUpdate::new("Complete").with("pages", 12)).await?;
+//! while let Some(update) = updates.next().await {
+//!     let update = update?;
+//!     println!("{} {:?} {:?}", update.status, update.progress, update.extra.get("pages"));
+//! }
+//! # Ok(()) }
+//! ```
+
+mod update;
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{JobRoom, Name, Room as _, Topic};
+
+use crate::client::{ClientError, ClientSubscription};
+use crate::{Client, Event, Hub, JsonError, Publication, Publish};
+pub use update::JobUpdate;
+
+/// Sends the updates of jobs, and lets whoever wants follow one until it ends. Clones share the client.
+#[derive(Clone)]
+pub struct Broadcaster {
+    client: Client,
+}
+
+/// Why there is no update where one was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Somebody published to the job's topic what is no update of a job. The stream goes on.
+    #[error("publication {offset} of {topic} is no update of a job: {reason}")]
+    NoUpdate {
+        /// The job's topic.
+        topic: Topic,
+        /// Which publication.
+        offset: u64,
+        /// What is wrong with it.
+        reason: JsonError,
+    },
+    /// The subscription was refused. The stream ends.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl Broadcaster {
+    /// The jobs of a server or a backend.
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The jobs of the backend that the environment names, as [`Client::from_env`] finds it.
+    ///
+    /// # Errors
+    /// As for [`Client::from_env`].
+    pub fn from_env() -> Result<Self, ClientError> {
+        Client::from_env().map(Self::new)
+    }
+
+    /// The jobs of a hub in this process.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn from_hub(hub: Hub) -> Result<Self, ClientError> {
+        Client::from_hub(hub).map(Self::new)
+    }
+
+    /// Sends an update of a job, whose id becomes `job_id`, and returns once that has happened. COMPLETE, FAILED and
+    /// CANCELLED, in any letter case, end the job.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says: when `job_id` is not a single segment of a topic, and when the job has ended already.
+    pub async fn send(&self, job_id: &str, update: JobUpdate) -> Result<Position, ClientError> {
+        self.publish(job_id, update, false).await
+    }
+
+    /// Sends the first update of a job: one of the same id that has ended begins anew.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub async fn start(&self, job_id: &str, update: JobUpdate) -> Result<Position, ClientError> {
+        self.publish(job_id, update, true).await
+    }
+
+    async fn publish(
+        &self,
+        job_id: &str,
+        mut update: JobUpdate,
+        restart: bool,
+    ) -> Result<Position, ClientError> {
+        let topic = topic(job_id)?;
+        job_id.clone_into(&mut update.job_id);
+        let publish = Publish {
+            end: update.end(),
+            id: None,
+            restart,
+        };
+        self.client
+            .publish_with(topic.as_str(), &update, publish)
+            .await
+    }
+
+    /// The updates of a job, from its latest one on. The stream ends after the one that ends the job, which whoever
+    /// comes later is given, too.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says: when `job_id` is not a single segment of a topic.
+    pub async fn subscribe(&self, job_id: &str) -> Result<JobUpdates, ClientError> {
+        let topic = topic(job_id)?;
+        let events = self.client.subscribe(topic.as_str()).await?;
+        Ok(JobUpdates {
+            job_id: job_id.to_owned(),
+            events: Some(events),
+        })
+    }
+
+    /// The client that carries the updates.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+fn topic(job_id: &str) -> Result<Topic, ClientError> {
+    Ok(JobRoom::from_id(Name::new(job_id)?).topic())
+}
+
+/// The updates of a job, as a stream. Dropping it unsubscribes.
+///
+/// Whoever reads too slowly misses updates, but never the newest nor the last one.
+pub struct JobUpdates {
+    job_id: String,
+    /// `None` after the end.
+    events: Option<ClientSubscription>,
+}
+
+impl JobUpdates {
+    fn read(&self, publication: &Publication) -> Result<JobUpdate, JobError> {
+        JobUpdate::read(&self.job_id, publication).map_err(|reason| JobError::NoUpdate {
+            topic: publication.topic.clone(),
+            offset: publication.position.offset,
+            reason,
+        })
+    }
+}
+
+impl Stream for JobUpdates {
+    type Item = Result<JobUpdate, JobError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        while let Some(events) = &mut self.events {
+            match ready!(Pin::new(events).poll_next(context)) {
+                Some(Event::Publication(publication)) => {
+                    let update = self.read(&publication);
+                    let status_end: Option<EndReason> =
+                        update.as_ref().ok().and_then(JobUpdate::end);
+                    if publication.end.or(status_end).is_some() {
+                        self.events = None;
+                    }
+                    return Poll::Ready(Some(update));
+                }
+                Some(Event::Refused(error)) => {
+                    self.events = None;
+                    return Poll::Ready(Some(Err(ClientError::from(error).into())));
+                }
+                Some(Event::End { .. }) | None => self.events = None,
+                // Updates are whole: the latest one, which follows, is all that matters. Batches are for collecting
+                // subscriptions, which this is not.
+                Some(
+                    Event::Reset { .. }
+                    | Event::Lagged { .. }
+                    | Event::Batch(_)
+                    | Event::Stale
+                    | Event::Live,
+                ) => {}
+            }
+        }
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,53 @@
+//! `tidegate migrate`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use tidegate::backend::{Feed, Keep, survey};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate migrate --backend postgres://app@db/app --print > tidegate.sql
+  tidegate migrate --backend sqlite:app.db
+
+A server does the same when it starts, and shows the SQL in its log where it changes a table that is there.
+Tables and columns are added; none is removed, and no row of yours is changed beyond them.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    backend: super::BackendArg,
+    /// Print the SQL, and don't run it.
+    #[arg(long)]
+    print: bool,
+}
+
+impl Migrate {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let address = self.backend.address()?;
+        let choice = survey(address, super::place::environment, &Keep::default()).await?;
+        eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
+        let migration = match &choice.backend {
+            Some(backend) => backend.migration().await?,
+            None => None,
+        };
+        let (Some(sql), Some(backend)) = (migration, choice.backend) else {
+            eprintln!("tidegate: nothing is missing");
+            return Ok(ExitCode::SUCCESS);
+        };
+        let mut out = std::io::stdout();
+        out.write_all(sql.trim_end().as_bytes())?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+        if self.print {
+            return Ok(ExitCode::SUCCESS);
+        }
+        // What is opened adds what it lacks.
+        backend.open(Feed::new(|_| {})).await?;
+        backend.close().await?;
+        eprintln!("tidegate: done");
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,103 @@
+//! Whom the program talks to: a server, or a backend without one.
+
+use std::fmt;
+use std::str::FromStr as _;
+
+use clap::Args;
+use tidegate::Client;
+use tidegate::backend::{Address, BackendError, Choice, Keep, choose};
+
+/// Where the server of this machine listens.
+const SERVER: &str = "http://127.0.0.1:8420";
+
+/// The server to talk to, or the backend.
+#[derive(Args)]
+pub(super) struct PlaceArg {
+    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]
+    #[arg(long, value_name = "URL", conflicts_with = "backend")]
+    server: Option<String>,
+    #[command(flatten)]
+    backend: BackendArg,
+}
+
+/// A backend. Its address may hold a password, so that nothing here shows it, and the parser of the command line, which
+/// would, never finds it wrong.
+#[derive(Args)]
+pub(super) struct BackendArg {
+    /// Where topics live: memory, sqlite:PATH, postgres://…, redis://…, rediss://… or auto
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<String>,
+}
+
+impl PlaceArg {
+    /// A client that is connected.
+    pub(super) async fn connect(&self) -> anyhow::Result<Client> {
+        if self.backend.is_named() {
+            return self.open_backend().await;
+        }
+        Ok(Client::connect(&self.server()).await?)
+    }
+
+    /// A client of a server that may not be there yet; or of a backend, which must.
+    pub(super) async fn start(&self) -> anyhow::Result<Client> {
+        if self.backend.is_named() {
+            return self.open_backend().await;
+        }
+        Ok(Client::start(&self.server())?)
+    }
+
+    async fn open_backend(&self) -> anyhow::Result<Client> {
+        let address = self.backend.address()?;
+        if address == Some(Address::Memory) {
+            anyhow::bail!(
+                "topics in memory are those of one process; name another backend, or a server"
+            );
+        }
+        let choice = self.backend.choose().await?;
+        if address == Some(Address::Auto) {
+            eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
+        }
+        Ok(Client::with_choice(&choice)?)
+    }
+
+    fn server(&self) -> String {
+        let named = self.server.clone();
+        named
+            .or_else(|| environment("TIDEGATE_SERVER").filter(|url| !url.is_empty()))
+            .unwrap_or_else(|| SERVER.to_owned())
+    }
+}
+
+impl BackendArg {
+    pub(super) const fn is_named(&self) -> bool {
+        self.backend.is_some()
+    }
+
+    /// What the command line names, if anything.
+    pub(super) fn address(&self) -> Result<Option<Address>, WrongAddress> {
+        let named = self.backend.as_deref();
+        let address = named.map(Address::from_str).transpose();
+        address.map_err(WrongAddress)
+    }
+
+    /// The backend that the command line names, or else the environment, and that answers.
+    pub(super) async fn choose(&self) -> anyhow::Result<Choice> {
+        Ok(choose(self.address()?, environment, &Keep::default()).await?)
+    }
+}
+
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// `--backend` names none.
+#[derive(Debug)]
+pub(super) struct WrongAddress(BackendError);
+
+impl fmt::Display for WrongAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--backend: {}", self.0)
+    }
+}
+
+impl std::error::Error for WrongAddress {}

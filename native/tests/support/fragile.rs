@@ -1,0 +1,72 @@
+//! A backend that is away whenever a test says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tidegate::Json;
+use tidegate::backend::{Answer, Backend, BackendError, Feed, Keep, Memory};
+use tidegate::core::history::Excerpt;
+use tidegate::core::hub::PublishError;
+use tidegate::core::protocol::PublishRequest;
+use tidegate::core::publication::Position;
+use tidegate::core::topic::{Pattern, Topic};
+
+/// A store that goes away when it is told to.
+pub(crate) struct Fragile {
+    inner: Memory,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Fragile {
+    pub(crate) fn new(is_away: &Arc<AtomicBool>) -> Self {
+        Self {
+            inner: Memory::new(Keep::default()),
+            is_away: Arc::clone(is_away),
+        }
+    }
+
+    fn check<'a, T: 'a>(&self, answer: Answer<'a, T>) -> Answer<'a, T> {
+        if self.is_away.load(Ordering::SeqCst) {
+            let backend = self.describe();
+            let reason = "it is away".to_owned();
+            return Box::pin(async move { Err(BackendError::Unreachable { backend, reason }) });
+        }
+        answer
+    }
+}
+
+impl Backend for Fragile {
+    fn describe(&self) -> String {
+        "a fragile store".to_owned()
+    }
+    fn open(&self, feed: Feed) -> Answer<'_, ()> {
+        self.check(self.inner.open(feed))
+    }
+    fn publish<'a>(
+        &'a self,
+        batch: &'a [PublishRequest<Json>],
+    ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
+        self.check(self.inner.publish(batch))
+    }
+    fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        self.check(self.inner.follow(patterns))
+    }
+    fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
+        self.check(self.inner.unfollow(patterns))
+    }
+    fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
+        self.check(self.inner.read(topic, since))
+    }
+    fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
+        self.check(self.inner.list(pattern))
+    }
+    fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
+        self.check(self.inner.renew(topic, epoch))
+    }
+    fn probe(&self) -> Answer<'_, ()> {
+        self.check(self.inner.probe())
+    }
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
+    }
+}
