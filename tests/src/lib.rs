@@ -1,4 +1,4 @@
-//! What crosses crates: behaviour vectors, the two sides of the protocol against each other, real parts.
+//! What crosses crates: behaviour vectors, the two sides of the protocol against each other.
 //!
 //! [`network::Network`] holds a server, its clients and the links between them, in virtual time. It breaks links at
 //! will, and checks after every step what must hold at any time. [`wire::Wire`] is a server with bare
@@ -6,14 +6,11 @@
 
 pub mod backend_model;
 pub mod bench;
-pub mod conformance;
-pub mod heard;
 pub mod json;
 pub mod network;
-pub mod ordeal;
-pub mod proxy;
+pub mod presence_model;
 pub mod record;
-pub mod servers;
+pub mod tab_model;
 pub mod wire;
 
 use core::time::Duration;

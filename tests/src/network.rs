@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use tidegate_core::client::{ClientConfig, ConnectionState};
+use tidegate_core::client::{ClientConfig, ConnectionState, PresenceEvent};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{
     ClientHub, ClientOutput, ConnectionId, Due, PublishError, ServerConfig, ServerHub,
@@ -46,6 +46,8 @@ pub struct Peer {
     pub states: Vec<(Instant, ConnectionState)>,
     /// The answers to its publishes.
     pub published: BTreeMap<u64, Result<Position, WireError>>,
+    /// What it was told of presences.
+    pub presence_events: Vec<PresenceEvent<Json>>,
     subscribers: BTreeMap<SubscriptionId, usize>,
     /// The link of its latest attempt.
     link: Option<LinkId>,
@@ -134,6 +136,7 @@ impl Network {
             quality,
             states: Vec::new(),
             published: BTreeMap::new(),
+            presence_events: Vec::new(),
             subscribers: BTreeMap::new(),
             link: None,
         });
@@ -239,6 +242,17 @@ impl Network {
         let number = self.peers[peer].hub.handle_publish(self.now, request);
         self.settle();
         number
+    }
+
+    /// Lets a client's hub do something, and everyone what follows from it.
+    pub fn with_hub<T>(
+        &mut self,
+        peer: usize,
+        act: impl FnOnce(&mut ClientHub<Json>, Instant) -> T,
+    ) -> T {
+        let result = act(&mut self.peers[peer].hub, self.now);
+        self.settle();
+        result
     }
 
     /// Breaks the current link of a client, if it has one.
@@ -379,6 +393,7 @@ impl Network {
                 self.peers[peer].states.push((self.now, state));
             }
             ClientOutput::Due(due) => self.hand_over(peer, due),
+            ClientOutput::Presence(event) => self.peers[peer].presence_events.push(event),
             ClientOutput::Published { request, result } => {
                 self.note(format_args!("{peer} published {request}: {result:?}"));
                 let before = self.peers[peer].published.insert(request, result);

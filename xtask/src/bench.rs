@@ -5,7 +5,11 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::servers;
 use crate::workspace::Workspace;
+
+/// The benchmarks that start servers.
+const WITH_SERVERS: [&str; 3] = ["backends/publish", "backends/deliver", "backends/idle"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -23,7 +27,7 @@ pub(crate) struct Arguments {
 enum Room {
     /// Router, gates, encoding
     Core,
-    /// Fan-out in a process, the server
+    /// Fan-out in a process, the server, the backends
     Native,
 }
 
@@ -34,6 +38,12 @@ impl Room {
             Self::Native => "tidegate",
         }
     }
+
+    /// Whether one of the benchmarks that a filter chooses starts servers.
+    fn starts_servers(self, filter: Option<&str>) -> bool {
+        let is_chosen = |name: &&str| filter.is_none_or(|filter| name.contains(filter));
+        matches!(self, Self::Native) && WITH_SERVERS.iter().any(is_chosen)
+    }
 }
 
 /// Benchmarks print tables for people, so their output goes to the screen as it comes.
@@ -42,6 +52,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
         .room
         .map_or_else(|| vec![Room::Core, Room::Native], |room| vec![room]);
     for room in rooms {
+        if room.starts_servers(arguments.filter.as_deref()) {
+            servers::find_or_bring(workspace)?;
+        }
         let mut command = bench_command(workspace, room);
         if arguments.quick {
             command.arg("--quick");

@@ -1,53 +1,88 @@
-//! Finds the servers that tests start, or installs them.
+//! Finds the servers and programs that tests start, or installs them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
 use crate::apt;
 use crate::workspace::{Workspace, find_program};
 
+/// What tests start, each program with Debian's package of it.
+const PROGRAMS: [(&str, &str); 11] = [
+    ("redis-server", "redis-server"),
+    ("redis-cli", "redis-tools"),
+    ("initdb", "postgresql"),
+    ("postgres", "postgresql"),
+    ("psql", "postgresql-client"),
+    ("pgbouncer", "pgbouncer"),
+    ("openssl", "openssl"),
+    ("pkill", "procps"),
+    ("python3", "python3-minimal"),
+    ("setpriv", "util-linux"),
+    ("mount", "mount"),
+];
+
 /// Where Debian keeps PostgreSQL's programs, by version: they are not on the PATH.
 const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 
-/// Makes sure that the servers are there which the tests start: Redis and PostgreSQL.
+/// Folders for programs that are often on root's PATH only.
+const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+
+/// Makes sure that the servers and programs are there which the tests start.
 ///
 /// # Errors
 /// When one is missing and can't be installed: says what to do.
 pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<()> {
-    let missing = missing_packages();
+    let missing = missing_packages(is_installed);
     if missing.is_empty() {
         return Ok(());
     }
     let next = format!(
-        "the tests start servers that were not found; install {} (or put their programs on the PATH)",
+        "the tests start programs that were not found; install {} (or put the programs on the PATH)",
         missing.join(" and ")
     );
     apt::install(workspace, &missing).context(next)
 }
 
-fn missing_packages() -> Vec<&'static str> {
+/// Whether this process may mount a disk, as one test does that is passed over otherwise.
+pub(crate) fn may_mount() -> bool {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "true"]).stderr(Stdio::null());
+    unshare.status().is_ok_and(|status| status.success())
+}
+
+fn missing_packages(is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut missing = Vec::new();
-    if find_program(&["redis-server"]).is_none() || find_program(&["redis-cli"]).is_none() {
-        missing.push("redis-server");
-    }
-    if find_program(&["initdb"]).is_none() && !is_packaged("initdb") {
-        missing.push("postgresql");
-    }
-    if find_program(&["psql"]).is_none() && !is_packaged("psql") {
-        missing.push("postgresql-client");
+    for (program, package) in PROGRAMS {
+        if !missing.contains(&package) && !is_installed(program) {
+            missing.push(package);
+        }
     }
     missing
 }
 
-/// Whether a program of PostgreSQL lies where Debian keeps it.
-fn is_packaged(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     let versions = fs::read_dir(POSTGRES_FOLDER)
         .into_iter()
         .flatten()
         .flatten();
-    versions
-        .map(|version| version.path().join("bin").join(program))
-        .any(|path: PathBuf| path.is_file())
+    let mut folders = versions
+        .map(|version| version.path().join("bin"))
+        .chain(MORE_FOLDERS.map(PathBuf::from));
+    find_program(&[program]).is_some() || folders.any(|folder| Path::is_file(&folder.join(program)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_missing_package_is_named_once() {
+        let missing =
+            missing_packages(|program| !["initdb", "postgres", "pgbouncer"].contains(&program));
+        assert_eq!(missing, ["postgresql", "pgbouncer"]);
+        assert!(missing_packages(|_| true).is_empty());
+    }
 }

@@ -319,6 +319,8 @@ impl Watches {
             }
             ServerFrame::Welcome { .. }
             | ServerFrame::Unsubscribed { .. }
+            | ServerFrame::PresenceState(_)
+            | ServerFrame::PresenceDiff(_)
             | ServerFrame::Ping
             | ServerFrame::Pong
             | ServerFrame::Drain => {}

@@ -1,10 +1,11 @@
 //! The steps of a test run: what each does and what it builds on.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use super::counts::Counts;
@@ -12,6 +13,12 @@ use super::{no_std, package, rules};
 use crate::child::{self, ChildFailed, Log};
 use crate::workspace::Workspace;
 use crate::{browser, npm, servers, wasm};
+
+/// The tests of the backends, in the repository.
+const SERVER_TESTS: &str = "tests/servers/tests";
+
+/// How many of them run side by side in a process.
+const TEST_THREADS: usize = 4;
 
 /// One step. The order is that of the run: what takes long comes late, and the server, which the
 /// dashboard is a part of, after the dashboard.
@@ -41,6 +48,8 @@ pub(super) enum Step {
     Package,
     /// The package in a real browser, with a real server
     Browser,
+    /// The package in bundlers, in workers, under a policy and in Node
+    Packaging,
 }
 
 /// A step that failed, with the tests that ran before it did.
@@ -68,7 +77,7 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Format,
         Self::Rules,
         Self::NoStd,
@@ -81,6 +90,7 @@ impl Step {
         Self::Docs,
         Self::Package,
         Self::Browser,
+        Self::Packaging,
     ];
 
     pub(super) fn title(self) -> &'static str {
@@ -97,13 +107,16 @@ impl Step {
             Self::Docs => "Rust documentation and its examples",
             Self::Package => "The package as its users get it",
             Self::Browser => "Tests in a browser",
+            Self::Packaging => "The package in every place where it is used",
         }
     }
 
     /// The steps whose products this one uses.
     pub(super) fn needs(self) -> &'static [Self] {
         match self {
-            Self::Lint | Self::Node | Self::Package | Self::Browser => &[Self::Wasm],
+            Self::Lint | Self::Node | Self::Package | Self::Browser | Self::Packaging => {
+                &[Self::Wasm]
+            }
             Self::Format | Self::Rules | Self::NoStd | Self::Clippy => &[],
             Self::Wasm | Self::Rust | Self::Servers | Self::Docs => &[],
         }
@@ -111,7 +124,10 @@ impl Step {
 
     /// Whether it belongs to the inner loop.
     pub(super) fn is_quick(self) -> bool {
-        !matches!(self, Self::Servers | Self::Package | Self::Browser)
+        !matches!(
+            self,
+            Self::Servers | Self::Package | Self::Browser | Self::Packaging
+        )
     }
 
     pub(super) fn run(self, workspace: &Workspace) -> Result<Counts, Failure> {
@@ -127,14 +143,15 @@ impl Step {
             Self::Wasm => Ok(wasm::build(workspace, false).map(|()| Counts::default())?),
             Self::Lint => script(workspace, "lint", &[]),
             Self::Node => script(workspace, "test", &[]),
-            Self::Rust => rust_tests(workspace, &Tests::Own),
-            Self::Servers => {
-                servers::find_or_bring(workspace)?;
-                rust_tests(workspace, &Tests::Servers)
-            }
+            Self::Rust => rust_tests(workspace),
+            Self::Servers => server_tests(workspace),
             Self::Docs => docs(workspace),
             Self::Package => Ok(package::check(workspace)?),
-            Self::Browser => browser_tests(workspace),
+            Self::Browser => browser_tests(workspace, "test:browser"),
+            Self::Packaging => {
+                script(workspace, "lint:package", &[])?;
+                browser_tests(workspace, "test:packaging")
+            }
         }
     }
 }
@@ -159,51 +176,113 @@ fn clippy(workspace: &Workspace) -> Result<Counts, Failure> {
     Ok(Counts::default())
 }
 
-/// Which of the Rust tests.
-enum Tests {
-    /// Those that need nothing but themselves.
-    Own,
-    /// Those that start servers and programs.
-    Servers,
+/// Rust tests that need nothing but themselves.
+fn rust_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+    let command = if has_nextest(workspace) {
+        let others = "package(tidegate) | package(tidegate-server-tests)";
+        nextest(workspace, &format!("not (({others}) & kind(test))"))
+    } else {
+        let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+        command.args([
+            "--exclude",
+            "tidegate",
+            "--exclude",
+            "tidegate-server-tests",
+        ]);
+        command.args(["--lib", "--bins", "--tests"]);
+        command
+    };
+    counted(step(workspace, "the tests that need nothing", command))
 }
 
-/// Rust tests, by nextest where it is installed: it runs them side by side.
-fn rust_tests(workspace: &Workspace, tests: &Tests) -> Result<Counts, Failure> {
-    let nextest = workspace.cargo(["nextest", "--version"]).output();
-    let log = if nextest.is_ok_and(|output| output.status.success()) {
-        let servers = "package(tidegate) & kind(test)";
-        let filter = match tests {
-            Tests::Own => format!("not ({servers})"),
-            Tests::Servers => servers.to_owned(),
-        };
-        let mut command = workspace.cargo(["nextest", "run", "--workspace", "--no-fail-fast"]);
-        command.args([
-            "--failure-output",
-            "final",
-            "--hide-progress-bar",
-            "-E",
-            &filter,
-        ]);
-        step(workspace, "cargo nextest run", command)?
+/// Rust tests that start programs and servers.
+fn server_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+    servers::find_or_bring(workspace)?;
+    let command = if has_nextest(workspace) {
+        nextest(workspace, "package(tidegate) & kind(test)")
     } else {
-        let mut command = workspace.cargo(["test", "--no-fail-fast"]);
-        match tests {
-            Tests::Own => command.args([
-                "--workspace",
-                "--exclude",
-                "tidegate",
-                "--lib",
-                "--bins",
-                "--tests",
-            ]),
-            // The examples are programs that the tests start.
-            Tests::Servers => {
-                command.args(["-p", "tidegate", "--lib", "--bins", "--tests", "--examples"])
-            }
-        };
-        step(workspace, "cargo test", command)?
+        // The examples are programs that the tests start.
+        let mut command = workspace.cargo(["test", "--no-fail-fast", "--package", "tidegate"]);
+        command.args(["--lib", "--bins", "--tests", "--examples"]);
+        command
     };
-    Ok(Counts::in_output(&log.text))
+    let programs = counted(step(
+        workspace,
+        "the tests of the server and its program",
+        command,
+    ));
+    // They tell something also when the others have failed.
+    let command = backend_tests(workspace)?;
+    let backends = counted(step(workspace, "the tests of the backends", command));
+    both(programs, backends)
+}
+
+fn counted(log: Result<Log>) -> Result<Counts, Failure> {
+    Ok(Counts::in_output(&log?.text))
+}
+
+/// What two runs came to. Of two failures the first is told; both are counted.
+fn both(
+    first: Result<Counts, Failure>,
+    second: Result<Counts, Failure>,
+) -> Result<Counts, Failure> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok(first + second),
+        (Err(failure), other) | (other @ Ok(_), Err(failure)) => {
+            let others = other.unwrap_or_else(|other| other.counts);
+            let counts = failure.counts + others;
+            Err(Failure { counts, ..failure })
+        }
+    }
+}
+
+/// The tests of the backends: one process for each backend, so that its tests can share a server. Compiled with the
+/// whole workspace, as the others are, lest its libraries be compiled once more with other features.
+fn backend_tests(workspace: &Workspace) -> Result<Command> {
+    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+    for name in backends_tested(&workspace.root.join(SERVER_TESTS))? {
+        command.args(["--test", &name]);
+    }
+    // Most of them wait for others most of the time.
+    let threads = format!("--test-threads={TEST_THREADS}");
+    command.args(["--", &threads]);
+    if servers::may_mount() {
+        command.arg("--include-ignored");
+    }
+    Ok(command)
+}
+
+/// The names of the programs that the tests of a folder become.
+fn backends_tested(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() || path.extension().is_some_and(|kind| kind == "rs") {
+            let name = path.file_stem().unwrap_or_default();
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn has_nextest(workspace: &Workspace) -> bool {
+    let nextest = workspace.cargo(["nextest", "--version"]).output();
+    nextest.is_ok_and(|output| output.status.success())
+}
+
+/// The tests of a filter by nextest: it runs them side by side.
+fn nextest(workspace: &Workspace, filter: &str) -> Command {
+    let mut command = workspace.cargo(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    command.args([
+        "--failure-output",
+        "final",
+        "--hide-progress-bar",
+        "-E",
+        filter,
+    ]);
+    command
 }
 
 fn docs(workspace: &Workspace) -> Result<Counts, Failure> {
@@ -220,7 +299,8 @@ fn docs(workspace: &Workspace) -> Result<Counts, Failure> {
     Ok(Counts::in_output(&log.text))
 }
 
-fn browser_tests(workspace: &Workspace) -> Result<Counts, Failure> {
+/// A script of the package that needs a browser and a server.
+fn browser_tests(workspace: &Workspace, name: &str) -> Result<Counts, Failure> {
     let chromium = browser::find_or_bring(workspace)?;
     // As the tests build it: alone it would use its libraries with other features, and compile them
     // once more.
@@ -232,5 +312,5 @@ fn browser_tests(workspace: &Workspace) -> Result<Counts, Failure> {
         ("CHROMIUM", chromium.as_path()),
         ("TIDEGATE_BIN", server.as_path()),
     ];
-    script(workspace, "test:browser", &variables)
+    script(workspace, name, &variables)
 }

@@ -1,0 +1,117 @@
+//! The latest of every topic that a pattern matches.
+
+use tidegate::Json;
+use tidegate_core::history::Excerpt;
+use tidegate_core::lifecycle::EndReason;
+
+use super::{Peer, Place, request};
+use tidegate_tests::{pattern, topic};
+
+/// Topics that mean something to SQL, to globs, to hash tags and to shells, and patterns made of them.
+pub(super) const SPECIAL: [&str; 12] = [
+    "job:a_c",
+    "job:abc",
+    "job:a%c",
+    "job:a?c",
+    "job:a[b]c",
+    "job:a\\c",
+    "job:a'c",
+    "job:a\"c",
+    "job:{a}c",
+    "job:a$1",
+    "job:a;c",
+    "job:A_C",
+];
+
+fn names(excerpts: &[Excerpt<Json>]) -> Vec<&str> {
+    excerpts
+        .iter()
+        .map(|excerpt| excerpt.topic.as_str())
+        .collect()
+}
+
+/// One segment, many, or the topic itself; and nothing else.
+pub async fn a_pattern_lists_what_it_matches<P: Place>() {
+    let (_place, [here, there]) = Peer::start::<P, 2>().await;
+    let topics = [
+        "job",
+        "job:1",
+        "job:1:log",
+        "job:2",
+        "job:2:log",
+        "jobs:1",
+        "task:1",
+        "task:1:log:old",
+    ];
+    for topic in topics {
+        here.publish(topic, "1").await;
+    }
+    here.end("job:2", EndReason::Complete).await;
+    for text in [
+        "**",
+        "*",
+        "job:*",
+        "job:**",
+        "job:*:log",
+        "*:1",
+        "*:1:**",
+        "job:1",
+        "task:**",
+        "none:**",
+        "none",
+    ] {
+        let expected: Vec<&str> = topics
+            .into_iter()
+            .filter(|name| pattern(text).matches(&topic(name)))
+            .collect();
+        assert_eq!(names(&there.list(text).await), expected, "{text}");
+    }
+}
+
+/// With its position, as reading it alone shows it.
+pub async fn each_is_listed_with_its_latest_alone<P: Place>() {
+    let (_place, [here, there]) = Peer::start::<P, 2>().await;
+    for number in 1..5 {
+        here.publish_numbers(&format!("job:{number}"), number).await;
+    }
+    let listed = there.list("job:*").await;
+    assert_eq!(listed.len(), 4);
+    for (excerpt, number) in listed.iter().zip(1..) {
+        assert_eq!(excerpt.position.offset, number);
+        assert_eq!(excerpt.publications.len(), 1);
+        assert_eq!(*excerpt, there.read(excerpt.topic.as_str(), None).await);
+    }
+}
+
+/// A topic is no glob, no SQL pattern, no hash tag.
+pub async fn characters_that_are_special_elsewhere_are_plain<P: Place>() {
+    let (_place, [here]) = Peer::start::<P, 1>().await;
+    for name in SPECIAL {
+        here.publish(name, "1").await;
+        here.publish(&format!("{name}:log"), "1").await;
+    }
+    for name in SPECIAL {
+        assert_eq!(names(&here.list(name).await), [name]);
+        let below = format!("{name}:*");
+        assert_eq!(names(&here.list(&below).await), [format!("{name}:log")]);
+        assert_eq!(here.offsets(name, None).await, [1], "{name}");
+    }
+    assert_eq!(here.list("job:*").await.len(), SPECIAL.len());
+}
+
+/// Many topics are listed as few are.
+pub async fn two_thousand_topics_are_listed<P: Place>() {
+    let (_place, [here, there]) = Peer::start::<P, 2>().await;
+    let batch: Vec<_> = (1_000..3_000)
+        .map(|number| request(&format!("job:{number}"), &number.to_string()))
+        .collect();
+    for part in batch.chunks(500) {
+        here.publish_batch(part).await;
+    }
+    let listed = there.list("job:*").await;
+    assert_eq!(listed.len(), batch.len());
+    for (excerpt, request) in listed.iter().zip(&batch) {
+        assert_eq!(excerpt.topic, request.topic);
+        assert_eq!(excerpt.publications[0].payload, request.payload);
+    }
+}

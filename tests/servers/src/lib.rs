@@ -1,0 +1,11 @@
+//! What every backend does, and what it lives through, with real servers.
+//!
+//! [`conformance`] is what a backend promises, each promise a function. [`ordeal`] surrounds a backend with hubs, jobs and
+//! watchers, for the test to do its worst to it. [`servers`] starts what backends connect to, [`proxy`] breaks the
+//! way there, and [`heard`] is what a backend tells.
+
+pub mod conformance;
+pub mod heard;
+pub mod ordeal;
+pub mod proxy;
+pub mod servers;

@@ -1,0 +1,209 @@
+//! Servers, publishers and subscribers around one backend, while something happens to it: who gets what, and what is
+//! left behind.
+//!
+//! Two hubs share the backend. Jobs publish numbered steps, half of them at each hub, and repeat what was not confirmed
+//! with the same id, until all is stored and the job has ended. Watchers at both hubs follow every job by its topic, by a
+//! pattern and by a throttled subscription. In the midst of it the test does its worst.
+
+mod slow;
+mod watcher;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate::backend::Backend;
+use tidegate::core::flow::{Conflate, Flow, Pace};
+use tidegate::core::lifecycle::EndReason;
+use tidegate::{Config, Hub, Publish};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub use slow::slow_reader;
+pub use watcher::Seen;
+use watcher::{Kind, watch_job, watch_pattern};
+
+/// How long all of it may take, in real time: a test that hangs must fail.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// What is to be lived through.
+#[derive(Clone, Copy, Debug)]
+pub struct Ordeal {
+    /// How many jobs.
+    pub jobs: u64,
+    /// How many steps each of them publishes before its end.
+    pub steps: u64,
+    /// Bytes of filling in each publication.
+    pub filling: usize,
+    /// Whether the backend may lose what it had confirmed.
+    pub may_forget: bool,
+}
+
+impl Default for Ordeal {
+    fn default() -> Self {
+        Self {
+            jobs: 8,
+            steps: 60,
+            filling: 20,
+            may_forget: false,
+        }
+    }
+}
+
+/// How far the jobs have come, for a fault to be timed by.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    confirmed: watch::Receiver<u64>,
+    total: u64,
+}
+
+impl Progress {
+    /// Waits until this percentage of all steps is confirmed.
+    ///
+    /// # Panics
+    /// When the jobs stop before.
+    pub async fn reaches(&mut self, percent: u64) {
+        let wanted = self.total * percent / 100;
+        let reached = self.confirmed.wait_for(|confirmed| *confirmed >= wanted);
+        reached.await.expect("jobs that go on");
+    }
+}
+
+/// Lives through `fault`, and checks what everybody saw.
+///
+/// # Panics
+/// When anybody saw too much or too little, or something is left behind.
+pub async fn live_through<F: Future<Output = ()>>(
+    ordeal: Ordeal,
+    mut backend: impl FnMut() -> Arc<dyn Backend>,
+    fault: impl FnOnce(Progress) -> F,
+) -> Seen {
+    let hubs = [hub(backend()), hub(backend())];
+    let watchers = watch_all(&hubs, ordeal).await;
+    let seen = timeout(PATIENCE, async {
+        let (confirmed, receiver) = watch::channel(0);
+        let progress = Progress {
+            confirmed: receiver,
+            total: ordeal.jobs * ordeal.steps,
+        };
+        let mut jobs = JoinSet::new();
+        let count = Arc::new(AtomicU64::new(0));
+        for job in 0..ordeal.jobs {
+            let hub = hubs[job as usize % hubs.len()].clone();
+            let (count, confirmed) = (Arc::clone(&count), confirmed.clone());
+            jobs.spawn(async move { publish_all(&hub, job, ordeal, &count, &confirmed).await });
+        }
+        let ((), _) = tokio::join!(fault(progress), jobs.join_all());
+        Seen::all(watchers.join_all().await)
+    });
+    let seen = seen.await.expect("everybody sees the end of every job");
+    seen.judge(ordeal);
+    leave_nothing(&hubs).await;
+    seen
+}
+
+fn hub(backend: Arc<dyn Backend>) -> Hub {
+    let mut config = Config::default();
+    config.uplink.publish_patience = Duration::from_secs(2);
+    config.uplink.call_timeout = Duration::from_secs(3);
+    config.uplink.probe_every = Duration::from_secs(1);
+    config.uplink.backoff_max = Duration::from_millis(500);
+    Hub::with_backend(config, backend).expect("a thread")
+}
+
+/// The topic of a job.
+fn topic(job: u64) -> String {
+    format!("job:{job}")
+}
+
+async fn publish_all(
+    hub: &Hub,
+    job: u64,
+    ordeal: Ordeal,
+    count: &AtomicU64,
+    confirmed: &watch::Sender<u64>,
+) {
+    for step in 1..=ordeal.steps + 1 {
+        let is_last = step > ordeal.steps;
+        let publish = Publish {
+            end: is_last.then_some(EndReason::Complete),
+            id: Some(format!("step-{step}")),
+            restart: false,
+        };
+        let value = json!({"step": step, "filling": "x".repeat(ordeal.filling)});
+        // What was not confirmed is repeated: the same id makes sure that it happens once.
+        while let Err(error) = hub.publish_with(&topic(job), &value, publish.clone()).await {
+            let error = error.to_string();
+            assert!(error.contains("backend"), "job {job}, step {step}: {error}");
+        }
+        if !is_last {
+            let now = 1 + count.fetch_add(1, Ordering::SeqCst);
+            confirmed.send_if_modified(|before| {
+                let is_more = *before < now;
+                *before = now.max(*before);
+                is_more
+            });
+        }
+    }
+}
+
+async fn watch_all(hubs: &[Hub], ordeal: Ordeal) -> JoinSet<Seen> {
+    let mut watchers = JoinSet::new();
+    let throttled = Flow {
+        pace: Pace::Throttle {
+            every: Duration::from_millis(50),
+            leading: true,
+            trailing: true,
+        },
+        conflate: Conflate::Latest,
+    };
+    for hub in hubs {
+        for job in 0..ordeal.jobs {
+            for (kind, flow) in [(Kind::Every, Flow::IMMEDIATE), (Kind::Some, throttled)] {
+                watchers.spawn(watch_job(hub.clone(), topic(job), kind, flow));
+            }
+        }
+        watchers.spawn(watch_pattern(hub.clone(), "job:*".into(), ordeal.jobs));
+    }
+    for hub in hubs {
+        let wanted = (2 * ordeal.jobs + 1) as usize;
+        until(|| async {
+            hub.counts()
+                .await
+                .is_ok_and(|counts| counts.hub.subscriptions == wanted)
+        })
+        .await;
+    }
+    watchers
+}
+
+/// Everybody has left: no subscription, no topic and no connection stays.
+async fn leave_nothing(hubs: &[Hub]) {
+    for hub in hubs {
+        until(|| async {
+            hub.counts().await.is_ok_and(|counts| {
+                counts.connections == 0 && counts.hub.subscriptions == 0 && counts.hub.topics == 0
+            })
+        })
+        .await;
+        hub.stop();
+        until(|| async { hub.counts().await.is_err() }).await;
+    }
+}
+
+/// Waits until something is true that nothing announces.
+///
+/// # Panics
+/// When it does not become true.
+pub async fn until<F: Future<Output = bool>>(mut is_true: impl FnMut() -> F) {
+    let waiting = timeout(PATIENCE, async {
+        let mut interval = tokio::time::interval(Duration::from_millis(5));
+        while !is_true().await {
+            interval.tick().await;
+        }
+    });
+    waiting.await.expect("it becomes true in time");
+}

@@ -1,0 +1,32 @@
+//! Ports for servers that stop and start again where they were.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The ports that servers are started on: below those that connections get by themselves.
+const PORT_MIN: u32 = 10_000;
+const PORTS: u32 = 12_000;
+
+/// Ports that nobody listens on, each given out once in this process, so that a server that was killed finds its own
+/// free when it comes back. Each process begins elsewhere.
+pub(super) fn free_ports() -> impl Iterator<Item = u16> {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(2_654_435_761) >> 16;
+    std::iter::repeat_with(move || start + GIVEN.fetch_add(1, Ordering::Relaxed))
+        .take(PORTS as usize)
+        .filter_map(|number| u16::try_from(PORT_MIN + number % PORTS).ok())
+        .filter(|port| is_free(*port))
+}
+
+/// A port that nobody listens on.
+///
+/// # Panics
+/// When there is none.
+pub(super) fn free_port() -> u16 {
+    free_ports().next().expect("a free port")
+}
+
+/// Whether nobody listens on a port.
+pub(super) fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}

@@ -1,0 +1,4 @@
+//! Topics in memory.
+
+mod conformance;
+mod ordeals;

@@ -1,0 +1,254 @@
+//! Topics in PostgreSQL: tables, rights and connections, against a real server.
+
+use std::process::Command;
+
+use tidegate::backend::{Backend, BackendError, Feed, Keep, Postgres};
+use tidegate_server_tests::conformance::{Peer, request};
+use tidegate_server_tests::heard::Heard;
+use tidegate_server_tests::servers::postgres::{PASSWORD, PostgresServer};
+use tidegate_tests::{pattern, topic};
+
+fn backend(url: &str) -> Postgres {
+    Postgres::new(url, Keep::default()).expect("an address")
+}
+
+async fn refusal(url: &str) -> String {
+    let (feed, _heard) = Heard::new();
+    let error = backend(url).open(feed).await.expect_err("refused");
+    assert!(matches!(error, BackendError::Refused { .. }), "{error:?}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn closing_leaves_no_connection() {
+    let server = PostgresServer::start();
+    let backend = backend(&server.patient_url());
+    let mut heard = Heard::open(&backend).await;
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate'";
+    assert_eq!(server.sql(count), "2");
+    backend.close().await.expect("closed");
+    // The server notices the end of a connection in its own time.
+    server.wait_until_left_alone();
+    assert!(matches!(
+        backend.probe().await,
+        Err(BackendError::Closed { .. })
+    ));
+    assert!(heard.rest().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_to_do_and_no_password() {
+    let server = PostgresServer::start();
+    let port = server.port();
+    for (url, advice) in [
+        (
+            format!("postgres://tidegate:{PASSWORD}x@127.0.0.1:{port}/postgres"),
+            "check user and password",
+        ),
+        (
+            format!("postgres://tidegate:{PASSWORD}@127.0.0.1:{port}/nowhere"),
+            "CREATE DATABASE",
+        ),
+        (
+            format!("postgres://tidegate@127.0.0.1:{port}/postgres"),
+            "password",
+        ),
+        (
+            format!("{}?sslmode=require", server.url()),
+            "does not support TLS",
+        ),
+    ] {
+        let text = refusal(&url).await;
+        assert!(text.contains(advice), "{text}");
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_shown_and_can_be_added_by_somebody_else() {
+    let server = PostgresServer::start();
+    server.sql("CREATE ROLE app LOGIN PASSWORD 'apps own'");
+    let port = server.port();
+    let url = format!("postgres://app:apps%20own@127.0.0.1:{port}/postgres");
+    let text = refusal(&url).await;
+    assert!(text.contains("permission denied"), "{text}");
+    let text = refusal(&format!("{url}&migrate=false").replace("&m", "?m")).await;
+    assert!(text.contains("CREATE TABLE"), "{text}");
+
+    let owner = backend(&server.patient_url());
+    let migration = owner.migration().await.expect("reachable").expect("all");
+    server.sql(&migration);
+    assert_eq!(owner.migration().await.expect("reachable"), None);
+    let text = refusal(&url).await;
+    assert!(text.contains("GRANT SELECT, INSERT"), "{text}");
+    server.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app");
+    server.sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app");
+    let app = backend(&format!("{url}?migrate=false"));
+    let mut heard = Heard::open(&app).await;
+    app.follow(&[pattern("a")]).await.expect("followed");
+    app.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
+    assert_eq!(heard.lines(1).await, ["1 1"]);
+}
+
+#[tokio::test]
+async fn an_isolation_that_shows_the_past_is_refused() {
+    let server = PostgresServer::start();
+    server.sql("ALTER ROLE tidegate SET default_transaction_isolation = 'repeatable read'");
+    let text = refusal(&server.url()).await;
+    assert!(text.contains("ALTER ROLE"), "{text}");
+}
+
+#[tokio::test]
+async fn servers_that_start_together_prepare_the_database_once() {
+    let server = PostgresServer::start();
+    let backends: Vec<Postgres> = (0..5).map(|_| backend(&server.patient_url())).collect();
+    let silent = || Feed::new(|_| {});
+    let opened =
+        futures_util::future::join_all(backends.iter().map(|one| one.open(silent()))).await;
+    assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+}
+
+#[tokio::test]
+async fn an_applications_table_is_kept_and_its_old_rows_are_not_replayed() {
+    let server = PostgresServer::start();
+    server.sql("CREATE SCHEMA app");
+    for (table, data) in [("run_events", "jsonb"), ("user", "text"), ("plain", "json")] {
+        let name = format!("app.\"{table}\"");
+        server.sql(&format!(
+            "CREATE TABLE {name} (id serial PRIMARY KEY, channel varchar(255) NOT NULL, data {data}, note text DEFAULT 'n', created_at timestamp NOT NULL);
+             INSERT INTO {name} (channel, data, created_at) SELECT 'old:' || n, '{{\"b\": 1, \"a\": 2}}', now() FROM generate_series(1, 1000) n;"
+        ));
+        let backend = backend(&format!("{}&table=app.{table}", server.patient_url()));
+        let mut heard = Heard::open(&backend).await;
+        backend.follow(&[pattern("**")]).await.expect("followed");
+        let text = r#"{"b":1,"a":"\u0000 \ud83d"}"#;
+        backend
+            .publish(&[request("new:1", text)])
+            .await
+            .expect("stored")[0]
+            .expect("stored");
+        server.sql(&format!(
+            "INSERT INTO {name} (channel, data, created_at) VALUES ('new:1', '{{\"a\": 1}}', now())"
+        ));
+        let stored = if data == "jsonb" {
+            r#"{"a": "� �", "b": 1}"#
+        } else {
+            text
+        };
+        assert_eq!(
+            heard.lines(2).await,
+            [format!("1 {stored}"), r#"2 {"a": 1}"#.to_owned()],
+            "{data}"
+        );
+        let listed = backend.list(&pattern("**")).await.expect("listed");
+        assert_eq!(listed.len(), 1);
+        let left = format!(
+            "SELECT count(*), min(note), max(note) FROM {name} WHERE channel LIKE 'old:%' AND seq = 0"
+        );
+        assert_eq!(server.sql(&left), "1000|n|n");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_fit_is_refused_and_left_alone() {
+    let server = PostgresServer::start();
+    for (columns, reason) in [
+        ("id uuid, channel text, data json", "whole numbers"),
+        (
+            "id bigserial, channel text, data bytea",
+            "json, jsonb or text",
+        ),
+        ("id bigserial, data json", "channel"),
+        (
+            "id bigserial, channel text, data json, key text",
+            "key of its own",
+        ),
+        (
+            "id bigserial, channel text, data json, tenant int NOT NULL",
+            "SET DEFAULT",
+        ),
+    ] {
+        server.sql(&format!(
+            "DROP TABLE IF EXISTS pubsub_events; CREATE TABLE pubsub_events ({columns})"
+        ));
+        let text = refusal(&server.url()).await;
+        assert!(text.contains(reason), "{text}");
+    }
+    assert_eq!(
+        server.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'tidegate%'"),
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_that_holds_the_table_makes_nobody_queue_up_behind_the_migration() {
+    let server = PostgresServer::start();
+    server.sql("CREATE TABLE pubsub_events (id bigserial PRIMARY KEY, channel text, data json)");
+    let mut application = server.psql_session();
+    application.run("BEGIN; INSERT INTO pubsub_events (channel, data) VALUES ('a', '1');");
+    let backend = backend(&server.patient_url());
+    let (feed, _heard) = Heard::new();
+    let error = backend.open(feed).await.expect_err("held");
+    assert!(error.to_string().contains("lock timeout"), "{error}");
+    application.run("COMMIT;");
+    Heard::open(&backend).await;
+    // What was inserted before the migration is old.
+    let excerpt = backend.read(&topic("a"), None).await.expect("read");
+    assert!(excerpt.publications.is_empty());
+}
+
+#[tokio::test]
+async fn tls_is_used_and_the_server_checked_as_the_address_says() {
+    let server = PostgresServer::start();
+    let folder = server.folder().join("data");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "server.key", "-out", "server.crt"])
+        .current_dir(&folder)
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success());
+    server.own("server.key");
+    server.sql("ALTER SYSTEM SET ssl = on");
+    server.sql("SELECT pg_reload_conf()");
+    let named = server.url().replace("127.0.0.1", "localhost");
+    let file = folder.join("server.crt");
+    let file = file.display();
+    // Reloading takes the server a moment.
+    server.wait_for("SHOW ssl", "on");
+    for (url, is_encrypted) in [
+        (format!("{named}?sslmode=disable"), "f"),
+        (named.clone(), "t"),
+        (format!("{named}?sslmode=require"), "t"),
+        (
+            format!("{named}?sslmode=verify-full&sslrootcert={file}"),
+            "t",
+        ),
+    ] {
+        let peer = Peer::open_backend(std::sync::Arc::new(backend(&url))).await;
+        peer.publish("a", "1").await;
+        let shown = server.sql(
+            "SELECT DISTINCT s.ssl FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'tidegate'",
+        );
+        assert_eq!(shown, is_encrypted, "{url}");
+        peer.close().await;
+        server.wait_until_left_alone();
+    }
+    for url in [
+        format!("{}?sslmode=verify-full&sslrootcert={file}", server.url()),
+        format!("{named}?sslmode=verify-full"),
+    ] {
+        let text = refusal(&url).await;
+        assert!(text.contains("certificate"), "{text}");
+    }
+}

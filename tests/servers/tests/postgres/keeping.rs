@@ -1,0 +1,157 @@
+//! What is deleted from PostgreSQL, and what stays.
+
+use std::time::Duration;
+
+use tidegate::backend::{Backend, FeedEvent, Keep, Postgres};
+use tidegate_core::history::HistoryLimits;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_server_tests::conformance::request;
+use tidegate_server_tests::heard::Heard;
+use tidegate_server_tests::servers::postgres::PostgresServer;
+use tidegate_tests::{pattern, topic};
+
+/// A backend that trims what is a moment old.
+async fn open(server: &PostgresServer, keep: Keep) -> Postgres {
+    let url = format!("{}&stall_ms=1", server.patient_url());
+    let backend = Postgres::new(&url, keep).expect("an address");
+    Heard::open(&backend).await;
+    backend
+}
+
+fn keep(count_max: usize, bytes_max: usize, age_max: Duration) -> Keep {
+    Keep {
+        history: HistoryLimits {
+            count_max,
+            bytes_max,
+            age_max,
+        },
+        ..Keep::default()
+    }
+}
+
+async fn publish_many(backend: &Postgres, name: &str, count: usize) -> Position {
+    let batch: Vec<_> = (0..count)
+        .map(|number| request(name, &format!("\"{number:098}\"")))
+        .collect();
+    let answers = backend.publish(&batch).await.expect("stored");
+    answers[count - 1].expect("stored")
+}
+
+/// Our functions in the database.
+const PUBLISH: &str = "tidegate_pubsub_events_publish_1";
+const TRIM: &str = "tidegate_pubsub_events_trim_1";
+
+/// Longer than any test.
+const AGE_MAX: Duration = Duration::from_secs(1000);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn rows_beyond_the_limits_go_and_the_latest_and_old_rows_stay() {
+    let server = PostgresServer::start();
+    server.sql(
+        "CREATE TABLE pubsub_events (id bigserial PRIMARY KEY, channel text, data json);
+         INSERT INTO pubsub_events (channel, data) SELECT 'a', '0' FROM generate_series(1, 700);",
+    );
+    let backend = open(&server, keep(10, 300, AGE_MAX)).await;
+    let top = publish_many(&backend, "a", 2000).await;
+    publish_many(&backend, "b", 1).await;
+    let keyed = PublishRequest {
+        id: Some("once".into()),
+        ..request("c", "1")
+    };
+    let first = backend
+        .publish(std::slice::from_ref(&keyed))
+        .await
+        .expect("stored")[0];
+    publish_many(&backend, "c", 50).await;
+    server.wait_for(
+        "SELECT string_agg(channel || ' ' || count, ', ' ORDER BY channel) FROM (SELECT channel, count(*) FROM pubsub_events WHERE seq > 0 GROUP BY channel) c",
+        // Of 100 bytes each; and the one with the key, for a while.
+        "a 3, b 1, c 4",
+    );
+    assert_eq!(
+        server.sql("SELECT count(*) FROM pubsub_events WHERE seq = 0"),
+        "700"
+    );
+    let excerpt = backend.read(&topic("a"), None).await.expect("read");
+    assert_eq!(excerpt.position, top);
+    assert_eq!(backend.publish(&[keyed]).await.expect("answered")[0], first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_has_grown_old_goes_though_nothing_more_is_published() {
+    let server = PostgresServer::start();
+    let backend = open(&server, keep(100, 100_000, Duration::from_secs(600))).await;
+    publish_many(&backend, "a", 20).await;
+    publish_many(&backend, "b", 1).await;
+    server.sql("INSERT INTO pubsub_events (channel, data) VALUES ('no topic', '1')");
+    server.wait_for("SELECT count(*) FROM pubsub_events WHERE seq = -1", "1");
+    server.sql("UPDATE pubsub_events SET placed_at = placed_at - interval '601 s'");
+    server.wait_for(
+        "SELECT string_agg(channel, ', ' ORDER BY channel) FROM pubsub_events",
+        "a, b",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn topics_are_forgotten_after_their_retention_and_begin_anew() {
+    let server = PostgresServer::start();
+    let keep = Keep {
+        retention: Duration::from_secs(3600),
+        ..Keep::default()
+    };
+    let backend = open(&server, keep).await;
+    let mut tops = Vec::new();
+    for number in 0..30 {
+        tops.push(publish_many(&backend, &format!("t:{number}"), 3).await);
+    }
+    server.sql("UPDATE tidegate_pubsub_events_topics SET updated_at = updated_at - interval '3601 s' WHERE channel <> 't:7'");
+    server.wait_for(
+        "SELECT string_agg(channel, ', ') FROM tidegate_pubsub_events_topics",
+        "t:7",
+    );
+    assert_eq!(server.sql("SELECT count(*) FROM pubsub_events"), "3");
+    let anew = publish_many(&backend, "t:1", 1).await;
+    assert_eq!(anew.offset, 1);
+    assert_ne!(anew.epoch, tops[1].epoch);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_may_not_have_read_it_yet_finds_what_is_beyond_the_limits() {
+    let server = PostgresServer::start();
+    let backend = Postgres::new(&server.patient_url(), keep(1, 1, AGE_MAX)).expect("an address");
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("a")]).await.expect("followed");
+    let top = publish_many(&backend, "a", 50).await;
+    let trimmed = format!("SELECT {TRIM}(1, 1, 1000, 60, 30, 500)");
+    server.sql(&trimmed);
+    assert_eq!(server.sql("SELECT count(*) FROM pubsub_events"), "50");
+    assert_eq!(heard.lines(50).await.len(), 50);
+    let (topic, since) = (topic("a"), Some(Position::default()));
+    let excerpt = backend.read(&topic, since).await.expect("read");
+    assert_eq!((excerpt.position, excerpt.publications.len()), (top, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_stood_still_for_too_long_is_told_of_what_went_meanwhile() {
+    let server = PostgresServer::start();
+    let backend = open(&server, Keep::default()).await;
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("a")]).await.expect("followed");
+    // Published and trimmed at once for whoever reads.
+    server.sql(&format!(
+        "BEGIN;
+         SELECT {PUBLISH}(ARRAY['a', 'a'], ARRAY['1', '2'], ARRAY[1, 1], ARRAY[NULL, NULL], ARRAY[NULL, NULL],
+           ARRAY[false, false], ARRAY[7, 7]::bigint[]);
+         UPDATE pubsub_events SET placed_at = placed_at - interval '1 s';
+         DO $$ BEGIN
+           WHILE (SELECT count(*) FROM pubsub_events) > 1 LOOP PERFORM {TRIM}(1, 1000, 600, 60, 0.5, 500); END LOOP;
+         END $$;
+         COMMIT;"
+    ));
+    assert!(matches!(heard.event().await, FeedEvent::Missed));
+    assert_eq!(heard.lines(1).await, ["2 2"]);
+    publish_many(&backend, "a", 1).await;
+    assert_eq!(heard.publication().await.position.offset, 3);
+    assert!(heard.rest().is_empty());
+}

@@ -1,0 +1,8 @@
+//! Topics in a PostgreSQL database.
+
+mod conformance;
+mod database;
+mod faults;
+mod insertions;
+mod keeping;
+mod ordeals;

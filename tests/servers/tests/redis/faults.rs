@@ -1,0 +1,106 @@
+//! A Redis that is lost: killed, cut off, paused, closed.
+
+use crate::rig::Rig;
+use tidegate::backend::{Backend, BackendError};
+use tidegate::core::publication::Position;
+use tidegate_server_tests::conformance::request;
+use tidegate_server_tests::heard::Heard;
+use tidegate_server_tests::servers::redis::RedisServer;
+use tidegate_tests::pattern;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_connection_is_a_loss_once_and_opening_again_mends_it() {
+    let server = RedisServer::start();
+    let mut rig = Rig::open(&server.url()).await;
+    for (kind, text) in [("pubsub", "1"), ("normal", "2")] {
+        rig.backend.follow(&[pattern("a")]).await.unwrap();
+        server.cli(&["client", "kill", "type", kind, "skipme", "yes"]);
+        rig.lost().await;
+        let error = rig.backend.publish(&[request("a", "0")]).await.unwrap_err();
+        assert!(matches!(error, BackendError::Unreachable { .. }), "{error}");
+        rig.reopen().await;
+        rig.backend.follow(&[pattern("a")]).await.unwrap();
+        rig.publish(&[request("a", text)]).await;
+        assert_eq!(rig.publication().await.payload.as_str(), text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_is_a_loss_and_what_it_kept_is_there_again() {
+    let mut server = RedisServer::start_durable();
+    let mut rig = Rig::open(&server.url()).await;
+    let top = rig.publish(&[request("a", "1"), request("a", "2")]).await[1];
+    server.kill();
+    rig.lost().await;
+    let (feed, _heard) = Heard::new();
+    let error = rig.backend.open(feed).await.unwrap_err();
+    assert!(matches!(error, BackendError::Unreachable { .. }), "{error}");
+    server.restart();
+    rig.reopen().await;
+    assert_eq!(rig.read("a", None).await.position, top);
+    assert_eq!(rig.publish(&[request("a", "3")]).await[0].offset, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_came_back_without_its_data_begins_anew() {
+    let mut server = RedisServer::start();
+    let mut rig = Rig::open(&server.url()).await;
+    let old = rig.publish(&[request("a", "1")]).await[0];
+    server.restart();
+    rig.lost().await;
+    rig.reopen().await;
+    assert_eq!(rig.read("a", Some(old)).await.position, Position::default());
+    let new = rig.publish(&[request("a", "2")]).await[0];
+    assert_ne!(new.epoch, old.epoch);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_server_is_a_loss() {
+    let server = RedisServer::start();
+    let url = format!("{}?timeout_ms=300", server.url());
+    let (mut idle, mut busy) = (Rig::open(&url).await, Rig::open(&url).await);
+    server.pause();
+    let error = busy.backend.probe().await.unwrap_err();
+    assert!(matches!(error, BackendError::Unreachable { .. }), "{error}");
+    busy.lost().await;
+    idle.lost().await;
+    server.resume();
+    idle.reopen().await;
+    idle.backend.probe().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_backend_leaves_no_connection() {
+    let server = RedisServer::start();
+    let (closed, dropped) = (
+        Rig::open(&server.url()).await,
+        Rig::open(&server.url()).await,
+    );
+    let clients = || server.cli(&["client", "list"]).lines().count() - 1;
+    assert_eq!(clients(), 4);
+    closed.backend.follow(&[pattern("**")]).await.unwrap();
+    closed.backend.close().await.unwrap();
+    drop(dropped);
+    let mut patience = 10_000;
+    while clients() > 0 {
+        patience -= 1;
+        assert!(patience > 0, "{}", server.cli(&["client", "list"]));
+    }
+    let error = closed
+        .backend
+        .publish(&[request("a", "1")])
+        .await
+        .unwrap_err();
+    assert!(matches!(error, BackendError::Closed { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_read_may_have_been_missed() {
+    let server = RedisServer::start();
+    let mut rig = Rig::open(&server.url()).await;
+    rig.backend.follow(&[pattern("a")]).await.unwrap();
+    server.cli(&["publish", "tidegate.feed:a", "P 1 1 - a"]);
+    rig.missed().await;
+    rig.publish(&[request("a", "1")]).await;
+    assert_eq!(rig.publication().await.payload.as_str(), "1");
+}

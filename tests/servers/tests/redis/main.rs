@@ -1,0 +1,8 @@
+//! Topics in a Redis.
+
+mod conformance;
+mod faults;
+mod messages;
+mod ordeals;
+mod rig;
+mod storing;

@@ -1,0 +1,159 @@
+//! What stays in the file, what goes, and what remains of a backend that was closed.
+
+use tidegate::backend::{Backend, Keep, Sqlite};
+use tidegate_core::history::HistoryLimits;
+use tidegate_tests::topic;
+
+use crate::place::{File, json, number, open, publish, until};
+
+/// Ten publications of each topic.
+fn short_keep() -> Keep {
+    Keep {
+        history: HistoryLimits {
+            count_max: 10,
+            ..HistoryLimits::default()
+        },
+        ..Keep::default()
+    }
+}
+
+const ROWS: &str = "SELECT count(*) FROM pubsub_events WHERE seq > 0";
+
+/// Makes everything in the file seem older, and a sweep due.
+const OLDER: &str = "UPDATE pubsub_events SET placed_at = placed_at - 3600000;
+     UPDATE tidegate_topics SET updated_at = updated_at - 3600000;
+     UPDATE tidegate_state SET value = 0 WHERE name = 'swept_at'";
+
+#[tokio::test]
+async fn rows_beyond_the_count_go_once_others_had_time_to_read_them() {
+    let file = File::new();
+    let backend = Sqlite::new(file.path(), short_keep()).unwrap();
+    let _heard = open(&backend).await;
+    for number in 0..100 {
+        publish(&backend, "job:1", &number.to_string()).await;
+    }
+    let program = file.program();
+    assert_eq!(number(&program, ROWS), 100);
+    until("trimming", &backend, || number(&program, ROWS) == 10).await;
+    let oldest = number(
+        &program,
+        "SELECT min(\"offset\") FROM pubsub_events WHERE seq > 0",
+    );
+    assert_eq!(oldest, 91);
+}
+
+#[tokio::test]
+async fn old_publications_go_and_the_latest_of_each_topic_and_old_rows_stay() {
+    let file = File::new();
+    let program = file.program();
+    program
+        .execute_batch(
+            "CREATE TABLE pubsub_events (id INTEGER PRIMARY KEY, channel TEXT, data TEXT, created_at TEXT);
+             INSERT INTO pubsub_events (channel, data) VALUES ('mine', '1'), ('mine', '2');",
+        )
+        .unwrap();
+    let (backend, _heard) = file.open().await;
+    for number in 0..20 {
+        publish(&backend, "a", &number.to_string()).await;
+        publish(&backend, "b", &number.to_string()).await;
+    }
+    backend.close().await.unwrap();
+    program.execute_batch(OLDER).unwrap();
+    let (backend, _heard) = file.open().await;
+    until("ageing", &backend, || number(&program, ROWS) == 2).await;
+    for name in ["a", "b"] {
+        let kept = backend.read(&topic(name), None).await.unwrap();
+        assert_eq!(kept.publications[0].payload, json("19"));
+    }
+    assert_eq!(
+        number(&program, "SELECT count(*) FROM pubsub_events WHERE seq = 0"),
+        2
+    );
+}
+
+#[tokio::test]
+async fn silent_topics_are_forgotten_with_all_that_belongs_to_them() {
+    let file = File::new();
+    let (backend, _heard) = file.open().await;
+    publish(&backend, "silent", "1").await;
+    backend.close().await.unwrap();
+    let program = file.program();
+    program.execute_batch(OLDER).unwrap();
+    let keep = Keep {
+        retention: std::time::Duration::from_secs(1800),
+        ..Keep::default()
+    };
+    let backend = Sqlite::new(file.path(), keep).unwrap();
+    let _heard = open(&backend).await;
+    publish(&backend, "lively", "1").await;
+    until("forgetting", &backend, || {
+        number(&program, "SELECT count(*) FROM tidegate_topics") == 1
+    })
+    .await;
+    assert_eq!(number(&program, ROWS), 1);
+    let kept = backend.read(&topic("silent"), None).await.unwrap();
+    assert_eq!(
+        kept.position,
+        tidegate_core::publication::Position::default()
+    );
+}
+
+#[tokio::test]
+async fn the_log_of_writes_stays_small_while_others_read() {
+    let file = File::new();
+    let (backend, _heard) = file.open().await;
+    let (reader, mut heard) = file.open().await;
+    let text = format!("\"{}\"", "x".repeat(8 * 1024));
+    for _ in 0..2_000 {
+        publish(&backend, "job:1", &text).await;
+        reader.probe().await.unwrap();
+    }
+    heard.lines(2_000).await;
+    let mut wal = file.path().into_os_string();
+    wal.push("-wal");
+    let bytes = std::fs::metadata(wal).unwrap().len();
+    assert!(bytes < 12 * 1024 * 1024, "{bytes} bytes");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_closed_backend_leaves_no_thread_and_no_open_file() {
+    let file = File::new();
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks
+            .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+        names
+            .filter(|name| name.trim() == "tidegate-sqlite")
+            .count()
+    };
+    let path = file.path();
+    let open_files = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+        let ours = path.to_str().unwrap();
+        targets
+            .filter(|target| target.to_string_lossy().starts_with(ours))
+            .count()
+    };
+    let (first, _heard) = file.open().await;
+    let (second, _heard) = file.open().await;
+    publish(&first, "a", "1").await;
+    publish(&second, "a", "2").await;
+    // nextest gives each test a process of its own; elsewhere, others may be open.
+    assert!(threads() >= 2);
+    assert!(open_files() >= 2);
+    first.close().await.unwrap();
+    second.close().await.unwrap();
+    assert_eq!(open_files(), 0);
+    let (third, _heard) = file.open().await;
+    drop(third);
+    let started = std::time::Instant::now();
+    while open_files() > 0 {
+        assert!(
+            started.elapsed() < tidegate_server_tests::heard::PATIENCE,
+            "a dropped backend lets go, too"
+        );
+        tokio::task::yield_now().await;
+    }
+}

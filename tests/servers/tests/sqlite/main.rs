@@ -1,0 +1,9 @@
+//! Topics in an SQLite file.
+
+mod conformance;
+mod faults;
+mod insertions;
+mod keeping;
+mod ordeals;
+mod place;
+mod processes;

@@ -1,0 +1,349 @@
+//! A browser in virtual time: pages that are hidden, frozen, cached, closed and that crash; a lock, a channel and shared
+//! workers with the habits of real ones; and a real server behind their sockets.
+//!
+//! Messages keep their order for each sender and receiver, and no other. The same calls give the same log, byte for
+//! byte.
+
+mod fate;
+mod host;
+mod judge;
+mod locks;
+mod page;
+mod socket;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use core::time::Duration;
+
+use tidegate_core::client::ClientConfig;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig, ServerHub, SubscriptionId};
+use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::publication::{Position, Publication};
+use tidegate_core::random::Random;
+use tidegate_core::tabs::{Election, Message, TabHub, TabId, TabsConfig, Term};
+use tidegate_core::time::Instant;
+
+use crate::json::Json;
+use crate::pattern;
+use crate::record::Record;
+use locks::Told;
+use socket::{Socket, SocketId};
+
+pub use locks::Locks;
+pub use page::{Life, Machine, Page};
+
+/// How the pages of a browser find who leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// By a Web Lock.
+    Lock,
+    /// Without locks.
+    Claims,
+    /// A shared worker leads.
+    Worker,
+}
+
+impl Path {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Lock, Self::Claims, Self::Worker];
+}
+
+/// Something that happens.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Accepted(SocketId),
+    Opened(SocketId),
+    Up(SocketId, String),
+    Down(SocketId, String),
+    ClosedAtServer(SocketId),
+    ClosedAtPage(SocketId),
+    /// From one page to another.
+    Message(usize, usize, Message<Json>),
+    Told(Told),
+    /// The browser has noticed that a page is gone.
+    Cleared(usize),
+}
+
+/// Everything that exists, and what is on its way.
+#[derive(Debug)]
+pub struct Browser {
+    /// The virtual clock.
+    pub now: Instant,
+    /// The server.
+    pub server: ServerHub<Json>,
+    /// Pages and workers, by the order in which they came.
+    pub pages: Vec<Page>,
+    /// The subscribers of all pages, by the order in which they came; `peer` is the page.
+    pub records: Vec<Record>,
+    /// Everything that was published, in the order in which the server took it.
+    pub truth: Vec<(Instant, Arc<Publication<Json>>)>,
+    /// The lock.
+    pub locks: Locks,
+    /// Whether sockets can be opened.
+    pub is_network_up: bool,
+    /// Everything that happened, as text.
+    pub log: String,
+    /// Changes the configuration of pages that are opened from now on.
+    pub configure: fn(&mut TabsConfig),
+    path: Path,
+    random: Random,
+    generation: u64,
+    leaders: BTreeMap<Term, usize>,
+    witness: ConnectionId,
+    ids: Vec<SubscriptionId>,
+    sockets: Vec<Socket>,
+    by_connection: BTreeMap<ConnectionId, SocketId>,
+    arrivals: BTreeMap<(usize, usize), Instant>,
+    events: BTreeMap<(Instant, u64), Event>,
+    next_event: u64,
+}
+
+impl Browser {
+    /// A browser without pages.
+    ///
+    /// # Panics
+    /// If the server has no room for a witness.
+    pub fn new(seed: u64, path: Path) -> Self {
+        let mut server = ServerHub::new(ServerConfig::new(seed));
+        let witness = server.handle_open_local(usize::MAX / 4);
+        let all = pattern("**");
+        server
+            .handle_subscribe(Instant::ZERO, witness, &all, Flow::IMMEDIATE, &Start::New)
+            .expect("there is room for the witness");
+        Self {
+            now: Instant::ZERO,
+            server,
+            pages: Vec::new(),
+            records: Vec::new(),
+            truth: Vec::new(),
+            locks: Locks::default(),
+            is_network_up: true,
+            log: String::new(),
+            configure: |_| {},
+            path,
+            random: Random::new(seed),
+            generation: 0,
+            leaders: BTreeMap::new(),
+            witness,
+            ids: Vec::new(),
+            sockets: Vec::new(),
+            by_connection: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            events: BTreeMap::new(),
+            next_event: 0,
+        }
+    }
+
+    /// A number from 0 up to and including `most`.
+    pub fn pick(&mut self, most: u64) -> u64 {
+        self.random.up_to(most)
+    }
+
+    pub(crate) fn delay(&mut self, from_micros: u64, to_micros: u64) -> Duration {
+        Duration::from_micros(from_micros + self.random.up_to(to_micros - from_micros))
+    }
+
+    fn config(&mut self, election: Election) -> TabsConfig {
+        let tab = TabId(self.random.next_u64() >> 11);
+        let client = ClientConfig::new(self.random.next_u64());
+        let mut config = TabsConfig::new(tab, election, client);
+        (self.configure)(&mut config);
+        config
+    }
+
+    /// Opens a page that connects. Returns its index.
+    pub fn open(&mut self) -> usize {
+        let election = match self.path {
+            Path::Lock => Election::Lock,
+            Path::Claims => Election::Claims,
+            Path::Worker => Election::Worker {
+                generation: self.generation,
+            },
+        };
+        let config = self.config(election);
+        let tab = config.tab;
+        let machine = Machine::Tab(Box::new(TabHub::new(config)));
+        self.pages.push(Page::new(tab, machine));
+        let page = self.pages.len() - 1;
+        self.note(format_args!("{page} opens"));
+        self.connect(page);
+        page
+    }
+
+    /// A page's user wants a connection.
+    pub fn connect(&mut self, page: usize) {
+        let now = self.now;
+        self.with_tab(page, |hub| hub.handle_connect(now));
+    }
+
+    /// A page's user wants none any more.
+    pub fn disconnect(&mut self, page: usize) {
+        let now = self.now;
+        self.with_tab(page, |hub| hub.handle_disconnect(now));
+    }
+
+    /// Adds a subscriber to a page. Returns the index of its record.
+    pub fn subscribe(&mut self, page: usize, to: &str, flow: Flow) -> usize {
+        self.subscribe_from(page, to, flow, Start::Latest)
+    }
+
+    /// Adds a subscriber that starts where it says.
+    ///
+    /// # Panics
+    /// If the flow is out of range.
+    pub fn subscribe_from(&mut self, page: usize, to: &str, flow: Flow, start: Start) -> usize {
+        let to = pattern(to);
+        let index = self.records.len();
+        let record = Record::new(self.now, page, to.clone(), flow);
+        self.records.push(record);
+        self.note(format_args!("{page} subscribes {index} to {to}"));
+        let now = self.now;
+        let Machine::Tab(hub) = &mut self.pages[page].machine else {
+            panic!("workers have no subscribers");
+        };
+        let id = hub
+            .handle_subscribe(now, 0, &to, flow, start)
+            .expect("tests use correct flows");
+        self.ids.push(id);
+        self.pages[page].subscribers.insert(id, index);
+        self.settle();
+        index
+    }
+
+    /// A subscriber leaves.
+    pub fn unsubscribe(&mut self, record: usize) {
+        let page = self.records[record].peer;
+        self.records[record].is_gone = true;
+        self.note(format_args!("{page} unsubscribes {record}"));
+        let (now, id) = (self.now, self.ids[record]);
+        self.with_tab(page, |hub| hub.handle_unsubscribe(now, id));
+    }
+
+    /// The server publishes.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn publish(&mut self, request: PublishRequest<Json>) -> Result<Position, PublishError> {
+        let result = self.server.handle_publish(self.now, request);
+        self.settle();
+        result
+    }
+
+    /// A page publishes. Returns the number of its request.
+    pub fn publish_from(&mut self, page: usize, request: PublishRequest<Json>) -> u64 {
+        let now = self.now;
+        let mut number = 0;
+        self.with_tab(page, |hub| number = hub.handle_publish(now, request));
+        number
+    }
+
+    pub(crate) fn with_tab(&mut self, page: usize, act: impl FnOnce(&mut TabHub<Json>)) {
+        let Machine::Tab(hub) = &mut self.pages[page].machine else {
+            panic!("{page} is a worker");
+        };
+        act(hub);
+        self.settle();
+    }
+
+    pub(crate) fn drive(&mut self, page: usize, act: impl FnOnce(&mut Machine)) {
+        act(&mut self.pages[page].machine);
+        self.settle();
+    }
+
+    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    ///
+    /// # Panics
+    /// If a machine asks to be woken in the past, or breaks a promise.
+    pub fn step(&mut self, end: Instant) -> bool {
+        let now = self.now;
+        let timers = self.pages.iter().map(|page| page.wakes(now));
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        let next = timers.chain([self.server.poll_timeout(), event]);
+        let Some(next) = next.flatten().min().filter(|next| *next <= end) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        if event.is_some_and(|event| event <= self.now) {
+            let (_, event) = self.events.pop_first().expect("there is one");
+            self.happen(event);
+            self.settle();
+        } else {
+            self.fire_timers();
+        }
+        true
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.now;
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.server.poll_timeout()) {
+            self.server.handle_timeout(now);
+            self.settle();
+        }
+        for page in 0..self.pages.len() {
+            if is_due(self.pages[page].wakes(now)) {
+                self.drive(page, |machine| machine.handle_timeout(now));
+                let again = self.pages[page].machine.poll_timeout();
+                assert!(!is_due(again), "page {page} asks for {again:?} at {now:?}");
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Lets time pass until something holds; returns how much.
+    ///
+    /// # Panics
+    /// If it does not within ten minutes.
+    pub fn run_until(&mut self, holds: impl Fn(&Self) -> bool) -> Duration {
+        let begin = self.now;
+        let end = begin + Duration::from_secs(600);
+        while !holds(self) {
+            assert!(self.step(end), "it does not come to hold");
+        }
+        self.now - begin
+    }
+
+    pub(crate) fn schedule(&mut self, at: Instant, event: Event) {
+        self.events.insert((at, self.next_event), event);
+        self.next_event += 1;
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Accepted(socket) => self.accept(socket),
+            Event::Opened(socket) => self.socket_opened(socket),
+            Event::Up(socket, text) => self.arrive_up(socket, &text),
+            Event::Down(socket, text) => self.arrive_down(socket, &text),
+            Event::ClosedAtServer(socket) => self.forget_connection(socket),
+            Event::ClosedAtPage(socket) => self.socket_closed(socket),
+            Event::Message(from, to, message) => self.arrive(from, to, message),
+            Event::Told(told) => self.tell(told),
+            Event::Cleared(page) => {
+                let told = self.locks.forget(page);
+                self.tell_soon(told);
+            }
+        }
+    }
+
+    fn arrive(&mut self, from: usize, to: usize, message: Message<Json>) {
+        let is_running = matches!(self.pages[to].life, Life::Awake | Life::Frozen);
+        if is_running && !self.pages[from].is_unheard {
+            let now = self.now;
+            self.drive(to, |machine| machine.handle_message(now, message));
+        }
+    }
+
+    pub(crate) fn note(&mut self, what: core::fmt::Arguments<'_>) {
+        let micros = self.now.as_micros();
+        writeln!(self.log, "{micros:>12} {what}").expect("a string takes all");
+    }
+}

@@ -1,0 +1,128 @@
+//! What must hold in a browser.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core::time::Duration;
+
+use tidegate_core::client::ConnectionState;
+use tidegate_core::topic::{Pattern, Topic};
+
+use super::{Browser, Life};
+use crate::record::Seen;
+
+impl Browser {
+    pub(super) fn check_has_let_go(&self, page: usize) {
+        let holds = self.locks.holder.is_some_and(|ask| ask.page == page);
+        let waits = self.locks.queue.iter().any(|ask| ask.page == page);
+        assert!(!holds && !waits, "page {page} sleeps with the lock");
+        assert!(!self.has_socket(page), "page {page} sleeps with a socket");
+    }
+
+    /// All that sleeps wakes up, timers are exact, the network is there; then time passes.
+    pub fn heal(&mut self) {
+        self.set_network(true);
+        for page in 0..self.pages.len() {
+            if self.pages[page].is_open_tab() {
+                if self.pages[page].life != Life::Awake {
+                    self.wake(page);
+                }
+                let is_visible = self.pages[page].is_visible;
+                self.show(page, is_visible, Duration::ZERO);
+            }
+        }
+        self.run_for(Duration::from_secs(240));
+    }
+
+    /// Checks that a healed browser has one connection, and everybody is where the topics are.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn check_converged(&self) {
+        let open = self.pages.iter().filter(|page| page.is_open_tab()).count();
+        // A page that follows nothing does not connect again after a loss.
+        let busy: BTreeSet<usize> = self
+            .records
+            .iter()
+            .filter(|record| !record.is_gone && !record.is_over())
+            .map(|record| record.peer)
+            .collect();
+        let connections = self.server.connections() - 1;
+        assert!(connections <= 1 && (connections == 1 || busy.is_empty()));
+        let leaders = self.leaders();
+        assert_eq!(leaders.len(), usize::from(open > 0), "leaders {leaders:?}");
+        for page in &busy {
+            let state = self.pages[*page].states.last().map(|(_, state)| state);
+            assert_eq!(state, Some(&ConnectionState::Connected), "page {page}");
+        }
+        let followed: BTreeSet<&Pattern> = self
+            .records
+            .iter()
+            .filter(|record| !record.is_gone && !record.is_over())
+            .map(|record| &record.pattern)
+            .collect();
+        let subscriptions = self.server.counts().subscriptions - 1;
+        assert_eq!(subscriptions, followed.len(), "subscriptions");
+        for leader in leaders {
+            let (members, patterns) = self.pages[leader].machine.tabs().counts();
+            assert!((busy.len()..=open).contains(&members), "{members} members");
+            assert_eq!(patterns, followed.len(), "patterns");
+        }
+        self.check_records();
+    }
+
+    /// Checks that every subscriber is where its topics are, and that what ended has ended once.
+    fn check_records(&self) {
+        let mut latest: BTreeMap<&Topic, _> = BTreeMap::new();
+        for (_, publication) in &self.truth {
+            latest.insert(&publication.topic, publication);
+        }
+        for (index, record) in self.records.iter().enumerate() {
+            assert_eq!(record.missed(), 0, "{index} was told that it is slow");
+            if record.is_gone {
+                continue;
+            }
+            if let Some((_, Seen::Refused(code))) = record.seen.last() {
+                panic!("{index} to {} was refused: {code:?}", record.pattern);
+            }
+            if record.is_over() {
+                continue;
+            }
+            for (topic, latest) in &latest {
+                if !record.pattern.matches(topic) {
+                    continue;
+                }
+                assert!(
+                    !(record.pattern.is_exact() && latest.is_terminal()),
+                    "{index} has not heard of the end of {topic}"
+                );
+                let own = record
+                    .publications()
+                    .filter(|(_, item)| item.topic == **topic);
+                let last = own.last().map(|(_, item)| item.position);
+                assert_eq!(
+                    last,
+                    Some(latest.position),
+                    "subscriber {index} of page {} to {} on {topic}",
+                    record.peer,
+                    record.pattern,
+                );
+            }
+        }
+    }
+
+    /// Closes all pages, and checks that nothing is left behind.
+    ///
+    /// # Panics
+    /// If something is.
+    pub fn check_leaves_nothing(&mut self) {
+        for page in 0..self.pages.len() {
+            if self.pages[page].is_open_tab() {
+                self.close(page);
+            }
+        }
+        self.run_for(Duration::from_secs(1));
+        assert_eq!(self.server.connections(), 1, "connections are left");
+        assert_eq!(self.server.counts().subscriptions, 1);
+        assert!(self.locks.is_free(), "the lock is left: {:?}", self.locks);
+    }
+}
