@@ -1,5 +1,6 @@
+import { type Job, STATUSES, type Status } from 'tidegate/progress';
+
 import { Card } from './card.js';
-import { type Job, STATUSES, type Status } from './job.js';
 
 /** How long a job that ended stays in its place, so that the eye can follow, in milliseconds. */
 const SETTLE_MS = 1_600;

@@ -1,5 +1,6 @@
-import { amount, percent, span, speed } from './format.js';
-import type { Job } from './job.js';
+import { formats, type Job, percent, timeText } from 'tidegate/progress';
+
+const english = formats('en');
 
 const STATE_WORDS = {
   RUNNING: 'Running',
@@ -42,8 +43,8 @@ export class Card {
     this.#parts.name.title = job.name === job.topic ? job.topic : `${job.name} (${job.topic})`;
     setText(this.#parts.state, STATE_WORDS[job.status]);
     setText(this.#parts.percent, shown === undefined ? '' : `${shown}%`);
-    setText(this.#parts.amount, job.done === undefined ? '' : amount(job.done, job.total, job.unit));
-    setText(this.#parts.rate, job.rate === undefined ? '' : speed(job.rate, job.unit));
+    setText(this.#parts.amount, job.done === undefined ? '' : english.amount(job.done, job.total, job.unit));
+    setText(this.#parts.rate, job.rate === undefined ? '' : english.speed(job.rate, job.unit));
     setText(this.#parts.message, job.message);
     this.#parts.message.title = job.message;
     this.#showBar(job, shown);
@@ -63,21 +64,8 @@ export class Card {
 
   /** Moves the clock of `job` on to `now`: what is left of a running job, and what it took so far. */
   showTime(job: Job, now: number): void {
-    setText(this.#parts.time, timeText(job, now));
+    setText(this.#parts.time, timeText(job, now, english));
   }
-}
-
-function timeText(job: Job, now: number): string {
-  if (job.status !== 'RUNNING') {
-    return job.elapsedMs === undefined ? '' : span(job.elapsedMs);
-  }
-  const since = now - job.seenAt;
-  const remainingMs = job.remainingMs === undefined ? undefined : job.remainingMs - since;
-  // An estimate that has run out says nothing any more.
-  if (remainingMs !== undefined && remainingMs > -500) {
-    return `${span(Math.max(remainingMs, 0))} left`;
-  }
-  return job.elapsedMs === undefined ? '' : `${span(job.elapsedMs + since)} so far`;
 }
 
 function setText(element: HTMLElement, text: string): void {

@@ -1,9 +1,9 @@
 /** The page that a Tidegate server shows at `/`: every job, live. Built on the npm package like any page. */
 
 import { connect, type TideState } from 'tidegate';
+import { readJob } from 'tidegate/progress';
 
 import { Board } from './board.js';
-import { readJob } from './job.js';
 
 /** Hundreds of jobs may publish hundreds of times a second; a page is read a few times a second. */
 const PACE = '200ms';

@@ -6,7 +6,6 @@
  */
 
 import { type ErrorCode, TidegateError } from './errors.js';
-import { takePanic } from './panic.js';
 import { clearSlots } from './slots.js';
 import initialise, * as bindings from './wasm/tidegate.js';
 
@@ -132,6 +131,22 @@ interface PlainError {
   readonly pattern?: string;
 }
 
+/** What a call into the core returns instead of a number when it failed. */
+const FAILED = 2 ** 32 - 1;
+
+/**
+ * Calls into the core, with its errors made typed, where a number says that it failed.
+ *
+ * @internal
+ */
+export function attempt(call: () => number): number {
+  const result = enter(call);
+  if (result === FAILED) {
+    throw typedError(JSON.parse(bindings.take_texts()));
+  }
+  return result;
+}
+
 /**
  * The typed form of an error as the core tells it.
  *
@@ -146,8 +161,8 @@ export function typedError(error: PlainError): TidegateError {
 }
 
 /**
- * Makes what a call into the core threw a typed error. Whatever is not an error that the core tells means
- * that it broke, so it is started afresh.
+ * Makes what a call into the core threw a typed error. Whatever is not one yet means that it broke, so it is
+ * started afresh.
  *
  * @internal
  */
@@ -155,10 +170,6 @@ export function recover(thrown: unknown): TidegateError {
   if (thrown instanceof TidegateError) {
     return thrown;
   }
-  if (typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'code' in thrown) {
-    return typedError(thrown as PlainError);
-  }
-  const message = takePanic() ?? String(thrown);
   bindings.restart();
   clearSlots();
   era += 1;
@@ -167,7 +178,7 @@ export function recover(thrown: unknown): TidegateError {
       listener();
     }
   });
-  return new TidegateError('internal', `the core broke and was started afresh: ${message}`, {
+  return new TidegateError('internal', `the core broke and was started afresh: ${String(thrown)}`, {
     cause: thrown,
   });
 }

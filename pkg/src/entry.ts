@@ -1,7 +1,9 @@
 /** One subscription, from the call that made it to its end. */
 
+import { core } from './engine.js';
 import { report, type TidegateError } from './errors.js';
-import { type FlowSpec, flowSpec } from './options.js';
+import { type FlowSpec, flowNumbers, flowSpec } from './options.js';
+import { topicNumber } from './topics.js';
 import type { SubscribeOptions, TopicPosition, Update } from './types.js';
 
 /**
@@ -84,32 +86,34 @@ export function fail(entry: Entry, error: TidegateError): void {
   }
 }
 
-interface SubscribeSpec {
-  flow?: FlowSpec;
-  since?: readonly TopicPosition[];
-  latest?: boolean;
-}
+/** Where a subscription starts, as the core numbers it. */
+const Start = { Latest: 0, New: 1, Since: 2 } as const;
 
 /**
- * What the core is told of it.
+ * Tells the core of a flow, for the call that follows.
  *
  * @internal
  */
-export function subscribeSpec(entry: Entry): SubscribeSpec | undefined {
-  const spec: SubscribeSpec = {};
+export function stageFlow(flow: FlowSpec | undefined): void {
+  core().stage_flow(...flowNumbers(flow));
+}
+
+/**
+ * Tells the core how a subscription is paced and where it resumes, for the call that follows; returns where it starts.
+ *
+ * @throws {@link TidegateError} with code `bad_topic`, if it resumes what is no topic.
+ * @internal
+ */
+export function stageEntry(entry: Entry): number {
   const { since, latest } = entry.options;
-  if (entry.flow !== undefined) {
-    spec.flow = entry.flow;
+  const positions = since === undefined || Array.isArray(since) ? since : [since];
+  const known = positions?.map((position: TopicPosition) => [topicNumber(position.topic), position] as const);
+  stageFlow(entry.flow);
+  for (const [topic, { epoch, offset }] of known ?? []) {
+    core().stage_position(topic, epoch, offset);
   }
-  if (since !== undefined) {
-    spec.since = (Array.isArray(since) ? since : [since]).map(({ topic, epoch, offset }) => ({
-      topic,
-      epoch,
-      offset,
-    }));
+  if (known !== undefined) {
+    return Start.Since;
   }
-  if (latest !== undefined) {
-    spec.latest = latest;
-  }
-  return Object.keys(spec).length === 0 ? undefined : spec;
+  return latest === false ? Start.New : Start.Latest;
 }

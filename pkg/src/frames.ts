@@ -1,9 +1,9 @@
 /**
- * Frames on their way between the text of the wire and the core. Publications cross as numbers, their data
- * stays in a slot; any other frame crosses as an object.
+ * Frames on their way between the text of the wire and the core. They cross as their members; the data of
+ * publications stays in a slot.
  */
 
-import { enter } from './engine.js';
+import { attempt, enter } from './engine.js';
 import { TidegateError } from './errors.js';
 import { endCode } from './options.js';
 import { putSlot, slotValue } from './slots.js';
@@ -32,6 +32,7 @@ interface BatchFrame {
 
 interface OtherFrame {
   readonly type: string;
+  readonly [member: string]: unknown;
 }
 
 type Frame = PublicationFrame | BatchFrame | OtherFrame;
@@ -74,7 +75,10 @@ export class FrameIntake {
     if (isBatch(typed)) {
       return this.#takeBatch(hub, nowMs, link, typed);
     }
-    return enter(() => hub.handle_frame(nowMs, link, typed));
+    const [kind, about, via, message, epoch, offset, number, isSet] = members(typed);
+    return attempt(() =>
+      hub.handle_frame(nowMs, link, kind, about, via, message, epoch, offset, number, isSet),
+    );
   }
 
   #takePublication(hub: ClientHub, nowMs: number, link: number, frame: PublicationFrame): number {
@@ -125,10 +129,77 @@ export class FrameIntake {
       this.#patterns.clear();
       hub.forget_patterns();
     }
-    const number = hub.intern_pattern(pattern);
+    const number = attempt(() => hub.intern_pattern(pattern));
     this.#patterns.set(pattern, number);
     return number;
   }
+}
+
+/** The types of other frames in the order in which the core numbers them, and the members that they need. */
+const FRAMES: readonly (readonly [type: string, ...needed: string[]])[] = [
+  ['welcome', 'heartbeat_ms'],
+  ['subscribed', 'pattern'],
+  ['unsubscribed', 'pattern'],
+  ['reset', 'topic', 'epoch', 'offset'],
+  ['lagged', 'pattern', 'missed'],
+  ['end', 'pattern', 'reason'],
+  ['published', 'ref', 'epoch', 'offset'],
+  ['error', 'code', 'message'],
+  ['ping'],
+  ['pong'],
+  ['drain'],
+  ['stale'],
+  ['live'],
+];
+
+type Members = [number, string, string, string, number, number, number, boolean];
+
+/** The members of a frame in the order in which they cross: kind, about, via, message, epoch, offset, number, flag. */
+function members(frame: OtherFrame): Members {
+  const kind = FRAMES.findIndex(([type]) => type === frame.type);
+  if (kind < 0) {
+    throw new TidegateError('bad_frame', `the server sent a frame of the unknown type ${String(frame.type)}`);
+  }
+  const missing = FRAMES[kind]!.slice(1).find((member) => (frame[member] ?? undefined) === undefined);
+  if (missing !== undefined) {
+    throw new TidegateError('bad_frame', `the server sent a ${frame.type} frame without ${missing}`);
+  }
+  const all = { ...frame, ...(frame['position'] as object) } as OtherFrame;
+  const text = (name: string): string => member(all, name, '', (value) => typeof value === 'string');
+  const number = (name: string): number => member(all, name, Number.NaN, isCount);
+  const flag = (name: string): boolean => member(all, name, false, (value) => typeof value === 'boolean');
+  const reason = text('reason') as EndReason;
+  return [
+    kind,
+    text('pattern') || text('topic'),
+    text('code') || text('via'),
+    text('message'),
+    number('epoch'),
+    number('offset'),
+    reason
+      ? endCode(reason)
+      : (['heartbeat_ms', 'missed', 'ref'].map(number).find((it) => it >= 0) ?? Number.NaN),
+    flag('recovered') || flag('fatal'),
+  ];
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** A member of a frame, or `absent` where it has none. */
+function member<T>(frame: OtherFrame, name: string, absent: T, isSound: (value: unknown) => boolean): T {
+  const value = frame[name];
+  if (value === undefined || value === null) {
+    return absent;
+  }
+  if (!isSound(value)) {
+    throw new TidegateError(
+      'bad_frame',
+      `the server sent a ${frame.type} frame whose ${name} is ${String(value)}`,
+    );
+  }
+  return value as T;
 }
 
 function isPublication(frame: Frame): frame is PublicationFrame {
@@ -166,15 +237,10 @@ export class Encoded {
 }
 
 /**
- * The text of a frame that the core wants sent; where that carries data, it names the slot.
+ * The text of a frame that the core wants sent, with the data that it leaves in a slot; -1 is none.
  *
  * @internal
  */
-export function encodeFrame(frame: { readonly data?: number }): string {
-  const { data, ...head } = frame;
-  const json = JSON.stringify(head);
-  if (data === undefined) {
-    return json;
-  }
-  return `${json.slice(0, -1)},"data":${(slotValue(data) as Encoded).json}}`;
+export function frameText(json: string, slot: number): string {
+  return slot < 0 ? json : `${json.slice(0, -1)},"data":${(slotValue(slot) as Encoded).json}}`;
 }

@@ -19,12 +19,6 @@ export { type DebounceOptions, debounce, type Gated, type ThrottleOptions, throt
 export { type Host, systemHost } from './host.js';
 export { createHub, type Hub, type HubOptions } from './local-hub.js';
 export type { WebSocketConstructor, WebSocketLike } from './socket.js';
-export {
-  type ConnectOptions,
-  connect,
-  type Tide,
-  type TideEvents,
-  type TidePublishOptions,
-  type TideState,
-} from './tide.js';
+export { connect } from './tide.js';
+export type * from './tide-types.js';
 export type * from './types.js';

@@ -68,10 +68,6 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return machine.handle_unsubscribe(subscription);
   }
 
-  protected override notes(): unknown[] {
-    return core().take_notes();
-  }
-
   protected override takeRow(row: Row): void {
     if (row.kind === Kind.Published) {
       this.#position = { epoch: row.epoch, offset: row.offset };
@@ -90,23 +86,12 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
       enter(() => {
         const number = topicNumber(topic);
         const payload = data ?? null;
-        const hasText =
-          this.#terminalField !== undefined && textMember(payload, this.#terminalField) !== undefined;
+        const status =
+          this.#terminalField === undefined ? undefined : textMember(payload, this.#terminalField);
         const now = this.host.now();
         const end = endCode(options?.end);
         const slot = putSlot(payload);
-        if (options?.id === undefined && options?.restart !== true) {
-          return machine.handle_publish(now, number, slot, end, hasText);
-        }
-        return machine.handle_publish_with(
-          now,
-          number,
-          slot,
-          end,
-          hasText,
-          options.id,
-          options.restart ?? false,
-        );
+        return machine.handle_publish(now, number, slot, end, status, options?.id, options?.restart ?? false);
       }),
     );
     const [failure, position] = [this.#failure, this.#position!];

@@ -71,6 +71,37 @@ export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
   return Object.keys(spec).length === 0 ? undefined : spec;
 }
 
+const CONFLATIONS: readonly unknown[] = ['latest', 'merge', 'sum', 'collect'];
+
+/**
+ * A flow as the numbers that cross into the core: NaN for a number, 2 for an edge and 0 for a conflation
+ * that is not given.
+ *
+ * @throws {@link TidegateError} with code `bad_option`.
+ * @internal
+ */
+export function flowNumbers(flow: FlowSpec = {}): [number, number, number, number, number, number, number] {
+  const { throttle_ms, debounce_ms, max_wait_ms, leading, trailing, conflate, max = Number.NaN } = flow;
+  const given = (number = Number.NaN): number => number;
+  const edge = (isOn: boolean | undefined): number => (isOn === undefined ? 2 : Number(isOn));
+  const conflation = conflate === undefined ? 0 : CONFLATIONS.indexOf(conflate) + 1;
+  if (conflate !== undefined && conflation === 0) {
+    throw new TidegateError(
+      'bad_option',
+      `conflate is ${String(conflate)}: give one of ${CONFLATIONS.join()}`,
+    );
+  }
+  return [
+    given(throttle_ms),
+    given(debounce_ms),
+    given(max_wait_ms),
+    edge(leading),
+    edge(trailing),
+    conflation,
+    max,
+  ];
+}
+
 const END_REASONS: readonly EndReason[] = ['complete', 'failed', 'cancelled'];
 
 /**

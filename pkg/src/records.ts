@@ -29,6 +29,7 @@ export const Kind = {
   TopicForgotten: 10,
   Note: 11,
   GateIdle: 12,
+  Send: 13,
 } as const;
 
 /**

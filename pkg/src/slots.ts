@@ -82,15 +82,6 @@ export function sum_slots(older: number, newer: number): number {
 }
 
 /**
- * For the core: the payload's top-level member `field`, where it is a text.
- *
- * @internal
- */
-export function slot_text(slot: number, field: string): string | undefined {
-  return textMember(values[slot], field);
-}
-
-/**
  * The member `field` of `value`, where `value` is an object and the member a text.
  *
  * @internal

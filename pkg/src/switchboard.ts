@@ -6,8 +6,8 @@
  */
 
 import { dispose } from './dispose.js';
-import { currentEra, enter, recover, typedError } from './engine.js';
-import { DETACHED, type Entry, fail, type Handler, newEntry, subscribeSpec } from './entry.js';
+import { attempt, core, currentEra, enter, recover, typedError } from './engine.js';
+import { DETACHED, type Entry, fail, type Handler, newEntry, stageEntry, stageFlow } from './entry.js';
 import { report, type TidegateError } from './errors.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
 import { Mailbox } from './mailbox.js';
@@ -32,8 +32,8 @@ import { Watch } from './watch.js';
  * @internal
  */
 export interface Machine {
-  handle_subscribe(nowMs: number, pattern: string, options: unknown): number;
-  handle_flow(nowMs: number, subscription: number, flow: unknown): void;
+  handle_subscribe(nowMs: number, pattern: string, start: number): number;
+  handle_flow(nowMs: number, subscription: number): number;
   handle_timeout(nowMs: number): number;
   drain(): number;
   poll_timeout(): number;
@@ -91,13 +91,12 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   protected abstract unsubscribe(machine: M, subscription: number): number;
   /** Takes a record that is not about a subscription. Called while reading: it must not call into the core. */
   protected abstract takeRow(row: Row): void;
+  /** Takes the text of a frame that is to be sent, whose data is in a slot, if not -1. Likewise. */
+  protected takeFrame(_json: string, _slot: number): void {}
   /** Takes a note that is not about a subscription, likewise. */
   protected abstract takeNote(note: Note): void;
   /** Whether subscriptions are to be made known to the core now, rather than once there is a machine. */
   protected abstract isStarted(): boolean;
-  /** The notes of the list that is being read. */
-  protected abstract notes(): unknown[];
-
   /** The machine, made anew if the core was started afresh since, with all subscriptions. */
   protected machine(): M {
     if (this.#machine === undefined || this.#era !== currentEra()) {
@@ -193,9 +192,10 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       return;
     }
     const machine = this.machine();
-    const number = enter(() =>
-      machine.handle_subscribe(this.host.now(), entry.pattern, subscribeSpec(entry)),
-    );
+    const number = attempt(() => {
+      const start = stageEntry(entry);
+      return machine.handle_subscribe(this.host.now(), entry.pattern, start);
+    });
     entry.number = number;
     this.#attached[number] = entry;
     this.read(enter(() => machine.drain()));
@@ -216,7 +216,10 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     const spec = flowSpec(flow);
     const machine = this.isStarted() ? this.machine() : undefined;
     if (machine !== undefined && entry.number !== DETACHED) {
-      enter(() => machine.handle_flow(this.host.now(), entry.number, spec));
+      attempt(() => {
+        stageFlow(spec);
+        return machine.handle_flow(this.host.now(), entry.number);
+      });
     }
     entry.flow = spec;
     entry.collects = typeof flow.conflate === 'object';
@@ -301,12 +304,18 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   /** Reads the list that a call left, and arms the timer. What is due is then queued. */
   protected read(count: number): void {
     this.#updateSlot = -1;
-    let notes: unknown[] | undefined;
-    let nextNote = 0;
+    let texts: string | undefined;
+    let from = 0;
+    const nextText = (length: number): string => {
+      texts ??= core().take_texts();
+      from += length;
+      return texts.slice(from - length, from);
+    };
     forEachRecord(count, (row) => {
       if (row.kind === Kind.Note) {
-        notes ??= this.notes();
-        this.#readNote(notes[nextNote++] as SubscriptionNote | Note);
+        this.#readNote(JSON.parse(nextText(row.subject)));
+      } else if (row.kind === Kind.Send) {
+        this.takeFrame(nextText(row.subject), row.slot);
       } else {
         this.#readRow(row);
       }

@@ -1,10 +1,10 @@
 /** `connect`: one connection to a server, for everything in a page or a program that listens or publishes. */
 
 import { dispose } from './dispose.js';
-import { core, enter, isReady, onRestart, ready, recover, typedError, type WasmSource } from './engine.js';
+import { core, enter, isReady, onRestart, ready, recover, typedError } from './engine.js';
 import { report, TidegateError } from './errors.js';
-import { Encoded, encodeFrame, FrameIntake, parseMessage } from './frames.js';
-import { type Host, systemHost } from './host.js';
+import { Encoded, FrameIntake, frameText, parseMessage } from './frames.js';
+import { systemHost } from './host.js';
 import { endCode } from './options.js';
 import { Kind, type Row } from './records.js';
 import { putSlot } from './slots.js';
@@ -16,72 +16,21 @@ import {
   type WebSocketLike,
 } from './socket.js';
 import { Switchboard } from './switchboard.js';
+import type {
+  ConnectOptions,
+  Listening,
+  ListenOptions,
+  Tide,
+  TideEvents,
+  TidePublishOptions,
+  TideState,
+} from './tide-types.js';
 import { topicNumber } from './topics.js';
-import type { Position, PublishOptions, Subscriber } from './types.js';
+import type { Position } from './types.js';
 import type { ClientHub } from './wasm/tidegate.js';
 
 /** How often a connection may start afresh because the core broke, before it is given up. */
 const RESTARTS_MAX = 8;
-
-/** The state of a connection. */
-export type TideState =
-  /** Being opened. `attempt` counts failures since the last stable connection. */
-  | { readonly status: 'connecting'; readonly attempt: number }
-  /** The server has welcomed us. */
-  | { readonly status: 'connected' }
-  /** Connected, but the server has lost touch with where its topics live: values may be old. It ends by itself. */
-  | { readonly status: 'stale' }
-  /** Lost, or nothing to do yet; it comes back by itself when there is something to do. */
-  | { readonly status: 'disconnected' }
-  /** Over. With `error`, the server refused it; without, `close()` was called. */
-  | { readonly status: 'closed'; readonly error?: TidegateError };
-
-/** Options of {@link connect}. */
-export interface ConnectOptions {
-  /** Proves to the server who this is. */
-  readonly token?: string;
-  /** Names this program in the server's logs. */
-  readonly client?: string;
-  /** What opens WebSockets. Default: the platform's, or that of the installed package `ws`. */
-  readonly WebSocket?: WebSocketConstructor;
-  /** Where the WASM core is, if it is not beside the package's code. */
-  readonly wasm?: WasmSource;
-  /** Where time comes from. Default: the platform. */
-  readonly host?: Host;
-}
-
-/** What can be listened to with {@link Tide.on}. */
-export interface TideEvents {
-  /** The connection's state has changed. */
-  state: TideState;
-  /** Something went wrong that no subscription and no publish is to be told of. */
-  error: TidegateError;
-}
-
-/** Options of {@link Tide.publish}. */
-export interface TidePublishOptions extends PublishOptions {
-  /** Gives up waiting for the answer when it aborts. The publication may take place all the same. */
-  readonly signal?: AbortSignal;
-}
-
-/** A connection to a server. It reconnects by itself, subscribes again, and resumes where it was. */
-export interface Tide extends Subscriber, Disposable {
-  /** The connection's state now. */
-  readonly state: TideState;
-  /** Calls `listener` for every event, until the returned function is called. */
-  on<E extends keyof TideEvents>(event: E, listener: (event: TideEvents[E]) => void): () => void;
-  /**
-   * Publishes, now or once connected. A publish that a lost connection leaves unanswered is repeated, and still
-   * takes place once.
-   *
-   * @returns where the publication stands in its topic's history.
-   * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `topic_ended`, `too_large`, `forbidden`,
-   * `too_many_requests`, `connection_lost`, `unavailable`, `aborted` or `closed`.
-   */
-  publish(topic: string, data: unknown, options?: TidePublishOptions): Promise<Position>;
-  /** Closes the connection for good. Subscriptions end without a word, iterators end, unanswered publishes reject. */
-  close(): void;
-}
 
 interface Request {
   resolve(position: Position): void;
@@ -89,11 +38,6 @@ interface Request {
 }
 
 type PlainError = Parameters<typeof typedError>[0];
-
-interface SendNote {
-  readonly note: 'send';
-  readonly frame: { readonly data?: number };
-}
 
 interface StateNote {
   readonly note: 'state';
@@ -108,7 +52,7 @@ interface FailedNote {
   readonly error: PlainError;
 }
 
-class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNote> {
+class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
   readonly #url: string;
   readonly #options: ConnectOptions;
   #WebSocket: WebSocketConstructor | undefined;
@@ -133,6 +77,11 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
     this.#url = socketUrl(url);
     this.#options = options;
     this.#WebSocket = options.WebSocket;
+    if (options.signal?.aborted) {
+      this.#state = { status: 'closed' };
+      return;
+    }
+    options.signal?.addEventListener('abort', this.#abort, { once: true });
     void this.#begin();
   }
 
@@ -203,10 +152,6 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
     return machine.handle_unsubscribe(this.host.now(), subscription);
   }
 
-  protected override notes(): unknown[] {
-    return core().take_notes();
-  }
-
   /** Reads what a call left, and sends what it wants sent: all in one message. */
   protected override read(count: number): void {
     super.read(count);
@@ -234,11 +179,12 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
     }
   }
 
-  protected override takeNote(note: SendNote | StateNote | FailedNote): void {
+  protected override takeFrame(json: string, slot: number): void {
+    this.#outgoing.push(frameText(json, slot));
+  }
+
+  protected override takeNote(note: StateNote | FailedNote): void {
     switch (note.note) {
-      case 'send':
-        this.#outgoing.push(encodeFrame(note.frame));
-        break;
       case 'state':
         this.#setState(stateOf(note));
         break;
@@ -260,6 +206,7 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
     this.#state = state;
     this.queue(() => this.#emit('state', state));
     if (state.status === 'closed') {
+      this.#options.signal?.removeEventListener('abort', this.#abort);
       this.queue(() => {
         this.#forgetRestarts?.();
         this.shutDown();
@@ -339,10 +286,21 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
     socket?.close(1000);
   }
 
-  on<E extends keyof TideEvents>(event: E, listener: (event: TideEvents[E]) => void): () => void {
+  on<E extends keyof TideEvents>(
+    event: E,
+    listener: (event: TideEvents[E]) => void,
+    { signal }: ListenOptions = {},
+  ): Listening {
     const listeners = this.#listeners[event] as Set<(event: TideEvents[E]) => void>;
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+    const stop = (): void => {
+      listeners.delete(listener);
+      signal?.removeEventListener('abort', stop);
+    };
+    if (!signal?.aborted) {
+      listeners.add(listener);
+      signal?.addEventListener('abort', stop, { once: true });
+    }
+    return Object.assign(stop, { [dispose]: stop });
   }
 
   #emit<E extends keyof TideEvents>(event: E, value: TideEvents[E]): void {
@@ -356,9 +314,9 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
   }
 
   publish(topic: string, data: unknown, options: TidePublishOptions = {}): Promise<Position> {
-    return new Promise((resolve, reject) => {
+    const published = new Promise<Position>((resolve, reject) => {
       const isStarted = this.isStarted();
-      const encoded = new Encoded(data);
+      const encoded = encode(data);
       const { signal } = options;
       if (signal?.aborted) {
         throw aborted(signal);
@@ -382,6 +340,9 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
         this.#early.push(() => this.#publish(topic, encoded, options, request));
       }
     });
+    // Whoever awaits it is told all the same. Whoever does not must not see the program end for it.
+    published.catch(() => {});
+    return published;
   }
 
   #publish(topic: string, encoded: Encoded, options: TidePublishOptions, request: Request): void {
@@ -400,6 +361,8 @@ class Connection extends Switchboard<ClientHub, SendNote | StateNote | FailedNot
       request.reject(recover(error));
     }
   }
+
+  readonly #abort = (): void => this.close();
 
   close(): void {
     if (this.#state.status === 'closed') {
@@ -452,6 +415,16 @@ function stateOf(note: StateNote): TideState {
         : { status: 'closed', error: typedError(note.error) };
     default:
       return { status: note.state };
+  }
+}
+
+function encode(data: unknown): Encoded {
+  try {
+    return new Encoded(data);
+  } catch (cause) {
+    throw new TidegateError('bad_data', `the data can't be published, as it is no JSON: ${String(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Topics as the small integers that cross into the core. A topic's text crosses once. */
 
-import { core, currentEra } from './engine.js';
+import { attempt, core, currentEra } from './engine.js';
 import { forEachForgottenTopic } from './records.js';
 
 /** From how many on the numbers that nothing holds are given up. */
@@ -16,7 +16,7 @@ let era = 0;
  *
  * To be called before the call into the core that uses the number, not earlier: it may be given up in between.
  *
- * @throws A plain error object, if the text is no topic.
+ * @throws {@link TidegateError} with code `bad_topic`.
  * @internal
  */
 export function topicNumber(topic: string): number {
@@ -32,7 +32,7 @@ function intern(topic: string): number {
     forEachForgottenTopic(core().sweep_topics(), (number) => numbers.delete(names[number]!));
     sweepAt = Math.max(SWEEP_FROM, numbers.size * 2);
   }
-  const number = core().intern_topic(topic);
+  const number = attempt(() => core().intern_topic(topic));
   numbers.set(topic, number);
   names[number] = topic;
   return number;

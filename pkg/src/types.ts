@@ -111,6 +111,9 @@ export interface WatchOptions extends Omit<SubscribeOptions, 'onEnd' | 'onError'
   readonly overflow?: Overflow;
 }
 
+/** Updates to loop over with `for await`. `await using` ends it where the loop is not the one to. */
+export interface Updates<Item> extends AsyncIterableIterator<Item, undefined>, AsyncDisposable {}
+
 /** Options of a publish. */
 export interface PublishOptions {
   /** Makes this the topic's last publication. Without it, a `status` of COMPLETE, FAILED or CANCELLED does. */
@@ -149,11 +152,11 @@ export interface Subscriber {
 
   /**
    * The updates as an async iterator, which subscribes when it is first asked for one, and ends by itself
-   * after the topic's terminal update. Leaving the loop unsubscribes.
+   * after the topic's terminal update or when the signal aborts. Leaving the loop unsubscribes.
+   *
+   * @throws (as a rejection of the first `next()`) {@link TidegateError} as `subscribe` does, and later with what ends the
+   * subscription; at once with code `bad_option`, if `buffer` is no whole number of at least 1.
    */
-  watch<T = unknown>(
-    pattern: string,
-    options: WatchOptions & CollectOptions,
-  ): AsyncIterableIterator<readonly Update<T>[], undefined>;
-  watch<T = unknown>(pattern: string, options?: WatchOptions): AsyncIterableIterator<Update<T>, undefined>;
+  watch<T = unknown>(pattern: string, options: WatchOptions & CollectOptions): Updates<readonly Update<T>[]>;
+  watch<T = unknown>(pattern: string, options?: WatchOptions): Updates<Update<T>>;
 }

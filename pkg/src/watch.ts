@@ -1,5 +1,6 @@
+import { asyncDispose } from './dispose.js';
 import { TidegateError } from './errors.js';
-import type { Overflow, Subscription, Update, WatchOptions } from './types.js';
+import type { Overflow, Subscription, Update, Updates, WatchOptions } from './types.js';
 
 /** How many updates wait to be read where nothing else is asked for. */
 const BUFFER_DEFAULT = 64;
@@ -38,7 +39,7 @@ function isTerminal(item: Item): boolean {
  *
  * @internal
  */
-export class Watch implements AsyncIterableIterator<Item, undefined> {
+export class Watch implements Updates<Item> {
   readonly #open: (sink: WatchSink) => Subscription;
   readonly #bufferMax: number;
   readonly #overflow: Overflow;
@@ -91,6 +92,10 @@ export class Watch implements AsyncIterableIterator<Item, undefined> {
   throw(error: unknown): Promise<IteratorResult<Item, undefined>> {
     this.return();
     return Promise.reject(error);
+  }
+
+  async [asyncDispose](): Promise<void> {
+    await this.return();
   }
 
   #start(): void {

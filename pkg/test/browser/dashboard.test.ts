@@ -99,7 +99,7 @@ test(
       assert.equal(await hash.getByRole('progressbar').getAttribute('aria-valuenow'), '37');
       assert.match(
         (await hash.textContent()) ?? '',
-        /12,483 \/ 33,721 files[\s\S]*1\.2K files\/s[\s\S]*1[78] s left/,
+        /12,483 \/ 33,721 files[\s\S]*1\.2K files\/s[\s\S]*1[78] ?s left/,
       );
       const lock = page.locator('#running li').filter({ hasText: 'Migrate' });
       assert.equal(await lock.getByRole('progressbar').getAttribute('aria-valuenow'), null);

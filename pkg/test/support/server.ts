@@ -37,9 +37,13 @@ export interface RunningServer {
   kill(): Promise<void>;
 }
 
-/** Starts a server, on a free port unless told which. */
-export async function startServerAt(t: TestContext, listen: string): Promise<RunningServer> {
-  const child = tidegate(t, ['serve', '--listen', listen]);
+/** Starts a server whose topics live in a backend: its own memory, unless told which. */
+export async function startServerAt(
+  t: TestContext,
+  listen: string,
+  backend = 'memory',
+): Promise<RunningServer> {
+  const child = tidegate(t, ['serve', '--listen', listen, '--backend', backend]);
   for await (const line of createInterface({ input: child.stdout! })) {
     const address = /http:\/\/[^\s/]+/.exec(line);
     if (address !== null) {

@@ -26,7 +26,8 @@ test('a panic of the core is a typed error, and everything goes on with a fresh 
 
   assert.throws(
     () => enter(() => panic_on_purpose()),
-    (error) => error instanceof TidegateError && error.code === 'internal' && /asked for/.test(error.message),
+    (error) =>
+      error instanceof TidegateError && error.code === 'internal' && /unreachable/.test(error.message),
   );
   await assert.rejects(unanswered, (error) => (error as TidegateError).code === 'internal');
 

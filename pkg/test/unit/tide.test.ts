@@ -205,7 +205,7 @@ test('a publish can be given up, and fails by code for a topic or data that is n
   await assert.rejects(tide.publish('a::b', 1), withCode('bad_topic'));
   const circular: { self?: unknown } = {};
   circular.self = circular;
-  await assert.rejects(tide.publish('a', circular), TypeError);
+  await assert.rejects(tide.publish('a', circular), withCode('bad_data'));
   tide.close();
 });
 

@@ -1,5 +1,7 @@
-import type { EndReason, Update } from 'tidegate';
+import type { EndReason, Update } from '../types.js';
+import type { Formats } from './format.js';
 
+/** What a job's `status` may say. */
 export const STATUSES = ['RUNNING', 'COMPLETE', 'FAILED', 'CANCELLED'] as const;
 
 /** Where a job stands. */
@@ -11,29 +13,41 @@ const STATUS_OF_END: Readonly<Record<EndReason, Status>> = {
   cancelled: 'CANCELLED',
 };
 
-/** A job as the page shows it, read from its last update. */
+/** A job as people see it, read from its last update. */
 export interface Job {
+  /** Where it publishes. */
   readonly topic: string;
+  /** What it is called; the end of its topic where it doesn't say. */
   readonly name: string;
+  /** Where it stands. */
   readonly status: Status;
   /** From 0 to 1; undefined where the job doesn't say how far it is. */
   readonly progress: number | undefined;
+  /** How much is done, in units. */
   readonly done: number | undefined;
+  /** How much there is to do, in units. */
   readonly total: number | undefined;
+  /** What is counted: `files`, or `bytes`, which are shown as KB, MB and so on. */
   readonly unit: string | undefined;
   /** Units per second. */
   readonly rate: number | undefined;
   /** How much longer, by the rate so far, in milliseconds. */
   readonly remainingMs: number | undefined;
+  /** How long it has taken so far, in milliseconds. */
   readonly elapsedMs: number | undefined;
-  /** When the update came, on the page's clock, in milliseconds. */
+  /** When the update came, on the reader's clock, in milliseconds. */
   readonly seenAt: number;
+  /** What it says of itself; empty if nothing. */
   readonly message: string;
 }
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** Reads an update on a job's topic. Members of a wrong type count as absent: anyone may publish here. */
+/**
+ * Reads an update on a job's topic: an object with any of `name`, `status`, `progress` (0 to 1), `done`, `total`, `unit`,
+ * `rate` (units per second), `elapsed_ms`, `message` and `exit_code`. Members of a wrong type count as absent, and
+ * other members are ignored: anyone may publish.
+ */
 export function readJob(update: Update, seenAt: number): Job {
   const data: Members =
     typeof update.data === 'object' && update.data !== null ? (update.data as Members) : {};
@@ -117,4 +131,31 @@ function numberOf(data: Members, name: string): number | undefined {
 function textOf(data: Members, name: string): string | undefined {
   const value = data[name];
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** The words around a length of time. */
+export interface TimeWords {
+  /** How much longer it takes. */
+  readonly left: (span: string) => string;
+  /** How long it has taken. */
+  readonly soFar: (span: string) => string;
+}
+
+const ENGLISH: TimeWords = { left: (span) => `${span} left`, soFar: (span) => `${span} so far` };
+
+/**
+ * What to say of a job's time at `now`, on the clock that `seenAt` was read from: how much longer it takes, or how long it
+ * has taken. Empty if it doesn't tell.
+ */
+export function timeText(job: Job, now: number, { span }: Formats, words: TimeWords = ENGLISH): string {
+  if (job.status !== 'RUNNING') {
+    return job.elapsedMs === undefined ? '' : span(job.elapsedMs);
+  }
+  const since = now - job.seenAt;
+  const remainingMs = job.remainingMs === undefined ? undefined : job.remainingMs - since;
+  // An estimate that has run out says nothing any more.
+  if (remainingMs !== undefined && remainingMs > -500) {
+    return words.left(span(Math.max(remainingMs, 0)));
+  }
+  return job.elapsedMs === undefined ? '' : words.soFar(span(job.elapsedMs + since));
 }

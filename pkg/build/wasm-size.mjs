@@ -1,0 +1,145 @@
+/** What a WASM module consists of: its sections, and whose code it holds. */
+
+const SECTIONS = [
+  'custom',
+  'types',
+  'imports',
+  'functions',
+  'tables',
+  'memory',
+  'globals',
+  'exports',
+  'start',
+  'elements',
+  'code',
+  'data',
+  'data count',
+];
+
+const HEADER_BYTES = 8;
+
+/** Reads numbers and texts as a module encodes them. */
+class Reader {
+  constructor(bytes, at = 0) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  byte() {
+    this.at += 1;
+    return this.bytes[this.at - 1];
+  }
+
+  number() {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.byte();
+      value += (byte & 127) * scale;
+      if (byte < 128) {
+        return value;
+      }
+    }
+  }
+
+  text() {
+    const length = this.number();
+    this.at += length;
+    return this.bytes.toString('utf8', this.at - length, this.at);
+  }
+
+  limits() {
+    const flags = this.number();
+    this.number();
+    if (flags & 1) {
+      this.number();
+    }
+  }
+}
+
+/** The sections of a module, in their order. */
+export function sections(module) {
+  const reader = new Reader(module, HEADER_BYTES);
+  const found = [];
+  while (reader.at < module.length) {
+    const id = reader.byte();
+    const length = reader.number();
+    const bytes = module.subarray(reader.at, reader.at + length);
+    const name = id === 0 ? `custom: ${new Reader(bytes).text()}` : SECTIONS[id];
+    found.push({ id, name, bytes });
+    reader.at += length;
+  }
+  return found;
+}
+
+/** How many bytes of a module's code come from where, the largest first. The module must hold the names of functions. */
+export function codeByOrigin(module) {
+  const found = sections(module);
+  const names = functionNames(found.find(({ name }) => name === 'custom: name').bytes);
+  const imported = importedFunctions(found.find(({ name }) => name === 'imports').bytes);
+  const code = new Reader(found.find(({ name }) => name === 'code').bytes);
+  const origins = new Map();
+  let total = 0;
+  const count = code.number();
+  for (let index = 0; index < count; index += 1) {
+    const length = code.number();
+    code.at += length;
+    total += length;
+    const origin = originOf(names.get(imported + index) ?? '');
+    origins.set(origin, (origins.get(origin) ?? 0) + length);
+  }
+  return { total, origins: [...origins].sort(([, one], [, other]) => other - one) };
+}
+
+function importedFunctions(bytes) {
+  const reader = new Reader(bytes);
+  let functions = 0;
+  for (let left = reader.number(); left > 0; left -= 1) {
+    reader.text();
+    reader.text();
+    const kind = reader.byte();
+    if (kind === 0) {
+      functions += 1;
+      reader.number();
+    } else if (kind === 2) {
+      reader.limits();
+    } else {
+      reader.byte();
+      if (kind === 1) {
+        reader.limits();
+      } else {
+        reader.byte();
+      }
+    }
+  }
+  return functions;
+}
+
+function functionNames(bytes) {
+  const reader = new Reader(bytes);
+  reader.text();
+  const names = new Map();
+  while (reader.at < bytes.length) {
+    const kind = reader.byte();
+    const end = reader.number() + reader.at;
+    if (kind === 1) {
+      for (let left = reader.number(); left > 0; left -= 1) {
+        names.set(reader.number(), reader.text());
+      }
+    }
+    reader.at = end;
+  }
+  return names;
+}
+
+/** Crate and module of a function, by its name: `alloc::vec` for `<alloc::vec::Vec<T> as core::ops::Drop>::drop`. */
+function originOf(name) {
+  const text = name.replace(/\[[0-9a-f]+\]/g, '');
+  const path =
+    /^[<&(]*(?:mut |dyn )?([a-z_]\w*)::([a-z_]\w*)?/.exec(text) ?? / as ([a-z_]\w*)::([a-z_]\w*)/.exec(text);
+  if (path === null) {
+    // What is called from outside has taken in much of what only it calls.
+    return text.startsWith('<') ? 'core' : `called from outside: ${text.split('_')[0]}`;
+  }
+  const [, crate, module] = path;
+  return /^(tidegate_core|tidegate_wasm|core|alloc)$/.test(crate) ? `${crate}::${module}` : crate;
+}

@@ -1,0 +1,297 @@
+import { TidegateError } from '../errors.js';
+import { type Formats, formats } from '../progress/format.js';
+import { type Job, readJob, type Status } from '../progress/job.js';
+import type { Tide } from '../tide-types.js';
+import type { Duration, Subscription, Update } from '../types.js';
+import { type Share, share } from './connections.js';
+import { type Shown, View } from './view.js';
+import { ENGLISH, isOver, type ProgressState, type ProgressWords } from './words.js';
+
+/** A bar is looked at a few times a second. */
+const THROTTLE_DEFAULT = '200ms';
+
+/** How often what is left of a running job is counted down. */
+const TICK_MS = 1_000;
+
+const STATE_OF_STATUS: Readonly<Record<Status, ProgressState>> = {
+  RUNNING: 'running',
+  COMPLETE: 'complete',
+  FAILED: 'failed',
+  CANCELLED: 'cancelled',
+};
+
+/** What an element is subscribed to. */
+interface Watched {
+  /** Which job of which server. */
+  readonly job: string;
+  readonly tide: Tide | undefined;
+  readonly throttle: Duration;
+}
+
+function isEqual(one: Watched | undefined, other: Watched | undefined): boolean {
+  return one?.job === other?.job && one?.tide === other?.tide && one?.throttle === other?.throttle;
+}
+
+/** On a server there are no elements, but the class may be imported all the same. */
+const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
+
+/**
+ * `<tide-progress topic="job:42">`: the progress of one job, live.
+ *
+ * - `topic`: what it shows. Without it, it waits.
+ * - `src`: the server's address. Default: the page's own server. Elements with the same one share a connection.
+ * - `label`: what it is called. Default: the job's own name.
+ * - `throttle`: how often it is drawn at most, such as `200ms` (the default).
+ *
+ * It reflects its state in the attribute `state`, and fires `statechange` when that changes.
+ */
+export class TideProgressElement extends Base {
+  static readonly observedAttributes = ['topic', 'src', 'label', 'throttle'];
+  /** The words of all elements. Replace them to speak another language; numbers follow the page's `lang`. */
+  static words: ProgressWords = ENGLISH;
+
+  #view: View | undefined;
+  #tide: Tide | undefined;
+  #share: Share | undefined;
+  #subscription: Subscription | undefined;
+  #stopFollowing: (() => void) | undefined;
+  #isRestartDue = false;
+  #watched: Watched | undefined;
+  /** What the job that is shown is of, also while nothing is watched. */
+  #lastJob: string | undefined;
+  #lastTide: Tide | undefined;
+  #job: Job | undefined;
+  #error: Error | undefined;
+  #isStale = false;
+  #shownState: ProgressState | undefined;
+  #formats: Formats | undefined;
+  #ticker: ReturnType<typeof setInterval> | undefined;
+
+  /** The topic that it shows. */
+  get topic(): string {
+    return this.getAttribute('topic') ?? '';
+  }
+
+  set topic(topic: string) {
+    this.setAttribute('topic', topic);
+  }
+
+  /** The server's address. */
+  get src(): string {
+    return this.getAttribute('src') ?? '/';
+  }
+
+  set src(src: string) {
+    this.setAttribute('src', src);
+  }
+
+  /** What it is called. */
+  get label(): string {
+    return this.getAttribute('label') ?? '';
+  }
+
+  set label(label: string) {
+    this.setAttribute('label', label);
+  }
+
+  /** A connection of your own, instead of one by `src`: with a token, say. It stays yours to close. */
+  get tide(): Tide | undefined {
+    return this.#tide;
+  }
+
+  set tide(tide: Tide | undefined) {
+    this.#tide = tide;
+    this.#restartSoon();
+  }
+
+  /** The job as its last update told it. */
+  get job(): Job | undefined {
+    return this.#job;
+  }
+
+  /** What it shows. */
+  get state(): ProgressState {
+    if (this.#error !== undefined) {
+      return 'error';
+    }
+    if (this.#job === undefined) {
+      return 'waiting';
+    }
+    const state = STATE_OF_STATUS[this.#job.status];
+    return state === 'running' && this.#isStale ? 'stale' : state;
+  }
+
+  connectedCallback(): void {
+    this.#adoptEarlyProperties();
+    this.#view ??= new View(this.shadowRoot ?? this.attachShadow({ mode: 'open' }));
+    this.#formats = formats(this.closest<HTMLElement>('[lang]')?.lang);
+    this.#show();
+    this.#restartSoon();
+  }
+
+  /** What was set before this class was there lies on the element itself, and hides what is of the same name here. */
+  #adoptEarlyProperties(): void {
+    for (const name of ['topic', 'src', 'label', 'tide'] as const) {
+      if (Object.hasOwn(this, name)) {
+        const value = this[name];
+        delete (this as Partial<Record<typeof name, unknown>>)[name];
+        (this as Record<typeof name, unknown>)[name] = value;
+      }
+    }
+  }
+
+  disconnectedCallback(): void {
+    // An element that is moved is connected again within the task.
+    this.#restartSoon();
+  }
+
+  attributeChangedCallback(name: string, before: string | null, after: string | null): void {
+    if (before === after) {
+      return;
+    }
+    if (name === 'label') {
+      this.#show();
+    } else {
+      this.#restartSoon();
+    }
+  }
+
+  /** Subscribes anew at the end of the task, once for however many changes. */
+  #restartSoon(): void {
+    if (!this.#isRestartDue) {
+      this.#isRestartDue = true;
+      queueMicrotask(() => {
+        this.#isRestartDue = false;
+        this.#restart();
+      });
+    }
+  }
+
+  #restart(): void {
+    const wanted = this.isConnected && this.topic !== '' ? this.#wanted() : undefined;
+    if (isEqual(wanted, this.#watched)) {
+      return;
+    }
+    const before = this.#share;
+    this.#stop();
+    this.#watched = wanted;
+    if (wanted !== undefined) {
+      if (wanted.job !== this.#lastJob || wanted.tide !== this.#lastTide) {
+        this.#job = undefined;
+      }
+      this.#lastJob = wanted.job;
+      this.#lastTide = wanted.tide;
+      this.#start(wanted);
+    }
+    // Only now, so that a connection that is wanted again is kept.
+    before?.release();
+    this.#show();
+  }
+
+  #wanted(): Watched {
+    const throttle = this.getAttribute('throttle') ?? THROTTLE_DEFAULT;
+    return {
+      job: `${this.topic} ${this.#tide === undefined ? this.src : ''}`,
+      tide: this.#tide,
+      throttle: (/^\d+$/.test(throttle) ? Number(throttle) : throttle) as Duration,
+    };
+  }
+
+  #start({ throttle }: Watched): void {
+    try {
+      if (this.#tide === undefined) {
+        this.#share = share(this.src);
+      }
+      const tide = this.#tide ?? this.#share!.tide;
+      this.#stopFollowing = tide.on('state', () => this.#follow(tide));
+      this.#follow(tide);
+      this.#subscription = tide.subscribe(
+        this.topic,
+        { throttle, onEnd: () => this.#finish(), onError: (error) => this.#fail(error) },
+        (update) => this.#take(update),
+      );
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #stop(): void {
+    this.#subscription?.();
+    this.#subscription = undefined;
+    this.#stopFollowing?.();
+    this.#stopFollowing = undefined;
+    this.#share = undefined;
+    this.#error = undefined;
+    this.#isStale = false;
+    this.#tickWhile(false);
+  }
+
+  #take(update: Update): void {
+    this.#job = readJob(update, performance.now());
+    this.#show();
+  }
+
+  #fail(error: Error): void {
+    this.#error = error;
+    this.#show();
+  }
+
+  /** No more comes: what is shown stays, and the connection is for others. */
+  #finish(): void {
+    const share = this.#share;
+    this.#stop();
+    share?.release();
+    this.#show();
+  }
+
+  #follow(tide: Tide): void {
+    const { state } = tide;
+    this.#isStale = state.status !== 'connected';
+    if (state.status === 'closed') {
+      this.#fail(state.error ?? new TidegateError('closed', 'the connection was closed'));
+    } else {
+      this.#show();
+    }
+  }
+
+  #show(): void {
+    if (this.#view === undefined) {
+      return;
+    }
+    const shown = this.#shown();
+    const before = this.#shownState;
+    this.#shownState = shown.state;
+    this.#view.show(shown);
+    this.#tickWhile(shown.state === 'running' && this.isConnected);
+    if (shown.state !== before) {
+      const wasRunning = before === 'running' || before === 'stale';
+      this.#view.announce(
+        wasRunning && isOver(shown.state) ? `${shown.label}: ${shown.words[shown.state]}` : '',
+      );
+      this.setAttribute('state', shown.state);
+      this.dispatchEvent(new Event('statechange'));
+    }
+  }
+
+  #shown(): Shown {
+    const job = this.#job;
+    return {
+      state: this.state,
+      job,
+      label: this.label || (job?.name ?? this.topic),
+      message: this.#error?.message ?? job?.message ?? '',
+      formats: this.#formats!,
+      words: (this.constructor as typeof TideProgressElement).words,
+      now: performance.now(),
+    };
+  }
+
+  #tickWhile(isRunning: boolean): void {
+    if (isRunning) {
+      this.#ticker ??= setInterval(() => this.#view?.showTime(this.#shown()), TICK_MS);
+    } else {
+      clearInterval(this.#ticker);
+      this.#ticker = undefined;
+    }
+  }
+}

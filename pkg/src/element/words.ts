@@ -1,0 +1,36 @@
+import type { TimeWords } from '../progress/job.js';
+
+/**
+ * What a `<tide-progress>` shows: nothing came yet; the job runs; it ended in one of three ways; it runs as far as was known
+ * when the connection was lost; it can't be watched.
+ */
+export type ProgressState = 'waiting' | 'running' | 'complete' | 'failed' | 'cancelled' | 'stale' | 'error';
+
+/**
+ * Whether no more is to come in this state.
+ *
+ * @internal
+ */
+export function isOver(state: ProgressState): boolean {
+  return state === 'complete' || state === 'failed' || state === 'cancelled' || state === 'error';
+}
+
+/** The words that a `<tide-progress>` uses. */
+export interface ProgressWords extends Readonly<Record<ProgressState, string>>, TimeWords {}
+
+/**
+ * The words where no others are given.
+ *
+ * @internal
+ */
+export const ENGLISH: ProgressWords = {
+  waiting: 'Waiting',
+  running: 'Running',
+  complete: 'Complete',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+  stale: 'Reconnecting',
+  error: 'Not available',
+  left: (span) => `${span} left`,
+  soFar: (span) => `${span} so far`,
+};

@@ -1,0 +1,42 @@
+/**
+ * The whole package with its WASM core as text within the code, for places where no second file can be served:
+ * single-file pages, browser extensions, sandboxes. That is a third larger than the file, and can't be compiled while
+ * it is being loaded.
+ *
+ * @packageDocumentation
+ */
+
+import * as engine from './engine.js';
+import { MODULE_TEXT } from './module-text.js';
+import * as tide from './tide.js';
+import type { ConnectOptions, Tide } from './tide-types.js';
+
+// What is declared here takes the place of what has the same name there.
+export * from './index.js';
+
+let unpacking: Response | undefined;
+
+/** The module as an answer to a request: it is unpacked while it is read, by the first that needs it. */
+function core(): Response {
+  if (unpacking === undefined) {
+    const packed = Uint8Array.from(atob(MODULE_TEXT), (character) => character.charCodeAt(0));
+    const bytes = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
+    unpacking = new Response(bytes, { headers: { 'content-type': 'application/wasm' } });
+  }
+  return unpacking;
+}
+
+/**
+ * Unpacks the core, once. `createHub`, `throttle` and `debounce` need it, here also in Node: await this first. Afterwards
+ * all else of the package that is in the same bundle needs no file either.
+ *
+ * @throws `TidegateError` with code `load_failed`.
+ */
+export function ready(options: engine.ReadyOptions = {}): Promise<void> {
+  return engine.ready({ wasm: options.wasm ?? core() });
+}
+
+/** As `connect` of the package, with the core of this code. */
+export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
+  return tide.connect(url, { ...options, wasm: options.wasm ?? core() });
+}

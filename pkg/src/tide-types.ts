@@ -1,0 +1,84 @@
+/** What a connection to a server can do. */
+
+import type { WasmSource } from './engine.js';
+import type { TidegateError } from './errors.js';
+import type { Host } from './host.js';
+import type { WebSocketConstructor } from './socket.js';
+import type { Position, PublishOptions, Subscriber } from './types.js';
+
+/** The state of a connection. */
+export type TideState =
+  /** Being opened. `attempt` counts failures since the last stable connection. */
+  | { readonly status: 'connecting'; readonly attempt: number }
+  /** The server has welcomed us. */
+  | { readonly status: 'connected' }
+  /** Connected, but the server has lost touch with where its topics live: values may be old. It ends by itself. */
+  | { readonly status: 'stale' }
+  /** Lost, or nothing to do yet; it comes back by itself when there is something to do. */
+  | { readonly status: 'disconnected' }
+  /** Over. With `error`, the server refused it; without, `close()` was called. */
+  | { readonly status: 'closed'; readonly error?: TidegateError };
+
+/** Options of `connect`. */
+export interface ConnectOptions {
+  /** Proves to the server who this is. */
+  readonly token?: string;
+  /** Names this program in the server's logs. */
+  readonly client?: string;
+  /** What opens WebSockets. Default: the platform's, or that of the installed package `ws`. */
+  readonly WebSocket?: WebSocketConstructor;
+  /** Where the WASM core is, if it is not beside the package's code. */
+  readonly wasm?: WasmSource;
+  /** Where time comes from. Default: the platform. */
+  readonly host?: Host;
+  /** Closes the connection when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** What can be listened to with {@link Tide.on}. */
+export interface TideEvents {
+  /** The connection's state has changed. */
+  state: TideState;
+  /** Something went wrong that no subscription and no publish is to be told of. */
+  error: TidegateError;
+}
+
+/** Options of {@link Tide.on}. */
+export interface ListenOptions {
+  /** Ends the listening when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** A listener that is being called. Calling this ends it; so does `using`. */
+export interface Listening extends Disposable {
+  (): void;
+}
+
+/** Options of {@link Tide.publish}. */
+export interface TidePublishOptions extends PublishOptions {
+  /** Gives up waiting for the answer when it aborts. The publication may take place all the same. */
+  readonly signal?: AbortSignal;
+}
+
+/** A connection to a server. It reconnects by itself, subscribes again, and resumes where it was. */
+export interface Tide extends Subscriber, Disposable {
+  /** The connection's state now. */
+  readonly state: TideState;
+  /** Calls `listener` for every event, until the returned function is called or the signal aborts. */
+  on<E extends keyof TideEvents>(
+    event: E,
+    listener: (event: TideEvents[E]) => void,
+    options?: ListenOptions,
+  ): Listening;
+  /**
+   * Publishes, now or once connected. A publish that a lost connection leaves unanswered is repeated, and still
+   * takes place once. Nobody needs to wait for the answer: a failure that nobody asks for is no unhandled rejection.
+   *
+   * @returns where the publication stands in its topic's history.
+   * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `bad_data`, `topic_ended`, `too_large`,
+   * `forbidden`, `too_many_requests`, `connection_lost`, `unavailable`, `aborted` or `closed`.
+   */
+  publish(topic: string, data: unknown, options?: TidePublishOptions): Promise<Position>;
+  /** Closes the connection for good. Subscriptions end without a word, iterators end, unanswered publishes reject. */
+  close(): void;
+}

@@ -1,0 +1,82 @@
+/** Runs in a page: components with the hooks, in strict mode, and what they did. */
+
+import { createElement as h, type ReactNode, StrictMode, useState } from 'react';
+import { createRoot, hydrateRoot } from 'react-dom/client';
+import { renderToString } from 'react-dom/server';
+import { connect, type Tide } from 'tidegate';
+import { TideProvider, useConnection, useTopic } from 'tidegate/react';
+
+/** What was sent to the server, and how often components were drawn. */
+const notes = { sent: [] as string[], drawn: 0, sameSnapshot: true };
+
+class NotingSocket extends WebSocket {
+  override send(text: string): void {
+    const message = JSON.parse(text) as { type: string; pattern?: string } | { type: string }[];
+    for (const frame of [message].flat() as { type: string; pattern?: string }[]) {
+      notes.sent.push(frame.pattern === undefined ? frame.type : `${frame.type} ${frame.pattern}`);
+    }
+    super.send(text);
+  }
+}
+
+let last: unknown;
+
+function Progress({ topic, throttle }: { topic: string | null; throttle?: number }): ReactNode {
+  const options = throttle === undefined ? {} : { throttle };
+  const state = useTopic<{ n: number }>(topic, options);
+  const [, redraw] = useState(0);
+  notes.drawn += 1;
+  if (state.update !== undefined && (last as typeof state).update === state.update) {
+    notes.sameSnapshot &&= last === state || state.status !== (last as typeof state).status;
+  }
+  last = state;
+  return h(
+    'p',
+    { id: 'progress', onClick: () => redraw((count) => count + 1) },
+    `${state.status} ${state.data?.n} ${state.end} ${state.error?.message ?? ''}`,
+  );
+}
+
+function Connection(): ReactNode {
+  return h('p', { id: 'connection' }, useConnection().status);
+}
+
+interface Shown {
+  topic: string | null;
+  throttle?: number;
+  count: number;
+}
+
+function App({ first }: { first: Shown }): ReactNode {
+  const [shown, setShown] = useState(first);
+  (window as { show?: (shown: Shown) => void }).show = setShown;
+  const { count, ...props } = shown;
+  return h(
+    'div',
+    null,
+    h(Connection),
+    Array.from({ length: count }, (_, key) => h(Progress, { key, ...props })),
+  );
+}
+
+let tide: Tide;
+
+export function start(server: string, first: Shown, hydrates: boolean): void {
+  tide = connect(server, { WebSocket: NotingSocket });
+  const page = h(StrictMode, null, h(TideProvider, { tide }, h(App, { first })));
+  const root = document.getElementById('root')!;
+  if (hydrates) {
+    root.innerHTML = renderToString(page);
+    hydrateRoot(root, page, { onRecoverableError: (error) => reportError(error) });
+  } else {
+    createRoot(root).render(page);
+  }
+}
+
+export function noted(): typeof notes {
+  return notes;
+}
+
+export function close(): void {
+  tide.close();
+}

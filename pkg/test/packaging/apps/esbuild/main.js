@@ -1,0 +1,6 @@
+import { connect } from 'tidegate';
+import wasm from 'tidegate/tidegate_bg.wasm';
+
+connect('/', { wasm: new URL(wasm, import.meta.url) }).subscribe('job:1', ({ data }) => {
+  document.querySelector('#page').textContent = data.message;
+});

@@ -1,0 +1,7 @@
+import { connect } from 'tidegate';
+
+self.onmessage = async ({ data: server }) => {
+  for await (const { data } of connect(server).watch('job:1')) {
+    postMessage(data.message);
+  }
+};

@@ -1,0 +1,166 @@
+/** The React entry without a browser: rendering on a server, and the store behind `useTopic`. In a browser: `browser/`. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { createElement, type ReactNode } from 'react';
+import { renderToString } from 'react-dom/server';
+import { connect, createHub, type Tide, TidegateError } from 'tidegate';
+import { TideProvider, type TopicState, useConnection, useTopic } from 'tidegate/react';
+
+import { TopicStore } from '../../dist/react/topic-store.js';
+import { FakeSocket } from '../support/fake-socket.js';
+import { VirtualHost } from '../support/virtual-host.js';
+
+async function setUp(): Promise<{ host: VirtualHost; tide: Tide }> {
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket });
+  await host.settle();
+  FakeSocket.last.open();
+  FakeSocket.last.take();
+  return { host, tide };
+}
+
+const subscribed = (pattern: string) => ({
+  type: 'subscribed',
+  pattern,
+  position: { epoch: 7, offset: 0 },
+  recovered: false,
+  flow: {},
+});
+const pub = (offset: number, data: unknown, more: object = {}) => ({
+  type: 'pub',
+  topic: 'job:1',
+  epoch: 7,
+  offset,
+  data,
+  ...more,
+});
+
+function Progress({ initial }: { initial?: number }): ReactNode {
+  const { data, status } = useTopic<number>('job:1', initial === undefined ? {} : { initial });
+  const connection = useConnection();
+  return createElement('p', null, `${status} ${data} ${connection.status}`);
+}
+
+test('a server renders the initial state, with and without a connection, and subscribes to nothing', async () => {
+  const { tide } = await setUp();
+  for (const provided of [null, tide]) {
+    const render = (initial?: number): string =>
+      renderToString(
+        createElement(
+          TideProvider,
+          { tide: provided },
+          createElement(Progress, initial === undefined ? {} : { initial }),
+        ),
+      );
+    assert.equal(render(), '<p>waiting undefined connecting</p>');
+    assert.equal(render(3), '<p>waiting 3 connecting</p>');
+  }
+  assert.deepEqual(FakeSocket.last.take(), []);
+  tide.close();
+});
+
+test('a hook without a connection says what is missing', () => {
+  assert.throws(
+    () => renderToString(createElement(Progress)),
+    (error) => error instanceof TidegateError && /TideProvider/.test(error.message),
+  );
+});
+
+test('a snapshot is the same object until something changes', async () => {
+  const { tide } = await setUp();
+  const store = new TopicStore<number>(tide, 'job:1', {}, {}, '');
+  const states: TopicState<number>[] = [];
+  const stop = store.subscribe(() => states.push(store.state()));
+  const before = store.state();
+  assert.equal(store.state(), before);
+  FakeSocket.last.receive(subscribed('job:1'), pub(1, 10));
+  assert.equal(states.length, 1);
+  assert.equal(store.state(), states[0]);
+  assert.deepEqual([states[0]?.status, states[0]?.data], ['live', 10]);
+  stop();
+  tide.close();
+});
+
+test('mounting twice, as strict mode does, keeps the one subscription; leaving for good gives it up', async () => {
+  const { host, tide } = await setUp();
+  const store = new TopicStore<number>(tide, 'job:1', {}, {}, '');
+  store.subscribe(() => {})();
+  const stop = store.subscribe(() => {});
+  await host.settle();
+  assert.deepEqual(
+    FakeSocket.last.take().map(({ type }) => type),
+    ['subscribe'],
+  );
+  FakeSocket.last.receive(subscribed('job:1'), pub(1, 10));
+  assert.equal(store.state().data, 10);
+  stop();
+  stop();
+  await host.settle();
+  assert.deepEqual(
+    FakeSocket.last.take().map(({ type }) => type),
+    ['unsubscribe'],
+  );
+  tide.close();
+});
+
+test('a lost connection makes what is known stale, an end is kept, and no state comes without a change', async () => {
+  const { host, tide } = await setUp();
+  const store = new TopicStore<number>(tide, 'job:1', {}, {}, '');
+  const seen: string[] = [];
+  store.subscribe(() => seen.push(`${store.state().status} ${store.state().data} ${store.state().end}`));
+  FakeSocket.last.receive(subscribed('job:1'), pub(1, 10));
+  FakeSocket.last.break();
+  host.advance(250);
+  FakeSocket.last.open();
+  FakeSocket.last.receive({ ...subscribed('job:1'), recovered: true }, pub(2, 20, { end: 'complete' }), {
+    type: 'end',
+    pattern: 'job:1',
+    reason: 'complete',
+  });
+  FakeSocket.last.break();
+  assert.deepEqual(seen, [
+    'live 10 undefined',
+    'stale 10 undefined',
+    'live 10 undefined',
+    'live 20 undefined',
+    'ended 20 complete',
+  ]);
+  tide.close();
+});
+
+test('what goes wrong is a state: a bad topic, a bad flow, a refusal, a closed connection', async () => {
+  const { tide } = await setUp();
+  const failure = (store: TopicStore<unknown>): string => {
+    store.subscribe(() => {});
+    return (store.state().error as TidegateError).code;
+  };
+  assert.equal(failure(new TopicStore(tide, 'a::b', {}, {}, '')), 'bad_topic');
+  assert.equal(failure(new TopicStore(tide, 'a', {}, { throttle: 'soon' as '1s' }, '')), 'bad_option');
+  const refused = new TopicStore(tide, 'secret', {}, {}, '');
+  refused.subscribe(() => {});
+  FakeSocket.last.receive({ type: 'error', code: 'forbidden', message: 'no', pattern: 'secret' });
+  assert.equal((refused.state().error as TidegateError).code, 'forbidden');
+  const other = new TopicStore(tide, 'b', {}, {}, '');
+  other.subscribe(() => {});
+  tide.close();
+  assert.equal((other.state().error as TidegateError).code, 'closed');
+  assert.equal(failure(new TopicStore(tide, 'a', {}, {}, '')), 'closed');
+});
+
+test('another pace keeps the subscription and what it knows', () => {
+  const host = new VirtualHost();
+  const hub = createHub({ host });
+  const store = new TopicStore<number>(hub, 'a', {}, { throttle: 100 }, 'slow');
+  const seen: unknown[] = [];
+  store.subscribe(() => seen.push(store.state().data));
+  hub.publish('a', 1);
+  hub.publish('a', 2);
+  assert.deepEqual(seen, [1], 'throttled');
+  store.setFlow({}, 'fast');
+  hub.publish('a', 3);
+  assert.equal(seen.at(-1), 3);
+  assert.equal(store.state().status, 'live');
+  hub.close();
+});
