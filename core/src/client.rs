@@ -18,6 +18,7 @@ mod backoff;
 mod config;
 mod event;
 mod incoming;
+mod presence;
 mod requests;
 mod subscription;
 
@@ -31,11 +32,12 @@ use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, Start, WireError};
 use crate::time::Instant;
 use crate::topic::Pattern;
 pub(crate) use backoff::Backoff;
+use presence::Presences;
 use requests::Requests;
 use subscription::Subscription;
 
 pub use config::ClientConfig;
-pub use event::{ClientEvent, ClosedReason, ConnectionState};
+pub use event::{ClientEvent, ClosedReason, ConnectionState, PresenceEvent};
 
 /// The client's side of one connection.
 ///
@@ -53,6 +55,7 @@ pub struct Client<P> {
     /// subscription that was given up.
     leaving: BTreeMap<Pattern, u32>,
     requests: Requests<P>,
+    presences: Presences<P>,
     output: VecDeque<ClientEvent<P>>,
 }
 
@@ -93,6 +96,7 @@ impl<P: Payload + Clone> Client<P> {
             subscriptions: BTreeMap::new(),
             leaving: BTreeMap::new(),
             requests: Requests::new(config.seed, config.requests_max),
+            presences: Presences::new(),
             output: VecDeque::new(),
             config,
         }
@@ -109,6 +113,14 @@ impl<P: Payload + Clone> Client<P> {
     /// The user wants no connection any more: subscriptions and unanswered publishes are over.
     pub fn handle_disconnect(&mut self) {
         self.close(ClosedReason::ByUser);
+    }
+
+    /// A connection has become possible: one that waits to be tried again is tried at once.
+    pub fn handle_reachable(&mut self, now: Instant) {
+        if matches!(self.state, State::Waiting { .. }) {
+            self.backoff.reset();
+            self.connect(now);
+        }
     }
 
     fn connect(&mut self, now: Instant) {
@@ -151,6 +163,7 @@ impl<P: Payload + Clone> Client<P> {
             let frame = subscription.request(pattern);
             self.output.push_back(ClientEvent::Send(frame));
         }
+        self.send_presences();
         self.send_publishes();
     }
 
@@ -186,6 +199,7 @@ impl<P: Payload + Clone> Client<P> {
         }
         self.leaving.clear();
         self.requests.handle_lost();
+        self.presences.handle_lost();
         for subscription in self.subscriptions.values_mut() {
             subscription.handle_lost();
         }
@@ -206,7 +220,7 @@ impl<P: Payload + Clone> Client<P> {
     }
 
     fn has_work(&self) -> bool {
-        !self.subscriptions.is_empty() || !self.requests.is_empty()
+        !self.subscriptions.is_empty() || !self.requests.is_empty() || !self.presences.is_empty()
     }
 
     fn close(&mut self, reason: ClosedReason) {
@@ -235,6 +249,7 @@ impl<P: Payload + Clone> Client<P> {
             self.output
                 .push_back(ClientEvent::Refused { pattern, error });
         }
+        self.refuse_presences(&error);
         self.output
             .push_back(ClientEvent::State(ConnectionState::Closed(reason)));
     }

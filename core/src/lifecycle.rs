@@ -92,10 +92,14 @@ impl TerminalRule {
 
     /// The reason that `payload` states, if it states one.
     pub fn evaluate(&self, payload: &impl Payload) -> Option<EndReason> {
-        let text = payload.text_field(&self.field)?;
+        self.reason(&payload.text_field(&self.field)?)
+    }
+
+    /// The reason that `text`, the content of the member, stands for.
+    pub fn reason(&self, text: &str) -> Option<EndReason> {
         self.words
             .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(&text))
+            .find(|(word, _)| word.eq_ignore_ascii_case(text))
             .map(|(_, reason)| *reason)
     }
 }

@@ -29,6 +29,12 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 128;
 /// What a topic beyond them retained may reach a resuming subscriber again.
 pub const CLIENT_TOPICS_MAX: usize = 8_192;
 
+/// The most patterns that the tabs of one browser follow together.
+pub const ROUTES_MAX: usize = 10_000;
+
+/// The most tabs of one browser that a tab knows of.
+pub const TABS_MAX: usize = 256;
+
 /// The most bytes that the positions of a resuming subscription take in its frame.
 pub const SINCE_BYTES_MAX: usize = 512 * 1024;
 

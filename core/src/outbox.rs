@@ -29,6 +29,9 @@ use crate::topic::{Pattern, Topic};
 /// What one frame costs beside its payload: a generous estimate, so that many tiny ones count, too.
 const FRAME_OVERHEAD_BYTES: usize = 96;
 
+/// What one presence costs in a frame beside its key and its meta.
+const PRESENCE_OVERHEAD_BYTES: usize = 64;
+
 /// After shedding, at most this share of the limit waits, so that shedding is not the work of every push.
 const SHED_TO_PERCENT: usize = 75;
 
@@ -417,7 +420,8 @@ impl<P: Payload> Outbox<P> {
 impl<P: Payload> Item<P> {
     fn size(&self) -> usize {
         let payload: usize = match self {
-            Self::Frame(_) | Self::Lagged(_) => 0,
+            Self::Frame(frame) => presence_bytes(frame),
+            Self::Lagged(_) => 0,
             Self::Delivery(delivery) => {
                 let items = values(&delivery.emission);
                 items
@@ -428,6 +432,21 @@ impl<P: Payload> Item<P> {
         };
         payload + FRAME_OVERHEAD_BYTES
     }
+}
+
+/// What the presences in a frame take: there may be many of them.
+fn presence_bytes<P: Payload>(frame: &ServerFrame<P>) -> usize {
+    let (joins, leaves) = if let ServerFrame::PresenceState(state) = frame {
+        (&state.present, 0)
+    } else if let ServerFrame::PresenceDiff(diff) = frame {
+        (&diff.joins, diff.leaves.len())
+    } else {
+        return 0;
+    };
+    let texts = joins
+        .iter()
+        .map(|join| join.meta.size() + join.key.as_str().len());
+    texts.sum::<usize>() + (joins.len() + leaves) * PRESENCE_OVERHEAD_BYTES
 }
 
 impl<P> Delivery<P> {

@@ -18,10 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
+use crate::presence::{Key, PresenceDiff, PresenceState};
 use crate::publication::{Position, Publication};
 use crate::topic::{Pattern, Topic};
 
-pub use envelope::{ClientEnvelope, ClientFrameType, FrameError, ServerEnvelope, ServerFrameType};
+pub use envelope::{
+    ClientEnvelope, ClientFrameType, FrameError, PresentEnvelope, ServerEnvelope, ServerFrameType,
+};
 pub use error::{ErrorCode, WireError};
 pub use flow::FlowSpec;
 
@@ -115,6 +118,34 @@ pub enum ClientFrame<P> {
         /// What to publish.
         publish: PublishRequest<P>,
     },
+    /// Is present in a topic, for as long as the connection lasts. A second one with the same number replaces the first.
+    Track {
+        /// The client's number for this presence; an error carries it.
+        request: u64,
+        /// Where.
+        topic: Topic,
+        /// Who.
+        key: Key,
+        /// What it says of itself.
+        meta: P,
+    },
+    /// Is present there no more.
+    Untrack {
+        /// The client's number for the presence.
+        request: u64,
+    },
+    /// Wants to know who is present in a topic, answered by [`ServerFrame::PresenceState`].
+    Watch {
+        /// The client's number for this request; an error carries it.
+        request: u64,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Wants to know it no more.
+    Unwatch {
+        /// The topic.
+        topic: Topic,
+    },
     /// Asks for a [`ServerFrame::Pong`].
     Ping,
     /// Answers a [`ServerFrame::Ping`].
@@ -189,6 +220,10 @@ pub enum ServerFrame<P> {
         /// Where the publication stands.
         position: Position,
     },
+    /// Everyone who is present in a topic that the client watches.
+    PresenceState(Arc<PresenceState<P>>),
+    /// Who came and who went since the state, or since the diff before.
+    PresenceDiff(Arc<PresenceDiff<P>>),
     /// A request failed, or (fatal) the session.
     Error(WireError),
     /// Asks for a [`ClientFrame::Pong`].

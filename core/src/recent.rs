@@ -1,62 +1,83 @@
 //! A map by topic that remembers a bounded number: those that were touched last.
 
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
-
+use crate::ordered::OrderedMap;
 use crate::topic::Topic;
 
 /// A map that forgets what was not touched for the longest, once it holds more than it may.
-///
-/// It forgets a quarter at a time, so that the work is spread over as many touches.
 #[derive(Debug)]
 pub(crate) struct Recent<V> {
-    entries: BTreeMap<Topic, Entry<V>>,
-    touches: u64,
+    entries: OrderedMap<Topic, Entry<V>>,
+    /// The ends of the list of all entries, in the order in which they were touched.
+    ends: Neighbours,
     topics_max: usize,
 }
 
 #[derive(Debug)]
 struct Entry<V> {
-    touched: u64,
     value: V,
+    beside: Neighbours,
+}
+
+/// The entries that were touched next before and after one, by their numbers. Seen from the list as a whole, which
+/// lies between its ends: the last touched and the first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Neighbours {
+    older: Option<u32>,
+    newer: Option<u32>,
 }
 
 impl<V> Recent<V> {
     pub(crate) const fn new(topics_max: usize) -> Self {
         Self {
-            entries: BTreeMap::new(),
-            touches: 0,
+            entries: OrderedMap::new(),
+            ends: Neighbours {
+                older: None,
+                newer: None,
+            },
             topics_max,
         }
     }
 
     /// The value of a topic, which this touches; made where there is none.
     pub(crate) fn touch(&mut self, topic: &Topic, make: impl FnOnce() -> V) -> &mut V {
-        self.touches += 1;
-        if self.entries.len() >= self.topics_max && !self.entries.contains_key(topic) {
-            self.forget_oldest();
-        }
-        let entry = self.entries.entry(topic.clone()).or_insert_with(|| Entry {
-            touched: 0,
-            value: make(),
-        });
-        entry.touched = self.touches;
+        let number = match self.entries.number(topic) {
+            Some(number) => {
+                self.unlink(number);
+                number
+            }
+            None => {
+                if self.entries.len() >= self.topics_max {
+                    self.forget_oldest();
+                }
+                let entry = Entry {
+                    value: make(),
+                    beside: Neighbours::default(),
+                };
+                self.entries.insert(topic, entry)
+            }
+        };
+        self.link_newest(number);
+        let entry = self.entries.value_mut(number).expect("just touched");
         &mut entry.value
     }
 
     fn forget_oldest(&mut self) {
-        let mut touches: Vec<u64> = self.entries.values().map(|entry| entry.touched).collect();
-        touches.sort_unstable();
-        let oldest_kept = touches[touches.len() / 4];
-        self.entries.retain(|_, entry| entry.touched > oldest_kept);
+        let oldest = self
+            .ends
+            .newer
+            .and_then(|oldest| self.entries.entry(oldest));
+        if let Some((topic, _)) = oldest {
+            self.remove(&topic.clone());
+        }
     }
 
     pub(crate) fn get(&self, topic: &Topic) -> Option<&V> {
         self.entries.get(topic).map(|entry| &entry.value)
     }
 
-    pub(crate) fn remove(&mut self, topic: &Topic) {
-        self.entries.remove(topic);
+    pub(crate) fn remove(&mut self, topic: &Topic) -> Option<V> {
+        self.unlink(self.entries.number(topic)?);
+        self.entries.remove(topic).map(|entry| entry.value)
     }
 
     /// Everything, in the order of the topics.
@@ -68,11 +89,36 @@ impl<V> Recent<V> {
 
     /// Everything, last touched first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = (&Topic, &V)> {
-        let mut entries: Vec<_> = self.entries.iter().collect();
-        entries.sort_unstable_by_key(|(_, entry)| core::cmp::Reverse(entry.touched));
-        entries
-            .into_iter()
-            .map(|(topic, entry)| (topic, &entry.value))
+        let mut next = self.ends.older;
+        core::iter::from_fn(move || {
+            let (topic, entry) = self.entries.entry(next?)?;
+            next = entry.beside.older;
+            Some((topic, &entry.value))
+        })
+    }
+
+    fn unlink(&mut self, number: u32) {
+        if let Some((_, entry)) = self.entries.entry(number) {
+            let Neighbours { older, newer } = entry.beside;
+            self.beside(newer).older = older;
+            self.beside(older).newer = newer;
+        }
+    }
+
+    fn link_newest(&mut self, number: u32) {
+        let older = self.ends.older;
+        *self.beside(Some(number)) = Neighbours { older, newer: None };
+        self.beside(older).newer = Some(number);
+        self.ends.older = Some(number);
+    }
+
+    /// What is beside an entry; the ends of the list where there is none.
+    fn beside(&mut self, number: Option<u32>) -> &mut Neighbours {
+        let entry = number.and_then(|number| self.entries.value_mut(number));
+        match entry {
+            Some(entry) => &mut entry.beside,
+            None => &mut self.ends,
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 mod output;
+mod presence;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
@@ -19,7 +20,7 @@ use crate::limits::HELLO_FIELD_BYTES_MAX;
 use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, Start, WireError};
 use crate::publication::Position;
 use crate::time::Instant;
-use crate::topic::Pattern;
+use crate::topic::{Pattern, Topic};
 
 pub use output::{CloseReason, SessionConfig, SessionOutput};
 
@@ -34,6 +35,8 @@ pub struct Session<P> {
     subscriptions: BTreeMap<Pattern, SubscriptionId>,
     /// Asked for, and not answered yet.
     pending: BTreeSet<Pattern>,
+    /// Whose presences it is told of.
+    watches: BTreeSet<Topic>,
     is_stale: bool,
     output: VecDeque<SessionOutput<P>>,
 }
@@ -63,6 +66,7 @@ impl<P> Session<P> {
             config,
             subscriptions: BTreeMap::new(),
             pending: BTreeSet::new(),
+            watches: BTreeSet::new(),
             is_stale: false,
             output: VecDeque::new(),
         }
@@ -111,6 +115,17 @@ impl<P> Session<P> {
                 self.output
                     .push_back(SessionOutput::Publish { request, publish });
             }
+            ClientFrame::Track {
+                request,
+                topic,
+                key,
+                meta,
+            } => self.track(request, topic, key, meta),
+            ClientFrame::Untrack { request } => {
+                self.output.push_back(SessionOutput::Untrack { request });
+            }
+            ClientFrame::Watch { request, topic } => self.watch(request, topic),
+            ClientFrame::Unwatch { topic } => self.unwatch(topic),
             ClientFrame::Ping => self.send(ServerFrame::Pong),
             ClientFrame::Pong => {}
         }

@@ -71,6 +71,11 @@ impl Topic {
         &self.0
     }
 
+    /// The text, shared.
+    pub(crate) const fn shared(&self) -> &Arc<str> {
+        &self.0
+    }
+
     /// The segments, from the left. There is at least one.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split(SEPARATOR)

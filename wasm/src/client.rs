@@ -3,42 +3,28 @@
 //! JavaScript opens and closes the transport when told, and hands over what comes: publications as
 //! numbers, all other frames as objects. Everything else is decided here.
 
-use std::sync::Arc;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use serde::Serialize;
 use tidegate_core::client::{ClientConfig, ClosedReason, ConnectionState};
 use tidegate_core::hub::{self, ClientOutput};
-use tidegate_core::protocol::{
-    ClientEnvelope, ClientFrame, PublishRequest, ServerEnvelope, ServerFrame,
-};
-use tidegate_core::publication::{Position, Publication};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame};
+use tidegate_core::publication::Publication;
 use tidegate_core::topic::Pattern;
-use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{deadline_ms, instant};
 use crate::due::{self, SubscriptionIds};
-use crate::errors::{PlainError, PublishFailure, plain, to_js};
-use crate::records::{self, Record, end_of};
+use crate::errors::{bad_flow, number_or_failed, plain, push_publish_failure};
+use crate::frames::{self, Incoming};
+use crate::json::Object;
+use crate::records::{self, Record, end_of, position};
 use crate::slot::Handle;
 use crate::{spec, topics};
 
 /// Everything in a page subscribes as one downlink.
 const DOWNLINK: u32 = 0;
-
-/// What is told of the connection in words.
-#[derive(Serialize)]
-#[serde(tag = "note", rename_all = "lowercase")]
-enum ConnectionNote<'a> {
-    /// A frame to send. Where it carries data, that is the number of a slot.
-    Send { frame: ClientEnvelope<&'a Handle> },
-    State {
-        state: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        attempt: Option<u32>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<PlainError<'a>>,
-    },
-}
 
 /// A hub that follows one server.
 #[wasm_bindgen]
@@ -88,25 +74,47 @@ impl ClientHub {
         self.with(|hub| hub.handle_closed(instant(now_ms), link))
     }
 
-    /// A frame that carries no publication.
-    ///
-    /// # Errors
-    /// A plain error object that says what is wrong with the frame, which changed nothing.
-    pub fn handle_frame(&mut self, now_ms: f64, link: u32, frame: JsValue) -> Result<u32, JsValue> {
-        let envelope: ServerEnvelope<Handle> =
-            serde_wasm_bindgen::from_value(frame).map_err(to_js::bad_form)?;
-        let frame =
-            ServerFrame::try_from(envelope).map_err(|error| to_js::error(&error.to_wire()))?;
-        Ok(self.with(|hub| hub.handle_frame(instant(now_ms), link, frame)))
+    /// A frame that carries no publication, or fails with what is wrong with it. Its members are those of
+    /// [`Incoming`].
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers cross faster than an object would"
+    )]
+    pub fn handle_frame(
+        &mut self,
+        now_ms: f64,
+        link: u32,
+        kind: u32,
+        about: &str,
+        via: &str,
+        message: &str,
+        epoch: f64,
+        offset: f64,
+        number: f64,
+        is_set: bool,
+    ) -> u32 {
+        let frame = frames::server_frame(&Incoming {
+            kind,
+            about,
+            via,
+            message,
+            epoch,
+            offset,
+            number,
+            is_set,
+        });
+        number_or_failed(
+            frame.map(|frame| self.with(|hub| hub.handle_frame(instant(now_ms), link, frame))),
+        )
     }
 
-    /// The number of a wildcard pattern that the server named and JavaScript knows no number for.
-    ///
-    /// # Errors
-    /// What is wrong with the text, and at which byte.
-    pub fn intern_pattern(&mut self, text: &str) -> Result<u32, JsValue> {
-        self.patterns.push(spec::pattern(text)?);
-        Ok(u32::try_from(self.patterns.len()).expect("patterns fit into this memory"))
+    /// The number of a wildcard pattern that the server named and JavaScript knows no number for. Fails where the
+    /// text is no pattern.
+    pub fn intern_pattern(&mut self, text: &str) -> u32 {
+        number_or_failed(spec::pattern(text).map(|pattern| {
+            self.patterns.push(pattern);
+            u32::try_from(self.patterns.len()).expect("patterns fit into this memory")
+        }))
     }
 
     /// Forgets the numbers of all patterns.
@@ -151,7 +159,7 @@ impl ClientHub {
     /// A batch came, by the wildcard pattern with the number `via`, or by a topic's own subscription if that is 0.
     pub fn handle_batch(&mut self, now_ms: f64, link: u32, via: u32) -> u32 {
         let frame = ServerFrame::Batch {
-            items: std::mem::take(&mut self.batch),
+            items: core::mem::take(&mut self.batch),
             via: self.pattern(via),
         };
         self.with(|hub| hub.handle_frame(instant(now_ms), link, frame))
@@ -162,23 +170,15 @@ impl ClientHub {
         self.patterns.get(index).cloned()
     }
 
-    /// Subscribes, and returns the subscription's number. What becomes due by that comes by `drain`.
-    ///
-    /// # Errors
-    /// A plain error object.
-    pub fn handle_subscribe(
-        &mut self,
-        now_ms: f64,
-        pattern: &str,
-        options: JsValue,
-    ) -> Result<u32, JsValue> {
-        let pattern = spec::pattern(pattern)?;
-        let (flow, start) = spec::subscribe_spec(options)?;
-        let id = self
-            .hub
-            .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, start)
-            .map_err(|error| to_js::error(&error.to_wire()))?;
-        Ok(self.ids.add(id))
+    /// Subscribes as was staged, and returns the subscription's number or fails. What becomes due by that comes by
+    /// `drain`.
+    pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, start: u32) -> u32 {
+        let subscribed = spec::take(pattern, start).and_then(|(pattern, flow, start)| {
+            self.hub
+                .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, start)
+                .map_err(|error| error.to_wire())
+        });
+        number_or_failed(subscribed.map(|id| self.ids.add(id)))
     }
 
     /// Ends a subscription at its subscriber's request.
@@ -191,23 +191,16 @@ impl ClientHub {
         })
     }
 
-    /// Changes a subscription's flow. What becomes due by that comes by `drain`.
-    ///
-    /// # Errors
-    /// A plain error object.
-    pub fn handle_flow(
-        &mut self,
-        now_ms: f64,
-        subscription: u32,
-        flow: JsValue,
-    ) -> Result<(), JsValue> {
-        let flow = spec::flow_spec(flow)?;
-        if let Some(id) = self.ids.get(subscription) {
-            self.hub
+    /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
+    pub fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
+        let changed = spec::take_flow().and_then(|flow| match self.ids.get(subscription) {
+            Some(id) => self
+                .hub
                 .handle_flow(instant(now_ms), id, flow)
-                .map_err(|error| to_js::bad_flow(error.to_string()))?;
-        }
-        Ok(())
+                .map_err(|error| bad_flow(error.to_string())),
+            None => Ok(()),
+        });
+        number_or_failed(changed.map(|()| 0))
     }
 
     /// Publishes what is in `slot`, and returns the number of the request. Its outcome is among the records
@@ -224,7 +217,7 @@ impl ClientHub {
     ) -> f64 {
         let request = PublishRequest {
             topic: topics::topic(topic),
-            payload: Handle::new(slot, topic, false),
+            payload: Handle::new(slot, topic),
             end: end_of(end),
             id,
             restart,
@@ -257,11 +250,6 @@ impl ClientHub {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "positions are whole numbers below 2^53, and a cast saturates"
-)]
 fn publication(
     topic: u32,
     epoch: f64,
@@ -271,11 +259,8 @@ fn publication(
 ) -> Arc<Publication<Handle>> {
     Arc::new(Publication {
         topic: topics::topic(topic),
-        position: Position {
-            epoch: epoch as u64,
-            offset: offset as u64,
-        },
-        payload: Handle::new(slot, topic, false),
+        position: position(epoch, offset),
+        payload: Handle::new(slot, topic),
         end: end_of(end),
     })
 }
@@ -287,6 +272,8 @@ fn push(output: ClientOutput<Handle>) {
         ClientOutput::Send(frame) => push_frame(&frame),
         ClientOutput::State(state) => push_state(&state),
         ClientOutput::Due(due) => due::push(&due),
+        // Nothing asks the hub about presences yet.
+        ClientOutput::Presence(_) => {}
         ClientOutput::Published {
             request,
             result: Ok(position),
@@ -294,14 +281,14 @@ fn push(output: ClientOutput<Handle>) {
         ClientOutput::Published {
             request,
             result: Err(error),
-        } => records::push_note(PublishFailure::note(request, &error)),
+        } => push_publish_failure(request, &error),
     }
 }
 
 fn push_frame(frame: &ClientFrame<Handle>) {
-    records::push_note(to_js::object(&ConnectionNote::Send {
-        frame: frame.into(),
-    }));
+    let length = records::add_text(&frames::object(frame).close());
+    let data = frames::data(frame).map(Handle::slot);
+    records::push(Record::Send { length, data });
 }
 
 fn push_state(state: &ConnectionState) {
@@ -311,13 +298,14 @@ fn push_state(state: &ConnectionState) {
         ConnectionState::Connected => ("connected", None, None),
         ConnectionState::Stale => ("stale", None, None),
         ConnectionState::Closed(ClosedReason::ByUser) => ("closed", None, None),
-        ConnectionState::Closed(ClosedReason::Refused(error)) => {
-            ("closed", None, Some(plain(error)))
-        }
+        ConnectionState::Closed(ClosedReason::Refused(error)) => ("closed", None, Some(error)),
     };
-    records::push_note(to_js::object(&ConnectionNote::State {
-        state,
-        attempt,
-        error,
-    }));
+    let note = Object::new()
+        .text("note", "state")
+        .text("state", state)
+        .optional_number("attempt", attempt.map(u64::from));
+    records::push_note(match error {
+        Some(error) => note.object("error", plain(error)),
+        None => note,
+    });
 }

@@ -1,6 +1,6 @@
 //! Time as JavaScript tells it: milliseconds in a floating-point number, `performance.now()`.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use tidegate_core::time::Instant;
 
@@ -11,7 +11,7 @@ use tidegate_core::time::Instant;
     reason = "a cast saturates, and an instant that is no number is the origin"
 )]
 pub(crate) fn instant(ms: f64) -> Instant {
-    Instant::from_micros((ms * 1e3).round() as u64)
+    Instant::from_micros((ms * 1e3 + 0.5) as u64)
 }
 
 /// A duration of `ms` milliseconds; what is negative or no number counts as zero.
@@ -21,7 +21,7 @@ pub(crate) fn instant(ms: f64) -> Instant {
     reason = "a cast saturates"
 )]
 pub(crate) fn duration(ms: f64) -> Duration {
-    Duration::from_micros((ms * 1e3).round() as u64)
+    Duration::from_micros((ms * 1e3 + 0.5) as u64)
 }
 
 /// When to be called, in the host's milliseconds; infinity for never.

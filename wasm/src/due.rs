@@ -1,30 +1,17 @@
 //! What a hub has due to its subscribers, as records.
 
-use serde::Serialize;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 use tidegate_core::gate::Emission;
 use tidegate_core::hub::{Due, SubscriptionId};
 use tidegate_core::protocol::WireError;
 use tidegate_core::publication::Publication;
 
-use crate::errors::{PlainError, plain, to_js};
+use crate::errors::plain;
+use crate::json::Object;
 use crate::records::{self, Item, Record};
 use crate::slot::Handle;
-
-/// What is told of a subscription in words.
-#[derive(Serialize)]
-#[serde(tag = "note", rename_all = "lowercase")]
-enum SubscriptionNote<'a> {
-    Reset {
-        subscription: u32,
-        topic: &'a str,
-        epoch: u64,
-        offset: u64,
-    },
-    Refused {
-        subscription: u32,
-        error: PlainError<'a>,
-    },
-}
 
 /// The subscriptions of a hub, under the numbers by which JavaScript knows them.
 ///
@@ -68,12 +55,12 @@ pub(crate) fn push(due: &Due<Handle>) {
             topic,
             position,
             ..
-        } => records::push_note(to_js::object(&SubscriptionNote::Reset {
-            subscription: number(*subscription),
-            topic: topic.as_str(),
-            epoch: position.epoch,
-            offset: position.offset,
-        })),
+        } => records::push_note(
+            note("reset", *subscription)
+                .text("topic", topic.as_str())
+                .number("epoch", position.epoch)
+                .number("offset", position.offset),
+        ),
         Due::End {
             subscription,
             reason,
@@ -99,13 +86,16 @@ pub(crate) fn push(due: &Due<Handle>) {
 }
 
 fn push_refused(subscription: SubscriptionId, error: &WireError) {
-    records::push_note(to_js::object(&SubscriptionNote::Refused {
-        subscription: number(subscription),
-        error: plain(error),
-    }));
+    records::push_note(note("refused", subscription).object("error", plain(error)));
 }
 
-fn push_emission(subscription: u32, emission: &Emission<std::sync::Arc<Publication<Handle>>>) {
+fn note(what: &str, subscription: SubscriptionId) -> Object {
+    Object::new()
+        .text("note", what)
+        .number("subscription", u64::from(number(subscription)))
+}
+
+fn push_emission(subscription: u32, emission: &Emission<Arc<Publication<Handle>>>) {
     match emission {
         Emission::One(publication) => records::push(Record::One {
             subscription,

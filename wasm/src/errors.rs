@@ -1,75 +1,51 @@
-//! Errors as JavaScript gets them: plain objects with a code and a message, which the package makes typed.
+//! Errors as JavaScript gets them: a code and a message, which the package makes typed.
 
-use serde::Serialize;
+use alloc::string::{String, ToString};
+
 use tidegate_core::protocol::{ErrorCode, WireError};
-use wasm_bindgen::prelude::JsValue;
+use tidegate_core::topic::TopicError;
 
-/// Conversions for what crosses once and may be slow.
-pub(crate) mod to_js {
-    use super::{ErrorCode, JsValue, Serialize, WireError, plain};
-    use tidegate_core::topic::TopicError;
+use crate::json::Object;
+use crate::records;
 
-    /// Any serde structure as a plain JavaScript object, as JSON would make it.
-    pub(crate) fn object(value: &impl Serialize) -> JsValue {
-        value
-            .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-            .expect("structures of the core have a JavaScript form")
-    }
+/// What a call returns instead of a number when it failed; the text of the list is then the error.
+pub(crate) const FAILED: u32 = u32::MAX;
 
-    /// An error of the core.
-    pub(crate) fn error(error: &WireError) -> JsValue {
-        object(&plain(error))
-    }
-
-    /// A topic or pattern that breaks the syntax.
-    pub(crate) fn topic(text: &str, error: &TopicError) -> JsValue {
-        let wire = WireError::new(ErrorCode::BadTopic, format!("{text:?}: {error}"));
-        self::error(&wire)
-    }
-
-    /// A flow that contradicts itself or is out of its range.
-    pub(crate) fn bad_flow(message: String) -> JsValue {
-        self::error(&WireError::new(ErrorCode::BadFlow, message))
-    }
-
-    /// An object that has not the form that it must have.
-    pub(crate) fn bad_form(error: impl std::fmt::Display) -> JsValue {
-        self::error(&WireError::new(ErrorCode::BadFrame, error.to_string()))
-    }
+/// What a call returns: its number, or [`FAILED`].
+pub(crate) fn number_or_failed(result: Result<u32, WireError>) -> u32 {
+    result.unwrap_or_else(|error| {
+        records::begin();
+        records::add_text(&plain(&error).close());
+        FAILED
+    })
 }
 
 /// An error, flat.
-#[derive(Serialize)]
-pub(crate) struct PlainError<'a> {
-    code: &'static str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pattern: Option<&'a str>,
+pub(crate) fn plain(error: &WireError) -> Object {
+    let pattern = error.pattern.as_ref().map(|pattern| pattern.as_str());
+    Object::new()
+        .text("code", error.code.as_str())
+        .text("message", &error.message)
+        .optional_text("pattern", pattern)
 }
 
-/// The flat form of an error.
-pub(crate) fn plain(error: &WireError) -> PlainError<'_> {
-    PlainError {
-        code: error.code.as_str(),
-        message: &error.message,
-        pattern: error.pattern.as_ref().map(|pattern| pattern.as_str()),
-    }
+/// Tells of the publish that JavaScript knows as `request` that it failed.
+pub(crate) fn push_publish_failure(request: u64, error: &WireError) {
+    records::push_note(
+        Object::new()
+            .text("note", "failed")
+            .number("request", request)
+            .object("error", plain(error)),
+    );
 }
 
-/// The note of a publish that failed.
-#[derive(Serialize)]
-#[serde(tag = "note", rename = "failed")]
-pub(crate) struct PublishFailure<'a> {
-    request: u64,
-    error: PlainError<'a>,
+/// A topic or pattern that breaks the syntax.
+pub(crate) fn bad_topic(text: &str, error: TopicError) -> WireError {
+    let message = ["'", text, "': ", &error.to_string()].concat();
+    WireError::new(ErrorCode::BadTopic, message)
 }
 
-impl<'a> PublishFailure<'a> {
-    /// The note about the publish that JavaScript knows as `request`.
-    pub(crate) fn note(request: u64, error: &'a WireError) -> JsValue {
-        to_js::object(&Self {
-            request,
-            error: plain(error),
-        })
-    }
+/// A flow that contradicts itself or is out of its range.
+pub(crate) fn bad_flow(message: String) -> WireError {
+    WireError::new(ErrorCode::BadFlow, message)
 }

@@ -1,31 +1,47 @@
 //! Throttled and debounced functions: gates over slots that hold the arguments of calls.
+//!
+//! A call passes its gate as a publication, as what subscribers get does: the gate's code is then there once.
+
+use alloc::sync::Arc;
 
 use slab::Slab;
 use tidegate_core::flow::{Conflate, Flow, Pace};
 use tidegate_core::gate::Gate;
+use tidegate_core::publication::{Position, Publication};
 use tidegate_core::timer::Timers;
+use tidegate_core::topic::Topic;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{deadline_ms, duration, instant};
 use crate::records::{self, Record};
-use crate::slot::Slot;
+use crate::slot::Handle;
 
 /// The gates of all throttled and debounced functions that share a clock.
 ///
 /// A gate lives from a call until nothing is pending and no window runs; then its number may be given again.
 #[wasm_bindgen]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FunctionGates {
-    gates: Slab<Gate<Slot>>,
+    gates: Slab<Gate<Arc<Publication<Handle>>>>,
     timers: Timers,
+    /// What calls are said to be published to.
+    topic: Topic,
 }
 
 #[wasm_bindgen]
 impl FunctionGates {
     /// None yet.
     #[wasm_bindgen(constructor)]
+    #[expect(
+        clippy::new_without_default,
+        reason = "JavaScript alone makes them, by this"
+    )]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            gates: Slab::new(),
+            timers: Timers::new(),
+            topic: Topic::new("call").expect("a topic"),
+        }
     }
 
     /// A gate that throttles to one emission per `every_ms`.
@@ -64,7 +80,13 @@ impl FunctionGates {
     /// The function was called with the arguments in `slot`.
     pub fn handle_call(&mut self, now_ms: f64, gate: u32, slot: u32) -> u32 {
         records::begin();
-        self.gates[gate as usize].handle_value(instant(now_ms), Slot::new(slot));
+        let call = Arc::new(Publication {
+            topic: self.topic.clone(),
+            position: Position::default(),
+            payload: Handle::without_topic(slot),
+            end: None,
+        });
+        self.gates[gate as usize].handle_value(instant(now_ms), call);
         self.settle(gate);
         records::finish()
     }
@@ -109,10 +131,10 @@ impl FunctionGates {
     fn settle(&mut self, gate: u32) {
         let machine = &mut self.gates[gate as usize];
         while let Some(emission) = machine.poll_output() {
-            for slot in emission {
+            for call in emission {
                 records::push(Record::Call {
                     gate: gate as usize,
-                    slot: slot.number(),
+                    slot: call.payload.slot(),
                 });
             }
         }

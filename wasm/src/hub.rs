@@ -1,13 +1,16 @@
 //! Pub/sub within a page or a program: a hub that owns its topics, without a server.
 
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+
 use tidegate_core::hub::{Hub, HubConfig};
-use tidegate_core::lifecycle::TerminalRule;
+use tidegate_core::lifecycle::{EndReason, TerminalRule};
 use tidegate_core::protocol::PublishRequest;
-use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{deadline_ms, instant};
 use crate::due::{self, SubscriptionIds};
-use crate::errors::{PublishFailure, to_js};
+use crate::errors::{bad_flow, number_or_failed, push_publish_failure};
 use crate::records::{self, Record, end_of};
 use crate::slot::Handle;
 use crate::{spec, topics};
@@ -41,37 +44,27 @@ impl LocalHub {
     }
 
     /// Publishes what is in `slot`. The first record is the position, or the note of a failure.
+    ///
+    /// `status` is what the terminal rule reads, where the payload has it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers cross faster than an object would"
+    )]
     pub fn handle_publish(
         &mut self,
         now_ms: f64,
         topic: u32,
         slot: u32,
         end: u32,
-        has_text: bool,
-    ) -> u32 {
-        self.handle_publish_with(now_ms, topic, slot, end, has_text, None, false)
-    }
-
-    /// The same with the options that are seldom used.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "numbers cross faster than an object would"
-    )]
-    pub fn handle_publish_with(
-        &mut self,
-        now_ms: f64,
-        topic: u32,
-        slot: u32,
-        end: u32,
-        has_text: bool,
+        status: Option<String>,
         id: Option<String>,
         restart: bool,
     ) -> u32 {
         records::begin();
         let request = PublishRequest {
             topic: topics::topic(topic),
-            payload: Handle::new(slot, topic, has_text),
-            end: end_of(end),
+            payload: Handle::new(slot, topic),
+            end: end_of(end).or_else(|| self.end_by_rule(&status?)),
             id,
             restart,
         };
@@ -80,28 +73,24 @@ impl LocalHub {
                 request: 0,
                 position,
             }),
-            Err(error) => records::push_note(PublishFailure::note(0, &error.to_wire())),
+            Err(error) => push_publish_failure(0, &error.to_wire()),
         }
         self.finish()
     }
 
-    /// Subscribes, and returns the subscription's number. What it starts with comes by `drain`.
-    ///
-    /// # Errors
-    /// A plain error object, as the package's `TidegateError` is made of.
-    pub fn handle_subscribe(
-        &mut self,
-        now_ms: f64,
-        pattern: &str,
-        options: JsValue,
-    ) -> Result<u32, JsValue> {
-        let pattern = spec::pattern(pattern)?;
-        let (flow, start) = spec::subscribe_spec(options)?;
-        let subscribed = self
-            .hub
-            .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, &start)
-            .map_err(|error| to_js::error(&error.to_wire()))?;
-        Ok(self.ids.add(subscribed.id))
+    fn end_by_rule(&self, status: &str) -> Option<EndReason> {
+        self.hub.config().terminal_rule.as_ref()?.reason(status)
+    }
+
+    /// Subscribes as was staged, and returns the subscription's number or fails. What it starts with comes by
+    /// `drain`.
+    pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, start: u32) -> u32 {
+        let subscribed = spec::take(pattern, start).and_then(|(pattern, flow, start)| {
+            self.hub
+                .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, &start)
+                .map_err(|error| error.to_wire())
+        });
+        number_or_failed(subscribed.map(|subscribed| self.ids.add(subscribed.id)))
     }
 
     /// Ends a subscription at its subscriber's request.
@@ -113,23 +102,16 @@ impl LocalHub {
         self.finish()
     }
 
-    /// Changes a subscription's flow. What becomes due by that comes by `drain`.
-    ///
-    /// # Errors
-    /// A plain error object.
-    pub fn handle_flow(
-        &mut self,
-        now_ms: f64,
-        subscription: u32,
-        flow: JsValue,
-    ) -> Result<(), JsValue> {
-        let flow = spec::flow_spec(flow)?;
-        if let Some(id) = self.ids.get(subscription) {
-            self.hub
+    /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
+    pub fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
+        let changed = spec::take_flow().and_then(|flow| match self.ids.get(subscription) {
+            Some(id) => self
+                .hub
                 .handle_flow(instant(now_ms), id, flow)
-                .map_err(|error| to_js::bad_flow(error.to_string()))?;
-        }
-        Ok(())
+                .map_err(|error| bad_flow(error.to_string())),
+            None => Ok(()),
+        });
+        number_or_failed(changed.map(|()| 0))
     }
 
     /// Emits what is due.

@@ -1,23 +1,17 @@
-//! What happens when the core breaks: the message goes out, and the module is instantiated anew.
+//! What happens when the core breaks: it traps, and the package has the module instantiated anew.
 
 use wasm_bindgen::handler::schedule_reinit;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-#[wasm_bindgen(raw_module = "../panic.js")]
-extern "C" {
-    fn note_panic(message: &str);
+/// Traps without a word: to format what went wrong takes more code than a machine of the core. Where it went wrong is
+/// in the trap's stack.
+#[cfg(target_arch = "wasm32")]
+#[panic_handler]
+fn handle_panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
 }
 
-/// Runs when the module is instantiated.
-#[wasm_bindgen(start)]
-pub fn start() {
-    std::panic::set_hook(Box::new(|info| {
-        note_panic(&info.to_string());
-        schedule_reinit();
-    }));
-}
-
-/// Has the module instantiated anew before the next call. For traps that are no panics: memory or stack exhausted.
+/// Has the module instantiated anew before the next call.
 #[wasm_bindgen]
 pub fn restart() {
     schedule_reinit();

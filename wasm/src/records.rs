@@ -1,27 +1,31 @@
 //! What is due, as numbers: the one list that JavaScript reads after every call.
 //!
 //! A record is [`STRIDE`] numbers: its kind, then the members as `records.ts` names them. The list is made by a
-//! call, read before the next one, and overwritten by it. What does not fit into numbers (texts,
-//! frames, errors) waits beside it as a note, and a record says that there is one.
+//! call, read before the next one, and overwritten by it. What does not fit into numbers (frames, errors) lies
+//! beside it in one text, in the same order, and records say how much of the text is theirs.
 
-use std::cell::RefCell;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::publication::Position;
-use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::json::Object;
+use crate::single::Single;
 use crate::slot::{self, Handle};
 
 /// Numbers per record: kind, subject, topic, epoch, offset, end, slot.
 const STRIDE: usize = 7;
 
-thread_local! {
-    static RECORDS: RefCell<Records> = const { RefCell::new(Records { numbers: Vec::new(), notes: Vec::new() }) };
-}
+static RECORDS: Single<Records> = Single::new(Records {
+    numbers: Vec::new(),
+    texts: String::new(),
+});
 
 struct Records {
     numbers: Vec<f64>,
-    notes: Vec<JsValue>,
+    texts: String,
 }
 
 /// One thing that JavaScript is told.
@@ -51,10 +55,12 @@ pub(crate) enum Record<'a> {
     SlotFreed { slot: u32 },
     /// A topic's number is no longer known.
     TopicForgotten { topic: usize },
-    /// The next note tells it.
-    Note,
+    /// The next `length` characters of the text tell it.
+    Note { length: usize },
     /// A plain function's gate is as good as new, and gone: the next call makes another one.
     GateIdle { gate: usize },
+    /// The next `length` characters of the text are to be sent; the data in `slot` is still missing in them.
+    Send { length: usize, data: Option<u32> },
 }
 
 /// What a record says of a publication.
@@ -66,40 +72,48 @@ pub(crate) struct Item<'a> {
 
 /// Adds to the list.
 pub(crate) fn push(record: Record<'_>) {
-    RECORDS.with_borrow_mut(|records| records.numbers.extend_from_slice(&numbers(&record)));
+    RECORDS
+        .borrow()
+        .numbers
+        .extend_from_slice(&numbers(&record));
+}
+
+/// Adds to the text, and says how much.
+pub(crate) fn add_text(text: &str) -> usize {
+    RECORDS.borrow().texts.push_str(text);
+    text.len()
 }
 
 /// Adds what numbers can't tell.
-pub(crate) fn push_note(note: JsValue) {
-    push(Record::Note);
-    RECORDS.with_borrow_mut(|records| records.notes.push(note));
+pub(crate) fn push_note(note: Object) {
+    let length = add_text(&note.close());
+    push(Record::Note { length });
 }
 
 /// Empties the list: JavaScript has read it.
 pub(crate) fn begin() {
-    RECORDS.with_borrow_mut(|records| {
-        records.numbers.clear();
-        records.notes.clear();
-    });
+    let mut records = RECORDS.borrow();
+    records.numbers.clear();
+    records.texts.clear();
 }
 
 /// Closes the list with the freed slots, and says how many records it holds.
 pub(crate) fn finish() -> u32 {
     slot::for_each_freed(|slot| push(Record::SlotFreed { slot }));
-    let count = RECORDS.with_borrow(|records| records.numbers.len() / STRIDE);
+    let count = RECORDS.borrow().numbers.len() / STRIDE;
     u32::try_from(count).expect("a list fits into this memory")
 }
 
 /// Where the list begins, in bytes from the start of this memory.
 #[wasm_bindgen]
 pub fn records_at() -> *const f64 {
-    RECORDS.with_borrow(|records| records.numbers.as_ptr())
+    RECORDS.borrow().numbers.as_ptr()
 }
 
-/// The notes of the list, in order.
+/// The text beside the list.
 #[wasm_bindgen]
-pub fn take_notes() -> Vec<JsValue> {
-    RECORDS.with_borrow_mut(|records| std::mem::take(&mut records.notes))
+pub fn take_texts() -> String {
+    core::mem::take(&mut RECORDS.borrow().texts)
 }
 
 #[expect(
@@ -167,8 +181,13 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
             numbers[2] = topic as f64;
             numbers
         }
-        Record::Note => plain(11, 0.0),
+        Record::Note { length } => plain(11, length as f64),
         Record::GateIdle { gate } => plain(12, gate as f64),
+        Record::Send { length, data } => {
+            let mut numbers = plain(13, length as f64);
+            numbers[6] = data.map_or(-1.0, f64::from);
+            numbers
+        }
     }
 }
 
@@ -188,5 +207,18 @@ pub(crate) const fn end_of(code: u32) -> Option<EndReason> {
         2 => Some(EndReason::Failed),
         3 => Some(EndReason::Cancelled),
         _ => None,
+    }
+}
+
+/// The position that two numbers from JavaScript stand for.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positions are whole numbers below 2^53, and a cast saturates"
+)]
+pub(crate) const fn position(epoch: f64, offset: f64) -> Position {
+    Position {
+        epoch: epoch as u64,
+        offset: offset as u64,
     }
 }

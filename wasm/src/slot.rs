@@ -1,25 +1,24 @@
 //! Payloads as handles: numbers of slots in a table on the JavaScript side.
 
-use std::cell::RefCell;
+use alloc::string::String;
+use alloc::vec::Vec;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tidegate_core::payload::Payload;
-use tidegate_core::publication::Combine;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::single::Single;
 use crate::topics;
 
 #[wasm_bindgen(raw_module = "../slots.js")]
 extern "C" {
     fn merge_slots(older: u32, newer: u32) -> u32;
     fn sum_slots(older: u32, newer: u32) -> u32;
-    fn slot_text(slot: u32, field: &str) -> Option<String>;
 }
 
-thread_local! {
-    static SLOTS: RefCell<Slots> = const { RefCell::new(Slots { needs: Vec::new(), freed: Vec::new() }) };
-}
+static SLOTS: Single<Slots> = Single::new(Slots {
+    needs: Vec::new(),
+    freed: Vec::new(),
+});
 
 struct Slots {
     /// How many need each slot.
@@ -34,13 +33,12 @@ pub(crate) struct Slot(u32);
 impl Slot {
     /// Takes over a slot that JavaScript has just filled.
     pub(crate) fn new(number: u32) -> Self {
-        SLOTS.with_borrow_mut(|slots| {
-            let index = number as usize;
-            if slots.needs.len() <= index {
-                slots.needs.resize(index + 1, 0);
-            }
-            slots.needs[index] = 1;
-        });
+        let mut slots = SLOTS.borrow();
+        let index = number as usize;
+        if slots.needs.len() <= index {
+            slots.needs.resize(index + 1, 0);
+        }
+        slots.needs[index] = 1;
         Self(number)
     }
 
@@ -52,27 +50,26 @@ impl Slot {
 
 impl Clone for Slot {
     fn clone(&self) -> Self {
-        SLOTS.with_borrow_mut(|slots| slots.needs[self.0 as usize] += 1);
+        SLOTS.borrow().needs[self.0 as usize] += 1;
         Self(self.0)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        SLOTS.with_borrow_mut(|slots| {
-            let needs = &mut slots.needs[self.0 as usize];
-            *needs -= 1;
-            if *needs == 0 {
-                slots.freed.push(self.0);
-            }
-        });
+        let mut slots = SLOTS.borrow();
+        let needs = &mut slots.needs[self.0 as usize];
+        *needs -= 1;
+        if *needs == 0 {
+            slots.freed.push(self.0);
+        }
     }
 }
 
 /// Names the slots that were freed since this was last called, to be told to JavaScript after
 /// everything that it may still have to read from them.
 pub(crate) fn for_each_freed(tell: impl FnMut(u32)) {
-    SLOTS.with_borrow_mut(|slots| slots.freed.drain(..).for_each(tell));
+    SLOTS.borrow().freed.drain(..).for_each(tell);
 }
 
 /// A publication's payload, which also knows its topic's number so that nothing is looked up on its way out.
@@ -80,19 +77,22 @@ pub(crate) fn for_each_freed(tell: impl FnMut(u32)) {
 pub(crate) struct Handle {
     slot: Slot,
     topic: topics::Held,
-    has_text: bool,
 }
 
 impl Handle {
     /// The payload in `slot`, for the topic with number `topic`.
-    ///
-    /// `has_text` says whether the payload has the member that the terminal rule reads, as a text: asking
-    /// for it costs more than the rest of a publish, and most payloads have none.
-    pub(crate) fn new(slot: u32, topic: u32, has_text: bool) -> Self {
+    pub(crate) fn new(slot: u32, topic: u32) -> Self {
         Self {
             slot: Slot::new(slot),
             topic: topics::Held::new(topic),
-            has_text,
+        }
+    }
+
+    /// What is in `slot`, for no topic.
+    pub(crate) fn without_topic(slot: u32) -> Self {
+        Self {
+            slot: Slot::new(slot),
+            topic: topics::Held::NOTHING,
         }
     }
 
@@ -109,27 +109,16 @@ impl Handle {
 
 impl Payload for Handle {
     fn merge(&self, newer: &Self) -> Self {
-        Self::new(
-            merge_slots(self.slot(), newer.slot()),
-            newer.topic(),
-            newer.has_text,
-        )
+        Self::new(merge_slots(self.slot(), newer.slot()), newer.topic())
     }
 
     fn sum(&self, newer: &Self) -> Self {
-        Self::new(
-            sum_slots(self.slot(), newer.slot()),
-            newer.topic(),
-            newer.has_text,
-        )
+        Self::new(sum_slots(self.slot(), newer.slot()), newer.topic())
     }
 
-    fn text_field(&self, field: &str) -> Option<String> {
-        if self.has_text {
-            slot_text(self.slot(), field)
-        } else {
-            None
-        }
+    /// JavaScript hands over what the terminal rule reads, where a payload is published.
+    fn text_field(&self, _field: &str) -> Option<String> {
+        None
     }
 
     fn size(&self) -> usize {
@@ -138,30 +127,5 @@ impl Payload for Handle {
 
     fn is_same(&self, other: &Self) -> bool {
         self.slot() == other.slot()
-    }
-}
-
-/// A payload is written as its slot's number; JavaScript puts the value in its place.
-impl Serialize for Handle {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(self.slot())
-    }
-}
-
-/// Frames with payloads come in as numbers, never as objects.
-impl<'de> Deserialize<'de> for Handle {
-    fn deserialize<D: Deserializer<'de>>(_deserializer: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom("this type of frame carries no data"))
-    }
-}
-
-/// The arguments of a call of a plain function. They are conflated by keeping the newest alone.
-impl Combine for Slot {
-    fn merge_over(self, _older: &Self) -> Self {
-        self
-    }
-
-    fn add_to(self, _older: &Self) -> Self {
-        self
     }
 }

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::lifecycle::EndReason;
+use crate::presence::KeyChange;
 use crate::protocol::{ClientFrame, WireError};
 use crate::publication::{Position, Publication};
 use crate::topic::{Pattern, Topic};
@@ -35,6 +36,40 @@ pub enum ClosedReason {
     Refused(WireError),
 }
 
+/// What there is to tell of presences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PresenceEvent<P> {
+    /// The presences of a topic that is watched were told, for the first time or anew after a lost connection. Only what
+    /// differs from what was known is a change; there may be none.
+    State {
+        /// The topic.
+        topic: Topic,
+        /// What differs.
+        changes: Vec<KeyChange<P>>,
+    },
+    /// Some came, went, or have other metas.
+    Changed {
+        /// The topic.
+        topic: Topic,
+        /// Never empty.
+        changes: Vec<KeyChange<P>>,
+    },
+    /// A presence was refused, and is over.
+    TrackRefused {
+        /// Its number.
+        number: u64,
+        /// Why.
+        error: WireError,
+    },
+    /// A topic can't be watched, and is not watched any more.
+    WatchRefused {
+        /// The topic.
+        topic: Topic,
+        /// Why.
+        error: WireError,
+    },
+}
+
 /// What a client's host must do or tell.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ClientEvent<P> {
@@ -56,6 +91,8 @@ pub enum ClientEvent<P> {
     Subscribed {
         /// Which one.
         pattern: Pattern,
+        /// Where its topic stands, for a pattern without wildcards.
+        position: Option<Position>,
         /// Whether it was resumed without loss.
         recovered: bool,
     },
@@ -103,6 +140,8 @@ pub enum ClientEvent<P> {
         /// Why.
         error: WireError,
     },
+    /// Something about presences.
+    Presence(PresenceEvent<P>),
     /// A publish was answered.
     Published {
         /// Its number.

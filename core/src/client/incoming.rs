@@ -5,7 +5,7 @@ use core::time::Duration;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::subscription::Subscription;
+use super::subscription::{News, Subscription};
 use super::{Client, ClientEvent, ClosedReason, ConnectionState, Open, State};
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
@@ -40,8 +40,11 @@ impl<P: Payload + Clone> Client<P> {
                     && let Some(subscription) = self.subscriptions.get_mut(&pattern)
                 {
                     subscription.handle_subscribed(&pattern, position);
-                    self.output
-                        .push_back(ClientEvent::Subscribed { pattern, recovered });
+                    self.output.push_back(ClientEvent::Subscribed {
+                        pattern,
+                        position,
+                        recovered,
+                    });
                 }
             }
             ServerFrame::Unsubscribed { pattern } => self.handle_unsubscribed(&pattern),
@@ -76,6 +79,8 @@ impl<P: Payload + Clone> Client<P> {
                     self.send_publishes();
                 }
             }
+            ServerFrame::PresenceState(state) => self.handle_presence_state(&state),
+            ServerFrame::PresenceDiff(diff) => self.handle_presence_diff(&diff),
             ServerFrame::Error(error) => self.handle_error(now, error),
             ServerFrame::Ping => self.send(ClientFrame::Pong),
             ServerFrame::Drain => self.abandon(now, link),
@@ -105,9 +110,7 @@ impl<P: Payload + Clone> Client<P> {
 
     fn handle_publication(&mut self, publication: Arc<Publication<P>>, via: Option<Pattern>) {
         let pattern = via.unwrap_or_else(|| Pattern::from(publication.topic.clone()));
-        if let Some(subscription) = self.subscriptions.get_mut(&pattern)
-            && subscription.accept(&publication)
-        {
+        if self.accept(&pattern, &publication) {
             self.output.push_back(ClientEvent::Publication {
                 pattern,
                 publication,
@@ -118,21 +121,39 @@ impl<P: Payload + Clone> Client<P> {
     fn handle_batch(&mut self, mut items: Vec<Arc<Publication<P>>>, via: Option<Pattern>) {
         let Some(first) = items.first() else { return };
         let pattern = via.unwrap_or_else(|| Pattern::from(first.topic.clone()));
-        let Some(subscription) = self.subscriptions.get_mut(&pattern) else {
-            return;
-        };
-        items.retain(|item| subscription.accept(item));
+        items.retain(|item| self.accept(&pattern, item));
         if !items.is_empty() {
             self.output.push_back(ClientEvent::Batch { pattern, items });
         }
+    }
+
+    /// Whether a publication is new to the subscription that it came by. One of another epoch that nobody announced, as
+    /// a shared connection may have it, is announced here.
+    fn accept(&mut self, pattern: &Pattern, publication: &Publication<P>) -> bool {
+        let Some(subscription) = self.subscriptions.get_mut(pattern) else {
+            return false;
+        };
+        let news = subscription.accept(publication);
+        if news == News::Restart {
+            let Position { epoch, offset } = publication.position;
+            self.output.push_back(ClientEvent::Reset {
+                pattern: pattern.clone(),
+                topic: publication.topic.clone(),
+                position: Position {
+                    epoch,
+                    offset: offset.saturating_sub(1),
+                },
+            });
+        }
+        news != News::Old
     }
 
     fn handle_reset(&mut self, topic: Topic, position: Position, via: Option<Pattern>) {
         let pattern = via.unwrap_or_else(|| Pattern::from(topic.clone()));
         if let Some(subscription) = self.subscriptions.get_mut(&pattern)
             && subscription.is_live()
+            && subscription.handle_reset(&topic, position)
         {
-            subscription.handle_reset(&topic, position);
             self.output.push_back(ClientEvent::Reset {
                 pattern,
                 topic,
@@ -153,6 +174,9 @@ impl<P: Payload + Clone> Client<P> {
                 .push_back(ClientEvent::Published { request, result });
             self.send_publishes();
             return;
+        }
+        if let Some(request) = error.request {
+            return self.handle_presence_error(request, error);
         }
         let Some(pattern) = error.pattern.clone() else {
             return;
@@ -187,6 +211,7 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::TooManySubscriptions
             | ErrorCode::TooManyTopics
             | ErrorCode::TooManyRequests
+            | ErrorCode::TooManyPresences
             | ErrorCode::TooLarge
             | ErrorCode::TopicEnded
             | ErrorCode::Forbidden

@@ -36,10 +36,16 @@ impl<P: Clone> Requests<P> {
         }
     }
 
+    /// A number that no publish has.
+    pub(super) const fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
     /// Takes a publish in, and gives it a number and, where it has none, an idempotency key.
     pub(super) fn add(&mut self, mut publish: PublishRequest<P>) -> Result<u64, (u64, WireError)> {
-        let request = self.next;
-        self.next += 1;
+        let request = self.number();
         if self.unanswered.len() >= self.requests_max {
             let message = format!(
                 "{} publishes wait for their answer; wait for some of them",

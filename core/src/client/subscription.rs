@@ -19,7 +19,35 @@ pub(super) struct Subscription {
     phase: Phase,
     /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
     was_live: bool,
-    positions: Recent<Position>,
+    positions: Recent<Seen>,
+}
+
+/// The last publication of a topic that was seen.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    position: Position,
+    /// Whether it ended the topic: what follows is of another epoch, as it should be.
+    is_terminal: bool,
+}
+
+impl From<Position> for Seen {
+    fn from(position: Position) -> Self {
+        Self {
+            position,
+            is_terminal: false,
+        }
+    }
+}
+
+/// What a publication is to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// For another one, or seen before.
+    Old,
+    /// What follows.
+    Next,
+    /// It is of another epoch, although the topic had not ended: what lies between is lost.
+    Restart,
 }
 
 /// What the current connection knows of the subscription.
@@ -36,7 +64,7 @@ impl Subscription {
         let mut positions = Recent::new(CLIENT_TOPICS_MAX);
         if let Start::Since(since) = &start {
             for known in since {
-                positions.touch(&known.topic, || known.position);
+                positions.touch(&known.topic, || known.position.into());
             }
         }
         Self {
@@ -51,10 +79,10 @@ impl Subscription {
     /// The frame that subscribes, or resumes after what was seen.
     pub(super) fn request<P>(&mut self, pattern: &Pattern) -> ClientFrame<P> {
         self.phase = Phase::Sent;
-        let start = if self.was_live {
-            Start::Since(self.seen())
-        } else {
-            self.start.clone()
+        let start = match &self.start {
+            Start::Since(_) => Start::Since(self.seen()),
+            _ if self.was_live => Start::Since(self.seen()),
+            start @ (Start::Latest | Start::New) => start.clone(),
         };
         ClientFrame::Subscribe {
             pattern: pattern.clone(),
@@ -72,9 +100,9 @@ impl Subscription {
                 bytes += topic.as_str().len() + POSITION_OVERHEAD_BYTES;
                 bytes <= SINCE_BYTES_MAX
             })
-            .map(|(topic, position)| TopicPosition {
+            .map(|(topic, seen)| TopicPosition {
                 topic: topic.clone(),
-                position: *position,
+                position: seen.position,
             })
             .collect()
     }
@@ -95,33 +123,57 @@ impl Subscription {
             // Where the retained latest value follows, it has not been seen yet.
             let nothing_follows = position.offset == 0 || (is_first && self.start == Start::New);
             if nothing_follows {
-                self.positions.touch(&topic, || position);
+                self.positions.touch(&topic, || position.into());
             }
         }
     }
 
-    pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) {
+    /// What lay between what was seen of a topic and this position is lost. Whether anything did: a connection that is
+    /// shared is also told what was lost to others.
+    pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) -> bool {
+        let seen = self.positions.get(topic).map(|seen| seen.position);
+        if position.epoch != 0 && seen == Some(position) {
+            return false;
+        }
         if position.offset == 0 && position.epoch != 0 {
-            *self.positions.touch(topic, || position) = position;
+            *self.positions.touch(topic, || position.into()) = position.into();
         } else {
             self.positions.remove(topic);
         }
+        true
     }
 
-    /// Whether a publication is for this subscription and new to it; if so, it counts as seen.
-    pub(super) fn accept<P>(&mut self, publication: &Publication<P>) -> bool {
+    /// What a publication is to this subscription; if it is new, it counts as seen.
+    pub(super) fn accept<P>(&mut self, publication: &Publication<P>) -> News {
         if self.phase != Phase::Live {
-            return false;
+            return News::Old;
         }
         let position = publication.position;
-        let is_known = self
-            .positions
-            .get(&publication.topic)
-            .is_some_and(|seen| seen.epoch == position.epoch && seen.offset >= position.offset);
-        if !is_known {
-            *self.positions.touch(&publication.topic, || position) = position;
+        let seen = Seen {
+            position,
+            is_terminal: publication.is_terminal(),
+        };
+        let mut news = News::Next;
+        let last = self.positions.touch(&publication.topic, || {
+            // The first one of a topic follows whatever there was.
+            Seen {
+                position: Position {
+                    offset: 0,
+                    ..position
+                },
+                is_terminal: false,
+            }
+        });
+        if last.position.epoch != position.epoch {
+            // A topic that has not begun where topics live in a backend stands at epoch 0.
+            if !last.is_terminal && last.position != Position::default() {
+                news = News::Restart;
+            }
+        } else if last.position.offset >= position.offset {
+            return News::Old;
         }
-        !is_known
+        *last = seen;
+        news
     }
 
     pub(super) fn is_live(&self) -> bool {

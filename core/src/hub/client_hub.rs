@@ -3,13 +3,14 @@
 use super::SubscribeError;
 use super::relay::{Interest, Relay, RelayDue};
 use super::subscribers::{DownlinkId, Due, SubscriptionId};
-use crate::client::{Client, ClientConfig, ClientEvent, ConnectionState};
+use crate::client::{Client, ClientConfig, ClientEvent, ConnectionState, PresenceEvent};
 use crate::flow::{Flow, FlowError};
 use crate::payload::Payload;
+use crate::presence::{Key, Roster};
 use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, WireError};
 use crate::publication::Position;
 use crate::time::Instant;
-use crate::topic::Pattern;
+use crate::topic::{Pattern, Topic};
 
 use alloc::collections::VecDeque;
 
@@ -32,6 +33,8 @@ pub enum ClientOutput<P> {
     State(ConnectionState),
     /// Something is due to a subscriber.
     Due(Due<P>),
+    /// Something about presences.
+    Presence(PresenceEvent<P>),
     /// A publish was answered.
     Published {
         /// Its number.
@@ -62,9 +65,24 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
+    /// A hub whose uplink is shared with others, and may be finer than what it asks for: it paces for each of its
+    /// subscribers itself.
+    pub fn shared(config: ClientConfig) -> Self {
+        Self {
+            relay: Relay::pacing(),
+            ..Self::new(config)
+        }
+    }
+
     /// The user wants a connection.
     pub fn handle_connect(&mut self, now: Instant) {
         self.client.handle_connect(now);
+        self.drain(now);
+    }
+
+    /// A connection has become possible: one that waits to be tried again is tried at once.
+    pub fn handle_reachable(&mut self, now: Instant) {
+        self.client.handle_reachable(now);
         self.drain(now);
     }
 
@@ -139,6 +157,42 @@ impl<P: Payload + Clone> ClientHub<P> {
         request
     }
 
+    /// Is present in a topic from now on: [`Client::handle_track`].
+    pub fn handle_track(&mut self, now: Instant, topic: Topic, key: Key, meta: P) -> u64 {
+        let number = self.client.handle_track(now, topic, key, meta);
+        self.drain(now);
+        number
+    }
+
+    /// Changes what a presence says of itself: [`Client::handle_retrack`].
+    pub fn handle_retrack(&mut self, now: Instant, number: u64, meta: P) {
+        self.client.handle_retrack(number, meta);
+        self.drain(now);
+    }
+
+    /// Ends a presence.
+    pub fn handle_untrack(&mut self, now: Instant, number: u64) {
+        self.client.handle_untrack(number);
+        self.drain(now);
+    }
+
+    /// Wants to know who is present in a topic: [`Client::handle_watch`].
+    pub fn handle_watch(&mut self, now: Instant, topic: &Topic) {
+        self.client.handle_watch(now, topic);
+        self.drain(now);
+    }
+
+    /// Wants to know it no more.
+    pub fn handle_unwatch(&mut self, now: Instant, topic: &Topic) {
+        self.client.handle_unwatch(topic);
+        self.drain(now);
+    }
+
+    /// Who is present in a topic that is watched: [`Client::roster`].
+    pub fn roster(&self, topic: &Topic) -> Option<&Roster<P>> {
+        self.client.roster(topic)
+    }
+
     /// A deadline was reached.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
@@ -198,6 +252,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             ClientEvent::Lagged { pattern, missed } => self.relay.handle_lagged(&pattern, missed),
             ClientEvent::Ended { pattern, reason } => self.relay.handle_end(&pattern, reason),
             ClientEvent::Refused { pattern, error } => self.relay.handle_refused(&pattern, &error),
+            ClientEvent::Presence(event) => self.output.push_back(ClientOutput::Presence(event)),
             ClientEvent::Published { request, result } => {
                 self.output
                     .push_back(ClientOutput::Published { request, result });

@@ -66,6 +66,8 @@ pub struct Relay<P> {
     subscribers: Subscribers<P, Own>,
     routes: BTreeMap<Pattern, Route<P>>,
     interest: VecDeque<Interest>,
+    /// Whether each subscriber is paced here, whatever the uplink does.
+    is_pacing: bool,
 }
 
 impl<P: Payload> Relay<P> {
@@ -75,6 +77,23 @@ impl<P: Payload> Relay<P> {
             subscribers: Subscribers::new(),
             routes: BTreeMap::new(),
             interest: VecDeque::new(),
+            is_pacing: false,
+        }
+    }
+
+    /// A relay whose uplink serves others, too, and so may be finer than what is asked of it.
+    pub fn pacing() -> Self {
+        Self {
+            is_pacing: true,
+            ..Self::new()
+        }
+    }
+
+    fn flow_here(&self, own: Flow, upstream: Flow) -> Flow {
+        if self.is_pacing {
+            own
+        } else {
+            flow_here(own, upstream)
         }
     }
 
@@ -93,9 +112,8 @@ impl<P: Payload> Relay<P> {
     ) -> Result<SubscriptionId, SubscribeError> {
         flow.validate()?;
         let own = Own { flow };
-        let id = self
-            .subscribers
-            .add(downlink, pattern, flow_here(flow, flow), |_| own);
+        let here = self.flow_here(flow, flow);
+        let id = self.subscribers.add(downlink, pattern, here, |_| own);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
             if route.lag > 0 && own.loses() {
@@ -179,7 +197,11 @@ impl<P: Payload> Relay<P> {
             });
         }
         for (id, own) in &route.subscribers {
-            let here = flow_here(own.flow, finest);
+            let here = if self.is_pacing {
+                own.flow
+            } else {
+                flow_here(own.flow, finest)
+            };
             self.subscribers.set_flow(now, *id, here);
         }
     }

@@ -4,6 +4,7 @@ mod connection;
 mod drain;
 mod local;
 mod parked;
+mod presence;
 mod upstream;
 
 use alloc::boxed::Box;
@@ -16,14 +17,17 @@ use slab::Slab;
 use super::{Hub, HubConfig, HubCounts, PublishError};
 use crate::outbox::Outbox;
 use crate::payload::Payload;
+use crate::presence::{NodeId, TrackerConfig};
 use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, WireError};
 use crate::publication::{Position, Publication};
+use crate::random::Random;
 use crate::session::{CloseReason, Session, SessionConfig};
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::Topic;
 use crate::uplink::UplinkConfig;
 use connection::{Connection, Downlink};
+use presence::Presences;
 use upstream::Upstream;
 
 pub use connection::ConnectionId;
@@ -36,6 +40,8 @@ pub struct ServerConfig {
     pub hub: HubConfig,
     /// Each session's part.
     pub session: SessionConfig,
+    /// The presences' part.
+    pub presence: TrackerConfig,
     /// The most bytes that wait for one connection before the oldest publications are shed.
     pub outbox_bytes_max: usize,
 }
@@ -46,6 +52,7 @@ impl ServerConfig {
         Self {
             hub: HubConfig::new(seed),
             session: SessionConfig::default(),
+            presence: TrackerConfig::new(NodeId::new(Random::new(seed).next_u64())),
             outbox_bytes_max: 1024 * 1024,
         }
     }
@@ -77,6 +84,7 @@ pub struct ServerHub<P> {
     is_draining: bool,
     /// Where topics live elsewhere: the way there.
     upstream: Option<Box<Upstream<P>>>,
+    presences: Presences<P>,
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
@@ -84,6 +92,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub fn new(config: ServerConfig) -> Self {
         Self {
             hub: Hub::new(config.hub.clone()),
+            presences: Presences::new(config.presence),
             config,
             connections: Slab::new(),
             timers: Timers::new(),
@@ -142,7 +151,10 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// A client sent a frame.
     pub fn handle_frame(&mut self, now: Instant, id: ConnectionId, frame: ClientFrame<P>) {
-        let is_start = matches!(frame, ClientFrame::Subscribe { .. });
+        let is_start = matches!(
+            frame,
+            ClientFrame::Subscribe { .. } | ClientFrame::Watch { .. }
+        );
         if is_start && self.find(id).is_some() {
             self.connections[id.index as usize].outbox.begin_start();
         }
@@ -163,6 +175,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             return;
         }
         self.unsubscribe_all(id);
+        self.leave_all(now, id);
         self.timers.disarm(id.index);
         self.connections.remove(id.index as usize);
         self.drain_hub(now);
@@ -215,6 +228,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         if let Some(upstream) = &mut self.upstream {
             upstream.mirror.handle_timeout(now);
         }
+        self.presences.tracker.handle_timeout(now);
         self.drain_hub(now);
         while let Some(index) = self.timers.expire(now) {
             let id = self.id_of(index);
@@ -256,10 +270,14 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.find(id)?;
         let connection = &mut self.connections[id.index as usize];
         let frame = connection.outbox.pop();
-        if frame.is_none() {
-            connection.is_ready = false;
+        if frame.is_some() {
+            return frame;
         }
-        frame
+        let state = self.presences.catch_up(id);
+        if state.is_none() {
+            self.connections[id.index as usize].is_ready = false;
+        }
+        state
     }
 
     /// When [`ServerHub::handle_timeout`] must be called at the latest.
@@ -269,6 +287,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.hub.poll_timeout(),
             self.timers.poll_timeout(),
             upstream.and_then(|upstream| upstream.mirror.poll_timeout()),
+            self.presences.tracker.poll_timeout(),
         ]
         .into_iter()
         .flatten()

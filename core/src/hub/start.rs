@@ -1,15 +1,14 @@
 //! What a new subscription starts with: latest values, or what was missed since a position.
 
-use alloc::collections::BTreeMap;
-
 use super::{Hub, SubscriptionId};
 use crate::history::Recovery;
 use crate::limits::RECOVERED_MAX;
+use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::TopicPosition;
 use crate::publication::Position;
 use crate::time::Instant;
-use crate::topic::{Pattern, Topic};
+use crate::topic::Pattern;
 
 impl<P: Payload> Hub<P> {
     pub(super) fn start_with_latest(
@@ -76,10 +75,10 @@ impl<P: Payload> Hub<P> {
         pattern: &Pattern,
         since: &[TopicPosition],
     ) -> bool {
-        let mut known: BTreeMap<&Topic, Position> = since
-            .iter()
-            .map(|known| (&known.topic, known.position))
-            .collect();
+        let mut known = OrderedMap::new();
+        for TopicPosition { topic, position } in since {
+            known.insert(topic, *position);
+        }
         let mut recovered = true;
         let mut room = RECOVERED_MAX;
         for topic in self.topics.matching(pattern) {
@@ -91,10 +90,7 @@ impl<P: Payload> Hub<P> {
             let position = known.remove(&state.topic).unwrap_or(beginning);
             recovered &= self.recover_topic(now, id, topic, position, &mut room);
         }
-        for (topic, _) in known
-            .into_iter()
-            .filter(|(topic, _)| pattern.matches(topic))
-        {
+        for (topic, _) in known.iter().filter(|(topic, _)| pattern.matches(topic)) {
             // A topic that is remembered no more: there is no latest value, and no position to go on from.
             self.subscribers
                 .reset(now, id.index(), topic, Position::default());

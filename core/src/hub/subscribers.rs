@@ -2,7 +2,8 @@
 //!
 //! Both kinds of hub stand on this: the one that owns its topics and the one that follows an uplink.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,6 +12,7 @@ use slab::Slab;
 use crate::flow::Flow;
 use crate::gate::{Emission, Gate};
 use crate::lifecycle::EndReason;
+use crate::ordered::OrderedMap;
 use crate::outbox::Delivery;
 use crate::payload::Payload;
 use crate::protocol::WireError;
@@ -129,7 +131,7 @@ struct Subscription<T> {
 enum Gates {
     None,
     One(u32),
-    PerTopic(BTreeMap<Topic, u32>),
+    PerTopic(Box<OrderedMap<Topic, u32>>),
 }
 
 #[derive(Debug)]
@@ -183,7 +185,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         match subscription.gates {
             Gates::None => {}
             Gates::One(gate) => self.drop_gate(gate),
-            Gates::PerTopic(gates) => gates.into_values().for_each(|gate| self.drop_gate(gate)),
+            Gates::PerTopic(gates) => gates.values().for_each(|gate| self.drop_gate(*gate)),
         }
         Some((subscription.pattern, subscription.tag))
     }
@@ -359,10 +361,12 @@ impl<P: Payload, T> Subscribers<P, T> {
         }));
         match &mut subscription.gates {
             Gates::PerTopic(gates) => {
-                gates.insert(topic.clone(), gate);
+                gates.insert(topic, gate);
             }
             gates @ (Gates::None | Gates::One(_)) if subscription.has_wildcards => {
-                *gates = Gates::PerTopic(BTreeMap::from([(topic.clone(), gate)]));
+                let mut per_topic = Box::new(OrderedMap::new());
+                per_topic.insert(topic, gate);
+                *gates = Gates::PerTopic(per_topic);
             }
             gates @ (Gates::None | Gates::One(_)) => *gates = Gates::One(gate),
         }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,6 +15,7 @@ use super::HubConfig;
 use crate::history::{History, HistoryLimits};
 use crate::lifecycle::EndReason;
 use crate::limits::{IDEMPOTENCY_KEYS_MAX, PACE_MIN};
+use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::publication::{POSITION_MAX, Position, Publication};
 use crate::random::Random;
@@ -31,7 +32,7 @@ pub(crate) struct Topics<P> {
     slab: Slab<TopicState<P>>,
     by_name: HashMap<Topic, u32, FixedState>,
     /// Those with a publication, in order, so that a pattern's prefix selects a range.
-    published: BTreeMap<Topic, u32>,
+    published: OrderedMap<Topic, u32>,
     /// When to look whether a topic may be forgotten; touching a topic doesn't move it.
     expiry: Timers,
     epochs: Random,
@@ -61,7 +62,7 @@ impl<P: Payload> Topics<P> {
         Self {
             slab: Slab::new(),
             by_name,
-            published: BTreeMap::new(),
+            published: OrderedMap::new(),
             expiry: Timers::new(),
             first_epoch: new_epoch(&mut epochs),
             epochs,
@@ -184,17 +185,14 @@ impl<P: Payload> Topics<P> {
             return;
         }
         let topic = self.slab[index as usize].topic.clone();
-        self.published.insert(topic, index);
+        self.published.insert(&topic, index);
     }
 
     /// The topics with a publication that `pattern` matches, in order.
     pub(crate) fn matching(&self, pattern: &Pattern) -> Vec<u32> {
         let prefix = pattern.literal_prefix();
         self.published
-            .range::<str, _>((
-                core::ops::Bound::Included(prefix),
-                core::ops::Bound::Unbounded,
-            ))
+            .range(prefix)
             .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
             .filter(|(topic, _)| pattern.matches(topic))
             .map(|(_, index)| *index)

@@ -4,6 +4,7 @@
 //! missing member can then be named: decoding is `Envelope` first, and the frame with its checks second.
 
 mod client;
+mod presence;
 mod server;
 
 use alloc::string::{String, ToString};
@@ -11,9 +12,11 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Deserializer};
 
 use super::error::{ErrorCode, WireError};
+use crate::presence::KeyError;
 use crate::topic::{Pattern, Topic};
 
 pub use client::{ClientEnvelope, ClientFrameType};
+pub use presence::PresentEnvelope;
 pub use server::{ServerEnvelope, ServerFrameType};
 
 /// A frame that has the form of an envelope but not the content of a frame.
@@ -37,6 +40,9 @@ pub enum FrameError {
         /// What is wrong with it, and at which byte.
         reason: String,
     },
+    /// A key is empty, too long, or holds what a key can't.
+    #[error("key: {0}")]
+    Key(#[from] KeyError),
     /// A flow contradicts itself or is out of range.
     #[error("flow: {0}")]
     Flow(String),
@@ -46,7 +52,7 @@ impl FrameError {
     /// The error as the wire tells it.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
-            Self::Missing { .. } => ErrorCode::BadFrame,
+            Self::Missing { .. } | Self::Key(_) => ErrorCode::BadFrame,
             Self::Topic { .. } => ErrorCode::BadTopic,
             Self::Flow(_) => ErrorCode::BadFlow,
         };

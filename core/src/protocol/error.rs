@@ -26,6 +26,8 @@ pub enum ErrorCode {
     TooManyTopics,
     /// A client has as many unanswered publishes as it may have.
     TooManyRequests,
+    /// The topic, the session or the server has as many presences as it may have.
+    TooManyPresences,
     /// The frame or the payload is larger than allowed.
     TooLarge,
     /// The topic has ended; publish with `restart` to start it anew.
@@ -59,6 +61,7 @@ impl ErrorCode {
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyTopics => "too_many_topics",
             Self::TooManyRequests => "too_many_requests",
+            Self::TooManyPresences => "too_many_presences",
             Self::TooLarge => "too_large",
             Self::TopicEnded => "topic_ended",
             Self::Forbidden => "forbidden",

@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use crate::flow::Flow;
 use crate::hub::SubscriptionId;
+use crate::presence::Key;
 use crate::protocol::{PublishRequest, ServerFrame, Start};
-use crate::topic::Pattern;
+use crate::topic::{Pattern, Topic};
 
 /// What a session allows and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,26 @@ pub enum SessionOutput<P> {
         /// What to publish.
         publish: PublishRequest<P>,
     },
+    /// Track a presence, and tell by [`Session::handle_track_refused`] where that fails.
+    Track {
+        /// The client's number for it.
+        request: u64,
+        /// Where.
+        topic: Topic,
+        /// Who.
+        key: Key,
+        /// What it says of itself.
+        meta: P,
+    },
+    /// End a presence.
+    Untrack {
+        /// The client's number for it.
+        request: u64,
+    },
+    /// Let the connection have the presences of a topic, and what changes about them.
+    Watch(Topic),
+    /// Let it have them no more.
+    Unwatch(Topic),
     /// Close the connection once what is queued is sent. The last output.
     Close(CloseReason),
 }

@@ -31,10 +31,10 @@ pub enum TopicErrorKind {
     #[error("empty segment")]
     EmptySegment,
     /// A control character, such as a line end.
-    #[error("control character {0:?}")]
+    #[error("control character U+{:04X}", u32::from(*.0))]
     ControlCharacter(char),
     /// A space, of whatever width.
-    #[error("whitespace {0:?}")]
+    #[error("whitespace U+{:04X}", u32::from(*.0))]
     Whitespace(char),
     /// A `*` in a topic.
     #[error("wildcard in a topic")]

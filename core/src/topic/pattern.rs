@@ -60,6 +60,11 @@ impl Pattern {
         &self.text
     }
 
+    /// The text, shared.
+    pub(crate) const fn shared(&self) -> &Arc<str> {
+        &self.text
+    }
+
     /// Whether the pattern has no wildcard, and so selects one topic.
     pub fn is_exact(&self) -> bool {
         usize::from(self.literal) == self.text.len()

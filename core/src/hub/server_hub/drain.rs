@@ -66,8 +66,25 @@ impl<P: Payload + Clone> ServerHub<P> {
                         session.handle_published(request, result);
                     }
                 }
+                SessionOutput::Track {
+                    request,
+                    topic,
+                    key,
+                    meta,
+                } => {
+                    let tracked = self.track(now, id, request, topic, key, meta);
+                    if let Err(error) = tracked
+                        && let Some(session) = self.session(id)
+                    {
+                        session.handle_track_refused(request, &error);
+                    }
+                }
+                SessionOutput::Untrack { request } => self.untrack(now, id, request),
+                SessionOutput::Watch(topic) => self.watch(now, id, topic),
+                SessionOutput::Unwatch(topic) => self.presences.unwatch(id, &topic),
                 SessionOutput::Close(reason) => {
                     self.unsubscribe_all(id);
+                    self.leave_all(now, id);
                     self.output.push_back(ServerOutput::Close(id, reason));
                 }
             }
@@ -78,6 +95,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub(super) fn drain_hub(&mut self, now: Instant) {
         loop {
             self.drain_due(now);
+            self.drain_presences(now);
             if !self.drain_upstream(now) {
                 return;
             }

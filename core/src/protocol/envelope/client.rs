@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{FrameError, need, need_pattern, need_topic, present};
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
+use crate::presence::Key;
 use crate::protocol::{ClientFrame, FlowSpec, PublishRequest, Start, TopicPosition};
 
 /// The `type` of a client's frame.
@@ -24,6 +25,14 @@ pub enum ClientFrameType {
     Flow,
     /// [`ClientFrame::Publish`].
     Publish,
+    /// [`ClientFrame::Track`].
+    Track,
+    /// [`ClientFrame::Untrack`].
+    Untrack,
+    /// [`ClientFrame::Watch`].
+    Watch,
+    /// [`ClientFrame::Unwatch`].
+    Unwatch,
     /// [`ClientFrame::Ping`].
     Ping,
     /// [`ClientFrame::Pong`].
@@ -54,6 +63,8 @@ pub struct ClientEnvelope<P> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<EndReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -79,6 +90,7 @@ impl<P> ClientEnvelope<P> {
             latest: None,
             request: None,
             topic: None,
+            key: None,
             end: None,
             id: None,
             restart: None,
@@ -128,6 +140,31 @@ impl<'a, P> From<&'a ClientFrame<P>> for ClientEnvelope<&'a P> {
                 data: Some(&publish.payload),
                 ..Self::empty(ClientFrameType::Publish)
             },
+            ClientFrame::Track {
+                request,
+                topic,
+                key,
+                meta,
+            } => Self {
+                request: Some(*request),
+                topic: Some(topic.to_string()),
+                key: Some(key.to_string()),
+                data: Some(meta),
+                ..Self::empty(ClientFrameType::Track)
+            },
+            ClientFrame::Untrack { request } => Self {
+                request: Some(*request),
+                ..Self::empty(ClientFrameType::Untrack)
+            },
+            ClientFrame::Watch { request, topic } => Self {
+                request: Some(*request),
+                topic: Some(topic.to_string()),
+                ..Self::empty(ClientFrameType::Watch)
+            },
+            ClientFrame::Unwatch { topic } => Self {
+                topic: Some(topic.to_string()),
+                ..Self::empty(ClientFrameType::Unwatch)
+            },
             ClientFrame::Ping => Self::empty(ClientFrameType::Ping),
             ClientFrame::Pong => Self::empty(ClientFrameType::Pong),
         }
@@ -168,6 +205,22 @@ impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
                     id: envelope.id,
                     restart: envelope.restart.unwrap_or(false),
                 },
+            },
+            ClientFrameType::Track => Self::Track {
+                request: need(envelope.request, "track", "ref")?,
+                topic: need_topic(envelope.topic, "track")?,
+                key: Key::new(&need(envelope.key, "track", "key")?)?,
+                meta: need(envelope.data, "track", "data")?,
+            },
+            ClientFrameType::Untrack => Self::Untrack {
+                request: need(envelope.request, "untrack", "ref")?,
+            },
+            ClientFrameType::Watch => Self::Watch {
+                request: need(envelope.request, "watch", "ref")?,
+                topic: need_topic(envelope.topic, "watch")?,
+            },
+            ClientFrameType::Unwatch => Self::Unwatch {
+                topic: need_topic(envelope.topic, "unwatch")?,
             },
             ClientFrameType::Ping => Self::Ping,
             ClientFrameType::Pong => Self::Pong,

@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::presence::PresentEnvelope;
 use super::{FrameError, need, need_pattern, need_topic, optional_pattern, present};
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
+use crate::presence::{Absent, PresenceDiff, PresenceState, Present};
 use crate::protocol::{ErrorCode, ServerFrame, WireError};
 use crate::publication::{Position, Publication};
 use crate::topic::Pattern;
@@ -35,6 +37,12 @@ pub enum ServerFrameType {
     End,
     /// [`ServerFrame::Published`].
     Published,
+    /// [`ServerFrame::PresenceState`].
+    #[serde(rename = "presence_state")]
+    PresenceState,
+    /// [`ServerFrame::PresenceDiff`].
+    #[serde(rename = "presence_diff")]
+    PresenceDiff,
     /// [`ServerFrame::Error`].
     Error,
     /// [`ServerFrame::Ping`].
@@ -79,6 +87,12 @@ pub struct ServerEnvelope<P> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<Self>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<Vec<PresentEnvelope<P>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joins: Option<Vec<PresentEnvelope<P>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<Vec<Absent>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<EndReason>,
@@ -113,6 +127,9 @@ impl<P> ServerEnvelope<P> {
             via: None,
             end: None,
             items: None,
+            present: None,
+            joins: None,
+            leaves: None,
             missed: None,
             reason: None,
             request: None,
@@ -207,6 +224,17 @@ impl<'a, P> From<&'a ServerFrame<P>> for ServerEnvelope<&'a P> {
                 offset: Some(position.offset),
                 ..Self::empty(ServerFrameType::Published)
             },
+            ServerFrame::PresenceState(state) => Self {
+                topic: Some(state.topic.to_string()),
+                present: Some(state.present.iter().map(PresentEnvelope::from).collect()),
+                ..Self::empty(ServerFrameType::PresenceState)
+            },
+            ServerFrame::PresenceDiff(diff) => Self {
+                topic: Some(diff.topic.to_string()),
+                joins: Some(diff.joins.iter().map(PresentEnvelope::from).collect()),
+                leaves: Some(diff.leaves.clone()),
+                ..Self::empty(ServerFrameType::PresenceDiff)
+            },
             ServerFrame::Error(error) => Self {
                 code: Some(error.code),
                 message: Some(error.message.clone()),
@@ -263,6 +291,15 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
                 position: envelope.position_of("published")?,
                 request: need(envelope.request, "published", "ref")?,
             },
+            ServerFrameType::PresenceState => Self::PresenceState(Arc::new(PresenceState {
+                topic: need_topic(envelope.topic, "presence_state")?,
+                present: all_present(need(envelope.present, "presence_state", "present")?),
+            })),
+            ServerFrameType::PresenceDiff => Self::PresenceDiff(Arc::new(PresenceDiff {
+                topic: need_topic(envelope.topic, "presence_diff")?,
+                joins: all_present(need(envelope.joins, "presence_diff", "joins")?),
+                leaves: need(envelope.leaves, "presence_diff", "leaves")?,
+            })),
             ServerFrameType::Error => Self::Error(WireError {
                 code: need(envelope.code, "error", "code")?,
                 message: envelope.message.unwrap_or_default(),
@@ -277,6 +314,10 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
             ServerFrameType::Live => Self::Live,
         })
     }
+}
+
+fn all_present<P>(envelopes: Vec<PresentEnvelope<P>>) -> Vec<Present<P>> {
+    envelopes.into_iter().map(Present::from).collect()
 }
 
 type PublicationVia<P> = (Arc<Publication<P>>, Option<Pattern>);

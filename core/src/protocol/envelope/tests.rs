@@ -19,7 +19,7 @@ use crate::flow::{Conflate, Flow};
 use crate::protocol::{ClientFrame, ServerFrame, Start, TopicPosition};
 use crate::publication::{Position, Publication};
 
-const CODES: [ErrorCode; 16] = [
+const CODES: [ErrorCode; 17] = [
     ErrorCode::BadFrame,
     ErrorCode::BadTopic,
     ErrorCode::BadFlow,
@@ -28,6 +28,7 @@ const CODES: [ErrorCode; 16] = [
     ErrorCode::TooManySubscriptions,
     ErrorCode::TooManyTopics,
     ErrorCode::TooManyRequests,
+    ErrorCode::TooManyPresences,
     ErrorCode::TooLarge,
     ErrorCode::TopicEnded,
     ErrorCode::Forbidden,

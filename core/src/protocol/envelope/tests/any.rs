@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::CODES;
 use crate::flow::{Conflate, Flow, Pace};
 use crate::lifecycle::EndReason;
+use crate::presence::{Absent, Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
 use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, TopicPosition, WireError};
 use crate::publication::{POSITION_MAX, Position, Publication};
 use crate::topic::{Pattern, Topic};
@@ -126,6 +128,18 @@ pub(super) fn any_client_frame() -> impl Strategy<Value = ClientFrame<Value>> {
         (any_pattern(), any_flow()).prop_map(|(pattern, flow)| ClientFrame::Flow { pattern, flow }),
         (0..=POSITION_MAX, publish)
             .prop_map(|(request, publish)| ClientFrame::Publish { request, publish }),
+        (0..=POSITION_MAX, any_topic(), any_key(), any_payload()).prop_map(
+            |(request, topic, key, meta)| ClientFrame::Track {
+                request,
+                topic,
+                key,
+                meta,
+            }
+        ),
+        (0..=POSITION_MAX).prop_map(|request| ClientFrame::Untrack { request }),
+        (0..=POSITION_MAX, any_topic())
+            .prop_map(|(request, topic)| ClientFrame::Watch { request, topic }),
+        any_topic().prop_map(|topic| ClientFrame::Unwatch { topic }),
         Just(ClientFrame::Ping),
         Just(ClientFrame::Pong),
     ]
@@ -156,6 +170,27 @@ fn any_error() -> impl Strategy<Value = WireError> {
             fatal,
         },
     )
+}
+
+fn any_key() -> impl Strategy<Value = Key> {
+    "[^\\p{Cc}]{1,20}".prop_map(|text| Key::new(&text).unwrap())
+}
+
+fn any_absent() -> impl Strategy<Value = Absent> {
+    let node = any::<u64>().prop_map(NodeId::new);
+    (any_key(), node, 0..=POSITION_MAX).prop_map(|(key, node, clock)| Absent {
+        key,
+        id: PresenceId { node, clock },
+    })
+}
+
+fn all_present() -> impl Strategy<Value = Vec<Present<Value>>> {
+    let present = (any_absent(), any_payload()).prop_map(|(Absent { key, id }, meta)| Present {
+        id,
+        key,
+        meta,
+    });
+    prop::collection::vec(present, 0..4)
 }
 
 pub(super) fn any_server_frame() -> impl Strategy<Value = ServerFrame<Value>> {
@@ -195,6 +230,21 @@ pub(super) fn any_server_frame() -> impl Strategy<Value = ServerFrame<Value>> {
             .prop_map(|(pattern, reason)| ServerFrame::End { pattern, reason }),
         (0..=POSITION_MAX, any_position())
             .prop_map(|(request, position)| ServerFrame::Published { request, position }),
+        (any_topic(), all_present()).prop_map(|(topic, present)| {
+            ServerFrame::PresenceState(Arc::new(PresenceState { topic, present }))
+        }),
+        (
+            any_topic(),
+            all_present(),
+            prop::collection::vec(any_absent(), 0..4)
+        )
+            .prop_map(|(topic, joins, leaves)| {
+                ServerFrame::PresenceDiff(Arc::new(PresenceDiff {
+                    topic,
+                    joins,
+                    leaves,
+                }))
+            }),
         any_error().prop_map(ServerFrame::Error),
         Just(ServerFrame::Ping),
         Just(ServerFrame::Pong),

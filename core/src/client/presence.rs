@@ -1,0 +1,215 @@
+//! What a client is present in, and whose presences it watches: both are said again on each connection.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::{Client, ClientEvent, PresenceEvent};
+use crate::payload::Payload;
+use crate::presence::{Key, PresenceDiff, PresenceState, Roster};
+use crate::protocol::{ClientFrame, WireError};
+use crate::time::Instant;
+use crate::topic::Topic;
+
+#[derive(Debug)]
+pub(super) struct Presences<P> {
+    tracks: BTreeMap<u64, Track<P>>,
+    watches: BTreeMap<Topic, Watch<P>>,
+}
+
+#[derive(Debug)]
+struct Track<P> {
+    topic: Topic,
+    key: Key,
+    meta: P,
+}
+
+#[derive(Debug)]
+struct Watch<P> {
+    /// How many want it.
+    watchers: u32,
+    request: u64,
+    /// Whether this connection has told the state: diffs that come before belong to an earlier watch.
+    is_live: bool,
+    roster: Roster<P>,
+}
+
+impl<P: Clone> Presences<P> {
+    pub(super) const fn new() -> Self {
+        Self {
+            tracks: BTreeMap::new(),
+            watches: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tracks.is_empty() && self.watches.is_empty()
+    }
+
+    pub(super) fn handle_lost(&mut self) {
+        for watch in self.watches.values_mut() {
+            watch.is_live = false;
+        }
+    }
+
+    /// What a new connection must be told. Presences come first, so that the states hold them.
+    fn frames(&self) -> Vec<ClientFrame<P>> {
+        let tracks = self
+            .tracks
+            .iter()
+            .map(|(number, track)| track.frame(*number));
+        let watches = self
+            .watches
+            .iter()
+            .map(|(topic, watch)| ClientFrame::Watch {
+                request: watch.request,
+                topic: topic.clone(),
+            });
+        tracks.chain(watches).collect()
+    }
+}
+
+impl<P: Clone> Track<P> {
+    fn frame(&self, number: u64) -> ClientFrame<P> {
+        ClientFrame::Track {
+            request: number,
+            topic: self.topic.clone(),
+            key: self.key.clone(),
+            meta: self.meta.clone(),
+        }
+    }
+}
+
+impl<P: Payload + Clone> Client<P> {
+    /// Is present in a topic from now on, or once connected, on every connection. Returns the presence's number.
+    pub fn handle_track(&mut self, now: Instant, topic: Topic, key: Key, meta: P) -> u64 {
+        let number = self.requests.number();
+        self.set_track(number, Track { topic, key, meta });
+        self.wake(now);
+        number
+    }
+
+    /// Changes what a presence says of itself. One that was refused or has ended stays so.
+    pub fn handle_retrack(&mut self, number: u64, meta: P) {
+        if let Some(track) = self.presences.tracks.remove(&number) {
+            self.set_track(number, Track { meta, ..track });
+        }
+    }
+
+    fn set_track(&mut self, number: u64, track: Track<P>) {
+        if self.is_open() {
+            self.send(track.frame(number));
+        }
+        self.presences.tracks.insert(number, track);
+    }
+
+    /// Ends a presence.
+    pub fn handle_untrack(&mut self, number: u64) {
+        if self.presences.tracks.remove(&number).is_some() && self.is_open() {
+            self.send(ClientFrame::Untrack { request: number });
+        }
+    }
+
+    /// Wants to know who is present in a topic. Each call is ended by one of [`Client::handle_unwatch`].
+    ///
+    /// The state comes as [`PresenceEvent::State`], unless it is known already: see [`Client::roster`].
+    pub fn handle_watch(&mut self, now: Instant, topic: &Topic) {
+        if let Some(watch) = self.presences.watches.get_mut(topic) {
+            watch.watchers += 1;
+            return;
+        }
+        let request = self.requests.number();
+        if self.is_open() {
+            self.send(ClientFrame::Watch {
+                request,
+                topic: topic.clone(),
+            });
+        }
+        let watch = Watch {
+            watchers: 1,
+            request,
+            is_live: false,
+            roster: Roster::new(),
+        };
+        self.presences.watches.insert(topic.clone(), watch);
+        self.wake(now);
+    }
+
+    /// One who wanted to know wants it no more.
+    pub fn handle_unwatch(&mut self, topic: &Topic) {
+        let Some(watch) = self.presences.watches.get_mut(topic) else {
+            return;
+        };
+        watch.watchers -= 1;
+        if watch.watchers > 0 {
+            return;
+        }
+        self.presences.watches.remove(topic);
+        if self.is_open() {
+            self.send(ClientFrame::Unwatch {
+                topic: topic.clone(),
+            });
+        }
+    }
+
+    /// Who is present in a topic that is watched, as far as is known; empty until the first state has come.
+    pub fn roster(&self, topic: &Topic) -> Option<&Roster<P>> {
+        self.presences.watches.get(topic).map(|watch| &watch.roster)
+    }
+
+    pub(super) fn send_presences(&mut self) {
+        for frame in self.presences.frames() {
+            self.send(frame);
+        }
+    }
+
+    pub(super) fn handle_presence_state(&mut self, state: &PresenceState<P>) {
+        if let Some(watch) = self.presences.watches.get_mut(&state.topic) {
+            watch.is_live = true;
+            let changes = watch.roster.handle_state(&state.present);
+            let topic = state.topic.clone();
+            self.tell(PresenceEvent::State { topic, changes });
+        }
+    }
+
+    pub(super) fn handle_presence_diff(&mut self, diff: &PresenceDiff<P>) {
+        if let Some(watch) = self.presences.watches.get_mut(&diff.topic)
+            && watch.is_live
+        {
+            let changes = watch.roster.handle_diff(diff);
+            if !changes.is_empty() {
+                let topic = diff.topic.clone();
+                self.tell(PresenceEvent::Changed { topic, changes });
+            }
+        }
+    }
+
+    /// A request of that number was refused, which is none to publish.
+    pub(super) fn handle_presence_error(&mut self, request: u64, error: WireError) {
+        if self.presences.tracks.remove(&request).is_some() {
+            let number = request;
+            return self.tell(PresenceEvent::TrackRefused { number, error });
+        }
+        let mut watches = self.presences.watches.iter();
+        let refused = watches.find(|(_, watch)| watch.request == request);
+        if let Some(topic) = refused.map(|(topic, _)| topic.clone()) {
+            self.presences.watches.remove(&topic);
+            self.tell(PresenceEvent::WatchRefused { topic, error });
+        }
+    }
+
+    /// The client is over, and what it was present in and watched.
+    pub(super) fn refuse_presences(&mut self, error: &WireError) {
+        for number in core::mem::take(&mut self.presences.tracks).into_keys() {
+            let error = error.clone().about_request(number);
+            self.tell(PresenceEvent::TrackRefused { number, error });
+        }
+        for (topic, watch) in core::mem::take(&mut self.presences.watches) {
+            let error = error.clone().about_request(watch.request);
+            self.tell(PresenceEvent::WatchRefused { topic, error });
+        }
+    }
+
+    fn tell(&mut self, event: PresenceEvent<P>) {
+        self.output.push_back(ClientEvent::Presence(event));
+    }
+}

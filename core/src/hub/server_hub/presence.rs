@@ -1,0 +1,220 @@
+//! Presences of the sessions of a server: who is told of them, and what other servers are told.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+
+use super::{ConnectionId, ServerHub};
+use crate::payload::Payload;
+use crate::presence::{
+    Key, PresenceCounts, PresenceDiff, PresenceId, PresenceMessage, PresenceOutput, PresenceState,
+    Roster, TrackError, TrackId, Tracker, TrackerConfig,
+};
+use crate::protocol::ServerFrame;
+use crate::time::Instant;
+use crate::topic::Topic;
+
+/// The presences that a server knows of, and the connections that watch them.
+#[derive(Debug)]
+pub(super) struct Presences<P> {
+    pub(super) tracker: Tracker<P>,
+    watchers: BTreeMap<Topic, BTreeSet<ConnectionId>>,
+    watches: BTreeMap<ConnectionId, BTreeSet<Topic>>,
+    /// The watches that missed a diff because too much waited for their connection: they are given the state anew.
+    behind: BTreeSet<(ConnectionId, Topic)>,
+    messages: VecDeque<PresenceMessage<P>>,
+}
+
+impl<P: Payload + Clone> Presences<P> {
+    pub(super) const fn new(config: TrackerConfig) -> Self {
+        Self {
+            tracker: Tracker::new(config),
+            watchers: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            behind: BTreeSet::new(),
+            messages: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, id: ConnectionId, topic: &Topic) {
+        if let Some(watches) = self.watches.get_mut(&id) {
+            watches.remove(topic);
+            if watches.is_empty() {
+                self.watches.remove(&id);
+            }
+        }
+        if let Some(watchers) = self.watchers.get_mut(topic) {
+            watchers.remove(&id);
+            if watchers.is_empty() {
+                self.watchers.remove(topic);
+            }
+        }
+        self.behind.remove(&(id, topic.clone()));
+    }
+
+    /// The state of a topic whose diffs a connection has missed, now that nothing waits for it.
+    pub(super) fn catch_up(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
+        let watches = self.watches.get(&id).filter(|_| !self.behind.is_empty())?;
+        let topic = watches
+            .iter()
+            .find(|topic| self.behind.remove(&(id, (*topic).clone())))?;
+        let roster = self.tracker.roster(topic);
+        Some(ServerFrame::PresenceState(Arc::new(PresenceState {
+            topic: topic.clone(),
+            present: roster.into_iter().flat_map(Roster::present).collect(),
+        })))
+    }
+}
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// The owner of a local connection is present in a topic, until the connection closes. A second call with the same
+    /// number replaces the first one's presence.
+    ///
+    /// # Errors
+    /// As [`TrackError`] says. Nothing has changed then.
+    pub fn handle_track(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        number: u64,
+        topic: Topic,
+        key: Key,
+        meta: P,
+    ) -> Result<(), TrackError> {
+        if self.find(id).is_none() {
+            return Ok(());
+        }
+        let tracked = self.track(now, id, number, topic, key, meta);
+        self.drain_hub(now);
+        tracked.map(|_| ())
+    }
+
+    /// The owner of a local connection is present no more.
+    pub fn handle_untrack(&mut self, now: Instant, id: ConnectionId, number: u64) {
+        self.untrack(now, id, number);
+        self.drain_hub(now);
+    }
+
+    /// A local connection is to have the presences of a topic: their state, and then diffs.
+    pub fn handle_watch(&mut self, now: Instant, id: ConnectionId, topic: &Topic) {
+        if self.find(id).is_some() {
+            self.watch(now, id, topic.clone());
+        }
+    }
+
+    /// A local connection is to have the presences of a topic no more.
+    pub fn handle_unwatch(&mut self, id: ConnectionId, topic: &Topic) {
+        self.presences.unwatch(id, topic);
+    }
+
+    pub(super) fn track(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        number: u64,
+        topic: Topic,
+        key: Key,
+        meta: P,
+    ) -> Result<PresenceId, TrackError> {
+        let track = track_id(id, number);
+        let tracker = &mut self.presences.tracker;
+        tracker.handle_track(now, track, topic, key, meta)
+    }
+
+    pub(super) fn untrack(&mut self, now: Instant, id: ConnectionId, number: u64) {
+        let tracker = &mut self.presences.tracker;
+        tracker.handle_untrack(now, track_id(id, number));
+    }
+
+    pub(super) fn watch(&mut self, now: Instant, id: ConnectionId, topic: Topic) {
+        let state = self.presences.tracker.handle_watch(&topic);
+        // What was due before is part of the state already, and for those who watched before.
+        self.drain_presences(now);
+        if self.find(id).is_none() {
+            return;
+        }
+        let presences = &mut self.presences;
+        let watches = presences.watches.entry(id).or_default();
+        watches.insert(topic.clone());
+        presences.watchers.entry(topic).or_default().insert(id);
+        self.send(id.index, ServerFrame::PresenceState(Arc::new(state)));
+    }
+
+    /// A connection closes: whoever was present by it leaves, and nothing more is told to it.
+    pub(super) fn leave_all(&mut self, now: Instant, id: ConnectionId) {
+        let watches = self.presences.watches.remove(&id);
+        for topic in watches.into_iter().flatten() {
+            self.presences.unwatch(id, &topic);
+        }
+        let session = track_id(id, 0).session;
+        self.presences.tracker.handle_session_closed(now, session);
+    }
+
+    /// Other servers can be told of presences from now on, or again after a break. From here on the host broadcasts what
+    /// [`ServerHub::poll_presence`] says to all servers, and hands what they say to
+    /// [`ServerHub::handle_presence_heard`].
+    pub fn handle_presence_linked(&mut self, now: Instant) {
+        self.presences.tracker.handle_linked(now);
+        self.drain_hub(now);
+    }
+
+    /// Another server said something about presences. What this one said itself may come, too.
+    pub fn handle_presence_heard(&mut self, now: Instant, message: PresenceMessage<P>) {
+        self.presences.tracker.handle_message(now, message);
+        self.drain_hub(now);
+    }
+
+    /// The process is about to end: other servers let the presences of this one leave at once.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        self.presences.tracker.handle_shutdown(now);
+        self.drain_hub(now);
+    }
+
+    /// What to broadcast to the other servers. It may be lost, repeated or reordered.
+    pub fn poll_presence(&mut self) -> Option<PresenceMessage<P>> {
+        self.presences.messages.pop_front()
+    }
+
+    /// Who is present in a topic; `None` where nobody is.
+    pub fn presence(&self, topic: &Topic) -> Option<&Roster<P>> {
+        self.presences.tracker.roster(topic)
+    }
+
+    /// How many presences there are.
+    pub fn presence_counts(&self) -> PresenceCounts {
+        self.presences.tracker.counts()
+    }
+
+    /// Tells watchers and other servers what has changed.
+    pub(super) fn drain_presences(&mut self, now: Instant) {
+        while let Some(output) = self.presences.tracker.poll_output() {
+            match output {
+                PresenceOutput::Send(message) => self.presences.messages.push_back(message),
+                PresenceOutput::Diff { diff, .. } => self.tell_watchers(now, &diff),
+            }
+        }
+    }
+
+    fn tell_watchers(&mut self, now: Instant, diff: &Arc<PresenceDiff<P>>) {
+        let watchers = self.presences.watchers.get(&diff.topic);
+        for id in watchers.cloned().unwrap_or_default() {
+            let behind = (id, diff.topic.clone());
+            let waiting = self.waiting_bytes(id);
+            if self.find(id).is_none() || self.presences.behind.contains(&behind) {
+                continue;
+            }
+            if waiting > self.config.outbox_bytes_max {
+                self.presences.behind.insert(behind);
+                continue;
+            }
+            self.send(id.index, ServerFrame::PresenceDiff(Arc::clone(diff)));
+            self.close_if_overfull(now, id.index);
+        }
+    }
+}
+
+const fn track_id(id: ConnectionId, number: u64) -> TrackId {
+    TrackId {
+        session: (id.generation as u64) << 32 | id.index as u64,
+        number,
+    }
+}

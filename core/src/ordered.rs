@@ -1,0 +1,396 @@
+//! A map by topic or pattern, in the order of their texts.
+//!
+//! # Why not the standard library's
+//! Its map is compiled anew for every type of value, and that code is large: half a dozen of them were a quarter of
+//! the browser's module. Here all that depends on the order is compiled once, over texts and small integers; what
+//! is compiled for a type of value is an array.
+//!
+//! # How
+//! The texts are a treap: a search tree that is also a heap by priorities which follow from the numbers of the nodes
+//! alone, so that the same calls give the same tree. Its depth is logarithmic, as that of a tree whose texts came
+//! in a random order.
+
+use core::cmp::Ordering;
+use core::mem;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::topic::{Pattern, Topic};
+
+/// What a map is by.
+pub(crate) trait Text {
+    /// The text that says where it comes in the order.
+    fn text(&self) -> &Arc<str>;
+}
+
+/// A map from topics or patterns.
+#[derive(Debug)]
+pub(crate) struct OrderedMap<K, V> {
+    tree: Tree,
+    /// By the numbers of the tree's nodes.
+    entries: Vec<Option<(K, V)>>,
+}
+
+impl<K: Text + Clone, V> OrderedMap<K, V> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            tree: Tree::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tree.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tree.len == 0
+    }
+
+    pub(crate) fn contains_key(&self, key: &K) -> bool {
+        self.tree.find(key.text()).is_some()
+    }
+
+    /// The number of a key: it stays the same for as long as the key is in the map.
+    pub(crate) fn number(&self, key: &K) -> Option<u32> {
+        self.tree.find(key.text())
+    }
+
+    /// The entry with a number.
+    pub(crate) fn entry(&self, number: u32) -> Option<(&K, &V)> {
+        let (key, value) = self.entries.get(number as usize)?.as_ref()?;
+        Some((key, value))
+    }
+
+    /// The value with a number.
+    pub(crate) fn value_mut(&mut self, number: u32) -> Option<&mut V> {
+        let (_, value) = self.entries.get_mut(number as usize)?.as_mut()?;
+        Some(value)
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        let (_, value) = self.entry(self.number(key)?)?;
+        Some(value)
+    }
+
+    /// Puts a value in the place of the one that the key has, if it has one; says under which number.
+    pub(crate) fn insert(&mut self, key: &K, value: V) -> u32 {
+        let number = self.tree.insert(key.text());
+        let index = number as usize;
+        if index == self.entries.len() {
+            self.entries.push(None);
+        }
+        self.entries[index] = Some((key.clone(), value));
+        number
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        let number = self.tree.remove(key.text())?;
+        let (_, value) = self.entries[number as usize].take()?;
+        Some(value)
+    }
+
+    /// Every entry, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.range("")
+    }
+
+    /// The entries from a text on, in order.
+    pub(crate) fn range(&self, from: &str) -> impl Iterator<Item = (&K, &V)> {
+        let mut next = self.tree.first_from(from, true);
+        core::iter::from_fn(move || {
+            let at = next?;
+            next = self
+                .tree
+                .first_from(&self.tree.nodes[at as usize].text, false);
+            self.entry(at)
+        })
+    }
+
+    /// Every value, in order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+}
+
+impl Text for Topic {
+    fn text(&self) -> &Arc<str> {
+        self.shared()
+    }
+}
+
+impl Text for Pattern {
+    fn text(&self) -> &Arc<str> {
+        self.shared()
+    }
+}
+
+/// No node.
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Tree {
+    nodes: Vec<Node>,
+    root: u32,
+    /// The first of the nodes that are in no tree; their left one is the next.
+    free: u32,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Node {
+    text: Arc<str>,
+    left: u32,
+    right: u32,
+}
+
+impl Tree {
+    const fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            root: NONE,
+            free: NONE,
+            len: 0,
+        }
+    }
+
+    fn find(&self, text: &str) -> Option<u32> {
+        let mut at = self.root;
+        while let Some(node) = self.nodes.get(at as usize) {
+            at = match text.cmp(&node.text) {
+                Ordering::Less => node.left,
+                Ordering::Equal => return Some(at),
+                Ordering::Greater => node.right,
+            };
+        }
+        None
+    }
+
+    /// The first node whose text is after `text`, or is `text` if that is included.
+    fn first_from(&self, text: &str, is_included: bool) -> Option<u32> {
+        let mut first = None;
+        let mut at = self.root;
+        while let Some(node) = self.nodes.get(at as usize) {
+            let order = text.cmp(&node.text);
+            at = if order == Ordering::Less || (is_included && order == Ordering::Equal) {
+                first = Some(at);
+                node.left
+            } else {
+                node.right
+            };
+        }
+        first
+    }
+
+    /// The node of a text: a new one, or the one that there is.
+    fn insert(&mut self, text: &Arc<str>) -> u32 {
+        if let Some(known) = self.find(text) {
+            return known;
+        }
+        let new = self.take_node(text);
+        self.len += 1;
+        // Down to where the first node of a lower priority is; that one's tree is split around the new node.
+        let mut link = Link::Root;
+        let mut at = self.root;
+        while at != NONE && priority(at) > priority(new) {
+            link = self.towards(at, text);
+            at = self.linked(link);
+        }
+        let [before, after] = self.split(at, text);
+        self.nodes[new as usize].left = before;
+        self.nodes[new as usize].right = after;
+        *self.link(link) = new;
+        new
+    }
+
+    fn remove(&mut self, text: &str) -> Option<u32> {
+        let mut link = Link::Root;
+        let mut at = self.root;
+        while self.nodes.get(at as usize)?.text.as_ref() != text {
+            link = self.towards(at, text);
+            at = self.linked(link);
+        }
+        let Node { left, right, .. } = self.nodes[at as usize];
+        *self.link(link) = self.join(left, right);
+        let free = mem::replace(&mut self.free, at);
+        self.nodes[at as usize] = Node {
+            text: Arc::default(),
+            left: free,
+            right: NONE,
+        };
+        self.len -= 1;
+        Some(at)
+    }
+
+    fn take_node(&mut self, text: &Arc<str>) -> u32 {
+        let node = Node {
+            text: Arc::clone(text),
+            left: NONE,
+            right: NONE,
+        };
+        if let Some(free) = self.nodes.get_mut(self.free as usize) {
+            let next = mem::replace(free, node).left;
+            return mem::replace(&mut self.free, next);
+        }
+        self.nodes.push(node);
+        u32::try_from(self.nodes.len() - 1).expect("limits keep every map far below 2^32 entries")
+    }
+
+    /// Splits the tree at `at` into what comes before `text` and what comes after it.
+    fn split(&mut self, mut at: u32, text: &str) -> [u32; 2] {
+        let mut halves = [NONE; 2];
+        // Where the next node of each half is linked to.
+        let mut open = [Link::Root; 2];
+        while at != NONE {
+            let link = self.towards(at, text);
+            let half = usize::from(matches!(link, Link::Left(_)));
+            match open[half] {
+                Link::Root => halves[half] = at,
+                Link::Left(_) | Link::Right(_) => *self.link(open[half]) = at,
+            }
+            open[half] = link;
+            at = self.linked(link);
+        }
+        for link in open {
+            if link != Link::Root {
+                *self.link(link) = NONE;
+            }
+        }
+        halves
+    }
+
+    /// Joins two trees, of which the first comes before the second.
+    fn join(&mut self, mut left: u32, mut right: u32) -> u32 {
+        let mut joined = NONE;
+        let mut link = Link::Root;
+        loop {
+            let (top, next) = if left == NONE {
+                (right, Link::Root)
+            } else if right == NONE {
+                (left, Link::Root)
+            } else if priority(left) > priority(right) {
+                (left, Link::Right(left))
+            } else {
+                (right, Link::Left(right))
+            };
+            match link {
+                Link::Root => joined = top,
+                Link::Left(_) | Link::Right(_) => *self.link(link) = top,
+            }
+            match next {
+                Link::Root => return joined,
+                Link::Right(_) => left = self.linked(next),
+                Link::Left(_) => right = self.linked(next),
+            }
+            link = next;
+        }
+    }
+
+    /// Which way `text` is from the node at `at`.
+    fn towards(&self, at: u32, text: &str) -> Link {
+        if text < &*self.nodes[at as usize].text {
+            Link::Left(at)
+        } else {
+            Link::Right(at)
+        }
+    }
+
+    fn linked(&mut self, link: Link) -> u32 {
+        *self.link(link)
+    }
+
+    fn link(&mut self, link: Link) -> &mut u32 {
+        match link {
+            Link::Root => &mut self.root,
+            Link::Left(at) => &mut self.nodes[at as usize].left,
+            Link::Right(at) => &mut self.nodes[at as usize].right,
+        }
+    }
+}
+
+/// What points to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Root,
+    Left(u32),
+    Right(u32),
+}
+
+/// A number that looks random and differs for every node: the finalizer of a 32-bit hash, which is a bijection.
+const fn priority(node: u32) -> u32 {
+    let mut bits = node.wrapping_add(0x9E37_79B9);
+    bits = (bits ^ (bits >> 16)).wrapping_mul(0x85EB_CA6B);
+    bits = (bits ^ (bits >> 13)).wrapping_mul(0xC2B2_AE35);
+    bits ^ (bits >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::format;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn topic(number: u16) -> Topic {
+        Topic::new(&format!("t:{number}")).expect("valid")
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_standard_library(steps in prop::collection::vec((any::<bool>(), 0..80_u16), 0..400)) {
+            let mut map = OrderedMap::new();
+            let mut model = BTreeMap::new();
+            for (step, (inserts, number)) in steps.into_iter().enumerate() {
+                let key = topic(number);
+                if inserts {
+                    map.insert(&key, step);
+                    model.insert(key.clone(), step);
+                } else {
+                    prop_assert_eq!(map.remove(&key), model.remove(&key));
+                }
+                prop_assert_eq!(map.get(&key), model.get(&key));
+                prop_assert_eq!(map.len(), model.len());
+                prop_assert!(map.iter().eq(model.iter()));
+                let from = map.range(key.as_str()).next();
+                prop_assert_eq!(from, model.range(key.clone()..).next());
+            }
+        }
+    }
+
+    #[test]
+    fn stays_flat_when_texts_come_in_their_order() {
+        let mut map = OrderedMap::new();
+        for number in 10_000..60_000 {
+            map.insert(&topic(number), ());
+        }
+        let depth = |key: &Topic| {
+            let (mut at, mut depth) = (map.tree.root, 0);
+            while &map.tree.nodes[at as usize].text != key.text() {
+                let node = &map.tree.nodes[at as usize];
+                at = if key.as_str() < &*node.text {
+                    node.left
+                } else {
+                    node.right
+                };
+                depth += 1;
+            }
+            depth
+        };
+        let deepest = (10_000..60_000).map(|number| depth(&topic(number))).max();
+        assert!(deepest < Some(60), "{deepest:?} for 50,000 entries");
+    }
+
+    #[test]
+    fn a_number_is_used_again_only_after_its_key_has_gone() {
+        let mut map = OrderedMap::new();
+        let first = map.insert(&topic(1), 'a');
+        assert_eq!(map.insert(&topic(1), 'b'), first);
+        assert_ne!(map.insert(&topic(2), 'c'), first);
+        map.remove(&topic(1));
+        assert_eq!(map.entry(first), None);
+        assert_eq!(map.insert(&topic(3), 'd'), first);
+    }
+}

@@ -1,0 +1,183 @@
+//! The presences of one topic as someone was told, and what each further message changes about its keys.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::{Absent, Key, PresenceDiff, PresenceId, Present};
+
+/// The presences of one topic.
+///
+/// What Phoenix's `Presence.syncState` and `syncDiff` do for its JavaScript client: a state that comes anew after a lost
+/// connection is compared with what was known, so that only what differs is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roster<M> {
+    keys: BTreeMap<Key, BTreeMap<PresenceId, M>>,
+    metas: usize,
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyChangeKind {
+    /// It came with its first metas.
+    Joined,
+    /// It stays, with other metas than before.
+    Updated,
+    /// It went with its last metas.
+    Left,
+}
+
+/// What a message changed about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyChange<M> {
+    /// Whose.
+    pub key: Key,
+    /// What happened.
+    pub kind: KeyChangeKind,
+    /// The metas that came, ordered by id. A meta that came anew, by another connection, has another id.
+    pub joins: Vec<Present<M>>,
+    /// The metas that went, ordered by id.
+    pub leaves: Vec<Present<M>>,
+}
+
+impl<M> Default for Roster<M> {
+    fn default() -> Self {
+        Self {
+            keys: BTreeMap::new(),
+            metas: 0,
+        }
+    }
+}
+
+impl<M: Clone> Roster<M> {
+    /// Nobody.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All presences, told at once: what is not among them has gone.
+    pub fn handle_state(&mut self, present: &[Present<M>]) -> Vec<KeyChange<M>> {
+        let stay: BTreeSet<(&Key, PresenceId)> = present
+            .iter()
+            .map(|present| (&present.key, present.id))
+            .collect();
+        let is_gone = |key: &Key, id: PresenceId| {
+            (!stay.contains(&(key, id))).then(|| Absent {
+                key: key.clone(),
+                id,
+            })
+        };
+        let known = self
+            .keys
+            .iter()
+            .flat_map(|(key, metas)| metas.keys().map(move |id| (key, *id)));
+        let gone: Vec<Absent> = known.filter_map(|(key, id)| is_gone(key, id)).collect();
+        self.apply(present, &gone)
+    }
+
+    /// Some presences came and went. What is known already is no change.
+    pub fn handle_diff(&mut self, diff: &PresenceDiff<M>) -> Vec<KeyChange<M>> {
+        self.apply(&diff.joins, &diff.leaves)
+    }
+
+    fn apply(&mut self, joins: &[Present<M>], leaves: &[Absent]) -> Vec<KeyChange<M>> {
+        let mut changes: BTreeMap<Key, Change<M>> = BTreeMap::new();
+        for present in joins {
+            let metas = self.keys.entry(present.key.clone()).or_default();
+            let was_present = !metas.is_empty();
+            if metas.contains_key(&present.id) {
+                continue;
+            }
+            metas.insert(present.id, present.meta.clone());
+            self.metas += 1;
+            let change = changes.entry(present.key.clone());
+            let change = change.or_insert_with(|| Change::new(was_present));
+            change.joins.push(present.clone());
+        }
+        for Absent { key, id } in leaves {
+            let Some(meta) = self.keys.get_mut(key).and_then(|metas| metas.remove(id)) else {
+                continue;
+            };
+            self.metas -= 1;
+            let change = changes.entry(key.clone());
+            let change = change.or_insert_with(|| Change::new(true));
+            change.leaves.push(Present {
+                id: *id,
+                key: key.clone(),
+                meta,
+            });
+        }
+        changes
+            .into_iter()
+            .filter_map(|(key, change)| self.conclude(key, change))
+            .collect()
+    }
+
+    /// Says what the changes of a key amount to: nothing, where it came and went in one message.
+    fn conclude(&mut self, key: Key, change: Change<M>) -> Option<KeyChange<M>> {
+        let is_present = self.keys.get(&key).is_some_and(|metas| !metas.is_empty());
+        if !is_present {
+            self.keys.remove(&key);
+        }
+        let kind = match (change.was_present, is_present) {
+            (false, true) => KeyChangeKind::Joined,
+            (true, true) => KeyChangeKind::Updated,
+            (true, false) => KeyChangeKind::Left,
+            (false, false) => return None,
+        };
+        Some(KeyChange {
+            key,
+            kind,
+            joins: change.joins,
+            leaves: change.leaves,
+        })
+    }
+
+    /// All presences, ordered by key, then by id.
+    pub fn present(&self) -> impl Iterator<Item = Present<M>> {
+        self.keys.iter().flat_map(|(key, metas)| {
+            metas.iter().map(|(id, meta)| Present {
+                id: *id,
+                key: key.clone(),
+                meta: meta.clone(),
+            })
+        })
+    }
+
+    /// The metas of a key, ordered by id; none, where it is not present.
+    pub fn metas(&self, key: &Key) -> impl Iterator<Item = (PresenceId, &M)> {
+        let metas = self.keys.get(key).into_iter().flatten();
+        metas.map(|(id, meta)| (*id, meta))
+    }
+
+    /// Who is present.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.keys()
+    }
+
+    /// How many metas there are.
+    pub const fn metas_len(&self) -> usize {
+        self.metas
+    }
+
+    /// Whether nobody is present.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Change<M> {
+    was_present: bool,
+    joins: Vec<Present<M>>,
+    leaves: Vec<Present<M>>,
+}
+
+impl<M> Change<M> {
+    const fn new(was_present: bool) -> Self {
+        Self {
+            was_present,
+            joins: Vec::new(),
+            leaves: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a node holds of one node's presences: an observed-remove set.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::clocks::Clocks;
+use super::key::Key;
+use crate::topic::Topic;
+
+/// A presence as nodes know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<M> {
+    /// Where.
+    pub topic: Topic,
+    /// Who.
+    pub key: Key,
+    /// What it says of itself.
+    pub meta: M,
+}
+
+/// One node's changes that were seen, and the presences that are left of them.
+///
+/// A presence whose clock was seen and that is not here was removed. A part of what happened is a section, too, whose
+/// clocks are those that the part knows of: whole state and delta have one form and one join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Section<M> {
+    pub(super) seen: Clocks,
+    pub(super) entries: BTreeMap<u64, Entry<M>>,
+}
+
+/// What a join changed.
+#[derive(Debug)]
+pub(super) struct Joined<M> {
+    pub(super) came: Vec<u64>,
+    pub(super) went: Vec<(u64, Entry<M>)>,
+}
+
+impl<M> Default for Section<M> {
+    fn default() -> Self {
+        Self {
+            seen: Clocks::default(),
+            entries: BTreeMap::new(),
+        }
+    }
+}
+
+impl<M: Clone> Section<M> {
+    /// The least section that knows what both know. What is in one only is kept unless the other has seen it, and so
+    /// has seen it go.
+    pub(super) fn join(&mut self, other: Self) -> Joined<M> {
+        let mut gone = Vec::new();
+        for span in other.seen.spans() {
+            let clocks = self.entries.range(span).map(|(clock, _)| *clock);
+            gone.extend(clocks.filter(|clock| !other.entries.contains_key(clock)));
+        }
+        let went = gone
+            .into_iter()
+            .filter_map(|clock| Some((clock, self.entries.remove(&clock)?)))
+            .collect();
+        let mut came = Vec::new();
+        for (clock, entry) in other.entries {
+            if !self.seen.contains(clock) {
+                self.entries.insert(clock, entry);
+                came.push(clock);
+            }
+        }
+        self.seen.join(&other.seen);
+        Joined { came, went }
+    }
+}
+
+#[cfg(test)]
+mod tests;

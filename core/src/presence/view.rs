@@ -1,0 +1,127 @@
+//! The presences of all nodes that are up, by topic: what watchers were told, and what they will be told next.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::section::Entry;
+use super::{Absent, Key, KeyChange, PresenceDiff, PresenceId, Present, Roster};
+use crate::topic::Topic;
+
+#[derive(Debug)]
+pub(super) struct View<M> {
+    told: BTreeMap<Topic, Roster<M>>,
+    /// What has changed since. Never empty for a topic that is here.
+    pending: BTreeMap<Topic, Pending<M>>,
+}
+
+#[derive(Debug)]
+struct Pending<M> {
+    joins: BTreeMap<PresenceId, (Key, M)>,
+    leaves: BTreeSet<Absent>,
+}
+
+/// What is told about a topic.
+pub(super) type Told<M> = (PresenceDiff<M>, Vec<KeyChange<M>>);
+
+impl<M: Clone> View<M> {
+    pub(super) const fn new() -> Self {
+        Self {
+            told: BTreeMap::new(),
+            pending: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn join(&mut self, id: PresenceId, entry: &Entry<M>) {
+        let absent = Absent {
+            key: entry.key.clone(),
+            id,
+        };
+        self.change(&entry.topic, |pending| {
+            if !pending.leaves.remove(&absent) {
+                let present = (absent.key, entry.meta.clone());
+                pending.joins.insert(id, present);
+            }
+        });
+    }
+
+    pub(super) fn leave(&mut self, id: PresenceId, entry: &Entry<M>) {
+        let key = entry.key.clone();
+        self.change(&entry.topic, |pending| {
+            if pending.joins.remove(&id).is_none() {
+                pending.leaves.insert(Absent { key, id });
+            }
+        });
+    }
+
+    fn change(&mut self, topic: &Topic, act: impl FnOnce(&mut Pending<M>)) {
+        let pending = self.pending.entry(topic.clone()).or_default();
+        act(pending);
+        if pending.joins.is_empty() && pending.leaves.is_empty() {
+            self.pending.remove(topic);
+        }
+    }
+
+    pub(super) fn has_changes(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Takes what is to be told of the first topic that has changed.
+    pub(super) fn tell_next(&mut self) -> Option<Told<M>> {
+        let (topic, pending) = self.pending.pop_first()?;
+        Some(self.note(topic, pending))
+    }
+
+    /// Takes what is to be told of a topic.
+    pub(super) fn tell(&mut self, topic: &Topic) -> Option<Told<M>> {
+        let (topic, pending) = self.pending.remove_entry(topic)?;
+        Some(self.note(topic, pending))
+    }
+
+    fn note(&mut self, topic: Topic, pending: Pending<M>) -> Told<M> {
+        let joins = pending.joins.into_iter();
+        let diff = PresenceDiff {
+            topic,
+            joins: joins
+                .map(|(id, (key, meta))| Present { id, key, meta })
+                .collect(),
+            leaves: pending.leaves.into_iter().collect(),
+        };
+        let roster = self.told.entry(diff.topic.clone()).or_default();
+        let changes = roster.handle_diff(&diff);
+        if roster.is_empty() {
+            self.told.remove(&diff.topic);
+        }
+        (diff, changes)
+    }
+
+    /// What watchers of a topic were told; `None` where nobody is present.
+    pub(super) fn roster(&self, topic: &Topic) -> Option<&Roster<M>> {
+        self.told.get(topic)
+    }
+
+    /// How many metas a topic has, those included that watchers were not told of.
+    pub(super) fn metas(&self, topic: &Topic) -> usize {
+        let told = self.told.get(topic).map_or(0, Roster::metas_len);
+        match self.pending.get(topic) {
+            Some(pending) => told + pending.joins.len() - pending.leaves.len(),
+            None => told,
+        }
+    }
+
+    /// How many topics anyone is present in, and with how many metas, as told.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (
+            self.told.len(),
+            self.told.values().map(Roster::metas_len).sum(),
+        )
+    }
+}
+
+impl<M> Default for Pending<M> {
+    fn default() -> Self {
+        Self {
+            joins: BTreeMap::new(),
+            leaves: BTreeSet::new(),
+        }
+    }
+}

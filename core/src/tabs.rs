@@ -1,0 +1,346 @@
+//! All tabs of a browser share one connection: who holds it, what passes through it, and who is next.
+//!
+//! ```text
+//!                        server
+//!                          │ one WebSocket
+//!   leader:  ┌─────────────┴──────────────┐
+//!            │ Tabs                       │   election, terms, signs of life
+//!            │   exchange: Client above,  │   one subscription for each pattern
+//!            │   members below            │
+//!            └──┬──────────────┬──────────┘
+//!   in the same │              │ messages (a BroadcastChannel)
+//!   tab ┌───────┴────┐   ┌─────┴──────┐
+//!       │ ClientHub  │   │ Tabs       │  follower
+//!       │ gates      │   │  ClientHub │
+//!       └────────────┘   └────────────┘
+//! ```
+//!
+//! Every tab keeps its own [`ClientHub`](crate::hub::ClientHub), as if it were alone: its link is not a socket but the
+//! group of tabs. So each tab gates for itself, knows the position of every topic, and repeats what was not answered; when
+//! the leader changes, it connects again and resumes: nothing is lost, nothing comes twice. [`TabHub`] is both together.
+//!
+//! # Who leads
+//! As [`Election`] says: the holder of a Web Lock, the first who claims it where there are none, or a worker that the
+//! tabs share. In each case a leadership has a [`Term`]. What an earlier term says is ignored; a leader that hears of
+//! a later one is fenced: it closes its connection and follows. So the lock makes hand-over quick and
+//! connections few, but correctness does not depend on it.
+//!
+//! # Who is alive
+//! A frozen page still answers messages and keeps its lock and its socket. So only what has come through the leader's
+//! connection counts: the leader relays that as [`Body::Tick`]. A follower that hears nothing asks, the leader asks
+//! the server, and its answer is the sign of life: no timer of the leader's takes part in it, however late they are.
+//!
+//! # What a host must do
+//! - Take part in one channel for each user and URL: its name holds what tells users, tokens and URLs apart (a hash of
+//!   them), and [`TABS_VERSION`]. Whoever shares a name shares a connection. The lock's and the worker's name likewise.
+//! - Tell [`Page::Frozen`] and [`Page::Leaving`] in `freeze` and `pagehide`, and do what [`Tabs::poll_output`] says before the
+//!   handler returns: nothing runs after it.
+//! - Time [`Tabs::poll_timeout`] in a worker, where it can: a hidden page's timers come up to a minute late, which
+//!   disconnects nobody, but lets a dead leader go unnoticed for as long.
+//! - Draw a new [`TabId`] for every page that loads.
+
+mod candidacy;
+mod config;
+mod exchange;
+mod follow;
+mod hub;
+mod lead;
+mod link;
+mod message;
+mod output;
+mod roster;
+
+use alloc::collections::VecDeque;
+
+use crate::client::ConnectionState;
+use crate::payload::Payload;
+use crate::random::Random;
+use crate::time::Instant;
+use candidacy::{Candidacy, Step};
+use lead::Leading;
+use link::{Link, Phase};
+use roster::Roster;
+
+pub use config::{Election, TabsConfig};
+pub use hub::{TabHub, TabOutput};
+pub use message::{Body, Message, TABS_VERSION, TabId, Term};
+pub use output::{Role, TabsOutput};
+
+/// What becomes of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// It is shown to its user.
+    Visible,
+    /// It is not.
+    Hidden,
+    /// It is put to sleep (`freeze`): nothing of it runs after this.
+    Frozen,
+    /// It is left (`pagehide`): closed, or kept asleep for the way back.
+    Leaving,
+    /// It has woken up (`resume`), or is back (`pageshow`).
+    Resumed,
+}
+
+/// The leader that this tab knows.
+#[derive(Clone, Debug)]
+struct Leader {
+    term: Term,
+    state: ConnectionState,
+}
+
+/// One tab's part in sharing a connection, or a worker's.
+///
+/// `handle_enter`, `handle_leave`, `handle_page`, `handle_granted`, `handle_lost`, `handle_message`, `handle_uplink_*` tell
+/// what happened; `handle_connect`, `handle_disconnect`, `handle_send` are the tab's own hub's wishes for its link;
+/// after each, `poll_output` until `None`.
+#[derive(Debug)]
+pub struct Tabs<P> {
+    config: TabsConfig,
+    candidacy: Candidacy,
+    roster: Roster,
+    random: Random,
+    /// Whether the user wants a connection.
+    is_entered: bool,
+    /// Whether the page sleeps or leaves.
+    is_asleep: bool,
+    hidden_since: Option<Instant>,
+    role: Role,
+    /// The latest term that anybody has spoken of.
+    top: Term,
+    leader: Option<Leader>,
+    leading: Option<Leading<P>>,
+    link: Option<Link>,
+    /// How many transports there were.
+    uplinks: u32,
+    output: VecDeque<TabsOutput<P>>,
+}
+
+impl<P: Payload + Clone> Tabs<P> {
+    /// A visible tab, or a worker, that takes no part yet.
+    pub fn new(config: TabsConfig) -> Self {
+        Self {
+            candidacy: Candidacy::new(&config),
+            roster: Roster::default(),
+            random: Random::new(config.client.seed ^ config.tab.0),
+            is_entered: false,
+            is_asleep: false,
+            hidden_since: None,
+            role: Role::Away,
+            top: Term::default(),
+            leader: None,
+            leading: None,
+            link: None,
+            uplinks: 0,
+            output: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// A connection is wanted: this tab takes part from now on.
+    pub fn handle_enter(&mut self, now: Instant) {
+        if !self.is_entered {
+            self.is_entered = true;
+            if !self.is_asleep {
+                self.arrive(now);
+            }
+        }
+    }
+
+    /// No connection is wanted any more.
+    pub fn handle_leave(&mut self) {
+        if self.is_here() {
+            self.depart();
+        }
+        self.is_entered = false;
+    }
+
+    /// Something becomes of the page.
+    pub fn handle_page(&mut self, now: Instant, page: Page) {
+        match page {
+            Page::Visible | Page::Hidden => self.handle_visible(now, page == Page::Visible),
+            Page::Frozen | Page::Leaving => {
+                if self.is_here() {
+                    self.depart();
+                }
+                self.is_asleep = true;
+            }
+            Page::Resumed => {
+                if self.is_here() {
+                    // It slept without being told: what it had is not to be relied on.
+                    self.depart();
+                }
+                self.is_asleep = false;
+                if self.is_entered {
+                    self.arrive(now);
+                }
+            }
+        }
+        self.drain(now);
+    }
+
+    fn handle_visible(&mut self, now: Instant, is_visible: bool) {
+        if is_visible == self.hidden_since.is_none() {
+            return;
+        }
+        self.hidden_since = (!is_visible).then_some(now);
+        let handover_at = self.hidden_since.map(|since| self.handover(now, since));
+        if let Some(leading) = &mut self.leading {
+            leading.handover_at = handover_at;
+        }
+        if self.is_here() {
+            self.post(None, Body::Alive { is_visible });
+        }
+    }
+
+    const fn is_here(&self) -> bool {
+        self.is_entered && !self.is_asleep
+    }
+
+    const fn is_visible(&self) -> bool {
+        self.hidden_since.is_none()
+    }
+
+    fn arrive(&mut self, now: Instant) {
+        self.set_role(Role::Follower);
+        let is_visible = self.is_visible();
+        self.post(None, Body::Probe { is_visible });
+        self.candidacy.handle_enter(now, &self.config);
+        self.drain(now);
+    }
+
+    /// Lets go of everything: nobody must wait for this tab.
+    fn depart(&mut self) {
+        self.post(None, Body::Bye);
+        self.stop_leading();
+        self.candidacy.handle_leave();
+        self.take_steps();
+        self.leader = None;
+        self.close_link();
+        self.roster.clear();
+        self.set_role(Role::Away);
+    }
+
+    /// The lock of this request was granted.
+    pub fn handle_granted(&mut self, now: Instant, request: u32) {
+        self.candidacy.handle_granted(now, request);
+        self.drain(now);
+    }
+
+    /// The lock of this request was stolen, or could not be had.
+    pub fn handle_lost(&mut self, now: Instant, request: u32) {
+        if self.candidacy.handle_lost(request) && self.leading.is_some() {
+            self.post(None, Body::Bye);
+            self.stop_leading();
+            self.set_role(Role::Follower);
+            self.candidacy.handle_vacancy(now, &self.config);
+        }
+        self.drain(now);
+    }
+
+    /// A deadline was reached.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let leader = self.top.tab;
+        let is_alone = self.roster.iter().all(|tab| tab == leader);
+        let is_visible = self.is_visible();
+        self.candidacy
+            .handle_timeout(now, self.top, is_alone, is_visible, &self.config);
+        self.handle_lead_timeout(now);
+        self.drain(now);
+    }
+
+    fn post(&mut self, to: Option<TabId>, body: Body<P>) {
+        self.output.push_back(TabsOutput::Post(Message {
+            version: TABS_VERSION,
+            from: self.config.tab,
+            to,
+            term: self.top,
+            body,
+        }));
+    }
+
+    fn set_role(&mut self, role: Role) {
+        if self.role != role {
+            self.role = role;
+            self.output.push_back(TabsOutput::Role(role));
+        }
+    }
+
+    fn drain(&mut self, now: Instant) {
+        self.drain_exchange();
+        while self.take_steps() {
+            self.lead(now);
+        }
+    }
+
+    /// Does what the candidacy wants. Whether that is to lead; then there may be more.
+    fn take_steps(&mut self) -> bool {
+        while let Some(step) = self.candidacy.steps.pop_front() {
+            let output = match step {
+                Step::Lead => return true,
+                Step::Forget => {
+                    self.roster.clear();
+                    continue;
+                }
+                Step::Probe => {
+                    let is_visible = self.is_visible();
+                    self.post(None, Body::Probe { is_visible });
+                    continue;
+                }
+                Step::Claim => {
+                    let is_visible = self.is_visible();
+                    self.post(None, Body::Claim { is_visible });
+                    continue;
+                }
+                Step::RequestLock { request, steal } => TabsOutput::RequestLock { request, steal },
+                Step::ReleaseLock { request } => TabsOutput::ReleaseLock { request },
+                Step::SpawnWorker { generation } => TabsOutput::SpawnWorker { generation },
+            };
+            self.output.push_back(output);
+        }
+        false
+    }
+
+    /// What the host must do next.
+    pub fn poll_output(&mut self) -> Option<TabsOutput<P>> {
+        self.output.pop_front()
+    }
+
+    /// When [`Tabs::handle_timeout`] must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let lead = self.leading.as_ref().map(|leading| {
+            let roll = leading.roll_at;
+            let exchange = leading.exchange.poll_timeout();
+            [leading.handover_at, exchange]
+                .into_iter()
+                .flatten()
+                .fold(roll, Instant::min)
+        });
+        let candidacy = self.candidacy.poll_timeout();
+        [lead, candidacy].into_iter().flatten().min()
+    }
+
+    /// What this tab is to the others.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The latest term that anybody has spoken of: this tab's own, where it leads.
+    pub const fn term(&self) -> Term {
+        self.top
+    }
+
+    /// The state of the leader's connection, where this tab's hub is linked to it.
+    pub fn state(&self) -> Option<&ConnectionState> {
+        let is_open = self.link.is_some_and(|link| link.phase == Phase::Open);
+        let leader = self.leader.as_ref().filter(|_| is_open);
+        leader.map(|leader| &leader.state)
+    }
+
+    /// How many members are connected through this tab, and how many patterns they follow together.
+    pub fn counts(&self) -> (usize, usize) {
+        self.leading.as_ref().map_or((0, 0), |leading| {
+            let exchange = &leading.exchange;
+            (exchange.members().count(), exchange.patterns())
+        })
+    }
+}

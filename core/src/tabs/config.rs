@@ -1,0 +1,79 @@
+//! How the tabs of a browser find who leads.
+
+use core::time::Duration;
+
+use super::message::TabId;
+use crate::client::ClientConfig;
+
+/// How it is decided who holds the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Election {
+    /// The holder of a lock leads: a Web Lock.
+    Lock,
+    /// Whoever claims it first leads, a visible tab before a hidden one. Where there are no locks: for as long as a
+    /// message takes, two may lead, each with a term of its own; the older one then gives way.
+    Claims,
+    /// A worker leads that the tabs share. This is one of the tabs.
+    Worker {
+        /// The generation to start with: the last that this browser is known to have reached, or 0.
+        generation: u64,
+    },
+    /// A worker leads that the tabs share. This is the worker.
+    Host {
+        /// Its generation, as the tab that started it was told.
+        generation: u64,
+    },
+}
+
+/// How a tab takes part, and how long it waits for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TabsConfig {
+    /// Who this is.
+    pub tab: TabId,
+    /// How it is decided who leads.
+    pub election: Election,
+    /// The connection to the server, where this tab leads. Its seed seeds the jitter here, too.
+    pub client: ClientConfig,
+    /// How long a leader's connection may be silent before it is asked for a sign of life.
+    pub lease: Duration,
+    /// The same while the leader has no connection, so that nothing can come through it.
+    pub lease_offline: Duration,
+    /// How long the answer may take.
+    pub probe_timeout: Duration,
+    /// How long a free lock may take to be granted, and a worker to start, before it is asked for again.
+    pub grant_patience: Duration,
+    /// How long a claim waits for a better one.
+    pub claim_window: Duration,
+    /// Attempts to take over wait twice as long each, up to this.
+    pub backoff_max: Duration,
+    /// A leadership that lasted this long makes the next wait short again.
+    pub stable_after: Duration,
+    /// How often the leader calls its members, and drops those who did not answer two calls.
+    pub roll_every: Duration,
+    /// How long a leader is hidden before it hands over to a visible tab.
+    pub handover_after: Duration,
+    /// The most tabs that are connected through one leader.
+    pub members_max: usize,
+}
+
+impl TabsConfig {
+    /// 5 s of silence (30 s without a connection) and 2 s for an answer; 1 s for a lock; 5 s until a hidden leader hands
+    /// over; 200 members.
+    pub const fn new(tab: TabId, election: Election, client: ClientConfig) -> Self {
+        Self {
+            tab,
+            election,
+            client,
+            lease: Duration::from_secs(5),
+            lease_offline: Duration::from_secs(30),
+            probe_timeout: Duration::from_secs(2),
+            grant_patience: Duration::from_secs(1),
+            claim_window: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(60),
+            stable_after: Duration::from_secs(60),
+            roll_every: Duration::from_secs(15),
+            handover_after: Duration::from_secs(5),
+            members_max: 200,
+        }
+    }
+}

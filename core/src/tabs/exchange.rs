@@ -1,0 +1,370 @@
+//! Many members below, one connection above: what a leader runs for its browser.
+//!
+//! A member speaks the frames of the wire, as if this were the server; above is one [`Client`]. Interest is aggregated:
+//! a pattern is subscribed to once, with the finest flow that a member needs, and what comes of it is said to all members
+//! at once: who has seen it drops it by its offset. A member that starts where nobody else is gets the latest values
+//! that were seen here, where those are all that it misses; otherwise the subscription upstream is made anew
+//! from the oldest position that any member is at.
+//!
+//! Two things differ from a server. A new member's resume may show the others' subscribers by wildcard who asked for
+//! [`Start::New`] what was published before. And a member may be told of a reset although its own position could have been
+//! recovered, where another's could not.
+
+mod incoming;
+mod presence;
+mod route;
+mod wanted;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::message::TabId;
+use crate::client::{Client, ClientConfig, ConnectionState};
+use crate::flow::Flow;
+use crate::limits::ROUTES_MAX;
+use crate::payload::Payload;
+use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, WireError};
+use crate::time::Instant;
+use crate::topic::Pattern;
+use presence::Presences;
+use route::{Route, Seat};
+
+/// How long a member's link may be silent before it asks: there is nothing that could be lost between tabs without
+/// their noticing by other means.
+const MEMBER_HEARTBEAT_MS: u64 = 60 * 60 * 1000;
+
+/// What an exchange has for its owner.
+#[derive(Debug)]
+pub(super) enum ExchangeOutput<P> {
+    Connect { link: u32 },
+    Disconnect { link: u32 },
+    Send(ClientFrame<P>),
+    State(ConnectionState),
+    One(TabId, ServerFrame<P>),
+    All(ServerFrame<P>),
+}
+
+/// Who asked for a publish, over which of its links, under which number.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    member: TabId,
+    link: u32,
+    request: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Exchange<P> {
+    client: Client<P>,
+    /// The members, by their links.
+    members: BTreeMap<TabId, u32>,
+    routes: BTreeMap<Pattern, Route<P>>,
+    requests: BTreeMap<u64, Asked>,
+    presences: Presences,
+    output: VecDeque<ExchangeOutput<P>>,
+}
+
+impl<P: Payload + Clone> Exchange<P> {
+    pub(super) fn new(config: ClientConfig) -> Self {
+        Self {
+            client: Client::new(config),
+            members: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            presences: Presences::default(),
+            output: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = (TabId, u32)> {
+        self.members.iter().map(|(member, link)| (*member, *link))
+    }
+
+    pub(super) fn link_of(&self, member: TabId) -> Option<u32> {
+        self.members.get(&member).copied()
+    }
+
+    /// How many patterns are followed.
+    pub(super) fn patterns(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// A member has joined by this link, instead of any earlier one.
+    pub(super) fn handle_open(&mut self, now: Instant, member: TabId, link: u32) {
+        self.leave_all(member);
+        self.members.insert(member, link);
+        self.client.handle_connect(now);
+        self.drain();
+    }
+
+    /// A member has gone. Without members there is no connection.
+    pub(super) fn handle_close(&mut self, member: TabId) {
+        if self.members.remove(&member).is_some() {
+            self.leave_all(member);
+            if self.members.is_empty() {
+                self.client.handle_disconnect();
+            }
+            self.drain();
+        }
+    }
+
+    fn leave_all(&mut self, member: TabId) {
+        let joined = self.routes.iter();
+        let joined: Vec<Pattern> = joined
+            .filter(|(_, route)| route.seats.contains_key(&member))
+            .map(|(pattern, _)| pattern.clone())
+            .collect();
+        for pattern in joined {
+            self.leave(member, &pattern);
+        }
+        self.leave_presences(member);
+        self.requests.retain(|_, asked| asked.member != member);
+    }
+
+    /// A member's frame came over its link.
+    pub(super) fn handle_frame(&mut self, now: Instant, member: TabId, frame: ClientFrame<P>) {
+        match frame {
+            ClientFrame::Hello { .. } => self.one(
+                member,
+                ServerFrame::Welcome {
+                    heartbeat_ms: MEMBER_HEARTBEAT_MS,
+                },
+            ),
+            ClientFrame::Subscribe {
+                pattern,
+                flow,
+                start,
+            } => {
+                if let Err(error) = self.subscribe(now, member, &pattern, flow, &start) {
+                    self.fail(member, error.about_pattern(pattern));
+                }
+            }
+            ClientFrame::Unsubscribe { pattern } => {
+                if self.leave(member, &pattern) {
+                    self.one(member, ServerFrame::Unsubscribed { pattern });
+                } else {
+                    self.fail(member, not_subscribed(pattern));
+                }
+            }
+            ClientFrame::Flow { pattern, flow } => self.reflow(now, member, pattern, flow),
+            ClientFrame::Publish { request, publish } => {
+                self.publish(now, member, request, publish);
+            }
+            ClientFrame::Track {
+                request,
+                topic,
+                key,
+                meta,
+            } => self.track(now, (member, request), topic, key, meta),
+            ClientFrame::Untrack { request } => self.untrack(member, request),
+            ClientFrame::Watch { request, topic } => self.watch(now, member, request, topic),
+            ClientFrame::Unwatch { topic } => self.unwatch(member, &topic),
+            ClientFrame::Ping => self.one(member, ServerFrame::Pong),
+            ClientFrame::Pong => {}
+        }
+        self.drain();
+    }
+
+    fn subscribe(
+        &mut self,
+        now: Instant,
+        member: TabId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> Result<(), WireError> {
+        flow.validate()
+            .map_err(|error| WireError::new(ErrorCode::BadFlow, error.to_string()))?;
+        if self.routes.len() >= ROUTES_MAX && !self.routes.contains_key(pattern) {
+            let message =
+                "the tabs of this browser follow too many patterns; unsubscribe from some";
+            return Err(WireError::new(ErrorCode::TooManySubscriptions, message));
+        }
+        let route = self
+            .routes
+            .entry(pattern.clone())
+            .or_insert_with(Route::new);
+        if route.seats.contains_key(&member) {
+            let message = "this tab has a subscription with this pattern; change its flow instead";
+            return Err(WireError::new(ErrorCode::AlreadySubscribed, message));
+        }
+        let before = route.upstream;
+        let is_waiting = true;
+        let is_first = route.seats.is_empty();
+        route.seats.insert(member, Seat { flow, is_waiting });
+        route.upstream = route.finest();
+        // What the server conflated for the others was never seen here.
+        let needs_all = !is_first && before.conflates() && !route.upstream.conflates();
+        if route.is_confirmed
+            && !needs_all
+            && let Some(missed) = route.catch_up(pattern, flow, start)
+        {
+            self.confirm(member, pattern, true);
+            let missed = missed.into_iter();
+            self.output
+                .extend(missed.map(|frame| ExchangeOutput::One(member, frame)));
+            self.push_up(pattern, before);
+            return Ok(());
+        }
+        match route.want(pattern, start, is_first || needs_all) {
+            Some(wanted) => {
+                route.begin();
+                let flow = route.upstream;
+                self.client.handle_subscribe(now, pattern, flow, wanted);
+            }
+            None => self.push_up(pattern, before),
+        }
+        Ok(())
+    }
+
+    /// Tells the server of another flow, where it has changed.
+    fn push_up(&mut self, pattern: &Pattern, before: Flow) {
+        let flow = self.routes[pattern].upstream;
+        if flow != before {
+            self.client.handle_flow(pattern, flow);
+        }
+    }
+
+    /// Tells a member that its subscription stands; what it misses follows.
+    fn confirm(&mut self, member: TabId, pattern: &Pattern, recovered: bool) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        let position = route.position(pattern);
+        let flow = route.upstream;
+        if let Some(seat) = route.seats.get_mut(&member) {
+            seat.is_waiting = false;
+        }
+        let pattern = pattern.clone();
+        self.one(
+            member,
+            ServerFrame::Subscribed {
+                pattern,
+                position,
+                recovered,
+                flow,
+            },
+        );
+    }
+
+    /// Whether the member had a subscription to leave.
+    fn leave(&mut self, member: TabId, pattern: &Pattern) -> bool {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return false;
+        };
+        if route.seats.remove(&member).is_none() {
+            return false;
+        }
+        if route.seats.is_empty() {
+            self.routes.remove(pattern);
+            self.client.handle_unsubscribe(pattern);
+        } else {
+            let before = route.upstream;
+            route.upstream = route.finest();
+            self.push_up(pattern, before);
+        }
+        true
+    }
+
+    fn reflow(&mut self, now: Instant, member: TabId, pattern: Pattern, flow: Flow) {
+        if let Err(error) = flow.validate() {
+            let error = WireError::new(ErrorCode::BadFlow, error.to_string());
+            return self.fail(member, error.about_pattern(pattern));
+        }
+        let Some(route) = self.routes.get_mut(&pattern) else {
+            return self.fail(member, not_subscribed(pattern));
+        };
+        let Some(seat) = route.seats.get_mut(&member) else {
+            return self.fail(member, not_subscribed(pattern));
+        };
+        seat.flow = flow;
+        let before = route.upstream;
+        route.upstream = route.finest();
+        if before.conflates()
+            && !route.upstream.conflates()
+            && let Some(wanted) = route.want(&pattern, &Start::New, true)
+        {
+            // From here on nothing may be missing, so what the server holds back must not be conflated, either.
+            route.begin();
+            let flow = route.upstream;
+            self.client.handle_subscribe(now, &pattern, flow, wanted);
+        } else {
+            self.push_up(&pattern, before);
+        }
+    }
+
+    fn publish(&mut self, now: Instant, member: TabId, request: u64, publish: PublishRequest<P>) {
+        let link = self.members.get(&member).copied().unwrap_or(0);
+        let number = self.client.handle_publish(now, publish);
+        let asked = Asked {
+            member,
+            link,
+            request,
+        };
+        self.requests.insert(number, asked);
+    }
+
+    fn one(&mut self, member: TabId, frame: ServerFrame<P>) {
+        self.output.push_back(ExchangeOutput::One(member, frame));
+    }
+
+    fn all(&mut self, frame: ServerFrame<P>) {
+        self.output.push_back(ExchangeOutput::All(frame));
+    }
+
+    fn fail(&mut self, member: TabId, error: WireError) {
+        self.one(member, ServerFrame::Error(error));
+    }
+
+    /// The transport of `link` is open.
+    pub(super) fn handle_opened(&mut self, now: Instant, link: u32) {
+        self.client.handle_opened(now, link);
+        self.drain();
+    }
+
+    /// The transport of `link` is closed.
+    pub(super) fn handle_closed(&mut self, now: Instant, link: u32) {
+        self.client.handle_closed(now, link);
+        self.drain();
+    }
+
+    /// A frame came from the server.
+    pub(super) fn handle_server_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
+        self.client.handle_frame(now, link, frame);
+        self.drain();
+    }
+
+    /// The connection is given up.
+    pub(super) fn handle_disconnect(&mut self) {
+        self.members.clear();
+        self.routes.clear();
+        self.requests.clear();
+        self.presences = Presences::default();
+        self.client.handle_disconnect();
+        self.drain();
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+        self.drain();
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.client.poll_timeout()
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<ExchangeOutput<P>> {
+        self.output.pop_front()
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.client.poll_output() {
+            self.handle_event(event);
+        }
+    }
+}
+
+fn not_subscribed(pattern: Pattern) -> WireError {
+    let message = "this tab has no subscription with this pattern; it may have ended";
+    WireError::new(ErrorCode::NotSubscribed, message).about_pattern(pattern)
+}

@@ -1,0 +1,129 @@
+//! What the server says, and whom it concerns.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::route::via;
+use super::{Exchange, ExchangeOutput};
+use crate::client::{ClientEvent, ClosedReason, ConnectionState};
+use crate::payload::Payload;
+use crate::protocol::{ServerFrame, WireError};
+use crate::publication::{Position, Publication};
+use crate::tabs::message::TabId;
+use crate::topic::Pattern;
+
+impl<P: Payload + Clone> Exchange<P> {
+    pub(super) fn handle_event(&mut self, event: ClientEvent<P>) {
+        match event {
+            ClientEvent::Connect { link } => {
+                self.output.push_back(ExchangeOutput::Connect { link });
+            }
+            ClientEvent::Disconnect { link } => {
+                self.output.push_back(ExchangeOutput::Disconnect { link });
+            }
+            ClientEvent::Send(frame) => self.output.push_back(ExchangeOutput::Send(frame)),
+            ClientEvent::State(state) => {
+                if let ConnectionState::Closed(ClosedReason::Refused(error)) = &state {
+                    self.all(ServerFrame::Error(error.clone().fatal()));
+                }
+                self.output.push_back(ExchangeOutput::State(state));
+            }
+            ClientEvent::Subscribed {
+                pattern,
+                position,
+                recovered,
+            } => self.handle_subscribed(&pattern, position, recovered),
+            ClientEvent::Publication {
+                pattern,
+                publication,
+            } => self.handle_publication(&pattern, publication),
+            ClientEvent::Batch { pattern, items } => self.handle_batch(&pattern, items),
+            ClientEvent::Reset {
+                pattern,
+                topic,
+                position,
+            } => {
+                if let Some(route) = self.routes.get_mut(&pattern) {
+                    route.handle_reset(&topic, position);
+                    let via = via(&pattern);
+                    self.all(ServerFrame::Reset {
+                        topic,
+                        position,
+                        via,
+                    });
+                }
+            }
+            ClientEvent::Lagged { pattern, missed } => {
+                self.all(ServerFrame::Lagged { pattern, missed });
+            }
+            ClientEvent::Ended { pattern, reason } => {
+                self.routes.remove(&pattern);
+                self.all(ServerFrame::End { pattern, reason });
+            }
+            ClientEvent::Refused { pattern, error } => self.handle_refused(&pattern, &error),
+            ClientEvent::Presence(event) => self.handle_presence(event),
+            ClientEvent::Published { request, result } => self.handle_published(request, result),
+        }
+    }
+
+    fn handle_subscribed(
+        &mut self,
+        pattern: &Pattern,
+        position: Option<Position>,
+        recovered: bool,
+    ) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        if route.is_confirmed {
+            // The client has resumed after a lost connection.
+            return;
+        }
+        route.handle_subscribed(pattern, position);
+        let waiting = route.seats.iter().filter(|(_, seat)| seat.is_waiting);
+        let waiting: Vec<TabId> = waiting.map(|(member, _)| *member).collect();
+        for member in waiting {
+            self.confirm(member, pattern, recovered);
+        }
+    }
+
+    fn handle_publication(&mut self, pattern: &Pattern, publication: Arc<Publication<P>>) {
+        if let Some(route) = self.routes.get_mut(pattern) {
+            route.handle_publication(&publication);
+            let via = via(pattern);
+            self.all(ServerFrame::Publication { publication, via });
+        }
+    }
+
+    fn handle_batch(&mut self, pattern: &Pattern, items: Vec<Arc<Publication<P>>>) {
+        if let Some(route) = self.routes.get_mut(pattern) {
+            items
+                .iter()
+                .for_each(|publication| route.handle_publication(publication));
+            let via = via(pattern);
+            self.all(ServerFrame::Batch { items, via });
+        }
+    }
+
+    fn handle_refused(&mut self, pattern: &Pattern, error: &WireError) {
+        if let Some(route) = self.routes.remove(pattern) {
+            for member in route.seats.into_keys() {
+                self.fail(member, error.clone().about_pattern(pattern.clone()));
+            }
+        }
+    }
+
+    fn handle_published(&mut self, request: u64, result: Result<Position, WireError>) {
+        let Some(asked) = self.requests.remove(&request) else {
+            return;
+        };
+        if self.members.get(&asked.member) != Some(&asked.link) {
+            return;
+        }
+        let request = asked.request;
+        match result {
+            Ok(position) => self.one(asked.member, ServerFrame::Published { request, position }),
+            Err(error) => self.fail(asked.member, error.about_request(request)),
+        }
+    }
+}

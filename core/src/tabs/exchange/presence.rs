@@ -1,0 +1,152 @@
+//! Who is present, for many members: each is present by itself, and a topic is watched once for all.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Exchange;
+use crate::client::PresenceEvent;
+use crate::payload::Payload;
+use crate::presence::{Absent, Key, KeyChange, PresenceDiff, PresenceState};
+use crate::protocol::ServerFrame;
+use crate::tabs::message::TabId;
+use crate::time::Instant;
+use crate::topic::Topic;
+
+#[derive(Debug, Default)]
+pub(super) struct Presences {
+    /// The client's numbers of the members' presences, by their own.
+    tracks: BTreeMap<(TabId, u64), u64>,
+    watches: BTreeMap<Topic, Watch>,
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    /// Whether the state was told.
+    is_told: bool,
+    /// The members, by the numbers of their requests.
+    members: BTreeMap<TabId, u64>,
+}
+
+impl<P: Payload + Clone> Exchange<P> {
+    pub(super) fn track(
+        &mut self,
+        now: Instant,
+        (member, request): (TabId, u64),
+        topic: Topic,
+        key: Key,
+        meta: P,
+    ) {
+        match self.presences.tracks.get(&(member, request)) {
+            Some(number) => self.client.handle_retrack(*number, meta),
+            None => {
+                let number = self.client.handle_track(now, topic, key, meta);
+                self.presences.tracks.insert((member, request), number);
+            }
+        }
+    }
+
+    pub(super) fn untrack(&mut self, member: TabId, request: u64) {
+        if let Some(number) = self.presences.tracks.remove(&(member, request)) {
+            self.client.handle_untrack(number);
+        }
+    }
+
+    pub(super) fn watch(&mut self, now: Instant, member: TabId, request: u64, topic: Topic) {
+        let watch = self.presences.watches.entry(topic.clone()).or_default();
+        if watch.members.insert(member, request).is_none() {
+            self.client.handle_watch(now, &topic);
+        }
+        if watch.is_told
+            && let Some(state) = self.state_of(topic)
+        {
+            self.one(member, state);
+        }
+    }
+
+    fn state_of(&self, topic: Topic) -> Option<ServerFrame<P>> {
+        let present = self.client.roster(&topic)?.present().collect();
+        let state = PresenceState { topic, present };
+        Some(ServerFrame::PresenceState(Arc::new(state)))
+    }
+
+    pub(super) fn unwatch(&mut self, member: TabId, topic: &Topic) {
+        let Some(watch) = self.presences.watches.get_mut(topic) else {
+            return;
+        };
+        if watch.members.remove(&member).is_some() {
+            self.client.handle_unwatch(topic);
+        }
+        if watch.members.is_empty() {
+            self.presences.watches.remove(topic);
+        }
+    }
+
+    /// A member has gone, and is present nowhere any more.
+    pub(super) fn leave_presences(&mut self, member: TabId) {
+        let all = (member, u64::MIN)..=(member, u64::MAX);
+        let tracks = self.presences.tracks.range(all);
+        let tracks: Vec<u64> = tracks.map(|((_, request), _)| *request).collect();
+        for request in tracks {
+            self.untrack(member, request);
+        }
+        let watched = self.presences.watches.iter();
+        let watched: Vec<Topic> = watched
+            .filter(|(_, watch)| watch.members.contains_key(&member))
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        for topic in watched {
+            self.unwatch(member, &topic);
+        }
+    }
+
+    pub(super) fn handle_presence(&mut self, event: PresenceEvent<P>) {
+        match event {
+            PresenceEvent::State { topic, .. } => {
+                if let Some(watch) = self.presences.watches.get_mut(&topic) {
+                    watch.is_told = true;
+                }
+                if let Some(state) = self.state_of(topic) {
+                    self.all(state);
+                }
+            }
+            PresenceEvent::Changed { topic, changes } => {
+                let diff = diff(topic, changes);
+                self.all(ServerFrame::PresenceDiff(Arc::new(diff)));
+            }
+            PresenceEvent::TrackRefused { number, error } => {
+                let mut tracks = self.presences.tracks.iter();
+                let refused = tracks.find(|(_, known)| **known == number);
+                if let Some((&(member, request), _)) = refused {
+                    self.presences.tracks.remove(&(member, request));
+                    self.fail(member, error.about_request(request));
+                }
+            }
+            PresenceEvent::WatchRefused { topic, error } => {
+                let watch = self.presences.watches.remove(&topic).unwrap_or_default();
+                for (member, request) in watch.members {
+                    self.fail(member, error.clone().about_request(request));
+                }
+            }
+        }
+    }
+}
+
+/// What has changed, as the server told it.
+fn diff<P>(topic: Topic, changes: Vec<KeyChange<P>>) -> PresenceDiff<P> {
+    let mut joins = Vec::new();
+    let mut leaves = Vec::new();
+    for change in changes {
+        joins.extend(change.joins);
+        let gone = change.leaves.into_iter().map(|gone| Absent {
+            key: gone.key,
+            id: gone.id,
+        });
+        leaves.extend(gone);
+    }
+    PresenceDiff {
+        topic,
+        joins,
+        leaves,
+    }
+}

@@ -1,0 +1,216 @@
+//! One pattern that members follow: who, from where, and what was seen of it last.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::wanted::Wanted;
+use crate::flow::{Conflate, Flow, Pace};
+use crate::limits::CLIENT_TOPICS_MAX;
+use crate::protocol::{ServerFrame, Start};
+use crate::publication::{Position, Publication};
+use crate::recent::Recent;
+use crate::tabs::message::TabId;
+use crate::topic::{Pattern, Topic};
+
+/// One member's subscription.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) flow: Flow,
+    /// Whether it has not been confirmed yet.
+    pub(super) is_waiting: bool,
+}
+
+/// How far everybody here has come with a topic: what comes from the server goes on from there.
+#[derive(Debug)]
+struct Top<P> {
+    position: Position,
+    /// The publication at that position, where it was seen here.
+    latest: Option<Arc<Publication<P>>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Route<P> {
+    pub(super) seats: BTreeMap<TabId, Seat>,
+    /// The flow that the server was asked for.
+    pub(super) upstream: Flow,
+    /// The start that the server was asked for.
+    wanted: Wanted,
+    /// Whether the server has confirmed it.
+    pub(super) is_confirmed: bool,
+    /// Whether there may be topics whose retained values nobody here has asked for.
+    is_partial: bool,
+    tops: Recent<Top<P>>,
+}
+
+impl<P> Route<P> {
+    pub(super) fn new() -> Self {
+        Self {
+            seats: BTreeMap::new(),
+            upstream: Flow::IMMEDIATE,
+            wanted: Wanted::default(),
+            is_confirmed: false,
+            is_partial: false,
+            tops: Recent::new(CLIENT_TOPICS_MAX),
+        }
+    }
+
+    /// The flow that serves all members. Each paces for itself, a second time: so only a throttle that delays nothing
+    /// there is asked of the server.
+    pub(super) fn finest(&self) -> Flow {
+        let flows = self.seats.values().map(|seat| seat.flow);
+        let finest = flows.reduce(Flow::finest).unwrap_or_default();
+        match finest {
+            Flow {
+                pace:
+                    Pace::Throttle {
+                        leading: true,
+                        trailing: true,
+                        ..
+                    },
+                conflate: Conflate::Latest,
+            } => finest,
+            Flow { .. } => Flow::IMMEDIATE,
+        }
+    }
+
+    /// Somebody starts who needs more than was kept here. What to ask of the server, unless that was asked already, and
+    /// what was asked will do (`is_new` where it won't).
+    pub(super) fn want(&mut self, pattern: &Pattern, start: &Start, is_new: bool) -> Option<Start> {
+        let is_asked = !self.is_confirmed && !is_new;
+        let before = is_asked.then(|| self.wanted.start());
+        if self.is_confirmed {
+            self.wanted = self.going_on(pattern);
+        }
+        self.wanted.add(pattern, start);
+        self.is_confirmed = false;
+        let wanted = self.wanted.start();
+        (before.as_ref() != Some(&wanted)).then_some(wanted)
+    }
+
+    fn going_on(&self, pattern: &Pattern) -> Wanted {
+        let tops = self.tops.iter().map(|(topic, top)| (topic, top.position));
+        let tops = tops.map(|(topic, position)| (topic.clone(), position));
+        if pattern.is_exact() && self.tops.iter().next().is_none() {
+            Wanted::latest()
+        } else {
+            Wanted::from_tops(tops)
+        }
+    }
+
+    /// The server was asked as said by `want`: that is where everybody goes on from.
+    pub(super) fn begin(&mut self) {
+        let Some(positions) = self.wanted.positions() else {
+            return;
+        };
+        let mut before = core::mem::replace(&mut self.tops, Recent::new(CLIENT_TOPICS_MAX));
+        for known in positions {
+            let top = before.remove(&known.topic);
+            let top = top.filter(|top| top.position == known.position);
+            let position = known.position;
+            self.tops.touch(&known.topic, || {
+                top.unwrap_or(Top {
+                    position,
+                    latest: None,
+                })
+            });
+        }
+    }
+
+    /// The server has confirmed the subscription.
+    pub(super) fn handle_subscribed(&mut self, pattern: &Pattern, position: Option<Position>) {
+        self.is_confirmed = true;
+        let start = self.wanted.start();
+        self.is_partial = start == Start::New && !pattern.is_exact();
+        if let (Some(topic), Some(position)) = (pattern.exact(), position)
+            && (position.offset == 0 || start == Start::New)
+        {
+            self.set_top(&topic, position);
+        }
+    }
+
+    fn set_top(&mut self, topic: &Topic, position: Position) {
+        let top = Top {
+            position,
+            latest: None,
+        };
+        match self.tops.get(topic) {
+            Some(known) if known.position == position => {}
+            Some(_) | None => {
+                self.tops.remove(topic);
+                self.tops.touch(topic, || top);
+            }
+        }
+    }
+
+    pub(super) fn handle_publication(&mut self, publication: &Arc<Publication<P>>) {
+        let position = publication.position;
+        let top = self.tops.touch(&publication.topic, || Top {
+            position,
+            latest: None,
+        });
+        top.position = position;
+        top.latest = Some(Arc::clone(publication));
+    }
+
+    pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) {
+        if position == Position::default() {
+            self.tops.remove(topic);
+        } else {
+            self.set_top(topic, position);
+        }
+    }
+
+    /// Where an exact pattern's topic stands, as far as was seen here.
+    pub(super) fn position(&self, pattern: &Pattern) -> Option<Position> {
+        Some(self.tops.get(&pattern.exact()?)?.position)
+    }
+
+    /// What brings a member that starts now to where everybody is; `None` where only the server can.
+    pub(super) fn catch_up(
+        &self,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+    ) -> Option<Vec<ServerFrame<P>>> {
+        let known: BTreeMap<&Topic, Position> = match start {
+            Start::New => return Some(Vec::new()),
+            Start::Latest => BTreeMap::new(),
+            Start::Since(known) => {
+                let known = known.iter().filter(|known| pattern.matches(&known.topic));
+                known.map(|known| (&known.topic, known.position)).collect()
+            }
+        };
+        if self.is_partial || known.keys().any(|topic| self.tops.get(topic).is_none()) {
+            return None;
+        }
+        // Who keeps only the latest value misses nothing by a gap; who asks for the latest, neither.
+        let skips = *start == Start::Latest
+            || (pattern.is_exact() && known.is_empty())
+            || (flow.conflates() && flow.conflate == Conflate::Latest);
+        let mut frames = Vec::new();
+        for (topic, top) in self.tops.iter() {
+            let seen = match known.get(topic) {
+                Some(seen) if seen.epoch != top.position.epoch => return None,
+                Some(seen) => seen.offset,
+                None => 0,
+            };
+            if seen >= top.position.offset {
+                continue;
+            }
+            if seen + 1 < top.position.offset && !skips {
+                return None;
+            }
+            frames.push(ServerFrame::Publication {
+                publication: Arc::clone(top.latest.as_ref()?),
+                via: via(pattern),
+            });
+        }
+        Some(frames)
+    }
+}
+
+/// The subscription that a publication is said to belong to: its pattern, where that has wildcards.
+pub(super) fn via(pattern: &Pattern) -> Option<Pattern> {
+    (!pattern.is_exact()).then(|| pattern.clone())
+}

@@ -1,0 +1,108 @@
+//! Where an upstream subscription must start so that nobody below misses anything.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::protocol::{Start, TopicPosition};
+use crate::publication::{POSITION_MAX, Position};
+use crate::topic::{Pattern, Topic};
+
+/// A position that no server knows: the answer is a reset. Asked for where members come from different epochs, so that
+/// whoever is not up to date is told.
+const NOWHERE: Position = Position {
+    epoch: POSITION_MAX,
+    offset: 1,
+};
+
+/// The starts that several members asked for, as one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// The positions to go on from. What is not named here is wanted from its beginning.
+    since: Option<BTreeMap<Topic, Position>>,
+    /// Whether somebody wants the latest values, too.
+    latest: bool,
+}
+
+impl Wanted {
+    /// What members who are up to date want: to go on from these positions.
+    pub(super) fn from_tops(tops: impl Iterator<Item = (Topic, Position)>) -> Self {
+        Self {
+            since: Some(tops.collect()),
+            latest: false,
+        }
+    }
+
+    /// What members want to whom the latest value of a topic is still on its way.
+    pub(super) const fn latest() -> Self {
+        Self {
+            since: None,
+            latest: true,
+        }
+    }
+
+    /// Somebody else wants to start like this.
+    pub(super) fn add(&mut self, pattern: &Pattern, start: &Start) {
+        let known = match start {
+            Start::New => return,
+            Start::Latest => {
+                self.latest = true;
+                return;
+            }
+            Start::Since(known) => known.iter().filter(|known| pattern.matches(&known.topic)),
+        };
+        let known: BTreeMap<Topic, Position> = known
+            .map(|known| (known.topic.clone(), known.position))
+            .collect();
+        if pattern.is_exact() && known.is_empty() {
+            // To have seen nothing of a topic is to want its latest value.
+            self.latest = true;
+            return;
+        }
+        self.since = Some(match self.since.take() {
+            None => known,
+            Some(since) => since
+                .into_iter()
+                .filter_map(|(topic, position)| {
+                    let other = *known.get(&topic)?;
+                    Some((topic, older(position, other)))
+                })
+                .collect(),
+        });
+    }
+
+    /// The positions to go on from, where there are any.
+    pub(super) fn positions(&self) -> Option<Vec<TopicPosition>> {
+        let since = self.since.as_ref()?.iter();
+        let positions = since.map(|(topic, position)| TopicPosition {
+            topic: topic.clone(),
+            position: self.with_latest(*position),
+        });
+        Some(positions.collect())
+    }
+
+    /// A step back, where somebody wants the latest value, so that it comes again.
+    const fn with_latest(&self, position: Position) -> Position {
+        Position {
+            epoch: position.epoch,
+            offset: position.offset.saturating_sub(self.latest as u64),
+        }
+    }
+
+    pub(super) fn start(&self) -> Start {
+        match self.positions() {
+            Some(positions) => Start::Since(positions),
+            None if self.latest => Start::Latest,
+            None => Start::New,
+        }
+    }
+}
+
+fn older(a: Position, b: Position) -> Position {
+    if a.epoch != b.epoch {
+        return NOWHERE;
+    }
+    Position {
+        epoch: a.epoch,
+        offset: a.offset.min(b.offset),
+    }
+}

@@ -1,0 +1,294 @@
+//! A tab's hub and its part in sharing the connection: what a page drives.
+
+use alloc::collections::VecDeque;
+
+use super::config::TabsConfig;
+use super::message::Message;
+use super::output::TabsOutput;
+use super::{Page, Tabs};
+use crate::client::{ConnectionState, PresenceEvent};
+use crate::flow::{Flow, FlowError};
+use crate::hub::{ClientHub, ClientOutput, DownlinkId, Due, SubscribeError, SubscriptionId};
+use crate::payload::Payload;
+use crate::presence::{Key, Roster};
+use crate::protocol::{PublishRequest, ServerFrame, Start, WireError};
+use crate::publication::Position;
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+
+/// What a page must do or tell.
+#[derive(Debug)]
+pub enum TabOutput<P> {
+    /// For the lock, the channel, the socket or the worker.
+    Tabs(TabsOutput<P>),
+    /// The connection's state has changed, as this tab's user sees it: the leader's, as soon as it is linked to it.
+    State(ConnectionState),
+    /// Something is due to a subscriber.
+    Due(Due<P>),
+    /// Something about presences.
+    Presence(PresenceEvent<P>),
+    /// A publish was answered.
+    Published {
+        /// Its number.
+        request: u64,
+        /// Where it stands, or why it failed.
+        result: Result<Position, WireError>,
+    },
+}
+
+/// The hub of a tab that shares its connection with others.
+///
+/// The calls of [`ClientHub`] about subscriptions, and those of [`Tabs`] about everything else; after each,
+/// [`TabHub::poll_output`] until `None`.
+#[derive(Debug)]
+pub struct TabHub<P> {
+    hub: ClientHub<P>,
+    tabs: Tabs<P>,
+    /// What the hub says of its link to the leader.
+    link_state: ConnectionState,
+    shown: ConnectionState,
+    output: VecDeque<TabOutput<P>>,
+}
+
+impl<P: Payload + Clone> TabHub<P> {
+    /// A tab that takes no part yet.
+    pub fn new(config: TabsConfig) -> Self {
+        Self {
+            hub: ClientHub::shared(config.client.clone()),
+            tabs: Tabs::new(config),
+            link_state: ConnectionState::Disconnected,
+            shown: ConnectionState::Disconnected,
+            output: VecDeque::new(),
+        }
+    }
+
+    /// The user wants a connection.
+    pub fn handle_connect(&mut self, now: Instant) {
+        self.tabs.handle_enter(now);
+        self.hub.handle_connect(now);
+        self.drain(now);
+    }
+
+    /// The user wants no connection any more: subscriptions and unanswered publishes are over.
+    pub fn handle_disconnect(&mut self, now: Instant) {
+        self.hub.handle_disconnect(now);
+        self.tabs.handle_leave();
+        self.drain(now);
+    }
+
+    /// Something becomes of the page.
+    pub fn handle_page(&mut self, now: Instant, page: Page) {
+        self.tabs.handle_page(now, page);
+        self.drain(now);
+    }
+
+    /// The lock of this request was granted.
+    pub fn handle_granted(&mut self, now: Instant, request: u32) {
+        self.tabs.handle_granted(now, request);
+        self.drain(now);
+    }
+
+    /// The lock of this request was stolen, or could not be had.
+    pub fn handle_lost(&mut self, now: Instant, request: u32) {
+        self.tabs.handle_lost(now, request);
+        self.drain(now);
+    }
+
+    /// Another tab, or the worker, has said something.
+    pub fn handle_message(&mut self, now: Instant, message: Message<P>) {
+        self.tabs.handle_message(now, message);
+        self.drain(now);
+    }
+
+    /// The transport `link` is open.
+    pub fn handle_uplink_opened(&mut self, now: Instant, link: u32) {
+        self.tabs.handle_uplink_opened(now, link);
+        self.drain(now);
+    }
+
+    /// The transport `link` is closed, or could not be opened.
+    pub fn handle_uplink_closed(&mut self, now: Instant, link: u32) {
+        self.tabs.handle_uplink_closed(now, link);
+        self.drain(now);
+    }
+
+    /// A frame came over the transport `link`.
+    pub fn handle_uplink_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
+        self.tabs.handle_uplink_frame(now, link, frame);
+        self.drain(now);
+    }
+
+    /// Subscribes a downlink to a pattern, now or once connected.
+    ///
+    /// # Errors
+    /// When the flow is out of range. What the server refuses comes as [`Due::Refused`].
+    pub fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        let id = self
+            .hub
+            .handle_subscribe(now, downlink, pattern, flow, start)?;
+        self.drain(now);
+        Ok(id)
+    }
+
+    /// Ends a subscription.
+    pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
+        self.hub.handle_unsubscribe(now, id);
+        self.drain(now);
+    }
+
+    /// Changes the flow of a live subscription.
+    ///
+    /// # Errors
+    /// When the flow is out of range; the old one stays.
+    pub fn handle_flow(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        self.hub.handle_flow(now, id, flow)?;
+        self.drain(now);
+        Ok(())
+    }
+
+    /// Publishes, now or once connected, and answers by [`TabOutput::Published`] with the number returned.
+    pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
+        let request = self.hub.handle_publish(now, publish);
+        self.drain(now);
+        request
+    }
+
+    /// Is present in a topic from now on: [`ClientHub::handle_track`].
+    pub fn handle_track(&mut self, now: Instant, topic: Topic, key: Key, meta: P) -> u64 {
+        let number = self.hub.handle_track(now, topic, key, meta);
+        self.drain(now);
+        number
+    }
+
+    /// Changes what a presence says of itself.
+    pub fn handle_retrack(&mut self, now: Instant, number: u64, meta: P) {
+        self.hub.handle_retrack(now, number, meta);
+        self.drain(now);
+    }
+
+    /// Ends a presence.
+    pub fn handle_untrack(&mut self, now: Instant, number: u64) {
+        self.hub.handle_untrack(now, number);
+        self.drain(now);
+    }
+
+    /// Wants to know who is present in a topic: [`ClientHub::handle_watch`].
+    pub fn handle_watch(&mut self, now: Instant, topic: &Topic) {
+        self.hub.handle_watch(now, topic);
+        self.drain(now);
+    }
+
+    /// Wants to know it no more.
+    pub fn handle_unwatch(&mut self, now: Instant, topic: &Topic) {
+        self.hub.handle_unwatch(now, topic);
+        self.drain(now);
+    }
+
+    /// Who is present in a topic that is watched.
+    pub fn roster(&self, topic: &Topic) -> Option<&Roster<P>> {
+        self.hub.roster(topic)
+    }
+
+    /// A deadline was reached.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.hub.handle_timeout(now);
+        self.tabs.handle_timeout(now);
+        self.drain(now);
+    }
+
+    /// Carries frames between the hub and the group, until both are quiet.
+    fn drain(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.tabs.poll_output() {
+                self.handle_tabs_output(now, output);
+            } else if let Some(output) = self.hub.poll_output() {
+                self.handle_hub_output(now, output);
+            } else {
+                break;
+            }
+        }
+        let state = self.state();
+        if state != self.shown {
+            self.shown = state.clone();
+            self.output.push_back(TabOutput::State(state));
+        }
+    }
+
+    fn handle_tabs_output(&mut self, now: Instant, output: TabsOutput<P>) {
+        match output {
+            TabsOutput::Opened { link } => self.hub.handle_opened(now, link),
+            TabsOutput::Closed { link } => self.hub.handle_closed(now, link),
+            TabsOutput::Reachable => self.hub.handle_reachable(now),
+            TabsOutput::Frame { link, frame } => self.hub.handle_frame(now, link, frame),
+            TabsOutput::State(_) => {}
+            TabsOutput::RequestLock { .. }
+            | TabsOutput::ReleaseLock { .. }
+            | TabsOutput::Post(_)
+            | TabsOutput::OpenUplink { .. }
+            | TabsOutput::CloseUplink { .. }
+            | TabsOutput::SendUplink(_)
+            | TabsOutput::SpawnWorker { .. }
+            | TabsOutput::Retire
+            | TabsOutput::Role(_) => self.output.push_back(TabOutput::Tabs(output)),
+        }
+    }
+
+    fn handle_hub_output(&mut self, now: Instant, output: ClientOutput<P>) {
+        match output {
+            ClientOutput::Connect { link } => self.tabs.handle_connect(now, link),
+            ClientOutput::Disconnect { link } => self.tabs.handle_disconnect(link),
+            ClientOutput::Send(frame) => self.tabs.handle_send(now, frame),
+            ClientOutput::State(state) => self.link_state = state,
+            ClientOutput::Due(due) => self.output.push_back(TabOutput::Due(due)),
+            ClientOutput::Presence(event) => self.output.push_back(TabOutput::Presence(event)),
+            ClientOutput::Published { request, result } => {
+                self.output
+                    .push_back(TabOutput::Published { request, result });
+            }
+        }
+    }
+
+    /// The connection's state, as this tab's user sees it.
+    pub fn state(&self) -> ConnectionState {
+        match (&self.link_state, self.tabs.state()) {
+            (ConnectionState::Connected, Some(state)) => state.clone(),
+            (ConnectionState::Connected, None) => ConnectionState::Connecting { attempt: 0 },
+            (other, _) => other.clone(),
+        }
+    }
+
+    /// What the page must do or tell next.
+    pub fn poll_output(&mut self) -> Option<TabOutput<P>> {
+        self.output.pop_front()
+    }
+
+    /// When [`TabHub::handle_timeout`] must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.hub.poll_timeout(), self.tabs.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// This tab's part in sharing the connection.
+    pub const fn tabs(&self) -> &Tabs<P> {
+        &self.tabs
+    }
+
+    /// How many publishes wait for their answer.
+    pub fn unanswered(&self) -> usize {
+        self.hub.unanswered()
+    }
+}

@@ -1,0 +1,308 @@
+//! What a tab does as the leader: the one connection, its members, signs of life, handing over.
+
+use core::time::Duration;
+
+use alloc::vec::Vec;
+
+use super::config::Election;
+use super::exchange::{Exchange, ExchangeOutput};
+use super::message::{Body, TabId, Term};
+use super::output::{Role, TabsOutput};
+use super::{Leader, Tabs};
+use crate::client::{ClientConfig, ConnectionState};
+use crate::payload::Payload;
+use crate::protocol::{ClientFrame, ServerFrame};
+use crate::time::Instant;
+
+/// The server is asked for a sign of life no more often than this, however many tabs want one.
+const PING_EVERY: Duration = Duration::from_secs(1);
+
+/// Publishes of all members together that wait for their answer.
+const REQUESTS_MAX: usize = 16 * 1024;
+
+/// One leadership.
+#[derive(Debug)]
+pub(super) struct Leading<P> {
+    pub(super) exchange: Exchange<P>,
+    pub(super) term: Term,
+    /// What the exchange's numbers of transports lack to be the host's: another leadership goes on counting.
+    base: u32,
+    /// The transport that is open or being opened, by the host's number.
+    uplink: Option<u32>,
+    is_open: bool,
+    ticked: Instant,
+    /// Whether somebody waits for a sign of life.
+    owes_tick: bool,
+    pinged: Option<Instant>,
+    pub(super) roll_at: Instant,
+    pub(super) handover_at: Option<Instant>,
+}
+
+impl<P: Payload + Clone> Tabs<P> {
+    /// This tab leads from now on, or goes on to lead in a later term.
+    pub(super) fn lead(&mut self, now: Instant) {
+        let counter = match self.config.election {
+            Election::Host { generation } => generation,
+            Election::Lock | Election::Claims | Election::Worker { .. } => self.top.counter + 1,
+        };
+        let tab = self.config.tab;
+        let term = Term { counter, tab };
+        self.top = term;
+        let handover_at = self.hidden_since.map(|since| self.handover(now, since));
+        if let Some(leading) = &mut self.leading {
+            leading.term = term;
+        } else {
+            let seed = self.random.next_u64();
+            self.leading = Some(Leading {
+                exchange: Exchange::new(ClientConfig {
+                    seed,
+                    requests_max: REQUESTS_MAX,
+                    ..self.config.client.clone()
+                }),
+                term,
+                base: self.uplinks,
+                uplink: None,
+                is_open: false,
+                ticked: now,
+                owes_tick: false,
+                pinged: None,
+                roll_at: now + self.config.roll_every,
+                handover_at,
+            });
+            self.set_role(Role::Leader);
+            let state = ConnectionState::Disconnected;
+            self.leader = Some(Leader { term, state });
+            self.close_link();
+        }
+        if let Some(leader) = &mut self.leader {
+            leader.term = term;
+        }
+        self.announce(None);
+        if !matches!(self.config.election, Election::Host { .. }) {
+            self.output.push_back(TabsOutput::Reachable);
+            self.join(now);
+        }
+    }
+
+    /// This tab leads no more. Its connection is closed before anything else happens.
+    pub(super) fn stop_leading(&mut self) {
+        let Some(mut leading) = self.leading.take() else {
+            return;
+        };
+        leading.exchange.handle_disconnect();
+        if let Some(link) = leading.uplink {
+            self.output.push_back(TabsOutput::CloseUplink { link });
+        }
+        self.leader = None;
+        self.close_link();
+    }
+
+    /// Says who leads, and who is connected through it: to all, or to one that it concerns.
+    pub(super) fn announce(&mut self, to: Option<TabId>) {
+        let (Some(leading), Some(leader)) = (&self.leading, &self.leader) else {
+            return;
+        };
+        let members = leading.exchange.members();
+        let members: Vec<_> = members
+            .filter(|(member, _)| to.is_none_or(|to| to == *member))
+            .collect();
+        let state = leader.state.clone();
+        self.post(to, Body::Lead { state, members });
+    }
+
+    /// When to hand over: not before those who are visible have had time to say so.
+    pub(super) fn handover(&self, now: Instant, hidden_since: Instant) -> Instant {
+        let soon = now + self.config.claim_window;
+        soon.max(hidden_since + self.config.handover_after)
+    }
+
+    /// Deadlines of the leader: calls its members, and hands over to a visible tab.
+    pub(super) fn handle_lead_timeout(&mut self, now: Instant) {
+        let Some(leading) = &mut self.leading else {
+            return;
+        };
+        leading.exchange.handle_timeout(now);
+        let is_roll_due = leading.roll_at <= now;
+        let is_handover_due = leading.handover_at.is_some_and(|at| at <= now);
+        if is_roll_due {
+            leading.roll_at = now + self.config.roll_every;
+            for tab in self.roster.call() {
+                leading.exchange.handle_close(tab);
+            }
+            self.announce(None);
+        }
+        if is_handover_due {
+            let heir = self.roster.visible();
+            let again = heir.map(|_| now + self.config.handover_after);
+            if let Some(leading) = &mut self.leading {
+                leading.handover_at = again;
+            }
+            if let Some(heir) = heir {
+                // If it doesn't take over, another one is asked.
+                self.roster.note_visible(heir, false);
+                self.post(Some(heir), Body::Yield);
+            }
+        }
+        self.drain_exchange();
+    }
+
+    /// A tab would be connected through this one.
+    pub(super) fn handle_join(&mut self, now: Instant, member: TabId, link: u32, term: Term) {
+        let Some(leading) = &mut self.leading else {
+            return;
+        };
+        if term != leading.term {
+            self.announce(Some(member));
+        } else if leading.exchange.link_of(member).is_none()
+            && leading.exchange.members().count() >= self.config.members_max
+        {
+            self.post(Some(member), Body::Gone { link });
+        } else {
+            leading.exchange.handle_open(now, member, link);
+            self.post(Some(member), Body::Joined { link });
+            // It may have missed a change of state on its way.
+            self.announce(Some(member));
+            self.drain_exchange();
+        }
+    }
+
+    /// A member's frame has arrived.
+    pub(super) fn handle_up(
+        &mut self,
+        now: Instant,
+        member: TabId,
+        link: u32,
+        frame: ClientFrame<P>,
+    ) {
+        let Some(leading) = &mut self.leading else {
+            return;
+        };
+        if leading.exchange.link_of(member) == Some(link) {
+            leading.exchange.handle_frame(now, member, frame);
+            self.drain_exchange();
+        } else {
+            self.post(Some(member), Body::Gone { link });
+        }
+    }
+
+    /// Somebody asks whether this leader is alive: the answer must come from the server, through the connection.
+    pub(super) fn handle_probe(&mut self, now: Instant, from: TabId) {
+        self.announce(Some(from));
+        let is_host = matches!(self.config.election, Election::Host { .. });
+        let Some(leading) = &mut self.leading else {
+            return;
+        };
+        let is_recent = leading.pinged.is_some_and(|at| now - at < PING_EVERY);
+        leading.owes_tick = true;
+        if leading.is_open && !is_recent && !is_host {
+            leading.pinged = Some(now);
+            self.output
+                .push_back(TabsOutput::SendUplink(ClientFrame::Ping));
+        }
+    }
+
+    /// The transport `link` is open.
+    pub fn handle_uplink_opened(&mut self, now: Instant, link: u32) {
+        if let Some(leading) = &mut self.leading
+            && leading.uplink == Some(link)
+        {
+            leading.is_open = true;
+            leading.exchange.handle_opened(now, link - leading.base);
+            self.drain(now);
+        }
+    }
+
+    /// The transport `link` is closed, or could not be opened.
+    pub fn handle_uplink_closed(&mut self, now: Instant, link: u32) {
+        if let Some(leading) = &mut self.leading
+            && leading.uplink == Some(link)
+        {
+            leading.uplink = None;
+            leading.is_open = false;
+            leading.exchange.handle_closed(now, link - leading.base);
+            self.drain(now);
+        }
+    }
+
+    /// A frame came over the transport `link`.
+    pub fn handle_uplink_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
+        let Some(leading) = &mut self.leading else {
+            return;
+        };
+        if leading.uplink != Some(link) {
+            return;
+        }
+        leading
+            .exchange
+            .handle_server_frame(now, link - leading.base, frame);
+        let silence = now - leading.ticked;
+        let is_due = leading.owes_tick || silence >= self.config.lease / 3;
+        let said = self.drain_exchange();
+        if let Some(leading) = &mut self.leading
+            && (said || is_due)
+        {
+            leading.ticked = now;
+            leading.owes_tick = false;
+            if !said && !self.roster.is_empty() {
+                self.post(None, Body::Tick);
+            }
+        }
+        self.drain(now);
+    }
+
+    /// Does what the exchange wants. Whether something was said to all that came from the server.
+    pub(super) fn drain_exchange(&mut self) -> bool {
+        let mut said = false;
+        while let Some(leading) = &mut self.leading
+            && let Some(output) = leading.exchange.poll_output()
+        {
+            match output {
+                ExchangeOutput::Connect { link } => {
+                    let link = leading.base + link;
+                    leading.uplink = Some(link);
+                    leading.is_open = false;
+                    self.uplinks = link;
+                    self.output.push_back(TabsOutput::OpenUplink { link });
+                }
+                ExchangeOutput::Disconnect { link } => {
+                    let link = leading.base + link;
+                    if leading.uplink == Some(link) {
+                        leading.uplink = None;
+                        leading.is_open = false;
+                    }
+                    self.output.push_back(TabsOutput::CloseUplink { link });
+                }
+                ExchangeOutput::Send(frame) => {
+                    self.output.push_back(TabsOutput::SendUplink(frame));
+                }
+                ExchangeOutput::State(state) => self.set_state(state),
+                ExchangeOutput::One(member, frame) if member == self.config.tab => {
+                    self.hand_down(frame);
+                }
+                ExchangeOutput::One(member, frame) => {
+                    self.post(Some(member), Body::Down { frame });
+                }
+                ExchangeOutput::All(frame) => {
+                    let own = self.config.tab;
+                    if leading.exchange.members().any(|(member, _)| member != own) {
+                        let frame = frame.clone();
+                        self.post(None, Body::Down { frame });
+                        said = true;
+                    }
+                    self.hand_down(frame);
+                }
+            }
+        }
+        said
+    }
+
+    fn set_state(&mut self, state: ConnectionState) {
+        if let Some(leader) = &mut self.leader
+            && leader.state != state
+        {
+            leader.state = state.clone();
+            self.output.push_back(TabsOutput::State(state));
+            self.announce(None);
+        }
+    }
+}

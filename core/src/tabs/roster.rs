@@ -1,0 +1,72 @@
+//! Which other tabs there are, as far as this one has heard.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::message::TabId;
+use crate::limits::TABS_MAX;
+
+/// After so many calls without an answer a tab is taken for gone.
+const MISSED_MAX: u8 = 2;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Peer {
+    is_visible: bool,
+    /// Calls in a row that it has not answered.
+    missed: u8,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    peers: BTreeMap<TabId, Peer>,
+}
+
+impl Roster {
+    /// A tab has said something.
+    pub(super) fn note(&mut self, tab: TabId) {
+        if self.peers.len() < TABS_MAX || self.peers.contains_key(&tab) {
+            self.peers.entry(tab).or_default().missed = 0;
+        }
+    }
+
+    pub(super) fn note_visible(&mut self, tab: TabId, is_visible: bool) {
+        if let Some(peer) = self.peers.get_mut(&tab) {
+            peer.is_visible = is_visible;
+        }
+    }
+
+    pub(super) fn remove(&mut self, tab: TabId) {
+        self.peers.remove(&tab);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.peers.clear();
+    }
+
+    /// Calls everybody; returns who is taken for gone.
+    pub(super) fn call(&mut self) -> Vec<TabId> {
+        let mut gone = Vec::new();
+        for (tab, peer) in &mut self.peers {
+            peer.missed += 1;
+            if peer.missed > MISSED_MAX {
+                gone.push(*tab);
+            }
+        }
+        self.peers.retain(|_, peer| peer.missed <= MISSED_MAX);
+        gone
+    }
+
+    /// A visible tab, where there is one.
+    pub(super) fn visible(&self) -> Option<TabId> {
+        let mut visible = self.peers.iter().filter(|(_, peer)| peer.is_visible);
+        visible.next().map(|(tab, _)| *tab)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = TabId> {
+        self.peers.keys().copied()
+    }
+}

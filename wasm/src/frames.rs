@@ -1,0 +1,227 @@
+//! Frames of the wire as they cross: those of the client as the text that is sent, but for their data; those of the
+//! server, but for publications, as their members.
+
+use tidegate_core::flow::{Conflate, Flow};
+use tidegate_core::protocol::{
+    ClientFrame, ErrorCode, FlowSpec, ServerFrame, Start, TopicPosition, WireError,
+};
+use tidegate_core::topic::{Pattern, Topic};
+
+use crate::errors::bad_topic;
+use crate::json::Object;
+use crate::records::{end_of, position};
+use crate::slot::Handle;
+use crate::spec::{self, CONFLATIONS};
+
+/// A frame as JSON, in the order of `docs/PROTOCOL.md`, without its data.
+pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
+    let of_type = |name| Object::new().text("type", name);
+    match frame {
+        ClientFrame::Hello { token, client } => of_type("hello")
+            .optional_text("token", token.as_deref())
+            .optional_text("client", client.as_deref()),
+        ClientFrame::Subscribe {
+            pattern,
+            flow,
+            start,
+        } => {
+            let mut subscribe = of_type("subscribe").text("pattern", pattern.as_str());
+            if *flow != Flow::IMMEDIATE {
+                subscribe = subscribe.object("flow", self::flow(*flow));
+            }
+            match start {
+                Start::Latest => subscribe,
+                Start::New => subscribe.optional_flag("latest", Some(false)),
+                Start::Since(positions) => subscribe.list("since", positions.iter().map(since)),
+            }
+        }
+        ClientFrame::Unsubscribe { pattern } => {
+            of_type("unsubscribe").text("pattern", pattern.as_str())
+        }
+        ClientFrame::Flow { pattern, flow } => of_type("flow")
+            .text("pattern", pattern.as_str())
+            .object("flow", self::flow(*flow)),
+        ClientFrame::Publish { request, publish } => of_type("publish")
+            .number("ref", *request)
+            .text("topic", publish.topic.as_str())
+            .optional_text("end", publish.end.map(|end| end.as_str()))
+            .optional_text("id", publish.id.as_deref())
+            .optional_flag("restart", publish.restart.then_some(true)),
+        ClientFrame::Track {
+            request,
+            topic,
+            key,
+            meta: _,
+        } => of_type("track")
+            .number("ref", *request)
+            .text("topic", topic.as_str())
+            .text("key", key.as_str()),
+        ClientFrame::Untrack { request } => of_type("untrack").number("ref", *request),
+        ClientFrame::Watch { request, topic } => of_type("watch")
+            .number("ref", *request)
+            .text("topic", topic.as_str()),
+        ClientFrame::Unwatch { topic } => of_type("unwatch").text("topic", topic.as_str()),
+        ClientFrame::Ping => of_type("ping"),
+        ClientFrame::Pong => of_type("pong"),
+    }
+}
+
+/// What a frame carries as its data.
+pub(crate) const fn data(frame: &ClientFrame<Handle>) -> Option<&Handle> {
+    match frame {
+        ClientFrame::Publish { publish, .. } => Some(&publish.payload),
+        ClientFrame::Track { meta, .. } => Some(meta),
+        ClientFrame::Hello { .. }
+        | ClientFrame::Subscribe { .. }
+        | ClientFrame::Unsubscribe { .. }
+        | ClientFrame::Flow { .. }
+        | ClientFrame::Untrack { .. }
+        | ClientFrame::Watch { .. }
+        | ClientFrame::Unwatch { .. }
+        | ClientFrame::Ping
+        | ClientFrame::Pong => None,
+    }
+}
+
+fn flow(flow: Flow) -> Object {
+    let spec = FlowSpec::from(flow);
+    let conflate = match flow.conflate {
+        Conflate::Latest => None,
+        Conflate::Merge => Some(CONFLATIONS[1]),
+        Conflate::Sum => Some(CONFLATIONS[2]),
+        Conflate::Collect { .. } => Some(CONFLATIONS[3]),
+    };
+    Object::new()
+        .optional_number("throttle_ms", spec.throttle_ms)
+        .optional_number("debounce_ms", spec.debounce_ms)
+        .optional_number("max_wait_ms", spec.max_wait_ms)
+        .optional_flag("leading", spec.leading)
+        .optional_flag("trailing", spec.trailing)
+        .optional_text("conflate", conflate)
+        .optional_number("max", spec.max.map(u64::from))
+}
+
+fn since(known: &TopicPosition) -> Object {
+    Object::new()
+        .text("topic", known.topic.as_str())
+        .number("epoch", known.position.epoch)
+        .number("offset", known.position.offset)
+}
+
+/// What a frame of the server says. Texts that it has not are empty, numbers NaN.
+pub(crate) struct Incoming<'a> {
+    /// Which frame, as `frames.ts` numbers them.
+    pub(crate) kind: u32,
+    /// Its pattern, or its topic if it is a reset.
+    pub(crate) about: &'a str,
+    /// Its wildcard pattern; an error's code.
+    pub(crate) via: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) epoch: f64,
+    pub(crate) offset: f64,
+    /// `heartbeat_ms`, `missed` or `ref`, or the number of a reason.
+    pub(crate) number: f64,
+    /// `recovered` or `fatal`.
+    pub(crate) is_set: bool,
+}
+
+/// The frame with these members, which `frames.ts` has found to be there.
+///
+/// # Errors
+/// When a pattern or a topic breaks the syntax, or no frame has this number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole numbers, and a cast saturates"
+)]
+pub(crate) fn server_frame(incoming: &Incoming<'_>) -> Result<ServerFrame<Handle>, WireError> {
+    let pattern = || spec::pattern(incoming.about);
+    let position_given = position(incoming.epoch, incoming.offset);
+    let number = incoming.number as u64;
+    Ok(match incoming.kind {
+        0 => ServerFrame::Welcome {
+            heartbeat_ms: number,
+        },
+        1 => ServerFrame::Subscribed {
+            pattern: pattern()?,
+            position: (!incoming.epoch.is_nan()).then_some(position_given),
+            recovered: incoming.is_set,
+            flow: Flow::IMMEDIATE,
+        },
+        2 => ServerFrame::Unsubscribed {
+            pattern: pattern()?,
+        },
+        3 => ServerFrame::Reset {
+            topic: Topic::new(incoming.about).map_err(|error| bad_topic(incoming.about, error))?,
+            position: position_given,
+            via: optional_pattern(incoming.via)?,
+        },
+        4 => ServerFrame::Lagged {
+            pattern: pattern()?,
+            missed: number,
+        },
+        5 => match end_of(number as u32) {
+            Some(reason) => ServerFrame::End {
+                pattern: pattern()?,
+                reason,
+            },
+            None => return Err(unknown()),
+        },
+        6 => ServerFrame::Published {
+            request: number,
+            position: position_given,
+        },
+        7 => ServerFrame::Error(WireError {
+            code: code(incoming.via),
+            message: incoming.message.into(),
+            pattern: optional_pattern(incoming.about)?,
+            request: (!incoming.number.is_nan()).then_some(number),
+            fatal: incoming.is_set,
+        }),
+        8 => ServerFrame::Ping,
+        9 => ServerFrame::Pong,
+        10 => ServerFrame::Drain,
+        11 => ServerFrame::Stale,
+        12 => ServerFrame::Live,
+        _ => return Err(unknown()),
+    })
+}
+
+fn optional_pattern(text: &str) -> Result<Option<Pattern>, WireError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    spec::pattern(text).map(Some)
+}
+
+fn unknown() -> WireError {
+    WireError::new(
+        ErrorCode::BadFrame,
+        "the server sent a frame of an unknown type",
+    )
+}
+
+/// The code with a name; that of a fault of the server where this version knows no such name.
+fn code(name: &str) -> ErrorCode {
+    const CODES: [ErrorCode; 17] = [
+        ErrorCode::BadFrame,
+        ErrorCode::BadTopic,
+        ErrorCode::BadFlow,
+        ErrorCode::AlreadySubscribed,
+        ErrorCode::NotSubscribed,
+        ErrorCode::TooManySubscriptions,
+        ErrorCode::TooManyTopics,
+        ErrorCode::TooManyRequests,
+        ErrorCode::TooManyPresences,
+        ErrorCode::TooLarge,
+        ErrorCode::TopicEnded,
+        ErrorCode::Forbidden,
+        ErrorCode::Timeout,
+        ErrorCode::SlowConsumer,
+        ErrorCode::Draining,
+        ErrorCode::ConnectionLost,
+        ErrorCode::Unavailable,
+    ];
+    let known = CODES.into_iter().find(|code| code.as_str() == name);
+    known.unwrap_or(ErrorCode::Internal)
+}
