@@ -21,8 +21,9 @@ use crate::workspace::Workspace;
 const NAME: &str = "tidegate";
 /// What every browser since 2023 and Node 20 can run. Naming them keeps the optimizer from using
 /// more: with all features on it writes modules that Node 20 rejects.
-const OPTIMIZER_OPTIONS: [&str; 8] = [
+const OPTIMIZER_OPTIONS: [&str; 9] = [
     "-Oz",
+    "--converge",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",

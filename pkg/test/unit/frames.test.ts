@@ -1,0 +1,83 @@
+/** What crosses between the wire and the core, member by member. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { type ConnectOptions, connect, type Tide, TidegateError } from 'tidegate';
+
+import { FakeSocket } from '../support/fake-socket.js';
+import { VirtualHost } from '../support/virtual-host.js';
+
+async function setUp(options: ConnectOptions = {}): Promise<Tide> {
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket, ...options });
+  await host.settle();
+  return tide;
+}
+
+test('texts of any script reach the server as they are', async () => {
+  const token = 'größe "\\ 日本 🌊 \u0000\n';
+  const tide = await setUp({ token });
+  tide.subscribe('größe:"日本🌊\\', () => {});
+  FakeSocket.last.open();
+  assert.deepEqual(FakeSocket.last.take(), [
+    { type: 'hello', token },
+    { type: 'subscribe', pattern: 'größe:"日本🌊\\' },
+  ]);
+  tide.close();
+});
+
+test('everything that a subscription asks for is in its frame', async () => {
+  const tide = await setUp();
+  const since = [{ topic: 'a:1', epoch: 2 ** 53 - 1, offset: 0 }];
+  tide.subscribe('a:*', { debounce: 5, maxWait: '1s', leading: true, conflate: 'merge', since }, () => {});
+  tide.subscribe('b', { throttle: 10, trailing: false, conflate: { collect: 7 }, latest: false }, () => {});
+  tide.subscribe('c', { since: [] }, () => {});
+  FakeSocket.last.open();
+  assert.deepEqual(FakeSocket.last.take().slice(1), [
+    {
+      type: 'subscribe',
+      pattern: 'a:*',
+      flow: { debounce_ms: 5, max_wait_ms: 1000, leading: true, trailing: true, conflate: 'merge' },
+      since,
+    },
+    {
+      type: 'subscribe',
+      pattern: 'b',
+      flow: { throttle_ms: 10, leading: true, trailing: false, conflate: 'collect', max: 7 },
+      latest: false,
+    },
+    { type: 'subscribe', pattern: 'c', since: [] },
+  ]);
+  tide.close();
+});
+
+test('what a frame of the server lacks is named', async () => {
+  const tide = await setUp();
+  const messages: string[] = [];
+  tide.on('error', ({ code, message }) => messages.push(`${code}: ${message}`));
+  tide.subscribe('a', () => {});
+  FakeSocket.last.open();
+  FakeSocket.last.receive(
+    { type: 'welcome' },
+    { type: 'lagged', pattern: 'a', missed: -1 },
+    { type: 'lagged', pattern: 'a::b', missed: 1 },
+    { type: 'end', pattern: 'a', reason: 'bored' },
+    { type: 'news' },
+  );
+  assert.match(messages[0]!, /^bad_frame: .*welcome.*heartbeat_ms/);
+  assert.match(messages[1]!, /^bad_frame: .*lagged.*missed.*-1/);
+  assert.match(messages[2]!, /^bad_topic: .*a::b.*byte 2/);
+  assert.match(messages[3]!, /^bad_frame: /);
+  assert.match(messages[4]!, /^bad_frame: .*news/);
+  tide.close();
+});
+
+test('a conflation that is none is refused by code', async () => {
+  const tide = await setUp();
+  assert.throws(
+    () => tide.subscribe('a', { throttle: 1, conflate: 'newest' as 'latest' }, () => {}),
+    (error) => error instanceof TidegateError && error.code === 'bad_option',
+  );
+  tide.close();
+});
