@@ -1,13 +1,17 @@
 //! Presences as clients see them: over connections that break, with servers that restart.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_core::client::PresenceEvent;
 use tidegate_core::hub::ServerConfig;
-use tidegate_core::presence::{KeyChange, KeyChangeKind, Roster};
-use tidegate_core::protocol::ErrorCode;
+use tidegate_core::presence::{
+    KeyChange, KeyChangeKind, NodeId, PresenceDiff, PresenceId, PresenceState, Present, Roster,
+};
+use tidegate_core::protocol::{ErrorCode, ServerFrame};
+use tidegate_tests::bench::Bench;
 use tidegate_tests::json::Json;
 use tidegate_tests::network::{Cut, Network, Quality};
 use tidegate_tests::presence_model::key;
@@ -224,6 +228,47 @@ fn who_disconnects_for_good_leaves_and_is_told_that_nothing_is_tracked_any_more(
     ));
     network.run_for(secs(1));
     assert_eq!(held(&network, "room:1"), []);
+}
+
+#[test]
+fn a_diff_that_comes_before_the_state_is_not_taken() {
+    let mut bench = Bench::subscribed();
+    let to = topic("room:1");
+    let joins = |clock| {
+        ServerFrame::PresenceDiff(Arc::new(PresenceDiff {
+            topic: topic("room:1"),
+            joins: vec![Present {
+                id: PresenceId {
+                    node: NodeId::new(1),
+                    clock,
+                },
+                key: key("ada"),
+                meta: Json::from(clock),
+            }],
+            leaves: Vec::new(),
+        }))
+    };
+    let nobody = || {
+        ServerFrame::PresenceState(Arc::new(PresenceState {
+            topic: topic("room:1"),
+            present: Vec::new(),
+        }))
+    };
+    let is_known = |bench: &Bench| bench.client.roster(&topic("room:1")).map(Roster::metas_len);
+    bench.client.handle_watch(bench.now, &to);
+    bench.receive(joins(1));
+    assert_eq!(is_known(&bench), Some(0), "it belongs to an earlier watch");
+    bench.receive(nobody());
+    bench.receive(joins(2));
+    assert_eq!(is_known(&bench), Some(1));
+    bench.reopen();
+    bench.receive(joins(3));
+    assert_eq!(is_known(&bench), Some(1), "nor on the next connection");
+    bench.receive(nobody());
+    assert_eq!(is_known(&bench), Some(0));
+    bench.client.handle_unwatch(&to);
+    bench.receive(joins(4));
+    assert_eq!(is_known(&bench), None);
 }
 
 #[derive(Clone, Debug)]
