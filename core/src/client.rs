@@ -24,11 +24,14 @@ mod subscription;
 
 use core::time::Duration;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::flow::Flow;
+use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, Start, WireError};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
 pub(crate) use backoff::Backoff;
@@ -50,10 +53,10 @@ pub struct Client<P> {
     state: State,
     backoff: Backoff,
     next_link: u32,
-    subscriptions: BTreeMap<Pattern, Subscription>,
+    subscriptions: OrderedMap<Pattern, Subscription>,
     /// How many unsubscribes this connection has not answered yet. Until then, what it says of the pattern is about a
     /// subscription that was given up.
-    leaving: BTreeMap<Pattern, u32>,
+    leaving: SortedMap<Pattern, u32>,
     requests: Requests<P>,
     presences: Presences<P>,
     output: VecDeque<ClientEvent<P>>,
@@ -93,8 +96,8 @@ impl<P: Payload + Clone> Client<P> {
             state: State::Idle { is_wanted: false },
             backoff: Backoff::new(config.seed, config.backoff_base, config.backoff_max),
             next_link: 0,
-            subscriptions: BTreeMap::new(),
-            leaving: BTreeMap::new(),
+            subscriptions: OrderedMap::new(),
+            leaving: SortedMap::new(),
             requests: Requests::new(config.seed, config.requests_max),
             presences: Presences::new(),
             output: VecDeque::new(),
@@ -159,9 +162,12 @@ impl<P: Payload + Clone> Client<P> {
             token: self.config.token.clone(),
             client: self.config.name.clone(),
         });
-        for (pattern, subscription) in &mut self.subscriptions {
-            let frame = subscription.request(pattern);
-            self.output.push_back(ClientEvent::Send(frame));
+        let patterns: Vec<Pattern> = self.subscriptions.keys().cloned().collect();
+        for pattern in patterns {
+            if let Some(subscription) = self.subscriptions.get_mut(&pattern) {
+                let frame = subscription.request(&pattern);
+                self.output.push_back(ClientEvent::Send(frame));
+            }
         }
         self.send_presences();
         self.send_publishes();
@@ -244,7 +250,8 @@ impl<P: Payload + Clone> Client<P> {
             self.output
                 .push_back(ClientEvent::Published { request, result });
         }
-        for pattern in core::mem::take(&mut self.subscriptions).into_keys() {
+        let subscriptions = core::mem::replace(&mut self.subscriptions, OrderedMap::new());
+        for pattern in subscriptions.keys().cloned() {
             let error = error.clone().about_pattern(pattern.clone());
             self.output
                 .push_back(ClientEvent::Refused { pattern, error });
@@ -262,14 +269,14 @@ impl<P: Payload + Clone> Client<P> {
             let frame = subscription.request(pattern);
             self.send(frame);
         }
-        self.subscriptions.insert(pattern.clone(), subscription);
+        self.subscriptions.insert(pattern, subscription);
         self.wake(now);
     }
 
     /// Ends a subscription.
     pub fn handle_unsubscribe(&mut self, pattern: &Pattern) {
         if self.subscriptions.remove(pattern).is_some() && self.is_open() {
-            *self.leaving.entry(pattern.clone()).or_insert(0) += 1;
+            *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
             self.send(ClientFrame::Unsubscribe {
                 pattern: pattern.clone(),
             });

@@ -62,6 +62,7 @@ pub mod random;
 mod recent;
 pub mod router;
 pub mod session;
+mod sorted;
 pub mod tabs;
 pub mod time;
 pub mod timer;

@@ -10,8 +10,12 @@
 //! alone, so that the same calls give the same tree. Its depth is logarithmic, as that of a tree whose texts came
 //! in a random order.
 
+#[cfg(test)]
+mod tests;
+
 use core::cmp::Ordering;
 use core::mem;
+use core::ops::Index;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -74,6 +78,10 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         Some(value)
     }
 
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.value_mut(self.number(key)?)
+    }
+
     /// Puts a value in the place of the one that the key has, if it has one; says under which number.
     pub(crate) fn insert(&mut self, key: &K, value: V) -> u32 {
         let number = self.tree.insert(key.text());
@@ -108,9 +116,27 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         })
     }
 
+    /// Every key, in order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// Every value, in the order of the numbers.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.iter_mut().flatten().map(|(_, value)| value)
+    }
+
     /// Every value, in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
+    }
+}
+
+impl<K: Text + Clone, V> Index<&K> for OrderedMap<K, V> {
+    type Output = V;
+
+    fn index(&self, key: &K) -> &V {
+        self.get(key).expect("the key is there")
     }
 }
 
@@ -323,74 +349,4 @@ const fn priority(node: u32) -> u32 {
     bits = (bits ^ (bits >> 16)).wrapping_mul(0x85EB_CA6B);
     bits = (bits ^ (bits >> 13)).wrapping_mul(0xC2B2_AE35);
     bits ^ (bits >> 16)
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::collections::BTreeMap;
-    use alloc::format;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn topic(number: u16) -> Topic {
-        Topic::new(&format!("t:{number}")).expect("valid")
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_the_standard_library(steps in prop::collection::vec((any::<bool>(), 0..80_u16), 0..400)) {
-            let mut map = OrderedMap::new();
-            let mut model = BTreeMap::new();
-            for (step, (inserts, number)) in steps.into_iter().enumerate() {
-                let key = topic(number);
-                if inserts {
-                    map.insert(&key, step);
-                    model.insert(key.clone(), step);
-                } else {
-                    prop_assert_eq!(map.remove(&key), model.remove(&key));
-                }
-                prop_assert_eq!(map.get(&key), model.get(&key));
-                prop_assert_eq!(map.len(), model.len());
-                prop_assert!(map.iter().eq(model.iter()));
-                let from = map.range(key.as_str()).next();
-                prop_assert_eq!(from, model.range(key.clone()..).next());
-            }
-        }
-    }
-
-    #[test]
-    fn stays_flat_when_texts_come_in_their_order() {
-        let mut map = OrderedMap::new();
-        for number in 10_000..60_000 {
-            map.insert(&topic(number), ());
-        }
-        let depth = |key: &Topic| {
-            let (mut at, mut depth) = (map.tree.root, 0);
-            while &map.tree.nodes[at as usize].text != key.text() {
-                let node = &map.tree.nodes[at as usize];
-                at = if key.as_str() < &*node.text {
-                    node.left
-                } else {
-                    node.right
-                };
-                depth += 1;
-            }
-            depth
-        };
-        let deepest = (10_000..60_000).map(|number| depth(&topic(number))).max();
-        assert!(deepest < Some(60), "{deepest:?} for 50,000 entries");
-    }
-
-    #[test]
-    fn a_number_is_used_again_only_after_its_key_has_gone() {
-        let mut map = OrderedMap::new();
-        let first = map.insert(&topic(1), 'a');
-        assert_eq!(map.insert(&topic(1), 'b'), first);
-        assert_ne!(map.insert(&topic(2), 'c'), first);
-        map.remove(&topic(1));
-        assert_eq!(map.entry(first), None);
-        assert_eq!(map.insert(&topic(3), 'd'), first);
-    }
 }

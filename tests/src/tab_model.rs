@@ -9,6 +9,7 @@ mod host;
 mod judge;
 mod locks;
 mod page;
+pub mod scene;
 mod socket;
 
 use std::collections::BTreeMap;

@@ -346,7 +346,7 @@ fn whoever_comes_after_one_who_missed_nothing_is_given_the_latest() {
     let server = world.add_server();
     let number = world.publish(server, "job:1");
     world.run_for(secs(1));
-    let stored = world.published[number].result.clone();
+    let stored = world.published[number].result;
     let position = stored.expect("an answer").expect("a position");
     let fresh = world.add_server();
     let known = vec![TopicPosition {

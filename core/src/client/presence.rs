@@ -1,19 +1,19 @@
 //! What a client is present in, and whose presences it watches: both are said again on each connection.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{Client, ClientEvent, PresenceEvent};
 use crate::payload::Payload;
 use crate::presence::{Key, PresenceDiff, PresenceState, Roster};
 use crate::protocol::{ClientFrame, WireError};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Topic;
 
 #[derive(Debug)]
 pub(super) struct Presences<P> {
-    tracks: BTreeMap<u64, Track<P>>,
-    watches: BTreeMap<Topic, Watch<P>>,
+    tracks: SortedMap<u64, Track<P>>,
+    watches: SortedMap<Topic, Watch<P>>,
 }
 
 #[derive(Debug)]
@@ -36,8 +36,8 @@ struct Watch<P> {
 impl<P: Clone> Presences<P> {
     pub(super) const fn new() -> Self {
         Self {
-            tracks: BTreeMap::new(),
-            watches: BTreeMap::new(),
+            tracks: SortedMap::new(),
+            watches: SortedMap::new(),
         }
     }
 
@@ -189,9 +189,13 @@ impl<P: Payload + Clone> Client<P> {
             let number = request;
             return self.tell(PresenceEvent::TrackRefused { number, error });
         }
-        let mut watches = self.presences.watches.iter();
-        let refused = watches.find(|(_, watch)| watch.request == request);
-        if let Some(topic) = refused.map(|(topic, _)| topic.clone()) {
+        let refused = self
+            .presences
+            .watches
+            .iter()
+            .find(|(_, watch)| watch.request == request)
+            .map(|(topic, _)| topic.clone());
+        if let Some(topic) = refused {
             self.presences.watches.remove(&topic);
             self.tell(PresenceEvent::WatchRefused { topic, error });
         }

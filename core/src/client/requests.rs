@@ -1,12 +1,12 @@
 //! Publishes that wait for their answer, and are repeated on the next connection.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
 use crate::limits::IDEMPOTENCY_KEYS_MAX;
 use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
 use crate::random::Random;
+use crate::sorted::SortedMap;
 
 /// The most publishes that are sent and not answered: no more than a topic remembers keys of, or their repetition would
 /// be taken for something new.
@@ -14,7 +14,7 @@ const IN_FLIGHT_MAX: usize = IDEMPOTENCY_KEYS_MAX;
 
 #[derive(Debug)]
 pub(super) struct Requests<P> {
-    unanswered: BTreeMap<u64, PublishRequest<P>>,
+    unanswered: SortedMap<u64, PublishRequest<P>>,
     /// How many of them the current connection has been sent: those below `unsent`.
     in_flight: usize,
     unsent: u64,
@@ -27,7 +27,7 @@ pub(super) struct Requests<P> {
 impl<P: Clone> Requests<P> {
     pub(super) const fn new(seed: u64, requests_max: usize) -> Self {
         Self {
-            unanswered: BTreeMap::new(),
+            unanswered: SortedMap::new(),
             in_flight: 0,
             unsent: 0,
             next: 1,

@@ -7,13 +7,14 @@
 
 mod route;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::SubscribeError;
 use super::subscribers::{DownlinkId, Due, Subscribers, SubscriptionId};
 use crate::flow::{Flow, FlowError, Pace};
 use crate::lifecycle::EndReason;
+use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{Start, TopicPosition, WireError};
 use crate::publication::{Position, Publication};
@@ -64,7 +65,7 @@ pub enum RelayDue<P> {
 #[derive(Debug)]
 pub struct Relay<P> {
     subscribers: Subscribers<P, Own>,
-    routes: BTreeMap<Pattern, Route<P>>,
+    routes: OrderedMap<Pattern, Route<P>>,
     interest: VecDeque<Interest>,
     /// Whether each subscriber is paced here, whatever the uplink does.
     is_pacing: bool,
@@ -75,7 +76,7 @@ impl<P: Payload> Relay<P> {
     pub fn new() -> Self {
         Self {
             subscribers: Subscribers::new(),
-            routes: BTreeMap::new(),
+            routes: OrderedMap::new(),
             interest: VecDeque::new(),
             is_pacing: false,
         }
@@ -127,7 +128,7 @@ impl<P: Payload> Relay<P> {
                 Start::Since(known) => self.catch_up(now, id, pattern, &known),
             }
         } else {
-            self.routes.insert(pattern.clone(), Route::new(id, own));
+            self.routes.insert(pattern, Route::new(id, own));
             self.interest.push_back(Interest::Follow {
                 pattern: pattern.clone(),
                 flow,

@@ -1,9 +1,9 @@
 //! The presences of one topic as someone was told, and what each further message changes about its keys.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Absent, Key, PresenceDiff, PresenceId, Present};
+use crate::sorted::SortedMap;
 
 /// The presences of one topic.
 ///
@@ -11,7 +11,7 @@ use super::{Absent, Key, PresenceDiff, PresenceId, Present};
 /// connection is compared with what was known, so that only what differs is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roster<M> {
-    keys: BTreeMap<Key, BTreeMap<PresenceId, M>>,
+    keys: SortedMap<Key, SortedMap<PresenceId, M>>,
     metas: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct KeyChange<M> {
 impl<M> Default for Roster<M> {
     fn default() -> Self {
         Self {
-            keys: BTreeMap::new(),
+            keys: SortedMap::new(),
             metas: 0,
         }
     }
@@ -56,12 +56,12 @@ impl<M: Clone> Roster<M> {
 
     /// All presences, told at once: what is not among them has gone.
     pub fn handle_state(&mut self, present: &[Present<M>]) -> Vec<KeyChange<M>> {
-        let stay: BTreeSet<(&Key, PresenceId)> = present
-            .iter()
-            .map(|present| (&present.key, present.id))
-            .collect();
+        let mut stay = SortedMap::new();
+        for present in present {
+            stay.insert((&present.key, present.id), ());
+        }
         let is_gone = |key: &Key, id: PresenceId| {
-            (!stay.contains(&(key, id))).then(|| Absent {
+            (!stay.contains_key(&(key, id))).then(|| Absent {
                 key: key.clone(),
                 id,
             })
@@ -80,17 +80,18 @@ impl<M: Clone> Roster<M> {
     }
 
     fn apply(&mut self, joins: &[Present<M>], leaves: &[Absent]) -> Vec<KeyChange<M>> {
-        let mut changes: BTreeMap<Key, Change<M>> = BTreeMap::new();
+        let mut changes: SortedMap<Key, Change<M>> = SortedMap::new();
         for present in joins {
-            let metas = self.keys.entry(present.key.clone()).or_default();
+            let metas = self
+                .keys
+                .or_insert_with(present.key.clone(), SortedMap::new);
             let was_present = !metas.is_empty();
             if metas.contains_key(&present.id) {
                 continue;
             }
             metas.insert(present.id, present.meta.clone());
             self.metas += 1;
-            let change = changes.entry(present.key.clone());
-            let change = change.or_insert_with(|| Change::new(was_present));
+            let change = changes.or_insert_with(present.key.clone(), || Change::new(was_present));
             change.joins.push(present.clone());
         }
         for Absent { key, id } in leaves {
@@ -98,8 +99,7 @@ impl<M: Clone> Roster<M> {
                 continue;
             };
             self.metas -= 1;
-            let change = changes.entry(key.clone());
-            let change = change.or_insert_with(|| Change::new(true));
+            let change = changes.or_insert_with(key.clone(), || Change::new(true));
             change.leaves.push(Present {
                 id: *id,
                 key: key.clone(),
@@ -145,7 +145,7 @@ impl<M: Clone> Roster<M> {
 
     /// The metas of a key, ordered by id; none, where it is not present.
     pub fn metas(&self, key: &Key) -> impl Iterator<Item = (PresenceId, &M)> {
-        let metas = self.keys.get(key).into_iter().flatten();
+        let metas = self.keys.get(key).into_iter().flat_map(SortedMap::iter);
         metas.map(|(id, meta)| (*id, meta))
     }
 

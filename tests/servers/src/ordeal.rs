@@ -40,6 +40,18 @@ pub struct Ordeal {
     pub filling: usize,
     /// Whether the backend may lose what it had confirmed.
     pub may_forget: bool,
+    /// How long a hub waits for an answer of the backend before it takes the link to be lost.
+    pub answer_within: Duration,
+}
+
+impl Ordeal {
+    /// One in which no link is lost, however busy the machine is.
+    pub fn without_loss() -> Self {
+        Self {
+            answer_within: PATIENCE,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Ordeal {
@@ -49,6 +61,7 @@ impl Default for Ordeal {
             steps: 60,
             filling: 20,
             may_forget: false,
+            answer_within: Duration::from_secs(3),
         }
     }
 }
@@ -81,7 +94,7 @@ pub async fn live_through<F: Future<Output = ()>>(
     mut backend: impl FnMut() -> Arc<dyn Backend>,
     fault: impl FnOnce(Progress) -> F,
 ) -> Seen {
-    let hubs = [hub(backend()), hub(backend())];
+    let hubs = [hub(backend(), ordeal), hub(backend(), ordeal)];
     let watchers = watch_all(&hubs, ordeal).await;
     let seen = timeout(PATIENCE, async {
         let (confirmed, receiver) = watch::channel(0);
@@ -105,10 +118,10 @@ pub async fn live_through<F: Future<Output = ()>>(
     seen
 }
 
-fn hub(backend: Arc<dyn Backend>) -> Hub {
+fn hub(backend: Arc<dyn Backend>, ordeal: Ordeal) -> Hub {
     let mut config = Config::default();
     config.uplink.publish_patience = Duration::from_secs(2);
-    config.uplink.call_timeout = Duration::from_secs(3);
+    config.uplink.call_timeout = ordeal.answer_within;
     config.uplink.probe_every = Duration::from_secs(1);
     config.uplink.backoff_max = Duration::from_millis(500);
     Hub::with_backend(config, backend).expect("a thread")

@@ -9,7 +9,7 @@ use tidegate::core::lifecycle::EndReason;
 use tidegate::{Event, Publication, Publish, Subscribe, Subscription};
 use tokio::time::timeout;
 
-use super::{PATIENCE, hub};
+use super::{Ordeal, PATIENCE, hub};
 
 /// How many values are published before the end.
 const VALUES: u64 = 400;
@@ -23,7 +23,8 @@ const OUTBOX_BYTES: usize = 16 * 1024;
 /// # Panics
 /// When either sees anything else.
 pub async fn slow_reader(mut backend: impl FnMut() -> Arc<dyn Backend>) {
-    let (here, there) = (hub(backend()), hub(backend()));
+    let calm = Ordeal::without_loss();
+    let (here, there) = (hub(backend(), calm), hub(backend(), calm));
     let options = Subscribe {
         outbox_bytes_max: Some(OUTBOX_BYTES),
         ..Subscribe::default()

@@ -9,7 +9,7 @@ use tidegate_server_tests::ordeal::{Ordeal, live_through, slow_reader};
 async fn nothing_happens() {
     let memory = Memory::new(Keep::default());
     let backend = || Arc::new(memory.share()) as _;
-    let seen = live_through(Ordeal::default(), backend, |_| async {}).await;
+    let seen = live_through(Ordeal::without_loss(), backend, |_| async {}).await;
     assert_eq!((seen.resets, seen.stales), (0, 0));
 }
 

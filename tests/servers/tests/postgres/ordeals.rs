@@ -15,6 +15,11 @@ fn at(url: &str) -> Arc<dyn Backend> {
     Arc::new(Postgres::new(&url, Keep::default()).expect("an address"))
 }
 
+/// A backend that does not give up, however busy the machine is.
+fn patient(server: &PostgresServer) -> Arc<dyn Backend> {
+    Arc::new(Postgres::new(&server.patient_url(), Keep::default()).expect("an address"))
+}
+
 /// The server's address, and a way to it that can be broken.
 async fn proxied(server: &PostgresServer) -> (Proxy, String) {
     let url = server.url();
@@ -32,8 +37,7 @@ async fn proxied(server: &PostgresServer) -> (Proxy, String) {
 #[tokio::test]
 async fn nothing_happens() {
     let server = PostgresServer::start();
-    let url = server.url();
-    let seen = live_through(Ordeal::default(), || at(&url), |_| async {}).await;
+    let seen = live_through(Ordeal::without_loss(), || patient(&server), |_| async {}).await;
     assert_eq!((seen.resets, seen.stales), (0, 0));
     server.wait_until_left_alone();
 }
@@ -144,8 +148,7 @@ async fn its_administrator_ends_every_connection_again_and_again() {
 #[tokio::test]
 async fn an_application_keeps_a_transaction_open_all_the_while() {
     let server = PostgresServer::start();
-    let url = server.url();
-    let hub_made_the_table = at(&url);
+    let hub_made_the_table = patient(&server);
     hub_made_the_table
         .open(tidegate::backend::Feed::new(|_| ()))
         .await
@@ -153,7 +156,7 @@ async fn an_application_keeps_a_transaction_open_all_the_while() {
     hub_made_the_table.close().await.expect("it is there");
     let mut session = server.psql_session();
     session.run("BEGIN; INSERT INTO pubsub_events (channel, data) VALUES ('other', '{}');");
-    let seen = live_through(Ordeal::default(), || at(&url), |_| async {}).await;
+    let seen = live_through(Ordeal::without_loss(), || patient(&server), |_| async {}).await;
     assert_eq!((seen.resets, seen.stales), (0, 0));
     session.run("COMMIT;");
 }
@@ -161,6 +164,5 @@ async fn an_application_keeps_a_transaction_open_all_the_while() {
 #[tokio::test]
 async fn a_reader_who_stops_reading_is_told_and_holds_up_nobody() {
     let server = PostgresServer::start();
-    let url = server.patient_url();
-    slow_reader(|| Arc::new(Postgres::new(&url, Keep::default()).expect("an address"))).await;
+    slow_reader(|| patient(&server)).await;
 }

@@ -57,7 +57,7 @@ async fn a_server_that_came_back_without_its_data_begins_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_server_is_a_loss() {
     let server = RedisServer::start();
-    let url = format!("{}?timeout_ms=300", server.url());
+    let url = format!("{}?timeout_ms=1500", server.url());
     let (mut idle, mut busy) = (Rig::open(&url).await, Rig::open(&url).await);
     server.pause();
     let error = busy.backend.probe().await.unwrap_err();
