@@ -56,7 +56,7 @@ pub enum CloseReason {
 pub enum SessionOutput<P> {
     /// Queue this frame for the client.
     Send(ServerFrame<P>),
-    /// Subscribe, and tell by [`Session::handle_subscribed`].
+    /// Subscribe, and tell by [`Session::handle_subscribed`](super::Session::handle_subscribed).
     Subscribe {
         /// What to.
         pattern: Pattern,
@@ -76,7 +76,7 @@ pub enum SessionOutput<P> {
         /// The flow from now on.
         flow: Flow,
     },
-    /// Change a flow, and tell by [`Session::handle_flow_refused`] where that fails.
+    /// Change a flow, and tell by [`Session::handle_flow_refused`](super::Session::handle_flow_refused) where that fails.
     Flow {
         /// The subscription.
         subscription: SubscriptionId,
@@ -85,14 +85,14 @@ pub enum SessionOutput<P> {
         /// The flow from now on.
         flow: Flow,
     },
-    /// Publish, and tell by [`Session::handle_published`].
+    /// Publish, and tell by [`Session::handle_published`](super::Session::handle_published).
     Publish {
         /// The client's number of the request.
         request: u64,
         /// What to publish.
         publish: PublishRequest<P>,
     },
-    /// Track a presence, and tell by [`Session::handle_track_refused`] where that fails.
+    /// Track a presence, and tell by [`Session::handle_track_refused`](super::Session::handle_track_refused) where that fails.
     Track {
         /// The client's number for it.
         request: u64,

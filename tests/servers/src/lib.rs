@@ -1,6 +1,6 @@
 //! What every backend does, and what it lives through, with real servers.
 //!
-//! [`conformance`] is what a backend promises, each promise a function. [`ordeal`] surrounds a backend with hubs, jobs and
+//! [`mod@conformance`] is what a backend promises, each promise a function. [`ordeal`] surrounds a backend with hubs, jobs and
 //! watchers, for the test to do its worst to it. [`servers`] starts what backends connect to, [`proxy`] breaks the
 //! way there, and [`heard`] is what a backend tells.
 
