@@ -1,7 +1,7 @@
 /** What is published without Tidegate, seen in browsers on two servers that share a backend. */
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -107,10 +107,15 @@ test('a job that shares only a file with the server is watched to its end', LIMI
   t.after(() => rm(folder, { recursive: true, force: true }));
   const backend = `sqlite:${join(folder, 'topics.db')}`;
   const { pages, problems } = await twoDashboards(t, backend);
-  const script = 'for n in $(seq 1 20); do echo "$n/20 file-$n"; sleep 0.05; done';
-  tidegate(t, ['run', '--backend', backend, '--job', 'twenty', '--', 'sh', '-c', script]);
+  // It goes on once both pages have shown it at work.
+  const go = join(folder, 'go');
+  const script = 'echo 1/2 first; while [ ! -e "$0" ]; do sleep 0.05; done; echo 2/2 second';
+  tidegate(t, ['run', '--backend', backend, '--job', 'pair', '--', 'sh', '-c', script, go]);
   for (const page of pages) {
-    await page.locator('#running').getByRole('progressbar').waitFor();
+    await shown(page, 50).waitFor();
+  }
+  await writeFile(go, '');
+  for (const page of pages) {
     await page.locator('#finished li').filter({ hasText: 'Complete' }).waitFor();
   }
   assert.deepEqual(problems, [[], []]);
