@@ -1,44 +1,51 @@
-//! The examples that share a backend only, as processes of their own: here, an SQLite file.
-#![cfg(all(feature = "redis", feature = "sqlite"))]
+//! The examples that share a backend only, as processes of their own.
+#![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 mod support;
 
-use std::path::Path;
+#[path = "../../tests/servers/src/servers/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "the tests of the backends use more of it"
+)]
+mod servers;
 
 use serde_json::json;
+use servers::postgres::PostgresServer;
+use servers::redis::RedisServer;
 use support::http::get;
 use support::program::{Server, example, finish};
 use tokio::process::Command;
 
 /// An example that finds its backend in the environment.
-fn sharing(name: &str, file: &Path) -> Command {
+fn sharing(name: &str, backend: &str) -> Command {
     let mut command = example(name);
-    command.env("TIDEGATE_BACKEND", format!("sqlite:{}", file.display()));
+    command.env("TIDEGATE_BACKEND", backend);
     command
 }
 
-async fn web(file: &Path) -> Server {
-    let mut command = sharing("web", file);
+async fn web(backend: &str) -> Server {
+    let mut command = sharing("web", backend);
     command.arg("127.0.0.1:0");
     Server::start_with(command).await
 }
 
-#[tokio::test]
-async fn a_job_and_two_web_servers_share_a_file_only() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("jobs.db");
-    let (one, two) = (web(&file).await, web(&file).await);
+/// A job and two web servers that share a backend only; `name` is what it is called for people.
+async fn share(backend: &str, name: &str) {
+    let (one, two) = (web(backend).await, web(backend).await);
     let url = format!("{}/live", one.url);
     let watcher = example("watch_job").args([&url, "job:7"]).spawn().unwrap();
     let address = two.address.clone();
     let asking = tokio::spawn(async move { get(&address, "/jobs/7").await });
-    let job = sharing("job", &file).args(["7", "100000"]).spawn().unwrap();
+    let job = sharing("job", backend)
+        .args(["7", "100000"])
+        .spawn()
+        .unwrap();
     let worked = finish(job).await;
     assert_eq!(worked.code, 0, "{worked:?}");
-    assert_eq!(
-        worked.stdout,
-        format!("publishing to sqlite file {}\n", file.display())
-    );
+    assert_eq!(worked.stdout, format!("publishing to {name}\n"));
     let watched = finish(watcher).await;
     assert_eq!(watched.code, 0, "{watched:?}");
     assert!(
@@ -55,28 +62,43 @@ async fn a_job_and_two_web_servers_share_a_file_only() {
         );
     }
     let debug = get(&one.address, "/live/debug").await.json();
-    assert_eq!(
-        debug["backend"]["name"],
-        format!("sqlite file {}", file.display())
-    );
-    assert!(
-        debug["backend"]["why"]
-            .as_str()
-            .unwrap()
-            .starts_with("TIDEGATE_BACKEND is sqlite:")
-    );
+    assert_eq!(debug["backend"]["name"], name);
+    let why = debug["backend"]["why"].as_str().unwrap();
+    assert!(why.starts_with("TIDEGATE_BACKEND is "), "{why}");
+}
+
+#[tokio::test]
+async fn a_job_and_two_web_servers_share_a_file_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("jobs.db");
+    let file = file.display();
+    share(&format!("sqlite:{file}"), &format!("sqlite file {file}")).await;
+}
+
+#[tokio::test]
+async fn a_job_and_two_web_servers_share_a_redis_only() {
+    let redis = RedisServer::start();
+    let name = format!("redis at 127.0.0.1:{}/0", redis.port());
+    share(&redis.url(), &name).await;
+}
+
+#[tokio::test]
+async fn a_job_and_two_web_servers_share_a_database_only() {
+    let postgres = PostgresServer::start();
+    let name = format!("postgres at 127.0.0.1:{}/postgres", postgres.port());
+    share(&postgres.url(), &name).await;
 }
 
 #[tokio::test]
 async fn a_job_runs_again_under_the_same_id() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("jobs.db");
+    let backend = format!("sqlite:{}", directory.path().join("jobs.db").display());
     for upto in ["30000", "100000"] {
-        let job = sharing("job", &file).args(["7", upto]).spawn().unwrap();
+        let job = sharing("job", &backend).args(["7", upto]).spawn().unwrap();
         let worked = finish(job).await;
         assert_eq!(worked.code, 0, "{worked:?}");
     }
-    let server = web(&file).await;
+    let server = web(&backend).await;
     let update = get(&server.address, "/jobs/7").await.json();
     assert_eq!(update["message"], "9592 primes");
 }
