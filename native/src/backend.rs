@@ -58,6 +58,12 @@
 //!     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
 //!         self.inner.renew(topic, epoch)
 //!     }
+//!     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+//!         self.inner.broadcast(message)
+//!     }
+//!     fn broadcast_bytes_max(&self) -> Option<usize> {
+//!         self.inner.broadcast_bytes_max()
+//!     }
 //!     fn probe(&self) -> Answer<'_, ()> {
 //!         self.inner.probe()
 //!     }
@@ -108,6 +114,9 @@ pub use postgres::Postgres;
 pub use redis::Redis;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
+
+/// The largest broadcast of a backend that sets no narrower limit.
+const BROADCAST_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a backend answers, in its own time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
@@ -178,6 +187,24 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When the link is lost.
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()>;
+
+    /// Says something to all others that have this backend open, by [`FeedEvent::Broadcast`]; whether it comes back to the one
+    /// who said it does not matter. Best effort: it may be lost, come twice, or come in another order, and it is kept for nobody.
+    ///
+    /// This is how servers tell each other who is [present](tidegate_core::presence). A backend that can't do it leaves this
+    /// and [`Backend::broadcast_bytes_max`] as they are; each server then knows of its own presences only.
+    ///
+    /// # Errors
+    /// When it was not said, as far as the backend knows. Nobody says it again.
+    fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        let _ = message;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// The largest message of [`Backend::broadcast`], in bytes: at least 7,900. `None` where it can't broadcast.
+    fn broadcast_bytes_max(&self) -> Option<usize> {
+        None
+    }
 
     /// Whether the backend answers now.
     ///

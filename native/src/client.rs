@@ -103,7 +103,7 @@ impl Client {
     /// When the system gives no thread.
     pub fn with_backend(backend: Arc<dyn Backend>) -> Result<Self, ClientError> {
         let place = backend.describe();
-        let hub = Hub::with_backend(Config::default(), backend)?;
+        let hub = Hub::with_backend(Self::own_hub(), backend)?;
         Self::own(hub, &place)
     }
 
@@ -117,6 +117,14 @@ impl Client {
             None => "this process".to_owned(),
         };
         Ok(Self::new(Link::Hub(HubLink::new(hub, false)?), &place))
+    }
+
+    /// Nobody is present at a client's own hub.
+    pub(crate) fn own_hub() -> Config {
+        Config {
+            shares_presence: false,
+            ..Config::default()
+        }
     }
 
     /// A client that has a hub of its own.

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidegate_core::presence::PresenceDiff;
 use tidegate_core::protocol::{ServerEnvelope, ServerFrame};
 use tidegate_core::publication::Publication;
 use tidegate_core::topic::Pattern;
@@ -99,36 +100,55 @@ fn write_header(out: &mut Vec<u8>, opcode: OpCode, payload_bytes: usize) {
 #[derive(Default)]
 pub(crate) struct Encoder {
     /// By the publication's address and the wildcard pattern that it came by.
-    by_pattern: HashMap<(usize, Pattern), Encoded>,
+    by_pattern: HashMap<(usize, Pattern), Encoded<Publication<Json>>>,
+    /// By the diff's address: all who watch a topic are told the same.
+    diffs: HashMap<usize, Encoded<PresenceDiff<Json>>>,
 }
 
-struct Encoded {
+struct Encoded<T> {
     message: Message,
     /// Kept so that its address stays its own.
-    _publication: Arc<Publication<Json>>,
+    _source: Arc<T>,
 }
 
 impl Encoder {
     /// The message of a frame.
     pub(crate) fn message(&mut self, frame: &ServerFrame<Json>) -> Message {
-        let ServerFrame::Publication {
+        if let ServerFrame::Publication {
             publication,
             via: Some(via),
         } = frame
-        else {
-            return message(frame);
-        };
-        let key = (Arc::as_ptr(publication).addr(), via.clone());
-        let encoded = self.by_pattern.entry(key).or_insert_with(|| Encoded {
-            message: message(frame),
-            _publication: Arc::clone(publication),
-        });
-        encoded.message.clone()
+        {
+            let key = (Arc::as_ptr(publication).addr(), via.clone());
+            let encoded = self.by_pattern.entry(key);
+            encoded
+                .or_insert_with(|| Encoded::new(frame, publication))
+                .message
+                .clone()
+        } else if let ServerFrame::PresenceDiff(diff) = frame {
+            let encoded = self.diffs.entry(Arc::as_ptr(diff).addr());
+            encoded
+                .or_insert_with(|| Encoded::new(frame, diff))
+                .message
+                .clone()
+        } else {
+            message(frame)
+        }
     }
 
     /// Lets go of the messages of a round that is over.
     pub(crate) fn forget(&mut self) {
         self.by_pattern.clear();
+        self.diffs.clear();
+    }
+}
+
+impl<T> Encoded<T> {
+    fn new(frame: &ServerFrame<Json>, source: &Arc<T>) -> Self {
+        Self {
+            message: message(frame),
+            _source: Arc::clone(source),
+        }
     }
 }
 
@@ -289,6 +309,22 @@ mod tests {
         };
         let first = encoder.message(&frame());
         assert!(first.is(&encoder.message(&frame())));
+        encoder.forget();
+        assert!(!first.is(&encoder.message(&frame())));
+    }
+
+    #[test]
+    fn a_presence_diff_is_encoded_once_a_round() {
+        let mut encoder = Encoder::default();
+        let diff = Arc::new(PresenceDiff {
+            topic: Topic::new("doc:7").expect("valid"),
+            joins: Vec::new(),
+            leaves: Vec::new(),
+        });
+        let frame = || ServerFrame::PresenceDiff(Arc::clone(&diff));
+        let first = encoder.message(&frame());
+        assert!(first.is(&encoder.message(&frame())));
+        assert_eq!(decode(&first), frame());
         encoder.forget();
         assert!(!first.is(&encoder.message(&frame())));
     }

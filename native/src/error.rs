@@ -2,6 +2,7 @@
 
 use tidegate_core::flow::FlowError;
 use tidegate_core::hub;
+use tidegate_core::presence::{KeyError, TrackError};
 use tidegate_core::topic::TopicError;
 
 use crate::backend::BackendError;
@@ -30,6 +31,26 @@ pub enum PublishError {
     /// The hub refused it.
     #[error(transparent)]
     Refused(#[from] hub::PublishError),
+    /// The hub is gone.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why nobody is present.
+#[derive(Debug, thiserror::Error)]
+pub enum PresenceError {
+    /// The topic breaks the syntax.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// The text is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The meta has no JSON form.
+    #[error(transparent)]
+    Json(#[from] crate::json::JsonError),
+    /// The hub refused it.
+    #[error(transparent)]
+    Refused(#[from] TrackError),
     /// The hub is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),

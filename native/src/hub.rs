@@ -2,6 +2,7 @@
 
 mod chosen;
 mod health;
+mod presence;
 mod subscription;
 
 use std::io;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use tidegate_core::flow::Flow;
-use tidegate_core::hub::{HubCounts, ServerConfig, ServerHub, SubscriptionId, UplinkCounts};
+use tidegate_core::hub::{HubCounts, ServerConfig, SubscriptionId, UplinkCounts};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_core::publication::Position;
@@ -22,6 +23,7 @@ use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
 pub use health::{BackendHealth, BackendLink};
+pub use presence::{Presence, PresenceChanges, Tracked};
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
@@ -40,14 +42,18 @@ pub struct Config {
     pub server: ServerConfig,
     /// How it deals with its backend, where it has one.
     pub uplink: UplinkConfig,
+    /// Whether other hubs at the same backend are told who is present here, and say who is there. A hub that merely
+    /// publishes has nobody to tell of.
+    pub shares_presence: bool,
 }
 
 impl Default for Config {
-    /// The defaults, with a fresh seed from the system.
+    /// The defaults, with a fresh seed from the system, and presences shared.
     fn default() -> Self {
         Self {
             server: ServerConfig::new(crate::random_seed()),
             uplink: UplinkConfig::new(crate::random_seed()),
+            shares_presence: true,
         }
     }
 }
@@ -170,8 +176,7 @@ impl Hub {
     /// # Errors
     /// When the system gives no thread or no way to wait for sockets.
     pub fn new(config: Config) -> io::Result<Self> {
-        let hub = ServerHub::new(config.server.clone());
-        Self::start(hub, &config, None, None)
+        Self::start(&config, None, None)
     }
 
     /// Starts a hub whose topics live in a backend, which other processes may share: two threads. The link is opened
@@ -180,20 +185,20 @@ impl Hub {
     /// # Errors
     /// When the system gives no thread or no way to wait for sockets.
     pub fn with_backend(config: Config, backend: Arc<dyn Backend>) -> io::Result<Self> {
-        let hub = ServerHub::with_uplink(config.server.clone(), config.uplink.clone());
-        Self::start(hub, &config, Some(backend), None)
+        Self::start(&config, Some(backend), None)
     }
 
     fn start(
-        hub: ServerHub<Json>,
         config: &Config,
         backend: Option<Arc<dyn Backend>>,
         reason: Option<String>,
     ) -> io::Result<Self> {
+        let hub = presence::server_hub(config, backend.as_deref());
         let outbox_bytes_max = config.server.outbox_bytes_max;
         let frame_bytes_max = config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES;
         let (backend, health) = backend.map(health::watched).unzip();
-        let (commands, ending) = Shard::spawn(hub, frame_bytes_max, backend)?;
+        let (commands, ending) =
+            Shard::spawn(hub, frame_bytes_max, config.shares_presence, backend)?;
         let inner = Inner {
             commands,
             ending,

@@ -35,10 +35,10 @@ mod uplink;
 
 pub use broadcaster::{Broadcaster, JobUpdate};
 pub use client::{BlockingClient, Client, Stop};
-pub use error::{PublishError, StartError, Stopped, SubscribeError};
+pub use error::{PresenceError, PublishError, StartError, Stopped, SubscribeError};
 pub use hub::{
-    BackendHealth, BackendLink, Config, Counts, Event, Hub, Publication, Publish, Subscribe,
-    Subscription,
+    BackendHealth, BackendLink, Config, Counts, Event, Hub, Presence, PresenceChanges, Publication,
+    Publish, Subscribe, Subscription, Tracked,
 };
 pub use json::{Json, JsonError};
 pub use tidegate_core as core;

@@ -7,6 +7,7 @@
 
 mod command;
 mod local;
+mod presence;
 mod socket;
 mod upstream;
 mod websocket;
@@ -29,6 +30,7 @@ pub use command::Stopped;
 pub(crate) use command::{Command, CommandSender, Snapshot};
 use local::LocalQueue;
 pub(crate) use local::{LocalReader, Opening};
+pub(crate) use presence::PresenceCommand;
 pub(crate) use socket::Transport;
 use socket::{Flushed, Joiner, Read, Socket};
 use upstream::Upstream;
@@ -81,6 +83,7 @@ impl Shard {
     pub(crate) fn spawn(
         hub: ServerHub<Json>,
         frame_bytes_max: usize,
+        shares_presence: bool,
         backend: Option<Arc<dyn Backend>>,
     ) -> io::Result<(CommandSender, watch::Receiver<()>)> {
         let poll = Poll::new()?;
@@ -88,7 +91,10 @@ impl Shard {
         let (sender, commands) = CommandSender::new(waker);
         let (alive, ending) = watch::channel(());
         let uplink = match backend {
-            Some(backend) => Some(Uplink::start(backend, sender.clone(), alive.clone())?),
+            Some(backend) => {
+                let (sender, alive) = (sender.clone(), alive.clone());
+                Some(Uplink::start(backend, shares_presence, sender, alive)?)
+            }
             None => None,
         };
         let mut shard = Self {
@@ -133,6 +139,8 @@ impl Shard {
         self.hub.handle_drain(self.now());
         self.drain();
         self.take_leave();
+        self.hub.handle_shutdown(self.now());
+        self.drain_upstream();
     }
 
     /// Hands over what waits, and tells clients to connect again.
@@ -204,20 +212,11 @@ impl Shard {
             Command::Latest { topic, reply } => {
                 let _ = reply.send(self.hub.latest(&topic).cloned());
             }
-            Command::Heard(publication) => {
-                if let Some(upstream) = &self.upstream {
-                    upstream.uplink.count_taken(&publication);
-                }
-                self.hub.handle_heard(now, publication);
-            }
-            Command::Missed => {
-                if let Some(upstream) = &self.upstream {
-                    upstream.uplink.acknowledge_missed();
-                }
-                self.hub.handle_missed(now);
-            }
+            Command::Heard(publication) => self.hear(now, publication),
+            Command::Missed => self.notice_missed(now),
             Command::Lost => self.hub.handle_lost(now),
             Command::Answered(id, answer) => self.hub.handle_answer(now, id, answer),
+            Command::Presence(command) => self.handle_presence(now, command),
             Command::Snapshot { reply } => {
                 let _ = reply.send(Snapshot {
                     counts: self.hub.counts(),

@@ -9,24 +9,35 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tidegate_core::payload::Payload as _;
+use tidegate_core::presence::{PresenceEnvelope, PresenceMessage};
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
 use tokio::sync::{mpsc, watch};
 
 use crate::backend::{Backend, BackendError, Feed, FeedEvent};
 use crate::hub::Publication;
 use crate::json::Json;
-use crate::shard::{Command, CommandSender};
+use crate::shard::{Command, CommandSender, PresenceCommand};
 
 /// The most payload bytes that were heard and wait for the shard. What is beyond them is read again.
 const HEARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// How long a backend may take to say goodbye.
+/// The most bytes of broadcasts that were heard and wait for the shard. What is beyond them is lost, as any of them may be.
+const BROADCAST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The most broadcasts that wait for the backend.
+const BROADCASTS_MAX: usize = 1_024;
+
+/// How long what is still to be broadcast may take when the hub has stopped.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a backend may take to say goodbye, what is broadcast before included.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The way to the thread. It closes its backend and ends when this is dropped.
 #[derive(Clone)]
 pub(crate) struct Uplink {
     calls: mpsc::UnboundedSender<(CallId, UplinkCall<Json>)>,
+    broadcasts: mpsc::Sender<String>,
     heard: Arc<Heard>,
 }
 
@@ -34,27 +45,31 @@ pub(crate) struct Uplink {
 #[derive(Default)]
 struct Heard {
     bytes: AtomicUsize,
+    broadcast_bytes: AtomicUsize,
     has_missed: AtomicBool,
     /// Of the feed that counts; what comes by an earlier one is stale.
     generation: AtomicU64,
 }
 
 impl Uplink {
-    /// Starts the thread. `alive` goes with it.
+    /// Starts the thread. `alive` goes with it. Presences are shared where the backend can broadcast.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub(crate) fn start(
         backend: Arc<dyn Backend>,
+        shares_presence: bool,
         commands: CommandSender,
         alive: watch::Sender<()>,
     ) -> io::Result<Self> {
         let (calls, receiver) = mpsc::unbounded_channel();
+        let (broadcasts, said) = mpsc::channel(BROADCASTS_MAX);
         let heard = Arc::new(Heard::default());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let driver = Arc::new(Driver {
+            shares_presence: shares_presence && backend.broadcast_bytes_max().is_some(),
             backend,
             commands,
             heard: Arc::clone(&heard),
@@ -63,13 +78,32 @@ impl Uplink {
         });
         std::thread::Builder::new()
             .name("tidegate-uplink".into())
-            .spawn(move || runtime.block_on(driver.run(receiver)))?;
-        Ok(Self { calls, heard })
+            .spawn(move || runtime.block_on(driver.run(receiver, said)))?;
+        Ok(Self {
+            calls,
+            broadcasts,
+            heard,
+        })
     }
 
     pub(crate) fn call(&self, id: CallId, call: UplinkCall<Json>) {
         // Once the thread has ended, nobody waits for an answer any more.
         let _ = self.calls.send((id, call));
+    }
+
+    /// Tells other servers about presences. Where too much waits already, it is lost.
+    pub(crate) fn broadcast(&self, message: &PresenceMessage<Json>) {
+        let text = serde_json::to_string(&PresenceEnvelope::from(message));
+        let _ = self
+            .broadcasts
+            .try_send(text.expect("messages have a JSON form"));
+    }
+
+    /// The shard has taken over a broadcast of so many bytes.
+    pub(crate) fn count_broadcast_taken(&self, bytes: usize) {
+        self.heard
+            .broadcast_bytes
+            .fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// The shard has taken over a publication that was heard.
@@ -92,6 +126,7 @@ fn cost(publication: &Publication) -> usize {
 
 struct Driver {
     backend: Arc<dyn Backend>,
+    shares_presence: bool,
     commands: CommandSender,
     heard: Arc<Heard>,
     /// For the log, which tells of changes only.
@@ -100,14 +135,33 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(self: Arc<Self>, mut calls: mpsc::UnboundedReceiver<(CallId, UplinkCall<Json>)>) {
+    async fn run(
+        self: Arc<Self>,
+        mut calls: mpsc::UnboundedReceiver<(CallId, UplinkCall<Json>)>,
+        broadcasts: mpsc::Receiver<String>,
+    ) {
+        let broadcasting = tokio::spawn(Arc::clone(&self).broadcast_all(broadcasts));
         while let Some((id, call)) = calls.recv().await {
             let driver = Arc::clone(&self);
             tokio::spawn(async move { driver.answer(id, call).await });
         }
-        let closed = tokio::time::timeout(CLOSE_TIMEOUT, self.backend.close()).await;
+        let closing = async {
+            // The last of it tells that this server goes away. Where that takes too long, its silence will tell.
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, broadcasting).await;
+            self.backend.close().await
+        };
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::debug!(backend = %self.backend.describe(), "the backend was closed without its answer");
+        }
+    }
+
+    /// One after the other, in their order.
+    async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<String>) {
+        while let Some(message) = broadcasts.recv().await {
+            if let Err(error) = self.backend.broadcast(&message).await {
+                tracing::debug!(%error, "a broadcast is lost");
+            }
         }
     }
 
@@ -126,6 +180,10 @@ impl Driver {
             UplinkCall::Open => {
                 backend.open(self.feed()).await?;
                 self.log_reachable();
+                if self.shares_presence {
+                    // The shard may have stopped.
+                    let _ = self.commands.send(PresenceCommand::Linked.into());
+                }
                 UplinkAnswer::Done
             }
             UplinkCall::Follow(patterns) => {
@@ -182,7 +240,7 @@ impl Driver {
     /// A feed that counts until the next one is made.
     fn feed(&self) -> Feed {
         let generation = 1 + self.heard.generation.fetch_add(1, Ordering::SeqCst);
-        let heard = Arc::clone(&self.heard);
+        let (heard, shares_presence) = (Arc::clone(&self.heard), self.shares_presence);
         let commands = self.commands.clone();
         Feed::new(move |event| {
             if heard.generation.load(Ordering::SeqCst) != generation {
@@ -195,6 +253,11 @@ impl Driver {
                     Admitted::No => return,
                 },
                 FeedEvent::Missed => Command::Missed,
+                FeedEvent::Broadcast(_) if !shares_presence => return,
+                FeedEvent::Broadcast(text) => match heard.admit_broadcast(&text) {
+                    Some(command) => command.into(),
+                    None => return,
+                },
                 FeedEvent::Lost(error) => {
                     tracing::debug!(%error, "the link to the backend is lost");
                     Command::Lost
@@ -214,6 +277,26 @@ enum Admitted {
 }
 
 impl Heard {
+    /// What others said about presences. Anything else, of a later version perhaps, is passed over.
+    fn admit_broadcast(&self, text: &str) -> Option<PresenceCommand> {
+        let bytes = text.len();
+        if self.broadcast_bytes.load(Ordering::Relaxed) + bytes > BROADCAST_BYTES_MAX {
+            return None;
+        }
+        let message: PresenceEnvelope<Json> = match serde_json::from_str(text) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::debug!(%error, "a broadcast can't be read");
+                return None;
+            }
+        };
+        self.broadcast_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(PresenceCommand::Heard {
+            message: message.into(),
+            bytes,
+        })
+    }
+
     fn admit(&self, publication: &Publication) -> Admitted {
         let bytes = cost(publication);
         let is_full = self.bytes.load(Ordering::Relaxed) + bytes > HEARD_BYTES_MAX;

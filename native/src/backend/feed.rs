@@ -13,6 +13,8 @@ pub enum FeedEvent {
     Publication(Publication),
     /// Publications may have been missed, although the link stands.
     Missed,
+    /// What [`Backend::broadcast`](super::Backend::broadcast) said, here or elsewhere.
+    Broadcast(String),
     /// The link is lost; nothing is followed until it is opened anew.
     Lost(BackendError),
 }
@@ -39,6 +41,11 @@ impl Feed {
     /// Something may have been missed: what is followed is compared with what the backend holds.
     pub fn missed(&self) {
         (self.sink)(FeedEvent::Missed);
+    }
+
+    /// Something that was broadcast was heard.
+    pub fn broadcast(&self, message: String) {
+        (self.sink)(FeedEvent::Broadcast(message));
     }
 
     /// The link is lost.

@@ -3,6 +3,7 @@
 mod store;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_core::history::Excerpt;
@@ -12,7 +13,7 @@ use tidegate_core::publication::Position;
 use tidegate_core::router::Ticket;
 use tidegate_core::topic::{Pattern, Topic};
 
-use super::{Answer, Backend, BackendError, Feed, Keep};
+use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
 use store::Store;
 
@@ -45,12 +46,17 @@ use store::Store;
 /// ```
 pub struct Memory {
     shared: Arc<Shared>,
+    /// Among those that share the topics.
+    number: u64,
     link: Mutex<Option<Link>>,
 }
 
 /// What all backends on the same topics share.
 struct Shared {
     store: Mutex<Store>,
+    /// Who hears what is broadcast: those that are open, by their numbers.
+    hearers: Mutex<BTreeMap<u64, Feed>>,
+    last_number: AtomicU64,
     /// Where the store's clock begins.
     started: std::time::Instant,
 }
@@ -66,6 +72,8 @@ impl Memory {
     pub fn new(keep: Keep) -> Self {
         Self::on(Arc::new(Shared {
             store: Mutex::new(Store::new(keep, crate::random_seed())),
+            hearers: Mutex::default(),
+            last_number: AtomicU64::new(0),
             started: std::time::Instant::now(),
         }))
     }
@@ -79,6 +87,7 @@ impl Memory {
 
     fn on(shared: Arc<Shared>) -> Self {
         Self {
+            number: shared.last_number.fetch_add(1, Ordering::Relaxed),
             shared,
             link: Mutex::new(None),
         }
@@ -108,6 +117,11 @@ impl Memory {
 
     /// Puts `link` in the place of the one that was.
     fn relink(&self, link: Option<Link>) {
+        // What is replaced goes when nothing is locked, as the feeds below do.
+        let _hearer = match &link {
+            Some(link) => lock(&self.shared.hearers).insert(self.number, link.feed.clone()),
+            None => lock(&self.shared.hearers).remove(&self.number),
+        };
         let old = std::mem::replace(&mut *lock(&self.link), link);
         let Some(Link {
             feed: _feed,
@@ -203,6 +217,25 @@ impl Backend for Memory {
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         Box::pin(async move { self.with_store(|store, now| store.renew(now, topic, epoch)) })
+    }
+
+    fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.with_link(|_| ())?;
+            let hearers: Vec<Feed> = {
+                let hearers = lock(&self.shared.hearers);
+                let others = hearers.iter().filter(|(number, _)| **number != self.number);
+                others.map(|(_, feed)| feed.clone()).collect()
+            };
+            for hearer in hearers {
+                hearer.broadcast(message.to_owned());
+            }
+            Ok(())
+        })
+    }
+
+    fn broadcast_bytes_max(&self) -> Option<usize> {
+        Some(BROADCAST_BYTES_MAX)
     }
 
     fn probe(&self) -> Answer<'_, ()> {

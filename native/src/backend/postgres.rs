@@ -6,6 +6,7 @@
 //! server takes them in, after their commit; an open transaction delays its own rows and nobody else's.
 
 mod address;
+mod broadcast;
 mod errors;
 mod following;
 mod intake;
@@ -236,6 +237,14 @@ impl Backend for Postgres {
 
     fn migration(&self) -> Answer<'_, Option<String>> {
         Box::pin(Self::migration(self))
+    }
+
+    fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.link()?.broadcast(message).await })
+    }
+
+    fn broadcast_bytes_max(&self) -> Option<usize> {
+        Some(broadcast::BYTES_MAX)
     }
 
     fn probe(&self) -> Answer<'_, ()> {

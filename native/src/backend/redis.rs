@@ -5,6 +5,7 @@
 
 mod address;
 mod announcement;
+mod broadcast;
 mod call;
 mod error;
 mod follow;
@@ -29,7 +30,7 @@ use tidegate_core::publication::Position;
 use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
 
-use super::{Answer, Backend, BackendError, Feed, Keep};
+use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
 use address::Address;
 use layout::Layout;
@@ -179,6 +180,14 @@ impl Backend for Redis {
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         Box::pin(async move { self.link()?.renew(topic, epoch).await })
+    }
+
+    fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.link()?.broadcast(message).await })
+    }
+
+    fn broadcast_bytes_max(&self) -> Option<usize> {
+        Some(BROADCAST_BYTES_MAX)
     }
 
     fn probe(&self) -> Answer<'_, ()> {

@@ -1,5 +1,6 @@
 //! Topics in an SQLite file: several processes on one machine, and no server.
 
+mod broadcasts;
 mod command;
 mod fault;
 mod interest;
@@ -28,7 +29,7 @@ use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
 use tokio::sync::oneshot;
 
-use super::{Answer, Backend, BackendError, Feed, Keep};
+use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
 use command::{Command, Ending, Reply};
 use fault::Fault;
@@ -355,6 +356,17 @@ impl Backend for Sqlite {
 
     fn migration(&self) -> Answer<'_, Option<String>> {
         Box::pin(async { Self::migration(self) })
+    }
+
+    fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.ask(|reply| Command::Broadcast {
+            message: message.to_owned(),
+            reply,
+        }))
+    }
+
+    fn broadcast_bytes_max(&self) -> Option<usize> {
+        Some(BROADCAST_BYTES_MAX)
     }
 
     fn probe(&self) -> Answer<'_, ()> {

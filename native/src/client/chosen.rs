@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{Client, ClientError};
+use crate::Hub;
 use crate::backend::{Address, Choice, Keep, choose};
-use crate::{Config, Hub};
 
 /// The client that a process shares, once there is one.
 static SHARED: Mutex<Option<Client>> = Mutex::new(None);
@@ -47,7 +47,7 @@ impl Client {
     /// # Errors
     /// When the system gives no thread.
     pub fn with_choice(choice: &Choice) -> Result<Self, ClientError> {
-        Self::own(Hub::with_choice(Config::default(), choice)?, &choice.what)
+        Self::own(Hub::with_choice(Self::own_hub(), choice)?, &choice.what)
     }
 
     /// The client that this process shares. The first call makes it as [`Client::from_env`] does, unless there is one

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use tidegate_core::hub::ServerHub;
-
 use super::{Config, Hub};
 use crate::backend::{Choice, Keep, choose};
 use crate::error::StartError;
@@ -31,12 +29,8 @@ impl Hub {
     /// # Errors
     /// When the system gives no thread or no way to wait for sockets.
     pub fn with_choice(config: Config, choice: &Choice) -> io::Result<Self> {
-        let hub = match &choice.backend {
-            Some(_) => ServerHub::with_uplink(config.server.clone(), config.uplink.clone()),
-            None => ServerHub::new(config.server.clone()),
-        };
         let reason = Some(choice.why.clone());
-        Self::start(hub, &config, choice.backend.clone(), reason)
+        Self::start(&config, choice.backend.clone(), reason)
     }
 
     /// Why topics live where they do, if that was chosen: see [`Hub::with_choice`].

@@ -130,6 +130,7 @@ impl Backend for Watched {
         let feed = Feed::new(move |event| match event {
             FeedEvent::Publication(publication) => feed.publication(publication),
             FeedEvent::Missed => feed.missed(),
+            FeedEvent::Broadcast(message) => feed.broadcast(message),
             FeedEvent::Lost(error) => {
                 notes.lost(opening, &error);
                 feed.lost(error);
@@ -167,6 +168,15 @@ impl Backend for Watched {
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         self.note(self.backend.renew(topic, epoch))
+    }
+
+    /// One that fails says nothing about the link: it may have been too large.
+    fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        self.backend.broadcast(message)
+    }
+
+    fn broadcast_bytes_max(&self) -> Option<usize> {
+        self.backend.broadcast_bytes_max()
     }
 
     fn probe(&self) -> Answer<'_, ()> {

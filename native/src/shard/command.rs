@@ -15,6 +15,7 @@ use tidegate_core::uplink::{CallId, UplinkAnswer};
 use tokio::sync::oneshot;
 
 use super::local::Opening;
+use super::presence::PresenceCommand;
 use super::socket::Transport;
 use crate::json::Json;
 
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Lost,
     /// What came of a call to the backend.
     Answered(CallId, UplinkAnswer<Json>),
+    Presence(PresenceCommand),
     Snapshot {
         reply: oneshot::Sender<Snapshot>,
     },

@@ -109,6 +109,11 @@ pub(crate) struct LocalReader {
 }
 
 impl LocalReader {
+    /// The connection that it reads.
+    pub(crate) const fn id(&self) -> ConnectionId {
+        self.id
+    }
+
     /// What can be had without waiting. `Ready(None)` at the end.
     pub(crate) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<ServerFrame<Json>>> {
         self.queue.reader.register(context.waker());

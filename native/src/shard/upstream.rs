@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::local::{LocalQueue, LocalReader, Opened, Opening};
 use super::{EndpointKind, Shard};
+use crate::hub::Publication;
 use crate::json::Json;
 use crate::uplink::Uplink;
 
@@ -122,13 +123,32 @@ impl Shard {
         }
     }
 
-    /// Passes calls to the uplink, and answers to those who wait for them.
+    /// Hands on a publication that the backend announced.
+    pub(super) fn hear(&mut self, now: Instant, publication: Publication) {
+        if let Some(upstream) = &self.upstream {
+            upstream.uplink.count_taken(&publication);
+        }
+        self.hub.handle_heard(now, publication);
+    }
+
+    /// Announcements were dropped: from now on they are taken again.
+    pub(super) fn notice_missed(&mut self, now: Instant) {
+        if let Some(upstream) = &self.upstream {
+            upstream.uplink.acknowledge_missed();
+        }
+        self.hub.handle_missed(now);
+    }
+
+    /// Passes calls and broadcasts to the uplink, and answers to those who wait for them.
     pub(super) fn drain_upstream(&mut self) {
         let Some(upstream) = &mut self.upstream else {
             return;
         };
         while let Some((id, call)) = self.hub.poll_call() {
             upstream.uplink.call(id, call);
+        }
+        while let Some(message) = self.hub.poll_presence() {
+            upstream.uplink.broadcast(&message);
         }
         while let Some(answer) = self.hub.poll_answer() {
             match answer {

@@ -63,6 +63,12 @@ impl Backend for Fragile {
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         self.check(self.inner.renew(topic, epoch))
     }
+    fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        self.check(self.inner.broadcast(message))
+    }
+    fn broadcast_bytes_max(&self) -> Option<usize> {
+        self.inner.broadcast_bytes_max()
+    }
     fn probe(&self) -> Answer<'_, ()> {
         self.check(self.inner.probe())
     }

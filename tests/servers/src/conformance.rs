@@ -3,6 +3,7 @@
 //! A backend passes when `conformance!(ItsPlace)` in a test file of its own does: every behaviour becomes a test,
 //! on a store that is empty at its start.
 
+pub mod broadcasting;
 pub mod ends;
 pub mod following;
 pub mod keys;
@@ -120,6 +121,14 @@ macro_rules! conformance {
                 what_nobody_published_to_is_not_renewed,
                 a_renewed_end_is_still_an_end,
                 of_two_renewals_at_the_same_time_one_counts,
+            }
+            broadcasting {
+                what_is_broadcast_is_heard_by_all_others,
+                the_largest_broadcast_is_heard,
+                what_was_broadcast_before_is_not_heard,
+                a_closed_one_broadcasts_nothing,
+                hubs_tell_each_other_who_is_present,
+                a_hub_that_stops_takes_its_presences_with_it,
             }
             links {
                 an_open_backend_answers,

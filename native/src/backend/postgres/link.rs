@@ -108,6 +108,15 @@ impl Link {
         }
     }
 
+    /// Hands on what was broadcast, if the link stands.
+    pub(super) fn tell_broadcast(&self, message: &str) {
+        if let Some(feed) = self.feed.get()
+            && self.lost.get().is_none()
+        {
+            feed.broadcast(message.to_owned());
+        }
+    }
+
     /// The link is given up: nobody is told.
     pub(super) fn give_up(&self) {
         let backend = self.place().to_owned();
@@ -223,7 +232,7 @@ where
     let driver = async {
         let error = loop {
             match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(_))) => link.news.notify_one(),
+                Some(Ok(AsyncMessage::Notification(notification))) => link.notified(&notification),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => break errors::told(link.place(), &error),
                 None => break link.unreachable("it ended the connection"),

@@ -49,6 +49,7 @@ impl Reader {
         // before it is heard.
         link.query_on(&client, &link.statements().listen, &[])
             .await?;
+        link.hear_broadcasts(&client).await?;
         let rows = link.query_on(&client, &link.statements().top, &[]).await?;
         let top: Option<i64> = rows.first().map(|row| row.get(0));
         let cursor = top.ok_or_else(|| link.unexpected(NO_UPKEEP.to_owned()))?;

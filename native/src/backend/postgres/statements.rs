@@ -20,6 +20,9 @@ pub(super) struct Statements {
     pub(super) forget: String,
     pub(super) listen: String,
     pub(super) notify: String,
+    pub(super) broadcast: String,
+    /// The name of the channel that broadcasts come by.
+    pub(super) broadcast_channel: String,
     /// Whether the table stores values and not texts.
     pub(super) is_jsonb: bool,
 }
@@ -44,10 +47,15 @@ impl Statements {
             forget: fill("SELECT {forget}($1, $2)"),
             listen: fill("LISTEN {channel}"),
             notify: fill("NOTIFY {channel}"),
+            broadcast: fill(&format!("SELECT pg_notify({BROADCAST_CHANNEL}, $1)")),
+            broadcast_channel: fill(&format!("SELECT {BROADCAST_CHANNEL}")),
             is_jsonb: data_type == "jsonb",
         }
     }
 }
+
+/// The table's own, by its number.
+const BROADCAST_CHANNEL: &str = "'tidegate_broadcast_' || '{events}'::regclass::oid::text";
 
 /// Up to where rows have been deleted, with each row after $1, at most $2 rows and $3 bytes, or one row that is larger;
 /// where there is none, without a row. Without the payload, or its size counting, where it is not among what is selected:

@@ -5,7 +5,7 @@ use redis::aio::MultiplexedConnection;
 use tidegate_core::topic::{Pattern, Topic};
 
 use super::interest::Change;
-use super::layout::{glob, glob_of_prefix};
+use super::layout::{Layout, glob, glob_of_prefix};
 use super::link::{Link, lock};
 use crate::backend::BackendError;
 
@@ -29,12 +29,15 @@ impl Link {
         self.tell(&change, false).await
     }
 
-    /// Subscribes to what is heard whatever is followed: our own probes, raw messages, and who took them in.
+    /// Subscribes to what is heard whatever is followed: broadcasts, our own probes, raw messages, and who took them in.
     pub(super) async fn hear_own(&self) -> Result<(), BackendError> {
         let (layout, prefix) = (&self.shared.layout, &self.shared.address.prefix);
         for (name, node, partitions) in self.owned()? {
             lock(&self.probed).push((name, partitions[0]));
             let mut channels = vec![layout.probe(partitions[0], self.id)];
+            if partitions.contains(&Layout::broadcast_partition()) {
+                channels.push(layout.broadcast());
+            }
             let mut globs = Vec::new();
             if self.taking.is_some() {
                 channels.extend(partitions.iter().map(|owned| layout.taken(*owned)));

@@ -68,7 +68,8 @@ impl Link {
             Channel::Feed if is_own => self.heard_publication(channel, message),
             Channel::Probe if is_own => self.probes.heard(name, message),
             Channel::Taken if is_own => self.heard_notice(message),
-            Channel::Feed | Channel::Probe | Channel::Taken => {}
+            Channel::Broadcast if is_own => self.heard_broadcast(message),
+            Channel::Feed | Channel::Probe | Channel::Taken | Channel::Broadcast => {}
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) enum Channel {
     Feed,
     /// Notices of those who take raw messages in.
     Taken,
+    /// What is said to all who have the backend open.
+    Broadcast,
     /// What a process says to itself.
     Probe,
     /// None of ours.
@@ -128,6 +130,17 @@ impl Layout {
         format!("{}.taken:{{{}}}", self.namespace, self.tags[partition])
     }
 
+    /// The partition that broadcasts go by.
+    pub(super) const fn broadcast_partition() -> Partition {
+        0
+    }
+
+    /// Where broadcasts are said.
+    pub(super) fn broadcast(&self) -> String {
+        let tag = &self.tags[Self::broadcast_partition()];
+        format!("{}.broadcast:{{{tag}}}", self.namespace)
+    }
+
     /// Where one process speaks to itself.
     pub(super) fn probe(&self, partition: Partition, instance: u64) -> String {
         let tag = &self.tags[partition];
@@ -140,6 +153,7 @@ impl Layout {
         match own.and_then(|rest| rest.split_once(':')) {
             Some((".feed", _)) => Channel::Feed,
             Some((".taken", _)) => Channel::Taken,
+            Some((".broadcast", _)) => Channel::Broadcast,
             Some((".probe", _)) => Channel::Probe,
             _ => Channel::Raw,
         }

@@ -277,15 +277,18 @@ impl Link {
 
     /// Hands a publication on, if the link stands.
     pub(super) fn announce(&self, publication: Publication) {
-        if let Some(feed) = lock(&self.feed).as_ref() {
-            feed.publication(publication);
-        }
+        self.with_feed(|feed| feed.publication(publication));
     }
 
     /// Says that something may have been missed, if the link stands.
     pub(super) fn missed(&self) {
+        self.with_feed(Feed::missed);
+    }
+
+    /// Tells the feed, if the link stands.
+    pub(super) fn with_feed(&self, tell: impl FnOnce(&Feed)) {
         if let Some(feed) = lock(&self.feed).as_ref() {
-            feed.missed();
+            tell(feed);
         }
     }
 

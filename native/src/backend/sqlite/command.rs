@@ -41,6 +41,10 @@ pub(super) enum Command {
         epoch: u64,
         reply: Reply<()>,
     },
+    Broadcast {
+        message: String,
+        reply: Reply<()>,
+    },
     Probe {
         reply: Reply<()>,
     },

@@ -45,6 +45,12 @@ const BESIDE_EVENTS: [&str; 6] = [
 ('seq', (SELECT max(0, coalesce(max(seq), 0)) FROM pubsub_events))",
 ];
 
+/// Files of the same version that were made before have no such table; those who don't know it can do without.
+const BROADCASTS: &str = "\
+CREATE TABLE IF NOT EXISTS tidegate_broadcasts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL, said_at INTEGER NOT NULL
+)";
+
 /// Why a file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SchemaError {
@@ -77,13 +83,16 @@ pub(super) fn migration(connection: &Connection) -> Result<Vec<String>, SchemaEr
             [],
             |row| row.get(0),
         )?;
-        return if version == VERSION {
-            Ok(Vec::new())
-        } else {
-            Err(SchemaError::Unfit(format!(
+        if version != VERSION {
+            return Err(SchemaError::Unfit(format!(
                 "its tables are of version {version}, and this program knows {VERSION}; use a program of that version, or another file"
-            )))
-        };
+            )));
+        }
+        let is_whole = is_there(connection, "tidegate_broadcasts")?;
+        return Ok((!is_whole)
+            .then(|| BROADCASTS.to_owned())
+            .into_iter()
+            .collect());
     }
     let mut statements = if is_there(connection, "pubsub_events")? {
         additions(connection)?
@@ -91,6 +100,7 @@ pub(super) fn migration(connection: &Connection) -> Result<Vec<String>, SchemaEr
         vec![NEW_EVENTS.to_owned()]
     };
     statements.extend(BESIDE_EVENTS.map(str::to_owned));
+    statements.push(BROADCASTS.to_owned());
     Ok(statements)
 }
 
@@ -221,6 +231,17 @@ mod tests {
         let table = migrated(&file_with(""));
         assert!(!table.fills_created_at);
         assert!(!table.changes_numbers);
+    }
+
+    #[test]
+    fn a_file_that_was_made_before_gets_the_table_of_broadcasts() {
+        let connection = file_with("");
+        migrated(&connection);
+        connection
+            .execute_batch("DROP TABLE tidegate_broadcasts")
+            .unwrap();
+        assert_eq!(migration(&connection).unwrap(), [BROADCASTS]);
+        migrated(&connection);
     }
 
     #[test]

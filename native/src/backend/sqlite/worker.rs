@@ -8,6 +8,7 @@ use tidegate_core::protocol::PublishRequest;
 use tidegate_core::topic::Topic;
 
 use super::WAL_BYTES_MAX;
+use super::broadcasts::Broadcasts;
 use super::command::{Command, Ending, Published, Reply};
 use super::fault::{Fault, is_busy};
 use super::interest::Interest;
@@ -35,6 +36,7 @@ pub(super) struct Worker {
     feed: Feed,
     neighbours: Neighbours,
     interest: Interest,
+    broadcasts: Broadcasts,
     /// The last `seq` that the feed has been told of.
     cursor: i64,
     data_version: i64,
@@ -59,6 +61,7 @@ impl Worker {
         Ok(Self {
             data_version: store.data_version()?,
             cursor: store.seq()?,
+            broadcasts: Broadcasts::new(&store)?,
             trimming: Trimming::new(now, &store.keep),
             refusals: Refusals::new(backend.clone()),
             backend,
@@ -125,6 +128,9 @@ impl Worker {
                     epoch,
                     reply,
                 } => self.answer(reply, |it| it.renew(&topic, epoch))?,
+                Command::Broadcast { message, reply } => {
+                    self.answer(reply, |it| it.broadcast(&message))?;
+                }
                 Command::Probe { reply } => {
                     self.check_place()?;
                     self.answer(reply, |it| it.store.seq().map(drop))?;
@@ -208,6 +214,13 @@ impl Worker {
         Ok(())
     }
 
+    fn broadcast(&mut self, message: &str) -> Result<(), rusqlite::Error> {
+        self.store
+            .with_patience(PATIENCE, |store| store.broadcast(message))?;
+        self.neighbours.wake();
+        Ok(())
+    }
+
     /// Tells the feed and the neighbours what has been written.
     fn announce<T>(&mut self, written: Written<T>) -> T {
         self.refusals.tell(&written.refused);
@@ -285,6 +298,7 @@ impl Worker {
     /// Tells the feed what is new, and takes in some of what others inserted. True where there may be more of it.
     fn look_closer(&mut self) -> Result<bool, rusqlite::Error> {
         self.is_behind = true;
+        self.broadcasts.read(&self.store, &self.feed)?;
         self.read_on()?;
         if self.store.has_raw_rows()? {
             let written = self

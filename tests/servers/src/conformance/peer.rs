@@ -61,6 +61,7 @@ pub struct Peer {
     pub backend: Arc<dyn Backend>,
     events: UnboundedReceiver<FeedEvent>,
     heard: Vec<Publication>,
+    broadcasts: Vec<String>,
 }
 
 impl Peer {
@@ -99,6 +100,7 @@ impl Peer {
             backend,
             events,
             heard: Vec::new(),
+            broadcasts: Vec::new(),
         }
     }
 
@@ -248,6 +250,21 @@ impl Peer {
         heard
     }
 
+    /// Says something to all others.
+    pub async fn broadcast(&self, message: &str) {
+        let said = in_time("broadcasting", self.backend.broadcast(message)).await;
+        said.expect("it is broadcast");
+    }
+
+    /// What was broadcast, from the first on, up to `last`.
+    pub async fn hear_broadcasts(&mut self, last: &str) -> &[String] {
+        while self.broadcasts.last().is_none_or(|heard| heard != last) {
+            let event = in_time("hearing a broadcast", self.events.recv()).await;
+            self.take(event.expect("the feed stays"));
+        }
+        &self.broadcasts
+    }
+
     /// Keeps what was heard for the first time: what comes twice does no harm.
     fn take(&mut self, event: FeedEvent) {
         match event {
@@ -260,6 +277,7 @@ impl Peer {
                     None => self.heard.push(publication),
                 }
             }
+            FeedEvent::Broadcast(message) => self.broadcasts.push(message),
             // A publication that was missed in fact is awaited in vain.
             FeedEvent::Missed => {}
             FeedEvent::Lost(error) => panic!("nothing was cut: {error}"),

@@ -1,0 +1,52 @@
+//! What is said to all who have the backend open: as a notification, which reaches whoever listens at that moment.
+//!
+//! Behind a pooler that does not keep `LISTEN`, nobody does.
+
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Notification};
+
+use super::link::Link;
+use crate::backend::BackendError;
+
+/// The largest message: a notification has less than 8,000 bytes.
+pub(super) const BYTES_MAX: usize = 7_900;
+
+/// What the channel's name begins with. The number of the table follows, so that tables of one name in several schemas don't
+/// hear each other.
+const CHANNEL_PREFIX: &str = "tidegate_broadcast_";
+
+impl Link {
+    /// Says it.
+    pub(super) async fn broadcast(&self, message: &str) -> Result<(), BackendError> {
+        if message.len() > BYTES_MAX {
+            let bytes = message.len();
+            return Err(self.refused(&format!(
+                "a broadcast of {bytes} bytes; at most {BYTES_MAX} are taken"
+            )));
+        }
+        let statement = &self.statements().broadcast;
+        self.query(statement, &[(&message, Type::TEXT)]).await?;
+        Ok(())
+    }
+
+    /// Begins to hear what others say, on a connection that keeps what it listens to.
+    pub(super) async fn hear_broadcasts(&self, client: &Client) -> Result<(), BackendError> {
+        let statement = &self.statements().broadcast_channel;
+        let rows = self.query_on(client, statement, &[]).await?;
+        if let Some(row) = rows.first() {
+            let channel: &str = row.get(0);
+            self.query_on(client, &format!("LISTEN {channel}"), &[])
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// A notification came: a broadcast, or the news that something was published.
+    pub(super) fn notified(&self, notification: &Notification) {
+        if notification.channel().starts_with(CHANNEL_PREFIX) {
+            self.tell_broadcast(notification.payload());
+        } else {
+            self.news.notify_one();
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What is said to all who have the backend open, by pub/sub alone: whoever does not listen at that moment never hears it.
+
+use super::call::Call;
+use super::layout::Layout;
+use super::link::Link;
+use crate::backend::BackendError;
+
+impl Link {
+    pub(super) async fn broadcast(&self, message: &str) -> Result<(), BackendError> {
+        let layout = &self.shared.layout;
+        let mut cmd = redis::cmd(layout.announce());
+        cmd.arg(layout.broadcast()).arg(message);
+        let call = Call::Plain(cmd);
+        let value = self
+            .run(Layout::broadcast_partition(), &[call])
+            .await?
+            .pop();
+        self.value(value).map(drop)
+    }
+
+    /// Something was broadcast. What is no text was not said by one of us.
+    pub(super) fn heard_broadcast(&self, message: &[u8]) {
+        if let Ok(message) = std::str::from_utf8(message) {
+            self.with_feed(|feed| feed.broadcast(message.to_owned()));
+        }
+    }
+}
