@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use tidegate_core::flow::{Conflate, Flow, Pace};
 use tidegate_core::hub::ServerConfig;
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{ErrorCode, Start, TopicPosition};
-use tidegate_core::publication::Position;
+use tidegate_core::protocol::ErrorCode;
 use tidegate_tests::network::{Cut, Direction, Network, Quality};
 use tidegate_tests::record::Seen;
 use tidegate_tests::{ms, secs, topic};
@@ -225,53 +224,6 @@ fn a_pace_is_kept_whatever_becomes_of_the_connection() {
     net.run_for(secs(30));
     net.check_converged();
     assert!(net.records[record].values().len() >= 4);
-}
-
-#[test]
-fn a_late_subscriber_starts_with_the_latest_seen_unless_it_wants_only_new() {
-    let mut net = network();
-    net.subscribe(0, "job:*", Flow::IMMEDIATE);
-    net.run_for(ms(100));
-    for (to, number) in [("job:1", 1), ("job:1", 2), ("job:2", 3)] {
-        net.publish(to, number).unwrap();
-    }
-    net.run_for(ms(100));
-    let late = net.subscribe(0, "job:*", Flow::IMMEDIATE);
-    let new = net.subscribe_from(0, "job:*", Flow::IMMEDIATE, Start::New);
-    assert_eq!(net.records[late].values(), [json!(2), json!(3)]);
-    net.publish("job:1", 4).unwrap();
-    net.run_for(ms(100));
-    assert_eq!(net.records[late].values(), [json!(2), json!(3), json!(4)]);
-    assert_eq!(net.records[new].values(), [json!(4)]);
-}
-
-#[test]
-fn a_late_subscriber_with_a_position_is_caught_up_or_told_that_it_is_not() {
-    let mut net = network();
-    net.subscribe(0, "job:1", Flow::IMMEDIATE);
-    net.run_for(ms(100));
-    let mut top = Position::default();
-    for number in 1..=5 {
-        top = net.publish("job:1", number).unwrap();
-    }
-    net.run_for(ms(100));
-    let mut resumed = |position: Position| {
-        let since = vec![TopicPosition {
-            topic: topic("job:1"),
-            position,
-        }];
-        let record = net.subscribe_from(0, "job:1", Flow::IMMEDIATE, Start::Since(since));
-        (net.records[record].resets(), net.records[record].values())
-    };
-    let at = |offset| Position { offset, ..top };
-    assert_eq!(resumed(at(5)), (0, vec![]));
-    assert_eq!(resumed(at(4)), (0, vec![json!(5)]));
-    for lost in [at(3), at(6), Position::default()] {
-        assert_eq!(resumed(lost), (1, vec![json!(5)]), "{lost}");
-    }
-    net.publish("job:1", 6).unwrap();
-    net.run_for(ms(100));
-    net.check_converged();
 }
 
 #[test]

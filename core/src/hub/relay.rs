@@ -173,8 +173,9 @@ impl<P: Payload> Relay<P> {
                 self.subscribers.deliver(now, id.index(), latest);
             }
         }
-        for TopicPosition { topic, .. } in known {
-            if pattern.matches(topic) && route.latest(topic).is_none() {
+        for TopicPosition { topic, position } in known {
+            let has_begun = *position != Position::default();
+            if has_begun && pattern.matches(topic) && route.latest(topic).is_none() {
                 self.subscribers
                     .reset(now, id.index(), topic, Position::default());
             }
