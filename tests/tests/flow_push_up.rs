@@ -10,7 +10,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::ErrorCode;
 use tidegate_tests::network::{Cut, Direction, Network, Quality};
 use tidegate_tests::record::Seen;
-use tidegate_tests::{ms, secs, topic};
+use tidegate_tests::{ms, secs};
 
 /// How long a frame is on its way.
 const DELAY: u64 = 10;
