@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'too_many_subscriptions'
   | 'too_many_topics'
   | 'too_many_requests'
+  | 'too_many_presences'
   | 'too_large'
   | 'topic_ended'
   | 'forbidden'

@@ -30,12 +30,28 @@ interface BatchFrame {
   readonly via?: string;
 }
 
+/** A meta that came, or, without data, one that went. */
+interface PresenceItem {
+  readonly key: string;
+  readonly node: number;
+  readonly clock: number;
+  readonly data?: unknown;
+}
+
+interface PresenceFrame {
+  readonly type: 'presence_state' | 'presence_diff';
+  readonly topic: string;
+  readonly present?: readonly PresenceItem[];
+  readonly joins?: readonly PresenceItem[];
+  readonly leaves?: readonly PresenceItem[];
+}
+
 interface OtherFrame {
   readonly type: string;
   readonly [member: string]: unknown;
 }
 
-type Frame = PublicationFrame | BatchFrame | OtherFrame;
+type Frame = PublicationFrame | BatchFrame | PresenceFrame | OtherFrame;
 
 /**
  * The frames of one message.
@@ -74,6 +90,9 @@ export class FrameIntake {
     }
     if (isBatch(typed)) {
       return this.#takeBatch(hub, nowMs, link, typed);
+    }
+    if (isPresence(typed)) {
+      return takePresences(hub, nowMs, link, typed);
     }
     const [kind, about, via, message, epoch, offset, number, isSet] = members(typed);
     return attempt(() =>
@@ -133,6 +152,27 @@ export class FrameIntake {
     this.#patterns.set(pattern, number);
     return number;
   }
+}
+
+function takePresences(hub: ClientHub, nowMs: number, link: number, frame: PresenceFrame): number {
+  const isState = frame.type === 'presence_state';
+  const joins = (isState ? frame.present : frame.joins) ?? [];
+  const leaves = frame.leaves ?? [];
+  checkPresences(frame, joins, leaves);
+  return enter(() => {
+    try {
+      for (const { key, node, clock, data } of joins) {
+        attempt(() => hub.add_join(key, node, clock, putSlot(data)));
+      }
+      for (const { key, node, clock } of leaves) {
+        attempt(() => hub.add_leave(key, node, clock));
+      }
+      return hub.handle_presences(nowMs, link, topicNumber(frame.topic), isState);
+    } catch (error) {
+      hub.drop_presences();
+      throw error;
+    }
+  });
 }
 
 /** The types of other frames in the order in which the core numbers them, and the members that they need. */
@@ -210,6 +250,27 @@ function isBatch(frame: Frame): frame is BatchFrame {
   return frame.type === 'batch' && Array.isArray((frame as BatchFrame).items);
 }
 
+function isPresence(frame: Frame): frame is PresenceFrame {
+  return frame.type === 'presence_state' || frame.type === 'presence_diff';
+}
+
+function checkPresences(frame: PresenceFrame, joins: unknown, leaves: unknown): void {
+  const isItem = ({ key, node, clock }: PresenceItem): boolean =>
+    typeof key === 'string' && isCount(node) && isCount(clock);
+  const isSound =
+    typeof frame.topic === 'string' &&
+    Array.isArray(joins) &&
+    Array.isArray(leaves) &&
+    joins.every((item: PresenceItem) => isItem(item) && item.data !== undefined) &&
+    leaves.every(isItem);
+  if (!isSound) {
+    throw new TidegateError(
+      'bad_frame',
+      `the server sent a ${frame.type} frame without a topic, or with a presence without key, node, clock or data`,
+    );
+  }
+}
+
 function checkPublication(frame: PublicationFrame): void {
   const { topic, epoch, offset, data } = frame;
   const isSound =
@@ -233,6 +294,22 @@ export class Encoded {
   /** @throws what `JSON.stringify` throws, for data that has no JSON form. */
   constructor(data: unknown) {
     this.json = JSON.stringify(data) ?? 'null';
+  }
+}
+
+/**
+ * Data as it will be sent.
+ *
+ * @throws {@link TidegateError} with code `bad_data`.
+ * @internal
+ */
+export function encode(data: unknown): Encoded {
+  try {
+    return new Encoded(data);
+  } catch (cause) {
+    throw new TidegateError('bad_data', `the data can't be published, as it is no JSON: ${String(cause)}`, {
+      cause,
+    });
   }
 }
 

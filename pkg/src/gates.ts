@@ -3,6 +3,7 @@
 import { dispose } from './dispose.js';
 import { core, currentEra, enter } from './engine.js';
 import { report } from './errors.js';
+import { frameHost } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper, systemHost } from './host.js';
 import { durationMs } from './options.js';
 import { forEachRecord, Kind } from './records.js';
@@ -201,18 +202,20 @@ function gated<F extends AnyFunction>(fn: F, host: Host, open: Opener): Gated<F>
 
 /**
  * Calls `fn` at most once per `every`: the first time at once, then with the newest arguments at the end of each window.
+ * `'frame'` is once per frame that the browser draws.
  *
  * Two calls are never closer than `every`, as with RxJS's `throttleTime`. lodash's own `throttle` differs there
  * (it can call twice within a millisecond); `{ compat: 'lodash' }` gives exactly that.
  */
 export function throttle<F extends AnyFunction>(
   fn: F,
-  every: Duration,
+  every: Duration | 'frame',
   options: ThrottleOptions = {},
 ): Gated<F> {
-  const everyMs = durationMs(every, 'every');
   const { leading = true, trailing = true, compat, host = systemHost } = options;
-  return gated(fn, host, (gates) =>
+  const isByFrames = every === 'frame';
+  const everyMs = isByFrames ? 1 : durationMs(every, 'every');
+  return gated(fn, isByFrames ? frameHost(host) : host, (gates) =>
     compat === 'lodash'
       ? gates.debounce(everyMs, everyMs, leading, trailing)
       : gates.throttle(everyMs, leading, trailing),

@@ -1,3 +1,5 @@
+import { platformFrame } from './platform-frame.js';
+
 /**
  * Where the package takes time, timers and randomness from.
  *
@@ -10,6 +12,11 @@ export interface Host {
   setTimer(callback: () => void, delayMs: number): unknown;
   /** Forgets a timer that was set. */
   clearTimer(timer: unknown): void;
+  /**
+   * Calls `callback` when the next frame of the screen is drawn, or after a while where none is; returns what prevents
+   * it. Default: a timer of 16 ms.
+   */
+  requestFrame?(callback: () => void): () => void;
   /** A number from 0 up to but not including 1: seeds the jitter of reconnects, and epochs. */
   random(): number;
 }
@@ -19,6 +26,7 @@ export const systemHost: Host = {
   now: () => performance.now(),
   setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+  requestFrame: platformFrame,
   random: () => Math.random(),
 };
 

@@ -18,6 +18,7 @@ export { type ErrorCode, TidegateError } from './errors.js';
 export { type DebounceOptions, debounce, type Gated, type ThrottleOptions, throttle } from './gates.js';
 export { type Host, systemHost } from './host.js';
 export { createHub, type Hub, type HubOptions } from './local-hub.js';
+export type * from './presence-types.js';
 export type { WebSocketConstructor, WebSocketLike } from './socket.js';
 export { connect } from './tide.js';
 export type * from './tide-types.js';

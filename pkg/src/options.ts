@@ -7,6 +7,8 @@ import type { Duration, EndReason, FlowOptions } from './types.js';
  * @internal
  */
 export interface FlowSpec {
+  /** A throttle of one frame. */
+  by_frames?: true;
   throttle_ms?: number;
   debounce_ms?: number;
   max_wait_ms?: number;
@@ -47,7 +49,9 @@ export function durationMs(duration: Duration, name: string): number {
  */
 export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
   const spec: FlowSpec = {};
-  if (flow.throttle !== undefined) {
+  if (flow.throttle === 'frame') {
+    spec.by_frames = true;
+  } else if (flow.throttle !== undefined) {
     spec.throttle_ms = durationMs(flow.throttle, 'throttle');
   }
   if (flow.debounce !== undefined) {
@@ -73,6 +77,8 @@ export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
 
 const CONFLATIONS: readonly unknown[] = ['latest', 'merge', 'sum', 'collect'];
 
+type FlowNumbers = [boolean, number, number, number, number, number, number, number];
+
 /**
  * A flow as the numbers that cross into the core: NaN for a number, 2 for an edge and 0 for a conflation
  * that is not given.
@@ -80,8 +86,17 @@ const CONFLATIONS: readonly unknown[] = ['latest', 'merge', 'sum', 'collect'];
  * @throws {@link TidegateError} with code `bad_option`.
  * @internal
  */
-export function flowNumbers(flow: FlowSpec = {}): [number, number, number, number, number, number, number] {
-  const { throttle_ms, debounce_ms, max_wait_ms, leading, trailing, conflate, max = Number.NaN } = flow;
+export function flowNumbers(flow: FlowSpec = {}): FlowNumbers {
+  const {
+    by_frames = false,
+    throttle_ms,
+    debounce_ms,
+    max_wait_ms,
+    leading,
+    trailing,
+    conflate,
+    max = Number.NaN,
+  } = flow;
   const given = (number = Number.NaN): number => number;
   const edge = (isOn: boolean | undefined): number => (isOn === undefined ? 2 : Number(isOn));
   const conflation = conflate === undefined ? 0 : CONFLATIONS.indexOf(conflate) + 1;
@@ -92,6 +107,7 @@ export function flowNumbers(flow: FlowSpec = {}): [number, number, number, numbe
     );
   }
   return [
+    by_frames,
     given(throttle_ms),
     given(debounce_ms),
     given(max_wait_ms),

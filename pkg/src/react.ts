@@ -20,10 +20,12 @@ import {
 } from 'react';
 
 import { TidegateError } from './errors.js';
+import { type PresenceState, PresenceStore } from './react/presence-store.js';
 import { type TopicState, TopicStore } from './react/topic-store.js';
 import type { Tide, TideState } from './tide-types.js';
 import type { FlowOptions, Subscriber, TopicPosition } from './types.js';
 
+export type { PresenceState } from './react/presence-store.js';
 export type { TopicState } from './react/topic-store.js';
 
 const TideContext = createContext<Tide | null | undefined>(undefined);
@@ -85,8 +87,9 @@ export function useTopic<T>(
     flow.trailing,
     flow.conflate,
   ]);
-  const sourceKey = JSON.stringify([latest, since]);
-  // The key stands for what it was made from. Another flow is no other subscription: it is changed below.
+  // The key stands for what it was made from. Another flow is no other subscription: it is changed below, but for what
+  // paces it.
+  const sourceKey = JSON.stringify([latest, since, flow.throttle === 'frame']);
   const store = useMemo(
     () =>
       new TopicStore<T>(
@@ -103,6 +106,27 @@ export function useTopic<T>(
     [from, pattern, sourceKey],
   );
   useEffect(() => store.setFlow(flow, flowKey), [store, flowKey]);
+  return useSyncExternalStore(store.subscribe, store.state, store.firstState);
+}
+
+/**
+ * Who is present in a topic, and how things stand with that. The component is drawn again when somebody comes, goes or
+ * says something else of themselves.
+ *
+ * Nothing is thrown: what goes wrong is the state `failed`. Without `tide`, the connection of the nearest
+ * {@link TideProvider} is taken; a `tide` or a topic that is `null` leaves the state at `waiting`.
+ */
+export function usePresence<T = unknown>(tide: Tide | null, topic: string | null): PresenceState<T>;
+export function usePresence<T = unknown>(topic: string | null): PresenceState<T>;
+export function usePresence<T>(
+  tideOrTopic: Tide | string | null,
+  topicAfterTide?: string | null,
+): PresenceState<T> {
+  const provided = useContext(TideContext);
+  const isNamed = topicAfterTide !== undefined;
+  const from = isNamed ? (tideOrTopic as Tide | null) : required(provided, 'usePresence');
+  const topic = isNamed ? topicAfterTide : (tideOrTopic as string | null);
+  const store = useMemo(() => new PresenceStore<T>(from, topic), [from, topic]);
   return useSyncExternalStore(store.subscribe, store.state, store.firstState);
 }
 

@@ -30,6 +30,8 @@ export const Kind = {
   Note: 11,
   GateIdle: 12,
   Send: 13,
+  Data: 20,
+  Post: 21,
 } as const;
 
 /**

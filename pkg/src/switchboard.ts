@@ -9,11 +9,13 @@ import { dispose } from './dispose.js';
 import { attempt, core, currentEra, enter, recover, typedError } from './engine.js';
 import { DETACHED, type Entry, fail, type Handler, newEntry, stageEntry, stageFlow } from './entry.js';
 import { report, type TidegateError } from './errors.js';
+import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
 import { Mailbox } from './mailbox.js';
 import { endReason, flowSpec } from './options.js';
 import { forEachRecord, Kind, type Row } from './records.js';
 import { slotValue } from './slots.js';
+import type { RefusedNote, ResetNote, SubscriptionNote } from './subscription-notes.js';
 import { topicName } from './topics.js';
 import type {
   EndReason,
@@ -35,31 +37,12 @@ export interface Machine {
   handle_subscribe(nowMs: number, pattern: string, start: number): number;
   handle_flow(nowMs: number, subscription: number): number;
   handle_timeout(nowMs: number): number;
+  handle_tick(nowMs: number): number;
+  wants_tick(): boolean;
   drain(): number;
   poll_timeout(): number;
   free(): void;
 }
-
-interface ResetNote {
-  readonly note: 'reset';
-  readonly subscription: number;
-  readonly topic: string;
-  readonly epoch: number;
-  readonly offset: number;
-}
-
-interface RefusedNote {
-  readonly note: 'refused';
-  readonly subscription: number;
-  readonly error: Parameters<typeof typedError>[0];
-}
-
-/**
- * What the core tells in words of subscriptions.
- *
- * @internal
- */
-export type SubscriptionNote = ResetNote | RefusedNote;
 
 /** @internal */
 export abstract class Switchboard<M extends Machine, Note extends { note: string }>
@@ -68,6 +51,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   deadline = Number.POSITIVE_INFINITY;
   protected readonly host: Host;
   readonly #alarm: Alarm;
+  readonly #frames: FrameWaiter;
   #machine: M | undefined;
   #era = 0;
   readonly #live = new Set<Entry>();
@@ -81,6 +65,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   constructor(host: Host) {
     this.host = host;
     this.#alarm = Alarm.of(host);
+    this.#frames = new FrameWaiter(host, () => this.#wakeWith('handle_tick'));
   }
 
   /** Makes the machine, when the core is there. */
@@ -93,6 +78,8 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   protected abstract takeRow(row: Row): void;
   /** Takes the text of a frame that is to be sent, whose data is in a slot, if not -1. Likewise. */
   protected takeFrame(_json: string, _slot: number): void {}
+  /** Takes the text of a message to other tabs, whose data is in the slots of the data rows before it. Likewise. */
+  protected takePost(_text: string): void {}
   /** Takes a note that is not about a subscription, likewise. */
   protected abstract takeNote(note: Note): void;
   /** Whether subscriptions are to be made known to the core now, rather than once there is a machine. */
@@ -113,6 +100,13 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       }
     }
     return this.#machine;
+  }
+
+  /** Makes another machine in the place of the one there is, with all subscriptions. */
+  protected remake(): void {
+    this.#machine?.free();
+    this.#machine = undefined;
+    this.machine();
   }
 
   /** Whether there is a machine of the core that runs now. */
@@ -285,6 +279,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       machine.free();
     }
     this.#alarm.set(this, Number.POSITIVE_INFINITY);
+    this.#frames.want(false);
   }
 
   isAwaited(): boolean {
@@ -292,9 +287,13 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   }
 
   wake(): void {
+    this.#wakeWith('handle_timeout');
+  }
+
+  #wakeWith(handle: 'handle_timeout' | 'handle_tick'): void {
     try {
       const machine = this.machine();
-      this.read(enter(() => machine.handle_timeout(this.host.now())));
+      this.read(enter(() => machine[handle](this.host.now())));
     } catch (error) {
       report(recover(error));
     }
@@ -316,6 +315,8 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
         this.#readNote(JSON.parse(nextText(row.subject)));
       } else if (row.kind === Kind.Send) {
         this.takeFrame(nextText(row.subject), row.slot);
+      } else if (row.kind === Kind.Post) {
+        this.takePost(nextText(row.subject));
       } else {
         this.#readRow(row);
       }
@@ -326,6 +327,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
         this,
         enter(() => machine.poll_timeout()),
       );
+      this.#frames.want(enter(() => machine.wants_tick()));
     }
   }
 

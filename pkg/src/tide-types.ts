@@ -3,7 +3,9 @@
 import type { WasmSource } from './engine.js';
 import type { TidegateError } from './errors.js';
 import type { Host } from './host.js';
+import type { TopicPresence } from './presence-types.js';
 import type { WebSocketConstructor } from './socket.js';
+import type { TabsMode } from './tabs/membership.js';
 import type { Position, PublishOptions, Subscriber } from './types.js';
 
 /** The state of a connection. */
@@ -25,6 +27,13 @@ export interface ConnectOptions {
   readonly token?: string;
   /** Names this program in the server's logs. */
   readonly client?: string;
+  /**
+   * How all tabs of the browser share one connection: by a shared worker (`worker`), by one tab that has the connection
+   * for all (`leader`), by whichever of the two there is (`auto`), or not at all (`off`, the default). Where the way
+   * asked for does not exist, a tab has a connection of its own. Only tabs of the same origin with the same `url` and
+   * `token` share.
+   */
+  readonly tabs?: TabsMode;
   /** What opens WebSockets. Default: the platform's, or that of the installed package `ws`. */
   readonly WebSocket?: WebSocketConstructor;
   /** Where the WASM core is, if it is not beside the package's code. */
@@ -79,6 +88,8 @@ export interface Tide extends Subscriber, Disposable {
    * `forbidden`, `too_many_requests`, `connection_lost`, `unavailable`, `aborted` or `closed`.
    */
   publish(topic: string, data: unknown, options?: TidePublishOptions): Promise<Position>;
-  /** Closes the connection for good. Subscriptions end without a word, iterators end, unanswered publishes reject. */
+  /** Who is present in a topic, and being present there. */
+  presence<T = unknown>(topic: string): TopicPresence<T>;
+  /** Closes the connection for good. Presences and subscriptions end without a word, iterators end, unanswered publishes reject. */
   close(): void;
 }

@@ -2,20 +2,23 @@
 
 import { dispose } from './dispose.js';
 import { core, enter, isReady, onRestart, ready, recover, typedError } from './engine.js';
-import { report, TidegateError } from './errors.js';
-import { Encoded, FrameIntake, frameText, parseMessage } from './frames.js';
+import { TidegateError } from './errors.js';
+import { type Encoded, encode, FrameIntake, frameText, parseMessage } from './frames.js';
 import { systemHost } from './host.js';
+import { Listeners } from './listeners.js';
 import { endCode } from './options.js';
+import { type PresenceNote, Presences } from './presence.js';
+import type { TopicPresence } from './presence-types.js';
 import { Kind, type Row } from './records.js';
+import { answerTo, type Request } from './requests.js';
 import { putSlot } from './slots.js';
-import {
-  findWebSocket,
-  SUBPROTOCOL,
-  socketUrl,
-  type WebSocketConstructor,
-  type WebSocketLike,
-} from './socket.js';
+import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
+import { type FailedNote, type StateNote, stateOf } from './state.js';
 import { Switchboard } from './switchboard.js';
+import { Group, isTabsNote, type TabsNote } from './tabs/group.js';
+import { Election, findMembership, type Membership } from './tabs/membership.js';
+import { fillHoles, hear, parseSaid } from './tabs/message.js';
+import type { WorkerOrder } from './tabs/spawn.js';
 import type {
   ConnectOptions,
   Listening,
@@ -26,33 +29,14 @@ import type {
   TideState,
 } from './tide-types.js';
 import { topicNumber } from './topics.js';
+import { Transport } from './transport.js';
 import type { Position } from './types.js';
 import type { ClientHub } from './wasm/tidegate.js';
 
 /** How often a connection may start afresh because the core broke, before it is given up. */
 const RESTARTS_MAX = 8;
 
-interface Request {
-  resolve(position: Position): void;
-  reject(error: TidegateError): void;
-}
-
-type PlainError = Parameters<typeof typedError>[0];
-
-interface StateNote {
-  readonly note: 'state';
-  readonly state: TideState['status'];
-  readonly attempt?: number;
-  readonly error?: PlainError;
-}
-
-interface FailedNote {
-  readonly note: 'failed';
-  readonly request: number;
-  readonly error: PlainError;
-}
-
-class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
+class Connection extends Switchboard<ClientHub, StateNote | FailedNote | PresenceNote | TabsNote> {
   readonly #url: string;
   readonly #options: ConnectOptions;
   #WebSocket: WebSocketConstructor | undefined;
@@ -60,23 +44,39 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
   #isStarted = false;
   /** What waits for the core to be loaded. */
   readonly #early: (() => void)[] = [];
-  #link = 0;
-  #socket: WebSocketLike | undefined;
+  readonly #transport: Transport;
   #intake = new FrameIntake();
   #outgoing: string[] = [];
   readonly #requests = new Map<number, Request>();
-  readonly #listeners = {
-    state: new Set<(e: TideState) => void>(),
-    error: new Set<(e: TidegateError) => void>(),
-  };
+  readonly #listeners = new Listeners();
+  readonly #presences = new Presences({
+    isStarted: () => this.isStarted(),
+    call: (act) => this.#call(act),
+    queue: (task) => {
+      this.queue(task);
+      this.schedule();
+    },
+  });
+  #membership: Membership | undefined;
+  #group: Group | undefined;
+  #tab = 0;
+  #said: string[] = [];
+  #dataSlots: number[] = [];
   #restarts = 0;
   #forgetRestarts: (() => void) | undefined;
 
-  constructor(url: string | URL, options: ConnectOptions) {
+  constructor(url: string | URL, options: ConnectOptions, membership?: Membership) {
     super(options.host ?? systemHost);
     this.#url = socketUrl(url);
     this.#options = options;
     this.#WebSocket = options.WebSocket;
+    this.#transport = new Transport(this.#url, {
+      opened: (link) => this.#tell((hub, now) => hub.handle_opened(now, link)),
+      closed: (link) => this.#tell((hub, now) => hub.handle_closed(now, link)),
+      received: (link, text) => this.#receive(link, text),
+      failed: (error) => this.#listeners.emit('error', error),
+    });
+    this.#membership = membership;
     if (options.signal?.aborted) {
       this.#state = { status: 'closed' };
       return;
@@ -96,6 +96,9 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
         await ready(wasm === undefined ? {} : { wasm });
       }
       this.#WebSocket ??= await findWebSocket();
+      if (this.#membership === undefined && (this.#options.tabs ?? 'off') !== 'off') {
+        this.#membership = await this.#findMembership();
+      }
     } catch (error) {
       this.#giveUp(recover(error));
       return;
@@ -104,6 +107,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
       return;
     }
     this.#isStarted = true;
+    this.#group = this.#membership && this.#join(this.#membership);
     this.#forgetRestarts = onRestart(() => this.#restart());
     this.#attempt(() => {
       this.machine();
@@ -113,10 +117,53 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
     });
   }
 
+  async #findMembership(): Promise<Membership | undefined> {
+    const { tabs = 'off', token, client, wasm, WebSocket, host } = this.#options;
+    const isOrdinary = WebSocket === undefined && host === undefined;
+    return findMembership(tabs, { url: this.#url, token, client, wasm, isOrdinary });
+  }
+
+  #join(membership: Membership): Group {
+    return new Group(membership, {
+      said: (text) => this.#hear(text),
+      granted: (request) => this.#tell((hub, now) => hub.handle_granted(now, request)),
+      lost: (request) => this.#tell((hub, now) => hub.handle_lost(now, request)),
+      page: (event) => this.#tell((hub, now) => hub.handle_page(now, event)),
+      unavailable: () => this.#shareOtherwise(),
+    });
+  }
+
+  /** The shared worker can't be started here: where that was not asked for, another way is taken. */
+  async #shareOtherwise(): Promise<void> {
+    if (this.#state.status === 'closed' || this.#membership?.election !== Election.Worker) {
+      return;
+    }
+    const mode = this.#options.tabs === 'auto' ? 'leader' : 'off';
+    const membership = await findMembership(mode, { ...this.#options, url: this.#url, isOrdinary: true });
+    if (this.isStarted()) {
+      this.#group?.close();
+      this.#membership = membership;
+      this.#group = membership && this.#join(membership);
+      this.#attempt(() => this.remake());
+    }
+  }
+
+  #hear(text: unknown): void {
+    if (!this.hasMachine()) {
+      return;
+    }
+    this.#attempt(() => {
+      const hub = this.machine();
+      for (const message of parseSaid(text, this.#tab)) {
+        this.#attempt(() => this.read(hear(hub, this.#intake, this.host.now(), message)), false);
+      }
+    });
+  }
+
   /** The core broke, here or elsewhere in the page: everything of the old one is void. */
   #restart(): void {
     this.#restarts += 1;
-    this.#dropSocket();
+    this.#transport.drop();
     if (this.#restarts > RESTARTS_MAX) {
       this.#giveUp(new TidegateError('internal', 'the core broke too often; the connection was given up'));
     } else {
@@ -133,18 +180,29 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
 
   protected override make(): ClientHub {
     const { token, client } = this.#options;
-    return new (core().ClientHub)(this.host.random(), token, client);
+    if (this.#membership === undefined) {
+      return new (core().ClientHub)(this.host.random(), token, client);
+    }
+    const { election, generation } = this.#membership;
+    this.#tab = Math.floor(this.host.random() * Number.MAX_SAFE_INTEGER);
+    return core().ClientHub.shared(this.host.random(), token, client, this.#tab, election, generation);
   }
 
   protected override start(machine: ClientHub): void {
     this.#intake = new FrameIntake();
-    this.#dropSocket();
+    this.#transport.drop();
     const lost = new TidegateError('internal', 'the core broke while the publish was on its way');
     for (const request of this.#requests.values()) {
       this.queue(() => request.reject(lost));
     }
     this.#requests.clear();
+    const group = this.#group;
+    if (group !== undefined) {
+      group.reset();
+      this.read(enter(() => machine.handle_page(this.host.now(), group.page)));
+    }
     this.read(enter(() => machine.handle_connect(this.host.now())));
+    this.#presences.start();
     this.schedule();
   }
 
@@ -155,10 +213,15 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
   /** Reads what a call left, and sends what it wants sent: all in one message. */
   protected override read(count: number): void {
     super.read(count);
+    const said = this.#said;
+    if (said.length > 0) {
+      this.#said = [];
+      this.#group?.say(said);
+    }
     const frames = this.#outgoing;
     if (frames.length > 0) {
       this.#outgoing = [];
-      this.#socket?.send(frames.length === 1 ? frames[0]! : `[${frames.join()}]`);
+      this.#transport.send(frames.length === 1 ? frames[0]! : `[${frames.join()}]`);
     }
   }
 
@@ -166,16 +229,19 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
     const link = row.subject;
     switch (row.kind) {
       case Kind.Connect:
-        this.queue(() => this.#open(link));
+        this.queue(() => this.#transport.open(link, this.#WebSocket!));
         break;
       case Kind.Disconnect:
-        this.queue(() => this.#close(link));
+        this.queue(() => this.#transport.close(link));
         break;
       case Kind.Published: {
         const position = { epoch: row.epoch, offset: row.offset };
         this.#answer(row.subject, (request) => request.resolve(position));
         break;
       }
+      case Kind.Data:
+        this.#dataSlots.push(row.slot);
+        break;
     }
   }
 
@@ -183,7 +249,12 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
     this.#outgoing.push(frameText(json, slot));
   }
 
-  protected override takeNote(note: StateNote | FailedNote): void {
+  protected override takePost(text: string): void {
+    this.#said.push(fillHoles(text, this.#dataSlots));
+    this.#dataSlots = [];
+  }
+
+  protected override takeNote(note: StateNote | FailedNote | PresenceNote | TabsNote): void {
     switch (note.note) {
       case 'state':
         this.#setState(stateOf(note));
@@ -191,6 +262,12 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
       case 'failed':
         this.#answer(note.request, (request) => request.reject(typedError(note.error)));
         break;
+      default:
+        if (isTabsNote(note)) {
+          this.queue(() => this.#group?.take(note));
+        } else {
+          this.#presences.take(note);
+        }
     }
   }
 
@@ -204,51 +281,29 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
 
   #setState(state: TideState): void {
     this.#state = state;
-    this.queue(() => this.#emit('state', state));
+    this.queue(() => this.#listeners.emit('state', state));
     if (state.status === 'closed') {
       this.#options.signal?.removeEventListener('abort', this.#abort);
       this.queue(() => {
         this.#forgetRestarts?.();
         this.shutDown();
+        this.#group?.close();
       });
     }
   }
 
-  #open(link: number): void {
-    this.#dropSocket();
-    const lost = (): void => this.#tell(link, (hub) => hub.handle_closed(this.host.now(), link));
-    let socket: WebSocketLike;
-    try {
-      socket = new this.#WebSocket!(this.#url, SUBPROTOCOL);
-    } catch (error) {
-      this.#emit('error', new TidegateError('no_websocket', String(error), { cause: error }));
-      this.#link = link;
-      queueMicrotask(lost);
-      return;
-    }
-    this.#link = link;
-    this.#socket = socket;
-    socket.addEventListener('open', () =>
-      this.#tell(link, (hub) => hub.handle_opened(this.host.now(), link)),
-    );
-    socket.addEventListener('message', (event) => this.#receive(link, event.data));
-    socket.addEventListener('close', lost);
-    // An error is always followed by a close; without a listener some implementations throw it.
-    socket.addEventListener('error', () => {});
-  }
-
-  /** Tells the core what happened to a socket, unless another one has taken its place. */
-  #tell(link: number, call: (hub: ClientHub) => number): void {
-    if (link === this.#link && this.hasMachine()) {
+  /** Tells the core what happened; nobody asked. */
+  #tell(call: (hub: ClientHub, nowMs: number) => number): void {
+    if (this.hasMachine()) {
       this.#attempt(() => {
         const hub = this.machine();
-        this.read(enter(() => call(hub)));
+        this.read(enter(() => call(hub, this.host.now())));
       });
     }
   }
 
   #receive(link: number, text: unknown): void {
-    if (link !== this.#link || !this.hasMachine()) {
+    if (!this.hasMachine()) {
       return;
     }
     this.#attempt(() => {
@@ -260,89 +315,50 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
     });
   }
 
+  /** Calls the hub, if there is one; what comes of it is handed over soon. */
+  #call(act: (hub: ClientHub, nowMs: number) => number): void {
+    if (this.hasMachine()) {
+      const hub = this.machine();
+      this.read(enter(() => act(hub, this.host.now())));
+      this.schedule();
+    }
+  }
+
   /** Runs a call into the core; what goes wrong is an event, as nobody asked. */
   #attempt(call: () => void, handsOver = true): void {
     try {
       call();
     } catch (error) {
       const typed = recover(error);
-      this.queue(() => this.#emit('error', typed));
+      this.queue(() => this.#listeners.emit('error', typed));
     }
     if (handsOver) {
       this.handOver();
     }
   }
 
-  #close(link: number): void {
-    if (link === this.#link) {
-      this.#dropSocket();
-    }
-  }
-
-  #dropSocket(): void {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    this.#link = 0;
-    socket?.close(1000);
-  }
-
   on<E extends keyof TideEvents>(
     event: E,
     listener: (event: TideEvents[E]) => void,
-    { signal }: ListenOptions = {},
+    options?: ListenOptions,
   ): Listening {
-    const listeners = this.#listeners[event] as Set<(event: TideEvents[E]) => void>;
-    const stop = (): void => {
-      listeners.delete(listener);
-      signal?.removeEventListener('abort', stop);
-    };
-    if (!signal?.aborted) {
-      listeners.add(listener);
-      signal?.addEventListener('abort', stop, { once: true });
-    }
-    return Object.assign(stop, { [dispose]: stop });
+    return this.#listeners.on(event, listener, options);
   }
 
-  #emit<E extends keyof TideEvents>(event: E, value: TideEvents[E]): void {
-    for (const listener of [...this.#listeners[event]] as ((event: TideEvents[E]) => void)[]) {
-      try {
-        listener(value);
-      } catch (error) {
-        report(error);
-      }
-    }
+  presence(topic: string): TopicPresence {
+    return this.#presences.of(topic);
   }
 
   publish(topic: string, data: unknown, options: TidePublishOptions = {}): Promise<Position> {
-    const published = new Promise<Position>((resolve, reject) => {
+    return answerTo(options.signal, (request) => {
       const isStarted = this.isStarted();
       const encoded = encode(data);
-      const { signal } = options;
-      if (signal?.aborted) {
-        throw aborted(signal);
-      }
-      const abort = (): void => reject(aborted(signal!));
-      signal?.addEventListener('abort', abort, { once: true });
-      const settled = (): void => signal?.removeEventListener('abort', abort);
-      const request: Request = {
-        resolve: (position) => {
-          settled();
-          resolve(position);
-        },
-        reject: (error) => {
-          settled();
-          reject(error);
-        },
-      };
       if (isStarted) {
         this.#publish(topic, encoded, options, request);
       } else {
         this.#early.push(() => this.#publish(topic, encoded, options, request));
       }
     });
-    // Whoever awaits it is told all the same. Whoever does not must not see the program end for it.
-    published.catch(() => {});
-    return published;
   }
 
   #publish(topic: string, encoded: Encoded, options: TidePublishOptions, request: Request): void {
@@ -371,6 +387,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
     if (this.#isStarted) {
       this.#attempt(() => {
         this.endAll();
+        this.#presences.end(undefined);
         const hub = this.machine();
         this.read(enter(() => hub.handle_disconnect(this.host.now())));
       });
@@ -380,12 +397,13 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
 
   /** Nothing more will come: everybody who waits is told. */
   #giveUp(error: TidegateError | undefined): void {
-    this.#dropSocket();
+    this.#transport.drop();
     if (error === undefined) {
       this.endAll();
     } else {
       this.failAll(error);
     }
+    this.#presences.end(error);
     const reason = error ?? new TidegateError('closed', 'this connection was closed');
     for (const request of this.#requests.values()) {
       this.queue(() => request.reject(reason));
@@ -405,33 +423,6 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote> {
   }
 }
 
-function stateOf(note: StateNote): TideState {
-  switch (note.state) {
-    case 'connecting':
-      return { status: 'connecting', attempt: note.attempt ?? 0 };
-    case 'closed':
-      return note.error === undefined
-        ? { status: 'closed' }
-        : { status: 'closed', error: typedError(note.error) };
-    default:
-      return { status: note.state };
-  }
-}
-
-function encode(data: unknown): Encoded {
-  try {
-    return new Encoded(data);
-  } catch (cause) {
-    throw new TidegateError('bad_data', `the data can't be published, as it is no JSON: ${String(cause)}`, {
-      cause,
-    });
-  }
-}
-
-function aborted(signal: AbortSignal): TidegateError {
-  return new TidegateError('aborted', 'the publish was given up', { cause: signal.reason });
-}
-
 /**
  * Connects to the server at `url`: `http://host:8420`, `wss://host/base`, or relative to the page. It returns at once;
  * what is subscribed and published meanwhile waits.
@@ -440,4 +431,22 @@ function aborted(signal: AbortSignal): TidegateError {
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
   return new Connection(url, options) as Tide;
+}
+
+/**
+ * Has the connection that tabs share, in a worker, until another one takes its place.
+ *
+ * @internal
+ */
+export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
+  const { url, group, generation, ...options } = order;
+  const connection: Connection = new Connection(url, options, {
+    group,
+    election: Election.Host,
+    generation,
+    retire: () => {
+      connection.close();
+      onRetired();
+    },
+  });
 }

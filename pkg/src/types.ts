@@ -36,8 +36,11 @@ export type Conflation = 'latest' | 'merge' | 'sum' | { readonly collect: number
 
 /** How often a subscription wants to hear. Durations are between 1 ms and 24 h. */
 export interface FlowOptions {
-  /** At most one update per this time: two updates are never closer together. The last one always comes. */
-  readonly throttle?: Duration;
+  /**
+   * At most one update per this time: two updates are never closer together. The last one always comes. `'frame'` is one
+   * update per topic and frame that the browser draws; a subscription is paced by frames from its beginning or never.
+   */
+  readonly throttle?: Duration | 'frame';
   /** An update when nothing was published for this time. Not together with `throttle`. */
   readonly debounce?: Duration;
   /** The longest that a debounced update is put off. */

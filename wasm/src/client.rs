@@ -8,33 +8,41 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tidegate_core::client::{ClientConfig, ClosedReason, ConnectionState};
-use tidegate_core::hub::{self, ClientOutput};
+use tidegate_core::hub::ClientOutput;
 use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame};
 use tidegate_core::publication::Publication;
+use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{deadline_ms, instant};
-use crate::due::{self, SubscriptionIds};
+use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed, plain, push_publish_failure};
 use crate::frames::{self, Incoming};
 use crate::json::Object;
 use crate::records::{self, Record, end_of, position};
+use crate::screen::{self, Screen};
 use crate::slot::Handle;
-use crate::{spec, topics};
+use crate::spec::{self, Wanted};
+use crate::tabs::AnyHub;
+use crate::{presence, topics};
 
-/// Everything in a page subscribes as one downlink.
+/// Everything in a page subscribes as one downlink, but for what is paced by frames.
 const DOWNLINK: u32 = 0;
 
 /// A hub that follows one server.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct ClientHub {
-    hub: hub::ClientHub<Handle>,
+    pub(crate) hub: AnyHub,
     ids: SubscriptionIds,
     /// Wildcard patterns that the server named, under their numbers from 1.
     patterns: Vec<Pattern>,
     batch: Vec<Arc<Publication<Handle>>>,
+    pub(crate) staged: presence::Staged,
+    screen: Screen,
+    /// When something was last asked of the hub by a call that leaves what is due to `drain`.
+    now: Instant,
 }
 
 #[wasm_bindgen]
@@ -42,16 +50,11 @@ impl ClientHub {
     /// A hub that has not been asked to connect. `seed` is any number; give each hub another one.
     #[wasm_bindgen(constructor)]
     pub fn new(seed: f64, token: Option<String>, name: Option<String>) -> Self {
-        Self {
-            hub: hub::ClientHub::new(ClientConfig {
-                token,
-                name,
-                ..ClientConfig::new(seed.to_bits())
-            }),
-            ids: SubscriptionIds::default(),
-            patterns: Vec::new(),
-            batch: Vec::new(),
-        }
+        Self::with_hub(AnyHub::alone(ClientConfig {
+            token,
+            name,
+            ..ClientConfig::new(seed.to_bits())
+        }))
     }
 
     /// A connection is wanted.
@@ -173,32 +176,49 @@ impl ClientHub {
     /// Subscribes as was staged, and returns the subscription's number or fails. What becomes due by that comes by
     /// `drain`.
     pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, start: u32) -> u32 {
-        let subscribed = spec::take(pattern, start).and_then(|(pattern, flow, start)| {
-            self.hub
-                .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, start)
+        let subscribed = spec::take(pattern, start).and_then(|wanted| {
+            let Wanted {
+                pattern,
+                flow,
+                paced_by,
+                start,
+            } = wanted;
+            let id = match paced_by {
+                PacedBy::Time => {
+                    self.hub
+                        .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, start)
+                }
+                PacedBy::Frames => self.screen.handle_subscribe(&pattern, flow, start),
+            };
+            id.map(|id| self.ids.add(id, paced_by))
                 .map_err(|error| error.to_wire())
         });
-        number_or_failed(subscribed.map(|id| self.ids.add(id)))
+        self.now = instant(now_ms);
+        number_or_failed(subscribed)
     }
 
     /// Ends a subscription at its subscriber's request.
     pub fn handle_unsubscribe(&mut self, now_ms: f64, subscription: u32) -> u32 {
-        let id = self.ids.get(subscription);
-        self.with(|hub| {
-            if let Some(id) = id {
-                hub.handle_unsubscribe(instant(now_ms), id);
-            }
-        })
+        self.now = instant(now_ms);
+        match (self.ids.get(subscription), PacedBy::of(subscription)) {
+            (Some(id), PacedBy::Time) => self.hub.handle_unsubscribe(self.now, id),
+            (Some(id), PacedBy::Frames) => self.screen.handle_unsubscribe(id),
+            (None, _) => {}
+        }
+        self.drain()
     }
 
     /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
     pub fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
-        let changed = spec::take_flow().and_then(|flow| match self.ids.get(subscription) {
-            Some(id) => self
-                .hub
-                .handle_flow(instant(now_ms), id, flow)
-                .map_err(|error| bad_flow(error.to_string())),
-            None => Ok(()),
+        self.now = instant(now_ms);
+        let paced_by = PacedBy::of(subscription);
+        let changed = spec::take_flow(paced_by).and_then(|flow| {
+            let changed = match (self.ids.get(subscription), paced_by) {
+                (Some(id), PacedBy::Time) => self.hub.handle_flow(self.now, id, flow),
+                (Some(id), PacedBy::Frames) => self.screen.handle_flow(id, flow),
+                (None, _) => Ok(()),
+            };
+            changed.map_err(|error| bad_flow(error.to_string()))
         });
         number_or_failed(changed.map(|()| 0))
     }
@@ -232,7 +252,9 @@ impl ClientHub {
 
     /// Records what is due after a call that returns something else.
     pub fn drain(&mut self) -> u32 {
-        self.with(|_| ())
+        records::begin();
+        self.push_outputs();
+        records::finish()
     }
 
     /// When to call `handle_timeout`, in the host's milliseconds; infinity for never.
@@ -240,13 +262,52 @@ impl ClientHub {
         deadline_ms(self.hub.poll_timeout())
     }
 
-    fn with(&mut self, handle: impl FnOnce(&mut hub::ClientHub<Handle>)) -> u32 {
-        records::begin();
+    /// A frame of the screen is drawn.
+    pub fn handle_tick(&mut self, now_ms: f64) -> u32 {
+        self.now = instant(now_ms);
+        self.screen.handle_tick();
+        self.drain()
+    }
+
+    /// Whether `handle_tick` is to be called with the next frame.
+    pub fn wants_tick(&self) -> bool {
+        self.screen.wants_tick()
+    }
+
+    pub(crate) fn with(&mut self, handle: impl FnOnce(&mut AnyHub)) -> u32 {
         handle(&mut self.hub);
-        while let Some(output) = self.hub.poll_output() {
-            push(output);
+        self.drain()
+    }
+
+    fn push_outputs(&mut self) {
+        loop {
+            if let Some(output) = self.hub.poll_output() {
+                match output {
+                    ClientOutput::Due(due) if due::downlink(&due) == screen::DOWNLINK => {
+                        self.screen.handle_due(due);
+                    }
+                    output => push(&self.hub, output),
+                }
+            } else if let Some(due) = self.screen.poll_due(self.now, &mut self.hub) {
+                due::push(&due, PacedBy::Frames);
+            } else {
+                return;
+            }
         }
-        records::finish()
+    }
+}
+
+impl ClientHub {
+    pub(crate) fn with_hub(hub: AnyHub) -> Self {
+        Self {
+            hub,
+            ids: SubscriptionIds::default(),
+            patterns: Vec::new(),
+            batch: Vec::new(),
+            staged: presence::Staged::default(),
+            screen: Screen::new(),
+            now: Instant::ZERO,
+        }
     }
 }
 
@@ -265,15 +326,14 @@ fn publication(
     })
 }
 
-fn push(output: ClientOutput<Handle>) {
+fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
     match output {
         ClientOutput::Connect { link } => records::push(Record::Connect { link }),
         ClientOutput::Disconnect { link } => records::push(Record::Disconnect { link }),
         ClientOutput::Send(frame) => push_frame(&frame),
         ClientOutput::State(state) => push_state(&state),
-        ClientOutput::Due(due) => due::push(&due),
-        // Nothing asks the hub about presences yet.
-        ClientOutput::Presence(_) => {}
+        ClientOutput::Due(due) => due::push(&due, PacedBy::Time),
+        ClientOutput::Presence(event) => presence::push(hub, &event),
         ClientOutput::Published {
             request,
             result: Ok(position),

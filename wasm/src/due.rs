@@ -15,17 +15,37 @@ use crate::slot::Handle;
 
 /// The subscriptions of a hub, under the numbers by which JavaScript knows them.
 ///
-/// A number is the id's index. It may be given again, but only by a later call, when JavaScript has read
-/// that its subscription has ended.
+/// A number is made of the id's index and of what paces it. It may be given again, but only by a later call, when
+/// JavaScript has read that its subscription has ended.
 #[derive(Debug, Default)]
 pub(crate) struct SubscriptionIds {
     by_number: Vec<Option<SubscriptionId>>,
 }
 
+/// What paces a subscription, and so which hub it is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PacedBy {
+    /// Time.
+    Time,
+    /// The frames of a screen.
+    Frames,
+}
+
+impl PacedBy {
+    /// Of the subscription with a number.
+    pub(crate) const fn of(number: u32) -> Self {
+        if number & 1 == 0 {
+            Self::Time
+        } else {
+            Self::Frames
+        }
+    }
+}
+
 impl SubscriptionIds {
     /// Notes an id, and returns its number.
-    pub(crate) fn add(&mut self, id: SubscriptionId) -> u32 {
-        let number = number(id);
+    pub(crate) fn add(&mut self, id: SubscriptionId, paced_by: PacedBy) -> u32 {
+        let number = number(id, paced_by);
         let index = number as usize;
         if self.by_number.len() <= index {
             self.by_number.resize(index + 1, None);
@@ -40,12 +60,24 @@ impl SubscriptionIds {
     }
 }
 
-const fn number(id: SubscriptionId) -> u32 {
-    id.index()
+const fn number(id: SubscriptionId, paced_by: PacedBy) -> u32 {
+    id.index() << 1 | paced_by as u32
+}
+
+/// Which downlink something is due to.
+pub(crate) const fn downlink(due: &Due<Handle>) -> u32 {
+    match due {
+        Due::Deliver { downlink, .. }
+        | Due::Reset { downlink, .. }
+        | Due::End { downlink, .. }
+        | Due::Lagged { downlink, .. }
+        | Due::Refused { downlink, .. } => *downlink,
+    }
 }
 
 /// Writes what is due.
-pub(crate) fn push(due: &Due<Handle>) {
+pub(crate) fn push(due: &Due<Handle>, paced_by: PacedBy) {
+    let number = |id| number(id, paced_by);
     match due {
         Due::Deliver { delivery, .. } => {
             push_emission(number(delivery.subscription), &delivery.emission)
@@ -56,7 +88,7 @@ pub(crate) fn push(due: &Due<Handle>) {
             position,
             ..
         } => records::push_note(
-            note("reset", *subscription)
+            note("reset", number(*subscription))
                 .text("topic", topic.as_str())
                 .number("epoch", position.epoch)
                 .number("offset", position.offset),
@@ -81,18 +113,18 @@ pub(crate) fn push(due: &Due<Handle>) {
             subscription,
             error,
             ..
-        } => push_refused(*subscription, error),
+        } => push_refused(number(*subscription), error),
     }
 }
 
-fn push_refused(subscription: SubscriptionId, error: &WireError) {
+fn push_refused(subscription: u32, error: &WireError) {
     records::push_note(note("refused", subscription).object("error", plain(error)));
 }
 
-fn note(what: &str, subscription: SubscriptionId) -> Object {
+fn note(what: &str, subscription: u32) -> Object {
     Object::new()
         .text("note", what)
-        .number("subscription", u64::from(number(subscription)))
+        .number("subscription", u64::from(subscription))
 }
 
 fn push_emission(subscription: u32, emission: &Emission<Arc<Publication<Handle>>>) {

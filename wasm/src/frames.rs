@@ -202,7 +202,7 @@ fn unknown() -> WireError {
 }
 
 /// The code with a name; that of a fault of the server where this version knows no such name.
-fn code(name: &str) -> ErrorCode {
+pub(crate) fn code(name: &str) -> ErrorCode {
     const CODES: [ErrorCode; 17] = [
         ErrorCode::BadFrame,
         ErrorCode::BadTopic,

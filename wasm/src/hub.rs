@@ -6,16 +6,19 @@ use alloc::string::{String, ToString};
 use tidegate_core::hub::{Hub, HubConfig};
 use tidegate_core::lifecycle::{EndReason, TerminalRule};
 use tidegate_core::protocol::PublishRequest;
+use tidegate_core::time::Instant;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{deadline_ms, instant};
-use crate::due::{self, SubscriptionIds};
+use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed, push_publish_failure};
 use crate::records::{self, Record, end_of};
+use crate::screen::{self, Screen};
 use crate::slot::Handle;
-use crate::{spec, topics};
+use crate::spec::{self, Wanted};
+use crate::topics;
 
-/// Everything in a page subscribes as one downlink.
+/// Everything in a page subscribes as one downlink, but for what is paced by frames.
 const DOWNLINK: u32 = 0;
 
 /// A hub that owns its topics.
@@ -24,6 +27,9 @@ const DOWNLINK: u32 = 0;
 pub struct LocalHub {
     hub: Hub<Handle>,
     ids: SubscriptionIds,
+    screen: Screen,
+    /// When something was last asked of the hub.
+    now: Instant,
 }
 
 #[wasm_bindgen]
@@ -34,6 +40,8 @@ impl LocalHub {
         Self {
             hub: Hub::new(HubConfig::new(seed.to_bits())),
             ids: SubscriptionIds::default(),
+            screen: Screen::new(),
+            now: Instant::ZERO,
         }
     }
 
@@ -85,33 +93,62 @@ impl LocalHub {
     /// Subscribes as was staged, and returns the subscription's number or fails. What it starts with comes by
     /// `drain`.
     pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, start: u32) -> u32 {
-        let subscribed = spec::take(pattern, start).and_then(|(pattern, flow, start)| {
-            self.hub
-                .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, &start)
+        self.now = instant(now_ms);
+        let subscribed = spec::take(pattern, start).and_then(|wanted| {
+            let Wanted {
+                pattern,
+                flow,
+                paced_by,
+                start,
+            } = wanted;
+            let id = match paced_by {
+                PacedBy::Time => self
+                    .hub
+                    .handle_subscribe(self.now, DOWNLINK, &pattern, flow, &start)
+                    .map(|subscribed| subscribed.id),
+                PacedBy::Frames => self.screen.handle_subscribe(&pattern, flow, start),
+            };
+            id.map(|id| self.ids.add(id, paced_by))
                 .map_err(|error| error.to_wire())
         });
-        number_or_failed(subscribed.map(|subscribed| self.ids.add(subscribed.id)))
+        number_or_failed(subscribed)
     }
 
     /// Ends a subscription at its subscriber's request.
     pub fn handle_unsubscribe(&mut self, subscription: u32) -> u32 {
-        records::begin();
-        if let Some(id) = self.ids.get(subscription) {
-            self.hub.handle_unsubscribe(id);
+        match (self.ids.get(subscription), PacedBy::of(subscription)) {
+            (Some(id), PacedBy::Time) => self.hub.handle_unsubscribe(id),
+            (Some(id), PacedBy::Frames) => self.screen.handle_unsubscribe(id),
+            (None, _) => {}
         }
-        self.finish()
+        self.drain()
     }
 
     /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
     pub fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
-        let changed = spec::take_flow().and_then(|flow| match self.ids.get(subscription) {
-            Some(id) => self
-                .hub
-                .handle_flow(instant(now_ms), id, flow)
-                .map_err(|error| bad_flow(error.to_string())),
-            None => Ok(()),
+        self.now = instant(now_ms);
+        let paced_by = PacedBy::of(subscription);
+        let changed = spec::take_flow(paced_by).and_then(|flow| {
+            let changed = match (self.ids.get(subscription), paced_by) {
+                (Some(id), PacedBy::Time) => self.hub.handle_flow(self.now, id, flow),
+                (Some(id), PacedBy::Frames) => self.screen.handle_flow(id, flow),
+                (None, _) => Ok(()),
+            };
+            changed.map_err(|error| bad_flow(error.to_string()))
         });
         number_or_failed(changed.map(|()| 0))
+    }
+
+    /// A frame of the screen is drawn.
+    pub fn handle_tick(&mut self, now_ms: f64) -> u32 {
+        self.now = instant(now_ms);
+        self.screen.handle_tick();
+        self.drain()
+    }
+
+    /// Whether `handle_tick` is to be called with the next frame.
+    pub fn wants_tick(&self) -> bool {
+        self.screen.wants_tick()
     }
 
     /// Emits what is due.
@@ -134,13 +171,22 @@ impl LocalHub {
 
     /// Whether something is held back that a subscriber waits for.
     pub fn is_holding(&self) -> bool {
-        self.hub.counts().gates > 0
+        self.hub.counts().gates > 0 || self.screen.wants_tick()
     }
 
     fn finish(&mut self) -> u32 {
-        while let Some(due) = self.hub.poll_output() {
-            due::push(&due);
+        loop {
+            if let Some(due) = self.hub.poll_output() {
+                if due::downlink(&due) == screen::DOWNLINK {
+                    self.screen.handle_due(due);
+                } else {
+                    due::push(&due, PacedBy::Time);
+                }
+            } else if let Some(due) = self.screen.poll_due(self.now, &mut self.hub) {
+                due::push(&due, PacedBy::Frames);
+            } else {
+                return records::finish();
+            }
         }
-        records::finish()
     }
 }

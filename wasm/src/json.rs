@@ -57,6 +57,13 @@ impl Object {
         self
     }
 
+    /// Adds a hole that JavaScript fills: a character that occurs nowhere else in these texts.
+    pub(crate) fn hole(mut self, name: &str) -> Self {
+        self.name(name);
+        self.0.push('\u{1}');
+        self
+    }
+
     /// Adds a list of objects.
     pub(crate) fn list(mut self, name: &str, values: impl Iterator<Item = Self>) -> Self {
         self.name(name);
@@ -68,6 +75,20 @@ impl Object {
         }
         if before == '[' {
             self.0.push(before);
+        }
+        self.0.push(']');
+        self
+    }
+
+    /// Adds a list of whole numbers.
+    pub(crate) fn numbers(mut self, name: &str, values: impl Iterator<Item = u64>) -> Self {
+        self.name(name);
+        self.0.push('[');
+        for (index, value) in values.enumerate() {
+            if index > 0 {
+                self.0.push(',');
+            }
+            push_number(&mut self.0, value);
         }
         self.0.push(']');
         self

@@ -19,6 +19,7 @@
 
 extern crate alloc;
 
+mod above;
 mod client;
 mod clock;
 mod due;
@@ -28,10 +29,13 @@ mod gates;
 mod hub;
 mod json;
 mod panic;
+mod presence;
 mod records;
+mod screen;
 mod single;
 mod slot;
 mod spec;
+mod tabs;
 mod topics;
 
 pub use client::ClientHub;

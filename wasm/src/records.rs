@@ -61,6 +61,10 @@ pub(crate) enum Record<'a> {
     GateIdle { gate: usize },
     /// The next `length` characters of the text are to be sent; the data in `slot` is still missing in them.
     Send { length: usize, data: Option<u32> },
+    /// What is in `slot` belongs into the next hole of the message that follows.
+    Data { slot: u32 },
+    /// The next `length` characters of the text are to be said to the other tabs; the data is still missing in them.
+    Post { length: usize },
 }
 
 /// What a record says of a publication.
@@ -188,6 +192,12 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
             numbers[6] = data.map_or(-1.0, f64::from);
             numbers
         }
+        Record::Data { slot } => {
+            let mut numbers = plain(20, 0.0);
+            numbers[6] = f64::from(slot);
+            numbers
+        }
+        Record::Post { length } => plain(21, length as f64),
     }
 }
 

@@ -9,8 +9,10 @@ use tidegate_core::protocol::{FlowSpec, Start, TopicPosition, WireError};
 use tidegate_core::topic::Pattern;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::due::PacedBy;
 use crate::errors::{bad_flow, bad_topic};
 use crate::records::position;
+use crate::screen::FRAME_MS;
 use crate::single::Single;
 use crate::topics;
 
@@ -18,13 +20,19 @@ static STAGED: Single<Option<Staged>> = Single::new(None);
 
 struct Staged {
     flow: FlowSpec,
+    paced_by: PacedBy,
     since: Vec<TopicPosition>,
 }
 
-/// Stages a flow. Numbers that are NaN are absent; edges are 0 for off, 1 for on, others are absent; conflations are
+/// Stages a flow; `by_frames` is a throttle of one frame. Numbers that are NaN are absent; edges are 0 for off, 1 for on, others are absent; conflations are
 /// numbered from 1 as in [`CONFLATIONS`], and 0 is absent.
 #[wasm_bindgen]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "numbers cross faster than an object would"
+)]
 pub fn stage_flow(
+    by_frames: bool,
     throttle_ms: f64,
     debounce_ms: f64,
     max_wait_ms: f64,
@@ -33,9 +41,15 @@ pub fn stage_flow(
     conflate: u32,
     max: f64,
 ) {
+    let (paced_by, throttle_ms) = if by_frames {
+        (PacedBy::Frames, Some(FRAME_MS))
+    } else {
+        (PacedBy::Time, whole(throttle_ms))
+    };
     *STAGED.borrow() = Some(Staged {
+        paced_by,
         flow: FlowSpec {
-            throttle_ms: whole(throttle_ms),
+            throttle_ms,
             debounce_ms: whole(debounce_ms),
             max_wait_ms: whole(max_wait_ms),
             leading: edge(leading),
@@ -90,32 +104,52 @@ fn conflation(number: u32) -> FlowSpec {
     FlowSpec::from(Flow::IMMEDIATE.with_conflate(conflate))
 }
 
-/// The pattern, the flow and the start of a subscription. `start` is 0 for the latest, 1 for what is new, 2 for the
-/// staged positions.
+/// What a subscription is to be.
+pub(crate) struct Wanted {
+    pub(crate) pattern: Pattern,
+    pub(crate) flow: Flow,
+    pub(crate) paced_by: PacedBy,
+    pub(crate) start: Start,
+}
+
+/// What was staged for a subscription. `start` is 0 for the latest, 1 for what is new, 2 for the staged positions.
 ///
 /// # Errors
 /// What is wrong with the pattern or the flow.
-pub(crate) fn take(pattern: &str, start: u32) -> Result<(Pattern, Flow, Start), WireError> {
+pub(crate) fn take(pattern: &str, start: u32) -> Result<Wanted, WireError> {
     let staged = STAGED.borrow().take();
-    let pattern = self::pattern(pattern)?;
-    let Some(staged) = staged else {
-        return Ok((pattern, Flow::IMMEDIATE, Start::Latest));
+    let mut wanted = Wanted {
+        pattern: self::pattern(pattern)?,
+        flow: Flow::IMMEDIATE,
+        paced_by: PacedBy::Time,
+        start: Start::Latest,
     };
-    let start = match start {
-        0 => Start::Latest,
-        1 => Start::New,
-        _ => Start::Since(staged.since),
-    };
-    Ok((pattern, flow(staged.flow)?, start))
+    if let Some(staged) = staged {
+        wanted.flow = flow(staged.flow)?;
+        wanted.paced_by = staged.paced_by;
+        wanted.start = match start {
+            0 => Start::Latest,
+            1 => Start::New,
+            _ => Start::Since(staged.since),
+        };
+    }
+    Ok(wanted)
 }
 
-/// The staged flow, checked.
+/// The staged flow of a subscription that is paced by `paced_by`, checked.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn take_flow() -> Result<Flow, WireError> {
-    let staged = STAGED.borrow().take();
-    staged.map_or(Ok(Flow::IMMEDIATE), |staged| flow(staged.flow))
+pub(crate) fn take_flow(paced_by: PacedBy) -> Result<Flow, WireError> {
+    let Some(staged) = STAGED.borrow().take() else {
+        return Ok(Flow::IMMEDIATE);
+    };
+    if staged.paced_by != paced_by {
+        let message =
+            "a subscription is paced by frames from its beginning or never: subscribe anew";
+        return Err(bad_flow(message.to_string()));
+    }
+    flow(staged.flow)
 }
 
 fn flow(spec: FlowSpec) -> Result<Flow, WireError> {

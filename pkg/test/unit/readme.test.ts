@@ -14,7 +14,7 @@ const run = promisify(execFile);
 
 /** What the examples take for granted: things of their reader's, and what an earlier example imported. */
 const GRANTED = `
-import type { connect as connectOfPackage, EndReason } from 'tidegate';
+import type { connect as connectOfPackage, EndReason, Tide } from 'tidegate';
 
 declare global {
   interface Job { readonly progress: number }
@@ -22,6 +22,9 @@ declare global {
   const bar: { value: number };
   const rows: { get(topic: string): { show(job: Job, end: EndReason | undefined): void } };
   const connect: typeof connectOfPackage;
+  const tide: Tide;
+  function draw(...drawn: unknown[]): void;
+  function toast(text: string): void;
   function show(topic: string, data: unknown): void;
   function store(draft: string): void;
 }

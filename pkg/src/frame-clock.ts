@@ -1,0 +1,73 @@
+/**
+ * A clock that counts frames, for the gates of the core that pace by frames: there, a throttle of 1 is one emission per
+ * frame. It stands still while nobody waits for a frame.
+ */
+
+import { Alarm, type Host, type Sleeper } from './host.js';
+
+/** How long a frame is where a host has none, in milliseconds. */
+const FRAME_MS = 16;
+
+const hosts = new WeakMap<Host, Host>();
+
+/**
+ * `host` with a clock that counts its frames: always the same one.
+ *
+ * @internal
+ */
+export function frameHost(host: Host): Host {
+  let counting = hosts.get(host);
+  if (counting === undefined) {
+    counting = countingFrames(host);
+    hosts.set(host, counting);
+  }
+  return counting;
+}
+
+function countingFrames(host: Host): Host {
+  let frames = 0;
+  return {
+    now: () => frames,
+    setTimer: (callback) => {
+      const draw = (): void => {
+        frames += 1;
+        callback();
+      };
+      if (host.requestFrame !== undefined) {
+        return host.requestFrame(draw);
+      }
+      const timer = host.setTimer(draw, FRAME_MS);
+      return () => host.clearTimer(timer);
+    },
+    clearTimer: (forget) => (forget as () => void)(),
+    random: () => host.random(),
+  };
+}
+
+/**
+ * Asks for frames, one after the other, for as long as they are wanted.
+ *
+ * @internal
+ */
+export class FrameWaiter implements Sleeper {
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #frames: Host;
+  readonly #alarm: Alarm;
+  /** Called with each frame. */
+  readonly wake: () => void;
+
+  constructor(host: Host, wake: () => void) {
+    this.#frames = frameHost(host);
+    this.#alarm = Alarm.of(this.#frames);
+    this.wake = wake;
+  }
+
+  /** Whether the next frame is wanted. */
+  want(isWanted: boolean): void {
+    this.#alarm.set(this, isWanted ? this.#frames.now() + 1 : Number.POSITIVE_INFINITY);
+  }
+
+  isAwaited(): boolean {
+    return true;
+  }
+}

@@ -1,0 +1,133 @@
+/** The presences of one topic as listeners were told of them. */
+
+import { report } from './errors.js';
+import type { Presence, PresenceChange, PresenceOptions } from './presence-types.js';
+
+/**
+ * A key, with all metas that it has now: none, where it has left.
+ *
+ * @internal
+ */
+export interface RosterChange {
+  readonly key: string;
+  readonly metas: readonly unknown[];
+}
+
+interface Listener {
+  readonly listen: (change: PresenceChange) => void;
+  readonly options: PresenceOptions;
+  /** Whether it was told who is present. */
+  isGreeted: boolean;
+}
+
+/** @internal */
+export class Roster {
+  readonly topic: string;
+  readonly #present = new Map<string, Presence>();
+  readonly #listeners = new Set<Listener>();
+  #list: readonly Presence[] | undefined;
+  /** Whether a state has come. */
+  #isKnown = false;
+  /** Whether the next state tells of everybody, because the core that knew what is told here is gone. */
+  #isAnew = false;
+
+  constructor(topic: string) {
+    this.topic = topic;
+  }
+
+  list(): readonly Presence[] {
+    this.#list ??= [...this.#present.values()].sort((one, other) => (one.key < other.key ? -1 : 1));
+    return this.#list;
+  }
+
+  add(listen: (change: PresenceChange) => void, options: PresenceOptions): Listener {
+    const listener = { listen, options, isGreeted: false };
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  /** Says whether it was the last listener. */
+  remove(listener: Listener): boolean {
+    return this.#listeners.delete(listener) && this.#listeners.size === 0;
+  }
+
+  /** Nobody is told of anything any more. Returns what the listeners wanted. */
+  end(): PresenceOptions[] {
+    const options = [...this.#listeners].map((listener) => listener.options);
+    this.#listeners.clear();
+    return options;
+  }
+
+  /** The core was started afresh. */
+  restart(): void {
+    this.#isAnew = this.#isKnown;
+  }
+
+  /** Tells a listener who is present, once that is known. */
+  greet(listener: Listener): void {
+    if (this.#isKnown && this.#listeners.has(listener) && !listener.isGreeted) {
+      listener.isGreeted = true;
+      tell(listener, { joins: this.list(), leaves: [], updates: [] });
+    }
+  }
+
+  /** Applies what the core told, and tells the listeners of what is different. */
+  apply(changes: readonly RosterChange[], isState: boolean): void {
+    const joins: Presence[] = [];
+    const leaves: Presence[] = [];
+    const updates: Presence[] = [];
+    for (const { key, metas } of isState ? this.#completed(changes) : changes) {
+      const known = this.#present.get(key);
+      if (known !== undefined && metas.length === 0) {
+        this.#present.delete(key);
+        leaves.push(known);
+      } else if (metas.length > 0 && !(known !== undefined && haveSameContent(known.metas, metas))) {
+        const presence = { key, metas };
+        this.#present.set(key, presence);
+        (known === undefined ? joins : updates).push(presence);
+      }
+    }
+    this.#isKnown ||= isState;
+    this.#isAnew &&= !isState;
+    const isChanged = joins.length + leaves.length + updates.length > 0;
+    if (isChanged) {
+      this.#list = undefined;
+    }
+    for (const listener of [...this.#listeners]) {
+      if (!listener.isGreeted) {
+        this.greet(listener);
+      } else if (isChanged && this.#listeners.has(listener)) {
+        tell(listener, { joins, leaves, updates });
+      }
+    }
+  }
+
+  /** The changes of a state, with those who are not in it where it tells of everybody. */
+  #completed(changes: readonly RosterChange[]): readonly RosterChange[] {
+    if (!this.#isAnew) {
+      return changes;
+    }
+    const present = new Set(changes.map(({ key }) => key));
+    const gone = [...this.#present.keys()].filter((key) => !present.has(key));
+    return [...changes, ...gone.map((key) => ({ key, metas: [] }))];
+  }
+}
+
+/** A listener that throws keeps nobody else from being told. */
+function tell({ listen }: Listener, change: PresenceChange): void {
+  try {
+    listen(change);
+  } catch (error) {
+    report(error);
+  }
+}
+
+/** Whether metas differ in their order only: those of another connection have other names, and may say the same. */
+function haveSameContent(one: readonly unknown[], other: readonly unknown[]): boolean {
+  const texts = (metas: readonly unknown[]): string =>
+    metas
+      .map((meta) => JSON.stringify(meta))
+      .sort()
+      .join();
+  return one.length === other.length && texts(one) === texts(other);
+}

@@ -1,0 +1,281 @@
+/** What a connection is present in, and whose presences it watches. */
+
+import { dispose } from './dispose.js';
+import { attempt, recover, typedError } from './engine.js';
+import { report, type TidegateError } from './errors.js';
+import { type Encoded, encode } from './frames.js';
+import { Roster, type RosterChange } from './presence-roster.js';
+import type { PresenceChange, PresenceOptions, TopicPresence, Tracking } from './presence-types.js';
+import { putSlot, slotValue } from './slots.js';
+import type { Listening } from './tide-types.js';
+import { topicNumber } from './topics.js';
+import type { ClientHub } from './wasm/tidegate.js';
+
+type PlainError = Parameters<typeof typedError>[0];
+
+/**
+ * What the core tells in words of presences.
+ *
+ * @internal
+ */
+export type PresenceNote =
+  /** Keys that have changed, with the slots of all metas that each has now. `state`: the server told of all anew. */
+  | {
+      readonly note: 'presence';
+      readonly topic: string;
+      readonly state?: true;
+      readonly changes: readonly { readonly key: string; readonly metas: readonly number[] }[];
+    }
+  | { readonly note: 'untracked'; readonly number: number; readonly error: PlainError }
+  | { readonly note: 'unwatched'; readonly topic: string; readonly error: PlainError };
+
+/**
+ * The connection, as presences need it.
+ *
+ * @internal
+ */
+export interface PresenceLink {
+  /** Whether there is a machine; throws where the connection was closed. */
+  isStarted(): boolean;
+  /** Calls the machine, if there is one, and reads what came of it. */
+  call(act: (hub: ClientHub, nowMs: number) => number): void;
+  /** Queues something to be done soon, in order with what is handed over. */
+  queue(task: () => void): void;
+}
+
+/** Not known to the core: not yet, or no longer. */
+const DETACHED = -1;
+
+interface Track {
+  readonly topic: string;
+  readonly key: string;
+  readonly options: PresenceOptions;
+  readonly abort: () => void;
+  meta: Encoded;
+  number: number;
+}
+
+/** @internal */
+export class Presences {
+  readonly #link: PresenceLink;
+  readonly #tracks = new Set<Track>();
+  readonly #rosters = new Map<string, Roster>();
+
+  constructor(link: PresenceLink) {
+    this.#link = link;
+  }
+
+  /** The presences of a topic. */
+  of(topic: string): TopicPresence {
+    return {
+      topic,
+      track: (key, meta, options) => this.#track(topic, key, meta, options),
+      list: () => this.#rosters.get(topic)?.list() ?? NOBODY,
+      onChange: (listener, options) => this.#listen(topic, listener, options),
+    };
+  }
+
+  /** There is a new machine, which knows of none of this. */
+  start(): void {
+    for (const track of [...this.#tracks]) {
+      track.number = DETACHED;
+      this.#orFail(
+        () => this.#attach(track),
+        (error) => this.#refuse(track, error),
+      );
+    }
+    for (const roster of [...this.#rosters.values()]) {
+      roster.restart();
+      this.#orFail(
+        () => this.#watch(roster.topic),
+        (error) => this.#unwatchable(roster, error),
+      );
+    }
+  }
+
+  /** Takes a note. Called while reading: what slots hold is read here, and it must not call into the core. */
+  take(note: PresenceNote): void {
+    switch (note.note) {
+      case 'presence': {
+        const changes = note.changes.map(
+          ({ key, metas }): RosterChange => ({ key, metas: metas.map(slotValue) }),
+        );
+        const roster = this.#rosters.get(note.topic);
+        this.#link.queue(() => roster?.apply(changes, note.state === true));
+        break;
+      }
+      case 'untracked':
+        for (const track of this.#tracks) {
+          if (track.number === note.number) {
+            this.#refuse(track, typedError(note.error));
+          }
+        }
+        break;
+      case 'unwatched': {
+        const roster = this.#rosters.get(note.topic);
+        if (roster !== undefined) {
+          this.#unwatchable(roster, typedError(note.error));
+        }
+        break;
+      }
+    }
+  }
+
+  /** All is over: with an error, or without a word. */
+  end(error: TidegateError | undefined): void {
+    for (const track of [...this.#tracks]) {
+      if (error === undefined) {
+        this.#forget(track);
+      } else {
+        this.#refuse(track, error);
+      }
+    }
+    for (const roster of [...this.#rosters.values()]) {
+      if (error === undefined) {
+        this.#rosters.delete(roster.topic);
+        roster.end();
+      } else {
+        this.#unwatchable(roster, error);
+      }
+    }
+  }
+
+  #track(topic: string, key: string, meta: unknown, options: PresenceOptions = {}): Tracking {
+    const isStarted = this.#link.isStarted();
+    const untrack = (): void => this.#untrack(track);
+    const track: Track = { topic, key, options, abort: untrack, meta: encode(meta), number: DETACHED };
+    const { signal } = options;
+    if (!signal?.aborted) {
+      this.#tracks.add(track);
+      signal?.addEventListener('abort', untrack, { once: true });
+    }
+    if (isStarted && this.#tracks.has(track)) {
+      this.#orFail(
+        () => this.#attach(track),
+        (error) => {
+          this.#forget(track);
+          throw error;
+        },
+      );
+    }
+    const isActive = (): boolean => this.#tracks.has(track);
+    return {
+      key,
+      get active() {
+        return isActive();
+      },
+      update: (next) => this.#update(track, next),
+      untrack,
+      [dispose]: untrack,
+    };
+  }
+
+  #attach(track: Track): void {
+    this.#link.call((hub, now) => {
+      track.number = attempt(() =>
+        hub.handle_track(now, topicNumber(track.topic), track.key, putSlot(track.meta)),
+      );
+      return hub.drain();
+    });
+  }
+
+  #update(track: Track, meta: unknown): void {
+    track.meta = encode(meta);
+    if (track.number !== DETACHED) {
+      this.#link.call((hub, now) => hub.handle_retrack(now, track.number, putSlot(track.meta)));
+    }
+  }
+
+  #untrack(track: Track): void {
+    const number = track.number;
+    this.#forget(track);
+    if (number !== DETACHED) {
+      this.#link.call((hub, now) => hub.handle_untrack(now, number));
+    }
+  }
+
+  /** Nothing of it is said from now on. */
+  #forget(track: Track): void {
+    this.#tracks.delete(track);
+    track.number = DETACHED;
+    track.options.signal?.removeEventListener('abort', track.abort);
+  }
+
+  #refuse(track: Track, error: TidegateError): void {
+    this.#forget(track);
+    this.#link.queue(() => fail(track.options, error));
+  }
+
+  #listen(
+    topic: string,
+    listener: (change: PresenceChange<never>) => void,
+    options: PresenceOptions = {},
+  ): Listening {
+    const isStarted = this.#link.isStarted();
+    const { signal } = options;
+    let roster = this.#rosters.get(topic);
+    const isNew = roster === undefined;
+    roster ??= new Roster(topic);
+    const added = roster.add(listener as (change: PresenceChange) => void, options);
+    const stop = (): void => {
+      signal?.removeEventListener('abort', stop);
+      this.#leave(roster, roster.remove(added));
+    };
+    if (signal?.aborted) {
+      roster.remove(added);
+    } else {
+      signal?.addEventListener('abort', stop, { once: true });
+      this.#rosters.set(topic, roster);
+      if (isNew && isStarted) {
+        this.#orFail(
+          () => this.#watch(topic),
+          (error) => {
+            this.#rosters.delete(topic);
+            throw error;
+          },
+        );
+      }
+      this.#link.queue(() => roster.greet(added));
+    }
+    return Object.assign(stop, { [dispose]: stop });
+  }
+
+  #watch(topic: string): void {
+    this.#link.call((hub, now) => hub.handle_watch(now, topicNumber(topic)));
+  }
+
+  /** Somebody listens no more: the last one ends the watching. */
+  #leave(roster: Roster, isUnheard: boolean): void {
+    const { topic } = roster;
+    if (isUnheard && this.#rosters.get(topic) === roster) {
+      this.#rosters.delete(topic);
+      this.#link.call((hub, now) => hub.handle_unwatch(now, topicNumber(topic)));
+    }
+  }
+
+  #unwatchable(roster: Roster, error: TidegateError): void {
+    this.#rosters.delete(roster.topic);
+    for (const options of roster.end()) {
+      this.#link.queue(() => fail(options, error));
+    }
+  }
+
+  #orFail(act: () => void, failed: (error: TidegateError) => void): void {
+    try {
+      act();
+    } catch (error) {
+      failed(recover(error));
+    }
+  }
+}
+
+const NOBODY: readonly never[] = [];
+
+/** Tells whoever asked of the error that ended it. */
+function fail(options: PresenceOptions, error: TidegateError): void {
+  if (options.onError === undefined) {
+    report(error);
+  } else {
+    options.onError(error);
+  }
+}

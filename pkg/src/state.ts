@@ -1,0 +1,39 @@
+/** What the core tells in words of a connection. */
+
+import { typedError } from './engine.js';
+import type { TideState } from './tide-types.js';
+
+type PlainError = Parameters<typeof typedError>[0];
+
+/** @internal */
+export interface StateNote {
+  readonly note: 'state';
+  readonly state: TideState['status'];
+  readonly attempt?: number;
+  readonly error?: PlainError;
+}
+
+/** @internal */
+export interface FailedNote {
+  readonly note: 'failed';
+  readonly request: number;
+  readonly error: PlainError;
+}
+
+/**
+ * The state that a note tells of.
+ *
+ * @internal
+ */
+export function stateOf(note: StateNote): TideState {
+  switch (note.state) {
+    case 'connecting':
+      return { status: 'connecting', attempt: note.attempt ?? 0 };
+    case 'closed':
+      return note.error === undefined
+        ? { status: 'closed' }
+        : { status: 'closed', error: typedError(note.error) };
+    default:
+      return { status: note.state };
+  }
+}

@@ -1,0 +1,22 @@
+/** What the core tells in words of subscriptions. */
+
+import type { typedError } from './engine.js';
+
+/** @internal */
+export interface ResetNote {
+  readonly note: 'reset';
+  readonly subscription: number;
+  readonly topic: string;
+  readonly epoch: number;
+  readonly offset: number;
+}
+
+/** @internal */
+export interface RefusedNote {
+  readonly note: 'refused';
+  readonly subscription: number;
+  readonly error: Parameters<typeof typedError>[0];
+}
+
+/** @internal */
+export type SubscriptionNote = ResetNote | RefusedNote;

@@ -1,0 +1,30 @@
+/** Starting the shared worker, and what it is told. */
+
+/**
+ * What a shared worker has to know.
+ *
+ * @internal
+ */
+export interface WorkerOrder {
+  readonly url: string;
+  readonly group: string;
+  readonly generation: number;
+  readonly token?: string;
+  readonly client?: string;
+  readonly wasm?: string;
+}
+
+/**
+ * Starts the worker of this name, or attaches to it where it runs. Returns what detaches from it.
+ *
+ * @internal
+ */
+export function spawnWorker(name: string, order: WorkerOrder, onUnavailable: () => void): () => void {
+  const worker = new SharedWorker(new URL('./worker.js', import.meta.url), { type: 'module', name });
+  worker.addEventListener('error', onUnavailable);
+  worker.port.postMessage(order);
+  return () => {
+    worker.removeEventListener('error', onUnavailable);
+    worker.port.close();
+  };
+}

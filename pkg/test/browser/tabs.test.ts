@@ -1,0 +1,149 @@
+/** All tabs of a real browser share one connection: who has it, and that nothing is lost or told twice when it moves. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { publish } from '../support/server.js';
+import {
+  assertWhole,
+  countsOf,
+  eventually,
+  longestGap,
+  median,
+  Publisher,
+  setScene,
+  WAYS,
+} from '../support/tabs.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 600_000 };
+
+/** How often the tab with the connection is closed in a row. */
+const CLOSINGS = Number(process.env['TIDEGATE_TAB_CLOSINGS'] ?? 10);
+
+const TOPIC = 'job:1';
+const OTHER = 'job:2';
+
+for (const way of WAYS) {
+  test(`${way}: ten tabs are one connection with one subscription for each topic`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    await scene.openMany(10, [TOPIC, OTHER]);
+    const counts = await eventually(
+      () => scene.counts(),
+      ({ connections, subscriptions }) => connections === 1 && subscriptions === 2,
+    );
+    assert.equal(counts.connections, 1);
+    assert.equal(counts.subscriptions, 2);
+    const publisher = new Publisher(t, scene.server, TOPIC, 200);
+    await scene.tabs[0]!.reached(200);
+    const last = await publisher.stop();
+    for (const tab of scene.tabs) {
+      await tab.reached(last);
+      assertWhole(await tab.told(), last);
+    }
+    assert.equal(scene.tabs.filter(({ sockets }) => sockets > 0).length, way === 'leader' ? 1 : 0);
+  });
+
+  test(`${way}: tabs close at random, and the others miss nothing`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    await scene.openMany(10, [TOPIC]);
+    const publisher = new Publisher(t, scene.server, TOPIC, 200);
+    for (const tab of scene.tabs) {
+      await tab.reached(1);
+    }
+    const gaps: number[] = [];
+    for (let closing = 0; closing < CLOSINGS; closing += 1) {
+      const victim = scene.leader() ?? scene.tabs[closing % scene.tabs.length]!;
+      const told = await victim.told();
+      assert.deepEqual(told.wrong, []);
+      const since = Date.now();
+      await scene.close(victim);
+      // One that was there before.
+      const witness = scene.tabs[closing % 5]!;
+      const known = (await witness.told()).offsets.at(-1)!;
+      await witness.reached(known + 60);
+      gaps.push(longestGap(await witness.told(), since));
+      const opened = await scene.open([TOPIC]);
+      await opened.reached(1);
+    }
+    const last = await publisher.stop();
+    for (const tab of scene.tabs) {
+      await tab.reached(last);
+      assertWhole(await tab.told(), last);
+    }
+    const counts = await eventually(
+      () => scene.counts(),
+      ({ connections }) => connections === 1,
+    );
+    assert.deepEqual([counts.connections, counts.subscriptions], [1, 1]);
+    t.diagnostic(
+      `${way}: ${CLOSINGS} closings; longest time without a publication: median ${median(gaps)} ms, max ${Math.max(...gaps)} ms`,
+    );
+  });
+
+  test(`${way}: users never share`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    for (const token of ['ada', 'ada', 'bob', 'bob']) {
+      await scene.open([TOPIC], { token });
+    }
+    const counts = await eventually(
+      () => scene.counts(),
+      ({ connections }) => connections === 2,
+    );
+    assert.deepEqual([counts.connections, counts.subscriptions], [2, 2]);
+  });
+
+  test(`${way}: who is in several tabs is present once, with a meta for each`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    await scene.openMany(3, []);
+    const listed = `room.list().map(({ key, metas }) => key + metas.length).join()`;
+    for (const [index, { page }] of scene.tabs.entries()) {
+      await page.evaluate(`{
+        globalThis.room = tide.presence('doc:7');
+        room.onChange(() => {});
+        room.track('${index === 2 ? 'bob' : 'ada'}', { tab: ${index} });
+      }`);
+    }
+    for (const { page } of scene.tabs) {
+      const all = await eventually(
+        () => page.evaluate(listed),
+        (found) => found === 'ada2,bob1',
+      );
+      assert.equal(all, 'ada2,bob1');
+    }
+    await scene.close(scene.leader() ?? scene.tabs[0]!);
+    for (const { page } of scene.tabs) {
+      const left = await eventually(
+        () => page.evaluate(listed),
+        (found) => found === 'ada1,bob1',
+      );
+      assert.equal(left, 'ada1,bob1');
+    }
+  });
+
+  test(`${way}: the end of a topic reaches every tab at once, whatever its pace`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    for (let number = 0; number < 4; number += 1) {
+      await scene.open([TOPIC], { options: '{"throttle":"10s"}' });
+    }
+    await publish(scene.server, TOPIC, { progress: 0.1 });
+    await scene.tabs[0]!.reached(1);
+    await publish(scene.server, TOPIC, { progress: 0.5 });
+    await publish(scene.server, TOPIC, { progress: 1 }, { end: 'complete' });
+    for (const tab of scene.tabs) {
+      await tab.reached(3, 5_000);
+      const { ends, data, wrong } = await tab.told();
+      assert.deepEqual([ends, data.at(-1), wrong], [['complete'], { progress: 1 }, []]);
+    }
+  });
+}
+
+test('off: every tab has a connection of its own', LIMIT, async (t) => {
+  const scene = await setScene(t, 'off');
+  await scene.openMany(3, [TOPIC]);
+  const counts = await eventually(
+    () => countsOf(scene.server),
+    ({ connections }) => connections === 3,
+  );
+  assert.equal(counts.connections, 3);
+});

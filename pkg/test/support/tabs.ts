@@ -1,0 +1,245 @@
+/** Many tabs of one browser on one server, and what each of them is told. */
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { connect, type Tide } from 'tidegate';
+
+import { startFront } from './front.js';
+import { chromiumPath, packageRoot, startServer } from './server.js';
+import { layWire } from './wire.js';
+
+/** The ways in which tabs share. */
+export const WAYS = ['leader', 'worker'] as const;
+export type Way = (typeof WAYS)[number] | 'auto' | 'off';
+
+/** What the driver of the browser switches off by itself, and is to be as it is for people. */
+const AS_FOR_PEOPLE = [
+  '--disable-back-forward-cache',
+  '--disable-background-timer-throttling',
+  '--disable-backgrounding-occluded-windows',
+  '--disable-renderer-backgrounding',
+];
+
+/** Follows topics and keeps what it is told of each: offsets and when they came, and what went wrong. */
+const PAGE = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script type="module">
+import { connect } from './dist/index.js';
+const query = new URLSearchParams(location.search);
+const token = query.get('token') ?? undefined;
+const tide = connect(location.origin, { tabs: query.get('tabs'), ...(token && { token }) });
+const told = { offsets: [], times: [], data: [], ends: [], wrong: [], persisted: 0 };
+tide.on('error', (error) => told.wrong.push(String(error)));
+addEventListener('pageshow', ({ persisted }) => { told.persisted += Number(persisted); });
+function follow(topic, options = {}) {
+  tide.subscribe(topic, {
+    ...options,
+    onReset: (at) => told.wrong.push('reset ' + JSON.stringify(at)),
+    onLagged: (missed) => told.wrong.push('lagged ' + missed),
+    onError: (error) => told.wrong.push(String(error)),
+    onEnd: (reason) => told.ends.push(reason),
+  }, ({ offset, data }) => {
+    told.offsets.push(offset);
+    told.times.push(Date.now());
+    told.data.push(data);
+  });
+}
+Object.assign(window, { tide, told, follow });
+for (const topic of query.getAll('topic')) follow(topic, JSON.parse(query.get('options') ?? '{}'));
+</script>`;
+
+/** What a page has been told. */
+export interface Told {
+  readonly offsets: readonly number[];
+  readonly times: readonly number[];
+  readonly data: readonly unknown[];
+  readonly ends: readonly string[];
+  readonly wrong: readonly string[];
+  readonly persisted: number;
+}
+
+/** One tab, and how many sockets it holds open. */
+export class Tab {
+  sockets = 0;
+
+  constructor(readonly page: Page) {
+    page.on('websocket', (socket) => {
+      this.sockets += 1;
+      socket.on('close', () => {
+        this.sockets -= 1;
+      });
+    });
+  }
+
+  told(): Promise<Told> {
+    return this.page.evaluate('told') as Promise<Told>;
+  }
+
+  /** Waits until it has been told of this offset. */
+  reached(offset: number, timeoutMs = 20_000): Promise<void> {
+    return this.#waitFor(`told.offsets.at(-1) >= ${offset}`, timeoutMs);
+  }
+
+  isConnected(): Promise<void> {
+    return this.#waitFor(`globalThis.tide?.state.status === 'connected'`, 20_000);
+  }
+
+  /** Asks from here: a page in the background has no animation frames, and few timers. */
+  async #waitFor(condition: string, timeoutMs: number): Promise<void> {
+    const is = await eventually(() => this.page.evaluate(condition), Boolean, timeoutMs);
+    assert.ok(is, `a tab waited in vain for ${condition}`);
+  }
+}
+
+/** What the server says of itself. */
+export interface Counts {
+  readonly connections: number;
+  readonly subscriptions: number;
+}
+
+export async function countsOf(server: string): Promise<Counts> {
+  const response = await fetch(`${server}/debug`);
+  return (await response.json()) as Counts;
+}
+
+/** Asks until the answer is as wanted. */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  isWanted: (answer: T) => boolean,
+  timeoutMs = 20_000,
+): Promise<T> {
+  const until = Date.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (isWanted(answer) || Date.now() > until) {
+      return answer;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+/** A browser with a server, and pages that share. */
+export class Scene {
+  readonly tabs: Tab[] = [];
+
+  constructor(
+    readonly server: string,
+    readonly front: string,
+    readonly context: BrowserContext,
+    readonly browser: Browser,
+    readonly way: Way,
+    /** Cuts the wire between the browser and the server, or mends it. */
+    readonly cut: (isCut: boolean) => void,
+  ) {}
+
+  async open(topics: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Tab> {
+    const query = new URLSearchParams({ tabs: this.way, ...more });
+    for (const topic of topics) {
+      query.append('topic', topic);
+    }
+    const page = await this.context.newPage();
+    const tab = new Tab(page);
+    this.tabs.push(tab);
+    await page.goto(`${this.front}/?${query}`);
+    await tab.isConnected();
+    return tab;
+  }
+
+  async openMany(count: number, topics: readonly string[]): Promise<void> {
+    for (let number = 0; number < count; number += 1) {
+      await this.open(topics);
+    }
+  }
+
+  /** The tab that has the connection. */
+  leader(): Tab | undefined {
+    return this.tabs.find(({ sockets }) => sockets > 0);
+  }
+
+  async close(tab: Tab): Promise<void> {
+    this.tabs.splice(this.tabs.indexOf(tab), 1);
+    await tab.page.close({ runBeforeUnload: false });
+  }
+
+  counts(): Promise<Counts> {
+    return countsOf(this.server);
+  }
+}
+
+/** Serves the package and the page in front of a server, and starts a browser as people have it. */
+export async function setScene(t: TestContext, way: Way, serverAt?: string): Promise<Scene> {
+  const server = serverAt ?? (await startServer(t));
+  const folder = await mkdtemp(join(tmpdir(), 'tidegate-tabs-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await symlink(join(packageRoot, 'dist'), join(folder, 'dist'));
+  await writeFile(join(folder, 'index.html'), PAGE);
+  const wire = await layWire(t, server);
+  const front = await startFront(t, folder, wire.url);
+  const browser = await chromium.launch({
+    executablePath: chromiumPath(),
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
+    ignoreDefaultArgs: AS_FOR_PEOPLE,
+  });
+  t.after(() => browser.close());
+  return new Scene(server, front, await browser.newContext(), browser, way, wire.cut);
+}
+
+/** Publishes at a rate, until it is told to stop. */
+export class Publisher {
+  readonly #tide: Tide;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #asked = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(t: TestContext, server: string, topic: string, perSecond: number) {
+    this.#tide = connect(server);
+    const began = performance.now();
+    this.#timer = setInterval(() => {
+      const due = ((performance.now() - began) / 1000) * perSecond;
+      while (this.#asked < due) {
+        this.#asked += 1;
+        this.#last = this.#tide.publish(topic, { n: this.#asked });
+      }
+    }, 5);
+    t.after(() => this.#end());
+  }
+
+  #end(): void {
+    clearInterval(this.#timer);
+    this.#tide.close();
+  }
+
+  /** Publishes no more; says the last offset. */
+  async stop(): Promise<number> {
+    clearInterval(this.#timer);
+    const { offset } = (await this.#last) as { offset: number };
+    this.#tide.close();
+    return offset;
+  }
+}
+
+/** Every publication once and in order, from the first that came to `last`, and nothing went wrong. */
+export function assertWhole(told: Told, last: number): void {
+  assert.deepEqual(told.wrong, []);
+  const [first = last] = told.offsets;
+  const expected = Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  assert.deepEqual(told.offsets, expected);
+}
+
+/** The longest time without a publication after `since`. */
+export function longestGap(told: Told, since: number): number {
+  let gap = 0;
+  for (let index = 1; index < told.times.length; index += 1) {
+    if (told.times[index]! >= since) {
+      gap = Math.max(gap, told.times[index]! - told.times[index - 1]!);
+    }
+  }
+  return gap;
+}
+
+export function median(values: readonly number[]): number {
+  return [...values].sort((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
+}

@@ -1,0 +1,90 @@
+//! The hub above a screen's relay: either of those that a page drives, which have a clock of the usual kind.
+
+use core::time::Duration;
+
+use tidegate_core::flow::{Flow, Pace};
+use tidegate_core::hub::{Hub, SubscriptionId};
+use tidegate_core::protocol::{Start, WireError};
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Pattern;
+
+use crate::screen::DOWNLINK;
+use crate::slot::Handle;
+use crate::tabs::AnyHub;
+
+/// A hub that [`DOWNLINK`] subscribes to.
+pub(crate) trait Above {
+    /// The pace that stands for one update per frame.
+    fn frame_pace(&self) -> Pace;
+    /// Subscribes.
+    fn follow(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+    ) -> Result<SubscriptionId, WireError>;
+    /// Changes a subscription's flow, which is within its range.
+    fn reflow(&mut self, now: Instant, id: SubscriptionId, flow: Flow);
+    /// Ends a subscription.
+    fn unfollow(&mut self, now: Instant, id: SubscriptionId);
+}
+
+impl Above for AnyHub {
+    /// About a frame of most screens: what nobody could see need not cross the network.
+    fn frame_pace(&self) -> Pace {
+        Pace::Throttle {
+            every: Duration::from_millis(16),
+            leading: true,
+            trailing: true,
+        }
+    }
+
+    fn follow(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+    ) -> Result<SubscriptionId, WireError> {
+        self.handle_subscribe(now, DOWNLINK, pattern, flow, start)
+            .map_err(|error| error.to_wire())
+    }
+
+    fn reflow(&mut self, now: Instant, id: SubscriptionId, flow: Flow) {
+        self.handle_flow(now, id, flow)
+            .expect("the flow that stands for a frame is within its range");
+    }
+
+    fn unfollow(&mut self, now: Instant, id: SubscriptionId) {
+        self.handle_unsubscribe(now, id);
+    }
+}
+
+impl Above for Hub<Handle> {
+    /// Nothing is saved by asking for less than all.
+    fn frame_pace(&self) -> Pace {
+        Pace::Immediate
+    }
+
+    fn follow(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+    ) -> Result<SubscriptionId, WireError> {
+        self.handle_subscribe(now, DOWNLINK, pattern, flow, &start)
+            .map(|subscribed| subscribed.id)
+            .map_err(|error| error.to_wire())
+    }
+
+    fn reflow(&mut self, now: Instant, id: SubscriptionId, flow: Flow) {
+        self.handle_flow(now, id, flow)
+            .expect("no flow but the immediate one is asked for");
+    }
+
+    fn unfollow(&mut self, _now: Instant, id: SubscriptionId) {
+        self.handle_unsubscribe(id);
+    }
+}
