@@ -108,6 +108,20 @@ impl Link {
             .map_err(|error| self.failed(&error))
     }
 
+    /// Whether a sharded channel that a server says we have left is one that we asked to leave. Each request is
+    /// answered, also when the call that made it was dropped, and may be made again before that.
+    pub(super) fn has_left(&self, channel: &str) -> bool {
+        let mut leaving = lock(&self.leaving);
+        let Some(requests) = leaving.get_mut(channel) else {
+            return false;
+        };
+        *requests -= 1;
+        if *requests == 0 {
+            leaving.remove(channel);
+        }
+        true
+    }
+
     async fn tell_sharded(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
         let layout = &self.shared.layout;
         for (_, node, partitions) in self.owned()? {
@@ -116,7 +130,10 @@ impl Link {
                 .filter(|owned| change.partitions.contains(owned));
             let channels: Vec<String> = concerned.map(|owned| layout.feed_of(*owned)).collect();
             if !joins {
-                lock(&self.leaving).extend(channels.iter().cloned());
+                let mut leaving = lock(&self.leaving);
+                for channel in &channels {
+                    *leaving.entry(channel.clone()).or_default() += 1;
+                }
             }
             let command = if joins { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" };
             node.tell_sharded(command, &channels)

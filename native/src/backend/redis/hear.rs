@@ -39,7 +39,7 @@ pub(super) fn on_push_connection(link: &Link, name: &NodeName, info: PushInfo) {
         (PushKind::SUnsubscribe, [channel, ..]) => {
             let channel = text(channel).unwrap_or_default();
             // Nobody asked for it: the channel's slot has moved, and with it all that is said there.
-            if !lock(&link.leaving).remove(channel) {
+            if !link.has_left(channel) {
                 link.lose(BackendError::Unreachable {
                     backend: link.name().to_owned(),
                     reason: "slots have moved to another server".to_owned(),

@@ -50,8 +50,8 @@ pub(super) struct Link {
     pub(super) interest: Mutex<Interest>,
     /// One change of the interest after the other.
     pub(super) following: tokio::sync::Mutex<()>,
-    /// The sharded channels that we are about to leave.
-    pub(super) leaving: Mutex<BTreeSet<String>>,
+    /// The sharded channels that we asked to leave, with how many answers are to come.
+    pub(super) leaving: Mutex<BTreeMap<String, u32>>,
     unreadable: AtomicBool,
     pub(super) probes: Probes,
     /// Each server with the partition of the probes that it is sent.
@@ -88,7 +88,7 @@ impl Link {
             servers: Mutex::new(Servers::default()),
             interest: Mutex::new(Interest::default()),
             following: tokio::sync::Mutex::new(()),
-            leaving: Mutex::new(BTreeSet::new()),
+            leaving: Mutex::new(BTreeMap::new()),
             unreadable: AtomicBool::new(false),
             probes: Probes::default(),
             probed: Mutex::new(Vec::new()),
