@@ -74,13 +74,24 @@ function dataText(slot: number): string {
 }
 
 /**
- * What concerns `tab` of what was said together. What is of another version is no concern of anybody here.
+ * What concerns `tab` of what was said together. What is of another version, or no text of tabs, is no concern of
+ * anybody here.
  *
  * @internal
  */
 export function parseSaid(text: unknown, tab: number): readonly TabMessage[] {
-  const said = JSON.parse(String(text)) as readonly TabMessage[];
-  return said.filter(({ version, to }) => version === TABS_VERSION && (to === undefined || to === tab));
+  const said = parse(text);
+  const concerns = ({ version, to }: TabMessage): boolean =>
+    version === TABS_VERSION && (to === undefined || to === tab);
+  return Array.isArray(said) ? said.filter(concerns) : [];
+}
+
+function parse(text: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch {
+    return undefined;
+  }
 }
 
 /**
