@@ -304,8 +304,7 @@ fn browser_tests(workspace: &Workspace, name: &str) -> Result<Counts, Failure> {
     let chromium = browser::find_or_bring(workspace)?;
     // As the tests build it: alone it would use its libraries with other features, and compile them
     // once more.
-    let mut command = workspace.cargo(["test", "--workspace", "--no-run"]);
-    command.args(["--lib", "--bins", "--tests", "--examples"]);
+    let command = workspace.cargo(["test", "--workspace", "--no-run"]);
     step(workspace, "building the server", command)?;
     let server = workspace.product("debug", "tidegate");
     let variables = [
