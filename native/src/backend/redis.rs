@@ -129,7 +129,6 @@ impl Redis {
         }
         self.replace(State::Opened(Arc::clone(&link)));
         link.start(feed)?;
-        link.spawn(probe::keep_probing(Arc::downgrade(&link)));
         if let Some(taking) = &link.taking {
             link.spawn(taking::keep_taking(
                 Arc::downgrade(&link),
@@ -191,7 +190,7 @@ impl Backend for Redis {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async move { self.link()?.ping().await })
+        Box::pin(async move { self.link()?.probe().await })
     }
 
     fn close(&self) -> Answer<'_, ()> {

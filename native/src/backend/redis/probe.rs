@@ -1,8 +1,7 @@
 //! Whether what is published still comes back: a subscription can die while its connection seems to live.
 
 use std::collections::BTreeMap;
-use std::sync::Weak;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -11,12 +10,11 @@ use super::link::{Link, lock};
 use super::node::NodeName;
 use crate::backend::BackendError;
 
-/// How long after one probe the next one starts.
-const PROBE_EVERY: Duration = Duration::from_secs(2);
-
-/// The last number that was heard back from each server.
+/// Probes are numbered; what is heard back is told by its number.
 #[derive(Default)]
 pub(super) struct Probes {
+    latest: AtomicU64,
+    /// The last number that was heard back from each server.
     heard: watch::Sender<BTreeMap<NodeName, u64>>,
 }
 
@@ -33,22 +31,18 @@ impl Probes {
     }
 }
 
-/// Probes each server again and again until the link ends; when a probe does not come back, the link is lost.
-pub(super) async fn keep_probing(link: Weak<Link>) {
-    for number in 1_u64.. {
-        tokio::time::sleep(PROBE_EVERY).await;
-        let Some(link) = link.upgrade() else {
-            return;
-        };
-        if let Err(error) = link.probe_pushes(number).await {
-            link.lose(error);
-            return;
-        }
-    }
-}
-
 impl Link {
-    async fn probe_pushes(&self, number: u64) -> Result<(), BackendError> {
+    /// Shows that the link lives: what is published comes back from each server. Where it does not, the link is lost.
+    pub(super) async fn probe(&self) -> Result<(), BackendError> {
+        let probed = self.probe_pushes().await;
+        if let Err(error) = &probed {
+            self.lose(error.clone());
+        }
+        probed
+    }
+
+    async fn probe_pushes(&self) -> Result<(), BackendError> {
+        let number = self.probes.latest.fetch_add(1, Ordering::Relaxed) + 1;
         let layout = &self.shared.layout;
         let mut heard = self.probes.heard.subscribe();
         let probed = lock(&self.probed).clone();

@@ -129,15 +129,6 @@ impl Link {
             }
         }
     }
-
-    pub(super) async fn ping(&self) -> Result<(), BackendError> {
-        for (_, _, partitions) in self.owned()? {
-            let ping = Call::Plain(redis::cmd("PING"));
-            let value = self.run(partitions[0], &[ping]).await?.pop();
-            self.value(value)?;
-        }
-        Ok(())
-    }
 }
 
 fn is_remembered(excerpt: &Excerpt<Json>) -> bool {

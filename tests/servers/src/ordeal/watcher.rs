@@ -163,7 +163,14 @@ impl Watcher {
         if self.kind == Kind::Every && !is_next && !known.is_reset {
             complaints.push(format!("{position} after {:?}, untold", known.position));
         }
-        if step <= known.step {
+        // A backend that has forgotten everything has forgotten what was stored but not answered yet, too: it is stored
+        // once more, in an epoch of which watchers were told that it is another.
+        let is_anew = known.is_reset
+            && known
+                .position
+                .is_some_and(|before| before.epoch != position.epoch);
+        let is_repeated = step == known.step && is_anew;
+        if step <= known.step && !is_repeated {
             complaints.push(format!("step {step} after {}", known.step));
         }
         *known = Known {

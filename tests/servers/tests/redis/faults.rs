@@ -58,15 +58,14 @@ async fn a_server_that_came_back_without_its_data_begins_anew() {
 async fn a_paused_server_is_a_loss() {
     let server = RedisServer::start();
     let url = format!("{}?timeout_ms=1500", server.url());
-    let (mut idle, mut busy) = (Rig::open(&url).await, Rig::open(&url).await);
+    let mut rig = Rig::open(&url).await;
     server.pause();
-    let error = busy.backend.probe().await.unwrap_err();
+    let error = rig.backend.probe().await.unwrap_err();
     assert!(matches!(error, BackendError::Unreachable { .. }), "{error}");
-    busy.lost().await;
-    idle.lost().await;
+    rig.lost().await;
     server.resume();
-    idle.reopen().await;
-    idle.backend.probe().await.unwrap();
+    rig.reopen().await;
+    rig.backend.probe().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
