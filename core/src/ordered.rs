@@ -93,6 +93,15 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         number
     }
 
+    /// The value of a key, made where there is none.
+    pub(crate) fn or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
+        let number = match self.number(key) {
+            Some(number) => number,
+            None => self.insert(key, make()),
+        };
+        self.value_mut(number).expect("found or inserted")
+    }
+
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let number = self.tree.remove(key.text())?;
         let (_, value) = self.entries[number as usize].take()?;
@@ -129,6 +138,12 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
     /// Every value, in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
+    }
+}
+
+impl<K: Text + Clone, V> Default for OrderedMap<K, V> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -71,6 +71,10 @@ impl<V> Recent<V> {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn get(&self, topic: &Topic) -> Option<&V> {
         self.entries.get(topic).map(|entry| &entry.value)
     }

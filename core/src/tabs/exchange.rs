@@ -15,7 +15,7 @@ mod presence;
 mod route;
 mod wanted;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -23,8 +23,10 @@ use super::message::TabId;
 use crate::client::{Client, ClientConfig, ConnectionState};
 use crate::flow::Flow;
 use crate::limits::ROUTES_MAX;
+use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, WireError};
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
 use presence::Presences;
@@ -57,9 +59,9 @@ struct Asked {
 pub(super) struct Exchange<P> {
     client: Client<P>,
     /// The members, by their links.
-    members: BTreeMap<TabId, u32>,
-    routes: BTreeMap<Pattern, Route<P>>,
-    requests: BTreeMap<u64, Asked>,
+    members: SortedMap<TabId, u32>,
+    routes: OrderedMap<Pattern, Route<P>>,
+    requests: SortedMap<u64, Asked>,
     presences: Presences,
     output: VecDeque<ExchangeOutput<P>>,
 }
@@ -68,9 +70,9 @@ impl<P: Payload + Clone> Exchange<P> {
     pub(super) fn new(config: ClientConfig) -> Self {
         Self {
             client: Client::new(config),
-            members: BTreeMap::new(),
-            routes: BTreeMap::new(),
-            requests: BTreeMap::new(),
+            members: SortedMap::new(),
+            routes: OrderedMap::new(),
+            requests: SortedMap::new(),
             presences: Presences::default(),
             output: VecDeque::new(),
         }
@@ -180,10 +182,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 "the tabs of this browser follow too many patterns; unsubscribe from some";
             return Err(WireError::new(ErrorCode::TooManySubscriptions, message));
         }
-        let route = self
-            .routes
-            .entry(pattern.clone())
-            .or_insert_with(Route::new);
+        let route = self.routes.or_insert_with(pattern, Route::new);
         if route.seats.contains_key(&member) {
             let message = "this tab has a subscription with this pattern; change its flow instead";
             return Err(WireError::new(ErrorCode::AlreadySubscribed, message));
@@ -337,7 +336,7 @@ impl<P: Payload + Clone> Exchange<P> {
     /// The connection is given up.
     pub(super) fn handle_disconnect(&mut self) {
         self.members.clear();
-        self.routes.clear();
+        self.routes = OrderedMap::new();
         self.requests.clear();
         self.presences = Presences::default();
         self.client.handle_disconnect();

@@ -1,10 +1,10 @@
 //! Which other tabs there are, as far as this one has heard.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::message::TabId;
 use crate::limits::TABS_MAX;
+use crate::sorted::SortedMap;
 
 /// After so many calls without an answer a tab is taken for gone.
 const MISSED_MAX: u8 = 2;
@@ -18,14 +18,14 @@ struct Peer {
 
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    peers: BTreeMap<TabId, Peer>,
+    peers: SortedMap<TabId, Peer>,
 }
 
 impl Roster {
     /// A tab has said something.
     pub(super) fn note(&mut self, tab: TabId) {
         if self.peers.len() < TABS_MAX || self.peers.contains_key(&tab) {
-            self.peers.entry(tab).or_default().missed = 0;
+            self.peers.or_insert_with(tab, Peer::default).missed = 0;
         }
     }
 
@@ -46,7 +46,7 @@ impl Roster {
     /// Calls everybody; returns who is taken for gone.
     pub(super) fn call(&mut self) -> Vec<TabId> {
         let mut gone = Vec::new();
-        for (tab, peer) in &mut self.peers {
+        for (tab, peer) in self.peers.iter_mut() {
             peer.missed += 1;
             if peer.missed > MISSED_MAX {
                 gone.push(*tab);

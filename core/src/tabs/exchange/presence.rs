@@ -1,14 +1,15 @@
 //! Who is present, for many members: each is present by itself, and a topic is watched once for all.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Exchange;
 use crate::client::PresenceEvent;
+use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::presence::{Absent, Key, KeyChange, PresenceDiff, PresenceState};
 use crate::protocol::ServerFrame;
+use crate::sorted::SortedMap;
 use crate::tabs::message::TabId;
 use crate::time::Instant;
 use crate::topic::Topic;
@@ -16,8 +17,8 @@ use crate::topic::Topic;
 #[derive(Debug, Default)]
 pub(super) struct Presences {
     /// The client's numbers of the members' presences, by their own.
-    tracks: BTreeMap<(TabId, u64), u64>,
-    watches: BTreeMap<Topic, Watch>,
+    tracks: SortedMap<(TabId, u64), u64>,
+    watches: OrderedMap<Topic, Watch>,
 }
 
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ struct Watch {
     /// Whether the state was told.
     is_told: bool,
     /// The members, by the numbers of their requests.
-    members: BTreeMap<TabId, u64>,
+    members: SortedMap<TabId, u64>,
 }
 
 impl<P: Payload + Clone> Exchange<P> {
@@ -53,7 +54,8 @@ impl<P: Payload + Clone> Exchange<P> {
     }
 
     pub(super) fn watch(&mut self, now: Instant, member: TabId, request: u64, topic: Topic) {
-        let watch = self.presences.watches.entry(topic.clone()).or_default();
+        let watches = &mut self.presences.watches;
+        let watch = watches.or_insert_with(&topic, Watch::default);
         if watch.members.insert(member, request).is_none() {
             self.client.handle_watch(now, &topic);
         }
@@ -84,9 +86,11 @@ impl<P: Payload + Clone> Exchange<P> {
 
     /// A member has gone, and is present nowhere any more.
     pub(super) fn leave_presences(&mut self, member: TabId) {
-        let all = (member, u64::MIN)..=(member, u64::MAX);
-        let tracks = self.presences.tracks.range(all);
-        let tracks: Vec<u64> = tracks.map(|((_, request), _)| *request).collect();
+        let tracks = self.presences.tracks.range((member, u64::MIN)..);
+        let tracks: Vec<u64> = tracks
+            .take_while(|((tab, _), _)| *tab == member)
+            .map(|((_, request), _)| *request)
+            .collect();
         for request in tracks {
             self.untrack(member, request);
         }
@@ -117,7 +121,9 @@ impl<P: Payload + Clone> Exchange<P> {
             PresenceEvent::TrackRefused { number, error } => {
                 let mut tracks = self.presences.tracks.iter();
                 let refused = tracks.find(|(_, known)| **known == number);
-                if let Some((&(member, request), _)) = refused {
+                let refused = refused.map(|(asked, _)| *asked);
+                drop(tracks);
+                if let Some((member, request)) = refused {
                     self.presences.tracks.remove(&(member, request));
                     self.fail(member, error.about_request(request));
                 }

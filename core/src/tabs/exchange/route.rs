@@ -1,15 +1,16 @@
 //! One pattern that members follow: who, from where, and what was seen of it last.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::wanted::Wanted;
+use super::wanted::{Wanted, matching};
 use crate::flow::{Conflate, Flow, Pace};
 use crate::limits::CLIENT_TOPICS_MAX;
+use crate::ordered::OrderedMap;
 use crate::protocol::{ServerFrame, Start};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
+use crate::sorted::SortedMap;
 use crate::tabs::message::TabId;
 use crate::topic::{Pattern, Topic};
 
@@ -31,7 +32,7 @@ struct Top<P> {
 
 #[derive(Debug)]
 pub(super) struct Route<P> {
-    pub(super) seats: BTreeMap<TabId, Seat>,
+    pub(super) seats: SortedMap<TabId, Seat>,
     /// The flow that the server was asked for.
     pub(super) upstream: Flow,
     /// The start that the server was asked for.
@@ -46,7 +47,7 @@ pub(super) struct Route<P> {
 impl<P> Route<P> {
     pub(super) fn new() -> Self {
         Self {
-            seats: BTreeMap::new(),
+            seats: SortedMap::new(),
             upstream: Flow::IMMEDIATE,
             wanted: Wanted::default(),
             is_confirmed: false,
@@ -89,13 +90,14 @@ impl<P> Route<P> {
     }
 
     fn going_on(&self, pattern: &Pattern) -> Wanted {
-        let tops = self.tops.iter().map(|(topic, top)| (topic, top.position));
-        let tops = tops.map(|(topic, position)| (topic.clone(), position));
-        if pattern.is_exact() && self.tops.iter().next().is_none() {
-            Wanted::latest()
-        } else {
-            Wanted::from_tops(tops)
+        if pattern.is_exact() && self.tops.is_empty() {
+            return Wanted::latest();
         }
+        let mut since = OrderedMap::new();
+        for (topic, top) in self.tops.iter() {
+            since.insert(topic, top.position);
+        }
+        Wanted::going_on(since)
     }
 
     /// The server was asked as said by `want`: that is where everybody goes on from.
@@ -173,13 +175,10 @@ impl<P> Route<P> {
         flow: Flow,
         start: &Start,
     ) -> Option<Vec<ServerFrame<P>>> {
-        let known: BTreeMap<&Topic, Position> = match start {
+        let known = match start {
             Start::New => return Some(Vec::new()),
-            Start::Latest => BTreeMap::new(),
-            Start::Since(known) => {
-                let known = known.iter().filter(|known| pattern.matches(&known.topic));
-                known.map(|known| (&known.topic, known.position)).collect()
-            }
+            Start::Latest => OrderedMap::new(),
+            Start::Since(known) => matching(pattern, known),
         };
         if self.is_partial || known.keys().any(|topic| self.tops.get(topic).is_none()) {
             return None;

@@ -1,8 +1,8 @@
 //! Where an upstream subscription must start so that nobody below misses anything.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::ordered::OrderedMap;
 use crate::protocol::{Start, TopicPosition};
 use crate::publication::{POSITION_MAX, Position};
 use crate::topic::{Pattern, Topic};
@@ -15,19 +15,19 @@ const NOWHERE: Position = Position {
 };
 
 /// The starts that several members asked for, as one.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Wanted {
     /// The positions to go on from. What is not named here is wanted from its beginning.
-    since: Option<BTreeMap<Topic, Position>>,
+    since: Option<OrderedMap<Topic, Position>>,
     /// Whether somebody wants the latest values, too.
     latest: bool,
 }
 
 impl Wanted {
     /// What members who are up to date want: to go on from these positions.
-    pub(super) fn from_tops(tops: impl Iterator<Item = (Topic, Position)>) -> Self {
+    pub(super) fn going_on(since: OrderedMap<Topic, Position>) -> Self {
         Self {
-            since: Some(tops.collect()),
+            since: Some(since),
             latest: false,
         }
     }
@@ -48,11 +48,8 @@ impl Wanted {
                 self.latest = true;
                 return;
             }
-            Start::Since(known) => known.iter().filter(|known| pattern.matches(&known.topic)),
+            Start::Since(known) => matching(pattern, known),
         };
-        let known: BTreeMap<Topic, Position> = known
-            .map(|known| (known.topic.clone(), known.position))
-            .collect();
         if pattern.is_exact() && known.is_empty() {
             // To have seen nothing of a topic is to want its latest value.
             self.latest = true;
@@ -60,13 +57,15 @@ impl Wanted {
         }
         self.since = Some(match self.since.take() {
             None => known,
-            Some(since) => since
-                .into_iter()
-                .filter_map(|(topic, position)| {
-                    let other = *known.get(&topic)?;
-                    Some((topic, older(position, other)))
-                })
-                .collect(),
+            Some(since) => {
+                let mut both = OrderedMap::new();
+                for (topic, position) in since.iter() {
+                    if let Some(other) = known.get(topic) {
+                        both.insert(topic, older(*position, *other));
+                    }
+                }
+                both
+            }
         });
     }
 
@@ -95,6 +94,17 @@ impl Wanted {
             None => Start::New,
         }
     }
+}
+
+/// What a member knows of the topics that it asks for.
+pub(super) fn matching(pattern: &Pattern, known: &[TopicPosition]) -> OrderedMap<Topic, Position> {
+    let mut positions = OrderedMap::new();
+    for known in known {
+        if pattern.matches(&known.topic) {
+            positions.insert(&known.topic, known.position);
+        }
+    }
+    positions
 }
 
 fn older(a: Position, b: Position) -> Position {
