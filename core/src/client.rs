@@ -161,6 +161,7 @@ impl<P: Payload + Clone> Client<P> {
         self.send(ClientFrame::Hello {
             token: self.config.token.clone(),
             client: self.config.name.clone(),
+            group: self.config.group.clone(),
         });
         let patterns: Vec<Pattern> = self.subscriptions.keys().cloned().collect();
         for pattern in patterns {
@@ -250,7 +251,7 @@ impl<P: Payload + Clone> Client<P> {
             self.output
                 .push_back(ClientEvent::Published { request, result });
         }
-        let subscriptions = core::mem::replace(&mut self.subscriptions, OrderedMap::new());
+        let subscriptions = core::mem::take(&mut self.subscriptions);
         for pattern in subscriptions.keys().cloned() {
             let error = error.clone().about_pattern(pattern.clone());
             self.output

@@ -41,5 +41,8 @@ pub const SINCE_BYTES_MAX: usize = 512 * 1024;
 /// The most publications that one subscription by pattern recovers. A topic beyond them is reset to its latest value.
 pub const RECOVERED_MAX: usize = 10_000;
 
+/// The longest name of a group of tabs, in bytes.
+pub const GROUP_BYTES_MAX: usize = 64;
+
 /// The longest token or client name that a hello may carry, in bytes.
 pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;

@@ -20,6 +20,7 @@ use crate::flow::Flow;
 use crate::lifecycle::EndReason;
 use crate::presence::{Key, PresenceDiff, PresenceState};
 use crate::publication::{Position, Publication};
+use crate::tabs::Term;
 use crate::topic::{Pattern, Topic};
 
 pub use envelope::{
@@ -80,6 +81,15 @@ pub enum Start {
     Since(Vec<TopicPosition>),
 }
 
+/// A connection that a browser's tabs share, and which of those that they had one after the other it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupTerm {
+    /// What the tabs, and nobody else, know: a random text of 1 to [`GROUP_BYTES_MAX`](crate::limits::GROUP_BYTES_MAX) bytes.
+    pub group: String,
+    /// Whose connection it is. The server closes those of earlier terms.
+    pub term: Term,
+}
+
 /// What a client says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientFrame<P> {
@@ -89,6 +99,8 @@ pub enum ClientFrame<P> {
         token: Option<String>,
         /// Names the client's software, for logs.
         client: Option<String>,
+        /// The connection is one that a browser's tabs share.
+        group: Option<GroupTerm>,
     },
     /// Subscribes to a pattern.
     Subscribe {

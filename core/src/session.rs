@@ -11,23 +11,23 @@ mod output;
 mod presence;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use crate::flow::{Flow, FlowError};
 use crate::hub::{PublishError, SubscribeError, Subscribed, SubscriptionId};
 use crate::lifecycle::EndReason;
-use crate::limits::HELLO_FIELD_BYTES_MAX;
-use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, Start, WireError};
+use crate::limits::{GROUP_BYTES_MAX, HELLO_FIELD_BYTES_MAX};
+use crate::protocol::{ClientFrame, ErrorCode, GroupTerm, ServerFrame, Start, WireError};
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-pub use output::{CloseReason, SessionConfig, SessionOutput};
+pub use output::{CloseReason, SessionConfig, SessionOutput, SharedBy};
 
 /// The server's side of one connection.
 ///
 /// `handle_frame`, `handle_bad_frame`, `handle_drain`, the answers (`handle_subscribed`, `handle_published`,
-/// `handle_flow_refused`, `handle_end`) and `handle_timeout`; after each, `poll_output` until `None`.
+/// `handle_flow_refused`, `handle_end`), `handle_superseded` and `handle_timeout`; after each, `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Session<P> {
     config: SessionConfig,
@@ -78,21 +78,11 @@ impl<P> Session<P> {
             return;
         }
         match frame {
-            ClientFrame::Hello { token, client } => {
-                let longest = [token, client]
-                    .into_iter()
-                    .flatten()
-                    .map(|text| text.len())
-                    .max();
-                if longest.is_some_and(|bytes| bytes > HELLO_FIELD_BYTES_MAX) {
-                    self.fail(WireError::new(
-                        ErrorCode::TooLarge,
-                        alloc::format!(
-                            "a member of hello is longer than {HELLO_FIELD_BYTES_MAX} bytes"
-                        ),
-                    ));
-                }
-            }
+            ClientFrame::Hello {
+                token,
+                client,
+                group,
+            } => self.greet(token, client, group),
             ClientFrame::Subscribe {
                 pattern,
                 flow,
@@ -129,6 +119,38 @@ impl<P> Session<P> {
             ClientFrame::Ping => self.send(ServerFrame::Pong),
             ClientFrame::Pong => {}
         }
+    }
+
+    fn greet(&mut self, token: Option<String>, client: Option<String>, group: Option<GroupTerm>) {
+        let known = [&token, &client];
+        let longest = known.into_iter().flatten().map(String::len).max();
+        if longest.is_some_and(|bytes| bytes > HELLO_FIELD_BYTES_MAX) {
+            return self.fail(WireError::new(
+                ErrorCode::TooLarge,
+                alloc::format!("a member of hello is longer than {HELLO_FIELD_BYTES_MAX} bytes"),
+            ));
+        }
+        let Some(GroupTerm { group, term }) = group else {
+            return;
+        };
+        if group.is_empty() || group.len() > GROUP_BYTES_MAX {
+            return self.fail(WireError::new(
+                ErrorCode::BadFrame,
+                alloc::format!("group must have 1 to {GROUP_BYTES_MAX} bytes"),
+            ));
+        }
+        let shared_by = SharedBy { group, token };
+        self.output.push_back(SessionOutput::Lead(shared_by, term));
+    }
+
+    /// The tabs that share this connection have one of a later term.
+    pub fn handle_superseded(&mut self) {
+        let error = WireError::new(
+            ErrorCode::Superseded,
+            "the tabs that share this connection have a later one; use that",
+        );
+        self.send(ServerFrame::Error(error.fatal()));
+        self.close(CloseReason::Superseded);
     }
 
     /// Notes that the client is alive, and opens the session with its first frame.

@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'timeout'
   | 'slow_consumer'
   | 'draining'
+  | 'superseded'
   | 'connection_lost'
   | 'unavailable'
   | 'internal';

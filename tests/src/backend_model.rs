@@ -132,6 +132,7 @@ impl World {
         self.servers[server].link.sessions.insert(id);
         self.servers[server].watches.insert(id, Watches::default());
         let hello = ClientFrame::Hello {
+            group: None,
             token: None,
             client: None,
         };

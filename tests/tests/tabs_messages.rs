@@ -69,6 +69,7 @@ fn any_flow() -> impl Strategy<Value = Flow> {
 fn any_up() -> impl Strategy<Value = ClientFrame<Json>> {
     prop_oneof![
         Just(ClientFrame::Hello {
+            group: None,
             token: None,
             client: None
         }),

@@ -3,7 +3,7 @@
 
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::{
-    ClientFrame, ErrorCode, FlowSpec, ServerFrame, Start, TopicPosition, WireError,
+    ClientFrame, ErrorCode, FlowSpec, GroupTerm, ServerFrame, Start, TopicPosition, WireError,
 };
 use tidegate_core::topic::{Pattern, Topic};
 
@@ -17,9 +17,22 @@ use crate::spec::{self, CONFLATIONS};
 pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
     let of_type = |name| Object::new().text("type", name);
     match frame {
-        ClientFrame::Hello { token, client } => of_type("hello")
-            .optional_text("token", token.as_deref())
-            .optional_text("client", client.as_deref()),
+        ClientFrame::Hello {
+            token,
+            client,
+            group,
+        } => {
+            let hello = of_type("hello")
+                .optional_text("token", token.as_deref())
+                .optional_text("client", client.as_deref());
+            match group {
+                None => hello,
+                Some(GroupTerm { group, term }) => hello
+                    .text("group", group)
+                    .number("term", term.counter)
+                    .number("tab", term.tab.0),
+            }
+        }
         ClientFrame::Subscribe {
             pattern,
             flow,
@@ -203,7 +216,7 @@ fn unknown() -> WireError {
 
 /// The code with a name; that of a fault of the server where this version knows no such name.
 pub(crate) fn code(name: &str) -> ErrorCode {
-    const CODES: [ErrorCode; 17] = [
+    const CODES: [ErrorCode; 18] = [
         ErrorCode::BadFrame,
         ErrorCode::BadTopic,
         ErrorCode::BadFlow,
@@ -219,6 +232,7 @@ pub(crate) fn code(name: &str) -> ErrorCode {
         ErrorCode::Timeout,
         ErrorCode::SlowConsumer,
         ErrorCode::Draining,
+        ErrorCode::Superseded,
         ErrorCode::ConnectionLost,
         ErrorCode::Unavailable,
     ];

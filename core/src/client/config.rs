@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use alloc::string::String;
 
+use crate::protocol::GroupTerm;
+
 /// How a client connects and how much it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
@@ -13,6 +15,8 @@ pub struct ClientConfig {
     pub token: Option<String>,
     /// Sent in hello: names the client's software.
     pub name: Option<String>,
+    /// Sent in hello: which of the connections that a browser's tabs share this is.
+    pub group: Option<GroupTerm>,
     /// The first wait before connecting again lies between 0 and this; each further one may be twice as long.
     pub backoff_base: Duration,
     /// The longest wait before connecting again.
@@ -34,6 +38,7 @@ impl ClientConfig {
             seed,
             token: None,
             name: None,
+            group: None,
             backoff_base: Duration::from_millis(250),
             backoff_max: Duration::from_secs(20),
             stable_after: Duration::from_secs(10),

@@ -215,6 +215,7 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::TooLarge
             | ErrorCode::TopicEnded
             | ErrorCode::Forbidden
+            | ErrorCode::Superseded
             | ErrorCode::ConnectionLost => self.close(ClosedReason::Refused(error)),
         }
     }

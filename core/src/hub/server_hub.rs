@@ -2,6 +2,7 @@
 
 mod connection;
 mod drain;
+mod groups;
 mod local;
 mod parked;
 mod presence;
@@ -27,6 +28,7 @@ use crate::timer::Timers;
 use crate::topic::Topic;
 use crate::uplink::UplinkConfig;
 use connection::{Connection, Downlink};
+use groups::Groups;
 use presence::Presences;
 use upstream::Upstream;
 
@@ -85,6 +87,7 @@ pub struct ServerHub<P> {
     /// Where topics live elsewhere: the way there.
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
+    groups: Groups,
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
@@ -100,6 +103,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             generation: 0,
             is_draining: false,
             upstream: None,
+            groups: Groups::default(),
         }
     }
 
@@ -176,6 +180,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         self.unsubscribe_all(id);
         self.leave_all(now, id);
+        self.groups.leave(id);
         self.timers.disarm(id.index);
         self.connections.remove(id.index as usize);
         self.drain_hub(now);

@@ -40,6 +40,8 @@ pub enum ErrorCode {
     SlowConsumer,
     /// The server is going away.
     Draining,
+    /// The tabs that shared the connection have a later one.
+    Superseded,
     /// The connection ended before the answer came.
     ConnectionLost,
     /// Where topics live can't be reached, or is full. What was published may be published again, with the same id.
@@ -68,6 +70,7 @@ impl ErrorCode {
             Self::Timeout => "timeout",
             Self::SlowConsumer => "slow_consumer",
             Self::Draining => "draining",
+            Self::Superseded => "superseded",
             Self::ConnectionLost => "connection_lost",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",

@@ -2,10 +2,13 @@
 
 use core::time::Duration;
 
+use alloc::string::String;
+
 use crate::flow::Flow;
 use crate::hub::SubscriptionId;
 use crate::presence::Key;
 use crate::protocol::{PublishRequest, ServerFrame, Start};
+use crate::tabs::Term;
 use crate::topic::{Pattern, Topic};
 
 /// What a session allows and how long it waits.
@@ -45,10 +48,21 @@ pub enum CloseReason {
     Protocol,
     /// It took too little for too long.
     SlowConsumer,
+    /// The tabs that shared it have a later one.
+    Superseded,
     /// The server is going away.
     Drained,
     /// Everything it asked for has ended.
     Ended,
+}
+
+/// The tabs that share a connection. Those of other users are others, even if they knew the group's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SharedBy {
+    /// The name of the group, that only its tabs know.
+    pub group: String,
+    /// The token that they give.
+    pub token: Option<String>,
 }
 
 /// What a session wants done.
@@ -112,6 +126,9 @@ pub enum SessionOutput<P> {
     Watch(Topic),
     /// Let it have them no more.
     Unwatch(Topic),
+    /// The connection is one that a browser's tabs share: it takes the place of those of earlier terms, and gives way to
+    /// one of a later term ([`Session::handle_superseded`](super::Session::handle_superseded)).
+    Lead(SharedBy, Term),
     /// Close the connection once what is queued is sent. The last output.
     Close(CloseReason),
 }

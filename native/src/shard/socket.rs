@@ -189,6 +189,7 @@ impl Socket {
             CloseReason::Timeout => (CloseCode::Library(4408), ErrorCode::Timeout.as_str()),
             CloseReason::Protocol => (CloseCode::Policy, ErrorCode::BadFrame.as_str()),
             CloseReason::SlowConsumer => (CloseCode::Again, ErrorCode::SlowConsumer.as_str()),
+            CloseReason::Superseded => (CloseCode::Library(4409), ErrorCode::Superseded.as_str()),
             CloseReason::Drained => (CloseCode::Restart, ErrorCode::Draining.as_str()),
             CloseReason::Ended => (CloseCode::Normal, ""),
         };

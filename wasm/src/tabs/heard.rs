@@ -232,6 +232,7 @@ impl ClientHub {
             0 => Ok(ClientFrame::Hello {
                 token: None,
                 client: None,
+                group: None,
             }),
             1 => spec::pattern(pattern).map(|pattern| ClientFrame::Unsubscribe { pattern }),
             2 => Ok(ClientFrame::Untrack {

@@ -82,7 +82,9 @@ impl<P: Payload + Clone> ServerHub<P> {
                 SessionOutput::Untrack { request } => self.untrack(now, id, request),
                 SessionOutput::Watch(topic) => self.watch(now, id, topic),
                 SessionOutput::Unwatch(topic) => self.presences.unwatch(id, &topic),
+                SessionOutput::Lead(shared_by, term) => self.lead(now, id, shared_by, term),
                 SessionOutput::Close(reason) => {
+                    self.groups.leave(id);
                     self.unsubscribe_all(id);
                     self.leave_all(now, id);
                     self.output.push_back(ServerOutput::Close(id, reason));

@@ -9,7 +9,8 @@ use super::{FrameError, need, need_pattern, need_topic, present};
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
 use crate::presence::Key;
-use crate::protocol::{ClientFrame, FlowSpec, PublishRequest, Start, TopicPosition};
+use crate::protocol::{ClientFrame, FlowSpec, GroupTerm, PublishRequest, Start, TopicPosition};
+use crate::tabs::{TabId, Term};
 
 /// The `type` of a client's frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,12 @@ pub struct ClientEnvelope<P> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tab: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<FlowSpec>,
@@ -84,6 +91,9 @@ impl<P> ClientEnvelope<P> {
             kind,
             token: None,
             client: None,
+            group: None,
+            term: None,
+            tab: None,
             pattern: None,
             flow: None,
             since: None,
@@ -103,9 +113,16 @@ impl<'a, P> From<&'a ClientFrame<P>> for ClientEnvelope<&'a P> {
     fn from(frame: &'a ClientFrame<P>) -> Self {
         let flow_spec = |flow: Flow| (flow != Flow::default()).then(|| FlowSpec::from(flow));
         match frame {
-            ClientFrame::Hello { token, client } => Self {
+            ClientFrame::Hello {
+                token,
+                client,
+                group,
+            } => Self {
                 token: token.clone(),
                 client: client.clone(),
+                group: group.as_ref().map(|known| known.group.clone()),
+                term: group.as_ref().map(|known| known.term.counter),
+                tab: group.as_ref().map(|known| known.term.tab.0),
                 ..Self::empty(ClientFrameType::Hello)
             },
             ClientFrame::Subscribe {
@@ -179,6 +196,7 @@ impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
             ClientFrameType::Hello => Self::Hello {
                 token: envelope.token,
                 client: envelope.client,
+                group: group_term(envelope.group, envelope.term, envelope.tab),
             },
             ClientFrameType::Subscribe => Self::Subscribe {
                 pattern: need_pattern(envelope.pattern, "subscribe")?,
@@ -226,6 +244,14 @@ impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
             ClientFrameType::Pong => Self::Pong,
         })
     }
+}
+
+fn group_term(group: Option<String>, counter: Option<u64>, tab: Option<u64>) -> Option<GroupTerm> {
+    let term = Term {
+        counter: counter.unwrap_or(0),
+        tab: TabId(tab.unwrap_or(0)),
+    };
+    group.map(|group| GroupTerm { group, term })
 }
 
 fn checked_flow(spec: Option<FlowSpec>) -> Result<Flow, FrameError> {

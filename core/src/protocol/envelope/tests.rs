@@ -19,7 +19,7 @@ use crate::flow::{Conflate, Flow};
 use crate::protocol::{ClientFrame, ServerFrame, Start, TopicPosition};
 use crate::publication::{Position, Publication};
 
-const CODES: [ErrorCode; 17] = [
+const CODES: [ErrorCode; 18] = [
     ErrorCode::BadFrame,
     ErrorCode::BadTopic,
     ErrorCode::BadFlow,
@@ -35,6 +35,7 @@ const CODES: [ErrorCode; 17] = [
     ErrorCode::Timeout,
     ErrorCode::SlowConsumer,
     ErrorCode::Draining,
+    ErrorCode::Superseded,
     ErrorCode::ConnectionLost,
     ErrorCode::Internal,
 ];

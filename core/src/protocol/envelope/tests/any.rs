@@ -14,8 +14,11 @@ use super::CODES;
 use crate::flow::{Conflate, Flow, Pace};
 use crate::lifecycle::EndReason;
 use crate::presence::{Absent, Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
-use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, TopicPosition, WireError};
+use crate::protocol::{
+    ClientFrame, GroupTerm, PublishRequest, ServerFrame, Start, TopicPosition, WireError,
+};
 use crate::publication::{POSITION_MAX, Position, Publication};
+use crate::tabs::{TabId, Term};
 use crate::topic::{Pattern, Topic};
 
 fn any_topic() -> impl Strategy<Value = Topic> {
@@ -99,6 +102,14 @@ fn any_start() -> impl Strategy<Value = Start> {
     ]
 }
 
+fn any_group() -> impl Strategy<Value = GroupTerm> {
+    let term = (0..=POSITION_MAX, 0..=POSITION_MAX).prop_map(|(counter, tab)| Term {
+        counter,
+        tab: TabId(tab),
+    });
+    (any::<String>(), term).prop_map(|(group, term)| GroupTerm { group, term })
+}
+
 pub(super) fn any_client_frame() -> impl Strategy<Value = ClientFrame<Value>> {
     let text = || prop::option::of(any::<String>());
     let publish = (
@@ -116,7 +127,13 @@ pub(super) fn any_client_frame() -> impl Strategy<Value = ClientFrame<Value>> {
             restart,
         });
     prop_oneof![
-        (text(), text()).prop_map(|(token, client)| ClientFrame::Hello { token, client }),
+        (text(), text(), prop::option::of(any_group())).prop_map(|(token, client, group)| {
+            ClientFrame::Hello {
+                token,
+                client,
+                group,
+            }
+        }),
         (any_pattern(), any_flow(), any_start()).prop_map(|(pattern, flow, start)| {
             ClientFrame::Subscribe {
                 pattern,
