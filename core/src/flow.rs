@@ -2,8 +2,12 @@
 //!
 //! A [`Flow`] is pace × conflation. [`crate::gate::Gate`] is the machine that carries one out.
 
+mod floor;
+
 use core::num::NonZeroU32;
 use core::time::Duration;
+
+pub use floor::FlowFloor;
 
 use crate::limits::{COLLECT_MAX, PACE_MAX, PACE_MIN};
 

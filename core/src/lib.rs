@@ -44,6 +44,8 @@
 
 extern crate alloc;
 
+pub mod access;
+pub mod admission;
 pub mod client;
 pub mod flow;
 pub mod gate;
@@ -59,6 +61,7 @@ pub mod presence;
 pub mod protocol;
 pub mod publication;
 pub mod random;
+pub mod rate;
 mod recent;
 pub mod router;
 pub mod session;

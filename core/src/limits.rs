@@ -46,3 +46,6 @@ pub const GROUP_BYTES_MAX: usize = 64;
 
 /// The longest token or client name that a hello may carry, in bytes.
 pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;
+
+/// The most frames that wait while the token of a client's first one is looked at.
+pub const FRAMES_HELD_MAX: usize = 1_024;

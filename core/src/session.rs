@@ -6,22 +6,28 @@
 //!     │                      │                                                ▲
 //!     └── hello too late ────┴── no sign of life, fatal error ────────────────┘
 //! ```
+//!
+//! Where a server asks who its clients are, the first frame counts once that is known.
 
+mod access;
 mod output;
 mod presence;
+mod requests;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::string::String;
+use alloc::sync::Arc;
 
-use crate::flow::{Flow, FlowError};
-use crate::hub::{PublishError, SubscribeError, Subscribed, SubscriptionId};
-use crate::lifecycle::EndReason;
+use crate::access::Grant;
+use crate::hub::SubscriptionId;
 use crate::limits::{GROUP_BYTES_MAX, HELLO_FIELD_BYTES_MAX};
-use crate::protocol::{ClientFrame, ErrorCode, GroupTerm, ServerFrame, Start, WireError};
-use crate::publication::Position;
+use crate::protocol::{ClientFrame, ErrorCode, GroupTerm, ServerFrame, WireError};
+use crate::rate::Bucket;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
+pub use access::Access;
+use access::Standing;
 pub use output::{CloseReason, SessionConfig, SessionOutput, SharedBy};
 
 /// The server's side of one connection.
@@ -32,6 +38,10 @@ pub use output::{CloseReason, SessionConfig, SessionOutput, SharedBy};
 pub struct Session<P> {
     config: SessionConfig,
     state: State,
+    standing: Standing<P>,
+    /// Whether tokens are looked at.
+    asks: bool,
+    published: Bucket,
     subscriptions: BTreeMap<Pattern, SubscriptionId>,
     /// Asked for, and not answered yet.
     pending: BTreeSet<Pattern>,
@@ -57,9 +67,18 @@ enum State {
 }
 
 impl<P> Session<P> {
-    /// The session of a connection that was opened `now`.
+    /// The session of a connection that was opened `now`, by whom a server doesn't ask.
     pub fn new(now: Instant, config: SessionConfig) -> Self {
+        let access = Access::open(Arc::new(Grant::everything()));
+        Self::with_access(now, config, &access)
+    }
+
+    /// The session of a connection that was opened `now`.
+    pub fn with_access(now: Instant, config: SessionConfig, access: &Access) -> Self {
         Self {
+            standing: access.into(),
+            asks: access.asks,
+            published: Bucket::new(),
             state: State::Opening {
                 until: now + config.hello_timeout,
             },
@@ -74,6 +93,9 @@ impl<P> Session<P> {
 
     /// The client sent a frame.
     pub fn handle_frame(&mut self, now: Instant, frame: ClientFrame<P>) {
+        let Some(frame) = self.admit(frame) else {
+            return;
+        };
         if !self.handle_sign_of_life(now) {
             return;
         }
@@ -101,10 +123,7 @@ impl<P> Session<P> {
                 }
                 None => self.not_subscribed(pattern),
             },
-            ClientFrame::Publish { request, publish } => {
-                self.output
-                    .push_back(SessionOutput::Publish { request, publish });
-            }
+            ClientFrame::Publish { request, publish } => self.publish(now, request, publish),
             ClientFrame::Track {
                 request,
                 topic,
@@ -139,7 +158,8 @@ impl<P> Session<P> {
                 alloc::format!("group must have 1 to {GROUP_BYTES_MAX} bytes"),
             ));
         }
-        let shared_by = SharedBy { group, token };
+        let user = self.user().cloned();
+        let shared_by = SharedBy { group, user };
         self.output.push_back(SessionOutput::Lead(shared_by, term));
     }
 
@@ -182,62 +202,11 @@ impl<P> Session<P> {
         }
     }
 
-    fn subscribe(&mut self, pattern: Pattern, flow: Flow, start: Start) {
-        let error = if matches!(self.state, State::Draining { .. }) {
-            WireError::new(
-                ErrorCode::Draining,
-                "the server is going away; connect again",
-            )
-        } else if self.subscriptions.contains_key(&pattern) || self.pending.contains(&pattern) {
-            WireError::new(
-                ErrorCode::AlreadySubscribed,
-                "this connection has a subscription with this pattern; change it with a flow frame",
-            )
-        } else if self.subscriptions.len() + self.pending.len() >= self.config.subscriptions_max {
-            WireError::new(
-                ErrorCode::TooManySubscriptions,
-                alloc::format!(
-                    "a connection may have {} subscriptions; use a pattern, or unsubscribe from some",
-                    self.config.subscriptions_max
-                ),
-            )
-        } else {
-            self.pending.insert(pattern.clone());
-            self.output.push_back(SessionOutput::Subscribe {
-                pattern,
-                flow,
-                start,
-            });
-            return;
-        };
-        self.send(ServerFrame::Error(error.about_pattern(pattern)));
-    }
-
-    fn unsubscribe(&mut self, pattern: Pattern) {
-        match self.subscriptions.remove(&pattern) {
-            Some(id) => {
-                self.output.push_back(SessionOutput::Unsubscribe(id));
-                self.send(ServerFrame::Unsubscribed { pattern });
-            }
-            None if self.pending.remove(&pattern) => {
-                self.output
-                    .push_back(SessionOutput::Withdraw(pattern.clone()));
-                self.send(ServerFrame::Unsubscribed { pattern });
-            }
-            None => self.not_subscribed(pattern),
-        }
-    }
-
-    fn not_subscribed(&mut self, pattern: Pattern) {
-        let error = WireError::new(
-            ErrorCode::NotSubscribed,
-            "this connection has no subscription with this pattern; it may have ended",
-        );
-        self.send(ServerFrame::Error(error.about_pattern(pattern)));
-    }
-
     /// The client sent something that is no frame. It is told; the session goes on.
     pub fn handle_bad_frame(&mut self, now: Instant, error: WireError) {
+        if !matches!(self.standing, Standing::Known(_)) {
+            return self.fail(error);
+        }
         if !self.handle_sign_of_life(now) {
             return;
         }
@@ -246,48 +215,6 @@ impl<P> Session<P> {
         } else {
             self.send(ServerFrame::Error(error));
         }
-    }
-
-    /// What came of [`SessionOutput::Subscribe`].
-    pub fn handle_subscribed(
-        &mut self,
-        pattern: Pattern,
-        flow: Flow,
-        result: Result<Subscribed, SubscribeError>,
-    ) {
-        self.pending.remove(&pattern);
-        match result {
-            Ok(subscribed) => {
-                self.subscriptions.insert(pattern.clone(), subscribed.id);
-                self.send(ServerFrame::Subscribed {
-                    pattern,
-                    position: subscribed.position,
-                    recovered: subscribed.recovered,
-                    flow,
-                });
-            }
-            Err(error) => self.send(ServerFrame::Error(error.to_wire().about_pattern(pattern))),
-        }
-    }
-
-    /// What came of [`SessionOutput::Publish`].
-    pub fn handle_published(&mut self, request: u64, result: Result<Position, PublishError>) {
-        self.send(match result {
-            Ok(position) => ServerFrame::Published { request, position },
-            Err(error) => ServerFrame::Error(error.to_wire().about_request(request)),
-        });
-    }
-
-    /// [`SessionOutput::Flow`] was refused.
-    pub fn handle_flow_refused(&mut self, pattern: Pattern, error: FlowError) {
-        let error = WireError::new(ErrorCode::BadFlow, error.to_string());
-        self.send(ServerFrame::Error(error.about_pattern(pattern)));
-    }
-
-    /// A subscription ended with its topic.
-    pub fn handle_end(&mut self, pattern: Pattern, reason: EndReason) {
-        self.subscriptions.remove(&pattern);
-        self.send(ServerFrame::End { pattern, reason });
     }
 
     /// The server is going away: tells the client, and closes after a grace.
@@ -322,6 +249,7 @@ impl<P> Session<P> {
 
     /// A deadline was reached.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.close_if_expired(now);
         match self.state {
             State::Opening { until } if until <= now => {
                 let error = WireError::new(
@@ -377,6 +305,11 @@ impl<P> Session<P> {
 
     /// When [`Session::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let next = self.next_sign_of_life();
+        next.map(|at| self.expires().map_or(at, |expires| at.min(expires)))
+    }
+
+    fn next_sign_of_life(&self) -> Option<Instant> {
         match self.state {
             State::Opening { until } | State::Draining { until } => Some(until),
             State::Open {

@@ -26,6 +26,8 @@ export type ErrorCode =
   | 'too_many_presences'
   | 'too_large'
   | 'topic_ended'
+  | 'unauthorized'
+  | 'token_expired'
   | 'forbidden'
   | 'timeout'
   | 'slow_consumer'

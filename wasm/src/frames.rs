@@ -216,7 +216,7 @@ fn unknown() -> WireError {
 
 /// The code with a name; that of a fault of the server where this version knows no such name.
 pub(crate) fn code(name: &str) -> ErrorCode {
-    const CODES: [ErrorCode; 18] = [
+    const CODES: [ErrorCode; 20] = [
         ErrorCode::BadFrame,
         ErrorCode::BadTopic,
         ErrorCode::BadFlow,
@@ -228,6 +228,8 @@ pub(crate) fn code(name: &str) -> ErrorCode {
         ErrorCode::TooManyPresences,
         ErrorCode::TooLarge,
         ErrorCode::TopicEnded,
+        ErrorCode::Unauthorized,
+        ErrorCode::TokenExpired,
         ErrorCode::Forbidden,
         ErrorCode::Timeout,
         ErrorCode::SlowConsumer,

@@ -214,6 +214,8 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::TooManyPresences
             | ErrorCode::TooLarge
             | ErrorCode::TopicEnded
+            | ErrorCode::Unauthorized
+            | ErrorCode::TokenExpired
             | ErrorCode::Forbidden
             | ErrorCode::Superseded
             | ErrorCode::ConnectionLost => self.close(ClosedReason::Refused(error)),

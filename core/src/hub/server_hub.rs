@@ -1,5 +1,6 @@
 //! A hub with the sessions of its connections: what a server drives.
 
+mod access;
 mod connection;
 mod drain;
 mod groups;
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 use slab::Slab;
 
 use super::{Hub, HubConfig, HubCounts, PublishError};
+use crate::flow::FlowFloor;
 use crate::outbox::Outbox;
 use crate::payload::Payload;
 use crate::presence::{NodeId, TrackerConfig};
@@ -27,6 +29,7 @@ use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::Topic;
 use crate::uplink::UplinkConfig;
+use access::Asking;
 use connection::{Connection, Downlink};
 use groups::Groups;
 use presence::Presences;
@@ -46,16 +49,19 @@ pub struct ServerConfig {
     pub presence: TrackerConfig,
     /// The most bytes that wait for one connection before the oldest publications are shed.
     pub outbox_bytes_max: usize,
+    /// The finest pace that clients are granted.
+    pub floor: FlowFloor,
 }
 
 impl ServerConfig {
-    /// The defaults, with 1 MiB of waiting bytes for a connection.
+    /// The defaults, with 1 MiB of waiting bytes for a connection, and whatever pace clients ask for.
     pub fn new(seed: u64) -> Self {
         Self {
             hub: HubConfig::new(seed),
             session: SessionConfig::default(),
             presence: TrackerConfig::new(NodeId::new(Random::new(seed).next_u64())),
             outbox_bytes_max: 1024 * 1024,
+            floor: FlowFloor::none(),
         }
     }
 }
@@ -82,6 +88,7 @@ pub struct ServerHub<P> {
     connections: Slab<Connection<P>>,
     timers: Timers,
     output: VecDeque<ServerOutput>,
+    asking: Asking,
     generation: u32,
     is_draining: bool,
     /// Where topics live elsewhere: the way there.
@@ -100,6 +107,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             connections: Slab::new(),
             timers: Timers::new(),
             output: VecDeque::new(),
+            asking: Asking::new(),
             generation: 0,
             is_draining: false,
             upstream: None,
@@ -118,20 +126,6 @@ impl<P: Payload + Clone> ServerHub<P> {
             upstream: Some(Box::new(Upstream::new(uplink))),
             ..Self::new(config)
         }
-    }
-
-    /// A client has connected.
-    pub fn handle_open(&mut self, now: Instant) -> ConnectionId {
-        let mut session = Session::new(now, self.config.session);
-        if self.is_stale() {
-            session.handle_stale(true);
-        }
-        let id = self.add(Downlink::Session(session), self.config.outbox_bytes_max);
-        if self.is_draining {
-            self.with_session(now, id, |session| session.handle_drain(now));
-        }
-        self.arm(id);
-        id
     }
 
     fn add(&mut self, downlink: Downlink<P>, outbox_bytes_max: usize) -> ConnectionId {

@@ -32,6 +32,10 @@ pub enum ErrorCode {
     TooLarge,
     /// The topic has ended; publish with `restart` to start it anew.
     TopicEnded,
+    /// The server asks who its clients are, and this one has not shown it.
+    Unauthorized,
+    /// What the client showed has expired: show it anew.
+    TokenExpired,
     /// The request is not allowed.
     Forbidden,
     /// The session came too late with its first frame, or gave no sign of life.
@@ -66,6 +70,8 @@ impl ErrorCode {
             Self::TooManyPresences => "too_many_presences",
             Self::TooLarge => "too_large",
             Self::TopicEnded => "topic_ended",
+            Self::Unauthorized => "unauthorized",
+            Self::TokenExpired => "token_expired",
             Self::Forbidden => "forbidden",
             Self::Timeout => "timeout",
             Self::SlowConsumer => "slow_consumer",

@@ -3,11 +3,13 @@
 use core::time::Duration;
 
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use crate::flow::Flow;
 use crate::hub::SubscriptionId;
 use crate::presence::Key;
 use crate::protocol::{PublishRequest, ServerFrame, Start};
+use crate::rate::Rate;
 use crate::tabs::Term;
 use crate::topic::{Pattern, Topic};
 
@@ -24,10 +26,12 @@ pub struct SessionConfig {
     pub drain_grace: Duration,
     /// The most subscriptions of one session.
     pub subscriptions_max: usize,
+    /// How often one session may publish; `None` for as often as it can.
+    pub publish_rate: Option<Rate>,
 }
 
 impl Default for SessionConfig {
-    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, 5 s to drain, 1,000 subscriptions.
+    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, 5 s to drain, 1,000 subscriptions, publishes as often as it can.
     fn default() -> Self {
         Self {
             hello_timeout: Duration::from_secs(10),
@@ -35,6 +39,7 @@ impl Default for SessionConfig {
             pong_timeout: Duration::from_secs(20),
             drain_grace: Duration::from_secs(5),
             subscriptions_max: 1_000,
+            publish_rate: None,
         }
     }
 }
@@ -46,6 +51,8 @@ pub enum CloseReason {
     Timeout,
     /// It broke the protocol.
     Protocol,
+    /// It has not shown who it is, or not again in time.
+    Unauthorized,
     /// It took too little for too long.
     SlowConsumer,
     /// The tabs that shared it have a later one.
@@ -61,8 +68,8 @@ pub enum CloseReason {
 pub struct SharedBy {
     /// The name of the group, that only its tabs know.
     pub group: String,
-    /// The token that they give.
-    pub token: Option<String>,
+    /// Whose tabs they are, where that is known.
+    pub user: Option<Arc<str>>,
 }
 
 /// What a session wants done.
@@ -70,6 +77,9 @@ pub struct SharedBy {
 pub enum SessionOutput<P> {
     /// Queue this frame for the client.
     Send(ServerFrame<P>),
+    /// Find out what the bearer of this token may do, and tell by
+    /// [`Session::handle_authenticated`](super::Session::handle_authenticated).
+    Authenticate(String),
     /// Subscribe, and tell by [`Session::handle_subscribed`](super::Session::handle_subscribed).
     Subscribe {
         /// What to.

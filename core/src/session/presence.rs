@@ -10,6 +10,12 @@ impl<P> Session<P> {
         if self.is_draining() {
             return self.refuse(request, draining());
         }
+        let is_granted = self
+            .grant()
+            .is_some_and(|grant| grant.may_track(&topic, key.as_str()));
+        if !is_granted {
+            return self.refuse(request, may_not("be present here under this key"));
+        }
         self.output.push_back(SessionOutput::Track {
             request,
             topic,
@@ -27,6 +33,8 @@ impl<P> Session<P> {
         let watches_max = self.config.subscriptions_max;
         if self.is_draining() {
             self.refuse(request, draining());
+        } else if !self.grant().is_some_and(|grant| grant.may_watch(&topic)) {
+            self.refuse(request, may_not("know who is present here"));
         } else if self.watches.contains(&topic) {
             let error = WireError::new(
                 ErrorCode::AlreadySubscribed,
@@ -65,4 +73,8 @@ fn draining() -> WireError {
         ErrorCode::Draining,
         "the server is going away; connect again",
     )
+}
+
+fn may_not(what: &str) -> WireError {
+    WireError::new(ErrorCode::Forbidden, alloc::format!("you may not {what}"))
 }

@@ -129,6 +129,22 @@ impl Pattern {
         }
         others.next().is_none()
     }
+
+    /// Whether there is a topic, of whatever length, that both patterns select.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let mut others = other.segments();
+        for segment in self.segments() {
+            match (segment, others.next()) {
+                (Segment::Many, Some(_)) | (_, Some(Segment::Many)) => return true,
+                (Segment::Literal(ours), Some(Segment::Literal(theirs))) if ours != theirs => {
+                    return false;
+                }
+                (_, Some(_)) => {}
+                (_, None) => return false,
+            }
+        }
+        others.next().is_none()
+    }
 }
 
 impl From<Topic> for Pattern {

@@ -207,6 +207,26 @@ fn witnesses(pattern: &Pattern) -> [Topic; 2] {
     })
 }
 
+/// The topic that both patterns select if any does: at each place the segment that one of them names, else one that none does.
+fn meeting(one: &Pattern, other: &Pattern) -> Topic {
+    let segments = |pattern: &Pattern| -> Vec<String> {
+        let named = pattern.segments().map(|segment| match segment {
+            Segment::Literal(literal) => literal.into(),
+            Segment::One | Segment::Many => String::new(),
+        });
+        named.collect()
+    };
+    let (one, other) = (segments(one), segments(other));
+    let at = |place: usize| {
+        let mut named = [&one, &other].into_iter().filter_map(|own| own.get(place));
+        named
+            .find(|segment| !segment.is_empty())
+            .map_or("new", |segment| segment)
+    };
+    let met: Vec<&str> = (0..one.len().max(other.len())).map(at).collect();
+    topic(&met.join(":"))
+}
+
 proptest! {
     #[test]
     fn what_is_taken_obeys_the_syntax_and_keeps_its_text(text in any_text()) {
@@ -247,6 +267,14 @@ proptest! {
             prop_assert!(wide.matches(topic));
         }
         prop_assert!(narrow.covers(&narrow));
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_topic_is_selected_by_both(one in any_pattern(), other in any_pattern()) {
+        let meeting = meeting(&one, &other);
+        let overlaps = one.matches(&meeting) && other.matches(&meeting);
+        prop_assert_eq!(one.overlaps(&other), overlaps);
+        prop_assert_eq!(other.overlaps(&one), overlaps);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a server knows of a connection.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::hub::SubscriptionId;
@@ -31,7 +32,7 @@ pub(super) struct Connection<P> {
 
 #[derive(Debug)]
 pub(super) enum Downlink<P> {
-    Session(Session<P>),
+    Session(Box<Session<P>>),
     Local {
         subscriptions: Vec<SubscriptionId>,
         /// Asked for, and not answered yet.

@@ -15,11 +15,13 @@ impl<P: Payload + Clone> ServerHub<P> {
         while let Some(output) = self.session(id).and_then(Session::poll_output) {
             match output {
                 SessionOutput::Send(frame) => self.send(id.index, frame),
+                SessionOutput::Authenticate(token) => self.asking.push(id, token),
                 SessionOutput::Subscribe {
                     pattern,
                     flow,
                     start,
                 } => {
+                    let flow = self.config.floor.grant(&pattern, flow);
                     let result = match flow.validate() {
                         Err(error) => Err(error.into()),
                         Ok(()) if !self.prepare(now, id, &pattern, flow, &start) => continue,
@@ -34,6 +36,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 }
                 SessionOutput::Withdraw(pattern) => self.withdraw(id, &pattern),
                 SessionOutput::FlowAhead { pattern, flow } => {
+                    let flow = self.config.floor.grant(&pattern, flow);
                     if let Err(error) = self.set_flow_ahead(id, &pattern, flow)
                         && let Some(session) = self.session(id)
                     {
@@ -51,6 +54,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                     pattern,
                     flow,
                 } => {
+                    let flow = self.config.floor.grant(&pattern, flow);
                     if let Err(error) = self.hub.handle_flow(now, subscription, flow)
                         && let Some(session) = self.session(id)
                     {

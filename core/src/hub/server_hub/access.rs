@@ -1,0 +1,83 @@
+//! Clients that connect, and what a server asks about them.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use super::{ConnectionId, Downlink, ServerHub};
+use crate::access::Grant;
+use crate::payload::Payload;
+use crate::protocol::WireError;
+use crate::session::{Access, Session};
+use crate::time::Instant;
+
+/// What the host is to find out.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// What clients have shown, and nobody has looked at yet.
+    tokens: VecDeque<(ConnectionId, String)>,
+    /// The grant of clients whom nobody asks, shared by them.
+    everything: Arc<Grant>,
+}
+
+impl Asking {
+    pub(super) fn new() -> Self {
+        Self {
+            tokens: VecDeque::new(),
+            everything: Arc::new(Grant::everything()),
+        }
+    }
+
+    pub(super) fn push(&mut self, id: ConnectionId, token: String) {
+        self.tokens.push_back((id, token));
+    }
+}
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// A client has connected, and may do everything.
+    pub fn handle_open(&mut self, now: Instant) -> ConnectionId {
+        self.handle_open_as(now, &Access::open(self.asking.everything.clone()))
+    }
+
+    /// A client has connected, of which this is known.
+    pub fn handle_open_as(&mut self, now: Instant, access: &Access) -> ConnectionId {
+        let mut session = Session::with_access(now, self.config.session, access);
+        if self.is_stale() {
+            session.handle_stale(true);
+        }
+        let id = self.add(
+            Downlink::Session(Box::new(session)),
+            self.config.outbox_bytes_max,
+        );
+        if self.is_draining {
+            self.with_session(now, id, |session| session.handle_drain(now));
+        }
+        self.arm(id);
+        id
+    }
+
+    /// The next token whose bearer a session asks about: the host finds out what they may do, and tells by
+    /// [`ServerHub::handle_authenticated`]. To be called, until it is `None`, whenever [`ServerHub::poll_output`] is.
+    pub fn poll_token(&mut self) -> Option<(ConnectionId, String)> {
+        self.asking.tokens.pop_front()
+    }
+
+    /// What the bearer of a token may do, or why nothing. A connection that has gone meanwhile needs no answer.
+    pub fn handle_authenticated(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        result: Result<Arc<Grant>, WireError>,
+    ) {
+        self.with_session(now, id, |session| session.handle_authenticated(now, result));
+    }
+
+    /// Whether a client's frames wait until its token has been looked at. Its host should read no more of them meanwhile.
+    pub fn is_asking(&mut self, id: ConnectionId) -> bool {
+        self.find(id).is_some()
+            && self
+                .session(id)
+                .is_some_and(|session| Session::is_asking(session))
+    }
+}

@@ -1,0 +1,129 @@
+//! What a client may ask about subscriptions and publications, and what it is answered.
+
+use alloc::string::ToString;
+
+use super::{Session, SessionOutput, State, access};
+use crate::flow::{Flow, FlowError};
+use crate::hub::{PublishError, SubscribeError, Subscribed};
+use crate::lifecycle::EndReason;
+use crate::protocol::{ErrorCode, PublishRequest, ServerFrame, Start, WireError};
+use crate::publication::Position;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+impl<P> Session<P> {
+    pub(super) fn subscribe(&mut self, pattern: Pattern, flow: Flow, start: Start) {
+        let error = if matches!(self.state, State::Draining { .. }) {
+            WireError::new(
+                ErrorCode::Draining,
+                "the server is going away; connect again",
+            )
+        } else if self.is_withheld(&pattern) {
+            access::withheld()
+        } else if self.subscriptions.contains_key(&pattern) || self.pending.contains(&pattern) {
+            WireError::new(
+                ErrorCode::AlreadySubscribed,
+                "this connection has a subscription with this pattern; change it with a flow frame",
+            )
+        } else if self.subscriptions.len() + self.pending.len() >= self.config.subscriptions_max {
+            WireError::new(
+                ErrorCode::TooManySubscriptions,
+                alloc::format!(
+                    "a connection may have {} subscriptions; use a pattern, or unsubscribe from some",
+                    self.config.subscriptions_max
+                ),
+            )
+        } else {
+            self.pending.insert(pattern.clone());
+            self.output.push_back(SessionOutput::Subscribe {
+                pattern,
+                flow,
+                start,
+            });
+            return;
+        };
+        self.send(ServerFrame::Error(error.about_pattern(pattern)));
+    }
+
+    pub(super) fn publish(&mut self, now: Instant, request: u64, publish: PublishRequest<P>) {
+        let is_granted = self
+            .grant()
+            .is_some_and(|grant| grant.may_publish(&publish.topic));
+        let rate = self.config.publish_rate;
+        let error = if !is_granted {
+            access::may_not_publish()
+        } else if let Some(Err(wait)) = rate.map(|rate| self.published.take(now, rate)) {
+            access::publishes_too_often(wait)
+        } else {
+            self.output
+                .push_back(SessionOutput::Publish { request, publish });
+            return;
+        };
+        self.send(ServerFrame::Error(error.about_request(request)));
+    }
+
+    pub(super) fn unsubscribe(&mut self, pattern: Pattern) {
+        match self.subscriptions.remove(&pattern) {
+            Some(id) => {
+                self.output.push_back(SessionOutput::Unsubscribe(id));
+                self.send(ServerFrame::Unsubscribed { pattern });
+            }
+            None if self.pending.remove(&pattern) => {
+                self.output
+                    .push_back(SessionOutput::Withdraw(pattern.clone()));
+                self.send(ServerFrame::Unsubscribed { pattern });
+            }
+            None => self.not_subscribed(pattern),
+        }
+    }
+
+    pub(super) fn not_subscribed(&mut self, pattern: Pattern) {
+        let error = WireError::new(
+            ErrorCode::NotSubscribed,
+            "this connection has no subscription with this pattern; it may have ended",
+        );
+        self.send(ServerFrame::Error(error.about_pattern(pattern)));
+    }
+
+    /// What came of [`SessionOutput::Subscribe`].
+    pub fn handle_subscribed(
+        &mut self,
+        pattern: Pattern,
+        flow: Flow,
+        result: Result<Subscribed, SubscribeError>,
+    ) {
+        self.pending.remove(&pattern);
+        match result {
+            Ok(subscribed) => {
+                self.subscriptions.insert(pattern.clone(), subscribed.id);
+                self.send(ServerFrame::Subscribed {
+                    pattern,
+                    position: subscribed.position,
+                    recovered: subscribed.recovered,
+                    flow,
+                });
+            }
+            Err(error) => self.send(ServerFrame::Error(error.to_wire().about_pattern(pattern))),
+        }
+    }
+
+    /// What came of [`SessionOutput::Publish`].
+    pub fn handle_published(&mut self, request: u64, result: Result<Position, PublishError>) {
+        self.send(match result {
+            Ok(position) => ServerFrame::Published { request, position },
+            Err(error) => ServerFrame::Error(error.to_wire().about_request(request)),
+        });
+    }
+
+    /// [`SessionOutput::Flow`] was refused.
+    pub fn handle_flow_refused(&mut self, pattern: Pattern, error: FlowError) {
+        let error = WireError::new(ErrorCode::BadFlow, error.to_string());
+        self.send(ServerFrame::Error(error.about_pattern(pattern)));
+    }
+
+    /// A subscription ended with its topic.
+    pub fn handle_end(&mut self, pattern: Pattern, reason: EndReason) {
+        self.subscriptions.remove(&pattern);
+        self.send(ServerFrame::End { pattern, reason });
+    }
+}

@@ -1,0 +1,365 @@
+//! What a server lets its clients do: who they are is asked first, each request is held against what they may do, and
+//! what they may do ends.
+
+use std::sync::Arc;
+
+use core::num::NonZeroU32;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tidegate_core::access::Grant;
+use tidegate_core::flow::FlowFloor;
+use tidegate_core::hub::{ConnectionId, ServerConfig};
+use tidegate_core::limits::FRAMES_HELD_MAX;
+use tidegate_core::protocol::{ErrorCode, WireError};
+use tidegate_core::rate::Rate;
+use tidegate_core::session::{Access, CloseReason};
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Pattern;
+use tidegate_tests::wire::{Wire, kinds};
+use tidegate_tests::{ms, secs};
+
+fn wire() -> Wire {
+    Wire::new(ServerConfig::new(1))
+}
+
+fn patterns(texts: &[&str]) -> Vec<Pattern> {
+    texts
+        .iter()
+        .map(|text| Pattern::new(text).expect("a pattern"))
+        .collect()
+}
+
+fn grant(user: &str, subscribe: &[&str], publish: &[&str]) -> Grant {
+    Grant {
+        user: Some(user.into()),
+        subscribe: patterns(subscribe),
+        publish: patterns(publish),
+        expires: None,
+    }
+}
+
+fn asked(wire: &mut Wire) -> ConnectionId {
+    wire.server.handle_open_as(wire.now, &Access::asked())
+}
+
+fn hello(token: &str) -> Value {
+    json!({ "type": "hello", "token": token })
+}
+
+fn subscribe(pattern: &str) -> Value {
+    json!({ "type": "subscribe", "pattern": pattern })
+}
+
+fn publish(topic: &str) -> Value {
+    json!({ "type": "publish", "ref": 1, "topic": topic, "data": 1 })
+}
+
+/// Answers the one question that the server has: whose token it is.
+fn answer(wire: &mut Wire, expected: &str, result: Result<Grant, WireError>) {
+    let (id, token) = wire.server.poll_token().expect("the server asks");
+    assert_eq!(token, expected);
+    assert_eq!(wire.server.poll_token(), None, "the server asks once");
+    wire.server
+        .handle_authenticated(wire.now, id, result.map(Arc::new));
+}
+
+/// A connection whose client has shown that it may do this.
+fn granted(wire: &mut Wire, grant: Grant) -> ConnectionId {
+    let id = asked(wire);
+    wire.send(id, &hello("t"));
+    answer(wire, "t", Ok(grant));
+    assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
+    id
+}
+
+fn said(wire: &mut Wire, id: ConnectionId, frame: &Value) -> Vec<String> {
+    wire.send(id, frame);
+    kinds(&wire.receive(id))
+}
+
+#[test]
+fn whoever_shows_nothing_is_turned_away_at_the_first_frame() {
+    for frame in [
+        subscribe("job:1"),
+        publish("job:1"),
+        json!({ "type": "ping" }),
+        json!({ "type": "hello" }),
+    ] {
+        let mut wire = wire();
+        let id = asked(&mut wire);
+        assert_eq!(said(&mut wire, id, &frame), ["error unauthorized"]);
+        assert_eq!(wire.closes(), [(id, CloseReason::Unauthorized)]);
+        assert_eq!(wire.server.poll_token(), None);
+        assert_eq!(wire.server.counts().subscriptions, 0);
+    }
+}
+
+#[test]
+fn what_is_sent_with_the_token_waits_for_the_answer_and_is_done_in_order() {
+    let mut wire = wire();
+    let id = asked(&mut wire);
+    wire.send(id, &hello("mine"));
+    assert!(wire.server.is_asking(id));
+    wire.send(id, &subscribe("job:1"));
+    wire.send(id, &publish("job:1"));
+    assert!(wire.receive(id).is_empty());
+    answer(&mut wire, "mine", Ok(grant("ada", &["job:*"], &["job:1"])));
+    assert!(!wire.server.is_asking(id));
+    assert_eq!(
+        kinds(&wire.receive(id)),
+        ["welcome", "subscribed", "published", "pub"]
+    );
+}
+
+#[test]
+fn a_bad_token_ends_the_connection_and_nothing_of_it_is_done() {
+    let mut wire = wire();
+    let id = asked(&mut wire);
+    wire.send(id, &hello("forged"));
+    wire.send(id, &publish("job:1"));
+    let error = WireError::new(ErrorCode::Unauthorized, "forged");
+    answer(&mut wire, "forged", Err(error));
+    let frames = wire.receive(id);
+    assert_eq!(kinds(&frames), ["error unauthorized"]);
+    assert_eq!(frames[0]["fatal"], json!(true));
+    assert_eq!(wire.closes(), [(id, CloseReason::Unauthorized)]);
+    assert_eq!(wire.server.counts().topics, 0);
+}
+
+#[test]
+fn who_waits_for_an_answer_for_too_long_is_closed_and_the_late_answer_does_nothing() {
+    let mut wire = wire();
+    let id = asked(&mut wire);
+    wire.send(id, &hello("slow"));
+    wire.send(id, &publish("job:1"));
+    wire.pass(secs(10));
+    assert_eq!(wire.closes(), [(id, CloseReason::Timeout)]);
+    answer(&mut wire, "slow", Ok(Grant::everything()));
+    assert_eq!(kinds(&wire.receive(id)), ["error timeout"]);
+    assert_eq!(wire.server.counts().topics, 0);
+}
+
+#[test]
+fn frames_that_wait_for_an_answer_are_bounded() {
+    let mut wire = wire();
+    let id = asked(&mut wire);
+    wire.send(id, &hello("slow"));
+    for _ in 0..FRAMES_HELD_MAX {
+        wire.send(id, &publish("job:1"));
+    }
+    assert_eq!(kinds(&wire.receive(id)), ["error too_many_requests"]);
+    assert_eq!(wire.closes(), [(id, CloseReason::Protocol)]);
+}
+
+#[test]
+fn each_request_is_held_against_the_grant() {
+    let mut wire = wire();
+    let id = granted(&mut wire, grant("ada", &["job:*", "doc:7"], &["chat:1"]));
+    for (frame, expected) in [
+        (subscribe("job:1"), "subscribed"),
+        (subscribe("job:*"), "subscribed"),
+        (subscribe("job:**"), "error forbidden"),
+        (subscribe("**"), "error forbidden"),
+        (subscribe("user:7"), "error forbidden"),
+        (publish("chat:1"), "published"),
+        (publish("chat:2"), "error forbidden"),
+        (publish("job:1"), "error forbidden"),
+        (
+            json!({ "type": "watch", "ref": 2, "topic": "doc:7" }),
+            "presence_state",
+        ),
+        (
+            json!({ "type": "watch", "ref": 3, "topic": "doc:8" }),
+            "error forbidden",
+        ),
+        (
+            json!({ "type": "track", "ref": 4, "topic": "doc:7", "key": "bob", "data": 1 }),
+            "error forbidden",
+        ),
+    ] {
+        assert_eq!(said(&mut wire, id, &frame), [expected], "{frame}");
+    }
+    assert!(wire.closes().is_empty());
+}
+
+#[test]
+fn a_topic_that_exists_is_refused_in_the_same_words_as_one_that_does_not() {
+    let mut wire = wire();
+    wire.publish("secret:1", json!(1));
+    let id = granted(&mut wire, grant("ada", &["job:*"], &[]));
+    let mut refusal = |topic: &str| {
+        wire.send(id, &subscribe(topic));
+        let frames = wire.receive(id);
+        assert_eq!(frames.len(), 1);
+        frames[0]["message"].clone()
+    };
+    assert_eq!(refusal("secret:1"), refusal("secret:2"));
+}
+
+#[test]
+fn a_grant_ends_on_a_live_connection() {
+    let mut wire = wire();
+    let ends = Grant {
+        expires: Some(Instant::from_millis(3_000)),
+        ..grant("ada", &["job:*"], &[])
+    };
+    let id = granted(&mut wire, ends);
+    assert_eq!(said(&mut wire, id, &subscribe("job:1")), ["subscribed"]);
+    wire.pass(ms(2_999));
+    assert!(wire.closes().is_empty());
+    wire.pass(ms(1));
+    assert_eq!(wire.closes(), [(id, CloseReason::Unauthorized)]);
+    assert_eq!(kinds(&wire.receive(id)), ["error token_expired"]);
+    assert_eq!(wire.server.counts().subscriptions, 0);
+}
+
+#[test]
+fn a_new_token_in_time_prolongs_the_grant_and_ends_what_it_does_not_cover() {
+    let mut wire = wire();
+    let first = Grant {
+        expires: Some(Instant::from_millis(3_000)),
+        ..grant("ada", &["job:*", "log:*"], &[])
+    };
+    let id = granted(&mut wire, first);
+    for pattern in ["job:1", "log:1"] {
+        assert_eq!(said(&mut wire, id, &subscribe(pattern)), ["subscribed"]);
+    }
+    wire.pass(secs(2));
+    wire.send(id, &hello("next"));
+    answer(&mut wire, "next", Ok(grant("ada", &["job:1"], &[])));
+    let frames = wire.receive(id);
+    assert_eq!(kinds(&frames), ["error forbidden"]);
+    assert_eq!(frames[0]["pattern"], json!("log:1"));
+    wire.pass(secs(5));
+    assert!(wire.closes().is_empty());
+    wire.publish("job:1", json!(1));
+    wire.publish("log:1", json!(1));
+    assert_eq!(kinds(&wire.receive(id)), ["pub"]);
+}
+
+#[test]
+fn a_bad_new_token_leaves_the_old_grant_and_another_users_ends_the_connection() {
+    let mut wire = wire();
+    let id = granted(&mut wire, grant("ada", &["job:*"], &[]));
+    wire.send(id, &hello("bad"));
+    let error = WireError::new(ErrorCode::Unauthorized, "bad");
+    answer(&mut wire, "bad", Err(error));
+    assert_eq!(kinds(&wire.receive(id)), ["error unauthorized"]);
+    assert_eq!(said(&mut wire, id, &subscribe("job:1")), ["subscribed"]);
+    wire.send(id, &hello("bob's"));
+    answer(&mut wire, "bob's", Ok(grant("bob", &["job:*"], &[])));
+    assert_eq!(wire.closes(), [(id, CloseReason::Unauthorized)]);
+}
+
+#[test]
+fn tokens_mean_nothing_to_a_server_that_does_not_ask() {
+    let mut wire = wire();
+    let id = wire.open();
+    assert_eq!(said(&mut wire, id, &hello("whatever")), ["welcome"]);
+    assert_eq!(wire.server.poll_token(), None);
+}
+
+#[test]
+fn tabs_of_two_users_never_share_whatever_group_they_name() {
+    let mut wire = wire();
+    let shared = json!({ "type": "hello", "token": "t", "group": "g", "term": 1, "tab": 1 });
+    let later = json!({ "type": "hello", "token": "t", "group": "g", "term": 9, "tab": 1 });
+    let [ada, bob] = [("ada", &shared), ("bob", &later)].map(|(user, hello)| {
+        let id = asked(&mut wire);
+        wire.send(id, hello);
+        answer(&mut wire, "t", Ok(grant(user, &["job:*"], &[])));
+        id
+    });
+    assert!(wire.closes().is_empty());
+    let again = asked(&mut wire);
+    wire.send(again, &later);
+    answer(&mut wire, "t", Ok(grant("ada", &["job:*"], &[])));
+    assert_eq!(wire.closes(), [(ada, CloseReason::Superseded)]);
+    assert_eq!(
+        said(&mut wire, bob, &subscribe("job:1")),
+        ["welcome", "subscribed"]
+    );
+}
+
+#[test]
+fn who_publishes_too_often_is_told_when_to_try_again() {
+    let mut config = ServerConfig::new(1);
+    config.session.publish_rate = Some(Rate {
+        per_second: NonZeroU32::new(10).expect("not 0"),
+        burst: NonZeroU32::new(2).expect("not 0"),
+    });
+    let mut wire = Wire::new(config);
+    let id = wire.open();
+    let all: Vec<String> = (0..3)
+        .flat_map(|_| said(&mut wire, id, &publish("job:1")))
+        .collect();
+    assert_eq!(
+        all,
+        [
+            "welcome",
+            "published",
+            "published",
+            "error too_many_requests"
+        ]
+    );
+    wire.pass(ms(100));
+    assert_eq!(said(&mut wire, id, &publish("job:1")), ["published"]);
+}
+
+#[test]
+fn the_granted_flow_is_no_finer_than_the_floor_and_told() {
+    let mut config = ServerConfig::new(1);
+    config.floor = FlowFloor::none().with(Pattern::new("job:*").expect("a pattern"), secs(1));
+    let mut wire = Wire::new(config);
+    let id = wire.open();
+    wire.send(id, &subscribe("job:1"));
+    let frames = wire.receive(id);
+    assert_eq!(frames[1]["flow"]["throttle_ms"], json!(1000));
+    for _ in 0..3 {
+        wire.publish("job:1", json!(1));
+    }
+    assert_eq!(kinds(&wire.receive(id)), ["pub"]);
+    wire.send(
+        id,
+        &json!({ "type": "flow", "pattern": "job:1", "flow": {} }),
+    );
+    wire.pass(ms(999));
+    assert!(wire.receive(id).is_empty());
+    wire.pass(ms(1));
+    assert_eq!(kinds(&wire.receive(id)), ["pub"]);
+}
+
+proptest! {
+    /// Whatever is asked in whatever order: nothing is delivered that isn't granted, and nothing is left behind.
+    #[test]
+    fn nobody_hears_what_they_may_not(
+        steps in prop::collection::vec((0_usize..6, 0_usize..6, 0_usize..6), 1..60),
+    ) {
+        const PATTERNS: [&str; 6] = ["a:1", "a:2", "a:*", "b:1", "b:**", "**"];
+        const TOPICS: [&str; 6] = ["a:1", "a:2", "a:3", "b:1", "b:1:2", "c"];
+        let mut wire = wire();
+        let mut grants = patterns(&["a:*"]);
+        let id = granted(&mut wire, grant("ada", &["a:*"], &[]));
+        for (step, pattern, topic) in steps {
+            match step {
+                0 | 1 => wire.send(id, &subscribe(PATTERNS[pattern])),
+                2 | 3 => wire.publish(TOPICS[topic], json!(1)),
+                4 => wire.send(id, &json!({ "type": "unsubscribe", "pattern": PATTERNS[pattern] })),
+                _ => {
+                    grants = patterns(&[PATTERNS[pattern]]);
+                    wire.send(id, &hello("t"));
+                    answer(&mut wire, "t", Ok(grant("ada", &[PATTERNS[pattern]], &[])));
+                }
+            }
+            for frame in wire.receive(id) {
+                if frame["type"] == "pub" {
+                    let topic = tidegate_tests::topic(frame["topic"].as_str().expect("a text"));
+                    prop_assert!(grants.iter().any(|granted| granted.matches(&topic)), "{topic}");
+                }
+            }
+        }
+        wire.server.handle_closed(wire.now, id);
+        prop_assert_eq!(wire.server.counts().subscriptions, 0);
+    }
+}
