@@ -1,12 +1,14 @@
 //! Connections that browsers' tabs share: of each group's, the server keeps the one of the latest term.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tidegate_core::access::Grant;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
 use tidegate_core::limits::GROUP_BYTES_MAX;
-use tidegate_core::session::CloseReason;
+use tidegate_core::session::{Access, CloseReason};
 use tidegate_tests::ms;
 use tidegate_tests::wire::{Wire, kinds};
 
@@ -20,10 +22,22 @@ fn hello(group: &str, term: u64, tab: u64) -> Value {
     json!({ "type": "hello", "group": group, "term": term, "tab": tab })
 }
 
-/// Opens a connection that says this, and closes those that the server wants closed; returns which.
+/// Opens a connection that says this, and closes those that the server wants closed; returns which. A token is looked at,
+/// and is its bearer's name.
 fn greet(wire: &mut Wire, hello: &Value) -> (ConnectionId, Vec<ConnectionId>) {
-    let id = wire.open();
+    let id = match hello["token"] {
+        Value::Null => wire.open(),
+        _ => wire.server.handle_open_as(wire.now, &Access::asked()),
+    };
     wire.send(id, hello);
+    if let Some((id, token)) = wire.server.poll_token() {
+        let grant = Grant {
+            user: Some(token.into()),
+            ..Grant::everything()
+        };
+        let found = Ok(Arc::new(grant));
+        wire.server.handle_authenticated(wire.now, id, found);
+    }
     let closed = wire.closes().into_iter().map(|(id, reason)| {
         assert_eq!(reason, CloseReason::Superseded);
         id
