@@ -187,6 +187,9 @@ impl Socket {
     pub(super) fn say_goodbye(&mut self, reason: CloseReason) {
         let (code, text) = match reason {
             CloseReason::Timeout => (CloseCode::Library(4408), ErrorCode::Timeout.as_str()),
+            CloseReason::Unauthorized => {
+                (CloseCode::Library(4401), ErrorCode::Unauthorized.as_str())
+            }
             CloseReason::Protocol => (CloseCode::Policy, ErrorCode::BadFrame.as_str()),
             CloseReason::SlowConsumer => (CloseCode::Again, ErrorCode::SlowConsumer.as_str()),
             CloseReason::Superseded => (CloseCode::Library(4409), ErrorCode::Superseded.as_str()),
