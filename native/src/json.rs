@@ -42,6 +42,11 @@ impl Json {
         Ok(Self::trusted(serde_json::to_vec(value)?))
     }
 
+    /// JSON's `null`.
+    pub(crate) fn null() -> Self {
+        Self::trusted(b"null".to_vec())
+    }
+
     pub(crate) fn from_raw(raw: &RawValue) -> Self {
         Self::trusted(on_one_line(raw.get().trim()))
     }

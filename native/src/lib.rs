@@ -22,6 +22,7 @@
 pub mod axum;
 pub mod backend;
 pub mod broadcaster;
+pub mod bus;
 pub mod client;
 mod decode;
 pub mod duration;
@@ -34,6 +35,7 @@ mod shard;
 mod uplink;
 
 pub use broadcaster::{Broadcaster, JobUpdate};
+pub use bus::{EventBus, TaskEvents};
 pub use client::{BlockingClient, Client, Stop};
 pub use error::{PresenceError, PublishError, StartError, Stopped, SubscribeError};
 pub use hub::{

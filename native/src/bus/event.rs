@@ -1,0 +1,65 @@
+//! An event, and its form as a payload.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tidegate_core::publication::Position;
+use tidegate_core::topic::Topic;
+
+use crate::{Json, JsonError, Publication};
+
+/// An event as its handlers get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusEvent {
+    /// Its type.
+    pub event: String,
+    /// The topic of the room that it happened in.
+    pub room: Topic,
+    /// Where it stands among the room's publications.
+    pub position: Position,
+    /// What it says.
+    pub data: Json,
+}
+
+/// The payload of an event.
+#[derive(Serialize)]
+pub(super) struct Envelope<'a, T> {
+    pub(super) event: &'a str,
+    pub(super) data: &'a T,
+    /// The room that it happened in, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) about: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    event: String,
+    #[serde(default)]
+    data: Option<Json>,
+    #[serde(default)]
+    about: Option<String>,
+}
+
+impl BusEvent {
+    /// The event that a publication is, if it is one and happened where it was published.
+    pub(super) fn read(publication: &Publication) -> Option<Self> {
+        let read: Read = publication.payload.parse().ok()?;
+        if read.about.is_some() {
+            return None;
+        }
+        let data = read.data.unwrap_or_else(Json::null);
+        Some(Self {
+            event: read.event,
+            room: publication.topic.clone(),
+            position: publication.position,
+            data,
+        })
+    }
+
+    /// Parses what the event says.
+    ///
+    /// # Errors
+    /// When it does not have the form of `T`.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        self.data.parse()
+    }
+}

@@ -1,0 +1,125 @@
+//! One handler: its queue, and the task that calls it for one event after the other.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_core::topic::Topic;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
+
+use super::{BusConfig, BusEvent};
+
+/// Starts to handle an event.
+pub(super) type Callback = Box<dyn Fn(BusEvent) -> JoinHandle<()> + Send + Sync>;
+
+/// What went wrong with a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The type of the event that it was to handle.
+    pub event: String,
+    /// The room that the event happened in.
+    pub room: Topic,
+    /// What went wrong.
+    pub kind: FaultKind,
+}
+
+/// How a handler can go wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It panicked, with these words. It is called for the next event.
+    Panicked(String),
+    /// It has not returned after this time. If it awaits, it was cancelled, and is called for the next event. If it
+    /// blocks, it is called again when it has returned.
+    Hung(Duration),
+    /// More events wait for it than may, and this one is lost to it.
+    Overflowed,
+}
+
+pub(super) struct Handler {
+    pub(super) id: u64,
+    queue: mpsc::Sender<BusEvent>,
+    faults: broadcast::Sender<Fault>,
+}
+
+pub(super) fn blocking(handle: impl Fn(BusEvent) + Send + Sync + 'static) -> Callback {
+    let handle = Arc::new(handle);
+    Box::new(move |event| {
+        let handle = handle.clone();
+        tokio::task::spawn_blocking(move || handle(event))
+    })
+}
+
+pub(super) fn awaiting<F>(handle: impl Fn(BusEvent) -> F + Send + Sync + 'static) -> Callback
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let handle = Arc::new(handle);
+    Box::new(move |event| {
+        let handle = handle.clone();
+        // The call itself may panic, too, before there is a future.
+        tokio::spawn(async move { handle(event).await })
+    })
+}
+
+impl Handler {
+    /// A handler that works until it is dropped and its queue is empty.
+    pub(super) fn start(
+        id: u64,
+        callback: Callback,
+        config: &BusConfig,
+        faults: broadcast::Sender<Fault>,
+    ) -> Self {
+        let (queue, waiting) = mpsc::channel(config.queue_max.max(1));
+        tokio::spawn(work(callback, waiting, config.hangs_after, faults.clone()));
+        Self { id, queue, faults }
+    }
+
+    pub(super) fn push(&self, event: BusEvent) {
+        if let Err(error) = self.queue.try_send(event) {
+            report(&self.faults, &error.into_inner(), FaultKind::Overflowed);
+        }
+    }
+}
+
+async fn work(
+    callback: Callback,
+    mut waiting: mpsc::Receiver<BusEvent>,
+    hangs_after: Duration,
+    faults: broadcast::Sender<Fault>,
+) {
+    while let Some(event) = waiting.recv().await {
+        let mut call = callback(event.clone());
+        let result = match timeout(hangs_after, &mut call).await {
+            Ok(result) => result,
+            Err(_) => {
+                report(&faults, &event, FaultKind::Hung(hangs_after));
+                call.abort();
+                call.await
+            }
+        };
+        if let Err(error) = result
+            && error.is_panic()
+        {
+            report(&faults, &event, FaultKind::Panicked(words(error)));
+        }
+    }
+}
+
+fn words(error: JoinError) -> String {
+    let panic = error.into_panic();
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("not in words").to_owned()
+}
+
+fn report(faults: &broadcast::Sender<Fault>, event: &BusEvent, kind: FaultKind) {
+    tracing::error!(event = event.event, room = %event.room, fault = ?kind, "a handler of events failed");
+    // Nobody has to listen.
+    let _ = faults.send(Fault {
+        event: event.event.clone(),
+        room: event.room.clone(),
+        kind,
+    });
+}
