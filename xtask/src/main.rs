@@ -8,6 +8,7 @@ mod bench;
 mod browser;
 mod child;
 mod demo;
+mod instructions;
 mod npm;
 mod progress;
 mod servers;

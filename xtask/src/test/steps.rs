@@ -12,7 +12,7 @@ use super::counts::Counts;
 use super::{no_std, package, rules};
 use crate::child::{self, ChildFailed, Log};
 use crate::workspace::Workspace;
-use crate::{browser, npm, servers, wasm};
+use crate::{browser, instructions, npm, servers, wasm};
 
 /// The tests of the backends, in the repository.
 const SERVER_TESTS: &str = "tests/servers/tests";
@@ -40,6 +40,8 @@ pub(super) enum Step {
     Clippy,
     /// The tests of all crates that need nothing but themselves
     Rust,
+    /// What core paths cost, in instructions
+    Instructions,
     /// The tests that start servers and programs
     Servers,
     /// The examples in the documentation, and its links
@@ -77,7 +79,7 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Format,
         Self::Rules,
         Self::NoStd,
@@ -86,6 +88,7 @@ impl Step {
         Self::Node,
         Self::Clippy,
         Self::Rust,
+        Self::Instructions,
         Self::Servers,
         Self::Docs,
         Self::Package,
@@ -103,6 +106,7 @@ impl Step {
             Self::Lint => "TypeScript formatting, lints and types",
             Self::Node => "TypeScript tests in Node",
             Self::Rust => "Rust tests",
+            Self::Instructions => "What core paths cost, in instructions",
             Self::Servers => "Rust tests with servers and programs",
             Self::Docs => "Rust documentation and its examples",
             Self::Package => "The package as its users get it",
@@ -118,7 +122,7 @@ impl Step {
                 &[Self::Wasm]
             }
             Self::Format | Self::Rules | Self::NoStd | Self::Clippy => &[],
-            Self::Wasm | Self::Rust | Self::Servers | Self::Docs => &[],
+            Self::Wasm | Self::Rust | Self::Instructions | Self::Servers | Self::Docs => &[],
         }
     }
 
@@ -126,7 +130,7 @@ impl Step {
     pub(super) fn is_quick(self) -> bool {
         !matches!(
             self,
-            Self::Servers | Self::Package | Self::Browser | Self::Packaging
+            Self::Instructions | Self::Servers | Self::Package | Self::Browser | Self::Packaging
         )
     }
 
@@ -144,6 +148,7 @@ impl Step {
             Self::Lint => script(workspace, "lint", &[]),
             Self::Node => script(workspace, "test", &[]),
             Self::Rust => rust_tests(workspace),
+            Self::Instructions => instructions(workspace),
             Self::Servers => server_tests(workspace),
             Self::Docs => docs(workspace),
             Self::Package => Ok(package::check(workspace)?),
@@ -193,6 +198,24 @@ fn rust_tests(workspace: &Workspace) -> Result<Counts, Failure> {
         command
     };
     counted(step(workspace, "the tests that need nothing", command))
+}
+
+/// Compares what core paths cost with what was accepted; passes where that can't be counted.
+fn instructions(workspace: &Workspace) -> Result<Counts, Failure> {
+    match instructions::command(workspace, false)? {
+        None => eprintln!("  not counted: valgrind does not run on this system"),
+        Some(command) => {
+            let log = step(workspace, "counting instructions", command)?;
+            if let Some(reason) = log
+                .text
+                .lines()
+                .find(|line| line.starts_with("not compared"))
+            {
+                eprintln!("  {reason}");
+            }
+        }
+    }
+    Ok(Counts::default())
 }
 
 /// Rust tests that start programs and servers.

@@ -1,0 +1,207 @@
+//! Servers side by side: every round puts each of them under the same loads, one after the other.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::contestant::Contestant;
+use crate::measure::{self, BURST};
+use crate::plot;
+use crate::process::{self, Server};
+use crate::swarm::{Plan, Swarm};
+use crate::table::{Column, Figures};
+
+/// The core of servers, and that of subscribers.
+const SERVER_CORE: usize = 0;
+const SUBSCRIBER_CORE: usize = 1;
+
+/// Subscribers of the calm load, and their topics.
+const CALM: (usize, usize) = (1_000, 100);
+
+/// Subscribers that receive nothing.
+const IDLE: usize = 10_000;
+
+/// Subscribers that read, and as many that don't.
+const STALLED: usize = 1_000;
+
+/// What idle servers are given to let go of what connecting took.
+const SETTLE: Duration = Duration::from_millis(1_500);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Tidegate's program
+    #[arg(long)]
+    tidegate: PathBuf,
+    /// The folder in which peers are installed; they are compared, too
+    #[arg(long)]
+    peers: Option<PathBuf>,
+    /// Servers whose name contains one of these; all, if absent
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// What is done to them; everything, if absent
+    #[arg(long, value_delimiter = ',')]
+    scenarios: Vec<Scenario>,
+    /// How often each is measured
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long a fan-out is measured, in milliseconds
+    #[arg(long, default_value_t = 1_500)]
+    fan_out_ms: u64,
+    /// Numbers of subscribers of a fan-out
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 5_000, 15_000])]
+    subscribers: Vec<usize>,
+    /// The folder for plots
+    #[arg(long)]
+    plots: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    /// One topic, everyone subscribes
+    FanOut,
+    /// A hundred topics, 200 publications a second
+    Calm,
+    /// Ten thousand subscribers, no publication
+    Idle,
+    /// As many subscribers that don't read as do
+    Stalled,
+}
+
+/// Measures, and prints a table.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut contestants = Contestant::all(&arguments.tidegate, arguments.peers.as_deref())?;
+    contestants.retain(|contestant| {
+        arguments.only.is_empty()
+            || arguments.only.iter().any(|name| {
+                contestant
+                    .name
+                    .to_lowercase()
+                    .contains(&name.to_lowercase())
+            })
+    });
+    ensure!(!contestants.is_empty(), "there is no server of that name");
+    process::pin(SUBSCRIBER_CORE)?;
+    let mut figures = Figures::default();
+    for round in 1..=arguments.rounds {
+        for (index, contestant) in contestants.iter().enumerate() {
+            eprintln!("round {round} of {}: {}", arguments.rounds, contestant.name);
+            for load in arguments.loads() {
+                let measured = load.put_on(contestant, &mut |column, figure| {
+                    eprintln!("  {column}: {}", column.format(figure));
+                    figures.add(index, column, figure);
+                });
+                if let Err(error) = measured {
+                    eprintln!("  {load:?}: {error:#}");
+                }
+            }
+        }
+    }
+    println!("{}", figures.tables(&contestants));
+    if let Some(folder) = &arguments.plots {
+        for (name, svg) in plot::all(&figures, &contestants) {
+            let file = folder.join(name);
+            fs::write(&file, svg).with_context(|| format!("writing {}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
+impl Arguments {
+    fn loads(&self) -> Vec<Load> {
+        let wants = |scenario| self.scenarios.is_empty() || self.scenarios.contains(&scenario);
+        let time = Duration::from_millis(self.fan_out_ms);
+        let mut loads = Vec::new();
+        if wants(Scenario::FanOut) {
+            loads.extend(self.subscribers.iter().map(|subscribers| Load::FanOut {
+                subscribers: *subscribers,
+                time,
+            }));
+        }
+        if wants(Scenario::Calm) {
+            loads.push(Load::Calm { time: 3 * time });
+        }
+        if wants(Scenario::Idle) {
+            loads.push(Load::Idle);
+        }
+        if wants(Scenario::Stalled) {
+            loads.push(Load::Stalled { time });
+        }
+        loads
+    }
+}
+
+/// What a freshly started server has to bear.
+#[derive(Clone, Copy, Debug)]
+enum Load {
+    FanOut { subscribers: usize, time: Duration },
+    Calm { time: Duration },
+    Idle,
+    Stalled { time: Duration },
+}
+
+impl Load {
+    fn put_on(self, contestant: &Contestant, note: &mut impl FnMut(Column, f64)) -> Result<()> {
+        let server = Server::start(SERVER_CORE, |port| contestant.command(port))?;
+        let observed = server.observed();
+        let plan = Plan {
+            server: server.address,
+            dialect: contestant.dialect,
+            subscribers: 0,
+            stalled: 0,
+            topics: 1,
+        };
+        match self {
+            Self::FanOut { subscribers, time } => {
+                let plan = Plan {
+                    subscribers,
+                    ..plan
+                };
+                let mut swarm = Swarm::connect(plan)?;
+                let single = measure::fan_out(&mut swarm, &plan, &observed, 1, time)?;
+                note(Column::OneByOne(subscribers), single.cpu_per_million);
+                let burst = measure::fan_out(&mut swarm, &plan, &observed, BURST, time)?;
+                note(Column::Burst(subscribers), burst.cpu_per_million);
+            }
+            Self::Calm { time } => {
+                let (subscribers, topics) = CALM;
+                let plan = Plan {
+                    subscribers,
+                    topics,
+                    ..plan
+                };
+                let mut swarm = Swarm::connect(plan)?;
+                let latency = measure::calm(&mut swarm, &plan, time)?;
+                note(Column::CalmP50, latency.p50_us);
+                note(Column::CalmP99, latency.p99_us);
+            }
+            Self::Idle => {
+                let plan = Plan {
+                    subscribers: IDLE,
+                    ..plan
+                };
+                let before = observed.resident_bytes()?;
+                let mut swarm = Swarm::connect(plan)?;
+                swarm.idle(SETTLE)?;
+                let grown = observed.resident_bytes()?.saturating_sub(before);
+                note(Column::IdleBytes, grown as f64 / IDLE as f64);
+            }
+            Self::Stalled { time } => {
+                let plan = Plan {
+                    subscribers: STALLED,
+                    stalled: STALLED,
+                    ..plan
+                };
+                let mut swarm = Swarm::connect(plan)?;
+                let before = observed.resident_bytes()?;
+                measure::flood(&mut swarm, &plan)?;
+                let grown = observed.resident_bytes()?.saturating_sub(before);
+                note(Column::StalledBytes, grown as f64 / STALLED as f64);
+                let good = measure::fan_out(&mut swarm, &plan, &observed, 1, time)?;
+                note(Column::BesideStalled, good.cpu_per_million);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! `tidegate-load`: puts servers under load and compares what they need for it.
+
+mod compare;
+mod contestant;
+mod dialect;
+mod floor;
+mod mark;
+mod measure;
+mod plot;
+mod process;
+mod swarm;
+mod table;
+mod websocket;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::dialect::Dialect;
+use crate::process::Observed;
+use crate::swarm::{Plan, Swarm};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a server that only writes: the measure for others
+    Floor {
+        /// Where to listen
+        #[arg(long)]
+        listen: SocketAddr,
+        /// Joins what arrives together into one write for each subscriber
+        #[arg(long)]
+        batching: bool,
+    },
+    /// Puts a running server under load
+    Generate(Generate),
+    /// Puts several servers under the same loads and prints a table
+    Compare(compare::Arguments),
+}
+
+#[derive(clap::Args)]
+struct Generate {
+    /// Where it listens
+    #[arg(long)]
+    server: SocketAddr,
+    /// What it speaks
+    #[arg(long)]
+    dialect: Dialect,
+    /// Its process, whose processor time is counted
+    #[arg(long)]
+    pid: u32,
+    /// How many subscribe
+    #[arg(long, default_value_t = 1_000)]
+    subscribers: usize,
+    /// How many more subscribe and never read
+    #[arg(long, default_value_t = 0)]
+    stalled: usize,
+    /// Publications at a time
+    #[arg(long, default_value_t = 1)]
+    in_flight: u64,
+    /// How long it is measured, in seconds
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// The core that the subscribers run on
+    #[arg(long, default_value_t = 1)]
+    core: usize,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Floor { listen, batching } => floor::run(listen, batching),
+        Command::Generate(arguments) => generate(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+    }
+}
+
+fn generate(arguments: &Generate) -> Result<()> {
+    process::pin(arguments.core)?;
+    let server = Observed { pid: arguments.pid };
+    let plan = Plan {
+        server: arguments.server,
+        dialect: arguments.dialect,
+        subscribers: arguments.subscribers,
+        stalled: arguments.stalled,
+        topics: 1,
+    };
+    let mut swarm = Swarm::connect(plan)?;
+    let time = Duration::from_secs(arguments.seconds);
+    let result = measure::fan_out(&mut swarm, &plan, &server, arguments.in_flight, time)?;
+    println!(
+        "{:.3} CPU seconds for a million deliveries of {:.0} bytes; {:.0} deliveries per second",
+        result.cpu_per_million, result.bytes_per_delivery, result.deliveries_per_second
+    );
+    Ok(())
+}

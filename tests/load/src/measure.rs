@@ -1,0 +1,156 @@
+//! What is done to a server, and what that tells.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::dialect::Dialect;
+use crate::mark::payload;
+use crate::process::Observed;
+use crate::swarm::{Plan, Swarm, topic};
+
+/// Bytes of a publication's payload.
+pub(crate) const PAYLOAD_BYTES: usize = 128;
+
+/// Publications in a burst.
+pub(crate) const BURST: u64 = 64;
+
+/// Publications per second of a calm load.
+const CALM_RATE: u32 = 200;
+
+/// Bytes of a large payload, and of all that is sent to fill sockets with: more than the kernel holds for one.
+const FLOOD_PAYLOAD_BYTES: usize = 32 * 1024;
+const FLOOD_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a fan-out runs before it is measured.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// What a fan-out took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FanOut {
+    /// CPU seconds of the server for a million deliveries.
+    pub(crate) cpu_per_million: f64,
+    /// Deliveries per second of passing time.
+    pub(crate) deliveries_per_second: f64,
+    /// Bytes of a delivery as they come out of the socket.
+    pub(crate) bytes_per_delivery: f64,
+}
+
+/// How long publications were on their way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+}
+
+/// Publishes to everyone, `in_flight` publications at a time: the next ones once all have arrived everywhere.
+pub(crate) fn fan_out(
+    swarm: &mut Swarm,
+    plan: &Plan,
+    server: &Observed,
+    in_flight: u64,
+    time: Duration,
+) -> Result<FanOut> {
+    let mut number = 0;
+    publish_for(swarm, plan, in_flight, WARM_UP, &mut number)?;
+    let before = swarm.received;
+    let (cpu, started) = (server.cpu()?, Instant::now());
+    publish_for(swarm, plan, in_flight, time, &mut number)?;
+    let (cpu, passed) = (server.cpu()? - cpu, started.elapsed());
+    let deliveries = (swarm.received.deliveries - before.deliveries) as f64;
+    Ok(FanOut {
+        cpu_per_million: cpu.as_secs_f64() / deliveries * 1e6,
+        deliveries_per_second: deliveries / passed.as_secs_f64(),
+        bytes_per_delivery: (swarm.received.bytes - before.bytes) as f64 / deliveries,
+    })
+}
+
+fn publish_for(
+    swarm: &mut Swarm,
+    plan: &Plan,
+    in_flight: u64,
+    time: Duration,
+    number: &mut u64,
+) -> Result<()> {
+    let started = Instant::now();
+    let mut bytes = Vec::new();
+    while started.elapsed() < time {
+        bytes.clear();
+        for _ in 0..in_flight {
+            *number += 1;
+            publication(plan.dialect, 0, *number, &mut bytes);
+        }
+        let expected = swarm.received.deliveries + in_flight * plan.subscribers as u64;
+        swarm.publish(&bytes)?;
+        swarm.read_until(expected, |_| {})?;
+    }
+    Ok(())
+}
+
+/// Publishes more than sockets hold, so that what subscribers don't read waits in the server or is given up by it.
+pub(crate) fn flood(swarm: &mut Swarm, plan: &Plan) -> Result<()> {
+    let payload = payload(0, FLOOD_PAYLOAD_BYTES);
+    for _ in 0..FLOOD_BYTES / FLOOD_PAYLOAD_BYTES {
+        let mut bytes = Vec::new();
+        plan.dialect.publish(&topic(0), &payload, &mut bytes);
+        let expected = swarm.received.deliveries + plan.subscribers as u64;
+        swarm.publish(&bytes)?;
+        swarm.read_until(expected, |_| {})?;
+    }
+    Ok(())
+}
+
+fn publication(dialect: Dialect, index: usize, number: u64, out: &mut Vec<u8>) {
+    dialect.publish(&topic(index), &payload(number, PAYLOAD_BYTES), out);
+}
+
+/// Publishes at a steady, low rate to one topic after the other.
+pub(crate) fn calm(swarm: &mut Swarm, plan: &Plan, time: Duration) -> Result<Latency> {
+    let interval = Duration::from_secs(1) / CALM_RATE;
+    let per_topic = (plan.subscribers / plan.topics) as u64;
+    let started = Instant::now();
+    let mut sent: Vec<Instant> = Vec::new();
+    let mut latencies: Vec<Duration> = Vec::new();
+    let mut expected = swarm.received.deliveries;
+    let mut bytes = Vec::new();
+    while started.elapsed() < time {
+        let number = sent.len();
+        bytes.clear();
+        publication(
+            plan.dialect,
+            number % plan.topics,
+            number as u64,
+            &mut bytes,
+        );
+        sent.push(Instant::now());
+        swarm.publish(&bytes)?;
+        expected += per_topic;
+        let mut note = |number: u64| {
+            if let Ok(number) = usize::try_from(number) {
+                latencies.push(sent[number].elapsed());
+            }
+        };
+        let next = started + interval * u32::try_from(number + 1)?;
+        loop {
+            let left = next.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            swarm.read(Some(left), &mut note)?;
+        }
+    }
+    swarm.read_until(expected, |number| {
+        if let Ok(number) = usize::try_from(number) {
+            latencies.push(sent[number].elapsed());
+        }
+    })?;
+    latencies.sort_unstable();
+    let percentile = |percent: usize| {
+        let index = (latencies.len() * percent / 100).min(latencies.len() - 1);
+        latencies[index].as_secs_f64() * 1e6
+    };
+    Ok(Latency {
+        p50_us: percentile(50),
+        p99_us: percentile(99),
+    })
+}

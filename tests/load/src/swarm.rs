@@ -1,0 +1,240 @@
+//! Subscribers, many of them in one thread, and the one connection that publishes to them.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use memchr::memmem;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::dialect::{Dialect, Step};
+use crate::mark::Scanner;
+
+const PUBLISHER: Token = Token(usize::MAX);
+
+/// How long a server may take to answer a step of an opening, and to deliver anything of what was published.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Open connections and what they have received.
+pub(crate) struct Swarm {
+    poll: Poll,
+    events: Events,
+    subscribers: Vec<Subscriber>,
+    /// Subscribers that read nothing, kept for their being there.
+    stalled: Vec<TcpStream>,
+    publisher: mio::net::TcpStream,
+    /// The server's sign that it wants one of life, and the answer.
+    ping: Option<(memmem::Finder<'static>, Vec<u8>)>,
+    buffer: Vec<u8>,
+    pub(crate) received: Received,
+}
+
+struct Subscriber {
+    stream: mio::net::TcpStream,
+    scanner: Scanner,
+}
+
+/// What all subscribers together have received.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) deliveries: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Whom to connect, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) server: SocketAddr,
+    pub(crate) dialect: Dialect,
+    /// Subscribers that read.
+    pub(crate) subscribers: usize,
+    /// Subscribers that read nothing.
+    pub(crate) stalled: usize,
+    /// Topics that the subscribers are spread over.
+    pub(crate) topics: usize,
+}
+
+/// The name of a topic.
+pub(crate) fn topic(index: usize) -> String {
+    format!("bench:{index}")
+}
+
+impl Swarm {
+    /// Connects everyone and waits until all are subscribed.
+    ///
+    /// # Errors
+    /// When the server refuses one, or does not answer in time.
+    pub(crate) fn connect(plan: Plan) -> Result<Self> {
+        let poll = Poll::new()?;
+        let mut publisher = open(plan.server, &plan.dialect.publisher())?;
+        poll.registry()
+            .register(&mut publisher, PUBLISHER, Interest::READABLE)?;
+        let mut swarm = Self {
+            poll,
+            events: Events::with_capacity(1024),
+            subscribers: Vec::with_capacity(plan.subscribers),
+            stalled: Vec::new(),
+            publisher,
+            ping: plan
+                .dialect
+                .ping()
+                .map(|(sign, answer)| (memmem::Finder::new(sign), answer)),
+            buffer: vec![0; 256 * 1024],
+            received: Received::default(),
+        };
+        for index in 0..plan.stalled {
+            let stream = connect(plan.server)?;
+            rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096)?;
+            let topic = topic(index % plan.topics);
+            take_steps(&stream, &plan.dialect.subscribe(&topic))
+                .with_context(|| format!("stalled subscriber {index}"))?;
+            swarm.stalled.push(stream);
+        }
+        for index in 0..plan.subscribers {
+            let steps = plan.dialect.subscribe(&topic(index % plan.topics));
+            let mut stream =
+                open(plan.server, &steps).with_context(|| format!("subscriber {index}"))?;
+            let registry = swarm.poll.registry();
+            registry.register(&mut stream, Token(index), Interest::READABLE)?;
+            swarm.subscribers.push(Subscriber {
+                stream,
+                scanner: Scanner::default(),
+            });
+        }
+        Ok(swarm)
+    }
+
+    /// Hands bytes to the server by the publisher's connection.
+    pub(crate) fn publish(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.publisher.write(bytes) {
+                Ok(taken) => bytes = &bytes[taken..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.read(Some(Duration::from_millis(1)), |_| {})?;
+                }
+                Err(error) => return Err(error).context("the server closed the publisher"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads until so many deliveries have come in all. `found` is told the number of each.
+    ///
+    /// # Errors
+    /// When nothing more comes, which means that the server has lost something.
+    pub(crate) fn read_until(&mut self, deliveries: u64, mut found: impl FnMut(u64)) -> Result<()> {
+        let mut progress = (self.received.deliveries, Instant::now());
+        while self.received.deliveries < deliveries {
+            self.read(Some(Duration::from_secs(1)), &mut found)?;
+            if self.received.deliveries > progress.0 {
+                progress = (self.received.deliveries, Instant::now());
+            } else if progress.1.elapsed() > PATIENCE {
+                let missing = deliveries - self.received.deliveries;
+                bail!("{missing} of {deliveries} deliveries did not come");
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, and answers when the server asks for a sign of life.
+    pub(crate) fn idle(&mut self, time: Duration) -> Result<()> {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.read(Some(left), |_| {})?;
+        }
+    }
+
+    /// Reads what comes within a time, or within the first moment in which something comes.
+    pub(crate) fn read(
+        &mut self,
+        patience: Option<Duration>,
+        mut found: impl FnMut(u64),
+    ) -> Result<()> {
+        match self.poll.poll(&mut self.events, patience) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        for event in &self.events {
+            if event.token() == PUBLISHER {
+                drain(&mut self.publisher, &mut self.buffer)?;
+                continue;
+            }
+            let Subscriber { stream, scanner } = &mut self.subscribers[event.token().0];
+            loop {
+                let bytes = match stream.read(&mut self.buffer) {
+                    Ok(0) => bail!("the server closed a subscriber's connection"),
+                    Ok(bytes) => bytes,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error).context("a subscriber's connection broke"),
+                };
+                let read = &self.buffer[..bytes];
+                let received = &mut self.received;
+                received.bytes += bytes as u64;
+                scanner.feed(read, |number| {
+                    received.deliveries += 1;
+                    found(number);
+                });
+                if let Some((sign, answer)) = &self.ping
+                    && sign.find(read).is_some()
+                {
+                    stream.write_all(answer)?;
+                }
+                // A short read has emptied the socket: the next byte raises the next event.
+                if bytes < self.buffer.len() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers to what was published are of no interest.
+fn drain(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> Result<()> {
+    loop {
+        match stream.read(buffer) {
+            Ok(0) => bail!("the server closed the publisher's connection"),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error).context("the publisher's connection broke"),
+        }
+    }
+}
+
+fn open(server: SocketAddr, steps: &[Step]) -> Result<mio::net::TcpStream> {
+    let stream = connect(server)?;
+    take_steps(&stream, steps)?;
+    stream.set_nonblocking(true)?;
+    Ok(mio::net::TcpStream::from_std(stream))
+}
+
+fn connect(server: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(server).with_context(|| format!("cannot reach {server}"))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn take_steps(mut stream: &TcpStream, steps: &[Step]) -> Result<()> {
+    for step in steps {
+        stream.write_all(&step.send)?;
+        let mut answer = Vec::new();
+        let mut buffer = [0; 4096];
+        while memmem::find(&answer, step.expect).is_none() {
+            let bytes = stream.read(&mut buffer).context("no answer in time")?;
+            if bytes == 0 {
+                bail!(
+                    "the server closed the connection, after {:?}",
+                    String::from_utf8_lossy(&answer)
+                );
+            }
+            answer.extend_from_slice(&buffer[..bytes]);
+        }
+    }
+    Ok(())
+}

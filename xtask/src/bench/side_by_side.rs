@@ -1,0 +1,110 @@
+//! `cargo xtask bench servers`: Tidegate beside a server that only writes, and beside those of others.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::apt;
+use crate::child::Step;
+use crate::npm;
+use crate::workspace::{Workspace, find_program};
+
+/// Debian's packages of the peers that are programs.
+const PEERS: [(&str, &str); 4] = [
+    ("mosquitto", "mosquitto"),
+    ("nats-server", "nats-server"),
+    ("nginx", "libnginx-mod-nchan"),
+    ("redis-server", "redis-server"),
+];
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Measures servers of others, too, and installs what is missing of them
+    #[arg(long)]
+    peers: bool,
+    /// One short round with few subscribers: to see that it runs, or a large difference
+    #[arg(long)]
+    quick: bool,
+    /// Draws plots into docs/
+    #[arg(long)]
+    plots: bool,
+    /// More for `tidegate-load compare`, after `--`; `-- --help` tells what
+    #[arg(last = true)]
+    more: Vec<String>,
+}
+
+pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
+    ensure!(
+        cfg!(target_os = "linux"),
+        "servers are compared on Linux only: it tells their processor time and keeps them on one core"
+    );
+    let packages = [
+        "build",
+        "--release",
+        "-p",
+        "tidegate",
+        "-p",
+        "tidegate-load",
+    ];
+    Step::new(
+        workspace,
+        "cargo build --release (the server and its load)",
+        workspace.cargo(packages),
+    )
+    .run()?;
+    let mut command = Command::new(workspace.product("release", "tidegate-load"));
+    command.arg("compare").arg("--tidegate");
+    command.arg(workspace.product("release", "tidegate"));
+    if arguments.peers {
+        command.arg("--peers").arg(bring_peers(workspace)?);
+    }
+    if arguments.plots {
+        command.arg("--plots").arg(workspace.root.join("docs"));
+    }
+    if arguments.quick {
+        command.args([
+            "--rounds",
+            "1",
+            "--fan-out-ms",
+            "300",
+            "--subscribers",
+            "100,1000",
+        ]);
+    }
+    command.args(&arguments.more);
+    let status = command.status().context("cannot start the load")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Installs the servers of others: those on npm into a folder of the build's, the others on the system.
+fn bring_peers(workspace: &Workspace) -> Result<PathBuf> {
+    let missing: Vec<&str> = PEERS
+        .into_iter()
+        .filter(|(program, _)| {
+            let elsewhere = PathBuf::from("/usr/sbin").join(program);
+            find_program(&[*program]).is_none() && !elsewhere.is_file()
+        })
+        .map(|(_, package)| package)
+        .collect();
+    if !missing.is_empty() {
+        apt::install(workspace, &missing)?;
+    }
+    npm::require_node()?;
+    let folder = workspace.target.join("peers");
+    let sources = workspace.root.join("tests/load/peers");
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    for file in fs::read_dir(&sources).with_context(|| format!("reading {}", sources.display()))? {
+        let file = file?;
+        fs::copy(file.path(), folder.join(file.file_name()))?;
+    }
+    let mut install = npm::command(&folder);
+    install.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]);
+    Step::new(workspace, "npm install of the peers", install).run()?;
+    Ok(folder)
+}
