@@ -200,6 +200,19 @@ impl<V: Combine> Gate<V> {
         self.machine.deadline()
     }
 
+    /// Until when only the last of the values that come counts: whoever hands over that one alone, with the time at
+    /// which it came and before anything else, gets the same outputs as with all of them. `None` if each counts.
+    ///
+    /// A gate that nothing happens to but values is never due before.
+    pub fn rests_until(&self) -> Option<Instant> {
+        if self.is_closed || self.conflate != Conflate::Latest {
+            return None;
+        }
+        self.machine
+            .rests_until()
+            .filter(|until| *until > self.latest)
+    }
+
     /// Whether a value waits for its time.
     pub fn is_pending(&self) -> bool {
         !self.held.is_empty()

@@ -10,6 +10,7 @@
 
 mod client_hub;
 mod config;
+mod due;
 mod error;
 mod mirror;
 mod relay;
@@ -36,10 +37,10 @@ use topics::{Topics, TopicsFull};
 
 pub use client_hub::{ClientHub, ClientOutput};
 pub use config::{HubConfig, HubCounts, UplinkCounts};
+pub use due::{DownlinkId, Due, SubscriptionId};
 pub use error::{PublishError, SubscribeError};
 pub use relay::{Interest, Relay, RelayDue};
 pub use server_hub::{ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};
-pub use subscribers::{DownlinkId, Due, SubscriptionId};
 
 /// What a new subscription starts with. What it recovers is due after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,20 +171,52 @@ impl<P: Payload> Hub<P> {
     }
 
     fn route(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
+        let now = self.catch_up(now);
         let mut matched = core::mem::take(&mut self.matched);
         self.router
             .for_each_match(&publication.topic, |route| matched.push(route));
         for route in matched.drain(..) {
-            for index in self.router.subscribers(route) {
-                self.subscribers.deliver(now, *index, publication);
-            }
-            if let Some(reason) = publication.end
-                && self.router.pattern(route).exact().is_some()
-            {
+            if !self.router.pattern(route).is_exact() {
+                for index in self.router.subscribers(route) {
+                    self.subscribers.deliver(now, *index, publication);
+                }
+            } else if let Some(reason) = publication.end {
+                self.router.wake_all(route);
+                for index in self.router.subscribers(route) {
+                    self.subscribers.deliver(now, *index, publication);
+                }
                 self.end_route(route, reason);
+            } else {
+                self.route_exact(now, route, publication);
             }
         }
         self.matched = matched;
+    }
+
+    /// Hands a publication to those for whom it makes a difference: the others rest.
+    fn route_exact(&mut self, now: Instant, route: RouteId, publication: &Arc<Publication<P>>) {
+        let subscribers = &mut self.subscribers;
+        if self.router.has_resting(route) {
+            subscribers.pass_by(now, route, publication);
+        }
+        self.router.visit(route, |index| {
+            let gate = subscribers.deliver(now, *index, publication);
+            gate.is_some_and(|gate| subscribers.rest(gate, route))
+        });
+    }
+
+    /// Does what is due, so that publications may pass by the gates that rest on.
+    pub(super) fn catch_up(&mut self, now: Instant) -> Instant {
+        let router = &mut self.router;
+        self.subscribers
+            .catch_up(now, |ticket| wake(router, *ticket))
+    }
+
+    /// What has passed by a route need not be kept if nobody rests there.
+    pub(super) fn release_passed(&mut self, route: RouteId) {
+        if !self.router.has_resting(route) {
+            self.subscribers.forget_passed(route);
+        }
     }
 
     fn end_route(&mut self, route: RouteId, reason: EndReason) {
@@ -202,11 +235,16 @@ impl<P: Payload> Hub<P> {
     fn end_subscription(&mut self, id: SubscriptionId, reason: EndReason) {
         let pattern = self.subscribers.pattern(id).cloned();
         if let Some(ticket) = self.subscribers.end(id, reason) {
-            self.router.unsubscribe(ticket);
+            self.leave_route(ticket);
         }
         if let Some(pattern) = pattern {
             self.note_released(pattern);
         }
+    }
+
+    fn leave_route(&mut self, ticket: Ticket) {
+        self.router.unsubscribe(ticket);
+        self.release_passed(ticket.route());
     }
 
     pub(super) fn note_released(&mut self, pattern: Pattern) {
@@ -268,7 +306,7 @@ impl<P: Payload> Hub<P> {
         let Some((pattern, ticket)) = self.subscribers.remove(id) else {
             return;
         };
-        self.router.unsubscribe(ticket);
+        self.leave_route(ticket);
         let topic = pattern.exact().and_then(|topic| self.topics.find(&topic));
         // A topic that was only ever waited for is not worth remembering once nobody does.
         if let Some(topic) = topic
@@ -292,13 +330,21 @@ impl<P: Payload> Hub<P> {
         flow: Flow,
     ) -> Result<(), FlowError> {
         flow.validate()?;
+        let ticket = self.subscribers.tag(id).copied();
         self.subscribers.set_flow(now, id, flow);
+        if let Some(ticket) = ticket
+            && !wake(&mut self.router, ticket)
+        {
+            self.subscribers.forget_passed(ticket.route());
+        }
         Ok(())
     }
 
     /// Emits what is due and forgets what has expired.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.subscribers.handle_timeout(now);
+        let router = &mut self.router;
+        self.subscribers
+            .handle_timeout(now, |ticket| wake(router, *ticket));
         let router = &self.router;
         // A copy is dropped when it is followed no more.
         let is_copy = self.is_copy;
@@ -341,3 +387,12 @@ impl<P: Payload> Hub<P> {
         &self.config
     }
 }
+
+/// Lets a subscription be visited again, and says whether another one of its route is passed over.
+fn wake(router: &mut Router<u32>, ticket: Ticket) -> bool {
+    router.wake(ticket);
+    router.has_resting(ticket.route())
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@
 //! the order of the calls.
 
 mod places;
+mod rests;
 mod slab;
 mod trie;
 
@@ -27,6 +28,7 @@ use hashbrown::HashTable;
 
 use crate::topic::{Pattern, Topic};
 use places::{Place, Places};
+use rests::Rests;
 use slab::Slab;
 use trie::Trie;
 
@@ -60,6 +62,9 @@ impl Ticket {
 /// Asking: [`find`](Self::find), [`for_each_match`](Self::for_each_match), then
 /// [`subscribers`](Self::subscribers) of the routes found. Changing: [`subscribe`](Self::subscribe),
 /// [`unsubscribe`](Self::unsubscribe). Whoever subscribes twice is there twice.
+///
+/// A subscriber may **rest**: [`visit`](Self::visit) passes it over at next to no cost until it is woken. For those that
+/// need not hear of each publication; who that is, is its owner's affair.
 #[derive(Debug)]
 pub struct Router<S> {
     hasher: FixedState,
@@ -78,6 +83,8 @@ struct Route<S> {
     entries: Vec<Entry<S>>,
     /// Where the trie refers to the route; `None` for a pattern without wildcards.
     leaf: Option<trie::Leaf>,
+    /// Which of the entries a visit passes over.
+    rests: Rests,
 }
 
 #[derive(Debug)]
@@ -127,7 +134,8 @@ impl<S> Router<S> {
     /// If the ticket was used before.
     pub fn unsubscribe(&mut self, ticket: Ticket) -> S {
         let at = self.places.give_back(ticket.place);
-        let entries = &mut self.routes[ticket.route.0].entries;
+        let Route { entries, rests, .. } = &mut self.routes[ticket.route.0];
+        rests.swap_remove(at as usize, entries.len() - 1);
         let entry = entries.swap_remove(at as usize);
         if let Some(moved) = entries.get(at as usize) {
             self.places.move_to(moved.place, at);
@@ -172,6 +180,53 @@ impl<S> Router<S> {
         entries.iter().map(|entry| &entry.subscriber)
     }
 
+    /// Calls `visit` with each subscriber of a route that doesn't rest, in the order of
+    /// [`subscribers`](Self::subscribers). Whoever it returns `true` for rests from then on.
+    ///
+    /// # Panics
+    /// If the route has no subscribers any more.
+    pub fn visit(&mut self, route: RouteId, mut visit: impl FnMut(&S) -> bool) {
+        let Route { entries, rests, .. } = &mut self.routes[route.0];
+        if rests.is_empty() {
+            for (at, entry) in entries.iter().enumerate() {
+                if visit(&entry.subscriber) {
+                    rests.set(at, true);
+                }
+            }
+            return;
+        }
+        let mut next = rests.next_awake(0, entries.len());
+        while let Some(at) = next {
+            if visit(&entries[at].subscriber) {
+                rests.set(at, true);
+            }
+            next = rests.next_awake(at + 1, entries.len());
+        }
+    }
+
+    /// Whether a subscriber of a route rests; not if the route is gone.
+    pub fn has_resting(&self, route: RouteId) -> bool {
+        let route = self.routes.get(route.0);
+        route.is_some_and(|route| !route.rests.is_empty())
+    }
+
+    /// Lets the subscriber of a ticket be visited again.
+    ///
+    /// # Panics
+    /// If its subscription has ended.
+    pub fn wake(&mut self, ticket: Ticket) {
+        let at = self.places.at(ticket.place);
+        self.routes[ticket.route.0].rests.set(at as usize, false);
+    }
+
+    /// Lets all subscribers of a route be visited again.
+    ///
+    /// # Panics
+    /// If the route has no subscribers any more.
+    pub fn wake_all(&mut self, route: RouteId) {
+        self.routes[route.0].rests.clear();
+    }
+
     /// How many subscribers a route has; 0 if it is gone.
     pub fn subscriber_count(&self, route: RouteId) -> usize {
         self.routes
@@ -206,6 +261,7 @@ impl<S> Router<S> {
     pub fn memory_bytes(&self) -> usize {
         let of_route = |(_, route): (u32, &Route<S>)| {
             route.entries.capacity() * size_of::<Entry<S>>()
+                + route.rests.memory_bytes()
                 + route.pattern.as_str().len()
                 + 2 * size_of::<usize>()
         };
@@ -230,6 +286,7 @@ impl<S> Router<S> {
             // Most topics have one watcher.
             entries: Vec::with_capacity(1),
             leaf: None,
+            rests: Rests::default(),
         }));
         if !pattern.is_exact() {
             self.routes[id.0].leaf = Some(self.trie.insert(pattern, id));

@@ -35,6 +35,9 @@ pub struct UplinkConfig {
     pub probe_every: Duration,
     /// How long a publication may wait to be stored, the time that the link is away included.
     pub publish_patience: Duration,
+    /// Whether publications without an idempotency key are given one, so that they can be repeated when a call was lost.
+    /// Where no call can be lost, they need none.
+    pub gives_keys: bool,
     /// The most publications that wait to be stored.
     pub publishes_max: usize,
     /// The most payload bytes that wait to be stored.
@@ -60,6 +63,7 @@ impl UplinkConfig {
             call_timeout: Duration::from_secs(10),
             probe_every: Duration::from_secs(5),
             publish_patience: Duration::from_secs(10),
+            gives_keys: true,
             publishes_max: 10_000,
             publish_bytes_max: 64 * 1024 * 1024,
             batch_max: 512,

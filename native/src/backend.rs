@@ -82,6 +82,7 @@
 //! ```
 
 mod choice;
+mod dealt;
 mod error;
 mod feed;
 mod memory;
@@ -105,6 +106,7 @@ use tidegate_core::topic::{Pattern, Topic};
 use crate::json::Json;
 
 pub use choice::{Address, Choice, ServerUrl, choose, survey};
+pub(crate) use dealt::deal;
 pub use error::BackendError;
 pub use feed::{Feed, FeedEvent};
 pub use memory::Memory;

@@ -2,16 +2,20 @@
 
 mod chosen;
 mod health;
+mod opening;
 mod presence;
+mod shards;
 mod subscription;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
+use bytes::Bytes;
 use serde::Serialize;
 use tidegate_core::flow::Flow;
-use tidegate_core::hub::{HubCounts, ServerConfig, SubscriptionId, UplinkCounts};
+use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_core::publication::Position;
@@ -27,10 +31,14 @@ pub use presence::{Presence, PresenceChanges, Tracked};
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
-use crate::shard::{Command, CommandSender, LocalReader, Opening, Shard};
+use crate::shard::{Command, Transport};
+use shards::Shards;
 
 /// A publication with a JSON payload, shared by all who get it.
 pub type Publication = Arc<tidegate_core::publication::Publication<Json>>;
+
+/// What came of a request to publish.
+pub(crate) type Published = Result<Position, tidegate_core::hub::PublishError>;
 
 /// What a wire frame costs beside its payload at most: the limit on frames is the payload's and this.
 const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
@@ -45,15 +53,19 @@ pub struct Config {
     /// Whether other hubs at the same backend are told who is present here, and say who is there. A hub that merely
     /// publishes has nobody to tell of.
     pub shares_presence: bool,
+    /// How many threads have the connections among them. With several, topics that live in this process are shared by
+    /// all; the limits of subscriptions and presences are each thread's.
+    pub shards: NonZeroUsize,
 }
 
 impl Default for Config {
-    /// The defaults, with a fresh seed from the system, and presences shared.
+    /// The defaults, with a fresh seed from the system, presences shared, and one shard.
     fn default() -> Self {
         Self {
             server: ServerConfig::new(crate::random_seed()),
             uplink: UplinkConfig::new(crate::random_seed()),
             shares_presence: true,
+            shards: NonZeroUsize::MIN,
         }
     }
 }
@@ -83,7 +95,7 @@ pub struct Hub {
 }
 
 struct Inner {
-    commands: CommandSender,
+    shards: Shards,
     /// Ends once the hub has stopped and its backend is closed.
     ending: watch::Receiver<()>,
     outbox_bytes_max: usize,
@@ -97,8 +109,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // A shard that has stopped already needs no telling.
-        let _ = self.commands.send(Command::Stop);
+        self.shards.stop();
     }
 }
 
@@ -160,7 +171,7 @@ impl Default for Subscribe {
 }
 
 /// How much a hub holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Topics, subscriptions and gates.
     pub hub: HubCounts,
@@ -171,7 +182,7 @@ pub struct Counts {
 }
 
 impl Hub {
-    /// Starts a hub: one thread, which sleeps while there is nothing to do.
+    /// Starts a hub: a thread for each of its shards, which sleeps while there is nothing to do.
     ///
     /// # Errors
     /// When the system gives no thread or no way to wait for sockets.
@@ -179,7 +190,7 @@ impl Hub {
         Self::start(&config, None, None)
     }
 
-    /// Starts a hub whose topics live in a backend, which other processes may share: two threads. The link is opened
+    /// Starts a hub whose topics live in a backend, which other processes may share: one thread more. The link is opened
     /// at once, and again whenever it is lost; what is subscribed or published before it stands, waits.
     ///
     /// # Errors
@@ -193,14 +204,12 @@ impl Hub {
         backend: Option<Arc<dyn Backend>>,
         reason: Option<String>,
     ) -> io::Result<Self> {
-        let hub = presence::server_hub(config, backend.as_deref());
         let outbox_bytes_max = config.server.outbox_bytes_max;
         let frame_bytes_max = config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES;
         let (backend, health) = backend.map(health::watched).unzip();
-        let (commands, ending) =
-            Shard::spawn(hub, frame_bytes_max, config.shares_presence, backend)?;
+        let (shards, ending) = Shards::start(config, backend, frame_bytes_max)?;
         let inner = Inner {
-            commands,
+            shards,
             ending,
             outbox_bytes_max,
             frame_bytes_max,
@@ -243,9 +252,19 @@ impl Hub {
         &self,
         request: PublishRequest<Json>,
     ) -> Result<Position, PublishError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Publish { request, reply })?;
+        let answer = self.begin_request(request)?;
         Ok(answer.await.map_err(|_| Stopped)??)
+    }
+
+    /// Hands a request to its shard, and gives where the answer comes.
+    pub(crate) fn begin_request(
+        &self,
+        request: PublishRequest<Json>,
+    ) -> Result<oneshot::Receiver<Published>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let shard = self.inner.shards.of(&request.topic)?;
+        shard.send(Command::Publish { request, reply })?;
+        Ok(answer)
     }
 
     /// Subscribes to a topic or pattern, from its latest value on. The stream ends with the topic.
@@ -269,35 +288,7 @@ impl Hub {
         Ok(Subscription {
             reader,
             subscriptions,
-            commands: self.inner.commands.clone(),
         })
-    }
-
-    pub(crate) async fn open(
-        &self,
-        patterns: Vec<Pattern>,
-        options: Subscribe,
-    ) -> Result<(LocalReader, Vec<SubscriptionId>), SubscribeError> {
-        let (reply, answer) = oneshot::channel();
-        let token = self.inner.last_opening.fetch_add(1, Ordering::Relaxed);
-        let mut waiting = Waiting {
-            commands: &self.inner.commands,
-            token,
-            is_answered: false,
-        };
-        self.send(Command::OpenLocal(Opening {
-            patterns,
-            flow: options.flow,
-            start: options.start,
-            outbox_bytes_max: options
-                .outbox_bytes_max
-                .unwrap_or(self.inner.outbox_bytes_max),
-            token,
-            reply,
-        }))?;
-        let opened = answer.await;
-        waiting.is_answered = true;
-        Ok(opened.map_err(|_| Stopped)??)
     }
 
     /// The retained latest publication of a topic. Where topics live in a backend, this waits until it answers.
@@ -317,7 +308,8 @@ impl Hub {
             return Ok(publications.next());
         }
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Latest { topic, reply })?;
+        let shard = self.inner.shards.of(&topic)?;
+        shard.send(Command::Latest { topic, reply })?;
         Ok(answer.await.map_err(|_| Stopped)?)
     }
 
@@ -326,14 +318,7 @@ impl Hub {
     /// # Errors
     /// When the hub has stopped.
     pub async fn counts(&self) -> Result<Counts, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Snapshot { reply })?;
-        let snapshot = answer.await.map_err(|_| Stopped)?;
-        Ok(Counts {
-            hub: snapshot.counts,
-            uplink: snapshot.uplink,
-            connections: snapshot.connections,
-        })
+        self.inner.shards.counts().await
     }
 
     /// How the backend is, now and as it changes, where topics live in one.
@@ -343,14 +328,12 @@ impl Hub {
 
     /// Asks every client to connect elsewhere; their connections close after a grace.
     pub fn drain(&self) {
-        // A hub that has stopped has no clients.
-        let _ = self.send(Command::Drain);
+        self.inner.shards.drain();
     }
 
     /// Stops the hub: streams end, connections close.
     pub fn stop(&self) {
-        // A hub that has stopped already needs no telling.
-        let _ = self.send(Command::Stop);
+        self.inner.shards.stop();
     }
 
     /// Returns once the hub has stopped and let go of its backend, which takes 2 s at most after [`Hub::stop`].
@@ -364,23 +347,12 @@ impl Hub {
         self.inner.frame_bytes_max
     }
 
-    pub(crate) fn send(&self, command: Command) -> Result<(), Stopped> {
-        self.inner.commands.send(command)
-    }
-}
-
-/// Calls an opening off when whoever waits for it goes away.
-struct Waiting<'a> {
-    commands: &'a CommandSender,
-    token: u64,
-    is_answered: bool,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.is_answered {
-            // A hub that has stopped has nothing left to call off.
-            let _ = self.commands.send(Command::CancelOpening(self.token));
-        }
+    /// Hands a connection over to one of the shards.
+    pub(crate) fn connect(&self, transport: Transport, received: Bytes) -> Result<(), Stopped> {
+        let shard = self.inner.shards.least_loaded()?;
+        shard.send_connection(Command::Connect {
+            transport,
+            received,
+        })
     }
 }

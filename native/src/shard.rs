@@ -23,7 +23,6 @@ use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
 use tokio::sync::watch;
 
-use crate::backend::Backend;
 use crate::json::Json;
 use crate::uplink::Uplink;
 pub use command::Stopped;
@@ -75,29 +74,19 @@ enum EndpointKind {
 }
 
 impl Shard {
-    /// Starts the thread, which runs until it is told to stop. What is given back beside the way to it ends once the
-    /// thread has ended and the backend is closed.
+    /// A shard that is not running yet, and the way to it. `alive` goes with it.
     ///
     /// # Errors
-    /// When the system gives no poll, waker or thread.
-    pub(crate) fn spawn(
+    /// When the system gives no poll or waker.
+    pub(crate) fn new(
         hub: ServerHub<Json>,
         frame_bytes_max: usize,
-        shares_presence: bool,
-        backend: Option<Arc<dyn Backend>>,
-    ) -> io::Result<(CommandSender, watch::Receiver<()>)> {
+        alive: watch::Sender<()>,
+    ) -> io::Result<(Self, CommandSender)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (sender, commands) = CommandSender::new(waker);
-        let (alive, ending) = watch::channel(());
-        let uplink = match backend {
-            Some(backend) => {
-                let (sender, alive) = (sender.clone(), alive.clone());
-                Some(Uplink::start(backend, shares_presence, sender, alive)?)
-            }
-            None => None,
-        };
-        let mut shard = Self {
+        let shard = Self {
             hub,
             poll,
             commands,
@@ -108,13 +97,22 @@ impl Shard {
             joiner: Joiner::default(),
             frame_bytes_max,
             is_stopping: false,
-            upstream: uplink.map(Upstream::new),
+            upstream: None,
             _alive: alive,
         };
+        Ok((shard, sender))
+    }
+
+    /// Starts the thread, which runs until it is told to stop. Where topics live elsewhere, `uplink` is the way there.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(mut self, uplink: Option<Uplink>) -> io::Result<()> {
+        self.upstream = uplink.map(Upstream::new);
         std::thread::Builder::new()
             .name("tidegate-shard".into())
-            .spawn(move || shard.run())?;
-        Ok((sender, ending))
+            .spawn(move || self.run())?;
+        Ok(())
     }
 
     fn run(&mut self) {
@@ -127,7 +125,7 @@ impl Shard {
                 tracing::error!(%error, "the shard cannot wait for its sockets, and stops");
                 return;
             }
-            self.sender.acknowledge_wake();
+            self.sender.announce_waking();
             self.read_sockets(&events, &mut buffer);
             self.take_commands();
             let now = self.now();
@@ -166,7 +164,7 @@ impl Shard {
 
     /// How long the loop may sleep.
     fn patience(&self) -> Option<Duration> {
-        if !self.unread.is_empty() || self.sender.has_waiting() {
+        if !self.unread.is_empty() || !self.sender.may_sleep() {
             return Some(Duration::ZERO);
         }
         let at = self.hub.poll_timeout()?;
@@ -210,7 +208,7 @@ impl Shard {
                 let _ = reply.send(self.hub.handle_flow(now, subscription, flow));
             }
             Command::Latest { topic, reply } => {
-                let _ = reply.send(self.hub.latest(&topic).cloned());
+                let _ = reply.send(self.latest(topic));
             }
             Command::Heard(publication) => self.hear(now, publication),
             Command::Missed => self.notice_missed(now),
@@ -304,6 +302,8 @@ impl Shard {
                 Ok(frame) => self.hub.handle_frame(now, id, frame),
                 Err(error) => self.hub.handle_bad_frame(now, id, error),
             }
+            // Where calls are answered at once, answers come in the order of the frames.
+            self.carry_out_calls();
         }
         if read.is_closed {
             self.close(id);
@@ -312,15 +312,20 @@ impl Shard {
         }
     }
 
-    /// Does what the hub wants done.
+    /// Does what the hub wants done, until it wants nothing more.
     fn drain(&mut self) {
-        while let Some(output) = self.hub.poll_output() {
-            match output {
-                ServerOutput::Ready(id) => self.flush(id),
-                ServerOutput::Close(id, reason) => self.finish(id, reason),
+        let mut is_idle = false;
+        while !is_idle {
+            self.drain_upstream();
+            is_idle = true;
+            while let Some(output) = self.hub.poll_output() {
+                is_idle = false;
+                match output {
+                    ServerOutput::Ready(id) => self.flush(id),
+                    ServerOutput::Close(id, reason) => self.finish(id, reason),
+                }
             }
         }
-        self.drain_upstream();
         self.joiner.forget();
     }
 
@@ -372,6 +377,7 @@ impl Shard {
             return;
         }
         if let Some(mut endpoint) = self.endpoints[id.index() as usize].take() {
+            self.sender.count_closed();
             match &mut endpoint.kind {
                 EndpointKind::Socket(socket) => socket.deregister(self.poll.registry()),
                 EndpointKind::Local(queue) => queue.finish(),

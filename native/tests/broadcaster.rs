@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
-use support::within;
+use support::{config, within};
 use tidegate::backend::{Keep, Memory};
 use tidegate::broadcaster::{JobError, JobUpdates};
 use tidegate::client::ClientError;
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::ErrorCode;
-use tidegate::{Broadcaster, Client, Config, Hub, JobUpdate, Publish};
+use tidegate::{Broadcaster, Client, Hub, JobUpdate, Publish};
 
 fn hub() -> Hub {
-    Hub::new(Config::default()).unwrap()
+    Hub::new(config()).unwrap()
 }
 
 fn jobs_of(hub: &Hub) -> Broadcaster {
@@ -160,7 +160,7 @@ async fn an_id_names_one_job_and_no_pattern() {
 async fn jobs_are_followed_through_a_backend_and_through_a_server() {
     let backend = Memory::new(Keep::default());
     let client = || Client::with_backend(Arc::new(backend.share())).unwrap();
-    let hub = Hub::with_backend(Config::default(), Arc::new(backend.share())).unwrap();
+    let hub = Hub::with_backend(config(), Arc::new(backend.share())).unwrap();
     let address = support::serve(tidegate::axum::router(hub)).await;
     let mut watching = Vec::new();
     for client in [client(), Client::connect(&address).await.unwrap()] {

@@ -9,13 +9,13 @@ use std::sync::mpsc;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use support::fragile::Fragile;
-use support::within;
+use support::{config, within};
 use tidegate::backend::{Keep, Memory};
 use tidegate::client::{ClientError, ClientSubscription};
 use tidegate::core::client::{ClosedReason, ConnectionState};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::ErrorCode;
-use tidegate::{Client, Config, Event, Hub, Publish, Stop};
+use tidegate::{Client, Event, Hub, Publish, Stop};
 
 /// Two clients of one store, as two processes would have.
 fn clients() -> (Client, Client) {
@@ -79,7 +79,7 @@ async fn what_is_queued_is_published_in_its_order_and_flushed_by_closing() {
 
 #[tokio::test]
 async fn closing_a_client_ends_its_streams_and_leaves_the_hub_of_others() {
-    let hub = Hub::new(Config::default()).unwrap();
+    let hub = Hub::new(config()).unwrap();
     let client = Client::from_hub(hub.clone()).unwrap();
     assert_eq!(client.status().borrow().state, ConnectionState::Connected);
     let mut events = client.subscribe("a").await.unwrap();

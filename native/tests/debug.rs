@@ -11,9 +11,9 @@ use support::events::Events;
 use support::fragile::Fragile;
 use support::http::{get, request};
 use support::socket::Socket;
-use support::{serve, until_counts, within};
+use support::{config, serve, until_counts, within};
 use tidegate::backend::{BackendError, Choice};
-use tidegate::{BackendLink, Config, Hub};
+use tidegate::{BackendLink, Hub};
 use tokio::net::TcpListener;
 
 /// Serves a hub so that it knows who asks; returns its address.
@@ -39,7 +39,7 @@ async fn what_a_hub_in_memory_holds_is_counted() {
         what: "memory".to_owned(),
         why: "it was asked for".to_owned(),
     };
-    let hub = Hub::with_choice(Config::default(), &choice).unwrap();
+    let hub = Hub::with_choice(config(), &choice).unwrap();
     let address = served(&hub).await;
     for number in 1..=3 {
         hub.publish(&format!("job:{number}"), &number)
@@ -76,7 +76,7 @@ async fn what_a_hub_in_memory_holds_is_counted() {
 #[tokio::test]
 async fn a_backend_that_is_away_shows() {
     let is_away = Arc::new(AtomicBool::new(false));
-    let hub = Hub::with_backend(Config::default(), Arc::new(Fragile::new(&is_away))).unwrap();
+    let hub = Hub::with_backend(config(), Arc::new(Fragile::new(&is_away))).unwrap();
     let address = served(&hub).await;
     let _events = hub.subscribe("job:1").await.unwrap();
     let mut health = hub.backend().unwrap();
@@ -112,7 +112,7 @@ async fn a_backend_that_is_away_shows() {
 
 #[tokio::test]
 async fn whoever_may_be_far_away_is_told_nothing() {
-    let hub = Hub::new(Config::default()).unwrap();
+    let hub = Hub::new(config()).unwrap();
     let address = served(&hub).await;
     for headers in [
         "X-Forwarded-For: 127.0.0.1\r\n",

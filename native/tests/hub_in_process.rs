@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use support::{eventually, hub_with, until_counts, within};
+use support::{config, eventually, hub_with, until_counts, within};
 use tidegate::core::flow::{Conflate, Flow, Pace};
 use tidegate::core::hub::PublishError as Refusal;
 use tidegate::core::lifecycle::EndReason;
@@ -363,7 +363,10 @@ async fn what_breaks_the_syntax_or_a_limit_is_named() {
     let error = hub.publish("b", &1).await.unwrap_err();
     let full = PublishError::Refused(Refusal::TooManyTopics { topics_max: 1 });
     assert_eq!(error.to_string(), full.to_string());
-    let error = hub.subscribe("b").await.err().unwrap();
-    assert!(matches!(error, SubscribeError::Refused(_)), "{error}");
+    // Where shards share the topics, what is merely waited for is none of them.
+    if config().shards.get() == 1 {
+        let error = hub.subscribe("b").await.err().unwrap();
+        assert!(matches!(error, SubscribeError::Refused(_)), "{error}");
+    }
     until_counts(&hub, 0, 0).await;
 }

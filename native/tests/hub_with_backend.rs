@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
-use support::within;
+use support::{config, within};
 use tidegate::backend::{Keep, Memory};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::{Start, TopicPosition};
 use tidegate::core::topic::Topic;
-use tidegate::{Config, Event, Hub, Publish, Subscribe, Subscription};
+use tidegate::{Event, Hub, Publish, Subscribe, Subscription};
 
 fn hubs() -> (Hub, Hub) {
     let backend = Memory::new(Keep::default());
-    let hub = || Hub::with_backend(Config::default(), Arc::new(backend.share())).unwrap();
+    let hub = || Hub::with_backend(config(), Arc::new(backend.share())).unwrap();
     (hub(), hub())
 }
 

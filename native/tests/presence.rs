@@ -7,10 +7,10 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::{serve, served_hub, served_hub_with, within};
+use support::{config, serve, served_hub, served_hub_with, within};
 use tidegate::backend::{Keep, Memory};
 use tidegate::core::presence::{KeyChange, KeyChangeKind, TrackError};
-use tidegate::{Config, Hub, Json, PresenceChanges, PresenceError};
+use tidegate::{Hub, Json, PresenceChanges, PresenceError};
 
 fn track(reference: u64, key: &str, data: Value) -> Value {
     json!({"type": "track", "ref": reference, "topic": "doc:7", "key": key, "data": data})
@@ -117,7 +117,7 @@ async fn next(changes: &mut PresenceChanges) -> Vec<KeyChange<Json>> {
 
 #[tokio::test]
 async fn an_application_tracks_lists_and_watches() {
-    let hub = Hub::new(Config::default()).unwrap();
+    let hub = Hub::new(config()).unwrap();
     let doc = hub.presence("doc:7").unwrap();
     assert!(doc.list().await.unwrap().is_empty());
     let mut changes = doc.watch().await.unwrap();
@@ -175,7 +175,7 @@ async fn what_an_application_may_not_track_is_refused() {
 /// Two servers of one store, and their addresses.
 async fn two_servers() -> [(Hub, String); 2] {
     let backend = Memory::new(Keep::default());
-    let hub = || Hub::with_backend(Config::default(), Arc::new(backend.share())).unwrap();
+    let hub = || Hub::with_backend(config(), Arc::new(backend.share())).unwrap();
     let (here, there) = (hub(), hub());
     let here_at = serve(tidegate::axum::router(here.clone())).await;
     let there_at = serve(tidegate::axum::router(there.clone())).await;

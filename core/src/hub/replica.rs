@@ -183,6 +183,7 @@ impl<P: Payload> Hub<P> {
 
     /// The copy can't be continued: it is replaced, and all who subscribe are told.
     pub(super) fn replace(&mut self, now: Instant, excerpt: &Excerpt<P>) {
+        let now = self.catch_up(now);
         self.forget(&excerpt.topic);
         self.adopt(now, excerpt);
         let mut routes = Vec::new();
@@ -193,6 +194,8 @@ impl<P: Payload> Hub<P> {
                 self.subscribers
                     .reset(now, *index, &excerpt.topic, excerpt.position);
             }
+            self.router.wake_all(route);
+            self.release_passed(route);
         }
         if let Some(latest) = excerpt.publications.last() {
             self.route(now, latest);

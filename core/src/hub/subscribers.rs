@@ -2,6 +2,8 @@
 //!
 //! Both kinds of hub stand on this: the one that owns its topics and the one that follows an uplink.
 
+mod rest;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -9,6 +11,7 @@ use alloc::vec::Vec;
 
 use slab::Slab;
 
+use super::due::{DownlinkId, Due, SubscriptionId};
 use crate::flow::Flow;
 use crate::gate::{Emission, Gate};
 use crate::lifecycle::EndReason;
@@ -20,90 +23,7 @@ use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::{Pattern, Topic};
-
-/// Names a subscription of one hub. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SubscriptionId {
-    index: u32,
-    generation: u32,
-}
-
-impl SubscriptionId {
-    /// The smallest id, in order.
-    pub(crate) const MIN: Self = Self {
-        index: 0,
-        generation: 0,
-    };
-
-    /// The id as one number below 2^53, for hosts whose integers are floating-point numbers.
-    pub const fn to_u64(self) -> u64 {
-        (self.generation as u64 & 0x1F_FFFF) << 32 | self.index as u64
-    }
-
-    /// The id's index: dense, and used again after the subscription has gone.
-    pub const fn index(self) -> u32 {
-        self.index
-    }
-}
-
-/// Names a downlink of a hub: whatever its owner takes it for (a connection, a tab, a callback).
-pub type DownlinkId = u32;
-
-/// What is due to a downlink.
-#[derive(Debug)]
-pub enum Due<P> {
-    /// An emission of a subscription's gate.
-    Deliver {
-        /// Whose subscription it is.
-        downlink: DownlinkId,
-        /// What to deliver, and how it may be conflated on its way.
-        delivery: Delivery<P>,
-    },
-    /// What a subscription missed is lost; the latest value follows, where there is one.
-    Reset {
-        /// Whose subscription it is.
-        downlink: DownlinkId,
-        /// The subscription.
-        subscription: SubscriptionId,
-        /// The topic.
-        topic: Topic,
-        /// Where the topic stands.
-        position: Position,
-        /// The subscription's pattern, where that has wildcards.
-        via: Option<Pattern>,
-    },
-    /// A subscription has ended with its topic; its terminal publication came before.
-    End {
-        /// Whose subscription it was.
-        downlink: DownlinkId,
-        /// The subscription: its id is gone.
-        subscription: SubscriptionId,
-        /// What it was to.
-        pattern: Pattern,
-        /// Why.
-        reason: EndReason,
-    },
-    /// The uplink was too slow for a subscription: publications were dropped, the oldest first.
-    Lagged {
-        /// Whose subscription it is.
-        downlink: DownlinkId,
-        /// The subscription.
-        subscription: SubscriptionId,
-        /// What it is to.
-        pattern: Pattern,
-        /// How many.
-        missed: u64,
-    },
-    /// The uplink refused a subscription, which is over.
-    Refused {
-        /// Whose subscription it was.
-        downlink: DownlinkId,
-        /// The subscription: its id is gone.
-        subscription: SubscriptionId,
-        /// Why.
-        error: WireError,
-    },
-}
+use rest::{Passed, Resting};
 
 /// The table of subscriptions. `T` is what the hub must remember of each.
 #[derive(Debug)]
@@ -113,6 +33,10 @@ pub(crate) struct Subscribers<P, T> {
     timers: Timers,
     due: VecDeque<Due<P>>,
     generation: u32,
+    /// What gates that rest were spared, by the indexes of routes.
+    passed: Vec<Passed<P>>,
+    /// The latest time at which something happened.
+    latest: Instant,
 }
 
 #[derive(Debug)]
@@ -139,6 +63,8 @@ struct GateSlot<P> {
     gate: Gate<Arc<Publication<P>>>,
     subscription: u32,
     topic: Topic,
+    /// Set while the gate rests.
+    resting: Option<Resting>,
 }
 
 impl<P: Payload, T> Subscribers<P, T> {
@@ -149,6 +75,8 @@ impl<P: Payload, T> Subscribers<P, T> {
             timers: Timers::new(),
             due: VecDeque::new(),
             generation: 0,
+            passed: Vec::new(),
+            latest: Instant::ZERO,
         }
     }
 
@@ -224,27 +152,32 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.gates.len()
     }
 
-    /// Hands a publication to the subscription with `index`, through its gate where it has a pace.
-    pub(crate) fn deliver(&mut self, now: Instant, index: u32, publication: &Arc<Publication<P>>) {
+    /// Hands a publication to the subscription with `index`, through its gate where it has a pace; says through which.
+    pub(crate) fn deliver(
+        &mut self,
+        now: Instant,
+        index: u32,
+        publication: &Arc<Publication<P>>,
+    ) -> Option<u32> {
         let subscription = &self.subscriptions[index as usize];
         if publication.is_terminal() {
-            return self.deliver_terminal(now, index, publication);
+            self.deliver_terminal(now, index, publication);
+            return None;
         }
         if subscription.flow.is_immediate() {
-            return self.push_one(index, Arc::clone(publication));
+            self.push_one(index, Arc::clone(publication));
+            return None;
         }
         let gate = self.gate_for(index, &publication.topic);
-        self.gates[gate as usize]
-            .gate
-            .handle_value(now, Arc::clone(publication));
+        self.awake(gate).handle_value(now, Arc::clone(publication));
         self.drain_gate(gate);
+        Some(gate)
     }
 
     fn deliver_terminal(&mut self, now: Instant, index: u32, publication: &Arc<Publication<P>>) {
         match self.known_gate(index, &publication.topic) {
             Some(gate) => {
-                self.gates[gate as usize]
-                    .gate
+                self.awake(gate)
                     .handle_terminal(now, Arc::clone(publication));
                 self.drain_gate(gate);
                 self.forget_gate(gate);
@@ -267,7 +200,7 @@ impl<P: Payload, T> Subscribers<P, T> {
     /// it must not be combined with what follows.
     pub(crate) fn reset(&mut self, now: Instant, index: u32, topic: &Topic, position: Position) {
         if let Some(gate) = self.known_gate(index, topic) {
-            self.gates[gate as usize].gate.handle_flush(now);
+            self.awake(gate).handle_flush(now);
             self.drain_gate(gate);
         }
         let subscription = &self.subscriptions[index as usize];
@@ -330,7 +263,7 @@ impl<P: Payload, T> Subscribers<P, T> {
             Gates::PerTopic(gates) => gates.values().copied().collect(),
         };
         for gate in gates {
-            let machine = &mut self.gates[gate as usize].gate;
+            let machine = self.awake(gate);
             if flow.is_immediate() {
                 // It would leave at once anyway, but as one value: of a batch nothing may be lost.
                 machine.handle_flush(now);
@@ -358,6 +291,7 @@ impl<P: Payload, T> Subscribers<P, T> {
             gate: Gate::new(subscription.flow),
             subscription: index,
             topic: topic.clone(),
+            resting: None,
         }));
         match &mut subscription.gates {
             Gates::PerTopic(gates) => {
@@ -430,12 +364,31 @@ impl<P: Payload, T> Subscribers<P, T> {
         });
     }
 
-    /// Emits what is due at `now`.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    /// Emits what is due at `now`. Calls `wake` with the tag of each subscription whose gate rests no more; it says
+    /// whether another one of its route still does.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, mut wake: impl FnMut(&T) -> bool) {
+        let now = self.latest.max(now);
+        self.latest = now;
         while let Some(gate) = self.timers.expire(now) {
-            self.gates[gate as usize].gate.handle_timeout(now);
+            let GateSlot {
+                subscription,
+                resting,
+                ..
+            } = self.gates[gate as usize];
+            self.awake(gate).handle_timeout(now);
             self.drain_gate(gate);
+            if let Some(Resting { route, .. }) = resting
+                && !self.rest(gate, route)
+                && !wake(&self.subscriptions[subscription as usize].tag)
+            {
+                self.forget_passed(route);
+            }
         }
+    }
+
+    /// What the hub remembers of a subscription.
+    pub(crate) fn tag(&self, id: SubscriptionId) -> Option<&T> {
+        self.find(id).map(|subscription| &subscription.tag)
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Due<P>> {

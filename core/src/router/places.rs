@@ -57,6 +57,16 @@ impl Places {
         }
     }
 
+    /// Where the entry lies. Panics if it has been given back.
+    pub(super) fn at(&self, place: Place) -> u32 {
+        let slot = &self.slots[place.index as usize];
+        assert_eq!(
+            slot.generation, place.generation,
+            "the subscription of this ticket has ended"
+        );
+        slot.at
+    }
+
     /// Where the entry lies, for the last time. Panics if that was asked before.
     pub(super) fn give_back(&mut self, place: Place) -> u32 {
         let slot = &mut self.slots[place.index as usize];

@@ -48,7 +48,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         }
     }
 
-    /// Queues a publication. It gets an idempotency key if it has none, so that it can be repeated.
+    /// Queues a publication. It gets an idempotency key if it has none and may have to be repeated.
     pub(crate) fn push(&mut self, now: Instant, origin: T, mut request: PublishRequest<P>) {
         let bytes = request.payload.size();
         if self.queue.len() >= self.config.publishes_max
@@ -58,7 +58,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
                 .push_back((origin, Err(PublishError::Unavailable)));
             return;
         }
-        if request.id.is_none() {
+        if request.id.is_none() && self.config.gives_keys {
             request.id = Some(self.new_key());
         }
         self.bytes += bytes;

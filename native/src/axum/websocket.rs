@@ -17,7 +17,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::error::HttpError;
 use crate::Hub;
-use crate::shard::{Command, Transport};
+use crate::shard::Transport;
 
 pub(super) async fn upgrade(
     State(hub): State<Hub>,
@@ -95,10 +95,7 @@ fn hand_over(hub: &Hub, upgraded: Upgraded) {
     };
     match handed {
         // A hub that has stopped drops the connection, which tells the client.
-        Ok((transport, received)) => drop(hub.send(Command::Connect {
-            transport,
-            received,
-        })),
+        Ok((transport, received)) => drop(hub.connect(transport, received)),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be handed over, and is closed")
         }

@@ -33,6 +33,11 @@ impl Feed {
         }
     }
 
+    /// Hands on what another feed was told.
+    pub(crate) fn pass_on(&self, event: FeedEvent) {
+        (self.sink)(event);
+    }
+
     /// A publication was heard. Never blocks: what comes too fast to be handed on is dropped and read again.
     pub fn publication(&self, publication: Publication) {
         (self.sink)(FeedEvent::Publication(publication));

@@ -1,21 +1,30 @@
 //! Topics in the memory of this process: the reference of what a backend does.
 
+mod room;
 mod store;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tidegate_core::history::Excerpt;
-use tidegate_core::hub::PublishError;
+use tidegate_core::hub::{HubConfig, PublishError};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
-use tidegate_core::router::Ticket;
 use tidegate_core::topic::{Pattern, Topic};
 
 use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
-use store::Store;
+use room::Room;
+use store::Follower;
+use topics::{Following, Topics, lock};
+
+/// How many parts the topics have, each with a lock of its own.
+const PARTS: usize = 16;
+
+/// How many parts each shard of a hub adds: so many that two shards seldom want the same one at the same time.
+const PARTS_PER_SHARD: usize = 16;
 
 /// Topics in the memory of this process, which several hubs of the process can share. They are gone with the last
 /// of their backends.
@@ -53,29 +62,47 @@ pub struct Memory {
 
 /// What all backends on the same topics share.
 struct Shared {
-    store: Mutex<Store>,
+    topics: Topics,
     /// Who hears what is broadcast: those that are open, by their numbers.
     hearers: Mutex<BTreeMap<u64, Feed>>,
     last_number: AtomicU64,
-    /// Where the store's clock begins.
-    started: std::time::Instant,
 }
 
 /// One backend's way to its hub, and what it follows.
 struct Link {
     feed: Feed,
-    followed: BTreeMap<Pattern, Ticket>,
+    followed: BTreeMap<Pattern, Following>,
 }
 
 impl Memory {
     /// A backend on topics of its own.
     pub fn new(keep: Keep) -> Self {
+        Self::with_topics(Topics::new(&keep, false, Room::unlimited(), PARTS))
+    }
+
+    /// The topics of one hub with several shards, within the hub's limits.
+    pub(crate) fn for_hub(config: &HubConfig, shards: usize) -> Self {
+        let keep = Keep {
+            history: config.history,
+            retention: config.retention,
+            payload_bytes_max: config.payload_bytes_max,
+            terminal_rule: config.terminal_rule.clone(),
+        };
+        let room = Room::new(config.topics_max, config.retained_bytes_max);
+        Self::with_topics(Topics::new(&keep, true, room, PARTS_PER_SHARD * shards))
+    }
+
+    fn with_topics(topics: Topics) -> Self {
         Self::on(Arc::new(Shared {
-            store: Mutex::new(Store::new(keep, crate::random_seed())),
+            topics,
             hearers: Mutex::default(),
             last_number: AtomicU64::new(0),
-            started: std::time::Instant::now(),
         }))
+    }
+
+    /// How many topics there are.
+    pub(crate) fn topic_count(&self) -> usize {
+        self.shared.topics.count()
     }
 
     /// Another backend on the same topics, as if in another process: it is opened and closed by itself, and follows what
@@ -103,16 +130,9 @@ impl Memory {
         }
     }
 
-    /// The store of an open backend does `act`, at this time.
-    fn with_store<T>(
-        &self,
-        act: impl FnOnce(&mut Store, tidegate_core::time::Instant) -> T,
-    ) -> Result<T, BackendError> {
-        self.with_link(|_| {
-            let mut store = self.shared.store();
-            let now = self.shared.now();
-            act(&mut store, now)
-        })
+    /// The topics, while this backend is open.
+    fn topics(&self) -> Result<&Topics, BackendError> {
+        self.with_link(|_| &self.shared.topics)
     }
 
     /// Puts `link` in the place of the one that was.
@@ -130,28 +150,11 @@ impl Memory {
         else {
             return;
         };
-        // The feeds go when nothing is locked: what drops with them is not ours to know.
-        let tickets = followed.into_values();
-        let _feeds: Vec<Feed> = {
-            let mut store = self.shared.store();
-            tickets.map(|ticket| store.unfollow(ticket)).collect()
-        };
+        // What drops with the feeds does so when nothing is locked.
+        for following in followed.into_values() {
+            self.shared.topics.unfollow(following);
+        }
     }
-}
-
-impl Shared {
-    fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
-    }
-
-    fn now(&self) -> tidegate_core::time::Instant {
-        tidegate_core::time::Instant::ZERO + self.started.elapsed()
-    }
-}
-
-/// A panic leaves nothing half-done that the next holder could not go on from.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Backend for Memory {
@@ -174,21 +177,25 @@ impl Backend for Memory {
         batch: &'a [PublishRequest<Json>],
     ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
         Box::pin(async move {
-            self.with_store(|store, now| {
-                let publish = |request| store.publish(now, request);
-                batch.iter().map(publish).collect()
-            })
+            let topics = self.topics()?;
+            Ok(batch
+                .iter()
+                .map(|request| topics.publish(request))
+                .collect())
         })
     }
 
     fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
         Box::pin(async move {
             self.with_link(|link| {
-                let mut store = self.shared.store();
+                let follower = Follower {
+                    number: self.number,
+                    feed: link.feed.clone(),
+                };
                 for pattern in patterns {
                     link.followed
                         .entry(pattern.clone())
-                        .or_insert_with(|| store.follow(pattern, link.feed.clone()));
+                        .or_insert_with(|| self.shared.topics.follow(pattern, &follower));
                 }
             })
         })
@@ -197,10 +204,9 @@ impl Backend for Memory {
     fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
         Box::pin(async move {
             self.with_link(|link| {
-                let mut store = self.shared.store();
                 for pattern in patterns {
-                    if let Some(ticket) = link.followed.remove(pattern) {
-                        store.unfollow(ticket);
+                    if let Some(following) = link.followed.remove(pattern) {
+                        self.shared.topics.unfollow(following);
                     }
                 }
             })
@@ -208,15 +214,18 @@ impl Backend for Memory {
     }
 
     fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
-        Box::pin(async move { self.with_store(|store, now| store.read(now, topic, since)) })
+        Box::pin(async move { Ok(self.topics()?.read(topic, since)) })
     }
 
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
-        Box::pin(async move { self.with_store(|store, now| store.list(now, pattern)) })
+        Box::pin(async move { Ok(self.topics()?.list(pattern)) })
     }
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
-        Box::pin(async move { self.with_store(|store, now| store.renew(now, topic, epoch)) })
+        Box::pin(async move {
+            self.topics()?.renew(topic, epoch);
+            Ok(())
+        })
     }
 
     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
@@ -238,8 +247,12 @@ impl Backend for Memory {
         Some(BROADCAST_BYTES_MAX)
     }
 
+    /// Answers, and forgets topics that are past their retention: it comes every few seconds.
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async move { self.with_link(|_| ()) })
+        Box::pin(async move {
+            self.topics()?.sweep();
+            Ok(())
+        })
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -8,13 +8,12 @@ use futures_core::Stream as _;
 use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::PublishRequest;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::answer::Receiving;
 use super::{ClientError, Status, thread};
 use crate::hub::{BackendHealth, BackendLink};
-use crate::shard::Command;
 use crate::{Event, Hub, Json, Subscribe, Subscription};
 
 pub(super) struct HubLink {
@@ -58,11 +57,8 @@ impl HubLink {
 
     pub(super) fn publish(&self, request: PublishRequest<Json>) -> Result<Receiving, ClientError> {
         self.check()?;
-        let (reply, answer) = oneshot::channel();
-        self.hub
-            .send(Command::Publish { request, reply })
-            .map_err(|_| ClientError::Closed)?;
-        Ok(Receiving::Hub(answer))
+        let answer = self.hub.begin_request(request);
+        Ok(Receiving::Hub(answer.map_err(|_| ClientError::Closed)?))
     }
 
     pub(super) async fn subscribe(

@@ -5,34 +5,35 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use serde::Serialize;
-use tidegate_core::hub::ServerHub;
+use tidegate_core::hub::{ServerConfig, ServerHub};
 use tidegate_core::presence::{Key, KeyChange, Present, Roster};
 use tidegate_core::protocol::ServerFrame;
 use tidegate_core::topic::Topic;
+use tidegate_core::uplink::UplinkConfig;
 use tokio::sync::oneshot;
 
-use super::{Config, Hub};
+use super::Hub;
 use crate::backend::Backend;
 use crate::error::{PresenceError, Stopped};
 use crate::json::Json;
-use crate::shard::{LocalReader, PresenceCommand};
+use crate::shard::{CommandSender, LocalReader, PresenceCommand};
 
 /// What a message between servers has around its presences, at most.
 const ENVELOPE_BYTES: usize = 256;
 
-/// The hub's core, whose messages to other servers are no larger than the backend takes them.
-pub(super) fn server_hub(config: &Config, backend: Option<&dyn Backend>) -> ServerHub<Json> {
-    let mut server = config.server.clone();
-    let Some(backend) = backend else {
-        return ServerHub::new(server);
-    };
+/// A shard's core, whose messages to others are no larger than the backend takes them.
+pub(super) fn server_hub(
+    mut server: ServerConfig,
+    uplink: UplinkConfig,
+    backend: &dyn Backend,
+) -> ServerHub<Json> {
     if let Some(bytes_max) = backend.broadcast_bytes_max() {
         // A key or a topic in JSON may have twice the bytes that it has by itself.
         let bytes_max = (bytes_max / 2).saturating_sub(ENVELOPE_BYTES);
         let limits = &mut server.presence.limits;
         limits.message_bytes_max = limits.message_bytes_max.min(bytes_max);
     }
-    ServerHub::with_uplink(server, config.uplink.clone())
+    ServerHub::with_uplink(server, uplink)
 }
 
 /// Who is present in a topic: by this hub, its connections, and other hubs that share its backend.
@@ -86,9 +87,14 @@ impl Presence {
             meta: Json::from_value(meta)?,
             reply,
         };
-        self.hub.send(track.into())?;
+        self.shard()?.send_connection(track.into())?;
         let reader = answer.await.map_err(|_| Stopped)??;
         Ok(Tracked { _reader: reader })
+    }
+
+    /// What the process itself says and asks about a topic goes to one shard, which knows of it at once.
+    fn shard(&self) -> Result<&CommandSender, Stopped> {
+        self.hub.inner.shards.of(&self.topic)
     }
 
     /// Everyone who is present, ordered by key; a key that is so several times has as many metas.
@@ -98,8 +104,8 @@ impl Presence {
     pub async fn list(&self) -> Result<Vec<Present<Json>>, Stopped> {
         let (reply, answer) = oneshot::channel();
         let topic = self.topic.clone();
-        self.hub
-            .send(PresenceCommand::List { topic, reply }.into())?;
+        let list = PresenceCommand::List { topic, reply };
+        self.shard()?.send(list.into())?;
         let state = answer.await.map_err(|_| Stopped)?;
         Ok(state.present.clone())
     }
@@ -115,7 +121,7 @@ impl Presence {
             outbox_bytes_max: self.hub.inner.outbox_bytes_max,
             reply,
         };
-        self.hub.send(watch.into())?;
+        self.shard()?.send_connection(watch.into())?;
         Ok(PresenceChanges {
             reader: answer.await.map_err(|_| Stopped)?,
             roster: Roster::new(),

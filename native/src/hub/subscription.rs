@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::Publication;
 use crate::error::{Stopped, SubscribeError};
 use crate::json::Json;
-use crate::shard::{Command, CommandSender, LocalReader};
+use crate::shard::{Command, LocalReader};
 
 /// What a subscriber hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,6 @@ pub enum Event {
 pub struct Subscription {
     pub(super) reader: LocalReader,
     pub(super) subscriptions: Vec<SubscriptionId>,
-    pub(super) commands: CommandSender,
 }
 
 impl Subscription {
@@ -64,7 +63,7 @@ impl Subscription {
     pub async fn set_flow(&self, flow: Flow) -> Result<(), SubscribeError> {
         for subscription in &self.subscriptions {
             let (reply, answer) = oneshot::channel();
-            self.commands.send(Command::Flow {
+            self.reader.commands().send(Command::Flow {
                 subscription: *subscription,
                 flow,
                 reply,
@@ -81,7 +80,7 @@ impl Subscription {
         self.subscriptions.iter().try_for_each(|subscription| {
             let (reply, _) = oneshot::channel();
             let subscription = *subscription;
-            self.commands.send(Command::Flow {
+            self.reader.commands().send(Command::Flow {
                 subscription,
                 flow,
                 reply,

@@ -78,9 +78,11 @@ pub(crate) struct CommandSender {
 
 struct Wake {
     waker: Waker,
-    /// Whether a wake-up is on its way that the shard has not seen yet; saves a system call per command in bursts.
-    is_pending: AtomicBool,
+    /// Whether the shard is awake, or a wake-up is on its way; saves a system call per command in bursts.
+    is_awake: AtomicBool,
     waiting: AtomicUsize,
+    /// Connections that the shard has, or is about to get.
+    connections: AtomicUsize,
 }
 
 /// The shard has stopped.
@@ -93,8 +95,9 @@ impl CommandSender {
         let (sender, receiver) = mpsc::channel();
         let wake = Arc::new(Wake {
             waker,
-            is_pending: AtomicBool::new(false),
+            is_awake: AtomicBool::new(true),
             waiting: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
         });
         (Self { sender, wake }, receiver)
     }
@@ -106,23 +109,47 @@ impl CommandSender {
     pub(crate) fn send(&self, command: Command) -> Result<(), Stopped> {
         self.wake.waiting.fetch_add(1, Ordering::SeqCst);
         self.sender.send(command).map_err(|_| Stopped)?;
-        if !self.wake.is_pending.swap(true, Ordering::SeqCst) {
+        if !self.wake.is_awake.swap(true, Ordering::SeqCst) {
             self.wake.waker.wake().map_err(|_| Stopped)?;
         }
         Ok(())
     }
 
-    /// The shard is awake: the next command must wake it again.
-    pub(super) fn acknowledge_wake(&self) {
-        self.wake.is_pending.store(false, Ordering::SeqCst);
+    /// Hands a command to the shard that brings it a connection.
+    ///
+    /// # Errors
+    /// When the shard has stopped.
+    pub(crate) fn send_connection(&self, command: Command) -> Result<(), Stopped> {
+        self.wake.connections.fetch_add(1, Ordering::Relaxed);
+        self.send(command)
+    }
+
+    /// How many connections the shard has, or is about to get.
+    pub(crate) fn connections(&self) -> usize {
+        self.wake.connections.load(Ordering::Relaxed)
+    }
+
+    /// A connection of the shard has gone.
+    pub(super) fn count_closed(&self) {
+        self.wake.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The shard is awake: it will see the next command by itself.
+    pub(super) fn announce_waking(&self) {
+        self.wake.is_awake.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn count_taken(&self) {
         self.wake.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether commands wait that no wake-up will announce.
-    pub(super) fn has_waiting(&self) -> bool {
-        self.wake.waiting.load(Ordering::SeqCst) > 0
+    /// Whether nothing waits; from then on the next command wakes the shard.
+    pub(super) fn may_sleep(&self) -> bool {
+        let is_empty = || self.wake.waiting.load(Ordering::SeqCst) == 0;
+        if !is_empty() {
+            return false;
+        }
+        self.wake.is_awake.store(false, Ordering::SeqCst);
+        is_empty()
     }
 }

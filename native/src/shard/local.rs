@@ -114,6 +114,11 @@ impl LocalReader {
         self.id
     }
 
+    /// The way to its shard.
+    pub(crate) const fn commands(&self) -> &CommandSender {
+        &self.commands
+    }
+
     /// What can be had without waiting. `Ready(None)` at the end.
     pub(crate) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<ServerFrame<Json>>> {
         self.queue.reader.register(context.waker());

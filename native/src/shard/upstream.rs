@@ -8,7 +8,7 @@ use tidegate_core::hub::{
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
-use tidegate_core::topic::Pattern;
+use tidegate_core::topic::{Pattern, Topic};
 use tokio::sync::oneshot;
 
 use super::local::{LocalQueue, LocalReader, Opened, Opening};
@@ -141,32 +141,60 @@ impl Shard {
 
     /// Passes calls and broadcasts to the uplink, and answers to those who wait for them.
     pub(super) fn drain_upstream(&mut self) {
-        let Some(upstream) = &mut self.upstream else {
+        let mut is_idle = false;
+        while !is_idle {
+            is_idle = true;
+            self.carry_out_calls();
+            let Some(upstream) = &mut self.upstream else {
+                return;
+            };
+            while let Some(message) = self.hub.poll_presence() {
+                upstream.uplink.broadcast(&message);
+            }
+            while let Some(answer) = self.hub.poll_answer() {
+                is_idle = false;
+                self.pass_on(answer);
+            }
+        }
+    }
+
+    fn pass_on(&mut self, answer: ServerAnswer) {
+        match answer {
+            ServerAnswer::Published { ticket, result } => {
+                if let Some(upstream) = &mut self.upstream
+                    && let Some(reply) = upstream.publishes.remove(&ticket)
+                {
+                    // Whoever asked may have gone; the publication stands.
+                    let _ = reply.send(result);
+                }
+            }
+            ServerAnswer::Subscribed {
+                connection,
+                pattern,
+                result,
+            } => self.answer_opening(connection, &pattern, result),
+        }
+    }
+
+    /// Passes calls to the uplink. What it answers at once may lead to further ones.
+    pub(super) fn carry_out_calls(&mut self) {
+        let now = self.now();
+        let Some(upstream) = &self.upstream else {
             return;
         };
         while let Some((id, call)) = self.hub.poll_call() {
-            upstream.uplink.call(id, call);
-        }
-        while let Some(message) = self.hub.poll_presence() {
-            upstream.uplink.broadcast(&message);
-        }
-        while let Some(answer) = self.hub.poll_answer() {
-            match answer {
-                ServerAnswer::Published { ticket, result } => {
-                    if let Some(upstream) = &mut self.upstream
-                        && let Some(reply) = upstream.publishes.remove(&ticket)
-                    {
-                        // Whoever asked may have gone; the publication stands.
-                        let _ = reply.send(result);
-                    }
-                }
-                ServerAnswer::Subscribed {
-                    connection,
-                    pattern,
-                    result,
-                } => self.answer_opening(connection, &pattern, result),
+            if let Some(answer) = upstream.uplink.call(id, call) {
+                self.hub.handle_answer(now, id, answer);
             }
         }
+    }
+
+    /// The retained latest publication of a topic, where topics live in this process.
+    pub(super) fn latest(&self, topic: Topic) -> Option<Publication> {
+        let Some(upstream) = &self.upstream else {
+            return self.hub.latest(&topic).cloned();
+        };
+        upstream.uplink.latest(topic)
     }
 
     fn answer_opening(

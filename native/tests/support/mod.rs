@@ -10,6 +10,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod socket;
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tidegate::core::hub::ServerConfig;
@@ -54,9 +55,18 @@ pub(crate) async fn until_counts(hub: &Hub, connections: usize, subscriptions: u
 
 /// A hub whose limits `change` has moved.
 pub(crate) fn hub_with(change: impl FnOnce(&mut ServerConfig)) -> Hub {
-    let mut config = Config::default();
+    let mut config = config();
     change(&mut config.server);
     Hub::new(config).unwrap()
+}
+
+/// The defaults, with as many shards as `TIDEGATE_TEST_SHARDS` says: what is promised holds for any number.
+pub(crate) fn config() -> Config {
+    let shards = std::env::var("TIDEGATE_TEST_SHARDS");
+    Config {
+        shards: shards.map_or(NonZeroUsize::MIN, |shards| shards.parse().unwrap()),
+        ..Config::default()
+    }
 }
 
 /// Serves an application on a free port until the test ends; returns its address.

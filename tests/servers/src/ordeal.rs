@@ -124,6 +124,10 @@ fn hub(backend: Arc<dyn Backend>, ordeal: Ordeal) -> Hub {
     config.uplink.call_timeout = ordeal.answer_within;
     config.uplink.probe_every = Duration::from_secs(1);
     config.uplink.backoff_max = Duration::from_millis(500);
+    // What is promised holds for any number of shards.
+    if let Ok(shards) = std::env::var("TIDEGATE_TEST_SHARDS") {
+        config.shards = shards.parse().expect("a number of shards");
+    }
     Hub::with_backend(config, backend).expect("a thread")
 }
 

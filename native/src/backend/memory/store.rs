@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use tidegate_core::history::{Excerpt, History, Recovery};
+use tidegate_core::history::{Excerpt, History, HistoryLimits, Recovery};
 use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
+use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{POSITION_MAX, Position};
 use tidegate_core::random::Random;
@@ -15,6 +16,7 @@ use tidegate_core::router::{Router, Ticket};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
 
+use super::room::Room;
 use crate::backend::{Feed, Keep};
 use crate::hub::Publication;
 use crate::json::Json;
@@ -22,17 +24,32 @@ use crate::json::Json;
 /// The fewest topics that are worth looking through for those that nobody needs any more.
 const SWEEP_TOPICS_MIN: usize = 1_024;
 
-/// Topics, and the feeds of those who follow them.
+/// A part of the topics, and the feeds of those who follow them.
 ///
 /// Whoever changes it holds it until all feeds have been told, so that everybody hears a topic in its order.
 pub(super) struct Store {
     keep: Keep,
+    /// What all parts together may hold.
+    room: Arc<Room>,
+    keeps_followed: bool,
     epochs: Random,
     topics: BTreeMap<Topic, Kept>,
     /// With so many topics, those past their retention are looked for: twice as many as the last time left, so that a topic's
     /// share of the search is constant.
     sweep_at: usize,
-    followers: Router<Feed>,
+    /// No topic is past its retention until then, the time itself included.
+    none_expires_until: Instant,
+    followers: Router<Follower>,
+    /// Reused between publications.
+    told: Vec<u64>,
+}
+
+/// Someone who follows topics.
+#[derive(Clone)]
+pub(super) struct Follower {
+    /// Its own among those who share the topics.
+    pub(super) number: u64,
+    pub(super) feed: Feed,
 }
 
 /// What is kept of a topic.
@@ -44,14 +61,20 @@ struct Kept {
 }
 
 impl Store {
-    pub(super) fn new(keep: Keep, seed: u64) -> Self {
+    /// A part that shares its `room` with others. With `keeps_followed`, topics that are followed by name outlive their
+    /// retention.
+    pub(super) fn new(keep: Keep, keeps_followed: bool, room: Arc<Room>, seed: u64) -> Self {
         let mut seeds = Random::new(seed);
         Self {
             keep,
+            keeps_followed,
+            room,
             epochs: Random::new(seeds.next_u64()),
             topics: BTreeMap::new(),
             sweep_at: SWEEP_TOPICS_MIN,
+            none_expires_until: Instant::ZERO,
             followers: Router::new(seeds.next_u64()),
+            told: Vec::new(),
         }
     }
 
@@ -73,6 +96,7 @@ impl Store {
                 return Err(PublishError::Ended(reason));
             }
         }
+        self.make_room(now, request)?;
         let position = self.append(now, &request.topic, request.payload.clone(), request.end);
         if let Some(id) = &request.id {
             let kept = self.topics.get_mut(&request.topic);
@@ -89,36 +113,76 @@ impl Store {
         payload: Json,
         end: Option<EndReason>,
     ) -> Position {
-        self.sweep(now);
         let epochs = &mut self.epochs;
         let kept = self.topics.entry(topic.clone()).or_insert_with(|| Kept {
             history: History::new(random_epoch(epochs)),
             published_at: now,
             keys: VecDeque::new(),
         });
+        let bytes_before = kept.history.bytes();
         if kept.history.end().is_some() {
             kept.history = History::new(random_epoch(epochs));
         }
         kept.published_at = now;
         let limits = &self.keep.history;
         let publication = kept.history.append(now, topic, payload, end, limits);
+        let bytes = kept.history.bytes();
+        if !self.room.change_bytes(bytes_before, bytes) {
+            let latest_only = HistoryLimits {
+                count_max: 1,
+                ..*limits
+            };
+            kept.history.trim(now, &latest_only);
+            self.room.change_bytes(bytes, kept.history.bytes());
+        }
         self.announce(&publication);
         publication.position
     }
 
-    fn announce(&self, publication: &Publication) {
+    /// Sees to it that a publication can be kept, at the worst by giving up all else that its topic keeps.
+    fn make_room(
+        &mut self,
+        now: Instant,
+        request: &PublishRequest<Json>,
+    ) -> Result<(), PublishError> {
+        let own = self.topics.get(&request.topic);
+        let (is_new, own) = (own.is_none(), own.map_or(0, |kept| kept.history.bytes()));
+        if is_new && (self.topics.len() >= self.sweep_at || !self.room.has_topics()) {
+            self.sweep(now);
+            self.sweep_at = SWEEP_TOPICS_MIN.max(2 * self.topics.len());
+        }
+        if !self.room.has_bytes(own, request.payload.size()) {
+            let bytes_max = self.room.bytes_max();
+            return Err(PublishError::Full { bytes_max });
+        }
+        if is_new && !self.room.take_topic() {
+            let topics_max = self.room.topics_max();
+            return Err(PublishError::TooManyTopics { topics_max });
+        }
+        Ok(())
+    }
+
+    /// Tells everyone who follows the topic, once each.
+    fn announce(&mut self, publication: &Publication) {
+        self.told.clear();
+        let (told, mut is_first) = (&mut self.told, true);
         self.followers.for_each_match(&publication.topic, |route| {
-            for feed in self.followers.subscribers(route) {
-                feed.publication(Arc::clone(publication));
+            for Follower { number, feed } in self.followers.subscribers(route) {
+                // Nobody follows one pattern twice.
+                if is_first || !told.contains(number) {
+                    told.push(*number);
+                    feed.publication(Arc::clone(publication));
+                }
             }
+            is_first = false;
         });
     }
 
-    pub(super) fn follow(&mut self, pattern: &Pattern, feed: Feed) -> Ticket {
-        self.followers.subscribe(pattern, feed)
+    pub(super) fn follow(&mut self, pattern: &Pattern, follower: Follower) -> Ticket {
+        self.followers.subscribe(pattern, follower)
     }
 
-    pub(super) fn unfollow(&mut self, ticket: Ticket) -> Feed {
+    pub(super) fn unfollow(&mut self, ticket: Ticket) -> Follower {
         self.followers.unsubscribe(ticket)
     }
 
@@ -136,7 +200,9 @@ impl Store {
                 publications: Vec::new(),
             };
         };
+        let bytes_before = kept.history.bytes();
         kept.history.trim(now, &self.keep.history);
+        self.room.change_bytes(bytes_before, kept.history.bytes());
         let Some(since) = since else {
             return latest_of(topic, kept);
         };
@@ -160,7 +226,7 @@ impl Store {
         self.topics
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
-            .filter(|(topic, kept)| pattern.matches(topic) && !self.is_expired(now, kept))
+            .filter(|(topic, kept)| pattern.matches(topic) && !self.is_expired(now, topic, kept))
             .map(|(topic, kept)| latest_of(topic, kept))
             .collect()
     }
@@ -175,32 +241,53 @@ impl Store {
             return;
         }
         let latest = kept.history.latest().cloned();
+        self.room.change_bytes(kept.history.bytes(), 0);
         kept.history = History::new(random_epoch(&mut self.epochs));
         if let Some(latest) = latest {
             self.append(now, topic, latest.payload.clone(), latest.end);
         }
     }
 
-    fn is_expired(&self, now: Instant, kept: &Kept) -> bool {
+    /// Whether a topic is past its retention. One that somebody follows by its name stays.
+    fn is_expired(&self, now: Instant, topic: &Topic, kept: &Kept) -> bool {
         now - kept.published_at > self.keep.retention
+            && !(self.keeps_followed && self.is_followed(topic))
+    }
+
+    fn is_followed(&self, topic: &Topic) -> bool {
+        let exact = Pattern::from(topic.clone());
+        self.followers.find(&exact).is_some()
     }
 
     fn forget_if_expired(&mut self, now: Instant, topic: &Topic) {
         let kept = self.topics.get(topic);
-        if kept.is_some_and(|kept| self.is_expired(now, kept)) {
-            self.topics.remove(topic);
+        if kept.is_some_and(|kept| self.is_expired(now, topic, kept)) {
+            self.forget(topic);
         }
     }
 
-    /// Forgets the topics that are past their retention, when there are many.
-    fn sweep(&mut self, now: Instant) {
-        if self.topics.len() < self.sweep_at {
+    fn forget(&mut self, topic: &Topic) {
+        if let Some(kept) = self.topics.remove(topic) {
+            self.room.give_back(kept.history.bytes());
+        }
+    }
+
+    /// Forgets the topics that are past their retention.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if now <= self.none_expires_until {
             return;
         }
-        let retention = self.keep.retention;
-        self.topics
-            .retain(|_, kept| now - kept.published_at <= retention);
-        self.sweep_at = SWEEP_TOPICS_MIN.max(2 * self.topics.len());
+        let topics = self.topics.iter();
+        let expired: Vec<Topic> = topics
+            .filter(|(topic, kept)| self.is_expired(now, topic, kept))
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        for topic in expired {
+            self.forget(&topic);
+        }
+        let published_at = self.topics.values().map(|kept| kept.published_at);
+        let oldest = published_at.min().unwrap_or(now);
+        self.none_expires_until = (oldest + self.keep.retention).max(now);
     }
 }
 

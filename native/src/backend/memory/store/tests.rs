@@ -18,7 +18,7 @@ fn store() -> Store {
         retention: 60 * MINUTE,
         ..Keep::default()
     };
-    Store::new(keep, 1)
+    Store::new(keep, false, Arc::new(Room::unlimited()), 1)
 }
 
 fn at(minutes: u32) -> Instant {

@@ -1,0 +1,57 @@
+//! Opening a stream within the process, which may take time and be given up.
+
+use std::sync::atomic::Ordering;
+
+use tidegate_core::hub::SubscriptionId;
+use tidegate_core::topic::Pattern;
+use tokio::sync::oneshot;
+
+use super::{Hub, Subscribe};
+use crate::error::{Stopped, SubscribeError};
+use crate::shard::{Command, CommandSender, LocalReader, Opening};
+
+impl Hub {
+    pub(crate) async fn open(
+        &self,
+        patterns: Vec<Pattern>,
+        options: Subscribe,
+    ) -> Result<(LocalReader, Vec<SubscriptionId>), SubscribeError> {
+        let (reply, answer) = oneshot::channel();
+        let token = self.inner.last_opening.fetch_add(1, Ordering::Relaxed);
+        let shard = self.inner.shards.least_loaded()?;
+        let mut waiting = Waiting {
+            shard,
+            token,
+            is_answered: false,
+        };
+        shard.send_connection(Command::OpenLocal(Opening {
+            patterns,
+            flow: options.flow,
+            start: options.start,
+            outbox_bytes_max: options
+                .outbox_bytes_max
+                .unwrap_or(self.inner.outbox_bytes_max),
+            token,
+            reply,
+        }))?;
+        let opened = answer.await;
+        waiting.is_answered = true;
+        Ok(opened.map_err(|_| Stopped)??)
+    }
+}
+
+/// Calls an opening off when whoever waits for it goes away.
+struct Waiting<'a> {
+    shard: &'a CommandSender,
+    token: u64,
+    is_answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            // A hub that has stopped has nothing left to call off.
+            let _ = self.shard.send(Command::CancelOpening(self.token));
+        }
+    }
+}

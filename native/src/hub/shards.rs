@@ -1,0 +1,218 @@
+//! The shards of a hub, and which of them gets what.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::future::try_join_all;
+use tidegate_core::hub::{ServerConfig, ServerHub, UplinkCounts};
+use tidegate_core::presence::NodeId;
+use tidegate_core::random::Random;
+use tidegate_core::topic::Topic;
+use tidegate_core::uplink::UplinkConfig;
+use tokio::sync::{oneshot, watch};
+
+use super::{Config, Counts, presence};
+use crate::backend::{Backend, Memory, deal};
+use crate::error::Stopped;
+use crate::shard::{Command, CommandSender, Shard};
+use crate::uplink::{Link, Uplink};
+
+/// The threads of a hub. Each has connections of its own, and copies of the topics that those follow.
+pub(super) struct Shards {
+    senders: Box<[CommandSender]>,
+    /// The topics, where they live in this process and have several shards.
+    topics: Option<Memory>,
+    hashing: RandomState,
+    /// Whose turn it is among shards with equally many connections.
+    turn: AtomicUsize,
+    /// All are told to stop, and stop one after the other.
+    is_stopping: AtomicBool,
+}
+
+impl Shards {
+    /// Starts as many shards as `config` says. What is given back beside them ends once all have ended and the backend
+    /// is closed.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no way to wait for sockets.
+    pub(super) fn start(
+        config: &Config,
+        backend: Option<Arc<dyn Backend>>,
+        frame_bytes_max: usize,
+    ) -> io::Result<(Self, watch::Receiver<()>)> {
+        let count = config.shards.get();
+        let (alive, ending) = watch::channel(());
+        let topics =
+            (backend.is_none() && count > 1).then(|| Memory::for_hub(&config.server.hub, count));
+        let backends = match (backend, &topics) {
+            (Some(backend), _) if count > 1 => deal(backend, count, config.shares_presence),
+            (Some(backend), _) => vec![backend],
+            (None, _) => Vec::new(),
+        };
+        let new_shard = |index: usize| {
+            let server = server_config(config, index);
+            let backend = backends.get(index).map(|backend| &**backend);
+            let hub = match (backend, &topics) {
+                (Some(backend), _) => {
+                    presence::server_hub(server, uplink_config(config, index), backend)
+                }
+                (None, Some(topics)) => {
+                    presence::server_hub(server, here_config(config, index), topics)
+                }
+                (None, None) => ServerHub::new(server),
+            };
+            Shard::new(hub, frame_bytes_max, alive.clone())
+        };
+        let shards = (0..count).map(new_shard).collect::<io::Result<Vec<_>>>()?;
+        let (shards, senders): (Vec<Shard>, Vec<CommandSender>) = shards.into_iter().unzip();
+        let uplinks = uplinks(config, &senders, backends, topics.as_ref(), alive)?;
+        let shards_and_uplinks = shards.into_iter().zip(uplinks);
+        for (shard, uplink) in shards_and_uplinks {
+            shard.start(uplink)?;
+        }
+        let shards = Self {
+            senders: senders.into(),
+            topics,
+            hashing: RandomState::new(),
+            turn: AtomicUsize::new(0),
+            is_stopping: AtomicBool::new(false),
+        };
+        Ok((shards, ending))
+    }
+
+    /// The shard that publications and presences of a topic go to: always the same one, so that they keep their order.
+    ///
+    /// # Errors
+    /// When the hub is stopping.
+    pub(super) fn of(&self, topic: &Topic) -> Result<&CommandSender, Stopped> {
+        let hash = self.hashing.hash_one(topic);
+        #[expect(clippy::cast_possible_truncation, reason = "it is less than a usize")]
+        let index = (hash % self.senders.len() as u64) as usize;
+        self.check()?;
+        Ok(&self.senders[index])
+    }
+
+    /// The shard with the fewest connections.
+    ///
+    /// # Errors
+    /// When the hub is stopping.
+    pub(super) fn least_loaded(&self) -> Result<&CommandSender, Stopped> {
+        self.check()?;
+        let count = self.senders.len();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_turn = (0..count).map(|index| &self.senders[turn.wrapping_add(index) % count]);
+        in_turn
+            .min_by_key(|sender| sender.connections())
+            .ok_or(Stopped)
+    }
+
+    fn check(&self) -> Result<(), Stopped> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(Stopped);
+        }
+        Ok(())
+    }
+
+    /// Asks the clients of all shards to connect elsewhere.
+    pub(super) fn drain(&self) {
+        self.tell_all(|| Command::Drain);
+    }
+
+    /// Stops all shards.
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        self.tell_all(|| Command::Stop);
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for sender in &self.senders {
+            // One that has stopped already needs no telling.
+            let _ = sender.send(command());
+        }
+    }
+
+    /// How much all of them hold.
+    pub(super) async fn counts(&self) -> Result<Counts, Stopped> {
+        let snapshot = async |sender: &CommandSender| {
+            let (reply, answer) = oneshot::channel();
+            sender.send(Command::Snapshot { reply })?;
+            answer.await.map_err(|_| Stopped)
+        };
+        self.check()?;
+        let mut counts = Counts::default();
+        for snapshot in try_join_all(self.senders.iter().map(snapshot)).await? {
+            counts.hub.topics += snapshot.counts.topics;
+            counts.hub.subscriptions += snapshot.counts.subscriptions;
+            counts.hub.gates += snapshot.counts.gates;
+            counts.uplink.followed += snapshot.uplink.followed;
+            counts.uplink.behind += snapshot.uplink.behind;
+            counts.uplink.parked += snapshot.uplink.parked;
+            counts.uplink.publishes += snapshot.uplink.publishes;
+            counts.connections += snapshot.connections;
+        }
+        if let Some(topics) = &self.topics {
+            // What shards have are copies, and what they ask each other is nobody's concern.
+            counts.hub.topics = topics.topic_count();
+            counts.uplink = UplinkCounts::default();
+        }
+        Ok(counts)
+    }
+}
+
+/// Each shard's way to where topics live: none, where it owns them itself.
+fn uplinks(
+    config: &Config,
+    senders: &[CommandSender],
+    backends: Vec<Arc<dyn Backend>>,
+    topics: Option<&Memory>,
+    alive: watch::Sender<()>,
+) -> io::Result<Vec<Option<Uplink>>> {
+    if let Some(topics) = topics {
+        let here = |sender: &CommandSender| {
+            Some(Uplink::here(topics.share(), sender.clone(), alive.clone()))
+        };
+        return Ok(senders.iter().map(here).collect());
+    }
+    if backends.is_empty() {
+        return Ok(vec![None]);
+    }
+    let links = senders
+        .iter()
+        .zip(backends)
+        .map(|(commands, backend)| Link {
+            backend,
+            commands: commands.clone(),
+            shares_presence: config.shares_presence,
+        });
+    let uplinks = Uplink::start(links.collect(), alive)?;
+    Ok(uplinks.into_iter().map(Some).collect())
+}
+
+/// One and the same configuration, but that each shard has randomness and a node of its own.
+fn server_config(config: &Config, index: usize) -> ServerConfig {
+    let mut server = config.server.clone();
+    if index > 0 {
+        let mut random = Random::new(server.hub.seed.wrapping_add(index as u64));
+        server.hub.seed = random.next_u64();
+        server.presence.node = NodeId::new(random.next_u64());
+    }
+    server
+}
+
+fn uplink_config(config: &Config, index: usize) -> UplinkConfig {
+    let seed = config.uplink.seed.wrapping_add(index as u64);
+    UplinkConfig {
+        seed,
+        ..config.uplink.clone()
+    }
+}
+
+/// Topics of this process answer at once, whatever they are asked.
+fn here_config(config: &Config, index: usize) -> UplinkConfig {
+    UplinkConfig {
+        gives_keys: false,
+        ..uplink_config(config, index)
+    }
+}

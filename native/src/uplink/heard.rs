@@ -1,0 +1,117 @@
+//! What was heard and waits for the shard: bounded, and from one feed only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use tidegate_core::payload::Payload as _;
+use tidegate_core::presence::PresenceEnvelope;
+
+use crate::backend::{Feed, FeedEvent};
+use crate::hub::Publication;
+use crate::json::Json;
+use crate::shard::{Command, CommandSender, PresenceCommand};
+
+/// The most payload bytes that were heard and wait for the shard. What is beyond them is read again.
+const HEARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The most bytes of broadcasts that were heard and wait for the shard. What is beyond them is lost, as any of them may be.
+const BROADCAST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What a publication costs while it waits.
+fn cost(publication: &Publication) -> usize {
+    publication.payload.size() + 256
+}
+
+/// How much waits.
+#[derive(Default)]
+pub(super) struct Heard {
+    bytes: AtomicUsize,
+    broadcast_bytes: AtomicUsize,
+    has_missed: AtomicBool,
+    /// Of the feed that counts; what comes by an earlier one is stale.
+    generation: AtomicU64,
+}
+
+enum Admitted {
+    Yes,
+    /// The first that there was no room for.
+    NoMore,
+    No,
+}
+
+impl Heard {
+    /// A feed that counts until the next one is made. It leads to the shard behind `commands`.
+    pub(super) fn feed(self: &Arc<Self>, commands: CommandSender, shares_presence: bool) -> Feed {
+        let generation = 1 + self.generation.fetch_add(1, Ordering::SeqCst);
+        let heard = Arc::clone(self);
+        Feed::new(move |event| {
+            if heard.generation.load(Ordering::SeqCst) != generation {
+                return;
+            }
+            let command = match event {
+                FeedEvent::Publication(publication) => match heard.admit(&publication) {
+                    Admitted::Yes => Command::Heard(publication),
+                    Admitted::NoMore => Command::Missed,
+                    Admitted::No => return,
+                },
+                FeedEvent::Missed => Command::Missed,
+                FeedEvent::Broadcast(_) if !shares_presence => return,
+                FeedEvent::Broadcast(text) => match heard.admit_broadcast(&text) {
+                    Some(command) => command.into(),
+                    None => return,
+                },
+                FeedEvent::Lost(error) => {
+                    tracing::debug!(%error, "the link to the backend is lost");
+                    Command::Lost
+                }
+            };
+            // The shard may have stopped.
+            let _ = commands.send(command);
+        })
+    }
+
+    fn admit(&self, publication: &Publication) -> Admitted {
+        let bytes = cost(publication);
+        let is_full = self.bytes.load(Ordering::Relaxed) + bytes > HEARD_BYTES_MAX;
+        if is_full || self.has_missed.load(Ordering::SeqCst) {
+            if self.has_missed.swap(true, Ordering::SeqCst) {
+                return Admitted::No;
+            }
+            return Admitted::NoMore;
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Admitted::Yes
+    }
+
+    /// What others said about presences. Anything else, of a later version perhaps, is passed over.
+    fn admit_broadcast(&self, text: &str) -> Option<PresenceCommand> {
+        let bytes = text.len();
+        if self.broadcast_bytes.load(Ordering::Relaxed) + bytes > BROADCAST_BYTES_MAX {
+            return None;
+        }
+        let message: PresenceEnvelope<Json> = match serde_json::from_str(text) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::debug!(%error, "a broadcast can't be read");
+                return None;
+            }
+        };
+        self.broadcast_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(PresenceCommand::Heard {
+            message: message.into(),
+            bytes,
+        })
+    }
+
+    pub(super) fn count_broadcast_taken(&self, bytes: usize) {
+        self.broadcast_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_taken(&self, publication: &Publication) {
+        self.bytes.fetch_sub(cost(publication), Ordering::Relaxed);
+    }
+
+    pub(super) fn acknowledge_missed(&self) {
+        self.has_missed.store(false, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,178 @@
+//! The way to a backend: a thread that carries out what shards ask for.
+//!
+//! Calls run as tasks of one small runtime, so a backend works whether or not its application has a runtime, and never
+//! takes time from one.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
+use tokio::sync::{mpsc, watch};
+
+use super::calls::carry_out;
+use super::heard::Heard;
+use super::{Uplink, Way};
+use crate::backend::{Backend, BackendError};
+use crate::json::Json;
+use crate::shard::{Command, CommandSender, PresenceCommand};
+
+/// The most broadcasts that wait for the backend.
+const BROADCASTS_MAX: usize = 1_024;
+
+/// How long what is still to be broadcast may take when the hub has stopped.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a backend may take to say goodbye, what is broadcast before included.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A shard, and the backend that it is linked to.
+pub(crate) struct Link {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) commands: CommandSender,
+    /// Whether presences are shared, where the backend can broadcast.
+    pub(crate) shares_presence: bool,
+}
+
+/// The way to the thread. The backend is closed when this is dropped, and the thread ends with the last one.
+pub(super) struct Sender {
+    calls: mpsc::UnboundedSender<(CallId, UplinkCall<Json>)>,
+    broadcasts: mpsc::Sender<String>,
+}
+
+impl Sender {
+    pub(super) fn call(&self, id: CallId, call: UplinkCall<Json>) {
+        // Once the thread has ended, nobody waits for an answer any more.
+        let _ = self.calls.send((id, call));
+    }
+
+    pub(super) fn broadcast(&self, message: String) {
+        let _ = self.broadcasts.try_send(message);
+    }
+}
+
+impl Uplink {
+    /// Starts a thread for all `links`, and gives the shards' ends in their order. `alive` goes with it.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(links: Vec<Link>, alive: watch::Sender<()>) -> io::Result<Vec<Self>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (uplinks, drivers): (Vec<Self>, Vec<_>) = links.into_iter().map(linked).unzip();
+        std::thread::Builder::new()
+            .name("tidegate-uplink".into())
+            .spawn(move || {
+                runtime.block_on(join_all(drivers));
+                drop(alive);
+            })?;
+        Ok(uplinks)
+    }
+}
+
+/// The two ends of a link.
+fn linked(link: Link) -> (Uplink, impl Future<Output = ()>) {
+    let (calls, receiver) = mpsc::unbounded_channel();
+    let (broadcasts, said) = mpsc::channel(BROADCASTS_MAX);
+    let heard = Arc::new(Heard::default());
+    let driver = Arc::new(Driver {
+        shares_presence: link.shares_presence && link.backend.broadcast_bytes_max().is_some(),
+        backend: link.backend,
+        commands: link.commands,
+        heard: Arc::clone(&heard),
+        is_reachable: AtomicBool::new(true),
+    });
+    let way = Way::Thread(Sender { calls, broadcasts });
+    (Uplink { way, heard }, driver.run(receiver, said))
+}
+
+struct Driver {
+    backend: Arc<dyn Backend>,
+    shares_presence: bool,
+    commands: CommandSender,
+    heard: Arc<Heard>,
+    /// For the log, which tells of changes only.
+    is_reachable: AtomicBool,
+}
+
+impl Driver {
+    async fn run(
+        self: Arc<Self>,
+        mut calls: mpsc::UnboundedReceiver<(CallId, UplinkCall<Json>)>,
+        broadcasts: mpsc::Receiver<String>,
+    ) {
+        let broadcasting = tokio::spawn(Arc::clone(&self).broadcast_all(broadcasts));
+        while let Some((id, call)) = calls.recv().await {
+            let driver = Arc::clone(&self);
+            tokio::spawn(async move { driver.answer(id, call).await });
+        }
+        let closing = async {
+            // The last of it tells that this server goes away. Where that takes too long, its silence will tell.
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, broadcasting).await;
+            self.backend.close().await
+        };
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::debug!(backend = %self.backend.describe(), "the backend was closed without its answer");
+        }
+    }
+
+    /// One after the other, in their order.
+    async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<String>) {
+        while let Some(message) = broadcasts.recv().await {
+            if let Err(error) = self.backend.broadcast(&message).await {
+                tracing::debug!(%error, "a broadcast is lost");
+            }
+        }
+    }
+
+    async fn answer(&self, id: CallId, call: UplinkCall<Json>) {
+        let is_opening = matches!(call, UplinkCall::Open);
+        let feed = || self.heard.feed(self.commands.clone(), self.shares_presence);
+        let answer = match carry_out(&*self.backend, call, feed).await {
+            Ok(answer) => {
+                if is_opening {
+                    self.note_opened();
+                }
+                answer
+            }
+            Err(error) => UplinkAnswer::Failed(self.failure(&error)),
+        };
+        // The shard may have stopped.
+        let _ = self.commands.send(Command::Answered(id, answer));
+    }
+
+    fn note_opened(&self) {
+        self.log_reachable();
+        if self.shares_presence {
+            // The shard may have stopped.
+            let _ = self.commands.send(PresenceCommand::Linked.into());
+        }
+    }
+
+    fn failure(&self, error: &BackendError) -> UplinkFailure {
+        if matches!(error, BackendError::Full { .. }) {
+            tracing::warn!(%error, "publications are refused");
+            return UplinkFailure::Full;
+        }
+        self.log_lost(error);
+        UplinkFailure::Lost
+    }
+
+    fn log_lost(&self, error: &BackendError) {
+        if self.is_reachable.swap(false, Ordering::Relaxed) {
+            tracing::warn!(%error, "subscribers are stale and publications wait until the backend is back");
+        } else {
+            tracing::debug!(%error, "the backend is still away");
+        }
+    }
+
+    fn log_reachable(&self) {
+        if !self.is_reachable.swap(true, Ordering::Relaxed) {
+            tracing::info!(backend = %self.backend.describe(), "the backend is back");
+        }
+    }
+}
