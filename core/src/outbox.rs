@@ -14,6 +14,7 @@
 //! once and no fault of the transport, and its payloads are held by the histories anyway. One such start at a time: see
 //! [`Outbox::begin_start`].
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -68,7 +69,8 @@ pub struct Outbox<P> {
 
 #[derive(Debug)]
 enum Item<P> {
-    Frame(ServerFrame<P>),
+    /// Apart, because it is large and deliveries are what there are many of.
+    Frame(Box<ServerFrame<P>>),
     Delivery(Delivery<P>),
     Lagged(Lag),
 }
@@ -102,7 +104,7 @@ impl<P: Payload> Outbox<P> {
         if let ServerFrame::Reset { topic, .. } = &frame {
             self.seal(topic);
         }
-        self.push(Item::Frame(frame));
+        self.push(Item::Frame(Box::new(frame)));
     }
 
     /// What is pushed from here to [`Outbox::end_start`] is beside the limit until it has left; unless the limit is
@@ -151,7 +153,16 @@ impl<P: Payload> Outbox<P> {
     }
 
     /// Queues an emission.
-    pub fn push_delivery(&mut self, mut delivery: Delivery<P>) {
+    #[inline]
+    pub fn push_delivery(&mut self, delivery: Delivery<P>) {
+        if delivery.conflate.is_none() && self.waiting.is_empty() {
+            // Nothing can be combined with it, nor anything that waits with what follows it.
+            return self.push(Item::Delivery(delivery));
+        }
+        self.push_beside_waiting(delivery);
+    }
+
+    fn push_beside_waiting(&mut self, mut delivery: Delivery<P>) {
         if delivery.is_terminal() {
             // It stands alone: what was pending goes first, and nothing is combined with it.
             delivery.conflate = None;
@@ -206,10 +217,17 @@ impl<P: Payload> Outbox<P> {
     }
 
     /// Makes room where too much waits, and decides when to look again.
+    #[inline]
     fn settle(&mut self) {
-        if self.starting_at.is_some() {
-            return;
+        // As nearly always: within the limit, and there is nothing by which it is put off.
+        let is_plain = self.allowance == 0 && self.shed_at == self.bytes_max;
+        if self.starting_at.is_none() && !(is_plain && self.bytes <= self.bytes_max) {
+            self.settle_anew();
         }
+    }
+
+    #[cold]
+    fn settle_anew(&mut self) {
         self.allowance = self.allowance.min(self.bytes);
         if self.bytes > self.shed_at {
             self.shed();
@@ -237,7 +255,7 @@ impl<P: Payload> Outbox<P> {
         self.bytes -= item.size();
         self.settle();
         match item {
-            Item::Frame(frame) => Some(frame),
+            Item::Frame(frame) => Some(*frame),
             Item::Lagged(lag) => Some(ServerFrame::Lagged {
                 pattern: lag.pattern,
                 missed: lag.missed,
@@ -422,16 +440,17 @@ impl<P: Payload> Item<P> {
         let payload: usize = match self {
             Self::Frame(frame) => presence_bytes(frame),
             Self::Lagged(_) => 0,
-            Self::Delivery(delivery) => {
-                let items = values(&delivery.emission);
-                items
-                    .iter()
-                    .map(|item| item.payload.size() + item.topic.as_str().len())
-                    .sum()
-            }
+            Self::Delivery(delivery) => match &delivery.emission {
+                Emission::One(item) => publication_bytes(item),
+                Emission::Batch(items) => items.iter().map(|item| publication_bytes(item)).sum(),
+            },
         };
         payload + FRAME_OVERHEAD_BYTES
     }
+}
+
+fn publication_bytes<P: Payload>(publication: &Publication<P>) -> usize {
+    publication.payload.size() + publication.topic.as_str().len()
 }
 
 /// What the presences in a frame take: there may be many of them.

@@ -48,9 +48,11 @@ mod lead;
 mod link;
 mod message;
 mod output;
+mod rhythm;
 mod roster;
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 
 use crate::client::ConnectionState;
 use crate::payload::Payload;
@@ -59,6 +61,7 @@ use crate::time::Instant;
 use candidacy::{Candidacy, Step};
 use lead::Leading;
 use link::{Link, Phase};
+use rhythm::Rhythm;
 use roster::Roster;
 
 pub use config::{Election, TabsConfig};
@@ -108,6 +111,9 @@ pub struct Tabs<P> {
     /// The latest term that anybody has spoken of.
     top: Term,
     leader: Option<Leader>,
+    /// What the server knows the tabs by.
+    group: String,
+    rhythm: Rhythm,
     leading: Option<Leading<P>>,
     link: Option<Link>,
     /// How many transports there were.
@@ -128,6 +134,8 @@ impl<P: Payload + Clone> Tabs<P> {
             role: Role::Away,
             top: Term::default(),
             leader: None,
+            group: config.group.clone(),
+            rhythm: Rhythm::default(),
             leading: None,
             link: None,
             uplinks: 0,
@@ -215,6 +223,7 @@ impl<P: Payload + Clone> Tabs<P> {
         self.candidacy.handle_leave();
         self.take_steps();
         self.leader = None;
+        self.rhythm = Rhythm::default();
         self.close_link();
         self.roster.clear();
         self.set_role(Role::Away);
@@ -293,7 +302,10 @@ impl<P: Payload + Clone> Tabs<P> {
                 }
                 Step::RequestLock { request, steal } => TabsOutput::RequestLock { request, steal },
                 Step::ReleaseLock { request } => TabsOutput::ReleaseLock { request },
-                Step::SpawnWorker { generation } => TabsOutput::SpawnWorker { generation },
+                Step::SpawnWorker { generation } => TabsOutput::SpawnWorker {
+                    generation,
+                    group: self.group.clone(),
+                },
             };
             self.output.push_back(output);
         }

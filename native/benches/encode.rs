@@ -19,6 +19,14 @@ mod decode;
     unreachable_pub,
     reason = "only a part of the crate's own code is measured"
 )]
+#[path = "../src/deflate.rs"]
+mod deflate;
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "only a part of the crate's own code is measured"
+)]
 #[path = "../src/encode.rs"]
 mod encode;
 #[allow(
@@ -33,6 +41,7 @@ mod json;
 use std::hint::black_box;
 use std::sync::Arc;
 
+use deflate::{Deflater, Inflater};
 use encode::Message;
 use harness::{Bench, Group, timed};
 use json::Json;
@@ -51,6 +60,9 @@ fn main() {
     }
     if bench.wants("encode/join") {
         join(&bench);
+    }
+    if bench.wants("encode/deflate") {
+        deflate(&bench);
     }
     if bench.wants("decode/message") {
         decode(&bench);
@@ -99,6 +111,42 @@ fn join(bench: &Bench) {
         group.case(format!("{count} in one message"), count, move |n| {
             timed(n, |_| {
                 black_box(Message::join(black_box(&parts)));
+            })
+        });
+    }
+    bench.measure(group);
+}
+
+/// A publication's message compressed, once for all who get it, and what a client does with it.
+fn deflate(bench: &Bench) {
+    let mut group = Group::new("encode/deflate", "message");
+    let lines = (0..64).map(|line| format!("[{line:04}] {} of {DATA}", line * 7_919 % 1_000));
+    let large = serde_json::to_string(&lines.collect::<Vec<_>>()).expect("texts");
+    for (name, payload) in [("120 bytes", DATA), ("10 KiB", &large[..])] {
+        let text = encode::message(&frame_of(payload)).text();
+        let mut deflater = Deflater::default();
+        let mut data = Vec::new();
+        assert!(deflater.deflate(&text, &mut data), "it gets shorter");
+        println!(
+            "{name}: a text of {} bytes becomes {}",
+            text.len(),
+            data.len()
+        );
+        let bytes_max = text.len();
+        group.case(format!("{name}: compressed"), 1, move |n| {
+            let mut out = Vec::new();
+            timed(n, |_| {
+                out.clear();
+                black_box(deflater.deflate(black_box(&text), &mut out));
+            })
+        });
+        let mut inflater = Inflater::default();
+        group.case(format!("{name}: decompressed"), 1, move |n| {
+            let copies: Vec<_> = (0..n).map(|_| data.clone()).collect();
+            let mut copies = copies.into_iter();
+            timed(n, |_| {
+                let data = copies.next().expect("one each");
+                black_box(inflater.inflate(data, bytes_max)).expect("our own");
             })
         });
     }
@@ -166,14 +214,26 @@ fn payload(bench: &Bench) {
 }
 
 fn frame(via: Option<Pattern>) -> ServerFrame<Json> {
+    match frame_of(DATA) {
+        ServerFrame::Publication { publication, .. } => {
+            ServerFrame::Publication { publication, via }
+        }
+        other => other,
+    }
+}
+
+fn frame_of(data: &str) -> ServerFrame<Json> {
     let publication = Arc::new(Publication {
         topic: Topic::new("job:42").expect("valid"),
         position: Position {
             epoch: 4_503_599_627_370_496,
             offset: 73_210,
         },
-        payload: Json::from_text(DATA).expect("valid"),
+        payload: Json::from_text(data).expect("valid"),
         end: None,
     });
-    ServerFrame::Publication { publication, via }
+    ServerFrame::Publication {
+        publication,
+        via: None,
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tidegate_core::presence::PresenceDiff;
@@ -12,48 +12,66 @@ use tidegate_core::topic::Pattern;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
+use crate::deflate::Deflater;
 use crate::json::Json;
 
 /// The longest header that a server's message has.
 const HEADER_BYTES_MAX: usize = 10;
 
-/// A frame as a whole WebSocket message, of which the text alone can be had, too.
+/// A frame as a whole WebSocket message, of which the text alone can be had, too. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
+pub(crate) struct Message(Arc<Whole>);
+
+#[derive(Debug)]
+struct Whole {
     framed: Bytes,
     header_bytes: usize,
+    /// The compressed message, once somebody has needed it; `None` where it would not be shorter.
+    deflated: OnceLock<Option<Bytes>>,
 }
 
 impl Message {
     /// Frames a text of about `text_bytes`, which `write` appends to what it is given.
     pub(crate) fn new(text_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        // Room for the longest header before the text, so that the text need not be moved.
-        let mut framed = Vec::with_capacity(HEADER_BYTES_MAX + text_bytes);
-        framed.resize(HEADER_BYTES_MAX, 0);
-        write(&mut framed);
-        let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
-        let length = framed.len() - HEADER_BYTES_MAX;
-        write_header(&mut header, OpCode::Data(Data::Text), length);
-        let start = HEADER_BYTES_MAX - header.len();
-        framed[start..HEADER_BYTES_MAX].copy_from_slice(&header);
-        Self {
-            framed: Bytes::from(framed).slice(start..),
-            header_bytes: header.len(),
-        }
+        let opcode = OpCode::Data(Data::Text);
+        let (framed, header_bytes) = frame(opcode, false, text_bytes, write);
+        Self(Arc::new(Whole {
+            framed,
+            header_bytes,
+            deflated: OnceLock::new(),
+        }))
     }
 
     /// The message as it goes to a WebSocket.
     pub(crate) fn framed(&self) -> &Bytes {
-        &self.framed
+        &self.0.framed
+    }
+
+    /// The message as it goes to a WebSocket that understands permessage-deflate, where that is shorter.
+    pub(crate) fn deflated(&self, deflater: &mut Deflater) -> Option<&Bytes> {
+        let deflate = || {
+            let (text, mut is_shorter) = (self.text_bytes(), false);
+            let opcode = OpCode::Data(Data::Text);
+            let (framed, _) = frame(opcode, true, text.len(), |out| {
+                is_shorter = deflater.deflate(text, out);
+            });
+            is_shorter.then_some(framed)
+        };
+        self.0.deflated.get_or_init(deflate).as_ref()
     }
 
     /// The frame's JSON text.
     pub(crate) fn text(&self) -> Bytes {
-        self.framed.slice(self.header_bytes..)
+        self.0.framed.slice(self.0.header_bytes..)
+    }
+
+    /// The length of the text.
+    pub(crate) fn text_len(&self) -> usize {
+        self.0.framed.len() - self.0.header_bytes
     }
 
     fn text_bytes(&self) -> &[u8] {
-        &self.framed[self.header_bytes..]
+        &self.0.framed[self.0.header_bytes..]
     }
 
     /// Several frames as one message: a JSON array of them.
@@ -74,26 +92,44 @@ impl Message {
 
     /// Whether both are the same message in memory.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.framed.as_ptr() == other.framed.as_ptr() && self.framed.len() == other.framed.len()
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
 /// A control frame of the WebSocket protocol itself.
 pub(crate) fn control(opcode: OpCode, payload: &[u8]) -> Bytes {
-    let mut framed = Vec::with_capacity(payload.len() + 2);
-    write_header(&mut framed, opcode, payload.len());
-    framed.extend_from_slice(payload);
-    Bytes::from(framed)
+    let (framed, _) = frame(opcode, false, payload.len(), |out| {
+        out.extend_from_slice(payload);
+    });
+    framed
 }
 
-fn write_header(out: &mut Vec<u8>, opcode: OpCode, payload_bytes: usize) {
-    let header = FrameHeader {
+/// A WebSocket frame with a payload of about `payload_bytes`, which `write` appends to what it is given; and how long its
+/// header is.
+fn frame(
+    opcode: OpCode,
+    is_deflated: bool,
+    payload_bytes: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> (Bytes, usize) {
+    // Room for the longest header before the payload, so that it need not be moved.
+    let mut framed = Vec::with_capacity(HEADER_BYTES_MAX + payload_bytes);
+    framed.resize(HEADER_BYTES_MAX, 0);
+    write(&mut framed);
+    let mut header = Vec::with_capacity(HEADER_BYTES_MAX);
+    let fields = FrameHeader {
         opcode,
+        rsv1: is_deflated,
         ..FrameHeader::default()
     };
-    header
-        .format(payload_bytes as u64, out)
+    fields
+        .format((framed.len() - HEADER_BYTES_MAX) as u64, &mut header)
         .expect("a Vec takes every write");
+    let start = HEADER_BYTES_MAX - header.len();
+    framed[start..HEADER_BYTES_MAX].copy_from_slice(&header);
+    // What is kept with a publication takes no more room than it needs.
+    framed.shrink_to_fit();
+    (Bytes::from(framed).slice(start..), header.len())
 }
 
 /// Encodes the frames of one round: what several connections get is encoded for the first of them.
@@ -334,7 +370,13 @@ mod tests {
         for bytes in [0, 1, 125, 126, 65_535, 65_536] {
             let message = Message::new(0, |text| text.resize(text.len() + bytes, b'x'));
             let mut header = Vec::new();
-            write_header(&mut header, OpCode::Data(Data::Text), bytes);
+            let fields = FrameHeader {
+                opcode: OpCode::Data(Data::Text),
+                ..FrameHeader::default()
+            };
+            fields
+                .format(bytes as u64, &mut header)
+                .expect("a Vec takes every write");
             assert!(message.framed().starts_with(&header), "{bytes}");
             assert_eq!(message.text().len(), bytes);
         }

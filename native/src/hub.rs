@@ -31,7 +31,7 @@ pub use presence::{Presence, PresenceChanges, Tracked};
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
-use crate::shard::{Command, Transport};
+use crate::shard::{Command, Transport, Wire};
 use shards::Shards;
 
 /// A publication with a JSON payload, shared by all who get it.
@@ -56,16 +56,20 @@ pub struct Config {
     /// How many threads have the connections among them. With several, topics that live in this process are shared by
     /// all; the limits of subscriptions and presences are each thread's.
     pub shards: NonZeroUsize,
+    /// Messages to WebSockets with more bytes of text are compressed, for clients that understand it; `None` compresses
+    /// nothing. A publication is compressed once, whatever the number of its subscribers, but a large one takes its time.
+    pub compress_above: Option<usize>,
 }
 
 impl Default for Config {
-    /// The defaults, with a fresh seed from the system, presences shared, and one shard.
+    /// The defaults, with a fresh seed from the system, presences shared, one shard, and nothing compressed.
     fn default() -> Self {
         Self {
             server: ServerConfig::new(crate::random_seed()),
             uplink: UplinkConfig::new(crate::random_seed()),
             shares_presence: true,
             shards: NonZeroUsize::MIN,
+            compress_above: None,
         }
     }
 }
@@ -99,7 +103,7 @@ struct Inner {
     /// Ends once the hub has stopped and its backend is closed.
     ending: watch::Receiver<()>,
     outbox_bytes_max: usize,
-    frame_bytes_max: usize,
+    wire: Wire,
     /// Of the backend, where topics live in one.
     health: Option<watch::Receiver<BackendHealth>>,
     /// Why it is this backend, or none.
@@ -205,14 +209,17 @@ impl Hub {
         reason: Option<String>,
     ) -> io::Result<Self> {
         let outbox_bytes_max = config.server.outbox_bytes_max;
-        let frame_bytes_max = config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES;
+        let wire = Wire {
+            frame_bytes_max: config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES,
+            compress_above: config.compress_above,
+        };
         let (backend, health) = backend.map(health::watched).unzip();
-        let (shards, ending) = Shards::start(config, backend, frame_bytes_max)?;
+        let (shards, ending) = Shards::start(config, backend, wire)?;
         let inner = Inner {
             shards,
             ending,
             outbox_bytes_max,
-            frame_bytes_max,
+            wire,
             health,
             reason,
             last_opening: AtomicU64::new(0),
@@ -344,15 +351,26 @@ impl Hub {
 
     /// The most bytes that a request to publish may have, its payload and all.
     pub(crate) fn frame_bytes_max(&self) -> usize {
-        self.inner.frame_bytes_max
+        self.inner.wire.frame_bytes_max
+    }
+
+    /// Whether clients are offered compressed messages.
+    pub(crate) fn deflates(&self) -> bool {
+        self.inner.wire.compress_above.is_some()
     }
 
     /// Hands a connection over to one of the shards.
-    pub(crate) fn connect(&self, transport: Transport, received: Bytes) -> Result<(), Stopped> {
+    pub(crate) fn connect(
+        &self,
+        transport: Transport,
+        received: Bytes,
+        deflates: bool,
+    ) -> Result<(), Stopped> {
         let shard = self.inner.shards.least_loaded()?;
         shard.send_connection(Command::Connect {
             transport,
             received,
+            deflates,
         })
     }
 }

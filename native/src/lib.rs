@@ -25,6 +25,7 @@ pub mod broadcaster;
 pub mod bus;
 pub mod client;
 mod decode;
+mod deflate;
 pub mod duration;
 mod encode;
 mod error;

@@ -23,6 +23,7 @@ use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
 use tokio::sync::watch;
 
+use crate::deflate::Inflater;
 use crate::json::Json;
 use crate::uplink::Uplink;
 pub use command::Stopped;
@@ -43,6 +44,15 @@ const COMMANDS_PER_ROUND: usize = 256;
 /// What one read takes from a socket at most.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
+/// What sockets are held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wire {
+    /// The most bytes that a client's message may have.
+    pub(crate) frame_bytes_max: usize,
+    /// Texts that are longer are compressed, for those who understand it.
+    pub(crate) compress_above: Option<usize>,
+}
+
 /// The state of a shard's thread.
 pub(crate) struct Shard {
     hub: ServerHub<Json>,
@@ -55,7 +65,8 @@ pub(crate) struct Shard {
     unread: Vec<ConnectionId>,
     started: HostInstant,
     joiner: Joiner,
-    frame_bytes_max: usize,
+    inflater: Inflater,
+    wire: Wire,
     is_stopping: bool,
     /// Where topics live in a backend: the way there.
     upstream: Option<Upstream>,
@@ -80,7 +91,7 @@ impl Shard {
     /// When the system gives no poll or waker.
     pub(crate) fn new(
         hub: ServerHub<Json>,
-        frame_bytes_max: usize,
+        wire: Wire,
         alive: watch::Sender<()>,
     ) -> io::Result<(Self, CommandSender)> {
         let poll = Poll::new()?;
@@ -94,8 +105,9 @@ impl Shard {
             endpoints: Vec::new(),
             unread: Vec::new(),
             started: HostInstant::now(),
-            joiner: Joiner::default(),
-            frame_bytes_max,
+            joiner: Joiner::new(wire.compress_above),
+            inflater: Inflater::default(),
+            wire,
             is_stopping: false,
             upstream: None,
             _alive: alive,
@@ -195,7 +207,8 @@ impl Shard {
             Command::Connect {
                 transport,
                 received,
-            } => self.connect(now, transport, &received),
+                deflates,
+            } => self.connect(now, transport, &received, deflates),
             Command::OpenLocal(opening) => self.open_local(now, opening),
             Command::CancelOpening(token) => self.cancel_opening(token),
             Command::ResumeLocal(id) => self.flush(id),
@@ -227,9 +240,9 @@ impl Shard {
         }
     }
 
-    fn connect(&mut self, now: Instant, transport: Transport, received: &[u8]) {
+    fn connect(&mut self, now: Instant, transport: Transport, received: &[u8], deflates: bool) {
         let id = self.hub.handle_open(now);
-        let socket = Socket::new(transport, self.frame_bytes_max);
+        let socket = Socket::new(transport, self.wire.frame_bytes_max, deflates);
         self.insert(id, EndpointKind::Socket(Box::new(socket)));
         let registry = self.poll.registry();
         let Some(Endpoint {
@@ -244,7 +257,7 @@ impl Shard {
             self.close(id);
             return;
         }
-        let read = socket.receive(received);
+        let read = socket.receive(received, &mut self.inflater);
         self.handle_read(id, read);
         // What arrived before the socket was watched raises no event.
         self.unread.push(id);
@@ -284,14 +297,17 @@ impl Shard {
     }
 
     fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) {
-        let Some(Endpoint {
+        let Some(Some(Endpoint {
+            id: known,
             kind: EndpointKind::Socket(socket),
-            ..
-        }) = self.endpoint(id)
+        })) = self.endpoints.get_mut(id.index() as usize)
         else {
             return;
         };
-        let read = socket.read(buffer);
+        if *known != id {
+            return;
+        }
+        let read = socket.read(buffer, &mut self.inflater);
         self.handle_read(id, read);
     }
 

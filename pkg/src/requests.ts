@@ -10,6 +10,46 @@ export interface Request {
 }
 
 /**
+ * The requests that the core has under its numbers. Their answers are queued with what else is handed over.
+ *
+ * @internal
+ */
+export class Requests {
+  readonly #waiting = new Map<number, Request>();
+  readonly #queue: (task: () => void) => void;
+
+  constructor(queue: (task: () => void) => void) {
+    this.#queue = queue;
+  }
+
+  add(number: number, request: Request): void {
+    this.#waiting.set(number, request);
+  }
+
+  resolve(number: number, position: Position): void {
+    this.#answer(number, (request) => request.resolve(position));
+  }
+
+  reject(number: number, error: TidegateError): void {
+    this.#answer(number, (request) => request.reject(error));
+  }
+
+  #answer(number: number, answer: (request: Request) => void): void {
+    const request = this.#waiting.get(number);
+    if (request !== undefined) {
+      this.#waiting.delete(number);
+      this.#queue(() => answer(request));
+    }
+  }
+
+  rejectAll(error: TidegateError): void {
+    for (const number of [...this.#waiting.keys()]) {
+      this.reject(number, error);
+    }
+  }
+}
+
+/**
  * A promise of the answer to what `ask` asks for. What `ask` throws rejects it, and so does the signal. Whoever awaits it is
  * told; whoever does not must not see the program end for it.
  *

@@ -5,27 +5,17 @@
  * subscribe and unsubscribe.
  */
 
+import { Deliveries } from './deliveries.js';
 import { dispose } from './dispose.js';
-import { attempt, core, currentEra, enter, recover, typedError } from './engine.js';
+import { attempt, core, currentEra, enter, recover } from './engine.js';
 import { DETACHED, type Entry, fail, type Handler, newEntry, stageEntry, stageFlow } from './entry.js';
 import { report, type TidegateError } from './errors.js';
 import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
 import { Mailbox } from './mailbox.js';
-import { endReason, flowSpec } from './options.js';
+import { flowSpec } from './options.js';
 import { forEachRecord, Kind, type Row } from './records.js';
-import { slotValue } from './slots.js';
-import type { RefusedNote, ResetNote, SubscriptionNote } from './subscription-notes.js';
-import { topicName } from './topics.js';
-import type {
-  EndReason,
-  FlowOptions,
-  SubscribeOptions,
-  Subscriber,
-  Subscription,
-  Update,
-  WatchOptions,
-} from './types.js';
+import type { FlowOptions, SubscribeOptions, Subscriber, Subscription, WatchOptions } from './types.js';
 import { Watch } from './watch.js';
 
 /**
@@ -55,12 +45,12 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   #machine: M | undefined;
   #era = 0;
   readonly #live = new Set<Entry>();
-  /** The entries that the core knows, by their numbers. */
-  #attached: (Entry | undefined)[] = [];
   readonly #mailbox = new Mailbox();
-  /** The last update read: a publication for many subscriptions is made an object once. */
-  #update: Update | undefined;
-  #updateSlot = -1;
+  readonly #deliveries = new Deliveries(
+    this.#mailbox,
+    (entry) => this.#detach(entry),
+    (entry) => this.#drop(entry),
+  );
 
   constructor(host: Host) {
     this.host = host;
@@ -89,7 +79,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     if (this.#machine === undefined || this.#era !== currentEra()) {
       this.#machine = enter(() => this.make());
       this.#era = currentEra();
-      this.#attached = [];
+      this.#deliveries.clear();
       for (const entry of this.#live) {
         entry.number = DETACHED;
         entry.parts = [];
@@ -190,8 +180,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       const start = stageEntry(entry);
       return machine.handle_subscribe(this.host.now(), entry.pattern, start);
     });
-    entry.number = number;
-    this.#attached[number] = entry;
+    this.#deliveries.attach(entry, number);
     this.read(enter(() => machine.drain()));
     this.schedule();
   }
@@ -248,10 +237,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
 
   #detach(entry: Entry): void {
     this.#live.delete(entry);
-    if (entry.number !== DETACHED) {
-      this.#attached[entry.number] = undefined;
-      entry.number = DETACHED;
-    }
+    this.#deliveries.detach(entry);
   }
 
   /** Ends all subscriptions without a word to their handlers. Iterators end. */
@@ -302,7 +288,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
 
   /** Reads the list that a call left, and arms the timer. What is due is then queued. */
   protected read(count: number): void {
-    this.#updateSlot = -1;
+    this.#deliveries.begin();
     let texts: string | undefined;
     let from = 0;
     const nextText = (length: number): string => {
@@ -312,13 +298,16 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     };
     forEachRecord(count, (row) => {
       if (row.kind === Kind.Note) {
-        this.#readNote(JSON.parse(nextText(row.subject)));
+        const note = JSON.parse(nextText(row.subject));
+        if (!this.#deliveries.takeNote(note)) {
+          this.takeNote(note);
+        }
       } else if (row.kind === Kind.Send) {
         this.takeFrame(nextText(row.subject), row.slot);
       } else if (row.kind === Kind.Post) {
         this.takePost(nextText(row.subject));
-      } else {
-        this.#readRow(row);
+      } else if (!this.#deliveries.take(row)) {
+        this.takeRow(row);
       }
     });
     if (this.#machine !== undefined) {
@@ -329,115 +318,6 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       );
       this.#frames.want(enter(() => machine.wants_tick()));
     }
-  }
-
-  #readRow(row: Row): void {
-    const entry = this.#attached[row.subject];
-    switch (row.kind) {
-      case Kind.One:
-        this.#readOne(entry, this.#readUpdate(row));
-        break;
-      case Kind.Part:
-        entry?.parts.push(this.#readUpdate(row));
-        break;
-      case Kind.LastPart:
-        this.#readLastPart(entry, this.#readUpdate(row));
-        break;
-      case Kind.End:
-        this.#readEnd(entry, endReason(row.end)!);
-        break;
-      case Kind.Lagged:
-        this.#readLagged(entry, row.offset);
-        break;
-      default:
-        this.takeRow(row);
-    }
-  }
-
-  #readUpdate(row: Row): Update {
-    if (row.slot !== this.#updateSlot) {
-      const end = endReason(row.end);
-      const update = {
-        topic: topicName(row.topic),
-        data: slotValue(row.slot),
-        epoch: row.epoch,
-        offset: row.offset,
-      };
-      this.#update = end === undefined ? update : { ...update, end };
-      this.#updateSlot = row.slot;
-    }
-    return this.#update!;
-  }
-
-  #readOne(entry: Entry | undefined, update: Update): void {
-    if (entry !== undefined) {
-      const due = entry.collects ? [update] : update;
-      this.#mailbox.put(entry, due);
-    }
-  }
-
-  #readLastPart(entry: Entry | undefined, update: Update): void {
-    if (entry === undefined) {
-      return;
-    }
-    const parts = entry.parts;
-    entry.parts = [];
-    parts.push(update);
-    if (entry.collects) {
-      this.#mailbox.put(entry, parts);
-    } else {
-      for (const part of parts) {
-        this.#readOne(entry, part);
-      }
-    }
-  }
-
-  #readEnd(entry: Entry | undefined, reason: EndReason): void {
-    if (entry !== undefined) {
-      this.#detach(entry);
-      this.#tell(entry, () => {
-        this.#drop(entry);
-        entry.options.onEnd?.(reason);
-      });
-    }
-  }
-
-  #readLagged(entry: Entry | undefined, missed: number): void {
-    if (entry !== undefined) {
-      this.#tell(entry, () => entry.options.onLagged?.(missed));
-    }
-  }
-
-  #readNote(note: SubscriptionNote | Note): void {
-    if (note.note === 'reset') {
-      const { subscription, topic, epoch, offset } = note as ResetNote;
-      const entry = this.#attached[subscription];
-      if (entry !== undefined) {
-        const at = { topic, epoch, offset };
-        this.#tell(entry, () => entry.options.onReset?.(at));
-      }
-    } else if (note.note === 'refused') {
-      const { subscription, error } = note as RefusedNote;
-      const entry = this.#attached[subscription];
-      if (entry !== undefined) {
-        this.#detach(entry);
-        this.#tell(entry, () => {
-          this.#drop(entry);
-          fail(entry, typedError(error));
-        });
-      }
-    } else {
-      this.takeNote(note as Note);
-    }
-  }
-
-  /** Queues something that its subscriber is to be told, if the subscription is still active then. */
-  #tell(entry: Entry, task: () => void): void {
-    this.queue(() => {
-      if (entry.active) {
-        task();
-      }
-    });
   }
 
   /** Queues something to be done in order with what is handed over. */

@@ -29,9 +29,9 @@ export interface ConnectOptions {
   readonly client?: string;
   /**
    * How all tabs of the browser share one connection: by a shared worker (`worker`), by one tab that has the connection
-   * for all (`leader`), by whichever of the two there is (`auto`), or not at all (`off`, the default). Where the way
-   * asked for does not exist, a tab has a connection of its own. Only tabs of the same origin with the same `url` and
-   * `token` share.
+   * for all (`leader`), by whichever of the two there is (`auto`, the default), or not at all (`off`). Where the way
+   * asked for does not exist, as in Node or in a worker, there is a connection for each `connect`. Only tabs of the same
+   * origin with the same `url` and `token` share; with a `WebSocket` or a `host` of your own, ask for `leader`.
    */
   readonly tabs?: TabsMode;
   /** What opens WebSockets. Default: the platform's, or that of the installed package `ws`. */

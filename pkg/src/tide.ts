@@ -1,23 +1,23 @@
 /** `connect`: one connection to a server, for everything in a page or a program that listens or publishes. */
 
 import { dispose } from './dispose.js';
-import { core, enter, isReady, onRestart, ready, recover, typedError } from './engine.js';
+import { enter, isReady, onRestart, ready, recover, typedError } from './engine.js';
 import { TidegateError } from './errors.js';
 import { type Encoded, encode, FrameIntake, frameText, parseMessage } from './frames.js';
-import { systemHost } from './host.js';
 import { Listeners } from './listeners.js';
 import { endCode } from './options.js';
 import { type PresenceNote, Presences } from './presence.js';
 import type { TopicPresence } from './presence-types.js';
 import { Kind, type Row } from './records.js';
-import { answerTo, type Request } from './requests.js';
+import { answerTo, type Request, Requests } from './requests.js';
 import { putSlot } from './slots.js';
 import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
 import { type FailedNote, type StateNote, stateOf } from './state.js';
 import { Switchboard } from './switchboard.js';
-import { Group, isTabsNote, type TabsNote } from './tabs/group.js';
-import { Election, findMembership, type Membership } from './tabs/membership.js';
-import { fillHoles, hear, parseSaid } from './tabs/message.js';
+import { isTabsNote, type TabsNote } from './tabs/group.js';
+import { Election, type Membership } from './tabs/membership.js';
+import { hear, type TabMessage } from './tabs/message.js';
+import { hostOf, Sharing } from './tabs/sharing.js';
 import type { WorkerOrder } from './tabs/spawn.js';
 import type {
   ConnectOptions,
@@ -47,7 +47,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   readonly #transport: Transport;
   #intake = new FrameIntake();
   #outgoing: string[] = [];
-  readonly #requests = new Map<number, Request>();
+  readonly #requests = new Requests((task) => this.queue(task));
   readonly #listeners = new Listeners();
   readonly #presences = new Presences({
     isStarted: () => this.isStarted(),
@@ -57,16 +57,12 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
       this.schedule();
     },
   });
-  #membership: Membership | undefined;
-  #group: Group | undefined;
-  #tab = 0;
-  #said: string[] = [];
-  #dataSlots: number[] = [];
+  readonly #sharing: Sharing;
   #restarts = 0;
   #forgetRestarts: (() => void) | undefined;
 
   constructor(url: string | URL, options: ConnectOptions, membership?: Membership) {
-    super(options.host ?? systemHost);
+    super(hostOf(options));
     this.#url = socketUrl(url);
     this.#options = options;
     this.#WebSocket = options.WebSocket;
@@ -76,7 +72,16 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
       received: (link, text) => this.#receive(link, text),
       failed: (error) => this.#listeners.emit('error', error),
     });
-    this.#membership = membership;
+    this.#sharing = new Sharing(
+      this.#url,
+      options,
+      {
+        tell: (call) => this.#tell(call),
+        heard: (messages) => this.#hear(messages),
+        changed: () => this.#attempt(() => this.remake()),
+      },
+      membership,
+    );
     if (options.signal?.aborted) {
       this.#state = { status: 'closed' };
       return;
@@ -96,8 +101,9 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
         await ready(wasm === undefined ? {} : { wasm });
       }
       this.#WebSocket ??= await findWebSocket();
-      if (this.#membership === undefined && (this.#options.tabs ?? 'off') !== 'off') {
-        this.#membership = await this.#findMembership();
+      const finding = this.#sharing.find();
+      if (finding !== undefined) {
+        await finding;
       }
     } catch (error) {
       this.#giveUp(recover(error));
@@ -107,7 +113,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
       return;
     }
     this.#isStarted = true;
-    this.#group = this.#membership && this.#join(this.#membership);
+    this.#sharing.join();
     this.#forgetRestarts = onRestart(() => this.#restart());
     this.#attempt(() => {
       this.machine();
@@ -117,44 +123,13 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
     });
   }
 
-  async #findMembership(): Promise<Membership | undefined> {
-    const { tabs = 'off', token, client, wasm, WebSocket, host } = this.#options;
-    const isOrdinary = WebSocket === undefined && host === undefined;
-    return findMembership(tabs, { url: this.#url, token, client, wasm, isOrdinary });
-  }
-
-  #join(membership: Membership): Group {
-    return new Group(membership, {
-      said: (text) => this.#hear(text),
-      granted: (request) => this.#tell((hub, now) => hub.handle_granted(now, request)),
-      lost: (request) => this.#tell((hub, now) => hub.handle_lost(now, request)),
-      page: (event) => this.#tell((hub, now) => hub.handle_page(now, event)),
-      unavailable: () => this.#shareOtherwise(),
-    });
-  }
-
-  /** The shared worker can't be started here: where that was not asked for, another way is taken. */
-  async #shareOtherwise(): Promise<void> {
-    if (this.#state.status === 'closed' || this.#membership?.election !== Election.Worker) {
-      return;
-    }
-    const mode = this.#options.tabs === 'auto' ? 'leader' : 'off';
-    const membership = await findMembership(mode, { ...this.#options, url: this.#url, isOrdinary: true });
-    if (this.isStarted()) {
-      this.#group?.close();
-      this.#membership = membership;
-      this.#group = membership && this.#join(membership);
-      this.#attempt(() => this.remake());
-    }
-  }
-
-  #hear(text: unknown): void {
+  #hear(messages: readonly TabMessage[]): void {
     if (!this.hasMachine()) {
       return;
     }
     this.#attempt(() => {
       const hub = this.machine();
-      for (const message of parseSaid(text, this.#tab)) {
+      for (const message of messages) {
         this.#attempt(() => this.read(hear(hub, this.#intake, this.host.now(), message)), false);
       }
     });
@@ -179,28 +154,15 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   }
 
   protected override make(): ClientHub {
-    const { token, client } = this.#options;
-    if (this.#membership === undefined) {
-      return new (core().ClientHub)(this.host.random(), token, client);
-    }
-    const { election, generation } = this.#membership;
-    this.#tab = Math.floor(this.host.random() * Number.MAX_SAFE_INTEGER);
-    return core().ClientHub.shared(this.host.random(), token, client, this.#tab, election, generation);
+    return this.#sharing.makeHub(() => this.host.random());
   }
 
   protected override start(machine: ClientHub): void {
     this.#intake = new FrameIntake();
     this.#transport.drop();
     const lost = new TidegateError('internal', 'the core broke while the publish was on its way');
-    for (const request of this.#requests.values()) {
-      this.queue(() => request.reject(lost));
-    }
-    this.#requests.clear();
-    const group = this.#group;
-    if (group !== undefined) {
-      group.reset();
-      this.read(enter(() => machine.handle_page(this.host.now(), group.page)));
-    }
+    this.#requests.rejectAll(lost);
+    this.#sharing.begin((page) => this.read(enter(() => machine.handle_page(this.host.now(), page))));
     this.read(enter(() => machine.handle_connect(this.host.now())));
     this.#presences.start();
     this.schedule();
@@ -213,11 +175,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   /** Reads what a call left, and sends what it wants sent: all in one message. */
   protected override read(count: number): void {
     super.read(count);
-    const said = this.#said;
-    if (said.length > 0) {
-      this.#said = [];
-      this.#group?.say(said);
-    }
+    this.#sharing.flush();
     const frames = this.#outgoing;
     if (frames.length > 0) {
       this.#outgoing = [];
@@ -234,13 +192,11 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
       case Kind.Disconnect:
         this.queue(() => this.#transport.close(link));
         break;
-      case Kind.Published: {
-        const position = { epoch: row.epoch, offset: row.offset };
-        this.#answer(row.subject, (request) => request.resolve(position));
+      case Kind.Published:
+        this.#requests.resolve(row.subject, { epoch: row.epoch, offset: row.offset });
         break;
-      }
       case Kind.Data:
-        this.#dataSlots.push(row.slot);
+        this.#sharing.addData(row.slot);
         break;
     }
   }
@@ -250,8 +206,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   }
 
   protected override takePost(text: string): void {
-    this.#said.push(fillHoles(text, this.#dataSlots));
-    this.#dataSlots = [];
+    this.#sharing.post(text);
   }
 
   protected override takeNote(note: StateNote | FailedNote | PresenceNote | TabsNote): void {
@@ -260,22 +215,14 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
         this.#setState(stateOf(note));
         break;
       case 'failed':
-        this.#answer(note.request, (request) => request.reject(typedError(note.error)));
+        this.#requests.reject(note.request, typedError(note.error));
         break;
       default:
         if (isTabsNote(note)) {
-          this.queue(() => this.#group?.take(note));
+          this.queue(() => this.#sharing.take(note));
         } else {
           this.#presences.take(note);
         }
-    }
-  }
-
-  #answer(number: number, answer: (request: Request) => void): void {
-    const request = this.#requests.get(number);
-    if (request !== undefined) {
-      this.#requests.delete(number);
-      this.queue(() => answer(request));
     }
   }
 
@@ -287,7 +234,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
       this.queue(() => {
         this.#forgetRestarts?.();
         this.shutDown();
-        this.#group?.close();
+        this.#sharing.close();
       });
     }
   }
@@ -370,7 +317,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
         const end = endCode(options.end);
         return hub.handle_publish(this.host.now(), topicId, slot, end, options.id, options.restart ?? false);
       });
-      this.#requests.set(number, request);
+      this.#requests.add(number, request);
       this.read(enter(() => hub.drain()));
       this.handOver();
     } catch (error) {
@@ -405,10 +352,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
     }
     this.#presences.end(error);
     const reason = error ?? new TidegateError('closed', 'this connection was closed');
-    for (const request of this.#requests.values()) {
-      this.queue(() => request.reject(reason));
-    }
-    this.#requests.clear();
+    this.#requests.rejectAll(reason);
     if (this.#state.status !== 'closed') {
       this.#setState(error === undefined ? { status: 'closed' } : { status: 'closed', error });
     }
@@ -439,11 +383,12 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
  * @internal
  */
 export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
-  const { url, group, generation, ...options } = order;
+  const { url, group, generation, knownAs, ...options } = order;
   const connection: Connection = new Connection(url, options, {
     group,
     election: Election.Host,
     generation,
+    knownAs,
     retire: () => {
       connection.close();
       onRetired();

@@ -150,7 +150,8 @@ impl Browser {
     fn config(&mut self, election: Election) -> TabsConfig {
         let tab = TabId(self.random.next_u64() >> 11);
         let client = ClientConfig::new(self.random.next_u64());
-        let mut config = TabsConfig::new(tab, election, client);
+        let group = format!("{:016x}", self.random.next_u64());
+        let mut config = TabsConfig::new(tab, election, group, client);
         (self.configure)(&mut config);
         config
     }

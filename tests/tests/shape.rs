@@ -11,8 +11,6 @@ const LONGER_BY_CHOICE: &[(&str, usize)] = &[
     ("core/src/hub/subscribers.rs", 480),
     ("core/src/outbox.rs", 500),
     ("core/src/outbox/tests.rs", 600),
-    ("pkg/src/switchboard.ts", 460),
-    ("pkg/src/tide.ts", 480),
     ("tests/src/network.rs", 500),
     ("tests/tests/session.rs", 420),
 ];

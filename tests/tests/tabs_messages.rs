@@ -141,6 +141,7 @@ fn any_body() -> impl Strategy<Value = Body<Json>> {
         Just(Body::Yield),
         Just(Body::Tick),
         members.prop_map(|members| Body::Lead {
+            group: "group".into(),
             state: ConnectionState::Connected,
             members
         }),
@@ -251,7 +252,7 @@ proptest! {
         ],
         fates in prop::collection::vec(any_fate(), 1..120),
     ) {
-        let config = TabsConfig::new(TabId(1), election, ClientConfig::new(1));
+        let config = TabsConfig::new(TabId(1), election, "group".into(), ClientConfig::new(1));
         let mut host = Host { hub: TabHub::new(config), now: Instant::ZERO, request: 0, link: 0 };
         host.hub.handle_connect(host.now);
         for to in ["a", "b:*"] {

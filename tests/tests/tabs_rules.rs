@@ -175,6 +175,7 @@ fn the_last_tab_alone_takes_over_from_a_sleeping_leader() {
     browser.freeze_at_once(0);
     let taken = next_leader(&mut browser, 0);
     assert!(taken < secs(8), "{taken:?}");
+    browser.run_for(ms(100));
     assert_eq!(leader(&browser), 1);
 }
 

@@ -112,7 +112,7 @@ impl Run {
     }
 
     fn act(&mut self) {
-        match self.browser.pick(29) {
+        match self.browser.pick(30) {
             0..=9 => self.publish(),
             10..=12 => self.open(),
             13..=14 => self.on_page(Life::Awake, Self::subscribe),
@@ -129,6 +129,7 @@ impl Run {
             22 => self.on_page(Life::Awake, |run, page| run.browser.cache(page)),
             23 | 24 => self.on_page(Life::Frozen, |run, page| run.browser.wake(page)),
             25 => self.on_page(Life::Cached, |run, page| run.browser.wake(page)),
+            28 => self.on_page(Life::Awake, |run, page| run.browser.hang(page)),
             26 => self.on_page(Life::Frozen, |run, page| run.browser.crash(page)),
             27 => {
                 let is_up = self.browser.is_network_up;

@@ -7,6 +7,7 @@ mod heard;
 mod message;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use tidegate_core::client::ClientConfig;
@@ -57,14 +58,20 @@ impl AnyHub {
     }
 
     /// `election` is 0 for a lock, 1 for claims, 2 for a tab with a worker of this generation, 3 for that worker.
-    pub(crate) fn shared(config: ClientConfig, tab: TabId, election: u32, generation: u64) -> Self {
+    pub(crate) fn shared(
+        config: ClientConfig,
+        tab: TabId,
+        election: u32,
+        generation: u64,
+        group: String,
+    ) -> Self {
         let election = match election {
             0 => Election::Lock,
             1 => Election::Claims,
             2 => Election::Worker { generation },
             _ => Election::Host { generation },
         };
-        let config = TabsConfig::new(tab, election, config);
+        let config = TabsConfig::new(tab, election, group, config);
         Self::of(match election {
             Election::Host { .. } => Way::Worker(Box::new(Tabs::new(config))),
             Election::Lock | Election::Claims | Election::Worker { .. } => {
@@ -311,9 +318,10 @@ fn client_output(output: TabsOutput<Handle>) -> Option<ClientOutput<Handle>> {
         TabsOutput::ReleaseLock { request } => {
             records::push_note(request_note("unlock", request));
         }
-        TabsOutput::SpawnWorker { generation } => {
+        TabsOutput::SpawnWorker { generation, group } => {
             let note = Object::new().text("note", "spawn");
-            records::push_note(note.number("generation", generation));
+            let note = note.number("generation", generation);
+            records::push_note(note.text("group", &group));
         }
         TabsOutput::Retire => records::push_note(Object::new().text("note", "retire")),
         TabsOutput::Role(role) => {

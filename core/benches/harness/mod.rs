@@ -1,7 +1,7 @@
 //! Measuring, and telling what came of it.
 //!
-//! The cases of a group run in turn, round by round, so that whatever else the machine is busy with
-//! meets all of them alike. A table gives each case's median round, the quartiles around it, and its
+//! What counts is the time on the processor, where the system tells it, so that others on the machine take nothing
+//! from it but room in the caches. The cases of a group run in turn, round by round, so that this meets all of them alike. A table gives each case's median round, the quartiles around it, and its
 //! ratio to the base above it. Nothing is asserted about time.
 #![allow(dead_code, reason = "no benchmark needs all of it")]
 #![allow(
@@ -9,7 +9,9 @@
     reason = "the core may not read a clock; what measures it must"
 )]
 
-use std::time::{Duration, Instant};
+mod clock;
+
+use std::time::Duration;
 
 /// How often a case that takes any number of iterations is measured.
 const ROUNDS: usize = 15;
@@ -192,11 +194,11 @@ impl Case<'_> {
     }
 }
 
-/// How long `iterations` of `act` take; it is told which one it is.
+/// How long `iterations` of `act` take the processor; it is told which one it is.
 pub(crate) fn timed(iterations: u64, act: impl FnMut(u64)) -> Duration {
-    let started = Instant::now();
+    let started = clock::now();
     (0..iterations).for_each(act);
-    started.elapsed()
+    clock::since(started)
 }
 
 /// The `i`-th of indexes below `len` in an order that no cache foresees.

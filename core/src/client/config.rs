@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use alloc::string::String;
 
+use super::Client;
+use crate::payload::Payload;
 use crate::protocol::GroupTerm;
 
 /// How a client connects and how much it holds.
@@ -46,5 +48,12 @@ impl ClientConfig {
             probe_timeout: Duration::from_secs(10),
             requests_max: 1024,
         }
+    }
+}
+
+impl<P: Payload + Clone> Client<P> {
+    /// Which of the connections that a browser's tabs share this is, from the next time that it opens.
+    pub fn set_group(&mut self, group: GroupTerm) {
+        self.config.group = Some(group);
     }
 }

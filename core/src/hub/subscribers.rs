@@ -2,9 +2,9 @@
 //!
 //! Both kinds of hub stand on this: the one that owns its topics and the one that follows an uplink.
 
+mod kept_flow;
 mod rest;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use slab::Slab;
 
 use super::due::{DownlinkId, Due, SubscriptionId};
-use crate::flow::Flow;
+use crate::flow::{Conflate, Flow};
 use crate::gate::{Emission, Gate};
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
@@ -23,6 +23,7 @@ use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::{Pattern, Topic};
+use kept_flow::KeptFlow;
 use rest::{Passed, Resting};
 
 /// The table of subscriptions. `T` is what the hub must remember of each.
@@ -30,6 +31,8 @@ use rest::{Passed, Resting};
 pub(crate) struct Subscribers<P, T> {
     subscriptions: Slab<Subscription<T>>,
     gates: Slab<GateSlot<P>>,
+    /// The gates of subscriptions whose patterns have wildcards.
+    by_topic: Slab<OrderedMap<Topic, u32>>,
     timers: Timers,
     due: VecDeque<Due<P>>,
     generation: u32,
@@ -39,24 +42,20 @@ pub(crate) struct Subscribers<P, T> {
     latest: Instant,
 }
 
+/// Kept small: there may be a million of them.
 #[derive(Debug)]
 struct Subscription<T> {
     generation: u32,
     downlink: DownlinkId,
     pattern: Pattern,
-    has_wildcards: bool,
-    flow: Flow,
-    gates: Gates,
+    flow: KeptFlow,
+    /// Its gate; where the pattern has wildcards, where its gates are found by their topics.
+    gates: u32,
     tag: T,
 }
 
-/// The gates of a subscription, made when a publication first needs one and dropped when they idle.
-#[derive(Debug)]
-enum Gates {
-    None,
-    One(u32),
-    PerTopic(Box<OrderedMap<Topic, u32>>),
-}
+/// The subscription has no gates: they are made when a publication first needs one, and dropped when they idle.
+const NO_GATES: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct GateSlot<P> {
@@ -72,6 +71,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         Self {
             subscriptions: Slab::new(),
             gates: Slab::new(),
+            by_topic: Slab::new(),
             timers: Timers::new(),
             due: VecDeque::new(),
             generation: 0,
@@ -95,9 +95,8 @@ impl<P: Payload, T> Subscribers<P, T> {
             generation: self.generation,
             downlink,
             pattern: pattern.clone(),
-            has_wildcards: pattern.exact().is_none(),
-            flow,
-            gates: Gates::None,
+            flow: flow.into(),
+            gates: NO_GATES,
             tag: tag(index),
         });
         SubscriptionId {
@@ -110,10 +109,13 @@ impl<P: Payload, T> Subscribers<P, T> {
     pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<(Pattern, T)> {
         self.find(id)?;
         let subscription = self.subscriptions.remove(id.index as usize);
-        match subscription.gates {
-            Gates::None => {}
-            Gates::One(gate) => self.drop_gate(gate),
-            Gates::PerTopic(gates) => gates.values().for_each(|gate| self.drop_gate(*gate)),
+        if subscription.gates != NO_GATES {
+            if subscription.pattern.is_exact() {
+                self.drop_gate(subscription.gates);
+            } else {
+                let gates = self.by_topic.remove(subscription.gates as usize);
+                gates.values().for_each(|gate| self.drop_gate(*gate));
+            }
         }
         Some((subscription.pattern, subscription.tag))
     }
@@ -165,7 +167,8 @@ impl<P: Payload, T> Subscribers<P, T> {
             return None;
         }
         if subscription.flow.is_immediate() {
-            self.push_one(index, Arc::clone(publication));
+            let emission = Emission::One(Arc::clone(publication));
+            self.due.push_back(subscription.due(index, None, emission));
             return None;
         }
         let gate = self.gate_for(index, &publication.topic);
@@ -182,7 +185,7 @@ impl<P: Payload, T> Subscribers<P, T> {
                 self.drain_gate(gate);
                 self.forget_gate(gate);
             }
-            None => self.push_one(index, Arc::clone(publication)),
+            None => self.push_emission(index, Emission::One(Arc::clone(publication))),
         }
     }
 
@@ -256,11 +259,14 @@ impl<P: Payload, T> Subscribers<P, T> {
             return false;
         }
         let subscription = &mut self.subscriptions[id.index as usize];
-        subscription.flow = flow;
-        let gates: Vec<u32> = match &subscription.gates {
-            Gates::None => Vec::new(),
-            Gates::One(gate) => Vec::from([*gate]),
-            Gates::PerTopic(gates) => gates.values().copied().collect(),
+        subscription.flow = flow.into();
+        let gates: Vec<u32> = if subscription.gates == NO_GATES {
+            Vec::new()
+        } else if subscription.pattern.is_exact() {
+            Vec::from([subscription.gates])
+        } else {
+            let gates = &self.by_topic[subscription.gates as usize];
+            gates.values().copied().collect()
         };
         for gate in gates {
             let machine = self.awake(gate);
@@ -275,10 +281,15 @@ impl<P: Payload, T> Subscribers<P, T> {
     }
 
     fn known_gate(&self, index: u32, topic: &Topic) -> Option<u32> {
-        match &self.subscriptions[index as usize].gates {
-            Gates::None => None,
-            Gates::One(gate) => Some(*gate),
-            Gates::PerTopic(gates) => gates.get(topic).copied(),
+        let subscription = &self.subscriptions[index as usize];
+        if subscription.gates == NO_GATES {
+            None
+        } else if subscription.pattern.is_exact() {
+            Some(subscription.gates)
+        } else {
+            self.by_topic[subscription.gates as usize]
+                .get(topic)
+                .copied()
         }
     }
 
@@ -288,21 +299,18 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
         let subscription = &mut self.subscriptions[index as usize];
         let gate = index_of(self.gates.insert(GateSlot {
-            gate: Gate::new(subscription.flow),
+            gate: Gate::new(subscription.flow.get()),
             subscription: index,
             topic: topic.clone(),
             resting: None,
         }));
-        match &mut subscription.gates {
-            Gates::PerTopic(gates) => {
-                gates.insert(topic, gate);
+        if subscription.pattern.is_exact() {
+            subscription.gates = gate;
+        } else {
+            if subscription.gates == NO_GATES {
+                subscription.gates = index_of(self.by_topic.insert(OrderedMap::new()));
             }
-            gates @ (Gates::None | Gates::One(_)) if subscription.has_wildcards => {
-                let mut per_topic = Box::new(OrderedMap::new());
-                per_topic.insert(topic, gate);
-                *gates = Gates::PerTopic(per_topic);
-            }
-            gates @ (Gates::None | Gates::One(_)) => *gates = Gates::One(gate),
+            self.by_topic[subscription.gates as usize].insert(topic, gate);
         }
         gate
     }
@@ -329,39 +337,25 @@ impl<P: Payload, T> Subscribers<P, T> {
         let Some(slot) = self.gates.get(gate as usize) else {
             return;
         };
-        let gates = &mut self.subscriptions[slot.subscription as usize].gates;
-        match gates {
-            Gates::None => {}
-            Gates::One(_) => *gates = Gates::None,
-            Gates::PerTopic(per_topic) => {
-                per_topic.remove(&slot.topic);
-                if per_topic.is_empty() {
-                    *gates = Gates::None;
-                }
+        let subscription = &mut self.subscriptions[slot.subscription as usize];
+        if subscription.pattern.is_exact() {
+            subscription.gates = NO_GATES;
+        } else if let Some(gates) = self.by_topic.get_mut(subscription.gates as usize) {
+            gates.remove(&slot.topic);
+            if gates.is_empty() {
+                self.by_topic.remove(subscription.gates as usize);
+                subscription.gates = NO_GATES;
             }
         }
         self.drop_gate(gate);
     }
 
-    fn push_one(&mut self, index: u32, publication: Arc<Publication<P>>) {
-        self.push_emission(index, Emission::One(publication));
-    }
-
     fn push_emission(&mut self, index: u32, emission: Emission<Arc<Publication<P>>>) {
         let subscription = &self.subscriptions[index as usize];
-        let flow = subscription.flow;
-        self.due.push_back(Due::Deliver {
-            downlink: subscription.downlink,
-            delivery: Delivery {
-                subscription: SubscriptionId {
-                    index,
-                    generation: subscription.generation,
-                },
-                via: subscription.via(),
-                conflate: flow.conflates().then_some(flow.conflate),
-                emission,
-            },
-        });
+        let flow = subscription.flow.get();
+        let conflate = flow.conflates().then_some(flow.conflate);
+        self.due
+            .push_back(subscription.due(index, conflate, emission));
     }
 
     /// Emits what is due at `now`. Calls `wake` with the tag of each subscription whose gate rests no more; it says
@@ -402,7 +396,27 @@ impl<P: Payload, T> Subscribers<P, T> {
 
 impl<T> Subscription<T> {
     fn via(&self) -> Option<Pattern> {
-        self.has_wildcards.then(|| self.pattern.clone())
+        (!self.pattern.is_exact()).then(|| self.pattern.clone())
+    }
+
+    fn due<P>(
+        &self,
+        index: u32,
+        conflate: Option<Conflate>,
+        emission: Emission<Arc<Publication<P>>>,
+    ) -> Due<P> {
+        Due::Deliver {
+            downlink: self.downlink,
+            delivery: Delivery {
+                subscription: SubscriptionId {
+                    index,
+                    generation: self.generation,
+                },
+                via: self.via(),
+                conflate,
+                emission,
+            },
+        }
     }
 }
 

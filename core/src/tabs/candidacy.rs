@@ -27,6 +27,9 @@ use crate::time::Instant;
 /// The first wait between two attempts lies between half of this and this; each further one may be twice as long.
 const ATTEMPT_BASE: Duration = Duration::from_millis(500);
 
+/// How often the time for an answer doubles at most.
+const DOUBLINGS_MAX: u32 = 3;
+
 /// Before it steals, a visible tab waits up to this long, so that one of several is the first.
 const STEAL_JITTER: Duration = Duration::from_millis(100);
 
@@ -149,8 +152,11 @@ impl Candidacy {
         if now - self.tried >= config.stable_after {
             self.backoff.reset();
         }
+        // Not all at the same time: who asks first gets an answer for all.
+        let micros = u64::try_from(patience.as_micros() / 4).unwrap_or(u64::MAX);
+        let jitter = Duration::from_micros(self.random.up_to(micros));
         self.standing = Standing::Following {
-            silent_at: now + patience,
+            silent_at: now + patience + jitter,
         };
         if config.election == Election::Lock && self.lock.is_none() {
             self.queue();
@@ -230,6 +236,12 @@ impl Candidacy {
         self.handle_life(now, patience, config);
     }
 
+    /// The server knows of a later leadership than this one. The lock, if this tab holds it, is not its own to hold.
+    pub(super) fn handle_superseded(&mut self, now: Instant, config: &TabsConfig) {
+        self.release();
+        self.ask(now, config);
+    }
+
     /// A worker of a later generation is there.
     pub(super) fn handle_generation(&mut self, generation: u64) {
         if self.spawned.is_some_and(|spawned| spawned < generation) {
@@ -273,8 +285,9 @@ impl Candidacy {
     }
 
     fn ask(&mut self, now: Instant, config: &TabsConfig) {
+        let patience = config.probe_timeout * (1 << self.backoff.attempt().min(DOUBLINGS_MAX));
         self.standing = Standing::Asking {
-            until: now + config.probe_timeout,
+            until: now + patience,
             is_answered: false,
         };
         self.steps.push_back(Step::Probe);

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use alloc::string::String;
+
 use super::message::TabId;
 use crate::client::ClientConfig;
 
@@ -32,13 +34,19 @@ pub struct TabsConfig {
     pub tab: TabId,
     /// How it is decided who leads.
     pub election: Election,
+    /// What the server is to know the tabs by, if this is the first that leads: a random text that nobody else knows.
+    /// The later ones learn of it.
+    pub group: String,
     /// The connection to the server, where this tab leads. Its seed seeds the jitter here, too.
     pub client: ClientConfig,
     /// How long a leader's connection may be silent before it is asked for a sign of life.
     pub lease: Duration,
+    /// The least of that: a connection that was never silent for long is asked sooner.
+    pub lease_min: Duration,
     /// The same while the leader has no connection, so that nothing can come through it.
     pub lease_offline: Duration,
-    /// How long the answer may take.
+    /// How long the answer may take; twice as long after each attempt to take over, so that a slow network is no reason
+    /// to take over again and again.
     pub probe_timeout: Duration,
     /// How long a free lock may take to be granted, and a worker to start, before it is asked for again.
     pub grant_patience: Duration,
@@ -57,16 +65,18 @@ pub struct TabsConfig {
 }
 
 impl TabsConfig {
-    /// 5 s of silence (30 s without a connection) and 2 s for an answer; 1 s for a lock; 5 s until a hidden leader hands
-    /// over; 200 members.
-    pub const fn new(tab: TabId, election: Election, client: ClientConfig) -> Self {
+    /// 0.5 s to 5 s of silence (30 s without a connection) and 1 s for an answer; 1 s for a lock; 5 s until a hidden leader
+    /// hands over; 200 members.
+    pub const fn new(tab: TabId, election: Election, group: String, client: ClientConfig) -> Self {
         Self {
             tab,
             election,
+            group,
             client,
             lease: Duration::from_secs(5),
+            lease_min: Duration::from_millis(500),
             lease_offline: Duration::from_secs(30),
-            probe_timeout: Duration::from_secs(2),
+            probe_timeout: Duration::from_secs(1),
             grant_patience: Duration::from_secs(1),
             claim_window: Duration::from_millis(100),
             backoff_max: Duration::from_secs(60),

@@ -25,7 +25,9 @@ use crate::flow::Flow;
 use crate::limits::ROUTES_MAX;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, WireError};
+use crate::protocol::{
+    ClientFrame, ErrorCode, GroupTerm, PublishRequest, ServerFrame, Start, WireError,
+};
 use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
@@ -89,6 +91,11 @@ impl<P: Payload + Clone> Exchange<P> {
     /// How many patterns are followed.
     pub(super) fn patterns(&self) -> usize {
         self.routes.len()
+    }
+
+    /// What the server is told of this connection the next time that it opens.
+    pub(super) fn set_group(&mut self, group: GroupTerm) {
+        self.client.set_group(group);
     }
 
     /// A member has joined by this link, instead of any earlier one.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::config::Election;
+use super::config::{Election, TabsConfig};
 use super::link::{Link, Phase};
 use super::message::{Body, Message, TABS_VERSION, TERM_COUNTER_MAX, TabId, Term};
 use super::output::{Role, TabsOutput};
@@ -61,11 +61,7 @@ impl<P: Payload + Clone> Tabs<P> {
         self.top = term;
         if self.leading.is_some() {
             if let Election::Host { .. } = self.config.election {
-                self.stop_leading();
-                self.candidacy.handle_leave();
-                self.is_entered = false;
-                self.set_role(Role::Away);
-                self.output.push_back(TabsOutput::Retire);
+                self.retire();
             } else if speaks_as_leader {
                 self.stop_leading();
                 self.set_role(Role::Follower);
@@ -79,6 +75,15 @@ impl<P: Payload + Clone> Tabs<P> {
             self.leader = None;
             self.close_link();
         }
+    }
+
+    /// Another worker has taken this one's place.
+    pub(super) fn retire(&mut self) {
+        self.stop_leading();
+        self.candidacy.handle_leave();
+        self.is_entered = false;
+        self.set_role(Role::Away);
+        self.output.push_back(TabsOutput::Retire);
     }
 
     fn handle_body(
@@ -111,7 +116,12 @@ impl<P: Payload + Clone> Tabs<P> {
                     .handle_claim(now, theirs > ours, &self.config);
             }
             Body::Yield => self.candidacy.handle_yield(now, &self.config),
-            Body::Lead { state, members } => {
+            Body::Lead {
+                group,
+                state,
+                members,
+            } => {
+                self.group = group;
                 self.handle_lead(now, term, state, &members);
                 if to.is_none() {
                     let is_visible = self.is_visible();
@@ -205,15 +215,19 @@ impl<P: Payload + Clone> Tabs<P> {
     }
 
     fn handle_life(&mut self, now: Instant) {
-        let patience = self.patience();
+        let patience = self.patience(now);
         self.candidacy.handle_life(now, patience, &self.config);
     }
 
     /// How long the leader may be silent: longer while it has no connection for a sign of life to come through.
-    fn patience(&self) -> Duration {
+    fn patience(&mut self, now: Instant) -> Duration {
+        let TabsConfig {
+            lease, lease_min, ..
+        } = self.config;
+        let patience = self.rhythm.handle_life(now, lease_min, lease);
         let is_worker = matches!(self.config.election, Election::Worker { .. });
         match self.leader.as_ref().map(|leader| &leader.state) {
-            Some(ConnectionState::Connected | ConnectionState::Stale) => self.config.lease,
+            Some(ConnectionState::Connected | ConnectionState::Stale) => patience,
             Some(_) if !is_worker => self.config.lease_offline,
             Some(_) | None => self.config.lease,
         }

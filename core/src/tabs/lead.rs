@@ -11,7 +11,7 @@ use super::output::{Role, TabsOutput};
 use super::{Leader, Tabs};
 use crate::client::{ClientConfig, ConnectionState};
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, ServerFrame};
+use crate::protocol::{ClientFrame, ErrorCode, GroupTerm, ServerFrame};
 use crate::time::Instant;
 
 /// The server is asked for a sign of life no more often than this, however many tabs want one.
@@ -49,14 +49,20 @@ impl<P: Payload + Clone> Tabs<P> {
         let term = Term { counter, tab };
         self.top = term;
         let handover_at = self.hidden_since.map(|since| self.handover(now, since));
+        let group = GroupTerm {
+            group: self.group.clone(),
+            term,
+        };
         if let Some(leading) = &mut self.leading {
             leading.term = term;
+            leading.exchange.set_group(group);
         } else {
             let seed = self.random.next_u64();
             self.leading = Some(Leading {
                 exchange: Exchange::new(ClientConfig {
                     seed,
                     requests_max: REQUESTS_MAX,
+                    group: Some(group),
                     ..self.config.client.clone()
                 }),
                 term,
@@ -106,8 +112,12 @@ impl<P: Payload + Clone> Tabs<P> {
         let members: Vec<_> = members
             .filter(|(member, _)| to.is_none_or(|to| to == *member))
             .collect();
-        let state = leader.state.clone();
-        self.post(to, Body::Lead { state, members });
+        let lead = Body::Lead {
+            group: self.group.clone(),
+            state: leader.state.clone(),
+            members,
+        };
+        self.post(to, lead);
     }
 
     /// When to hand over: not before those who are visible have had time to say so.
@@ -232,6 +242,11 @@ impl<P: Payload + Clone> Tabs<P> {
         if leading.uplink != Some(link) {
             return;
         }
+        if let ServerFrame::Error(error) = &frame
+            && error.code == ErrorCode::Superseded
+        {
+            return self.handle_superseded(now);
+        }
         leading
             .exchange
             .handle_server_frame(now, link - leading.base, frame);
@@ -247,6 +262,17 @@ impl<P: Payload + Clone> Tabs<P> {
                 self.post(None, Body::Tick);
             }
         }
+        self.drain(now);
+    }
+
+    /// The server knows of a later leadership: it has ended this one's connection.
+    fn handle_superseded(&mut self, now: Instant) {
+        if let Election::Host { .. } = self.config.election {
+            return self.retire();
+        }
+        self.stop_leading();
+        self.set_role(Role::Follower);
+        self.candidacy.handle_superseded(now, &self.config);
         self.drain(now);
     }
 

@@ -1,5 +1,6 @@
 //! What the tabs of a browser say to each other. There is no codec here: hosts encode.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::client::ConnectionState;
@@ -64,6 +65,8 @@ pub enum Body<P> {
     Yield,
     /// The sender leads.
     Lead {
+        /// What the server knows the tabs by.
+        group: String,
         /// The state of its connection.
         state: ConnectionState,
         /// Who is connected through it, by which link: of all tabs, or of the one that this is said to.

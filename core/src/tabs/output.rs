@@ -1,5 +1,7 @@
 //! What the machine of a tab asks of its host, and of the tab's own hub.
 
+use alloc::string::String;
+
 use super::message::Message;
 use crate::client::ConnectionState;
 use crate::protocol::{ClientFrame, ServerFrame};
@@ -49,6 +51,8 @@ pub enum TabsOutput<P> {
     SpawnWorker {
         /// The generation.
         generation: u64,
+        /// What the server is to know the tabs by: for the worker's configuration.
+        group: String,
     },
     /// This worker is superseded by another: it may close.
     Retire,

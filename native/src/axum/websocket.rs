@@ -1,9 +1,11 @@
 //! `GET /ws`: the handshake, after which the connection is the shard's.
 
+mod deflate;
+
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -25,13 +27,15 @@ pub(super) async fn upgrade(
 ) -> Result<Response, HttpError> {
     let accept = accept(request.headers())?;
     let subprotocol = subprotocol(request.headers())?;
+    let extension = deflate::accept(request.headers()).filter(|_| hub.deflates());
+    let deflates = extension.is_some();
     let upgrade = request
         .extensions_mut()
         .remove::<OnUpgrade>()
         .ok_or_else(|| upgrade_required("this connection cannot be upgraded; use HTTP/1.1"))?;
     tokio::spawn(async move {
         match upgrade.await {
-            Ok(upgraded) => hand_over(&hub, upgraded),
+            Ok(upgraded) => hand_over(&hub, upgraded, deflates),
             Err(error) => tracing::debug!(%error, "a client left during its handshake"),
         }
     });
@@ -41,6 +45,12 @@ pub(super) async fn upgrade(
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     if let Some(subprotocol) = subprotocol {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    }
+    if let Some(extension) = extension {
+        headers.insert(
+            SEC_WEBSOCKET_EXTENSIONS,
+            HeaderValue::from_static(extension),
+        );
     }
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
 }
@@ -88,14 +98,14 @@ fn upgrade_required(message: &str) -> HttpError {
 }
 
 /// Gives the connection to the shard: the TCP socket itself where there is one.
-fn hand_over(hub: &Hub, upgraded: Upgraded) {
+fn hand_over(hub: &Hub, upgraded: Upgraded, deflates: bool) {
     let handed = match downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => tcp(parts.io.into_inner()).map(|transport| (transport, parts.read_buf)),
         Err(upgraded) => bridge(upgraded).map(|transport| (transport, Bytes::new())),
     };
     match handed {
         // A hub that has stopped drops the connection, which tells the client.
-        Ok((transport, received)) => drop(hub.connect(transport, received)),
+        Ok((transport, received)) => drop(hub.connect(transport, received, deflates)),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be handed over, and is closed")
         }

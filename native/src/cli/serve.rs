@@ -1,6 +1,7 @@
 //! `tidegate serve`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,6 +33,12 @@ pub(super) struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     backend: super::BackendArg,
+    /// How many threads serve the connections: a number, or auto, one for each processor
+    #[arg(long, value_name = "N", default_value = "1", value_parser = shards)]
+    shards: NonZeroUsize,
+    /// Compress messages with more bytes than this, for WebSocket clients that understand it
+    #[arg(long, value_name = "BYTES")]
+    compress_above: Option<usize>,
     /// Listen on an address that other machines reach, although nothing asks who they are.
     #[arg(long)]
     open_to_everyone: bool,
@@ -63,8 +70,12 @@ impl Serve {
             // Of all others it is told when they are reached.
             tracing::info!("backend: {} ({})", choice.what, choice.why);
         }
-        let hub =
-            Hub::with_choice(Config::default(), &choice).context("the hub could not start")?;
+        let config = Config {
+            shards: self.shards,
+            compress_above: self.compress_above,
+            ..Config::default()
+        };
+        let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
         println!("tidegate: listening on http://{}", listener.local_addr()?);
         let listener = listener.tap_io(|stream| {
             // Small frames must not wait for each other; a socket that refuses is merely slower.
@@ -78,6 +89,16 @@ impl Serve {
         served.context("the server stopped")?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What `--shards` says.
+fn shards(text: &str) -> Result<NonZeroUsize, String> {
+    if text == "auto" {
+        // Where the system does not tell, one is what there is.
+        return Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    }
+    let number = text.parse();
+    number.map_err(|_| "expected a number of threads from 1 on, or auto".to_owned())
 }
 
 /// Once the server is told to stop, waits until its clients have gone or had their time, and stops the hub.

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
-use crate::shard::{Command, CommandSender, Shard};
+use crate::shard::{Command, CommandSender, Shard, Wire};
 use crate::uplink::{Link, Uplink};
 
 /// The threads of a hub. Each has connections of its own, and copies of the topics that those follow.
@@ -40,7 +40,7 @@ impl Shards {
     pub(super) fn start(
         config: &Config,
         backend: Option<Arc<dyn Backend>>,
-        frame_bytes_max: usize,
+        wire: Wire,
     ) -> io::Result<(Self, watch::Receiver<()>)> {
         let count = config.shards.get();
         let (alive, ending) = watch::channel(());
@@ -63,7 +63,7 @@ impl Shards {
                 }
                 (None, None) => ServerHub::new(server),
             };
-            Shard::new(hub, frame_bytes_max, alive.clone())
+            Shard::new(hub, wire, alive.clone())
         };
         let shards = (0..count).map(new_shard).collect::<io::Result<Vec<_>>>()?;
         let (shards, senders): (Vec<Shard>, Vec<CommandSender>) = shards.into_iter().unzip();

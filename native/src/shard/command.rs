@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Connect {
         transport: Transport,
         received: Bytes,
+        /// Whether the client understands compressed messages.
+        deflates: bool,
     },
     OpenLocal(Opening),
     /// Whoever asked for the local connection with this token waits no longer.

@@ -10,6 +10,7 @@ use tidegate_core::session::CloseReason;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::websocket::{Incoming, Reader};
+use crate::deflate::{Deflater, Inflater};
 use crate::encode::{self, Encoder, Message};
 use crate::json::Json;
 
@@ -49,6 +50,8 @@ pub(super) enum Flushed {
 pub(super) struct Socket {
     transport: Transport,
     reader: Reader,
+    /// Whether its client understands compressed messages.
+    deflates: bool,
     /// What is left of the message that the socket took in part.
     unsent: Bytes,
     /// Answers of the WebSocket protocol itself, which go before other messages.
@@ -56,10 +59,15 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) const fn new(transport: Transport, message_bytes_max: usize) -> Self {
+    pub(super) const fn new(
+        transport: Transport,
+        message_bytes_max: usize,
+        deflates: bool,
+    ) -> Self {
         Self {
             transport,
-            reader: Reader::new(message_bytes_max),
+            reader: Reader::new(message_bytes_max, deflates),
+            deflates,
             unsent: Bytes::new(),
             control: Vec::new(),
         }
@@ -77,7 +85,7 @@ impl Socket {
     }
 
     /// Reads what is there, up to a round's share.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Read {
+    pub(super) fn read(&mut self, buffer: &mut [u8], inflater: &mut Inflater) -> Read {
         let mut result = Read::new();
         let mut taken = 0;
         while taken < READ_BYTES_PER_ROUND {
@@ -88,7 +96,7 @@ impl Socket {
                 }
                 Ok(bytes) => {
                     taken += bytes;
-                    self.receive_into(&buffer[..bytes], &mut result);
+                    self.receive_into(&buffer[..bytes], inflater, &mut result);
                     if result.is_closed {
                         return result;
                     }
@@ -106,22 +114,24 @@ impl Socket {
     }
 
     /// Takes bytes that somebody else has read from the socket.
-    pub(super) fn receive(&mut self, received: &[u8]) -> Read {
+    pub(super) fn receive(&mut self, received: &[u8], inflater: &mut Inflater) -> Read {
         let mut result = Read::new();
-        self.receive_into(received, &mut result);
+        self.receive_into(received, inflater, &mut result);
         result
     }
 
-    fn receive_into(&mut self, received: &[u8], result: &mut Read) {
+    fn receive_into(&mut self, received: &[u8], inflater: &mut Inflater, result: &mut Read) {
         let mut pongs = Vec::new();
         let mut has_close = false;
-        let read = self.reader.receive(received, |incoming| match incoming {
-            Incoming::Text(text) => result.frames.extend(crate::decode::client_message(&text)),
-            Incoming::Ping(payload) => {
-                pongs.push(encode::control(OpCode::Control(Control::Pong), &payload))
-            }
-            Incoming::Close => has_close = true,
-        });
+        let read = self
+            .reader
+            .receive(received, inflater, |incoming| match incoming {
+                Incoming::Text(text) => result.frames.extend(crate::decode::client_message(&text)),
+                Incoming::Ping(payload) => {
+                    pongs.push(encode::control(OpCode::Control(Control::Pong), &payload))
+                }
+                Incoming::Close => has_close = true,
+            });
         // A client that pings without reading the answers gets the newest only.
         if let Some(pong) = pongs.pop() {
             self.control = vec![pong];
@@ -154,7 +164,7 @@ impl Socket {
                 continue;
             }
             match joiner.next_message(&mut next) {
-                Some(message) => self.unsent = message.framed().clone(),
+                Some(message) => self.unsent = joiner.bytes_of(&message, self.deflates).clone(),
                 None => return Flushed::Done,
             }
         }
@@ -251,9 +261,27 @@ pub(super) struct Joiner {
     encoder: Encoder,
     parts: Vec<Message>,
     last: Option<(Vec<Message>, Message)>,
+    deflater: Deflater,
+    /// Longer texts are compressed, for those who understand it.
+    compress_above: Option<usize>,
 }
 
 impl Joiner {
+    pub(super) fn new(compress_above: Option<usize>) -> Self {
+        Self {
+            compress_above,
+            ..Self::default()
+        }
+    }
+
+    /// What is to be sent of a message to somebody who understands compressed ones, or doesn't.
+    fn bytes_of<'a>(&mut self, message: &'a Message, deflates: bool) -> &'a Bytes {
+        let bytes_max = self.compress_above.filter(|_| deflates);
+        let is_long = bytes_max.is_some_and(|bytes_max| message.text_len() > bytes_max);
+        let deflated = is_long.then(|| message.deflated(&mut self.deflater));
+        deflated.flatten().unwrap_or(message.framed())
+    }
+
     fn next_message(
         &mut self,
         mut next: impl FnMut() -> Option<ServerFrame<Json>>,

@@ -5,6 +5,8 @@ use std::io::Cursor;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use crate::deflate::{InflateError, Inflater};
+
 /// The longest header that a client's frame can have.
 const HEADER_BYTES_MAX: usize = 14;
 
@@ -52,16 +54,25 @@ pub(super) struct Reader {
     /// Bytes of a frame that is not complete yet.
     partial: Vec<u8>,
     /// The fragments of a message that is not complete yet.
-    message: Option<Vec<u8>>,
+    message: Option<Fragments>,
     message_bytes_max: usize,
+    /// Whether messages may be compressed.
+    deflates: bool,
+}
+
+#[derive(Debug)]
+struct Fragments {
+    bytes: Vec<u8>,
+    is_deflated: bool,
 }
 
 impl Reader {
-    pub(super) const fn new(message_bytes_max: usize) -> Self {
+    pub(super) const fn new(message_bytes_max: usize, deflates: bool) -> Self {
         Self {
             partial: Vec::new(),
             message: None,
             message_bytes_max,
+            deflates,
         }
     }
 
@@ -72,16 +83,17 @@ impl Reader {
     pub(super) fn receive(
         &mut self,
         received: &[u8],
+        inflater: &mut Inflater,
         mut take: impl FnMut(Incoming),
     ) -> Result<(), Violation> {
         if self.partial.is_empty() {
-            let used = self.receive_frames(received, &mut take)?;
+            let used = self.receive_frames(received, inflater, &mut take)?;
             self.partial.extend_from_slice(&received[used..]);
             return Ok(());
         }
         let mut bytes = std::mem::take(&mut self.partial);
         bytes.extend_from_slice(received);
-        let used = self.receive_frames(&bytes, &mut take)?;
+        let used = self.receive_frames(&bytes, inflater, &mut take)?;
         if used < bytes.len() {
             bytes.drain(..used);
             self.partial = bytes;
@@ -92,12 +104,16 @@ impl Reader {
     fn receive_frames(
         &mut self,
         bytes: &[u8],
+        inflater: &mut Inflater,
         take: &mut impl FnMut(Incoming),
     ) -> Result<usize, Violation> {
         let mut used = 0;
         while let Some((header, payload)) = self.next_frame(&bytes[used..])? {
             let payload_end = used + payload.end;
-            self.handle_frame(&header, &bytes[used + payload.start..payload_end], take)?;
+            let payload = &bytes[used + payload.start..payload_end];
+            if let Some(message) = self.handle_frame(&header, payload, take)? {
+                take(Incoming::Text(self.text(message, inflater)?));
+            }
             used = payload_end;
         }
         Ok(used)
@@ -123,7 +139,9 @@ impl Reader {
 
     /// Checks a frame by its header, before room is made for its payload.
     fn check(&self, header: &FrameHeader, length: u64) -> Result<(), Violation> {
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        // The first frame of a message says whether that is compressed.
+        let may_deflate = self.deflates && header.opcode == OpCode::Data(Data::Text);
+        if (header.rsv1 && !may_deflate) || header.rsv2 || header.rsv3 {
             return Err(Violation::Malformed);
         }
         if header.mask.is_none() {
@@ -135,7 +153,8 @@ impl Reader {
             }
             OpCode::Control(_) => Ok(()),
             OpCode::Data(_) => {
-                let before = self.message.as_ref().map_or(0, Vec::len) as u64;
+                let message = self.message.as_ref();
+                let before = message.map_or(0, |message| message.bytes.len()) as u64;
                 if before.saturating_add(length) > self.message_bytes_max as u64 {
                     return Err(Violation::TooLarge {
                         bytes_max: self.message_bytes_max,
@@ -146,12 +165,13 @@ impl Reader {
         }
     }
 
+    /// Takes a frame; gives the message that is complete with it.
     fn handle_frame(
         &mut self,
         header: &FrameHeader,
         masked: &[u8],
         take: &mut impl FnMut(Incoming),
-    ) -> Result<(), Violation> {
+    ) -> Result<Option<Fragments>, Violation> {
         let mask = header.mask.ok_or(Violation::Unmasked)?;
         let payload = masked
             .iter()
@@ -170,17 +190,31 @@ impl Reader {
                 return Err(Violation::Malformed);
             }
             OpCode::Data(Data::Text | Data::Continue) => {
-                let message = self.message.get_or_insert_default();
-                message.extend(payload);
+                let message = self.message.get_or_insert_with(|| Fragments {
+                    bytes: Vec::new(),
+                    is_deflated: header.rsv1,
+                });
+                message.bytes.extend(payload);
                 if header.is_final {
-                    let message = self.message.take().unwrap_or_default();
-                    take(Incoming::Text(
-                        String::from_utf8(message).map_err(|_| Violation::NotUtf8)?,
-                    ));
+                    return Ok(self.message.take());
                 }
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn text(&self, message: Fragments, inflater: &mut Inflater) -> Result<String, Violation> {
+        let bytes_max = self.message_bytes_max;
+        let bytes = if message.is_deflated {
+            let inflated = inflater.inflate(message.bytes, bytes_max);
+            inflated.map_err(|error| match error {
+                InflateError::Malformed => Violation::Malformed,
+                InflateError::TooLarge => Violation::TooLarge { bytes_max },
+            })?
+        } else {
+            message.bytes
+        };
+        String::from_utf8(bytes).map_err(|_| Violation::NotUtf8)
     }
 }
 
@@ -189,6 +223,7 @@ mod tests {
     use tungstenite::protocol::frame::Frame;
 
     use super::*;
+    use crate::deflate::Deflater;
 
     fn masked(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
         let header = FrameHeader {
@@ -208,10 +243,13 @@ mod tests {
     }
 
     fn read(chunks: &[&[u8]]) -> Result<Vec<Incoming>, Violation> {
-        let mut reader = Reader::new(70_000);
-        let mut incoming = Vec::new();
+        read_by(Reader::new(70_000, false), chunks)
+    }
+
+    fn read_by(mut reader: Reader, chunks: &[&[u8]]) -> Result<Vec<Incoming>, Violation> {
+        let (mut incoming, mut inflater) = (Vec::new(), Inflater::default());
         for chunk in chunks {
-            reader.receive(chunk, |message| incoming.push(message))?;
+            reader.receive(chunk, &mut inflater, |message| incoming.push(message))?;
         }
         assert!(incoming.is_empty() || reader.partial.is_empty());
         Ok(incoming)
@@ -299,5 +337,63 @@ mod tests {
             read(&[&part, &rest]),
             Err(Violation::TooLarge { bytes_max: 70_000 })
         );
+    }
+
+    /// A frame of a compressed message.
+    fn deflated(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = masked(opcode, is_final, payload);
+        bytes[0] |= 0x40;
+        bytes
+    }
+
+    fn compressed(text: &str) -> Vec<u8> {
+        let mut data = Vec::new();
+        assert!(Deflater::default().deflate(text.as_bytes(), &mut data));
+        data
+    }
+
+    #[test]
+    fn compressed_messages_are_read_where_that_was_agreed() {
+        let text = "la".repeat(500);
+        let data = compressed(&text);
+        let (first, rest) = data.split_at(3);
+        let bytes = [
+            deflated(OpCode::Data(Data::Text), true, &data),
+            deflated(OpCode::Data(Data::Text), false, first),
+            masked(OpCode::Control(Control::Ping), true, b""),
+            masked(OpCode::Data(Data::Continue), true, rest),
+            self::text("plain"),
+        ]
+        .concat();
+        let expected = vec![
+            Incoming::Text(text.clone()),
+            Incoming::Ping(Vec::new()),
+            Incoming::Text(text),
+            Incoming::Text("plain".into()),
+        ];
+        assert_eq!(read_by(Reader::new(1_000, true), &[&bytes]), Ok(expected));
+        assert_eq!(read(&[&bytes]), Err(Violation::Malformed));
+    }
+
+    #[test]
+    fn what_a_client_may_not_compress_is_refused() {
+        let may = || Reader::new(1_000, true);
+        let bomb = deflated(
+            OpCode::Data(Data::Text),
+            true,
+            &compressed(&"x".repeat(100_000)),
+        );
+        let too_large = Violation::TooLarge { bytes_max: 1_000 };
+        assert_eq!(read_by(may(), &[&bomb]), Err(too_large));
+        let noise = deflated(OpCode::Data(Data::Text), true, &[0xff; 20]);
+        assert_eq!(read_by(may(), &[&noise]), Err(Violation::Malformed));
+        let ping = deflated(OpCode::Control(Control::Ping), true, b"");
+        assert_eq!(read_by(may(), &[&ping]), Err(Violation::Malformed));
+        let later = [
+            masked(OpCode::Data(Data::Text), false, b"a"),
+            deflated(OpCode::Data(Data::Continue), true, b"b"),
+        ]
+        .concat();
+        assert_eq!(read_by(may(), &[&later]), Err(Violation::Malformed));
     }
 }

@@ -17,7 +17,7 @@ const PageEvent = { Visible: 0, Hidden: 1, Frozen: 2, Leaving: 3, Resumed: 4 } a
 export type TabsNote =
   | { readonly note: 'lock'; readonly request: number; readonly steal: boolean }
   | { readonly note: 'unlock'; readonly request: number }
-  | { readonly note: 'spawn'; readonly generation: number }
+  | { readonly note: 'spawn'; readonly generation: number; readonly group: string }
   | { readonly note: 'retire' }
   | { readonly note: 'role'; readonly role: 'away' | 'follower' | 'leader' };
 
@@ -44,7 +44,7 @@ export interface GroupEvents {
   lost(request: number): void;
   /** Something becomes of the page. */
   page(event: number): void;
-  /** The shared worker can't be started here. */
+  /** The shared worker or the lock is not to be had here. */
   unavailable(): void;
 }
 
@@ -132,7 +132,7 @@ export class Group {
         this.#releaseLock(note.request);
         break;
       case 'spawn':
-        this.#spawn(note.generation);
+        this.#spawn(note.generation, note.group);
         break;
       case 'retire':
         this.#membership.retire?.();
@@ -156,8 +156,13 @@ export class Group {
         }
         return held;
       })
-      .catch(() => {
-        if (this.#locks.delete(request)) {
+      .catch((error: unknown) => {
+        if (!this.#locks.delete(request)) {
+          return;
+        }
+        if ((error as { name?: string }).name === 'SecurityError') {
+          this.#events.unavailable();
+        } else {
           this.#events.lost(request);
         }
       });
@@ -169,12 +174,16 @@ export class Group {
     release?.();
   }
 
-  #spawn(generation: number): void {
+  #spawn(generation: number, knownAs: string): void {
     const { group, worker } = this.#membership;
     this.#detachWorker?.();
-    this.#detachWorker = spawnWorker(`${group}#${generation}`, { ...worker!, generation }, () =>
-      this.#events.unavailable(),
-    );
+    const order = { ...worker!, generation, knownAs };
+    try {
+      this.#detachWorker = spawnWorker(`${group}#${generation}`, order, () => this.#events.unavailable());
+    } catch {
+      this.#events.unavailable();
+      return;
+    }
     rememberGeneration(group, generation);
   }
 

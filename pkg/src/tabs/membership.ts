@@ -2,14 +2,16 @@
 
 import type { WasmSource } from '../engine.js';
 import { TABS_VERSION } from './message.js';
+import { userName } from './names.js';
 import type { WorkerOrder } from './spawn.js';
 
 /**
- * Who leads, as the core numbers it: the holder of a lock, a worker that this tab attaches to, or this worker.
+ * Who leads, as the core numbers it: the holder of a lock, whoever claims it, a worker that this tab attaches to, or
+ * this worker.
  *
  * @internal
  */
-export const Election = { Lock: 0, Worker: 2, Host: 3 } as const;
+export const Election = { Lock: 0, Claims: 1, Worker: 2, Host: 3 } as const;
 
 /**
  * A part in a group of tabs.
@@ -22,8 +24,10 @@ export interface Membership {
   readonly election: number;
   /** The worker's generation to begin with. */
   readonly generation: number;
+  /** What the server knows the group by, where that was told already. */
+  readonly knownAs?: string;
   /** What a worker is told that is started. */
-  readonly worker?: Omit<WorkerOrder, 'generation'>;
+  readonly worker?: Omit<WorkerOrder, 'generation' | 'knownAs'>;
   /** Called when a worker is superseded. */
   readonly retire?: () => void;
 }
@@ -46,31 +50,34 @@ interface Wanted {
  * @internal
  */
 export async function findMembership(mode: TabsMode, wanted: Wanted): Promise<Membership | undefined> {
-  const { url, token, client, wasm } = wanted;
-  if (mode === 'off' || typeof BroadcastChannel === 'undefined' || typeof document === 'undefined') {
+  const { url, token, client, wasm, isOrdinary } = wanted;
+  if (mode === 'off' || !hasTabs() || (mode === 'auto' && !isOrdinary)) {
     return undefined;
   }
-  const user = token === undefined ? '' : await digest(token);
-  if (user === undefined) {
-    return undefined;
-  }
+  const user = token === undefined ? '' : await userName(token);
   const group = (way: string): string => `tidegate.${TABS_VERSION}.${way} ${url} ${user}`;
   const hasText = wasm === undefined || typeof wasm === 'string' || wasm instanceof URL;
-  if (mode !== 'leader' && typeof SharedWorker !== 'undefined' && wanted.isOrdinary && hasText) {
+  if (mode !== 'leader' && typeof SharedWorker !== 'undefined' && isOrdinary && hasText) {
     const name = group('worker');
     const order = { url, group: name, ...defined({ token, client, wasm: wasm && absolute(wasm) }) };
     return { group: name, election: Election.Worker, generation: lastGeneration(name), worker: order };
   }
-  if (mode !== 'worker' && navigator.locks !== undefined) {
-    return { group: group('leader'), election: Election.Lock, generation: 0 };
+  if (mode !== 'worker') {
+    // Only a page that came over HTTPS, or from this machine, has locks.
+    const election = navigator.locks === undefined ? Election.Claims : Election.Lock;
+    return { group: group('leader'), election, generation: 0 };
   }
   return undefined;
 }
 
-/** What tells users apart without giving their tokens away; nothing where the page is no secure context. */
-async function digest(token: string): Promise<string | undefined> {
-  const hash = await globalThis.crypto?.subtle?.digest('SHA-256', new TextEncoder().encode(token));
-  return hash && Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
+/**
+ * Whether there are tabs to share with: not in Node, in a worker, or where the page has an origin of its own.
+ *
+ * @internal
+ */
+export function hasTabs(): boolean {
+  const isPage = typeof document !== 'undefined' && typeof BroadcastChannel !== 'undefined';
+  return isPage && globalThis.origin !== 'null';
 }
 
 function absolute(wasm: WasmSource): string {

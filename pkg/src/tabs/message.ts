@@ -39,7 +39,12 @@ interface UpFrame {
   readonly data?: unknown;
 }
 
-interface TabMessage {
+/**
+ * A message of another tab, as it is read.
+ *
+ * @internal
+ */
+export interface TabMessage {
   readonly version: number;
   readonly from: number;
   readonly to?: number;
@@ -48,6 +53,7 @@ interface TabMessage {
   readonly say: string;
   readonly visible?: boolean;
   readonly link?: number;
+  readonly group?: string;
   readonly state?: number;
   readonly attempt?: number;
   readonly error?: { readonly code: string; readonly message: string };
@@ -112,10 +118,10 @@ export function hear(hub: ClientHub, intake: FrameIntake, nowMs: number, message
     case 'up':
       return attempt(() => hearUp(hub, nowMs, link, frame!));
     case 'lead': {
-      const { state = 0, attempt: failures = 0, error, members = [] } = message;
+      const { group = '', state = 0, attempt: failures = 0, error, members = [] } = message;
       const pairs = Float64Array.from(members.flatMap(({ tab, link }) => [tab, link]));
       return attempt(() =>
-        hub.handle_lead(nowMs, state, failures, error?.code ?? '', error?.message ?? '', pairs),
+        hub.handle_lead(nowMs, group, state, failures, error?.code ?? '', error?.message ?? '', pairs),
       );
     }
     default:

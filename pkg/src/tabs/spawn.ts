@@ -9,6 +9,8 @@ export interface WorkerOrder {
   readonly url: string;
   readonly group: string;
   readonly generation: number;
+  /** What the server knows the group by. */
+  readonly knownAs: string;
   readonly token?: string;
   readonly client?: string;
   readonly wasm?: string;

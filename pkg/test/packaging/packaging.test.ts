@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 
 import { build as esbuild } from 'esbuild';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import * as vite from 'vite';
 import webpack from 'webpack';
 
@@ -16,6 +16,7 @@ import { complaints, startBrowser } from '../support/browser.js';
 import { startFront } from '../support/front.js';
 import { installPacked } from '../support/packed.js';
 import { publish, startServer } from '../support/server.js';
+import { countsOf } from '../support/tabs.js';
 
 /** What hangs has failed. */
 const LIMIT = { timeout: 180_000 };
@@ -29,13 +30,34 @@ interface Places {
   readonly browser: Browser;
 }
 
-/** Opens a page whose elements, by their ids, show the message of `job:1`: what is retained, then what is published. */
-async function shows(
-  { browser, server }: Places,
-  url: string,
-  ids: readonly string[],
-  hasElement = false,
-): Promise<void> {
+/** What a page is to show, and how it is to share its connection with another one. */
+interface Shown {
+  /** Elements that show the message of `job:1`, by their ids. One of a dedicated worker has a connection of its own. */
+  readonly ids: readonly string[];
+  readonly hasElement?: boolean;
+  readonly way: 'worker' | 'leader';
+}
+
+/** A second page takes part in the connection that the first one has. */
+async function shares({ browser, server }: Places, page: Page, { ids, way }: Shown): Promise<void> {
+  const { connections } = await countsOf(server);
+  const second = await page.context().newPage();
+  await second.goto(page.url());
+  for (const id of ids) {
+    await second.locator(`#${id}`).filter({ hasText: page.url() }).waitFor();
+  }
+  const after = await countsOf(server);
+  assert.equal(after.connections, connections + Number(ids.includes('worker')));
+  const targets = await (await browser.newBrowserCDPSession()).send('Target.getTargets');
+  const hasWorker = targets.targetInfos.some(({ type }) => type === 'shared_worker');
+  assert.equal(hasWorker, way === 'worker');
+  await second.close();
+}
+
+/** Opens a page that shows the message of `job:1`: what is retained, then what is published. */
+async function shows(places: Places, url: string, shown: Shown): Promise<void> {
+  const { browser, server } = places;
+  const { ids, hasElement = false } = shown;
   const context = await browser.newContext();
   const page = await context.newPage();
   const problems = complaints(page);
@@ -54,6 +76,7 @@ async function shows(
       await page.locator('tide-progress[state=running]').getByText(`${message} for ${url}`).waitFor();
     }
   }
+  await shares(places, page, shown);
   assert.deepEqual(problems, []);
   await context.close();
 }
@@ -70,12 +93,16 @@ async function withVite(t: TestContext, places: Places): Promise<void> {
     });
     inner.after(() => server.close());
     await server.listen();
-    await shows(places, server.resolvedUrls!.local[0]!, ['page', 'worker', 'react'], true);
+    await shows(places, server.resolvedUrls!.local[0]!, {
+      ids: ['page', 'worker', 'react'],
+      hasElement: true,
+      way: 'worker',
+    });
   });
   await t.test('Vite, built', async (inner) => {
     await vite.build({ ...common, worker: { format: 'es' } });
     const front = await startFront(inner, join(root, 'dist'), places.server);
-    await shows(places, `${front}/`, ['page', 'worker', 'react'], true);
+    await shows(places, `${front}/`, { ids: ['page', 'worker', 'react'], hasElement: true, way: 'worker' });
   });
 }
 
@@ -92,7 +119,7 @@ async function withWebpack(t: TestContext, places: Places): Promise<void> {
     const stats = (await promisify(compiler.run.bind(compiler))())!;
     assert.equal(stats.hasErrors() || stats.hasWarnings(), false, stats.toString());
     const front = await startFront(inner, root, places.server);
-    await shows(places, `${front}/`, ['page', 'worker'], true);
+    await shows(places, `${front}/`, { ids: ['page', 'worker'], hasElement: true, way: 'worker' });
   });
 }
 
@@ -110,20 +137,20 @@ async function withEsbuild(t: TestContext, places: Places): Promise<void> {
       logLevel: 'warning',
     });
     const front = await startFront(inner, root, places.server);
-    await shows(places, `${front}/`, ['page', 'inline']);
+    await shows(places, `${front}/`, { ids: ['page', 'inline'], way: 'leader' });
   });
 }
 
 async function withoutBundler(t: TestContext, places: Places): Promise<void> {
   await t.test('no bundler: modules from a static server, in the page and in a worker', async (inner) => {
     const front = await startFront(inner, places.folder, places.server);
-    await shows(places, `${front}/static/`, ['page', 'worker'], true);
+    await shows(places, `${front}/static/`, { ids: ['page', 'worker'], hasElement: true, way: 'worker' });
   });
   await t.test('a page with a strict Content-Security-Policy', async (inner) => {
     const headers = { 'content-security-policy': POLICY };
     const front = await startFront(inner, places.folder, places.server, headers);
-    await shows(places, `${front}/csp/`, ['page'], true);
-    await shows(places, `${front}/csp/inline.html`, ['page']);
+    await shows(places, `${front}/csp/`, { ids: ['page'], hasElement: true, way: 'worker' });
+    await shows(places, `${front}/csp/inline.html`, { ids: ['page'], way: 'leader' });
   });
 }
 

@@ -50,7 +50,11 @@ export async function placePackage(
 ): Promise<void> {
   await page.context().route(`${base}/**`, async (route) => {
     const path = new URL(route.request().url()).pathname.slice(new URL(base).pathname.length + 1);
-    const body = files[path] ?? (await readFile(join(packageRoot, 'dist', path)));
-    await route.fulfill({ body, contentType: CONTENT_TYPES[extname(path)] ?? 'text/html' });
+    const body = files[path] ?? (await readFile(join(packageRoot, 'dist', path)).catch(() => undefined));
+    if (body === undefined) {
+      await route.fulfill({ status: 404 });
+    } else {
+      await route.fulfill({ body, contentType: CONTENT_TYPES[extname(path)] ?? 'text/html' });
+    }
   });
 }

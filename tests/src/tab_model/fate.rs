@@ -42,6 +42,12 @@ impl Browser {
         self.pages[page].life = Life::Frozen;
     }
 
+    /// A page hangs: nothing of it runs, not even when it is spoken to.
+    pub fn hang(&mut self, page: usize) {
+        self.note(format_args!("{page} hangs"));
+        self.pages[page].life = Life::Cached;
+    }
+
     /// A page is left, and kept for the way back.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 
 use tidegate_core::hub::{Due, ServerOutput};
 use tidegate_core::protocol::ServerFrame;
-use tidegate_core::tabs::{Body, Election, Message, Role, TabOutput, Tabs, TabsOutput};
+use tidegate_core::tabs::{Body, Election, Message, Role, TabOutput, Tabs, TabsConfig, TabsOutput};
 
 use super::locks::Ask;
 use super::{Browser, Event, Life, Machine, Page};
@@ -85,7 +85,9 @@ impl Browser {
             TabsOutput::OpenUplink { link } => self.open_socket(page, link),
             TabsOutput::CloseUplink { link } => self.close_socket(page, link),
             TabsOutput::SendUplink(frame) => self.send_up(page, &frame),
-            TabsOutput::SpawnWorker { generation } => self.attach(page, generation),
+            TabsOutput::SpawnWorker { generation, group } => {
+                self.attach(page, generation, group);
+            }
             TabsOutput::Retire => self.end_worker(page),
             TabsOutput::Role(role) => {
                 self.note(format_args!("{page} is {role:?}"));
@@ -140,7 +142,7 @@ impl Browser {
     }
 
     /// Starts the worker of a generation where it does not run, and attaches a page to it.
-    fn attach(&mut self, page: usize, generation: u64) {
+    fn attach(&mut self, page: usize, generation: u64, group: String) {
         self.note(format_args!("{page} attaches to worker {generation}"));
         let before = self.pages[page].attached.replace(generation);
         assert!(before <= Some(generation), "{before:?}, then {generation}");
@@ -151,7 +153,11 @@ impl Browser {
                 && page.attached == Some(generation)
         });
         if !is_running {
-            let config = self.config(Election::Host { generation });
+            let election = Election::Host { generation };
+            let config = TabsConfig {
+                group,
+                ..self.config(election)
+            };
             let tab = config.tab;
             let mut tabs = Tabs::new(config);
             tabs.handle_enter(self.now);

@@ -64,17 +64,11 @@ impl Browser {
         }
     }
 
-    /// Whether the page hears of what happens to the socket. What comes while it sleeps is lost, and the socket with it.
-    fn hears(&mut self, id: SocketId) -> bool {
-        let socket = &mut self.sockets[id];
-        if socket.is_over || socket.is_broken {
-            return false;
-        }
-        if self.pages[socket.page].life != Life::Awake {
-            self.break_socket(id, true);
-            return false;
-        }
-        true
+    /// Whether the page hears of what happens to the socket. What comes while it sleeps is lost, and when it wakes up the
+    /// socket is, too; until then it is open for the server.
+    fn hears(&self, id: SocketId) -> bool {
+        let socket = &self.sockets[id];
+        !socket.is_over && !socket.is_broken && self.pages[socket.page].life == Life::Awake
     }
 
     pub(super) fn socket_opened(&mut self, id: SocketId) {

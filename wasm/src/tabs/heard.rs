@@ -22,7 +22,7 @@ use crate::{frames, spec, topics};
 impl ClientHub {
     /// A hub that shares its connection with the browser's other tabs. `tab` is a whole number below 2^53 that no other
     /// tab has; `election` is 0 for a lock, 1 for claims, 2 for a tab with a worker of this generation, 3 for that
-    /// worker.
+    /// worker. `group` is what the server is to know the tabs by, if this one is the first that leads.
     pub fn shared(
         seed: f64,
         token: Option<String>,
@@ -30,6 +30,7 @@ impl ClientHub {
         tab: f64,
         election: u32,
         generation: f64,
+        group: String,
     ) -> Self {
         let config = ClientConfig {
             token,
@@ -41,6 +42,7 @@ impl ClientHub {
             TabId(whole(tab)),
             election,
             whole(generation),
+            group,
         ))
     }
 
@@ -95,11 +97,16 @@ impl ClientHub {
         self.hear(now_ms, body)
     }
 
-    /// Another tab, or the worker, leads. `members` are pairs of a tab and its link; `code` and `message` tell
+    /// Another tab, or the worker, leads; `group` is what the server knows the tabs by. `members` are pairs of a tab and its link; `code` and `message` tell
     /// why the server has refused the connection.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers cross faster than an object would"
+    )]
     pub fn handle_lead(
         &mut self,
         now_ms: f64,
+        group: &str,
         state: u32,
         attempt: u32,
         code: &str,
@@ -122,7 +129,14 @@ impl ClientHub {
             .iter()
             .map(|&[tab, link]| (TabId(whole(tab)), whole_u32(link)));
         let members: Vec<(TabId, u32)> = members.collect();
-        self.hear(now_ms, Body::Lead { state, members })
+        self.hear(
+            now_ms,
+            Body::Lead {
+                group: group.into(),
+                state,
+                members,
+            },
+        )
     }
 
     /// A member subscribes as was staged, or this fails.

@@ -35,12 +35,16 @@ pub(super) fn object(message: &Message<Handle>, data: &mut Vec<u32>) -> Object {
         Body::Join { link } => says("join").number("link", u64::from(*link)),
         Body::Joined { link } => says("joined").number("link", u64::from(*link)),
         Body::Gone { link } => says("gone").number("link", u64::from(*link)),
-        Body::Lead { state, members } => {
+        Body::Lead {
+            group,
+            state,
+            members,
+        } => {
             let members = members.iter().map(|(tab, link)| {
                 let member = Object::new().number("tab", tab.0);
                 member.number("link", u64::from(*link))
             });
-            lead(says("lead"), state).list("members", members)
+            lead(says("lead").text("group", group), state).list("members", members)
         }
         Body::Up { link, frame } => {
             let mut text = frames::object(frame);

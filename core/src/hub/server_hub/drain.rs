@@ -112,11 +112,13 @@ impl<P: Payload + Clone> ServerHub<P> {
         while let Some(due) = self.hub.poll_output() {
             match due {
                 Due::Deliver { downlink, delivery } => {
-                    self.connections[downlink as usize]
-                        .outbox
-                        .push_delivery(delivery);
+                    let connection = &mut self.connections[downlink as usize];
+                    connection.outbox.push_delivery(delivery);
+                    let is_overfull = connection.outbox.is_overfull();
                     self.mark_ready(downlink);
-                    self.close_if_overfull(now, downlink);
+                    if is_overfull {
+                        self.close_if_overfull(now, downlink);
+                    }
                 }
                 Due::Reset {
                     downlink,

@@ -109,7 +109,8 @@ impl<P: Payload, T> Subscribers<P, T> {
     /// Lets the gate of a subscription rest no more, as if each publication had been handed to it.
     #[cfg(test)]
     pub(crate) fn rouse(&mut self, index: u32) {
-        if let super::Gates::One(gate) = self.subscriptions[index as usize].gates {
+        let gate = self.subscriptions[index as usize].gates;
+        if gate != super::NO_GATES {
             self.awake(gate);
         }
     }

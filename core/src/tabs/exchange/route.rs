@@ -159,7 +159,9 @@ impl<P> Route<P> {
         if position == Position::default() {
             self.tops.remove(topic);
         } else {
-            self.set_top(topic, position);
+            // The latest value is still on its way: whoever goes on from here must not leave it out.
+            let offset = position.offset.saturating_sub(1);
+            self.set_top(topic, Position { offset, ..position });
         }
     }
 
@@ -212,4 +214,24 @@ impl<P> Route<P> {
 /// The subscription that a publication is said to belong to: its pattern, where that has wildcards.
 pub(super) fn via(pattern: &Pattern) -> Option<Pattern> {
     (!pattern.is_exact()).then(|| pattern.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_on_after_a_reset_whose_value_has_not_come_yet_asks_for_it_again() {
+        let (topic, pattern) = (Topic::new("job:1").unwrap(), Pattern::new("job:*").unwrap());
+        let mut route: Route<u8> = Route::new();
+        route.want(&pattern, &Start::New, true);
+        route.handle_subscribed(&pattern, None);
+        let position = |offset| Position { epoch: 7, offset };
+        route.handle_reset(&topic, position(12));
+        let wanted = route.want(&pattern, &Start::New, true);
+        let Some(Start::Since(known)) = wanted else {
+            panic!("{wanted:?}");
+        };
+        assert_eq!(known[0].position, position(11));
+    }
 }

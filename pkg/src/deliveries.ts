@@ -1,0 +1,165 @@
+/** What the core has due to subscriptions, read and put into the mailbox for their handlers. */
+
+import { typedError } from './engine.js';
+import { DETACHED, type Entry, fail } from './entry.js';
+import type { Mailbox } from './mailbox.js';
+import { endReason } from './options.js';
+import { Kind, type Row } from './records.js';
+import { slotValue } from './slots.js';
+import type { RefusedNote, ResetNote, SubscriptionNote } from './subscription-notes.js';
+import { topicName } from './topics.js';
+import type { EndReason, Update } from './types.js';
+
+/** @internal */
+export class Deliveries {
+  readonly #mailbox: Mailbox;
+  readonly #ended: (entry: Entry) => void;
+  readonly #drop: (entry: Entry) => void;
+  /** The entries that the core knows, by their numbers. */
+  #attached: (Entry | undefined)[] = [];
+  /** The last update read: a publication for many subscriptions is made an object once. */
+  #update: Update | undefined;
+  #updateSlot = -1;
+
+  /** `ended` is called at once for a subscription that is over, `drop` when its subscriber is told. */
+  constructor(mailbox: Mailbox, ended: (entry: Entry) => void, drop: (entry: Entry) => void) {
+    this.#mailbox = mailbox;
+    this.#ended = ended;
+    this.#drop = drop;
+  }
+
+  /** The core knows an entry by this number. */
+  attach(entry: Entry, number: number): void {
+    entry.number = number;
+    this.#attached[number] = entry;
+  }
+
+  /** It knows it no more. */
+  detach(entry: Entry): void {
+    if (entry.number !== DETACHED) {
+      this.#attached[entry.number] = undefined;
+      entry.number = DETACHED;
+    }
+  }
+
+  /** The core knows none of them. */
+  clear(): void {
+    this.#attached = [];
+  }
+
+  /** A list begins: slots are used anew. */
+  begin(): void {
+    this.#updateSlot = -1;
+  }
+
+  /** Takes a record about a subscription, or says that it is none. */
+  take(row: Row): boolean {
+    const entry = this.#attached[row.subject];
+    switch (row.kind) {
+      case Kind.One:
+        this.#takeOne(entry, this.#updateOf(row));
+        break;
+      case Kind.Part:
+        entry?.parts.push(this.#updateOf(row));
+        break;
+      case Kind.LastPart:
+        this.#takeLastPart(entry, this.#updateOf(row));
+        break;
+      case Kind.End:
+        this.#takeEnd(entry, endReason(row.end)!);
+        break;
+      case Kind.Lagged:
+        this.#takeLagged(entry, row.offset);
+        break;
+      default:
+        return false;
+    }
+    return true;
+  }
+
+  #updateOf(row: Row): Update {
+    if (row.slot !== this.#updateSlot) {
+      const end = endReason(row.end);
+      const update = {
+        topic: topicName(row.topic),
+        data: slotValue(row.slot),
+        epoch: row.epoch,
+        offset: row.offset,
+      };
+      this.#update = end === undefined ? update : { ...update, end };
+      this.#updateSlot = row.slot;
+    }
+    return this.#update!;
+  }
+
+  #takeOne(entry: Entry | undefined, update: Update): void {
+    if (entry !== undefined) {
+      const due = entry.collects ? [update] : update;
+      this.#mailbox.put(entry, due);
+    }
+  }
+
+  #takeLastPart(entry: Entry | undefined, update: Update): void {
+    if (entry === undefined) {
+      return;
+    }
+    const parts = entry.parts;
+    entry.parts = [];
+    parts.push(update);
+    if (entry.collects) {
+      this.#mailbox.put(entry, parts);
+    } else {
+      for (const part of parts) {
+        this.#takeOne(entry, part);
+      }
+    }
+  }
+
+  #takeEnd(entry: Entry | undefined, reason: EndReason): void {
+    if (entry !== undefined) {
+      this.#finish(entry, () => entry.options.onEnd?.(reason));
+    }
+  }
+
+  #takeLagged(entry: Entry | undefined, missed: number): void {
+    if (entry !== undefined) {
+      this.#tell(entry, () => entry.options.onLagged?.(missed));
+    }
+  }
+
+  /** Takes a note about a subscription, or says that it is none. */
+  takeNote(note: { readonly note: string }): boolean {
+    if (note.note !== 'reset' && note.note !== 'refused') {
+      return false;
+    }
+    const about = note as SubscriptionNote;
+    const entry = this.#attached[about.subscription];
+    if (entry !== undefined) {
+      if (about.note === 'reset') {
+        const { topic, epoch, offset } = about as ResetNote;
+        this.#tell(entry, () => entry.options.onReset?.({ topic, epoch, offset }));
+      } else {
+        this.#finish(entry, () => fail(entry, typedError((about as RefusedNote).error)));
+      }
+    }
+    return true;
+  }
+
+  /** A subscription is over for the core, and when its subscriber is told, for him. */
+  #finish(entry: Entry, task: () => void): void {
+    this.#ended(entry);
+    this.#tell(entry, () => {
+      this.#drop(entry);
+      task();
+    });
+  }
+
+  /** Queues something that its subscriber is to be told, if the subscription is still active then. */
+  #tell(entry: Entry, task: () => void): void {
+    this.#mailbox.putTask(() => {
+      if (entry.active) {
+        task();
+      }
+    });
+  }
+}

@@ -1,0 +1,156 @@
+/** A connection's part in sharing with the browser's other tabs: what its core says to them, and what it hears. */
+
+import { core } from '../engine.js';
+import { type Host, systemHost } from '../host.js';
+import type { ConnectOptions } from '../tide-types.js';
+import type { ClientHub } from '../wasm/tidegate.js';
+import { keepTime, pageHost } from './clock.js';
+import { Group, type TabsNote } from './group.js';
+import { Election, findMembership, hasTabs, type Membership } from './membership.js';
+import { fillHoles, parseSaid, type TabMessage } from './message.js';
+import { randomName } from './names.js';
+
+/**
+ * The connection, as its part in a group needs it.
+ *
+ * @internal
+ */
+export interface SharingEvents {
+  /** Something has happened that the core is to know. */
+  tell(call: (hub: ClientHub, nowMs: number) => number): void;
+  /** Other tabs have said something. */
+  heard(messages: readonly TabMessage[]): void;
+  /** It is shared in another way from now on, or not at all: another hub is needed. */
+  changed(): void;
+}
+
+/** @internal */
+export class Sharing {
+  readonly #url: string;
+  readonly #options: ConnectOptions;
+  readonly #events: SharingEvents;
+  #membership: Membership | undefined;
+  #group: Group | undefined;
+  #stopTime: (() => void) | undefined;
+  #tab = 0;
+  #said: string[] = [];
+  #dataSlots: number[] = [];
+
+  constructor(url: string, options: ConnectOptions, events: SharingEvents, membership?: Membership) {
+    this.#url = url;
+    this.#options = options;
+    this.#events = events;
+    this.#membership = membership;
+  }
+
+  /** Finds out who there is to share with, where there may be somebody and nobody has told. */
+  find(): Promise<void> | undefined {
+    const { tabs = 'auto' } = this.#options;
+    if (this.#membership !== undefined || tabs === 'off' || !hasTabs()) {
+      return undefined;
+    }
+    return this.#findAs(tabs).then((membership) => {
+      this.#membership = membership;
+    });
+  }
+
+  #findAs(mode: NonNullable<ConnectOptions['tabs']>): Promise<Membership | undefined> {
+    const { WebSocket, host } = this.#options;
+    const isOrdinary = WebSocket === undefined && host === undefined;
+    return findMembership(mode, { ...this.#options, url: this.#url, isOrdinary });
+  }
+
+  /** Takes part, from now on. */
+  join(): void {
+    const membership = this.#membership;
+    if (membership === undefined) {
+      return;
+    }
+    const { tell } = this.#events;
+    this.#group = new Group(membership, {
+      said: (text) => this.#events.heard(parseSaid(text, this.#tab)),
+      granted: (request) => tell((hub, now) => hub.handle_granted(now, request)),
+      lost: (request) => tell((hub, now) => hub.handle_lost(now, request)),
+      page: (event) => tell((hub, now) => hub.handle_page(now, event)),
+      unavailable: () => this.#shareOtherwise(membership),
+    });
+    if (membership.election !== Election.Host) {
+      this.#stopTime = keepTime();
+    }
+  }
+
+  /** The way that was chosen does not work here: where it was not asked for, another one is taken. */
+  async #shareOtherwise(failed: Membership): Promise<void> {
+    const { tabs = 'auto' } = this.#options;
+    const next = tabs === 'auto' && failed.election === Election.Worker ? 'leader' : 'off';
+    const membership = await this.#findAs(next);
+    if (this.#group !== undefined && this.#membership === failed) {
+      this.close();
+      this.#membership = membership;
+      this.join();
+      this.#events.changed();
+    }
+  }
+
+  /** A hub of the core that takes part, or is alone. */
+  makeHub(random: () => number): ClientHub {
+    const { token, client } = this.#options;
+    if (this.#membership === undefined) {
+      return new (core().ClientHub)(random(), token, client);
+    }
+    const { election, generation, knownAs = randomName() } = this.#membership;
+    this.#tab = Math.floor(random() * Number.MAX_SAFE_INTEGER);
+    return core().ClientHub.shared(random(), token, client, this.#tab, election, generation, knownAs);
+  }
+
+  /** The hub is a new one: tells how the page is, for it to begin with. */
+  begin(tellPage: (page: number) => void): void {
+    if (this.#group !== undefined) {
+      this.#group.reset();
+      tellPage(this.#group.page);
+    }
+  }
+
+  /** The core has data for the message that follows. */
+  addData(slot: number): void {
+    this.#dataSlots.push(slot);
+  }
+
+  /** The core has this to say, with the data that came before in its holes. */
+  post(text: string): void {
+    this.#said.push(fillHoles(text, this.#dataSlots));
+    this.#dataSlots = [];
+  }
+
+  /** Says what there is to say. */
+  flush(): void {
+    const said = this.#said;
+    if (said.length > 0) {
+      this.#said = [];
+      this.#group?.say(said);
+    }
+  }
+
+  /** Does what a note says. */
+  take(note: TabsNote): void {
+    this.#group?.take(note);
+  }
+
+  /** Takes no part any more. */
+  close(): void {
+    this.#stopTime?.();
+    this.#stopTime = undefined;
+    this.#group?.close();
+    this.#group = undefined;
+  }
+}
+
+/**
+ * Where a connection takes time from: a page's is kept while it is hidden, if it may share.
+ *
+ * @internal
+ */
+export function hostOf(options: ConnectOptions): Host {
+  const isPage = typeof document !== 'undefined' && options.tabs !== 'off';
+  return options.host ?? (isPage ? pageHost : systemHost);
+}
