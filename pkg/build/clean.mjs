@@ -1,4 +1,4 @@
-/** `node build/clean.mjs FOLDER`: empties a folder of what was built before, but for the core's bindings. */
+/** `node build/clean.mjs FOLDER`: empties a folder of what was built before, but for the core's modules. */
 
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

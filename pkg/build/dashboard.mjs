@@ -25,4 +25,4 @@ for (const file of ['index.html', 'dashboard.css', 'icon.svg', 'marks']) {
   await cp(source + file, target + file, { recursive: true });
 }
 // The package looks for its module beside its own code, which is now in the bundle.
-await cp(`${root}dist/wasm/tidegate_bg.wasm`, `${target}wasm/tidegate_bg.wasm`);
+await cp(`${root}dist/wasm/client.wasm`, `${target}wasm/client.wasm`);

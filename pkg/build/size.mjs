@@ -1,8 +1,8 @@
 /**
- * `npm run size [-- GENERATOR MODULE]`: what each entry of the built package weighs for a page, and what the bytes are for.
+ * `npm run size [-- FOLDER]`: what each entry of the built package weighs for a page, and what the bytes are for.
  *
- * GENERATOR makes the bindings of MODULE, the core as the compiler leaves it; by default those of the last
- * `cargo xtask wasm`. Without them it is not told whose code the core holds.
+ * FOLDER has the modules as the compiler leaves them, with the names of their functions; by default that of the last
+ * `cargo xtask wasm`. Without it it is not told whose code they hold.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -18,18 +18,26 @@ import { codeByOrigin, sections } from './wasm-size.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** What people import, and whether it needs the core's file. */
+/** What people import, and which modules of the core a page then loads. */
 const ENTRIES = [
-  ['tidegate: connect', "export { connect } from 'tidegate'", true],
-  ['tidegate: createHub', "export { createHub, ready } from 'tidegate'", true],
-  ['tidegate: throttle, debounce', "export { debounce, ready, throttle } from 'tidegate'", true],
-  ['tidegate: everything', "export * from 'tidegate'", true],
-  ['tidegate/react', "export * from 'tidegate/react'", false],
-  ['tidegate/react, connect', "export * from 'tidegate/react'; export { connect } from 'tidegate'", true],
-  ['tidegate/element', "import 'tidegate/element'", true],
-  ['tidegate/progress', "export * from 'tidegate/progress'", false],
-  ['tidegate/inline: connect', "export { connect } from 'tidegate/inline'", false],
+  ['tidegate: connect', "export { connect } from 'tidegate'", ['client']],
+  ['tidegate: connect, sharing among tabs', "export { connect } from 'tidegate'", ['tabs']],
+  ['tidegate: createHub', "export { createHub, ready } from 'tidegate'", ['hub']],
+  ['tidegate: throttle, debounce', "export { debounce, ready, throttle } from 'tidegate'", ['hub']],
+  ['tidegate: everything', "export * from 'tidegate'", ['client', 'hub']],
+  ['tidegate/react', "export * from 'tidegate/react'", []],
+  [
+    'tidegate/react, connect',
+    "export * from 'tidegate/react'; export { connect } from 'tidegate'",
+    ['client'],
+  ],
+  ['tidegate/element', "import 'tidegate/element'", ['client']],
+  ['tidegate/progress', "export * from 'tidegate/progress'", []],
+  ['tidegate/inline: connect', "export { connect } from 'tidegate/inline'", []],
 ];
+
+/** What {@link ENTRIES} name, and the file with everything. */
+const MODULES = ['client', 'tabs', 'hub', 'tidegate_bg'];
 
 /** As the package is optimized, but with names kept. */
 const OPTIMIZER_OPTIONS = [
@@ -64,21 +72,21 @@ async function bundle(contents) {
   return { code: outputFiles[0].contents, inputs: Object.values(metafile.outputs)[0].inputs };
 }
 
-const module = await readFile(`${root}dist/wasm/tidegate_bg.wasm`);
+const modules = new Map();
+for (const name of MODULES) {
+  modules.set(name, await readFile(`${root}dist/wasm/${name}.wasm`));
+}
 
 print('KiB'.padEnd(44), '     raw    gzip  brotli   with the core: gzip  brotli');
-for (const [name, contents, needsCore] of ENTRIES) {
+for (const [name, contents, needed] of ENTRIES) {
   const { code } = await bundle(contents);
-  const packed = [gzip(code), brotli(code)];
-  const withCore = needsCore ? [packed[0] + gzip(module), packed[1] + brotli(module)] : [];
-  print(
-    name.padEnd(44),
-    ...[code.length, ...packed].map(kib),
-    withCore.length > 0 ? ' '.repeat(12) : '',
-    ...withCore.map(kib),
-  );
+  const sum = (pack) => needed.reduce((total, it) => total + pack(modules.get(it)), pack(code));
+  const withCore = needed.length > 0 ? [' '.repeat(12), kib(sum(gzip)), kib(sum(brotli))] : [];
+  print(name.padEnd(44), ...[code.length, gzip(code), brotli(code)].map(kib), ...withCore);
 }
-row('the core', module.length, gzip(module), brotli(module));
+for (const [name, module] of modules) {
+  row(`${name}.wasm`, module.length, gzip(module), brotli(module));
+}
 
 print('\nThe code of `connect`, by module (minified, before compression)');
 const { inputs } = await bundle(ENTRIES[0][1]);
@@ -88,34 +96,31 @@ for (const [path, { bytesInOutput }] of Object.entries(inputs).sort(
   row(`  ${path.replace('dist/', '')}`, bytesInOutput);
 }
 
-print('\nThe core, by section (raw, gzip by itself)');
-for (const { name, bytes } of sections(module).sort((one, other) => other.bytes.length - one.bytes.length)) {
-  row(`  ${name}`, bytes.length, gzip(bytes));
-}
-
-const named = await moduleWithNames();
-if (named !== undefined) {
-  print('\nThe code of the core, by where it comes from');
-  const { total, origins } = codeByOrigin(named);
-  for (const [origin, bytes] of origins.filter(([, size]) => size > total / 200)) {
-    print(`  ${origin}`.padEnd(44), kib(bytes), `${((100 * bytes) / total).toFixed(1)} %`.padStart(9));
+for (const [name, module] of modules) {
+  print(`\n${name}.wasm, by section (raw, gzip by itself)`);
+  const largest = sections(module).sort((one, other) => other.bytes.length - one.bytes.length);
+  for (const { name: section, bytes } of largest.slice(0, 5)) {
+    row(`  ${section}`, bytes.length, gzip(bytes));
   }
+  await printOrigins(name);
 }
 
-/** The core as it is in the package, but with the names of its functions; made from what the compiler left. */
-async function moduleWithNames() {
+/** Whose code a module holds, where there is what the compiler left. */
+async function printOrigins(name) {
   const target = process.env.CARGO_TARGET_DIR ?? `${root}../target`;
-  const generator = process.argv[2] ?? `${target}/debug/xtask-bindings`;
-  const compiled = process.argv[3] ?? `${target}/wasm-build/wasm32-unknown-unknown/wasm/tidegate_wasm.wasm`;
-  if (!existsSync(generator) || !existsSync(compiled)) {
-    return undefined;
+  const compiled = join(process.argv[2] ?? `${target}/wasm-build`, `${name}.wasm`);
+  if (!existsSync(compiled)) {
+    return;
   }
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-size-'));
   try {
-    const result = join(folder, 'tidegate_bg.wasm');
-    execFileSync(generator, [compiled, folder, 'tidegate'], { stdio: 'ignore' });
-    execFileSync(`${root}node_modules/.bin/wasm-opt`, [...OPTIMIZER_OPTIONS, result, '-o', result]);
-    return await readFile(result);
+    const named = join(folder, 'named.wasm');
+    execFileSync(`${root}node_modules/.bin/wasm-opt`, [...OPTIMIZER_OPTIONS, compiled, '-o', named]);
+    print('  the code, by where it comes from');
+    const { total, origins } = codeByOrigin(await readFile(named));
+    for (const [origin, bytes] of origins.filter(([, size]) => size > total / 100)) {
+      print(`    ${origin}`.padEnd(44), kib(bytes), `${((100 * bytes) / total).toFixed(1)} %`.padEnd(9));
+    }
   } finally {
     await rm(folder, { recursive: true });
   }

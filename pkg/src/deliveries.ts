@@ -1,13 +1,12 @@
 /** What the core has due to subscriptions, read and put into the mailbox for their handlers. */
 
-import { typedError } from './engine.js';
+import type { Core } from './core.js';
 import { DETACHED, type Entry, fail } from './entry.js';
+import { typedError } from './errors.js';
 import type { Mailbox } from './mailbox.js';
 import { endReason } from './options.js';
 import { Kind, type Row } from './records.js';
-import { slotValue } from './slots.js';
 import type { RefusedNote, ResetNote, SubscriptionNote } from './subscription-notes.js';
-import { topicName } from './topics.js';
 import type { EndReason, Update } from './types.js';
 
 /** @internal */
@@ -53,17 +52,17 @@ export class Deliveries {
   }
 
   /** Takes a record about a subscription, or says that it is none. */
-  take(row: Row): boolean {
+  take(core: Core, row: Row): boolean {
     const entry = this.#attached[row.subject];
     switch (row.kind) {
       case Kind.One:
-        this.#takeOne(entry, this.#updateOf(row));
+        this.#takeOne(entry, this.#updateOf(core, row));
         break;
       case Kind.Part:
-        entry?.parts.push(this.#updateOf(row));
+        entry?.parts.push(this.#updateOf(core, row));
         break;
       case Kind.LastPart:
-        this.#takeLastPart(entry, this.#updateOf(row));
+        this.#takeLastPart(entry, this.#updateOf(core, row));
         break;
       case Kind.End:
         this.#takeEnd(entry, endReason(row.end)!);
@@ -77,12 +76,12 @@ export class Deliveries {
     return true;
   }
 
-  #updateOf(row: Row): Update {
+  #updateOf(core: Core, row: Row): Update {
     if (row.slot !== this.#updateSlot) {
       const end = endReason(row.end);
       const update = {
-        topic: topicName(row.topic),
-        data: slotValue(row.slot),
+        topic: core.topicName(row.topic),
+        data: core.slots.value(row.slot),
         epoch: row.epoch,
         offset: row.offset,
       };

@@ -1,9 +1,8 @@
 /** One subscription, from the call that made it to its end. */
 
-import { core } from './engine.js';
+import type { Core } from './core.js';
 import { report, type TidegateError } from './errors.js';
 import { type FlowSpec, flowNumbers, flowSpec } from './options.js';
-import { topicNumber } from './topics.js';
 import type { SubscribeOptions, TopicPosition, Update } from './types.js';
 
 /**
@@ -94,8 +93,8 @@ const Start = { Latest: 0, New: 1, Since: 2 } as const;
  *
  * @internal
  */
-export function stageFlow(flow: FlowSpec | undefined): void {
-  core().stage_flow(...flowNumbers(flow));
+export function stageFlow(core: Core, flow: FlowSpec | undefined): void {
+  core.calls.stage_flow(...flowNumbers(flow));
 }
 
 /**
@@ -104,13 +103,15 @@ export function stageFlow(flow: FlowSpec | undefined): void {
  * @throws {@link TidegateError} with code `bad_topic`, if it resumes what is no topic.
  * @internal
  */
-export function stageEntry(entry: Entry): number {
+export function stageEntry(core: Core, entry: Entry): number {
   const { since, latest } = entry.options;
   const positions = since === undefined || Array.isArray(since) ? since : [since];
-  const known = positions?.map((position: TopicPosition) => [topicNumber(position.topic), position] as const);
-  stageFlow(entry.flow);
+  const known = positions?.map(
+    (position: TopicPosition) => [core.topicNumber(position.topic), position] as const,
+  );
+  stageFlow(core, entry.flow);
   for (const [topic, { epoch, offset }] of known ?? []) {
-    core().stage_position(topic, epoch, offset);
+    core.calls.stage_position(topic, epoch, offset);
   }
   if (known !== undefined) {
     return Start.Since;

@@ -55,6 +55,36 @@ export class TidegateError extends Error {
 }
 
 /**
+ * What was thrown, if it is a typed error; else one with this code, which says what has failed.
+ *
+ * @internal
+ */
+export function typed(thrown: unknown, code: ErrorCode, what: string): TidegateError {
+  const isTyped = thrown instanceof TidegateError;
+  return isTyped ? thrown : new TidegateError(code, `${what}: ${String(thrown)}`, { cause: thrown });
+}
+
+/**
+ * An error as the core tells it.
+ *
+ * @internal
+ */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly pattern?: string;
+}
+
+/**
+ * The typed form of an error as the core tells it.
+ *
+ * @internal
+ */
+export function typedError({ code, message, pattern }: PlainError): TidegateError {
+  return new TidegateError(code, message, pattern === undefined ? {} : { pattern });
+}
+
+/**
  * Tells the page of an error that nobody is there to catch (a handler threw), as an uncaught one,
  * without stopping what else is to be done.
  *

@@ -3,13 +3,11 @@
  * publications stays in a slot.
  */
 
-import { attempt, enter } from './engine.js';
 import { TidegateError } from './errors.js';
+import type { ClientHub } from './machines.js';
 import { endCode } from './options.js';
-import { putSlot, slotValue } from './slots.js';
-import { topicNumber } from './topics.js';
+import type { Slots } from './slots.js';
 import type { EndReason } from './types.js';
-import type { ClientHub } from './wasm/tidegate.js';
 
 /** How many wildcard patterns are known by number before all are forgotten and numbered anew. */
 const PATTERNS_MAX = 1024;
@@ -95,17 +93,20 @@ export class FrameIntake {
       return takePresences(hub, nowMs, link, typed);
     }
     const [kind, about, via, message, epoch, offset, number, isSet] = members(typed);
-    return attempt(() =>
-      hub.handle_frame(nowMs, link, kind, about, via, message, epoch, offset, number, isSet),
-    );
+    const { core } = hub;
+    return core.attempt(() => {
+      const texts = [about, via, message].map((text) => core.text(text)) as [number, number, number];
+      return hub.handle_frame(nowMs, link, kind, ...texts, epoch, offset, number, isSet);
+    });
   }
 
   #takePublication(hub: ClientHub, nowMs: number, link: number, frame: PublicationFrame): number {
     checkPublication(frame);
-    return enter(() => {
+    const { core } = hub;
+    return core.enter(() => {
       const via = this.#patternNumber(hub, frame.via);
-      const topic = topicNumber(frame.topic);
-      const slot = putSlot(frame.data);
+      const topic = core.topicNumber(frame.topic);
+      const slot = core.slots.put(frame.data);
       return hub.handle_publication(
         nowMs,
         link,
@@ -121,11 +122,12 @@ export class FrameIntake {
 
   #takeBatch(hub: ClientHub, nowMs: number, link: number, frame: BatchFrame): number {
     frame.items.forEach(checkPublication);
-    return enter(() => {
+    const { core } = hub;
+    return core.enter(() => {
       try {
         for (const item of frame.items) {
-          const topic = topicNumber(item.topic);
-          hub.add_to_batch(topic, item.epoch, item.offset, endCode(item.end), putSlot(item.data));
+          const topic = core.topicNumber(item.topic);
+          hub.add_to_batch(topic, item.epoch, item.offset, endCode(item.end), core.slots.put(item.data));
         }
         const via = this.#patternNumber(hub, frame.via ?? frame.items[0]?.via);
         return hub.handle_batch(nowMs, link, via);
@@ -148,7 +150,7 @@ export class FrameIntake {
       this.#patterns.clear();
       hub.forget_patterns();
     }
-    const number = attempt(() => hub.intern_pattern(pattern));
+    const number = hub.core.attempt(() => hub.intern_pattern(hub.core.text(pattern)));
     this.#patterns.set(pattern, number);
     return number;
   }
@@ -159,15 +161,16 @@ function takePresences(hub: ClientHub, nowMs: number, link: number, frame: Prese
   const joins = (isState ? frame.present : frame.joins) ?? [];
   const leaves = frame.leaves ?? [];
   checkPresences(frame, joins, leaves);
-  return enter(() => {
+  const { core } = hub;
+  return core.enter(() => {
     try {
       for (const { key, node, clock, data } of joins) {
-        attempt(() => hub.add_join(key, node, clock, putSlot(data)));
+        core.attempt(() => hub.add_join(core.text(key), node, clock, core.slots.put(data)));
       }
       for (const { key, node, clock } of leaves) {
-        attempt(() => hub.add_leave(key, node, clock));
+        core.attempt(() => hub.add_leave(core.text(key), node, clock));
       }
-      return hub.handle_presences(nowMs, link, topicNumber(frame.topic), isState);
+      return hub.handle_presences(nowMs, link, core.topicNumber(frame.topic), isState);
     } catch (error) {
       hub.drop_presences();
       throw error;
@@ -318,6 +321,6 @@ export function encode(data: unknown): Encoded {
  *
  * @internal
  */
-export function frameText(json: string, slot: number): string {
-  return slot < 0 ? json : `${json.slice(0, -1)},"data":${(slotValue(slot) as Encoded).json}}`;
+export function frameText(json: string, slots: Slots, slot: number): string {
+  return slot < 0 ? json : `${json.slice(0, -1)},"data":${(slots.value(slot) as Encoded).json}}`;
 }

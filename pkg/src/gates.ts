@@ -1,15 +1,15 @@
 /** `throttle` and `debounce` for plain functions, decided by the core's gates. */
 
+import type { Core } from './core.js';
 import { dispose } from './dispose.js';
-import { core, currentEra, enter } from './engine.js';
+import { localCore } from './engine.js';
 import { report } from './errors.js';
 import { frameHost } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper, systemHost } from './host.js';
+import type { FunctionGates } from './machines.js';
 import { durationMs } from './options.js';
-import { forEachRecord, Kind } from './records.js';
-import { putSlot, slotValue } from './slots.js';
+import { Kind } from './records.js';
 import type { Duration } from './types.js';
-import type { FunctionGates } from './wasm/tidegate.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: a function of any parameters, whose types are kept by inference
 type AnyFunction = (this: any, ...args: any[]) => unknown;
@@ -76,6 +76,7 @@ class GateSet implements Sleeper {
   readonly #host: Host;
   readonly #alarm: Alarm;
   readonly #targets: (Target | undefined)[] = [];
+  #core: Core | undefined;
   #gates: FunctionGates | undefined;
   #era = 0;
 
@@ -97,34 +98,36 @@ class GateSet implements Sleeper {
 
   call(target: Target, self: unknown, args: unknown[]): void {
     const gates = this.#machine();
+    const { core } = gates;
     if (!this.#isOpen(target)) {
-      target.gate = enter(() => target.open(gates));
+      target.gate = core.enter(() => target.open(gates));
       target.era = this.#era;
       this.#targets[target.gate] = target;
     }
-    const slot = putSlot({ self, args } satisfies Call);
-    this.#run(enter(() => gates.handle_call(this.#host.now(), target.gate, slot)));
+    const slot = core.slots.put({ self, args } satisfies Call);
+    this.#run(core.enter(() => gates.handle_call(this.#host.now(), target.gate, slot)));
   }
 
   flush(target: Target): void {
     if (this.#isOpen(target)) {
-      this.#run(enter(() => this.#machine().handle_flush(this.#host.now(), target.gate)));
+      this.#call((gates) => gates.handle_flush(this.#host.now(), target.gate));
     }
   }
 
   cancel(target: Target): void {
     if (this.#isOpen(target)) {
-      this.#run(enter(() => this.#machine().handle_cancel(this.#host.now(), target.gate)));
+      this.#call((gates) => gates.handle_cancel(this.#host.now(), target.gate));
     }
   }
 
   isPending(target: Target): boolean {
-    return this.#isOpen(target) && enter(() => this.#machine().is_pending(target.gate));
+    const gates = this.#machine();
+    return this.#isOpen(target) && gates.core.enter(() => gates.is_pending(target.gate)) !== 0;
   }
 
   wake(): void {
     try {
-      this.#run(enter(() => this.#machine().handle_timeout(this.#host.now())));
+      this.#call((gates) => gates.handle_timeout(this.#host.now()));
     } catch (error) {
       report(error);
     }
@@ -134,14 +137,21 @@ class GateSet implements Sleeper {
     return true;
   }
 
+  #call(act: (gates: FunctionGates) => number): void {
+    const gates = this.#machine();
+    this.#run(gates.core.enter(() => act(gates)));
+  }
+
   #isOpen(target: Target): boolean {
-    return target.gate !== CLOSED && target.era === currentEra();
+    return target.gate !== CLOSED && target.era === this.#core?.era;
   }
 
   #machine(): FunctionGates {
-    if (this.#gates === undefined || this.#era !== currentEra()) {
-      this.#gates = enter(() => new (core().FunctionGates)());
-      this.#era = currentEra();
+    this.#core ??= readyCore();
+    const core = this.#core;
+    if (this.#gates === undefined || this.#era !== core.era) {
+      this.#gates = core.enter(() => core.machine<FunctionGates>('gates_', core.calls.gates_new()));
+      this.#era = core.era;
       this.#targets.length = 0;
     }
     return this.#gates;
@@ -149,11 +159,13 @@ class GateSet implements Sleeper {
 
   /** Reads what is due, then makes the calls. Only the last may throw to whoever asked: the others report. */
   #run(count: number): void {
+    const gates = this.#machine();
+    const { core } = gates;
     const due: [Target, Call][] = [];
-    forEachRecord(count, (row) => {
+    core.forEachRecord(count, (row) => {
       const target = this.#targets[row.subject]!;
       if (row.kind === Kind.Call) {
-        due.push([target, slotValue(row.slot) as Call]);
+        due.push([target, core.slots.value(row.slot) as Call]);
       } else if (row.kind === Kind.GateIdle) {
         target.gate = CLOSED;
         this.#targets[row.subject] = undefined;
@@ -161,7 +173,7 @@ class GateSet implements Sleeper {
     });
     this.#alarm.set(
       this,
-      enter(() => this.#machine().poll_timeout()),
+      core.enter(() => gates.poll_timeout()),
     );
     const last = due.pop();
     for (const [target, { self, args }] of due) {
@@ -176,6 +188,12 @@ class GateSet implements Sleeper {
       target.result = target.fn.apply(self, args);
     }
   }
+}
+
+function readyCore(): Core {
+  const core = localCore();
+  core.isReady();
+  return core;
 }
 
 function gated<F extends AnyFunction>(fn: F, host: Host, open: Opener): Gated<F> {

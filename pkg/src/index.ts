@@ -13,7 +13,8 @@
  * @packageDocumentation
  */
 
-export { type ReadyOptions, ready, type WasmSource } from './engine.js';
+export type { WasmSource } from './core.js';
+export { type ReadyOptions, ready } from './engine.js';
 export { type ErrorCode, TidegateError } from './errors.js';
 export { type DebounceOptions, debounce, type Gated, type ThrottleOptions, throttle } from './gates.js';
 export { type Host, systemHost } from './host.js';

@@ -1,16 +1,15 @@
 /** `createHub`: pub/sub within a page or a program, without a server. */
 
+import type { Core } from './core.js';
 import { dispose } from './dispose.js';
-import { core, enter, isReady, typedError } from './engine.js';
-import { TidegateError } from './errors.js';
+import { localCore } from './engine.js';
+import { type PlainError, TidegateError, typedError } from './errors.js';
 import { type Host, systemHost } from './host.js';
+import type { LocalHub } from './machines.js';
 import { endCode } from './options.js';
 import { Kind, type Row } from './records.js';
-import { putSlot, textMember } from './slots.js';
 import { Switchboard } from './switchboard.js';
-import { topicNumber } from './topics.js';
 import type { Position, PublishOptions, Subscriber } from './types.js';
-import type { LocalHub } from './wasm/tidegate.js';
 
 /** Options of {@link createHub}. */
 export interface HubOptions {
@@ -34,7 +33,7 @@ export interface Hub extends Subscriber, Disposable {
 
 interface FailedNote {
   readonly note: 'failed';
-  readonly error: Parameters<typeof typedError>[0];
+  readonly error: PlainError;
 }
 
 class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
@@ -44,9 +43,16 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   #failure: TidegateError | undefined;
   #isClosed = false;
 
+  constructor(core: Core, host: Host) {
+    super(host);
+    this.core = core;
+  }
+
   protected override make(): LocalHub {
-    const machine = new (core().LocalHub)(this.host.random());
-    this.#terminalField = machine.terminal_field();
+    const { core } = this;
+    const machine = core.machine<LocalHub>('hub_', core.calls.hub_new(this.host.random()));
+    machine.terminal_field();
+    this.#terminalField = core.told() || undefined;
     return machine;
   }
 
@@ -54,7 +60,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
 
   /** Forgetting old topics is nothing to stay for. */
   override isAwaited(): boolean {
-    return this.hasMachine() && enter(() => this.machine().is_holding());
+    return this.hasMachine() && this.core.enter(() => this.machine().is_holding()) !== 0;
   }
 
   protected override isStarted(): boolean {
@@ -80,18 +86,20 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
 
   publish(topic: string, data: unknown, options?: PublishOptions): Position {
     this.isStarted();
+    const { core } = this;
     const machine = this.machine();
     this.#failure = undefined;
     this.read(
-      enter(() => {
-        const number = topicNumber(topic);
+      core.enter(() => {
+        const number = core.topicNumber(topic);
         const payload = data ?? null;
         const status =
           this.#terminalField === undefined ? undefined : textMember(payload, this.#terminalField);
         const now = this.host.now();
         const end = endCode(options?.end);
-        const slot = putSlot(payload);
-        return machine.handle_publish(now, number, slot, end, status, options?.id, options?.restart ?? false);
+        const slot = core.slots.put(payload);
+        const texts = [core.text(status), core.text(options?.id)] as const;
+        return machine.handle_publish(now, number, slot, end, ...texts, options?.restart ?? false);
       }),
     );
     const [failure, position] = [this.#failure, this.#position!];
@@ -112,14 +120,24 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   }
 }
 
+/** The member `field` of `value`, where `value` is an object and the member a text. */
+function textMember(value: unknown, field: string): string | undefined {
+  if (typeof value !== 'object' || value === null) {
+    return undefined;
+  }
+  const member = (value as Record<string, unknown>)[field];
+  return typeof member === 'string' ? member : undefined;
+}
+
 /**
  * Makes a hub. In a browser, await `ready()` first.
  *
  * @throws {@link TidegateError} with code `not_ready`.
  */
 export function createHub(options: HubOptions = {}): Hub {
-  if (!isReady()) {
+  const core = localCore();
+  if (!core.isReady()) {
     throw new TidegateError('not_ready', 'the WASM core is not loaded yet: await ready() before createHub()');
   }
-  return new PageHub(options.host ?? systemHost) as Hub;
+  return new PageHub(core, options.host ?? systemHost) as Hub;
 }

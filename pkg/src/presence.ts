@@ -1,17 +1,12 @@
 /** What a connection is present in, and whose presences it watches. */
 
 import { dispose } from './dispose.js';
-import { attempt, recover, typedError } from './engine.js';
-import { report, type TidegateError } from './errors.js';
+import { type PlainError, report, type TidegateError, typedError } from './errors.js';
 import { type Encoded, encode } from './frames.js';
+import type { ClientHub } from './machines.js';
 import { Roster, type RosterChange } from './presence-roster.js';
 import type { PresenceChange, PresenceOptions, TopicPresence, Tracking } from './presence-types.js';
-import { putSlot, slotValue } from './slots.js';
 import type { Listening } from './tide-types.js';
-import { topicNumber } from './topics.js';
-import type { ClientHub } from './wasm/tidegate.js';
-
-type PlainError = Parameters<typeof typedError>[0];
 
 /**
  * What the core tells in words of presences.
@@ -39,6 +34,10 @@ export interface PresenceLink {
   isStarted(): boolean;
   /** Calls the machine, if there is one, and reads what came of it. */
   call(act: (hub: ClientHub, nowMs: number) => number): void;
+  /** What is in a slot of the core. */
+  slotValue(slot: number): unknown;
+  /** Makes what was thrown a typed error. */
+  recover(thrown: unknown): TidegateError;
   /** Queues something to be done soon, in order with what is handed over. */
   queue(task: () => void): void;
 }
@@ -98,7 +97,7 @@ export class Presences {
     switch (note.note) {
       case 'presence': {
         const changes = note.changes.map(
-          ({ key, metas }): RosterChange => ({ key, metas: metas.map(slotValue) }),
+          ({ key, metas }): RosterChange => ({ key, metas: metas.map((slot) => this.#link.slotValue(slot)) }),
         );
         const roster = this.#rosters.get(note.topic);
         this.#link.queue(() => roster?.apply(changes, note.state === true));
@@ -172,9 +171,11 @@ export class Presences {
 
   #attach(track: Track): void {
     this.#link.call((hub, now) => {
-      track.number = attempt(() =>
-        hub.handle_track(now, topicNumber(track.topic), track.key, putSlot(track.meta)),
-      );
+      const { core } = hub;
+      track.number = core.attempt(() => {
+        const topic = core.topicNumber(track.topic);
+        return hub.handle_track(now, topic, core.text(track.key), core.slots.put(track.meta));
+      });
       return hub.drain();
     });
   }
@@ -182,7 +183,7 @@ export class Presences {
   #update(track: Track, meta: unknown): void {
     track.meta = encode(meta);
     if (track.number !== DETACHED) {
-      this.#link.call((hub, now) => hub.handle_retrack(now, track.number, putSlot(track.meta)));
+      this.#link.call((hub, now) => hub.handle_retrack(now, track.number, hub.core.slots.put(track.meta)));
     }
   }
 
@@ -241,7 +242,7 @@ export class Presences {
   }
 
   #watch(topic: string): void {
-    this.#link.call((hub, now) => hub.handle_watch(now, topicNumber(topic)));
+    this.#link.call((hub, now) => hub.handle_watch(now, hub.core.topicNumber(topic)));
   }
 
   /** Somebody listens no more: the last one ends the watching. */
@@ -249,7 +250,7 @@ export class Presences {
     const { topic } = roster;
     if (isUnheard && this.#rosters.get(topic) === roster) {
       this.#rosters.delete(topic);
-      this.#link.call((hub, now) => hub.handle_unwatch(now, topicNumber(topic)));
+      this.#link.call((hub, now) => hub.handle_unwatch(now, hub.core.topicNumber(topic)));
     }
   }
 
@@ -264,7 +265,7 @@ export class Presences {
     try {
       act();
     } catch (error) {
-      failed(recover(error));
+      failed(this.#link.recover(error));
     }
   }
 }

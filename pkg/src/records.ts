@@ -5,8 +5,7 @@
  * call into the core, so it is read whole, before any handler runs.
  */
 
-import { core, currentEra } from './engine.js';
-import { freeSlot } from './slots.js';
+import type { Core } from './core.js';
 
 const STRIDE = 7;
 
@@ -49,61 +48,53 @@ export interface Row {
   slot: number;
 }
 
-const row: Row = { kind: 0, subject: 0, topic: 0, epoch: 0, offset: 0, end: 0, slot: 0 };
-
-let memory: WebAssembly.Memory | undefined;
-let numbers = new Float64Array(0);
-let era = 0;
-
-/** The view of the core's memory, made anew where the memory has grown or is another one. */
-function view(): Float64Array<ArrayBuffer> {
-  if (memory === undefined || era !== currentEra()) {
-    memory = core().module_memory() as WebAssembly.Memory;
-    era = currentEra();
-    numbers = new Float64Array(memory.buffer as ArrayBuffer);
-  } else if (numbers.length === 0) {
-    numbers = new Float64Array(memory.buffer as ArrayBuffer);
-  }
-  return numbers;
-}
-
 /**
- * Reads the list of `count` records. Freed slots are emptied here, after what was still to be read from them.
+ * Reads what one core left.
  *
  * @internal
  */
-export function forEachRecord(count: number, take: (row: Row) => void): void {
-  if (count === 0) {
-    return;
-  }
-  const numbers = view();
-  let at = core().records_at() / Float64Array.BYTES_PER_ELEMENT;
-  for (const end = at + count * STRIDE; at < end; at += STRIDE) {
-    const kind = numbers[at]!;
-    if (kind === Kind.SlotFreed) {
-      freeSlot(numbers[at + 6]!);
-      continue;
-    }
-    row.kind = kind;
-    row.subject = numbers[at + 1]!;
-    row.topic = numbers[at + 2]!;
-    row.epoch = numbers[at + 3]!;
-    row.offset = numbers[at + 4]!;
-    row.end = numbers[at + 5]!;
-    row.slot = numbers[at + 6]!;
-    take(row);
-  }
-}
+export class RecordReader {
+  readonly #core: Core;
+  readonly #row: Row = { kind: 0, subject: 0, topic: 0, epoch: 0, offset: 0, end: 0, slot: 0 };
+  #memory: WebAssembly.Memory | undefined;
+  #numbers = new Float64Array(0);
 
-/**
- * Reads the list that a sweep of the topics left.
- *
- * @internal
- */
-export function forEachForgottenTopic(count: number, take: (topic: number) => void): void {
-  forEachRecord(count, (row) => {
-    if (row.kind === Kind.TopicForgotten) {
-      take(row.topic);
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** The view of the core's memory, made anew where the memory has grown or is another one. */
+  #view(): Float64Array<ArrayBuffer> {
+    const { memory } = this.#core.calls;
+    if (memory !== this.#memory || this.#numbers.length === 0) {
+      this.#memory = memory;
+      this.#numbers = new Float64Array(memory.buffer as ArrayBuffer);
     }
-  });
+    return this.#numbers;
+  }
+
+  /** Reads the list of `count` records. Freed slots are emptied here, after what was still to be read from them. */
+  forEach(count: number, take: (row: Row) => void): void {
+    if (count === 0) {
+      return;
+    }
+    const row = this.#row;
+    const numbers = this.#view();
+    let at = this.#core.calls.records_at() / Float64Array.BYTES_PER_ELEMENT;
+    for (const end = at + count * STRIDE; at < end; at += STRIDE) {
+      const kind = numbers[at]!;
+      if (kind === Kind.SlotFreed) {
+        this.#core.slots.free(numbers[at + 6]!);
+        continue;
+      }
+      row.kind = kind;
+      row.subject = numbers[at + 1]!;
+      row.topic = numbers[at + 2]!;
+      row.epoch = numbers[at + 3]!;
+      row.offset = numbers[at + 4]!;
+      row.end = numbers[at + 5]!;
+      row.slot = numbers[at + 6]!;
+      take(row);
+    }
+  }
 }

@@ -1,9 +1,7 @@
 /** What the core tells in words of a connection. */
 
-import { typedError } from './engine.js';
+import { type PlainError, typedError } from './errors.js';
 import type { TideState } from './tide-types.js';
-
-type PlainError = Parameters<typeof typedError>[0];
 
 /** @internal */
 export interface StateNote {

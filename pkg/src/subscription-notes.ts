@@ -1,6 +1,6 @@
 /** What the core tells in words of subscriptions. */
 
-import type { typedError } from './engine.js';
+import type { PlainError } from './errors.js';
 
 /** @internal */
 export interface ResetNote {
@@ -15,7 +15,7 @@ export interface ResetNote {
 export interface RefusedNote {
   readonly note: 'refused';
   readonly subscription: number;
-  readonly error: Parameters<typeof typedError>[0];
+  readonly error: PlainError;
 }
 
 /** @internal */

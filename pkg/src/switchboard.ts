@@ -5,41 +5,28 @@
  * subscribe and unsubscribe.
  */
 
+import type { Core } from './core.js';
 import { Deliveries } from './deliveries.js';
 import { dispose } from './dispose.js';
-import { attempt, core, currentEra, enter, recover } from './engine.js';
 import { DETACHED, type Entry, fail, type Handler, newEntry, stageEntry, stageFlow } from './entry.js';
 import { report, type TidegateError } from './errors.js';
 import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
+import type { HubMachine } from './machines.js';
 import { Mailbox } from './mailbox.js';
 import { flowSpec } from './options.js';
-import { forEachRecord, Kind, type Row } from './records.js';
+import { Kind, type Row } from './records.js';
 import type { FlowOptions, SubscribeOptions, Subscriber, Subscription, WatchOptions } from './types.js';
 import { Watch } from './watch.js';
 
-/**
- * The hub of the core that a switchboard drives.
- *
- * @internal
- */
-export interface Machine {
-  handle_subscribe(nowMs: number, pattern: string, start: number): number;
-  handle_flow(nowMs: number, subscription: number): number;
-  handle_timeout(nowMs: number): number;
-  handle_tick(nowMs: number): number;
-  wants_tick(): boolean;
-  drain(): number;
-  poll_timeout(): number;
-  free(): void;
-}
-
 /** @internal */
-export abstract class Switchboard<M extends Machine, Note extends { note: string }>
+export abstract class Switchboard<M extends HubMachine, Note extends { note: string }>
   implements Subscriber, Sleeper
 {
   deadline = Number.POSITIVE_INFINITY;
   protected readonly host: Host;
+  /** The core that machines are made of; there before the first one is made. */
+  protected core!: Core;
   readonly #alarm: Alarm;
   readonly #frames: FrameWaiter;
   #machine: M | undefined;
@@ -76,9 +63,9 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   protected abstract isStarted(): boolean;
   /** The machine, made anew if the core was started afresh since, with all subscriptions. */
   protected machine(): M {
-    if (this.#machine === undefined || this.#era !== currentEra()) {
-      this.#machine = enter(() => this.make());
-      this.#era = currentEra();
+    if (this.#machine === undefined || this.#era !== this.core.era) {
+      this.#machine = this.core.enter(() => this.make());
+      this.#era = this.core.era;
       this.#deliveries.clear();
       for (const entry of this.#live) {
         entry.number = DETACHED;
@@ -101,7 +88,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
 
   /** Whether there is a machine of the core that runs now. */
   protected hasMachine(): boolean {
-    return this.#machine !== undefined && this.#era === currentEra();
+    return this.#machine !== undefined && this.#era === this.core.era;
   }
 
   subscribe(
@@ -135,7 +122,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
         this.#attach(entry);
       } catch (error) {
         this.#drop(entry);
-        throw recover(error);
+        throw this.core.recover(error);
       }
     }
     if (entry.active && options.signal !== undefined) {
@@ -176,12 +163,12 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       return;
     }
     const machine = this.machine();
-    const number = attempt(() => {
-      const start = stageEntry(entry);
-      return machine.handle_subscribe(this.host.now(), entry.pattern, start);
+    const number = this.core.attempt(() => {
+      const start = stageEntry(this.core, entry);
+      return machine.handle_subscribe(this.host.now(), this.core.text(entry.pattern), start);
     });
     this.#deliveries.attach(entry, number);
-    this.read(enter(() => machine.drain()));
+    this.read(this.core.enter(() => machine.drain()));
     this.schedule();
   }
 
@@ -190,7 +177,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       this.#attach(entry);
     } catch (error) {
       this.#drop(entry);
-      this.queue(() => fail(entry, recover(error)));
+      this.queue(() => fail(entry, this.core.recover(error)));
       this.schedule();
     }
   }
@@ -199,15 +186,15 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     const spec = flowSpec(flow);
     const machine = this.isStarted() ? this.machine() : undefined;
     if (machine !== undefined && entry.number !== DETACHED) {
-      attempt(() => {
-        stageFlow(spec);
+      this.core.attempt(() => {
+        stageFlow(this.core, spec);
         return machine.handle_flow(this.host.now(), entry.number);
       });
     }
     entry.flow = spec;
     entry.collects = typeof flow.conflate === 'object';
     if (machine !== undefined) {
-      this.read(enter(() => machine.drain()));
+      this.read(this.core.enter(() => machine.drain()));
       this.handOver();
     }
   }
@@ -221,7 +208,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     this.#drop(entry);
     if (number !== DETACHED && this.hasMachine()) {
       const machine = this.machine();
-      this.read(enter(() => this.unsubscribe(machine, number)));
+      this.read(this.core.enter(() => this.unsubscribe(machine, number)));
       this.handOver();
     }
   }
@@ -279,9 +266,9 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
   #wakeWith(handle: 'handle_timeout' | 'handle_tick'): void {
     try {
       const machine = this.machine();
-      this.read(enter(() => machine[handle](this.host.now())));
+      this.read(this.core.enter(() => machine[handle](this.host.now())));
     } catch (error) {
-      report(recover(error));
+      report(this.core.recover(error));
     }
     this.handOver();
   }
@@ -292,11 +279,11 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
     let texts: string | undefined;
     let from = 0;
     const nextText = (length: number): string => {
-      texts ??= core().take_texts();
+      texts ??= this.core.told();
       from += length;
       return texts.slice(from - length, from);
     };
-    forEachRecord(count, (row) => {
+    this.core.forEachRecord(count, (row) => {
       if (row.kind === Kind.Note) {
         const note = JSON.parse(nextText(row.subject));
         if (!this.#deliveries.takeNote(note)) {
@@ -306,7 +293,7 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
         this.takeFrame(nextText(row.subject), row.slot);
       } else if (row.kind === Kind.Post) {
         this.takePost(nextText(row.subject));
-      } else if (!this.#deliveries.take(row)) {
+      } else if (!this.#deliveries.take(this.core, row)) {
         this.takeRow(row);
       }
     });
@@ -314,9 +301,9 @@ export abstract class Switchboard<M extends Machine, Note extends { note: string
       const machine = this.#machine;
       this.#alarm.set(
         this,
-        enter(() => machine.poll_timeout()),
+        this.core.enter(() => machine.poll_timeout()),
       );
-      this.#frames.want(enter(() => machine.wants_tick()));
+      this.#frames.want(this.core.enter(() => machine.wants_tick()) !== 0);
     }
   }
 

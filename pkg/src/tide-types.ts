@@ -1,6 +1,6 @@
 /** What a connection to a server can do. */
 
-import type { WasmSource } from './engine.js';
+import type { WasmSource } from './core.js';
 import type { TidegateError } from './errors.js';
 import type { Host } from './host.js';
 import type { TopicPresence } from './presence-types.js';

@@ -1,16 +1,16 @@
 /** `connect`: one connection to a server, for everything in a page or a program that listens or publishes. */
 
 import { dispose } from './dispose.js';
-import { enter, isReady, onRestart, ready, recover, typedError } from './engine.js';
-import { TidegateError } from './errors.js';
+import { connectionCore, loadGiven } from './engine.js';
+import { TidegateError, typed, typedError } from './errors.js';
 import { type Encoded, encode, FrameIntake, frameText, parseMessage } from './frames.js';
 import { Listeners } from './listeners.js';
+import type { TabHub } from './machines.js';
 import { endCode } from './options.js';
 import { type PresenceNote, Presences } from './presence.js';
 import type { TopicPresence } from './presence-types.js';
 import { Kind, type Row } from './records.js';
 import { answerTo, type Request, Requests } from './requests.js';
-import { putSlot } from './slots.js';
 import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
 import { type FailedNote, type StateNote, stateOf } from './state.js';
 import { Switchboard } from './switchboard.js';
@@ -28,15 +28,13 @@ import type {
   TidePublishOptions,
   TideState,
 } from './tide-types.js';
-import { topicNumber } from './topics.js';
 import { Transport } from './transport.js';
 import type { Position } from './types.js';
-import type { ClientHub } from './wasm/tidegate.js';
 
 /** How often a connection may start afresh because the core broke, before it is given up. */
 const RESTARTS_MAX = 8;
 
-class Connection extends Switchboard<ClientHub, StateNote | FailedNote | PresenceNote | TabsNote> {
+class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNote | TabsNote> {
   readonly #url: string;
   readonly #options: ConnectOptions;
   #WebSocket: WebSocketConstructor | undefined;
@@ -52,6 +50,8 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   readonly #presences = new Presences({
     isStarted: () => this.isStarted(),
     call: (act) => this.#call(act),
+    slotValue: (slot) => this.core.slots.value(slot),
+    recover: (thrown) => this.core.recover(thrown),
     queue: (task) => {
       this.queue(task);
       this.schedule();
@@ -96,17 +96,20 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
 
   async #begin(): Promise<void> {
     try {
-      const { wasm } = this.#options;
-      if (wasm !== undefined || !isReady()) {
-        await ready(wasm === undefined ? {} : { wasm });
-      }
-      this.#WebSocket ??= await findWebSocket();
       const finding = this.#sharing.find();
       if (finding !== undefined) {
         await finding;
       }
+      if (this.#options.wasm !== undefined) {
+        await loadGiven(this.#options.wasm);
+      }
+      this.core = connectionCore(this.#sharing.isShared);
+      if (!this.core.isReady()) {
+        await this.core.load();
+      }
+      this.#WebSocket ??= await findWebSocket();
     } catch (error) {
-      this.#giveUp(recover(error));
+      this.#giveUp(typed(error, 'internal', 'the connection could not be begun'));
       return;
     }
     if (this.#state.status === 'closed') {
@@ -114,7 +117,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
     }
     this.#isStarted = true;
     this.#sharing.join();
-    this.#forgetRestarts = onRestart(() => this.#restart());
+    this.#forgetRestarts = this.core.onRestart(() => this.#restart());
     this.#attempt(() => {
       this.machine();
       for (const task of this.#early.splice(0)) {
@@ -153,22 +156,23 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
     return this.#isStarted;
   }
 
-  protected override make(): ClientHub {
-    return this.#sharing.makeHub(() => this.host.random());
+  protected override make(): TabHub {
+    return this.#sharing.makeHub(this.core, () => this.host.random());
   }
 
-  protected override start(machine: ClientHub): void {
+  protected override start(machine: TabHub): void {
     this.#intake = new FrameIntake();
     this.#transport.drop();
-    const lost = new TidegateError('internal', 'the core broke while the publish was on its way');
-    this.#requests.rejectAll(lost);
-    this.#sharing.begin((page) => this.read(enter(() => machine.handle_page(this.host.now(), page))));
-    this.read(enter(() => machine.handle_connect(this.host.now())));
+    this.#requests.rejectAll(new TidegateError('internal', 'the core broke while the publish was on its way'));
+    this.#sharing.begin((page) =>
+      this.read(this.core.enter(() => machine.handle_page(this.host.now(), page))),
+    );
+    this.read(this.core.enter(() => machine.handle_connect(this.host.now())));
     this.#presences.start();
     this.schedule();
   }
 
-  protected override unsubscribe(machine: ClientHub, subscription: number): number {
+  protected override unsubscribe(machine: TabHub, subscription: number): number {
     return machine.handle_unsubscribe(this.host.now(), subscription);
   }
 
@@ -202,11 +206,11 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   }
 
   protected override takeFrame(json: string, slot: number): void {
-    this.#outgoing.push(frameText(json, slot));
+    this.#outgoing.push(frameText(json, this.core.slots, slot));
   }
 
   protected override takePost(text: string): void {
-    this.#sharing.post(text);
+    this.#sharing.post(text, this.core.slots);
   }
 
   protected override takeNote(note: StateNote | FailedNote | PresenceNote | TabsNote): void {
@@ -240,11 +244,11 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   }
 
   /** Tells the core what happened; nobody asked. */
-  #tell(call: (hub: ClientHub, nowMs: number) => number): void {
+  #tell(call: (hub: TabHub, nowMs: number) => number): void {
     if (this.hasMachine()) {
       this.#attempt(() => {
         const hub = this.machine();
-        this.read(enter(() => call(hub, this.host.now())));
+        this.read(this.core.enter(() => call(hub, this.host.now())));
       });
     }
   }
@@ -263,10 +267,10 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   }
 
   /** Calls the hub, if there is one; what comes of it is handed over soon. */
-  #call(act: (hub: ClientHub, nowMs: number) => number): void {
+  #call(act: (hub: TabHub, nowMs: number) => number): void {
     if (this.hasMachine()) {
       const hub = this.machine();
-      this.read(enter(() => act(hub, this.host.now())));
+      this.read(this.core.enter(() => act(hub, this.host.now())));
       this.schedule();
     }
   }
@@ -276,8 +280,8 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
     try {
       call();
     } catch (error) {
-      const typed = recover(error);
-      this.queue(() => this.#listeners.emit('error', typed));
+      const recovered = this.core.recover(error);
+      this.queue(() => this.#listeners.emit('error', recovered));
     }
     if (handsOver) {
       this.handOver();
@@ -311,17 +315,17 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
   #publish(topic: string, encoded: Encoded, options: TidePublishOptions, request: Request): void {
     try {
       const hub = this.machine();
-      const number = enter(() => {
-        const topicId = topicNumber(topic);
-        const slot = putSlot(encoded);
-        const end = endCode(options.end);
-        return hub.handle_publish(this.host.now(), topicId, slot, end, options.id, options.restart ?? false);
+      const number = this.core.enter(() => {
+        const topicId = this.core.topicNumber(topic);
+        const slot = this.core.slots.put(encoded);
+        const [end, id] = [endCode(options.end), this.core.text(options.id)];
+        return hub.handle_publish(this.host.now(), topicId, slot, end, id, options.restart ?? false);
       });
       this.#requests.add(number, request);
-      this.read(enter(() => hub.drain()));
+      this.read(this.core.enter(() => hub.drain()));
       this.handOver();
     } catch (error) {
-      request.reject(recover(error));
+      request.reject(this.core.recover(error));
     }
   }
 
@@ -336,7 +340,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
         this.endAll();
         this.#presences.end(undefined);
         const hub = this.machine();
-        this.read(enter(() => hub.handle_disconnect(this.host.now())));
+        this.read(this.core.enter(() => hub.handle_disconnect(this.host.now())));
       });
     }
     this.#giveUp(undefined);
@@ -351,8 +355,7 @@ class Connection extends Switchboard<ClientHub, StateNote | FailedNote | Presenc
       this.failAll(error);
     }
     this.#presences.end(error);
-    const reason = error ?? new TidegateError('closed', 'this connection was closed');
-    this.#requests.rejectAll(reason);
+    this.#requests.rejectAll(error ?? new TidegateError('closed', 'this connection was closed'));
     if (this.#state.status !== 'closed') {
       this.#setState(error === undefined ? { status: 'closed' } : { status: 'closed', error });
     }

@@ -1,48 +1,56 @@
-/** Topics as the small integers that cross into the core. A topic's text crosses once. */
+/** Topics as the small integers that cross into a core. A topic's text crosses once. */
 
-import { attempt, core, currentEra } from './engine.js';
-import { forEachForgottenTopic } from './records.js';
+import type { Core } from './core.js';
+import { Kind } from './records.js';
 
 /** From how many on the numbers that nothing holds are given up. */
 const SWEEP_FROM = 4096;
 
-const numbers = new Map<string, number>();
-const names: string[] = [];
-let sweepAt = SWEEP_FROM;
-let era = 0;
+/** @internal */
+export class Topics {
+  readonly #core: Core;
+  readonly #numbers = new Map<string, number>();
+  readonly #names: string[] = [];
+  #sweepAt = SWEEP_FROM;
+  #era = 0;
 
-/**
- * The number of a topic.
- *
- * To be called before the call into the core that uses the number, not earlier: it may be given up in between.
- *
- * @throws {@link TidegateError} with code `bad_topic`.
- * @internal
- */
-export function topicNumber(topic: string): number {
-  if (era !== currentEra()) {
-    numbers.clear();
-    era = currentEra();
+  constructor(core: Core) {
+    this.#core = core;
   }
-  return numbers.get(topic) ?? intern(topic);
-}
 
-function intern(topic: string): number {
-  if (numbers.size >= sweepAt) {
-    forEachForgottenTopic(core().sweep_topics(), (number) => numbers.delete(names[number]!));
-    sweepAt = Math.max(SWEEP_FROM, numbers.size * 2);
+  /**
+   * The number of a topic.
+   *
+   * To be called before the call into the core that uses the number, not earlier: it may be given up in between.
+   *
+   * @throws {@link TidegateError} with code `bad_topic`.
+   */
+  number(topic: string): number {
+    if (this.#era !== this.#core.era) {
+      this.#numbers.clear();
+      this.#era = this.#core.era;
+    }
+    return this.#numbers.get(topic) ?? this.#intern(topic);
   }
-  const number = attempt(() => core().intern_topic(topic));
-  numbers.set(topic, number);
-  names[number] = topic;
-  return number;
-}
 
-/**
- * The topic with a number that the core named.
- *
- * @internal
- */
-export function topicName(number: number): string {
-  return names[number]!;
+  #intern(topic: string): number {
+    const core = this.#core;
+    if (this.#numbers.size >= this.#sweepAt) {
+      core.forEachRecord(core.calls.sweep_topics(), ({ kind, topic: number }) => {
+        if (kind === Kind.TopicForgotten) {
+          this.#numbers.delete(this.#names[number]!);
+        }
+      });
+      this.#sweepAt = Math.max(SWEEP_FROM, this.#numbers.size * 2);
+    }
+    const number = core.attempt(() => core.calls.intern_topic(core.text(topic)));
+    this.#numbers.set(topic, number);
+    this.#names[number] = topic;
+    return number;
+  }
+
+  /** The topic with a number that the core named. */
+  name(number: number): string {
+    return this.#names[number]!;
+  }
 }

@@ -1,16 +1,20 @@
 //! The hub above a screen's relay: either of those that a page drives, which have a clock of the usual kind.
 
+#[cfg(feature = "client")]
 use core::time::Duration;
 
 use tidegate_core::flow::{Flow, Pace};
-use tidegate_core::hub::{Hub, SubscriptionId};
+#[cfg(feature = "hub")]
+use tidegate_core::hub::Hub;
+use tidegate_core::hub::SubscriptionId;
 use tidegate_core::protocol::{Start, WireError};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 
+#[cfg(feature = "client")]
+use crate::AnyHub;
 use crate::screen::DOWNLINK;
 use crate::slot::Handle;
-use crate::tabs::AnyHub;
 
 /// A hub that [`DOWNLINK`] subscribes to.
 pub(crate) trait Above {
@@ -30,6 +34,7 @@ pub(crate) trait Above {
     fn unfollow(&mut self, now: Instant, id: SubscriptionId);
 }
 
+#[cfg(feature = "client")]
 impl Above for AnyHub {
     /// About a frame of most screens: what nobody could see need not cross the network.
     fn frame_pace(&self) -> Pace {
@@ -61,6 +66,7 @@ impl Above for AnyHub {
     }
 }
 
+#[cfg(feature = "hub")]
 impl Above for Hub<Handle> {
     /// Nothing is saved by asking for less than all.
     fn frame_pace(&self) -> Pace {

@@ -1,39 +1,98 @@
 //! A page's or a program's hub whose uplink is one connection to a server.
 //!
 //! JavaScript opens and closes the transport when told, and hands over what comes: publications as
-//! numbers, all other frames as objects. Everything else is decided here.
+//! numbers, all other frames as their members. Everything else is decided here.
 
-use alloc::string::{String, ToString};
+mod output;
+
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use tidegate_core::client::{ClientConfig, ClosedReason, ConnectionState};
+use slab::Slab;
+use tidegate_core::client::ClientConfig;
 use tidegate_core::hub::ClientOutput;
-use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame};
+use tidegate_core::protocol::{PublishRequest, ServerFrame};
 use tidegate_core::publication::Publication;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
-use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::AnyHub;
 use crate::clock::{deadline_ms, instant};
 use crate::due::{self, PacedBy, SubscriptionIds};
-use crate::errors::{bad_flow, number_or_failed, plain, push_publish_failure};
+use crate::errors::{bad_flow, number_or_failed};
+use crate::exports::exports;
 use crate::frames::{self, Incoming};
-use crate::json::Object;
-use crate::records::{self, Record, end_of, position};
+use crate::records::{self, end_of, position};
 use crate::screen::{self, Screen};
+use crate::single::Single;
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
-use crate::tabs::AnyHub;
-use crate::{presence, topics};
+use crate::{presence, texts, topics};
 
 /// Everything in a page subscribes as one downlink, but for what is paced by frames.
 const DOWNLINK: u32 = 0;
 
+pub(crate) static CLIENTS: Single<Slab<ClientHub>> = Single::new(Slab::new());
+
+/// A hub that has not been asked to connect; returns its number. `seed` is any number; give each hub another one.
+#[unsafe(no_mangle)]
+extern "C" fn client_new(seed: f64, token: u32, name: u32) -> u32 {
+    add(AnyHub::new(config(seed, token, name)))
+}
+
+pub(crate) fn config(seed: f64, token: u32, name: u32) -> ClientConfig {
+    ClientConfig {
+        token: texts::take_optional(token),
+        name: texts::take_optional(name),
+        ..ClientConfig::new(seed.to_bits())
+    }
+}
+
+pub(crate) fn add(hub: AnyHub) -> u32 {
+    let client = CLIENTS.borrow().insert(ClientHub::with_hub(hub));
+    u32::try_from(client).expect("fewer than 2^32 hubs fit into this memory")
+}
+
+/// Frees what a hub holds; its number may be given again.
+#[unsafe(no_mangle)]
+extern "C" fn client_free(client: u32) {
+    CLIENTS.borrow().try_remove(client as usize);
+}
+
+exports! { CLIENTS:
+    client_handle_connect = handle_connect(now_ms: f64) -> u32;
+    client_handle_disconnect = handle_disconnect(now_ms: f64) -> u32;
+    client_handle_opened = handle_opened(now_ms: f64, link: u32) -> u32;
+    client_handle_closed = handle_closed(now_ms: f64, link: u32) -> u32;
+    client_handle_frame = handle_frame(
+        now_ms: f64, link: u32, kind: u32, about: u32, via: u32, message: u32,
+        epoch: f64, offset: f64, number: f64, is_set: bool
+    ) -> u32;
+    client_intern_pattern = intern_pattern(text: u32) -> u32;
+    client_forget_patterns = forget_patterns();
+    client_handle_publication = handle_publication(
+        now_ms: f64, link: u32, via: u32, topic: u32, epoch: f64, offset: f64, end: u32, slot: u32
+    ) -> u32;
+    client_add_to_batch = add_to_batch(topic: u32, epoch: f64, offset: f64, end: u32, slot: u32);
+    client_drop_batch = drop_batch();
+    client_handle_batch = handle_batch(now_ms: f64, link: u32, via: u32) -> u32;
+    client_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
+    client_handle_unsubscribe = handle_unsubscribe(now_ms: f64, subscription: u32) -> u32;
+    client_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
+    client_handle_publish = handle_publish(
+        now_ms: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
+    ) -> f64;
+    client_handle_timeout = handle_timeout(now_ms: f64) -> u32;
+    client_drain = drain() -> u32;
+    client_poll_timeout = poll_timeout() -> f64;
+    client_handle_tick = handle_tick(now_ms: f64) -> u32;
+    client_wants_tick = wants_tick() -> bool;
+}
+
 /// A hub that follows one server.
-#[wasm_bindgen]
 #[derive(Debug)]
-pub struct ClientHub {
+pub(crate) struct ClientHub {
     pub(crate) hub: AnyHub,
     ids: SubscriptionIds,
     /// Wildcard patterns that the server named, under their numbers from 1.
@@ -45,35 +104,24 @@ pub struct ClientHub {
     now: Instant,
 }
 
-#[wasm_bindgen]
 impl ClientHub {
-    /// A hub that has not been asked to connect. `seed` is any number; give each hub another one.
-    #[wasm_bindgen(constructor)]
-    pub fn new(seed: f64, token: Option<String>, name: Option<String>) -> Self {
-        Self::with_hub(AnyHub::alone(ClientConfig {
-            token,
-            name,
-            ..ClientConfig::new(seed.to_bits())
-        }))
-    }
-
     /// A connection is wanted.
-    pub fn handle_connect(&mut self, now_ms: f64) -> u32 {
+    fn handle_connect(&mut self, now_ms: f64) -> u32 {
         self.with(|hub| hub.handle_connect(instant(now_ms)))
     }
 
     /// No connection is wanted any more.
-    pub fn handle_disconnect(&mut self, now_ms: f64) -> u32 {
+    fn handle_disconnect(&mut self, now_ms: f64) -> u32 {
         self.with(|hub| hub.handle_disconnect(instant(now_ms)))
     }
 
     /// The transport `link` is open.
-    pub fn handle_opened(&mut self, now_ms: f64, link: u32) -> u32 {
+    fn handle_opened(&mut self, now_ms: f64, link: u32) -> u32 {
         self.with(|hub| hub.handle_opened(instant(now_ms), link))
     }
 
     /// The transport `link` is closed, or could not be opened.
-    pub fn handle_closed(&mut self, now_ms: f64, link: u32) -> u32 {
+    fn handle_closed(&mut self, now_ms: f64, link: u32) -> u32 {
         self.with(|hub| hub.handle_closed(instant(now_ms), link))
     }
 
@@ -83,14 +131,14 @@ impl ClientHub {
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
     )]
-    pub fn handle_frame(
+    fn handle_frame(
         &mut self,
         now_ms: f64,
         link: u32,
         kind: u32,
-        about: &str,
-        via: &str,
-        message: &str,
+        about: u32,
+        via: u32,
+        message: u32,
         epoch: f64,
         offset: f64,
         number: f64,
@@ -98,9 +146,9 @@ impl ClientHub {
     ) -> u32 {
         let frame = frames::server_frame(&Incoming {
             kind,
-            about,
-            via,
-            message,
+            about: &texts::take(about),
+            via: &texts::take(via),
+            message: &texts::take(message),
             epoch,
             offset,
             number,
@@ -113,15 +161,15 @@ impl ClientHub {
 
     /// The number of a wildcard pattern that the server named and JavaScript knows no number for. Fails where the
     /// text is no pattern.
-    pub fn intern_pattern(&mut self, text: &str) -> u32 {
-        number_or_failed(spec::pattern(text).map(|pattern| {
+    fn intern_pattern(&mut self, text: u32) -> u32 {
+        number_or_failed(spec::pattern(&texts::take(text)).map(|pattern| {
             self.patterns.push(pattern);
             u32::try_from(self.patterns.len()).expect("patterns fit into this memory")
         }))
     }
 
     /// Forgets the numbers of all patterns.
-    pub fn forget_patterns(&mut self) {
+    fn forget_patterns(&mut self) {
         self.patterns.clear();
     }
 
@@ -130,7 +178,7 @@ impl ClientHub {
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
     )]
-    pub fn handle_publication(
+    fn handle_publication(
         &mut self,
         now_ms: f64,
         link: u32,
@@ -149,18 +197,18 @@ impl ClientHub {
     }
 
     /// Adds a publication to the batch that the next `handle_batch` hands over.
-    pub fn add_to_batch(&mut self, topic: u32, epoch: f64, offset: f64, end: u32, slot: u32) {
+    fn add_to_batch(&mut self, topic: u32, epoch: f64, offset: f64, end: u32, slot: u32) {
         self.batch
             .push(publication(topic, epoch, offset, end, slot));
     }
 
     /// Forgets the batch that is being added to: one of its publications was not sound.
-    pub fn drop_batch(&mut self) {
+    fn drop_batch(&mut self) {
         self.batch.clear();
     }
 
     /// A batch came, by the wildcard pattern with the number `via`, or by a topic's own subscription if that is 0.
-    pub fn handle_batch(&mut self, now_ms: f64, link: u32, via: u32) -> u32 {
+    fn handle_batch(&mut self, now_ms: f64, link: u32, via: u32) -> u32 {
         let frame = ServerFrame::Batch {
             items: core::mem::take(&mut self.batch),
             via: self.pattern(via),
@@ -175,8 +223,8 @@ impl ClientHub {
 
     /// Subscribes as was staged, and returns the subscription's number or fails. What becomes due by that comes by
     /// `drain`.
-    pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, start: u32) -> u32 {
-        let subscribed = spec::take(pattern, start).and_then(|wanted| {
+    fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
+        let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
             let Wanted {
                 pattern,
                 flow,
@@ -198,7 +246,7 @@ impl ClientHub {
     }
 
     /// Ends a subscription at its subscriber's request.
-    pub fn handle_unsubscribe(&mut self, now_ms: f64, subscription: u32) -> u32 {
+    fn handle_unsubscribe(&mut self, now_ms: f64, subscription: u32) -> u32 {
         self.now = instant(now_ms);
         match (self.ids.get(subscription), PacedBy::of(subscription)) {
             (Some(id), PacedBy::Time) => self.hub.handle_unsubscribe(self.now, id),
@@ -209,7 +257,7 @@ impl ClientHub {
     }
 
     /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
-    pub fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
+    fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
         self.now = instant(now_ms);
         let paced_by = PacedBy::of(subscription);
         let changed = spec::take_flow(paced_by).and_then(|flow| {
@@ -226,51 +274,51 @@ impl ClientHub {
     /// Publishes what is in `slot`, and returns the number of the request. Its outcome is among the records
     /// of a later call, or of `drain`.
     #[expect(clippy::cast_precision_loss, reason = "requests stay below 2^53")]
-    pub fn handle_publish(
+    fn handle_publish(
         &mut self,
         now_ms: f64,
         topic: u32,
         slot: u32,
         end: u32,
-        id: Option<String>,
+        id: u32,
         restart: bool,
     ) -> f64 {
         let request = PublishRequest {
             topic: topics::topic(topic),
             payload: Handle::new(slot, topic),
             end: end_of(end),
-            id,
+            id: texts::take_optional(id),
             restart,
         };
         self.hub.handle_publish(instant(now_ms), request) as f64
     }
 
     /// Emits what is due.
-    pub fn handle_timeout(&mut self, now_ms: f64) -> u32 {
+    fn handle_timeout(&mut self, now_ms: f64) -> u32 {
         self.with(|hub| hub.handle_timeout(instant(now_ms)))
     }
 
     /// Records what is due after a call that returns something else.
-    pub fn drain(&mut self) -> u32 {
+    fn drain(&mut self) -> u32 {
         records::begin();
         self.push_outputs();
         records::finish()
     }
 
     /// When to call `handle_timeout`, in the host's milliseconds; infinity for never.
-    pub fn poll_timeout(&self) -> f64 {
+    fn poll_timeout(&self) -> f64 {
         deadline_ms(self.hub.poll_timeout())
     }
 
     /// A frame of the screen is drawn.
-    pub fn handle_tick(&mut self, now_ms: f64) -> u32 {
+    fn handle_tick(&mut self, now_ms: f64) -> u32 {
         self.now = instant(now_ms);
         self.screen.handle_tick();
         self.drain()
     }
 
     /// Whether `handle_tick` is to be called with the next frame.
-    pub fn wants_tick(&self) -> bool {
+    fn wants_tick(&self) -> bool {
         self.screen.wants_tick()
     }
 
@@ -286,7 +334,7 @@ impl ClientHub {
                     ClientOutput::Due(due) if due::downlink(&due) == screen::DOWNLINK => {
                         self.screen.handle_due(due);
                     }
-                    output => push(&self.hub, output),
+                    output => output::push(&self.hub, output),
                 }
             } else if let Some(due) = self.screen.poll_due(self.now, &mut self.hub) {
                 due::push(&due, PacedBy::Frames);
@@ -324,48 +372,4 @@ fn publication(
         payload: Handle::new(slot, topic),
         end: end_of(end),
     })
-}
-
-fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
-    match output {
-        ClientOutput::Connect { link } => records::push(Record::Connect { link }),
-        ClientOutput::Disconnect { link } => records::push(Record::Disconnect { link }),
-        ClientOutput::Send(frame) => push_frame(&frame),
-        ClientOutput::State(state) => push_state(&state),
-        ClientOutput::Due(due) => due::push(&due, PacedBy::Time),
-        ClientOutput::Presence(event) => presence::push(hub, &event),
-        ClientOutput::Published {
-            request,
-            result: Ok(position),
-        } => records::push(Record::Published { request, position }),
-        ClientOutput::Published {
-            request,
-            result: Err(error),
-        } => push_publish_failure(request, &error),
-    }
-}
-
-fn push_frame(frame: &ClientFrame<Handle>) {
-    let length = records::add_text(&frames::object(frame).close());
-    let data = frames::data(frame).map(Handle::slot);
-    records::push(Record::Send { length, data });
-}
-
-fn push_state(state: &ConnectionState) {
-    let (state, attempt, error) = match state {
-        ConnectionState::Disconnected => ("disconnected", None, None),
-        ConnectionState::Connecting { attempt } => ("connecting", Some(*attempt), None),
-        ConnectionState::Connected => ("connected", None, None),
-        ConnectionState::Stale => ("stale", None, None),
-        ConnectionState::Closed(ClosedReason::ByUser) => ("closed", None, None),
-        ConnectionState::Closed(ClosedReason::Refused(error)) => ("closed", None, Some(error)),
-    };
-    let note = Object::new()
-        .text("note", "state")
-        .text("state", state)
-        .optional_number("attempt", attempt.map(u64::from));
-    records::push_note(match error {
-        Some(error) => note.object("error", plain(error)),
-        None => note,
-    });
 }

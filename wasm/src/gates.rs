@@ -10,33 +10,46 @@ use tidegate_core::gate::Gate;
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::timer::Timers;
 use tidegate_core::topic::Topic;
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{deadline_ms, duration, instant};
+use crate::exports::exports;
 use crate::records::{self, Record};
+use crate::single::Single;
 use crate::slot::Handle;
+
+static GATES: Single<Slab<FunctionGates>> = Single::new(Slab::new());
+
+/// None yet; returns their number.
+#[unsafe(no_mangle)]
+extern "C" fn gates_new() -> u32 {
+    let gates = GATES.borrow().insert(FunctionGates::new());
+    u32::try_from(gates).expect("fewer than 2^32 of them fit into this memory")
+}
+
+exports! { GATES:
+    gates_throttle = throttle(every_ms: f64, leading: bool, trailing: bool) -> u32;
+    gates_debounce = debounce(quiet_ms: f64, max_wait_ms: f64, leading: bool, trailing: bool) -> u32;
+    gates_handle_call = handle_call(now_ms: f64, gate: u32, slot: u32) -> u32;
+    gates_handle_flush = handle_flush(now_ms: f64, gate: u32) -> u32;
+    gates_handle_cancel = handle_cancel(now_ms: f64, gate: u32) -> u32;
+    gates_handle_timeout = handle_timeout(now_ms: f64) -> u32;
+    gates_is_pending = is_pending(gate: u32) -> bool;
+    gates_poll_timeout = poll_timeout() -> f64;
+}
 
 /// The gates of all throttled and debounced functions that share a clock.
 ///
 /// A gate lives from a call until nothing is pending and no window runs; then its number may be given again.
-#[wasm_bindgen]
 #[derive(Debug)]
-pub struct FunctionGates {
+struct FunctionGates {
     gates: Slab<Gate<Arc<Publication<Handle>>>>,
     timers: Timers,
     /// What calls are said to be published to.
     topic: Topic,
 }
 
-#[wasm_bindgen]
 impl FunctionGates {
-    /// None yet.
-    #[wasm_bindgen(constructor)]
-    #[expect(
-        clippy::new_without_default,
-        reason = "JavaScript alone makes them, by this"
-    )]
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self {
             gates: Slab::new(),
             timers: Timers::new(),
@@ -45,7 +58,7 @@ impl FunctionGates {
     }
 
     /// A gate that throttles to one emission per `every_ms`.
-    pub fn throttle(&mut self, every_ms: f64, leading: bool, trailing: bool) -> u32 {
+    fn throttle(&mut self, every_ms: f64, leading: bool, trailing: bool) -> u32 {
         self.add(Pace::Throttle {
             every: duration(every_ms),
             leading,
@@ -54,13 +67,7 @@ impl FunctionGates {
     }
 
     /// A gate that debounces; `max_wait_ms` is NaN for none.
-    pub fn debounce(
-        &mut self,
-        quiet_ms: f64,
-        max_wait_ms: f64,
-        leading: bool,
-        trailing: bool,
-    ) -> u32 {
+    fn debounce(&mut self, quiet_ms: f64, max_wait_ms: f64, leading: bool, trailing: bool) -> u32 {
         self.add(Pace::Debounce {
             quiet: duration(quiet_ms),
             max_wait: (!max_wait_ms.is_nan()).then(|| duration(max_wait_ms)),
@@ -78,7 +85,7 @@ impl FunctionGates {
     }
 
     /// The function was called with the arguments in `slot`.
-    pub fn handle_call(&mut self, now_ms: f64, gate: u32, slot: u32) -> u32 {
+    fn handle_call(&mut self, now_ms: f64, gate: u32, slot: u32) -> u32 {
         records::begin();
         let call = Arc::new(Publication {
             topic: self.topic.clone(),
@@ -92,7 +99,7 @@ impl FunctionGates {
     }
 
     /// What is pending is due at once.
-    pub fn handle_flush(&mut self, now_ms: f64, gate: u32) -> u32 {
+    fn handle_flush(&mut self, now_ms: f64, gate: u32) -> u32 {
         records::begin();
         self.gates[gate as usize].handle_flush(instant(now_ms));
         self.settle(gate);
@@ -100,7 +107,7 @@ impl FunctionGates {
     }
 
     /// What is pending is dropped.
-    pub fn handle_cancel(&mut self, now_ms: f64, gate: u32) -> u32 {
+    fn handle_cancel(&mut self, now_ms: f64, gate: u32) -> u32 {
         records::begin();
         self.gates[gate as usize].handle_cancel(instant(now_ms));
         self.settle(gate);
@@ -108,7 +115,7 @@ impl FunctionGates {
     }
 
     /// Emits what is due.
-    pub fn handle_timeout(&mut self, now_ms: f64) -> u32 {
+    fn handle_timeout(&mut self, now_ms: f64) -> u32 {
         records::begin();
         let now = instant(now_ms);
         while let Some(gate) = self.timers.expire(now) {
@@ -119,12 +126,12 @@ impl FunctionGates {
     }
 
     /// Whether arguments wait in a gate.
-    pub fn is_pending(&self, gate: u32) -> bool {
+    fn is_pending(&self, gate: u32) -> bool {
         self.gates[gate as usize].is_pending()
     }
 
     /// When to call `handle_timeout`, in the host's milliseconds; infinity for never.
-    pub fn poll_timeout(&self) -> f64 {
+    fn poll_timeout(&self) -> f64 {
         deadline_ms(self.timers.poll_timeout())
     }
 

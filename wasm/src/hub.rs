@@ -1,30 +1,66 @@
 //! Pub/sub within a page or a program: a hub that owns its topics, without a server.
 
-use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
+use slab::Slab;
 use tidegate_core::hub::{Hub, HubConfig};
 use tidegate_core::lifecycle::{EndReason, TerminalRule};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::{deadline_ms, instant};
 use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed, push_publish_failure};
+use crate::exports::exports;
 use crate::records::{self, Record, end_of};
 use crate::screen::{self, Screen};
+use crate::single::Single;
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
-use crate::topics;
+use crate::{texts, topics};
 
 /// Everything in a page subscribes as one downlink, but for what is paced by frames.
 const DOWNLINK: u32 = 0;
 
+static HUBS: Single<Slab<LocalHub>> = Single::new(Slab::new());
+
+/// An empty hub; returns its number. `seed` is any number; give each hub another one.
+#[unsafe(no_mangle)]
+extern "C" fn hub_new(seed: f64) -> u32 {
+    let hub = HUBS.borrow().insert(LocalHub {
+        hub: Hub::new(HubConfig::new(seed.to_bits())),
+        ids: SubscriptionIds::default(),
+        screen: Screen::new(),
+        now: Instant::ZERO,
+    });
+    u32::try_from(hub).expect("fewer than 2^32 hubs fit into this memory")
+}
+
+/// Frees what a hub holds; its number may be given again.
+#[unsafe(no_mangle)]
+extern "C" fn hub_free(hub: u32) {
+    HUBS.borrow().try_remove(hub as usize);
+}
+
+exports! { HUBS:
+    hub_terminal_field = terminal_field();
+    hub_handle_publish = handle_publish(
+        now_ms: f64, topic: u32, slot: u32, end: u32, status: u32, id: u32, restart: bool
+    ) -> u32;
+    hub_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
+    hub_handle_unsubscribe = handle_unsubscribe(subscription: u32) -> u32;
+    hub_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
+    hub_handle_tick = handle_tick(now_ms: f64) -> u32;
+    hub_wants_tick = wants_tick() -> bool;
+    hub_handle_timeout = handle_timeout(now_ms: f64) -> u32;
+    hub_drain = drain() -> u32;
+    hub_poll_timeout = poll_timeout() -> f64;
+    hub_is_holding = is_holding() -> bool;
+}
+
 /// A hub that owns its topics.
-#[wasm_bindgen]
 #[derive(Debug)]
-pub struct LocalHub {
+struct LocalHub {
     hub: Hub<Handle>,
     ids: SubscriptionIds,
     screen: Screen,
@@ -32,23 +68,14 @@ pub struct LocalHub {
     now: Instant,
 }
 
-#[wasm_bindgen]
 impl LocalHub {
-    /// An empty hub. `seed` is any number; give each hub another one.
-    #[wasm_bindgen(constructor)]
-    pub fn new(seed: f64) -> Self {
-        Self {
-            hub: Hub::new(HubConfig::new(seed.to_bits())),
-            ids: SubscriptionIds::default(),
-            screen: Screen::new(),
-            now: Instant::ZERO,
-        }
-    }
-
-    /// The member of payloads that the terminal rule reads; absent where there is no rule.
-    pub fn terminal_field(&self) -> Option<String> {
+    /// Tells the member of payloads that the terminal rule reads; nothing where there is no rule.
+    fn terminal_field(&self) {
+        records::begin();
         let rule = self.hub.config().terminal_rule.as_ref();
-        rule.map(TerminalRule::field).map(ToOwned::to_owned)
+        if let Some(field) = rule.map(TerminalRule::field) {
+            records::add_text(field);
+        }
     }
 
     /// Publishes what is in `slot`. The first record is the position, or the note of a failure.
@@ -58,22 +85,23 @@ impl LocalHub {
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
     )]
-    pub fn handle_publish(
+    fn handle_publish(
         &mut self,
         now_ms: f64,
         topic: u32,
         slot: u32,
         end: u32,
-        status: Option<String>,
-        id: Option<String>,
+        status: u32,
+        id: u32,
         restart: bool,
     ) -> u32 {
         records::begin();
+        let status = texts::take_optional(status);
         let request = PublishRequest {
             topic: topics::topic(topic),
             payload: Handle::new(slot, topic),
             end: end_of(end).or_else(|| self.end_by_rule(&status?)),
-            id,
+            id: texts::take_optional(id),
             restart,
         };
         match self.hub.handle_publish(instant(now_ms), request) {
@@ -92,9 +120,9 @@ impl LocalHub {
 
     /// Subscribes as was staged, and returns the subscription's number or fails. What it starts with comes by
     /// `drain`.
-    pub fn handle_subscribe(&mut self, now_ms: f64, pattern: &str, start: u32) -> u32 {
+    fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
         self.now = instant(now_ms);
-        let subscribed = spec::take(pattern, start).and_then(|wanted| {
+        let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
             let Wanted {
                 pattern,
                 flow,
@@ -115,7 +143,7 @@ impl LocalHub {
     }
 
     /// Ends a subscription at its subscriber's request.
-    pub fn handle_unsubscribe(&mut self, subscription: u32) -> u32 {
+    fn handle_unsubscribe(&mut self, subscription: u32) -> u32 {
         match (self.ids.get(subscription), PacedBy::of(subscription)) {
             (Some(id), PacedBy::Time) => self.hub.handle_unsubscribe(id),
             (Some(id), PacedBy::Frames) => self.screen.handle_unsubscribe(id),
@@ -125,7 +153,7 @@ impl LocalHub {
     }
 
     /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
-    pub fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
+    fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
         self.now = instant(now_ms);
         let paced_by = PacedBy::of(subscription);
         let changed = spec::take_flow(paced_by).and_then(|flow| {
@@ -140,37 +168,37 @@ impl LocalHub {
     }
 
     /// A frame of the screen is drawn.
-    pub fn handle_tick(&mut self, now_ms: f64) -> u32 {
+    fn handle_tick(&mut self, now_ms: f64) -> u32 {
         self.now = instant(now_ms);
         self.screen.handle_tick();
         self.drain()
     }
 
     /// Whether `handle_tick` is to be called with the next frame.
-    pub fn wants_tick(&self) -> bool {
+    fn wants_tick(&self) -> bool {
         self.screen.wants_tick()
     }
 
     /// Emits what is due.
-    pub fn handle_timeout(&mut self, now_ms: f64) -> u32 {
+    fn handle_timeout(&mut self, now_ms: f64) -> u32 {
         records::begin();
         self.hub.handle_timeout(instant(now_ms));
         self.finish()
     }
 
     /// Records what is due after a call that returns something else.
-    pub fn drain(&mut self) -> u32 {
+    fn drain(&mut self) -> u32 {
         records::begin();
         self.finish()
     }
 
     /// When to call `handle_timeout`, in the host's milliseconds; infinity for never.
-    pub fn poll_timeout(&self) -> f64 {
+    fn poll_timeout(&self) -> f64 {
         deadline_ms(self.hub.poll_timeout())
     }
 
     /// Whether something is held back that a subscriber waits for.
-    pub fn is_holding(&self) -> bool {
+    fn is_holding(&self) -> bool {
         self.hub.counts().gates > 0 || self.screen.wants_tick()
     }
 

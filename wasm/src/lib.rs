@@ -16,35 +16,45 @@
 //! is done here. `cargo xtask wasm` shows the module's size.
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
+#![cfg_attr(
+    not(all(feature = "tabs", feature = "hub")),
+    allow(dead_code, unused_imports, reason = "what only other modules need")
+)]
 
 extern crate alloc;
 
 mod above;
+#[cfg(feature = "client")]
 mod client;
 mod clock;
 mod due;
 mod errors;
+mod exports;
+#[cfg(feature = "client")]
 mod frames;
+#[cfg(feature = "hub")]
 mod gates;
+#[cfg(feature = "hub")]
 mod hub;
 mod json;
 mod panic;
+#[cfg(feature = "client")]
 mod presence;
 mod records;
 mod screen;
 mod single;
 mod slot;
 mod spec;
+#[cfg(feature = "tabs")]
 mod tabs;
+mod texts;
 mod topics;
 
-pub use client::ClientHub;
-pub use gates::FunctionGates;
-pub use hub::LocalHub;
-pub use panic::{module_memory, panic_on_purpose, restart};
-pub use records::{records_at, take_texts};
-pub use spec::{stage_flow, stage_position};
-pub use topics::{intern_topic, sweep_topics};
+/// What a client is of: a hub that has its connection alone, where tabs can't share one.
+#[cfg(all(feature = "client", not(feature = "tabs")))]
+type AnyHub = tidegate_core::hub::ClientHub<slot::Handle>;
+#[cfg(feature = "tabs")]
+use tabs::AnyHub;
 
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]

@@ -9,14 +9,26 @@ use tidegate_core::presence::{
 };
 use tidegate_core::protocol::{ErrorCode, ServerFrame, WireError};
 use tidegate_core::topic::Topic;
-use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::client::{CLIENTS, ClientHub};
 use crate::clock::instant;
-use crate::errors::{FAILED, number_or_failed, plain};
+use crate::errors::{number_or_failed, plain};
+use crate::exports::exports;
 use crate::json::Object;
 use crate::slot::Handle;
-use crate::tabs::AnyHub;
-use crate::{ClientHub, records, topics};
+use crate::{AnyHub, records, texts, topics};
+
+exports! { CLIENTS:
+    client_handle_track = handle_track(now_ms: f64, topic: u32, key: u32, slot: u32) -> f64;
+    client_handle_retrack = handle_retrack(now_ms: f64, number: f64, slot: u32) -> u32;
+    client_handle_untrack = handle_untrack(now_ms: f64, number: f64) -> u32;
+    client_handle_watch = handle_watch(now_ms: f64, topic: u32) -> u32;
+    client_handle_unwatch = handle_unwatch(now_ms: f64, topic: u32) -> u32;
+    client_add_join = add_join(key: u32, node: f64, clock: f64, slot: u32) -> u32;
+    client_add_leave = add_leave(key: u32, node: f64, clock: f64) -> u32;
+    client_drop_presences = drop_presences();
+    client_handle_presences = handle_presences(now_ms: f64, link: u32, topic: u32, is_state: bool) -> u32;
+}
 
 /// The presences of a frame that is being handed over, one after the other.
 #[derive(Debug, Default)]
@@ -25,13 +37,13 @@ pub(crate) struct Staged {
     leaves: Vec<Absent>,
 }
 
-#[wasm_bindgen]
 impl ClientHub {
-    /// Is present in a topic, with the meta in `slot`. Returns the presence's number, or fails where the key is none.
+    /// Is present in a topic, with the meta in `slot`. Returns the presence's number; -1 if the
+    /// key is none, and then says why.
     #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
-    pub fn handle_track(&mut self, now_ms: f64, topic: u32, key: &str, slot: u32) -> f64 {
+    fn handle_track(&mut self, now_ms: f64, topic: u32, key: u32, slot: u32) -> f64 {
         let meta = Handle::without_topic(slot);
-        match self::key(key) {
+        match self::key(&texts::take(key)) {
             Ok(key) => {
                 let topic = topics::topic(topic);
                 self.hub.handle_track(instant(now_ms), topic, key, meta) as f64
@@ -42,58 +54,58 @@ impl ClientHub {
                     .text("code", "bad_option")
                     .text("message", &error.message);
                 records::add_text(&error.close());
-                f64::from(FAILED)
+                -1.0
             }
         }
     }
 
     /// Changes a presence's meta to the one in `slot`.
-    pub fn handle_retrack(&mut self, now_ms: f64, number: f64, slot: u32) -> u32 {
+    fn handle_retrack(&mut self, now_ms: f64, number: f64, slot: u32) -> u32 {
         let meta = Handle::without_topic(slot);
         self.with(|hub| hub.handle_retrack(instant(now_ms), whole(number), meta))
     }
 
     /// Ends a presence.
-    pub fn handle_untrack(&mut self, now_ms: f64, number: f64) -> u32 {
+    fn handle_untrack(&mut self, now_ms: f64, number: f64) -> u32 {
         self.with(|hub| hub.handle_untrack(instant(now_ms), whole(number)))
     }
 
     /// Wants to know who is present in a topic.
-    pub fn handle_watch(&mut self, now_ms: f64, topic: u32) -> u32 {
+    fn handle_watch(&mut self, now_ms: f64, topic: u32) -> u32 {
         self.with(|hub| hub.handle_watch(instant(now_ms), &topics::topic(topic)))
     }
 
     /// Wants to know it no more.
-    pub fn handle_unwatch(&mut self, now_ms: f64, topic: u32) -> u32 {
+    fn handle_unwatch(&mut self, now_ms: f64, topic: u32) -> u32 {
         self.with(|hub| hub.handle_unwatch(instant(now_ms), &topics::topic(topic)))
     }
 
     /// Adds a meta that came to the frame that the next call hands over, or fails where the key is none.
-    pub fn add_join(&mut self, key: &str, node: f64, clock: f64, slot: u32) -> u32 {
+    fn add_join(&mut self, key: u32, node: f64, clock: f64, slot: u32) -> u32 {
         let meta = Handle::without_topic(slot);
         let id = id(node, clock);
-        number_or_failed(self::key(key).map(|key| {
+        number_or_failed(self::key(&texts::take(key)).map(|key| {
             self.staged.joins.push(Present { id, key, meta });
             0
         }))
     }
 
     /// Adds a meta that went, likewise.
-    pub fn add_leave(&mut self, key: &str, node: f64, clock: f64) -> u32 {
+    fn add_leave(&mut self, key: u32, node: f64, clock: f64) -> u32 {
         let id = id(node, clock);
-        number_or_failed(self::key(key).map(|key| {
+        number_or_failed(self::key(&texts::take(key)).map(|key| {
             self.staged.leaves.push(Absent { key, id });
             0
         }))
     }
 
     /// Forgets what was added: the frame is not sound.
-    pub fn drop_presences(&mut self) {
+    fn drop_presences(&mut self) {
         self.staged = Staged::default();
     }
 
     /// All presences of a topic came (`is_state`), or what has changed about them.
-    pub fn handle_presences(&mut self, now_ms: f64, link: u32, topic: u32, is_state: bool) -> u32 {
+    fn handle_presences(&mut self, now_ms: f64, link: u32, topic: u32, is_state: bool) -> u32 {
         let Staged { joins, leaves } = core::mem::take(&mut self.staged);
         let topic = topics::topic(topic);
         let frame = if is_state {

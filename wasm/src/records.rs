@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::publication::Position;
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::json::Object;
 use crate::single::Single;
@@ -109,15 +108,21 @@ pub(crate) fn finish() -> u32 {
 }
 
 /// Where the list begins, in bytes from the start of this memory.
-#[wasm_bindgen]
-pub fn records_at() -> *const f64 {
+#[unsafe(no_mangle)]
+extern "C" fn records_at() -> *const f64 {
     RECORDS.borrow().numbers.as_ptr()
 }
 
-/// The text beside the list.
-#[wasm_bindgen]
-pub fn take_texts() -> String {
-    core::mem::take(&mut RECORDS.borrow().texts)
+/// Where the text beside the list begins.
+#[unsafe(no_mangle)]
+extern "C" fn told_at() -> *const u8 {
+    RECORDS.borrow().texts.as_ptr()
+}
+
+/// How many bytes the text beside the list has, each of which is a character.
+#[unsafe(no_mangle)]
+extern "C" fn told_length() -> usize {
+    RECORDS.borrow().texts.len()
 }
 
 #[expect(

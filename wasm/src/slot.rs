@@ -4,15 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use tidegate_core::payload::Payload;
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::single::Single;
 use crate::topics;
 
-#[wasm_bindgen(raw_module = "../slots.js")]
-extern "C" {
-    fn merge_slots(older: u32, newer: u32) -> u32;
-    fn sum_slots(older: u32, newer: u32) -> u32;
+#[cfg_attr(target_arch = "wasm32", link(wasm_import_module = "slots"))]
+unsafe extern "C" {
+    safe fn merge_slots(older: u32, newer: u32) -> u32;
+    safe fn sum_slots(older: u32, newer: u32) -> u32;
 }
 
 static SLOTS: Single<Slots> = Single::new(Slots {

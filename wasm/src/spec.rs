@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::{FlowSpec, Start, TopicPosition, WireError};
 use tidegate_core::topic::Pattern;
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::due::PacedBy;
 use crate::errors::{bad_flow, bad_topic};
@@ -24,14 +23,10 @@ struct Staged {
     since: Vec<TopicPosition>,
 }
 
-/// Stages a flow; `by_frames` is a throttle of one frame. Numbers that are NaN are absent; edges are 0 for off, 1 for on, others are absent; conflations are
-/// numbered from 1 as in [`CONFLATIONS`], and 0 is absent.
-#[wasm_bindgen]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "numbers cross faster than an object would"
-)]
-pub fn stage_flow(
+/// Stages a flow; `by_frames` is a throttle of one frame. Numbers that are NaN are absent; edges are 0 for off, 1 for on,
+/// others are absent; conflations are numbered from 1 as in [`CONFLATIONS`], and 0 is absent.
+#[unsafe(no_mangle)]
+extern "C" fn stage_flow(
     by_frames: bool,
     throttle_ms: f64,
     debounce_ms: f64,
@@ -62,8 +57,8 @@ pub fn stage_flow(
 }
 
 /// Stages where to resume a topic, after the flow.
-#[wasm_bindgen]
-pub fn stage_position(topic: u32, epoch: f64, offset: f64) {
+#[unsafe(no_mangle)]
+extern "C" fn stage_position(topic: u32, epoch: f64, offset: f64) {
     if let Some(staged) = &mut *STAGED.borrow() {
         staged.since.push(TopicPosition {
             topic: topics::topic(topic),

@@ -50,10 +50,12 @@ enum Way {
 pub(crate) struct AnyHub {
     way: Way,
     sender: Sender,
+    /// The members of the leader that is being heard, by their links.
+    members: Vec<(TabId, u32)>,
 }
 
 impl AnyHub {
-    pub(crate) fn alone(config: ClientConfig) -> Self {
+    pub(crate) fn new(config: ClientConfig) -> Self {
         Self::of(Way::Alone(Box::new(hub::ClientHub::new(config))))
     }
 
@@ -84,6 +86,7 @@ impl AnyHub {
         Self {
             way,
             sender: Sender::default(),
+            members: Vec::new(),
         }
     }
 

@@ -5,11 +5,11 @@
 
 use slab::Slab;
 use tidegate_core::topic::Topic;
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::errors::{bad_topic, number_or_failed};
 use crate::records::{self, Record};
 use crate::single::Single;
+use crate::texts;
 
 static TOPICS: Single<Slab<Interned>> = Single::new(Slab::new());
 
@@ -21,9 +21,10 @@ struct Interned {
 /// The number of a topic that JavaScript knows no number for.
 ///
 /// Fails where the text is no topic, and says why, and at which byte.
-#[wasm_bindgen]
-pub fn intern_topic(text: &str) -> u32 {
-    let topic = Topic::new(text).map_err(|error| bad_topic(text, error));
+#[unsafe(no_mangle)]
+extern "C" fn intern_topic(text: u32) -> u32 {
+    let text = texts::take(text);
+    let topic = Topic::new(&text).map_err(|error| bad_topic(&text, error));
     number_or_failed(topic.map(|topic| {
         let number = TOPICS.borrow().insert(Interned { topic, holders: 0 });
         u32::try_from(number).expect("fewer than 2^32 topics fit into this memory")
@@ -31,8 +32,8 @@ pub fn intern_topic(text: &str) -> u32 {
 }
 
 /// Gives up the numbers that no payload holds, and names them among the records.
-#[wasm_bindgen]
-pub fn sweep_topics() -> u32 {
+#[unsafe(no_mangle)]
+extern "C" fn sweep_topics() -> u32 {
     records::begin();
     TOPICS.borrow().retain(|number, interned| {
         let is_held = interned.holders > 0;

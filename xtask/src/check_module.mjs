@@ -1,11 +1,12 @@
-// Checks a built WASM module: `node --eval … -- MODULE.wasm GLUE.js`.
+// Checks a built WASM module: `node --eval … -- MODULE.wasm`.
 //
 // A module that this Node can't run, or that imports C's `env` (a dependency that expects an
 // operating system), must not get into the package.
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-const [modulePath, gluePath] = process.argv.slice(1);
+const [modulePath] = process.argv.slice(1);
 const bytes = await readFile(modulePath);
 if (!WebAssembly.validate(bytes)) {
   console.error(`${modulePath} is not a module that Node ${process.version} accepts`);
@@ -19,4 +20,4 @@ if (fromEnv.length > 0) {
 }
 const kib = (size) => `${(size / 1024).toFixed(1)} KiB`;
 const weigh = (content) => `${kib(content.length)} (${kib(gzipSync(content, { level: 9 }).length)} gzip)`;
-console.log(`module ${weigh(bytes)}, glue ${weigh(await readFile(gluePath))}, ${imports.length} imports`);
+console.log(`${basename(modulePath)}: ${weigh(bytes)}, ${imports.length} imports`);

@@ -1,6 +1,6 @@
 //! `cargo xtask wasm`: from the Rust crate to the built npm package.
 //!
-//! compiler → `tidegate_wasm.wasm` → bindings (JavaScript, types) → wasm-opt → check → `npm run build`.
+//! compiler → `tidegate_wasm.wasm` → wasm-opt → check, once for each module of the package → `npm run build`.
 //! The compiler decides by itself what is stale; the later steps are skipped while what they were
 //! made from is unchanged.
 
@@ -17,26 +17,42 @@ use crate::stamp::{Fingerprint, Stamp};
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::Workspace;
 
-/// The name that the module and its bindings have in the package.
-const NAME: &str = "tidegate";
+/// The modules of the package, and the features of the crate that each is built with: the smaller a module, the sooner
+/// a page has it. The last has everything, for whoever names the file of the core themselves.
+const MODULES: [(&str, &str); 4] = [
+    ("client", "client"),
+    ("tabs", "tabs"),
+    ("hub", "hub"),
+    ("tidegate_bg", "tabs,hub"),
+];
 /// What every browser since 2023 and Node 20 can run. Naming them keeps the optimizer from using
-/// more: with all features on it writes modules that Node 20 rejects.
-const OPTIMIZER_OPTIONS: [&str; 9] = [
-    "-Oz",
-    "--converge",
+/// more: with all features on it writes modules that Node 20 rejects. Nothing of ours lies in the first kilobyte of the
+/// memory, which is the far end of the stack, and the memory is the module's own, so that it begins as zeros.
+const OPTIMIZER_OPTIONS: [&str; 13] = [
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
     "--enable-mutable-globals",
     "--enable-reference-types",
     "--enable-multivalue",
+    "--low-memory-unused",
+    "--zero-filled-memory",
+    "-O1",
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "-Oz",
+];
+const STRIP_OPTIONS: [&str; 3] = [
+    "--strip-debug",
     "--strip-producers",
+    "--strip-target-features",
 ];
 const CHECK_PROGRAM: &str = include_str!("check_module.mjs");
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Makes the bindings and the package anew even if nothing seems to have changed
+    /// Makes the modules and the package anew even if nothing seems to have changed
     #[arg(long)]
     force: bool,
 }
@@ -50,95 +66,93 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
 pub(crate) fn build(workspace: &Workspace, force: bool) -> Result<()> {
     npm::install(workspace)?;
     let toolchain = Toolchain::find_or_bring(workspace)?;
-    let module = compile(workspace, &toolchain)?;
-    let generator = build_generator(workspace)?;
-    make_bindings(workspace, &module, &generator, force)?;
+    for (name, features) in MODULES {
+        let compiled = compile(workspace, &toolchain, name, features)?;
+        make_module(workspace, &compiled, name, force)?;
+    }
+    remove_others(&modules_folder(workspace))?;
     build_package(workspace, force)
 }
 
-/// Where the bindings and the module go, for the package to import.
-fn bindings_folder(workspace: &Workspace) -> PathBuf {
+/// Removes what an earlier version has left beside the modules: it would be packed.
+fn remove_others(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let stem = path.file_stem().unwrap_or_default();
+        let is_module = MODULES.iter().any(|(name, _)| stem == *name);
+        if !is_module || path.extension().is_none_or(|extension| extension != "wasm") {
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the modules go, for the package to load.
+fn modules_folder(workspace: &Workspace) -> PathBuf {
     workspace.package().join("dist/wasm")
 }
 
-fn compile(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
+/// A module as the compiler leaves it, with the names of its functions.
+fn compile(
+    workspace: &Workspace,
+    toolchain: &Toolchain,
+    name: &str,
+    features: &str,
+) -> Result<PathBuf> {
     let target = workspace.wasm_target();
     let mut command = toolchain.cargo(workspace);
     command
         .args(["build", "--package", "tidegate-wasm", "--profile", "wasm"])
+        .args(["--no-default-features", "--features", features])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target);
-    let title = format!("compiling tidegate-wasm with {}", toolchain.describe());
+    let title = format!("compiling {name}.wasm with {}", toolchain.describe());
     Step::new(workspace, &title, command).run()?;
     let module = target.join(TARGET).join("wasm/tidegate_wasm.wasm");
-    ensure!(
-        module.is_file(),
-        "the build left no {}: is tidegate-wasm still a cdylib of that name?",
-        module.display()
-    );
-    Ok(module)
+    let kept = target.join(format!("{name}.wasm"));
+    fs::copy(&module, &kept).with_context(|| {
+        format!(
+            "the build left no {}: is tidegate-wasm still a cdylib of that name?",
+            module.display()
+        )
+    })?;
+    Ok(kept)
 }
 
-fn build_generator(workspace: &Workspace) -> Result<PathBuf> {
-    let mut command = workspace.cargo(["build", "--package", "xtask", "--features", "bindings"]);
-    command.args(["--bin", "xtask-bindings"]);
-    Step::new(workspace, "compiling the generator of bindings", command).run()?;
-    Ok(workspace.product("debug", "xtask-bindings"))
-}
-
-fn make_bindings(
-    workspace: &Workspace,
-    module: &Path,
-    generator: &Path,
-    force: bool,
-) -> Result<()> {
-    let folder = bindings_folder(workspace);
-    let stamp = Stamp::of(workspace, "bindings");
+fn make_module(workspace: &Workspace, compiled: &Path, name: &str, force: bool) -> Result<()> {
+    let folder = modules_folder(workspace);
+    let module = folder.join(format!("{name}.wasm"));
+    let stamp = Stamp::of(workspace, name);
     let inputs = Fingerprint::default()
         .value(CHECK_PROGRAM)
         .value(&OPTIMIZER_OPTIONS.join(" "))
-        .tree(module, &[])?
-        .tree(generator, &[])?
+        .value(&STRIP_OPTIONS.join(" "))
+        .tree(compiled, &[])?
         .tree(&workspace.package().join("package-lock.json"), &[])?;
-    if !force && stamp.holds(&inputs, &Fingerprint::default().tree(&folder, &[])?) {
-        note("bindings are up to date");
+    let outputs = || Fingerprint::default().tree(&module, &[]);
+    if !force && module.is_file() && stamp.holds(&inputs, &outputs()?) {
+        note(&format!("{name}.wasm is up to date"));
         return Ok(());
     }
-    let raw = workspace.target.join("wasm-bindings");
-    empty_folder(&raw)?;
-    let mut command = Command::new(generator);
-    command.arg(module).arg(&raw).arg(NAME);
-    Step::new(workspace, "writing the bindings", command).run()?;
-
-    optimize(workspace, &raw)?;
-    check(workspace, &raw)?;
-    empty_folder(&folder)?;
-    for entry in fs::read_dir(&raw)? {
-        let entry = entry?;
-        fs::copy(entry.path(), folder.join(entry.file_name()))
-            .with_context(|| format!("copying {} to pkg/dist/wasm", entry.path().display()))?;
-    }
-    stamp.set(&inputs, &Fingerprint::default().tree(&folder, &[])?)
-}
-
-fn optimize(workspace: &Workspace, folder: &Path) -> Result<()> {
-    let module = folder.join(format!("{NAME}_bg.wasm"));
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let mut command = npm::tool(workspace, "wasm-opt")?;
     command
         .args(OPTIMIZER_OPTIONS)
-        .arg(&module)
+        .args(STRIP_OPTIONS)
+        .arg(compiled)
         .arg("-o")
         .arg(&module);
-    Step::new(workspace, "optimizing the module for size", command).run()?;
-    Ok(())
+    let title = format!("optimizing {name}.wasm for size");
+    Step::new(workspace, &title, command).run()?;
+    check(workspace, &module)?;
+    stamp.set(&inputs, &outputs()?)
 }
 
 /// Lets Node validate the module, look at its imports and weigh it.
-fn check(workspace: &Workspace, folder: &Path) -> Result<()> {
+fn check(workspace: &Workspace, module: &Path) -> Result<()> {
     let mut command = Command::new("node");
     command.args(["--input-type=module", "--eval", CHECK_PROGRAM, "--"]);
-    command.arg(folder.join(format!("{NAME}_bg.wasm")));
-    command.arg(folder.join(format!("{NAME}.js")));
+    command.arg(module);
     let log = Step::new(workspace, "checking the module", command).run()?;
     for line in log.text.lines() {
         note(line);
@@ -151,25 +165,20 @@ fn build_package(workspace: &Workspace, force: bool) -> Result<()> {
     let stamp = Stamp::of(workspace, "package");
     let inputs = Fingerprint::default()
         .tree(&package, &["node_modules", "dist"])?
-        .tree(&bindings_folder(workspace), &[])?;
+        .tree(&modules_folder(workspace), &[])?;
     let outputs = || Fingerprint::default().tree(&package.join("dist"), &[]);
     if !force && stamp.holds(&inputs, &outputs()?) {
         note("the npm package is up to date");
         return Ok(());
     }
     npm::run_script(workspace, "build", &[])?;
-    let module = bindings_folder(workspace).join(format!("{NAME}_bg.wasm"));
-    ensure!(
-        module.is_file(),
-        "`npm run build` removed {}: it must leave dist/wasm as it finds it",
-        module.display()
-    );
-    stamp.set(&inputs, &outputs()?)
-}
-
-fn empty_folder(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("emptying {}", folder.display()))?;
+    for (name, _) in MODULES {
+        let module = modules_folder(workspace).join(format!("{name}.wasm"));
+        ensure!(
+            module.is_file(),
+            "`npm run build` removed {}: it must leave dist/wasm as it finds it",
+            module.display()
+        );
     }
-    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))
+    stamp.set(&inputs, &outputs()?)
 }

@@ -1,6 +1,6 @@
 /** Which tabs share a connection, and by which way: decided once for each connection. */
 
-import type { WasmSource } from '../engine.js';
+import type { WasmSource } from '../core.js';
 import { TABS_VERSION } from './message.js';
 import { userName } from './names.js';
 import type { WorkerOrder } from './spawn.js';

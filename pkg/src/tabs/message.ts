@@ -1,13 +1,11 @@
 /** What tabs say to each other, between its text and the core. */
 
-import { attempt, core } from '../engine.js';
 import { stageFlow } from '../entry.js';
 import { Encoded, type FrameIntake } from '../frames.js';
+import type { TabHub } from '../machines.js';
 import { endCode, type FlowSpec } from '../options.js';
-import { putSlot, slotValue } from '../slots.js';
-import { topicNumber } from '../topics.js';
+import type { Slots } from '../slots.js';
 import type { EndReason } from '../types.js';
-import type { ClientHub } from '../wasm/tidegate.js';
 
 /** The version of this vocabulary, as the core's. */
 export const TABS_VERSION = 1;
@@ -66,16 +64,17 @@ export interface TabMessage {
  *
  * @internal
  */
-export function fillHoles(text: string, slots: readonly number[]): string {
-  if (slots.length === 0) {
+export function fillHoles(text: string, slots: Slots, holes: readonly number[]): string {
+  if (holes.length === 0) {
     return text;
   }
   const parts = text.split(HOLE);
-  return parts.map((part, index) => (index === 0 ? part : dataText(slots[index - 1]!) + part)).join('');
+  return parts
+    .map((part, index) => (index === 0 ? part : dataText(slots.value(holes[index - 1]!)) + part))
+    .join('');
 }
 
-function dataText(slot: number): string {
-  const value = slotValue(slot);
+function dataText(value: unknown): string {
   return value instanceof Encoded ? value.json : JSON.stringify(value);
 }
 
@@ -105,62 +104,69 @@ function parse(text: unknown): unknown {
  *
  * @internal
  */
-export function hear(hub: ClientHub, intake: FrameIntake, nowMs: number, message: TabMessage): number {
+export function hear(hub: TabHub, intake: FrameIntake, nowMs: number, message: TabMessage): number {
+  const { core } = hub;
   const { say, link = 0, frame } = message;
   hub.stage_sender(message.from, message.counter, message.leader);
   const saying = SAYINGS.indexOf(say);
   if (saying >= 0) {
-    return attempt(() => hub.handle_said(nowMs, saying, message.visible ?? false, link));
+    return core.attempt(() => hub.handle_said(nowMs, saying, message.visible ?? false, link));
   }
   switch (say) {
     case 'down':
       return intake.take(hub, nowMs, LINK_OF_TABS, frame);
     case 'up':
-      return attempt(() => hearUp(hub, nowMs, link, frame!));
+      return core.attempt(() => hearUp(hub, nowMs, link, frame!));
     case 'lead': {
       const { group = '', state = 0, attempt: failures = 0, error, members = [] } = message;
-      const pairs = Float64Array.from(members.flatMap(({ tab, link }) => [tab, link]));
-      return attempt(() =>
-        hub.handle_lead(nowMs, group, state, failures, error?.code ?? '', error?.message ?? '', pairs),
-      );
+      return core.attempt(() => {
+        for (const member of members) {
+          hub.stage_member(member.tab, member.link);
+        }
+        const [code, text] = [core.text(error?.code), core.text(error?.message)];
+        return hub.handle_lead(nowMs, core.text(group), state, failures, code, text);
+      });
     }
     default:
       return 0;
   }
 }
 
-function hearUp(hub: ClientHub, nowMs: number, link: number, frame: UpFrame): number {
+function hearUp(hub: TabHub, nowMs: number, link: number, frame: UpFrame): number {
+  const { core } = hub;
   const { type, pattern = '', topic = '', ref = 0 } = frame;
   const plain = PLAIN_FRAMES.indexOf(type);
   if (plain >= 0) {
-    return hub.handle_up(nowMs, link, plain, pattern, ref);
+    return hub.handle_up(nowMs, link, plain, core.text(pattern), ref);
   }
   switch (type) {
     case 'subscribe': {
-      const since = frame.since?.map((position) => [topicNumber(position.topic), position] as const);
-      stageFlow(frame.flow);
+      const since = frame.since?.map((position) => [core.topicNumber(position.topic), position] as const);
+      stageFlow(core, frame.flow);
       for (const [number, { epoch, offset }] of since ?? []) {
-        core().stage_position(number, epoch, offset);
+        core.calls.stage_position(number, epoch, offset);
       }
       const start = since === undefined ? Number(frame.latest === false) : 2;
-      return hub.handle_up_subscribe(nowMs, link, pattern, start);
+      return hub.handle_up_subscribe(nowMs, link, core.text(pattern), start);
     }
     case 'flow':
-      stageFlow(frame.flow);
-      return hub.handle_up_flow(nowMs, link, pattern);
+      stageFlow(core, frame.flow);
+      return hub.handle_up_flow(nowMs, link, core.text(pattern));
     case 'publish': {
       const { end, id, restart = false } = frame;
-      const number = topicNumber(topic);
-      const slot = putSlot(new Encoded(frame.data));
-      return hub.handle_up_publish(nowMs, link, ref, number, slot, endCode(end), id, restart);
+      const number = core.topicNumber(topic);
+      const slot = core.slots.put(new Encoded(frame.data));
+      const key = core.text(id);
+      return hub.handle_up_publish(nowMs, link, ref, number, slot, endCode(end), key, restart);
     }
     case 'track': {
-      const number = topicNumber(topic);
-      return hub.handle_up_track(nowMs, link, ref, number, frame.key ?? '', putSlot(new Encoded(frame.data)));
+      const number = core.topicNumber(topic);
+      const key = core.text(frame.key ?? '');
+      return hub.handle_up_track(nowMs, link, ref, number, key, core.slots.put(new Encoded(frame.data)));
     }
     case 'watch':
     case 'unwatch':
-      return hub.handle_up_watch(nowMs, link, ref, topicNumber(topic), type === 'watch');
+      return hub.handle_up_watch(nowMs, link, ref, core.topicNumber(topic), type === 'watch');
     default:
       return 0;
   }

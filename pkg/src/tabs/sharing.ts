@@ -1,9 +1,10 @@
 /** A connection's part in sharing with the browser's other tabs: what its core says to them, and what it hears. */
 
-import { core } from '../engine.js';
+import type { Core } from '../core.js';
 import { type Host, systemHost } from '../host.js';
+import type { TabHub } from '../machines.js';
+import type { Slots } from '../slots.js';
 import type { ConnectOptions } from '../tide-types.js';
-import type { ClientHub } from '../wasm/tidegate.js';
 import { keepTime, pageHost } from './clock.js';
 import { Group, type TabsNote } from './group.js';
 import { Election, findMembership, hasTabs, type Membership } from './membership.js';
@@ -17,7 +18,7 @@ import { randomName } from './names.js';
  */
 export interface SharingEvents {
   /** Something has happened that the core is to know. */
-  tell(call: (hub: ClientHub, nowMs: number) => number): void;
+  tell(call: (hub: TabHub, nowMs: number) => number): void;
   /** Other tabs have said something. */
   heard(messages: readonly TabMessage[]): void;
   /** It is shared in another way from now on, or not at all: another hub is needed. */
@@ -93,14 +94,22 @@ export class Sharing {
   }
 
   /** A hub of the core that takes part, or is alone. */
-  makeHub(random: () => number): ClientHub {
+  makeHub(core: Core, random: () => number): TabHub {
+    const { calls } = core;
     const { token, client } = this.#options;
+    const config = [random(), core.text(token), core.text(client)] as const;
     if (this.#membership === undefined) {
-      return new (core().ClientHub)(random(), token, client);
+      return core.machine('client_', calls.client_new(...config));
     }
     const { election, generation, knownAs = randomName() } = this.#membership;
     this.#tab = Math.floor(random() * Number.MAX_SAFE_INTEGER);
-    return core().ClientHub.shared(random(), token, client, this.#tab, election, generation, knownAs);
+    const group = core.text(knownAs);
+    return core.machine('client_', calls.client_shared(...config, this.#tab, election, generation, group));
+  }
+
+  /** Whether there is anybody to share with. */
+  get isShared(): boolean {
+    return this.#membership !== undefined;
   }
 
   /** The hub is a new one: tells how the page is, for it to begin with. */
@@ -117,8 +126,8 @@ export class Sharing {
   }
 
   /** The core has this to say, with the data that came before in its holes. */
-  post(text: string): void {
-    this.#said.push(fillHoles(text, this.#dataSlots));
+  post(text: string, slots: Slots): void {
+    this.#said.push(fillHoles(text, slots, this.#dataSlots));
     this.#dataSlots = [];
   }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { createHub, type Hub, TidegateError, type Update } from 'tidegate';
 
-import { slotsInUse } from '../../dist/slots.js';
+import { slotsInUse } from '../../dist/engine.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
 function setUp(): { host: VirtualHost; hub: Hub } {

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 
 import { connect, createHub, TidegateError, throttle } from 'tidegate';
 
-import { enter } from '../../dist/engine.js';
-import { panic_on_purpose } from '../../dist/wasm/tidegate.js';
+import { connectionCore, localCore } from '../../dist/engine.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
@@ -24,11 +23,13 @@ test('a panic of the core is a typed error, and everything goes on with a fresh 
   first.open();
   const unanswered = tide.publish('t', 1);
 
-  assert.throws(
-    () => enter(() => panic_on_purpose()),
-    (error) =>
-      error instanceof TidegateError && error.code === 'internal' && /unreachable/.test(error.message),
-  );
+  for (const core of [localCore(), connectionCore(false)]) {
+    assert.throws(
+      () => core.enter(() => core.calls.panic_on_purpose()),
+      (error) =>
+        error instanceof TidegateError && error.code === 'internal' && /unreachable/.test(error.message),
+    );
+  }
   await assert.rejects(unanswered, (error) => (error as TidegateError).code === 'internal');
 
   assert.equal(hub.publish('a', 2).offset, 1, 'the history of the old core is gone');

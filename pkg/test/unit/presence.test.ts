@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 
 import { connect, type PresenceChange, type Tide, TidegateError, type TopicPresence } from 'tidegate';
-import { core, recover } from '../../dist/engine.js';
+import { connectionCore, slotsInUse } from '../../dist/engine.js';
 import { PresenceStore } from '../../dist/react/presence-store.js';
-import { slotsInUse } from '../../dist/slots.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
@@ -255,11 +254,8 @@ test('a core that broke is told of presences and watches again, and only true ch
   room.onChange((change) => seen.push(short(change)));
   FakeSocket.last.receive(state(at('ada', 1, 'phone'), at('me', 2, 'laptop')));
   seen.length = 0;
-  try {
-    core().panic_on_purpose();
-  } catch (error) {
-    recover(error);
-  }
+  const core = connectionCore(false);
+  assert.throws(() => core.enter(() => core.calls.panic_on_purpose()));
   await host.settle();
   FakeSocket.last.open();
   assert.deepEqual(

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import { type ConnectOptions, connect, type Tide, TidegateError, type Update } from 'tidegate';
 
-import { slotsInUse } from '../../dist/slots.js';
+import { slotsInUse } from '../../dist/engine.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 

@@ -1,53 +1,71 @@
 //! What a tab hears and what happens to it: the calls of a hub that shares its connection.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use tidegate_core::client::{ClientConfig, ClosedReason, ConnectionState};
+use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::presence::Key;
 use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
 use tidegate_core::tabs::{Body, Page, TabId, Term};
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{AnyHub, Sender};
-use crate::client::ClientHub;
+use crate::client::{self, CLIENTS, ClientHub};
 use crate::clock::instant;
 use crate::due::PacedBy;
 use crate::errors::number_or_failed;
+use crate::exports::exports;
 use crate::records::end_of;
 use crate::slot::Handle;
-use crate::{frames, spec, topics};
+use crate::{frames, spec, texts, topics};
 
-#[wasm_bindgen]
+/// A hub that shares its connection with the browser's other tabs; returns its number. `tab` is a whole number below
+/// 2^53 that no other tab has; `election` is 0 for a lock, 1 for claims, 2 for a tab with a worker of this generation,
+/// 3 for that worker. `group` is what the server is to know the tabs by, if this one is the first that leads.
+#[unsafe(no_mangle)]
+extern "C" fn client_shared(
+    seed: f64,
+    token: u32,
+    name: u32,
+    tab: f64,
+    election: u32,
+    generation: f64,
+    group: u32,
+) -> u32 {
+    let config = client::config(seed, token, name);
+    let (tab, group) = (TabId(whole(tab)), texts::take(group));
+    client::add(AnyHub::shared(
+        config,
+        tab,
+        election,
+        whole(generation),
+        group,
+    ))
+}
+
+exports! { CLIENTS:
+    client_handle_page = handle_page(now_ms: f64, page: u32) -> u32;
+    client_handle_granted = handle_granted(now_ms: f64, request: u32) -> u32;
+    client_handle_lost = handle_lost(now_ms: f64, request: u32) -> u32;
+    client_stage_sender = stage_sender(from: f64, counter: f64, leader: f64);
+    client_handle_said = handle_said(now_ms: f64, kind: u32, is_visible: bool, link: u32) -> u32;
+    client_stage_member = stage_member(tab: f64, link: u32);
+    client_handle_lead = handle_lead(
+        now_ms: f64, group: u32, state: u32, attempt: u32, code: u32, message: u32
+    ) -> u32;
+    client_handle_up_subscribe = handle_up_subscribe(now_ms: f64, link: u32, pattern: u32, start: u32) -> u32;
+    client_handle_up_flow = handle_up_flow(now_ms: f64, link: u32, pattern: u32) -> u32;
+    client_handle_up_publish = handle_up_publish(
+        now_ms: f64, link: u32, request: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
+    ) -> u32;
+    client_handle_up_track = handle_up_track(
+        now_ms: f64, link: u32, request: f64, topic: u32, key: u32, slot: u32
+    ) -> u32;
+    client_handle_up_watch = handle_up_watch(
+        now_ms: f64, link: u32, request: f64, topic: u32, is_wanted: bool
+    ) -> u32;
+    client_handle_up = handle_up(now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32;
+}
+
 impl ClientHub {
-    /// A hub that shares its connection with the browser's other tabs. `tab` is a whole number below 2^53 that no other
-    /// tab has; `election` is 0 for a lock, 1 for claims, 2 for a tab with a worker of this generation, 3 for that
-    /// worker. `group` is what the server is to know the tabs by, if this one is the first that leads.
-    pub fn shared(
-        seed: f64,
-        token: Option<String>,
-        name: Option<String>,
-        tab: f64,
-        election: u32,
-        generation: f64,
-        group: String,
-    ) -> Self {
-        let config = ClientConfig {
-            token,
-            name,
-            ..ClientConfig::new(seed.to_bits())
-        };
-        Self::with_hub(AnyHub::shared(
-            config,
-            TabId(whole(tab)),
-            election,
-            whole(generation),
-            group,
-        ))
-    }
-
     /// What becomes of the page: 0 visible, 1 hidden, 2 frozen, 3 leaving, 4 resumed.
-    pub fn handle_page(&mut self, now_ms: f64, page: u32) -> u32 {
+    fn handle_page(&mut self, now_ms: f64, page: u32) -> u32 {
         let page = match page {
             0 => Page::Visible,
             1 => Page::Hidden,
@@ -59,18 +77,18 @@ impl ClientHub {
     }
 
     /// The lock of this request was granted.
-    pub fn handle_granted(&mut self, now_ms: f64, request: u32) -> u32 {
+    fn handle_granted(&mut self, now_ms: f64, request: u32) -> u32 {
         self.with(|hub| hub.handle_granted(instant(now_ms), request))
     }
 
     /// The lock of this request was stolen, or could not be had.
-    pub fn handle_lost(&mut self, now_ms: f64, request: u32) -> u32 {
+    fn handle_lost(&mut self, now_ms: f64, request: u32) -> u32 {
         self.with(|hub| hub.handle_lost(instant(now_ms), request))
     }
 
     /// Who says what the next call tells, and of which leadership it knows. Frames that it hands down come by the calls
     /// for frames of the server, with a `link` of 2^32 - 1.
-    pub fn stage_sender(&mut self, from: f64, counter: f64, leader: f64) {
+    fn stage_sender(&mut self, from: f64, counter: f64, leader: f64) {
         self.stage(Sender {
             from: TabId(whole(from)),
             term: Term {
@@ -82,7 +100,7 @@ impl ClientHub {
 
     /// Another tab says something that needs no more than this to tell: 0 probe, 1 alive, 2 bye, 3 claim, 4 yield,
     /// 5 tick, 6 join, 7 joined, 8 gone.
-    pub fn handle_said(&mut self, now_ms: f64, kind: u32, is_visible: bool, link: u32) -> u32 {
+    fn handle_said(&mut self, now_ms: f64, kind: u32, is_visible: bool, link: u32) -> u32 {
         let body = match kind {
             0 => Body::Probe { is_visible },
             1 => Body::Alive { is_visible },
@@ -97,57 +115,45 @@ impl ClientHub {
         self.hear(now_ms, body)
     }
 
-    /// Another tab, or the worker, leads; `group` is what the server knows the tabs by. `members` are pairs of a tab and its link; `code` and `message` tell
-    /// why the server has refused the connection.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "numbers cross faster than an object would"
-    )]
-    pub fn handle_lead(
+    /// A member of the leader that the next `handle_lead` tells of, by its link.
+    fn stage_member(&mut self, tab: f64, link: u32) {
+        self.hub.members.push((TabId(whole(tab)), link));
+    }
+
+    /// Another tab, or the worker, leads the members that were staged; `code` and `message` tell why the server has
+    /// refused the connection.
+    fn handle_lead(
         &mut self,
         now_ms: f64,
-        group: &str,
+        group: u32,
         state: u32,
         attempt: u32,
-        code: &str,
-        message: &str,
-        members: &[f64],
+        code: u32,
+        message: u32,
     ) -> u32 {
+        let (code, message) = (texts::take(code), texts::take(message));
         let state = match state {
             0 => ConnectionState::Disconnected,
             1 => ConnectionState::Connecting { attempt },
             2 => ConnectionState::Connected,
             3 => ConnectionState::Stale,
             4 => ConnectionState::Closed(ClosedReason::ByUser),
-            _ => ConnectionState::Closed(ClosedReason::Refused(WireError::new(
-                frames::code(code),
-                message,
-            ))),
+            _ => {
+                let error = WireError::new(frames::code(&code), message);
+                ConnectionState::Closed(ClosedReason::Refused(error))
+            }
         };
-        let (members, _) = members.as_chunks();
-        let members = members
-            .iter()
-            .map(|&[tab, link]| (TabId(whole(tab)), whole_u32(link)));
-        let members: Vec<(TabId, u32)> = members.collect();
-        self.hear(
-            now_ms,
-            Body::Lead {
-                group: group.into(),
-                state,
-                members,
-            },
-        )
+        let lead = Body::Lead {
+            group: texts::take(group),
+            state,
+            members: core::mem::take(&mut self.hub.members),
+        };
+        self.hear(now_ms, lead)
     }
 
     /// A member subscribes as was staged, or this fails.
-    pub fn handle_up_subscribe(
-        &mut self,
-        now_ms: f64,
-        link: u32,
-        pattern: &str,
-        start: u32,
-    ) -> u32 {
-        let frame = spec::take(pattern, start).map(|wanted| ClientFrame::Subscribe {
+    fn handle_up_subscribe(&mut self, now_ms: f64, link: u32, pattern: u32, start: u32) -> u32 {
+        let frame = spec::take(&texts::take(pattern), start).map(|wanted| ClientFrame::Subscribe {
             pattern: wanted.pattern,
             flow: wanted.flow,
             start: wanted.start,
@@ -156,9 +162,9 @@ impl ClientHub {
     }
 
     /// A member changes a flow to the staged one, or this fails.
-    pub fn handle_up_flow(&mut self, now_ms: f64, link: u32, pattern: &str) -> u32 {
+    fn handle_up_flow(&mut self, now_ms: f64, link: u32, pattern: u32) -> u32 {
         let frame = spec::take_flow(PacedBy::Time).and_then(|flow| {
-            let pattern = spec::pattern(pattern)?;
+            let pattern = spec::pattern(&texts::take(pattern))?;
             Ok(ClientFrame::Flow { pattern, flow })
         });
         self.hear_up(now_ms, link, frame)
@@ -169,7 +175,7 @@ impl ClientHub {
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
     )]
-    pub fn handle_up_publish(
+    fn handle_up_publish(
         &mut self,
         now_ms: f64,
         link: u32,
@@ -177,14 +183,14 @@ impl ClientHub {
         topic: u32,
         slot: u32,
         end: u32,
-        id: Option<String>,
+        id: u32,
         restart: bool,
     ) -> u32 {
         let publish = PublishRequest {
             topic: topics::topic(topic),
             payload: Handle::new(slot, topic),
             end: end_of(end),
-            id,
+            id: texts::take_optional(id),
             restart,
         };
         let request = whole(request);
@@ -192,17 +198,17 @@ impl ClientHub {
     }
 
     /// A member is present with what is in `slot`, or this fails.
-    pub fn handle_up_track(
+    fn handle_up_track(
         &mut self,
         now_ms: f64,
         link: u32,
         request: f64,
         topic: u32,
-        key: &str,
+        key: u32,
         slot: u32,
     ) -> u32 {
         let meta = Handle::new(slot, topic);
-        let frame = match Key::new(key) {
+        let frame = match Key::new(&texts::take(key)) {
             Ok(key) => Ok(ClientFrame::Track {
                 request: whole(request),
                 topic: topics::topic(topic),
@@ -215,7 +221,7 @@ impl ClientHub {
     }
 
     /// A member watches a topic, or no more.
-    pub fn handle_up_watch(
+    fn handle_up_watch(
         &mut self,
         now_ms: f64,
         link: u32,
@@ -234,21 +240,15 @@ impl ClientHub {
     }
 
     /// A member's frame that needs no more than this to tell: 0 hello, 1 unsubscribe, 2 untrack, 3 ping, 4 pong.
-    pub fn handle_up(
-        &mut self,
-        now_ms: f64,
-        link: u32,
-        kind: u32,
-        pattern: &str,
-        request: f64,
-    ) -> u32 {
+    fn handle_up(&mut self, now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32 {
         let frame = match kind {
             0 => Ok(ClientFrame::Hello {
                 token: None,
                 client: None,
                 group: None,
             }),
-            1 => spec::pattern(pattern).map(|pattern| ClientFrame::Unsubscribe { pattern }),
+            1 => spec::pattern(&texts::take(pattern))
+                .map(|pattern| ClientFrame::Unsubscribe { pattern }),
             2 => Ok(ClientFrame::Untrack {
                 request: whole(request),
             }),
@@ -289,13 +289,4 @@ fn unsound(message: &str) -> WireError {
 )]
 const fn whole(number: f64) -> u64 {
     number as u64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "links are small whole numbers, and a cast saturates"
-)]
-const fn whole_u32(number: f64) -> u32 {
-    number as u32
 }

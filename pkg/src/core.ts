@@ -1,0 +1,226 @@
+/** A WASM module of the package: how it is loaded, how it is called, and what happens when it breaks. */
+
+import { mergePatch, sumFields } from './combine.js';
+import { TidegateError, typed, typedError } from './errors.js';
+import type { Exports, Machine } from './machines.js';
+import { RecordReader, type Row } from './records.js';
+import { Slots } from './slots.js';
+import { Topics } from './topics.js';
+
+/** Where the core may be loaded from, if not from the package's folder. */
+export type WasmSource = URL | string | Request | Response | BufferSource | WebAssembly.Module;
+
+/** What a call into the core returns instead of a number when it failed. */
+const FAILED = -1;
+
+/** The number of no text. */
+const NO_TEXT = -1;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * One module, and what it knows by number: payloads, topics. A page has as many as it needs, each of which
+ * serves everything that it is for.
+ *
+ * @internal
+ */
+export class Core {
+  /** The payloads that it holds. */
+  readonly slots = new Slots();
+  /** Counts the times that it was started afresh. Machines of an earlier one are void. */
+  era = 0;
+  readonly #address: (() => URL) | undefined;
+  readonly #topics = new Topics(this);
+  readonly #records = new RecordReader(this);
+  readonly #restartListeners = new Set<() => void>();
+  #loading: Promise<void> | undefined;
+  #module: WebAssembly.Module | undefined;
+  #exports: Exports | undefined;
+  readonly #imports = {
+    // Called from inside the core: they touch nothing but slots, and must not throw.
+    slots: {
+      merge_slots: (older: number, newer: number) =>
+        this.slots.put(mergePatch(this.slots.value(older), this.slots.value(newer))),
+      sum_slots: (older: number, newer: number) =>
+        this.slots.put(sumFields(this.slots.value(older), this.slots.value(newer))),
+    },
+  };
+
+  /** @param address where its file is; without one it has to be given. */
+  constructor(address?: () => URL) {
+    this.#address = address;
+  }
+
+  /**
+   * Loads it, once.
+   *
+   * @throws {@link TidegateError} with code `load_failed`; another call tries again.
+   */
+  load(source?: WasmSource): Promise<void> {
+    if (this.#exports !== undefined) {
+      return Promise.resolve();
+    }
+    this.#loading ??= this.#load(source).catch((cause: unknown) => {
+      this.#loading = undefined;
+      throw loadFailed(cause);
+    });
+    return this.#loading;
+  }
+
+  async #load(source: WasmSource | undefined): Promise<void> {
+    if (source !== undefined || !this.isReady()) {
+      const module = await compile(source ?? this.#address!());
+      this.#start(module, await WebAssembly.instantiate(module, this.#imports));
+    }
+  }
+
+  #start(module: WebAssembly.Module, instance: WebAssembly.Instance): void {
+    this.#module = module;
+    this.#exports = instance.exports as unknown as Exports;
+  }
+
+  /** Whether it is there, or can be had at once: where there are files, it is read when it is first needed. */
+  isReady(): boolean {
+    const url = this.#exports === undefined ? this.#address?.() : undefined;
+    const fs = (globalThis as Runtime).process?.getBuiltinModule?.('node:fs') as FileSystem | undefined;
+    if (url?.protocol === 'file:' && fs !== undefined) {
+      try {
+        const module = new WebAssembly.Module(fs.readFileSync(url));
+        this.#start(module, new WebAssembly.Instance(module, this.#imports));
+      } catch (cause) {
+        throw loadFailed(cause);
+      }
+    }
+    return this.#exports !== undefined;
+  }
+
+  /** Whether it has machines that are made by this call. */
+  makes(call: string): boolean {
+    return this.#exports !== undefined && call in this.#exports;
+  }
+
+  /** What can be called, once it is loaded. Calls go through {@link Core.enter}. */
+  get calls(): Exports {
+    if (this.#exports === undefined) {
+      throw new TidegateError('not_ready', 'the WASM core is not loaded yet: await ready() first');
+    }
+    return this.#exports;
+  }
+
+  /** The machine with a number, of the kind whose calls begin with `prefix`. */
+  machine<M extends Machine>(prefix: string, number: number): M {
+    const machine: Record<string, unknown> = { core: this };
+    for (const [name, call] of Object.entries(this.calls)) {
+      if (name.startsWith(prefix)) {
+        machine[name.slice(prefix.length)] = (call as (...args: unknown[]) => unknown).bind(null, number);
+      }
+    }
+    return machine as unknown as M;
+  }
+
+  /** Hands over a text, and returns its number for the call that follows; no text has a number, too. */
+  text(text: string | undefined): number {
+    if (text === undefined) {
+      return NO_TEXT;
+    }
+    const { memory, stage_text, text_at } = this.calls;
+    const bytes = encoder.encode(text);
+    const number = stage_text(bytes.length);
+    new Uint8Array(memory.buffer, text_at(number), bytes.length).set(bytes);
+    return number;
+  }
+
+  /** The text beside the records that the last call left. */
+  told(): string {
+    const { memory, told_at, told_length } = this.calls;
+    return decoder.decode(new Uint8Array(memory.buffer, told_at(), told_length()));
+  }
+
+  /** Reads the list of `count` records: see {@link RecordReader.forEach}. */
+  forEachRecord(count: number, take: (row: Row) => void): void {
+    this.#records.forEach(count, take);
+  }
+
+  /** The number of a topic: see {@link Topics.number}. */
+  topicNumber(topic: string): number {
+    return this.#topics.number(topic);
+  }
+
+  /** The topic with a number that it named. */
+  topicName(number: number): string {
+    return this.#topics.name(number);
+  }
+
+  /** Calls into the core, with its errors made typed. */
+  enter<R>(call: () => R): R {
+    try {
+      return call();
+    } catch (error) {
+      throw this.recover(error);
+    }
+  }
+
+  /** Calls into the core, with its errors made typed, where a number says that it failed. */
+  attempt(call: () => number): number {
+    const result = this.enter(call);
+    if (result === FAILED) {
+      throw typedError(JSON.parse(this.told()));
+    }
+    return result;
+  }
+
+  /**
+   * Makes what a call into the core threw a typed error. Whatever is not one yet means that it broke, so it is
+   * started afresh.
+   */
+  recover(thrown: unknown): TidegateError {
+    if (thrown instanceof TidegateError) {
+      return thrown;
+    }
+    this.#start(this.#module!, new WebAssembly.Instance(this.#module!, this.#imports));
+    this.slots.clear();
+    this.era += 1;
+    queueMicrotask(() => {
+      for (const listener of [...this.#restartListeners]) {
+        listener();
+      }
+    });
+    return typed(thrown, 'internal', 'the core broke and was started afresh');
+  }
+
+  /** Calls `listener` after the core was started afresh, until the returned function is called. */
+  onRestart(listener: () => void): () => void {
+    this.#restartListeners.add(listener);
+    return () => this.#restartListeners.delete(listener);
+  }
+}
+
+interface FileSystem {
+  readFileSync(path: URL): Uint8Array<ArrayBuffer>;
+}
+
+interface Runtime {
+  process?: { getBuiltinModule?(name: string): unknown };
+}
+
+async function compile(source: WasmSource): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) {
+    return source;
+  }
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
+    return WebAssembly.compile(source);
+  }
+  const response = source instanceof Response ? source : await fetch(source as URL | string | Request);
+  if (!response.ok) {
+    throw new Error(`${response.url} answers ${response.status}`);
+  }
+  const isServedAsModule = response.headers.get('content-type')?.startsWith('application/wasm');
+  return isServedAsModule
+    ? WebAssembly.compileStreaming(response)
+    : WebAssembly.compile(await response.arrayBuffer());
+}
+
+function loadFailed(cause: unknown): TidegateError {
+  return typed(cause, 'load_failed', 'the WASM core could not be loaded');
+}

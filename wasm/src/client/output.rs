@@ -1,0 +1,57 @@
+//! What a client's hub has due, as records.
+
+use tidegate_core::client::{ClosedReason, ConnectionState};
+use tidegate_core::hub::ClientOutput;
+use tidegate_core::protocol::ClientFrame;
+
+use crate::due::{self, PacedBy};
+use crate::errors::{plain, push_publish_failure};
+use crate::json::Object;
+use crate::records::{self, Record};
+use crate::slot::Handle;
+use crate::{AnyHub, frames, presence};
+
+/// Writes what is due.
+pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
+    match output {
+        ClientOutput::Connect { link } => records::push(Record::Connect { link }),
+        ClientOutput::Disconnect { link } => records::push(Record::Disconnect { link }),
+        ClientOutput::Send(frame) => push_frame(&frame),
+        ClientOutput::State(state) => push_state(&state),
+        ClientOutput::Due(due) => due::push(&due, PacedBy::Time),
+        ClientOutput::Presence(event) => presence::push(hub, &event),
+        ClientOutput::Published {
+            request,
+            result: Ok(position),
+        } => records::push(Record::Published { request, position }),
+        ClientOutput::Published {
+            request,
+            result: Err(error),
+        } => push_publish_failure(request, &error),
+    }
+}
+
+fn push_frame(frame: &ClientFrame<Handle>) {
+    let length = records::add_text(&frames::object(frame).close());
+    let data = frames::data(frame).map(Handle::slot);
+    records::push(Record::Send { length, data });
+}
+
+fn push_state(state: &ConnectionState) {
+    let (state, attempt, error) = match state {
+        ConnectionState::Disconnected => ("disconnected", None, None),
+        ConnectionState::Connecting { attempt } => ("connecting", Some(*attempt), None),
+        ConnectionState::Connected => ("connected", None, None),
+        ConnectionState::Stale => ("stale", None, None),
+        ConnectionState::Closed(ClosedReason::ByUser) => ("closed", None, None),
+        ConnectionState::Closed(ClosedReason::Refused(error)) => ("closed", None, Some(error)),
+    };
+    let note = Object::new()
+        .text("note", "state")
+        .text("state", state)
+        .optional_number("attempt", attempt.map(u64::from));
+    records::push_note(match error {
+        Some(error) => note.object("error", plain(error)),
+        None => note,
+    });
+}
