@@ -15,6 +15,7 @@ mod error;
 mod mirror;
 mod relay;
 mod replica;
+mod routing;
 mod server_hub;
 mod start;
 mod subscribers;
@@ -24,7 +25,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::flow::{Flow, FlowError};
-use crate::lifecycle::EndReason;
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::payload::Payload;
 use crate::protocol::{PublishRequest, Start};
@@ -32,6 +32,7 @@ use crate::publication::{Position, Publication};
 use crate::router::{RouteId, Router, Ticket};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
+use routing::wake;
 use subscribers::Subscribers;
 use topics::{Topics, TopicsFull};
 
@@ -143,7 +144,8 @@ impl<P: Payload> Hub<P> {
         if is_first {
             self.topics.mark_published(index);
         }
-        self.route(now, &publication);
+        let exact = self.topics.get(index).route;
+        self.hand_on(now, &publication, exact);
         Ok(publication.position)
     }
 
@@ -168,89 +170,6 @@ impl<P: Payload> Hub<P> {
             request.end = rule.evaluate(&request.payload);
         }
         Ok(request)
-    }
-
-    fn route(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
-        let now = self.catch_up(now);
-        let mut matched = core::mem::take(&mut self.matched);
-        self.router
-            .for_each_match(&publication.topic, |route| matched.push(route));
-        for route in matched.drain(..) {
-            if !self.router.pattern(route).is_exact() {
-                for index in self.router.subscribers(route) {
-                    self.subscribers.deliver(now, *index, publication);
-                }
-            } else if let Some(reason) = publication.end {
-                self.router.wake_all(route);
-                for index in self.router.subscribers(route) {
-                    self.subscribers.deliver(now, *index, publication);
-                }
-                self.end_route(route, reason);
-            } else {
-                self.route_exact(now, route, publication);
-            }
-        }
-        self.matched = matched;
-    }
-
-    /// Hands a publication to those for whom it makes a difference: the others rest.
-    fn route_exact(&mut self, now: Instant, route: RouteId, publication: &Arc<Publication<P>>) {
-        let subscribers = &mut self.subscribers;
-        if self.router.has_resting(route) {
-            subscribers.pass_by(now, route, publication);
-        }
-        self.router.visit(route, |index| {
-            let gate = subscribers.deliver(now, *index, publication);
-            gate.is_some_and(|gate| subscribers.rest(gate, route))
-        });
-    }
-
-    /// Does what is due, so that publications may pass by the gates that rest on.
-    pub(super) fn catch_up(&mut self, now: Instant) -> Instant {
-        let router = &mut self.router;
-        self.subscribers
-            .catch_up(now, |ticket| wake(router, *ticket))
-    }
-
-    /// What has passed by a route need not be kept if nobody rests there.
-    pub(super) fn release_passed(&mut self, route: RouteId) {
-        if !self.router.has_resting(route) {
-            self.subscribers.forget_passed(route);
-        }
-    }
-
-    fn end_route(&mut self, route: RouteId, reason: EndReason) {
-        let mut ending = core::mem::take(&mut self.ending);
-        ending.extend(
-            self.router
-                .subscribers(route)
-                .map(|index| self.subscribers.id(*index)),
-        );
-        for id in ending.drain(..) {
-            self.end_subscription(id, reason);
-        }
-        self.ending = ending;
-    }
-
-    fn end_subscription(&mut self, id: SubscriptionId, reason: EndReason) {
-        let pattern = self.subscribers.pattern(id).cloned();
-        if let Some(ticket) = self.subscribers.end(id, reason) {
-            self.leave_route(ticket);
-        }
-        if let Some(pattern) = pattern {
-            self.note_released(pattern);
-        }
-    }
-
-    fn leave_route(&mut self, ticket: Ticket) {
-        self.router.unsubscribe(ticket);
-        self.release_passed(ticket.route());
-    }
-
-    pub(super) fn note_released(&mut self, pattern: Pattern) {
-        if self.is_copy && !self.has_route(&pattern) {
-            self.released.push(pattern);
-        }
     }
 
     /// Subscribes a downlink to a pattern. What it starts with is due at once.
@@ -283,6 +202,11 @@ impl<P: Payload> Hub<P> {
         let id = self.subscribers.add(downlink, pattern, flow, |index| {
             router.subscribe(pattern, index)
         });
+        if let Some(topic) = exact
+            && !self.is_copy
+        {
+            self.topics.get_mut(topic).route = self.subscribers.tag(id).map(|own| own.route());
+        }
         let position = exact.map(|topic| self.topics.get(topic).history.position());
         let recovered = match start {
             Start::Latest | Start::New => {
@@ -306,16 +230,7 @@ impl<P: Payload> Hub<P> {
         let Some((pattern, ticket)) = self.subscribers.remove(id) else {
             return;
         };
-        self.leave_route(ticket);
-        let topic = pattern.exact().and_then(|topic| self.topics.find(&topic));
-        // A topic that was only ever waited for is not worth remembering once nobody does.
-        if let Some(topic) = topic
-            && !self.is_copy
-            && self.topics.get(topic).history.is_empty()
-            && self.router.find(&pattern).is_none()
-        {
-            self.topics.remove(topic);
-        }
+        self.leave_route(&pattern, ticket);
         self.note_released(pattern);
     }
 
@@ -386,12 +301,6 @@ impl<P: Payload> Hub<P> {
     pub const fn config(&self) -> &HubConfig {
         &self.config
     }
-}
-
-/// Lets a subscription be visited again, and says whether another one of its route is passed over.
-fn wake(router: &mut Router<u32>, ticket: Ticket) -> bool {
-    router.wake(ticket);
-    router.has_resting(ticket.route())
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ pub mod hub;
 pub mod intake;
 pub mod lifecycle;
 pub mod limits;
+mod names;
 mod ordered;
 pub mod outbox;
 pub mod payload;

@@ -14,9 +14,10 @@
 //! once and no fault of the transport, and its payloads are held by the histories anyway. One such start at a time: see
 //! [`Outbox::begin_start`].
 
+mod item;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::flow::Conflate;
@@ -24,30 +25,14 @@ use crate::gate::Emission;
 use crate::hub::SubscriptionId;
 use crate::payload::Payload;
 use crate::protocol::ServerFrame;
-use crate::publication::{Combine, Publication};
-use crate::topic::{Pattern, Topic};
+use crate::publication::Publication;
+use crate::topic::Topic;
+use item::{Item, Lag, combine, values};
 
-/// What one frame costs beside its payload: a generous estimate, so that many tiny ones count, too.
-const FRAME_OVERHEAD_BYTES: usize = 96;
-
-/// What one presence costs in a frame beside its key and its meta.
-const PRESENCE_OVERHEAD_BYTES: usize = 64;
+pub use item::Delivery;
 
 /// After shedding, at most this share of the limit waits, so that shedding is not the work of every push.
 const SHED_TO_PERCENT: usize = 75;
-
-/// An emission on its way to a connection.
-#[derive(Debug)]
-pub struct Delivery<P> {
-    /// The subscription that it is for.
-    pub subscription: SubscriptionId,
-    /// The subscription's pattern, where that has wildcards.
-    pub via: Option<Pattern>,
-    /// How emissions may be combined while they wait; `None` where each must arrive or be reported.
-    pub conflate: Option<Conflate>,
-    /// What to deliver.
-    pub emission: Emission<Arc<Publication<P>>>,
-}
 
 /// The queue of one connection.
 #[derive(Debug)]
@@ -65,23 +50,6 @@ pub struct Outbox<P> {
     starting_at: Option<usize>,
     /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
     shed_at: usize,
-}
-
-#[derive(Debug)]
-enum Item<P> {
-    /// Apart, because it is large and deliveries are what there are many of.
-    Frame(Box<ServerFrame<P>>),
-    Delivery(Delivery<P>),
-    Lagged(Lag),
-}
-
-/// Stands where the first of the dropped publications of a subscription stood: after its confirmation, and before
-/// whatever shows the gap.
-#[derive(Debug)]
-struct Lag {
-    subscription: SubscriptionId,
-    pattern: Pattern,
-    missed: u64,
 }
 
 impl<P: Payload> Outbox<P> {
@@ -432,86 +400,6 @@ impl<P: Payload> Outbox<P> {
 
     const fn limit(&self) -> usize {
         self.bytes_max.saturating_add(self.allowance)
-    }
-}
-
-impl<P: Payload> Item<P> {
-    fn size(&self) -> usize {
-        let payload: usize = match self {
-            Self::Frame(frame) => presence_bytes(frame),
-            Self::Lagged(_) => 0,
-            Self::Delivery(delivery) => match &delivery.emission {
-                Emission::One(item) => publication_bytes(item),
-                Emission::Batch(items) => items.iter().map(|item| publication_bytes(item)).sum(),
-            },
-        };
-        payload + FRAME_OVERHEAD_BYTES
-    }
-}
-
-fn publication_bytes<P: Payload>(publication: &Publication<P>) -> usize {
-    publication.payload.size() + publication.topic.as_str().len()
-}
-
-/// What the presences in a frame take: there may be many of them.
-fn presence_bytes<P: Payload>(frame: &ServerFrame<P>) -> usize {
-    let (joins, leaves) = if let ServerFrame::PresenceState(state) = frame {
-        (&state.present, 0)
-    } else if let ServerFrame::PresenceDiff(diff) = frame {
-        (&diff.joins, diff.leaves.len())
-    } else {
-        return 0;
-    };
-    let texts = joins
-        .iter()
-        .map(|join| join.meta.size() + join.key.as_str().len());
-    texts.sum::<usize>() + (joins.len() + leaves) * PRESENCE_OVERHEAD_BYTES
-}
-
-impl<P> Delivery<P> {
-    fn is_terminal(&self) -> bool {
-        values(&self.emission).iter().any(|item| item.is_terminal())
-    }
-
-    fn pattern(&self) -> Pattern {
-        match (&self.via, values(&self.emission)) {
-            (Some(via), _) => via.clone(),
-            (None, [first, ..]) => Pattern::from(first.topic.clone()),
-            (None, []) => unreachable!("an emission holds at least one publication"),
-        }
-    }
-
-    fn into_frame(self) -> ServerFrame<P> {
-        match self.emission {
-            Emission::One(publication) => ServerFrame::Publication {
-                publication,
-                via: self.via,
-            },
-            Emission::Batch(items) => ServerFrame::Batch {
-                items,
-                via: self.via,
-            },
-        }
-    }
-}
-
-/// The publications of an emission, oldest first.
-fn values<V>(emission: &Emission<V>) -> &[V] {
-    match emission {
-        Emission::One(value) => core::slice::from_ref(value),
-        Emission::Batch(values) => values,
-    }
-}
-
-fn combine<P: Payload>(
-    conflate: Conflate,
-    older: &Arc<Publication<P>>,
-    newer: &Arc<Publication<P>>,
-) -> Arc<Publication<P>> {
-    match conflate {
-        Conflate::Latest | Conflate::Collect { .. } => Arc::clone(newer),
-        Conflate::Merge => Arc::clone(newer).merge_over(older),
-        Conflate::Sum => Arc::clone(newer).add_to(older),
     }
 }
 

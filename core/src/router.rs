@@ -18,14 +18,13 @@ mod rests;
 mod slab;
 mod trie;
 
-use core::hash::BuildHasher;
 use core::mem::size_of;
 
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
+use crate::names::Names;
 use crate::topic::{Pattern, Topic};
 use places::{Place, Places};
 use rests::Rests;
@@ -67,11 +66,10 @@ impl Ticket {
 /// need not hear of each publication; who that is, is its owner's affair.
 #[derive(Debug)]
 pub struct Router<S> {
-    hasher: FixedState,
     routes: Slab<Route<S>>,
     /// The routes by the hash of their pattern's text. A topic is found here too: its text is that
     /// of the pattern that selects nothing else.
-    by_text: HashTable<RouteId>,
+    by_text: Names,
     /// The routes whose pattern has wildcards.
     trie: Trie,
     places: Places,
@@ -103,9 +101,8 @@ impl<S> Router<S> {
         let hasher = FixedState::with_seed(seed);
         Self {
             trie: Trie::new(hasher.clone()),
-            hasher,
             routes: Slab::default(),
-            by_text: HashTable::new(),
+            by_text: Names::new(hasher),
             places: Places::default(),
         }
     }
@@ -156,9 +153,19 @@ impl<S> Router<S> {
     /// Calls `found` with every route whose pattern matches `topic`, once each: first that of the topic itself,
     /// then patterns from the left segment to the right, `**` before `*` before the segment itself.
     pub fn for_each_match(&self, topic: &Topic, mut found: impl FnMut(RouteId)) {
-        if let Some(route) = self.find_text(topic.as_str()) {
+        if let Some(route) = self.find_exact(topic) {
             found(route);
         }
+        self.for_each_wildcard(topic, found);
+    }
+
+    /// The route of the topic itself, if someone subscribes to it.
+    pub fn find_exact(&self, topic: &Topic) -> Option<RouteId> {
+        self.find_text(topic.as_str())
+    }
+
+    /// As [`for_each_match`](Self::for_each_match), without the route of the topic itself.
+    pub fn for_each_wildcard(&self, topic: &Topic, mut found: impl FnMut(RouteId)) {
         self.trie.for_each_match(topic, &mut found);
     }
 
@@ -267,17 +274,15 @@ impl<S> Router<S> {
         };
         self.routes.iter().map(of_route).sum::<usize>()
             + self.routes.memory_bytes()
-            + self.by_text.allocation_size()
+            + self.by_text.memory_bytes()
             + self.trie.memory_bytes()
             + self.places.memory_bytes()
     }
 
     fn find_text(&self, text: &str) -> Option<RouteId> {
-        let hash = self.hasher.hash_one(text);
-        let found = self
-            .by_text
-            .find(hash, |route| self.routes[route.0].pattern.as_str() == text);
-        found.copied()
+        self.by_text
+            .find(text, |route| self.routes[route].pattern.as_str() == text)
+            .map(RouteId)
     }
 
     fn add_route(&mut self, pattern: &Pattern) -> RouteId {
@@ -291,21 +296,13 @@ impl<S> Router<S> {
         if !pattern.is_exact() {
             self.routes[id.0].leaf = Some(self.trie.insert(pattern, id));
         }
-        let hash = self.hasher.hash_one(pattern.as_str());
-        let (hasher, routes) = (&self.hasher, &self.routes);
-        self.by_text.insert_unique(hash, id, |route| {
-            hasher.hash_one(routes[route.0].pattern.as_str())
-        });
+        self.by_text.insert(pattern.as_str(), id.0);
         id
     }
 
     fn remove_route(&mut self, id: RouteId) {
         let route = self.routes.remove(id.0);
-        let hash = self.hasher.hash_one(route.pattern.as_str());
-        match self.by_text.find_entry(hash, |other| *other == id) {
-            Ok(entry) => drop(entry.remove()),
-            Err(_) => unreachable!("a route is found by its text as long as it lives"),
-        }
+        self.by_text.remove(route.pattern.as_str(), id.0);
         if let Some(leaf) = route.leaf {
             self.trie.remove(leaf);
         }

@@ -23,7 +23,8 @@
 //! As [`Election`] says: the holder of a Web Lock, the first who claims it where there are none, or a worker that the
 //! tabs share. In each case a leadership has a [`Term`]. What an earlier term says is ignored; a leader that hears of
 //! a later one is fenced: it closes its connection and follows. So the lock makes hand-over quick and
-//! connections few, but correctness does not depend on it.
+//! connections few, but correctness does not depend on it. The server is told the term, too, under a name that only these
+//! tabs know, and keeps the connection of the latest: a leader that sleeps or hangs can't close its own.
 //!
 //! # Who is alive
 //! A frozen page still answers messages and keeps its lock and its socket. So only what has come through the leader's

@@ -9,7 +9,7 @@
     reason = "the core may not read a clock; what measures it must"
 )]
 
-mod clock;
+pub(crate) mod clock;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::flow::{Conflate, Pace};
 use crate::gate::Gate;
+use crate::lifecycle::EndReason;
 
 const TOPICS: [&str; 2] = ["job:1", "job:2"];
 

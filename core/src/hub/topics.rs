@@ -8,17 +8,18 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use slab::Slab;
 
 use super::HubConfig;
 use crate::history::{History, HistoryLimits};
 use crate::lifecycle::EndReason;
 use crate::limits::{IDEMPOTENCY_KEYS_MAX, PACE_MIN};
+use crate::names::Names;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::publication::{POSITION_MAX, Position, Publication};
 use crate::random::Random;
+use crate::router::RouteId;
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::{Pattern, Topic};
@@ -30,7 +31,7 @@ pub(crate) struct TopicsFull;
 #[derive(Debug)]
 pub(crate) struct Topics<P> {
     slab: Slab<TopicState<P>>,
-    by_name: HashMap<Topic, u32, FixedState>,
+    by_name: Names,
     /// Those with a publication, in order, so that a pattern's prefix selects a range.
     published: OrderedMap<Topic, u32>,
     /// When to look whether a topic may be forgotten; touching a topic doesn't move it.
@@ -49,6 +50,9 @@ pub(crate) struct Topics<P> {
 #[derive(Debug)]
 pub(crate) struct TopicState<P> {
     pub(crate) topic: Topic,
+    /// The route of those who subscribe to the topic itself, where the hub owns it: a publish finds them without
+    /// looking for the name again.
+    pub(crate) route: Option<RouteId>,
     pub(crate) history: History<P>,
     pub(crate) touched: Instant,
     keys: VecDeque<(String, Position)>,
@@ -57,7 +61,7 @@ pub(crate) struct TopicState<P> {
 impl<P: Payload> Topics<P> {
     pub(crate) fn new(config: &HubConfig) -> Self {
         let mut seeds = Random::new(config.seed);
-        let by_name = HashMap::with_hasher(FixedState::with_seed(seeds.next_u64()));
+        let by_name = Names::new(FixedState::with_seed(seeds.next_u64()));
         let mut epochs = Random::new(seeds.next_u64());
         Self {
             slab: Slab::new(),
@@ -80,7 +84,8 @@ impl<P: Payload> Topics<P> {
     }
 
     pub(crate) fn find(&self, topic: &Topic) -> Option<u32> {
-        self.by_name.get(topic).copied()
+        let is_named = |index| self.slab[index as usize].topic == *topic;
+        self.by_name.find(topic.as_str(), is_named)
     }
 
     pub(crate) fn find_or_add(&mut self, now: Instant, topic: &Topic) -> Result<u32, TopicsFull> {
@@ -92,6 +97,7 @@ impl<P: Payload> Topics<P> {
         }
         let index = self.slab.insert(TopicState {
             topic: topic.clone(),
+            route: None,
             history: History::new(self.first_epoch),
             touched: now,
             keys: VecDeque::new(),
@@ -101,7 +107,7 @@ impl<P: Payload> Topics<P> {
             reason = "topics_max is far below 2^32"
         )]
         let index = index as u32;
-        self.by_name.insert(topic.clone(), index);
+        self.by_name.insert(topic.as_str(), index);
         self.expiry.arm(index, now + self.retention);
         Ok(index)
     }
@@ -206,7 +212,7 @@ impl<P: Payload> Topics<P> {
         if !state.history.is_empty() && self.first_epoch != NOT_BEGUN {
             self.first_epoch = new_epoch(&mut self.epochs);
         }
-        self.by_name.remove(&state.topic);
+        self.by_name.remove(state.topic.as_str(), index);
         self.published.remove(&state.topic);
         self.expiry.disarm(index);
     }

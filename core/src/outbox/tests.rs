@@ -1,5 +1,6 @@
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -13,6 +14,7 @@ use crate::lifecycle::EndReason;
 use crate::protocol::Start;
 use crate::publication::Position;
 use crate::time::Instant;
+use crate::topic::Pattern;
 
 /// A payload that adds up, of a size of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ impl PlaceArg {
                 "topics in memory are those of one process; name another backend, or a server"
             );
         }
-        let choice = self.backend.choose().await?;
+        let choice = self.backend.choose(&Keep::default()).await?;
         if address == Some(Address::Auto) {
             eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
         }
@@ -81,8 +81,8 @@ impl BackendArg {
     }
 
     /// The backend that the command line names, or else the environment, and that answers.
-    pub(super) async fn choose(&self) -> anyhow::Result<Choice> {
-        Ok(choose(self.address()?, environment, &Keep::default()).await?)
+    pub(super) async fn choose(&self, keep: &Keep) -> anyhow::Result<Choice> {
+        Ok(choose(self.address()?, environment, keep).await?)
     }
 }
 

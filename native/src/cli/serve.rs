@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use axum::serve::ListenerExt as _;
 use clap::Args;
+use tidegate::backend::Keep;
+use tidegate::core::history::HistoryLimits;
 use tidegate::{Config, Hub};
 use tokio::net::TcpListener;
 
@@ -33,6 +35,10 @@ pub(super) struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     backend: super::BackendArg,
+    /// How many publications of a topic are kept, within 1 MiB and ten minutes, for whoever was away: at least a topic's
+    /// rate times the longest time that a connection takes to come back, or be replaced by another tab's
+    #[arg(long, value_name = "PUBLICATIONS", default_value_t = HistoryLimits::default().count_max)]
+    history: usize,
     /// How many threads serve the connections: a number, or auto, one for each processor
     #[arg(long, value_name = "N", default_value = "1", value_parser = shards)]
     shards: NonZeroUsize,
@@ -65,16 +71,25 @@ impl Serve {
                 self.listen
             )
         })?;
-        let choice = self.backend.choose().await?;
-        if choice.backend.is_none() {
-            // Of all others it is told when they are reached.
-            tracing::info!("backend: {} ({})", choice.what, choice.why);
-        }
-        let config = Config {
+        let history = HistoryLimits {
+            count_max: self.history,
+            ..HistoryLimits::default()
+        };
+        let mut config = Config {
             shards: self.shards,
             compress_above: self.compress_above,
             ..Config::default()
         };
+        config.server.hub.history = history;
+        let keep = Keep {
+            history,
+            ..Keep::default()
+        };
+        let choice = self.backend.choose(&keep).await?;
+        if choice.backend.is_none() {
+            // Of all others it is told when they are reached.
+            tracing::info!("backend: {} ({})", choice.what, choice.why);
+        }
         let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
         println!("tidegate: listening on http://{}", listener.local_addr()?);
         let listener = listener.tap_io(|stream| {

@@ -138,6 +138,33 @@ for (const way of WAYS) {
   });
 }
 
+for (const way of WAYS) {
+  test(
+    `${way}: tabs that are paced by frames are each given what is newest, and the end`,
+    LIMIT,
+    async (t) => {
+      const scene = await setScene(t, way);
+      for (let number = 0; number < 3; number += 1) {
+        await scene.open([TOPIC], { options: '{"throttle":"frame"}' });
+      }
+      const publisher = new Publisher(t, scene.server, TOPIC, 500);
+      await scene.tabs[0]!.reached(500);
+      const last = await publisher.stop();
+      await publish(scene.server, TOPIC, { n: 'last' }, { end: 'complete' });
+      for (const tab of scene.tabs) {
+        await tab.reached(last + 1);
+        const { offsets, data, ends, wrong } = await tab.told();
+        assert.deepEqual([ends, data.at(-1), wrong], [['complete'], { n: 'last' }, []]);
+        assert.deepEqual(
+          offsets,
+          [...offsets].sort((one, other) => one - other),
+        );
+        assert.ok(offsets.length < last, `${offsets.length} of ${last} in the time of fewer frames`);
+      }
+    },
+  );
+}
+
 test('off: every tab has a connection of its own', LIMIT, async (t) => {
   const scene = await setScene(t, 'off');
   await scene.openMany(3, [TOPIC]);

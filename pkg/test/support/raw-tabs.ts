@@ -1,6 +1,7 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +10,7 @@ import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 
 import { chromiumPath } from './server.js';
+import { eventually } from './tabs.js';
 
 /** A tab of a browser without a driver that has every page believe that it is seen. */
 export interface RawTab {
@@ -16,13 +18,27 @@ export interface RawTab {
   evaluate<T>(expression: string): Promise<T>;
   /** Brings it to the front: the one that was there is hidden. */
   show(): Promise<void>;
+  /** Puts it to sleep, as the browser does with hidden tabs; or wakes it up. */
+  freeze(isFrozen: boolean): Promise<void>;
+}
+
+/** A browser with one window, for tabs of which one is seen. */
+export interface RawBrowser {
+  open(url: string): Promise<RawTab>;
+  /** Throws a tab out of memory, as the browser does with hidden tabs when that is scarce. */
+  discard(url: string): Promise<void>;
 }
 
 type Call = <T>(method: string, params?: object, sessionId?: string) => Promise<T>;
 
-/** Starts a browser with one window, for tabs of which one is seen; it is closed when the test is over. */
-export async function startRawBrowser(t: TestContext): Promise<{ open(url: string): Promise<RawTab> }> {
+/** The browser's own page about its tabs, from which they can be discarded. It is there for who asks. */
+const DISCARDS = 'chrome://discards/';
+const ASKS = JSON.stringify({ internal_only_uis_enabled: true });
+
+/** Starts a browser that is closed when the test is over. */
+export async function startRawBrowser(t: TestContext): Promise<RawBrowser> {
   const profile = await mkdtemp(join(tmpdir(), 'tidegate-browser-'));
+  await writeFile(join(profile, 'Local State'), ASKS);
   const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync'];
   const child = spawn(
     chromiumPath(),
@@ -35,28 +51,49 @@ export async function startRawBrowser(t: TestContext): Promise<{ open(url: strin
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   });
   const call = await connectTo(await addressIn(child.stderr));
+  const open = async (url: string): Promise<RawTab> => {
+    const { targetId } = await call<{ targetId: string }>('Target.createTarget', { url });
+    const { sessionId } = await call<{ sessionId: string }>('Target.attachToTarget', {
+      targetId,
+      flatten: true,
+    });
+    return {
+      evaluate: async <T>(expression: string) => {
+        const { result, exceptionDetails } = await call<{
+          result: { value: T };
+          exceptionDetails?: object;
+        }>('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }, sessionId);
+        if (exceptionDetails !== undefined) {
+          throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`);
+        }
+        return result.value;
+      },
+      show: () => call('Target.activateTarget', { targetId }),
+      freeze: (isFrozen) =>
+        call('Page.setWebLifecycleState', { state: isFrozen ? 'frozen' : 'active' }, sessionId),
+    };
+  };
   return {
-    open: async (url) => {
-      const { targetId } = await call<{ targetId: string }>('Target.createTarget', { url });
-      const { sessionId } = await call<{ sessionId: string }>('Target.attachToTarget', {
-        targetId,
-        flatten: true,
-      });
-      return {
-        evaluate: async <T>(expression: string) => {
-          const { result, exceptionDetails } = await call<{
-            result: { value: T };
-            exceptionDetails?: object;
-          }>('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }, sessionId);
-          if (exceptionDetails !== undefined) {
-            throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`);
-          }
-          return result.value;
-        },
-        show: () => call('Target.activateTarget', { targetId }),
-      };
+    open,
+    discard: async (url) => {
+      const page = await open(DISCARDS);
+      const isDone = await eventually(() => page.evaluate<boolean>(discarding(url)), Boolean);
+      assert.ok(isDone, `the browser discards ${url}`);
     },
   };
+}
+
+/** Presses the button that discards the tab with this address, once it is there. */
+function discarding(url: string): string {
+  return `(() => {
+    const tabs = document.querySelector('discards-main')?.shadowRoot?.querySelector('discards-tab');
+    const rows = [...(tabs?.shadowRoot?.querySelectorAll('tbody tr') ?? [])];
+    const row = rows.find(({ innerText }) => innerText.includes(${JSON.stringify(url)}));
+    const buttons = [...(row?.querySelectorAll('.actions-cell div') ?? [])];
+    const button = buttons.find(({ textContent }) => textContent.includes('Urgent Discard'));
+    button?.click();
+    return button !== undefined;
+  })()`;
 }
 
 async function addressIn(stderr: NodeJS.ReadableStream): Promise<string> {

@@ -42,8 +42,9 @@ export async function startServerAt(
   t: TestContext,
   listen: string,
   backend = 'memory',
+  more: readonly string[] = [],
 ): Promise<RunningServer> {
-  const child = tidegate(t, ['serve', '--listen', listen, '--backend', backend]);
+  const child = tidegate(t, ['serve', '--listen', listen, '--backend', backend, ...more]);
   for await (const line of createInterface({ input: child.stdout! })) {
     const address = /http:\/\/[^\s/]+/.exec(line);
     if (address !== null) {

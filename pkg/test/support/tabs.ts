@@ -10,7 +10,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { connect, type Tide } from 'tidegate';
 
 import { startFront } from './front.js';
-import { chromiumPath, packageRoot, startServer } from './server.js';
+import { chromiumPath, packageRoot, startServerAt } from './server.js';
 import { layWire } from './wire.js';
 
 /** The ways in which tabs share. */
@@ -25,12 +25,30 @@ const AS_FOR_PEOPLE = [
   '--disable-renderer-backgrounding',
 ];
 
-/** Follows topics and keeps what it is told of each: offsets and when they came, and what went wrong. */
-const PAGE = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script type="module">
+/**
+ * Follows topics and keeps what it is told of each: offsets and when they came, and what went wrong. Says how many sockets
+ * it has. With `deaf`, nobody in it hears that the page freezes.
+ */
+const PAGE = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script>
+let sockets = 0;
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    sockets += 1;
+    this.addEventListener('close', () => { sockets -= 1; });
+  }
+};
+if (location.search.includes('deaf')) {
+  const add = document.addEventListener;
+  document.addEventListener = function (type, ...rest) {
+    if (type !== 'freeze') add.call(this, type, ...rest);
+  };
+}
+</script><script type="module">
 import { connect } from './dist/index.js';
 const query = new URLSearchParams(location.search);
 const token = query.get('token') ?? undefined;
-const tide = connect(location.origin, { tabs: query.get('tabs'), ...(token && { token }) });
+const tide = connect(location.origin, { tabs: query.get('tabs') ?? undefined, ...(token && { token }) });
 const told = { offsets: [], times: [], data: [], ends: [], wrong: [], persisted: 0 };
 tide.on('error', (error) => told.wrong.push(String(error)));
 addEventListener('pageshow', ({ persisted }) => { told.persisted += Number(persisted); });
@@ -169,18 +187,52 @@ export class Scene {
   }
 }
 
-/** Serves the package and the page in front of a server, and starts a browser as people have it. */
-export async function setScene(t: TestContext, way: Way, serverAt?: string): Promise<Scene> {
-  const server = serverAt ?? (await startServer(t));
+/** What a topic keeps: more than is published at the highest rate while a dead leader is found out and replaced. */
+const KEEPS = ['--history', '4096'];
+
+/** Serves the package and the page in front of a server of its own. */
+export async function servePage(
+  t: TestContext,
+): Promise<{ readonly server: string; readonly front: string }> {
+  const { url } = await startServerAt(t, '127.0.0.1:0', 'memory', KEEPS);
+  return { server: url, front: await startFront(t, await makeFolder(t), url) };
+}
+
+async function makeFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-tabs-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   await symlink(join(packageRoot, 'dist'), join(folder, 'dist'));
   await writeFile(join(folder, 'index.html'), PAGE);
+  return folder;
+}
+
+/** What a scene is to be like. */
+export interface Setting {
+  /** The server, if it runs already. */
+  readonly server?: string;
+  /** The name of the machine that pages are loaded from: with another one than its own, they are not secure. */
+  readonly machine?: string;
+  /** More arguments for the browser. */
+  readonly args?: readonly string[];
+}
+
+/** Serves the package and the page in front of a server, and starts a browser as people have it. */
+export async function setScene(t: TestContext, way: Way, setting: Setting = {}): Promise<Scene> {
+  const { machine = '127.0.0.1', args = [] } = setting;
+  const server = setting.server ?? (await startServerAt(t, '127.0.0.1:0', 'memory', KEEPS)).url;
+  const folder = await makeFolder(t);
   const wire = await layWire(t, server);
-  const front = await startFront(t, folder, wire.url);
+  const front = (await startFront(t, folder, wire.url)).replace('127.0.0.1', machine);
   const browser = await chromium.launch({
     executablePath: chromiumPath(),
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      `--host-resolver-rules=MAP ${machine} 127.0.0.1`,
+      ...args,
+    ],
     ignoreDefaultArgs: AS_FOR_PEOPLE,
   });
   t.after(() => browser.close());
@@ -212,6 +264,10 @@ export class Publisher {
     this.#tide.close();
   }
 
+  get isRunning(): boolean {
+    return this.#tide.state.status !== 'closed';
+  }
+
   /** Publishes no more; says the last offset. */
   async stop(): Promise<number> {
     clearInterval(this.#timer);
@@ -227,6 +283,15 @@ export function assertWhole(told: Told, last: number): void {
   const [first = last] = told.offsets;
   const expected = Array.from({ length: last - first + 1 }, (_, index) => first + index);
   assert.deepEqual(told.offsets, expected);
+}
+
+/** The server has one connection with one subscription: the publisher's is closed. */
+export async function assertOneConnection(scene: Scene): Promise<void> {
+  const counts = await eventually(
+    () => scene.counts(),
+    ({ connections, subscriptions }) => connections === 1 && subscriptions === 1,
+  );
+  assert.deepEqual([counts.connections, counts.subscriptions], [1, 1]);
 }
 
 /** The longest time without a publication after `since`. */

@@ -1,0 +1,126 @@
+//! From a publication to those who subscribe to it, and the ends of subscriptions.
+
+use alloc::sync::Arc;
+
+use super::Hub;
+use super::due::SubscriptionId;
+use crate::lifecycle::EndReason;
+use crate::payload::Payload;
+use crate::publication::Publication;
+use crate::router::{RouteId, Router, Ticket};
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+impl<P: Payload> Hub<P> {
+    /// Hands a publication to all who subscribe to its topic.
+    pub(super) fn route(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
+        let exact = self.router.find_exact(&publication.topic);
+        self.hand_on(now, publication, exact);
+    }
+
+    pub(super) fn hand_on(
+        &mut self,
+        now: Instant,
+        publication: &Arc<Publication<P>>,
+        exact: Option<RouteId>,
+    ) {
+        let now = self.catch_up(now);
+        let mut matched = core::mem::take(&mut self.matched);
+        matched.extend(exact);
+        self.router
+            .for_each_wildcard(&publication.topic, |route| matched.push(route));
+        for route in matched.drain(..) {
+            if !self.router.pattern(route).is_exact() {
+                for index in self.router.subscribers(route) {
+                    self.subscribers.deliver(now, *index, publication);
+                }
+            } else if let Some(reason) = publication.end {
+                self.router.wake_all(route);
+                for index in self.router.subscribers(route) {
+                    self.subscribers.deliver(now, *index, publication);
+                }
+                self.end_route(route, reason);
+            } else {
+                self.route_exact(now, route, publication);
+            }
+        }
+        self.matched = matched;
+    }
+
+    /// Hands a publication to those for whom it makes a difference: the others rest.
+    fn route_exact(&mut self, now: Instant, route: RouteId, publication: &Arc<Publication<P>>) {
+        let subscribers = &mut self.subscribers;
+        if self.router.has_resting(route) {
+            subscribers.pass_by(now, route, publication);
+        }
+        self.router.visit(route, |index| {
+            let gate = subscribers.deliver(now, *index, publication);
+            gate.is_some_and(|gate| subscribers.rest(gate, route))
+        });
+    }
+
+    /// Does what is due, so that publications may pass by the gates that rest on.
+    pub(super) fn catch_up(&mut self, now: Instant) -> Instant {
+        let router = &mut self.router;
+        self.subscribers
+            .catch_up(now, |ticket| wake(router, *ticket))
+    }
+
+    /// What has passed by a route need not be kept if nobody rests there.
+    pub(super) fn release_passed(&mut self, route: RouteId) {
+        if !self.router.has_resting(route) {
+            self.subscribers.forget_passed(route);
+        }
+    }
+
+    fn end_route(&mut self, route: RouteId, reason: EndReason) {
+        let mut ending = core::mem::take(&mut self.ending);
+        ending.extend(
+            self.router
+                .subscribers(route)
+                .map(|index| self.subscribers.id(*index)),
+        );
+        for id in ending.drain(..) {
+            self.end_subscription(id, reason);
+        }
+        self.ending = ending;
+    }
+
+    pub(super) fn end_subscription(&mut self, id: SubscriptionId, reason: EndReason) {
+        let pattern = self.subscribers.pattern(id).cloned();
+        if let Some(pattern) = pattern
+            && let Some(ticket) = self.subscribers.end(id, reason)
+        {
+            self.leave_route(&pattern, ticket);
+            self.note_released(pattern);
+        }
+    }
+
+    /// A subscription has gone: its route may have gone with it.
+    pub(super) fn leave_route(&mut self, pattern: &Pattern, ticket: Ticket) {
+        self.router.unsubscribe(ticket);
+        self.release_passed(ticket.route());
+        if self.is_copy || self.router.subscriber_count(ticket.route()) > 0 {
+            return;
+        }
+        let topic = pattern.exact().and_then(|topic| self.topics.find(&topic));
+        let Some(topic) = topic else { return };
+        self.topics.get_mut(topic).route = None;
+        // A topic that was only ever waited for is not worth remembering once nobody does.
+        if self.topics.get(topic).history.is_empty() {
+            self.topics.remove(topic);
+        }
+    }
+
+    pub(super) fn note_released(&mut self, pattern: Pattern) {
+        if self.is_copy && !self.has_route(&pattern) {
+            self.released.push(pattern);
+        }
+    }
+}
+
+/// Lets a subscription be visited again, and says whether another one of its route is passed over.
+pub(super) fn wake(router: &mut Router<u32>, ticket: Ticket) -> bool {
+    router.wake(ticket);
+    router.has_resting(ticket.route())
+}

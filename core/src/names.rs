@@ -1,0 +1,76 @@
+//! Where in an array something lies, by its name.
+
+use core::hash::BuildHasher;
+use core::mem::size_of;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+/// The indexes of an array's elements by the hashes of their names, which lie in the array and not here.
+///
+/// Half of each hash is kept, so that a table that grows need not read the names again: with a hundred thousand of them,
+/// scattered over memory, that would be a pause. It is only ever asked, never iterated.
+#[derive(Debug)]
+pub(crate) struct Names {
+    hasher: FixedState,
+    table: HashTable<Entry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    hash: u32,
+    index: u32,
+}
+
+impl Entry {
+    /// The table takes its place from the lower bits and a mark from the upper ones.
+    const fn spread(self) -> u64 {
+        (self.hash as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+impl Names {
+    pub(crate) const fn new(hasher: FixedState) -> Self {
+        Self {
+            hasher,
+            table: HashTable::new(),
+        }
+    }
+
+    fn entry(&self, name: &str, index: u32) -> Entry {
+        #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
+        let hash = self.hasher.hash_one(name) as u32;
+        Entry { hash, index }
+    }
+
+    /// The index of a name; `is_named` says whether the element at an index has it.
+    pub(crate) fn find(&self, name: &str, is_named: impl Fn(u32) -> bool) -> Option<u32> {
+        let wanted = self.entry(name, 0);
+        let is_it = |entry: &Entry| entry.hash == wanted.hash && is_named(entry.index);
+        let found = self.table.find(wanted.spread(), is_it);
+        found.map(|entry| entry.index)
+    }
+
+    /// Adds a name that is not there.
+    pub(crate) fn insert(&mut self, name: &str, index: u32) {
+        let entry = self.entry(name, index);
+        self.table
+            .insert_unique(entry.spread(), entry, |other| other.spread());
+    }
+
+    /// Removes a name that is there.
+    pub(crate) fn remove(&mut self, name: &str, index: u32) {
+        let entry = self.entry(name, index);
+        match self
+            .table
+            .find_entry(entry.spread(), |other| *other == entry)
+        {
+            Ok(found) => drop(found.remove()),
+            Err(_) => unreachable!("what has a name is found by it as long as it lives"),
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.table.allocation_size() + size_of::<Self>()
+    }
+}

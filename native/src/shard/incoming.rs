@@ -1,0 +1,90 @@
+//! New WebSockets, and what their clients say.
+
+use mio::Token;
+use mio::event::Events;
+use tidegate_core::hub::ConnectionId;
+use tidegate_core::time::Instant;
+
+use super::socket::{Read, Socket, Transport};
+use super::{Endpoint, EndpointKind, Shard};
+
+impl Shard {
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        received: &[u8],
+        deflates: bool,
+    ) {
+        let id = self.hub.handle_open(now);
+        let socket = Socket::new(transport, self.wire.frame_bytes_max, deflates);
+        self.insert(id, EndpointKind::Socket(Box::new(socket)));
+        let registry = self.poll.registry();
+        let Some(Endpoint {
+            kind: EndpointKind::Socket(socket),
+            ..
+        }) = &mut self.endpoints[id.index() as usize]
+        else {
+            return;
+        };
+        if let Err(error) = socket.register(registry, Token(id.index() as usize)) {
+            tracing::warn!(%error, "a connection could not be watched, and is closed");
+            self.close(id);
+            return;
+        }
+        let read = socket.receive(received, &mut self.inflater);
+        self.handle_read(id, read);
+        // What arrived before the socket was watched raises no event.
+        self.unread.push(id);
+    }
+
+    pub(super) fn read_sockets(&mut self, events: &Events, buffer: &mut [u8]) {
+        for id in std::mem::take(&mut self.unread) {
+            self.read(id, buffer);
+        }
+        for event in events {
+            let Some(Some(endpoint)) = self.endpoints.get(event.token().0) else {
+                continue;
+            };
+            let id = endpoint.id;
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                self.read(id, buffer);
+            }
+            if event.is_writable() {
+                self.flush(id);
+            }
+        }
+    }
+
+    fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) {
+        let Some(Some(Endpoint {
+            id: known,
+            kind: EndpointKind::Socket(socket),
+        })) = self.endpoints.get_mut(id.index() as usize)
+        else {
+            return;
+        };
+        if *known != id {
+            return;
+        }
+        let read = socket.read(buffer, &mut self.inflater);
+        self.handle_read(id, read);
+    }
+
+    fn handle_read(&mut self, id: ConnectionId, read: Read) {
+        let now = self.now();
+        for frame in read.frames {
+            match frame {
+                Ok(frame) => self.hub.handle_frame(now, id, frame),
+                Err(error) => self.hub.handle_bad_frame(now, id, error),
+            }
+            // Where calls are answered at once, answers come in the order of the frames.
+            self.carry_out_calls();
+        }
+        if read.is_closed {
+            self.close(id);
+        } else if read.has_more {
+            self.unread.push(id);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+/** Tabs that the browser hides, freezes and discards, in a browser whose tabs really are hidden. */
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+
+import { type RawBrowser, type RawTab, startRawBrowser } from '../support/raw-tabs.js';
+import {
+  assertWhole,
+  countsOf,
+  eventually,
+  longestGap,
+  Publisher,
+  servePage,
+  type Told,
+  WAYS,
+} from '../support/tabs.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 300_000 };
+
+/** How long tabs are hidden, in seconds. */
+const HIDDEN_S = Number(process.env['TIDEGATE_HIDDEN_SECONDS'] ?? 8);
+
+const TOPIC = 'job:1';
+
+const PER_SECOND = 200;
+
+interface Scene {
+  readonly browser: RawBrowser;
+  readonly server: string;
+  readonly tabs: readonly RawTab[];
+  readonly urls: readonly string[];
+}
+
+/** A browser with tabs that follow a topic; the last one is seen. */
+async function setRawScene(t: TestContext, way: string, more = ''): Promise<Scene> {
+  const { server, front } = await servePage(t);
+  const browser = await startRawBrowser(t);
+  const tabs: RawTab[] = [];
+  const urls: string[] = [];
+  for (let number = 0; number < 4; number += 1) {
+    const url = `${front}/?tabs=${way}&topic=${TOPIC}&number=${number}${more}`;
+    const tab = await browser.open(url);
+    await waitFor(tab, `globalThis.tide?.state.status === 'connected'`);
+    tabs.push(tab);
+    urls.push(url);
+  }
+  return { browser, server, tabs, urls };
+}
+
+async function waitFor(tab: RawTab, condition: string, timeoutMs = 30_000): Promise<void> {
+  const is = await eventually(() => tab.evaluate(condition), Boolean, timeoutMs);
+  assert.ok(is, `a tab waited in vain for ${condition}`);
+}
+
+const reached = (tab: RawTab, offset: number): Promise<void> =>
+  waitFor(tab, `told.offsets.at(-1) >= ${offset}`);
+
+const toldTo = (tab: RawTab): Promise<Told> => tab.evaluate<Told>('told');
+
+/** The tab with the connection, or the first where a worker has it; hidden, and another one is seen. */
+async function hiddenHolder({ tabs }: Scene): Promise<{ holder: number; witness: RawTab }> {
+  const sockets = await Promise.all(tabs.map((tab) => tab.evaluate<number>('sockets')));
+  const holder = Math.max(
+    sockets.findIndex((count) => count > 0),
+    0,
+  );
+  const witness = tabs.find((_, index) => index !== holder)!;
+  await witness.show();
+  await waitFor(tabs[holder]!, `document.visibilityState === 'hidden'`);
+  return { holder, witness };
+}
+
+async function assertAllWhole(tabs: readonly RawTab[], last: number): Promise<void> {
+  for (const tab of tabs) {
+    await reached(tab, last);
+    assertWhole(await toldTo(tab), last);
+  }
+}
+
+async function assertConnections(server: string, expected: number): Promise<void> {
+  const { connections } = await eventually(
+    () => countsOf(server),
+    ({ connections }) => connections === expected,
+  );
+  assert.equal(connections, expected);
+}
+
+for (const way of WAYS) {
+  for (const more of ['', '&deaf']) {
+    const how = more === '' ? 'it is told so' : 'nobody in it hears of that';
+    test(`${way}: the tab with the connection freezes, and ${how}`, LIMIT, async (t) => {
+      const scene = await setRawScene(t, way, more);
+      const publisher = new Publisher(t, scene.server, TOPIC, PER_SECOND);
+      await reached(scene.tabs[0]!, 100);
+      const { holder, witness } = await hiddenHolder(scene);
+      const frozen = scene.tabs[holder]!;
+      const since = Date.now();
+      await frozen.freeze(true);
+      const known = (await toldTo(witness)).offsets.at(-1)!;
+      await reached(witness, known + 5 * PER_SECOND);
+      const gap = longestGap(await toldTo(witness), since);
+      t.diagnostic(`${way}: frozen, ${how}: ${gap} ms without a publication`);
+      await assertConnections(scene.server, 1 + 1);
+      await frozen.freeze(false);
+      const last = await publisher.stop();
+      await assertAllWhole(scene.tabs, last);
+      await assertConnections(scene.server, 1);
+    });
+  }
+
+  test(`${way}: the tab with the connection is discarded`, LIMIT, async (t) => {
+    const scene = await setRawScene(t, way);
+    const publisher = new Publisher(t, scene.server, TOPIC, PER_SECOND);
+    await reached(scene.tabs[0]!, 100);
+    const { holder, witness } = await hiddenHolder(scene);
+    const since = Date.now();
+    await scene.browser.discard(scene.urls[holder]!);
+    const known = (await toldTo(witness)).offsets.at(-1)!;
+    await reached(witness, known + 2 * PER_SECOND);
+    const gap = longestGap(await toldTo(witness), since);
+    t.diagnostic(`${way}: discarded: ${gap} ms without a publication`);
+    const last = await publisher.stop();
+    await assertAllWhole(
+      scene.tabs.filter((_, index) => index !== holder),
+      last,
+    );
+    await assertConnections(scene.server, 1);
+  });
+
+  test(`${way}: hidden tabs stay connected`, LIMIT, async (t) => {
+    const scene = await setRawScene(t, way);
+    for (const tab of scene.tabs) {
+      await tab.evaluate(
+        `{ globalThis.states = []; tide.on('state', ({ status }) => { states.push(status); }); }`,
+      );
+    }
+    await scene.browser.open('about:blank');
+    for (const tab of scene.tabs) {
+      await waitFor(tab, `document.visibilityState === 'hidden'`);
+    }
+    const publisher = new Publisher(t, scene.server, TOPIC, 1);
+    await new Promise((resolve) => setTimeout(resolve, HIDDEN_S * 1000));
+    const last = await publisher.stop();
+    await assertAllWhole(scene.tabs, last);
+    for (const tab of scene.tabs) {
+      assert.deepEqual(await tab.evaluate('states'), []);
+    }
+    await assertConnections(scene.server, 1);
+  });
+}

@@ -1,0 +1,101 @@
+/** Tabs and workers that end, sleep or hang without a word while many publications flow: who notices, and how soon. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import {
+  assertOneConnection,
+  assertWhole,
+  eventually,
+  longestGap,
+  Publisher,
+  type Scene,
+  setScene,
+  type Tab,
+} from '../support/tabs.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 120_000 };
+
+const TOPIC = 'job:1';
+
+const PER_SECOND = 200;
+
+/** Lets `fate` befall a tab while publications flow; returns for how long the others got none. */
+async function suffer(
+  scene: Scene,
+  publisher: Publisher,
+  victim: Tab,
+  fate: () => Promise<unknown>,
+): Promise<number> {
+  const others = scene.tabs.filter((tab) => tab !== victim);
+  await others[0]!.reached(100);
+  const since = Date.now();
+  fate().catch(() => {});
+  const known = (await others[0]!.told()).offsets.at(-1)!;
+  // For as long as it takes to notice, and to go on for a while.
+  await others[0]!.reached(known + 5 * PER_SECOND);
+  assert.ok(publisher.isRunning);
+  return longestGap(await others[0]!.told(), since);
+}
+
+/** So many within a second: that of the tabs, and the publisher's. */
+async function assertConnections(scene: Scene, expected: number): Promise<void> {
+  const { connections } = await eventually(
+    () => scene.counts(),
+    ({ connections }) => connections === expected,
+    1_000,
+  );
+  assert.equal(connections, expected);
+}
+
+async function assertAllWhole(tabs: readonly Tab[], last: number): Promise<void> {
+  for (const tab of tabs) {
+    await tab.reached(last);
+    assertWhole(await tab.told(), last);
+  }
+}
+
+for (const [way, name] of [
+  ['worker', 'the tab that started the worker'],
+  ['leader', 'the leader'],
+] as const) {
+  test(`${way}: ${name} crashes`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    await scene.openMany(4, [TOPIC]);
+    const publisher = new Publisher(t, scene.server, TOPIC, PER_SECOND);
+    const victim = scene.leader() ?? scene.tabs[0]!;
+    const devtools = await scene.context.newCDPSession(victim.page);
+    const gap = await suffer(scene, publisher, victim, () => devtools.send('Page.crash'));
+    t.diagnostic(`${way}: crashed: ${gap} ms without a publication`);
+    scene.tabs.splice(scene.tabs.indexOf(victim), 1);
+    await assertAllWhole(scene.tabs, await publisher.stop());
+    await assertOneConnection(scene);
+  });
+}
+
+test('leader: it hangs with its socket open, and the server ends its connection', LIMIT, async (t) => {
+  const scene = await setScene(t, 'leader');
+  await scene.openMany(4, [TOPIC]);
+  const publisher = new Publisher(t, scene.server, TOPIC, PER_SECOND);
+  const hung = scene.leader()!;
+  const others = scene.tabs.filter((tab) => tab !== hung);
+  const begin = Date.now();
+  let isHanging = true;
+  const hanging = (): Promise<void> =>
+    hung.page.evaluate('{ const until = Date.now() + 15_000; while (Date.now() < until); }').then(() => {
+      isHanging = false;
+    });
+  const gap = await suffer(scene, publisher, hung, hanging);
+  t.diagnostic(`leader: hung: ${gap} ms without a publication`);
+  const next = others.find(({ sockets }) => sockets > 0);
+  assert.ok(next, 'another tab has a connection');
+  await assertConnections(scene, 1 + 1);
+  assert.ok(isHanging, `it has hung for ${Date.now() - begin} ms`);
+  await eventually(
+    async () => isHanging,
+    (is) => !is,
+  );
+  await assertAllWhole(scene.tabs, await publisher.stop());
+  await assertOneConnection(scene);
+});
