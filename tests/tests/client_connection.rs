@@ -246,13 +246,14 @@ fn its_user_can_close_it_and_connect_again() {
 
 #[test]
 fn a_server_that_refuses_it_for_good_is_not_asked_again() {
-    let mut bench = Bench::subscribed();
-    bench.receive(ServerFrame::Error(error(ErrorCode::Forbidden).fatal()));
-    let events = bench.events();
-    let closed =
-        ConnectionState::Closed(ClosedReason::Refused(error(ErrorCode::Forbidden).fatal()));
-    assert_eq!(state_of(&events), [closed]);
-    assert_eq!(bench.client.poll_timeout(), None);
+    for code in [ErrorCode::Forbidden, ErrorCode::Superseded] {
+        let mut bench = Bench::subscribed();
+        bench.receive(ServerFrame::Error(error(code).fatal()));
+        let events = bench.events();
+        let closed = ConnectionState::Closed(ClosedReason::Refused(error(code).fatal()));
+        assert_eq!(state_of(&events), [closed]);
+        assert_eq!(bench.client.poll_timeout(), None);
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@
 extern crate alloc;
 
 mod above;
+#[cfg(target_arch = "wasm32")]
+mod blocks;
 #[cfg(feature = "client")]
 mod client;
 mod clock;
@@ -58,4 +60,4 @@ use tabs::AnyHub;
 
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: blocks::Blocks = blocks::Blocks::new();

@@ -19,7 +19,13 @@ import {
 const LIMIT = { timeout: 300_000 };
 
 /** How long tabs are hidden, in seconds. */
-const HIDDEN_S = Number(process.env['TIDEGATE_HIDDEN_SECONDS'] ?? 8);
+const HIDDEN_S = Number(process.env['TIDEGATE_HIDDEN_SECONDS'] ?? 15);
+
+/** A page that was hidden for two seconds is what others are after five minutes: its timers run once a minute. */
+const ONCE_A_MINUTE = [
+  '--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/2',
+  '--intensive-wake-up-throttling-policy=force-enable',
+];
 
 const TOPIC = 'job:1';
 
@@ -33,9 +39,14 @@ interface Scene {
 }
 
 /** A browser with tabs that follow a topic; the last one is seen. */
-async function setRawScene(t: TestContext, way: string, more = ''): Promise<Scene> {
+async function setRawScene(
+  t: TestContext,
+  way: string,
+  more = '',
+  flags: readonly string[] = [],
+): Promise<Scene> {
   const { server, front } = await servePage(t);
-  const browser = await startRawBrowser(t);
+  const browser = await startRawBrowser(t, flags);
   const tabs: RawTab[] = [];
   const urls: string[] = [];
   for (let number = 0; number < 4; number += 1) {
@@ -129,16 +140,14 @@ for (const way of WAYS) {
   });
 
   test(`${way}: hidden tabs stay connected`, LIMIT, async (t) => {
-    const scene = await setRawScene(t, way);
+    const scene = await setRawScene(t, way, '', ONCE_A_MINUTE);
     for (const tab of scene.tabs) {
-      await tab.evaluate(
-        `{ globalThis.states = []; tide.on('state', ({ status }) => { states.push(status); }); }`,
-      );
+      await tab.evaluate(`{
+        globalThis.states = [];
+        tide.on('state', ({ status }) => { states.push(status); });
+      }`);
     }
-    await scene.browser.open('about:blank');
-    for (const tab of scene.tabs) {
-      await waitFor(tab, `document.visibilityState === 'hidden'`);
-    }
+    await hideAll(scene);
     const publisher = new Publisher(t, scene.server, TOPIC, 1);
     await new Promise((resolve) => setTimeout(resolve, HIDDEN_S * 1000));
     const last = await publisher.stop();
@@ -149,3 +158,51 @@ for (const way of WAYS) {
     await assertConnections(scene.server, 1);
   });
 }
+
+/** Hides all tabs, until their timers are late. */
+async function hideAll({ browser, tabs }: Scene): Promise<void> {
+  await browser.open('about:blank');
+  for (const tab of tabs) {
+    await waitFor(tab, `document.visibilityState === 'hidden'`);
+  }
+  const ticks = '{ globalThis.ticks = 0; setInterval(() => { globalThis.ticks += 1; }, 50); }';
+  const [first] = tabs;
+  await first!.evaluate(ticks);
+  let before = -1;
+  const isLate = await eventually(
+    async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      const now = await first!.evaluate<number>('ticks');
+      const stands = now === before;
+      before = now;
+      return stands;
+    },
+    Boolean,
+    20_000,
+  );
+  assert.ok(isLate, 'the timers of a hidden tab come late');
+}
+
+test(
+  'leader: all tabs are hidden, and one that sleeps without a word is replaced as soon',
+  LIMIT,
+  async (t) => {
+    const scene = await setRawScene(t, 'leader', '&deaf', ONCE_A_MINUTE);
+    const publisher = new Publisher(t, scene.server, TOPIC, PER_SECOND);
+    await hideAll(scene);
+    const sockets = await Promise.all(scene.tabs.map((tab) => tab.evaluate<number>('sockets')));
+    const frozen = scene.tabs[sockets.findIndex((count) => count > 0)]!;
+    const witness = scene.tabs.find((tab) => tab !== frozen)!;
+    const since = Date.now();
+    await frozen.freeze(true);
+    const known = (await toldTo(witness)).offsets.at(-1)!;
+    await reached(witness, known + 5 * PER_SECOND);
+    const gap = longestGap(await toldTo(witness), since);
+    t.diagnostic(`leader: hidden, frozen without a word: ${gap} ms without a publication`);
+    assert.ok(gap < 10_000, `${gap} ms`);
+    await assertConnections(scene.server, 1 + 1);
+    await frozen.freeze(false);
+    const last = await publisher.stop();
+    await assertAllWhole(scene.tabs, last);
+  },
+);

@@ -36,13 +36,13 @@ const DISCARDS = 'chrome://discards/';
 const ASKS = JSON.stringify({ internal_only_uis_enabled: true });
 
 /** Starts a browser that is closed when the test is over. */
-export async function startRawBrowser(t: TestContext): Promise<RawBrowser> {
+export async function startRawBrowser(t: TestContext, more: readonly string[] = []): Promise<RawBrowser> {
   const profile = await mkdtemp(join(tmpdir(), 'tidegate-browser-'));
   await writeFile(join(profile, 'Local State'), ASKS);
   const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync'];
   const child = spawn(
     chromiumPath(),
-    [...flags, '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank'],
+    [...flags, '--remote-debugging-port=0', `--user-data-dir=${profile}`, ...more, 'about:blank'],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   t.after(async () => {

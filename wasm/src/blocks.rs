@@ -1,0 +1,121 @@
+//! The allocator: blocks of a hundred sizes, and a list of free ones for each.
+//!
+//! A block keeps its size for good: nothing is split or joined, so that a call costs a few instructions and the whole a
+//! third of a general allocator's code. What it costs is memory: up to a fifth of a block is not used, and what a growing
+//! list has left behind is taken by the next list that grows.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::arch::wasm32::{memory_grow, memory_size};
+use core::cell::UnsafeCell;
+use core::ptr::{self, null_mut};
+
+/// Every block lies at a multiple of this, and nothing here needs more.
+const ALIGN: usize = 8;
+/// The smallest block: it has room for where the next free one is.
+const SIZE_MIN: usize = 16;
+/// How many sizes there are: four between each power of two and the next.
+const SIZES: usize = 4 * usize::BITS as usize;
+const PAGE: usize = 64 * 1024;
+
+/// The blocks of this memory.
+pub(crate) struct Blocks(UnsafeCell<State>);
+
+struct State {
+    /// The first free block of each size. The first word of a free block is where the next one is.
+    free: [*mut u8; SIZES],
+    /// Where what was never given out begins; 0 before the first call.
+    unused: usize,
+}
+
+// SAFETY: without the feature `atomics` a WASM module has one thread.
+#[cfg(not(target_feature = "atomics"))]
+unsafe impl Sync for Blocks {}
+
+unsafe extern "C" {
+    /// The linker places it where its own data ends.
+    static __heap_base: u8;
+}
+
+impl Blocks {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(State {
+            free: [null_mut(); SIZES],
+            unused: 0,
+        }))
+    }
+}
+
+/// Which list serves a size, and how large the blocks of that list are.
+const fn class(size: usize) -> (usize, usize) {
+    let size = if size < SIZE_MIN { SIZE_MIN } else { size };
+    let last = ((size + ALIGN - 1) & !(ALIGN - 1)) - 1;
+    let exponent = last.ilog2() as usize;
+    let step = exponent - 2;
+    (
+        exponent * 4 + ((last >> step) & 3),
+        ((last >> step) + 1) << step,
+    )
+}
+
+impl State {
+    fn take_unused(&mut self, size: usize) -> *mut u8 {
+        if self.unused == 0 {
+            self.unused = (&raw const __heap_base as usize).next_multiple_of(ALIGN);
+        }
+        let block = self.unused;
+        let Some(end) = block.checked_add(size) else {
+            return null_mut();
+        };
+        let missing = end.saturating_sub(memory_size(0) * PAGE);
+        if missing > 0 && memory_grow(0, missing.div_ceil(PAGE)) == usize::MAX {
+            return null_mut();
+        }
+        self.unused = end;
+        block as *mut u8
+    }
+}
+
+// SAFETY: a block is given out once, until it is given back; blocks do not overlap, are as large as asked for, and lie at
+// multiples of `ALIGN`.
+unsafe impl GlobalAlloc for Blocks {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.align() > ALIGN || layout.size() > isize::MAX as usize / 2 {
+            return null_mut();
+        }
+        let (list, size) = class(layout.size());
+        // SAFETY: nothing else refers to the state: no call of this allocator makes another one.
+        let state = unsafe { &mut *self.0.get() };
+        let block = state.free[list];
+        if block.is_null() {
+            return state.take_unused(size);
+        }
+        // SAFETY: the first word of a free block is where the next one is, as `dealloc` has written it.
+        state.free[list] = unsafe { block.cast::<*mut u8>().read() };
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let (list, _) = class(layout.size());
+        // SAFETY: as in `alloc`; the block is given back, and has room for a word.
+        unsafe {
+            let state = &mut *self.0.get();
+            block.cast::<*mut u8>().write(state.free[list]);
+            state.free[list] = block;
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size_new: usize) -> *mut u8 {
+        if class(layout.size()) == class(size_new) {
+            return block;
+        }
+        // SAFETY: the caller keeps to the contract of `realloc`, which is that of these calls together.
+        unsafe {
+            let other = self.alloc(Layout::from_size_align_unchecked(size_new, layout.align()));
+            if !other.is_null() {
+                ptr::copy_nonoverlapping(block, other, layout.size().min(size_new));
+                self.dealloc(block, layout);
+            }
+            other
+        }
+    }
+}
