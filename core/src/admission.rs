@@ -69,17 +69,19 @@ impl<A: Ord, U: Ord> Admission<A, U> {
         }
     }
 
-    /// Lets a connection from `address` in.
+    /// Lets a connection in. Without an address to count it by, it counts among all only.
     ///
     /// # Errors
     /// A limit is reached. It isn't in then.
-    pub fn enter(&mut self, address: A) -> Result<(), Refusal> {
+    pub fn enter(&mut self, address: Option<A>) -> Result<(), Refusal> {
         let limit = self.limits.total_max;
         if self.total >= limit {
             return Err(Refusal::Total { limit });
         }
         let limit = self.limits.per_address_max;
-        if !count_up(&mut self.addresses, address, limit) {
+        if let Some(address) = address
+            && !count_up(&mut self.addresses, address, limit)
+        {
             return Err(Refusal::Address { limit });
         }
         self.total += 1;
@@ -99,9 +101,11 @@ impl<A: Ord, U: Ord> Admission<A, U> {
         }
     }
 
-    /// A connection from `address` has ended; `user` is whose it turned out to be.
-    pub fn leave(&mut self, address: &A, user: Option<&U>) {
-        count_down(&mut self.addresses, address);
+    /// A connection has ended; `user` is whose it turned out to be.
+    pub fn leave(&mut self, address: Option<&A>, user: Option<&U>) {
+        if let Some(address) = address {
+            count_down(&mut self.addresses, address);
+        }
         if let Some(user) = user {
             count_down(&mut self.users, user);
         }
@@ -159,13 +163,16 @@ mod tests {
     fn each_limit_has_its_own_refusal() {
         let mut admission = Admission::new(LIMITS);
         for _ in 0..3 {
-            assert_eq!(admission.enter("a"), Ok(()));
+            assert_eq!(admission.enter(Some("a")), Ok(()));
         }
-        assert_eq!(admission.enter("a"), Err(Refusal::Address { limit: 3 }));
+        assert_eq!(
+            admission.enter(Some("a")),
+            Err(Refusal::Address { limit: 3 })
+        );
         for address in ["b", "b", "b", "c", "c"] {
-            assert_eq!(admission.enter(address), Ok(()));
+            assert_eq!(admission.enter(Some(address)), Ok(()));
         }
-        assert_eq!(admission.enter("d"), Err(Refusal::Total { limit: 8 }));
+        assert_eq!(admission.enter(Some("d")), Err(Refusal::Total { limit: 8 }));
         assert_eq!(admission.identify("ada"), Ok(()));
         assert_eq!(admission.identify("ada"), Ok(()));
         assert_eq!(admission.identify("ada"), Err(Refusal::User { limit: 2 }));
@@ -174,10 +181,13 @@ mod tests {
     proptest! {
         #[test]
         fn whoever_comes_and_goes_leaves_nothing_behind(
-            visits in prop::collection::vec((0_u8..4, prop::option::of(0_u8..3)), 0..60),
+            visits in prop::collection::vec(
+                (prop::option::weighted(0.8, 0_u8..4), prop::option::of(0_u8..3)),
+                0..60,
+            ),
         ) {
             let mut admission = Admission::new(LIMITS);
-            let mut inside: Vec<(u8, Option<u8>)> = Vec::new();
+            let mut inside: Vec<(Option<u8>, Option<u8>)> = Vec::new();
             for (at, (address, user)) in visits.into_iter().enumerate() {
                 if admission.enter(address).is_ok() {
                     let user = user.filter(|user| admission.identify(*user).is_ok());
@@ -186,18 +196,18 @@ mod tests {
                 if at % 3 == 0
                     && let Some((address, user)) = inside.pop()
                 {
-                    admission.leave(&address, user.as_ref());
+                    admission.leave(address.as_ref(), user.as_ref());
                 }
                 prop_assert_eq!(admission.total(), inside.len());
                 for address in 0..4 {
-                    prop_assert!(inside.iter().filter(|visit| visit.0 == address).count() <= 3);
+                    prop_assert!(inside.iter().filter(|visit| visit.0 == Some(address)).count() <= 3);
                 }
                 for user in 0..3 {
                     prop_assert!(inside.iter().filter(|visit| visit.1 == Some(user)).count() <= 2);
                 }
             }
             for (address, user) in inside {
-                admission.leave(&address, user.as_ref());
+                admission.leave(address.as_ref(), user.as_ref());
             }
             prop_assert_eq!(admission.total(), 0);
             prop_assert_eq!(admission.distinct(), (0, 0));

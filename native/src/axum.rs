@@ -5,16 +5,19 @@
 //! | `GET /ws` | WebSocket, subprotocol `tidegate.v1.json` |
 //! | `GET /events?topic=…` | Server-Sent Events; see [`EventsQuery`] |
 //! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered by the position |
+//! | `POST /ticket` | for whoever shows a token: a ticket, good for one connection within half a minute, as `?ticket=…` |
 //! | `GET /healthz` | 200 while the hub runs |
 //! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine only |
 //! | `GET /` and `/assets/…` | the dashboard |
 //!
-//! Requests that a browser makes for a page of another origin are refused: a page on some other site must not
-//! be able to watch or publish on its reader's machine.
+//! Requests that a browser makes for a page of another origin are refused, unless it is
+//! [allowed](crate::AccessConfig::origins): a page on some other site must not be able to watch or publish on its reader's
+//! machine.
 //!
 //! `/debug` must know who asks: serve the application by
 //! [`into_make_service_with_connect_info::<SocketAddr>()`](axum::Router::into_make_service_with_connect_info).
 
+mod access;
 mod dashboard;
 mod debug;
 mod error;
@@ -46,8 +49,9 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/ws", get(websocket::upgrade))
         .route("/events", get(events::events))
         .route("/publish", post(publish::publish))
+        .route("/ticket", post(access::ticket))
         .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
-        .layer(middleware::from_fn(origin::same_origin))
+        .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in))
         .route("/healthz", get(healthz))
         .with_state(Served::new(hub))
 }

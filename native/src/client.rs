@@ -82,7 +82,16 @@ impl Client {
     /// # Errors
     /// When `url` is not the address of a server, or the system gives no thread.
     pub fn start(url: &str) -> Result<Self, ClientError> {
-        let link = Link::Server(Arc::new(ServerLink::start(url)?));
+        Self::start_as(url, None)
+    }
+
+    /// As [`Client::start`], with a token for a server that asks who its clients are.
+    ///
+    /// # Errors
+    /// As for [`Client::start`]. That the token is refused comes with what is asked for: publishes fail and subscriptions are
+    /// [refused](crate::Event::Refused).
+    pub fn start_as(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+        let link = Link::Server(Arc::new(ServerLink::start(url, token)?));
         Ok(Self::new(link, url))
     }
 
@@ -91,7 +100,15 @@ impl Client {
     /// # Errors
     /// When `url` is not an address, or no server answers there.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
-        let link = Arc::new(ServerLink::start(url)?);
+        Self::connect_as(url, None).await
+    }
+
+    /// As [`Client::connect`], with a token for a server that asks who its clients are.
+    ///
+    /// # Errors
+    /// As for [`Client::connect`], and when the server refuses the token.
+    pub async fn connect_as(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+        let link = Arc::new(ServerLink::start(url, token)?);
         link.connected(url).await?;
         Ok(Self::new(Link::Server(link), url))
     }

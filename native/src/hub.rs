@@ -23,6 +23,7 @@ use tidegate_core::topic::{Pattern, Topic, TopicError};
 use tidegate_core::uplink::UplinkConfig;
 use tokio::sync::{oneshot, watch};
 
+use crate::access::{AccessConfig, Door};
 use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
@@ -31,7 +32,7 @@ pub use presence::{Presence, PresenceChanges, Tracked};
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
-use crate::shard::{Command, Transport, Wire};
+use crate::shard::{Command, Guest, Transport, Wire};
 use shards::Shards;
 
 /// A publication with a JSON payload, shared by all who get it.
@@ -59,6 +60,8 @@ pub struct Config {
     /// Messages to WebSockets with more bytes of text are compressed, for clients that understand it; `None` compresses
     /// nothing. A publication is compressed once, whatever the number of its subscribers, but a large one takes its time.
     pub compress_above: Option<usize>,
+    /// Whom its endpoints let in.
+    pub access: AccessConfig,
 }
 
 impl Default for Config {
@@ -70,6 +73,7 @@ impl Default for Config {
             shares_presence: true,
             shards: NonZeroUsize::MIN,
             compress_above: None,
+            access: AccessConfig::default(),
         }
     }
 }
@@ -104,6 +108,7 @@ struct Inner {
     ending: watch::Receiver<()>,
     outbox_bytes_max: usize,
     wire: Wire,
+    door: Arc<Door>,
     /// Of the backend, where topics live in one.
     health: Option<watch::Receiver<BackendHealth>>,
     /// Why it is this backend, or none.
@@ -220,6 +225,7 @@ impl Hub {
             ending,
             outbox_bytes_max,
             wire,
+            door: Door::new(config.access.clone()),
             health,
             reason,
             last_opening: AtomicU64::new(0),
@@ -349,6 +355,11 @@ impl Hub {
         while ending.changed().await.is_ok() {}
     }
 
+    /// The way in, for clients.
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.inner.door
+    }
+
     /// The most bytes that a request to publish may have, its payload and all.
     pub(crate) fn frame_bytes_max(&self) -> usize {
         self.inner.wire.frame_bytes_max
@@ -364,13 +375,13 @@ impl Hub {
         &self,
         transport: Transport,
         received: Bytes,
-        deflates: bool,
+        guest: Guest,
     ) -> Result<(), Stopped> {
         let shard = self.inner.shards.least_loaded()?;
         shard.send_connection(Command::Connect {
             transport,
             received,
-            deflates,
+            guest,
         })
     }
 }

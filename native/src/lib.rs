@@ -19,6 +19,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod auth;
 pub mod axum;
 pub mod backend;
 pub mod broadcaster;
@@ -35,6 +37,7 @@ pub mod run;
 mod shard;
 mod uplink;
 
+pub use access::AccessConfig;
 pub use broadcaster::{Broadcaster, JobUpdate};
 pub use bus::{EventBus, TaskEvents};
 pub use client::{BlockingClient, Client, Stop};

@@ -6,6 +6,7 @@
 //! takes again.
 
 mod command;
+mod guest;
 mod incoming;
 mod local;
 mod presence;
@@ -22,6 +23,7 @@ use mio::{Events, Poll, Token, Waker};
 use tidegate_core::hub::{ConnectionId, ServerHub, ServerOutput};
 use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::deflate::Inflater;
@@ -29,6 +31,7 @@ use crate::json::Json;
 use crate::uplink::Uplink;
 pub use command::Stopped;
 pub(crate) use command::{Command, CommandSender, Snapshot};
+pub(crate) use guest::Guest;
 use local::LocalQueue;
 pub(crate) use local::{LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
@@ -71,6 +74,8 @@ pub(crate) struct Shard {
     is_stopping: bool,
     /// Where topics live in a backend: the way there.
     upstream: Option<Upstream>,
+    /// Where questions about clients are asked; known from the first one on.
+    runtime: Option<Handle>,
     _alive: watch::Sender<()>,
 }
 
@@ -111,6 +116,7 @@ impl Shard {
             wire,
             is_stopping: false,
             upstream: None,
+            runtime: None,
             _alive: alive,
         };
         Ok((shard, sender))
@@ -208,8 +214,9 @@ impl Shard {
             Command::Connect {
                 transport,
                 received,
-                deflates,
-            } => self.connect(now, transport, &received, deflates),
+                guest,
+            } => self.connect(now, transport, &received, guest),
+            Command::Authenticated(id, known) => self.handle_known(id, known),
             Command::OpenLocal(opening) => self.open_local(now, opening),
             Command::CancelOpening(token) => self.cancel_opening(token),
             Command::ResumeLocal(id) => self.flush(id),
@@ -261,7 +268,7 @@ impl Shard {
         let mut is_idle = false;
         while !is_idle {
             self.drain_upstream();
-            is_idle = true;
+            is_idle = !self.look_at_tokens();
             while let Some(output) = self.hub.poll_output() {
                 is_idle = false;
                 match output {

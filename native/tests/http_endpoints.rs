@@ -184,8 +184,8 @@ async fn pages_of_other_origins_are_kept_out() {
         }
     }
     let own = format!("Origin: http://{address}\r\n");
-    let answer = request(&address, "POST /publish", &own, &body).await;
-    assert_eq!(answer.status, 200);
+    let answer = request(&address, "POST /publish", &own, "{}").await;
+    assert_eq!(answer.error(), (400, "bad_frame".to_owned()));
     let health = request(
         &address,
         "GET /healthz",

@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'not_subscribed'
   | 'too_many_subscriptions'
   | 'too_many_topics'
+  | 'too_many_connections'
   | 'too_many_requests'
   | 'too_many_presences'
   | 'too_large'

@@ -216,7 +216,7 @@ fn unknown() -> WireError {
 
 /// The code with a name; that of a fault of the server where this version knows no such name.
 pub(crate) fn code(name: &str) -> ErrorCode {
-    const CODES: [ErrorCode; 20] = [
+    const CODES: [ErrorCode; 21] = [
         ErrorCode::BadFrame,
         ErrorCode::BadTopic,
         ErrorCode::BadFlow,
@@ -224,6 +224,7 @@ pub(crate) fn code(name: &str) -> ErrorCode {
         ErrorCode::NotSubscribed,
         ErrorCode::TooManySubscriptions,
         ErrorCode::TooManyTopics,
+        ErrorCode::TooManyConnections,
         ErrorCode::TooManyRequests,
         ErrorCode::TooManyPresences,
         ErrorCode::TooLarge,

@@ -195,6 +195,7 @@ impl<P: Payload + Clone> Client<P> {
     fn handle_fatal(&mut self, now: Instant, error: WireError) {
         match error.code {
             ErrorCode::Timeout
+            | ErrorCode::TooManyConnections
             | ErrorCode::SlowConsumer
             | ErrorCode::Draining
             | ErrorCode::Unavailable

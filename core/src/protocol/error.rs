@@ -24,6 +24,8 @@ pub enum ErrorCode {
     TooManySubscriptions,
     /// The hub has as many topics as it may have.
     TooManyTopics,
+    /// There are as many connections as there may be: in all, from the address, or of the user.
+    TooManyConnections,
     /// A client has as many unanswered publishes as it may have.
     TooManyRequests,
     /// The topic, the session or the server has as many presences as it may have.
@@ -66,6 +68,7 @@ impl ErrorCode {
             Self::NotSubscribed => "not_subscribed",
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyTopics => "too_many_topics",
+            Self::TooManyConnections => "too_many_connections",
             Self::TooManyRequests => "too_many_requests",
             Self::TooManyPresences => "too_many_presences",
             Self::TooLarge => "too_large",

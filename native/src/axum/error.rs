@@ -4,9 +4,11 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use tidegate_core::hub::PublishError as Refusal;
+use tidegate_core::admission::Refusal;
+use tidegate_core::hub;
 use tidegate_core::protocol::ErrorCode;
 
+use crate::auth::AuthError;
 use crate::error::{PublishError, Stopped, SubscribeError};
 
 /// An answer that isn't the one asked for.
@@ -31,6 +33,36 @@ impl HttpError {
     }
 }
 
+impl HttpError {
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message)
+    }
+}
+
+impl From<AuthError> for HttpError {
+    fn from(error: AuthError) -> Self {
+        let told = error.to_wire();
+        let status = match error {
+            AuthError::Missing | AuthError::Invalid(_) | AuthError::Expired => {
+                StatusCode::UNAUTHORIZED
+            }
+            AuthError::Refused(_) => StatusCode::FORBIDDEN,
+            AuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, told.code, told.message)
+    }
+}
+
+impl From<Refusal> for HttpError {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::Total { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Address { .. } | Refusal::User { .. } => StatusCode::TOO_MANY_REQUESTS,
+        };
+        Self::new(status, ErrorCode::TooManyConnections, refusal.to_string())
+    }
+}
+
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let error = json!({"error": {"code": self.code, "message": self.message}});
@@ -47,15 +79,16 @@ impl From<PublishError> for HttpError {
             PublishError::Stopped(stopped) => stopped.into(),
             PublishError::Refused(refusal) => {
                 let status = match refusal {
-                    Refusal::Ended(_) => StatusCode::CONFLICT,
-                    Refusal::PayloadTooLarge { .. } | Refusal::KeyTooLong { .. } => {
-                        StatusCode::PAYLOAD_TOO_LARGE
-                    }
-                    Refusal::TooManyTopics { .. } | Refusal::Full { .. } => {
+                    hub::PublishError::Ended(_) => StatusCode::CONFLICT,
+                    hub::PublishError::PayloadTooLarge { .. }
+                    | hub::PublishError::KeyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                    hub::PublishError::TooManyTopics { .. } | hub::PublishError::Full { .. } => {
                         StatusCode::TOO_MANY_REQUESTS
                     }
-                    Refusal::Unavailable | Refusal::Unconfirmed => StatusCode::SERVICE_UNAVAILABLE,
-                    Refusal::BackendFull => StatusCode::INSUFFICIENT_STORAGE,
+                    hub::PublishError::Unavailable | hub::PublishError::Unconfirmed => {
+                        StatusCode::SERVICE_UNAVAILABLE
+                    }
+                    hub::PublishError::BackendFull => StatusCode::INSUFFICIENT_STORAGE,
                 };
                 Self::new(status, refusal.to_wire().code, message)
             }

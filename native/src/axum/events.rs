@@ -3,9 +3,10 @@
 mod position_id;
 
 use std::convert::Infallible;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -17,10 +18,12 @@ use serde::Deserialize;
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
 use tidegate_core::topic::Pattern;
-use tokio::time::{Instant, Interval};
+use tokio::time::{Instant, Interval, Sleep};
 
+use super::access::Visitor;
 use super::error::HttpError;
 use super::served::{OpenStream, Served};
+use crate::access::{Known, Pass};
 use crate::duration::parse_duration_ms;
 use crate::encode;
 use crate::shard::LocalReader;
@@ -87,6 +90,8 @@ impl EventsQuery {
                 }
                 "latest" => query.latest = Some(flag(&name, &value)?),
                 "last_event_id" => query.last_event_id = Some(value),
+                // It has been looked at already.
+                "ticket" => {}
                 _ => {
                     let message = format!("there is no query parameter {name:?}");
                     return Err(HttpError::bad_request(ErrorCode::BadFrame, message));
@@ -152,7 +157,7 @@ fn bad_flow(name: &str, value: &str, expected: &str) -> HttpError {
     )
 }
 
-fn form_pairs(query: &str) -> Result<Vec<(String, String)>, HttpError> {
+pub(super) fn form_pairs(query: &str) -> Result<Vec<(String, String)>, HttpError> {
     let uri = Uri::builder().path_and_query(format!("/?{query}")).build();
     let parsed = uri
         .ok()
@@ -164,11 +169,20 @@ fn form_pairs(query: &str) -> Result<Vec<(String, String)>, HttpError> {
 
 pub(super) async fn events(
     State(served): State<Served>,
+    visitor: Visitor,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let query = EventsQuery::parse(&uri)?;
     let patterns = query.patterns()?;
+    let ends = ends(&visitor.caller.known);
+    let grant = visitor.caller.known.grant_now()?;
+    for pattern in &patterns {
+        if !grant.may_subscribe(pattern) {
+            let message = format!("what you may subscribe to doesn't cover the whole of {pattern}");
+            return Err(HttpError::forbidden(message));
+        }
+    }
     let last_event_id = match headers.get(LAST_EVENT_ID) {
         Some(value) => String::from_utf8(value.as_bytes().to_vec()).ok(),
         None => query.last_event_id.clone(),
@@ -191,6 +205,8 @@ pub(super) async fn events(
     let stream = EventStream {
         reader,
         _counted: served.event_streams.open(),
+        _pass: visitor.pass,
+        ends,
         id: id.unwrap_or_else(|| PositionId::new(&patterns)),
         opening: Some(Bytes::from(format!("retry: {RETRY_MS}\n\n"))),
         keep_alive: tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE),
@@ -202,6 +218,15 @@ pub(super) async fn events(
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+/// When a stream ends with its reader's token.
+fn ends(known: &Known) -> Option<Pin<Box<Sleep>>> {
+    let Known::Someone(identity) = known else {
+        return None;
+    };
+    let left = identity.expires?.duration_since(SystemTime::now());
+    Some(Box::pin(tokio::time::sleep(left.unwrap_or(Duration::ZERO))))
 }
 
 /// Whether every subscription has ended without anything to tell.
@@ -224,6 +249,9 @@ fn has_only_ended(reader: &LocalReader, subscriptions: usize) -> bool {
 struct EventStream {
     reader: LocalReader,
     _counted: OpenStream,
+    _pass: Pass,
+    /// When whoever reads has to show another token.
+    ends: Option<Pin<Box<Sleep>>>,
     id: PositionId,
     opening: Option<Bytes>,
     keep_alive: Interval,
@@ -233,6 +261,11 @@ impl Stream for EventStream {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(ends) = &mut self.ends
+            && ends.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(None);
+        }
         if let Some(opening) = self.opening.take() {
             return Poll::Ready(Some(Ok(opening)));
         }

@@ -1,6 +1,6 @@
 //! Keeps pages of other origins out.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -8,18 +8,29 @@ use axum::response::{IntoResponse, Response};
 use tidegate_core::protocol::ErrorCode;
 
 use super::error::HttpError;
+use crate::Hub;
 
-/// Refuses a request whose `Origin` is not the host that it was sent to. Programs send no `Origin`.
-pub(super) async fn same_origin(request: Request, next: Next) -> Response {
-    if is_same_origin(request.headers(), request.uri().host()) {
+/// Refuses a request whose `Origin` is neither the host that it was sent to nor among those that may. Programs send no
+/// `Origin`.
+pub(super) async fn let_in(State(hub): State<Hub>, request: Request, next: Next) -> Response {
+    let origins = &hub.door().config.origins;
+    if is_listed(request.headers(), origins)
+        || is_same_origin(request.headers(), request.uri().host())
+    {
         return next.run(request).await;
     }
     HttpError::new(
         StatusCode::FORBIDDEN,
         ErrorCode::Forbidden,
-        "pages of another origin may not connect; serve the page from this host, or put both behind one proxy",
+        "pages of another origin may not connect; serve the page from this host, put both behind one proxy, or name the origin in the server's configuration",
     )
     .into_response()
+}
+
+fn is_listed(headers: &HeaderMap, origins: &[String]) -> bool {
+    headers
+        .get(ORIGIN)
+        .is_some_and(|origin| origins.iter().any(|listed| origin == listed.as_str()))
 }
 
 fn is_same_origin(headers: &HeaderMap, uri_host: Option<&str>) -> bool {

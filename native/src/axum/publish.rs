@@ -11,6 +11,7 @@ use tidegate_core::protocol::{ErrorCode, PublishRequest};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::Topic;
 
+use super::access::Caller;
 use super::error::HttpError;
 use crate::{Hub, Json};
 
@@ -34,6 +35,7 @@ pub(super) struct Published {
 
 pub(super) async fn publish(
     State(hub): State<Hub>,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<JsonResponse<Published>, HttpError> {
     let body = body.map_err(|rejection| unread(&hub, &rejection))?;
@@ -47,6 +49,11 @@ pub(super) async fn publish(
             format!("topic {:?}: {error}", body.topic),
         )
     })?;
+    if !caller.known.grant_now()?.may_publish(&topic) {
+        return Err(HttpError::forbidden(format!(
+            "you may not publish to {topic}"
+        )));
+    }
     let request = PublishRequest {
         topic: topic.clone(),
         payload: body.data,

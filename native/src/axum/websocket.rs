@@ -15,27 +15,35 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use tidegate_core::protocol::{ErrorCode, SUBPROTOCOL};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tungstenite::handshake::derive_accept_key;
 
+use super::access::Visitor;
 use super::error::HttpError;
 use crate::Hub;
-use crate::shard::Transport;
+use crate::shard::{Guest, Transport};
 
 pub(super) async fn upgrade(
     State(hub): State<Hub>,
+    visitor: Visitor,
     mut request: Request,
 ) -> Result<Response, HttpError> {
     let accept = accept(request.headers())?;
     let subprotocol = subprotocol(request.headers())?;
     let extension = deflate::accept(request.headers()).filter(|_| hub.deflates());
-    let deflates = extension.is_some();
     let upgrade = request
         .extensions_mut()
         .remove::<OnUpgrade>()
         .ok_or_else(|| upgrade_required("this connection cannot be upgraded; use HTTP/1.1"))?;
+    let guest = Guest {
+        known: visitor.caller.known,
+        pass: visitor.pass,
+        deflates: extension.is_some(),
+        runtime: Handle::current(),
+    };
     tokio::spawn(async move {
         match upgrade.await {
-            Ok(upgraded) => hand_over(&hub, upgraded, deflates),
+            Ok(upgraded) => hand_over(&hub, upgraded, guest),
             Err(error) => tracing::debug!(%error, "a client left during its handshake"),
         }
     });
@@ -98,14 +106,14 @@ fn upgrade_required(message: &str) -> HttpError {
 }
 
 /// Gives the connection to the shard: the TCP socket itself where there is one.
-fn hand_over(hub: &Hub, upgraded: Upgraded, deflates: bool) {
+fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
     let handed = match downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => tcp(parts.io.into_inner()).map(|transport| (transport, parts.read_buf)),
         Err(upgraded) => bridge(upgraded).map(|transport| (transport, Bytes::new())),
     };
     match handed {
         // A hub that has stopped drops the connection, which tells the client.
-        Ok((transport, received)) => drop(hub.connect(transport, received, deflates)),
+        Ok((transport, received)) => drop(hub.connect(transport, received, guest)),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be handed over, and is closed")
         }

@@ -13,7 +13,8 @@ const SERVER: &str = "http://127.0.0.1:8420";
 /// The server to talk to, or the backend.
 #[derive(Args)]
 pub(super) struct PlaceArg {
-    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]
+    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. Where it asks who you are, TIDEGATE_TOKEN
+    /// holds your token
     #[arg(long, value_name = "URL", conflicts_with = "backend")]
     server: Option<String>,
     #[command(flatten)]
@@ -35,7 +36,7 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::connect(&self.server()).await?)
+        Ok(Client::connect_as(&self.server(), token()).await?)
     }
 
     /// A client of a server that may not be there yet; or of a backend, which must.
@@ -43,7 +44,7 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::start(&self.server())?)
+        Ok(Client::start_as(&self.server(), token())?)
     }
 
     async fn open_backend(&self) -> anyhow::Result<Client> {
@@ -84,6 +85,11 @@ impl BackendArg {
     pub(super) async fn choose(&self, keep: &Keep) -> anyhow::Result<Choice> {
         Ok(choose(self.address()?, environment, keep).await?)
     }
+}
+
+/// What a server that asks is shown. There is no flag for it: other users of a machine see the command line.
+fn token() -> Option<String> {
+    environment("TIDEGATE_TOKEN").filter(|token| !token.is_empty())
 }
 
 pub(super) fn environment(name: &str) -> Option<String> {

@@ -1,10 +1,13 @@
 //! `tidegate serve`.
 
+mod access;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use access::AccessArgs;
 use anyhow::{Context as _, bail};
 use axum::serve::ListenerExt as _;
 use clap::Args;
@@ -48,6 +51,8 @@ pub(super) struct Serve {
     /// Listen on an address that other machines reach, although nothing asks who they are.
     #[arg(long)]
     open_to_everyone: bool,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 impl Serve {
@@ -58,10 +63,17 @@ impl Serve {
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
             .init();
-        if !self.listen.ip().is_loopback() && !self.open_to_everyone {
+        let mut config = Config {
+            shards: self.shards,
+            compress_above: self.compress_above,
+            ..Config::default()
+        };
+        self.access.apply(&mut config)?;
+        let is_open = config.access.authenticate.is_none();
+        if is_open && !self.listen.ip().is_loopback() && !self.open_to_everyone {
             bail!(
-                "{} can be reached by other machines, and nothing asks who they are; \
-                 listen on 127.0.0.1, or say --open-to-everyone",
+                "{} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
+                 ask for tokens (--jwt-secret-file, --jwks), or say --open-to-everyone",
                 self.listen
             );
         }
@@ -74,11 +86,6 @@ impl Serve {
         let history = HistoryLimits {
             count_max: self.history,
             ..HistoryLimits::default()
-        };
-        let mut config = Config {
-            shards: self.shards,
-            compress_above: self.compress_above,
-            ..Config::default()
         };
         config.server.hub.history = history;
         let keep = Keep {

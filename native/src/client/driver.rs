@@ -80,10 +80,12 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         url: String,
+        token: Option<String>,
         requests: mpsc::UnboundedReceiver<Request>,
         status: watch::Sender<Status>,
     ) -> Self {
         let config = ClientConfig {
+            token,
             name: Some(concat!("tidegate-rust/", env!("CARGO_PKG_VERSION")).to_owned()),
             ..ClientConfig::new(crate::random_seed())
         };
@@ -127,10 +129,15 @@ impl Driver {
                 }
             };
             self.drain().await;
-            if is_over {
+            if is_over || self.is_closed() {
                 return;
             }
         }
+    }
+
+    /// Whether the server wants nothing to do with this client.
+    fn is_closed(&self) -> bool {
+        matches!(self.status.borrow().state, ConnectionState::Closed(_))
     }
 
     fn now(&self) -> Instant {

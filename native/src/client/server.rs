@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_core::client::ConnectionState;
+use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::SubscriptionId;
 use tidegate_core::protocol::PublishRequest;
@@ -24,14 +24,14 @@ pub(super) struct ServerLink {
 }
 
 impl ServerLink {
-    pub(super) fn start(url: &str) -> Result<Self, ClientError> {
+    pub(super) fn start(url: &str, token: Option<String>) -> Result<Self, ClientError> {
         let socket_url = url::socket_url(url)?;
         let (requests, receiver) = mpsc::unbounded_channel();
         let (status_sender, status) = watch::channel(Status {
             state: ConnectionState::Disconnected,
             last_error: None,
         });
-        thread::runtime()?.spawn(Driver::new(socket_url, receiver, status_sender).run());
+        thread::runtime()?.spawn(Driver::new(socket_url, token, receiver, status_sender).run());
         Ok(Self { requests, status })
     }
 
@@ -41,8 +41,12 @@ impl ServerLink {
         loop {
             {
                 let now = status.borrow_and_update();
-                if now.state == ConnectionState::Connected {
-                    return Ok(());
+                match &now.state {
+                    ConnectionState::Connected => return Ok(()),
+                    ConnectionState::Closed(ClosedReason::Refused(error)) => {
+                        return Err(error.clone().into());
+                    }
+                    _ => {}
                 }
                 if let Some(reason) = &now.last_error {
                     return Err(ClientError::Unreachable {
@@ -90,7 +94,12 @@ impl ServerLink {
     }
 
     fn send(&self, request: Request) -> Result<(), ClientError> {
-        self.requests.send(request).map_err(|_| ClientError::Closed)
+        self.requests
+            .send(request)
+            .map_err(|_| match &self.status.borrow().state {
+                ConnectionState::Closed(ClosedReason::Refused(error)) => error.clone().into(),
+                _ => ClientError::Closed,
+            })
     }
 }
 

@@ -14,9 +14,11 @@ use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer};
 use tokio::sync::oneshot;
 
+use super::guest::Guest;
 use super::local::Opening;
 use super::presence::PresenceCommand;
 use super::socket::Transport;
+use crate::auth::{AuthError, Identity};
 use crate::json::Json;
 
 /// A request to the shard.
@@ -29,9 +31,10 @@ pub(crate) enum Command {
     Connect {
         transport: Transport,
         received: Bytes,
-        /// Whether the client understands compressed messages.
-        deflates: bool,
+        guest: Guest,
     },
+    /// It was found out who a client is.
+    Authenticated(ConnectionId, Result<Identity, AuthError>),
     OpenLocal(Opening),
     /// Whoever asked for the local connection with this token waits no longer.
     CancelOpening(u64),

@@ -6,7 +6,7 @@ use tidegate_core::hub::ConnectionId;
 use tidegate_core::time::Instant;
 
 use super::socket::{Read, Socket, Transport};
-use super::{Endpoint, EndpointKind, Shard};
+use super::{Endpoint, EndpointKind, Guest, Shard};
 
 impl Shard {
     pub(super) fn connect(
@@ -14,10 +14,12 @@ impl Shard {
         now: Instant,
         transport: Transport,
         received: &[u8],
-        deflates: bool,
+        guest: Guest,
     ) {
-        let id = self.hub.handle_open(now);
-        let socket = Socket::new(transport, self.wire.frame_bytes_max, deflates);
+        let id = self.hub.handle_open_as(now, &guest.access(now));
+        let frame_bytes_max = self.wire.frame_bytes_max;
+        let socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
+        self.runtime.get_or_insert(guest.runtime);
         self.insert(id, EndpointKind::Socket(Box::new(socket)));
         let registry = self.poll.registry();
         let Some(Endpoint {
@@ -57,6 +59,9 @@ impl Shard {
     }
 
     fn read(&mut self, id: ConnectionId, buffer: &mut [u8]) {
+        if self.hub.is_asking(id) {
+            return;
+        }
         let Some(Some(Endpoint {
             id: known,
             kind: EndpointKind::Socket(socket),

@@ -10,6 +10,7 @@ use tidegate_core::session::CloseReason;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::websocket::{Incoming, Reader};
+use crate::access::Pass;
 use crate::deflate::{Deflater, Inflater};
 use crate::encode::{self, Encoder, Message};
 use crate::json::Json;
@@ -56,6 +57,8 @@ pub(super) struct Socket {
     unsent: Bytes,
     /// Answers of the WebSocket protocol itself, which go before other messages.
     control: Vec<Bytes>,
+    /// Counts the connection for as long as it is there.
+    pass: Pass,
 }
 
 impl Socket {
@@ -63,6 +66,7 @@ impl Socket {
         transport: Transport,
         message_bytes_max: usize,
         deflates: bool,
+        pass: Pass,
     ) -> Self {
         Self {
             transport,
@@ -70,7 +74,12 @@ impl Socket {
             deflates,
             unsent: Bytes::new(),
             control: Vec::new(),
+            pass,
         }
+    }
+
+    pub(super) const fn pass(&mut self) -> &mut Pass {
+        &mut self.pass
     }
 
     /// Watches the socket, edge by edge.

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use super::within;
 
 /// What names a backend or a server, and must not come from whoever runs the tests.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 16] = [
     "DATABASE_URL",
     "PUBSUB_BACKEND",
     "REDIS_HOST",
@@ -18,8 +18,13 @@ const NAMES: [&str; 11] = [
     "REDIS_URL",
     "RUST_LOG",
     "TIDEGATE_BACKEND",
+    "TIDEGATE_JWKS",
+    "TIDEGATE_JWT_AUDIENCE",
+    "TIDEGATE_JWT_ISSUER",
+    "TIDEGATE_JWT_SECRET",
     "TIDEGATE_SERVER",
     "TIDEGATE_SQLITE",
+    "TIDEGATE_TOKEN",
     "XDG_STATE_HOME",
 ];
 

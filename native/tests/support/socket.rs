@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderName;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::within;
 
@@ -27,12 +29,22 @@ impl Socket {
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Opens a WebSocket over a connection that stands already.
     pub(crate) async fn over(stream: S) -> Self {
-        let handshake = tokio_tungstenite::client_async("ws://127.0.0.1/ws", stream);
-        let (inner, _) = within("a handshake", handshake).await.unwrap();
-        Self {
+        Self::with_headers(stream, &[]).await.unwrap()
+    }
+
+    /// Opens a WebSocket by a request with more headers, or gives what the server says instead.
+    pub(crate) async fn with_headers(stream: S, headers: &[(&str, &str)]) -> Result<Self, Error> {
+        let mut request = "ws://127.0.0.1/ws".into_client_request()?;
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let handshake = tokio_tungstenite::client_async(request, stream);
+        let (inner, _) = within("a handshake", handshake).await?;
+        Ok(Self {
             inner,
             waiting: VecDeque::new(),
-        }
+        })
     }
 
     /// Sends a frame, or an array of them.

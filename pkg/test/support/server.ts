@@ -44,7 +44,9 @@ export async function startServerAt(
   backend = 'memory',
   more: readonly string[] = [],
 ): Promise<RunningServer> {
-  const child = tidegate(t, ['serve', '--listen', listen, '--backend', backend, ...more]);
+  // Many tests publish from their page.
+  const open = ['--browsers-publish', '**'];
+  const child = tidegate(t, ['serve', '--listen', listen, '--backend', backend, ...open, ...more]);
   for await (const line of createInterface({ input: child.stdout! })) {
     const address = /http:\/\/[^\s/]+/.exec(line);
     if (address !== null) {

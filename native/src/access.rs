@@ -1,0 +1,41 @@
+//! Whom a hub lets in, and what they may do there.
+
+mod door;
+mod ticket;
+
+use std::sync::Arc;
+
+use tidegate_core::admission::AdmissionLimits;
+use tidegate_core::topic::Pattern;
+
+use crate::auth::Authenticate;
+pub(crate) use door::{Door, Known, Pass};
+pub(crate) use ticket::TICKET_LIFE;
+
+/// Whom a hub lets in. The default asks nobody who they are, and lets pages of the server's own host watch, but not
+/// publish.
+#[derive(Clone, Default)]
+pub struct AccessConfig {
+    /// Finds out who clients are. Without it nobody is asked, and all may do everything, browsers excepted.
+    pub authenticate: Option<Arc<dyn Authenticate>>,
+    /// How many connections there may be.
+    pub limits: AdmissionLimits,
+    /// Origins whose pages may connect, such as `https://app.example`, besides the server's own host.
+    pub origins: Vec<String>,
+    /// Where pages may publish while nobody is asked who they are.
+    pub browsers_publish: Vec<Pattern>,
+    /// Signs tickets. Servers that stand in for each other need the same one; without it each has its own.
+    pub ticket_secret: Option<Vec<u8>>,
+}
+
+/// How clients are found out, and secrets, stay hidden.
+impl std::fmt::Debug for AccessConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessConfig")
+            .field("asks", &self.authenticate.is_some())
+            .field("limits", &self.limits)
+            .field("origins", &self.origins)
+            .field("browsers_publish", &self.browsers_publish)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! The way in: who asks, how many there are, and what each may do.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tidegate_core::access::Grant;
+use tidegate_core::admission::{Admission, Refusal};
+
+use super::AccessConfig;
+use super::ticket::Tickets;
+use crate::auth::{AuthError, Authenticating, Credentials, Identity};
+
+/// How long an application may take to say who a client is.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// The way into a hub.
+pub(crate) struct Door {
+    pub(crate) config: AccessConfig,
+    admission: Mutex<Admission<IpAddr, Arc<str>>>,
+    pub(crate) tickets: Tickets,
+    anyone: Arc<Grant>,
+    any_browser: Arc<Grant>,
+}
+
+/// What is known of whoever asks for something.
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    /// Nobody is asked who they are: all may do this.
+    Anyone(Arc<Grant>),
+    /// They have shown who they are.
+    Someone(Identity),
+    /// They have shown nothing yet.
+    Nobody,
+}
+
+/// A connection that was let in. It is let out when this is dropped, however it ends.
+pub(crate) struct Pass {
+    door: Arc<Door>,
+    pub(crate) address: Option<IpAddr>,
+    user: Option<Arc<str>>,
+}
+
+impl Door {
+    pub(crate) fn new(config: AccessConfig) -> Arc<Self> {
+        let any_browser = Grant {
+            publish: config.browsers_publish.clone(),
+            ..Grant::everything()
+        };
+        Arc::new(Self {
+            admission: Mutex::new(Admission::new(config.limits)),
+            tickets: Tickets::new(config.ticket_secret.as_deref()),
+            anyone: Arc::new(Grant::everything()),
+            any_browser: Arc::new(any_browser),
+            config,
+        })
+    }
+
+    /// Lets a connection in.
+    ///
+    /// # Errors
+    /// There are as many as there may be.
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Pass, Refusal> {
+        let place = address.and_then(place);
+        self.admission().enter(place)?;
+        Ok(Pass {
+            door: Arc::clone(self),
+            address,
+            user: None,
+        })
+    }
+
+    /// What is known of whoever shows this.
+    ///
+    /// # Errors
+    /// What was shown proves nothing, or nothing any more.
+    pub(crate) async fn look_at(
+        &self,
+        shown: Credentials,
+        ticket: Option<&str>,
+        is_browser: bool,
+    ) -> Result<Known, AuthError> {
+        let Some(answer) = self.ask(shown) else {
+            let grant = if is_browser {
+                &self.any_browser
+            } else {
+                &self.anyone
+            };
+            return Ok(Known::Anyone(grant.clone()));
+        };
+        if let Some(ticket) = ticket {
+            return self.tickets.open(ticket).map(Known::Someone);
+        }
+        match answer.await {
+            Err(AuthError::Missing) => Ok(Known::Nobody),
+            known => known.map(Known::Someone),
+        }
+    }
+
+    /// Asks who shows this, where clients are asked at all.
+    pub(crate) fn ask(&self, shown: Credentials) -> Option<Authenticating<'static>> {
+        let authenticate = self.config.authenticate.clone()?;
+        Some(Box::pin(async move {
+            let answer = authenticate.authenticate(shown);
+            tokio::time::timeout(ANSWER_MAX, answer)
+                .await
+                .unwrap_or_else(|_| Err(AuthError::Unavailable("nobody answered".into())))
+        }))
+    }
+
+    fn admission(&self) -> MutexGuard<'_, Admission<IpAddr, Arc<str>>> {
+        self.admission
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The same for one request that is answered now: nobody is told what they may do later.
+    ///
+    /// # Errors
+    /// Nothing was shown, and something should have been.
+    pub(crate) fn grant_now(self) -> Result<Arc<Grant>, AuthError> {
+        match self {
+            Self::Anyone(grant) => Ok(grant),
+            Self::Someone(identity) => Ok(Arc::new(identity.into_grant_now())),
+            Self::Nobody => Err(AuthError::Missing),
+        }
+    }
+}
+
+impl Pass {
+    /// Tells whose connection it is.
+    ///
+    /// # Errors
+    /// They have as many as they may have.
+    pub(crate) fn identify(&mut self, user: Option<&Arc<str>>) -> Result<(), Refusal> {
+        if let (None, Some(user)) = (&self.user, user) {
+            self.door.admission().identify(user.clone())?;
+            self.user = Some(user.clone());
+        }
+        Ok(())
+    }
+
+    /// The door that it came by.
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let place = self.address.and_then(place);
+        self.door
+            .admission()
+            .leave(place.as_ref(), self.user.as_ref());
+    }
+}
+
+/// By what an address counts. This machine's own doesn't: proxies, tests and jobs come from there. Of IPv6, a network
+/// of 64 bits is what one customer has.
+fn place(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        address if address.is_loopback() => None,
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            Some(IpAddr::V6(Ipv6Addr::from(network)))
+        }
+        address @ IpAddr::V4(_) => Some(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_count_together_and_this_machines_do_not() {
+        let of = |text: &str| place(text.parse().expect("an address"));
+        assert_eq!(of("127.0.0.1"), None);
+        assert_eq!(of("::1"), None);
+        assert_eq!(of("::ffff:127.0.0.1"), None);
+        assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::4"), of("2001:db8:1:3::4"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
+    }
+
+    #[test]
+    fn whoever_is_let_in_is_let_out_by_being_dropped() {
+        let mut config = AccessConfig::default();
+        config.limits.total_max = 3;
+        config.limits.per_user_max = 1;
+        let door = Door::new(config);
+        let ada: Arc<str> = "ada".into();
+        for _ in 0..3 {
+            let mut first = door.enter(Some(IpAddr::from([192, 0, 2, 7]))).unwrap();
+            let mut second = door.enter(None).unwrap();
+            assert_eq!(first.identify(Some(&ada)), Ok(()));
+            assert_eq!(first.identify(Some(&ada)), Ok(()), "it is known already");
+            assert_eq!(second.identify(Some(&ada)), Err(Refusal::User { limit: 1 }));
+            let _third = door.enter(None).unwrap();
+            assert_eq!(door.enter(None).err(), Some(Refusal::Total { limit: 3 }));
+        }
+        let admission = door.admission();
+        assert_eq!((admission.total(), admission.distinct()), (0, (0, 0)));
+    }
+}

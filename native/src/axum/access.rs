@@ -1,0 +1,147 @@
+//! Who asks: by a token in a header, a subprotocol or a cookie, or by a ticket in the address.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::Json;
+use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use serde_json::{Value, json};
+use std::time::SystemTime;
+use tidegate_core::protocol::ErrorCode;
+
+use super::error::HttpError;
+use super::events::form_pairs;
+use super::served::Served;
+use crate::access::{Known, Pass, TICKET_LIFE};
+use crate::auth::Credentials;
+
+/// Before the token, where a browser gives it as a subprotocol.
+const TOKEN_PROTOCOL: &str = "tidegate.token.";
+
+/// The cookie that holds a token.
+const TOKEN_COOKIE: &str = "tidegate_token";
+
+/// Whoever makes a request.
+pub(super) struct Caller {
+    pub(super) known: Known,
+    pub(super) address: Option<IpAddr>,
+}
+
+/// Whoever makes a request that lasts. It counts as a connection until the pass is dropped.
+pub(super) struct Visitor {
+    pub(super) caller: Caller,
+    pub(super) pass: Pass,
+}
+
+impl FromRequestParts<Served> for Caller {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = peer.map(|ConnectInfo(peer)| peer.ip());
+        let ticket = form_pairs(parts.uri.query().unwrap_or_default())?
+            .into_iter()
+            .find_map(|(name, value)| (name == "ticket").then_some(value));
+        let shown = Credentials {
+            token: token(&parts.headers),
+            headers: parts.headers.clone(),
+            address,
+        };
+        let is_browser = parts.headers.contains_key(ORIGIN);
+        let door = served.hub.door();
+        let known = door.look_at(shown, ticket.as_deref(), is_browser).await?;
+        Ok(Self { known, address })
+    }
+}
+
+impl FromRequestParts<Served> for Visitor {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
+        let caller = Caller::from_request_parts(parts, served).await?;
+        let mut pass = served.hub.door().enter(caller.address)?;
+        if let Known::Someone(identity) = &caller.known {
+            let user = identity.user.as_deref().map(Into::into);
+            pass.identify(user.as_ref())?;
+        }
+        Ok(Self { caller, pass })
+    }
+}
+
+/// The token that a request carries.
+fn token(headers: &HeaderMap) -> Option<String> {
+    bearer(headers)
+        .or_else(|| listed(headers, &SEC_WEBSOCKET_PROTOCOL, ',', TOKEN_PROTOCOL))
+        .or_else(|| listed(headers, &COOKIE, ';', &format!("{TOKEN_COOKIE}=")))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().to_owned())
+}
+
+/// The rest of the first item of a list that starts with `prefix`.
+fn listed(headers: &HeaderMap, name: &HeaderName, separator: char, prefix: &str) -> Option<String> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(separator))
+        .find_map(|item| item.trim().strip_prefix(prefix))
+        .map(str::to_owned)
+}
+
+/// `POST /ticket`: who shows a token gets a ticket for one connection that can't carry a token.
+pub(super) async fn ticket(
+    State(served): State<Served>,
+    caller: Caller,
+) -> Result<Json<Value>, HttpError> {
+    let identity = match caller.known {
+        Known::Someone(identity) => identity,
+        Known::Nobody => return Err(crate::auth::AuthError::Missing.into()),
+        Known::Anyone(_) => {
+            return Err(HttpError::new(
+                StatusCode::NOT_FOUND,
+                ErrorCode::Forbidden,
+                "nobody is asked who they are here, so nobody needs a ticket",
+            ));
+        }
+    };
+    let ticket = served.hub.door().tickets.make(&identity, SystemTime::now());
+    Ok(Json(
+        json!({ "ticket": ticket, "expires_in_s": TICKET_LIFE.as_secs() }),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: HeaderName, value: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().expect("valid"));
+        token(&headers)
+    }
+
+    #[test]
+    fn a_token_is_found_where_each_kind_of_client_can_put_it() {
+        let found = Some("a.b.c".to_owned());
+        assert_eq!(shown(AUTHORIZATION, "Bearer a.b.c"), found);
+        assert_eq!(shown(AUTHORIZATION, "bearer  a.b.c"), found);
+        let protocols = "tidegate.v1.json, tidegate.token.a.b.c";
+        assert_eq!(shown(SEC_WEBSOCKET_PROTOCOL, protocols), found);
+        assert_eq!(shown(COOKIE, "x=1; tidegate_token=a.b.c; y=2"), found);
+        for (name, value) in [
+            (AUTHORIZATION, "Basic a.b.c"),
+            (AUTHORIZATION, "a.b.c"),
+            (SEC_WEBSOCKET_PROTOCOL, "tidegate.v1.json"),
+            (COOKIE, "not_tidegate_token=a.b.c"),
+        ] {
+            assert_eq!(shown(name, value), None, "{value}");
+        }
+    }
+}
