@@ -38,6 +38,9 @@ pub struct Grant {
     pub subscribe: Vec<Pattern>,
     /// Where it may publish.
     pub publish: Vec<Pattern>,
+    /// What its connections are subscribed to from their welcome on, without asking: its own rooms. Whether it might ask
+    /// for them makes no difference.
+    pub joins: Vec<Pattern>,
     /// When all of this ends; `None` for never.
     pub expires: Option<Instant>,
 }
@@ -49,6 +52,7 @@ impl Grant {
             user: None,
             subscribe: Vec::new(),
             publish: Vec::new(),
+            joins: Vec::new(),
             expires: None,
         }
     }
@@ -65,7 +69,8 @@ impl Grant {
 
     /// Whether all that `pattern` selects may be subscribed to.
     pub fn may_subscribe(&self, pattern: &Pattern) -> bool {
-        self.subscribe.iter().any(|granted| granted.covers(pattern))
+        let own = self.subscribe.iter().chain(&self.joins);
+        own.into_iter().any(|granted| granted.covers(pattern))
     }
 
     /// Whether `topic` may be published to.

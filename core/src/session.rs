@@ -17,6 +17,7 @@ mod requests;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::access::Grant;
 use crate::hub::SubscriptionId;
@@ -45,6 +46,8 @@ pub struct Session<P> {
     subscriptions: BTreeMap<Pattern, SubscriptionId>,
     /// Asked for, and not answered yet.
     pending: BTreeSet<Pattern>,
+    /// What it is subscribed to without having asked.
+    joined: Vec<Pattern>,
     /// Whose presences it is told of.
     watches: BTreeSet<Topic>,
     is_stale: bool,
@@ -85,6 +88,7 @@ impl<P> Session<P> {
             config,
             subscriptions: BTreeMap::new(),
             pending: BTreeSet::new(),
+            joined: Vec::new(),
             watches: BTreeSet::new(),
             is_stale: false,
             output: VecDeque::new(),
@@ -188,6 +192,7 @@ impl<P> Session<P> {
                 if self.is_stale {
                     self.send(ServerFrame::Stale);
                 }
+                self.join();
                 true
             }
             State::Open { .. } => {

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use tidegate_core::access::{Grant, USER_BYTES_MAX};
 use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::time::Instant;
-use tidegate_core::topic::Pattern;
+use tidegate_core::topic::{Pattern, Room as _, Topic, UserRoom};
 
 pub use jwt::{JwtError, JwtVerifier};
 
@@ -67,12 +67,22 @@ impl Identity {
         }
     }
 
+    /// The room of the user, `user:{int}`, which all their connections are in. Users whose names are no numbers have none.
+    pub(crate) fn room(&self) -> Option<Topic> {
+        let number = self.user.as_deref()?.parse().ok()?;
+        let room = UserRoom(number).topic();
+        // Another spelling of the number is another name.
+        (room.as_str().strip_prefix("user:") == self.user.as_deref()).then_some(room)
+    }
+
     /// The same for what is done at once, without its end.
     pub(crate) fn into_grant_now(self) -> Grant {
+        let own_room = self.room().map(Pattern::from);
         Grant {
             user: self.user.map(Into::into),
             subscribe: self.subscribe,
             publish: self.publish,
+            joins: own_room.into_iter().collect(),
             expires: None,
         }
     }

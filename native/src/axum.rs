@@ -6,6 +6,7 @@
 //! | `GET /events?topic=…` | Server-Sent Events; see [`EventsQuery`] |
 //! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered by the position |
 //! | `POST /ticket` | for whoever shows a token: a ticket, good for one connection within half a minute, as `?ticket=…` |
+//! | `GET /user/notifications` | the room of whoever asks, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET /healthz` | 200 while the hub runs |
 //! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine only |
 //! | `GET /` and `/assets/…` | the dashboard |
@@ -22,6 +23,7 @@ mod dashboard;
 mod debug;
 mod error;
 mod events;
+mod notifications;
 mod origin;
 mod publish;
 mod served;
@@ -50,6 +52,7 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/events", get(events::events))
         .route("/publish", post(publish::publish))
         .route("/ticket", post(access::ticket))
+        .route("/user/notifications", get(notifications::notifications))
         .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
         .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in))
         .route("/healthz", get(healthz))

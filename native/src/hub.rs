@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Flow, FlowFloor};
 use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{PublishRequest, Start};
@@ -109,6 +109,7 @@ struct Inner {
     outbox_bytes_max: usize,
     wire: Wire,
     door: Arc<Door>,
+    floor: FlowFloor,
     /// Of the backend, where topics live in one.
     health: Option<watch::Receiver<BackendHealth>>,
     /// Why it is this backend, or none.
@@ -226,6 +227,7 @@ impl Hub {
             outbox_bytes_max,
             wire,
             door: Door::new(config.access.clone()),
+            floor: config.server.floor.clone(),
             health,
             reason,
             last_opening: AtomicU64::new(0),
@@ -353,6 +355,13 @@ impl Hub {
     pub async fn stopped(&self) {
         let mut ending = self.inner.ending.clone();
         while ending.changed().await.is_ok() {}
+    }
+
+    /// The flow that a client of some patterns is granted where it asks for `flow`.
+    pub(crate) fn granted_flow(&self, patterns: &[Pattern], flow: Flow) -> Flow {
+        let floor = &self.inner.floor;
+        let slowed = |flow, pattern| floor.grant(pattern, flow);
+        patterns.iter().fold(flow, slowed)
     }
 
     /// The way in, for clients.

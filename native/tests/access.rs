@@ -300,6 +300,41 @@ async fn pages_watch_and_do_not_publish_unless_they_may() {
 }
 
 #[tokio::test]
+async fn every_connection_of_a_user_is_in_their_room_and_notifications_are_nothing_else() {
+    let (hub, address) = asking().await;
+    let bearer = |claims: Value| format!("Bearer {}", token(claims));
+    let sevens = bearer(json!({ "sub": 7, "subscribe": ["**"] }));
+    let mut device = open(&address, &[("authorization", &sevens)]).await.unwrap();
+    device.send(json!({ "type": "ping" })).await;
+    device.expect("pong").await;
+    assert_eq!(device.expect("subscribed").await["pattern"], "user:7");
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let path = "/user/notifications";
+    let mut bell = Socket::at(path, stream, &[("authorization", &sevens)])
+        .await
+        .unwrap();
+    assert_eq!(bell.expect("subscribed").await["pattern"], "user:7");
+    is_forbidden(&mut bell, "job:1").await;
+    let head = format!("Authorization: {sevens}\r\n");
+    let ticket = request(&address, "POST /ticket", &head, "").await.json();
+    let ticket = ticket["ticket"].as_str().unwrap();
+    let mut events = Events::open_at(&address, &format!("{path}?ticket={ticket}"), None).await;
+    hub.publish("user:8", &"not mine").await.unwrap();
+    hub.publish("user:7", &"mine").await.unwrap();
+    assert_eq!(device.expect("pub").await["data"], "mine");
+    assert_eq!(bell.expect("pub").await["data"], "mine");
+    assert_eq!(events.data().await, "mine");
+    let by_name = format!("Authorization: {}\r\n", bearer(json!({ "sub": "ada" })));
+    let get = format!("GET {path}");
+    assert_eq!(request(&address, &get, &by_name, "").await.status, 403);
+    assert_eq!(request(&address, &get, "", "").await.status, 401);
+    let (_open, nobody_asks) = served(|_| {}).await;
+    assert_eq!(request(&nobody_asks, &get, "", "").await.status, 403);
+    drop((device, bell, events));
+    until_counts(&hub, 0, 0).await;
+}
+
+#[tokio::test]
 async fn a_storm_of_connections_that_come_and_are_killed_leaves_nothing_behind() {
     let (hub, address) = served(|access| {
         access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));

@@ -35,7 +35,7 @@ fn grant(user: &str, subscribe: &[&str], publish: &[&str]) -> Grant {
         user: Some(user.into()),
         subscribe: patterns(subscribe),
         publish: patterns(publish),
-        expires: None,
+        ..Grant::nothing()
     }
 }
 
@@ -280,6 +280,50 @@ fn tabs_of_two_users_never_share_whatever_group_they_name() {
         said(&mut wire, bob, &subscribe("job:1")),
         ["welcome", "subscribed"]
     );
+}
+
+#[test]
+fn a_client_is_in_its_own_rooms_without_asking_from_welcome_to_close() {
+    let mut wire = wire();
+    let id = asked(&mut wire);
+    wire.send(id, &hello("t"));
+    let own = Grant {
+        joins: patterns(&["user:7"]),
+        ..grant("7", &[], &[])
+    };
+    answer(&mut wire, "t", Ok(own));
+    let frames = wire.receive(id);
+    assert_eq!(kinds(&frames), ["welcome", "subscribed"]);
+    assert_eq!(frames[1]["pattern"], json!("user:7"));
+    wire.publish("user:7", json!(1));
+    assert_eq!(kinds(&wire.receive(id)), ["pub"]);
+    wire.server.handle_closed(wire.now, id);
+    assert_eq!(wire.server.counts().subscriptions, 0);
+}
+
+#[test]
+fn a_client_that_asks_for_its_own_room_has_it_as_it_asked() {
+    let mut wire = wire();
+    wire.publish("user:7", json!("before"));
+    let own = Grant {
+        joins: patterns(&["user:7"]),
+        ..grant("7", &[], &[])
+    };
+    let access = Access::known(Arc::new(own));
+    let id = wire.server.handle_open_as(wire.now, &access);
+    wire.server.handle_welcome(wire.now, id);
+    assert_eq!(kinds(&wire.receive(id)), ["welcome", "subscribed"]);
+    let throttled =
+        json!({ "type": "subscribe", "pattern": "user:7", "flow": { "throttle_ms": 1000 } });
+    assert_eq!(said(&mut wire, id, &throttled), ["subscribed", "pub"]);
+    assert_eq!(wire.server.counts().subscriptions, 1);
+    assert_eq!(
+        said(&mut wire, id, &throttled),
+        ["error already_subscribed"]
+    );
+    let unsubscribe = json!({ "type": "unsubscribe", "pattern": "user:7" });
+    assert_eq!(said(&mut wire, id, &unsubscribe), ["unsubscribed"]);
+    assert_eq!(wire.server.counts().subscriptions, 0);
 }
 
 #[test]

@@ -134,6 +134,9 @@ impl<P> Session<P> {
             (Standing::Known(before), Ok(grant)) if grant.may_follow(&before) => {
                 self.standing = Standing::Known(grant);
                 self.end_what_is_not_granted();
+                if matches!(self.state, State::Open { .. }) {
+                    self.join();
+                }
             }
             (Standing::Known(_), Ok(_)) => self.turn_away(WireError::new(
                 ErrorCode::Forbidden,
@@ -144,6 +147,13 @@ impl<P> Session<P> {
                 self.send(ServerFrame::Error(error));
             }
             (Standing::Unknown, _) => {}
+        }
+    }
+
+    /// The client need say nothing: who it is, is known.
+    pub fn handle_welcome(&mut self, now: Instant) {
+        if matches!(self.standing, Standing::Known(_)) {
+            self.handle_sign_of_life(now);
         }
     }
 

@@ -20,7 +20,9 @@ impl<P> Session<P> {
             )
         } else if self.is_withheld(&pattern) {
             access::withheld()
-        } else if self.subscriptions.contains_key(&pattern) || self.pending.contains(&pattern) {
+        } else if !self.leave(&pattern)
+            && (self.subscriptions.contains_key(&pattern) || self.pending.contains(&pattern))
+        {
             WireError::new(
                 ErrorCode::AlreadySubscribed,
                 "this connection has a subscription with this pattern; change it with a flow frame",
@@ -43,6 +45,38 @@ impl<P> Session<P> {
             return;
         };
         self.send(ServerFrame::Error(error.about_pattern(pattern)));
+    }
+
+    /// Subscribes to the client's own rooms, for which it need not ask.
+    pub(super) fn join(&mut self) {
+        let rooms = self.grant().map_or(&[][..], |grant| &grant.joins).to_vec();
+        for pattern in rooms {
+            if self.subscriptions.contains_key(&pattern) || !self.pending.insert(pattern.clone()) {
+                continue;
+            }
+            self.joined.push(pattern.clone());
+            self.output.push_back(SessionOutput::Subscribe {
+                pattern,
+                flow: Flow::IMMEDIATE,
+                start: Start::New,
+            });
+        }
+    }
+
+    /// Ends what the client had without asking: it asks now, and may want it otherwise. Returns whether there was such.
+    fn leave(&mut self, pattern: &Pattern) -> bool {
+        let Some(at) = self.joined.iter().position(|joined| joined == pattern) else {
+            return false;
+        };
+        self.joined.swap_remove(at);
+        if let Some(id) = self.subscriptions.remove(pattern) {
+            self.output.push_back(SessionOutput::Unsubscribe(id));
+        }
+        if self.pending.remove(pattern) {
+            self.output
+                .push_back(SessionOutput::Withdraw(pattern.clone()));
+        }
+        true
     }
 
     pub(super) fn publish(&mut self, now: Instant, request: u64, publish: PublishRequest<P>) {

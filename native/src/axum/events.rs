@@ -70,7 +70,7 @@ pub struct EventsQuery {
 }
 
 impl EventsQuery {
-    fn parse(uri: &Uri) -> Result<Self, HttpError> {
+    pub(super) fn parse(uri: &Uri) -> Result<Self, HttpError> {
         let mut query = Self::default();
         for (name, value) in form_pairs(uri.query().unwrap_or_default())? {
             match name.as_str() {
@@ -183,13 +183,25 @@ pub(super) async fn events(
             return Err(HttpError::forbidden(message));
         }
     }
+    stream(&served, visitor.pass, ends, &query, patterns, &headers).await
+}
+
+/// A response that goes on until what it tells of has ended.
+pub(super) async fn stream(
+    served: &Served,
+    pass: Pass,
+    ends: Option<Ends>,
+    query: &EventsQuery,
+    patterns: Vec<Pattern>,
+    headers: &HeaderMap,
+) -> Result<Response, HttpError> {
     let last_event_id = match headers.get(LAST_EVENT_ID) {
         Some(value) => String::from_utf8(value.as_bytes().to_vec()).ok(),
         None => query.last_event_id.clone(),
     };
     let id = last_event_id.and_then(|text| PositionId::parse(&text, &patterns));
     let options = Subscribe {
-        flow: query.flow()?,
+        flow: served.hub.granted_flow(&patterns, query.flow()?),
         start: match (&id, query.latest) {
             (Some(id), _) => Start::Since(id.positions()),
             (None, Some(false)) => Start::New,
@@ -205,7 +217,7 @@ pub(super) async fn events(
     let stream = EventStream {
         reader,
         _counted: served.event_streams.open(),
-        _pass: visitor.pass,
+        _pass: pass,
         ends,
         id: id.unwrap_or_else(|| PositionId::new(&patterns)),
         opening: Some(Bytes::from(format!("retry: {RETRY_MS}\n\n"))),
@@ -221,7 +233,7 @@ pub(super) async fn events(
 }
 
 /// When a stream ends with its reader's token.
-fn ends(known: &Known) -> Option<Pin<Box<Sleep>>> {
+pub(super) fn ends(known: &Known) -> Option<Ends> {
     let Known::Someone(identity) = known else {
         return None;
     };
@@ -245,13 +257,16 @@ fn has_only_ended(reader: &LocalReader, subscriptions: usize) -> bool {
     silent && ended == subscriptions
 }
 
+/// Reached when whoever reads has to show another token.
+pub(super) type Ends = Pin<Box<Sleep>>;
+
 /// The body of a response.
 struct EventStream {
     reader: LocalReader,
     _counted: OpenStream,
     _pass: Pass,
     /// When whoever reads has to show another token.
-    ends: Option<Pin<Box<Sleep>>>,
+    ends: Option<Ends>,
     id: PositionId,
     opening: Option<Bytes>,
     keep_alive: Interval,

@@ -26,7 +26,21 @@ use crate::shard::{Guest, Transport};
 pub(super) async fn upgrade(
     State(hub): State<Hub>,
     visitor: Visitor,
+    request: Request,
+) -> Result<Response, HttpError> {
+    hand_shake(hub, visitor, request, false)
+}
+
+/// The same for whoever need not say anything, to be told something.
+pub(super) fn welcome(hub: Hub, visitor: Visitor, request: Request) -> Result<Response, HttpError> {
+    hand_shake(hub, visitor, request, true)
+}
+
+fn hand_shake(
+    hub: Hub,
+    visitor: Visitor,
     mut request: Request,
+    is_welcome: bool,
 ) -> Result<Response, HttpError> {
     let accept = accept(request.headers())?;
     let subprotocol = subprotocol(request.headers())?;
@@ -40,6 +54,7 @@ pub(super) async fn upgrade(
         pass: visitor.pass,
         deflates: extension.is_some(),
         runtime: Handle::current(),
+        is_welcome,
     };
     tokio::spawn(async move {
         match upgrade.await {

@@ -23,6 +23,8 @@ pub(crate) struct Guest {
     pub(crate) pass: Pass,
     /// Whether the client understands compressed messages.
     pub(crate) deflates: bool,
+    /// Whether they are welcomed before they have said anything.
+    pub(crate) is_welcome: bool,
     /// Where questions about them are asked that take time.
     pub(crate) runtime: Handle,
 }

@@ -35,6 +35,9 @@ impl Shard {
             return;
         }
         let read = socket.receive(received, &mut self.inflater);
+        if guest.is_welcome {
+            self.hub.handle_welcome(now, id);
+        }
         self.handle_read(id, read);
         // What arrived before the socket was watched raises no event.
         self.unread.push(id);

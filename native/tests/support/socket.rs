@@ -34,7 +34,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Opens a WebSocket by a request with more headers, or gives what the server says instead.
     pub(crate) async fn with_headers(stream: S, headers: &[(&str, &str)]) -> Result<Self, Error> {
-        let mut request = "ws://127.0.0.1/ws".into_client_request()?;
+        Self::at("/ws", stream, headers).await
+    }
+
+    /// The same at another path.
+    pub(crate) async fn at(path: &str, stream: S, headers: &[(&str, &str)]) -> Result<Self, Error> {
+        let mut request = format!("ws://127.0.0.1{path}").into_client_request()?;
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).unwrap();
             request.headers_mut().insert(name, value.parse().unwrap());

@@ -57,6 +57,11 @@ impl<P: Payload + Clone> ServerHub<P> {
         id
     }
 
+    /// A client that is known need not say anything first.
+    pub fn handle_welcome(&mut self, now: Instant, id: ConnectionId) {
+        self.with_session(now, id, |session| session.handle_welcome(now));
+    }
+
     /// The next token whose bearer a session asks about: the host finds out what they may do, and tells by
     /// [`ServerHub::handle_authenticated`]. To be called, until it is `None`, whenever [`ServerHub::poll_output`] is.
     pub fn poll_token(&mut self) -> Option<(ConnectionId, String)> {

@@ -1,0 +1,57 @@
+//! `GET /user/notifications`: what is published to the room of whoever asks, and nothing else, over WebSocket or as
+//! Server-Sent Events.
+
+use axum::extract::{Request, State};
+use axum::http::header::UPGRADE;
+use axum::response::Response;
+use tidegate_core::topic::Pattern;
+
+use super::access::{Caller, Visitor};
+use super::error::HttpError;
+use super::events::{self, EventsQuery};
+use super::served::Served;
+use super::websocket;
+use crate::access::Known;
+use crate::auth::{AuthError, Identity};
+
+pub(super) async fn notifications(
+    State(served): State<Served>,
+    visitor: Visitor,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let Visitor { caller, pass } = visitor;
+    let own = own_room_only(caller.known)?;
+    let room = own.room().ok_or_else(|| {
+        HttpError::forbidden("only users whose names are whole numbers have a room, user:{int}")
+    })?;
+    let known = Known::Someone(own);
+    let is_socket = request.headers().contains_key(UPGRADE);
+    if is_socket {
+        let caller = Caller { known, ..caller };
+        return websocket::welcome(served.hub, Visitor { caller, pass }, request);
+    }
+    let query = EventsQuery::parse(request.uri())?;
+    if !query.topic.is_empty() {
+        return Err(HttpError::forbidden(
+            "there is one topic here, your own; for others use /events",
+        ));
+    }
+    let ends = events::ends(&known);
+    let patterns = vec![Pattern::from(room)];
+    events::stream(&served, pass, ends, &query, patterns, request.headers()).await
+}
+
+/// Somebody who may do nothing but be in their own room.
+fn own_room_only(known: Known) -> Result<Identity, HttpError> {
+    match known {
+        Known::Someone(identity) => Ok(Identity {
+            subscribe: Vec::new(),
+            publish: Vec::new(),
+            ..identity
+        }),
+        Known::Nobody => Err(AuthError::Missing.into()),
+        Known::Anyone(_) => Err(HttpError::forbidden(
+            "this server asks nobody who they are, so that nobody has notifications; start it with --jwt-secret-file or --jwks",
+        )),
+    }
+}
