@@ -199,13 +199,20 @@ impl<P: Payload> Hub<P> {
             None => None,
         };
         let router = &mut self.router;
+        let known = exact.and_then(|topic| self.topics.get(topic).route);
+        let mut joined = None;
         let id = self.subscribers.add(downlink, pattern, flow, |index| {
-            router.subscribe(pattern, index)
+            let ticket = match known {
+                Some(route) => router.join(route, index),
+                None => router.subscribe(pattern, index),
+            };
+            joined = Some(ticket.route());
+            ticket
         });
         if let Some(topic) = exact
             && !self.is_copy
         {
-            self.topics.get_mut(topic).route = self.subscribers.tag(id).map(|own| own.route());
+            self.topics.get_mut(topic).route = joined;
         }
         let position = exact.map(|topic| self.topics.get(topic).history.position());
         let recovered = match start {

@@ -115,6 +115,14 @@ impl<S> Router<S> {
         let route = self
             .find(pattern)
             .unwrap_or_else(|| self.add_route(pattern));
+        self.join(route, subscriber)
+    }
+
+    /// Adds `subscriber` to those of a route that is known, as the last of them.
+    ///
+    /// # Panics
+    /// If the route has no subscribers any more; with 2^32 subscriptions at once.
+    pub fn join(&mut self, route: RouteId, subscriber: S) -> Ticket {
         let entries = &mut self.routes[route.0].entries;
         let place = self.places.take(index(entries.len()));
         entries.push(Entry {

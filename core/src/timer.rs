@@ -8,8 +8,8 @@
 //! either rounds deadlines or sorts them late. Leaving moved entries where they are until they come up
 //! makes moving cheaper still, but piles up corrections: a million gates that moved once can all come up
 //! in one call. An indexed heap has neither trouble, and with four children to a node three entries of
-//! four are leaves, where moving later is one write; the others sink past nodes that lie beside each
-//! other in memory. The earliest deadline is the first entry.
+//! four are leaves, where moving later is one write; the others sink past nodes that share a line of the
+//! processor's cache. The earliest deadline is the first entry.
 //!
 //! An entry is 16 bytes, a key 4 more, armed or not. Nothing is allocated per entry.
 
@@ -23,6 +23,9 @@ use crate::time::Instant;
 /// How many children a heap node has.
 const CHILDREN: usize = 4;
 
+/// The root's place: with this one, the four children of every node lie in one [`Family`].
+const ROOT: usize = CHILDREN - 1;
+
 /// The position of a key that isn't armed.
 const NOWHERE: u32 = u32::MAX;
 
@@ -33,11 +36,18 @@ const NOWHERE: u32 = u32::MAX;
 /// have the same results.
 #[derive(Debug, Default)]
 pub struct Timers {
-    /// No entry is before its parent, that of `i` being `(i - 1) / CHILDREN`.
-    heap: Vec<Entry>,
+    /// No entry is before its parent. Places before the root are not used.
+    heap: Vec<Family>,
+    /// How many places are in use, from the root on.
+    len: usize,
     /// Where in the heap a key is.
     positions: Vec<u32>,
 }
+
+/// The children of one node: a cache line, wherever the array lies.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Family([Entry; CHILDREN]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
@@ -46,9 +56,25 @@ struct Entry {
 }
 
 impl Entry {
+    /// What is in a place that is not in use.
+    const NONE: Self = Self {
+        at: Instant::from_micros(u64::MAX),
+        key: NOWHERE,
+    };
+
     fn is_before(self, other: Self) -> bool {
         (self.at, self.key) < (other.at, other.key)
     }
+}
+
+/// Where the parent of the node at `position` is, which is not the root.
+const fn parent(position: usize) -> usize {
+    position / CHILDREN + ROOT - 1
+}
+
+/// Where the children of the node at `position` begin.
+const fn children(position: usize) -> usize {
+    (position - ROOT + 1) * CHILDREN
 }
 
 impl Timers {
@@ -56,6 +82,7 @@ impl Timers {
     pub const fn new() -> Self {
         Self {
             heap: Vec::new(),
+            len: 0,
             positions: Vec::new(),
         }
     }
@@ -69,7 +96,7 @@ impl Timers {
         let Some(position) = self.position(key) else {
             return self.add(entry);
         };
-        match at.cmp(&self.heap[position].at) {
+        match at.cmp(&self.entry(position).at) {
             Ordering::Equal => {}
             Ordering::Less => self.rise(position, entry),
             Ordering::Greater => self.sink(position, entry),
@@ -89,36 +116,35 @@ impl Timers {
 
     /// When `key` is due, if it is armed.
     pub fn deadline(&self, key: u32) -> Option<Instant> {
-        self.position(key).map(|position| self.heap[position].at)
+        self.position(key).map(|position| self.entry(position).at)
     }
 
     /// The earliest of all deadlines.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.heap.first().map(|first| first.at)
+        (self.len > 0).then(|| self.entry(ROOT).at)
     }
 
     /// Disarms the key that is due first, and returns it; `None` when nothing is due at `now`.
     pub fn expire(&mut self, now: Instant) -> Option<u32> {
-        let first = self.heap.first()?;
-        if first.at > now {
+        if self.poll_timeout()? > now {
             return None;
         }
-        Some(self.remove(0).key)
+        Some(self.remove(ROOT).key)
     }
 
     /// How many keys are armed.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.len
     }
 
     /// Whether no key is armed.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.len == 0
     }
 
     /// How many bytes are allocated. Never falls: room once needed is kept.
     pub fn memory_bytes(&self) -> usize {
-        self.heap.capacity() * size_of::<Entry>() + self.positions.capacity() * size_of::<u32>()
+        self.heap.capacity() * size_of::<Family>() + self.positions.capacity() * size_of::<u32>()
     }
 
     fn position(&self, key: u32) -> Option<usize> {
@@ -134,19 +160,27 @@ impl Timers {
         if self.positions.len() < keys {
             self.positions.resize(keys, NOWHERE);
         }
-        self.heap.push(entry);
-        self.rise(self.heap.len() - 1, entry);
+        let position = ROOT + self.len;
+        if position / CHILDREN == self.heap.len() {
+            self.heap.push(Family([Entry::NONE; CHILDREN]));
+        }
+        self.len += 1;
+        self.rise(position, entry);
     }
 
     /// Takes out what is at `position`, and puts the last entry there.
     fn remove(&mut self, position: usize) -> Entry {
-        let removed = self.heap.swap_remove(position);
+        let removed = self.entry(position);
         self.positions[removed.key as usize] = NOWHERE;
-        if let Some(&moved) = self.heap.get(position) {
-            if moved.is_before(removed) {
-                self.rise(position, moved);
+        self.len -= 1;
+        let end = ROOT + self.len;
+        let last = self.entry(end);
+        self.heap[end / CHILDREN].0[end % CHILDREN] = Entry::NONE;
+        if position != end {
+            if last.is_before(removed) {
+                self.rise(position, last);
             } else {
-                self.sink(position, moved);
+                self.sink(position, last);
             }
         }
         removed
@@ -154,38 +188,48 @@ impl Timers {
 
     /// Places `entry` at `position` or above it, moving later parents down.
     fn rise(&mut self, mut position: usize, entry: Entry) {
-        while position > 0 {
-            let parent = (position - 1) / CHILDREN;
-            if !entry.is_before(self.heap[parent]) {
+        while position > ROOT {
+            let above = self.entry(parent(position));
+            if !entry.is_before(above) {
                 break;
             }
-            self.place(position, self.heap[parent]);
-            position = parent;
+            self.place(position, above);
+            position = parent(position);
         }
         self.place(position, entry);
     }
 
     /// Places `entry` at `position` or below it, moving earlier children up.
     fn sink(&mut self, mut position: usize, entry: Entry) {
-        while let Some(child) = self.first_child(position) {
-            if !self.heap[child].is_before(entry) {
+        while let Some((child, below)) = self.first_child(position) {
+            if !below.is_before(entry) {
                 break;
             }
-            self.place(position, self.heap[child]);
+            self.place(position, below);
             position = child;
         }
         self.place(position, entry);
     }
 
-    /// Which child of the node at `position` comes before the others.
-    fn first_child(&self, position: usize) -> Option<usize> {
-        let start = position * CHILDREN + 1;
-        let end = self.heap.len().min(start + CHILDREN);
-        (start..end).min_by_key(|&child| (self.heap[child].at, self.heap[child].key))
+    /// The child of the node at `position` that comes before the others.
+    fn first_child(&self, position: usize) -> Option<(usize, Entry)> {
+        let start = children(position);
+        let Family(family) = self.heap.get(start / CHILDREN)?;
+        let mut first = 0;
+        for child in 1..CHILDREN {
+            if family[child].is_before(family[first]) {
+                first = child;
+            }
+        }
+        (family[first].key != NOWHERE).then(|| (start + first, family[first]))
+    }
+
+    fn entry(&self, position: usize) -> Entry {
+        self.heap[position / CHILDREN].0[position % CHILDREN]
     }
 
     fn place(&mut self, position: usize, entry: Entry) {
-        self.heap[position] = entry;
+        self.heap[position / CHILDREN].0[position % CHILDREN] = entry;
         // Keys are distinct and below NOWHERE, so positions are too.
         self.positions[entry.key as usize] = position as u32;
     }
@@ -217,10 +261,16 @@ mod tests {
     }
 
     fn check_heap(timers: &Timers) {
-        for (position, entry) in timers.heap.iter().enumerate() {
-            let parent = position.saturating_sub(1) / CHILDREN;
-            assert!(!entry.is_before(timers.heap[parent]));
+        let end = ROOT + timers.len;
+        for position in ROOT..end {
+            let entry = timers.entry(position);
+            if position > ROOT {
+                assert!(!entry.is_before(timers.entry(parent(position))));
+            }
             assert_eq!(timers.position(entry.key), Some(position));
+        }
+        for (position, entry) in timers.heap.iter().flat_map(|family| family.0).enumerate() {
+            assert_eq!(entry == Entry::NONE, !(ROOT..end).contains(&position));
         }
         let armed = timers
             .positions

@@ -5,6 +5,8 @@
 //! once for all, and each takes it when its deadline comes, or when anything else is to happen to it. What leaves,
 //! and in which order, is the same.
 
+use core::num::NonZeroU64;
+
 use alloc::sync::Arc;
 
 use super::Subscribers;
@@ -19,14 +21,14 @@ use crate::time::Instant;
 pub(super) struct Resting {
     pub(super) route: RouteId,
     /// How many publications had passed there.
-    seen: u64,
+    seen: NonZeroU64,
 }
 
 /// What has passed the gates of a route that rest.
 #[derive(Debug)]
 pub(super) struct Passed<P> {
-    /// How many publications.
-    count: u64,
+    /// How many publications, and one.
+    count: NonZeroU64,
     /// The last of them and when it came; `None` once nobody rests.
     last: Option<(Instant, Arc<Publication<P>>)>,
 }
@@ -34,7 +36,7 @@ pub(super) struct Passed<P> {
 impl<P> Default for Passed<P> {
     fn default() -> Self {
         Self {
-            count: 0,
+            count: NonZeroU64::MIN,
             last: None,
         }
     }
@@ -60,7 +62,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         publication: &Arc<Publication<P>>,
     ) {
         if let Some(passed) = self.passed.get_mut(route.index()) {
-            passed.count += 1;
+            passed.count = passed.count.saturating_add(1);
             passed.last = Some((now, Arc::clone(publication)));
         }
     }
@@ -80,15 +82,13 @@ impl<P: Payload, T> Subscribers<P, T> {
         let Some(until) = slot.gate.rests_until() else {
             return false;
         };
-        if self.timers.deadline(gate) != Some(until) {
-            self.timers.arm(gate, until);
-        }
         let index = route.index();
         if index >= self.passed.len() {
             self.passed.resize_with(index + 1, Passed::default);
         }
         let seen = self.passed[index].count;
         slot.resting = Some(Resting { route, seen });
+        self.arm(gate, until);
         true
     }
 
