@@ -13,6 +13,7 @@ mod config;
 mod due;
 mod error;
 mod mirror;
+mod owed;
 mod relay;
 mod replica;
 mod routing;
@@ -32,7 +33,7 @@ use crate::publication::{Position, Publication};
 use crate::router::{RouteId, Router, Ticket};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use routing::wake;
+use routing::{Gathered, wake};
 use subscribers::Subscribers;
 use topics::{Topics, TopicsFull};
 
@@ -64,6 +65,7 @@ pub struct Hub<P> {
     router: Router<u32>,
     topics: Topics<P>,
     subscribers: Subscribers<P, Ticket>,
+    gathered: Gathered<P>,
     /// Reused between publishes, so that routing allocates nothing.
     matched: Vec<RouteId>,
     ending: Vec<SubscriptionId>,
@@ -79,6 +81,7 @@ impl<P: Payload> Hub<P> {
             router: Router::new(config.seed),
             topics: Topics::new(&config),
             subscribers: Subscribers::new(),
+            gathered: Gathered::new(),
             matched: Vec::new(),
             ending: Vec::new(),
             released: Vec::new(),
@@ -185,6 +188,7 @@ impl<P: Payload> Hub<P> {
         start: &Start,
     ) -> Result<Subscribed, SubscribeError> {
         flow.validate()?;
+        self.route_gathered();
         if self.subscribers.len() >= self.config.subscriptions_max {
             return Err(SubscribeError::TooManySubscriptions {
                 subscriptions_max: self.config.subscriptions_max,
@@ -234,6 +238,7 @@ impl<P: Payload> Hub<P> {
 
     /// Ends a subscription at its subscriber's request. What is pending for it is dropped.
     pub fn handle_unsubscribe(&mut self, id: SubscriptionId) {
+        self.route_gathered();
         let Some((pattern, ticket)) = self.subscribers.remove(id) else {
             return;
         };
@@ -252,6 +257,7 @@ impl<P: Payload> Hub<P> {
         flow: Flow,
     ) -> Result<(), FlowError> {
         flow.validate()?;
+        self.route_gathered();
         let ticket = self.subscribers.tag(id).copied();
         self.subscribers.set_flow(now, id, flow);
         if let Some(ticket) = ticket
@@ -264,6 +270,7 @@ impl<P: Payload> Hub<P> {
 
     /// Emits what is due and forgets what has expired.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.route_gathered();
         let router = &mut self.router;
         self.subscribers
             .handle_timeout(now, |ticket| wake(router, *ticket));
@@ -279,6 +286,7 @@ impl<P: Payload> Hub<P> {
 
     /// What is due next.
     pub fn poll_output(&mut self) -> Option<Due<P>> {
+        self.route_gathered();
         self.subscribers.poll_output()
     }
 

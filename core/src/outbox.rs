@@ -14,392 +14,185 @@
 //! once and no fault of the transport, and its payloads are held by the histories anyway. One such start at a time: see
 //! [`Outbox::begin_start`].
 
+//!
+//! A transport that keeps up is the rule: what is pushed into an empty outbox stands in a place of its own, and there is a
+//! [`Queue`] only while something waits behind it.
+
 mod item;
+mod queue;
+mod run;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec::Vec;
 
-use crate::flow::Conflate;
-use crate::gate::Emission;
 use crate::hub::SubscriptionId;
 use crate::payload::Payload;
 use crate::protocol::ServerFrame;
-use crate::publication::Publication;
-use crate::topic::Topic;
-use item::{Item, Lag, combine, values};
-
 pub use item::Delivery;
-
-/// After shedding, at most this share of the limit waits, so that shedding is not the work of every push.
-const SHED_TO_PERCENT: usize = 75;
+use item::{delivery_bytes, frame_bytes};
+use queue::Queue;
+pub(crate) use run::{Run, RunDelivery};
 
 /// The queue of one connection.
 #[derive(Debug)]
 pub struct Outbox<P> {
-    items: VecDeque<Item<P>>,
-    /// How many items left at the front so far: what turns a place in `waiting` into an index.
-    popped: u64,
-    /// Where the conflatable item of a subscription and topic waits.
-    waiting: BTreeMap<(Topic, SubscriptionId), u64>,
-    bytes: usize,
+    /// The only thing that waits, where there is no queue.
+    front: Option<Front<P>>,
+    queue: Option<Box<Queue<P>>>,
     bytes_max: usize,
-    /// How many bytes subscriptions started with that may still wait: they are beside the limit.
-    allowance: usize,
-    /// How many bytes waited when the start began that is being pushed.
-    starting_at: Option<usize>,
-    /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
-    shed_at: usize,
+}
+
+#[derive(Debug)]
+enum Front<P> {
+    Frame(Box<ServerFrame<P>>),
+    Delivery(Delivery<P>),
+    Run(RunDelivery<P>),
 }
 
 impl<P: Payload> Outbox<P> {
     /// An empty queue that sheds when more than `bytes_max` bytes wait.
     pub const fn new(bytes_max: usize) -> Self {
         Self {
-            items: VecDeque::new(),
-            popped: 0,
-            waiting: BTreeMap::new(),
-            bytes: 0,
+            front: None,
+            queue: None,
             bytes_max,
-            allowance: 0,
-            starting_at: None,
-            shed_at: bytes_max,
         }
     }
 
     /// Queues a frame that must arrive.
     pub fn push_frame(&mut self, frame: ServerFrame<P>) {
-        if let ServerFrame::Reset { topic, .. } = &frame {
-            self.seal(topic);
+        if self.is_empty_for(|| frame_bytes(&frame)) {
+            self.front = Some(Front::Frame(Box::new(frame)));
+        } else {
+            self.queue().push_frame(frame);
         }
-        self.push(Item::Frame(Box::new(frame)));
+    }
+
+    /// Queues an emission.
+    pub fn push_delivery(&mut self, delivery: Delivery<P>) {
+        if self.is_empty_for(|| delivery_bytes(&delivery)) {
+            self.front = Some(Front::Delivery(delivery));
+        } else {
+            self.queue().push_delivery(delivery);
+        }
+    }
+
+    /// Queues publications that were published together.
+    pub(crate) fn push_run(&mut self, run: RunDelivery<P>) {
+        if self.is_empty_for(|| run.bytes()) {
+            self.front = Some(Front::Run(run));
+        } else {
+            let queue = self.queue();
+            run.for_each(|delivery| queue.push_delivery(delivery));
+        }
+    }
+
+    fn is_empty_for(&self, bytes: impl FnOnce() -> usize) -> bool {
+        self.front.is_none() && self.queue.is_none() && bytes() <= self.bytes_max
+    }
+
+    /// The queue, with what stood alone at its front.
+    fn queue(&mut self) -> &mut Queue<P> {
+        let queue = self
+            .queue
+            .get_or_insert_with(|| Box::new(Queue::new(self.bytes_max)));
+        match self.front.take() {
+            None => {}
+            Some(Front::Frame(frame)) => queue.push_frame(*frame),
+            Some(Front::Delivery(delivery)) => queue.push_delivery(delivery),
+            Some(Front::Run(run)) => run.for_each(|delivery| queue.push_delivery(delivery)),
+        }
+        queue
     }
 
     /// What is pushed from here to [`Outbox::end_start`] is beside the limit until it has left; unless the limit is
     /// reached already.
     pub fn begin_start(&mut self) {
-        if self.bytes <= self.bytes_max {
-            self.starting_at = Some(self.bytes);
-        }
+        self.queue().begin_start();
     }
 
     /// The start of a subscription is complete.
     pub fn end_start(&mut self) {
-        if let Some(before) = self.starting_at.take() {
-            self.allowance += self.bytes.saturating_sub(before);
-            self.shed_at = usize::MAX;
-            self.settle();
+        if let Some(queue) = &mut self.queue {
+            queue.end_start();
+            self.drop_empty_queue();
         }
     }
 
-    /// Lets nothing more be combined with what waits of a topic: it belongs before what is pushed next.
-    fn seal(&mut self, topic: &Topic) {
-        let first = (topic.clone(), SubscriptionId::MIN);
-        let sealed: Vec<(Topic, SubscriptionId)> = self
-            .waiting
-            .range(first..)
-            .map(|(key, _)| key)
-            .take_while(|(waiting, _)| waiting == topic)
-            .cloned()
-            .collect();
-        for key in sealed {
-            let index = self
-                .waiting
-                .remove(&key)
-                .and_then(|place| self.index_of(place));
-            if let Some(Item::Delivery(delivery)) =
-                index.and_then(|index| self.items.get_mut(index))
-            {
-                delivery.conflate = None;
-            }
-        }
-    }
-
-    /// Where an item that was given a place is now; `None` once it has left.
-    fn index_of(&self, place: u64) -> Option<usize> {
-        usize::try_from(place.checked_sub(self.popped)?).ok()
-    }
-
-    /// Queues an emission.
-    #[inline]
-    pub fn push_delivery(&mut self, delivery: Delivery<P>) {
-        if delivery.conflate.is_none() && self.waiting.is_empty() {
-            // Nothing can be combined with it, nor anything that waits with what follows it.
-            return self.push(Item::Delivery(delivery));
-        }
-        self.push_beside_waiting(delivery);
-    }
-
-    fn push_beside_waiting(&mut self, mut delivery: Delivery<P>) {
-        if delivery.is_terminal() {
-            // It stands alone: what was pending goes first, and nothing is combined with it.
-            delivery.conflate = None;
-        }
-        match delivery.conflate {
-            Some(conflate) => self.push_conflating(delivery, conflate),
-            None => {
-                self.forget_places(&delivery);
-                self.push(Item::Delivery(delivery));
-            }
-        }
-    }
-
-    fn push_conflating(&mut self, delivery: Delivery<P>, conflate: Conflate) {
-        let Emission::One(newer) = &delivery.emission else {
-            return self.push(Item::Delivery(delivery));
-        };
-        let key = (newer.topic.clone(), delivery.subscription);
-        let place = self.waiting.get(&key).copied();
-        let index = place.and_then(|place| self.index_of(place));
-        if let Some(index) = index
-            && let Some(Item::Delivery(waiting)) = self.items.get_mut(index)
-            && let Emission::One(older) = &mut waiting.emission
-            && older.position.epoch == newer.position.epoch
+    /// A queue is dropped with its last frame: most connections are idle, and there are many of them.
+    fn drop_empty_queue(&mut self) {
+        if self
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.is_empty() && !queue.is_starting())
         {
-            let combined = combine(conflate, older, newer);
-            self.bytes = self.bytes + combined.payload.size() - older.payload.size();
-            *older = combined;
-            self.settle();
-            return;
+            self.queue = None;
         }
-        self.waiting
-            .insert(key, self.popped + self.items.len() as u64);
-        self.push(Item::Delivery(delivery));
-    }
-
-    /// What follows must not be combined with what waits before `delivery`: it would overtake it.
-    fn forget_places(&mut self, delivery: &Delivery<P>) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        for publication in values(&delivery.emission) {
-            let key = (publication.topic.clone(), delivery.subscription);
-            self.waiting.remove(&key);
-        }
-    }
-
-    fn push(&mut self, item: Item<P>) {
-        self.bytes += item.size();
-        self.items.push_back(item);
-        self.settle();
-    }
-
-    /// Makes room where too much waits, and decides when to look again.
-    #[inline]
-    fn settle(&mut self) {
-        // As nearly always: within the limit, and there is nothing by which it is put off.
-        let is_plain = self.allowance == 0 && self.shed_at == self.bytes_max;
-        if self.starting_at.is_none() && !(is_plain && self.bytes <= self.bytes_max) {
-            self.settle_anew();
-        }
-    }
-
-    #[cold]
-    fn settle_anew(&mut self) {
-        self.allowance = self.allowance.min(self.bytes);
-        if self.bytes > self.shed_at {
-            self.shed();
-            self.shed_at = usize::MAX;
-        }
-        self.shed_at = self.shed_at.min(self.next_shed_at());
-    }
-
-    /// Somewhat above what waits, so that what must stay is not looked through at every push, but not above what
-    /// makes the queue overfull before it was tried to make room.
-    fn next_shed_at(&self) -> usize {
-        let above = self.bytes + self.bytes / 4;
-        let above = if self.is_overfull() {
-            above
-        } else {
-            above.min(self.overfull_above())
-        };
-        above.max(self.limit())
     }
 
     /// Takes the next frame to send.
     pub fn pop(&mut self) -> Option<ServerFrame<P>> {
-        let item = self.items.pop_front()?;
-        self.popped += 1;
-        self.bytes -= item.size();
-        self.settle();
-        match item {
-            Item::Frame(frame) => Some(*frame),
-            Item::Lagged(lag) => Some(ServerFrame::Lagged {
-                pattern: lag.pattern,
-                missed: lag.missed,
-            }),
-            Item::Delivery(delivery) => {
-                if delivery.conflate.is_some()
-                    && let Emission::One(publication) = &delivery.emission
-                {
-                    self.forget_place(delivery.subscription, publication);
-                }
-                Some(delivery.into_frame())
-            }
+        if let Some(queue) = &mut self.queue {
+            let frame = queue.pop();
+            self.drop_empty_queue();
+            return frame;
         }
-    }
-
-    fn forget_place(&mut self, subscription: SubscriptionId, publication: &Publication<P>) {
-        let key = (publication.topic.clone(), subscription);
-        if self
-            .waiting
-            .get(&key)
-            .is_some_and(|place| *place < self.popped)
+        if let Some(Front::Run(run)) = &mut self.front
+            && let Some(delivery) = run.split_first()
         {
-            self.waiting.remove(&key);
+            return Some(delivery.into_frame());
         }
+        Some(match self.front.take()? {
+            Front::Frame(frame) => *frame,
+            Front::Delivery(delivery) => delivery.into_frame(),
+            Front::Run(run) => run.into_last().into_frame(),
+        })
     }
 
     /// Forgets what waits for a subscription that its subscriber ended.
     pub fn discard(&mut self, subscription: SubscriptionId) {
-        self.retain(|item| match item {
-            Item::Frame(_) => true,
-            Item::Delivery(delivery) => delivery.subscription != subscription,
-            Item::Lagged(lag) => lag.subscription != subscription,
-        });
-        self.settle();
-    }
-
-    /// Drops the oldest publications that have a newer one behind them, until enough room is made.
-    fn shed(&mut self) {
-        let dropped = self.to_be_dropped();
-        let mut missed = self.missed_with(&dropped);
-        let mut index = 0;
-        self.retain(|item| {
-            let is_dropped = dropped.contains(&index);
-            index += 1;
-            match item {
-                Item::Frame(_) => true,
-                Item::Lagged(lag) => match missed.get_mut(&lag.subscription) {
-                    None => true,
-                    Some(missed) => match missed.take() {
-                        Some(missed) => {
-                            lag.missed = missed;
-                            true
-                        }
-                        None => false,
-                    },
-                },
-                Item::Delivery(_) if !is_dropped => true,
-                Item::Delivery(delivery) => {
-                    let missed = missed.get_mut(&delivery.subscription);
-                    let Some(missed) = missed.and_then(Option::take) else {
-                        return false;
-                    };
-                    *item = Item::Lagged(Lag {
-                        subscription: delivery.subscription,
-                        pattern: delivery.pattern(),
-                        missed,
-                    });
-                    true
-                }
-            }
-        });
-    }
-
-    /// The indexes of the oldest deliveries that may be dropped, as many as make enough room.
-    fn to_be_dropped(&self) -> BTreeSet<usize> {
-        let target = self.limit() / 100 * SHED_TO_PERCENT;
-        let mut excess = self.bytes.saturating_sub(target);
-        let mut dropped = self.superseded();
-        dropped.retain(|index| {
-            let is_dropped = excess > 0;
-            excess = excess.saturating_sub(self.items[*index].size());
-            is_dropped
-        });
-        dropped
-    }
-
-    /// For each subscription that loses something by `dropped` and has to be told: how much it has lost in all.
-    fn missed_with(&self, dropped: &BTreeSet<usize>) -> BTreeMap<SubscriptionId, Option<u64>> {
-        let mut missed = BTreeMap::new();
-        for index in dropped {
-            if let Item::Delivery(delivery) = &self.items[*index]
-                && delivery.conflate.is_none()
-            {
-                let count = missed.entry(delivery.subscription).or_insert(0);
-                *count += values(&delivery.emission).len() as u64;
-            }
+        let of_front = match &self.front {
+            None | Some(Front::Frame(_)) => None,
+            Some(Front::Delivery(delivery)) => Some(delivery.subscription),
+            Some(Front::Run(run)) => Some(run.subscription),
+        };
+        if of_front == Some(subscription) {
+            self.front = None;
         }
-        for item in &self.items {
-            if let Item::Lagged(lag) = item
-                && let Some(count) = missed.get_mut(&lag.subscription)
-            {
-                *count += lag.missed;
-            }
-        }
-        missed
-            .into_iter()
-            .map(|(subscription, count)| (subscription, Some(count)))
-            .collect()
-    }
-
-    /// The indexes of the deliveries that may be dropped: not terminal, and a newer one of the same topic waits.
-    fn superseded(&self) -> BTreeSet<usize> {
-        let mut newest = BTreeSet::new();
-        let mut superseded = BTreeSet::new();
-        for (index, item) in self.items.iter().enumerate().rev() {
-            let Item::Delivery(delivery) = item else {
-                continue;
-            };
-            let Some(last) = values(&delivery.emission).last() else {
-                continue;
-            };
-            let is_newest = newest.insert((delivery.subscription, last.topic.clone()));
-            // What was merged or summed up while it waited is in no later publication.
-            let is_replaced = matches!(delivery.conflate, None | Some(Conflate::Latest));
-            if !is_newest && is_replaced && !delivery.is_terminal() {
-                superseded.insert(index);
-            }
-        }
-        superseded
-    }
-
-    fn retain(&mut self, keep: impl FnMut(&mut Item<P>) -> bool) {
-        self.items.retain_mut(keep);
-        self.bytes = self.items.iter().map(Item::size).sum();
-        self.waiting.clear();
-        for (index, item) in self.items.iter().enumerate() {
-            let Item::Delivery(delivery) = item else {
-                continue;
-            };
-            for publication in values(&delivery.emission) {
-                let key = (publication.topic.clone(), delivery.subscription);
-                if delivery.conflate.is_some() {
-                    self.waiting.insert(key, self.popped + index as u64);
-                } else {
-                    self.waiting.remove(&key);
-                }
-            }
+        if let Some(queue) = &mut self.queue {
+            queue.discard(subscription);
+            self.drop_empty_queue();
         }
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.front.is_none() && self.queue.as_ref().is_none_or(|queue| queue.is_empty())
     }
 
     /// How many frames wait.
     pub fn len(&self) -> usize {
-        self.items.len()
+        let of_front = match &self.front {
+            None => 0,
+            Some(Front::Frame(_) | Front::Delivery(_)) => 1,
+            Some(Front::Run(run)) => run.len(),
+        };
+        of_front + self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
     /// How many bytes wait, by the estimate that the limit counts.
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub fn bytes(&self) -> usize {
+        let of_front = match &self.front {
+            None => 0,
+            Some(Front::Frame(frame)) => frame_bytes(frame),
+            Some(Front::Delivery(delivery)) => delivery_bytes(delivery),
+            Some(Front::Run(run)) => run.bytes(),
+        };
+        of_front + self.queue.as_ref().map_or(0, |queue| queue.bytes())
     }
 
     /// Whether what must not be dropped alone exceeds twice the limit.
-    pub const fn is_overfull(&self) -> bool {
-        self.starting_at.is_none() && self.bytes > self.overfull_above()
-    }
-
-    const fn overfull_above(&self) -> usize {
-        self.limit().saturating_add(self.bytes_max)
-    }
-
-    const fn limit(&self) -> usize {
-        self.bytes_max.saturating_add(self.allowance)
+    pub fn is_overfull(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_overfull())
     }
 }
 

@@ -14,7 +14,7 @@ mod output;
 mod presence;
 mod requests;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -24,6 +24,7 @@ use crate::hub::SubscriptionId;
 use crate::limits::{GROUP_BYTES_MAX, HELLO_FIELD_BYTES_MAX};
 use crate::protocol::{ClientFrame, ErrorCode, GroupTerm, ServerFrame, WireError};
 use crate::rate::Bucket;
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
@@ -43,7 +44,7 @@ pub struct Session<P> {
     /// Whether tokens are looked at.
     asks: bool,
     published: Bucket,
-    subscriptions: BTreeMap<Pattern, SubscriptionId>,
+    subscriptions: SortedMap<Pattern, SubscriptionId>,
     /// Asked for, and not answered yet.
     pending: BTreeSet<Pattern>,
     /// What it is subscribed to without having asked.
@@ -86,7 +87,7 @@ impl<P> Session<P> {
                 until: now + config.hello_timeout,
             },
             config,
-            subscriptions: BTreeMap::new(),
+            subscriptions: SortedMap::new(),
             pending: BTreeSet::new(),
             joined: Vec::new(),
             watches: BTreeSet::new(),
@@ -305,7 +306,12 @@ impl<P> Session<P> {
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<SessionOutput<P>> {
-        self.output.pop_front()
+        let next = self.output.pop_front();
+        if next.is_none() {
+            // Most sessions are silent most of the time: what they said last takes no room.
+            self.output = VecDeque::new();
+        }
+        next
     }
 
     /// When [`Session::handle_timeout`] must be called at the latest.
@@ -335,6 +341,6 @@ impl<P> Session<P> {
 
     /// The session's subscriptions.
     pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> {
-        self.subscriptions.values().copied()
+        self.subscriptions.iter().map(|(_, id)| *id)
     }
 }

@@ -75,14 +75,14 @@ impl Message {
     }
 
     /// Several frames as one message: a JSON array of them.
-    pub(crate) fn join(messages: &[Self]) -> Self {
+    pub(crate) fn join<'a>(messages: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let bytes = messages
-            .iter()
+            .clone()
             .map(|message| message.text_bytes().len() + 1)
             .sum::<usize>()
             + 1;
         Self::new(bytes, |text| {
-            for (index, message) in messages.iter().enumerate() {
+            for (index, message) in messages.enumerate() {
                 text.push(if index == 0 { b'[' } else { b',' });
                 text.extend_from_slice(message.text_bytes());
             }
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn joined_frames_are_one_array() {
         let frames = [message(&ServerFrame::Ping), message(&ServerFrame::Drain)];
-        let joined = Message::join(&frames);
+        let joined = Message::join(frames.iter());
         assert_eq!(&joined.text()[..], br#"[{"type":"ping"},{"type":"drain"}]"#);
     }
 }

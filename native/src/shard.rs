@@ -8,6 +8,7 @@
 mod command;
 mod guest;
 mod incoming;
+mod joiner;
 mod local;
 mod presence;
 mod socket;
@@ -32,11 +33,12 @@ use crate::uplink::Uplink;
 pub use command::Stopped;
 pub(crate) use command::{Command, CommandSender, Snapshot};
 pub(crate) use guest::Guest;
+use joiner::Joiner;
 use local::LocalQueue;
 pub(crate) use local::{LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
 pub(crate) use socket::Transport;
-use socket::{Flushed, Joiner, Socket};
+use socket::{Flushed, Socket};
 use upstream::Upstream;
 
 /// The token of the waker; connections have their index.
@@ -86,7 +88,7 @@ struct Endpoint {
 }
 
 enum EndpointKind {
-    Socket(Box<Socket>),
+    Socket(Socket),
     Local(Arc<LocalQueue>),
 }
 

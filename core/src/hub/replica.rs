@@ -183,6 +183,7 @@ impl<P: Payload> Hub<P> {
 
     /// The copy can't be continued: it is replaced, and all who subscribe are told.
     pub(super) fn replace(&mut self, now: Instant, excerpt: &Excerpt<P>) {
+        self.route_gathered();
         let now = self.catch_up(now);
         self.forget(&excerpt.topic);
         self.adopt(now, excerpt);

@@ -1,15 +1,51 @@
-//! From a publication to those who subscribe to it, and the ends of subscriptions.
+//! From a publication to what is owed for it.
+//!
+//! Publications of a topic that come at the same instant, as the frames that one read brings do, are routed together once
+//! something else happens or what is due is asked for: each subscriber is visited once for all of them.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::Hub;
 use super::due::SubscriptionId;
+use super::owed::Owed;
 use crate::lifecycle::EndReason;
+use crate::outbox::Run;
 use crate::payload::Payload;
 use crate::publication::Publication;
 use crate::router::{RouteId, Router, Ticket};
 use crate::time::Instant;
 use crate::topic::Pattern;
+
+/// The most publications that are routed together.
+const GATHERED_MAX: usize = 1_024;
+
+/// Publications of one topic and one instant that have not been routed.
+#[derive(Debug)]
+pub(super) struct Gathered<P> {
+    at: Instant,
+    /// The route of those who subscribe to the topic itself.
+    exact: Option<RouteId>,
+    publications: Vec<Arc<Publication<P>>>,
+}
+
+impl<P> Gathered<P> {
+    pub(super) const fn new() -> Self {
+        Self {
+            at: Instant::ZERO,
+            exact: None,
+            publications: Vec::new(),
+        }
+    }
+
+    fn takes(&self, now: Instant, publication: &Publication<P>) -> bool {
+        self.publications.first().is_none_or(|first| {
+            self.at == now
+                && first.topic == publication.topic
+                && self.publications.len() < GATHERED_MAX
+        })
+    }
+}
 
 impl<P: Payload> Hub<P> {
     /// Hands a publication to all who subscribe to its topic.
@@ -18,7 +54,43 @@ impl<P: Payload> Hub<P> {
         self.hand_on(now, publication, exact);
     }
 
+    /// Hands a publication to all who subscribe to its topic now, those by its own name at the route `exact`.
     pub(super) fn hand_on(
+        &mut self,
+        now: Instant,
+        publication: &Arc<Publication<P>>,
+        exact: Option<RouteId>,
+    ) {
+        if publication.is_terminal() {
+            self.route_gathered();
+            return self.route_one(now, publication, exact);
+        }
+        if !self.gathered.takes(now, publication) {
+            self.route_gathered();
+        }
+        self.gathered.at = now;
+        self.gathered.exact = exact;
+        self.gathered.publications.push(Arc::clone(publication));
+    }
+
+    /// Hands out what has been gathered. To be called before anything changes that routing depends on.
+    pub(super) fn route_gathered(&mut self) {
+        let Gathered { at, exact, .. } = self.gathered;
+        match self.gathered.publications.len() {
+            0 => {}
+            1 => {
+                if let Some(publication) = self.gathered.publications.pop() {
+                    self.route_one(at, &publication, exact);
+                }
+            }
+            _ => {
+                let publications = core::mem::take(&mut self.gathered.publications);
+                self.route_run(at, &Arc::new(Run::new(publications)), exact);
+            }
+        }
+    }
+
+    fn route_one(
         &mut self,
         now: Instant,
         publication: &Arc<Publication<P>>,
@@ -57,6 +129,36 @@ impl<P: Payload> Hub<P> {
             let gate = subscribers.deliver(now, *index, publication);
             gate.is_some_and(|gate| subscribers.rest(gate, route))
         });
+    }
+
+    fn route_run(&mut self, now: Instant, run: &Arc<Run<P>>, exact: Option<RouteId>) {
+        let now = self.catch_up(now);
+        let Some(first) = run.publications().first() else {
+            return;
+        };
+        let mut matched = core::mem::take(&mut self.matched);
+        matched.extend(exact);
+        self.router
+            .for_each_wildcard(&first.topic, |route| matched.push(route));
+        for route in matched.drain(..) {
+            let subscribers = &mut self.subscribers;
+            if !self.router.pattern(route).is_exact() {
+                for index in self.router.subscribers(route) {
+                    subscribers.deliver_run(now, *index, run);
+                }
+                continue;
+            }
+            if self.router.has_resting(route) {
+                for publication in run.publications() {
+                    subscribers.pass_by(now, route, publication);
+                }
+            }
+            self.router.visit(route, |index| {
+                let gate = subscribers.deliver_run(now, *index, run);
+                gate.is_some_and(|gate| subscribers.rest(gate, route))
+            });
+        }
+        self.matched = matched;
     }
 
     /// Does what is due, so that publications may pass by the gates that rest on.
@@ -116,6 +218,16 @@ impl<P: Payload> Hub<P> {
         if self.is_copy && !self.has_route(&pattern) {
             self.released.push(pattern);
         }
+    }
+    /// What is owed next, runs as they are.
+    pub(super) fn poll_owed(&mut self) -> Option<Owed<P>> {
+        self.route_gathered();
+        self.subscribers.poll_owed()
+    }
+
+    /// Whether all that is owed is what has been gathered: publications of one topic.
+    pub(super) fn owes_one_topic(&self) -> bool {
+        self.subscribers.owes_nothing()
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod connection;
 mod drain;
 mod groups;
+mod handing;
 mod local;
 mod parked;
 mod presence;
@@ -95,6 +96,10 @@ pub struct ServerHub<P> {
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
     groups: Groups,
+    /// When something was published that is owed still, and not in the outboxes.
+    owing_since: Option<Instant>,
+    /// Whether a part of it is.
+    is_handing_over: bool,
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
@@ -112,6 +117,8 @@ impl<P: Payload + Clone> ServerHub<P> {
             is_draining: false,
             upstream: None,
             groups: Groups::default(),
+            owing_since: None,
+            is_handing_over: false,
         }
     }
 
@@ -153,6 +160,10 @@ impl<P: Payload + Clone> ServerHub<P> {
             frame,
             ClientFrame::Subscribe { .. } | ClientFrame::Watch { .. }
         );
+        if matches!(frame, ClientFrame::Publish { .. }) {
+            return self.publish_with_session(now, id, frame);
+        }
+        self.settle();
         if is_start && self.find(id).is_some() {
             self.connections[id.index as usize].outbox.begin_start();
         }
@@ -172,6 +183,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         if self.find(id).is_none() {
             return;
         }
+        self.settle();
         self.unsubscribe_all(id);
         self.leave_all(now, id);
         self.groups.leave(id);
@@ -208,7 +220,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             return Err(PublishError::Unavailable);
         }
         let result = self.hub.handle_publish(now, request);
-        self.drain_hub(now);
+        self.drain_hub_later(now);
         result
     }
 
@@ -223,6 +235,7 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// Deadlines were reached: gates emit, silent clients are pinged or closed, old topics are forgotten.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.settle();
         self.hub.handle_timeout(now);
         if let Some(upstream) = &mut self.upstream {
             upstream.mirror.handle_timeout(now);
@@ -233,50 +246,6 @@ impl<P: Payload + Clone> ServerHub<P> {
             let id = self.id_of(index);
             self.with_session(now, id, |session| session.handle_timeout(now));
         }
-    }
-
-    /// What the host must do next.
-    pub fn poll_output(&mut self) -> Option<ServerOutput> {
-        loop {
-            let output = self.output.pop_front()?;
-            match output {
-                ServerOutput::Close(id, CloseReason::Ended) if self.is_wanted_again(id) => {}
-                ServerOutput::Ready(_) | ServerOutput::Close(..) => return Some(output),
-            }
-        }
-    }
-
-    /// Whether a local connection whose subscriptions had all ended has subscribed to something else since.
-    fn is_wanted_again(&mut self, id: ConnectionId) -> bool {
-        if self.find(id).is_none() {
-            return false;
-        }
-        match &mut self.connections[id.index as usize].downlink {
-            Downlink::Local {
-                subscriptions,
-                pending,
-                is_ending,
-            } if !subscriptions.is_empty() || !pending.is_empty() => {
-                *is_ending = false;
-                true
-            }
-            Downlink::Local { .. } | Downlink::Session(_) => false,
-        }
-    }
-
-    /// The next frame for a connection.
-    pub fn poll_frame(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
-        self.find(id)?;
-        let connection = &mut self.connections[id.index as usize];
-        let frame = connection.outbox.pop();
-        if frame.is_some() {
-            return frame;
-        }
-        let state = self.presences.catch_up(id);
-        if state.is_none() {
-            self.connections[id.index as usize].is_ready = false;
-        }
-        state
     }
 
     /// When [`ServerHub::handle_timeout`] must be called at the latest.
@@ -341,6 +310,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         if self.find(id).is_none() {
             return;
         }
+        self.settle();
         if let Downlink::Session(session) = &mut self.connections[id.index as usize].downlink {
             act(session);
             self.drain_session(now, id);

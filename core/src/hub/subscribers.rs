@@ -7,18 +7,18 @@ mod rest;
 
 use core::num::NonZeroU64;
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use slab::Slab;
 
 use super::due::{DownlinkId, Due, SubscriptionId};
+use super::owed::{Owed, Owing};
 use crate::flow::{Conflate, Flow};
 use crate::gate::{Emission, Gate};
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
-use crate::outbox::Delivery;
+use crate::outbox::{Delivery, Run, RunDelivery};
 use crate::payload::Payload;
 use crate::protocol::WireError;
 use crate::publication::{Position, Publication};
@@ -36,7 +36,7 @@ pub(crate) struct Subscribers<P, T> {
     /// The gates of subscriptions whose patterns have wildcards.
     by_topic: Slab<OrderedMap<Topic, u32>>,
     timers: Timers,
-    due: VecDeque<Due<P>>,
+    due: Owing<P>,
     generation: u32,
     /// What gates that rest were spared, by the indexes of routes.
     passed: Vec<Passed<P>>,
@@ -77,7 +77,7 @@ impl<P: Payload, T> Subscribers<P, T> {
             gates: Slab::new(),
             by_topic: Slab::new(),
             timers: Timers::new(),
-            due: VecDeque::new(),
+            due: Owing::new(),
             generation: 0,
             passed: Vec::new(),
             latest: Instant::ZERO,
@@ -179,6 +179,25 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.awake(gate).handle_value(now, Arc::clone(publication));
         self.drain_gate(gate);
         Some(gate)
+    }
+
+    /// Hands publications that came together to the subscription with `index`; says through which gate.
+    pub(crate) fn deliver_run(
+        &mut self,
+        now: Instant,
+        index: u32,
+        run: &Arc<Run<P>>,
+    ) -> Option<u32> {
+        let subscription = &self.subscriptions[index as usize];
+        if subscription.flow.is_immediate() {
+            let id = self.id(index);
+            let delivery = RunDelivery::new(id, subscription.via(), Arc::clone(run));
+            self.due.push_run(subscription.downlink, delivery);
+            return None;
+        }
+        let publications = run.publications().iter();
+        let gates = publications.map(|publication| self.deliver(now, index, publication));
+        gates.last().flatten()
     }
 
     fn deliver_terminal(&mut self, now: Instant, index: u32, publication: &Arc<Publication<P>>) {
@@ -404,6 +423,14 @@ impl<P: Payload, T> Subscribers<P, T> {
 
     pub(crate) fn poll_output(&mut self) -> Option<Due<P>> {
         self.due.pop_front()
+    }
+
+    pub(super) fn poll_owed(&mut self) -> Option<Owed<P>> {
+        self.due.pop_owed()
+    }
+
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.due.is_empty()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

@@ -49,16 +49,31 @@ pub(super) struct Lag {
 
 impl<P: Payload> Item<P> {
     pub(super) fn size(&self) -> usize {
-        let payload: usize = match self {
-            Self::Frame(frame) => presence_bytes(frame),
-            Self::Lagged(_) => 0,
-            Self::Delivery(delivery) => match &delivery.emission {
-                Emission::One(item) => publication_bytes(item),
-                Emission::Batch(items) => items.iter().map(|item| publication_bytes(item)).sum(),
-            },
-        };
-        payload + FRAME_OVERHEAD_BYTES
+        match self {
+            Self::Frame(frame) => frame_bytes(frame),
+            Self::Lagged(_) => FRAME_OVERHEAD_BYTES,
+            Self::Delivery(delivery) => delivery_bytes(delivery),
+        }
     }
+}
+
+/// What a frame that is no publication takes.
+pub(super) fn frame_bytes<P: Payload>(frame: &ServerFrame<P>) -> usize {
+    presence_bytes(frame) + FRAME_OVERHEAD_BYTES
+}
+
+/// What a delivery takes.
+pub(super) fn delivery_bytes<P: Payload>(delivery: &Delivery<P>) -> usize {
+    let payload: usize = match &delivery.emission {
+        Emission::One(item) => publication_bytes(item),
+        Emission::Batch(items) => items.iter().map(|item| publication_bytes(item)).sum(),
+    };
+    payload + FRAME_OVERHEAD_BYTES
+}
+
+/// What a publication takes that leaves by itself.
+pub(super) fn single_bytes<P: Payload>(publication: &Publication<P>) -> usize {
+    publication_bytes(publication) + FRAME_OVERHEAD_BYTES
 }
 
 fn publication_bytes<P: Payload>(publication: &Publication<P>) -> usize {

@@ -1,3 +1,4 @@
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,13 +9,14 @@ use core::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::*;
-use crate::flow::Flow;
+use crate::flow::{Conflate, Flow};
+use crate::gate::Emission;
 use crate::hub::{Hub, HubConfig};
 use crate::lifecycle::EndReason;
 use crate::protocol::Start;
-use crate::publication::Position;
+use crate::publication::{Position, Publication};
 use crate::time::Instant;
-use crate::topic::Pattern;
+use crate::topic::{Pattern, Topic};
 
 /// A payload that adds up, of a size of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -314,6 +316,11 @@ enum Step {
         bytes: usize,
         is_terminal: bool,
     },
+    Run {
+        topic: usize,
+        count: usize,
+        bytes: usize,
+    },
     Flow {
         subscription: usize,
         conflate: Option<Conflate>,
@@ -343,6 +350,8 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         24 => (0..TOPICS.len(), 0..900_usize, prop::bool::weighted(0.05))
             .prop_map(|(topic, bytes, is_terminal)| Step::Publish { topic, bytes, is_terminal }),
+        4 => (0..TOPICS.len(), 1..5_usize, 0..300_usize)
+            .prop_map(|(topic, count, bytes)| Step::Run { topic, count, bytes }),
         1 => (0..3_usize, any_conflate())
             .prop_map(|(subscription, conflate)| Step::Flow { subscription, conflate }),
         1 => Just(Step::Frame),
@@ -454,7 +463,7 @@ impl Bench {
         }
     }
 
-    fn publish(&mut self, topic: usize, bytes: usize, is_terminal: bool) {
+    fn next(&mut self, topic: usize, bytes: usize, is_terminal: bool) -> Arc<Publication<Amount>> {
         let position = &mut self.positions[topic];
         position.offset += 1;
         let publication = Arc::new(Publication {
@@ -469,14 +478,45 @@ impl Bench {
                 offset: 0,
             };
         }
-        for (index, account) in self.accounts.iter_mut().enumerate() {
+        for account in &mut self.accounts {
             account.publish(&publication);
-            self.outbox.push_delivery(Delivery {
-                subscription: self.ids[index],
-                via: Some(Pattern::new(Self::PATTERNS[index]).unwrap()),
-                conflate: account.conflate,
-                emission: Emission::One(Arc::clone(&publication)),
-            });
+        }
+        publication
+    }
+
+    fn publish(&mut self, topic: usize, bytes: usize, is_terminal: bool) {
+        let publication = self.next(topic, bytes, is_terminal);
+        for index in 0..self.accounts.len() {
+            self.push(index, &publication);
+        }
+    }
+
+    fn push(&mut self, index: usize, publication: &Arc<Publication<Amount>>) {
+        self.outbox.push_delivery(Delivery {
+            subscription: self.ids[index],
+            via: Some(Pattern::new(Self::PATTERNS[index]).unwrap()),
+            conflate: self.accounts[index].conflate,
+            emission: Emission::One(Arc::clone(publication)),
+        });
+        check_bound(&self.outbox, &mut self.was_overfull);
+    }
+
+    /// Publishes several at once. Who conflates gets them one by one.
+    fn publish_run(&mut self, topic: usize, count: usize, bytes: usize) {
+        let publications: Vec<_> = (0..count).map(|_| self.next(topic, bytes, false)).collect();
+        let run = Arc::new(Run::new(publications.clone()));
+        for index in 0..self.accounts.len() {
+            if self.accounts[index].conflate.is_some() {
+                for publication in &publications {
+                    self.push(index, publication);
+                }
+                continue;
+            }
+            let via = Some(Pattern::new(Self::PATTERNS[index]).unwrap());
+            let run = RunDelivery::new(self.ids[index], via, Arc::clone(&run));
+            self.outbox.push_run(run);
+            // What the first of them left overfull, the others may add to.
+            self.was_overfull |= self.outbox.is_overfull();
             check_bound(&self.outbox, &mut self.was_overfull);
         }
     }
@@ -508,6 +548,11 @@ impl Bench {
                 bytes,
                 is_terminal,
             } => self.publish(topic, bytes, is_terminal),
+            Step::Run {
+                topic,
+                count,
+                bytes,
+            } => self.publish_run(topic, count, bytes),
             Step::Flow {
                 subscription,
                 conflate,
@@ -533,18 +578,16 @@ impl Bench {
 
 /// Beyond twice the limit only what must stay waits.
 fn check_bound(outbox: &Outbox<Amount>, was_overfull: &mut bool) {
-    let counted: usize = outbox.items.iter().map(Item::size).sum();
-    assert_eq!(outbox.bytes(), counted);
-    let droppable: usize = outbox
-        .superseded()
-        .iter()
-        .map(|index| outbox.items[*index].size())
-        .sum();
+    let Some(queue) = &outbox.queue else {
+        assert!(outbox.bytes() <= BYTES_MAX, "{} bytes", outbox.bytes());
+        *was_overfull = false;
+        return;
+    };
+    assert_eq!(outbox.bytes(), queue.counted_bytes());
+    let droppable = queue.droppable_bytes();
     assert!(
         *was_overfull || !outbox.is_overfull() || droppable == 0,
-        "{} bytes, {droppable} droppable, shed at {}",
-        outbox.bytes,
-        outbox.shed_at
+        "{droppable} bytes could be dropped: {queue:?}"
     );
     *was_overfull = outbox.is_overfull();
 }
@@ -563,7 +606,7 @@ proptest! {
         prop_assert_eq!(bench.frames, 0, "every frame arrives");
         prop_assert!(bench.outbox.is_empty());
         prop_assert_eq!(bench.outbox.bytes(), 0);
-        prop_assert!(bench.outbox.waiting.is_empty());
+        prop_assert!(bench.outbox.queue.is_none());
         for account in &bench.accounts {
             account.check_after_draining();
         }

@@ -1,5 +1,6 @@
 //! What a client may ask about subscriptions and publications, and what it is answered.
 
+use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
 use super::{Session, SessionOutput, State, access};
@@ -127,6 +128,10 @@ impl<P> Session<P> {
         result: Result<Subscribed, SubscribeError>,
     ) {
         self.pending.remove(&pattern);
+        if self.pending.is_empty() {
+            // An empty set keeps its memory, and hardly a session has anything pending.
+            self.pending = BTreeSet::new();
+        }
         match result {
             Ok(subscribed) => {
                 self.subscriptions.insert(pattern.clone(), subscribed.id);

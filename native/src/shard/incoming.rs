@@ -20,7 +20,7 @@ impl Shard {
         let frame_bytes_max = self.wire.frame_bytes_max;
         let socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
         self.runtime.get_or_insert(guest.runtime);
-        self.insert(id, EndpointKind::Socket(Box::new(socket)));
+        self.insert(id, EndpointKind::Socket(socket));
         let registry = self.poll.registry();
         let Some(Endpoint {
             kind: EndpointKind::Socket(socket),

@@ -2,21 +2,19 @@
 
 use std::io::{self, Read as _, Write as _};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
 use tidegate_core::session::CloseReason;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
+use super::joiner::Joiner;
 use super::websocket::{Incoming, Reader};
 use crate::access::Pass;
-use crate::deflate::{Deflater, Inflater};
-use crate::encode::{self, Encoder, Message};
+use crate::deflate::Inflater;
+use crate::encode;
 use crate::json::Json;
-
-/// The most frames that leave in one message.
-const FRAMES_PER_MESSAGE: usize = 64;
 
 /// What one round reads of a socket before others have their turn.
 const READ_BYTES_PER_ROUND: usize = 256 * 1024;
@@ -53,16 +51,23 @@ pub(super) struct Socket {
     reader: Reader,
     /// Whether its client understands compressed messages.
     deflates: bool,
-    /// What is left of the message that the socket took in part.
-    unsent: Bytes,
-    /// Answers of the WebSocket protocol itself, which go before other messages.
-    control: Vec<Bytes>,
+    /// Boxed, because a socket that takes all it is given has nothing that waits, and there are many of them.
+    waiting: Option<Box<Waiting>>,
     /// Counts the connection for as long as it is there.
-    pass: Pass,
+    pass: Box<Pass>,
+}
+
+/// What a socket is to take before anything else.
+#[derive(Default)]
+struct Waiting {
+    /// What is left of the message that it took in part.
+    unsent: Bytes,
+    /// The answer of the WebSocket protocol itself that comes after.
+    control: Option<Bytes>,
 }
 
 impl Socket {
-    pub(super) const fn new(
+    pub(super) fn new(
         transport: Transport,
         message_bytes_max: usize,
         deflates: bool,
@@ -72,13 +77,12 @@ impl Socket {
             transport,
             reader: Reader::new(message_bytes_max, deflates),
             deflates,
-            unsent: Bytes::new(),
-            control: Vec::new(),
-            pass,
+            waiting: None,
+            pass: Box::new(pass),
         }
     }
 
-    pub(super) const fn pass(&mut self) -> &mut Pass {
+    pub(super) fn pass(&mut self) -> &mut Pass {
         &mut self.pass
     }
 
@@ -143,8 +147,8 @@ impl Socket {
             });
         // A client that pings without reading the answers gets the newest only.
         if let Some(pong) = pongs.pop() {
-            self.control = vec![pong];
-            self.write_control();
+            self.waiting.get_or_insert_default().control = Some(pong);
+            self.write_waiting();
         }
         if has_close {
             self.write_close(CloseCode::Normal, "");
@@ -164,42 +168,55 @@ impl Socket {
         mut next: impl FnMut() -> Option<ServerFrame<Json>>,
     ) -> Flushed {
         loop {
-            match self.write_unsent() {
+            match self.write_waiting() {
                 Flushed::Done => {}
                 stuck @ (Flushed::Full | Flushed::Broken) => return stuck,
             }
-            if let Some(control) = self.control.pop() {
-                self.unsent = control;
-                continue;
-            }
-            match joiner.next_message(&mut next) {
-                Some(message) => self.unsent = joiner.bytes_of(&message, self.deflates).clone(),
-                None => return Flushed::Done,
+            let Some(message) = joiner.next_message(self.deflates, &mut next) else {
+                return Flushed::Done;
+            };
+            let written = self.write(message);
+            if written != Flushed::Done || !joiner.may_have_more() {
+                return written;
             }
         }
     }
 
-    fn write_unsent(&mut self) -> Flushed {
-        while self.unsent.has_remaining() {
-            match self.transport.write(&self.unsent) {
+    fn write_waiting(&mut self) -> Flushed {
+        while let Some(waiting) = &mut self.waiting {
+            let next = if waiting.unsent.is_empty() {
+                waiting.control.take()
+            } else {
+                Some(std::mem::take(&mut waiting.unsent))
+            };
+            let Some(next) = next else {
+                self.waiting = None;
+                break;
+            };
+            match self.write(&next) {
+                Flushed::Done => {}
+                stuck @ (Flushed::Full | Flushed::Broken) => return stuck,
+            }
+        }
+        Flushed::Done
+    }
+
+    /// Writes a message where nothing waits; what the socket does not take waits from then on.
+    fn write(&mut self, message: &Bytes) -> Flushed {
+        let mut written = 0;
+        while written < message.len() {
+            match self.transport.write(&message[written..]) {
                 Ok(0) => return Flushed::Broken,
-                Ok(bytes) => self.unsent.advance(bytes),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Full,
+                Ok(bytes) => written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.waiting.get_or_insert_default().unsent = message.slice(written..);
+                    return Flushed::Full;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Flushed::Broken,
             }
         }
-        self.unsent = Bytes::new();
         Flushed::Done
-    }
-
-    fn write_control(&mut self) {
-        if self.write_unsent() == Flushed::Done
-            && let Some(control) = self.control.pop()
-        {
-            self.unsent = control;
-            self.write_unsent();
-        }
     }
 
     /// Tells the client why the connection closes, if it takes a word.
@@ -219,12 +236,11 @@ impl Socket {
     }
 
     fn write_close(&mut self, code: CloseCode, text: &str) {
-        if self.write_unsent() != Flushed::Done {
+        if self.write_waiting() != Flushed::Done {
             return;
         }
         let payload = [&u16::from(code).to_be_bytes(), text.as_bytes()].concat();
-        self.unsent = encode::control(OpCode::Control(Control::Close), &payload);
-        self.write_unsent();
+        self.write(&encode::control(OpCode::Control(Control::Close), &payload));
     }
 }
 
@@ -261,68 +277,5 @@ impl Transport {
             #[cfg(unix)]
             Self::Unix(stream) => stream.write(bytes),
         }
-    }
-}
-
-/// Makes one message of the frames that wait together; those who wait for the same frames share the message.
-#[derive(Default)]
-pub(super) struct Joiner {
-    encoder: Encoder,
-    parts: Vec<Message>,
-    last: Option<(Vec<Message>, Message)>,
-    deflater: Deflater,
-    /// Longer texts are compressed, for those who understand it.
-    compress_above: Option<usize>,
-}
-
-impl Joiner {
-    pub(super) fn new(compress_above: Option<usize>) -> Self {
-        Self {
-            compress_above,
-            ..Self::default()
-        }
-    }
-
-    /// What is to be sent of a message to somebody who understands compressed ones, or doesn't.
-    fn bytes_of<'a>(&mut self, message: &'a Message, deflates: bool) -> &'a Bytes {
-        let bytes_max = self.compress_above.filter(|_| deflates);
-        let is_long = bytes_max.is_some_and(|bytes_max| message.text_len() > bytes_max);
-        let deflated = is_long.then(|| message.deflated(&mut self.deflater));
-        deflated.flatten().unwrap_or(message.framed())
-    }
-
-    fn next_message(
-        &mut self,
-        mut next: impl FnMut() -> Option<ServerFrame<Json>>,
-    ) -> Option<Message> {
-        self.parts.clear();
-        while self.parts.len() < FRAMES_PER_MESSAGE {
-            match next() {
-                Some(frame) => self.parts.push(self.encoder.message(&frame)),
-                None => break,
-            }
-        }
-        match self.parts.as_slice() {
-            [] => None,
-            [single] => Some(single.clone()),
-            several => {
-                if let Some((parts, message)) = &self.last
-                    && parts.len() == several.len()
-                    && parts.iter().zip(several).all(|(a, b)| a.is(b))
-                {
-                    return Some(message.clone());
-                }
-                let message = Message::join(several);
-                self.last = Some((std::mem::take(&mut self.parts), message.clone()));
-                Some(message)
-            }
-        }
-    }
-
-    /// Lets go of the messages of a round that is over.
-    pub(super) fn forget(&mut self) {
-        self.encoder.forget();
-        self.parts.clear();
-        self.last = None;
     }
 }

@@ -51,13 +51,19 @@ impl Violation {
 /// Puts messages together. Holds no more than an unfinished one, and nothing while idle.
 #[derive(Debug)]
 pub(super) struct Reader {
+    /// Boxed, because most connections have nothing unfinished, and there are many of them.
+    unfinished: Option<Box<Unfinished>>,
+    message_bytes_max: usize,
+    /// Whether messages may be compressed.
+    deflates: bool,
+}
+
+#[derive(Debug, Default)]
+struct Unfinished {
     /// Bytes of a frame that is not complete yet.
     partial: Vec<u8>,
     /// The fragments of a message that is not complete yet.
     message: Option<Fragments>,
-    message_bytes_max: usize,
-    /// Whether messages may be compressed.
-    deflates: bool,
 }
 
 #[derive(Debug)]
@@ -69,8 +75,7 @@ struct Fragments {
 impl Reader {
     pub(super) const fn new(message_bytes_max: usize, deflates: bool) -> Self {
         Self {
-            partial: Vec::new(),
-            message: None,
+            unfinished: None,
             message_bytes_max,
             deflates,
         }
@@ -86,19 +91,32 @@ impl Reader {
         inflater: &mut Inflater,
         mut take: impl FnMut(Incoming),
     ) -> Result<(), Violation> {
-        if self.partial.is_empty() {
+        let known = self.unfinished.as_mut();
+        let mut bytes = known.map_or_else(Vec::new, |known| std::mem::take(&mut known.partial));
+        if bytes.is_empty() {
             let used = self.receive_frames(received, inflater, &mut take)?;
-            self.partial.extend_from_slice(&received[used..]);
-            return Ok(());
-        }
-        let mut bytes = std::mem::take(&mut self.partial);
-        bytes.extend_from_slice(received);
-        let used = self.receive_frames(&bytes, inflater, &mut take)?;
-        if used < bytes.len() {
+            self.keep(received[used..].to_vec());
+        } else {
+            bytes.extend_from_slice(received);
+            let used = self.receive_frames(&bytes, inflater, &mut take)?;
             bytes.drain(..used);
-            self.partial = bytes;
+            self.keep(bytes);
         }
         Ok(())
+    }
+
+    /// Keeps the beginning of a frame for later; nothing at all where there is none and no message is unfinished.
+    fn keep(&mut self, partial: Vec<u8>) {
+        if !partial.is_empty() {
+            self.unfinished.get_or_insert_default().partial = partial;
+        } else if self.fragments().is_none() {
+            self.unfinished = None;
+        }
+    }
+
+    /// The message that further fragments belong to.
+    fn fragments(&self) -> Option<&Fragments> {
+        self.unfinished.as_ref()?.message.as_ref()
     }
 
     fn receive_frames(
@@ -153,8 +171,7 @@ impl Reader {
             }
             OpCode::Control(_) => Ok(()),
             OpCode::Data(_) => {
-                let message = self.message.as_ref();
-                let before = message.map_or(0, |message| message.bytes.len()) as u64;
+                let before = self.fragments().map_or(0, |message| message.bytes.len()) as u64;
                 if before.saturating_add(length) > self.message_bytes_max as u64 {
                     return Err(Violation::TooLarge {
                         bytes_max: self.message_bytes_max,
@@ -185,19 +202,24 @@ impl Reader {
                 return Err(Violation::Malformed);
             }
             OpCode::Data(Data::Binary) => return Err(Violation::Binary),
-            OpCode::Data(Data::Text) if self.message.is_some() => return Err(Violation::Malformed),
-            OpCode::Data(Data::Continue) if self.message.is_none() => {
+            OpCode::Data(Data::Text) if self.fragments().is_some() => {
+                return Err(Violation::Malformed);
+            }
+            OpCode::Data(Data::Continue) if self.fragments().is_none() => {
                 return Err(Violation::Malformed);
             }
             OpCode::Data(Data::Text | Data::Continue) => {
-                let message = self.message.get_or_insert_with(|| Fragments {
+                let known = self.unfinished.as_mut();
+                let begun = known.and_then(|known| known.message.take());
+                let mut message = begun.unwrap_or_else(|| Fragments {
                     bytes: Vec::new(),
                     is_deflated: header.rsv1,
                 });
                 message.bytes.extend(payload);
                 if header.is_final {
-                    return Ok(self.message.take());
+                    return Ok(Some(message));
                 }
+                self.unfinished.get_or_insert_default().message = Some(message);
             }
         }
         Ok(None)
@@ -219,181 +241,4 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use tungstenite::protocol::frame::Frame;
-
-    use super::*;
-    use crate::deflate::Deflater;
-
-    fn masked(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
-        let header = FrameHeader {
-            opcode,
-            is_final,
-            mask: Some([1, 2, 3, 4]),
-            ..FrameHeader::default()
-        };
-        let frame = Frame::from_payload(header, payload.to_vec().into());
-        let mut bytes = Vec::new();
-        frame.format(&mut bytes).expect("a Vec takes every write");
-        bytes
-    }
-
-    fn text(payload: &str) -> Vec<u8> {
-        masked(OpCode::Data(Data::Text), true, payload.as_bytes())
-    }
-
-    fn read(chunks: &[&[u8]]) -> Result<Vec<Incoming>, Violation> {
-        read_by(Reader::new(70_000, false), chunks)
-    }
-
-    fn read_by(mut reader: Reader, chunks: &[&[u8]]) -> Result<Vec<Incoming>, Violation> {
-        let (mut incoming, mut inflater) = (Vec::new(), Inflater::default());
-        for chunk in chunks {
-            reader.receive(chunk, &mut inflater, |message| incoming.push(message))?;
-        }
-        assert!(incoming.is_empty() || reader.partial.is_empty());
-        Ok(incoming)
-    }
-
-    #[test]
-    fn messages_are_the_same_however_they_are_cut() {
-        let long = "é".repeat(33_000);
-        let bytes = [
-            text("a"),
-            masked(OpCode::Control(Control::Ping), true, b"p"),
-            text(&long),
-        ]
-        .concat();
-        let whole = read(&[&bytes]).expect("valid");
-        assert_eq!(whole.len(), 3);
-        assert_eq!(whole[2], Incoming::Text(long));
-        for at in (0..40).chain([200, 65_000]) {
-            assert_eq!(
-                read(&[&bytes[..at], &bytes[at..]]),
-                Ok(read(&[&bytes]).expect("valid")),
-                "cut at {at}"
-            );
-        }
-        let bytewise: Vec<&[u8]> = bytes.chunks(1).take(14).collect();
-        assert_eq!(read(&bytewise).expect("valid").len(), 2);
-    }
-
-    #[test]
-    fn fragments_are_put_together_around_control_frames() {
-        let bytes = [
-            masked(OpCode::Data(Data::Text), false, b"he"),
-            masked(OpCode::Control(Control::Ping), true, b""),
-            masked(OpCode::Data(Data::Continue), true, b"llo"),
-        ]
-        .concat();
-        let expected = vec![Incoming::Ping(Vec::new()), Incoming::Text("hello".into())];
-        assert_eq!(read(&[&bytes]), Ok(expected));
-    }
-
-    #[test]
-    fn what_a_client_may_not_send_is_named() {
-        let mut unmasked = Vec::new();
-        Frame::message("x", OpCode::Data(Data::Text), true)
-            .format(&mut unmasked)
-            .expect("a Vec");
-        assert_eq!(read(&[&unmasked]), Err(Violation::Unmasked));
-        let large = text(&"x".repeat(70_001));
-        assert_eq!(
-            read(&[&large[..14]]),
-            Err(Violation::TooLarge { bytes_max: 70_000 })
-        );
-        let cases = [
-            (
-                masked(OpCode::Data(Data::Binary), true, b"x"),
-                Violation::Binary,
-            ),
-            (
-                masked(OpCode::Data(Data::Continue), true, b"x"),
-                Violation::Malformed,
-            ),
-            (
-                masked(OpCode::Data(Data::Text), true, &[0xff]),
-                Violation::NotUtf8,
-            ),
-            (
-                masked(OpCode::Control(Control::Ping), true, &[0; 126]),
-                Violation::Malformed,
-            ),
-            (
-                masked(OpCode::Control(Control::Ping), false, b""),
-                Violation::Malformed,
-            ),
-        ];
-        for (bytes, violation) in cases {
-            assert_eq!(read(&[&bytes]), Err(violation));
-        }
-    }
-
-    #[test]
-    fn many_fragments_count_together() {
-        let part = masked(OpCode::Data(Data::Text), false, &[b'x'; 40_000]);
-        let rest = masked(OpCode::Data(Data::Continue), true, &[b'x'; 40_000]);
-        assert_eq!(
-            read(&[&part, &rest]),
-            Err(Violation::TooLarge { bytes_max: 70_000 })
-        );
-    }
-
-    /// A frame of a compressed message.
-    fn deflated(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = masked(opcode, is_final, payload);
-        bytes[0] |= 0x40;
-        bytes
-    }
-
-    fn compressed(text: &str) -> Vec<u8> {
-        let mut data = Vec::new();
-        assert!(Deflater::default().deflate(text.as_bytes(), &mut data));
-        data
-    }
-
-    #[test]
-    fn compressed_messages_are_read_where_that_was_agreed() {
-        let text = "la".repeat(500);
-        let data = compressed(&text);
-        let (first, rest) = data.split_at(3);
-        let bytes = [
-            deflated(OpCode::Data(Data::Text), true, &data),
-            deflated(OpCode::Data(Data::Text), false, first),
-            masked(OpCode::Control(Control::Ping), true, b""),
-            masked(OpCode::Data(Data::Continue), true, rest),
-            self::text("plain"),
-        ]
-        .concat();
-        let expected = vec![
-            Incoming::Text(text.clone()),
-            Incoming::Ping(Vec::new()),
-            Incoming::Text(text),
-            Incoming::Text("plain".into()),
-        ];
-        assert_eq!(read_by(Reader::new(1_000, true), &[&bytes]), Ok(expected));
-        assert_eq!(read(&[&bytes]), Err(Violation::Malformed));
-    }
-
-    #[test]
-    fn what_a_client_may_not_compress_is_refused() {
-        let may = || Reader::new(1_000, true);
-        let bomb = deflated(
-            OpCode::Data(Data::Text),
-            true,
-            &compressed(&"x".repeat(100_000)),
-        );
-        let too_large = Violation::TooLarge { bytes_max: 1_000 };
-        assert_eq!(read_by(may(), &[&bomb]), Err(too_large));
-        let noise = deflated(OpCode::Data(Data::Text), true, &[0xff; 20]);
-        assert_eq!(read_by(may(), &[&noise]), Err(Violation::Malformed));
-        let ping = deflated(OpCode::Control(Control::Ping), true, b"");
-        assert_eq!(read_by(may(), &[&ping]), Err(Violation::Malformed));
-        let later = [
-            masked(OpCode::Data(Data::Text), false, b"a"),
-            deflated(OpCode::Data(Data::Continue), true, b"b"),
-        ]
-        .concat();
-        assert_eq!(read_by(may(), &[&later]), Err(Violation::Malformed));
-    }
-}
+mod tests;

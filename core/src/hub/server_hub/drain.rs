@@ -1,6 +1,7 @@
 //! What sessions want of the hub, and what the hub has due to connections.
 
 use super::{ConnectionId, Downlink, ServerHub, ServerOutput};
+use crate::hub::owed::Owed;
 use crate::hub::{Due, SubscriptionId};
 use crate::lifecycle::EndReason;
 use crate::payload::Payload;
@@ -109,47 +110,66 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     pub(super) fn drain_due(&mut self, now: Instant) {
-        while let Some(due) = self.hub.poll_output() {
-            match due {
-                Due::Deliver { downlink, delivery } => {
-                    let connection = &mut self.connections[downlink as usize];
-                    connection.outbox.push_delivery(delivery);
-                    let is_overfull = connection.outbox.is_overfull();
-                    self.mark_ready(downlink);
-                    if is_overfull {
-                        self.close_if_overfull(now, downlink);
-                    }
-                }
-                Due::Reset {
-                    downlink,
+        while let Some(owed) = self.hub.poll_owed() {
+            self.take_owed(now, owed);
+        }
+    }
+
+    pub(super) fn take_owed(&mut self, now: Instant, owed: Owed<P>) {
+        match owed {
+            Owed::Run { downlink, run } => {
+                self.connections[downlink as usize].outbox.push_run(run);
+                self.note_pushed(now, downlink);
+            }
+            Owed::Due(due) => self.take_due(now, due),
+        }
+    }
+
+    fn note_pushed(&mut self, now: Instant, downlink: u32) {
+        let is_overfull = self.connections[downlink as usize].outbox.is_overfull();
+        self.mark_ready(downlink);
+        if is_overfull {
+            self.close_if_overfull(now, downlink);
+        }
+    }
+
+    fn take_due(&mut self, now: Instant, due: Due<P>) {
+        match due {
+            Due::Deliver { downlink, delivery } => {
+                self.connections[downlink as usize]
+                    .outbox
+                    .push_delivery(delivery);
+                self.note_pushed(now, downlink);
+            }
+            Due::Reset {
+                downlink,
+                topic,
+                position,
+                via,
+                ..
+            } => self.send(
+                downlink,
+                ServerFrame::Reset {
                     topic,
                     position,
                     via,
-                    ..
-                } => self.send(
-                    downlink,
-                    ServerFrame::Reset {
-                        topic,
-                        position,
-                        via,
-                    },
-                ),
-                Due::End {
-                    downlink,
-                    subscription,
-                    pattern,
-                    reason,
-                } => self.end(now, downlink, subscription, pattern, reason),
-                Due::Lagged {
-                    downlink,
-                    pattern,
-                    missed,
-                    ..
-                } => self.send(downlink, ServerFrame::Lagged { pattern, missed }),
-                Due::Refused {
-                    downlink, error, ..
-                } => self.send(downlink, ServerFrame::Error(error)),
-            }
+                },
+            ),
+            Due::End {
+                downlink,
+                subscription,
+                pattern,
+                reason,
+            } => self.end(now, downlink, subscription, pattern, reason),
+            Due::Lagged {
+                downlink,
+                pattern,
+                missed,
+                ..
+            } => self.send(downlink, ServerFrame::Lagged { pattern, missed }),
+            Due::Refused {
+                downlink, error, ..
+            } => self.send(downlink, ServerFrame::Error(error)),
         }
     }
 

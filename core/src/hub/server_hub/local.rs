@@ -45,6 +45,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             return Ok(None);
         };
         flow.validate()?;
+        self.settle();
         if !self.prepare(now, id, pattern, flow, start) {
             if let Downlink::Local { pending, .. } =
                 &mut self.connections[id.index as usize].downlink

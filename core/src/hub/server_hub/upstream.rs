@@ -104,7 +104,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 .mirror
                 .handle_publication(now, &mut self.hub, publication);
         }
-        self.drain_hub(now);
+        self.drain_hub_later(now);
     }
 
     /// Publications from the uplink may have been missed.

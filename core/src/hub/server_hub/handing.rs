@@ -1,0 +1,114 @@
+//! How publications get from the hub to connections: one connection after the other, as the host asks.
+//!
+//! Filling every outbox first, and emptying them afterwards, would touch each connection twice, with all others in
+//! between. What several topics bring at once is put together first all the same, so that it leaves together.
+
+use super::{ConnectionId, Downlink, ServerHub, ServerOutput};
+use crate::payload::Payload;
+use crate::protocol::{ClientFrame, ServerFrame};
+use crate::session::CloseReason;
+use crate::time::Instant;
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// What the host must do next.
+    pub fn poll_output(&mut self) -> Option<ServerOutput> {
+        loop {
+            self.hand_over();
+            let output = self.output.pop_front()?;
+            match output {
+                ServerOutput::Close(id, CloseReason::Ended) if self.is_wanted_again(id) => {}
+                ServerOutput::Ready(_) | ServerOutput::Close(..) => return Some(output),
+            }
+        }
+    }
+
+    /// Whether a local connection whose subscriptions had all ended has subscribed to something else since.
+    fn is_wanted_again(&mut self, id: ConnectionId) -> bool {
+        if self.find(id).is_none() {
+            return false;
+        }
+        match &mut self.connections[id.index as usize].downlink {
+            Downlink::Local {
+                subscriptions,
+                pending,
+                is_ending,
+            } if !subscriptions.is_empty() || !pending.is_empty() => {
+                *is_ending = false;
+                true
+            }
+            Downlink::Local { .. } | Downlink::Session(_) => false,
+        }
+    }
+
+    /// The next frame for a connection.
+    pub fn poll_frame(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
+        self.find(id)?;
+        let outbox = &mut self.connections[id.index as usize].outbox;
+        let mut frame = outbox.pop();
+        if frame.is_none() && self.owing_since.is_some() && !self.is_handing_over {
+            // A host that asks before it is told gets what is owed, too.
+            self.settle();
+            frame = self.connections[id.index as usize].outbox.pop();
+        }
+        if frame.is_some() {
+            return frame;
+        }
+        let state = self.presences.catch_up(id);
+        if state.is_none() {
+            self.connections[id.index as usize].is_ready = false;
+        }
+        state
+    }
+
+    /// A client publishes: what is owed for it is not owed to this client alone, and is handed over later.
+    pub(super) fn publish_with_session(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        frame: ClientFrame<P>,
+    ) {
+        if self.find(id).is_none() {
+            return;
+        }
+        if let Downlink::Session(session) = &mut self.connections[id.index as usize].downlink {
+            session.handle_frame(now, frame);
+            self.drain_session(now, id);
+            self.drain_hub_later(now);
+            self.close_if_overfull(now, id.index);
+            self.arm(id);
+        }
+    }
+
+    /// Something was published. Where that is all, what is owed for it is put into outboxes as the host asks for outputs:
+    /// each connection's turn comes while its delivery is at hand.
+    pub(super) fn drain_hub_later(&mut self, now: Instant) {
+        self.owing_since = Some(now);
+    }
+
+    /// Does what [`ServerHub::drain_hub_later`] has left, before something else happens.
+    pub(super) fn settle(&mut self) {
+        self.is_handing_over = false;
+        if let Some(now) = self.owing_since.take() {
+            self.drain_hub(now);
+        }
+    }
+
+    /// Goes on with what is owed until a connection is ready for its host, or nothing is owed.
+    pub(super) fn hand_over(&mut self) {
+        let Some(now) = self.owing_since else {
+            return;
+        };
+        if !self.is_handing_over && !self.hub.owes_one_topic() {
+            // What several topics bring is put together first, so that it leaves together.
+            return self.settle();
+        }
+        self.is_handing_over = true;
+        // Whoever is ready goes first.
+        while self.output.is_empty() {
+            let Some(owed) = self.hub.poll_owed() else {
+                return self.settle();
+            };
+            self.take_owed(now, owed);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! What waits for a connection whose transport is behind.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::item::{Delivery, Item, Lag, combine, values};
+use crate::flow::Conflate;
+use crate::gate::Emission;
+use crate::hub::SubscriptionId;
+use crate::payload::Payload;
+use crate::protocol::ServerFrame;
+use crate::publication::Publication;
+use crate::topic::Topic;
+/// After shedding, at most this share of the limit waits, so that shedding is not the work of every push.
+const SHED_TO_PERCENT: usize = 75;
+
+/// A queue that conflates and sheds.
+#[derive(Debug)]
+pub(super) struct Queue<P> {
+    items: VecDeque<Item<P>>,
+    /// How many items left at the front so far: what turns a place in `waiting` into an index.
+    popped: u64,
+    /// Where the conflatable item of a subscription and topic waits.
+    waiting: BTreeMap<(Topic, SubscriptionId), u64>,
+    bytes: usize,
+    bytes_max: usize,
+    /// How many bytes subscriptions started with that may still wait: they are beside the limit.
+    allowance: usize,
+    /// How many bytes waited when the start began that is being pushed.
+    starting_at: Option<usize>,
+    /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
+    shed_at: usize,
+}
+
+impl<P: Payload> Queue<P> {
+    /// An empty queue that sheds when more than `bytes_max` bytes wait.
+    pub(super) const fn new(bytes_max: usize) -> Self {
+        Self {
+            items: VecDeque::new(),
+            popped: 0,
+            waiting: BTreeMap::new(),
+            bytes: 0,
+            bytes_max,
+            allowance: 0,
+            starting_at: None,
+            shed_at: bytes_max,
+        }
+    }
+
+    /// Queues a frame that must arrive.
+    pub(super) fn push_frame(&mut self, frame: ServerFrame<P>) {
+        if let ServerFrame::Reset { topic, .. } = &frame {
+            self.seal(topic);
+        }
+        self.push(Item::Frame(Box::new(frame)));
+    }
+
+    /// What is pushed from here to [`Queue::end_start`] is beside the limit until it has left; unless the limit is
+    /// reached already.
+    pub(super) fn begin_start(&mut self) {
+        if self.bytes <= self.bytes_max {
+            self.starting_at = Some(self.bytes);
+        }
+    }
+
+    /// The start of a subscription is complete.
+    pub(super) fn end_start(&mut self) {
+        if let Some(before) = self.starting_at.take() {
+            self.allowance += self.bytes.saturating_sub(before);
+            self.shed_at = usize::MAX;
+            self.settle();
+        }
+    }
+
+    /// Lets nothing more be combined with what waits of a topic: it belongs before what is pushed next.
+    fn seal(&mut self, topic: &Topic) {
+        let first = (topic.clone(), SubscriptionId::MIN);
+        let sealed: Vec<(Topic, SubscriptionId)> = self
+            .waiting
+            .range(first..)
+            .map(|(key, _)| key)
+            .take_while(|(waiting, _)| waiting == topic)
+            .cloned()
+            .collect();
+        for key in sealed {
+            let index = self
+                .waiting
+                .remove(&key)
+                .and_then(|place| self.index_of(place));
+            if let Some(Item::Delivery(delivery)) =
+                index.and_then(|index| self.items.get_mut(index))
+            {
+                delivery.conflate = None;
+            }
+        }
+    }
+
+    /// Where an item that was given a place is now; `None` once it has left.
+    fn index_of(&self, place: u64) -> Option<usize> {
+        usize::try_from(place.checked_sub(self.popped)?).ok()
+    }
+
+    /// Queues an emission.
+    #[inline]
+    pub(super) fn push_delivery(&mut self, delivery: Delivery<P>) {
+        if delivery.conflate.is_none() && self.waiting.is_empty() {
+            // Nothing can be combined with it, nor anything that waits with what follows it.
+            return self.push(Item::Delivery(delivery));
+        }
+        self.push_beside_waiting(delivery);
+    }
+
+    fn push_beside_waiting(&mut self, mut delivery: Delivery<P>) {
+        if delivery.is_terminal() {
+            // It stands alone: what was pending goes first, and nothing is combined with it.
+            delivery.conflate = None;
+        }
+        match delivery.conflate {
+            Some(conflate) => self.push_conflating(delivery, conflate),
+            None => {
+                self.forget_places(&delivery);
+                self.push(Item::Delivery(delivery));
+            }
+        }
+    }
+
+    fn push_conflating(&mut self, delivery: Delivery<P>, conflate: Conflate) {
+        let Emission::One(newer) = &delivery.emission else {
+            return self.push(Item::Delivery(delivery));
+        };
+        let key = (newer.topic.clone(), delivery.subscription);
+        let place = self.waiting.get(&key).copied();
+        let index = place.and_then(|place| self.index_of(place));
+        if let Some(index) = index
+            && let Some(Item::Delivery(waiting)) = self.items.get_mut(index)
+            && let Emission::One(older) = &mut waiting.emission
+            && older.position.epoch == newer.position.epoch
+        {
+            let combined = combine(conflate, older, newer);
+            self.bytes = self.bytes + combined.payload.size() - older.payload.size();
+            *older = combined;
+            self.settle();
+            return;
+        }
+        self.waiting
+            .insert(key, self.popped + self.items.len() as u64);
+        self.push(Item::Delivery(delivery));
+    }
+
+    /// What follows must not be combined with what waits before `delivery`: it would overtake it.
+    fn forget_places(&mut self, delivery: &Delivery<P>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for publication in values(&delivery.emission) {
+            let key = (publication.topic.clone(), delivery.subscription);
+            self.waiting.remove(&key);
+        }
+    }
+
+    fn push(&mut self, item: Item<P>) {
+        self.bytes += item.size();
+        self.items.push_back(item);
+        self.settle();
+    }
+
+    /// Makes room where too much waits, and decides when to look again.
+    #[inline]
+    fn settle(&mut self) {
+        // As nearly always: within the limit, and there is nothing by which it is put off.
+        let is_plain = self.allowance == 0 && self.shed_at == self.bytes_max;
+        if self.starting_at.is_none() && !(is_plain && self.bytes <= self.bytes_max) {
+            self.settle_anew();
+        }
+    }
+
+    #[cold]
+    fn settle_anew(&mut self) {
+        self.allowance = self.allowance.min(self.bytes);
+        if self.bytes > self.shed_at {
+            self.shed();
+            self.shed_at = usize::MAX;
+        }
+        self.shed_at = self.shed_at.min(self.next_shed_at());
+    }
+
+    /// Somewhat above what waits, so that what must stay is not looked through at every push, but not above what
+    /// makes the queue overfull before it was tried to make room.
+    fn next_shed_at(&self) -> usize {
+        let above = self.bytes + self.bytes / 4;
+        let above = if self.is_overfull() {
+            above
+        } else {
+            above.min(self.overfull_above())
+        };
+        above.max(self.limit())
+    }
+
+    /// Takes the next frame to send.
+    pub(super) fn pop(&mut self) -> Option<ServerFrame<P>> {
+        let item = self.items.pop_front()?;
+        self.popped += 1;
+        self.bytes -= item.size();
+        self.settle();
+        match item {
+            Item::Frame(frame) => Some(*frame),
+            Item::Lagged(lag) => Some(ServerFrame::Lagged {
+                pattern: lag.pattern,
+                missed: lag.missed,
+            }),
+            Item::Delivery(delivery) => {
+                if delivery.conflate.is_some()
+                    && let Emission::One(publication) = &delivery.emission
+                {
+                    self.forget_place(delivery.subscription, publication);
+                }
+                Some(delivery.into_frame())
+            }
+        }
+    }
+
+    fn forget_place(&mut self, subscription: SubscriptionId, publication: &Publication<P>) {
+        let key = (publication.topic.clone(), subscription);
+        if self
+            .waiting
+            .get(&key)
+            .is_some_and(|place| *place < self.popped)
+        {
+            self.waiting.remove(&key);
+        }
+    }
+
+    /// Forgets what waits for a subscription that its subscriber ended.
+    pub(super) fn discard(&mut self, subscription: SubscriptionId) {
+        self.retain(|item| match item {
+            Item::Frame(_) => true,
+            Item::Delivery(delivery) => delivery.subscription != subscription,
+            Item::Lagged(lag) => lag.subscription != subscription,
+        });
+        self.settle();
+    }
+
+    /// Drops the oldest publications that have a newer one behind them, until enough room is made.
+    fn shed(&mut self) {
+        let dropped = self.to_be_dropped();
+        let mut missed = self.missed_with(&dropped);
+        let mut index = 0;
+        self.retain(|item| {
+            let is_dropped = dropped.contains(&index);
+            index += 1;
+            match item {
+                Item::Frame(_) => true,
+                Item::Lagged(lag) => match missed.get_mut(&lag.subscription) {
+                    None => true,
+                    Some(missed) => match missed.take() {
+                        Some(missed) => {
+                            lag.missed = missed;
+                            true
+                        }
+                        None => false,
+                    },
+                },
+                Item::Delivery(_) if !is_dropped => true,
+                Item::Delivery(delivery) => {
+                    let missed = missed.get_mut(&delivery.subscription);
+                    let Some(missed) = missed.and_then(Option::take) else {
+                        return false;
+                    };
+                    *item = Item::Lagged(Lag {
+                        subscription: delivery.subscription,
+                        pattern: delivery.pattern(),
+                        missed,
+                    });
+                    true
+                }
+            }
+        });
+    }
+
+    /// The indexes of the oldest deliveries that may be dropped, as many as make enough room.
+    fn to_be_dropped(&self) -> BTreeSet<usize> {
+        let target = self.limit() / 100 * SHED_TO_PERCENT;
+        let mut excess = self.bytes.saturating_sub(target);
+        let mut dropped = self.superseded();
+        dropped.retain(|index| {
+            let is_dropped = excess > 0;
+            excess = excess.saturating_sub(self.items[*index].size());
+            is_dropped
+        });
+        dropped
+    }
+
+    /// For each subscription that loses something by `dropped` and has to be told: how much it has lost in all.
+    fn missed_with(&self, dropped: &BTreeSet<usize>) -> BTreeMap<SubscriptionId, Option<u64>> {
+        let mut missed = BTreeMap::new();
+        for index in dropped {
+            if let Item::Delivery(delivery) = &self.items[*index]
+                && delivery.conflate.is_none()
+            {
+                let count = missed.entry(delivery.subscription).or_insert(0);
+                *count += values(&delivery.emission).len() as u64;
+            }
+        }
+        for item in &self.items {
+            if let Item::Lagged(lag) = item
+                && let Some(count) = missed.get_mut(&lag.subscription)
+            {
+                *count += lag.missed;
+            }
+        }
+        missed
+            .into_iter()
+            .map(|(subscription, count)| (subscription, Some(count)))
+            .collect()
+    }
+
+    /// The indexes of the deliveries that may be dropped: not terminal, and a newer one of the same topic waits.
+    fn superseded(&self) -> BTreeSet<usize> {
+        let mut newest = BTreeSet::new();
+        let mut superseded = BTreeSet::new();
+        for (index, item) in self.items.iter().enumerate().rev() {
+            let Item::Delivery(delivery) = item else {
+                continue;
+            };
+            let Some(last) = values(&delivery.emission).last() else {
+                continue;
+            };
+            let is_newest = newest.insert((delivery.subscription, last.topic.clone()));
+            // What was merged or summed up while it waited is in no later publication.
+            let is_replaced = matches!(delivery.conflate, None | Some(Conflate::Latest));
+            if !is_newest && is_replaced && !delivery.is_terminal() {
+                superseded.insert(index);
+            }
+        }
+        superseded
+    }
+
+    fn retain(&mut self, keep: impl FnMut(&mut Item<P>) -> bool) {
+        self.items.retain_mut(keep);
+        self.bytes = self.items.iter().map(Item::size).sum();
+        self.waiting.clear();
+        for (index, item) in self.items.iter().enumerate() {
+            let Item::Delivery(delivery) = item else {
+                continue;
+            };
+            for publication in values(&delivery.emission) {
+                let key = (publication.topic.clone(), delivery.subscription);
+                if delivery.conflate.is_some() {
+                    self.waiting.insert(key, self.popped + index as u64);
+                } else {
+                    self.waiting.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Whether a start has begun, and is not complete.
+    pub(super) const fn is_starting(&self) -> bool {
+        self.starting_at.is_some()
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// How many frames wait.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// How many bytes wait, by the estimate that the limit counts.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether what must not be dropped alone exceeds twice the limit.
+    pub(super) const fn is_overfull(&self) -> bool {
+        self.starting_at.is_none() && self.bytes > self.overfull_above()
+    }
+
+    const fn overfull_above(&self) -> usize {
+        self.limit().saturating_add(self.bytes_max)
+    }
+
+    const fn limit(&self) -> usize {
+        self.bytes_max.saturating_add(self.allowance)
+    }
+}
+
+#[cfg(test)]
+impl<P: Payload> Queue<P> {
+    pub(super) fn counted_bytes(&self) -> usize {
+        self.items.iter().map(Item::size).sum()
+    }
+
+    pub(super) fn droppable_bytes(&self) -> usize {
+        let droppable = self.superseded();
+        droppable
+            .iter()
+            .map(|index| self.items[*index].size())
+            .sum()
+    }
+}

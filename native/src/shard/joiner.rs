@@ -1,0 +1,133 @@
+//! What a connection is sent: frames that wait together, as one message.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidegate_core::protocol::ServerFrame;
+use tidegate_core::publication::Publication;
+
+use crate::deflate::Deflater;
+use crate::encode::{self, Encoder, Message};
+use crate::json::Json;
+
+/// The most frames that leave in one message.
+const FRAMES_PER_MESSAGE: usize = 64;
+
+/// The most joined messages that are remembered within a round.
+const JOINED_MAX: usize = 32;
+
+/// Makes one message of the frames that wait together; those who wait for the same frames share the message.
+#[derive(Default)]
+pub(super) struct Joiner {
+    encoder: Encoder,
+    parts: Vec<Part>,
+    /// What was joined in this round, and of what.
+    joined: Vec<(Vec<Part>, Message)>,
+    may_have_more: bool,
+    deflater: Deflater,
+    /// Longer texts are compressed, for those who understand it.
+    compress_above: Option<usize>,
+}
+
+/// A frame on its way into a message.
+enum Part {
+    /// Its message stays with it, for all who get it.
+    Publication(Arc<Publication<Json>>),
+    Message(Message),
+}
+
+impl Joiner {
+    pub(super) fn new(compress_above: Option<usize>) -> Self {
+        Self {
+            compress_above,
+            ..Self::default()
+        }
+    }
+
+    /// The bytes of the frames that `next` gives, up to as many as one message takes, for somebody who understands
+    /// compressed ones, or doesn't; `None` where it gives none.
+    pub(super) fn next_message(
+        &mut self,
+        deflates: bool,
+        next: impl FnMut() -> Option<ServerFrame<Json>>,
+    ) -> Option<&Bytes> {
+        self.gather(next);
+        let message = if self.parts.len() > 1 {
+            let at = self.join();
+            &self.joined[at].1
+        } else {
+            self.parts.first()?.message()
+        };
+        let bytes_max = self.compress_above.filter(|_| deflates);
+        let is_long = bytes_max.is_some_and(|bytes_max| message.text_len() > bytes_max);
+        let deflated = is_long.then(|| message.deflated(&mut self.deflater));
+        Some(deflated.flatten().unwrap_or(message.framed()))
+    }
+
+    fn gather(&mut self, mut next: impl FnMut() -> Option<ServerFrame<Json>>) {
+        self.parts.clear();
+        self.may_have_more = true;
+        while self.parts.len() < FRAMES_PER_MESSAGE {
+            let Some(frame) = next() else {
+                self.may_have_more = false;
+                return;
+            };
+            self.parts.push(match frame {
+                ServerFrame::Publication {
+                    publication,
+                    via: None,
+                } => Part::Publication(publication),
+                frame => Part::Message(self.encoder.message(&frame)),
+            });
+        }
+    }
+
+    /// Whether frames may be left behind those of the last message.
+    pub(super) const fn may_have_more(&self) -> bool {
+        self.may_have_more
+    }
+
+    /// Where the message of the gathered parts is among those joined.
+    fn join(&mut self) -> usize {
+        let parts = &self.parts;
+        let known = self.joined.iter().position(|(known, _)| {
+            known.len() == parts.len() && known.iter().zip(parts).all(|(one, other)| one.is(other))
+        });
+        known.unwrap_or_else(|| {
+            // Connections that are behind, each somewhere else, share little.
+            if self.joined.len() == JOINED_MAX {
+                self.joined.clear();
+            }
+            let message = Message::join(self.parts.iter().map(Part::message));
+            self.joined.push((std::mem::take(&mut self.parts), message));
+            self.joined.len() - 1
+        })
+    }
+
+    /// Lets go of the messages of a round that is over.
+    pub(super) fn forget(&mut self) {
+        self.encoder.forget();
+        self.parts.clear();
+        self.joined.clear();
+    }
+}
+
+impl Part {
+    fn message(&self) -> &Message {
+        match self {
+            Self::Publication(publication) => encode::publication_message(publication),
+            Self::Message(message) => message,
+        }
+    }
+
+    /// Whether both are the same in memory.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Publication(one), Self::Publication(other)) => Arc::ptr_eq(one, other),
+            (Self::Message(one), Self::Message(other)) => one.is(other),
+            (Self::Publication(_), Self::Message(_)) | (Self::Message(_), Self::Publication(_)) => {
+                false
+            }
+        }
+    }
+}
