@@ -124,7 +124,7 @@ impl Candidacy {
             Election::Host { .. } => self.lead(now),
             Election::Worker { generation } => {
                 self.spawn(self.spawned.unwrap_or(0).max(generation));
-                self.wait(now + config.grant_patience);
+                self.wait(now + config.worker_patience);
             }
             Election::Lock => {
                 self.queue();
@@ -318,7 +318,7 @@ impl Candidacy {
             Election::Worker { .. } => {
                 self.spawn(top.counter.max(self.spawned.unwrap_or(0)) + 1);
                 self.standing = Standing::Vacant {
-                    until: now + config.grant_patience + wait,
+                    until: now + config.worker_patience + wait,
                     steals: true,
                 };
                 return;

@@ -48,8 +48,10 @@ pub struct TabsConfig {
     /// How long the answer may take; twice as long after each attempt to take over, so that a slow network is no reason
     /// to take over again and again.
     pub probe_timeout: Duration,
-    /// How long a free lock may take to be granted, and a worker to start, before it is asked for again.
+    /// How long a free lock may take to be granted before it is asked for again.
     pub grant_patience: Duration,
+    /// How long a worker may take to be loaded and to start before another one is asked for.
+    pub worker_patience: Duration,
     /// How long a claim waits for a better one.
     pub claim_window: Duration,
     /// Attempts to take over wait twice as long each, up to this.
@@ -65,8 +67,8 @@ pub struct TabsConfig {
 }
 
 impl TabsConfig {
-    /// 0.5 s to 5 s of silence (30 s without a connection) and 1 s for an answer; 1 s for a lock; 5 s until a hidden leader
-    /// hands over; 200 members.
+    /// 0.5 s to 5 s of silence (30 s without a connection) and 1 s for an answer; 1 s for a lock, 5 s for a worker; 5 s
+    /// until a hidden leader hands over; 200 members.
     pub const fn new(tab: TabId, election: Election, group: String, client: ClientConfig) -> Self {
         Self {
             tab,
@@ -78,6 +80,7 @@ impl TabsConfig {
             lease_offline: Duration::from_secs(30),
             probe_timeout: Duration::from_secs(1),
             grant_patience: Duration::from_secs(1),
+            worker_patience: Duration::from_secs(5),
             claim_window: Duration::from_millis(100),
             backoff_max: Duration::from_secs(60),
             stable_after: Duration::from_secs(60),

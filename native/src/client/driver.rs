@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::Status;
+use super::presence_requests::{PresenceRequest, Presences};
 use super::queue::Queue;
 use crate::decode;
 use crate::json::Json;
@@ -45,6 +46,7 @@ pub(super) enum Request {
         id: SubscriptionId,
         flow: Flow,
     },
+    Presence(PresenceRequest),
     Close,
 }
 
@@ -74,6 +76,7 @@ pub(super) struct Driver {
     transport: Transport,
     queues: HashMap<SubscriptionId, Arc<Queue>>,
     replies: HashMap<u64, oneshot::Sender<Result<Position, WireError>>>,
+    presences: Presences,
     started: HostInstant,
 }
 
@@ -97,6 +100,7 @@ impl Driver {
             transport: Transport::None,
             queues: HashMap::new(),
             replies: HashMap::new(),
+            presences: Presences::default(),
             started: HostInstant::now(),
         }
     }
@@ -200,6 +204,7 @@ impl Driver {
                 // Validated before it was sent.
                 let _ = self.hub.handle_flow(now, id, flow);
             }
+            Request::Presence(request) => self.presences.handle(now, &mut self.hub, request),
             Request::Close => {}
         }
     }
@@ -274,8 +279,7 @@ impl Driver {
                     status.state = state;
                 }),
                 ClientOutput::Due(due) => self.deliver(due),
-                // Nothing asks the hub about presences yet.
-                ClientOutput::Presence(_) => {}
+                ClientOutput::Presence(event) => self.presences.tell(&self.hub, event),
                 ClientOutput::Published { request, result } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // Whoever asked may have gone.

@@ -8,7 +8,7 @@ use tidegate_core::topic::TopicError;
 
 use super::UrlError;
 use crate::backend::BackendError;
-use crate::{JsonError, SubscribeError};
+use crate::{JsonError, PresenceError, SubscribeError};
 
 /// Why a client could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,12 @@ pub enum ClientError {
     /// The subscription was refused before it was sent.
     #[error(transparent)]
     Subscribe(#[from] hub::SubscribeError),
+    /// Nobody is present, or can be.
+    #[error(transparent)]
+    Presence(#[from] PresenceError),
+    /// Servers tell each other who is present; a client of a backend is none.
+    #[error("presence needs a server: connect to one, or take the hub of this process")]
+    NoPresence,
     /// The client was closed while publications that were queued had no answer. They may or may not have happened.
     #[error(
         "{count} publications were not confirmed within {seconds} s; publish them again with the same ids"

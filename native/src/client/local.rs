@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::answer::Receiving;
 use super::{ClientError, Status, thread};
-use crate::hub::{BackendHealth, BackendLink};
+use crate::hub::{BackendHealth, BackendLink, Presence};
 use crate::{Event, Hub, Json, Subscribe, Subscription};
 
 pub(super) struct HubLink {
@@ -81,6 +81,14 @@ impl HubLink {
                 _link: Arc::clone(self),
             }),
         }
+    }
+
+    pub(super) fn presence(&self, topic: &str) -> Result<Presence, ClientError> {
+        self.check()?;
+        if self.is_own {
+            return Err(ClientError::NoPresence);
+        }
+        Ok(self.hub.presence(topic)?)
     }
 
     pub(super) fn close(&self) {

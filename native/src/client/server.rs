@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answer::Receiving;
 use super::driver::{Driver, Request};
+use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
 use super::{ClientError, Status, thread, url};
 use crate::{Json, Subscribe};
@@ -86,6 +87,10 @@ impl ServerLink {
             queue,
             requests: self.requests.clone(),
         })
+    }
+
+    pub(super) fn presence(&self, request: PresenceRequest) -> Result<(), ClientError> {
+        self.send(Request::Presence(request))
     }
 
     pub(super) fn close(&self) {

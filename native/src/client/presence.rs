@@ -1,0 +1,231 @@
+//! Who is present, as programs that are clients ask and say it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use tidegate_core::presence::{Key, KeyChange, Roster};
+use tidegate_core::protocol::{ErrorCode, WireError};
+use tidegate_core::topic::Topic;
+use tokio::sync::{oneshot, watch};
+
+use super::presence_requests::{PresenceRequest, Seen};
+use super::server::ServerLink;
+use super::{Client, ClientError, Link};
+use crate::error::PresenceError;
+use crate::hub::{Presence, Tracked};
+use crate::json::Json;
+
+/// Who is present in a topic, behind a server. See [`Client::presence`].
+#[derive(Clone)]
+pub struct ClientPresence(Place);
+
+#[derive(Clone)]
+enum Place {
+    Server(Arc<ServerLink>, Topic),
+    Hub(Presence),
+}
+
+impl Client {
+    /// The presences of a topic. They have nothing to do with its publications.
+    ///
+    /// ```no_run
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures_util::StreamExt as _;
+    ///
+    /// let client = tidegate::Client::connect("http://127.0.0.1:8420").await?;
+    /// let doc = client.presence("doc:7")?;
+    /// let _ada = doc.track("ada", &serde_json::json!({"device": "phone"})).await?;
+    /// let mut changes = doc.watch().await?;
+    /// while let Some(changes) = changes.next().await {
+    ///     println!("{:?}", changes?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the topic breaks the syntax, and [`ClientError::NoPresence`] where there is only a backend.
+    pub fn presence(&self, topic: &str) -> Result<ClientPresence, ClientError> {
+        Ok(ClientPresence(match &self.link {
+            Link::Server(link) => Place::Server(link.clone(), Topic::new(topic)?),
+            Link::Hub(link) => Place::Hub(link.presence(topic)?),
+        }))
+    }
+}
+
+impl ClientPresence {
+    /// `key` is present, until what this returns is dropped or the client is closed: again on every connection.
+    /// `meta` says of it what others should know, in up to 4 KiB of JSON. The same key may be tracked several times.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says. What a server refuses later is told by [`ClientTracked::refused`].
+    pub async fn track(
+        &self,
+        key: &str,
+        meta: &impl Serialize,
+    ) -> Result<ClientTracked, ClientError> {
+        let (link, topic) = match &self.0 {
+            Place::Hub(presence) => {
+                let tracked = presence.track(key, meta).await?;
+                return Ok(ClientTracked(Held::Hub { _tracked: tracked }));
+            }
+            Place::Server(link, topic) => (link.clone(), topic.clone()),
+        };
+        let (refusal, refused) = oneshot::channel();
+        let (reply, number) = oneshot::channel();
+        link.presence(PresenceRequest::Track {
+            topic,
+            key: Key::new(key).map_err(PresenceError::from)?,
+            meta: Json::from_value(meta)?,
+            refusal,
+            reply,
+        })?;
+        let number = number.await.map_err(|_| ClientError::Closed)?;
+        Ok(ClientTracked(Held::Server {
+            number,
+            refused: Some(refused),
+            link,
+        }))
+    }
+
+    /// Who is present, and who comes and goes from now on.
+    ///
+    /// # Errors
+    /// When the client was closed.
+    pub async fn watch(&self) -> Result<ClientPresenceChanges, ClientError> {
+        let changes = match &self.0 {
+            Place::Hub(presence) => {
+                let changes = presence.watch().await.map_err(|_| ClientError::Closed)?;
+                changes.map(Ok).boxed()
+            }
+            Place::Server(link, topic) => {
+                let (reply, seen) = oneshot::channel();
+                let topic = topic.clone();
+                link.presence(PresenceRequest::Watch {
+                    topic: topic.clone(),
+                    reply,
+                })?;
+                let watching = Watching {
+                    seen: seen.await.map_err(|_| ClientError::Closed)?,
+                    roster: Some(Roster::new()),
+                    is_begun: false,
+                    topic,
+                    link: link.clone(),
+                };
+                futures_util::stream::unfold(watching, |mut watching| async {
+                    Some((watching.next().await?, watching))
+                })
+                .boxed()
+            }
+        };
+        Ok(ClientPresenceChanges { changes })
+    }
+}
+
+/// Somebody is present, until this is dropped.
+#[must_use = "whoever is tracked leaves when this is dropped"]
+pub struct ClientTracked(Held);
+
+enum Held {
+    Server {
+        number: u64,
+        /// Until it was told.
+        refused: Option<oneshot::Receiver<WireError>>,
+        link: Arc<ServerLink>,
+    },
+    Hub {
+        _tracked: Tracked,
+    },
+}
+
+impl ClientTracked {
+    /// Returns once the server has refused the presence, and says why: nobody is present then. As long as it is not refused,
+    /// this waits.
+    pub async fn refused(&mut self) -> WireError {
+        if let Held::Server { refused, .. } = &mut self.0
+            && let Some(receiver) = refused
+        {
+            let told = receiver.await;
+            *refused = None;
+            if let Ok(error) = told {
+                return error;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl Drop for ClientTracked {
+    fn drop(&mut self) {
+        if let Held::Server { number, link, .. } = &self.0 {
+            // Where the driver is gone, nobody is present.
+            let _ = link.presence(PresenceRequest::Untrack(*number));
+        }
+    }
+}
+
+/// What happened at once, or why nothing more is told.
+type Changes = Result<Vec<KeyChange<Json>>, ClientError>;
+
+/// The changes of a topic's presences: a stream, each of whose items happened at once. The first tells who is here, perhaps
+/// nobody. It ends with the client, and with an error where the server refuses to tell. Dropping it ends the watch.
+///
+/// A reader that is too slow for every change is told what differs since the last one it took. While there is no connection,
+/// there is no change.
+pub struct ClientPresenceChanges {
+    changes: Pin<Box<dyn Stream<Item = Changes> + Send>>,
+}
+
+impl Stream for ClientPresenceChanges {
+    type Item = Changes;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.changes.as_mut().poll_next(context)
+    }
+}
+
+/// A watch over a connection.
+struct Watching {
+    seen: watch::Receiver<Seen>,
+    /// `None` once the server has refused.
+    roster: Option<Roster<Json>>,
+    is_begun: bool,
+    topic: Topic,
+    link: Arc<ServerLink>,
+}
+
+impl Watching {
+    async fn next(&mut self) -> Option<Changes> {
+        let mut roster = self.roster.take()?;
+        loop {
+            let seen = self.seen.borrow_and_update().clone();
+            match seen {
+                Seen::Nothing => {}
+                // Said by the client itself, when it is closed.
+                Seen::Refused(error) if error.code == ErrorCode::ConnectionLost => return None,
+                Seen::Refused(error) => return Some(Err(error.into())),
+                Seen::Present(present) => {
+                    let changes = roster.handle_state(&present);
+                    if !changes.is_empty() || !self.is_begun {
+                        self.is_begun = true;
+                        self.roster = Some(roster);
+                        return Some(Ok(changes));
+                    }
+                }
+            }
+            self.seen.changed().await.ok()?;
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // A driver that is gone watches nothing.
+        let _ = self
+            .link
+            .presence(PresenceRequest::Unwatch(self.topic.clone()));
+    }
+}

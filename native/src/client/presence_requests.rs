@@ -1,0 +1,133 @@
+//! What a client's owners ask its task about presences, and what they are told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidegate_core::client::PresenceEvent;
+use tidegate_core::hub::ClientHub;
+use tidegate_core::presence::{Key, Present, Roster};
+use tidegate_core::protocol::WireError;
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Topic;
+use tokio::sync::{oneshot, watch};
+
+use crate::json::Json;
+
+pub(super) enum PresenceRequest {
+    Track {
+        topic: Topic,
+        key: Key,
+        meta: Json,
+        refusal: oneshot::Sender<WireError>,
+        reply: oneshot::Sender<u64>,
+    },
+    Untrack(u64),
+    Watch {
+        topic: Topic,
+        reply: oneshot::Sender<watch::Receiver<Seen>>,
+    },
+    Unwatch(Topic),
+}
+
+/// What is known of a topic's presences.
+#[derive(Clone)]
+pub(super) enum Seen {
+    Nothing,
+    Present(Arc<[Present<Json>]>),
+    Refused(WireError),
+}
+
+struct Watched {
+    watchers: usize,
+    seen: watch::Sender<Seen>,
+}
+
+/// The presences that a client's owners asked for.
+#[derive(Default)]
+pub(super) struct Presences {
+    refusals: HashMap<u64, oneshot::Sender<WireError>>,
+    watched: HashMap<Topic, Watched>,
+}
+
+impl Presences {
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        hub: &mut ClientHub<Json>,
+        request: PresenceRequest,
+    ) {
+        match request {
+            PresenceRequest::Track {
+                topic,
+                key,
+                meta,
+                refusal,
+                reply,
+            } => {
+                let number = hub.handle_track(now, topic, key, meta);
+                self.refusals.insert(number, refusal);
+                if reply.send(number).is_err() {
+                    // Whoever asked has gone meanwhile.
+                    self.untrack(now, hub, number);
+                }
+            }
+            PresenceRequest::Untrack(number) => self.untrack(now, hub, number),
+            PresenceRequest::Watch { topic, reply } => {
+                let watched = self
+                    .watched
+                    .entry(topic.clone())
+                    .or_insert_with(|| Watched {
+                        watchers: 0,
+                        seen: watch::Sender::new(Seen::Nothing),
+                    });
+                watched.watchers += 1;
+                let receiver = watched.seen.subscribe();
+                hub.handle_watch(now, &topic);
+                if reply.send(receiver).is_err() {
+                    self.unwatch(now, hub, &topic);
+                }
+            }
+            PresenceRequest::Unwatch(topic) => self.unwatch(now, hub, &topic),
+        }
+    }
+
+    fn untrack(&mut self, now: Instant, hub: &mut ClientHub<Json>, number: u64) {
+        self.refusals.remove(&number);
+        hub.handle_untrack(now, number);
+    }
+
+    fn unwatch(&mut self, now: Instant, hub: &mut ClientHub<Json>, topic: &Topic) {
+        let Some(watched) = self.watched.get_mut(topic) else {
+            return;
+        };
+        watched.watchers -= 1;
+        if watched.watchers == 0 {
+            self.watched.remove(topic);
+        }
+        hub.handle_unwatch(now, topic);
+    }
+
+    /// Tells those whom an event concerns.
+    pub(super) fn tell(&mut self, hub: &ClientHub<Json>, event: PresenceEvent<Json>) {
+        match event {
+            PresenceEvent::State { topic, .. } | PresenceEvent::Changed { topic, .. } => {
+                if let Some(watched) = self.watched.get(&topic) {
+                    let present = hub.roster(&topic).into_iter().flat_map(Roster::present);
+                    watched.seen.send_replace(Seen::Present(present.collect()));
+                }
+            }
+            PresenceEvent::TrackRefused { number, error } => {
+                if let Some(refusal) = self.refusals.remove(&number) {
+                    // Whoever was present may not wait for that.
+                    let _ = refusal.send(error);
+                }
+            }
+            PresenceEvent::WatchRefused { topic, error } => {
+                // Nothing is watched any more, however many did.
+                if let Some(watched) = self.watched.remove(&topic) {
+                    watched.seen.send_replace(Seen::Refused(error));
+                }
+            }
+        }
+    }
+}
