@@ -9,7 +9,7 @@ use tidegate_core::admission::AdmissionLimits;
 use tidegate_core::topic::Pattern;
 
 use crate::auth::Authenticate;
-pub(crate) use door::{Door, Known, Pass};
+pub(crate) use door::{Door, Known, Pass, Refused};
 pub(crate) use ticket::TICKET_LIFE;
 
 /// Whom a hub lets in. The default asks nobody who they are, and lets pages of the server's own host watch, but not

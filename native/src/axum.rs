@@ -8,14 +8,15 @@
 //! | `POST /ticket` | for whoever shows a token: a ticket, good for one connection within half a minute, as `?ticket=…` |
 //! | `GET /user/notifications` | the room of whoever asks, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET /healthz` | 200 while the hub runs |
-//! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine only |
+//! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine, and to a token that may subscribe to `**` |
+//! | `GET /metrics` | how much the hub holds and has done, for Prometheus; to the same |
 //! | `GET /` and `/assets/…` | the dashboard |
 //!
 //! Requests that a browser makes for a page of another origin are refused, unless it is
 //! [allowed](crate::AccessConfig::origins): a page on some other site must not be able to watch or publish on its reader's
 //! machine.
 //!
-//! `/debug` must know who asks: serve the application by
+//! `/debug` and `/metrics` must know who asks: serve the application by
 //! [`into_make_service_with_connect_info::<SocketAddr>()`](axum::Router::into_make_service_with_connect_info).
 
 mod access;
@@ -23,7 +24,9 @@ mod dashboard;
 mod debug;
 mod error;
 mod events;
+mod metrics;
 mod notifications;
+mod operator;
 mod origin;
 mod publish;
 mod served;
@@ -45,9 +48,11 @@ pub fn router(hub: Hub) -> Router {
 
 /// What a hub serves to programs: `/ws`, `/events`, `/publish`, `/healthz`, `/debug`.
 pub fn endpoints(hub: Hub) -> Router {
-    let to_loopback = middleware::from_fn(debug::from_loopback);
+    let served = Served::new(hub.clone());
+    let to_operator = middleware::from_fn_with_state(served.clone(), operator::only);
     Router::new()
-        .route("/debug", get(debug::debug).layer(to_loopback))
+        .route("/debug", get(debug::debug).layer(to_operator.clone()))
+        .route("/metrics", get(metrics::metrics).layer(to_operator))
         .route("/ws", get(websocket::upgrade))
         .route("/events", get(events::events))
         .route("/publish", post(publish::publish))
@@ -56,7 +61,7 @@ pub fn endpoints(hub: Hub) -> Router {
         .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
         .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in))
         .route("/healthz", get(healthz))
-        .with_state(Served::new(hub))
+        .with_state(served)
 }
 
 async fn healthz(

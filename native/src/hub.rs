@@ -32,7 +32,7 @@ pub use presence::{Presence, PresenceChanges, Tracked};
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
-use crate::shard::{Command, Guest, Transport, Wire};
+use crate::shard::{Command, Guest, Totals, Transport, Wire};
 use shards::Shards;
 
 /// A publication with a JSON payload, shared by all who get it.
@@ -333,6 +333,12 @@ impl Hub {
     /// # Errors
     /// When the hub has stopped.
     pub async fn counts(&self) -> Result<Counts, Stopped> {
+        let (counts, _) = self.totals().await?;
+        Ok(counts)
+    }
+
+    /// How much the hub holds, and what it has done.
+    pub(crate) async fn totals(&self) -> Result<(Counts, Totals), Stopped> {
         self.inner.shards.counts().await
     }
 

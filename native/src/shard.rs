@@ -12,6 +12,7 @@ mod joiner;
 mod local;
 mod presence;
 mod socket;
+mod totals;
 mod upstream;
 mod websocket;
 
@@ -39,6 +40,7 @@ pub(crate) use local::{LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
 pub(crate) use socket::Transport;
 use socket::{Flushed, Socket};
+pub(crate) use totals::{CLOSE_REASONS, Totals};
 use upstream::Upstream;
 
 /// The token of the waker; connections have their index.
@@ -76,6 +78,7 @@ pub(crate) struct Shard {
     is_stopping: bool,
     /// Where topics live in a backend: the way there.
     upstream: Option<Upstream>,
+    totals: Totals,
     /// Where questions about clients are asked; known from the first one on.
     runtime: Option<Handle>,
     _alive: watch::Sender<()>,
@@ -118,6 +121,7 @@ impl Shard {
             wire,
             is_stopping: false,
             upstream: None,
+            totals: Totals::default(),
             runtime: None,
             _alive: alive,
         };
@@ -212,7 +216,10 @@ impl Shard {
     fn handle_command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Publish { request, reply } => self.publish(now, request, reply),
+            Command::Publish { request, reply } => {
+                self.totals.publishes += 1;
+                self.publish(now, request, reply);
+            }
             Command::Connect {
                 transport,
                 received,
@@ -243,6 +250,11 @@ impl Shard {
                     counts: self.hub.counts(),
                     uplink: self.hub.uplink_counts(),
                     connections: self.hub.connections(),
+                    totals: Totals {
+                        frames: self.joiner.frames,
+                        messages: self.joiner.messages,
+                        ..self.totals
+                    },
                 });
             }
             Command::Drain => self.hub.handle_drain(now),
@@ -306,6 +318,7 @@ impl Shard {
 
     /// Writes what the connection still takes, says goodbye, and closes it.
     fn finish(&mut self, id: ConnectionId, reason: CloseReason) {
+        self.totals.count_close(reason);
         self.flush(id);
         match self.endpoint(id) {
             Some(Endpoint {

@@ -1,6 +1,7 @@
 //! The way in: who asks, how many there are, and what each may do.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,8 +20,32 @@ pub(crate) struct Door {
     pub(crate) config: AccessConfig,
     admission: Mutex<Admission<IpAddr, Arc<str>>>,
     pub(crate) tickets: Tickets,
+    /// How often somebody was refused, by [`REFUSALS`].
+    refused: [AtomicU64; REFUSALS.len()],
     anyone: Arc<Grant>,
     any_browser: Arc<Grant>,
+}
+
+/// Why somebody is refused, as the operator is told.
+const REFUSALS: [&str; 4] = ["total", "address", "user", "token"];
+
+/// Why somebody is refused; a place in [`REFUSALS`].
+#[derive(Clone, Copy)]
+pub(crate) enum Refused {
+    Total,
+    Address,
+    User,
+    Token,
+}
+
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Total { .. } => Self::Total,
+            Refusal::Address { .. } => Self::Address,
+            Refusal::User { .. } => Self::User,
+        }
+    }
 }
 
 /// What is known of whoever asks for something.
@@ -50,6 +75,7 @@ impl Door {
         Arc::new(Self {
             admission: Mutex::new(Admission::new(config.limits)),
             tickets: Tickets::new(config.ticket_secret.as_deref()),
+            refused: Default::default(),
             anyone: Arc::new(Grant::everything()),
             any_browser: Arc::new(any_browser),
             config,
@@ -62,7 +88,8 @@ impl Door {
     /// There are as many as there may be.
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Pass, Refusal> {
         let place = address.and_then(place);
-        self.admission().enter(place)?;
+        let entered = self.admission().enter(place);
+        entered.inspect_err(|refusal| self.count_refusal(refusal.into()))?;
         Ok(Pass {
             door: Arc::clone(self),
             address,
@@ -88,12 +115,17 @@ impl Door {
             };
             return Ok(Known::Anyone(grant.clone()));
         };
-        if let Some(ticket) = ticket {
-            return self.tickets.open(ticket).map(Known::Someone);
-        }
-        match answer.await {
+        let known = match ticket {
+            Some(ticket) => self.tickets.open(ticket),
+            None => answer.await,
+        };
+        match known {
             Err(AuthError::Missing) => Ok(Known::Nobody),
-            known => known.map(Known::Someone),
+            Err(error) => {
+                self.count_refusal(Refused::Token);
+                Err(error)
+            }
+            Ok(identity) => Ok(Known::Someone(identity)),
         }
     }
 
@@ -106,6 +138,16 @@ impl Door {
                 .await
                 .unwrap_or_else(|_| Err(AuthError::Unavailable("nobody answered".into())))
         }))
+    }
+
+    /// Somebody was refused.
+    pub(crate) fn count_refusal(&self, why: Refused) {
+        self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often somebody was refused, and why.
+    pub(crate) fn refused(&self) -> [(&'static str, u64); REFUSALS.len()] {
+        std::array::from_fn(|at| (REFUSALS[at], self.refused[at].load(Ordering::Relaxed)))
     }
 
     fn admission(&self) -> MutexGuard<'_, Admission<IpAddr, Arc<str>>> {
@@ -136,7 +178,8 @@ impl Pass {
     /// They have as many as they may have.
     pub(crate) fn identify(&mut self, user: Option<&Arc<str>>) -> Result<(), Refusal> {
         if let (None, Some(user)) = (&self.user, user) {
-            self.door.admission().identify(user.clone())?;
+            let identified = self.door.admission().identify(user.clone());
+            identified.inspect_err(|refusal| self.door.count_refusal(refusal.into()))?;
             self.user = Some(user.clone());
         }
         Ok(())

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
-use crate::shard::{Command, CommandSender, Shard, Wire};
+use crate::shard::{Command, CommandSender, Shard, Totals, Wire};
 use crate::uplink::{Link, Uplink};
 
 /// The threads of a hub. Each has connections of its own, and copies of the topics that those follow.
@@ -134,7 +134,7 @@ impl Shards {
     }
 
     /// How much all of them hold.
-    pub(super) async fn counts(&self) -> Result<Counts, Stopped> {
+    pub(super) async fn counts(&self) -> Result<(Counts, Totals), Stopped> {
         let snapshot = async |sender: &CommandSender| {
             let (reply, answer) = oneshot::channel();
             sender.send(Command::Snapshot { reply })?;
@@ -142,6 +142,7 @@ impl Shards {
         };
         self.check()?;
         let mut counts = Counts::default();
+        let mut totals = Totals::default();
         for snapshot in try_join_all(self.senders.iter().map(snapshot)).await? {
             counts.hub.topics += snapshot.counts.topics;
             counts.hub.subscriptions += snapshot.counts.subscriptions;
@@ -151,13 +152,14 @@ impl Shards {
             counts.uplink.parked += snapshot.uplink.parked;
             counts.uplink.publishes += snapshot.uplink.publishes;
             counts.connections += snapshot.connections;
+            totals.add(&snapshot.totals);
         }
         if let Some(topics) = &self.topics {
             // What shards have are copies, and what they ask each other is nobody's concern.
             counts.hub.topics = topics.topic_count();
             counts.uplink = UplinkCounts::default();
         }
-        Ok(counts)
+        Ok((counts, totals))
     }
 }
 

@@ -18,6 +18,7 @@ use super::guest::Guest;
 use super::local::Opening;
 use super::presence::PresenceCommand;
 use super::socket::Transport;
+use super::totals::Totals;
 use crate::auth::{AuthError, Identity};
 use crate::json::Json;
 
@@ -72,6 +73,7 @@ pub(crate) struct Snapshot {
     pub(crate) counts: HubCounts,
     pub(crate) uplink: UplinkCounts,
     pub(crate) connections: usize,
+    pub(crate) totals: Totals,
 }
 
 /// The way to a shard. Clones go to the same one.

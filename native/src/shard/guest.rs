@@ -14,7 +14,7 @@ use tidegate_core::time::Instant;
 use tokio::runtime::Handle;
 
 use super::{Command, EndpointKind, Shard};
-use crate::access::{Known, Pass};
+use crate::access::{Known, Pass, Refused};
 use crate::auth::{AuthError, Authenticating, Credentials, Identity};
 
 /// Whoever connects.
@@ -104,6 +104,9 @@ impl Shard {
             Ok(identity) => self.identified(id, grant(now, identity)),
             Err(error) => {
                 tracing::debug!(%error, "a client is not let in");
+                if let Some(pass) = self.pass(id) {
+                    pass.door().count_refusal(Refused::Token);
+                }
                 Err(error.to_wire())
             }
         };

@@ -3,6 +3,7 @@
 use mio::Token;
 use mio::event::Events;
 use tidegate_core::hub::ConnectionId;
+use tidegate_core::protocol::ClientFrame;
 use tidegate_core::time::Instant;
 
 use super::socket::{Read, Socket, Transport};
@@ -16,6 +17,7 @@ impl Shard {
         received: &[u8],
         guest: Guest,
     ) {
+        self.totals.accepted += 1;
         let id = self.hub.handle_open_as(now, &guest.access(now));
         let frame_bytes_max = self.wire.frame_bytes_max;
         let socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
@@ -83,8 +85,15 @@ impl Shard {
         let now = self.now();
         for frame in read.frames {
             match frame {
-                Ok(frame) => self.hub.handle_frame(now, id, frame),
-                Err(error) => self.hub.handle_bad_frame(now, id, error),
+                Ok(frame) => {
+                    let is_publish = matches!(frame, ClientFrame::Publish { .. });
+                    self.totals.publishes += u64::from(is_publish);
+                    self.hub.handle_frame(now, id, frame);
+                }
+                Err(error) => {
+                    self.totals.bad_frames += 1;
+                    self.hub.handle_bad_frame(now, id, error);
+                }
             }
             // Where calls are answered at once, answers come in the order of the frames.
             self.carry_out_calls();

@@ -27,6 +27,9 @@ pub(super) struct Joiner {
     deflater: Deflater,
     /// Longer texts are compressed, for those who understand it.
     compress_above: Option<usize>,
+    /// How many frames were taken, and messages made of them.
+    pub(super) frames: u64,
+    pub(super) messages: u64,
 }
 
 /// A frame on its way into a message.
@@ -52,6 +55,8 @@ impl Joiner {
         next: impl FnMut() -> Option<ServerFrame<Json>>,
     ) -> Option<&Bytes> {
         self.gather(next);
+        self.frames += self.parts.len() as u64;
+        self.messages += u64::from(!self.parts.is_empty());
         let message = if self.parts.len() > 1 {
             let at = self.join();
             &self.joined[at].1

@@ -1,0 +1,132 @@
+//! `GET /metrics`: how much the server holds and has done, as Prometheus reads it (OpenMetrics).
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::Served;
+use super::error::HttpError;
+use crate::hub::{BackendLink, Counts};
+use crate::shard::{CLOSE_REASONS, Totals};
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Label = [(&'static str, &'static str); 1];
+
+pub(super) async fn metrics(State(served): State<Served>) -> Result<Response, HttpError> {
+    let (counts, totals) = served.hub.totals().await?;
+    let mut registry = Registry::with_prefix("tidegate");
+    register_held(&mut registry, &counts, served.event_streams.count());
+    register_done(&mut registry, &totals);
+    register_refused(&mut registry, &served);
+    if let Some(health) = served.hub.backend() {
+        let is_live = health.borrow().link == BackendLink::Live;
+        let help = "Whether the link to the backend stands";
+        gauge(&mut registry, "backend_live", help, usize::from(is_live));
+    }
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("writing to a string succeeds");
+    Ok(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}
+
+fn register_held(registry: &mut Registry, counts: &Counts, event_streams: usize) {
+    let uplink = &counts.uplink;
+    for (name, help, value) in [
+        (
+            "connections",
+            "WebSockets, event streams and streams within the process",
+            counts.connections,
+        ),
+        ("event_streams", "Event streams", event_streams),
+        ("subscriptions", "Subscriptions", counts.hub.subscriptions),
+        ("topics", "Topics that are remembered", counts.hub.topics),
+        (
+            "gates",
+            "Subscriptions that hold something back",
+            counts.hub.gates,
+        ),
+        (
+            "backend_followed",
+            "Patterns that are followed at the backend",
+            uplink.followed,
+        ),
+        (
+            "backend_behind",
+            "Topics that are read from the backend",
+            uplink.behind,
+        ),
+        (
+            "backend_parked",
+            "Patterns with subscriptions that wait for the backend",
+            uplink.parked,
+        ),
+        (
+            "backend_publishes_waiting",
+            "Publications that wait for the backend",
+            uplink.publishes,
+        ),
+    ] {
+        gauge(registry, name, help, value);
+    }
+}
+
+fn register_done(registry: &mut Registry, totals: &Totals) {
+    for (name, help, value) in [
+        ("accepted", "WebSockets that were taken", totals.accepted),
+        ("publishes", "Requests to publish", totals.publishes),
+        (
+            "bad_frames",
+            "Frames of clients that were none",
+            totals.bad_frames,
+        ),
+        (
+            "frames_sent",
+            "Frames that left for WebSockets",
+            totals.frames,
+        ),
+        (
+            "messages_sent",
+            "Messages that frames left in",
+            totals.messages,
+        ),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+    let closed = CLOSE_REASONS.iter().zip(totals.closed);
+    let closed = closed.map(|((_, reason), count)| ([("reason", *reason)], count));
+    let help = "Connections that the server closed";
+    family(registry, "closed", help, closed);
+}
+
+fn register_refused(registry: &mut Registry, served: &Served) {
+    let refused = served.hub.door().refused();
+    let refused = refused.map(|(reason, count)| ([("reason", reason)], count));
+    let help = "Connections and tokens that were refused";
+    family(registry, "refused", help, refused.into_iter());
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: usize) {
+    let gauge = Gauge::<i64>::default();
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    registry.register(name, help, gauge);
+}
+
+fn family(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    counts: impl Iterator<Item = (Label, u64)>,
+) {
+    let family = Family::<Label, Counter>::default();
+    for (label, count) in counts {
+        family.get_or_create(&label).inc_by(count);
+    }
+    registry.register(name, help, family);
+}

@@ -1,0 +1,93 @@
+//! What only whoever runs the server may see: from its own machine, or with a token that may subscribe to everything.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::header::FORWARDED;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tidegate_core::protocol::ErrorCode;
+use tidegate_core::topic::Pattern;
+
+use super::access::Caller;
+use super::error::HttpError;
+use super::served::Served;
+use crate::access::Known;
+
+/// Refuses whoever is not the operator.
+pub(super) async fn only(State(served): State<Served>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let Some(message) = obstacle(peer.map(|ConnectInfo(peer)| *peer), request.headers()) else {
+        return next.run(request).await;
+    };
+    let (mut parts, body) = request.into_parts();
+    match Caller::from_request_parts(&mut parts, &served).await {
+        Ok(caller) if may_see_everything(&caller.known) => {
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Ok(_) => {
+            HttpError::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn may_see_everything(known: &Known) -> bool {
+    let all = Pattern::new("**").expect("a wildcard is a pattern");
+    match known {
+        Known::Someone(identity) => identity.clone().into_grant_now().may_subscribe(&all),
+        Known::Anyone(_) | Known::Nobody => false,
+    }
+}
+
+/// What speaks against an answer without a token.
+fn obstacle(peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<&'static str> {
+    let Some(peer) = peer else {
+        return Some(
+            "who asks is not known; serve the application by into_make_service_with_connect_info::<SocketAddr>(), or send a token that may subscribe to **",
+        );
+    };
+    // A proxy on this machine asks for others.
+    let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
+    let is_near = peer.ip().to_canonical().is_loopback();
+    (is_forwarded || !is_near).then_some(
+        "this is told on the machine of the server only, and not through a proxy, or to a token that may subscribe to **; ask there: curl http://127.0.0.1:8420/debug",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_let_in(peer: Option<&str>, header: Option<&'static str>) -> bool {
+        let mut headers = HeaderMap::new();
+        if let Some(name) = header {
+            headers.insert(name, "for=192.0.2.7".parse().expect("valid"));
+        }
+        obstacle(peer.map(|peer| peer.parse().expect("valid")), &headers).is_none()
+    }
+
+    #[test]
+    fn only_callers_of_this_machine_are_told_without_a_token() {
+        for near in [
+            "127.0.0.1:9",
+            "127.8.0.1:9",
+            "[::1]:9",
+            "[::ffff:127.0.0.1]:9",
+        ] {
+            assert!(is_let_in(Some(near), None), "{near}");
+            assert!(!is_let_in(Some(near), Some("forwarded")), "{near}");
+            assert!(!is_let_in(Some(near), Some("x-forwarded-for")), "{near}");
+        }
+        for far in [
+            "192.0.2.7:9",
+            "10.0.0.1:9",
+            "[2001:db8::1]:9",
+            "[::ffff:192.0.2.7]:9",
+        ] {
+            assert!(!is_let_in(Some(far), None), "{far}");
+        }
+        assert!(!is_let_in(None, None));
+    }
+}

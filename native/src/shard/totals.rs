@@ -1,0 +1,52 @@
+//! What a shard has done since it started.
+
+use tidegate_core::session::CloseReason;
+
+/// What has happened since the start, summed up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    /// WebSockets that were taken.
+    pub(crate) accepted: u64,
+    /// Requests to publish.
+    pub(crate) publishes: u64,
+    /// Frames of clients that were none.
+    pub(crate) bad_frames: u64,
+    /// Frames that left for WebSockets.
+    pub(crate) frames: u64,
+    /// Messages that they left in.
+    pub(crate) messages: u64,
+    /// Connections that the server closed, by [`CLOSE_REASONS`].
+    pub(crate) closed: [u64; CLOSE_REASONS.len()],
+}
+
+/// Why the server closes connections, as it tells its operator.
+pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 7] = [
+    (CloseReason::Timeout, "timeout"),
+    (CloseReason::Protocol, "protocol"),
+    (CloseReason::Unauthorized, "unauthorized"),
+    (CloseReason::SlowConsumer, "slow_consumer"),
+    (CloseReason::Superseded, "superseded"),
+    (CloseReason::Drained, "drained"),
+    (CloseReason::Ended, "ended"),
+];
+
+impl Totals {
+    pub(super) fn count_close(&mut self, reason: CloseReason) {
+        let known = CLOSE_REASONS.iter().position(|(known, _)| *known == reason);
+        if let Some(at) = known {
+            self.closed[at] += 1;
+        }
+    }
+
+    /// What several shards have done.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.publishes += other.publishes;
+        self.bad_frames += other.bad_frames;
+        self.frames += other.frames;
+        self.messages += other.messages;
+        for (sum, more) in self.closed.iter_mut().zip(other.closed) {
+            *sum += more;
+        }
+    }
+}
