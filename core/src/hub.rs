@@ -8,6 +8,7 @@
 //! All are machines of the same shape: `handle_*` says what happened, `poll_output` is drained until `None`,
 //! `poll_timeout` says when `handle_timeout` must be called at the latest.
 
+mod audience;
 mod client_hub;
 mod config;
 mod due;
@@ -19,6 +20,7 @@ mod replica;
 mod routing;
 mod server_hub;
 mod start;
+mod store;
 mod subscribers;
 mod topics;
 
@@ -26,7 +28,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::flow::{Flow, FlowError};
-use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::payload::Payload;
 use crate::protocol::{PublishRequest, Start};
 use crate::publication::{Position, Publication};
@@ -34,9 +35,11 @@ use crate::router::{RouteId, Router, Ticket};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 use routing::{Gathered, wake};
+use store::Stored;
 use subscribers::Subscribers;
 use topics::{Topics, TopicsFull};
 
+pub use audience::{Audience, Reached};
 pub use client_hub::{ClientHub, ClientOutput};
 pub use config::{HubConfig, HubCounts, UplinkCounts};
 pub use due::{DownlinkId, Due, SubscriptionId};
@@ -72,6 +75,8 @@ pub struct Hub<P> {
     /// Patterns that have lost their last subscription, where that has to be told.
     released: Vec<Pattern>,
     is_copy: bool,
+    /// How often somebody has subscribed, left or changed a flow.
+    changes: u64,
 }
 
 impl<P: Payload> Hub<P> {
@@ -86,6 +91,7 @@ impl<P: Payload> Hub<P> {
             ending: Vec::new(),
             released: Vec::new(),
             is_copy: false,
+            changes: 0,
             config,
         }
     }
@@ -107,72 +113,13 @@ impl<P: Payload> Hub<P> {
         now: Instant,
         request: PublishRequest<P>,
     ) -> Result<Position, PublishError> {
-        let request = self.admit(request)?;
-        let index = self
-            .topics
-            .find_or_add(now, &request.topic)
-            .map_err(|TopicsFull| PublishError::TooManyTopics {
-                topics_max: self.config.topics_max,
-            })?;
-        let state = self.topics.get(index);
-        if let Some(position) = request
-            .id
-            .as_deref()
-            .and_then(|id| state.position_of_key(id))
-        {
-            return Ok(position);
+        match self.store(now, request)? {
+            Stored::Before(position) => Ok(position),
+            Stored::Now(publication, exact) => {
+                self.hand_on(now, &publication, exact);
+                Ok(publication.position)
+            }
         }
-        let end_before = state.history.end();
-        if let Some(reason) = end_before
-            && !request.restart
-        {
-            return Err(PublishError::Ended(reason));
-        }
-        let bytes_max = self.config.retained_bytes_max;
-        if !self.topics.has_room(index, request.payload.size()) {
-            return Err(PublishError::Full { bytes_max });
-        }
-        if end_before.is_some() {
-            self.topics.restart(index);
-        }
-        let is_first = self.topics.get(index).history.is_empty();
-        let limits = &self.config.history;
-        let publication = self
-            .topics
-            .append(now, index, request.payload, request.end, limits);
-        let state = self.topics.get_mut(index);
-        if let Some(id) = request.id {
-            state.remember_key(id, publication.position);
-        }
-        if is_first {
-            self.topics.mark_published(index);
-        }
-        let exact = self.topics.get(index).route;
-        self.hand_on(now, &publication, exact);
-        Ok(publication.position)
-    }
-
-    /// Checks a request where it enters, and asks the terminal rule.
-    ///
-    /// # Errors
-    /// When the payload or the key is too large.
-    pub fn admit(&self, mut request: PublishRequest<P>) -> Result<PublishRequest<P>, PublishError> {
-        let bytes = request.payload.size();
-        if bytes > self.config.payload_bytes_max {
-            return Err(PublishError::PayloadTooLarge {
-                bytes,
-                bytes_max: self.config.payload_bytes_max,
-            });
-        }
-        if let Some(id) = &request.id
-            && id.len() > IDEMPOTENCY_KEY_BYTES_MAX
-        {
-            return Err(PublishError::KeyTooLong { bytes: id.len() });
-        }
-        if let (None, Some(rule)) = (request.end, &self.config.terminal_rule) {
-            request.end = rule.evaluate(&request.payload);
-        }
-        Ok(request)
     }
 
     /// Subscribes a downlink to a pattern. What it starts with is due at once.
@@ -202,6 +149,7 @@ impl<P: Payload> Hub<P> {
             })?),
             None => None,
         };
+        self.changes += 1;
         let router = &mut self.router;
         let known = exact.and_then(|topic| self.topics.get(topic).route);
         let mut joined = None;
@@ -257,6 +205,7 @@ impl<P: Payload> Hub<P> {
         flow: Flow,
     ) -> Result<(), FlowError> {
         flow.validate()?;
+        self.changes += 1;
         self.route_gathered();
         let ticket = self.subscribers.tag(id).copied();
         self.subscribers.set_flow(now, id, flow);
@@ -292,10 +241,12 @@ impl<P: Payload> Hub<P> {
 
     /// When [`Hub::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.subscribers.poll_timeout(), self.topics.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [
+            self.subscribers.poll_timeout(),
+            self.topics.poll_timeout(),
+            self.gathered.since(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The retained latest publication of a topic.

@@ -24,5 +24,5 @@ await build({
 for (const file of ['index.html', 'dashboard.css', 'icon.svg', 'marks']) {
   await cp(source + file, target + file, { recursive: true });
 }
-// The package looks for its module beside its own code, which is now in the bundle.
+// The package looks for its module beside its own code, which is now in the bundle. A page that shares nothing needs this one.
 await cp(`${root}dist/wasm/client.wasm`, `${target}wasm/client.wasm`);

@@ -131,15 +131,36 @@ function functionNames(bytes) {
   return names;
 }
 
-/** Crate and module of a function, by its name: `alloc::vec` for `<alloc::vec::Vec<T> as core::ops::Drop>::drop`. */
+/** Crate and module of a function, by its name: `alloc::vec` for what belongs to `alloc::vec::Vec`. */
 function originOf(name) {
-  const text = name.replace(/\[[0-9a-f]+\]/g, '');
-  const path =
-    /^[<&(]*(?:mut |dyn )?([a-z_]\w*)::([a-z_]\w*)?/.exec(text) ?? / as ([a-z_]\w*)::([a-z_]\w*)/.exec(text);
-  if (path === null) {
+  const path = pathOf(name);
+  if (path === undefined) {
     // What is called from outside has taken in much of what only it calls.
-    return text.startsWith('<') ? 'core' : `called from outside: ${text.split('_')[0]}`;
+    return `called from outside: ${name.split('_')[0]}`;
   }
-  const [, crate, module] = path;
+  const [crate, module] = path;
   return /^(tidegate_core|tidegate_wasm|core|alloc)$/.test(crate) ? `${crate}::${module}` : crate;
+}
+
+/** The first two names in a mangled one: a crate and its module, or what is directly in the crate. */
+function pathOf(name) {
+  // In the older form a type's path is written with dots, as `_$LT$alloc..vec..Vec$LT$T$GT$$u20$as…`.
+  const dotted = /^_ZN\d+_?\$LT\$(?:\$?[A-Za-z]+\d*\$)*([a-z_]+)\.\.([a-z_]+)/.exec(name);
+  if (dotted !== null) {
+    return dotted.slice(1);
+  }
+  const parts = /^_ZN/.test(name) ? name.slice(3) : /Cs[0-9A-Za-z]+_(\d.*)$/.exec(name)?.[1];
+  if (parts === undefined) {
+    return undefined;
+  }
+  const names = [];
+  for (let rest = parts; names.length < 2; ) {
+    const length = /^(\d+)_?/.exec(rest);
+    if (length === null) {
+      break;
+    }
+    names.push(rest.slice(length[0].length, length[0].length + Number(length[1])));
+    rest = rest.slice(length[0].length + Number(length[1]));
+  }
+  return names.length > 0 ? [names[0], names[1] ?? ''] : undefined;
 }

@@ -20,7 +20,7 @@ const STATE_TEXTS: Readonly<Record<TideState['status'], string>> = {
 };
 
 const board = new Board();
-const tide = connect(new URL('.', location.href));
+const tide = connect(new URL('.', location.href), { tabs: 'off' });
 
 tide.subscribe('job:**', { throttle: PACE, onError: showProblem }, (update) =>
   board.put(readJob(update, performance.now())),

@@ -19,6 +19,9 @@ export class Deliveries {
   /** The last update read: a publication for many subscriptions is made an object once. */
   #update: Update | undefined;
   #updateSlot = -1;
+  /** The slot of what was just published, and whom the list that is read has it for, in its order. */
+  #published = -1;
+  #reached: Entry[] = [];
 
   /** `ended` is called at once for a subscription that is over, `drop` when its subscriber is told. */
   constructor(mailbox: Mailbox, ended: (entry: Entry) => void, drop: (entry: Entry) => void) {
@@ -47,8 +50,15 @@ export class Deliveries {
   }
 
   /** A list begins: slots are used anew. */
-  begin(): void {
+  begin(published: number): void {
+    this.#published = published;
+    this.#reached = [];
     this.#updateSlot = -1;
+  }
+
+  /** Whom the last list had what was just published for. */
+  get reached(): readonly Entry[] {
+    return this.#reached;
   }
 
   /** Takes a record about a subscription, or says that it is none. */
@@ -57,6 +67,9 @@ export class Deliveries {
     switch (row.kind) {
       case Kind.One:
         this.#takeOne(entry, this.#updateOf(core, row));
+        if (row.slot === this.#published && entry !== undefined) {
+          this.#reached.push(entry);
+        }
         break;
       case Kind.Part:
         entry?.parts.push(this.#updateOf(core, row));

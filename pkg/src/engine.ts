@@ -69,6 +69,16 @@ export function connectionCore(isShared: boolean): Core {
 }
 
 /**
+ * Whether tabs can share by the core that a page has named itself, if it has: where that is only for a connection that is
+ * alone, no other file is looked for.
+ *
+ * @internal
+ */
+export function canShare(): boolean {
+  return given.makes('client_shared') || !given.makes('client_new');
+}
+
+/**
  * How many payloads all cores hold.
  *
  * @internal

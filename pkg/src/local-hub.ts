@@ -3,6 +3,7 @@
 import type { Core } from './core.js';
 import { dispose } from './dispose.js';
 import { localCore } from './engine.js';
+import type { Entry } from './entry.js';
 import { type PlainError, TidegateError, typedError } from './errors.js';
 import { type Host, systemHost } from './host.js';
 import type { LocalHub } from './machines.js';
@@ -31,6 +32,17 @@ export interface Hub extends Subscriber, Disposable {
   close(): void;
 }
 
+/** What the core has said of a publication: its own audience from then on, the one that was named, or nobody can say. */
+const SAME_AUDIENCE = -2;
+const NO_AUDIENCE = -1;
+
+/** Whom a topic's publications reach, as the core has said. */
+interface Audience {
+  readonly topic: string;
+  readonly number: number;
+  readonly entries: readonly Entry[];
+}
+
 interface FailedNote {
   readonly note: 'failed';
   readonly error: PlainError;
@@ -39,7 +51,13 @@ interface FailedNote {
 class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   /** The member of a payload that may make it terminal. */
   #terminalField: string | undefined;
-  #position: Position | undefined;
+  #epoch = 0;
+  #offset = 0;
+  /** The slot of what was published last. */
+  #slot = -1;
+  #reachedAudience = NO_AUDIENCE;
+  /** By the numbers of topics. */
+  #audiences: (Audience | undefined)[] = [];
   #failure: TidegateError | undefined;
   #isClosed = false;
 
@@ -53,6 +71,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     const machine = core.machine<LocalHub>('hub_', core.calls.hub_new(this.host.random()));
     machine.terminal_field();
     this.#terminalField = core.told() || undefined;
+    this.#audiences = [];
     return machine;
   }
 
@@ -75,10 +94,16 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   }
 
   protected override takeRow(row: Row): void {
-    if (row.kind === Kind.Published) {
-      this.#position = { epoch: row.epoch, offset: row.offset };
-    }
+    this.#takeRow(row);
   }
+
+  readonly #takeRow = (row: Row): void => {
+    if (row.kind === Kind.Stored) {
+      this.#epoch = row.epoch;
+      this.#offset = row.offset;
+      this.#reachedAudience = row.subject;
+    }
+  };
 
   protected override takeNote(note: FailedNote): void {
     this.#failure = typedError(note.error);
@@ -88,26 +113,62 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     this.isStarted();
     const { core } = this;
     const machine = this.machine();
+    const payload = data ?? null;
     this.#failure = undefined;
-    this.read(
-      core.enter(() => {
-        const number = core.topicNumber(topic);
-        const payload = data ?? null;
-        const status =
-          this.#terminalField === undefined ? undefined : textMember(payload, this.#terminalField);
-        const now = this.host.now();
-        const end = endCode(options?.end);
-        const slot = core.slots.put(payload);
-        const texts = [core.text(status), core.text(options?.id)] as const;
-        return machine.handle_publish(now, number, slot, end, ...texts, options?.restart ?? false);
-      }),
-    );
-    const [failure, position] = [this.#failure, this.#position!];
+    this.#reachedAudience = NO_AUDIENCE;
+    let number: number;
+    let known: Audience | undefined;
+    let count: number;
+    try {
+      number = core.topicNumber(topic);
+      known = this.#audiences[number];
+      if (known?.topic !== topic) {
+        known = undefined;
+      }
+      count = this.#publish(machine, number, payload, options, known?.number ?? NO_AUDIENCE);
+    } catch (error) {
+      throw core.recover(error);
+    }
+    if (known !== undefined && this.#isSame(count)) {
+      const [epoch, offset] = [this.#epoch, this.#offset];
+      this.handAll(known.entries, { topic, data: payload, epoch, offset });
+      return { epoch, offset };
+    }
+    this.read(count, this.#slot);
+    const audience = this.#reachedAudience;
+    this.#audiences[number] =
+      audience === NO_AUDIENCE ? undefined : { topic, number: audience, entries: this.reached() };
+    const [failure, position] = [this.#failure, { epoch: this.#epoch, offset: this.#offset }];
     this.handOver();
     if (failure !== undefined) {
       throw failure;
     }
     return position;
+  }
+
+  #publish(
+    machine: LocalHub,
+    topic: number,
+    payload: unknown,
+    options: PublishOptions | undefined,
+    audience: number,
+  ): number {
+    const { core } = this;
+    const status = this.#terminalField === undefined ? undefined : textMember(payload, this.#terminalField);
+    const now = this.host.now();
+    const end = endCode(options?.end);
+    this.#slot = core.slots.put(payload);
+    const [told, id] = [core.text(status), core.text(options?.id)];
+    return machine.handle_publish(now, topic, this.#slot, end, told, id, options?.restart ?? false, audience);
+  }
+
+  /** Whether a publication has reached the audience that was named. Then nothing else is in the list but freed slots. */
+  #isSame(count: number): boolean {
+    if (!this.core.firstRecordSays(Kind.Stored, SAME_AUDIENCE)) {
+      return false;
+    }
+    this.core.forEachRecord(count, this.#takeRow);
+    return true;
   }
 
   close(): void {

@@ -137,6 +137,7 @@ export interface LocalHub extends HubMachine {
     status: number,
     id: number,
     restart: boolean,
+    audience: number,
   ): number;
   handle_unsubscribe(subscription: number): number;
   /** 0 or 1. */

@@ -7,6 +7,7 @@
 
 import { type Entry, handle } from './entry.js';
 import { report } from './errors.js';
+import type { Update } from './types.js';
 
 type Task = () => void;
 
@@ -20,6 +21,30 @@ export class Mailbox {
   /** Queues `due` for the handler of `entry`. */
   put(entry: Entry, due: unknown): void {
     this.#due.push(entry, due);
+  }
+
+  /** Hands the same to many: now, or in its turn, where something is before it. */
+  handAll(entries: readonly Entry[], update: Update): void {
+    const isFirst = !this.#isHandingOver && this.#due.length === 0;
+    if (!isFirst) {
+      for (const entry of entries) {
+        this.put(entry, entry.collects ? [update] : update);
+      }
+      this.handOver();
+      return;
+    }
+    this.#isHandingOver = true;
+    for (const entry of entries) {
+      try {
+        handle(entry, entry.collects ? [update] : update);
+      } catch (error) {
+        report(error);
+      }
+    }
+    this.#isHandingOver = false;
+    if (this.#due.length > 0) {
+      this.handOver();
+    }
   }
 
   /** Queues something to be done. */

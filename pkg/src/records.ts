@@ -29,6 +29,7 @@ export const Kind = {
   Note: 11,
   GateIdle: 12,
   Send: 13,
+  Stored: 14,
   Data: 20,
   Post: 21,
 } as const;
@@ -71,6 +72,13 @@ export class RecordReader {
       this.#numbers = new Float64Array(memory.buffer as ArrayBuffer);
     }
     return this.#numbers;
+  }
+
+  /** Whether the list, which is not empty, begins with a record of this kind and subject. */
+  beginsWith(kind: number, subject: number): boolean {
+    const numbers = this.#view();
+    const at = this.#core.calls.records_at() / Float64Array.BYTES_PER_ELEMENT;
+    return numbers[at] === kind && numbers[at + 1] === subject;
   }
 
   /** Reads the list of `count` records. Freed slots are emptied here, after what was still to be read from them. */

@@ -16,7 +16,14 @@ import type { HubMachine } from './machines.js';
 import { Mailbox } from './mailbox.js';
 import { flowSpec } from './options.js';
 import { Kind, type Row } from './records.js';
-import type { FlowOptions, SubscribeOptions, Subscriber, Subscription, WatchOptions } from './types.js';
+import type {
+  FlowOptions,
+  SubscribeOptions,
+  Subscriber,
+  Subscription,
+  Update,
+  WatchOptions,
+} from './types.js';
 import { Watch } from './watch.js';
 
 /** @internal */
@@ -273,9 +280,9 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.handOver();
   }
 
-  /** Reads the list that a call left, and arms the timer. What is due is then queued. */
-  protected read(count: number): void {
-    this.#deliveries.begin();
+  /** Reads the list that a call left, and arms the timer. What is due is then queued. `published`: the slot of that. */
+  protected read(count: number, published = -1): void {
+    this.#deliveries.begin(published);
     let texts: string | undefined;
     let from = 0;
     const nextText = (length: number): string => {
@@ -305,6 +312,16 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
       );
       this.#frames.want(this.core.enter(() => machine.wants_tick()) !== 0);
     }
+  }
+
+  /** Whom the list that was read last had what was just published for, in its order. */
+  protected reached(): readonly Entry[] {
+    return this.#deliveries.reached;
+  }
+
+  /** Hands the same to many, now. */
+  protected handAll(entries: readonly Entry[], update: Update): void {
+    this.#mailbox.handAll(entries, update);
   }
 
   /** Queues something to be done in order with what is handed over. */

@@ -96,12 +96,12 @@ class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNo
 
   async #begin(): Promise<void> {
     try {
+      if (this.#options.wasm !== undefined) {
+        await loadGiven(this.#options.wasm);
+      }
       const finding = this.#sharing.find();
       if (finding !== undefined) {
         await finding;
-      }
-      if (this.#options.wasm !== undefined) {
-        await loadGiven(this.#options.wasm);
       }
       this.core = connectionCore(this.#sharing.isShared);
       if (!this.core.isReady()) {
@@ -163,7 +163,9 @@ class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNo
   protected override start(machine: TabHub): void {
     this.#intake = new FrameIntake();
     this.#transport.drop();
-    this.#requests.rejectAll(new TidegateError('internal', 'the core broke while the publish was on its way'));
+    this.#requests.rejectAll(
+      new TidegateError('internal', 'the core broke while the publish was on its way'),
+    );
     this.#sharing.begin((page) =>
       this.read(this.core.enter(() => machine.handle_page(this.host.now(), page))),
     );
@@ -387,11 +389,9 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
  */
 export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
   const { url, group, generation, knownAs, ...options } = order;
+  const part = { group, generation, knownAs, election: Election.Host };
   const connection: Connection = new Connection(url, options, {
-    group,
-    election: Election.Host,
-    generation,
-    knownAs,
+    ...part,
     retire: () => {
       connection.close();
       onRetired();

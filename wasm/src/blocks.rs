@@ -9,8 +9,10 @@ use core::arch::wasm32::{memory_grow, memory_size};
 use core::cell::UnsafeCell;
 use core::ptr::{self, null_mut};
 
-/// Every block lies at a multiple of this, and nothing here needs more.
+/// Every block lies at a multiple of this.
 const ALIGN: usize = 8;
+/// What needs more lies at a multiple of this, a cache line, and has lists of its own.
+const ALIGN_WIDE: usize = 64;
 /// The smallest block: it has room for where the next free one is.
 const SIZE_MIN: usize = 16;
 /// How many sizes there are: four between each power of two and the next.
@@ -22,7 +24,7 @@ pub(crate) struct Blocks(UnsafeCell<State>);
 
 struct State {
     /// The first free block of each size. The first word of a free block is where the next one is.
-    free: [*mut u8; SIZES],
+    free: [*mut u8; 2 * SIZES],
     /// Where what was never given out begins; 0 before the first call.
     unused: usize,
 }
@@ -39,14 +41,15 @@ unsafe extern "C" {
 impl Blocks {
     pub(crate) const fn new() -> Self {
         Self(UnsafeCell::new(State {
-            free: [null_mut(); SIZES],
+            free: [null_mut(); 2 * SIZES],
             unused: 0,
         }))
     }
 }
 
-/// Which list serves a size, and how large the blocks of that list are.
-const fn class(size: usize) -> (usize, usize) {
+/// Which list serves a layout of this size, and how large the blocks of that list are.
+const fn class(layout: Layout, size: usize) -> (usize, usize) {
+    let first = if layout.align() > ALIGN { SIZES } else { 0 };
     let size = if size < SIZE_MIN { SIZE_MIN } else { size };
     let last = ((size + ALIGN - 1) & !(ALIGN - 1)) - 1;
     let exponent = last.ilog2() as usize;
@@ -58,11 +61,11 @@ const fn class(size: usize) -> (usize, usize) {
 }
 
 impl State {
-    fn take_unused(&mut self, size: usize) -> *mut u8 {
+    fn take_unused(&mut self, size: usize, align: usize) -> *mut u8 {
         if self.unused == 0 {
-            self.unused = (&raw const __heap_base as usize).next_multiple_of(ALIGN);
+            self.unused = &raw const __heap_base as usize;
         }
-        let block = self.unused;
+        let block = self.unused.next_multiple_of(align);
         let Some(end) = block.checked_add(size) else {
             return null_mut();
         };
@@ -75,19 +78,20 @@ impl State {
     }
 }
 
-// SAFETY: a block is given out once, until it is given back; blocks do not overlap, are as large as asked for, and lie at
-// multiples of `ALIGN`.
+// SAFETY: a block is given out once, until it is given back; blocks do not overlap, are as large as asked for, and lie
+// where their lists say.
 unsafe impl GlobalAlloc for Blocks {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.align() > ALIGN || layout.size() > isize::MAX as usize / 2 {
+        if layout.align() > ALIGN_WIDE || layout.size() > isize::MAX as usize / 2 {
             return null_mut();
         }
-        let (list, size) = class(layout.size());
+        let (list, size) = class(layout, layout.size());
         // SAFETY: nothing else refers to the state: no call of this allocator makes another one.
         let state = unsafe { &mut *self.0.get() };
         let block = state.free[list];
         if block.is_null() {
-            return state.take_unused(size);
+            let align = if list < SIZES { ALIGN } else { ALIGN_WIDE };
+            return state.take_unused(size, align);
         }
         // SAFETY: the first word of a free block is where the next one is, as `dealloc` has written it.
         state.free[list] = unsafe { block.cast::<*mut u8>().read() };
@@ -95,7 +99,7 @@ unsafe impl GlobalAlloc for Blocks {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let (list, _) = class(layout.size());
+        let (list, _) = class(layout, layout.size());
         // SAFETY: as in `alloc`; the block is given back, and has room for a word.
         unsafe {
             let state = &mut *self.0.get();
@@ -105,7 +109,7 @@ unsafe impl GlobalAlloc for Blocks {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size_new: usize) -> *mut u8 {
-        if class(layout.size()) == class(size_new) {
+        if class(layout, layout.size()) == class(layout, size_new) {
             return block;
         }
         // SAFETY: the caller keeps to the contract of `realloc`, which is that of these calls together.

@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 
 use slab::Slab;
-use tidegate_core::hub::{Hub, HubConfig};
+use tidegate_core::hub::{Audience, Hub, HubConfig, Reached};
 use tidegate_core::lifecycle::{EndReason, TerminalRule};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
@@ -45,7 +45,7 @@ extern "C" fn hub_free(hub: u32) {
 exports! { HUBS:
     hub_terminal_field = terminal_field();
     hub_handle_publish = handle_publish(
-        now_ms: f64, topic: u32, slot: u32, end: u32, status: u32, id: u32, restart: bool
+        now_ms: f64, topic: u32, slot: u32, end: u32, status: u32, id: u32, restart: bool, audience: f64
     ) -> u32;
     hub_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
     hub_handle_unsubscribe = handle_unsubscribe(subscription: u32) -> u32;
@@ -78,12 +78,19 @@ impl LocalHub {
         }
     }
 
-    /// Publishes what is in `slot`. The first record is the position, or the note of a failure.
+    /// Publishes what is in `slot`. The first record tells where it was stored and whom it has reached, or is the note of
+    /// a failure.
     ///
-    /// `status` is what the terminal rule reads, where the payload has it.
+    /// `status` is what the terminal rule reads, where the payload has it; `audience` the topic's audience that was
+    /// told last, -1 where there is none.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
+    )]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number below 2^53, which is not negative"
     )]
     fn handle_publish(
         &mut self,
@@ -94,6 +101,7 @@ impl LocalHub {
         status: u32,
         id: u32,
         restart: bool,
+        audience: f64,
     ) -> u32 {
         records::begin();
         let status = texts::take_optional(status);
@@ -104,11 +112,19 @@ impl LocalHub {
             id: texts::take_optional(id),
             restart,
         };
-        match self.hub.handle_publish(instant(now_ms), request) {
-            Ok(position) => records::push(Record::Published {
-                request: 0,
-                position,
-            }),
+        let known = (audience >= 0.0).then_some(Audience::new(audience as u64));
+        match self.hub.handle_publish_to(instant(now_ms), request, known) {
+            Ok((position, reached)) => {
+                // Whom a screen hands a publication to is not the hub's to say.
+                let reached = match reached {
+                    Reached::Due(_) if self.screen.is_used() => Reached::Due(None),
+                    Reached::Due(_) | Reached::Same => reached,
+                };
+                records::push(Record::Stored { position, reached });
+                if reached == Reached::Same {
+                    return records::finish();
+                }
+            }
             Err(error) => push_publish_failure(0, &error.to_wire()),
         }
         self.finish()

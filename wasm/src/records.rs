@@ -7,6 +7,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use tidegate_core::hub::Reached;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::publication::Position;
 
@@ -26,6 +27,11 @@ struct Records {
     numbers: Vec<f64>,
     texts: String,
 }
+
+/// What a record says of whom a publication has reached, if it names no audience: the one that was named, or some whom
+/// nobody can name.
+const SAME: f64 = -2.0;
+const NOBODY_KNOWN: f64 = -1.0;
 
 /// One thing that JavaScript is told.
 pub(crate) enum Record<'a> {
@@ -60,6 +66,11 @@ pub(crate) enum Record<'a> {
     GateIdle { gate: usize },
     /// The next `length` characters of the text are to be sent; the data in `slot` is still missing in them.
     Send { length: usize, data: Option<u32> },
+    /// A publication of this page's was stored, and has reached some.
+    Stored {
+        position: Position,
+        reached: Reached,
+    },
     /// What is in `slot` belongs into the next hole of the message that follows.
     Data { slot: u32 },
     /// The next `length` characters of the text are to be said to the other tabs; the data is still missing in them.
@@ -195,6 +206,17 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
         Record::Send { length, data } => {
             let mut numbers = plain(13, length as f64);
             numbers[6] = data.map_or(-1.0, f64::from);
+            numbers
+        }
+        Record::Stored { position, reached } => {
+            let audience = match reached {
+                Reached::Same => SAME,
+                Reached::Due(None) => NOBODY_KNOWN,
+                Reached::Due(Some(audience)) => audience.number() as f64,
+            };
+            let mut numbers = plain(14, audience);
+            numbers[3] = position.epoch as f64;
+            numbers[4] = position.offset as f64;
             numbers
         }
         Record::Data { slot } => {

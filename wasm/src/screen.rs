@@ -75,6 +75,12 @@ impl Screen {
         self.relay.poll_timeout().is_some()
     }
 
+    /// Whether anybody subscribes.
+    #[cfg(feature = "hub")]
+    pub(crate) fn is_used(&self) -> bool {
+        self.followed.iter().any(Option::is_some)
+    }
+
     /// The hub above has something due to [`DOWNLINK`].
     pub(crate) fn handle_due(&mut self, due: Due<Handle>) {
         match due {

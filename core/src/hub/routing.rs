@@ -38,6 +38,11 @@ impl<P> Gathered<P> {
         }
     }
 
+    /// When it came, where there is anything: whoever does not ask what is due has to be woken for it.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.publications.first().map(|_| self.at)
+    }
+
     fn takes(&self, now: Instant, publication: &Publication<P>) -> bool {
         self.publications.first().is_none_or(|first| {
             self.at == now
@@ -200,6 +205,7 @@ impl<P: Payload> Hub<P> {
 
     /// A subscription has gone: its route may have gone with it.
     pub(super) fn leave_route(&mut self, pattern: &Pattern, ticket: Ticket) {
+        self.changes += 1;
         self.router.unsubscribe(ticket);
         self.release_passed(ticket.route());
         if self.is_copy || self.router.subscriber_count(ticket.route()) > 0 {

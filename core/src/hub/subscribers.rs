@@ -403,9 +403,13 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.latest = now;
         while let Some(gate) = self.timers.expire(now) {
             let slot = &mut self.gates[gate as usize];
-            slot.armed = None;
+            let armed = slot.armed.take();
             let (subscription, resting) = (slot.subscription, slot.resting);
-            self.awake(gate).handle_timeout(now);
+            let at = armed.map_or(now, |at| Instant::from_micros(at.get()));
+            let machine = self.awake(gate);
+            // What has moved later is armed anew and comes in its turn, though it may be due by now, too.
+            let is_early = machine.poll_timeout().is_some_and(|due| due > at);
+            machine.handle_timeout(if is_early { at } else { now });
             self.drain_gate(gate);
             if let Some(Resting { route, .. }) = resting
                 && !self.rest(gate, route)

@@ -73,21 +73,24 @@ fn connect(address: &str, offers: bool, topic: &str) -> std::net::TcpStream {
     );
     stream.write_all(request.as_bytes()).expect("it takes that");
     read_until(&mut stream, b"\r\n\r\n");
-    let frame = format!(r#"{{"type":"subscribe","pattern":"{topic}"}}"#);
-    // Masked with zeros: the text stays as it is.
-    let mut message = vec![
-        0x81,
-        0x80 | u8::try_from(frame.len()).expect("short"),
-        0,
-        0,
-        0,
-        0,
-    ];
-    message.extend_from_slice(frame.as_bytes());
-    stream.write_all(&message).expect("it takes that");
+    // Answered one by one, no answer is long enough to be compressed.
+    send(&mut stream, r#"{"type":"hello"}"#);
+    read_until(&mut stream, b"\"welcome\"");
+    send(
+        &mut stream,
+        &format!(r#"{{"type":"subscribe","pattern":"{topic}"}}"#),
+    );
     read_until(&mut stream, b"\"subscribed\"");
     stream.set_nonblocking(true).expect("a socket");
     stream
+}
+
+fn send(stream: &mut std::net::TcpStream, frame: &str) {
+    let length = u8::try_from(frame.len()).expect("short");
+    // Masked with zeros: the text stays as it is.
+    let header = [0x81, 0x80 | length, 0, 0, 0, 0];
+    let message = [&header, frame.as_bytes()].concat();
+    stream.write_all(&message).expect("it takes that");
 }
 
 /// Reads until what was read contains `end`.

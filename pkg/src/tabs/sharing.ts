@@ -1,6 +1,7 @@
 /** A connection's part in sharing with the browser's other tabs: what its core says to them, and what it hears. */
 
 import type { Core } from '../core.js';
+import { canShare } from '../engine.js';
 import { type Host, systemHost } from '../host.js';
 import type { TabHub } from '../machines.js';
 import type { Slots } from '../slots.js';
@@ -47,7 +48,7 @@ export class Sharing {
   /** Finds out who there is to share with, where there may be somebody and nobody has told. */
   find(): Promise<void> | undefined {
     const { tabs = 'auto' } = this.#options;
-    if (this.#membership !== undefined || tabs === 'off' || !hasTabs()) {
+    if (this.#membership !== undefined || tabs === 'off' || !hasTabs() || !canShare()) {
       return undefined;
     }
     return this.#findAs(tabs).then((membership) => {

@@ -266,3 +266,74 @@ test('topics that were forgotten and are used again keep their names', () => {
   }
   assert.deepEqual(names, expected);
 });
+
+/** A host whose timers may come late. */
+class LateHost extends VirtualHost {
+  lateMs = 0;
+
+  override now(): number {
+    return super.now() + this.lateMs;
+  }
+}
+
+test('handlers that the hub need not be asked for again get what they would have got', () => {
+  const host = new LateHost();
+  const hub = createHub({ host });
+  const seen: string[] = [];
+  const note = (name: string) => (update: Update<number>) =>
+    seen.push(`${name} ${update.topic} ${update.data}`);
+  const publish = (topic: string, data: number): string[] => {
+    const before = seen.length;
+    const { offset } = hub.publish(topic, data);
+    assert.equal(typeof offset, 'number');
+    return seen.slice(before);
+  };
+  hub.subscribe<number>('a', note('1'));
+  const second = hub.subscribe<number>('*', note('2'));
+  hub.subscribe<number>('slow', { throttle: 100 }, note('slow'));
+  assert.deepEqual(publish('a', 1), ['1 a 1', '2 a 1']);
+  assert.deepEqual(publish('a', 2), ['1 a 2', '2 a 2']);
+  hub.publish('slow', 3);
+  hub.publish('slow', 4);
+  second();
+  host.advance(99);
+  assert.deepEqual(publish('a', 5), ['1 a 5']);
+  host.lateMs = 1000;
+  assert.deepEqual(publish('a', 6), ['slow slow 4', '1 a 6']);
+  assert.deepEqual(publish('a', 7), ['1 a 7']);
+  const third = hub.subscribe<number>('a', { throttle: 100, latest: false }, note('3'));
+  assert.deepEqual(publish('a', 8), ['1 a 8', '3 a 8']);
+  assert.deepEqual(publish('a', 9), ['1 a 9']);
+  third.setFlow({});
+  seen.length = 0;
+  assert.deepEqual(publish('a', 10), ['1 a 10', '3 a 10']);
+  assert.deepEqual(publish('a', 11), ['1 a 11', '3 a 11']);
+  hub.subscribe<number>('a', { throttle: 'frame', latest: false }, note('frame'));
+  assert.deepEqual(publish('a', 12), ['1 a 12', '3 a 12', 'frame a 12']);
+  assert.deepEqual(publish('a', 13), ['1 a 13', '3 a 13']);
+});
+
+test('a handler that publishes, subscribes and leaves disturbs no other one', () => {
+  const { hub } = setUp();
+  const seen: string[] = [];
+  let inner = false;
+  hub.subscribe<number>('a', ({ data }) => {
+    if (data === 2 && !inner) {
+      inner = true;
+      hub.publish('a', 20);
+      hub.subscribe<number>('a', { latest: false }, (update) => seen.push(`new ${update.data}`));
+    }
+  });
+  const leaving = hub.subscribe<number>('a', ({ data }) => {
+    seen.push(`1st ${data}`);
+    if (data === 20) {
+      leaving();
+    }
+  });
+  hub.subscribe<number>('a', ({ data }) => seen.push(`2nd ${data}`));
+  for (const data of [1, 2, 3]) {
+    hub.publish('a', data);
+  }
+  assert.deepEqual(seen.slice(0, 6), ['1st 1', '2nd 1', '1st 2', '2nd 2', '1st 20', '2nd 20']);
+  assert.deepEqual(seen.slice(6).sort(), ['2nd 3', 'new 3']);
+});

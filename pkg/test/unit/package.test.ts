@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the modules of the core may weigh, in KiB of gzip. */
-const MODULE_KIB_MAX = { client: 43, tabs: 65, hub: 42, tidegate_bg: 81 };
+const MODULE_KIB_MAX = { client: 43, tabs: 65, hub: 43, tidegate_bg: 81 };
 
 const CONSUMER = `
 import { connect, createHub, debounce, TidegateError, throttle } from 'tidegate';

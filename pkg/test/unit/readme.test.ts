@@ -31,7 +31,7 @@ declare global {
 `;
 
 const WASM_AS_FILE =
-  "declare module 'tidegate/client.wasm' { const address: string; export default address; }\n";
+  "declare module 'tidegate/tabs.wasm' { const address: string; export default address; }\n";
 
 test('the examples of the README compile', async (t) => {
   const folder = join(packageRoot, 'dist-test/readme');

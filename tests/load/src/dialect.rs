@@ -92,7 +92,11 @@ impl Dialect {
     pub(crate) fn publisher(self) -> Vec<Step> {
         match self {
             Self::Plain => vec![Step::new(request("/pub", ""), HEAD_END)],
-            Self::Tidegate | Self::TidegateSse => vec![tidegate_opening()],
+            Self::Tidegate | Self::TidegateSse => vec![
+                tidegate_opening(),
+                // Whoever says nothing is let go.
+                Step::new(client_text(br#"{"type":"hello"}"#), b"welcome"),
+            ],
             Self::SocketIo => socket_io_opening(),
             Self::Nchan | Self::NchanSse | Self::Redis => Vec::new(),
             Self::Nats => nats_opening(),
@@ -124,15 +128,12 @@ impl Dialect {
     /// How the server asks for a sign of life, and the answer.
     pub(crate) fn ping(self) -> Option<(&'static [u8], Vec<u8>)> {
         match self {
-            Self::Tidegate => Some((br#"{"type":"ping"}"#, client_text(br#"{"type":"pong"}"#))),
+            Self::Tidegate | Self::TidegateSse => {
+                Some((br#"{"type":"ping"}"#, client_text(br#"{"type":"pong"}"#)))
+            }
             Self::SocketIo => Some((b"\x81\x012", client_text(b"3"))),
             Self::Nats => Some((b"PING\r\n", b"PONG\r\n".to_vec())),
-            Self::Plain
-            | Self::TidegateSse
-            | Self::Nchan
-            | Self::NchanSse
-            | Self::Redis
-            | Self::Mqtt => None,
+            Self::Plain | Self::Nchan | Self::NchanSse | Self::Redis | Self::Mqtt => None,
         }
     }
 }

@@ -25,10 +25,13 @@ pub(crate) struct Swarm {
     stalled: Vec<TcpStream>,
     publisher: mio::net::TcpStream,
     /// The server's sign that it wants one of life, and the answer.
-    ping: Option<(memmem::Finder<'static>, Vec<u8>)>,
+    ping: Option<Ping>,
     buffer: Vec<u8>,
     pub(crate) received: Received,
 }
+
+/// What to look for, and what to say then.
+type Ping = (memmem::Finder<'static>, Vec<u8>);
 
 struct Subscriber {
     stream: mio::net::TcpStream,
@@ -161,7 +164,7 @@ impl Swarm {
         }
         for event in &self.events {
             if event.token() == PUBLISHER {
-                drain(&mut self.publisher, &mut self.buffer)?;
+                drain(&mut self.publisher, &mut self.buffer, self.ping.as_ref())?;
                 continue;
             }
             let Subscriber { stream, scanner } = &mut self.subscribers[event.token().0];
@@ -194,12 +197,18 @@ impl Swarm {
     }
 }
 
-/// Answers to what was published are of no interest.
-fn drain(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> Result<()> {
+/// Reads what the publisher is told: answers to what it published are of no interest.
+fn drain(stream: &mut mio::net::TcpStream, buffer: &mut [u8], ping: Option<&Ping>) -> Result<()> {
     loop {
         match stream.read(buffer) {
             Ok(0) => bail!("the server closed the publisher's connection"),
-            Ok(_) => {}
+            Ok(bytes) => {
+                if let Some((sign, answer)) = ping
+                    && sign.find(&buffer[..bytes]).is_some()
+                {
+                    stream.write_all(answer)?;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error).context("the publisher's connection broke"),
         }

@@ -1,0 +1,21 @@
+/** All cases, for Node and for a page alike. */
+
+import { ready } from 'tidegate';
+
+import { publish } from './cases/publish.mjs';
+import { receive } from './cases/receive.mjs';
+import { throttles } from './cases/throttle.mjs';
+
+const CASES = { publish, throttles, receive };
+
+/** The tables of the cases whose names are given, or of all. */
+export async function suite(names) {
+  await ready();
+  const tables = [];
+  for (const [name, run] of Object.entries(CASES)) {
+    if (names.length === 0 || names.includes(name)) {
+      tables.push(await run());
+    }
+  }
+  return tables;
+}

@@ -1,0 +1,190 @@
+//! However late a host asks what is due, every subscription that nothing is conflated for gets the same frames in the
+//! same order.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tidegate_core::hub::{ConnectionId, ServerConfig, ServerOutput};
+use tidegate_tests::wire::Wire;
+
+const TOPICS: [&str; 2] = ["job:1", "job:2"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// So many publications at one instant, by a connection or by the server itself.
+    Publish {
+        topic: usize,
+        count: usize,
+        by_client: bool,
+    },
+    End {
+        topic: usize,
+    },
+    Subscribe {
+        connection: usize,
+        topic: usize,
+    },
+    Unsubscribe {
+        connection: usize,
+        topic: usize,
+    },
+    Close {
+        connection: usize,
+    },
+    Pass {
+        millis: u64,
+    },
+}
+
+fn any_steps() -> impl Strategy<Value = Vec<Step>> {
+    let topics = 0..TOPICS.len();
+    let step = prop_oneof![
+        8 => (topics.clone(), 1..6_usize, any::<bool>())
+            .prop_map(|(topic, count, by_client)| Step::Publish { topic, count, by_client }),
+        1 => topics.clone().prop_map(|topic| Step::End { topic }),
+        2 => (0..4_usize, topics.clone())
+            .prop_map(|(connection, topic)| Step::Subscribe { connection, topic }),
+        1 => (0..4_usize, topics)
+            .prop_map(|(connection, topic)| Step::Unsubscribe { connection, topic }),
+        1 => (0..4_usize).prop_map(|connection| Step::Close { connection }),
+        3 => (0..40_u64).prop_map(|millis| Step::Pass { millis }),
+    ];
+    prop::collection::vec(step, 0..40)
+}
+
+/// A server whose host asks after every call, or only when time passes.
+struct Host {
+    wire: Wire,
+    is_late: bool,
+    publisher: ConnectionId,
+    connections: Vec<ConnectionId>,
+    /// What each connection got, by subscription.
+    received: Vec<BTreeMap<String, Vec<Value>>>,
+    published: u64,
+}
+
+impl Host {
+    fn new(is_late: bool) -> Self {
+        let mut wire = Wire::new(ServerConfig::new(7));
+        let publisher = wire.open();
+        let mut host = Self {
+            connections: (0..4).map(|_| wire.open()).collect(),
+            received: vec![BTreeMap::new(); 4],
+            wire,
+            is_late,
+            publisher,
+            published: 0,
+        };
+        for (index, frame) in [
+            json!({ "type": "subscribe", "pattern": "job:1" }),
+            json!({ "type": "subscribe", "pattern": "job:*" }),
+            json!({ "type": "subscribe", "pattern": "job:1", "flow": { "throttle_ms": 20, "conflate": "collect" } }),
+            json!({ "type": "subscribe", "pattern": "**", "flow": { "throttle_ms": 20, "conflate": "collect" } }),
+        ]
+        .iter()
+        .enumerate()
+        {
+            host.wire.send(host.connections[index], frame);
+        }
+        host.drain();
+        host
+    }
+
+    /// What a host does after each call.
+    fn drain(&mut self) {
+        for output in self.wire.outputs() {
+            let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
+            self.receive(id);
+        }
+    }
+
+    fn receive(&mut self, id: ConnectionId) {
+        let frames = self.wire.receive(id);
+        if let Some(index) = self.connections.iter().position(|known| *known == id) {
+            for frame in frames {
+                let names = ["via", "pattern", "topic"].map(|member| frame[member].as_str());
+                let subscription = names.into_iter().flatten().next().unwrap_or_default();
+                let known = self.received[index].entry(subscription.to_owned());
+                known.or_default().push(frame);
+            }
+        }
+    }
+
+    fn publish(&mut self, topic: usize, by_client: bool, end: bool) {
+        self.published += 1;
+        let mut frame = json!({
+            "type": "publish", "ref": self.published, "topic": TOPICS[topic],
+            "data": self.published, "restart": true,
+        });
+        if end {
+            frame["end"] = json!("complete");
+        }
+        if by_client || end {
+            self.wire.send(self.publisher, &frame);
+        } else if self
+            .wire
+            .server
+            .latest(&tidegate_tests::topic(TOPICS[topic]))
+            .is_none_or(|latest| latest.end.is_none())
+        {
+            self.wire.publish(TOPICS[topic], json!(self.published));
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Publish {
+                topic,
+                count,
+                by_client,
+            } => {
+                for _ in 0..count {
+                    self.publish(topic, by_client, false);
+                    if !self.is_late {
+                        self.drain();
+                    }
+                }
+            }
+            Step::End { topic } => self.publish(topic, true, true),
+            Step::Subscribe { connection, topic } => {
+                let frame = json!({ "type": "subscribe", "pattern": TOPICS[topic] });
+                self.wire.send(self.connections[connection], &frame);
+            }
+            Step::Unsubscribe { connection, topic } => {
+                let frame = json!({ "type": "unsubscribe", "pattern": TOPICS[topic] });
+                // What waits for it would be dropped.
+                self.drain();
+                self.wire.send(self.connections[connection], &frame);
+            }
+            Step::Close { connection } => {
+                self.drain();
+                let id = self.connections[connection];
+                self.wire.server.handle_closed(self.wire.now, id);
+            }
+            Step::Pass { millis } => {
+                self.drain();
+                self.wire.pass(Duration::from_millis(millis));
+                self.drain();
+            }
+        }
+        if !self.is_late {
+            self.drain();
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_late_host_hands_over_the_same_frames(steps in any_steps()) {
+        let (mut prompt, mut late) = (Host::new(false), Host::new(true));
+        for step in &steps {
+            prompt.take(step);
+            late.take(step);
+        }
+        prompt.drain();
+        late.drain();
+        prop_assert_eq!(prompt.received, late.received);
+    }
+}
