@@ -1,6 +1,7 @@
 //! The hub of a process, as applications use it.
 
 mod chosen;
+mod endpoints;
 mod health;
 mod opening;
 mod presence;
@@ -12,7 +13,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use bytes::Bytes;
 use serde::Serialize;
 use tidegate_core::flow::{Flow, FlowFloor};
 use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
@@ -32,7 +32,7 @@ pub use presence::{Presence, PresenceChanges, Tracked};
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
-use crate::shard::{Command, Guest, Totals, Transport, Wire};
+use crate::shard::{Command, Totals, Wire};
 use shards::Shards;
 
 /// A publication with a JSON payload, shared by all who get it.
@@ -361,42 +361,5 @@ impl Hub {
     pub async fn stopped(&self) {
         let mut ending = self.inner.ending.clone();
         while ending.changed().await.is_ok() {}
-    }
-
-    /// The flow that a client of some patterns is granted where it asks for `flow`.
-    pub(crate) fn granted_flow(&self, patterns: &[Pattern], flow: Flow) -> Flow {
-        let floor = &self.inner.floor;
-        let slowed = |flow, pattern| floor.grant(pattern, flow);
-        patterns.iter().fold(flow, slowed)
-    }
-
-    /// The way in, for clients.
-    pub(crate) fn door(&self) -> &Arc<Door> {
-        &self.inner.door
-    }
-
-    /// The most bytes that a request to publish may have, its payload and all.
-    pub(crate) fn frame_bytes_max(&self) -> usize {
-        self.inner.wire.frame_bytes_max
-    }
-
-    /// Whether clients are offered compressed messages.
-    pub(crate) fn deflates(&self) -> bool {
-        self.inner.wire.compress_above.is_some()
-    }
-
-    /// Hands a connection over to one of the shards.
-    pub(crate) fn connect(
-        &self,
-        transport: Transport,
-        received: Bytes,
-        guest: Guest,
-    ) -> Result<(), Stopped> {
-        let shard = self.inner.shards.least_loaded()?;
-        shard.send_connection(Command::Connect {
-            transport,
-            received,
-            guest,
-        })
     }
 }

@@ -3,16 +3,12 @@
 
 use std::sync::Arc;
 
-use core::num::NonZeroU32;
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_core::access::Grant;
-use tidegate_core::flow::FlowFloor;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
 use tidegate_core::limits::FRAMES_HELD_MAX;
 use tidegate_core::protocol::{ErrorCode, WireError};
-use tidegate_core::rate::Rate;
 use tidegate_core::session::{Access, CloseReason};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
@@ -324,54 +320,6 @@ fn a_client_that_asks_for_its_own_room_has_it_as_it_asked() {
     let unsubscribe = json!({ "type": "unsubscribe", "pattern": "user:7" });
     assert_eq!(said(&mut wire, id, &unsubscribe), ["unsubscribed"]);
     assert_eq!(wire.server.counts().subscriptions, 0);
-}
-
-#[test]
-fn who_publishes_too_often_is_told_when_to_try_again() {
-    let mut config = ServerConfig::new(1);
-    config.session.publish_rate = Some(Rate {
-        per_second: NonZeroU32::new(10).expect("not 0"),
-        burst: NonZeroU32::new(2).expect("not 0"),
-    });
-    let mut wire = Wire::new(config);
-    let id = wire.open();
-    let all: Vec<String> = (0..3)
-        .flat_map(|_| said(&mut wire, id, &publish("job:1")))
-        .collect();
-    assert_eq!(
-        all,
-        [
-            "welcome",
-            "published",
-            "published",
-            "error too_many_requests"
-        ]
-    );
-    wire.pass(ms(100));
-    assert_eq!(said(&mut wire, id, &publish("job:1")), ["published"]);
-}
-
-#[test]
-fn the_granted_flow_is_no_finer_than_the_floor_and_told() {
-    let mut config = ServerConfig::new(1);
-    config.floor = FlowFloor::none().with(Pattern::new("job:*").expect("a pattern"), secs(1));
-    let mut wire = Wire::new(config);
-    let id = wire.open();
-    wire.send(id, &subscribe("job:1"));
-    let frames = wire.receive(id);
-    assert_eq!(frames[1]["flow"]["throttle_ms"], json!(1000));
-    for _ in 0..3 {
-        wire.publish("job:1", json!(1));
-    }
-    assert_eq!(kinds(&wire.receive(id)), ["pub"]);
-    wire.send(
-        id,
-        &json!({ "type": "flow", "pattern": "job:1", "flow": {} }),
-    );
-    wire.pass(ms(999));
-    assert!(wire.receive(id).is_empty());
-    wire.pass(ms(1));
-    assert_eq!(kinds(&wire.receive(id)), ["pub"]);
 }
 
 proptest! {

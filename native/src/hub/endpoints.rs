@@ -1,0 +1,51 @@
+//! What the HTTP endpoints of a hub ask of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidegate_core::flow::Flow;
+use tidegate_core::topic::Pattern;
+
+use super::Hub;
+use crate::access::Door;
+use crate::error::Stopped;
+use crate::shard::{Command, Guest, Transport};
+
+impl Hub {
+    /// The flow that a client of some patterns is granted where it asks for `flow`.
+    pub(crate) fn granted_flow(&self, patterns: &[Pattern], flow: Flow) -> Flow {
+        let floor = &self.inner.floor;
+        let slowed = |flow, pattern| floor.grant(pattern, flow);
+        patterns.iter().fold(flow, slowed)
+    }
+
+    /// The way in, for clients.
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.inner.door
+    }
+
+    /// The most bytes that a request to publish may have, its payload and all.
+    pub(crate) fn frame_bytes_max(&self) -> usize {
+        self.inner.wire.frame_bytes_max
+    }
+
+    /// Whether clients are offered compressed messages.
+    pub(crate) fn deflates(&self) -> bool {
+        self.inner.wire.compress_above.is_some()
+    }
+
+    /// Hands a connection over to one of the shards.
+    pub(crate) fn connect(
+        &self,
+        transport: Transport,
+        received: Bytes,
+        guest: Guest,
+    ) -> Result<(), Stopped> {
+        let shard = self.inner.shards.least_loaded()?;
+        shard.send_connection(Command::Connect {
+            transport,
+            received,
+            guest,
+        })
+    }
+}
