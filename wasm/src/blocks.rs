@@ -55,7 +55,7 @@ const fn class(layout: Layout, size: usize) -> (usize, usize) {
     let exponent = last.ilog2() as usize;
     let step = exponent - 2;
     (
-        exponent * 4 + ((last >> step) & 3),
+        first + exponent * 4 + ((last >> step) & 3),
         ((last >> step) + 1) << step,
     )
 }
