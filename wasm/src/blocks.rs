@@ -60,6 +60,26 @@ const fn class(layout: Layout, size: usize) -> (usize, usize) {
     )
 }
 
+/// What is checked when this is compiled: a block is as large as asked for, and one that lies at a cache line is never
+/// found where others are.
+const _: () = {
+    let mut size = 1;
+    while size <= 4096 {
+        let plain = class(layout(size, ALIGN), size);
+        let wide = class(layout(size, ALIGN_WIDE), size);
+        assert!(plain.1 >= size && wide.1 == plain.1);
+        assert!(plain.0 < SIZES && wide.0 == plain.0 + SIZES);
+        size += 1;
+    }
+};
+
+const fn layout(size: usize, align: usize) -> Layout {
+    match Layout::from_size_align(size, align) {
+        Ok(layout) => layout,
+        Err(_) => panic!("small sizes and powers of two make layouts"),
+    }
+}
+
 impl State {
     fn take_unused(&mut self, size: usize, align: usize) -> *mut u8 {
         if self.unused == 0 {
