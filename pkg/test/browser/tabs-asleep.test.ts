@@ -193,6 +193,11 @@ test(
     const sockets = await Promise.all(scene.tabs.map((tab) => tab.evaluate<number>('sockets')));
     const frozen = scene.tabs[sockets.findIndex((count) => count > 0)]!;
     const witness = scene.tabs.find((tab) => tab !== frozen)!;
+    const workers = await witness.evaluate<readonly string[]>('workers');
+    assert.ok(
+      workers.some((url) => url.endsWith('/clock-worker.js')),
+      `a hidden tab has a worker that keeps its time, and not only ${workers}`,
+    );
     const since = Date.now();
     await frozen.freeze(true);
     const known = (await toldTo(witness)).offsets.at(-1)!;

@@ -30,6 +30,13 @@ const AS_FOR_PEOPLE = [
  * it has. With `deaf`, nobody in it hears that the page freezes.
  */
 const PAGE = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script>
+const workers = [];
+globalThis.Worker = class extends Worker {
+  constructor(url, options) {
+    super(url, options);
+    workers.push(String(url));
+  }
+};
 let sockets = 0;
 globalThis.WebSocket = class extends WebSocket {
   constructor(...given) {
