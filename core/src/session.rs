@@ -10,6 +10,7 @@
 //! Where a server asks who its clients are, the first frame counts once that is known.
 
 mod access;
+mod claim;
 mod output;
 mod presence;
 mod requests;
@@ -30,7 +31,8 @@ use crate::topic::{Pattern, Topic};
 
 pub use access::Access;
 use access::Standing;
-pub use output::{CloseReason, SessionConfig, SessionOutput, SharedBy};
+pub use claim::{Claim, ClaimEnvelope, ClaimsEnvelope, ClaimsType, SharedBy};
+pub use output::{CloseReason, SessionConfig, SessionOutput};
 
 /// The server's side of one connection.
 ///

@@ -245,6 +245,12 @@ impl Shard {
             Command::Lost => self.hub.handle_lost(now),
             Command::Answered(id, answer) => self.hub.handle_answer(now, id, answer),
             Command::Presence(command) => self.handle_presence(now, command),
+            Command::Claims { claims, bytes } => {
+                if let Some(upstream) = &self.upstream {
+                    upstream.uplink.count_broadcast_taken(bytes);
+                }
+                self.hub.handle_claims(now, claims);
+            }
             Command::Snapshot { reply } => {
                 let _ = reply.send(Snapshot {
                     counts: self.hub.counts(),

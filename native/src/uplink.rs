@@ -10,7 +10,9 @@ mod thread;
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use tidegate_core::presence::{PresenceEnvelope, PresenceMessage};
+use tidegate_core::session::{Claim, ClaimsEnvelope};
 use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
 
@@ -44,9 +46,17 @@ impl Uplink {
     }
 
     /// Tells other servers and shards about presences. Where too much waits already, it is lost.
-    pub(crate) fn broadcast(&self, message: &PresenceMessage<Json>) {
-        let text = serde_json::to_string(&PresenceEnvelope::from(message));
-        let text = text.expect("messages have a JSON form");
+    pub(crate) fn broadcast_presence(&self, message: &PresenceMessage<Json>) {
+        self.broadcast(&PresenceEnvelope::from(message));
+    }
+
+    /// Tells other servers and shards of connections that tabs share. Where too much waits already, it is lost.
+    pub(crate) fn broadcast_claims(&self, claims: Vec<Claim>) {
+        self.broadcast(&ClaimsEnvelope::from(claims));
+    }
+
+    fn broadcast(&self, envelope: &impl Serialize) {
+        let text = serde_json::to_string(envelope).expect("messages have a JSON form");
         match &self.way {
             Way::Thread(sender) => sender.broadcast(text),
             Way::Here(here) => here.broadcast(&text),

@@ -75,7 +75,7 @@ fn linked(servers: u64) -> Vec<Wire> {
         .collect();
     for wire in &mut wires {
         let now = wire.now;
-        wire.server.handle_presence_linked(now);
+        wire.server.handle_servers_linked(now);
     }
     exchange(&mut wires);
     wires

@@ -241,6 +241,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             upstream.mirror.handle_timeout(now);
         }
         self.presences.tracker.handle_timeout(now);
+        self.groups.handle_timeout(now);
         self.drain_hub(now);
         while let Some(index) = self.timers.expire(now) {
             let id = self.id_of(index);
@@ -256,6 +257,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.timers.poll_timeout(),
             upstream.and_then(|upstream| upstream.mirror.poll_timeout()),
             self.presences.tracker.poll_timeout(),
+            self.groups.poll_timeout(),
         ]
         .into_iter()
         .flatten()

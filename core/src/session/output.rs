@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use alloc::string::String;
-use alloc::sync::Arc;
 
+use super::SharedBy;
 use crate::flow::Flow;
 use crate::hub::SubscriptionId;
 use crate::presence::Key;
@@ -61,15 +61,6 @@ pub enum CloseReason {
     Drained,
     /// Everything it asked for has ended.
     Ended,
-}
-
-/// The tabs that share a connection. Those of other users are others, even if they knew the group's name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SharedBy {
-    /// The name of the group, that only its tabs know.
-    pub group: String,
-    /// Whose tabs they are, where that is known.
-    pub user: Option<Arc<str>>,
 }
 
 /// What a session wants done.

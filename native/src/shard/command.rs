@@ -10,6 +10,7 @@ use tidegate_core::flow::{Flow, FlowError};
 use tidegate_core::hub::{ConnectionId, HubCounts, PublishError, SubscriptionId, UplinkCounts};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{Position, Publication};
+use tidegate_core::session::Claim;
 use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer};
 use tokio::sync::oneshot;
@@ -60,6 +61,11 @@ pub(crate) enum Command {
     /// What came of a call to the backend.
     Answered(CallId, UplinkAnswer<Json>),
     Presence(PresenceCommand),
+    /// Another server or shard has connections that tabs share; it said so in so many bytes.
+    Claims {
+        claims: Vec<Claim>,
+        bytes: usize,
+    },
     Snapshot {
         reply: oneshot::Sender<Snapshot>,
     },

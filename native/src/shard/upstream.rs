@@ -149,7 +149,14 @@ impl Shard {
                 return;
             };
             while let Some(message) = self.hub.poll_presence() {
-                upstream.uplink.broadcast(&message);
+                upstream.uplink.broadcast_presence(&message);
+            }
+            loop {
+                let claims = self.hub.poll_claims();
+                if claims.is_empty() {
+                    break;
+                }
+                upstream.uplink.broadcast_claims(claims);
             }
             while let Some(answer) = self.hub.poll_answer() {
                 is_idle = false;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tidegate_core::payload::Payload as _;
 use tidegate_core::presence::PresenceEnvelope;
+use tidegate_core::session::ClaimsEnvelope;
 
 use crate::backend::{Feed, FeedEvent};
 use crate::hub::Publication;
@@ -57,7 +58,7 @@ impl Heard {
                 FeedEvent::Missed => Command::Missed,
                 FeedEvent::Broadcast(_) if !shares_presence => return,
                 FeedEvent::Broadcast(text) => match heard.admit_broadcast(&text) {
-                    Some(command) => command.into(),
+                    Some(command) => command,
                     None => return,
                 },
                 FeedEvent::Lost(error) => {
@@ -83,24 +84,21 @@ impl Heard {
         Admitted::Yes
     }
 
-    /// What others said about presences. Anything else, of a later version perhaps, is passed over.
-    fn admit_broadcast(&self, text: &str) -> Option<PresenceCommand> {
+    /// What others said about presences and shared connections. Anything else, of a later version perhaps, is passed over.
+    fn admit_broadcast(&self, text: &str) -> Option<Command> {
         let bytes = text.len();
         if self.broadcast_bytes.load(Ordering::Relaxed) + bytes > BROADCAST_BYTES_MAX {
             return None;
         }
-        let message: PresenceEnvelope<Json> = match serde_json::from_str(text) {
-            Ok(message) => message,
+        let command = match read_broadcast(text, bytes) {
+            Ok(command) => command,
             Err(error) => {
                 tracing::debug!(%error, "a broadcast can't be read");
                 return None;
             }
         };
         self.broadcast_bytes.fetch_add(bytes, Ordering::Relaxed);
-        Some(PresenceCommand::Heard {
-            message: message.into(),
-            bytes,
-        })
+        Some(command)
     }
 
     pub(super) fn count_broadcast_taken(&self, bytes: usize) {
@@ -114,4 +112,17 @@ impl Heard {
     pub(super) fn acknowledge_missed(&self) {
         self.has_missed.store(false, Ordering::SeqCst);
     }
+}
+
+/// What another server said, in so many bytes. Its `type` is the first member, so what is of no use is soon known.
+fn read_broadcast(text: &str, bytes: usize) -> serde_json::Result<Command> {
+    if let Ok(claims) = serde_json::from_str::<ClaimsEnvelope>(text) {
+        return Ok(Command::Claims {
+            claims: claims.into(),
+            bytes,
+        });
+    }
+    let message: PresenceEnvelope<Json> = serde_json::from_str(text)?;
+    let message = message.into();
+    Ok(PresenceCommand::Heard { message, bytes }.into())
 }

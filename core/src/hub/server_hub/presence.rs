@@ -149,10 +149,11 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.presences.tracker.handle_session_closed(now, session);
     }
 
-    /// Other servers can be told of presences from now on, or again after a break. From here on the host broadcasts what
-    /// [`ServerHub::poll_presence`] says to all servers, and hands what they say to
-    /// [`ServerHub::handle_presence_heard`].
-    pub fn handle_presence_linked(&mut self, now: Instant) {
+    /// Other servers can be told something from now on, or again after a break. From here on the host broadcasts what
+    /// [`ServerHub::poll_presence`] and [`ServerHub::poll_claims`] say to all servers, and hands what they say to
+    /// [`ServerHub::handle_presence_heard`] and [`ServerHub::handle_claims`].
+    pub fn handle_servers_linked(&mut self, now: Instant) {
+        self.groups.link(now);
         self.presences.tracker.handle_linked(now);
         self.drain_hub(now);
     }
