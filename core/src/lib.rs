@@ -59,6 +59,7 @@ mod ordered;
 pub mod outbox;
 pub mod payload;
 pub mod presence;
+pub mod progress;
 pub mod protocol;
 pub mod publication;
 pub mod random;

@@ -1,0 +1,59 @@
+//! What all nodes say together of a piece of work: numbers and times that are joined by a rule each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::EndReason;
+use crate::presence::NodeId;
+
+/// What was done and queued before anyone counted here, as the application's own store tells it.
+///
+/// Every server that says it must mean the same moment: of two that differ, the greater number counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// How much was done.
+    pub done: u64,
+    /// How much had been queued, what was done of it included.
+    pub queued: u64,
+}
+
+/// How much is to be done. Of two, the one that was set later counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Target {
+    /// Rises with each that is set.
+    pub version: u64,
+    /// By whom; decides between those that were set at the same time.
+    pub node: NodeId,
+    /// How much; `None` where nobody knows any more.
+    pub value: Option<u64>,
+}
+
+/// That the work is over. Of two ends, the earlier one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When, by the application's clock, in milliseconds.
+    pub at_ms: u64,
+    /// Why.
+    pub reason: EndReason,
+}
+
+impl Before {
+    pub(super) fn join(&mut self, other: Self) {
+        self.done = self.done.max(other.done);
+        self.queued = self.queued.max(other.queued);
+    }
+}
+
+/// The earlier of two times, where there are any.
+pub(super) fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
+pub(super) fn earlier_end(one: Option<Ended>, other: Option<Ended>) -> Option<Ended> {
+    let rank = |end: &Ended| {
+        let by_reason = EndReason::ALL
+            .iter()
+            .position(|reason| *reason == end.reason);
+        (end.at_ms, by_reason)
+    };
+    one.into_iter().chain(other).min_by_key(rank)
+}

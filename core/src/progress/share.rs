@@ -1,0 +1,162 @@
+//! What one node has counted. Nobody else writes it, and every number in it only grows.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::COUNT_MAX;
+use super::window::Window;
+use crate::presence::Key;
+
+/// What one node has counted, or what of it has changed between two of its versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Share {
+    /// All that changed above this version
+    #[serde(skip_serializing_if = "is_zero")]
+    since: u64,
+    /// up to this one is in here.
+    until: u64,
+    done: u64,
+    queued: u64,
+    /// What each session has done, and the version in which that changed last. What sessions beyond the limit have done is part of `done` alone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sessions: BTreeMap<Key, (u64, u64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<Window>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn add(sum: &mut u64, count: u64) {
+    *sum = sum.saturating_add(count).min(COUNT_MAX);
+}
+
+impl Share {
+    /// A share that its node begins to write.
+    pub(super) fn begin(window: Window) -> Self {
+        Self {
+            window: Some(window),
+            ..Self::default()
+        }
+    }
+
+    /// Time has come so far on the node's clock.
+    pub(super) fn advance(&mut self, clock_us: u64) {
+        if let Some(window) = &mut self.window {
+            window.advance(clock_us);
+        }
+    }
+
+    /// A session has done something. One beyond `sessions_max` is counted without its name.
+    pub(super) fn count_done(&mut self, session: &Key, count: u64, sessions_max: usize) {
+        self.until += 1;
+        add(&mut self.done, count);
+        if let Some(window) = &mut self.window {
+            window.add(count);
+        }
+        if let Some((sum, version)) = self.sessions.get_mut(session) {
+            add(sum, count);
+            *version = self.until;
+        } else if self.sessions.len() < sessions_max {
+            self.sessions
+                .insert(session.clone(), (count.min(COUNT_MAX), self.until));
+        }
+    }
+
+    pub(super) fn count_queued(&mut self, count: u64) {
+        self.until += 1;
+        add(&mut self.queued, count);
+    }
+
+    /// How much the node has counted as done.
+    pub const fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// How much it has counted as queued.
+    pub const fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// Up to which version everything is known.
+    pub(super) const fn whole(&self) -> u64 {
+        if self.since == 0 { self.until } else { 0 }
+    }
+
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (&Key, u64)> {
+        self.sessions.iter().map(|(key, (count, _))| (key, *count))
+    }
+
+    pub(super) const fn window(&self) -> Option<&Window> {
+        self.window.as_ref()
+    }
+
+    pub(super) fn forget_window(&mut self) {
+        self.window = None;
+    }
+
+    pub(super) fn bounded(mut self) -> Self {
+        self.window = self.window.map(Window::bounded);
+        self
+    }
+
+    /// The least share that knows what both know. Where there is a gap between their versions, all is taken over that they hold,
+    /// but only the earlier ones count as known.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.done = self.done.max(other.done);
+        self.queued = self.queued.max(other.queued);
+        for (key, (count, version)) in &other.sessions {
+            let known = self.sessions.entry(key.clone()).or_default();
+            *known = (known.0.max(*count), known.1.max(*version));
+        }
+        match (&mut self.window, &other.window) {
+            (Some(window), Some(theirs)) => window.join(theirs),
+            (window @ None, Some(theirs)) => *window = Some(theirs.clone()),
+            (_, None) => {}
+        }
+        let touches = other.since <= self.until && self.since <= other.until;
+        if touches {
+            self.since = self.since.min(other.since);
+            self.until = self.until.max(other.until);
+        } else if other.since < self.since {
+            (self.since, self.until) = (other.since, other.until);
+        }
+    }
+
+    /// What has changed after a version, with at most `sessions_max` sessions in each part.
+    pub(super) fn parts(&self, since: u64, sessions_max: usize) -> Vec<Self> {
+        let mut changed: Vec<(u64, &Key, u64)> = self
+            .sessions
+            .iter()
+            .filter(|(_, (_, version))| *version > since)
+            .map(|(key, (count, version))| (*version, key, *count))
+            .collect();
+        // Two sessions of one version are not cut apart: a version is of one session.
+        changed.sort_unstable();
+        let part = |since, until, sessions: &[(u64, &Key, u64)]| Self {
+            since,
+            until,
+            done: self.done,
+            queued: self.queued,
+            sessions: sessions
+                .iter()
+                .map(|(version, key, count)| ((*key).clone(), (*count, *version)))
+                .collect(),
+            window: self.window.clone(),
+        };
+        let (mut parts, mut from) = (Vec::new(), since.min(self.until));
+        while changed.len() > sessions_max.max(1) {
+            let rest = changed.split_off(sessions_max.max(1));
+            let until = changed.last().map_or(from, |(version, ..)| *version);
+            parts.push(part(from, until, &changed));
+            (changed, from) = (rest, until);
+        }
+        parts.push(part(from, self.until, &changed));
+        parts
+    }
+}

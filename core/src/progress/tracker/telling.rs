@@ -1,0 +1,208 @@
+//! What the world is told, and when.
+
+use super::{ProgressOutput, Tracker};
+use crate::flow::{Conflate, Flow, Pace};
+use crate::gate::{Emission, Gate};
+use crate::progress::ProgressPaces;
+use crate::progress::notice::{Changed, Done, Notice};
+use crate::progress::snapshot::remaining;
+use crate::time::Instant;
+
+/// The paces, carried out.
+#[derive(Debug)]
+pub(super) struct Gates {
+    events: Gate<Done>,
+    progress: Gate<Changed>,
+    users: Gate<Changed>,
+    queue: Gate<Changed>,
+    /// What has changed and was not handed to the gates, because another node tells the world.
+    unsaid: Unsaid,
+    /// Whether this node told the world when it was last looked at.
+    was_speaker: bool,
+    /// When a falling speed is told next.
+    refresh_at: Option<Instant>,
+    last: Last,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Unsaid {
+    progress: bool,
+    users: bool,
+}
+
+/// The last word.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    NotYet,
+    At(Instant),
+    Said,
+}
+
+impl Gates {
+    pub(super) fn new(paces: &ProgressPaces) -> Self {
+        let at = |pace: Pace| Flow {
+            pace,
+            ..Flow::IMMEDIATE
+        };
+        let latest = |pace| Gate::new(at(pace));
+        Self {
+            events: Gate::new(at(paces.events).with_conflate(Conflate::Sum)),
+            progress: latest(paces.progress),
+            users: latest(paces.users),
+            queue: latest(paces.queue),
+            unsaid: Unsaid::default(),
+            was_speaker: false,
+            refresh_at: None,
+            last: Last::NotYet,
+        }
+    }
+
+    pub(super) fn handle_event(&mut self, now: Instant, done: Done) {
+        self.events.handle_value(now, done);
+    }
+
+    /// The counts have changed.
+    pub(super) const fn change(&mut self) {
+        self.unsaid.progress = true;
+    }
+
+    /// Who is at work has changed.
+    pub(super) const fn change_users(&mut self) {
+        self.unsaid.progress = true;
+        self.unsaid.users = true;
+    }
+
+    /// Everything is to be told again: others may have told something else meanwhile.
+    pub(super) const fn change_all(&mut self) {
+        self.change_users();
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.events.handle_timeout(now);
+        self.progress.handle_timeout(now);
+        self.users.handle_timeout(now);
+        self.queue.handle_timeout(now);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let last = match self.last {
+            Last::At(at) => Some(at),
+            Last::NotYet | Last::Said => None,
+        };
+        [
+            self.events.poll_timeout(),
+            self.progress.poll_timeout(),
+            self.users.poll_timeout(),
+            self.queue.poll_timeout(),
+            self.refresh_at,
+            last,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+impl Tracker {
+    /// Tells the world what is due, where that is this node's part.
+    pub(super) fn tell_world(&mut self, now: Instant) {
+        self.gates.handle_timeout(now);
+        while let Some(emission) = self.gates.events.poll_output() {
+            if let Emission::One(done) = emission {
+                self.publish(Notice::Done(done));
+            }
+        }
+        let is_speaker = self.is_speaker();
+        if is_speaker && !self.gates.was_speaker {
+            self.gates.was_speaker = true;
+            if self.has_anything() {
+                self.gates.change_all();
+            }
+        }
+        self.gates.was_speaker = is_speaker;
+        if is_speaker {
+            self.feed_gates(now);
+        } else {
+            self.gates.refresh_at = None;
+        }
+        self.drain_gates(now, is_speaker);
+        self.end(now, is_speaker);
+    }
+
+    fn has_anything(&self) -> bool {
+        !self.tally.shares.is_empty() || !self.active.is_empty() || self.tally.done() > 0
+    }
+
+    fn feed_gates(&mut self, now: Instant) {
+        if self.gates.refresh_at.is_some_and(|at| at <= now) {
+            self.gates.refresh_at = None;
+            self.gates.unsaid.progress = true;
+        }
+        let unsaid = core::mem::take(&mut self.gates.unsaid);
+        if unsaid.progress {
+            self.gates.progress.handle_value(now, Changed);
+            self.gates.queue.handle_value(now, Changed);
+        }
+        if unsaid.users {
+            self.gates.users.handle_value(now, Changed);
+        }
+    }
+
+    /// What a gate lets through is looked at now, so it is never older than its time.
+    fn drain_gates(&mut self, now: Instant, is_speaker: bool) {
+        let is_over = matches!(self.gates.last, Last::Said);
+        while self.gates.progress.poll_output().is_some() {
+            if is_speaker && !is_over {
+                let snapshot = self.snapshot(now);
+                let falls = snapshot.per_hour > 0 && snapshot.ended_ms.is_none();
+                self.gates.refresh_at = falls.then(|| now + self.config.refresh);
+                self.publish(Notice::Progress(snapshot));
+            }
+        }
+        while self.gates.users.poll_output().is_some() {
+            if is_speaker {
+                let active = self.active.len() as u64;
+                self.publish(Notice::Users { active });
+            }
+        }
+        while self.gates.queue.poll_output().is_some() {
+            if is_speaker {
+                let queued = self.tally.queued().saturating_sub(self.tally.done());
+                let remaining = remaining(&self.tally);
+                self.publish(Notice::Queue { queued, remaining });
+            }
+        }
+    }
+
+    /// Says the last word, a while after the end.
+    fn end(&mut self, now: Instant, is_speaker: bool) {
+        let Some(ended) = self.tally.ended() else {
+            return;
+        };
+        if matches!(self.gates.last, Last::NotYet) {
+            let linger = if self.is_alone() {
+                core::time::Duration::ZERO
+            } else {
+                self.config.linger
+            };
+            self.gates.last = Last::At(now + linger);
+        }
+        if let Last::At(at) = self.gates.last
+            && at <= now
+        {
+            if is_speaker {
+                self.gates.last = Last::Said;
+                self.gates.refresh_at = None;
+                let snapshot = self.snapshot(now);
+                self.publish(Notice::Ended(snapshot, ended.reason));
+            } else {
+                // Whoever has the word says it. Should that one go silent, this one does.
+                self.gates.last = Last::At(now + self.config.down_after);
+            }
+        }
+    }
+
+    fn publish(&mut self, notice: Notice) {
+        self.output.push_back(ProgressOutput::Publish(notice));
+    }
+}
