@@ -1,5 +1,6 @@
 //! What the program can be told, and what its exit status says.
 
+mod config;
 mod migrate;
 mod place;
 mod publish;
@@ -19,7 +20,7 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  done; for sub, the topic ended as complete
   1  something failed, or was refused
-  2  the command line was wrong
+  2  the command line or the configuration was wrong
   3  no server answered, or the backend can't be reached
   4  sub: the topic ended as failed
   5  sub: the topic ended as cancelled
@@ -49,6 +50,8 @@ enum Command {
     Run(run::Run),
     /// Show the SQL that a database or file lacks for keeping topics, and run it.
     Migrate(migrate::Migrate),
+    /// Check or print the configuration of a server.
+    Config(config::Config),
     /// Print a completion script for a shell.
     Completions {
         /// The shell: bash, zsh, fish, elvish or powershell.
@@ -72,6 +75,7 @@ impl Cli {
             Command::Sub(subscribe) => runtime.block_on(subscribe.run()),
             Command::Run(run) => runtime.block_on(run.run()),
             Command::Migrate(migrate) => runtime.block_on(migrate.run()),
+            Command::Config(config) => config.run(),
             Command::Completions { shell } => {
                 clap_complete::generate(
                     shell,
@@ -93,7 +97,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("tidegate: {error:#}");
-    if error.is::<WrongAddress>() {
+    if error.is::<WrongAddress>() || error.is::<config::Problems>() {
         return ExitCode::from(2);
     }
     if let Some(BackendError::Unreachable { .. }) = error.downcast_ref() {

@@ -60,6 +60,9 @@ pub struct Config {
     /// Messages to WebSockets with more bytes of text are compressed, for clients that understand it; `None` compresses
     /// nothing. A publication is compressed once, whatever the number of its subscribers, but a large one takes its time.
     pub compress_above: Option<usize>,
+    /// The most bytes that a client's message, or request to publish, may have; `None` for the largest payload and
+    /// 16 KiB.
+    pub frame_bytes_max: Option<usize>,
     /// Whom its endpoints let in.
     pub access: AccessConfig,
 }
@@ -73,6 +76,7 @@ impl Default for Config {
             shares_presence: true,
             shards: NonZeroUsize::MIN,
             compress_above: None,
+            frame_bytes_max: None,
             access: AccessConfig::default(),
         }
     }
@@ -216,7 +220,13 @@ impl Hub {
     ) -> io::Result<Self> {
         let outbox_bytes_max = config.server.outbox_bytes_max;
         let wire = Wire {
-            frame_bytes_max: config.server.hub.payload_bytes_max + FRAME_OVERHEAD_BYTES,
+            frame_bytes_max: config.frame_bytes_max.unwrap_or_else(|| {
+                config
+                    .server
+                    .hub
+                    .payload_bytes_max
+                    .saturating_add(FRAME_OVERHEAD_BYTES)
+            }),
             compress_above: config.compress_above,
         };
         let (backend, health) = backend.map(health::watched).unzip();

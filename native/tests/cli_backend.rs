@@ -174,7 +174,7 @@ async fn what_is_no_backend_is_wrong_and_not_repeated_with_its_password() {
         }
         let mut named = program(&["serve", "--listen", "127.0.0.1:0"]);
         let outcome = finish(named.env("PUBSUB_BACKEND", wrong).spawn().unwrap()).await;
-        assert_eq!(outcome.code, 1, "{outcome:?}");
+        assert_eq!(outcome.code, 2, "{outcome:?}");
         assert!(outcome.stderr.contains("PUBSUB_BACKEND"), "{outcome:?}");
         no_password(&outcome);
     }

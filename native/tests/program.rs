@@ -342,7 +342,15 @@ async fn help_and_completions_know_every_command() {
     let help = run(&["--help"]).await;
     assert_eq!(help.code, 0);
     assert!(help.stdout.contains("Exit status:"));
-    for command in ["serve", "pub", "sub", "run", "migrate", "completions"] {
+    for command in [
+        "serve",
+        "pub",
+        "sub",
+        "run",
+        "migrate",
+        "config",
+        "completions",
+    ] {
         assert!(help.stdout.contains(command), "{command}");
         let own = run(&[command, "--help"]).await;
         assert_eq!(own.code, 0);

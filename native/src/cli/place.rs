@@ -23,7 +23,7 @@ pub(super) struct PlaceArg {
 
 /// A backend. Its address may hold a password, so that nothing here shows it, and the parser of the command line, which
 /// would, never finds it wrong.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct BackendArg {
     /// Where topics live: memory, sqlite:PATH, postgres://…, redis://…, rediss://… or auto
     #[arg(long, value_name = "BACKEND")]
@@ -69,6 +69,13 @@ impl PlaceArg {
     }
 }
 
+impl fmt::Debug for BackendArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.backend.as_deref().map(shown_address);
+        f.debug_tuple("BackendArg").field(&shown).finish()
+    }
+}
+
 impl BackendArg {
     pub(super) const fn is_named(&self) -> bool {
         self.backend.is_some()
@@ -90,6 +97,20 @@ impl BackendArg {
 /// What a server that asks is shown. There is no flag for it: other users of a machine see the command line.
 fn token() -> Option<String> {
     environment("TIDEGATE_TOKEN").filter(|token| !token.is_empty())
+}
+
+/// Whether a text is a backend's address.
+///
+/// # Errors
+/// Why it is none, without its password.
+pub(super) fn check_address(text: &str) -> Result<(), String> {
+    let parsed = Address::from_str(text);
+    parsed.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// An address without its password.
+pub(super) fn shown_address(text: &str) -> String {
+    Address::from_str(text).map_or_else(|_| "…".to_owned(), |address| address.to_string())
 }
 
 pub(super) fn environment(name: &str) -> Option<String> {

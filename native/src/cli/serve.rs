@@ -1,25 +1,28 @@
 //! `tidegate serve`.
 
 mod access;
+mod limits;
+mod settings;
+mod values;
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use access::AccessArgs;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use clap::Args;
-use tidegate::backend::Keep;
-use tidegate::core::history::HistoryLimits;
-use tidegate::{Config, Hub};
+use tidegate::Hub;
 use tokio::net::TcpListener;
+
+use super::config::{Environment, Flags, in_force};
+pub(super) use settings::{Secrets, Settings};
 
 /// How long clients have to go elsewhere before a server that was told to stop does so.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
-const BACKENDS: &str = "\
+const NOTES: &str = "\
 Backends:
   memory             in this process, and gone when it ends
   sqlite:PATH        a file, for several processes of this machine
@@ -27,32 +30,20 @@ Backends:
   redis://…          Redis or Valkey, also Cluster, for many servers; rediss:// encrypts
   auto               the first that answers of REDIS_URL (or REDIS_HOST), DATABASE_URL and a file of
                      this user's (TIDEGATE_SQLITE)
-Without --backend, TIDEGATE_BACKEND or PUBSUB_BACKEND names one; without those it is auto. The log says which
-one was chosen, and why.";
+Where none is named, here or by PUBSUB_BACKEND, it is auto. The log says which one was chosen, and why.
+
+Every flag but --config is a variable and a key of the configuration file, too: --publish-rate, TIDEGATE_PUBLISH_RATE,
+publish_rate. A flag counts before a variable, a variable before the file. `tidegate config print` writes a file with all
+of them, `tidegate config check` looks one over.";
 
 #[derive(Args)]
-#[command(after_help = BACKENDS)]
+#[command(after_help = NOTES)]
 pub(super) struct Serve {
-    /// Where to listen. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
-    listen: SocketAddr,
+    /// The configuration file, in TOML [env: TIDEGATE_CONFIG=]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
-    backend: super::BackendArg,
-    /// How many publications of a topic are kept, within 1 MiB and ten minutes, for whoever was away: at least a topic's
-    /// rate times the longest time that a connection takes to come back, or be replaced by another tab's
-    #[arg(long, value_name = "PUBLICATIONS", default_value_t = HistoryLimits::default().count_max)]
-    history: usize,
-    /// How many threads serve the connections: a number, or auto, one for each processor
-    #[arg(long, value_name = "N", default_value = "1", value_parser = shards)]
-    shards: NonZeroUsize,
-    /// Compress messages with more bytes than this, for WebSocket clients that understand it
-    #[arg(long, value_name = "BYTES")]
-    compress_above: Option<usize>,
-    /// Listen on an address that other machines reach, although nothing asks who they are.
-    #[arg(long)]
-    open_to_everyone: bool,
-    #[command(flatten)]
-    access: AccessArgs,
+    flags: Flags,
 }
 
 impl Serve {
@@ -63,64 +54,45 @@ impl Serve {
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
             .init();
-        let mut config = Config {
-            shards: self.shards,
-            compress_above: self.compress_above,
-            ..Config::default()
-        };
-        self.access.apply(&mut config)?;
-        let is_open = config.access.authenticate.is_none();
-        if is_open && !self.listen.ip().is_loopback() && !self.open_to_everyone {
-            bail!(
-                "{} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
-                 ask for tokens (--jwt-secret-file, --jwks), or say --open-to-everyone",
-                self.listen
-            );
+        let in_force = in_force(
+            &self.flags,
+            self.config.as_deref(),
+            &Environment::of_process(),
+        )?;
+        for warning in in_force.warnings {
+            tracing::warn!("{warning}");
         }
-        let listener = TcpListener::bind(self.listen).await.with_context(|| {
-            format!(
-                "cannot listen on {}; is another server running there? (--listen)",
-                self.listen
-            )
-        })?;
-        let history = HistoryLimits {
-            count_max: self.history,
-            ..HistoryLimits::default()
-        };
-        config.server.hub.history = history;
-        let keep = Keep {
-            history,
-            ..Keep::default()
-        };
-        let choice = self.backend.choose(&keep).await?;
-        if choice.backend.is_none() {
-            // Of all others it is told when they are reached.
-            tracing::info!("backend: {} ({})", choice.what, choice.why);
-        }
-        let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
-        println!("tidegate: listening on http://{}", listener.local_addr()?);
-        let listener = listener.tap_io(|stream| {
-            // Small frames must not wait for each other; a socket that refuses is merely slower.
-            let _ = stream.set_nodelay(true);
-        });
-        let app =
-            tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
-        let server = axum::serve(listener, app).with_graceful_shutdown(stop_signal());
-        let (served, ()) = tokio::join!(server.into_future(), drained(hub));
-        served.context("the server stopped")?;
+        serve(&in_force.settings).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// What `--shards` says.
-fn shards(text: &str) -> Result<NonZeroUsize, String> {
-    if text == "auto" {
-        // Where the system does not tell, one is what there is.
-        return Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let config = settings.config()?;
+    settings.check_reach(&config)?;
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; is another server running there? (--listen)",
+            settings.listen
+        )
+    })?;
+    let choice = settings.choose_backend().await?;
+    if choice.backend.is_none() {
+        // Of all others it is told when they are reached.
+        tracing::info!("backend: {} ({})", choice.what, choice.why);
     }
-    let number = text.parse();
-    number.map_err(|_| "expected a number of threads from 1 on, or auto".to_owned())
+    let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
+    println!("tidegate: listening on http://{}", listener.local_addr()?);
+    let listener = listener.tap_io(|stream| {
+        // Small frames must not wait for each other; a socket that refuses is merely slower.
+        let _ = stream.set_nodelay(true);
+    });
+    let app =
+        tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
+    let server = axum::serve(listener, app).with_graceful_shutdown(stop_signal());
+    let (served, ()) = tokio::join!(server.into_future(), drained(hub));
+    served.context("the server stopped")
 }
 
 /// Once the server is told to stop, waits until its clients have gone or had their time, and stops the hub.

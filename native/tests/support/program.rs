@@ -8,8 +8,9 @@ use tokio::process::{Child, Command};
 
 use super::within;
 
-/// What names a backend or a server, and must not come from whoever runs the tests.
-const NAMES: [&str; 16] = [
+/// What names a backend or a server beside the variables of the program's own, and must not come from whoever runs the
+/// tests.
+const NAMES: [&str; 8] = [
     "DATABASE_URL",
     "PUBSUB_BACKEND",
     "REDIS_HOST",
@@ -17,14 +18,6 @@ const NAMES: [&str; 16] = [
     "REDIS_PORT",
     "REDIS_URL",
     "RUST_LOG",
-    "TIDEGATE_BACKEND",
-    "TIDEGATE_JWKS",
-    "TIDEGATE_JWT_AUDIENCE",
-    "TIDEGATE_JWT_ISSUER",
-    "TIDEGATE_JWT_SECRET",
-    "TIDEGATE_SERVER",
-    "TIDEGATE_SQLITE",
-    "TIDEGATE_TOKEN",
     "XDG_STATE_HOME",
 ];
 
@@ -53,6 +46,11 @@ pub(crate) fn example(name: &str) -> Command {
 fn alone(mut command: Command) -> Command {
     for name in NAMES {
         command.env_remove(name);
+    }
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"TIDEGATE_") {
+            command.env_remove(name);
+        }
     }
     command
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))

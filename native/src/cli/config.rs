@@ -1,0 +1,81 @@
+//! How the server is configured: by flags, the environment and a file, and `tidegate config`, which tells what comes of them.
+//!
+//! Each setting has one name: `--publish-rate` is `publish_rate` in the file and `TIDEGATE_PUBLISH_RATE` in the
+//! environment. A flag counts before a variable, a variable before the file. What settings there are, what they take and
+//! their defaults, is said once: as flags, in [`Settings`](super::serve::Settings).
+
+mod file;
+mod layers;
+mod options;
+mod problem;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+pub(super) use layers::{Environment, InForce, in_force};
+pub(super) use options::Flags;
+pub(super) use problem::Problems;
+
+const PRECEDENCE: &str = "\
+Every setting is a flag, a variable and a key of the file: --publish-rate, TIDEGATE_PUBLISH_RATE, publish_rate. A flag
+counts before a variable, a variable before the file, the file before the default. Variables that take several values
+have them separated by spaces. Secrets have no flags: other users of a machine see the command line.";
+
+#[derive(Args)]
+#[command(after_help = PRECEDENCE)]
+pub(super) struct Config {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what is wrong with a configuration, and where; and what would be in force.
+    Check(Sources),
+    /// Print the configuration that would be in force as a file, with what each setting means.
+    Print(Sources),
+}
+
+/// What a configuration is made of, beside the environment.
+#[derive(Args)]
+#[command(after_help = PRECEDENCE)]
+struct Sources {
+    /// The configuration file, in TOML [env: TIDEGATE_CONFIG=]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl Config {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Check(sources) => {
+                let in_force = sources.in_force()?;
+                let config = in_force.settings.config()?;
+                in_force.settings.check_reach(&config)?;
+                show::as_table(&in_force, &mut std::io::stdout())?;
+            }
+            Command::Print(sources) => {
+                show::as_file(&sources.in_force()?, &mut std::io::stdout())?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Sources {
+    fn in_force(&self) -> Result<InForce, Problems> {
+        let in_force = in_force(
+            &self.flags,
+            self.file.as_deref(),
+            &Environment::of_process(),
+        )?;
+        for warning in &in_force.warnings {
+            eprintln!("tidegate: {warning}");
+        }
+        Ok(in_force)
+    }
+}

@@ -1,0 +1,73 @@
+//! What can be wrong with a configuration.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A place in a configuration file. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Place {
+    pub(super) path: Arc<Path>,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.path.display(), self.line, self.column)
+    }
+}
+
+/// One thing that is wrong. No text holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum Problem {
+    #[error("cannot read the configuration in {path}: {error}")]
+    Unreadable { path: String, error: std::io::Error },
+    #[error("{place}: {reason}")]
+    Syntax { place: Place, reason: String },
+    #[error("{place}: no setting is called {name:?}{}", did_you_mean(.nearest.as_deref()))]
+    Unknown {
+        place: Place,
+        name: String,
+        nearest: Option<String>,
+    },
+    #[error("{place}: {name} takes {expected}")]
+    WrongKind {
+        place: Place,
+        name: String,
+        expected: &'static str,
+    },
+    #[error("{place}: {name}: {reason}")]
+    WrongValue {
+        place: String,
+        name: String,
+        reason: String,
+    },
+    #[error("{first} and {second} are both set ({place}), and only one of them can count")]
+    Contradiction {
+        place: String,
+        first: String,
+        second: String,
+    },
+}
+
+/// The end of a message about a name that is none.
+pub(super) fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub(in crate::cli) struct Problems(pub(super) Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "\ntidegate: " };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

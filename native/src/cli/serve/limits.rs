@@ -1,0 +1,94 @@
+//! What clients may take of a server.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::Args;
+use tidegate::Config;
+use tidegate::core::admission::AdmissionLimits;
+use tidegate::core::flow::FlowFloor;
+use tidegate::core::rate::Rate;
+use tidegate::core::topic::Pattern;
+
+use super::values::{Bytes, OrOff, floor, time};
+
+/// How much there may be of what clients can grow, and how long they may take.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArgs {
+    /// The most connections
+    #[arg(long, value_name = "N", default_value_t = AdmissionLimits::default().total_max)]
+    connections: usize,
+    /// The most connections from one address; of IPv6, from one network of 64 bits
+    #[arg(long, value_name = "N", default_value_t = AdmissionLimits::default().per_address_max)]
+    connections_per_address: usize,
+    /// The most connections of one user
+    #[arg(long, value_name = "N", default_value_t = AdmissionLimits::default().per_user_max)]
+    connections_per_user: usize,
+    /// The most topics
+    #[arg(long, value_name = "N", default_value = "100000")]
+    topics: usize,
+    /// The most subscriptions of all connections
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    subscriptions: usize,
+    /// The most subscriptions of one connection
+    #[arg(long, value_name = "N", default_value = "1000")]
+    subscriptions_per_connection: usize,
+    /// The largest payload of a publication
+    #[arg(long, value_name = "BYTES", default_value = "1MiB")]
+    payload_bytes: Bytes,
+    /// The largest message that a client may send; off for the largest payload and 16 KiB
+    #[arg(long, value_name = "BYTES", default_value = "off")]
+    frame_bytes: OrOff<Bytes>,
+    /// The most payload bytes that all topics together retain
+    #[arg(long, value_name = "BYTES", default_value = "1GiB")]
+    retained_bytes: Bytes,
+    /// The most bytes that wait for a slow connection, before the oldest publications are dropped
+    #[arg(long, value_name = "BYTES", default_value = "1MiB")]
+    outbox_bytes: Bytes,
+    /// How often a connection may publish, each second; twice as many at once after a pause
+    #[arg(long, value_name = "N", default_value = "off")]
+    publish_rate: OrOff<NonZeroU32>,
+    /// The finest pace that subscribers are granted, as job:**=100ms; may be repeated
+    #[arg(long, value_name = "PATTERN=TIME", value_parser = floor)]
+    floor: Vec<(Pattern, Duration)>,
+    /// How long a new connection may take to say something
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    hello_timeout: Duration,
+    /// After how long a silence a client is asked for a sign of life
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = time)]
+    heartbeat: Duration,
+    /// How long it may then take to give one
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
+    heartbeat_timeout: Duration,
+}
+
+impl LimitArgs {
+    pub(super) fn apply(&self, config: &mut Config) {
+        config.access.limits = AdmissionLimits {
+            total_max: self.connections,
+            per_address_max: self.connections_per_address,
+            per_user_max: self.connections_per_user,
+        };
+        config.frame_bytes_max = self.frame_bytes.0.map(|bytes| bytes.0);
+        let server = &mut config.server;
+        server.outbox_bytes_max = self.outbox_bytes.0;
+        let floors = self.floor.iter().cloned();
+        server.floor = floors.fold(FlowFloor::none(), |floor, (pattern, every)| {
+            floor.with(pattern, every)
+        });
+        server.hub.topics_max = self.topics;
+        server.hub.subscriptions_max = self.subscriptions;
+        server.hub.payload_bytes_max = self.payload_bytes.0;
+        server.hub.retained_bytes_max = self.retained_bytes.0;
+        let session = &mut server.session;
+        session.subscriptions_max = self.subscriptions_per_connection;
+        session.hello_timeout = self.hello_timeout;
+        session.heartbeat = self.heartbeat;
+        session.pong_timeout = self.heartbeat_timeout;
+        session.publish_rate = self.publish_rate.0.map(|per_second| Rate {
+            per_second,
+            burst: per_second.saturating_mul(NonZeroU32::MIN.saturating_add(1)),
+        });
+    }
+}

@@ -1,0 +1,151 @@
+//! What a server can be told. Each of these is a flag, and by the same name a variable and a key of the configuration file.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use anyhow::bail;
+use clap::Args;
+use tidegate::Config;
+use tidegate::backend::{Choice, Keep};
+use tidegate::core::history::HistoryLimits;
+
+use super::access::AccessArgs;
+use super::limits::LimitArgs;
+use super::values::{Bytes, OrOff, shards};
+use crate::cli::BackendArg;
+
+/// The settings of a server.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Settings {
+    /// Where to listen. Port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
+    pub(super) listen: SocketAddr,
+    /// Listen on an address that other machines reach, although nothing asks who they are
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    open_to_everyone: bool,
+    #[command(flatten)]
+    backend: BackendArg,
+    /// How many publications of a topic are kept, within 1 MiB and ten minutes, for whoever was away: at least a topic's
+    /// rate times the longest time that a connection takes to come back, or be replaced by another tab's
+    #[arg(long, value_name = "PUBLICATIONS", default_value_t = HistoryLimits::default().count_max)]
+    history: usize,
+    /// How many threads serve the connections: a number, or auto, one for each processor
+    #[arg(long, value_name = "N", default_value = "1", value_parser = shards)]
+    shards: NonZeroUsize,
+    /// Compress messages with more bytes than this, for WebSocket clients that understand it
+    #[arg(long, value_name = "BYTES", default_value = "off")]
+    compress_above: OrOff<Bytes>,
+    #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[arg(skip)]
+    secrets: Secrets,
+}
+
+/// What no command line can say.
+#[derive(Clone, Default)]
+pub(in crate::cli) struct Secrets {
+    pub(super) jwt: Option<String>,
+    pub(super) ticket: Option<String>,
+}
+
+impl Secrets {
+    /// Sets the one of this name.
+    pub(in crate::cli) fn set(&mut self, name: &str, secret: Option<String>) {
+        match name {
+            "jwt_secret" => self.jwt = secret,
+            "ticket_secret" => self.ticket = secret,
+            _ => unreachable!("no secret is called {name}"),
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    pub(in crate::cli) fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// The hub's part of the settings. Files that they name are read.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(in crate::cli) fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config {
+            shards: self.shards,
+            compress_above: self.compress_above.0.map(|bytes| bytes.0),
+            ..Config::default()
+        };
+        config.server.hub.history = self.history();
+        self.limits.apply(&mut config);
+        self.access.apply(&self.secrets, &mut config)?;
+        Ok(config)
+    }
+
+    /// Whether whoever can reach the server is asked who they are, or may do without.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(in crate::cli) fn check_reach(&self, config: &Config) -> anyhow::Result<()> {
+        let is_open = config.access.authenticate.is_none();
+        if is_open && !self.listen.ip().is_loopback() && !self.open_to_everyone {
+            bail!(
+                "{} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
+                 ask for tokens (--jwt-secret-file, --jwks), or say --open-to-everyone",
+                self.listen
+            );
+        }
+        Ok(())
+    }
+
+    /// The backend that answers.
+    pub(super) async fn choose_backend(&self) -> anyhow::Result<Choice> {
+        let keep = Keep {
+            history: self.history(),
+            ..Keep::default()
+        };
+        self.backend.choose(&keep).await
+    }
+
+    fn history(&self) -> HistoryLimits {
+        HistoryLimits {
+            count_max: self.history,
+            ..HistoryLimits::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let command = Settings::augment_args(clap::Command::new("tidegate"));
+        let matches = command.get_matches_from(["tidegate"]);
+        let settings = Settings::from_arg_matches(&matches).unwrap();
+        let (told, known) = (settings.config().unwrap(), Config::default());
+        assert_eq!(told.access.limits, known.access.limits);
+        assert_eq!(told.shards, known.shards);
+        assert_eq!(told.compress_above, known.compress_above);
+        assert_eq!(told.frame_bytes_max, known.frame_bytes_max);
+        assert_eq!(told.server.session, known.server.session);
+        assert_eq!(told.server.outbox_bytes_max, known.server.outbox_bytes_max);
+        assert_eq!(told.server.floor, known.server.floor);
+        let seed = known.server.hub.seed;
+        let told = tidegate::core::hub::HubConfig {
+            seed,
+            ..told.server.hub
+        };
+        assert_eq!(told, known.server.hub);
+    }
+}
