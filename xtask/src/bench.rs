@@ -7,8 +7,11 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
 
+use crate::browser;
 use crate::instructions;
+use crate::npm;
 use crate::servers;
+use crate::wasm;
 use crate::workspace::Workspace;
 
 /// The benchmarks that start servers.
@@ -22,10 +25,10 @@ const INSTRUCTIONS: &str = "instructions";
 pub(crate) struct Arguments {
     #[command(subcommand)]
     load: Option<Load>,
-    /// Measures each for a moment only: to see that they run, or to look at a large difference
+    /// Measures each for a moment only: to see that they run, or to look at a large difference. The package's take their time
     #[arg(long)]
     quick: bool,
-    /// The crate whose benchmarks run; both, if absent
+    /// Where the benchmarks are that run; everywhere, if absent
     #[arg(long = "in", value_name = "ROOM")]
     room: Option<Room>,
     /// Writes the counted instructions down as the accepted ones
@@ -47,14 +50,51 @@ enum Room {
     Core,
     /// Fan-out in a process, the server, the backends
     Native,
+    /// The npm package beside others that do the same, in Node and in Chromium: publish, throttles, receive
+    Browser,
 }
 
 impl Room {
-    fn package(self) -> &'static str {
+    /// As a person knows it.
+    fn name(self) -> &'static str {
         match self {
             Self::Core => "tidegate-core",
             Self::Native => "tidegate",
+            Self::Browser => "the npm package",
         }
+    }
+
+    fn command(self, workspace: &Workspace, arguments: &Arguments) -> Result<Command> {
+        let mut command = match self {
+            Self::Core | Self::Native => {
+                let name = self.name();
+                let mut command = workspace.cargo(["bench", "--benches", "--package", name, "--"]);
+                hide_cargo_progress(&mut command);
+                if arguments.quick {
+                    command.arg("--quick");
+                }
+                command
+            }
+            Self::Browser => {
+                let mut command = npm::command(&workspace.package());
+                command.args(["run", "--silent", "bench", "--"]);
+                command.env("CHROMIUM", browser::find_or_bring(workspace)?);
+                command
+            }
+        };
+        command.args(&arguments.filter);
+        Ok(command)
+    }
+
+    /// Brings what the benchmarks need that a filter chooses.
+    fn prepare(self, workspace: &Workspace, filter: Option<&str>) -> Result<()> {
+        if self.starts_servers(filter) {
+            servers::find_or_bring(workspace)?;
+        }
+        if matches!(self, Self::Browser) {
+            wasm::build(workspace, false)?;
+        }
+        Ok(())
     }
 
     /// Whether one of the benchmarks that a filter chooses starts servers.
@@ -72,21 +112,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     if arguments.filter.as_deref() == Some(INSTRUCTIONS) {
         return count_instructions(workspace, arguments.accept);
     }
-    let rooms = arguments
-        .room
-        .map_or_else(|| vec![Room::Core, Room::Native], |room| vec![room]);
+    let rooms = match arguments.room {
+        Some(room) => vec![room],
+        None => vec![Room::Core, Room::Native, Room::Browser],
+    };
     for room in rooms {
-        if room.starts_servers(arguments.filter.as_deref()) {
-            servers::find_or_bring(workspace)?;
-        }
-        let mut command = bench_command(workspace, room);
-        if arguments.quick {
-            command.arg("--quick");
-        }
-        command.args(&arguments.filter);
-        let status = command.status().context("cannot start cargo")?;
+        room.prepare(workspace, arguments.filter.as_deref())?;
+        let mut command = room.command(workspace, arguments)?;
+        let program = command.get_program().to_owned();
+        let status = command
+            .status()
+            .with_context(|| format!("cannot start {}", program.display()))?;
         if !status.success() {
-            eprintln!("\nthe benchmarks of {} failed: {status}", room.package());
+            eprintln!("\nthe benchmarks of {} failed: {status}", room.name());
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -104,12 +142,6 @@ fn count_instructions(workspace: &Workspace, is_accepting: bool) -> Result<ExitC
     } else {
         ExitCode::FAILURE
     })
-}
-
-fn bench_command(workspace: &Workspace, room: Room) -> Command {
-    let mut command = workspace.cargo(["bench", "--benches", "--package", room.package(), "--"]);
-    hide_cargo_progress(&mut command);
-    command
 }
 
 /// Lets cargo decide by itself, as it is used to: a person watches.

@@ -20,6 +20,20 @@ const SERVER_TESTS: &str = "tests/servers/tests";
 /// How many of them run side by side in a process.
 const TEST_THREADS: usize = 4;
 
+/// Tests of what holds for any number of shards, which are run with several, too.
+const OF_ANY_SHARDS: [&str; 7] = [
+    "hub_in_process",
+    "memory",
+    "presence",
+    "server_sent_events",
+    "server_sent_events_resume",
+    "websocket",
+    "websocket_slow_readers",
+];
+
+/// How many shards they have then.
+const SHARDS: &str = "3";
+
 /// One step. The order is that of the run: what takes long comes late, and the server, which the
 /// dashboard is a part of, after the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -237,7 +251,19 @@ fn server_tests(workspace: &Workspace) -> Result<Counts, Failure> {
     // They tell something also when the others have failed.
     let command = backend_tests(workspace)?;
     let backends = counted(step(workspace, "the tests of the backends", command));
-    both(programs, backends)
+    let command = tests_with_shards(workspace);
+    let shards = counted(step(workspace, "some of them with several shards", command));
+    both(both(programs, backends), shards)
+}
+
+/// Compiled as the others are.
+fn tests_with_shards(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+    for name in OF_ANY_SHARDS {
+        command.args(["--test", name]);
+    }
+    command.env("TIDEGATE_TEST_SHARDS", SHARDS);
+    command
 }
 
 fn counted(log: Result<Log>) -> Result<Counts, Failure> {
