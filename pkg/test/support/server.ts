@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -21,13 +22,17 @@ export const chromiumPath = (): string => environment('CHROMIUM');
 /** Runs the program `tidegate` until the test is over. */
 export function tidegate(t: TestContext, args: readonly string[]): ChildProcess {
   const child = spawn(environment('TIDEGATE_BIN'), args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  endWith(t, child);
+  return child;
+}
+
+function endWith(t: TestContext, child: ChildProcess): void {
   t.after(async () => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
   });
-  return child;
 }
 
 /** A running server. */
@@ -63,6 +68,25 @@ export async function startServerAt(
 /** Starts a server on a free port, and says its address. */
 export async function startServer(t: TestContext): Promise<string> {
   return (await startServerAt(t, '127.0.0.1:0')).url;
+}
+
+/** Starts one of the server's examples on a free port until the test is over, and says its address. */
+export async function startExample(
+  t: TestContext,
+  name: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const program = join(dirname(environment('TIDEGATE_BIN')), 'examples', name);
+  const env = { ...process.env, ...variables };
+  const child = spawn(program, ['127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'ignore'], env });
+  endWith(t, child);
+  for await (const line of createInterface({ input: child.stdout })) {
+    const address = /http:\/\/\S+/.exec(line);
+    if (address !== null) {
+      return address[0];
+    }
+  }
+  throw new Error(`${name} ended without printing its address`);
 }
 
 /** Publishes as anything that speaks HTTP does. */
