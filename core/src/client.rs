@@ -18,6 +18,7 @@ mod backoff;
 mod config;
 mod event;
 mod incoming;
+mod leaving;
 mod presence;
 mod requests;
 mod subscription;
@@ -87,6 +88,8 @@ struct Open {
     /// How long the server lets a connection be silent; unknown until it has welcomed us.
     heartbeat: Option<Duration>,
     probed: Option<Instant>,
+    /// When the server, which is about to go, is left for another connection.
+    leaves: Option<Instant>,
 }
 
 impl<P: Payload + Clone> Client<P> {
@@ -157,6 +160,7 @@ impl<P: Payload + Clone> Client<P> {
             heard: now,
             heartbeat: None,
             probed: None,
+            leaves: None,
         });
         self.send(ClientFrame::Hello {
             token: self.config.token.clone(),
@@ -199,10 +203,13 @@ impl<P: Payload + Clone> Client<P> {
 
     /// The connection is gone: connect again after a while, if there is something to do.
     fn lose(&mut self, now: Instant) {
-        if let State::Open(open) = self.state
-            && now - open.since >= self.config.stable_after
-        {
-            self.backoff.reset();
+        let mut not_before = now;
+        if let State::Open(open) = self.state {
+            if now - open.since >= self.config.stable_after {
+                self.backoff.reset();
+            }
+            // A server that went before its time has others to send elsewhere, too.
+            not_before = open.leaves.unwrap_or(now);
         }
         self.leaving.clear();
         self.requests.handle_lost();
@@ -212,7 +219,7 @@ impl<P: Payload + Clone> Client<P> {
         }
         self.state = if self.has_work() {
             State::Waiting {
-                until: now + self.backoff.next_wait(),
+                until: (now + self.backoff.next_wait()).max(not_before),
             }
         } else {
             State::Idle { is_wanted: true }
@@ -266,7 +273,7 @@ impl<P: Payload + Clone> Client<P> {
     pub fn handle_subscribe(&mut self, now: Instant, pattern: &Pattern, flow: Flow, start: Start) {
         self.handle_unsubscribe(pattern);
         let mut subscription = Subscription::new(flow, start);
-        if self.is_open() {
+        if self.may_ask() {
             let frame = subscription.request(pattern);
             self.send(frame);
         }
@@ -342,6 +349,9 @@ impl<P: Payload + Clone> Client<P> {
                 }
             }
             State::Opening { link, until } if until <= now => self.abandon(now, link),
+            State::Open(open) if open.leaves.is_some_and(|at| at <= now) => {
+                self.abandon(now, open.link);
+            }
             State::Open(open) if self.silence_ends(&open) <= now => match open.probed {
                 // A late timer may run before what has arrived is handed over, so silence is no proof: ask.
                 None if open.heartbeat.is_some() => {
@@ -384,7 +394,10 @@ impl<P: Payload + Clone> Client<P> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Waiting { until } | State::Opening { until, .. } => Some(*until),
-            State::Open(open) => Some(self.silence_ends(open)),
+            State::Open(open) => {
+                let silent = self.silence_ends(open);
+                Some(open.leaves.map_or(silent, |at| at.min(silent)))
+            }
             State::Idle { .. } | State::Closed => None,
         }
     }

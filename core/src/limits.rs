@@ -44,6 +44,10 @@ pub const RECOVERED_MAX: usize = 10_000;
 /// The longest name of a group of tabs, in bytes.
 pub const GROUP_BYTES_MAX: usize = 64;
 
+/// How long a server that drains takes for each of its connections, where the operator leaves it the time: five hundred
+/// clients a second come to its successor.
+pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(2);
+
 /// The longest token or client name that a hello may carry, in bytes.
 pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;
 

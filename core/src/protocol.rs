@@ -242,8 +242,12 @@ pub enum ServerFrame<P> {
     Ping,
     /// Answers a [`ClientFrame::Ping`].
     Pong,
-    /// The server is about to go: connect again, it may be elsewhere.
-    Drain,
+    /// The server is about to go: connect again, it may be elsewhere, after a random part of this time, so that its clients
+    /// don't all come at once.
+    Drain {
+        /// The time, in milliseconds.
+        within_ms: u64,
+    },
     /// The server has lost touch with where its topics live: values may be old until [`ServerFrame::Live`].
     Stale,
     /// The server's values are up to date again.

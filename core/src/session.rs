@@ -15,6 +15,8 @@ mod output;
 mod presence;
 mod requests;
 
+use core::time::Duration;
+
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -225,11 +227,13 @@ impl<P> Session<P> {
         }
     }
 
-    /// The server is going away: tells the client, and closes after a grace.
-    pub fn handle_drain(&mut self, now: Instant) {
+    /// The server is going away: tells the client to leave within a time, and closes after a grace.
+    pub fn handle_drain(&mut self, now: Instant, within: Duration) {
         match self.state {
             State::Opening { .. } | State::Open { .. } => {
-                self.send(ServerFrame::Drain);
+                self.send(ServerFrame::Drain {
+                    within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
+                });
                 self.state = State::Draining {
                     until: now + self.config.drain_grace,
                 };

@@ -214,7 +214,7 @@ pub(crate) fn message(frame: &ServerFrame<Json>) -> Message {
         | ServerFrame::Error(_)
         | ServerFrame::Ping
         | ServerFrame::Pong
-        | ServerFrame::Drain
+        | ServerFrame::Drain { .. }
         | ServerFrame::Stale
         | ServerFrame::Live => Message::new(128, |text| {
             serde_json::to_writer(text, &ServerEnvelope::from(frame))
@@ -384,8 +384,8 @@ mod tests {
 
     #[test]
     fn joined_frames_are_one_array() {
-        let frames = [message(&ServerFrame::Ping), message(&ServerFrame::Drain)];
+        let frames = [message(&ServerFrame::Ping), message(&ServerFrame::Stale)];
         let joined = Message::join(frames.iter());
-        assert_eq!(&joined.text()[..], br#"[{"type":"ping"},{"type":"drain"}]"#);
+        assert_eq!(&joined.text()[..], br#"[{"type":"ping"},{"type":"stale"}]"#);
     }
 }

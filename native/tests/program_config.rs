@@ -110,6 +110,7 @@ async fn a_check_finds_what_would_keep_a_server_from_starting() {
         ("ticket_secret = \"short\"", "ticket_secret"),
         ("backend = \"sqlight:x\"", "tidegate.toml:1:11: backend"),
         ("compress_above = true", "or off"),
+        ("drain_window = \"20s\"", "drain_deadline"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = written(folder.path(), text);

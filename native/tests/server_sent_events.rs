@@ -2,10 +2,12 @@
 
 mod support;
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use support::events::Events;
 use support::http::{get, header, publish};
 use support::{end, publish_range, served_hub, served_hub_with, until_counts};
+use tidegate::Event;
 
 #[tokio::test]
 async fn a_stream_looks_as_an_event_source_expects() {
@@ -137,6 +139,31 @@ async fn the_response_ends_once_every_topic_has_ended() {
     assert_eq!(events[5].data["pattern"], "b");
     assert_eq!(events[5].id, events[4].id);
     until_counts(&hub, 0, 0).await;
+}
+
+#[tokio::test]
+async fn a_draining_hub_ends_responses_and_keeps_its_own_streams() {
+    let (hub, address) = served_hub().await;
+    let mut own = hub.subscribe("a").await.unwrap();
+    let mut responses = Vec::new();
+    for _ in 0..20 {
+        responses.push(Events::open(&address, "topic=a").await);
+    }
+    hub.publish("a", &1).await.unwrap();
+    hub.drain();
+    for response in responses {
+        let events = response.rest().await;
+        assert_eq!(events[0].data["data"], 1);
+    }
+    until_counts(&hub, 1, 1).await;
+    hub.publish("a", &2).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        if let Some(Event::Publication(publication)) = own.next().await {
+            seen.push(publication.payload.to_string());
+        }
+    }
+    assert_eq!(seen, ["1", "2"]);
 }
 
 #[tokio::test]

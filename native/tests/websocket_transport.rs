@@ -245,7 +245,10 @@ async fn clients_of_a_draining_hub_are_told_and_closed_after_a_grace() {
     let mut socket = Socket::open(&address).await;
     socket.subscribe("a", json!({})).await;
     hub.drain();
-    assert_eq!(socket.next().await, json!({"type": "drain"}));
+    assert_eq!(
+        socket.next().await,
+        json!({"type": "drain", "within_ms": 2})
+    );
     // It still serves those that are on their way out.
     hub.publish("a", &1).await.unwrap();
     assert_eq!(socket.expect("pub").await["data"], 1);

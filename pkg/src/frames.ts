@@ -221,7 +221,7 @@ function members(frame: OtherFrame): Members {
     number('offset'),
     reason
       ? endCode(reason)
-      : (['heartbeat_ms', 'missed', 'ref'].map(number).find((it) => it >= 0) ?? Number.NaN),
+      : (['heartbeat_ms', 'within_ms', 'missed', 'ref'].map(number).find((it) => it >= 0) ?? Number.NaN),
     flag('recovered') || flag('fatal'),
   ];
 }

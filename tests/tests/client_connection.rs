@@ -184,7 +184,7 @@ fn what_is_said_of_an_earlier_transport_is_not_heard() {
     bench.client.handle_frame(bench.now, old, frame);
     bench
         .client
-        .handle_frame(bench.now, old, ServerFrame::Drain);
+        .handle_frame(bench.now, old, ServerFrame::Drain { within_ms: 0 });
     assert_eq!(bench.events(), []);
     bench.deliver(position(1));
     assert_eq!(offsets(&bench.events()), [1]);
@@ -199,21 +199,6 @@ fn a_server_out_of_touch_keeps_its_client_which_is_told() {
     assert_eq!(offsets(&bench.events()), [1]);
     bench.receive(ServerFrame::Live);
     assert_eq!(state_of(&bench.events()), [ConnectionState::Connected]);
-}
-
-#[test]
-fn a_draining_server_is_left_for_another_connection() {
-    let mut bench = Bench::subscribed();
-    let old = bench.link;
-    bench.receive(ServerFrame::Drain);
-    let events = bench.events();
-    assert!(events.contains(&ClientEvent::Disconnect { link: old }));
-    bench.wake();
-    assert!(
-        bench
-            .events()
-            .contains(&ClientEvent::Connect { link: old + 1 })
-    );
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn who_asks_a_draining_server_is_sent_away() {
         kinds(&wire.receive(id)),
         ["drain", "error draining", "error draining"]
     );
-    wire.pass(secs(5));
+    wire.pass(secs(10));
     assert_eq!(present(&wire, "room:1"), [], "its connections are closed");
 }
 

@@ -362,38 +362,6 @@ fn a_frame_that_breaks_the_transport_ends_only_its_own_session() {
 }
 
 #[test]
-fn a_draining_server_tells_its_clients_and_closes_them_after_a_grace() {
-    let mut wire = wire();
-    let id = opened(&mut wire);
-    wire.send(id, &subscribe("job:1"));
-    wire.receive(id);
-    wire.server.handle_drain(wire.now);
-    assert_eq!(kinds(&wire.receive(id)), ["drain"]);
-    let frames = answer(&mut wire, id, &subscribe("job:2"));
-    assert_eq!(kinds(&frames), ["error draining"]);
-    let frames = answer(&mut wire, id, &publish("job:1", &json!(1)));
-    assert_eq!(
-        kinds(&frames),
-        ["published", "pub"],
-        "what is on its way still counts"
-    );
-    wire.pass(ms(4_999));
-    assert_eq!(wire.closes(), []);
-    wire.pass(ms(1));
-    assert_eq!(wire.closes(), [(id, CloseReason::Drained)]);
-}
-
-#[test]
-fn who_connects_to_a_draining_server_is_sent_away() {
-    let mut wire = wire();
-    wire.server.handle_drain(wire.now);
-    let id = wire.open();
-    assert_eq!(kinds(&wire.receive(id)), ["drain"]);
-    wire.pass(secs(5));
-    assert_eq!(wire.closes(), [(id, CloseReason::Drained)]);
-}
-
-#[test]
 fn a_transport_is_told_once_that_something_waits_for_it() {
     let mut wire = wire();
     let id = opened(&mut wire);

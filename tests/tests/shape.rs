@@ -12,7 +12,6 @@ const LONGER_BY_CHOICE: &[(&str, usize)] = &[
     ("core/src/outbox/queue.rs", 420),
     ("core/src/outbox/tests.rs", 640),
     ("tests/src/network.rs", 500),
-    ("tests/tests/session.rs", 420),
 ];
 
 /// What others made, or what was built.

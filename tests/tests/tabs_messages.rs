@@ -126,7 +126,9 @@ fn any_down() -> impl Strategy<Value = ServerFrame<Json>> {
             fatal,
             ..WireError::new(ErrorCode::Forbidden, "no")
         })),
-        Just(ServerFrame::Drain),
+        any::<u32>().prop_map(|within| ServerFrame::Drain {
+            within_ms: within.into()
+        }),
     ]
 }
 

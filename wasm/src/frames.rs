@@ -132,7 +132,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) message: &'a str,
     pub(crate) epoch: f64,
     pub(crate) offset: f64,
-    /// `heartbeat_ms`, `missed` or `ref`, or the number of a reason.
+    /// `heartbeat_ms`, `within_ms`, `missed` or `ref`, or the number of a reason.
     pub(crate) number: f64,
     /// `recovered` or `fatal`.
     pub(crate) is_set: bool,
@@ -193,7 +193,7 @@ pub(crate) fn server_frame(incoming: &Incoming<'_>) -> Result<ServerFrame<Handle
         }),
         8 => ServerFrame::Ping,
         9 => ServerFrame::Pong,
-        10 => ServerFrame::Drain,
+        10 => ServerFrame::Drain { within_ms: number },
         11 => ServerFrame::Stale,
         12 => ServerFrame::Live,
         _ => return Err(unknown()),

@@ -33,13 +33,18 @@ impl Backoff {
         self.attempt = 0;
     }
 
+    /// A random part of a time.
+    pub(crate) fn part_of(&mut self, time: Duration) -> Duration {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.random.up_to(micros))
+    }
+
     pub(crate) fn next_wait(&mut self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
         let ceiling = self.base.saturating_mul(factor).min(self.max);
         self.attempt = self.attempt.saturating_add(1);
-        let micros = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
         // A deadline lies after now, or a host would spin.
-        Duration::from_micros(self.random.up_to(micros).max(1))
+        self.part_of(ceiling).max(Duration::from_micros(1))
     }
 }
 

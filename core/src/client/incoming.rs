@@ -83,7 +83,7 @@ impl<P: Payload + Clone> Client<P> {
             ServerFrame::PresenceDiff(diff) => self.handle_presence_diff(&diff),
             ServerFrame::Error(error) => self.handle_error(now, error),
             ServerFrame::Ping => self.send(ClientFrame::Pong),
-            ServerFrame::Drain => self.abandon(now, link),
+            ServerFrame::Drain { within_ms } => self.handle_drain(now, within_ms),
             ServerFrame::Stale => self
                 .output
                 .push_back(ClientEvent::State(ConnectionState::Stale)),

@@ -96,7 +96,7 @@ impl<P: Payload + Clone> Client<P> {
     }
 
     fn set_track(&mut self, number: u64, track: Track<P>) {
-        if self.is_open() {
+        if self.may_ask() {
             self.send(track.frame(number));
         }
         self.presences.tracks.insert(number, track);
@@ -118,7 +118,7 @@ impl<P: Payload + Clone> Client<P> {
             return;
         }
         let request = self.requests.number();
-        if self.is_open() {
+        if self.may_ask() {
             self.send(ClientFrame::Watch {
                 request,
                 topic: topic.clone(),

@@ -5,6 +5,7 @@ mod connection;
 mod drain;
 mod groups;
 mod handing;
+mod leaving;
 mod local;
 mod parked;
 mod presence;
@@ -13,7 +14,6 @@ mod upstream;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use slab::Slab;
 
@@ -92,6 +92,7 @@ pub struct ServerHub<P> {
     asking: Asking,
     generation: u32,
     is_draining: bool,
+    random: Random,
     /// Where topics live elsewhere: the way there.
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
@@ -108,17 +109,19 @@ impl<P: Payload + Clone> ServerHub<P> {
         Self {
             hub: Hub::new(config.hub.clone()),
             presences: Presences::new(config.presence),
-            config,
             connections: Slab::new(),
             timers: Timers::new(),
             output: VecDeque::new(),
             asking: Asking::new(),
             generation: 0,
             is_draining: false,
+            // The hub draws epochs from the seed itself.
+            random: Random::new(config.hub.seed.rotate_left(32)),
             upstream: None,
             groups: Groups::default(),
             owing_since: None,
             is_handing_over: false,
+            config,
         }
     }
 
@@ -224,15 +227,6 @@ impl<P: Payload + Clone> ServerHub<P> {
         result
     }
 
-    /// The server is going away: every client is told, and its connection closed after a grace. New ones likewise.
-    pub fn handle_drain(&mut self, now: Instant) {
-        self.is_draining = true;
-        let ids: Vec<ConnectionId> = self.ids().collect();
-        for id in ids {
-            self.with_session(now, id, |session| session.handle_drain(now));
-        }
-    }
-
     /// Deadlines were reached: gates emit, silent clients are pinged or closed, old topics are forgotten.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.settle();
@@ -246,6 +240,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         while let Some(index) = self.timers.expire(now) {
             let id = self.id_of(index);
             self.with_session(now, id, |session| session.handle_timeout(now));
+            self.leave_if_guest(id);
         }
     }
 

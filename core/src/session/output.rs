@@ -22,7 +22,10 @@ pub struct SessionConfig {
     pub heartbeat: Duration,
     /// How long it may then take to give one.
     pub pong_timeout: Duration,
-    /// How long a client has to go elsewhere once the session drains.
+    /// The longest time over which clients spread their going elsewhere once the server drains: a random part of it each,
+    /// and less of it where they are few.
+    pub drain_window: Duration,
+    /// How long a client has to go elsewhere once the session drains. Longer than the window.
     pub drain_grace: Duration,
     /// The most subscriptions of one session.
     pub subscriptions_max: usize,
@@ -31,13 +34,14 @@ pub struct SessionConfig {
 }
 
 impl Default for SessionConfig {
-    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, 5 s to drain, 1,000 subscriptions, publishes as often as it can.
+    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, up to 5 s to spread those who leave and 10 s for them to be gone, 1,000 subscriptions, publishes as often as it can.
     fn default() -> Self {
         Self {
             hello_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(20),
-            drain_grace: Duration::from_secs(5),
+            drain_window: Duration::from_secs(5),
+            drain_grace: Duration::from_secs(10),
             subscriptions_max: 1_000,
             publish_rate: None,
         }

@@ -209,7 +209,10 @@ pub(super) async fn stream(
         },
         outbox_bytes_max: None,
     };
-    let (reader, _) = served.hub.open(patterns.clone(), options).await?;
+    let (reader, _) = served
+        .hub
+        .open_for_client(patterns.clone(), options)
+        .await?;
     if id.is_some() && has_only_ended(&reader, patterns.len()) {
         // Nothing was missed and nothing will come: this status tells an EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -341,7 +344,7 @@ impl PositionId {
             | ServerFrame::Error(_)
             | ServerFrame::Ping
             | ServerFrame::Pong
-            | ServerFrame::Drain => {}
+            | ServerFrame::Drain { .. } => {}
             ServerFrame::Stale => self.write(chunk, Some("stale"), &encode::message(frame).text()),
             ServerFrame::Live => self.write(chunk, Some("live"), &encode::message(frame).text()),
         }

@@ -19,9 +19,6 @@ use tokio::net::TcpListener;
 use super::config::{Environment, Flags, in_force};
 pub(super) use settings::{Secrets, Settings};
 
-/// How long clients have to go elsewhere before a server that was told to stop does so.
-const DRAIN_GRACE: Duration = Duration::from_secs(5);
-
 const NOTES: &str = "\
 Backends:
   memory             in this process, and gone when it ends
@@ -91,18 +88,21 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
     // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
     let server = axum::serve(listener, app).with_graceful_shutdown(stop_signal());
-    let (served, ()) = tokio::join!(server.into_future(), drained(hub));
+    let (served, ()) = tokio::join!(
+        server.into_future(),
+        drained(hub, settings.drain_deadline())
+    );
     served.context("the server stopped")
 }
 
 /// Once the server is told to stop, waits until its clients have gone or had their time, and stops the hub.
-async fn drained(hub: Hub) {
+async fn drained(hub: Hub, deadline: Duration) {
     stop_signal().await;
     tracing::info!("asking clients to connect elsewhere; once more to stop at once");
     hub.drain();
     tokio::select! {
         () = all_gone(&hub) => {}
-        () = tokio::time::sleep(DRAIN_GRACE) => {}
+        () = tokio::time::sleep(deadline) => {}
         () = stop_signal() => {}
     }
     hub.stop();

@@ -10,12 +10,34 @@ use super::{Hub, Subscribe};
 use crate::error::{Stopped, SubscribeError};
 use crate::shard::{Command, CommandSender, LocalReader, Opening};
 
+/// A stream's frames, and its subscriptions.
+type Stream = (LocalReader, Vec<SubscriptionId>);
+
 impl Hub {
+    /// A stream for this process: it lasts as long as the hub.
     pub(crate) async fn open(
         &self,
         patterns: Vec<Pattern>,
         options: Subscribe,
-    ) -> Result<(LocalReader, Vec<SubscriptionId>), SubscribeError> {
+    ) -> Result<Stream, SubscribeError> {
+        self.open_as(patterns, options, false).await
+    }
+
+    /// A stream on behalf of a client, who is sent elsewhere when the hub drains.
+    pub(crate) async fn open_for_client(
+        &self,
+        patterns: Vec<Pattern>,
+        options: Subscribe,
+    ) -> Result<Stream, SubscribeError> {
+        self.open_as(patterns, options, true).await
+    }
+
+    async fn open_as(
+        &self,
+        patterns: Vec<Pattern>,
+        options: Subscribe,
+        is_guest: bool,
+    ) -> Result<Stream, SubscribeError> {
         let (reply, answer) = oneshot::channel();
         let token = self.inner.last_opening.fetch_add(1, Ordering::Relaxed);
         let shard = self.inner.shards.least_loaded()?;
@@ -31,6 +53,7 @@ impl Hub {
             outbox_bytes_max: options
                 .outbox_bytes_max
                 .unwrap_or(self.inner.outbox_bytes_max),
+            is_guest,
             token,
             reply,
         }))?;

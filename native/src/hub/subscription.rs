@@ -127,6 +127,6 @@ pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
         | ServerFrame::PresenceDiff(_)
         | ServerFrame::Ping
         | ServerFrame::Pong
-        | ServerFrame::Drain => None,
+        | ServerFrame::Drain { .. } => None,
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Opening {
     pub(crate) flow: Flow,
     pub(crate) start: Start,
     pub(crate) outbox_bytes_max: usize,
+    /// Whether it is on behalf of a client elsewhere.
+    pub(crate) is_guest: bool,
     /// To call it off by.
     pub(crate) token: u64,
     pub(crate) reply: oneshot::Sender<Opened>,

@@ -66,6 +66,9 @@ impl Shard {
     /// Opens a local connection with its subscriptions.
     pub(super) fn open_local(&mut self, now: Instant, opening: Opening) {
         let id = self.hub.handle_open_local(opening.outbox_bytes_max);
+        if opening.is_guest {
+            self.hub.handle_guest(now, id);
+        }
         let (queue, reader) = LocalQueue::new(id, self.sender.clone());
         self.insert(id, EndpointKind::Local(queue));
         let mut result = Ok(());

@@ -323,7 +323,7 @@ impl Watches {
             | ServerFrame::PresenceDiff(_)
             | ServerFrame::Ping
             | ServerFrame::Pong
-            | ServerFrame::Drain => {}
+            | ServerFrame::Drain { .. } => {}
         }
     }
 }

@@ -137,7 +137,7 @@ fn server_frame(frame: &ServerFrame<Handle>, data: &mut Vec<u32>) -> Object {
         ServerFrame::Error(error) => self::error(of_type("error"), error),
         ServerFrame::Ping => of_type("ping"),
         ServerFrame::Pong => of_type("pong"),
-        ServerFrame::Drain => of_type("drain"),
+        ServerFrame::Drain { within_ms } => of_type("drain").number("within_ms", *within_ms),
         ServerFrame::Stale => of_type("stale"),
         ServerFrame::Live => of_type("live"),
     }

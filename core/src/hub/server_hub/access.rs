@@ -1,5 +1,7 @@
 //! Clients that connect, and what a server asks about them.
 
+use core::time::Duration;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -51,7 +53,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.config.outbox_bytes_max,
         );
         if self.is_draining {
-            self.with_session(now, id, |session| session.handle_drain(now));
+            self.with_session(now, id, |session| session.handle_drain(now, Duration::ZERO));
         }
         self.arm(id);
         id

@@ -37,6 +37,8 @@ pub(super) enum Downlink<P> {
         subscriptions: Vec<SubscriptionId>,
         /// Asked for, and not answered yet.
         pending: Vec<Pattern>,
+        /// Whether it is on behalf of a client elsewhere.
+        is_guest: bool,
         /// Whether its end is among the outputs.
         is_ending: bool,
     },

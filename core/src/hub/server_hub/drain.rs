@@ -191,6 +191,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 subscriptions,
                 pending,
                 is_ending,
+                ..
             } => {
                 subscriptions.retain(|known| *known != subscription);
                 let is_last = subscriptions.is_empty() && pending.is_empty() && !*is_ending;

@@ -32,6 +32,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 subscriptions,
                 pending,
                 is_ending,
+                ..
             } if !subscriptions.is_empty() || !pending.is_empty() => {
                 *is_ending = false;
                 true

@@ -18,6 +18,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         let local = Downlink::Local {
             subscriptions,
             pending: Vec::new(),
+            is_guest: false,
             is_ending: false,
         };
         let id = self.add(local, outbox_bytes_max);

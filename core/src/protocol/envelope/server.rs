@@ -67,6 +67,8 @@ pub struct ServerEnvelope<P> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
@@ -117,6 +119,7 @@ impl<P> ServerEnvelope<P> {
         Self {
             kind,
             heartbeat_ms: None,
+            within_ms: None,
             pattern: None,
             position: None,
             recovered: None,
@@ -245,7 +248,10 @@ impl<'a, P> From<&'a ServerFrame<P>> for ServerEnvelope<&'a P> {
             },
             ServerFrame::Ping => Self::empty(ServerFrameType::Ping),
             ServerFrame::Pong => Self::empty(ServerFrameType::Pong),
-            ServerFrame::Drain => Self::empty(ServerFrameType::Drain),
+            ServerFrame::Drain { within_ms } => Self {
+                within_ms: Some(*within_ms),
+                ..Self::empty(ServerFrameType::Drain)
+            },
             ServerFrame::Stale => Self::empty(ServerFrameType::Stale),
             ServerFrame::Live => Self::empty(ServerFrameType::Live),
         }
@@ -309,7 +315,9 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
             }),
             ServerFrameType::Ping => Self::Ping,
             ServerFrameType::Pong => Self::Pong,
-            ServerFrameType::Drain => Self::Drain,
+            ServerFrameType::Drain => Self::Drain {
+                within_ms: envelope.within_ms.unwrap_or(0),
+            },
             ServerFrameType::Stale => Self::Stale,
             ServerFrameType::Live => Self::Live,
         })

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
@@ -12,7 +13,7 @@ use tidegate::core::history::HistoryLimits;
 
 use super::access::AccessArgs;
 use super::limits::LimitArgs;
-use super::values::{Bytes, OrOff, shards};
+use super::values::{Bytes, OrOff, shards, time};
 use crate::cli::BackendArg;
 
 /// The settings of a server.
@@ -40,8 +41,37 @@ pub(in crate::cli) struct Settings {
     access: AccessArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    stopping: StopArgs,
     #[arg(skip)]
     secrets: Secrets,
+}
+
+/// How a server stops that is told to.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Stopping")]
+struct StopArgs {
+    /// The longest time over which clients spread their going elsewhere; they take two milliseconds each where that is less
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    drain_window: Duration,
+    /// When to exit, whoever is still there
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    drain_deadline: Duration,
+}
+
+impl StopArgs {
+    fn apply(self, config: &mut Config) -> anyhow::Result<()> {
+        if self.drain_window > self.drain_deadline {
+            bail!(
+                "drain_window ({:?}) is longer than drain_deadline ({:?}): clients would be cut off before their time",
+                self.drain_window,
+                self.drain_deadline
+            );
+        }
+        config.server.session.drain_window = self.drain_window;
+        config.server.session.drain_grace = self.drain_deadline;
+        Ok(())
+    }
 }
 
 /// What no command line can say.
@@ -85,6 +115,7 @@ impl Settings {
         };
         config.server.hub.history = self.history();
         self.limits.apply(&mut config);
+        self.stopping.apply(&mut config)?;
         self.access.apply(&self.secrets, &mut config)?;
         Ok(config)
     }
@@ -112,6 +143,11 @@ impl Settings {
             ..Keep::default()
         };
         self.backend.choose(&keep).await
+    }
+
+    /// How long clients have to go elsewhere before a server that was told to stop does so.
+    pub(super) const fn drain_deadline(&self) -> Duration {
+        self.stopping.drain_deadline
     }
 
     fn history(&self) -> HistoryLimits {

@@ -265,7 +265,7 @@ pub(super) fn any_server_frame() -> impl Strategy<Value = ServerFrame<Value>> {
         any_error().prop_map(ServerFrame::Error),
         Just(ServerFrame::Ping),
         Just(ServerFrame::Pong),
-        Just(ServerFrame::Drain),
+        any::<u64>().prop_map(|within_ms| ServerFrame::Drain { within_ms }),
         Just(ServerFrame::Stale),
         Just(ServerFrame::Live),
     ]

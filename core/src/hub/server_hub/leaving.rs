@@ -1,0 +1,72 @@
+//! Clients that are sent elsewhere, because the server is about to go: spread over a while.
+
+use core::time::Duration;
+
+use alloc::vec::Vec;
+
+use super::{ConnectionId, Downlink, ServerHub, ServerOutput};
+use crate::limits::DRAIN_PER_CONNECTION;
+use crate::payload::Payload;
+use crate::session::CloseReason;
+use crate::time::Instant;
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// The server is going away: every client is told to leave within a time that is longer the more of them there are, and
+    /// its connection closed after a grace. New ones are sent away at once.
+    pub fn handle_drain(&mut self, now: Instant) {
+        self.is_draining = true;
+        let window = self.drain_window();
+        let ids: Vec<ConnectionId> = self.ids().collect();
+        for id in ids {
+            self.with_session(now, id, |session| session.handle_drain(now, window));
+            self.send_guest_away(now, id, window);
+        }
+    }
+
+    /// A local connection turns out to be on behalf of a client that can't be told to leave, as a browser's event stream
+    /// is. When the server drains, it is closed at a random time within the window.
+    pub fn handle_guest(&mut self, now: Instant, id: ConnectionId) {
+        if self.find(id).is_none() {
+            return;
+        }
+        if let Downlink::Local { is_guest, .. } = &mut self.connections[id.index as usize].downlink
+        {
+            *is_guest = true;
+        }
+        if self.is_draining {
+            self.send_guest_away(now, id, Duration::ZERO);
+        }
+    }
+
+    fn drain_window(&self) -> Duration {
+        let count = u32::try_from(self.connections.len()).unwrap_or(u32::MAX);
+        let needed = DRAIN_PER_CONNECTION.saturating_mul(count);
+        needed.min(self.config.session.drain_window)
+    }
+
+    fn send_guest_away(&mut self, now: Instant, id: ConnectionId, window: Duration) {
+        if let Downlink::Local { is_guest: true, .. } =
+            &self.connections[id.index as usize].downlink
+        {
+            let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+            let wait = Duration::from_micros(self.random.up_to(micros));
+            self.timers.arm(id.index, now + wait);
+        }
+    }
+
+    /// The time of a guest has come.
+    pub(super) fn leave_if_guest(&mut self, id: ConnectionId) {
+        let connection = self.connections.get_mut(id.index as usize);
+        if let Some(Downlink::Local {
+            is_guest: true,
+            is_ending,
+            ..
+        }) = connection.map(|connection| &mut connection.downlink)
+            && !*is_ending
+        {
+            *is_ending = true;
+            self.output
+                .push_back(ServerOutput::Close(id, CloseReason::Drained));
+        }
+    }
+}
