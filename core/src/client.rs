@@ -201,38 +201,6 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The connection is gone: connect again after a while, if there is something to do.
-    fn lose(&mut self, now: Instant) {
-        let mut not_before = now;
-        if let State::Open(open) = self.state {
-            if now - open.since >= self.config.stable_after {
-                self.backoff.reset();
-            }
-            // A server that went before its time has others to send elsewhere, too.
-            not_before = open.leaves.unwrap_or(now);
-        }
-        self.leaving.clear();
-        self.requests.handle_lost();
-        self.presences.handle_lost();
-        for subscription in self.subscriptions.values_mut() {
-            subscription.handle_lost();
-        }
-        self.state = if self.has_work() {
-            State::Waiting {
-                until: (now + self.backoff.next_wait()).max(not_before),
-            }
-        } else {
-            State::Idle { is_wanted: true }
-        };
-        self.output
-            .push_back(ClientEvent::State(ConnectionState::Disconnected));
-    }
-
-    fn abandon(&mut self, now: Instant, link: u32) {
-        self.output.push_back(ClientEvent::Disconnect { link });
-        self.lose(now);
-    }
-
     fn has_work(&self) -> bool {
         !self.subscriptions.is_empty() || !self.requests.is_empty() || !self.presences.is_empty()
     }

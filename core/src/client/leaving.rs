@@ -1,12 +1,45 @@
-//! Leaving a server that is about to go: not all of its clients at once, and none of them later than it must.
+//! How a connection is left: because it is lost, given up, or its server is about to go. Then not all of its clients leave
+//! at once, and none of them later than it must.
 
 use core::time::Duration;
 
-use super::{Client, Open, State};
+use super::{Client, ClientEvent, ConnectionState, Open, State};
 use crate::payload::Payload;
 use crate::time::Instant;
 
 impl<P: Payload + Clone> Client<P> {
+    /// The connection is gone: connect again after a while, if there is something to do.
+    pub(super) fn lose(&mut self, now: Instant) {
+        let mut not_before = now;
+        if let State::Open(open) = self.state {
+            if now - open.since >= self.config.stable_after {
+                self.backoff.reset();
+            }
+            // A server that went before its time has others to send elsewhere, too.
+            not_before = open.leaves.unwrap_or(now);
+        }
+        self.leaving.clear();
+        self.requests.handle_lost();
+        self.presences.handle_lost();
+        for subscription in self.subscriptions.values_mut() {
+            subscription.handle_lost();
+        }
+        self.state = if self.has_work() {
+            State::Waiting {
+                until: (now + self.backoff.next_wait()).max(not_before),
+            }
+        } else {
+            State::Idle { is_wanted: true }
+        };
+        self.output
+            .push_back(ClientEvent::State(ConnectionState::Disconnected));
+    }
+
+    pub(super) fn abandon(&mut self, now: Instant, link: u32) {
+        self.output.push_back(ClientEvent::Disconnect { link });
+        self.lose(now);
+    }
+
     /// The server goes. Until a random part of the time that it gives is over, it serves still.
     pub(super) fn handle_drain(&mut self, now: Instant, within_ms: u64) {
         let leaves = now + self.backoff.part_of(Duration::from_millis(within_ms));
