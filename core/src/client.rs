@@ -54,7 +54,7 @@ pub struct Client<P> {
     state: State,
     backoff: Backoff,
     next_link: u32,
-    subscriptions: OrderedMap<Pattern, Subscription>,
+    subscriptions: OrderedMap<Pattern, Subscription<P>>,
     /// How many unsubscribes this connection has not answered yet. Until then, what it says of the pattern is about a
     /// subscription that was given up.
     leaving: SortedMap<Pattern, u32>,

@@ -68,6 +68,9 @@ pub struct Flow {
     pub pace: Pace,
     /// What to emit.
     pub conflate: Conflate,
+    /// Whether a connection may be sent what has changed, in place of whole values, where that is shorter. Whoever
+    /// subscribes gets whole values in any case.
+    pub delta: bool,
 }
 
 /// A [`Flow`] that cannot be carried out.
@@ -82,6 +85,9 @@ pub enum FlowError {
     /// A batch would be too large.
     #[error("collect max must be at most {COLLECT_MAX} publications")]
     CollectTooLarge,
+    /// A batch holds every publication, whole.
+    #[error("delta goes with latest, merge and sum; what is collected is sent whole")]
+    DeltaOfCollect,
 }
 
 impl Flow {
@@ -89,6 +95,7 @@ impl Flow {
     pub const IMMEDIATE: Self = Self {
         pace: Pace::Immediate,
         conflate: Conflate::Latest,
+        delta: false,
     };
 
     /// The latest value at most once per `every`, at both edges of a burst.
@@ -100,6 +107,7 @@ impl Flow {
                 trailing: true,
             },
             conflate: Conflate::Latest,
+            delta: false,
         }
     }
 
@@ -113,6 +121,7 @@ impl Flow {
                 trailing: true,
             },
             conflate: Conflate::Latest,
+            delta: false,
         }
     }
 
@@ -120,6 +129,17 @@ impl Flow {
     #[must_use]
     pub const fn with_conflate(self, conflate: Conflate) -> Self {
         Self { conflate, ..self }
+    }
+
+    /// The same flow, sent as what has changed where that is shorter, or as whole values only.
+    #[must_use]
+    pub const fn with_delta(self, delta: bool) -> Self {
+        Self { delta, ..self }
+    }
+
+    /// Whether both emit the same at the same times.
+    pub fn emits_like(&self, other: &Self) -> bool {
+        (self.pace, self.conflate) == (other.pace, other.conflate)
     }
 
     /// Checks what an outsider asked for.
@@ -148,6 +168,7 @@ impl Flow {
         }
         match self.conflate {
             Conflate::Collect { max } if max.get() > COLLECT_MAX => Err(FlowError::CollectTooLarge),
+            Conflate::Collect { .. } if self.delta => Err(FlowError::DeltaOfCollect),
             Conflate::Collect { .. } | Conflate::Latest | Conflate::Merge | Conflate::Sum => Ok(()),
         }
     }
@@ -168,10 +189,15 @@ impl Flow {
     /// The one flow that serves both `self` and `other` from a single subscription upstream.
     ///
     /// Equal flows are served by themselves; two throttles that keep only the latest by the finer of them;
-    /// anything else needs every publication.
+    /// anything else needs every publication. Sent as deltas, if either may be.
     #[must_use]
     pub fn finest(self, other: Self) -> Self {
-        if self == other {
+        let delta = self.delta || other.delta;
+        self.finest_emitted(other).with_delta(delta)
+    }
+
+    fn finest_emitted(self, other: Self) -> Self {
+        if self.emits_like(&other) {
             return self;
         }
         match (self, other) {
@@ -184,6 +210,7 @@ impl Flow {
                             ..
                         },
                     conflate: Conflate::Latest,
+                    ..
                 },
                 Self {
                     pace:
@@ -193,6 +220,7 @@ impl Flow {
                             ..
                         },
                     conflate: Conflate::Latest,
+                    ..
                 },
             ) => Self::throttle(a.min(b)),
             _ => Self::IMMEDIATE,

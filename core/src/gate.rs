@@ -100,6 +100,7 @@ impl<V: Combine> Gate<V> {
         Flow {
             pace: self.machine.pace(self.edges),
             conflate: self.conflate,
+            delta: false,
         }
     }
 

@@ -47,6 +47,7 @@ extern crate alloc;
 pub mod access;
 pub mod admission;
 pub mod client;
+mod delta;
 pub mod flow;
 pub mod gate;
 pub mod history;

@@ -29,6 +29,19 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 128;
 /// What a topic beyond them retained may reach a resuming subscriber again.
 pub const CLIENT_TOPICS_MAX: usize = 8_192;
 
+/// The topics of one subscription whose last value a server remembers to send what has changed: those that published last. At most
+/// [`CLIENT_TOPICS_MAX`], so that the client remembers them, too.
+pub const DELTA_TOPICS_MAX: usize = 1_024;
+
+/// The most bytes of last values that a server remembers for one connection. Topics beyond them are sent whole.
+pub const DELTA_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most deltas of a hub that are kept for further subscribers.
+pub const DELTAS_KEPT_MAX: usize = 4_096;
+
+/// The most bytes of deltas of a hub that are kept for further subscribers.
+pub const DELTAS_KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// The most patterns that the tabs of one browser follow together.
 pub const ROUTES_MAX: usize = 10_000;
 

@@ -18,6 +18,23 @@ pub trait Payload {
     /// number on both sides is taken from `newer`. A field that only one side has is kept.
     fn sum(&self, newer: &Self) -> Self;
 
+    /// The shortest RFC 7396 merge patch that is known to turn `self` into `newer`; `None` where there is none (a `null` member can't be
+    /// set by one), or where looking for it is not worth it.
+    fn diff(&self, _newer: &Self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// `self` with a patch applied as RFC 7396 says: a `null` member removes. `None` where the payload can't do that.
+    fn patched(&self, _patch: &Self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// The top-level member `field`, where the payload is an object and the member a string.
     ///
     /// Asked once per publication, where it enters the system, by the terminal rule.

@@ -195,6 +195,15 @@ pub enum ServerFrame<P> {
         /// The wildcard pattern that it came by; absent for an exact subscription.
         via: Option<Pattern>,
     },
+    /// A publication as what has changed since the last one of its topic that this subscription was sent.
+    Delta {
+        /// The publication, with the merge patch (RFC 7396) for its payload. Shared by all who get it.
+        publication: Arc<Publication<P>>,
+        /// The offset of the publication that the patch is to be applied to, in the same epoch.
+        base: u64,
+        /// The wildcard pattern that it came by; absent for an exact subscription.
+        via: Option<Pattern>,
+    },
     /// One emission of a collecting subscription.
     Batch {
         /// The publications, in order.

@@ -47,7 +47,7 @@ impl<V> Recent<V> {
             }
             None => {
                 if self.entries.len() >= self.topics_max {
-                    self.forget_oldest();
+                    self.remove_oldest();
                 }
                 let entry = Entry {
                     value: make(),
@@ -61,14 +61,14 @@ impl<V> Recent<V> {
         &mut entry.value
     }
 
-    fn forget_oldest(&mut self) {
-        let oldest = self
-            .ends
-            .newer
-            .and_then(|oldest| self.entries.entry(oldest));
-        if let Some((topic, _)) = oldest {
-            self.remove(&topic.clone());
-        }
+    /// Forgets what was not touched for the longest.
+    pub(crate) fn remove_oldest(&mut self) -> Option<V> {
+        let (topic, _) = self.entries.entry(self.ends.newer?)?;
+        self.remove(&topic.clone())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

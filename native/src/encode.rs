@@ -153,6 +153,11 @@ impl Encoder {
         if let ServerFrame::Publication {
             publication,
             via: Some(via),
+        }
+        | ServerFrame::Delta {
+            publication,
+            via: Some(via),
+            ..
         } = frame
         {
             let key = (Arc::as_ptr(publication).addr(), via.clone());
@@ -198,9 +203,14 @@ pub(crate) fn message(frame: &ServerFrame<Json>) -> Message {
         ServerFrame::Publication { publication, via } => {
             let text_bytes = publication.payload.as_str().len() + 384;
             Message::new(text_bytes, |text| {
-                write_publication(text, publication, via.as_ref())
+                write_publication(text, publication, via.as_ref(), None)
             })
         }
+        ServerFrame::Delta {
+            publication,
+            base,
+            via,
+        } => delta(publication, *base, via.as_ref()),
         ServerFrame::Batch { items, via } => batch(items, via.as_ref()),
         ServerFrame::Welcome { .. }
         | ServerFrame::Subscribed { .. }
@@ -228,9 +238,23 @@ pub(crate) fn publication_message(publication: &Publication<Json>) -> &Message {
     publication.payload.message.get_or_init(|| {
         let text_bytes = publication.payload.as_str().len() + publication.topic.as_str().len() + 96;
         Message::new(text_bytes, |text| {
-            write_publication(text, publication, None)
+            write_publication(text, publication, None, None)
         })
     })
+}
+
+/// A delta is made for one base: all exact subscribers who have it get the same message.
+fn delta(publication: &Publication<Json>, base: u64, via: Option<&Pattern>) -> Message {
+    let encode = || {
+        let text_bytes = publication.payload.as_str().len() + 384;
+        Message::new(text_bytes, |text| {
+            write_publication(text, publication, via, Some(base));
+        })
+    };
+    match via {
+        None => publication.payload.message.get_or_init(encode).clone(),
+        Some(_) => encode(),
+    }
 }
 
 fn batch(items: &[Arc<Publication<Json>>], via: Option<&Pattern>) -> Message {
@@ -247,15 +271,20 @@ fn batch(items: &[Arc<Publication<Json>>], via: Option<&Pattern>) -> Message {
             }
             match via {
                 None => text.extend_from_slice(publication_message(item).text_bytes()),
-                Some(via) => write_publication(text, item, Some(via)),
+                Some(via) => write_publication(text, item, Some(via), None),
             }
         }
         text.extend_from_slice(b"]}");
     })
 }
 
-/// Written by hand, because the payload is text already and must not be parsed to be embedded.
-fn write_publication(text: &mut Vec<u8>, publication: &Publication<Json>, via: Option<&Pattern>) {
+/// Written by hand, because the payload is text already and must not be parsed to be embedded. With a base, it is a delta.
+fn write_publication(
+    text: &mut Vec<u8>,
+    publication: &Publication<Json>,
+    via: Option<&Pattern>,
+    base: Option<u64>,
+) {
     let written = (|| {
         text.extend_from_slice(br#"{"type":"pub","topic":"#);
         serde_json::to_writer(&mut *text, publication.topic.as_str())?;
@@ -272,7 +301,10 @@ fn write_publication(text: &mut Vec<u8>, publication: &Publication<Json>, via: O
         if let Some(end) = publication.end {
             write!(text, r#","end":"{end}""#)?;
         }
-        text.extend_from_slice(br#","data":"#);
+        match base {
+            None => text.extend_from_slice(br#","data":"#),
+            Some(base) => write!(text, r#","base":{base},"delta":"#)?,
+        }
         text.extend_from_slice(publication.payload.as_str().as_bytes());
         text.push(b'}');
         Ok::<(), std::io::Error>(())
@@ -322,6 +354,21 @@ mod tests {
                 via,
             };
             assert_eq!(decode(&message(&frame)), frame);
+        }
+    }
+
+    #[test]
+    fn deltas_decode_to_what_was_encoded_and_are_encoded_once() {
+        for via in [None, Some(Pattern::new("job:*").expect("valid"))] {
+            let frame = ServerFrame::Delta {
+                publication: publication(r#"{"a":null}"#),
+                base: 2,
+                via,
+            };
+            let mut encoder = Encoder::default();
+            let message = encoder.message(&frame);
+            assert_eq!(decode(&message), frame);
+            assert!(message.is(&encoder.message(&frame)));
         }
     }
 

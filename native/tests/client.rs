@@ -10,7 +10,7 @@ use support::program::Server;
 use support::{end, eventually, served_hub, until_counts, within};
 use tidegate::client::{ClientError, ClientSubscription};
 use tidegate::core::client::ConnectionState;
-use tidegate::core::flow::{Conflate, Flow, Pace};
+use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::ErrorCode;
 use tidegate::{Client, Event, Publish, Subscribe};
@@ -37,6 +37,32 @@ async fn until_state(client: &Client, wanted: impl Fn(&ConnectionState) -> bool)
     within("a state", status.wait_for(|status| wanted(&status.state)))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_sent_as_deltas_is_handed_on_whole() {
+    let (hub, address) = served_hub().await;
+    let client = connect(&address).await;
+    let flow = Flow::IMMEDIATE.with_delta(true);
+    let options = || Subscribe {
+        flow,
+        ..Subscribe::default()
+    };
+    let mut events = client.subscribe_with("job:1", options()).await.unwrap();
+    let mut by_pattern = client.subscribe_with("job:*", options()).await.unwrap();
+    until_counts(&hub, 2, 2).await;
+    let state = |done: u64| {
+        let mut state = json!({"title": "photographs of harbours", "by": {"ada": done, "bob": 1}});
+        state[format!("step {}", done % 3)] = json!([done, null]);
+        state
+    };
+    for done in 1..=50 {
+        hub.publish("job:1", &state(done)).await.unwrap();
+    }
+    for done in 1..=50 {
+        assert_eq!(value(&mut events).await, state(done));
+        assert_eq!(value(&mut by_pattern).await, state(done));
+    }
 }
 
 #[tokio::test]
@@ -148,7 +174,7 @@ async fn a_throttled_subscription_comes_to_the_last_value() {
                 leading: true,
                 trailing: true,
             },
-            conflate: Conflate::Latest,
+            ..Flow::IMMEDIATE
         },
         ..Subscribe::default()
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use support::{config, eventually, hub_with, until_counts, within};
-use tidegate::core::flow::{Conflate, Flow, Pace};
+use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::hub::PublishError as Refusal;
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::{Start, TopicPosition};
@@ -53,7 +53,7 @@ fn throttled(every: Duration) -> Subscribe {
                 leading: true,
                 trailing: true,
             },
-            conflate: Conflate::Latest,
+            ..Flow::IMMEDIATE
         },
         ..Subscribe::default()
     }

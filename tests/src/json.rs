@@ -38,6 +38,15 @@ impl Payload for Json {
         Self(sum(&self.0, &newer.0))
     }
 
+    fn diff(&self, newer: &Self) -> Option<Self> {
+        let patch = diff(self.0.as_object()?, newer.0.as_object()?)?;
+        Some(Self(patch))
+    }
+
+    fn patched(&self, patch: &Self) -> Option<Self> {
+        Some(Self(patched(&self.0, &patch.0)))
+    }
+
     fn text_field(&self, field: &str) -> Option<String> {
         Some(self.0.as_object()?.get(field)?.as_str()?.to_owned())
     }
@@ -85,4 +94,47 @@ fn sum(older: &Value, newer: &Value) -> Value {
         }
         _ => newer.clone(),
     }
+}
+
+/// The merge patch between two objects; `None` where a member is `null`.
+fn diff(older: &Map<String, Value>, newer: &Map<String, Value>) -> Option<Value> {
+    let mut patch = Map::new();
+    for (name, value) in newer {
+        let change = match (older.get(name), value) {
+            (Some(before), value) if before == value => continue,
+            (Some(Value::Object(before)), Value::Object(value)) => diff(before, value)?,
+            (_, value) => whole(value)?,
+        };
+        patch.insert(name.clone(), change);
+    }
+    for name in older.keys().filter(|name| !newer.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    Some(Value::Object(patch))
+}
+
+/// A value that a patch can set as it is.
+fn whole(value: &Value) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::Object(members) => diff(&Map::new(), members),
+        value => Some(value.clone()),
+    }
+}
+
+/// RFC 7396.
+fn patched(base: &Value, patch: &Value) -> Value {
+    let Value::Object(changes) = patch else {
+        return patch.clone();
+    };
+    let mut members = base.as_object().cloned().unwrap_or_default();
+    for (name, change) in changes {
+        if change.is_null() {
+            members.remove(name);
+        } else {
+            let before = members.get(name).unwrap_or(&Value::Null);
+            members.insert(name.clone(), patched(before, change));
+        }
+    }
+    Value::Object(members)
 }

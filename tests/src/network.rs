@@ -33,7 +33,7 @@ use crate::record::{Record, Seen};
 use crate::{pattern, topic};
 use link::{Event, Link, LinkId};
 
-pub use link::{Cut, Direction, Fault, Quality};
+pub use link::{Cut, Direction, Fault, Quality, Sent};
 
 /// A client with its subscribers.
 #[derive(Debug)]
@@ -266,6 +266,14 @@ impl Network {
     pub fn frames(&self, peer: usize, direction: Direction) -> u64 {
         let links = self.links.iter().filter(|link| link.peer == peer);
         links.map(|link| link.delivered(direction)).sum()
+    }
+
+    /// How much was sent to a client, over all of its links.
+    pub fn sent(&self, peer: usize) -> Sent {
+        let mut sum = Sent::default();
+        let links = self.links.iter().filter(|link| link.peer == peer);
+        links.for_each(|link| sum += link.sent);
+        sum
     }
 
     /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.

@@ -94,7 +94,7 @@ fn equal_throttles_add_no_delay_of_their_own() {
             leading,
             trailing,
         },
-        conflate: Conflate::Latest,
+        ..Flow::IMMEDIATE
     };
     for (flow, expected) in [
         (

@@ -108,7 +108,7 @@ impl Row {
 fn latest(pace: Pace) -> Flow {
     Flow {
         pace,
-        conflate: Conflate::Latest,
+        ..Flow::IMMEDIATE
     }
 }
 
@@ -257,6 +257,7 @@ fn collect_in_back_to_back_windows_is_rxjs_buffer_time() {
             conflate: Conflate::Collect {
                 max: NonZeroU32::new(max).expect("a buffer holds at least one"),
             },
+            ..Flow::IMMEDIATE
         })
     });
 }

@@ -63,7 +63,7 @@ enum Op {
     },
 }
 
-fn flows() -> [Flow; 6] {
+fn flows() -> [Flow; 9] {
     let max = NonZeroU32::new(3).unwrap();
     [
         Flow::IMMEDIATE,
@@ -79,7 +79,11 @@ fn flows() -> [Flow; 6] {
                 trailing: true,
             },
             conflate: Conflate::Latest,
+            delta: false,
         },
+        Flow::IMMEDIATE.with_delta(true),
+        Flow::throttle(ms(50)).with_delta(true),
+        Flow::debounce(ms(80)).with_delta(true),
     ]
 }
 
@@ -127,8 +131,20 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What mostly stays, so that what has changed is shorter than the whole, and what comes and goes.
+fn payload(number: u64) -> Json {
+    let mut value = json!({ "n": number, "job": { "by": "ada", "step": number % 3 } });
+    if number.is_multiple_of(2) {
+        value["even"] = json!({ "for": [number, null] });
+    }
+    if number.is_multiple_of(7) {
+        value["job"]["note"] = json!(null);
+    }
+    value.into()
+}
+
 fn request(to: usize, number: u64) -> PublishRequest<Json> {
-    PublishRequest::new(topic(TOPICS[to]), json!({ "n": number }).into())
+    PublishRequest::new(topic(TOPICS[to]), payload(number))
 }
 
 /// Which subscriber an operation is about, if there is one.
@@ -149,7 +165,7 @@ type Published = BTreeMap<(usize, u64), u64>;
 /// Room for a handful of publications, at a connection and in a topic's history.
 fn tight() -> ServerConfig {
     let mut config = ServerConfig::new(3);
-    config.outbox_bytes_max = 700;
+    config.outbox_bytes_max = 900;
     config.hub.history.count_max = 3;
     config
 }
@@ -273,6 +289,7 @@ fn check_values(net: &Network) {
                 sums.entry(key).or_default().push((offset, number));
             } else {
                 assert_eq!(number, values[&key][&offset]);
+                assert_eq!(publication.payload, payload(number));
             }
         }
         if record.losses() > 0 {

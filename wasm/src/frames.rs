@@ -112,6 +112,7 @@ fn flow(flow: Flow) -> Object {
         .optional_flag("trailing", spec.trailing)
         .optional_text("conflate", conflate)
         .optional_number("max", spec.max.map(u64::from))
+        .optional_flag("delta", spec.delta)
 }
 
 fn since(known: &TopicPosition) -> Object {

@@ -5,7 +5,7 @@
 use alloc::sync::Arc;
 
 use slab::Slab;
-use tidegate_core::flow::{Conflate, Flow, Pace};
+use tidegate_core::flow::{Flow, Pace};
 use tidegate_core::gate::Gate;
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::timer::Timers;
@@ -79,7 +79,7 @@ impl FunctionGates {
     fn add(&mut self, pace: Pace) -> u32 {
         let gate = self.gates.insert(Gate::new(Flow {
             pace,
-            conflate: Conflate::Latest,
+            ..Flow::IMMEDIATE
         }));
         u32::try_from(gate).expect("fewer than 2^32 gates fit into this memory")
     }

@@ -199,7 +199,7 @@ impl Screen {
 /// here.
 fn flow_above(flow: Flow, frame_pace: Pace) -> Flow {
     if flow.pace == Pace::Immediate || frame_pace == Pace::Immediate {
-        return Flow::IMMEDIATE;
+        return Flow::IMMEDIATE.with_delta(flow.delta);
     }
     Flow {
         pace: frame_pace,

@@ -52,6 +52,11 @@ impl<P: Payload + Clone> Client<P> {
             ServerFrame::Publication { publication, via } => {
                 self.handle_publication(publication, via)
             }
+            ServerFrame::Delta {
+                publication,
+                base,
+                via,
+            } => self.handle_delta(&publication, base, via),
             ServerFrame::Batch { items, via } => self.handle_batch(items, via),
             ServerFrame::Reset {
                 topic,
@@ -118,6 +123,37 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
+    /// What has changed comes in place of a whole value, which is handed on.
+    fn handle_delta(&mut self, delta: &Publication<P>, base: u64, via: Option<Pattern>) {
+        let pattern = via.unwrap_or_else(|| Pattern::from(delta.topic.clone()));
+        let known = self.subscriptions.get_mut(&pattern);
+        let Some(subscription) = known.filter(|known| known.is_live()) else {
+            return;
+        };
+        let Some(publication) = subscription.restore(delta, base) else {
+            return self.resume(&pattern);
+        };
+        let publication = Arc::new(publication);
+        if self.accept(&pattern, &publication) {
+            self.output.push_back(ClientEvent::Publication {
+                pattern,
+                publication,
+            });
+        }
+    }
+
+    /// Subscribes anew, after what was seen: a delta has no base here, and what follows begins with whole values.
+    fn resume(&mut self, pattern: &Pattern) {
+        if let Some(subscription) = self.subscriptions.get_mut(pattern) {
+            let request = subscription.request(pattern);
+            *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
+            self.send(ClientFrame::Unsubscribe {
+                pattern: pattern.clone(),
+            });
+            self.send(request);
+        }
+    }
+
     fn handle_batch(&mut self, mut items: Vec<Arc<Publication<P>>>, via: Option<Pattern>) {
         let Some(first) = items.first() else { return };
         let pattern = via.unwrap_or_else(|| Pattern::from(first.topic.clone()));
@@ -129,7 +165,7 @@ impl<P: Payload + Clone> Client<P> {
 
     /// Whether a publication is new to the subscription that it came by. One of another epoch that nobody announced, as
     /// a shared connection may have it, is announced here.
-    fn accept(&mut self, pattern: &Pattern, publication: &Publication<P>) -> bool {
+    fn accept(&mut self, pattern: &Pattern, publication: &Arc<Publication<P>>) -> bool {
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return false;
         };

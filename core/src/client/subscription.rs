@@ -1,9 +1,11 @@
 //! One subscription of a client: what it has seen, and how it resumes.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::flow::Flow;
 use crate::limits::{CLIENT_TOPICS_MAX, SINCE_BYTES_MAX};
+use crate::payload::Payload;
 use crate::protocol::{ClientFrame, Start, TopicPosition};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
@@ -13,28 +15,33 @@ use crate::topic::{Pattern, Topic};
 const POSITION_OVERHEAD_BYTES: usize = 72;
 
 #[derive(Debug)]
-pub(super) struct Subscription {
+pub(super) struct Subscription<P> {
     flow: Flow,
     start: Start,
     phase: Phase,
     /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
     was_live: bool,
-    positions: Recent<Seen>,
+    /// Whether deltas were ever asked for.
+    has_deltas: bool,
+    positions: Recent<Seen<P>>,
 }
 
 /// The last publication of a topic that was seen.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
+#[derive(Debug)]
+struct Seen<P> {
     position: Position,
     /// Whether it ended the topic: what follows is of another epoch, as it should be.
     is_terminal: bool,
+    /// The last that this connection has brought, where deltas may follow. It may be older than what was seen by another.
+    base: Option<Arc<Publication<P>>>,
 }
 
-impl From<Position> for Seen {
+impl<P> From<Position> for Seen<P> {
     fn from(position: Position) -> Self {
         Self {
             position,
             is_terminal: false,
+            base: None,
         }
     }
 }
@@ -59,7 +66,7 @@ enum Phase {
     Live,
 }
 
-impl Subscription {
+impl<P> Subscription<P> {
     pub(super) fn new(flow: Flow, start: Start) -> Self {
         let mut positions = Recent::new(CLIENT_TOPICS_MAX);
         if let Start::Since(since) = &start {
@@ -72,12 +79,13 @@ impl Subscription {
             start,
             phase: Phase::Unsent,
             was_live: false,
+            has_deltas: flow.delta,
             positions,
         }
     }
 
     /// The frame that subscribes, or resumes after what was seen.
-    pub(super) fn request<P>(&mut self, pattern: &Pattern) -> ClientFrame<P> {
+    pub(super) fn request(&mut self, pattern: &Pattern) -> ClientFrame<P> {
         self.phase = Phase::Sent;
         let start = match &self.start {
             Start::Since(_) => Start::Since(self.seen()),
@@ -108,11 +116,34 @@ impl Subscription {
     }
 
     pub(super) const fn set_flow(&mut self, flow: Flow) {
+        // Deltas may be on their way still when they are no longer wanted.
+        self.has_deltas |= flow.delta;
         self.flow = flow;
     }
 
     pub(super) const fn handle_lost(&mut self) {
         self.phase = Phase::Unsent;
+    }
+
+    /// The publication that a delta makes of its base; `None` where the base is not known.
+    pub(super) fn restore(&self, delta: &Publication<P>, base: u64) -> Option<Publication<P>>
+    where
+        P: Payload,
+    {
+        let known = self.positions.get(&delta.topic)?.base.as_ref()?;
+        let expected = Position {
+            offset: base,
+            ..delta.position
+        };
+        if known.position != expected {
+            return None;
+        }
+        Some(Publication {
+            topic: delta.topic.clone(),
+            position: delta.position,
+            payload: known.payload.patched(&delta.payload)?,
+            end: delta.end,
+        })
     }
 
     /// The server confirmed the subscription, and said where its topic stands.
@@ -144,15 +175,11 @@ impl Subscription {
     }
 
     /// What a publication is to this subscription; if it is new, it counts as seen.
-    pub(super) fn accept<P>(&mut self, publication: &Publication<P>) -> News {
+    pub(super) fn accept(&mut self, publication: &Arc<Publication<P>>) -> News {
         if self.phase != Phase::Live {
             return News::Old;
         }
         let position = publication.position;
-        let seen = Seen {
-            position,
-            is_terminal: publication.is_terminal(),
-        };
         let mut news = News::Next;
         let last = self.positions.touch(&publication.topic, || {
             // The first one of a topic follows whatever there was.
@@ -162,8 +189,11 @@ impl Subscription {
                     ..position
                 },
                 is_terminal: false,
+                base: None,
             }
         });
+        // The server counts on it, whether it is news or not.
+        last.base = self.has_deltas.then(|| Arc::clone(publication));
         if last.position.epoch != position.epoch {
             // A topic that has not begun where topics live in a backend stands at epoch 0.
             if !last.is_terminal && last.position != Position::default() {
@@ -172,7 +202,8 @@ impl Subscription {
         } else if last.position.offset >= position.offset {
             return News::Old;
         }
-        *last = seen;
+        last.position = position;
+        last.is_terminal = publication.is_terminal();
         news
     }
 

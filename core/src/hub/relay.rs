@@ -369,7 +369,7 @@ impl<P: Payload> Relay<P> {
 /// what comes at its pace passes.
 fn flow_here(own: Flow, upstream: Flow) -> Flow {
     match own.pace {
-        _ if own != upstream => own,
+        _ if !own.emits_like(&upstream) => own,
         Pace::Throttle { every, .. } if own.conflates() => {
             Flow::throttle(every).with_conflate(own.conflate)
         }

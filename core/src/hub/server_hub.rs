@@ -2,6 +2,7 @@
 
 mod access;
 mod connection;
+mod deltas;
 mod drain;
 mod groups;
 mod handing;
@@ -18,6 +19,7 @@ use alloc::sync::Arc;
 use slab::Slab;
 
 use super::{Hub, HubConfig, HubCounts, PublishError};
+use crate::delta::Deltas;
 use crate::flow::FlowFloor;
 use crate::outbox::Outbox;
 use crate::payload::Payload;
@@ -97,6 +99,7 @@ pub struct ServerHub<P> {
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
     groups: Groups,
+    deltas: Deltas<P>,
     /// When something was published that is owed still, and not in the outboxes.
     owing_since: Option<Instant>,
     /// Whether a part of it is.
@@ -119,6 +122,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             random: Random::new(config.hub.seed.rotate_left(32)),
             upstream: None,
             groups: Groups::default(),
+            deltas: Deltas::new(),
             owing_since: None,
             is_handing_over: false,
             config,
@@ -145,6 +149,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             outbox: Outbox::new(outbox_bytes_max),
             is_ready: false,
             downlink,
+            bases: None,
         });
         #[expect(
             clippy::cast_possible_truncation,

@@ -49,7 +49,11 @@ fn any_flow() -> impl Strategy<Value = Flow> {
         6 => Just(Conflate::Latest),
         1 => (2..5_u32).prop_map(|max| Conflate::Collect { max: max.try_into().unwrap() }),
     ];
-    (pace, conflate).prop_map(|(pace, conflate)| Flow { pace, conflate })
+    (pace, conflate).prop_map(|(pace, conflate)| Flow {
+        pace,
+        conflate,
+        ..Flow::IMMEDIATE
+    })
 }
 
 fn any_steps() -> impl Strategy<Value = Vec<Step>> {

@@ -32,6 +32,9 @@ pub struct FlowSpec {
     /// The most publications of a `collect` batch. Default: 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<u32>,
+    /// Send what has changed where that is shorter than the whole. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<bool>,
 }
 
 /// The name of a conflation.
@@ -75,6 +78,7 @@ impl TryFrom<FlowSpec> for Flow {
         Ok(Self {
             pace: pace(&spec)?,
             conflate: conflate(&spec)?,
+            delta: spec.delta.unwrap_or(false),
         })
     }
 }
@@ -156,6 +160,7 @@ impl From<Flow> for FlowSpec {
             Conflate::Sum => (Some(ConflateSpec::Sum), None),
             Conflate::Collect { max } => (Some(ConflateSpec::Collect), Some(max.get())),
         };
+        spec.delta = flow.delta.then_some(true);
         spec
     }
 }

@@ -182,6 +182,7 @@ fn a_gate_tells_the_flow_that_it_carries_out() {
             trailing: false,
         },
         conflate: collect(7),
+        ..Flow::IMMEDIATE
     };
     for flow in [Flow::IMMEDIATE, throttle(5, false, true), odd] {
         assert_eq!(Gate::<Word>::new(flow).flow(), flow);

@@ -125,7 +125,7 @@ fn throttle(every_ms: u64, leading: bool, trailing: bool) -> Flow {
             leading,
             trailing,
         },
-        conflate: Conflate::Latest,
+        ..Flow::IMMEDIATE
     }
 }
 
@@ -137,7 +137,7 @@ fn debounce(quiet_ms: u64, max_wait_ms: Option<u64>, leading: bool, trailing: bo
             leading,
             trailing,
         },
-        conflate: Conflate::Latest,
+        ..Flow::IMMEDIATE
     }
 }
 

@@ -95,7 +95,7 @@ proptest! {
         schedule in schedule(Just(Input::Flush)),
         owner in owner(),
     ) {
-        let run = Run::new(owner, Flow { pace, conflate }, &schedule);
+        let run = Run::new(owner, Flow { pace, conflate, ..Flow::IMMEDIATE }, &schedule);
         let all: Vec<_> = (0..run.values).collect();
         prop_assert_eq!(numbers(&run.finish()), all);
     }
@@ -107,7 +107,7 @@ proptest! {
         schedule in calls(),
         owner in owner(),
     ) {
-        let flow = Flow { pace, conflate: collect(max) };
+        let flow = Flow { pace, conflate: collect(max), ..Flow::IMMEDIATE };
         for left in Run::new(owner, flow, &schedule).finish() {
             prop_assert!((1..=max as usize).contains(&left.numbers().len()));
         }

@@ -225,7 +225,11 @@ pub(super) fn flow(
     pace: impl Strategy<Value = Pace>,
     conflate: impl Strategy<Value = Conflate>,
 ) -> impl Strategy<Value = Flow> {
-    (pace, conflate).prop_map(|(pace, conflate)| Flow { pace, conflate })
+    (pace, conflate).prop_map(|(pace, conflate)| Flow {
+        pace,
+        conflate,
+        ..Flow::IMMEDIATE
+    })
 }
 
 pub(super) fn any_flow() -> impl Strategy<Value = Flow> {

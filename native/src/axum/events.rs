@@ -90,6 +90,12 @@ impl EventsQuery {
                 }
                 "latest" => query.latest = Some(flag(&name, &value)?),
                 "last_event_id" => query.last_event_id = Some(value),
+                "delta" => {
+                    return Err(HttpError::bad_request(
+                        ErrorCode::BadFlow,
+                        "an event stream carries whole values; ask for delta on a WebSocket",
+                    ));
+                }
                 // It has been looked at already.
                 "ticket" => {}
                 _ => {
@@ -138,6 +144,7 @@ impl EventsQuery {
             trailing: self.trailing,
             conflate: self.conflate.as_ref().map(conflate).transpose()?,
             max: self.max,
+            delta: None,
         };
         Flow::try_from(spec)
             .map_err(|error| HttpError::bad_request(ErrorCode::BadFlow, error.to_string()))
@@ -336,7 +343,9 @@ impl PositionId {
             ServerFrame::Subscribed {
                 pattern, position, ..
             } => self.begin(pattern, *position),
-            ServerFrame::Welcome { .. }
+            // Whoever is in the process, as this stream is, is sent whole values.
+            ServerFrame::Delta { .. }
+            | ServerFrame::Welcome { .. }
             | ServerFrame::Unsubscribed { .. }
             | ServerFrame::Published { .. }
             | ServerFrame::PresenceState(_)

@@ -36,6 +36,9 @@ pub(super) struct Subscribe {
     /// What becomes of publications that wait.
     #[arg(long, value_enum)]
     conflate: Option<Conflate>,
+    /// Have what has changed sent in place of whole values, where that is shorter. What is printed is whole.
+    #[arg(long)]
+    delta: bool,
     /// Don't print retained values first.
     #[arg(long)]
     new: bool,
@@ -118,6 +121,7 @@ impl Subscribe {
             conflate: conflate
                 .map(|name| serde_json::from_value(name.into()))
                 .transpose()?,
+            delta: Some(self.delta),
             ..FlowSpec::default()
         };
         Ok(Flow::try_from(spec)?)

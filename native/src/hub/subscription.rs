@@ -119,7 +119,9 @@ pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
         ServerFrame::Error(error) => Some(Event::Refused(error)),
         ServerFrame::Stale => Some(Event::Stale),
         ServerFrame::Live => Some(Event::Live),
-        ServerFrame::Welcome { .. }
+        // Whoever is in the process is sent whole values.
+        ServerFrame::Delta { .. }
+        | ServerFrame::Welcome { .. }
         | ServerFrame::Subscribed { .. }
         | ServerFrame::Unsubscribed { .. }
         | ServerFrame::Published { .. }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate::backend::Backend;
-use tidegate::core::flow::{Conflate, Flow, Pace};
+use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::{Config, Hub, Publish};
 use tokio::sync::watch;
@@ -175,7 +175,7 @@ async fn watch_all(hubs: &[Hub], ordeal: Ordeal) -> JoinSet<Seen> {
             leading: true,
             trailing: true,
         },
-        conflate: Conflate::Latest,
+        ..Flow::IMMEDIATE
     };
     for hub in hubs {
         for job in 0..ordeal.jobs {

@@ -280,6 +280,7 @@ impl Watches {
             ServerFrame::Publication { publication, via } => self
                 .via(&publication.topic, via.as_ref(), &text)
                 .handle_publication(publication),
+            ServerFrame::Delta { .. } => panic!("what stays within the process is whole"),
             ServerFrame::Batch { items, via } => {
                 for item in items {
                     let item: &Arc<Publication<Json>> = item;

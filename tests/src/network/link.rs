@@ -99,6 +99,27 @@ pub(super) struct Link {
     last_down: Instant,
     ups: u64,
     downs: u64,
+    /// What was sent down it.
+    pub(super) sent: Sent,
+}
+
+/// How much was sent to a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Frames.
+    pub frames: u64,
+    /// Those of them that told what has changed, in place of a whole value.
+    pub deltas: u64,
+    /// The bytes of their text.
+    pub bytes: u64,
+}
+
+impl std::ops::AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.deltas += other.deltas;
+        self.bytes += other.bytes;
+    }
 }
 
 impl Link {
@@ -152,6 +173,7 @@ impl Network {
             last_down: opened,
             ups: 0,
             downs: 0,
+            sent: Sent::default(),
         });
         self.peers[peer].link = Some(id);
         if quality.is_reachable {
@@ -266,6 +288,11 @@ impl Network {
         let text = encode_down(frame);
         let now = self.now;
         let state = &mut self.links[link];
+        state.sent += Sent {
+            frames: 1,
+            deltas: u64::from(matches!(frame, ServerFrame::Delta { .. })),
+            bytes: text.len() as u64,
+        };
         state.last_down = state.last_down.max(now + state.quality.down);
         let at = state.last_down;
         let per_frame = state.quality.per_frame;

@@ -99,6 +99,7 @@ fn server_frame(frame: &ServerFrame<Handle>, data: &mut Vec<u32>) -> Object {
             publication: it,
             via: by,
         } => via(publication(of_type("pub"), it, data), by),
+        ServerFrame::Delta { .. } => unreachable!("tabs say whole values to each other"),
         ServerFrame::Batch { items, via: by } => {
             let items: Vec<Object> = items
                 .iter()

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::delta::Bases;
 use crate::hub::SubscriptionId;
 use crate::outbox::Outbox;
 use crate::session::Session;
@@ -28,6 +29,8 @@ pub(super) struct Connection<P> {
     pub(super) outbox: Outbox<P>,
     pub(super) is_ready: bool,
     pub(super) downlink: Downlink<P>,
+    /// What it was sent last, where it may be sent deltas.
+    pub(super) bases: Option<Box<Bases<P>>>,
 }
 
 #[derive(Debug)]

@@ -56,10 +56,13 @@ impl<P: Payload + Clone> ServerHub<P> {
                     flow,
                 } => {
                     let flow = self.config.floor.grant(&pattern, flow);
-                    if let Err(error) = self.hub.handle_flow(now, subscription, flow)
-                        && let Some(session) = self.session(id)
-                    {
-                        session.handle_flow_refused(pattern, error);
+                    match self.hub.handle_flow(now, subscription, flow) {
+                        Ok(()) => self.set_delta(id, &pattern, flow.delta),
+                        Err(error) => {
+                            if let Some(session) = self.session(id) {
+                                session.handle_flow_refused(pattern, error);
+                            }
+                        }
                     }
                 }
                 SessionOutput::Publish { request, publish } => {

@@ -51,8 +51,8 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.settle();
             frame = self.connections[id.index as usize].outbox.pop();
         }
-        if frame.is_some() {
-            return frame;
+        if let Some(frame) = frame {
+            return Some(self.sent(id, frame));
         }
         let state = self.presences.catch_up(id);
         if state.is_none() {

@@ -67,7 +67,11 @@ impl KeptFlow {
         } else {
             Conflate::Latest
         };
-        Flow { pace, conflate }
+        Flow {
+            pace,
+            conflate,
+            delta: false,
+        }
     }
 }
 
@@ -145,7 +149,11 @@ mod tests {
             }),
         ];
         let pace = prop_oneof![Just(Pace::Immediate), throttle, debounce];
-        (pace, conflate).prop_map(|(pace, conflate)| Flow { pace, conflate })
+        (pace, conflate).prop_map(|(pace, conflate)| Flow {
+            pace,
+            conflate,
+            ..Flow::IMMEDIATE
+        })
     }
 
     proptest! {

@@ -112,6 +112,14 @@ pub struct ServerEnvelope<P> {
         deserialize_with = "present"
     )]
     pub data: Option<P>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub delta: Option<P>,
 }
 
 impl<P> ServerEnvelope<P> {
@@ -140,6 +148,8 @@ impl<P> ServerEnvelope<P> {
             message: None,
             fatal: None,
             data: None,
+            base: None,
+            delta: None,
         }
     }
 
@@ -190,6 +200,16 @@ impl<'a, P> From<&'a ServerFrame<P>> for ServerEnvelope<&'a P> {
             },
             ServerFrame::Publication { publication, via } => {
                 Self::publication(publication, via.as_ref())
+            }
+            ServerFrame::Delta {
+                publication,
+                base,
+                via,
+            } => {
+                let mut envelope = Self::publication(publication, via.as_ref());
+                envelope.delta = envelope.data.take();
+                envelope.base = Some(*base);
+                envelope
             }
             ServerFrame::Batch { items, via } => Self {
                 items: Some(
@@ -275,10 +295,7 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
             ServerFrameType::Unsubscribed => Self::Unsubscribed {
                 pattern: need_pattern(envelope.pattern, "unsubscribed")?,
             },
-            ServerFrameType::Pub => {
-                let (publication, via) = publication(envelope)?;
-                Self::Publication { publication, via }
-            }
+            ServerFrameType::Pub => one(envelope)?,
             ServerFrameType::Batch => batch(need(envelope.items, "batch", "items")?)?,
             ServerFrameType::Reset => Self::Reset {
                 position: envelope.position_of("reset")?,
@@ -326,6 +343,22 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
 
 fn all_present<P>(envelopes: Vec<PresentEnvelope<P>>) -> Vec<Present<P>> {
     envelopes.into_iter().map(Present::from).collect()
+}
+
+/// A publication, whole or as what has changed.
+fn one<P>(mut envelope: ServerEnvelope<P>) -> Result<ServerFrame<P>, FrameError> {
+    let Some(delta) = envelope.delta.take() else {
+        let (publication, via) = publication(envelope)?;
+        return Ok(ServerFrame::Publication { publication, via });
+    };
+    let base = need(envelope.base, "pub", "base")?;
+    envelope.data = Some(delta);
+    let (publication, via) = publication(envelope)?;
+    Ok(ServerFrame::Delta {
+        publication,
+        base,
+        via,
+    })
 }
 
 type PublicationVia<P> = (Arc<Publication<P>>, Option<Pattern>);

@@ -70,8 +70,9 @@ impl<P> Route<P> {
                         ..
                     },
                 conflate: Conflate::Latest,
+                ..
             } => finest,
-            Flow { .. } => Flow::IMMEDIATE,
+            Flow { delta, .. } => Flow::IMMEDIATE.with_delta(delta),
         }
     }
 

@@ -85,7 +85,11 @@ fn any_flow() -> impl Strategy<Value = Flow> {
             max: NonZeroU32::new(max).unwrap(),
         }),
     ];
-    (pace, conflate).prop_map(|(pace, conflate)| Flow { pace, conflate })
+    (pace, conflate).prop_map(|(pace, conflate)| Flow {
+        pace,
+        conflate,
+        ..Flow::IMMEDIATE
+    })
 }
 
 fn any_end() -> impl Strategy<Value = EndReason> {
