@@ -7,9 +7,12 @@ mod floor;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use alloc::string::String;
+
 pub use floor::FlowFloor;
 
 use crate::limits::{COLLECT_MAX, PACE_MAX, PACE_MIN};
+use crate::words::decimal;
 
 /// When a gate lets publications through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -75,19 +78,33 @@ pub struct Flow {
 
 /// A [`Flow`] that cannot be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.message())]
 pub enum FlowError {
     /// A duration lies outside what the timers serve.
-    #[error("{field} must be between 1 ms and 24 h")]
     DurationOutOfRange {
         /// The name of the duration, as the wire calls it.
         field: &'static str,
     },
     /// A batch would be too large.
-    #[error("collect max must be at most {COLLECT_MAX} publications")]
     CollectTooLarge,
     /// A batch holds every publication, whole.
     #[error("delta goes with latest, merge and sum; what is collected is sent whole")]
     DeltaOfCollect,
+}
+
+impl FlowError {
+    /// What is wrong, in words.
+    pub fn message(&self) -> String {
+        match self {
+            Self::DurationOutOfRange { field } => {
+                [field, " must be between 1 ms and 24 h"].concat()
+            }
+            Self::CollectTooLarge => {
+                let max = decimal(COLLECT_MAX as usize);
+                ["collect max must be at most ", &max, " publications"].concat()
+            }
+        }
+    }
 }
 
 impl Flow {

@@ -74,3 +74,4 @@ pub mod time;
 pub mod timer;
 pub mod topic;
 pub mod uplink;
+mod words;

@@ -60,7 +60,7 @@ use crate::payload::Payload;
 use crate::random::Random;
 use crate::time::Instant;
 use candidacy::{Candidacy, Step};
-use lead::Leading;
+use lead::Leadership;
 use link::{Link, Phase};
 use rhythm::Rhythm;
 use roster::Roster;
@@ -97,10 +97,12 @@ struct Leader {
 /// `handle_enter`, `handle_leave`, `handle_page`, `handle_granted`, `handle_lost`, `handle_message`, `handle_uplink_*` tell
 /// what happened; `handle_connect`, `handle_disconnect`, `handle_send` are the tab's own hub's wishes for its link;
 /// after each, `poll_output` until `None`.
+///
+/// With `LEADS` off it is one that never leads, as a tab is that has a worker to lead: it has none of a leader's code.
 #[derive(Debug)]
-pub struct Tabs<P> {
+pub struct Tabs<P, const LEADS: bool = true> {
     config: TabsConfig,
-    candidacy: Candidacy,
+    candidacy: Candidacy<LEADS>,
     roster: Roster,
     random: Random,
     /// Whether the user wants a connection.
@@ -115,15 +117,16 @@ pub struct Tabs<P> {
     /// What the server knows the tabs by.
     group: String,
     rhythm: Rhythm,
-    leading: Option<Leading<P>>,
+    leading: Leadership<P, LEADS>,
     link: Option<Link>,
     /// How many transports there were.
     uplinks: u32,
     output: VecDeque<TabsOutput<P>>,
 }
 
-impl<P: Payload + Clone> Tabs<P> {
-    /// A visible tab, or a worker, that takes no part yet.
+impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
+    /// A visible tab, or a worker, that takes no part yet. One that never leads has a worker to lead, whatever the
+    /// configuration says.
     pub fn new(config: TabsConfig) -> Self {
         Self {
             candidacy: Candidacy::new(&config),
@@ -137,7 +140,7 @@ impl<P: Payload + Clone> Tabs<P> {
             leader: None,
             group: config.group.clone(),
             rhythm: Rhythm::default(),
-            leading: None,
+            leading: Leadership::none(),
             link: None,
             uplinks: 0,
             output: VecDeque::new(),
@@ -193,12 +196,16 @@ impl<P: Payload + Clone> Tabs<P> {
         }
         self.hidden_since = (!is_visible).then_some(now);
         let handover_at = self.hidden_since.map(|since| self.handover(now, since));
-        if let Some(leading) = &mut self.leading {
+        if let Some(leading) = self.leading.as_mut() {
             leading.handover_at = handover_at;
         }
         if self.is_here() {
             self.post(None, Body::Alive { is_visible });
         }
+    }
+
+    const fn election(&self) -> Election {
+        candidacy::election::<LEADS>(&self.config)
     }
 
     const fn is_here(&self) -> bool {

@@ -20,8 +20,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** What people import, and which modules of the core a page then loads. */
 const ENTRIES = [
-  ['tidegate: connect', "export { connect } from 'tidegate'", ['client']],
-  ['tidegate: connect, sharing among tabs', "export { connect } from 'tidegate'", ['tabs']],
+  ["tidegate: connect, tabs: 'off'", "export { connect } from 'tidegate'", ['client']],
+  ['tidegate: connect, a worker leads', "export { connect } from 'tidegate'", ['follower']],
+  ['  that worker, once for all tabs', "import './dist/tabs/worker.js'", ['worker']],
+  ['tidegate: connect, a tab leads', "export { connect } from 'tidegate'", ['tabs']],
   ['tidegate: createHub', "export { createHub, ready } from 'tidegate'", ['hub']],
   ['tidegate: throttle, debounce', "export { debounce, ready, throttle } from 'tidegate'", ['hub']],
   ['tidegate: everything', "export * from 'tidegate'", ['client', 'hub']],
@@ -37,7 +39,7 @@ const ENTRIES = [
 ];
 
 /** What {@link ENTRIES} name, and the file with everything. */
-const MODULES = ['client', 'tabs', 'hub', 'tidegate_bg'];
+const MODULES = ['client', 'follower', 'worker', 'tabs', 'hub', 'tidegate_bg'];
 
 /** As the package is optimized, but with names kept. */
 const OPTIMIZER_OPTIONS = [

@@ -5,6 +5,7 @@
  */
 
 import { Core, type WasmSource } from './core.js';
+import { Election } from './tabs/election.js';
 
 /** Options of {@link ready}. */
 export interface ReadyOptions {
@@ -18,11 +19,17 @@ const given = /* @__PURE__ */ new Core();
 /** The core of `createHub`, `throttle` and `debounce`. */
 const hubCore = /* @__PURE__ */ new Core(() => new URL('./wasm/hub.wasm', import.meta.url));
 
-/** The core of `connect`. */
+/** The core of `connect` where the connection is alone. */
 const clientCore = /* @__PURE__ */ new Core(() => new URL('./wasm/client.wasm', import.meta.url));
 
-/** The core of `connect` where tabs may share the connection. */
+/** The core of `connect` in a tab that may come to have the connection for others. */
 const tabsCore = /* @__PURE__ */ new Core(() => new URL('./wasm/tabs.wasm', import.meta.url));
+
+/** The core of `connect` in a tab whose connection a worker has. */
+const followerCore = /* @__PURE__ */ new Core(() => new URL('./wasm/follower.wasm', import.meta.url));
+
+/** The core of that worker. */
+const workerCore = /* @__PURE__ */ new Core(() => new URL('./wasm/worker.wasm', import.meta.url));
 
 /**
  * Loads the core, once. `createHub`, `throttle` and `debounce` need it: in a browser, await this first.
@@ -57,15 +64,30 @@ export function localCore(): Core {
 }
 
 /**
- * The core for a connection that is alone, or that tabs may share, whether or not it is loaded.
+ * The core for a connection with this part in a group of tabs, or with none: at once, where it is there.
  *
+ * @throws {@link TidegateError} with code `load_failed`; another call tries again.
  * @internal
  */
-export function connectionCore(isShared: boolean): Core {
-  if (given.makes(isShared ? 'client_shared' : 'client_new')) {
+export function connectionCore(election: number | undefined): Core | Promise<Core> {
+  const core = connectionCoreOf(election);
+  return core.isReady() ? core : core.load().then(() => core);
+}
+
+function connectionCoreOf(election: number | undefined): Core {
+  if (given.makes(election === undefined ? 'client_new' : 'client_shared')) {
     return given;
   }
-  return isShared ? tabsCore : clientCore;
+  switch (election) {
+    case undefined:
+      return clientCore;
+    case Election.Worker:
+      return followerCore;
+    case Election.Host:
+      return workerCore;
+    default:
+      return tabsCore;
+  }
 }
 
 /**
@@ -84,5 +106,6 @@ export function canShare(): boolean {
  * @internal
  */
 export function slotsInUse(): number {
-  return [given, hubCore, clientCore, tabsCore].reduce((sum, { slots }) => sum + slots.inUse(), 0);
+  const cores = [given, hubCore, clientCore, tabsCore, followerCore, workerCore];
+  return cores.reduce((sum, { slots }) => sum + slots.inUse(), 0);
 }

@@ -22,8 +22,8 @@ export interface HubMachine extends Machine {
   handle_flow(nowMs: number, subscription: number): number;
   handle_timeout(nowMs: number): number;
   handle_tick(nowMs: number): number;
-  /** 0 or 1. */
-  wants_tick(): number;
+  /** 0 or 1. A hub without subscribers has none. */
+  wants_tick?(): number;
   drain(): number;
   poll_timeout(): number;
   free(): void;
@@ -102,6 +102,14 @@ export interface TabHub extends ClientHub {
     code: number,
     message: number,
   ): number;
+}
+
+/**
+ * A hub that may have the connection for other tabs.
+ *
+ * @internal
+ */
+export interface LeaderHub extends TabHub {
   handle_up_subscribe(nowMs: number, link: number, pattern: number, start: number): number;
   handle_up_flow(nowMs: number, link: number, pattern: number): number;
   handle_up_publish(

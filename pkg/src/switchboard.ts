@@ -86,11 +86,12 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     return this.#machine;
   }
 
-  /** Makes another machine in the place of the one there is, with all subscriptions. */
-  protected remake(): void {
-    this.#machine?.free();
+  /** Forgets the machine there is. The next one is made with all subscriptions. */
+  protected shutMachine(): void {
+    if (this.hasMachine()) {
+      this.#machine!.free();
+    }
     this.#machine = undefined;
-    this.machine();
   }
 
   /** Whether there is a machine of the core that runs now. */
@@ -253,11 +254,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   /** Ends all subscriptions and forgets the machine: nothing is due from now on. */
   protected shutDown(): void {
     this.endAll();
-    if (this.hasMachine()) {
-      const machine = this.#machine!;
-      this.#machine = undefined;
-      machine.free();
-    }
+    this.shutMachine();
     this.#alarm.set(this, Number.POSITIVE_INFINITY);
     this.#frames.want(false);
   }
@@ -310,7 +307,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
         this,
         this.core.enter(() => machine.poll_timeout()),
       );
-      this.#frames.want(this.core.enter(() => machine.wants_tick()) !== 0);
+      this.#frames.want(this.core.enter(() => machine.wants_tick?.() ?? 0) !== 0);
     }
   }
 

@@ -1,5 +1,6 @@
 /** `connect`: one connection to a server, for everything in a page or a program that listens or publishes. */
 
+import type { Core } from './core.js';
 import { dispose } from './dispose.js';
 import { connectionCore, loadGiven } from './engine.js';
 import { TidegateError, typed, typedError } from './errors.js';
@@ -15,10 +16,9 @@ import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js
 import { type FailedNote, type StateNote, stateOf } from './state.js';
 import { Switchboard } from './switchboard.js';
 import { isTabsNote, type TabsNote } from './tabs/group.js';
-import { Election, type Membership } from './tabs/membership.js';
+import type { Membership } from './tabs/membership.js';
 import { hear, type TabMessage } from './tabs/message.js';
 import { hostOf, Sharing } from './tabs/sharing.js';
-import type { WorkerOrder } from './tabs/spawn.js';
 import type {
   ConnectOptions,
   Listening,
@@ -34,7 +34,8 @@ import type { Position } from './types.js';
 /** How often a connection may start afresh because the core broke, before it is given up. */
 const RESTARTS_MAX = 8;
 
-class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNote | TabsNote> {
+/** @internal */
+export class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNote | TabsNote> {
   readonly #url: string;
   readonly #options: ConnectOptions;
   #WebSocket: WebSocketConstructor | undefined;
@@ -78,7 +79,7 @@ class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNo
       {
         tell: (call) => this.#tell(call),
         heard: (messages) => this.#hear(messages),
-        changed: () => this.#attempt(() => this.remake()),
+        changed: (core) => this.#moveOver(core),
       },
       membership,
     );
@@ -103,10 +104,8 @@ class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNo
       if (finding !== undefined) {
         await finding;
       }
-      this.core = connectionCore(this.#sharing.isShared);
-      if (!this.core.isReady()) {
-        await this.core.load();
-      }
+      const core = connectionCore(this.#sharing.election);
+      this.core = core instanceof Promise ? await core : core;
       this.#WebSocket ??= await findWebSocket();
     } catch (error) {
       this.#giveUp(typed(error, 'internal', 'the connection could not be begun'));
@@ -123,6 +122,17 @@ class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNo
       for (const task of this.#early.splice(0)) {
         task();
       }
+    });
+  }
+
+  /** The connection is shared in another way, which another core is for: everything there was is made known to that. */
+  #moveOver(core: Core): void {
+    this.#attempt(() => {
+      this.shutMachine();
+      this.#forgetRestarts?.();
+      this.core = core;
+      this.#forgetRestarts = core.onRestart(() => this.#restart());
+      this.machine();
     });
   }
 
@@ -380,21 +390,4 @@ class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNo
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
   return new Connection(url, options) as Tide;
-}
-
-/**
- * Has the connection that tabs share, in a worker, until another one takes its place.
- *
- * @internal
- */
-export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
-  const { url, group, generation, knownAs, ...options } = order;
-  const part = { group, generation, knownAs, election: Election.Host };
-  const connection: Connection = new Connection(url, options, {
-    ...part,
-    retire: () => {
-      connection.close();
-      onRetired();
-    },
-  });
 }

@@ -195,14 +195,37 @@ fn any_fate() -> impl Strategy<Value = Fate> {
 }
 
 /// A tab, and the latest numbers that it has asked its host for.
-struct Host {
-    hub: TabHub<Json>,
+struct Host<const LEADS: bool> {
+    hub: TabHub<Json, LEADS>,
     now: Instant,
     request: u32,
     link: u32,
+    /// All that it wanted of its host since it was looked at last.
+    wanted: Vec<String>,
 }
 
-impl Host {
+impl<const LEADS: bool> Host<LEADS> {
+    fn new(election: Election) -> Self {
+        let config = TabsConfig::new(TabId(1), election, "group".into(), ClientConfig::new(1));
+        let mut host = Self {
+            hub: TabHub::new(config),
+            now: Instant::ZERO,
+            request: 0,
+            link: 0,
+            wanted: Vec::new(),
+        };
+        host.hub.handle_connect(host.now);
+        for to in ["a", "b:*"] {
+            let to = pattern(to);
+            let id = host
+                .hub
+                .handle_subscribe(host.now, 0, &to, Flow::IMMEDIATE, Start::Latest);
+            id.expect("a sound flow");
+        }
+        host.drain();
+        host
+    }
+
     fn suffer(&mut self, fate: Fate) {
         let (now, hub) = (self.now, &mut self.hub);
         let link = |back: u32| self.link.saturating_sub(back);
@@ -230,7 +253,10 @@ impl Host {
 
     fn drain(&mut self) {
         for _ in 0..10_000 {
-            match self.hub.poll_output() {
+            let output = self.hub.poll_output();
+            self.wanted
+                .extend(output.iter().map(|it| format!("{it:?}")));
+            match output {
                 Some(TabOutput::Tabs(TabsOutput::RequestLock { request, .. })) => {
                     self.request = request;
                 }
@@ -254,16 +280,25 @@ proptest! {
         ],
         fates in prop::collection::vec(any_fate(), 1..120),
     ) {
-        let config = TabsConfig::new(TabId(1), election, "group".into(), ClientConfig::new(1));
-        let mut host = Host { hub: TabHub::new(config), now: Instant::ZERO, request: 0, link: 0 };
-        host.hub.handle_connect(host.now);
-        for to in ["a", "b:*"] {
-            let to = pattern(to);
-            host.hub.handle_subscribe(host.now, 0, &to, Flow::IMMEDIATE, Start::Latest).unwrap();
-        }
-        host.drain();
+        let mut host = Host::<true>::new(election);
         for fate in fates {
             host.suffer(fate);
+        }
+    }
+
+    #[test]
+    fn a_tab_that_never_leads_does_what_any_does_that_has_a_worker(
+        generation in 0..4_u64,
+        fates in prop::collection::vec(any_fate(), 1..120),
+    ) {
+        let election = Election::Worker { generation };
+        let mut any = Host::<true>::new(election);
+        let mut follower = Host::<false>::new(election);
+        for fate in fates {
+            any.suffer(fate.clone());
+            follower.suffer(fate);
+            prop_assert_eq!(std::mem::take(&mut any.wanted), std::mem::take(&mut follower.wanted));
+            prop_assert_eq!(any.hub.poll_timeout(), follower.hub.poll_timeout());
         }
     }
 }

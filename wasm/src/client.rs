@@ -4,38 +4,34 @@
 //! numbers, all other frames as their members. Everything else is decided here.
 
 mod output;
+#[cfg(not(feature = "worker"))]
+mod subscribers;
 
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use slab::Slab;
 use tidegate_core::client::ClientConfig;
-use tidegate_core::hub::ClientOutput;
-use tidegate_core::protocol::{PublishRequest, ServerFrame};
+use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Publication;
-use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 
 use crate::AnyHub;
 use crate::clock::{deadline_ms, instant};
-use crate::due::{self, PacedBy, SubscriptionIds};
-use crate::errors::{bad_flow, number_or_failed};
+use crate::errors::number_or_failed;
 use crate::exports::exports;
 use crate::frames::{self, Incoming};
 use crate::records::{self, end_of, position};
-use crate::screen::{self, Screen};
 use crate::single::Single;
 use crate::slot::Handle;
-use crate::spec::{self, Wanted};
-use crate::{presence, texts, topics};
-
-/// Everything in a page subscribes as one downlink, but for what is paced by frames.
-const DOWNLINK: u32 = 0;
+use crate::{presence, spec, texts, topics};
+#[cfg(not(feature = "worker"))]
+use subscribers::Subscribers;
 
 pub(crate) static CLIENTS: Single<Slab<ClientHub>> = Single::new(Slab::new());
 
 /// A hub that has not been asked to connect; returns its number. `seed` is any number; give each hub another one.
+#[cfg(not(any(feature = "follower", feature = "worker")))]
 #[unsafe(no_mangle)]
 extern "C" fn client_new(seed: f64, token: u32, name: u32) -> u32 {
     add(AnyHub::new(config(seed, token, name)))
@@ -77,31 +73,21 @@ exports! { CLIENTS:
     client_add_to_batch = add_to_batch(topic: u32, epoch: f64, offset: f64, end: u32, slot: u32);
     client_drop_batch = drop_batch();
     client_handle_batch = handle_batch(now_ms: f64, link: u32, via: u32) -> u32;
-    client_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
-    client_handle_unsubscribe = handle_unsubscribe(now_ms: f64, subscription: u32) -> u32;
-    client_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
-    client_handle_publish = handle_publish(
-        now_ms: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
-    ) -> f64;
     client_handle_timeout = handle_timeout(now_ms: f64) -> u32;
     client_drain = drain() -> u32;
     client_poll_timeout = poll_timeout() -> f64;
-    client_handle_tick = handle_tick(now_ms: f64) -> u32;
-    client_wants_tick = wants_tick() -> bool;
 }
 
 /// A hub that follows one server.
 #[derive(Debug)]
 pub(crate) struct ClientHub {
     pub(crate) hub: AnyHub,
-    ids: SubscriptionIds,
+    #[cfg(not(feature = "worker"))]
+    subscribers: Subscribers,
     /// Wildcard patterns that the server named, under their numbers from 1.
     patterns: Vec<Pattern>,
     batch: Vec<Arc<Publication<Handle>>>,
     pub(crate) staged: presence::Staged,
-    screen: Screen,
-    /// When something was last asked of the hub by a call that leaves what is due to `drain`.
-    now: Instant,
 }
 
 impl ClientHub {
@@ -221,78 +207,6 @@ impl ClientHub {
         self.patterns.get(index).cloned()
     }
 
-    /// Subscribes as was staged, and returns the subscription's number or fails. What becomes due by that comes by
-    /// `drain`.
-    fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
-        let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
-            let Wanted {
-                pattern,
-                flow,
-                paced_by,
-                start,
-            } = wanted;
-            let id = match paced_by {
-                PacedBy::Time => {
-                    self.hub
-                        .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, start)
-                }
-                PacedBy::Frames => self.screen.handle_subscribe(&pattern, flow, start),
-            };
-            id.map(|id| self.ids.add(id, paced_by))
-                .map_err(|error| error.to_wire())
-        });
-        self.now = instant(now_ms);
-        number_or_failed(subscribed)
-    }
-
-    /// Ends a subscription at its subscriber's request.
-    fn handle_unsubscribe(&mut self, now_ms: f64, subscription: u32) -> u32 {
-        self.now = instant(now_ms);
-        match (self.ids.get(subscription), PacedBy::of(subscription)) {
-            (Some(id), PacedBy::Time) => self.hub.handle_unsubscribe(self.now, id),
-            (Some(id), PacedBy::Frames) => self.screen.handle_unsubscribe(id),
-            (None, _) => {}
-        }
-        self.drain()
-    }
-
-    /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
-    fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
-        self.now = instant(now_ms);
-        let paced_by = PacedBy::of(subscription);
-        let changed = spec::take_flow(paced_by).and_then(|flow| {
-            let changed = match (self.ids.get(subscription), paced_by) {
-                (Some(id), PacedBy::Time) => self.hub.handle_flow(self.now, id, flow),
-                (Some(id), PacedBy::Frames) => self.screen.handle_flow(id, flow),
-                (None, _) => Ok(()),
-            };
-            changed.map_err(|error| bad_flow(error.to_string()))
-        });
-        number_or_failed(changed.map(|()| 0))
-    }
-
-    /// Publishes what is in `slot`, and returns the number of the request. Its outcome is among the records
-    /// of a later call, or of `drain`.
-    #[expect(clippy::cast_precision_loss, reason = "requests stay below 2^53")]
-    fn handle_publish(
-        &mut self,
-        now_ms: f64,
-        topic: u32,
-        slot: u32,
-        end: u32,
-        id: u32,
-        restart: bool,
-    ) -> f64 {
-        let request = PublishRequest {
-            topic: topics::topic(topic),
-            payload: Handle::new(slot, topic),
-            end: end_of(end),
-            id: texts::take_optional(id),
-            restart,
-        };
-        self.hub.handle_publish(instant(now_ms), request) as f64
-    }
-
     /// Emits what is due.
     fn handle_timeout(&mut self, now_ms: f64) -> u32 {
         self.with(|hub| hub.handle_timeout(instant(now_ms)))
@@ -310,37 +224,15 @@ impl ClientHub {
         deadline_ms(self.hub.poll_timeout())
     }
 
-    /// A frame of the screen is drawn.
-    fn handle_tick(&mut self, now_ms: f64) -> u32 {
-        self.now = instant(now_ms);
-        self.screen.handle_tick();
-        self.drain()
-    }
-
-    /// Whether `handle_tick` is to be called with the next frame.
-    fn wants_tick(&self) -> bool {
-        self.screen.wants_tick()
-    }
-
     pub(crate) fn with(&mut self, handle: impl FnOnce(&mut AnyHub)) -> u32 {
         handle(&mut self.hub);
         self.drain()
     }
 
+    #[cfg(feature = "worker")]
     fn push_outputs(&mut self) {
-        loop {
-            if let Some(output) = self.hub.poll_output() {
-                match output {
-                    ClientOutput::Due(due) if due::downlink(&due) == screen::DOWNLINK => {
-                        self.screen.handle_due(due);
-                    }
-                    output => output::push(&self.hub, output),
-                }
-            } else if let Some(due) = self.screen.poll_due(self.now, &mut self.hub) {
-                due::push(&due, PacedBy::Frames);
-            } else {
-                return;
-            }
+        while let Some(output) = self.hub.poll_output() {
+            output::push(&self.hub, output);
         }
     }
 }
@@ -349,12 +241,11 @@ impl ClientHub {
     pub(crate) fn with_hub(hub: AnyHub) -> Self {
         Self {
             hub,
-            ids: SubscriptionIds::default(),
+            #[cfg(not(feature = "worker"))]
+            subscribers: Subscribers::new(),
             patterns: Vec::new(),
             batch: Vec::new(),
             staged: presence::Staged::default(),
-            screen: Screen::new(),
-            now: Instant::ZERO,
         }
     }
 }

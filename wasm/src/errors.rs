@@ -1,6 +1,6 @@
 //! Errors as JavaScript gets them: a code and a message, which the package makes typed.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::topic::TopicError;
@@ -41,7 +41,7 @@ pub(crate) fn push_publish_failure(request: u64, error: &WireError) {
 
 /// A topic or pattern that breaks the syntax.
 pub(crate) fn bad_topic(text: &str, error: TopicError) -> WireError {
-    let message = ["'", text, "': ", &error.to_string()].concat();
+    let message = ["'", text, "': ", &error.message()].concat();
     WireError::new(ErrorCode::BadTopic, message)
 }
 

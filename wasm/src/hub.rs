@@ -1,7 +1,5 @@
 //! Pub/sub within a page or a program: a hub that owns its topics, without a server.
 
-use alloc::string::ToString;
-
 use slab::Slab;
 use tidegate_core::hub::{Audience, Hub, HubConfig, Reached};
 use tidegate_core::lifecycle::{EndReason, TerminalRule};
@@ -178,7 +176,7 @@ impl LocalHub {
                 (Some(id), PacedBy::Frames) => self.screen.handle_flow(id, flow),
                 (None, _) => Ok(()),
             };
-            changed.map_err(|error| bad_flow(error.to_string()))
+            changed.map_err(|error| bad_flow(error.message()))
         });
         number_or_failed(changed.map(|()| 0))
     }

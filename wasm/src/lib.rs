@@ -23,6 +23,7 @@
 
 extern crate alloc;
 
+#[cfg(not(feature = "worker"))]
 mod above;
 #[cfg(target_arch = "wasm32")]
 mod blocks;
@@ -43,19 +44,23 @@ mod panic;
 #[cfg(feature = "client")]
 mod presence;
 mod records;
+#[cfg(not(feature = "worker"))]
 mod screen;
 mod single;
 mod slot;
 mod spec;
-#[cfg(feature = "tabs")]
+#[cfg(any(feature = "tabs", feature = "follower", feature = "worker"))]
 mod tabs;
 mod texts;
 mod topics;
 
 /// What a client is of: a hub that has its connection alone, where tabs can't share one.
-#[cfg(all(feature = "client", not(feature = "tabs")))]
+#[cfg(all(
+    feature = "client",
+    not(any(feature = "tabs", feature = "follower", feature = "worker"))
+))]
 type AnyHub = tidegate_core::hub::ClientHub<slot::Handle>;
-#[cfg(feature = "tabs")]
+#[cfg(any(feature = "tabs", feature = "follower", feature = "worker"))]
 use tabs::AnyHub;
 
 #[cfg(target_arch = "wasm32")]

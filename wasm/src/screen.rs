@@ -17,12 +17,10 @@ use tidegate_core::topic::Pattern;
 
 use crate::above::Above;
 use crate::slot::Handle;
+use crate::spec::FRAME_MS;
 
 /// The downlink of the hub above that all these subscriptions come by.
 pub(crate) const DOWNLINK: u32 = 1;
-
-/// How long a frame is on the relay's clock, in milliseconds: the least that a throttle takes.
-pub(crate) const FRAME_MS: u64 = 1;
 
 /// The relay, and what it follows.
 #[derive(Debug)]

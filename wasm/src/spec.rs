@@ -11,9 +11,11 @@ use tidegate_core::topic::Pattern;
 use crate::due::PacedBy;
 use crate::errors::{bad_flow, bad_topic};
 use crate::records::position;
-use crate::screen::FRAME_MS;
 use crate::single::Single;
 use crate::topics;
+
+/// How long a frame of a screen is on the clock of what it paces, in milliseconds: the least that a throttle takes.
+pub(crate) const FRAME_MS: u64 = 1;
 
 static STAGED: Single<Option<Staged>> = Single::new(None);
 
@@ -148,9 +150,8 @@ pub(crate) fn take_flow(paced_by: PacedBy) -> Result<Flow, WireError> {
 }
 
 fn flow(spec: FlowSpec) -> Result<Flow, WireError> {
-    let flow = Flow::try_from(spec).map_err(|error| bad_flow(error.to_string()))?;
-    flow.validate()
-        .map_err(|error| bad_flow(error.to_string()))?;
+    let flow = Flow::try_from(spec).map_err(|error| bad_flow(error.message().into()))?;
+    flow.validate().map_err(|error| bad_flow(error.message()))?;
     Ok(flow)
 }
 

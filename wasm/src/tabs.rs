@@ -4,6 +4,8 @@
 //! it hears crosses as members ([`heard`]).
 
 mod heard;
+#[cfg(not(feature = "follower"))]
+mod members;
 mod message;
 
 use alloc::boxed::Box;
@@ -36,12 +38,18 @@ struct Sender {
     term: Term,
 }
 
+/// A tab's hub. Where the module is only for tabs that follow a worker, it has none of a leader's code.
+type Tab = TabHub<Handle, { cfg!(feature = "tabs") }>;
+
 /// How a hub comes by its connection.
 #[derive(Debug)]
 enum Way {
+    #[cfg(feature = "tabs")]
     Alone(Box<hub::ClientHub<Handle>>),
-    Tab(Box<TabHub<Handle>>),
+    #[cfg(any(feature = "tabs", feature = "follower"))]
+    Tab(Box<Tab>),
     /// A worker that tabs share: it has the connection and no subscribers.
+    #[cfg(any(feature = "tabs", feature = "worker"))]
     Worker(Box<Tabs<Handle>>),
 }
 
@@ -54,7 +62,22 @@ pub(crate) struct AnyHub {
     members: Vec<(TabId, u32)>,
 }
 
+/// What a hub of each kind does: one that is alone, a tab's, a worker's.
+macro_rules! each {
+    ($way:expr, $alone:pat => $by_alone:expr, $tab:pat => $by_tab:expr, $worker:pat => $by_worker:expr) => {
+        match $way {
+            #[cfg(feature = "tabs")]
+            Way::Alone($alone) => $by_alone,
+            #[cfg(any(feature = "tabs", feature = "follower"))]
+            Way::Tab($tab) => $by_tab,
+            #[cfg(any(feature = "tabs", feature = "worker"))]
+            Way::Worker($worker) => $by_worker,
+        }
+    };
+}
+
 impl AnyHub {
+    #[cfg(feature = "tabs")]
     pub(crate) fn new(config: ClientConfig) -> Self {
         Self::of(Way::Alone(Box::new(hub::ClientHub::new(config))))
     }
@@ -74,10 +97,15 @@ impl AnyHub {
             _ => Election::Host { generation },
         };
         let config = TabsConfig::new(tab, election, group, config);
+        #[cfg(feature = "worker")]
+        return Self::of(Way::Worker(Box::new(Tabs::new(config))));
+        #[cfg(feature = "follower")]
+        return Self::of(Way::Tab(Box::new(Tab::new(config))));
+        #[cfg(feature = "tabs")]
         Self::of(match election {
             Election::Host { .. } => Way::Worker(Box::new(Tabs::new(config))),
             Election::Lock | Election::Claims | Election::Worker { .. } => {
-                Way::Tab(Box::new(TabHub::new(config)))
+                Way::Tab(Box::new(Tab::new(config)))
             }
         })
     }
@@ -91,35 +119,36 @@ impl AnyHub {
     }
 
     pub(crate) fn handle_connect(&mut self, now: Instant) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_connect(now),
-            Way::Tab(hub) => hub.handle_connect(now),
-            Way::Worker(tabs) => tabs.handle_enter(now),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_connect(now),
+            hub => hub.handle_connect(now),
+            tabs => tabs.handle_enter(now)
+        );
     }
 
+    #[cfg_attr(feature = "worker", expect(unused_variables))]
     pub(crate) fn handle_disconnect(&mut self, now: Instant) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_disconnect(now),
-            Way::Tab(hub) => hub.handle_disconnect(now),
-            Way::Worker(tabs) => tabs.handle_leave(),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_disconnect(now),
+            hub => hub.handle_disconnect(now),
+            tabs => tabs.handle_leave()
+        );
     }
 
     pub(crate) fn handle_opened(&mut self, now: Instant, link: u32) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_opened(now, link),
-            Way::Tab(hub) => hub.handle_uplink_opened(now, link),
-            Way::Worker(tabs) => tabs.handle_uplink_opened(now, link),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_opened(now, link),
+            hub => hub.handle_uplink_opened(now, link),
+            tabs => tabs.handle_uplink_opened(now, link)
+        );
     }
 
     pub(crate) fn handle_closed(&mut self, now: Instant, link: u32) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_closed(now, link),
-            Way::Tab(hub) => hub.handle_uplink_closed(now, link),
-            Way::Worker(tabs) => tabs.handle_uplink_closed(now, link),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_closed(now, link),
+            hub => hub.handle_uplink_closed(now, link),
+            tabs => tabs.handle_uplink_closed(now, link)
+        );
     }
 
     /// A frame of the server's came, over the transport or from another tab.
@@ -127,11 +156,11 @@ impl AnyHub {
         if link == LINK_OF_TABS {
             return self.handle_body(now, Body::Down { frame });
         }
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_frame(now, link, frame),
-            Way::Tab(hub) => hub.handle_uplink_frame(now, link, frame),
-            Way::Worker(tabs) => tabs.handle_uplink_frame(now, link, frame),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_frame(now, link, frame),
+            hub => hub.handle_uplink_frame(now, link, frame),
+            tabs => tabs.handle_uplink_frame(now, link, frame)
+        );
     }
 
     /// The sender that was staged last says this.
@@ -144,31 +173,74 @@ impl AnyHub {
             term,
             body,
         };
-        match &mut self.way {
-            Way::Alone(_) => {}
-            Way::Tab(hub) => hub.handle_message(now, message),
-            Way::Worker(tabs) => tabs.handle_message(now, message),
-        }
+        each!(&mut self.way,
+            _ => {},
+            hub => hub.handle_message(now, message),
+            tabs => tabs.handle_message(now, message)
+        );
     }
 
     fn handle_page(&mut self, now: Instant, page: Page) {
-        if let Way::Tab(hub) = &mut self.way {
-            hub.handle_page(now, page);
-        }
+        each!(&mut self.way,
+            _ => {},
+            hub => hub.handle_page(now, page),
+            tabs => tabs.handle_page(now, page)
+        );
     }
 
+    #[cfg(not(feature = "worker"))]
     fn handle_granted(&mut self, now: Instant, request: u32) {
-        if let Way::Tab(hub) = &mut self.way {
-            hub.handle_granted(now, request);
-        }
+        each!(&mut self.way, _ => {}, hub => hub.handle_granted(now, request), _ => {});
     }
 
+    #[cfg(not(feature = "worker"))]
     fn handle_lost(&mut self, now: Instant, request: u32) {
-        if let Way::Tab(hub) = &mut self.way {
-            hub.handle_lost(now, request);
-        }
+        each!(&mut self.way, _ => {}, hub => hub.handle_lost(now, request), _ => {});
     }
 
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        each!(&mut self.way,
+            hub => hub.handle_timeout(now),
+            hub => hub.handle_timeout(now),
+            tabs => tabs.handle_timeout(now)
+        );
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        each!(&self.way,
+            hub => hub.poll_timeout(),
+            hub => hub.poll_timeout(),
+            tabs => tabs.poll_timeout()
+        )
+    }
+
+    /// What is due next that a hub with a connection of its own could have due, too. What is only for the other tabs,
+    /// the lock and the worker is recorded on the way.
+    pub(crate) fn poll_output(&mut self) -> Option<ClientOutput<Handle>> {
+        loop {
+            let output = each!(&mut self.way,
+                hub => return hub.poll_output(),
+                hub => match hub.poll_output()? {
+                    TabOutput::Tabs(output) => output,
+                    TabOutput::State(state) => return Some(ClientOutput::State(state)),
+                    TabOutput::Due(due) => return Some(ClientOutput::Due(due)),
+                    TabOutput::Presence(event) => return Some(ClientOutput::Presence(event)),
+                    TabOutput::Published { request, result } => {
+                        return Some(ClientOutput::Published { request, result });
+                    }
+                },
+                tabs => tabs.poll_output()?
+            );
+            if let Some(output) = client_output(output) {
+                return Some(output);
+            }
+        }
+    }
+}
+
+/// What only those ask for who subscribe, publish and are present somewhere: not a worker.
+#[cfg(not(feature = "worker"))]
+impl AnyHub {
     pub(crate) fn handle_subscribe(
         &mut self,
         now: Instant,
@@ -177,19 +249,19 @@ impl AnyHub {
         flow: Flow,
         start: Start,
     ) -> Result<SubscriptionId, SubscribeError> {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_subscribe(now, downlink, pattern, flow, start),
-            Way::Tab(hub) => hub.handle_subscribe(now, downlink, pattern, flow, start),
-            Way::Worker(_) => unreachable!("a worker has no subscribers"),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
+            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
+            _ => unreachable!("a worker has no subscribers")
+        )
     }
 
     pub(crate) fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_unsubscribe(now, id),
-            Way::Tab(hub) => hub.handle_unsubscribe(now, id),
-            Way::Worker(_) => {}
-        }
+        each!(&mut self.way,
+            hub => hub.handle_unsubscribe(now, id),
+            hub => hub.handle_unsubscribe(now, id),
+            _ => {}
+        );
     }
 
     pub(crate) fn handle_flow(
@@ -198,19 +270,19 @@ impl AnyHub {
         id: SubscriptionId,
         flow: Flow,
     ) -> Result<(), FlowError> {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_flow(now, id, flow),
-            Way::Tab(hub) => hub.handle_flow(now, id, flow),
-            Way::Worker(_) => Ok(()),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_flow(now, id, flow),
+            hub => hub.handle_flow(now, id, flow),
+            _ => Ok(())
+        )
     }
 
     pub(crate) fn handle_publish(&mut self, now: Instant, publish: PublishRequest<Handle>) -> u64 {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_publish(now, publish),
-            Way::Tab(hub) => hub.handle_publish(now, publish),
-            Way::Worker(_) => unreachable!("a worker publishes nothing of its own"),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_publish(now, publish),
+            hub => hub.handle_publish(now, publish),
+            _ => unreachable!("a worker publishes nothing of its own")
+        )
     }
 
     pub(crate) fn handle_track(
@@ -220,90 +292,47 @@ impl AnyHub {
         key: Key,
         meta: Handle,
     ) -> u64 {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_track(now, topic, key, meta),
-            Way::Tab(hub) => hub.handle_track(now, topic, key, meta),
-            Way::Worker(_) => unreachable!("a worker is present nowhere of its own"),
-        }
+        each!(&mut self.way,
+            hub => hub.handle_track(now, topic, key, meta),
+            hub => hub.handle_track(now, topic, key, meta),
+            _ => unreachable!("a worker is present nowhere of its own")
+        )
     }
 
     pub(crate) fn handle_retrack(&mut self, now: Instant, number: u64, meta: Handle) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_retrack(now, number, meta),
-            Way::Tab(hub) => hub.handle_retrack(now, number, meta),
-            Way::Worker(_) => {}
-        }
+        each!(&mut self.way,
+            hub => hub.handle_retrack(now, number, meta),
+            hub => hub.handle_retrack(now, number, meta),
+            _ => {}
+        );
     }
 
     pub(crate) fn handle_untrack(&mut self, now: Instant, number: u64) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_untrack(now, number),
-            Way::Tab(hub) => hub.handle_untrack(now, number),
-            Way::Worker(_) => {}
-        }
+        each!(&mut self.way,
+            hub => hub.handle_untrack(now, number),
+            hub => hub.handle_untrack(now, number),
+            _ => {}
+        );
     }
 
     pub(crate) fn handle_watch(&mut self, now: Instant, topic: &Topic) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_watch(now, topic),
-            Way::Tab(hub) => hub.handle_watch(now, topic),
-            Way::Worker(_) => {}
-        }
+        each!(&mut self.way,
+            hub => hub.handle_watch(now, topic),
+            hub => hub.handle_watch(now, topic),
+            _ => {}
+        );
     }
 
     pub(crate) fn handle_unwatch(&mut self, now: Instant, topic: &Topic) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_unwatch(now, topic),
-            Way::Tab(hub) => hub.handle_unwatch(now, topic),
-            Way::Worker(_) => {}
-        }
+        each!(&mut self.way,
+            hub => hub.handle_unwatch(now, topic),
+            hub => hub.handle_unwatch(now, topic),
+            _ => {}
+        );
     }
 
     pub(crate) fn roster(&self, topic: &Topic) -> Option<&Roster<Handle>> {
-        match &self.way {
-            Way::Alone(hub) => hub.roster(topic),
-            Way::Tab(hub) => hub.roster(topic),
-            Way::Worker(_) => None,
-        }
-    }
-
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        match &mut self.way {
-            Way::Alone(hub) => hub.handle_timeout(now),
-            Way::Tab(hub) => hub.handle_timeout(now),
-            Way::Worker(tabs) => tabs.handle_timeout(now),
-        }
-    }
-
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        match &self.way {
-            Way::Alone(hub) => hub.poll_timeout(),
-            Way::Tab(hub) => hub.poll_timeout(),
-            Way::Worker(tabs) => tabs.poll_timeout(),
-        }
-    }
-
-    /// What is due next that a hub with a connection of its own could have due, too. What is only for the other tabs,
-    /// the lock and the worker is recorded on the way.
-    pub(crate) fn poll_output(&mut self) -> Option<ClientOutput<Handle>> {
-        loop {
-            let output = match &mut self.way {
-                Way::Alone(hub) => return hub.poll_output(),
-                Way::Worker(tabs) => tabs.poll_output()?,
-                Way::Tab(hub) => match hub.poll_output()? {
-                    TabOutput::Tabs(output) => output,
-                    TabOutput::State(state) => return Some(ClientOutput::State(state)),
-                    TabOutput::Due(due) => return Some(ClientOutput::Due(due)),
-                    TabOutput::Presence(event) => return Some(ClientOutput::Presence(event)),
-                    TabOutput::Published { request, result } => {
-                        return Some(ClientOutput::Published { request, result });
-                    }
-                },
-            };
-            if let Some(output) = client_output(output) {
-                return Some(output);
-            }
-        }
+        each!(&self.way, hub => hub.roster(topic), hub => hub.roster(topic), _ => None)
     }
 }
 

@@ -19,9 +19,11 @@ use crate::workspace::Workspace;
 
 /// The modules of the package, and the features of the crate that each is built with: the smaller a module, the sooner
 /// a page has it. The last has everything, for whoever names the file of the core themselves.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 6] = [
     ("client", "client"),
     ("tabs", "tabs"),
+    ("follower", "follower"),
+    ("worker", "worker"),
     ("hub", "hub"),
     ("tidegate_bg", "tabs,hub"),
 ];

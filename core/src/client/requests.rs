@@ -1,12 +1,12 @@
 //! Publishes that wait for their answer, and are repeated on the next connection.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use crate::limits::IDEMPOTENCY_KEYS_MAX;
 use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
 use crate::random::Random;
 use crate::sorted::SortedMap;
+use crate::words::{decimal, digits};
 
 /// The most publishes that are sent and not answered: no more than a topic remembers keys of, or their repetition would
 /// be taken for something new.
@@ -47,17 +47,19 @@ impl<P: Clone> Requests<P> {
     pub(super) fn add(&mut self, mut publish: PublishRequest<P>) -> Result<u64, (u64, WireError)> {
         let request = self.number();
         if self.unanswered.len() >= self.requests_max {
-            let message = format!(
-                "{} publishes wait for their answer; wait for some of them",
-                self.requests_max
-            );
+            let waiting = decimal(self.requests_max);
+            let message = [
+                &waiting,
+                " publishes wait for their answer; wait for some of them",
+            ]
+            .concat();
             let error = WireError::new(ErrorCode::TooManyRequests, message);
             return Err((request, error.about_request(request)));
         }
-        let key_prefix = self.key_prefix;
-        publish
-            .id
-            .get_or_insert_with(|| format!("{key_prefix:x}-{request}"));
+        if publish.id.is_none() {
+            let key = [digits(self.key_prefix, 16, 1), digits(request, 10, 1)].join("-");
+            publish.id = Some(key);
+        }
         self.unanswered.insert(request, publish);
         Ok(request)
     }

@@ -56,19 +56,28 @@ const COLLECT_DEFAULT: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
 /// A [`FlowSpec`] that contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.message())]
 pub enum FlowSpecError {
     /// Both paces were asked for.
-    #[error("a flow has either throttle_ms or debounce_ms, not both")]
     TwoPaces,
     /// `max_wait_ms` belongs to a debounce.
-    #[error("max_wait_ms needs debounce_ms")]
     MaxWaitWithoutDebounce,
     /// `leading` and `trailing` belong to a pace.
-    #[error("leading and trailing need throttle_ms or debounce_ms")]
     EdgeWithoutPace,
     /// `max` belongs to `collect`.
-    #[error("max needs conflate: collect, and is at least 1")]
     MaxWithoutCollect,
+}
+
+impl FlowSpecError {
+    /// What is wrong, in words.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::TwoPaces => "a flow has either throttle_ms or debounce_ms, not both",
+            Self::MaxWaitWithoutDebounce => "max_wait_ms needs debounce_ms",
+            Self::EdgeWithoutPace => "leading and trailing need throttle_ms or debounce_ms",
+            Self::MaxWithoutCollect => "max needs conflate: collect, and is at least 1",
+        }
+    }
 }
 
 impl TryFrom<FlowSpec> for Flow {

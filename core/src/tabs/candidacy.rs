@@ -90,7 +90,7 @@ struct Lock {
 }
 
 #[derive(Debug)]
-pub(super) struct Candidacy {
+pub(super) struct Candidacy<const LEADS: bool> {
     standing: Standing,
     lock: Option<Lock>,
     next_request: u32,
@@ -103,7 +103,19 @@ pub(super) struct Candidacy {
     pub(super) steps: VecDeque<Step>,
 }
 
-impl Candidacy {
+/// How it is decided who leads: by a worker alone, where this one never does. The compiler sees that nothing else can be.
+pub(super) const fn election<const LEADS: bool>(config: &TabsConfig) -> Election {
+    if LEADS {
+        return config.election;
+    }
+    let generation = match config.election {
+        Election::Worker { generation } | Election::Host { generation } => generation,
+        Election::Lock | Election::Claims => 1,
+    };
+    Election::Worker { generation }
+}
+
+impl<const LEADS: bool> Candidacy<LEADS> {
     pub(super) fn new(config: &TabsConfig) -> Self {
         let seed = config.client.seed ^ 0x7461_6273;
         Self {
@@ -120,7 +132,7 @@ impl Candidacy {
 
     /// This tab takes part from now on.
     pub(super) fn handle_enter(&mut self, now: Instant, config: &TabsConfig) {
-        match config.election {
+        match election::<LEADS>(config) {
             Election::Host { .. } => self.lead(now),
             Election::Worker { generation } => {
                 self.spawn(self.spawned.unwrap_or(0).max(generation));
@@ -158,7 +170,7 @@ impl Candidacy {
         self.standing = Standing::Following {
             silent_at: now + patience + jitter,
         };
-        if config.election == Election::Lock && self.lock.is_none() {
+        if election::<LEADS>(config) == Election::Lock && self.lock.is_none() {
             self.queue();
         }
     }
@@ -180,11 +192,11 @@ impl Candidacy {
         if self.standing == Standing::Out {
             return;
         }
-        let patience = match config.election {
+        let patience = match election::<LEADS>(config) {
             Election::Lock | Election::Host { .. } => config.grant_patience,
             Election::Claims | Election::Worker { .. } => Duration::from_micros(1),
         };
-        if config.election == Election::Lock && self.lock.is_none() {
+        if election::<LEADS>(config) == Election::Lock && self.lock.is_none() {
             self.queue();
         }
         self.wait(now + patience);
@@ -192,7 +204,7 @@ impl Candidacy {
 
     /// The leader asks this tab to take over.
     pub(super) fn handle_yield(&mut self, now: Instant, config: &TabsConfig) {
-        match config.election {
+        match election::<LEADS>(config) {
             Election::Lock => self.request(true),
             Election::Claims => self.lead(now),
             Election::Worker { .. } | Election::Host { .. } => {}
@@ -306,7 +318,7 @@ impl Candidacy {
     fn attempt(&mut self, now: Instant, steals: bool, top: Term, config: &TabsConfig) {
         self.tried = now;
         let wait = ATTEMPT_BASE / 2 + self.backoff.next_wait();
-        match config.election {
+        match election::<LEADS>(config) {
             Election::Lock => self.request(steals),
             Election::Claims => {
                 self.steps.push_back(Step::Claim);

@@ -16,7 +16,6 @@ mod route;
 mod wanted;
 
 use alloc::collections::VecDeque;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::message::TabId;
@@ -183,7 +182,7 @@ impl<P: Payload + Clone> Exchange<P> {
         start: &Start,
     ) -> Result<(), WireError> {
         flow.validate()
-            .map_err(|error| WireError::new(ErrorCode::BadFlow, error.to_string()))?;
+            .map_err(|error| WireError::new(ErrorCode::BadFlow, error.message()))?;
         if self.routes.len() >= ROUTES_MAX && !self.routes.contains_key(pattern) {
             let message =
                 "the tabs of this browser follow too many patterns; unsubscribe from some";
@@ -274,7 +273,7 @@ impl<P: Payload + Clone> Exchange<P> {
 
     fn reflow(&mut self, now: Instant, member: TabId, pattern: Pattern, flow: Flow) {
         if let Err(error) = flow.validate() {
-            let error = WireError::new(ErrorCode::BadFlow, error.to_string());
+            let error = WireError::new(ErrorCode::BadFlow, error.message());
             return self.fail(member, error.about_pattern(pattern));
         }
         let Some(route) = self.routes.get_mut(&pattern) else {

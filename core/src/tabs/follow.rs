@@ -11,7 +11,7 @@ use crate::client::ConnectionState;
 use crate::payload::Payload;
 use crate::time::Instant;
 
-impl<P: Payload + Clone> Tabs<P> {
+impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
     /// Another tab has said something. What does not concern this one is ignored.
     pub fn handle_message(&mut self, now: Instant, message: Message<P>) {
         let Message {
@@ -48,7 +48,7 @@ impl<P: Payload + Clone> Tabs<P> {
             return self.drain(now);
         }
         self.candidacy.handle_answer();
-        if matches!(self.config.election, Election::Worker { .. }) && from == self.top.tab {
+        if matches!(self.election(), Election::Worker { .. }) && from == self.top.tab {
             // A worker is never frozen: that it answers is proof enough.
             self.handle_life(now);
         }
@@ -60,7 +60,7 @@ impl<P: Payload + Clone> Tabs<P> {
     fn handle_later_term(&mut self, now: Instant, term: Term, speaks_as_leader: bool) {
         self.top = term;
         if self.leading.is_some() {
-            if let Election::Host { .. } = self.config.election {
+            if let Election::Host { .. } = self.election() {
                 self.retire();
             } else if speaks_as_leader {
                 self.stop_leading();
@@ -157,13 +157,13 @@ impl<P: Payload + Clone> Tabs<P> {
 
     fn note_visible(&mut self, now: Instant, tab: TabId, is_visible: bool) {
         self.roster.note_visible(tab, is_visible);
-        if let Some(leading) = &self.leading
+        if let Some(leading) = self.leading.as_ref()
             && let Some(since) = self.hidden_since
             && is_visible
             && leading.handover_at.is_none()
         {
             let handover_at = self.handover(now, since);
-            if let Some(leading) = &mut self.leading {
+            if let Some(leading) = self.leading.as_mut() {
                 leading.handover_at = Some(handover_at);
             }
         }
@@ -171,7 +171,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     fn handle_bye(&mut self, now: Instant, from: TabId) {
         self.roster.remove(from);
-        if let Some(leading) = &mut self.leading {
+        if let Some(leading) = self.leading.as_mut() {
             leading.exchange.handle_close(from);
         } else if from == self.top.tab {
             self.leader = None;
@@ -206,7 +206,7 @@ impl<P: Payload + Clone> Tabs<P> {
             self.close_link();
         }
         if is_new {
-            if let Election::Worker { .. } = self.config.election {
+            if let Election::Worker { .. } = self.election() {
                 self.candidacy.handle_generation(term.counter);
             }
             self.output.push_back(TabsOutput::Reachable);
@@ -225,7 +225,7 @@ impl<P: Payload + Clone> Tabs<P> {
             lease, lease_min, ..
         } = self.config;
         let patience = self.rhythm.handle_life(now, lease_min, lease);
-        let is_worker = matches!(self.config.election, Election::Worker { .. });
+        let is_worker = matches!(self.election(), Election::Worker { .. });
         match self.leader.as_ref().map(|leader| &leader.state) {
             Some(ConnectionState::Connected | ConnectionState::Stale) => patience,
             Some(_) if !is_worker => self.config.lease_offline,

@@ -40,17 +40,19 @@ pub enum TabOutput<P> {
 ///
 /// The calls of [`ClientHub`] about subscriptions, and those of [`Tabs`] about everything else; after each,
 /// [`TabHub::poll_output`] until `None`.
+///
+/// With `LEADS` off the tab never leads: see [`Tabs`].
 #[derive(Debug)]
-pub struct TabHub<P> {
+pub struct TabHub<P, const LEADS: bool = true> {
     hub: ClientHub<P>,
-    tabs: Tabs<P>,
+    tabs: Tabs<P, LEADS>,
     /// What the hub says of its link to the leader.
     link_state: ConnectionState,
     shown: ConnectionState,
     output: VecDeque<TabOutput<P>>,
 }
 
-impl<P: Payload + Clone> TabHub<P> {
+impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// A tab that takes no part yet.
     pub fn new(config: TabsConfig) -> Self {
         Self {
@@ -283,7 +285,7 @@ impl<P: Payload + Clone> TabHub<P> {
     }
 
     /// This tab's part in sharing the connection.
-    pub const fn tabs(&self) -> &Tabs<P> {
+    pub const fn tabs(&self) -> &Tabs<P, LEADS> {
         &self.tabs
     }
 

@@ -38,10 +38,39 @@ pub(super) struct Leading<P> {
     pub(super) handover_at: Option<Instant>,
 }
 
-impl<P: Payload + Clone> Tabs<P> {
+/// The leadership of a tab, if it leads. One that never does has none as far as the compiler can see.
+#[derive(Debug)]
+pub(super) struct Leadership<P, const LEADS: bool>(Option<Leading<P>>);
+
+impl<P, const LEADS: bool> Leadership<P, LEADS> {
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) const fn as_ref(&self) -> Option<&Leading<P>> {
+        if LEADS { self.0.as_ref() } else { None }
+    }
+
+    pub(super) const fn as_mut(&mut self) -> Option<&mut Leading<P>> {
+        if LEADS { self.0.as_mut() } else { None }
+    }
+
+    pub(super) const fn is_some(&self) -> bool {
+        self.as_ref().is_some()
+    }
+
+    const fn take(&mut self) -> Option<Leading<P>> {
+        if LEADS { self.0.take() } else { None }
+    }
+}
+
+impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
     /// This tab leads from now on, or goes on to lead in a later term.
     pub(super) fn lead(&mut self, now: Instant) {
-        let counter = match self.config.election {
+        if !LEADS {
+            return;
+        }
+        let counter = match self.election() {
             Election::Host { generation } => generation,
             Election::Lock | Election::Claims | Election::Worker { .. } => self.top.counter + 1,
         };
@@ -53,12 +82,12 @@ impl<P: Payload + Clone> Tabs<P> {
             group: self.group.clone(),
             term,
         };
-        if let Some(leading) = &mut self.leading {
+        if let Some(leading) = self.leading.as_mut() {
             leading.term = term;
             leading.exchange.set_group(group);
         } else {
             let seed = self.random.next_u64();
-            self.leading = Some(Leading {
+            self.leading = Leadership(Some(Leading {
                 exchange: Exchange::new(ClientConfig {
                     seed,
                     requests_max: REQUESTS_MAX,
@@ -74,7 +103,7 @@ impl<P: Payload + Clone> Tabs<P> {
                 pinged: None,
                 roll_at: now + self.config.roll_every,
                 handover_at,
-            });
+            }));
             self.set_role(Role::Leader);
             let state = ConnectionState::Disconnected;
             self.leader = Some(Leader { term, state });
@@ -84,7 +113,7 @@ impl<P: Payload + Clone> Tabs<P> {
             leader.term = term;
         }
         self.announce(None);
-        if !matches!(self.config.election, Election::Host { .. }) {
+        if !matches!(self.election(), Election::Host { .. }) {
             self.output.push_back(TabsOutput::Reachable);
             self.join(now);
         }
@@ -105,7 +134,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     /// Says who leads, and who is connected through it: to all, or to one that it concerns.
     pub(super) fn announce(&mut self, to: Option<TabId>) {
-        let (Some(leading), Some(leader)) = (&self.leading, &self.leader) else {
+        let (Some(leading), Some(leader)) = (self.leading.as_ref(), &self.leader) else {
             return;
         };
         let members = leading.exchange.members();
@@ -128,7 +157,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     /// Deadlines of the leader: calls its members, and hands over to a visible tab.
     pub(super) fn handle_lead_timeout(&mut self, now: Instant) {
-        let Some(leading) = &mut self.leading else {
+        let Some(leading) = self.leading.as_mut() else {
             return;
         };
         leading.exchange.handle_timeout(now);
@@ -144,7 +173,7 @@ impl<P: Payload + Clone> Tabs<P> {
         if is_handover_due {
             let heir = self.roster.visible();
             let again = heir.map(|_| now + self.config.handover_after);
-            if let Some(leading) = &mut self.leading {
+            if let Some(leading) = self.leading.as_mut() {
                 leading.handover_at = again;
             }
             if let Some(heir) = heir {
@@ -158,7 +187,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     /// A tab would be connected through this one.
     pub(super) fn handle_join(&mut self, now: Instant, member: TabId, link: u32, term: Term) {
-        let Some(leading) = &mut self.leading else {
+        let Some(leading) = self.leading.as_mut() else {
             return;
         };
         if term != leading.term {
@@ -184,7 +213,7 @@ impl<P: Payload + Clone> Tabs<P> {
         link: u32,
         frame: ClientFrame<P>,
     ) {
-        let Some(leading) = &mut self.leading else {
+        let Some(leading) = self.leading.as_mut() else {
             return;
         };
         if leading.exchange.link_of(member) == Some(link) {
@@ -198,8 +227,8 @@ impl<P: Payload + Clone> Tabs<P> {
     /// Somebody asks whether this leader is alive: the answer must come from the server, through the connection.
     pub(super) fn handle_probe(&mut self, now: Instant, from: TabId) {
         self.announce(Some(from));
-        let is_host = matches!(self.config.election, Election::Host { .. });
-        let Some(leading) = &mut self.leading else {
+        let is_host = matches!(self.election(), Election::Host { .. });
+        let Some(leading) = self.leading.as_mut() else {
             return;
         };
         let is_recent = leading.pinged.is_some_and(|at| now - at < PING_EVERY);
@@ -213,7 +242,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     /// The transport `link` is open.
     pub fn handle_uplink_opened(&mut self, now: Instant, link: u32) {
-        if let Some(leading) = &mut self.leading
+        if let Some(leading) = self.leading.as_mut()
             && leading.uplink == Some(link)
         {
             leading.is_open = true;
@@ -224,7 +253,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     /// The transport `link` is closed, or could not be opened.
     pub fn handle_uplink_closed(&mut self, now: Instant, link: u32) {
-        if let Some(leading) = &mut self.leading
+        if let Some(leading) = self.leading.as_mut()
             && leading.uplink == Some(link)
         {
             leading.uplink = None;
@@ -236,7 +265,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     /// A frame came over the transport `link`.
     pub fn handle_uplink_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
-        let Some(leading) = &mut self.leading else {
+        let Some(leading) = self.leading.as_mut() else {
             return;
         };
         if leading.uplink != Some(link) {
@@ -253,7 +282,7 @@ impl<P: Payload + Clone> Tabs<P> {
         let silence = now - leading.ticked;
         let is_due = leading.owes_tick || silence >= self.config.lease / 3;
         let said = self.drain_exchange();
-        if let Some(leading) = &mut self.leading
+        if let Some(leading) = self.leading.as_mut()
             && (said || is_due)
         {
             leading.ticked = now;
@@ -267,7 +296,7 @@ impl<P: Payload + Clone> Tabs<P> {
 
     /// The server knows of a later leadership: it has ended this one's connection.
     fn handle_superseded(&mut self, now: Instant) {
-        if let Election::Host { .. } = self.config.election {
+        if let Election::Host { .. } = self.election() {
             return self.retire();
         }
         self.stop_leading();
@@ -279,7 +308,7 @@ impl<P: Payload + Clone> Tabs<P> {
     /// Does what the exchange wants. Whether something was said to all that came from the server.
     pub(super) fn drain_exchange(&mut self) -> bool {
         let mut said = false;
-        while let Some(leading) = &mut self.leading
+        while let Some(leading) = self.leading.as_mut()
             && let Some(output) = leading.exchange.poll_output()
         {
             match output {

@@ -22,7 +22,7 @@ pub(super) enum Phase {
     Open,
 }
 
-impl<P: Payload + Clone> Tabs<P> {
+impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
     /// The tab's hub wants a link.
     pub fn handle_connect(&mut self, now: Instant, link: u32) {
         self.link = Some(Link {
@@ -62,7 +62,7 @@ impl<P: Payload + Clone> Tabs<P> {
             return;
         }
         let number = link.number;
-        if let Some(leading) = &mut self.leading {
+        if let Some(leading) = self.leading.as_mut() {
             link.phase = Phase::Open;
             leading.exchange.handle_open(now, self.config.tab, number);
             self.output.push_back(TabsOutput::Opened { link: number });

@@ -1,13 +1,16 @@
 //! What is wrong with a text that should have been a topic or a pattern.
 
+use alloc::string::String;
+
 use crate::limits::TOPIC_BYTES_MAX;
+use crate::words::{decimal, digits};
 
 /// A text that isn't a topic, or not a pattern.
 ///
 /// The message says what is wrong, at which byte, and what to do about it. It never repeats the text, which an
 /// outsider chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} at byte {at}: {}", kind.advice())]
+#[error("{}", self.message())]
 pub struct TopicError {
     /// What is wrong.
     pub kind: TopicErrorKind,
@@ -15,50 +18,66 @@ pub struct TopicError {
     pub at: usize,
 }
 
+impl TopicError {
+    /// What is wrong, where, and what to do about it, in words.
+    pub fn message(&self) -> String {
+        let [fault, at] = [self.kind.fault(), decimal(self.at)];
+        [&fault, " at byte ", &at, ": ", self.kind.advice()].concat()
+    }
+}
+
 /// The faults that a topic or a pattern can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.fault())]
 pub enum TopicErrorKind {
     /// There is no text.
-    #[error("empty topic")]
     Empty,
     /// The text is longer than [`TOPIC_BYTES_MAX`].
-    #[error("{bytes} bytes are too long")]
     TooLong {
         /// How long it is.
         bytes: usize,
     },
     /// There is nothing between two separators, before the first or after the last.
-    #[error("empty segment")]
     EmptySegment,
     /// A control character, such as a line end.
-    #[error("control character U+{:04X}", u32::from(*.0))]
     ControlCharacter(char),
     /// A space, of whatever width.
-    #[error("whitespace U+{:04X}", u32::from(*.0))]
     Whitespace(char),
     /// A `*` in a topic.
-    #[error("wildcard in a topic")]
     WildcardInTopic,
     /// A `*` in a pattern that shares its segment with other characters, as in `a*` or `***`.
-    #[error("partial wildcard")]
     PartialWildcard,
     /// A `**` in a pattern that other segments follow.
-    #[error("'**' before the last segment")]
     ManyNotLast,
     /// A room's name is longer than [`Name::BYTES_MAX`](super::Name::BYTES_MAX).
-    #[error("a name of {bytes} bytes is too long")]
     NameTooLong {
         /// How long it is.
         bytes: usize,
     },
     /// A `:` in a room's name.
-    #[error("':' in a name")]
     SeparatorInName,
 }
 
 impl TopicErrorKind {
     pub(super) const fn at(self, at: usize) -> TopicError {
         TopicError { kind: self, at }
+    }
+
+    fn fault(self) -> String {
+        match self {
+            Self::Empty => "empty topic".into(),
+            Self::TooLong { bytes } => decimal(bytes) + " bytes are too long",
+            Self::EmptySegment => "empty segment".into(),
+            Self::ControlCharacter(it) => ["control character U+", &code(it)].concat(),
+            Self::Whitespace(it) => ["whitespace U+", &code(it)].concat(),
+            Self::WildcardInTopic => "wildcard in a topic".into(),
+            Self::PartialWildcard => "partial wildcard".into(),
+            Self::ManyNotLast => "'**' before the last segment".into(),
+            Self::NameTooLong { bytes } => {
+                ["a name of ", &decimal(bytes), " bytes is too long"].concat()
+            }
+            Self::SeparatorInName => "':' in a name".into(),
+        }
     }
 
     fn advice(self) -> &'static str {
@@ -85,4 +104,9 @@ impl TopicErrorKind {
             Self::SeparatorInName => "write '-', '_' or '.' instead; a name is one segment",
         }
     }
+}
+
+/// A character as Unicode's own documents name it, without the `U+`.
+fn code(character: char) -> String {
+    digits(u32::from(character).into(), 16, 4).to_ascii_uppercase()
 }

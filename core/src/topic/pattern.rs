@@ -2,7 +2,9 @@
 
 use alloc::sync::Arc;
 
-use super::{MANY, ONE, SEPARATOR, Topic, TopicError, TopicErrorKind, check};
+use super::{
+    MANY, ONE, SEPARATOR, Segments, Topic, TopicError, TopicErrorKind, check, wildcard_in,
+};
 
 /// A topic, or a family of topics written with wildcards.
 ///
@@ -39,7 +41,7 @@ impl Pattern {
             if let Some(at) = many_at {
                 return Err(TopicErrorKind::ManyNotLast.at(at));
             }
-            match (segment, segment.find('*')) {
+            match (segment, wildcard_in(segment)) {
                 (MANY, _) => many_at = Some(start),
                 (ONE, _) | (_, None) => {}
                 (_, Some(at)) => return Err(TopicErrorKind::PartialWildcard.at(start + at)),
@@ -79,7 +81,8 @@ impl Pattern {
     ///
     /// Every topic that the pattern matches starts with it, which is what a scan of an ordered index needs.
     pub fn literal_prefix(&self) -> &str {
-        &self.text[..usize::from(self.literal)]
+        let prefix = self.text.get(..usize::from(self.literal));
+        prefix.unwrap_or_default()
     }
 
     /// The segments, from the left. There is at least one.
@@ -96,12 +99,16 @@ impl Pattern {
         if self.is_exact() {
             return self.text == topic.0;
         }
-        let Some(rest) = topic.as_str().strip_prefix(self.literal_prefix()) else {
+        let literal = usize::from(self.literal);
+        let (Some(rest), Some(wildcards)) = (
+            topic.as_str().strip_prefix(self.literal_prefix()),
+            self.text.get(literal..),
+        ) else {
             return false;
         };
         // Cut at a separator, both sides: what is left are whole segments, at least one in the pattern.
-        let mut segments = rest.split(SEPARATOR);
-        for wanted in self.text[usize::from(self.literal)..].split(SEPARATOR) {
+        let mut segments = Segments::of(rest);
+        for wanted in Segments::of(wildcards) {
             match (wanted, segments.next()) {
                 (_, None | Some("")) => return false,
                 (MANY, Some(_)) => return true,

@@ -1,17 +1,10 @@
 /** Which tabs share a connection, and by which way: decided once for each connection. */
 
 import type { WasmSource } from '../core.js';
+import { Election } from './election.js';
 import { TABS_VERSION } from './message.js';
 import { userName } from './names.js';
 import type { WorkerOrder } from './spawn.js';
-
-/**
- * Who leads, as the core numbers it: the holder of a lock, whoever claims it, a worker that this tab attaches to, or
- * this worker.
- *
- * @internal
- */
-export const Election = { Lock: 0, Claims: 1, Worker: 2, Host: 3 } as const;
 
 /**
  * A part in a group of tabs.

@@ -2,7 +2,7 @@
 
 import { stageFlow } from '../entry.js';
 import { Encoded, type FrameIntake } from '../frames.js';
-import type { TabHub } from '../machines.js';
+import type { LeaderHub, TabHub } from '../machines.js';
 import { endCode, type FlowSpec } from '../options.js';
 import type { Slots } from '../slots.js';
 import type { EndReason } from '../types.js';
@@ -116,7 +116,7 @@ export function hear(hub: TabHub, intake: FrameIntake, nowMs: number, message: T
     case 'down':
       return intake.take(hub, nowMs, LINK_OF_TABS, frame);
     case 'up':
-      return core.attempt(() => hearUp(hub, nowMs, link, frame!));
+      return leads(hub) ? core.attempt(() => hearUp(hub, nowMs, link, frame!)) : 0;
     case 'lead': {
       const { group = '', state = 0, attempt: failures = 0, error, members = [] } = message;
       return core.attempt(() => {
@@ -132,7 +132,12 @@ export function hear(hub: TabHub, intake: FrameIntake, nowMs: number, message: T
   }
 }
 
-function hearUp(hub: TabHub, nowMs: number, link: number, frame: UpFrame): number {
+/** Whether a hub may have the connection, as that of a tab with a worker may not. */
+function leads(hub: TabHub): hub is LeaderHub {
+  return 'handle_up' in hub;
+}
+
+function hearUp(hub: LeaderHub, nowMs: number, link: number, frame: UpFrame): number {
   const { core } = hub;
   const { type, pattern = '', topic = '', ref = 0 } = frame;
   const plain = PLAIN_FRAMES.indexOf(type);

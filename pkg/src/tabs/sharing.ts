@@ -1,14 +1,15 @@
 /** A connection's part in sharing with the browser's other tabs: what its core says to them, and what it hears. */
 
 import type { Core } from '../core.js';
-import { canShare } from '../engine.js';
+import { canShare, connectionCore } from '../engine.js';
 import { type Host, systemHost } from '../host.js';
 import type { TabHub } from '../machines.js';
 import type { Slots } from '../slots.js';
 import type { ConnectOptions } from '../tide-types.js';
 import { keepTime, pageHost } from './clock.js';
+import { Election } from './election.js';
 import { Group, type TabsNote } from './group.js';
-import { Election, findMembership, hasTabs, type Membership } from './membership.js';
+import { findMembership, hasTabs, type Membership } from './membership.js';
 import { fillHoles, parseSaid, type TabMessage } from './message.js';
 import { randomName } from './names.js';
 
@@ -22,8 +23,8 @@ export interface SharingEvents {
   tell(call: (hub: TabHub, nowMs: number) => number): void;
   /** Other tabs have said something. */
   heard(messages: readonly TabMessage[]): void;
-  /** It is shared in another way from now on, or not at all: another hub is needed. */
-  changed(): void;
+  /** It is shared in another way from now on, or not at all: another hub is needed, of this core. */
+  changed(core: Core): void;
 }
 
 /** @internal */
@@ -86,11 +87,12 @@ export class Sharing {
     const { tabs = 'auto' } = this.#options;
     const next = tabs === 'auto' && failed.election === Election.Worker ? 'leader' : 'off';
     const membership = await this.#findAs(next);
+    const core = await connectionCore(membership?.election);
     if (this.#group !== undefined && this.#membership === failed) {
       this.close();
       this.#membership = membership;
       this.join();
-      this.#events.changed();
+      this.#events.changed(core);
     }
   }
 
@@ -108,9 +110,9 @@ export class Sharing {
     return core.machine('client_', calls.client_shared(...config, this.#tab, election, generation, group));
   }
 
-  /** Whether there is anybody to share with. */
-  get isShared(): boolean {
-    return this.#membership !== undefined;
+  /** How it is shared, where there is anybody to share with. */
+  get election(): number | undefined {
+    return this.#membership?.election;
   }
 
   /** The hub is a new one: tells how the page is, for it to begin with. */

@@ -1,6 +1,6 @@
 /** The program of the shared worker: it has the connection, and what comes of it is said to all tabs. */
 
-import { hostTabs } from '../tide.js';
+import { hostTabs } from './host.js';
 import type { WorkerOrder } from './spawn.js';
 
 interface WorkerScope {

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the modules of the core may weigh, in KiB of gzip. */
-const MODULE_KIB_MAX = { client: 43, tabs: 65, hub: 43, tidegate_bg: 81 };
+const MODULE_KIB_MAX = { client: 41, follower: 48, worker: 46, tabs: 63, hub: 41, tidegate_bg: 80 };
 
 const CONSUMER = `
 import { connect, createHub, debounce, TidegateError, throttle } from 'tidegate';
@@ -38,7 +38,7 @@ test('the packed package installs, imports and type-checks in another project', 
   const paths = files.map(({ path }) => path);
   assert.deepEqual(
     paths.filter((path) => path.startsWith('dist/wasm/')).sort(),
-    ['client', 'hub', 'tabs', 'tidegate_bg'].map((name) => `dist/wasm/${name}.wasm`),
+    ['client', 'follower', 'hub', 'tabs', 'tidegate_bg', 'worker'].map((name) => `dist/wasm/${name}.wasm`),
   );
   assert.deepEqual(
     paths.filter((path) => /test|dashboard|src\//.test(path)),

@@ -23,7 +23,7 @@ test('a panic of the core is a typed error, and everything goes on with a fresh 
   first.open();
   const unanswered = tide.publish('t', 1);
 
-  for (const core of [localCore(), connectionCore(false)]) {
+  for (const core of [localCore(), await connectionCore(undefined)]) {
     assert.throws(
       () => core.enter(() => core.calls.panic_on_purpose()),
       (error) =>

@@ -254,7 +254,7 @@ test('a core that broke is told of presences and watches again, and only true ch
   room.onChange((change) => seen.push(short(change)));
   FakeSocket.last.receive(state(at('ada', 1, 'phone'), at('me', 2, 'laptop')));
   seen.length = 0;
-  const core = connectionCore(false);
+  const core = await connectionCore(undefined);
   assert.throws(() => core.enter(() => core.calls.panic_on_purpose()));
   await host.settle();
   FakeSocket.last.open();

@@ -12,22 +12,34 @@ use crate::slot::Handle;
 use crate::{AnyHub, frames, presence};
 
 /// Writes what is due.
+#[cfg_attr(feature = "worker", expect(unused_variables))]
 pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
     match output {
         ClientOutput::Connect { link } => records::push(Record::Connect { link }),
         ClientOutput::Disconnect { link } => records::push(Record::Disconnect { link }),
         ClientOutput::Send(frame) => push_frame(&frame),
+        #[cfg(not(feature = "worker"))]
         ClientOutput::State(state) => push_state(&state),
+        #[cfg(not(feature = "worker"))]
         ClientOutput::Due(due) => due::push(&due, PacedBy::Time),
+        #[cfg(not(feature = "worker"))]
         ClientOutput::Presence(event) => presence::push(hub, &event),
+        #[cfg(not(feature = "worker"))]
         ClientOutput::Published {
             request,
             result: Ok(position),
         } => records::push(Record::Published { request, position }),
+        #[cfg(not(feature = "worker"))]
         ClientOutput::Published {
             request,
             result: Err(error),
         } => push_publish_failure(request, &error),
+        // A worker has nobody to tell.
+        #[cfg(feature = "worker")]
+        ClientOutput::State(_)
+        | ClientOutput::Due(_)
+        | ClientOutput::Presence(_)
+        | ClientOutput::Published { .. } => {}
     }
 }
 

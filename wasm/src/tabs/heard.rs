@@ -1,19 +1,15 @@
 //! What a tab hears and what happens to it: the calls of a hub that shares its connection.
 
 use tidegate_core::client::{ClosedReason, ConnectionState};
-use tidegate_core::presence::Key;
-use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
+use tidegate_core::protocol::WireError;
 use tidegate_core::tabs::{Body, Page, TabId, Term};
 
 use super::{AnyHub, Sender};
 use crate::client::{self, CLIENTS, ClientHub};
 use crate::clock::instant;
-use crate::due::PacedBy;
-use crate::errors::number_or_failed;
 use crate::exports::exports;
-use crate::records::end_of;
 use crate::slot::Handle;
-use crate::{frames, spec, texts, topics};
+use crate::{frames, texts};
 
 /// A hub that shares its connection with the browser's other tabs; returns its number. `tab` is a whole number below
 /// 2^53 that no other tab has; `election` is 0 for a lock, 1 for claims, 2 for a tab with a worker of this generation,
@@ -39,28 +35,33 @@ extern "C" fn client_shared(
     ))
 }
 
+#[cfg(not(feature = "worker"))]
 exports! { CLIENTS:
-    client_handle_page = handle_page(now_ms: f64, page: u32) -> u32;
     client_handle_granted = handle_granted(now_ms: f64, request: u32) -> u32;
     client_handle_lost = handle_lost(now_ms: f64, request: u32) -> u32;
+}
+
+exports! { CLIENTS:
+    client_handle_page = handle_page(now_ms: f64, page: u32) -> u32;
     client_stage_sender = stage_sender(from: f64, counter: f64, leader: f64);
     client_handle_said = handle_said(now_ms: f64, kind: u32, is_visible: bool, link: u32) -> u32;
     client_stage_member = stage_member(tab: f64, link: u32);
     client_handle_lead = handle_lead(
         now_ms: f64, group: u32, state: u32, attempt: u32, code: u32, message: u32
     ) -> u32;
-    client_handle_up_subscribe = handle_up_subscribe(now_ms: f64, link: u32, pattern: u32, start: u32) -> u32;
-    client_handle_up_flow = handle_up_flow(now_ms: f64, link: u32, pattern: u32) -> u32;
-    client_handle_up_publish = handle_up_publish(
-        now_ms: f64, link: u32, request: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
-    ) -> u32;
-    client_handle_up_track = handle_up_track(
-        now_ms: f64, link: u32, request: f64, topic: u32, key: u32, slot: u32
-    ) -> u32;
-    client_handle_up_watch = handle_up_watch(
-        now_ms: f64, link: u32, request: f64, topic: u32, is_wanted: bool
-    ) -> u32;
-    client_handle_up = handle_up(now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32;
+}
+
+#[cfg(not(feature = "worker"))]
+impl ClientHub {
+    /// The lock of this request was granted.
+    fn handle_granted(&mut self, now_ms: f64, request: u32) -> u32 {
+        self.with(|hub| hub.handle_granted(instant(now_ms), request))
+    }
+
+    /// The lock of this request was stolen, or could not be had.
+    fn handle_lost(&mut self, now_ms: f64, request: u32) -> u32 {
+        self.with(|hub| hub.handle_lost(instant(now_ms), request))
+    }
 }
 
 impl ClientHub {
@@ -74,16 +75,6 @@ impl ClientHub {
             _ => Page::Resumed,
         };
         self.with(|hub| hub.handle_page(instant(now_ms), page))
-    }
-
-    /// The lock of this request was granted.
-    fn handle_granted(&mut self, now_ms: f64, request: u32) -> u32 {
-        self.with(|hub| hub.handle_granted(instant(now_ms), request))
-    }
-
-    /// The lock of this request was stolen, or could not be had.
-    fn handle_lost(&mut self, now_ms: f64, request: u32) -> u32 {
-        self.with(|hub| hub.handle_lost(instant(now_ms), request))
     }
 
     /// Who says what the next call tells, and of which leadership it knows. Frames that it hands down come by the calls
@@ -150,113 +141,6 @@ impl ClientHub {
         };
         self.hear(now_ms, lead)
     }
-
-    /// A member subscribes as was staged, or this fails.
-    fn handle_up_subscribe(&mut self, now_ms: f64, link: u32, pattern: u32, start: u32) -> u32 {
-        let frame = spec::take(&texts::take(pattern), start).map(|wanted| ClientFrame::Subscribe {
-            pattern: wanted.pattern,
-            flow: wanted.flow,
-            start: wanted.start,
-        });
-        self.hear_up(now_ms, link, frame)
-    }
-
-    /// A member changes a flow to the staged one, or this fails.
-    fn handle_up_flow(&mut self, now_ms: f64, link: u32, pattern: u32) -> u32 {
-        let frame = spec::take_flow(PacedBy::Time).and_then(|flow| {
-            let pattern = spec::pattern(&texts::take(pattern))?;
-            Ok(ClientFrame::Flow { pattern, flow })
-        });
-        self.hear_up(now_ms, link, frame)
-    }
-
-    /// A member publishes what is in `slot`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "numbers cross faster than an object would"
-    )]
-    fn handle_up_publish(
-        &mut self,
-        now_ms: f64,
-        link: u32,
-        request: f64,
-        topic: u32,
-        slot: u32,
-        end: u32,
-        id: u32,
-        restart: bool,
-    ) -> u32 {
-        let publish = PublishRequest {
-            topic: topics::topic(topic),
-            payload: Handle::new(slot, topic),
-            end: end_of(end),
-            id: texts::take_optional(id),
-            restart,
-        };
-        let request = whole(request);
-        self.hear_up(now_ms, link, Ok(ClientFrame::Publish { request, publish }))
-    }
-
-    /// A member is present with what is in `slot`, or this fails.
-    fn handle_up_track(
-        &mut self,
-        now_ms: f64,
-        link: u32,
-        request: f64,
-        topic: u32,
-        key: u32,
-        slot: u32,
-    ) -> u32 {
-        let meta = Handle::new(slot, topic);
-        let frame = match Key::new(&texts::take(key)) {
-            Ok(key) => Ok(ClientFrame::Track {
-                request: whole(request),
-                topic: topics::topic(topic),
-                key,
-                meta,
-            }),
-            Err(_) => Err(unsound("a tab is present by a key that is none")),
-        };
-        self.hear_up(now_ms, link, frame)
-    }
-
-    /// A member watches a topic, or no more.
-    fn handle_up_watch(
-        &mut self,
-        now_ms: f64,
-        link: u32,
-        request: f64,
-        topic: u32,
-        is_wanted: bool,
-    ) -> u32 {
-        let topic = topics::topic(topic);
-        let frame = if is_wanted {
-            let request = whole(request);
-            ClientFrame::Watch { request, topic }
-        } else {
-            ClientFrame::Unwatch { topic }
-        };
-        self.hear_up(now_ms, link, Ok(frame))
-    }
-
-    /// A member's frame that needs no more than this to tell: 0 hello, 1 unsubscribe, 2 untrack, 3 ping, 4 pong.
-    fn handle_up(&mut self, now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32 {
-        let frame = match kind {
-            0 => Ok(ClientFrame::Hello {
-                token: None,
-                client: None,
-                group: None,
-            }),
-            1 => spec::pattern(&texts::take(pattern))
-                .map(|pattern| ClientFrame::Unsubscribe { pattern }),
-            2 => Ok(ClientFrame::Untrack {
-                request: whole(request),
-            }),
-            3 => Ok(ClientFrame::Ping),
-            _ => Ok(ClientFrame::Pong),
-        };
-        self.hear_up(now_ms, link, frame)
-    }
 }
 
 impl ClientHub {
@@ -264,22 +148,9 @@ impl ClientHub {
         self.hub.sender = sender;
     }
 
-    fn hear(&mut self, now_ms: f64, body: Body<Handle>) -> u32 {
+    pub(super) fn hear(&mut self, now_ms: f64, body: Body<Handle>) -> u32 {
         self.with(|hub| hub.handle_body(instant(now_ms), body))
     }
-
-    fn hear_up(
-        &mut self,
-        now_ms: f64,
-        link: u32,
-        frame: Result<ClientFrame<Handle>, WireError>,
-    ) -> u32 {
-        number_or_failed(frame.map(|frame| self.hear(now_ms, Body::Up { link, frame })))
-    }
-}
-
-fn unsound(message: &str) -> WireError {
-    WireError::new(ErrorCode::BadFrame, message)
 }
 
 #[expect(
@@ -287,6 +158,6 @@ fn unsound(message: &str) -> WireError {
     clippy::cast_sign_loss,
     reason = "whole numbers below 2^53, and a cast saturates"
 )]
-const fn whole(number: f64) -> u64 {
+pub(super) const fn whole(number: f64) -> u64 {
     number as u64
 }

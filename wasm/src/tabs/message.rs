@@ -55,7 +55,10 @@ pub(super) fn object(message: &Message<Handle>, data: &mut Vec<u32>) -> Object {
             let up = says("up").number("link", u64::from(*link));
             up.object("frame", text)
         }
+        #[cfg(not(feature = "follower"))]
         Body::Down { frame } => says("down").object("frame", server_frame(frame, data)),
+        #[cfg(feature = "follower")]
+        Body::Down { .. } => unreachable!("only a leader says this"),
     }
 }
 

@@ -1,0 +1,22 @@
+/** What a shared worker does. */
+
+import { Connection } from '../tide.js';
+import { Election } from './election.js';
+import type { WorkerOrder } from './spawn.js';
+
+/**
+ * Has the connection that tabs share, in a worker, until another one takes its place.
+ *
+ * @internal
+ */
+export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
+  const { url, group, generation, knownAs, ...options } = order;
+  const part = { group, generation, knownAs, election: Election.Host };
+  const connection: Connection = new Connection(url, options, {
+    ...part,
+    retire: () => {
+      connection.close();
+      onRetired();
+    },
+  });
+}

@@ -1,0 +1,162 @@
+//! Those who subscribe to a client's hub and publish over it: whom a worker has not.
+
+use tidegate_core::hub::ClientOutput;
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::time::Instant;
+
+use super::{CLIENTS, ClientHub, output};
+use crate::clock::instant;
+use crate::due::{self, PacedBy, SubscriptionIds};
+use crate::errors::{bad_flow, number_or_failed};
+use crate::exports::exports;
+use crate::records::end_of;
+use crate::screen::{self, Screen};
+use crate::slot::Handle;
+use crate::spec::{self, Wanted};
+use crate::{texts, topics};
+
+/// Everything in a page subscribes as one downlink, but for what is paced by frames.
+const DOWNLINK: u32 = 0;
+
+exports! { CLIENTS:
+    client_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
+    client_handle_unsubscribe = handle_unsubscribe(now_ms: f64, subscription: u32) -> u32;
+    client_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
+    client_handle_publish = handle_publish(
+        now_ms: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
+    ) -> f64;
+    client_handle_tick = handle_tick(now_ms: f64) -> u32;
+    client_wants_tick = wants_tick() -> bool;
+}
+
+/// Who subscribes.
+#[derive(Debug)]
+pub(super) struct Subscribers {
+    ids: SubscriptionIds,
+    screen: Screen,
+    /// When something was last asked of the hub by a call that leaves what is due to `drain`.
+    now: Instant,
+}
+
+impl Subscribers {
+    pub(super) fn new() -> Self {
+        Self {
+            ids: SubscriptionIds::default(),
+            screen: Screen::new(),
+            now: Instant::ZERO,
+        }
+    }
+}
+
+impl ClientHub {
+    /// Subscribes as was staged, and returns the subscription's number or fails. What becomes due by that comes by
+    /// `drain`.
+    fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
+        let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
+            let Wanted {
+                pattern,
+                flow,
+                paced_by,
+                start,
+            } = wanted;
+            let id = match paced_by {
+                PacedBy::Time => {
+                    self.hub
+                        .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, start)
+                }
+                PacedBy::Frames => self
+                    .subscribers
+                    .screen
+                    .handle_subscribe(&pattern, flow, start),
+            };
+            id.map(|id| self.subscribers.ids.add(id, paced_by))
+                .map_err(|error| error.to_wire())
+        });
+        self.subscribers.now = instant(now_ms);
+        number_or_failed(subscribed)
+    }
+
+    /// Ends a subscription at its subscriber's request.
+    fn handle_unsubscribe(&mut self, now_ms: f64, subscription: u32) -> u32 {
+        self.subscribers.now = instant(now_ms);
+        match (
+            self.subscribers.ids.get(subscription),
+            PacedBy::of(subscription),
+        ) {
+            (Some(id), PacedBy::Time) => self.hub.handle_unsubscribe(self.subscribers.now, id),
+            (Some(id), PacedBy::Frames) => self.subscribers.screen.handle_unsubscribe(id),
+            (None, _) => {}
+        }
+        self.drain()
+    }
+
+    /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
+    fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
+        self.subscribers.now = instant(now_ms);
+        let paced_by = PacedBy::of(subscription);
+        let changed = spec::take_flow(paced_by).and_then(|flow| {
+            let changed = match (self.subscribers.ids.get(subscription), paced_by) {
+                (Some(id), PacedBy::Time) => self.hub.handle_flow(self.subscribers.now, id, flow),
+                (Some(id), PacedBy::Frames) => self.subscribers.screen.handle_flow(id, flow),
+                (None, _) => Ok(()),
+            };
+            changed.map_err(|error| bad_flow(error.message()))
+        });
+        number_or_failed(changed.map(|()| 0))
+    }
+
+    /// Publishes what is in `slot`, and returns the number of the request. Its outcome is among the records
+    /// of a later call, or of `drain`.
+    #[expect(clippy::cast_precision_loss, reason = "requests stay below 2^53")]
+    fn handle_publish(
+        &mut self,
+        now_ms: f64,
+        topic: u32,
+        slot: u32,
+        end: u32,
+        id: u32,
+        restart: bool,
+    ) -> f64 {
+        let request = PublishRequest {
+            topic: topics::topic(topic),
+            payload: Handle::new(slot, topic),
+            end: end_of(end),
+            id: texts::take_optional(id),
+            restart,
+        };
+        self.hub.handle_publish(instant(now_ms), request) as f64
+    }
+
+    /// A frame of the screen is drawn.
+    fn handle_tick(&mut self, now_ms: f64) -> u32 {
+        self.subscribers.now = instant(now_ms);
+        self.subscribers.screen.handle_tick();
+        self.drain()
+    }
+
+    /// Whether `handle_tick` is to be called with the next frame.
+    fn wants_tick(&self) -> bool {
+        self.subscribers.screen.wants_tick()
+    }
+
+    pub(super) fn push_outputs(&mut self) {
+        loop {
+            if let Some(output) = self.hub.poll_output() {
+                match output {
+                    ClientOutput::Due(due) if due::downlink(&due) == screen::DOWNLINK => {
+                        self.subscribers.screen.handle_due(due);
+                    }
+                    output => output::push(&self.hub, output),
+                }
+            } else if let Some(due) = self
+                .subscribers
+                .screen
+                .poll_due(self.subscribers.now, &mut self.hub)
+            {
+                due::push(&due, PacedBy::Frames);
+            } else {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What a leader hears of its members: the calls of a hub that may have the connection.
+
+use tidegate_core::presence::Key;
+use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
+use tidegate_core::tabs::Body;
+
+use super::heard::whole;
+use crate::client::{CLIENTS, ClientHub};
+use crate::due::PacedBy;
+use crate::errors::number_or_failed;
+use crate::exports::exports;
+use crate::records::end_of;
+use crate::slot::Handle;
+use crate::{spec, texts, topics};
+
+exports! { CLIENTS:
+    client_handle_up_subscribe = handle_up_subscribe(now_ms: f64, link: u32, pattern: u32, start: u32) -> u32;
+    client_handle_up_flow = handle_up_flow(now_ms: f64, link: u32, pattern: u32) -> u32;
+    client_handle_up_publish = handle_up_publish(
+        now_ms: f64, link: u32, request: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
+    ) -> u32;
+    client_handle_up_track = handle_up_track(
+        now_ms: f64, link: u32, request: f64, topic: u32, key: u32, slot: u32
+    ) -> u32;
+    client_handle_up_watch = handle_up_watch(
+        now_ms: f64, link: u32, request: f64, topic: u32, is_wanted: bool
+    ) -> u32;
+    client_handle_up = handle_up(now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32;
+}
+
+impl ClientHub {
+    /// A member subscribes as was staged, or this fails.
+    fn handle_up_subscribe(&mut self, now_ms: f64, link: u32, pattern: u32, start: u32) -> u32 {
+        let frame = spec::take(&texts::take(pattern), start).map(|wanted| ClientFrame::Subscribe {
+            pattern: wanted.pattern,
+            flow: wanted.flow,
+            start: wanted.start,
+        });
+        self.hear_up(now_ms, link, frame)
+    }
+
+    /// A member changes a flow to the staged one, or this fails.
+    fn handle_up_flow(&mut self, now_ms: f64, link: u32, pattern: u32) -> u32 {
+        let frame = spec::take_flow(PacedBy::Time).and_then(|flow| {
+            let pattern = spec::pattern(&texts::take(pattern))?;
+            Ok(ClientFrame::Flow { pattern, flow })
+        });
+        self.hear_up(now_ms, link, frame)
+    }
+
+    /// A member publishes what is in `slot`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers cross faster than an object would"
+    )]
+    fn handle_up_publish(
+        &mut self,
+        now_ms: f64,
+        link: u32,
+        request: f64,
+        topic: u32,
+        slot: u32,
+        end: u32,
+        id: u32,
+        restart: bool,
+    ) -> u32 {
+        let publish = PublishRequest {
+            topic: topics::topic(topic),
+            payload: Handle::new(slot, topic),
+            end: end_of(end),
+            id: texts::take_optional(id),
+            restart,
+        };
+        let request = whole(request);
+        self.hear_up(now_ms, link, Ok(ClientFrame::Publish { request, publish }))
+    }
+
+    /// A member is present with what is in `slot`, or this fails.
+    fn handle_up_track(
+        &mut self,
+        now_ms: f64,
+        link: u32,
+        request: f64,
+        topic: u32,
+        key: u32,
+        slot: u32,
+    ) -> u32 {
+        let meta = Handle::new(slot, topic);
+        let frame = match Key::new(&texts::take(key)) {
+            Ok(key) => Ok(ClientFrame::Track {
+                request: whole(request),
+                topic: topics::topic(topic),
+                key,
+                meta,
+            }),
+            Err(_) => Err(unsound("a tab is present by a key that is none")),
+        };
+        self.hear_up(now_ms, link, frame)
+    }
+
+    /// A member watches a topic, or no more.
+    fn handle_up_watch(
+        &mut self,
+        now_ms: f64,
+        link: u32,
+        request: f64,
+        topic: u32,
+        is_wanted: bool,
+    ) -> u32 {
+        let topic = topics::topic(topic);
+        let frame = if is_wanted {
+            let request = whole(request);
+            ClientFrame::Watch { request, topic }
+        } else {
+            ClientFrame::Unwatch { topic }
+        };
+        self.hear_up(now_ms, link, Ok(frame))
+    }
+
+    /// A member's frame that needs no more than this to tell: 0 hello, 1 unsubscribe, 2 untrack, 3 ping, 4 pong.
+    fn handle_up(&mut self, now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32 {
+        let frame = match kind {
+            0 => Ok(ClientFrame::Hello {
+                token: None,
+                client: None,
+                group: None,
+            }),
+            1 => spec::pattern(&texts::take(pattern))
+                .map(|pattern| ClientFrame::Unsubscribe { pattern }),
+            2 => Ok(ClientFrame::Untrack {
+                request: whole(request),
+            }),
+            3 => Ok(ClientFrame::Ping),
+            _ => Ok(ClientFrame::Pong),
+        };
+        self.hear_up(now_ms, link, frame)
+    }
+
+    fn hear_up(
+        &mut self,
+        now_ms: f64,
+        link: u32,
+        frame: Result<ClientFrame<Handle>, WireError>,
+    ) -> u32 {
+        number_or_failed(frame.map(|frame| self.hear(now_ms, Body::Up { link, frame })))
+    }
+}
+
+fn unsound(message: &str) -> WireError {
+    WireError::new(ErrorCode::BadFrame, message)
+}
