@@ -114,6 +114,8 @@ pub use memory::Memory;
 pub use postgres::Postgres;
 #[cfg(feature = "redis")]
 pub use redis::Redis;
+#[cfg(all(feature = "fuzzing", feature = "redis"))]
+pub(crate) use redis::fuzz::stream_entries as fuzz_stream_entries;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 

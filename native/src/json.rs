@@ -78,8 +78,9 @@ impl Json {
         Ok(serde_json::from_slice(&self.text)?)
     }
 
-    fn value(&self) -> Value {
-        serde_json::from_slice(&self.text).unwrap_or(Value::Null)
+    /// What it holds; nothing where that is nested too deeply to be looked into.
+    fn value(&self) -> Option<Value> {
+        serde_json::from_slice(&self.text).ok()
     }
 }
 
@@ -136,14 +137,18 @@ impl<'de> Deserialize<'de> for Json {
 
 impl Payload for Json {
     fn merge(&self, newer: &Self) -> Self {
-        let mut merged = self.value();
-        merge(&mut merged, newer.value());
+        let (Some(mut merged), Some(patch)) = (self.value(), newer.value()) else {
+            return newer.clone();
+        };
+        merge(&mut merged, patch);
         Self::trusted(merged.to_string().into_bytes())
     }
 
     fn sum(&self, newer: &Self) -> Self {
-        let mut total = self.value();
-        add(&mut total, newer.value());
+        let (Some(mut total), Some(more)) = (self.value(), newer.value()) else {
+            return newer.clone();
+        };
+        add(&mut total, more);
         Self::trusted(total.to_string().into_bytes())
     }
 
@@ -265,6 +270,16 @@ mod tests {
     fn a_merge_of_patches_keeps_null() {
         let merged = json(r#"{"a":1,"b":{"c":1}}"#).merge(&json(r#"{"a":null,"b":{"d":2}}"#));
         assert_eq!(merged, json(r#"{"a":null,"b":{"c":1,"d":2}}"#));
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_to_be_merged_takes_the_place_of_the_older() {
+        let deep = json(&format!("{}1{}", "[".repeat(200), "]".repeat(200)));
+        let flat = json(r#"{"a":1}"#);
+        for (older, newer) in [(&flat, &deep), (&deep, &flat), (&deep, &deep)] {
+            assert_eq!(older.merge(newer), *newer);
+            assert_eq!(older.sum(newer), *newer);
+        }
     }
 
     #[test]

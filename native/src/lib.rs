@@ -31,6 +31,9 @@ mod deflate;
 pub mod duration;
 mod encode;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hub;
 mod json;
 pub mod run;

@@ -42,6 +42,8 @@ pub(crate) use socket::Transport;
 use socket::{Flushed, Socket};
 pub(crate) use totals::{CLOSE_REASONS, Totals};
 use upstream::Upstream;
+#[cfg(feature = "fuzzing")]
+pub(crate) use websocket::fuzz::websocket as fuzz_websocket;
 
 /// The token of the waker; connections have their index.
 const WAKER: Token = Token(usize::MAX);

@@ -8,6 +8,7 @@ mod bench;
 mod browser;
 mod child;
 mod demo;
+mod fuzz;
 mod instructions;
 mod npm;
 mod progress;
@@ -43,6 +44,8 @@ enum Command {
     Test(test::Arguments),
     /// Builds and runs the benchmarks
     Bench(bench::Arguments),
+    /// Lets libFuzzer look for bytes from elsewhere that break something
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -62,5 +65,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
     }
 }

@@ -54,6 +54,11 @@ impl Workspace {
         self.target.join("wasm-build")
     }
 
+    /// The target directory of what is compiled for libFuzzer: apart, because every crate of it counts.
+    pub(crate) fn fuzz_target(&self) -> PathBuf {
+        self.target.join("fuzz-build")
+    }
+
     /// A build product of the given profile folder (`debug`, `release`), such as `tidegate` or
     /// `examples/hash_tree`.
     pub(crate) fn product(&self, profile: &str, name: &str) -> PathBuf {

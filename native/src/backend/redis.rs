@@ -9,6 +9,8 @@ mod broadcast;
 mod call;
 mod error;
 mod follow;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzz;
 mod hear;
 mod interest;
 mod layout;

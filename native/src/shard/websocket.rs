@@ -1,5 +1,8 @@
 //! What a client sends over a WebSocket, from bytes to messages (RFC 6455). Headers are tungstenite's.
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzz;
+
 use std::io::Cursor;
 
 use tungstenite::protocol::frame::FrameHeader;
