@@ -88,7 +88,6 @@ pub enum FlowError {
     /// A batch would be too large.
     CollectTooLarge,
     /// A batch holds every publication, whole.
-    #[error("delta goes with latest, merge and sum; what is collected is sent whole")]
     DeltaOfCollect,
 }
 
@@ -102,6 +101,9 @@ impl FlowError {
             Self::CollectTooLarge => {
                 let max = decimal(COLLECT_MAX as usize);
                 ["collect max must be at most ", &max, " publications"].concat()
+            }
+            Self::DeltaOfCollect => {
+                "delta goes with latest, merge and sum; what is collected is sent whole".into()
             }
         }
     }
