@@ -6,16 +6,21 @@
 //!
 //! [`World::step`] jumps to the next thing that happens. The same calls give the same log, byte for byte.
 
+mod fate;
 mod judge;
 mod link;
+mod remote;
 mod steps;
 mod store;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use core::time::Duration;
 
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig, ServerHub, SubscribeError};
+use tidegate_core::presence::NodeId;
 use tidegate_core::protocol::{ClientFrame, PublishRequest, Start};
 use tidegate_core::publication::Position;
 use tidegate_core::random::Random;
@@ -24,11 +29,13 @@ use tidegate_core::topic::Pattern;
 use tidegate_core::uplink::{CallId, UplinkCall, UplinkConfig};
 
 use crate::json::Json;
+use crate::trace::{Keeping, Trace};
 use crate::{pattern, topic};
-use link::{Event, Link};
+use link::Event;
 use watch::Watch;
 
-pub use link::Weather;
+pub use link::{Link, Weather};
+pub use remote::Outward;
 pub use store::Store;
 pub use watch::{Last, Stage, Watches};
 
@@ -44,6 +51,24 @@ pub struct Server {
     pub watches: BTreeMap<ConnectionId, Watches>,
     /// Its link to the backend.
     pub link: Link,
+    /// Whether it runs.
+    pub is_up: bool,
+    /// How much its clock is ahead of the world's.
+    pub ahead: Duration,
+    /// Its timers come at multiples of this.
+    pub lateness: Duration,
+    /// Until when nothing of it runs.
+    pub paused_until: Instant,
+    /// Until when what it does by a timer may be late.
+    disturbed_until: Instant,
+    /// Counts its starts: what belongs to an earlier one reaches nobody.
+    life: u32,
+    config: ServerConfig,
+    uplink: Option<UplinkConfig>,
+    /// Hears everything that is published where topics live in the server itself.
+    witness: Option<ConnectionId>,
+    /// Its clients' connections that the test carries frames for.
+    remotes: BTreeSet<ConnectionId>,
 }
 
 /// A publish, and what came of it.
@@ -55,6 +80,8 @@ pub struct Published {
     pub by: Option<ConnectionId>,
     /// What came of it.
     pub result: Option<Result<Position, PublishError>>,
+    /// Whether the server was killed before it could tell.
+    pub is_lost: bool,
 }
 
 /// Everything that exists, and what is on its way.
@@ -76,9 +103,15 @@ pub struct World {
     pub held_calls: Vec<(usize, CallId, UplinkCall<Json>)>,
     /// Which calls the test answers itself.
     pub holds: fn(&UplinkCall<Json>) -> bool,
-    /// Everything that happened, as text.
-    pub log: String,
+    /// Everything that happened.
+    pub log: Trace,
+    /// What remote connections want done.
+    pub outward: VecDeque<Outward>,
+    /// When the presences of a server's run that is over must have left everywhere.
+    gone_by: BTreeMap<NodeId, Instant>,
     random: Random,
+    /// What is broadcast has dice of its own.
+    air: Random,
     events: BTreeMap<(Instant, u64), Event>,
     next_event: u64,
 }
@@ -95,8 +128,11 @@ impl World {
             calls: Vec::new(),
             held_calls: Vec::new(),
             holds: |_| false,
-            log: String::new(),
+            log: Trace::new(Keeping::Text),
+            outward: VecDeque::new(),
+            gone_by: BTreeMap::new(),
             random: Random::new(!seed),
+            air: Random::new(seed.rotate_left(32)),
             events: BTreeMap::new(),
             next_event: 0,
         }
@@ -110,12 +146,8 @@ impl World {
 
     /// Adds a server with a configuration of its own.
     pub fn add_server_with(&mut self, config: ServerConfig, uplink: UplinkConfig) -> usize {
-        self.servers.push(Server {
-            hub: ServerHub::with_uplink(config, uplink),
-            watches: BTreeMap::new(),
-            link: Link::default(),
-        });
-        self.servers.len() - 1
+        let hub = ServerHub::with_uplink(config.clone(), uplink.clone());
+        self.push_server(hub, config, Some(uplink))
     }
 
     /// A local connection to a server.
@@ -128,7 +160,8 @@ impl World {
 
     /// A client's connection to a server.
     pub fn open_session(&mut self, server: usize) -> ConnectionId {
-        let id = self.servers[server].hub.handle_open(self.now);
+        let now = self.clock(server);
+        let id = self.servers[server].hub.handle_open(now);
         self.servers[server].link.sessions.insert(id);
         self.servers[server].watches.insert(id, Watches::default());
         let hello = ClientFrame::Hello {
@@ -142,8 +175,8 @@ impl World {
 
     /// A client says something.
     pub fn say(&mut self, server: usize, id: ConnectionId, frame: ClientFrame<Json>) {
-        let hub = &mut self.servers[server].hub;
-        hub.handle_frame(self.now, id, frame);
+        let now = self.clock(server);
+        self.servers[server].hub.handle_frame(now, id, frame);
         self.settle(server);
     }
 
@@ -172,8 +205,9 @@ impl World {
             };
             return self.say(server, id, frame);
         }
+        let now = self.clock(server);
         let hub = &mut self.servers[server].hub;
-        if let Err(error) = hub.handle_subscribe(self.now, id, &to, flow, &start) {
+        if let Err(error) = hub.handle_subscribe(now, id, &to, flow, &start) {
             self.refuse(server, id, &to, &error);
         }
         self.settle(server);
@@ -239,7 +273,8 @@ impl World {
         self.note(format_args!("{server} {id:?} closes"));
         self.servers[server].watches.remove(&id);
         self.servers[server].link.sessions.remove(&id);
-        self.servers[server].hub.handle_closed(self.now, id);
+        let now = self.clock(server);
+        self.servers[server].hub.handle_closed(now, id);
         self.settle(server);
     }
 
@@ -263,6 +298,7 @@ impl World {
             server,
             by,
             result: None,
+            is_lost: false,
         });
         match by {
             Some(id) => {
@@ -272,13 +308,22 @@ impl World {
                 };
                 self.say(server, id, frame);
             }
-            None => {
-                let hub = &mut self.servers[server].hub;
-                hub.handle_request(self.now, number as u64, request);
-                self.settle(server);
-            }
+            None => self.request(server, number, request),
         }
         number
+    }
+
+    fn request(&mut self, server: usize, number: usize, request: PublishRequest<Json>) {
+        let now = self.clock(server);
+        let hub = &mut self.servers[server].hub;
+        if hub.has_uplink() {
+            hub.handle_request(now, number as u64, request);
+            self.settle(server);
+        } else {
+            let result = hub.handle_publish(now, request);
+            self.settle(server);
+            self.finish(number, result);
+        }
     }
 
     /// What a connection was told of a pattern.

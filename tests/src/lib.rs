@@ -10,7 +10,9 @@ pub mod json;
 pub mod network;
 pub mod presence_model;
 pub mod record;
+pub mod simulation;
 pub mod tab_model;
+pub mod trace;
 pub mod wire;
 
 use core::time::Duration;

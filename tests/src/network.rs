@@ -29,7 +29,7 @@ use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
 
 use crate::json::Json;
-use crate::record::{Record, Seen};
+use crate::record::Record;
 use crate::{pattern, topic};
 use link::{Event, Link, LinkId};
 
@@ -429,41 +429,13 @@ impl Network {
     /// # Panics
     /// If one of them has not.
     pub fn check_converged(&self) {
-        let mut latest: BTreeMap<&Topic, &Publication<Json>> = BTreeMap::new();
+        let mut latest: BTreeMap<&Topic, &Arc<Publication<Json>>> = BTreeMap::new();
         for (_, publication) in &self.truth {
             latest.insert(&publication.topic, publication);
         }
         for (index, record) in self.records.iter().enumerate() {
             record.check_pace();
-            if record.is_gone || record.is_over() {
-                continue;
-            }
-            for (topic, latest) in &latest {
-                if !record.pattern.matches(topic) {
-                    continue;
-                }
-                let is_exact = record.pattern.exact().is_some();
-                assert!(
-                    !(is_exact && latest.is_terminal()),
-                    "{index} has not heard of the end of {topic}"
-                );
-                let own = record
-                    .publications()
-                    .filter(|(_, item)| item.topic == **topic);
-                let last = own.last().map(|(_, item)| item.position);
-                assert_eq!(
-                    last,
-                    Some(latest.position),
-                    "subscriber {index} to {} is not up to date on {topic}; it saw {:#?}",
-                    record.pattern,
-                    record.seen
-                );
-            }
-        }
-        for record in &self.records {
-            if let Some((_, Seen::Refused(code))) = record.seen.last() {
-                panic!("{} was refused: {code:?}", record.pattern);
-            }
+            record.check_latest(&format!("{index}"), latest.values().copied(), false);
         }
     }
 
@@ -473,20 +445,20 @@ impl Network {
     }
 }
 
-fn encode_up(frame: &ClientFrame<Json>) -> String {
+pub(crate) fn encode_up(frame: &ClientFrame<Json>) -> String {
     serde_json::to_string(&ClientEnvelope::from(frame)).expect("frames have a JSON form")
 }
 
-fn decode_up(text: &str) -> ClientFrame<Json> {
+pub(crate) fn decode_up(text: &str) -> ClientFrame<Json> {
     let envelope: ClientEnvelope<Json> = serde_json::from_str(text).expect("clients speak JSON");
     ClientFrame::try_from(envelope).expect("clients send correct frames")
 }
 
-fn encode_down(frame: &ServerFrame<Json>) -> String {
+pub(crate) fn encode_down(frame: &ServerFrame<Json>) -> String {
     serde_json::to_string(&ServerEnvelope::from(frame)).expect("frames have a JSON form")
 }
 
-fn decode_down(text: &str) -> ServerFrame<Json> {
+pub(crate) fn decode_down(text: &str) -> ServerFrame<Json> {
     let envelope: ServerEnvelope<Json> = serde_json::from_str(text).expect("servers speak JSON");
     ServerFrame::try_from(envelope).expect("servers send correct frames")
 }

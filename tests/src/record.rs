@@ -10,7 +10,7 @@ use tidegate_core::flow::{Conflate, Flow, Pace};
 use tidegate_core::gate::Emission;
 use tidegate_core::hub::Due;
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::ErrorCode;
+use tidegate_core::protocol::{ErrorCode, TopicPosition};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
@@ -83,6 +83,20 @@ impl Record {
         self.is_gapless &= !drops(flow);
         self.flow = flow;
         self.flow_since = now;
+    }
+
+    /// Its subscriber was started again and goes on from what it knows: the positions to resume from.
+    pub(crate) fn resume(&mut self, now: Instant) -> Vec<TopicPosition> {
+        self.flow_since = now;
+        // A topic that was reset is unknown, and may be told from its beginning.
+        let last = &self.last;
+        self.highest
+            .retain(|(topic, _), _| last.contains_key(topic));
+        let known = last.iter().map(|(topic, (position, _))| TopicPosition {
+            topic: topic.clone(),
+            position: *position,
+        });
+        known.collect()
     }
 
     /// Whether it was told that the subscription is over.
@@ -162,8 +176,12 @@ impl Record {
         match &seen {
             Seen::Value(publication) => self.check(publication),
             Seen::Batch(items) => items.iter().for_each(|item| self.check(item)),
-            Seen::Reset(topic, _) => {
+            Seen::Reset(topic, position) => {
                 self.last.remove(topic);
+                // What it knew is void: whoever tells may lack what was seen, or not know the topic at all.
+                let is_other = |epoch: u64| epoch != position.epoch && position.epoch != 0;
+                self.highest
+                    .retain(|(known, epoch), _| known != topic || is_other(*epoch));
             }
             Seen::Lagged(missed) => self.lag += missed,
             Seen::Ended(reason) => self.check_end(*reason),
@@ -252,6 +270,40 @@ impl Record {
                     "closer than {every:?}: {pair:#?}"
                 );
             }
+        }
+    }
+
+    /// Checks that the subscriber is where its topics are: `latest` holds the latest publication of each.
+    ///
+    /// # Panics
+    /// If it is not, or was refused. Whoever `may_be_new` need not have seen a topic at all.
+    pub fn check_latest<'a>(
+        &self,
+        name: &str,
+        latest: impl Iterator<Item = &'a Arc<Publication<Json>>>,
+        may_be_new: bool,
+    ) {
+        let to = &self.pattern;
+        if let Some((_, Seen::Refused(code))) = self.seen.last() {
+            panic!("{name} to {to} was refused: {code:?}");
+        }
+        if self.is_gone || self.is_over() {
+            return;
+        }
+        for latest in latest.filter(|latest| to.matches(&latest.topic)) {
+            let topic = &latest.topic;
+            assert!(
+                !(to.is_exact() && latest.is_terminal()) || may_be_new,
+                "{name} has not heard of the end of {topic}"
+            );
+            let own = self.publications().filter(|(_, item)| item.topic == *topic);
+            let last = own.last().map(|(_, item)| item.position);
+            assert!(
+                last == Some(latest.position) || (may_be_new && last.is_none()),
+                "{name} to {to} is at {last:?} of {topic}, which is at {}; it saw {:#?}",
+                latest.position,
+                self.seen
+            );
         }
     }
 

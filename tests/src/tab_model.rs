@@ -12,8 +12,7 @@ mod page;
 pub mod scene;
 mod socket;
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use core::time::Duration;
@@ -30,11 +29,13 @@ use tidegate_core::time::Instant;
 use crate::json::Json;
 use crate::pattern;
 use crate::record::Record;
+use crate::trace::{Keeping, Trace};
 use locks::Told;
-use socket::{Socket, SocketId};
+use socket::Socket;
 
 pub use locks::Locks;
 pub use page::{Life, Machine, Page};
+pub use socket::{Outward, SocketId};
 
 /// How the pages of a browser find who leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub(crate) enum Event {
 pub struct Browser {
     /// The virtual clock.
     pub now: Instant,
+    /// How much that is ahead of the clock that the log tells.
+    pub ahead: Duration,
     /// The server.
     pub server: ServerHub<Json>,
     /// Pages and workers, by the order in which they came.
@@ -85,10 +88,14 @@ pub struct Browser {
     pub locks: Locks,
     /// Whether sockets can be opened.
     pub is_network_up: bool,
-    /// Everything that happened, as text.
-    pub log: String,
+    /// Everything that happened.
+    pub log: Trace,
     /// Changes the configuration of pages that are opened from now on.
     pub configure: fn(&mut TabsConfig),
+    /// What sockets want done, where the test carries their frames to servers of its own.
+    pub outward: VecDeque<Outward>,
+    /// Whether it does.
+    pub is_part: bool,
     path: Path,
     random: Random,
     generation: u64,
@@ -116,14 +123,17 @@ impl Browser {
             .expect("there is room for the witness");
         Self {
             now: Instant::ZERO,
+            ahead: Duration::ZERO,
             server,
             pages: Vec::new(),
             records: Vec::new(),
             truth: Vec::new(),
             locks: Locks::default(),
             is_network_up: true,
-            log: String::new(),
+            log: Trace::new(Keeping::Text),
             configure: |_| {},
+            outward: VecDeque::new(),
+            is_part: false,
             path,
             random: Random::new(seed),
             generation: 0,
@@ -224,6 +234,20 @@ impl Browser {
         self.with_tab(page, |hub| hub.handle_unsubscribe(now, id));
     }
 
+    /// A subscriber changes its flow.
+    ///
+    /// # Panics
+    /// If the flow is out of range.
+    pub fn set_flow(&mut self, record: usize, flow: Flow) {
+        let page = self.records[record].peer;
+        let (now, id) = (self.now, self.ids[record]);
+        self.records[record].set_flow(now, flow);
+        self.with_tab(page, |hub| {
+            hub.handle_flow(now, id, flow)
+                .expect("tests use correct flows");
+        });
+    }
+
     /// The server publishes.
     ///
     /// # Errors
@@ -260,14 +284,11 @@ impl Browser {
     /// # Panics
     /// If a machine asks to be woken in the past, or breaks a promise.
     pub fn step(&mut self, end: Instant) -> bool {
-        let now = self.now;
-        let timers = self.pages.iter().map(|page| page.wakes(now));
-        let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let next = timers.chain([self.server.poll_timeout(), event]);
-        let Some(next) = next.flatten().min().filter(|next| *next <= end) else {
+        let Some(next) = self.next().filter(|next| *next <= end) else {
             return false;
         };
         self.now = self.now.max(next);
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
         if event.is_some_and(|event| event <= self.now) {
             let (_, event) = self.events.pop_first().expect("there is one");
             self.happen(event);
@@ -276,6 +297,14 @@ impl Browser {
             self.fire_timers();
         }
         true
+    }
+
+    /// When the next thing happens.
+    pub fn next(&self) -> Option<Instant> {
+        let timers = self.pages.iter().map(|page| page.wakes(self.now));
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        let next = timers.chain([self.server.poll_timeout(), event]);
+        next.flatten().min()
     }
 
     fn fire_timers(&mut self) {
@@ -345,7 +374,9 @@ impl Browser {
     }
 
     pub(crate) fn note(&mut self, what: core::fmt::Arguments<'_>) {
-        let micros = self.now.as_micros();
-        writeln!(self.log, "{micros:>12} {what}").expect("a string takes all");
+        let ahead = Instant::ZERO + self.ahead;
+        let micros = self.now.saturating_since(ahead).as_micros();
+        let at = Instant::from_micros(u64::try_from(micros).expect("within a life"));
+        self.log.note(at, what);
     }
 }

@@ -4,7 +4,7 @@ use tidegate_core::client::ClientEvent;
 use tidegate_core::flow::Flow;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, Start};
-use tidegate_core::publication::Position;
+use tidegate_core::publication::{Position, Publication};
 use tidegate_tests::bench::{
     Bench, EPOCH, error, known, offsets, position, publication, start_of, unsubscribe,
 };
@@ -240,4 +240,22 @@ fn the_flow_of_a_lost_connection_is_the_flow_of_the_next() {
     let has_flow = |frame: &ClientFrame<Json>| matches!(frame, ClientFrame::Subscribe { flow: asked, .. } if *asked == flow);
     assert!(sent.iter().any(has_flow), "{sent:?}");
     assert_eq!(sent.len(), 2, "hello and subscribe");
+}
+
+#[test]
+fn one_that_wants_only_what_is_new_is_given_the_end_that_its_topic_has_come_to() {
+    let mut bench = Bench::wanted();
+    bench.subscribe("job:1", Start::New);
+    bench.open();
+    bench.confirm("job:1", Some(position(5)));
+    let last = publication("job:1", position(5));
+    let last = Publication {
+        end: Some(EndReason::Complete),
+        ..(*last).clone()
+    };
+    bench.receive(ServerFrame::Publication {
+        publication: last.into(),
+        via: None,
+    });
+    assert_eq!(offsets(&bench.events()), [5]);
 }

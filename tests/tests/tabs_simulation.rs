@@ -216,7 +216,7 @@ fn simulate(path: Path) {
         let mut run = Run::new(seed, path);
         if catch_unwind(AssertUnwindSafe(|| run.run())).is_err() {
             if let Ok(file) = std::env::var("TIDEGATE_TABS_LOG") {
-                std::fs::write(file, &run.browser.log).expect("the log can be written");
+                std::fs::write(file, run.browser.log.as_bytes()).expect("the log can be written");
             }
             panic!("seed {seed} fails by {path:?}");
         }

@@ -341,34 +341,6 @@ fn seeds() -> Vec<u64> {
 }
 
 #[test]
-fn whoever_comes_after_one_who_missed_nothing_is_given_the_latest() {
-    let mut world = World::new(1);
-    let server = world.add_server();
-    let number = world.publish(server, "job:1");
-    world.run_for(secs(1));
-    let stored = world.published[number].result;
-    let position = stored.expect("an answer").expect("a position");
-    let fresh = world.add_server();
-    let known = vec![TopicPosition {
-        topic: topic("job:1"),
-        position,
-    }];
-    world.watch(fresh, "job:1", Flow::IMMEDIATE, Start::Since(known));
-    world.run_for(secs(1));
-    let late = world.watch(fresh, "job:1", Flow::IMMEDIATE, Start::Latest);
-    world.run_for(secs(1));
-    let last = world.told(fresh, late, "job:1").last[&topic("job:1")];
-    let is_terminal = false;
-    assert_eq!(
-        last,
-        Last::Seen {
-            position,
-            is_terminal
-        }
-    );
-}
-
-#[test]
 fn promises_hold_on_the_way_and_everybody_converges() {
     let mut failed = Vec::new();
     for seed in seeds() {

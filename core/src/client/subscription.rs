@@ -200,7 +200,11 @@ impl<P> Subscription<P> {
                 news = News::Restart;
             }
         } else if last.position.offset >= position.offset {
-            return News::Old;
+            // Who asked for what is new is told where the topic stands. If that is its end, nobody has seen it yet.
+            let is_told_only = self.start == Start::New && !last.is_terminal;
+            if !(is_told_only && seen.is_terminal && last.position == position) {
+                return News::Old;
+            }
         }
         last.position = position;
         last.is_terminal = publication.is_terminal();

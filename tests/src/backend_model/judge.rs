@@ -17,20 +17,10 @@ impl World {
     /// If not.
     pub fn check_converged(&self) {
         for (index, server) in self.servers.iter().enumerate() {
-            assert!(!server.hub.is_stale(), "server {index} is stale");
             let watches = server.watches.values();
-            let wanted: BTreeSet<&Pattern> = watches
-                .flat_map(|watches| watches.open())
-                .map(|watch| &watch.pattern)
-                .collect();
-            let followed: BTreeSet<&Pattern> = server.link.followed.iter().collect();
-            assert_eq!(followed, wanted, "server {index} follows");
-            let counts = server.hub.uplink_counts();
-            let expected = UplinkCounts {
-                followed: wanted.len(),
-                ..UplinkCounts::default()
-            };
-            assert_eq!(counts, expected, "server {index}");
+            let wanted = watches.flat_map(|watches| watches.open());
+            let wanted = wanted.map(|watch| watch.pattern.clone()).collect();
+            self.check_interest(index, &wanted);
             for (id, watches) in &server.watches {
                 assert!(!watches.is_stale, "{index} {id:?} was told");
                 watches
@@ -38,6 +28,25 @@ impl World {
                     .for_each(|watch| self.check_watch(index, *id, watch));
             }
         }
+    }
+
+    /// A server is in step with its backend, and follows there what its clients want and nothing else.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn check_interest(&self, index: usize, wanted: &BTreeSet<Pattern>) {
+        let server = &self.servers[index];
+        if !server.hub.has_uplink() {
+            return;
+        }
+        assert!(!server.hub.is_stale(), "server {index} is stale");
+        assert_eq!(&server.link.followed, wanted, "server {index} follows");
+        let counts = server.hub.uplink_counts();
+        let expected = UplinkCounts {
+            followed: wanted.len(),
+            ..UplinkCounts::default()
+        };
+        assert_eq!(counts, expected, "server {index}");
     }
 
     fn check_watch(&self, server: usize, id: ConnectionId, watch: &Watch) {
@@ -77,7 +86,7 @@ impl World {
             positions.push(publication.position);
         }
         for (number, published) in self.published.iter().enumerate() {
-            if published.by.is_some() {
+            if published.by.is_some() || published.is_lost {
                 continue;
             }
             let result = published.result;
@@ -116,11 +125,31 @@ impl World {
             }
         }
         self.run_for(crate::secs(3));
+        self.check_empty();
+    }
+
+    /// Nothing is left of those who have left.
+    ///
+    /// # Panics
+    /// If something is.
+    pub fn check_empty(&self) {
         for (index, server) in self.servers.iter().enumerate() {
-            assert_eq!(server.link.followed, BTreeSet::new(), "server {index}");
-            let counts = server.hub.uplink_counts();
-            assert_eq!(counts, UplinkCounts::default(), "server {index}");
-            assert_eq!(server.hub.counts(), HubCounts::default(), "server {index}");
+            let counts = server.hub.counts();
+            let presences = server.hub.presence_counts();
+            assert_eq!(
+                (presences.metas, presences.tracks),
+                (0, 0),
+                "server {index}"
+            );
+            if server.witness.is_some() {
+                // The witness stays, and its topics are retained.
+                assert_eq!(server.hub.connections(), 1, "server {index}");
+                assert_eq!((counts.subscriptions, counts.gates), (1, 0));
+                continue;
+            }
+            self.check_interest(index, &BTreeSet::new());
+            assert_eq!(server.hub.connections(), 0, "server {index}");
+            assert_eq!(counts, HubCounts::default(), "server {index}");
         }
     }
 }

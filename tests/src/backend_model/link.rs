@@ -6,6 +6,7 @@ use std::sync::Arc;
 use core::time::Duration;
 
 use tidegate_core::hub::ConnectionId;
+use tidegate_core::presence::PresenceMessage;
 use tidegate_core::publication::Publication;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
@@ -60,7 +61,7 @@ pub struct Link {
     pub is_deaf: bool,
     pub(super) sessions: BTreeSet<ConnectionId>,
     /// Counts the times that it was opened; what belongs to an earlier one is void.
-    feed: u64,
+    pub(super) feed: u64,
     is_open: bool,
     /// When the last announcement of a topic arrives: a later one does not overtake it.
     arrivals: BTreeMap<Topic, Instant>,
@@ -91,8 +92,16 @@ pub(super) enum Event {
     },
     Answer {
         server: usize,
+        life: u32,
         id: CallId,
         answer: UplinkAnswer<Json>,
+        /// Whether the link is open with it.
+        opens: bool,
+    },
+    Presence {
+        server: usize,
+        life: u32,
+        message: PresenceMessage<Json>,
     },
     Heard {
         server: usize,
@@ -146,7 +155,6 @@ impl World {
 
     pub(super) fn happen(&mut self, event: Event) {
         self.note(format_args!("{event:?}"));
-        let now = self.now;
         let (server, feed) = match event {
             Event::Call {
                 server,
@@ -154,26 +162,71 @@ impl World {
                 id,
                 call,
             } => return self.carry_out(server, feed, id, &call),
-            Event::Answer { server, id, answer } => {
-                let hub = &mut self.servers[server].hub;
-                hub.handle_answer(now, id, answer);
-                return self.settle(server);
+            Event::Answer { server, life, .. } | Event::Presence { server, life, .. } => {
+                if self.servers[server].life == life {
+                    self.arrive(server, event);
+                }
+                return;
             }
             Event::Heard { server, feed, .. }
             | Event::Missed { server, feed }
             | Event::Lost { server, feed } => (server, feed),
         };
-        if self.servers[server].link.feed != feed {
+        if self.servers[server].link.feed == feed {
+            self.arrive(server, event);
+        }
+    }
+
+    /// Something reaches a server, once it runs.
+    fn arrive(&mut self, server: usize, event: Event) {
+        if !self.servers[server].is_up {
             return;
         }
+        let until = self.servers[server].paused_until;
+        if until > self.now {
+            return self.send_at(until, event);
+        }
+        let now = self.clock(server);
         let hub = &mut self.servers[server].hub;
         match event {
+            Event::Answer {
+                id, answer, opens, ..
+            } => {
+                hub.handle_answer(now, id, answer);
+                if opens {
+                    hub.handle_presence_linked(now);
+                }
+            }
+            Event::Presence { message, .. } => hub.handle_presence_heard(now, message),
             Event::Heard { publication, .. } => hub.handle_heard(now, publication),
             Event::Missed { .. } => hub.handle_missed(now),
             Event::Lost { .. } => hub.handle_lost(now),
-            Event::Call { .. } | Event::Answer { .. } => {}
+            Event::Call { .. } => {}
         }
         self.settle(server);
+    }
+
+    /// A server tells the others of presences.
+    pub(super) fn broadcast(&mut self, from: usize, message: &PresenceMessage<Json>) {
+        for to in 0..self.servers.len() {
+            let is_heard = |server: usize| {
+                let server = &self.servers[server];
+                server.is_up && server.link.is_open
+            };
+            let is_dropped = self.air.up_to(99) < self.weather.drops;
+            if to == from || !is_heard(from) || !is_heard(to) || is_dropped {
+                continue;
+            }
+            for _ in 0..=usize::from(self.air.up_to(99) < self.weather.doubles) {
+                let micros = self.air.up_to(self.weather.announce_ms_max * 1000);
+                let event = Event::Presence {
+                    server: to,
+                    life: self.servers[to].life,
+                    message: message.clone(),
+                };
+                self.send_at(self.now + Duration::from_micros(micros), event);
+            }
+        }
     }
 
     /// A call has arrived at the backend.
@@ -205,7 +258,15 @@ impl World {
             self.shut(server);
         }
         if !self.chance(self.weather.lost_answers) {
-            let event = Event::Answer { server, id, answer };
+            let opens = matches!(call, UplinkCall::Open) && answer == UplinkAnswer::Done;
+            let life = self.servers[server].life;
+            let event = Event::Answer {
+                server,
+                life,
+                id,
+                answer,
+                opens,
+            };
             self.send_within(self.weather.call_ms_max, event);
         }
     }
@@ -254,7 +315,7 @@ impl World {
     }
 
     /// Tells all servers that follow.
-    fn announce(&mut self, publication: &Arc<Publication<Json>>) {
+    pub(super) fn announce(&mut self, publication: &Arc<Publication<Json>>) {
         for server in 0..self.servers.len() {
             let link = &self.servers[server].link;
             let matches = |pattern: &Pattern| pattern.matches(&publication.topic);
@@ -296,8 +357,9 @@ impl World {
     /// An announcement comes, whatever the weather.
     pub fn hear(&mut self, server: usize, publication: &Arc<Publication<Json>>) {
         self.note(format_args!("{server} hears {publication:?}"));
+        let now = self.clock(server);
         let hub = &mut self.servers[server].hub;
-        hub.handle_heard(self.now, Arc::clone(publication));
+        hub.handle_heard(now, Arc::clone(publication));
         self.settle(server);
     }
 
@@ -305,7 +367,8 @@ impl World {
     pub fn miss(&mut self, server: usize) {
         self.note(format_args!("{server} has missed something"));
         self.servers[server].link.is_deaf = false;
-        self.servers[server].hub.handle_missed(self.now);
+        let now = self.clock(server);
+        self.servers[server].hub.handle_missed(now);
         self.settle(server);
     }
 
@@ -319,7 +382,7 @@ impl World {
         }
     }
 
-    fn shut(&mut self, server: usize) {
+    pub(super) fn shut(&mut self, server: usize) {
         let link = &mut self.servers[server].link;
         link.is_open = false;
         link.followed.clear();

@@ -1,7 +1,5 @@
 //! What happens next, and what comes of it.
 
-use std::fmt::Write;
-
 use core::time::Duration;
 
 use tidegate_core::hub::{ConnectionId, PublishError, ServerAnswer, ServerOutput};
@@ -12,19 +10,20 @@ use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
 use super::World;
 use crate::json::Json;
 
+/// The most things that one event may make a server do.
+const OUTPUTS_MAX: usize = 100_000;
+
 impl World {
     /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
     ///
     /// # Panics
     /// If a machine asks to be woken in the past, or a promise to a subscriber is broken.
     pub fn step(&mut self, end: Instant) -> bool {
-        let timers = self.servers.iter().map(|server| server.hub.poll_timeout());
-        let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let next = timers.chain([event]).flatten().min();
-        let Some(next) = next.filter(|next| *next <= end) else {
+        let Some(next) = self.next().filter(|next| *next <= end) else {
             return false;
         };
         self.now = self.now.max(next);
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
         if event.is_some_and(|event| event <= self.now) {
             if let Some((_, event)) = self.events.pop_first() {
                 self.happen(event);
@@ -32,15 +31,22 @@ impl World {
             return true;
         }
         for server in 0..self.servers.len() {
-            let hub = &mut self.servers[server].hub;
-            if hub.poll_timeout().is_some_and(|at| at <= self.now) {
-                hub.handle_timeout(self.now);
+            if self.wakes(server).is_some_and(|at| at <= self.now) {
+                let now = self.clock(server);
+                self.servers[server].hub.handle_timeout(now);
                 self.settle(server);
                 let next = self.servers[server].hub.poll_timeout();
-                assert!(next.is_none_or(|at| at > self.now), "it would spin");
+                assert!(next.is_none_or(|at| at > now), "it would spin");
             }
         }
         true
+    }
+
+    /// When the next thing happens.
+    pub fn next(&self) -> Option<Instant> {
+        let timers = (0..self.servers.len()).map(|server| self.wakes(server));
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        timers.chain([event]).flatten().min()
     }
 
     /// Lets time pass.
@@ -51,8 +57,8 @@ impl World {
     }
 
     /// Does what a server wants done, until it wants nothing more.
-    pub(super) fn settle(&mut self, server: usize) {
-        loop {
+    pub(crate) fn settle(&mut self, server: usize) {
+        for _ in 0..OUTPUTS_MAX {
             let hub = &mut self.servers[server].hub;
             if let Some((id, call)) = hub.poll_call() {
                 self.handle_call(server, id, call);
@@ -60,10 +66,14 @@ impl World {
                 self.handle_answer(server, answer);
             } else if let Some(output) = hub.poll_output() {
                 self.handle_output(server, output);
+            } else if let Some(message) = hub.poll_presence() {
+                self.note(format_args!("{server} broadcasts {message:?}"));
+                self.broadcast(server, &message);
             } else {
                 return;
             }
         }
+        panic!("server {server} has no end of things to do");
     }
 
     fn handle_answer(&mut self, server: usize, answer: ServerAnswer) {
@@ -85,13 +95,15 @@ impl World {
         }
     }
 
-    fn finish(&mut self, number: usize, result: Result<Position, PublishError>) {
+    pub(super) fn finish(&mut self, number: usize, result: Result<Position, PublishError>) {
         let before = self.published[number].result.replace(result);
         assert_eq!(before, None, "publish {number} is answered twice");
     }
 
     fn handle_output(&mut self, server: usize, output: ServerOutput) {
         match output {
+            _ if self.is_remote(server, output) => self.push_outward(server, output),
+            ServerOutput::Ready(id) if self.is_witness(server, id) => self.bear_witness(server, id),
             ServerOutput::Ready(id) => self.take_frames(server, id),
             ServerOutput::Close(id, reason) => {
                 self.note(format_args!("{server} wants {id:?} closed: {reason:?}"));
@@ -127,12 +139,13 @@ impl World {
     /// Answers a call that the test has kept.
     pub fn answer(&mut self, server: usize, id: CallId, answer: UplinkAnswer<Json>) {
         self.note(format_args!("{server} is answered {id}: {answer:?}"));
+        let now = self.clock(server);
         let hub = &mut self.servers[server].hub;
-        hub.handle_answer(self.now, id, answer);
+        hub.handle_answer(now, id, answer);
         self.settle(server);
     }
 
     pub(super) fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        writeln!(self.log, "{} {what}", self.now.as_micros()).expect("a string takes everything");
+        self.log.note(self.now, what);
     }
 }

@@ -26,6 +26,8 @@ pub struct Store {
     pub late: BTreeSet<u64>,
     /// Whether something that was stored has been lost.
     pub is_tainted: bool,
+    /// Whether offsets may have been used again.
+    pub has_lost_tails: bool,
     topics: BTreeMap<Topic, Kept>,
     epochs: Random,
 }
@@ -53,6 +55,7 @@ impl Store {
             stored: Vec::new(),
             late: BTreeSet::new(),
             is_tainted: false,
+            has_lost_tails: false,
             topics: BTreeMap::new(),
             epochs: Random::new(seed),
         }
@@ -82,6 +85,21 @@ impl Store {
         (Ok(publication.position), Some(publication))
     }
 
+    /// Something was published where topics live elsewhere: it is kept as if it were here.
+    pub(super) fn witness(&mut self, publication: Arc<Publication<Json>>) {
+        let Position { epoch, offset } = publication.position;
+        let kept = self.topics.entry(publication.topic.clone());
+        let kept = kept.or_insert_with(|| Kept::new(epoch));
+        if kept.epoch != epoch {
+            kept.begin(epoch);
+        }
+        kept.top = offset;
+        // Nobody reads the history here.
+        kept.ring.clear();
+        kept.ring.push_back(Arc::clone(&publication));
+        self.stored.push(publication);
+    }
+
     fn append(
         &mut self,
         topic: &Topic,
@@ -89,12 +107,7 @@ impl Store {
         end: Option<tidegate_core::lifecycle::EndReason>,
     ) -> Arc<Publication<Json>> {
         let epoch = 1 + self.epochs.up_to(POSITION_MAX - 1);
-        let kept = self.topics.entry(topic.clone()).or_insert(Kept {
-            epoch,
-            top: 0,
-            ring: VecDeque::new(),
-            keys: VecDeque::new(),
-        });
+        let kept = self.topics.entry(topic.clone()).or_insert(Kept::new(epoch));
         if kept.ring.back().is_some_and(|latest| latest.is_terminal()) {
             kept.begin(epoch);
         }
@@ -170,6 +183,7 @@ impl Store {
     /// Loses the last publications of a topic, as a failover does: its epoch goes on, and offsets are used again.
     pub fn lose_tail(&mut self, topic: &Topic, count: usize) {
         self.is_tainted = true;
+        self.has_lost_tails = true;
         let Some(kept) = self.topics.get_mut(topic) else {
             return;
         };
@@ -196,6 +210,15 @@ impl Store {
 }
 
 impl Kept {
+    const fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            top: 0,
+            ring: VecDeque::new(),
+            keys: VecDeque::new(),
+        }
+    }
+
     const fn position(&self) -> Position {
         Position {
             epoch: self.epoch,

@@ -174,6 +174,13 @@ impl Browser {
         }
     }
 
+    /// The lock is taken from whoever holds it, for the next who waits.
+    pub fn lose_lock(&mut self) {
+        self.note(format_args!("the lock is lost"));
+        let told = self.locks.rob();
+        self.tell_soon(told);
+    }
+
     pub(super) fn request_lock(&mut self, ask: Ask, steal: bool) {
         let holder = self.locks.holder.map(|holder| holder.page);
         let is_cached = holder.is_some_and(|page| self.pages[page].life == Life::Cached);

@@ -61,6 +61,12 @@ impl Locks {
         self.is_stuck = true;
     }
 
+    /// The holder loses the lock.
+    pub(super) fn rob(&mut self) -> Vec<Told> {
+        let robbed = self.holder.take().map(Told::Lost);
+        robbed.into_iter().chain(self.grant()).collect()
+    }
+
     fn grant(&mut self) -> Vec<Told> {
         if self.holder.is_none() && !self.is_stuck {
             self.holder = self.queue.pop_front();

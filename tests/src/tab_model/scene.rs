@@ -89,6 +89,22 @@ impl Browser {
         });
     }
 
+    /// A page is present in a topic. Returns its number for it.
+    pub fn come(&mut self, page: usize, room: &Topic, key: &Key, meta: Json) -> u64 {
+        let now = self.now;
+        let mut number = 0;
+        self.with_tab(page, |hub| {
+            number = hub.handle_track(now, room.clone(), key.clone(), meta);
+        });
+        number
+    }
+
+    /// A page is present there no more.
+    pub fn go(&mut self, page: usize, number: u64) {
+        let now = self.now;
+        self.with_tab(page, |hub| hub.handle_untrack(now, number));
+    }
+
     /// How often a user is present, as a page that watches knows.
     pub fn metas(&self, page: usize, room: &Topic, key: &Key) -> usize {
         let Machine::Tab(hub) = &self.pages[page].machine else {

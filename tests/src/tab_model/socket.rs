@@ -9,7 +9,21 @@ use tidegate_core::time::Instant;
 use super::{Browser, Event, Life};
 use crate::json::Json;
 
-pub(super) type SocketId = usize;
+/// Names a socket of a browser. Never used twice.
+pub type SocketId = usize;
+
+/// What a socket wants done.
+#[derive(Debug)]
+pub enum Outward {
+    /// Open it, where the network is there.
+    Open(SocketId),
+    /// Send a frame.
+    Send(SocketId, String),
+    /// The page has closed it.
+    Close(SocketId),
+    /// Nothing passes over it any more.
+    Broken(SocketId),
+}
 
 /// One socket of a page.
 #[derive(Debug)]
@@ -39,7 +53,9 @@ impl Browser {
             last_up: accepted,
             last_down: opened,
         });
-        if self.is_network_up {
+        if self.is_network_up && self.is_part {
+            self.outward.push_back(Outward::Open(id));
+        } else if self.is_network_up {
             self.schedule(accepted, Event::Accepted(id));
             self.schedule(opened, Event::Opened(id));
         } else {
@@ -71,7 +87,8 @@ impl Browser {
         !socket.is_over && !socket.is_broken && self.pages[socket.page].life == Life::Awake
     }
 
-    pub(super) fn socket_opened(&mut self, id: SocketId) {
+    /// A socket is open.
+    pub fn socket_opened(&mut self, id: SocketId) {
         if self.hears(id) {
             let Socket { page, link, .. } = self.sockets[id];
             let now = self.now;
@@ -79,7 +96,8 @@ impl Browser {
         }
     }
 
-    pub(super) fn socket_closed(&mut self, id: SocketId) {
+    /// A socket is closed by its other end, or can't be opened.
+    pub fn socket_closed(&mut self, id: SocketId) {
         let Socket {
             page,
             link,
@@ -103,6 +121,9 @@ impl Browser {
             panic!("page {page} sends over no socket: {frame:?}");
         };
         let text = serde_json::to_string(&ClientEnvelope::from(frame)).expect("frames are JSON");
+        if self.is_part {
+            return self.outward.push_back(Outward::Send(id, text));
+        }
         let at = self.now + self.delay(4_000, 15_000);
         let socket = &mut self.sockets[id];
         socket.last_up = socket.last_up.max(at);
@@ -136,7 +157,8 @@ impl Browser {
         }
     }
 
-    pub(super) fn arrive_down(&mut self, id: SocketId, text: &str) {
+    /// A frame of the server's comes.
+    pub fn arrive_down(&mut self, id: SocketId, text: &str) {
         if !self.hears(id) {
             return;
         }
@@ -157,7 +179,9 @@ impl Browser {
             let socket = &mut self.sockets[id];
             socket.is_over = true;
             let at = socket.last_up.max(self.now + Duration::from_millis(5));
-            if !socket.is_broken {
+            if self.is_part {
+                self.outward.push_back(Outward::Close(id));
+            } else if !socket.is_broken {
                 self.schedule(at, Event::ClosedAtServer(id));
             }
         }
@@ -177,7 +201,11 @@ impl Browser {
     pub(super) fn break_socket(&mut self, id: SocketId, page_learns: bool) {
         let socket = &mut self.sockets[id];
         if !core::mem::replace(&mut socket.is_broken, true) {
-            self.schedule(self.now, Event::ClosedAtServer(id));
+            if self.is_part {
+                self.outward.push_back(Outward::Broken(id));
+            } else {
+                self.schedule(self.now, Event::ClosedAtServer(id));
+            }
             if page_learns {
                 self.schedule(self.now, Event::ClosedAtPage(id));
             }

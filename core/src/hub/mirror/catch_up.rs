@@ -128,7 +128,11 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             .iter()
             .map(|known| (&known.topic, known.position))
             .collect();
-        for topic in hub.topics_of(pattern) {
+        let mut topics = hub.topics_of(pattern);
+        // Of what is being read for others there may be no copy yet, and a later part may be what they want.
+        let unknown = |topic: &&Topic| pattern.matches(topic) && hub.position(topic).is_none();
+        topics.extend(self.catch_ups.keys().filter(unknown).cloned());
+        for topic in topics {
             let since = known.get(&topic).copied();
             if pattern.is_exact() && since.is_none() {
                 continue;

@@ -1,0 +1,252 @@
+//! Deliberate faults of the core, each put in alone by `cargo xtask mutants`: what they break must be noticed.
+//!
+//! A fault is a piece of a file that occurs there once, and what takes its place. A test checks that each still applies.
+
+/// One deliberate fault.
+pub(crate) struct Mutation {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// The file, in the repository.
+    pub(crate) file: &'static str,
+    /// What stands there, exactly once.
+    pub(crate) old: &'static str,
+    /// What takes its place.
+    pub(crate) new: &'static str,
+    /// What breaks by it.
+    pub(crate) breaks: &'static str,
+}
+
+/// All of them.
+pub(crate) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "history-starts-one-late",
+        file: "core/src/history.rs",
+        old: "let first = self.ring.len() - missed;",
+        new: "let first = (self.ring.len() + 1 - missed).min(self.ring.len());",
+        breaks: "who resumes misses the first publication after its position",
+    },
+    Mutation {
+        name: "history-ignores-epochs",
+        file: "core/src/history.rs",
+        old: "if position.epoch != self.epoch || position.offset > self.top {",
+        new: "if position.offset > self.top {",
+        breaks: "who resumes with a position of an earlier epoch is not told of the loss",
+    },
+    Mutation {
+        name: "client-takes-doubles",
+        file: "core/src/client/subscription.rs",
+        old: "} else if last.position.offset >= position.offset {",
+        new: "} else if last.position.offset > position.offset {",
+        breaks: "a publication that comes again is handed on again",
+    },
+    Mutation {
+        name: "client-does-not-resume",
+        file: "core/src/client/subscription.rs",
+        old: "_ if self.was_live => Start::Since(self.seen()),",
+        new: "_ if self.was_live => Start::New,",
+        breaks: "what is published while a connection is lost is lost with it",
+    },
+    Mutation {
+        name: "client-drops-ends-that-were-told-only",
+        file: "core/src/client/subscription.rs",
+        old: "let is_told_only = self.start == Start::New && !last.is_terminal;",
+        new: "let is_told_only = false;",
+        breaks: "who wants only what is new is told of an end without its terminal publication",
+    },
+    Mutation {
+        name: "client-keeps-positions-after-resets",
+        file: "core/src/client/subscription.rs",
+        old: "            self.positions.remove(topic);\n        }\n        true",
+        new: "        }\n        true",
+        breaks: "after a reset the latest value is taken for an old one",
+    },
+    Mutation {
+        name: "client-never-connects-again",
+        file: "core/src/client.rs",
+        old: "        self.state = if self.has_work() {\n            State::Waiting {",
+        new: "        self.state = if self.has_work() && self.requests.is_empty() {\n            State::Waiting {",
+        breaks: "a client with unanswered publishes stays disconnected",
+    },
+    Mutation {
+        name: "client-trusts-silence",
+        file: "core/src/client.rs",
+        old: "(None, Some(heartbeat)) => open.heard + heartbeat + heartbeat / 2,",
+        new: "(None, Some(heartbeat)) => open.heard + heartbeat * 100,",
+        breaks: "a half-open connection is never found",
+    },
+    Mutation {
+        name: "client-does-not-say-presences-again",
+        file: "core/src/client/presence.rs",
+        old: "        tracks.chain(watches).collect()",
+        new: "        tracks.take(0).chain(watches).collect()",
+        breaks: "who was present is not after a lost connection",
+    },
+    Mutation {
+        name: "throttle-drops-the-trailing-value",
+        file: "core/src/gate/throttle.rs",
+        old: "                is_pending\n            }\n        }\n    }\n\n    /// What is pending leaves now",
+        new: "                false\n            }\n        }\n    }\n\n    /// What is pending leaves now",
+        breaks: "the last value of a burst is never delivered",
+    },
+    Mutation {
+        name: "throttle-opens-no-new-window",
+        file: "core/src/gate/throttle.rs",
+        old: "                self.state = if is_pending {\n                    State::Window { opened: now }",
+        new: "                self.state = if is_pending {\n                    State::Idle { last_opened: None }",
+        breaks: "a value right after a trailing one is delivered at once",
+    },
+    Mutation {
+        name: "outbox-sheds-terminals",
+        file: "core/src/outbox/queue.rs",
+        old: "if !is_newest && is_replaced && !delivery.is_terminal() {",
+        new: "if is_replaced && (!is_newest || delivery.is_terminal()) {",
+        breaks: "the end of a topic is dropped for a slow connection",
+    },
+    Mutation {
+        name: "outbox-sheds-without-a-word",
+        file: "core/src/outbox/queue.rs",
+        old: "                *count += values(&delivery.emission).len() as u64;",
+        new: "                *count = values(&delivery.emission).len() as u64;",
+        breaks: "a slow connection is told of fewer losses than it had",
+    },
+    Mutation {
+        name: "outbox-keeps-what-was-left",
+        file: "core/src/outbox/queue.rs",
+        old: "Item::Delivery(delivery) => delivery.subscription != subscription,",
+        new: "Item::Delivery(_) => true,",
+        breaks: "publications of an ended subscription arrive in the next one with its pattern",
+    },
+    Mutation {
+        name: "session-never-gives-up",
+        file: "core/src/session.rs",
+        old: "            } if at + self.config.pong_timeout <= now => {\n                self.close(CloseReason::Timeout);",
+        new: "            } if at + self.config.pong_timeout * 1000 <= now => {\n                self.close(CloseReason::Timeout);",
+        breaks: "a client that is gone without a word keeps its connection",
+    },
+    Mutation {
+        name: "server-keeps-subscriptions-of-closed-connections",
+        file: "core/src/hub/server_hub.rs",
+        old: "        self.settle();\n        self.unsubscribe_all(id);\n        self.leave_all(now, id);\n        self.groups.leave(id);",
+        new: "        self.settle();\n        self.leave_all(now, id);\n        self.groups.leave(id);",
+        breaks: "interest is never given back",
+    },
+    Mutation {
+        name: "server-keeps-presences-of-closed-connections",
+        file: "core/src/presence/tracker.rs",
+        old: "            self.remove(track);\n        }\n        self.settle(now);",
+        new: "            self.own.remove(track);\n        }\n        self.settle(now);",
+        breaks: "who has gone is still shown",
+    },
+    Mutation {
+        name: "relay-never-unfollows",
+        file: "core/src/hub/relay.rs",
+        old: "            self.interest.push_back(Interest::Unfollow { pattern });",
+        new: "            let _ = pattern;",
+        breaks: "the uplink keeps what nobody below it wants",
+    },
+    Mutation {
+        name: "relay-tells-one-subscriber-of-a-reset",
+        file: "core/src/hub/relay.rs",
+        old: "        route.topics.remove(topic);\n        for (id, _) in &route.subscribers {",
+        new: "        route.topics.remove(topic);\n        for (id, _) in route.subscribers.iter().take(1) {",
+        breaks: "of several subscribers only the first learns of a loss",
+    },
+    Mutation {
+        name: "mirror-forgets-what-was-held",
+        file: "core/src/hub/mirror/catch_up.rs",
+        old: "        for publication in catch_up.held {",
+        new: "        for publication in catch_up.held.into_iter().take(0) {",
+        breaks: "what is heard while a topic is read is lost",
+    },
+    Mutation {
+        name: "mirror-forgets-that-there-was-no-room",
+        file: "core/src/hub/mirror/catch_up.rs",
+        old: "        if catch_up.is_overfull {\n            self.catch_up(hub, topic);\n        }",
+        new: "",
+        breaks: "what there was no room for while a topic was read is lost",
+    },
+    Mutation {
+        name: "mirror-does-not-follow-again",
+        file: "core/src/hub/mirror.rs",
+        old: "        self.follow_again();\n        self.is_stale = true;",
+        new: "        self.is_stale = true;",
+        breaks: "after a lost link nothing is heard any more",
+    },
+    Mutation {
+        name: "mirror-ignores-reports-of-loss",
+        file: "core/src/hub/mirror.rs",
+        old: "        if self.link.is_up() {\n            self.compare_again();",
+        new: "        if self.link.is_up() && now < Instant::ZERO {\n            self.compare_again();",
+        breaks: "what the push channel has dropped is not read",
+    },
+    Mutation {
+        name: "copy-overlooks-a-lost-tail",
+        file: "core/src/hub/replica.rs",
+        old: "if is_same_epoch && (is_behind || has_no_end || !self.agrees(&excerpt.publications)) {",
+        new: "if is_same_epoch && has_no_end {",
+        breaks: "after a failover that lost a tail, servers and subscribers stay ahead of the backend",
+    },
+    Mutation {
+        name: "publishes-without-keys",
+        file: "core/src/uplink/publishes.rs",
+        old: "if request.id.is_none() && self.config.gives_keys {",
+        new: "if request.id.is_none() && !self.config.gives_keys {",
+        breaks: "what is repeated because its answer was lost happens twice",
+    },
+    Mutation {
+        name: "publishes-tell-a-lie",
+        file: "core/src/uplink/publishes.rs",
+        old: "            let error = if waiting.was_sent {",
+        new: "            let error = if waiting.is_uncertain {",
+        breaks: "what may have been stored is said not to be",
+    },
+    Mutation {
+        name: "uplink-calls-may-take-forever",
+        file: "core/src/uplink/link.rs",
+        old: "self.oldest().is_some_and(|until| until <= now)",
+        new: "self.oldest().is_some_and(|until| until <= now) && !self.is_up()",
+        breaks: "a link whose answers are lost counts as standing",
+    },
+    Mutation {
+        name: "leader-is-not-fenced",
+        file: "core/src/tabs/follow.rs",
+        old: "            } else if speaks_as_leader {\n                self.stop_leading();",
+        new: "            } else if speaks_as_leader && self.is_asleep {\n                self.stop_leading();",
+        breaks: "a leader that hears of a later one goes on leading",
+    },
+    Mutation {
+        name: "earlier-leaders-are-listened-to",
+        file: "core/src/tabs/follow.rs",
+        old: "} else if term < self.top && body.is_of_leader() {",
+        new: "} else if term < self.top && body.is_of_leader() && from == self.top.tab {",
+        breaks: "frames of a superseded leader reach its followers",
+    },
+    Mutation {
+        name: "dead-leader-is-waited-for",
+        file: "core/src/tabs/follow.rs",
+        old: "        self.candidacy.handle_answer();\n",
+        new: "        self.handle_life(now);\n",
+        breaks: "any word of anybody counts as a sign of the leader's life",
+    },
+    Mutation {
+        name: "superseded-connections-stay",
+        file: "core/src/hub/server_hub/groups.rs",
+        old: "if before.is_some_and(|(_, latest)| latest > term) {",
+        new: "if before.is_some_and(|(_, latest)| latest < term) {",
+        breaks: "the connection of the latest term is refused for an earlier one's",
+    },
+    Mutation {
+        name: "silent-nodes-stay",
+        file: "core/src/presence/peer.rs",
+        old: "Status::Up | Status::Returning { .. } => config.down_after,",
+        new: "Status::Up | Status::Returning { .. } => config.forget_after,",
+        breaks: "the presences of a killed server stay for twenty minutes",
+    },
+    Mutation {
+        name: "lost-broadcasts-are-not-asked-for",
+        file: "core/src/presence/peer.rs",
+        old: "if self.section.seen.whole() >= until || self.asked.is_some_and(waits) {",
+        new: "if self.section.seen.whole() <= until || self.asked.is_some_and(waits) {",
+        breaks: "a presence whose broadcast was lost is never shown on other servers",
+    },
+];

@@ -1,0 +1,91 @@
+//! Clients' connections to servers of which the test carries the frames itself.
+
+use tidegate_core::hub::{ConnectionId, ServerOutput};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame};
+use tidegate_core::session::CloseReason;
+
+use super::World;
+use crate::json::Json;
+
+/// What is to be done for a remote connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outward {
+    /// Frames wait: take them by the server's `poll_frame`.
+    Ready(usize, ConnectionId),
+    /// Send what waits, then close.
+    Close(usize, ConnectionId, CloseReason),
+}
+
+impl Outward {
+    pub(super) const fn server(self) -> usize {
+        match self {
+            Self::Ready(server, _) | Self::Close(server, ..) => server,
+        }
+    }
+}
+
+impl World {
+    /// A client's connection to a server that runs.
+    pub fn open_remote(&mut self, server: usize) -> ConnectionId {
+        let now = self.clock(server);
+        let id = self.servers[server].hub.handle_open(now);
+        self.servers[server].remotes.insert(id);
+        self.settle(server);
+        id
+    }
+
+    /// A remote connection is gone.
+    pub fn close_remote(&mut self, server: usize, id: ConnectionId) {
+        if self.servers[server].remotes.remove(&id) {
+            let now = self.clock(server);
+            self.servers[server].hub.handle_closed(now, id);
+            self.settle(server);
+        }
+    }
+
+    /// A remote client's frame reaches its server.
+    pub fn say_remote(&mut self, server: usize, id: ConnectionId, frame: ClientFrame<Json>) {
+        if self.servers[server].remotes.contains(&id) {
+            self.say(server, id, frame);
+        }
+    }
+
+    /// Somebody writes to the backend without a server of ours.
+    pub fn publish_raw(&mut self, request: &PublishRequest<Json>) {
+        let (_, publication) = self.store.publish(request);
+        if let Some(publication) = publication {
+            self.announce(&publication);
+        }
+    }
+
+    /// How many remote connections a server has.
+    pub fn remotes(&self, server: usize) -> usize {
+        self.servers[server].remotes.len()
+    }
+
+    pub(super) fn is_remote(&self, server: usize, output: ServerOutput) -> bool {
+        let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
+        self.servers[server].remotes.contains(&id)
+    }
+
+    pub(super) fn push_outward(&mut self, server: usize, output: ServerOutput) {
+        self.outward.push_back(match output {
+            ServerOutput::Ready(id) => Outward::Ready(server, id),
+            ServerOutput::Close(id, reason) => Outward::Close(server, id, reason),
+        });
+    }
+
+    pub(super) fn is_witness(&self, server: usize, id: ConnectionId) -> bool {
+        self.servers[server].witness == Some(id)
+    }
+
+    /// What a server that owns its topics has published is as good as stored.
+    pub(super) fn bear_witness(&mut self, server: usize, id: ConnectionId) {
+        while let Some(frame) = self.servers[server].hub.poll_frame(id) {
+            if let ServerFrame::Publication { publication, .. } = frame {
+                self.note(format_args!("{server} published {publication:?}"));
+                self.store.witness(publication);
+            }
+        }
+    }
+}

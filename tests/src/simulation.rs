@@ -1,0 +1,255 @@
+//! The whole system in one thread and in virtual time: servers over a backend, programs and browsers with tabs as their
+//! clients, the network between them, and everything that can go wrong, from one seed.
+//!
+//! The machines are the very ones that hosts drive. What is modelled is what lies around them: the backend and its
+//! servers ([`crate::backend_model`]), a browser's pages, channel and lock ([`crate::tab_model`]), programs
+//! ([`Program`]) and the links of all of them to the servers. A [`Scenario`] says who is there and what happens;
+//! [`run`] carries it out, heals everything, and judges. The same scenario gives the same run, byte for byte.
+
+mod act;
+mod browsers;
+mod draw;
+mod finish;
+mod judge;
+mod links;
+mod programs;
+mod run;
+mod scenario;
+mod shrink;
+mod subscribers;
+
+use std::collections::BTreeMap;
+
+use core::time::Duration;
+
+use tidegate_core::hub::{ConnectionId, ServerConfig};
+use tidegate_core::random::Random;
+use tidegate_core::time::Instant;
+use tidegate_core::uplink::UplinkConfig;
+
+use crate::backend_model::World;
+use crate::network::Quality;
+use crate::record::Record;
+use crate::trace::{Keeping, Trace};
+use crate::{ms, secs};
+use browsers::BrowserNode;
+use links::{Event, Link, LinkId};
+
+pub use programs::Program;
+pub use run::{Failure, Outcome, Stats, run, save};
+pub use scenario::{
+    BackendAct, By, ClientAct, Kind, Op, PageAct, Plan, Scenario, ServerAct, StartAt, Who,
+};
+pub use shrink::shrink;
+
+/// The topics of every run.
+pub const TOPICS: [&str; 5] = ["job:1", "job:2", "job:42:log", "sum:1", "user:7"];
+
+/// What subscribers ask for. The last is for those only who add up: a sum is no latest value for others.
+pub const PATTERNS: [&str; 8] = [
+    "job:1",
+    "job:2",
+    "job:42:log",
+    "user:7",
+    "job:*",
+    "job:**",
+    "**",
+    "sum:*",
+];
+
+/// The pattern of those who add up.
+pub const SUMS: usize = 7;
+
+/// Where people are present.
+pub const ROOMS: [&str; 2] = ["room:1", "room:2"];
+
+/// A publish of a client, or of whoever writes to the backend without a server.
+#[derive(Debug)]
+struct Asked {
+    by: By,
+    /// The client's number for it.
+    request: u64,
+    /// Whether the client is gone that would be answered.
+    is_lost: bool,
+}
+
+/// Numbers of what servers did not publish themselves begin here.
+const ASKED_FROM: u64 = 1_000_000;
+
+/// Everything that exists, and what is on its way.
+#[derive(Debug)]
+pub struct System {
+    /// The virtual clock.
+    pub now: Instant,
+    /// The backend and its servers.
+    pub world: World,
+    /// Clients with a connection of their own.
+    pub programs: Vec<Program>,
+    /// Clients whose tabs share one.
+    pub browsers: Vec<BrowserNode>,
+    /// The subscribers of all programs, by the order in which they came; `peer` is the program.
+    pub records: Vec<Record>,
+    /// What happened at the programs and on the links.
+    pub log: Trace,
+    /// How much has happened.
+    pub stats: Stats,
+    asked: Vec<Asked>,
+    links: Vec<Link>,
+    by_connection: BTreeMap<(usize, ConnectionId), LinkId>,
+    events: BTreeMap<(Instant, u64), Event>,
+    next_event: u64,
+    random: Random,
+    metas: u64,
+    is_tight: bool,
+    must_lose_nothing: bool,
+    had_pauses: bool,
+}
+
+impl System {
+    /// Everybody of a plan, connected.
+    pub fn new(seed: u64, plan: &Plan, keeping: Keeping) -> Self {
+        let mut dice = Random::new(seed ^ 0x7469_6465);
+        let mut world = World::new(dice.next_u64());
+        world.log = Trace::new(keeping);
+        world.weather = plan.kind.weather();
+        world.store.count_max = plan.kind.history(plan.is_tight);
+        let mut system = Self {
+            now: world.now,
+            world,
+            programs: Vec::new(),
+            browsers: Vec::new(),
+            records: Vec::new(),
+            log: Trace::new(keeping),
+            stats: Stats::default(),
+            asked: Vec::new(),
+            links: Vec::new(),
+            by_connection: BTreeMap::new(),
+            events: BTreeMap::new(),
+            next_event: 0,
+            random: dice,
+            metas: 0,
+            is_tight: plan.is_tight,
+            must_lose_nothing: false,
+            had_pauses: false,
+        };
+        for _ in 0..plan.servers {
+            system.add_server(plan);
+        }
+        for _ in 0..plan.programs {
+            system.add_program();
+        }
+        for path in &plan.browsers {
+            system.add_browser(*path, keeping);
+        }
+        system
+    }
+
+    fn add_server(&mut self, plan: &Plan) {
+        let seed = self.random.next_u64();
+        let mut config = ServerConfig::new(seed);
+        let mut uplink = UplinkConfig::new(seed);
+        uplink.call_timeout = secs(2);
+        uplink.publish_patience = secs(3);
+        if plan.is_tight {
+            config.outbox_bytes_max = 700;
+            config.hub.history.count_max = 3;
+            config.presence.limits.message_bytes_max = 200;
+            config.presence.limits.removals_max = 3;
+            config.presence.limits.gaps_max = 3;
+            uplink.held_max = 2;
+            uplink.reads_max = 1;
+            uplink.batch_max = 2;
+            uplink.publishes_max = 8;
+        }
+        if plan.kind == Kind::Memory {
+            self.world.add_owner(config);
+        } else {
+            self.world.add_server_with(config, uplink);
+        }
+    }
+
+    /// A number from 0 up to and including `most`.
+    fn pick(&mut self, most: u64) -> u64 {
+        self.random.up_to(most)
+    }
+
+    fn quality(&mut self) -> Quality {
+        Quality {
+            up: ms(1 + self.random.up_to(30)),
+            down: ms(1 + self.random.up_to(30)),
+            per_frame: Duration::ZERO,
+            is_reachable: true,
+        }
+    }
+
+    /// When the next thing happens anywhere.
+    fn next(&self) -> Option<Instant> {
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        let programs = self.programs.iter().map(|program| program.wakes(self.now));
+        let browsers = self.browsers.iter().map(BrowserNode::next);
+        let all = programs.chain(browsers).chain([self.world.next(), event]);
+        all.flatten().min()
+    }
+
+    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    ///
+    /// # Panics
+    /// If a machine asks to be woken in the past, or a promise is broken.
+    pub fn step(&mut self, end: Instant) -> bool {
+        let Some(next) = self.next().filter(|next| *next <= end) else {
+            return false;
+        };
+        self.advance(next);
+        self.stats.steps += 1;
+        let now = self.now;
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        if event.is_some_and(|at| at <= now) {
+            let (_, event) = self.events.pop_first().expect("there is one");
+            self.happen(event);
+        } else if self.world.next().is_some_and(|at| at <= now) {
+            self.world.step(now);
+        } else {
+            self.step_browsers();
+            self.fire_programs();
+        }
+        self.settle();
+        true
+    }
+
+    /// All clocks go on to an instant.
+    fn advance(&mut self, to: Instant) {
+        if to > self.now {
+            self.stats.at_once = 0;
+        }
+        self.stats.at_once += 1;
+        assert!(self.stats.at_once < 200_000, "time stands still");
+        self.now = self.now.max(to);
+        self.world.now = self.now;
+        for browser in &mut self.browsers {
+            browser.set_now(self.now);
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.step(end) {}
+        self.advance(end);
+    }
+
+    /// Does what everybody wants done, until nobody wants anything more.
+    fn settle(&mut self) {
+        for _ in 0..100_000 {
+            if let Some(outward) = self.world.outward.pop_front() {
+                self.handle_world(outward);
+            } else if !self.settle_programs() && !self.settle_browsers() {
+                return;
+            }
+        }
+        panic!("there is no end of things to do");
+    }
+
+    fn note(&mut self, what: core::fmt::Arguments<'_>) {
+        self.log.note(self.now, what);
+    }
+}

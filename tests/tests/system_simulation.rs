@@ -1,0 +1,50 @@
+//! The whole system, with all that can go wrong, from one seed after the other. Whatever happens, no promise is broken on
+//! the way; once faults heal everybody is where the topics are; and of those who leave nothing is left.
+//!
+//! `TIDEGATE_SEEDS=1000..2000` runs other seeds. More of them at a time: `cargo xtask sim`.
+
+use tidegate_tests::simulation::{Scenario, run, save, shrink};
+use tidegate_tests::trace::Keeping;
+
+/// The first seeds, of which every run has as many.
+const SEEDS: u64 = 40;
+
+/// Seeds that once failed.
+const FOUND: [u64; 1] = [4];
+
+/// How many runs may be spent on making a failing scenario smaller.
+const TRIES: usize = 200;
+
+fn seeds() -> Vec<u64> {
+    let Ok(text) = std::env::var("TIDEGATE_SEEDS") else {
+        let found = FOUND.into_iter().filter(|seed| *seed >= SEEDS);
+        return (0..SEEDS).chain(found).collect();
+    };
+    let (first, last) = text.split_once("..").expect("a range of seeds");
+    let number = |text: &str| text.parse().expect("a range of seeds");
+    (number(first)..number(last)).collect()
+}
+
+/// Every second seed of the range, so that two threads share the work.
+fn check(from: usize) {
+    for seed in seeds().into_iter().skip(from).step_by(2) {
+        let scenario = Scenario::draw(seed);
+        let first = run(&scenario, Keeping::Fingerprint);
+        if let Some(failure) = first.failure {
+            let path = save(&shrink(&scenario, TRIES)).expect("there is room for it");
+            panic!("seed {seed}: {failure:#?}\nsee {}", path.display());
+        }
+        let again = run(&scenario, Keeping::Fingerprint);
+        assert_eq!(again.fingerprint, first.fingerprint, "seed {seed} differs");
+    }
+}
+
+#[test]
+fn every_first_seed_keeps_all_promises_and_repeats_itself() {
+    check(0);
+}
+
+#[test]
+fn every_second_seed_keeps_all_promises_and_repeats_itself() {
+    check(1);
+}
