@@ -13,6 +13,10 @@ use crate::json::Json;
 /// The most frames that leave in one message.
 const FRAMES_PER_MESSAGE: usize = 64;
 
+/// A message takes no more frames once it has this many bytes of text: many clients refuse long messages unless they are
+/// told otherwise.
+const JOINED_BYTES: usize = 16 * 1024;
+
 /// The most joined messages that are remembered within a round.
 const JOINED_MAX: usize = 32;
 
@@ -72,18 +76,21 @@ impl Joiner {
     fn gather(&mut self, mut next: impl FnMut() -> Option<ServerFrame<Json>>) {
         self.parts.clear();
         self.may_have_more = true;
-        while self.parts.len() < FRAMES_PER_MESSAGE {
+        let mut bytes = 0;
+        while self.parts.len() < FRAMES_PER_MESSAGE && bytes < JOINED_BYTES {
             let Some(frame) = next() else {
                 self.may_have_more = false;
                 return;
             };
-            self.parts.push(match frame {
+            let part = match frame {
                 ServerFrame::Publication {
                     publication,
                     via: None,
                 } => Part::Publication(publication),
                 frame => Part::Message(self.encoder.message(&frame)),
-            });
+            };
+            bytes += part.message().text_len();
+            self.parts.push(part);
         }
     }
 

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, SubscribeError, SubscriptionId};
+use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::{ServerFrame, Start};
 use tidegate_core::topic::Pattern;
 use tokio::sync::oneshot;
@@ -18,6 +19,9 @@ use crate::json::Json;
 
 /// How many frames are handed over ahead of the reader; the others wait in the hub's outbox, where they are conflated.
 const AHEAD_MAX: usize = 64;
+
+/// And of how many bytes of payloads: no more frames are handed over once there are as many.
+const AHEAD_BYTES: usize = 64 * 1024;
 
 /// A request for a local connection with its subscriptions.
 pub(crate) struct Opening {
@@ -44,11 +48,42 @@ pub(crate) struct LocalQueue {
 #[derive(Default)]
 struct State {
     frames: VecDeque<ServerFrame<Json>>,
+    /// Of the frames' payloads.
+    bytes: usize,
     /// More may wait in the outbox: the shard is to be told when there is room.
     is_full: bool,
     /// The shard has been told, and will fill up again.
     is_resuming: bool,
     is_finished: bool,
+}
+
+impl State {
+    fn push(&mut self, frame: ServerFrame<Json>) {
+        self.bytes += payload_bytes(&frame);
+        self.frames.push_back(frame);
+    }
+
+    fn pop(&mut self) -> Option<ServerFrame<Json>> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= payload_bytes(&frame);
+        Some(frame)
+    }
+
+    /// Whether it is worth while to fill up again.
+    fn is_half_empty(&self) -> bool {
+        self.frames.len() <= AHEAD_MAX / 2 && self.bytes <= AHEAD_BYTES / 2
+    }
+}
+
+/// The bytes of the publications in a frame. All else is small.
+fn payload_bytes(frame: &ServerFrame<Json>) -> usize {
+    if let ServerFrame::Publication { publication, .. } = frame {
+        publication.payload.size()
+    } else if let ServerFrame::Batch { items, .. } = frame {
+        items.iter().map(|item| item.payload.size()).sum()
+    } else {
+        0
+    }
 }
 
 impl LocalQueue {
@@ -71,12 +106,12 @@ impl LocalQueue {
         state.is_full = false;
         state.is_resuming = false;
         loop {
-            if state.frames.len() >= AHEAD_MAX {
+            if state.frames.len() >= AHEAD_MAX || state.bytes >= AHEAD_BYTES {
                 state.is_full = true;
                 break;
             }
             match next() {
-                Some(frame) => state.frames.push_back(frame),
+                Some(frame) => state.push(frame),
                 None => break,
             }
         }
@@ -88,7 +123,7 @@ impl LocalQueue {
     pub(super) fn fill_up(&self, next: impl FnMut() -> Option<ServerFrame<Json>>) {
         let mut state = self.lock();
         state.is_full = false;
-        state.frames.extend(std::iter::from_fn(next));
+        std::iter::from_fn(next).for_each(|frame| state.push(frame));
     }
 
     /// Nothing more will come, but for what waits already.
@@ -125,8 +160,8 @@ impl LocalReader {
     pub(crate) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<ServerFrame<Json>>> {
         self.queue.reader.register(context.waker());
         let mut state = self.queue.lock();
-        let frame = state.frames.pop_front();
-        if state.is_full && !state.is_resuming && state.frames.len() <= AHEAD_MAX / 2 {
+        let frame = state.pop();
+        if state.is_full && !state.is_resuming && state.is_half_empty() {
             // Where the shard has stopped there is nothing more to come.
             state.is_resuming = self.commands.send(Command::ResumeLocal(self.id)).is_ok();
             state.is_full = state.is_resuming;
