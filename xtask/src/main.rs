@@ -11,6 +11,7 @@ mod demo;
 mod fuzz;
 mod instructions;
 mod npm;
+mod outside;
 mod progress;
 mod servers;
 mod stamp;

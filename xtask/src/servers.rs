@@ -10,7 +10,7 @@ use crate::apt;
 use crate::workspace::{Workspace, find_program};
 
 /// What tests start, each program with Debian's package of it.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("initdb", "postgresql"),
@@ -18,6 +18,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("psql", "postgresql-client"),
     ("pgbouncer", "pgbouncer"),
     ("openssl", "openssl"),
+    ("curl", "curl"),
     ("pkill", "procps"),
     ("python3", "python3-minimal"),
     ("setpriv", "util-linux"),

@@ -12,7 +12,7 @@ use super::counts::Counts;
 use super::{no_std, package, rules};
 use crate::child::{self, ChildFailed, Log};
 use crate::workspace::Workspace;
-use crate::{browser, instructions, npm, servers, wasm};
+use crate::{browser, instructions, npm, outside, servers, wasm};
 
 /// The tests of the backends, in the repository.
 const SERVER_TESTS: &str = "tests/servers/tests";
@@ -235,6 +235,7 @@ fn instructions(workspace: &Workspace) -> Result<Counts, Failure> {
 /// Rust tests that start programs and servers.
 fn server_tests(workspace: &Workspace) -> Result<Counts, Failure> {
     servers::find_or_bring(workspace)?;
+    outside::find_or_bring(workspace)?;
     let command = if has_nextest(workspace) {
         nextest(workspace, "package(tidegate) & kind(test)")
     } else {
