@@ -202,7 +202,7 @@ impl<P> Subscription<P> {
         } else if last.position.offset >= position.offset {
             // Who asked for what is new is told where the topic stands. If that is its end, nobody has seen it yet.
             let is_told_only = self.start == Start::New && !last.is_terminal;
-            if !(is_told_only && seen.is_terminal && last.position == position) {
+            if !(is_told_only && publication.is_terminal() && last.position == position) {
                 return News::Old;
             }
         }
