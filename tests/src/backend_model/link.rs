@@ -194,7 +194,7 @@ impl World {
             } => {
                 hub.handle_answer(now, id, answer);
                 if opens {
-                    hub.handle_presence_linked(now);
+                    hub.handle_servers_linked(now);
                 }
             }
             Event::Presence { message, .. } => hub.handle_presence_heard(now, message),

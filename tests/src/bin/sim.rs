@@ -1,7 +1,8 @@
 //! Runs the simulation of the whole system over many seeds, and tells of those that fail.
 //!
-//! `sim [--first N] [--seeds N] [--minutes M] [--threads N]`: seeds from the first on, until so many are done or the time
-//! is over. A failing seed is made smaller, and its timeline written to `target/simulation/`.
+//! `sim [--first N] [--seeds N] [--minutes M] [--threads N] [--stop]`: seeds from the first on, until so many are done or
+//! the time is over. A failing seed is made smaller, and its timeline written to `target/simulation/`; with `--stop`, it is
+//! told, and nothing more is done.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ struct Options {
     seeds: u64,
     minutes: f64,
     threads: u64,
+    stops: bool,
 }
 
 #[derive(Default)]
@@ -42,10 +44,15 @@ fn options() -> Result<Options, String> {
         first: 0,
         seeds: u64::MAX / 2,
         minutes: 1.0,
+        stops: false,
         threads: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
+        if name == "--stop" {
+            options.stops = true;
+            continue;
+        }
         let value = arguments.next().unwrap_or_default();
         let wrong = |_| format!("{name} wants a number, not {value:?}");
         match name.as_str() {
@@ -97,7 +104,8 @@ fn main() -> ExitCode {
 }
 
 fn work(options: &Options, totals: &Totals, end: Instant) {
-    while Instant::now() < end {
+    let is_over = || options.stops && totals.failed.load(Ordering::Relaxed) > 0;
+    while Instant::now() < end && !is_over() {
         let number = totals.next.fetch_add(1, Ordering::Relaxed);
         if number >= options.seeds {
             return;
@@ -130,6 +138,9 @@ fn work(options: &Options, totals: &Totals, end: Instant) {
                 .unwrap_or_default()
                 .to_owned();
             eprintln!("\nseed {seed} fails at {}: {words}", failure.place);
+            if options.stops {
+                return;
+            }
             let small = shrink(&scenario, TRIES);
             match save(&small) {
                 Ok(path) => eprintln!(

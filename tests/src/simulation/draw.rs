@@ -303,7 +303,7 @@ impl Dice {
                     leading: true,
                     trailing: true,
                 },
-                conflate: Conflate::Latest,
+                ..Flow::IMMEDIATE
             },
             _ => Flow::IMMEDIATE,
         };
