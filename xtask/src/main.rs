@@ -10,10 +10,12 @@ mod child;
 mod demo;
 mod fuzz;
 mod instructions;
+mod mutants;
 mod npm;
 mod outside;
 mod progress;
 mod servers;
+mod sim;
 mod stamp;
 mod test;
 mod toolchain;
@@ -45,6 +47,10 @@ enum Command {
     Test(test::Arguments),
     /// Builds and runs the benchmarks
     Bench(bench::Arguments),
+    /// Runs the simulation of the whole system over many seeds
+    Sim(sim::Arguments),
+    /// Puts deliberate faults into the core, one at a time, and tells which tests notice
+    Mutants(mutants::Arguments),
     /// Lets libFuzzer look for bytes from elsewhere that break something
     Fuzz(fuzz::Arguments),
 }
@@ -66,6 +72,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Sim(arguments) => sim::run(&workspace, &arguments),
+        Command::Mutants(arguments) => mutants::run(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
     }
 }

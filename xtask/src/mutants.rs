@@ -1,0 +1,249 @@
+//! `cargo xtask mutants`: puts deliberate faults into a copy of the core, one at a time, and tells which tests notice.
+//!
+//! Each fault meets the simulation's first seeds; if they pass, the core's own tests and the others that need nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::child::{ChildFailed, Step};
+use crate::workspace::Workspace;
+
+#[path = "../../tests/mutations/list.rs"]
+mod list;
+
+use list::{MUTATIONS, Mutation};
+
+/// The folders that the tests of the core need, and the files beside them.
+const FOLDERS: [&str; 2] = ["core", "tests"];
+const FILES: [&str; 3] = ["Cargo.lock", "clippy.toml", "rustfmt.toml"];
+
+/// How long the tests of one fault may take: some faults make them wait for ever.
+const TIME_MAX: Duration = Duration::from_secs(900);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only the faults whose names contain this
+    filter: Option<String>,
+    /// Only the simulation: what it does not notice is not given to other tests
+    #[arg(long)]
+    sim_only: bool,
+    /// How many seeds each fault meets
+    #[arg(long, default_value_t = 40)]
+    seeds: u64,
+}
+
+/// Who has noticed a fault.
+enum Caught {
+    Simulation(String),
+    Other(String),
+    Nobody,
+    /// The core does not compile with it: it is no fault that could happen.
+    Compiler,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
+    let copy = copy_workspace(workspace)?;
+    let filter = arguments.filter.as_deref().unwrap_or_default();
+    let chosen = MUTATIONS.iter().filter(|known| known.name.contains(filter));
+    let mut table = Vec::new();
+    let mut survivors = 0;
+    for mutation in chosen {
+        let caught = meet(workspace, &copy, arguments, mutation)?;
+        let by = match &caught {
+            Caught::Simulation(how) => format!("the simulation: {how}"),
+            Caught::Other(test) => test.clone(),
+            Caught::Nobody => "**nobody**".to_owned(),
+            Caught::Compiler => "**the compiler**".to_owned(),
+        };
+        survivors += u32::from(matches!(caught, Caught::Nobody | Caught::Compiler));
+        eprintln!("  {}: {by}", mutation.name);
+        table.push(format!(
+            "| `{}` | {} | {by} |",
+            mutation.name, mutation.breaks
+        ));
+    }
+    println!("| fault | what breaks | who noticed |\n|---|---|---|");
+    println!("{}", table.join("\n"));
+    if survivors > 0 {
+        eprintln!("\n{survivors} faults were not noticed by any test");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A workspace of the core and its tests alone, so that nothing else is compiled again for each fault.
+fn copy_workspace(workspace: &Workspace) -> Result<PathBuf> {
+    let copy = workspace.target.join("mutants");
+    if copy.exists() {
+        fs::remove_dir_all(&copy).with_context(|| format!("emptying {}", copy.display()))?;
+    }
+    fs::create_dir_all(&copy)?;
+    for folder in FOLDERS {
+        copy_folder(&workspace.root.join(folder), &copy.join(folder))?;
+    }
+    for file in FILES {
+        fs::copy(workspace.root.join(file), copy.join(file))?;
+    }
+    let manifest = fs::read_to_string(workspace.root.join("Cargo.toml"))?;
+    let members = manifest.lines().map(|line| {
+        let is_members = line.starts_with("members =");
+        let is_other = line.starts_with("tidegate = ");
+        match (is_members, is_other) {
+            (true, _) => {
+                "members = [\"core\", \"tests\"]\nexclude = [\"tests/load\", \"tests/servers\"]"
+            }
+            (false, true) => "",
+            (false, false) => line,
+        }
+    });
+    let manifest: Vec<&str> = members.collect();
+    fs::write(copy.join("Cargo.toml"), manifest.join("\n"))?;
+    Ok(copy)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            if entry.file_name() != "target" && entry.file_name() != "node_modules" {
+                copy_folder(&path, &target)?;
+            }
+        } else {
+            fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a fault in, runs the tests, and takes it out again.
+fn meet(
+    workspace: &Workspace,
+    copy: &Path,
+    arguments: &Arguments,
+    mutation: &Mutation,
+) -> Result<Caught> {
+    let file = copy.join(mutation.file);
+    let text = fs::read_to_string(&file)?;
+    ensure!(
+        text.matches(mutation.old).count() == 1,
+        "{} does not apply to {}; change tests/mutations/list.rs",
+        mutation.name,
+        mutation.file
+    );
+    fs::write(&file, text.replace(mutation.old, mutation.new))?;
+    let caught = try_all(workspace, copy, arguments, mutation);
+    fs::write(&file, text)?;
+    caught
+}
+
+fn try_all(
+    workspace: &Workspace,
+    copy: &Path,
+    arguments: &Arguments,
+    mutation: &Mutation,
+) -> Result<Caught> {
+    let title = |what: &str| format!("{}: {what}", mutation.name);
+    let build = cargo(
+        workspace,
+        copy,
+        &["build", "--package", "tidegate-tests", "--bin", "sim"],
+    );
+    if failed(Step::new(workspace, &title("build"), build))?.is_some() {
+        return Ok(Caught::Compiler);
+    }
+    let seeds = arguments.seeds.to_string();
+    let mut simulation = cargo(
+        workspace,
+        copy,
+        &["run", "--package", "tidegate-tests", "--bin", "sim", "--"],
+    );
+    simulation.args(["--seeds", &seeds, "--minutes", "14", "--stop"]);
+    if let Some(output) = failed(Step::new(workspace, &title("simulation"), simulation))? {
+        return Ok(Caught::Simulation(how(&output)));
+    }
+    if arguments.sim_only {
+        return Ok(Caught::Nobody);
+    }
+    let others: [&[&str]; 2] = [
+        &["test", "--package", "tidegate-core", "--lib"],
+        &[
+            "test",
+            "--package",
+            "tidegate-tests",
+            "--tests",
+            "--no-fail-fast",
+        ],
+    ];
+    for other in others {
+        let test = cargo(workspace, copy, other);
+        if let Some(output) = failed(Step::new(workspace, &title(other[2]), test))? {
+            return Ok(Caught::Other(first_failed(&output)));
+        }
+    }
+    Ok(Caught::Nobody)
+}
+
+fn cargo(workspace: &Workspace, copy: &Path, arguments: &[&str]) -> Command {
+    let mut command = workspace.cargo(["--quiet"]);
+    command
+        .args(arguments)
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", &workspace.target)
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    command
+}
+
+/// What a step that failed has printed; `None` for one that passed.
+fn failed(step: Step<'_>) -> Result<Option<String>> {
+    match step.time_max(TIME_MAX).may_fail().run() {
+        Ok(_) => Ok(None),
+        Err(error) => match error.downcast_ref::<ChildFailed>() {
+            Some(failed) => Ok(Some(failed.output().to_owned())),
+            None => bail!(error),
+        },
+    }
+}
+
+/// How the simulation noticed: the seed, and the place of the judge.
+fn how(output: &str) -> String {
+    let line = output.lines().find(|line| line.contains(" fails at "));
+    let Some((seed, place)) = line.and_then(|line| line.split_once(" fails at ")) else {
+        return "it did not come to an end".to_owned();
+    };
+    let place = place.split_once(": ").map_or(place, |(place, _)| place);
+    let place = place.rsplit_once(':').map_or(place, |(place, _)| place);
+    format!("{seed}, {}", place.trim_start_matches("tests/src/"))
+}
+
+fn first_failed(output: &str) -> String {
+    let line = output.lines().find(|line| line.ends_with("... FAILED"));
+    let name = line.map(|line| {
+        line.trim_start_matches("test ")
+            .trim_end_matches(" ... FAILED")
+    });
+    name.map_or_else(|| "a suite".to_owned(), |name| format!("`{name}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_by_its_seed_and_place() {
+        let output = "\nseed 12 fails at tests/src/record.rs:202:9: job:1 at 5:2: more";
+        assert_eq!(how(output), "seed 12, record.rs:202");
+    }
+
+    #[test]
+    fn the_first_failed_test_is_named() {
+        let output = "test a ... ok\ntest b::c ... FAILED\ntest d ... FAILED\n";
+        assert_eq!(first_failed(output), "`b::c`");
+    }
+}

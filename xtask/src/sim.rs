@@ -1,0 +1,45 @@
+//! `cargo xtask sim`: runs the simulation of the whole system over many seeds.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How many seeds; as many as there is time for, if absent
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// For how long at most
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// How many run side by side; as many as the machine has cores, if absent
+    #[arg(long)]
+    threads: Option<u64>,
+}
+
+/// The simulation tells its progress and failures itself, so its output goes to the screen as it comes.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
+    let mut command = workspace.cargo(["run", "--release", "--package", "tidegate-tests"]);
+    command
+        .args(["--bin", "sim", "--", "--first"])
+        .arg(arguments.first.to_string())
+        .arg("--minutes")
+        .arg(arguments.minutes.to_string());
+    if let Some(seeds) = arguments.seeds {
+        command.arg("--seeds").arg(seeds.to_string());
+    }
+    if let Some(threads) = arguments.threads {
+        command.arg("--threads").arg(threads.to_string());
+    }
+    let status = command.status().context("cannot start cargo")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
