@@ -62,7 +62,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "client-never-connects-again",
-        file: "core/src/client.rs",
+        file: "core/src/client/leaving.rs",
         old: "        self.state = if self.has_work() {\n            State::Waiting {",
         new: "        self.state = if self.has_work() && self.requests.is_empty() {\n            State::Waiting {",
         breaks: "a client with unanswered publishes stays disconnected",

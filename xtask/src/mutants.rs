@@ -21,6 +21,10 @@ use list::{MUTATIONS, Mutation};
 const FOLDERS: [&str; 2] = ["core", "tests"];
 const FILES: [&str; 3] = ["Cargo.lock", "clippy.toml", "rustfmt.toml"];
 
+/// The members of the copied workspace, and what lies in its folders without being one.
+const MEMBERS: &str = "members = [\"core\", \"tests\"]\n\
+    exclude = [\"tests/fuzz\", \"tests/load\", \"tests/servers\"]";
+
 /// How long the tests of one fault may take: some faults make them wait for ever.
 const TIME_MAX: Duration = Duration::from_secs(900);
 
@@ -89,15 +93,15 @@ fn copy_workspace(workspace: &Workspace) -> Result<PathBuf> {
         fs::copy(workspace.root.join(file), copy.join(file))?;
     }
     let manifest = fs::read_to_string(workspace.root.join("Cargo.toml"))?;
-    let members = manifest.lines().map(|line| {
-        let is_members = line.starts_with("members =");
-        let is_other = line.starts_with("tidegate = ");
-        match (is_members, is_other) {
-            (true, _) => {
-                "members = [\"core\", \"tests\"]\nexclude = [\"tests/load\", \"tests/servers\"]"
-            }
-            (false, true) => "",
-            (false, false) => line,
+    let lines = manifest.lines().filter(|line| {
+        let is_other = line.starts_with("tidegate = ") || line.starts_with("exclude =");
+        !is_other
+    });
+    let members = lines.map(|line| {
+        if line.starts_with("members =") {
+            MEMBERS
+        } else {
+            line
         }
     });
     let manifest: Vec<&str> = members.collect();
