@@ -77,7 +77,9 @@ impl State {
 
 /// The bytes of the publications in a frame. All else is small.
 fn payload_bytes(frame: &ServerFrame<Json>) -> usize {
-    if let ServerFrame::Publication { publication, .. } = frame {
+    if let ServerFrame::Publication { publication, .. } | ServerFrame::Delta { publication, .. } =
+        frame
+    {
         publication.payload.size()
     } else if let ServerFrame::Batch { items, .. } = frame {
         items.iter().map(|item| item.payload.size()).sum()
