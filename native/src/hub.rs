@@ -5,6 +5,7 @@ mod endpoints;
 mod health;
 mod opening;
 mod presence;
+mod progress;
 mod shards;
 mod subscription;
 
@@ -119,6 +120,8 @@ struct Inner {
     /// Why it is this backend, or none.
     reason: Option<String>,
     last_opening: AtomicU64,
+    /// Whether it shares presences with other hubs.
+    has_others: bool,
 }
 
 impl Drop for Inner {
@@ -229,6 +232,8 @@ impl Hub {
             }),
             compress_above: config.compress_above,
         };
+        let can_broadcast = |backend: &Arc<dyn Backend>| backend.broadcast_bytes_max().is_some();
+        let has_others = config.shares_presence && backend.as_ref().is_some_and(can_broadcast);
         let (backend, health) = backend.map(health::watched).unzip();
         let (shards, ending) = Shards::start(config, backend, wire)?;
         let inner = Inner {
@@ -241,6 +246,7 @@ impl Hub {
             health,
             reason,
             last_opening: AtomicU64::new(0),
+            has_others,
         };
         Ok(Self {
             inner: Arc::new(inner),

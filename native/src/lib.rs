@@ -36,6 +36,7 @@ mod error;
 pub mod fuzzing;
 mod hub;
 mod json;
+pub mod progress;
 pub mod run;
 mod shard;
 mod uplink;

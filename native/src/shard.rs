@@ -11,6 +11,7 @@ mod incoming;
 mod joiner;
 mod local;
 mod presence;
+mod progress;
 mod socket;
 mod totals;
 mod upstream;
@@ -38,6 +39,8 @@ use joiner::Joiner;
 use local::LocalQueue;
 pub(crate) use local::{LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
+use progress::Listeners;
+pub(crate) use progress::{Overheard, ProgressCommand};
 pub(crate) use socket::Transport;
 use socket::{Flushed, Socket};
 pub(crate) use totals::{CLOSE_REASONS, Totals};
@@ -80,6 +83,8 @@ pub(crate) struct Shard {
     is_stopping: bool,
     /// Where topics live in a backend: the way there.
     upstream: Option<Upstream>,
+    /// Trackers of progress, which hear what others say by this shard.
+    listeners: Listeners,
     totals: Totals,
     /// Where questions about clients are asked; known from the first one on.
     runtime: Option<Handle>,
@@ -123,6 +128,7 @@ impl Shard {
             wire,
             is_stopping: false,
             upstream: None,
+            listeners: Listeners::default(),
             totals: Totals::default(),
             runtime: None,
             _alive: alive,
@@ -247,6 +253,7 @@ impl Shard {
             Command::Lost => self.hub.handle_lost(now),
             Command::Answered(id, answer) => self.hub.handle_answer(now, id, answer),
             Command::Presence(command) => self.handle_presence(now, command),
+            Command::Progress(command) => self.handle_progress(command),
             Command::Claims { claims, bytes } => {
                 if let Some(upstream) = &self.upstream {
                     upstream.uplink.count_broadcast_taken(bytes);

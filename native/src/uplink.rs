@@ -15,6 +15,7 @@ use tidegate_core::presence::{PresenceEnvelope, PresenceMessage};
 use tidegate_core::session::{Claim, ClaimsEnvelope};
 use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
+use tokio::sync::oneshot;
 
 use crate::hub::Publication;
 use crate::json::Json;
@@ -55,11 +56,27 @@ impl Uplink {
         self.broadcast(&ClaimsEnvelope::from(claims));
     }
 
+    /// Tells other servers and shards about progress, and answers once that is out. Where too much waits already, it is
+    /// lost.
+    pub(crate) fn broadcast_progress(&self, text: String, reply: oneshot::Sender<()>) {
+        self.say(text, Some(reply));
+    }
+
     fn broadcast(&self, envelope: &impl Serialize) {
         let text = serde_json::to_string(envelope).expect("messages have a JSON form");
+        self.say(text, None);
+    }
+
+    fn say(&self, text: String, reply: Option<oneshot::Sender<()>>) {
         match &self.way {
-            Way::Thread(sender) => sender.broadcast(text),
-            Way::Here(here) => here.broadcast(&text),
+            Way::Thread(sender) => sender.broadcast(text, reply),
+            Way::Here(here) => {
+                here.broadcast(&text);
+                if let Some(reply) = reply {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(());
+                }
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::guest::Guest;
 use super::local::Opening;
 use super::presence::PresenceCommand;
+use super::progress::ProgressCommand;
 use super::socket::Transport;
 use super::totals::Totals;
 use crate::auth::{AuthError, Identity};
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     /// What came of a call to the backend.
     Answered(CallId, UplinkAnswer<Json>),
     Presence(PresenceCommand),
+    Progress(ProgressCommand),
     /// Another server or shard has connections that tabs share; it said so in so many bytes.
     Claims {
         claims: Vec<Claim>,

@@ -56,7 +56,10 @@ impl From<PresenceCommand> for Command {
 impl Shard {
     pub(super) fn handle_presence(&mut self, now: Instant, command: PresenceCommand) {
         match command {
-            PresenceCommand::Linked => self.hub.handle_servers_linked(now),
+            PresenceCommand::Linked => {
+                self.hub.handle_servers_linked(now);
+                self.listeners.link();
+            }
             PresenceCommand::Heard { message, bytes } => {
                 if let Some(upstream) = &self.upstream {
                     upstream.uplink.count_broadcast_taken(bytes);

@@ -10,7 +10,7 @@ use tidegate_core::session::ClaimsEnvelope;
 use crate::backend::{Feed, FeedEvent};
 use crate::hub::Publication;
 use crate::json::Json;
-use crate::shard::{Command, CommandSender, PresenceCommand};
+use crate::shard::{Command, CommandSender, PresenceCommand, ProgressCommand};
 
 /// The most payload bytes that were heard and wait for the shard. What is beyond them is read again.
 const HEARD_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -84,7 +84,7 @@ impl Heard {
         Admitted::Yes
     }
 
-    /// What others said about presences and shared connections. Anything else, of a later version perhaps, is passed over.
+    /// What others said about presences, shared connections and progress. Anything else, of a later version perhaps, is passed over.
     fn admit_broadcast(&self, text: &str) -> Option<Command> {
         let bytes = text.len();
         if self.broadcast_bytes.load(Ordering::Relaxed) + bytes > BROADCAST_BYTES_MAX {
@@ -121,6 +121,10 @@ fn read_broadcast(text: &str, bytes: usize) -> serde_json::Result<Command> {
             claims: claims.into(),
             bytes,
         });
+    }
+    if let Ok(message) = serde_json::from_str(text) {
+        let message = Box::new(message);
+        return Ok(ProgressCommand::Heard { message, bytes }.into());
     }
     let message: PresenceEnvelope<Json> = serde_json::from_str(text)?;
     let message = message.into();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::calls::carry_out;
 use super::heard::Heard;
@@ -36,10 +36,16 @@ pub(crate) struct Link {
     pub(crate) shares_presence: bool,
 }
 
+/// Something to be broadcast, and who is told that it was.
+pub(super) struct Said {
+    text: String,
+    reply: Option<oneshot::Sender<()>>,
+}
+
 /// The way to the thread. The backend is closed when this is dropped, and the thread ends with the last one.
 pub(super) struct Sender {
     calls: mpsc::UnboundedSender<(CallId, UplinkCall<Json>)>,
-    broadcasts: mpsc::Sender<String>,
+    broadcasts: mpsc::Sender<Said>,
 }
 
 impl Sender {
@@ -48,8 +54,8 @@ impl Sender {
         let _ = self.calls.send((id, call));
     }
 
-    pub(super) fn broadcast(&self, message: String) {
-        let _ = self.broadcasts.try_send(message);
+    pub(super) fn broadcast(&self, text: String, reply: Option<oneshot::Sender<()>>) {
+        let _ = self.broadcasts.try_send(Said { text, reply });
     }
 }
 
@@ -102,7 +108,7 @@ impl Driver {
     async fn run(
         self: Arc<Self>,
         mut calls: mpsc::UnboundedReceiver<(CallId, UplinkCall<Json>)>,
-        broadcasts: mpsc::Receiver<String>,
+        broadcasts: mpsc::Receiver<Said>,
     ) {
         let broadcasting = tokio::spawn(Arc::clone(&self).broadcast_all(broadcasts));
         while let Some((id, call)) = calls.recv().await {
@@ -121,10 +127,12 @@ impl Driver {
     }
 
     /// One after the other, in their order.
-    async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<String>) {
-        while let Some(message) = broadcasts.recv().await {
-            if let Err(error) = self.backend.broadcast(&message).await {
-                tracing::debug!(%error, "a broadcast is lost");
+    async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<Said>) {
+        while let Some(Said { text, reply }) = broadcasts.recv().await {
+            match self.backend.broadcast(&text).await {
+                // Whoever asked may have gone.
+                Ok(()) => drop(reply.map(|reply| reply.send(()))),
+                Err(error) => tracing::debug!(%error, "a broadcast is lost"),
             }
         }
     }

@@ -1,0 +1,96 @@
+//! What is counted how, and told where: the one place that says so.
+
+use std::time::Duration;
+
+use tidegate_core::presence::NodeId;
+use tidegate_core::progress::{ProgressConfig, ProgressLimits, ProgressPaces, Tally};
+use tidegate_core::topic::{Topic, TopicError};
+
+/// How progress is counted and told.
+#[derive(Clone, Debug)]
+pub struct ProgressOptions {
+    /// Where it is told.
+    pub topics: ProgressTopics,
+    /// How often.
+    pub paces: ProgressPaces,
+    /// The time that speed is measured over.
+    pub window: Duration,
+    /// The stretches that it is made of, at most 240.
+    pub buckets: usize,
+    /// What each server may hold.
+    pub limits: ProgressLimits,
+    /// What was counted before, as the application has stored it.
+    pub stored: Option<Tally>,
+}
+
+impl Default for ProgressOptions {
+    /// Events at once, progress at most once a second, the number of users every 5 s and the queue every 30 s, on the default topics;
+    /// speed over 10 minutes.
+    fn default() -> Self {
+        Self {
+            topics: ProgressTopics::default(),
+            paces: ProgressPaces::default(),
+            window: Duration::from_secs(10 * 60),
+            buckets: 60,
+            limits: ProgressLimits::default(),
+            stored: None,
+        }
+    }
+}
+
+impl ProgressOptions {
+    pub(super) fn config(&self, work: Topic, node: NodeId) -> ProgressConfig {
+        ProgressConfig {
+            window: self.window,
+            buckets: self.buckets,
+            paces: self.paces,
+            limits: self.limits,
+            ..ProgressConfig::new(work, node)
+        }
+    }
+}
+
+/// The last segments of the topics that work is told on, after the work's own name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgressTopics {
+    /// What was done by whom: `{"done", "by"}`. Subscribers who conflate by `sum` have it added up.
+    pub events: String,
+    /// How far it has come: a [`Snapshot`](tidegate_core::progress::Snapshot). The last one ends the topic.
+    pub progress: String,
+    /// How many are at work: `{"active"}`.
+    pub users: String,
+    /// How much waits: `{"queued", "remaining"?}`.
+    pub queue: String,
+}
+
+impl Default for ProgressTopics {
+    /// `task:7:done`, `task:7:progress`, `task:7:users` and `task:7:queue`, where the work is `task:7`.
+    fn default() -> Self {
+        Self {
+            events: "done".into(),
+            progress: "progress".into(),
+            users: "users".into(),
+            queue: "queue".into(),
+        }
+    }
+}
+
+/// The topics of a piece of work.
+pub(super) struct Topics {
+    pub(super) events: Topic,
+    pub(super) progress: Topic,
+    pub(super) users: Topic,
+    pub(super) queue: Topic,
+}
+
+impl ProgressTopics {
+    pub(super) fn of(&self, work: &Topic) -> Result<Topics, TopicError> {
+        let topic = |last: &str| Topic::new(&format!("{work}:{last}"));
+        Ok(Topics {
+            events: topic(&self.events)?,
+            progress: topic(&self.progress)?,
+            users: topic(&self.users)?,
+            queue: topic(&self.queue)?,
+        })
+    }
+}
