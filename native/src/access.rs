@@ -1,6 +1,7 @@
 //! Whom a hub lets in, and what they may do there.
 
 mod door;
+mod proxies;
 mod ticket;
 
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use tidegate_core::admission::AdmissionLimits;
 use tidegate_core::topic::Pattern;
 
 use crate::auth::Authenticate;
-pub(crate) use door::{Door, Known, Pass, Refused};
+pub(crate) use door::{Door, Known, Pass, Refused, place};
+pub use proxies::{ForwardedBy, Network, NetworkError, Proxies};
 pub(crate) use ticket::TICKET_LIFE;
 
 /// Whom a hub lets in. The default asks nobody who they are, and lets pages of the server's own host watch, but not
@@ -24,6 +26,8 @@ pub struct AccessConfig {
     pub origins: Vec<String>,
     /// Where pages may publish while nobody is asked who they are.
     pub browsers_publish: Vec<Pattern>,
+    /// Proxies that are believed where their clients come from.
+    pub proxies: Proxies,
     /// Signs tickets. Servers that stand in for each other need the same one; without it each has its own.
     pub ticket_secret: Option<Vec<u8>>,
 }
@@ -35,6 +39,7 @@ impl std::fmt::Debug for AccessConfig {
             .field("asks", &self.authenticate.is_some())
             .field("limits", &self.limits)
             .field("origins", &self.origins)
+            .field("proxies", &self.proxies)
             .field("browsers_publish", &self.browsers_publish)
             .finish_non_exhaustive()
     }

@@ -60,17 +60,13 @@ impl Message {
         self.0.deflated.get_or_init(deflate).as_ref()
     }
 
-    /// The frame's JSON text.
-    pub(crate) fn text(&self) -> Bytes {
-        self.0.framed.slice(self.0.header_bytes..)
-    }
-
     /// The length of the text.
     pub(crate) fn text_len(&self) -> usize {
         self.0.framed.len() - self.0.header_bytes
     }
 
-    fn text_bytes(&self) -> &[u8] {
+    /// The frame's JSON text.
+    pub(crate) fn text_bytes(&self) -> &[u8] {
         &self.0.framed[self.0.header_bytes..]
     }
 
@@ -425,7 +421,7 @@ mod tests {
                 .format(bytes as u64, &mut header)
                 .expect("a Vec takes every write");
             assert!(message.framed().starts_with(&header), "{bytes}");
-            assert_eq!(message.text().len(), bytes);
+            assert_eq!(message.text_bytes().len(), bytes);
         }
     }
 
@@ -433,6 +429,9 @@ mod tests {
     fn joined_frames_are_one_array() {
         let frames = [message(&ServerFrame::Ping), message(&ServerFrame::Stale)];
         let joined = Message::join(frames.iter());
-        assert_eq!(&joined.text()[..], br#"[{"type":"ping"},{"type":"stale"}]"#);
+        assert_eq!(
+            joined.text_bytes(),
+            br#"[{"type":"ping"},{"type":"stale"}]"#
+        );
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde::Serialize;
+use tidegate_core::event_stream::EventStreamConfig;
 use tidegate_core::flow::{Flow, FlowFloor};
 use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
 use tidegate_core::lifecycle::EndReason;
@@ -64,6 +65,8 @@ pub struct Config {
     /// The most bytes that a client's message, or request to publish, may have; `None` for the largest payload and
     /// 16 KiB.
     pub frame_bytes_max: Option<usize>,
+    /// How long event streams wait for what.
+    pub event_streams: EventStreamConfig,
     /// Whom its endpoints let in.
     pub access: AccessConfig,
 }
@@ -78,6 +81,7 @@ impl Default for Config {
             shards: NonZeroUsize::MIN,
             compress_above: None,
             frame_bytes_max: None,
+            event_streams: EventStreamConfig::default(),
             access: AccessConfig::default(),
         }
     }
@@ -231,6 +235,7 @@ impl Hub {
                     .saturating_add(FRAME_OVERHEAD_BYTES)
             }),
             compress_above: config.compress_above,
+            event_streams: config.event_streams,
         };
         let can_broadcast = |backend: &Arc<dyn Backend>| backend.broadcast_bytes_max().is_some();
         let has_others = config.shares_presence && backend.as_ref().is_some_and(can_broadcast);

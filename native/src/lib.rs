@@ -31,6 +31,7 @@ mod deflate;
 pub mod duration;
 mod encode;
 mod error;
+mod event_stream;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,6 +39,7 @@ mod hub;
 mod json;
 pub mod progress;
 pub mod run;
+pub mod serve;
 mod shard;
 mod uplink;
 

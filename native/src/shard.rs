@@ -6,9 +6,13 @@
 //! takes again.
 
 mod command;
+mod event_socket;
+mod event_writer;
+mod events;
 mod guest;
 mod incoming;
 mod joiner;
+mod leaving;
 mod local;
 mod presence;
 mod progress;
@@ -23,9 +27,10 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant as HostInstant};
 
 use mio::{Events, Poll, Token, Waker};
+use tidegate_core::event_stream::EventStreamConfig;
 use tidegate_core::hub::{ConnectionId, ServerHub, ServerOutput};
-use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
+use tidegate_core::timer::Timers;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -34,6 +39,8 @@ use crate::json::Json;
 use crate::uplink::Uplink;
 pub use command::Stopped;
 pub(crate) use command::{Command, CommandSender, Snapshot};
+use event_socket::EventSocket;
+use event_writer::EventWriter;
 pub(crate) use guest::Guest;
 use joiner::Joiner;
 use local::LocalQueue;
@@ -64,6 +71,8 @@ pub(crate) struct Wire {
     pub(crate) frame_bytes_max: usize,
     /// Texts that are longer are compressed, for those who understand it.
     pub(crate) compress_above: Option<usize>,
+    /// How long event streams wait for what.
+    pub(crate) event_streams: EventStreamConfig,
 }
 
 /// The state of a shard's thread.
@@ -77,7 +86,12 @@ pub(crate) struct Shard {
     /// Sockets with more to read than one round took.
     unread: Vec<ConnectionId>,
     started: HostInstant,
+    /// When this round began: near enough for what is measured in seconds.
+    round: Instant,
     joiner: Joiner,
+    events: EventWriter,
+    /// The deadlines of event streams, by the index of their connection.
+    streams: Timers,
     inflater: Inflater,
     wire: Wire,
     is_stopping: bool,
@@ -99,6 +113,7 @@ struct Endpoint {
 
 enum EndpointKind {
     Socket(Socket),
+    Events(EventSocket),
     Local(Arc<LocalQueue>),
 }
 
@@ -123,6 +138,9 @@ impl Shard {
             endpoints: Vec::new(),
             unread: Vec::new(),
             started: HostInstant::now(),
+            round: Instant::ZERO,
+            events: EventWriter::default(),
+            streams: Timers::new(),
             joiner: Joiner::new(wire.compress_above),
             inflater: Inflater::default(),
             wire,
@@ -159,12 +177,14 @@ impl Shard {
                 return;
             }
             self.sender.announce_waking();
+            self.round = self.now();
             self.read_sockets(&events, &mut buffer);
             self.take_commands();
             let now = self.now();
             if self.hub.poll_timeout().is_some_and(|at| at <= now) {
                 self.hub.handle_timeout(now);
             }
+            self.handle_streams(now);
             self.drain();
         }
         self.hub.handle_drain(self.now());
@@ -172,23 +192,6 @@ impl Shard {
         self.take_leave();
         self.hub.handle_shutdown(self.now());
         self.drain_upstream();
-    }
-
-    /// Hands over what waits, and tells clients to connect again.
-    fn take_leave(&mut self) {
-        let endpoints = std::mem::take(&mut self.endpoints);
-        for Endpoint { id, kind } in endpoints.into_iter().flatten() {
-            match kind {
-                EndpointKind::Socket(mut socket) => {
-                    socket.flush(&mut self.joiner, || self.hub.poll_frame(id));
-                    socket.say_goodbye(CloseReason::Drained);
-                }
-                EndpointKind::Local(queue) => {
-                    queue.fill_up(|| self.hub.poll_frame(id));
-                    queue.finish();
-                }
-            }
-        }
     }
 
     fn now(&self) -> Instant {
@@ -200,7 +203,8 @@ impl Shard {
         if !self.unread.is_empty() || !self.sender.may_sleep() {
             return Some(Duration::ZERO);
         }
-        let at = self.hub.poll_timeout()?;
+        let deadlines = [self.hub.poll_timeout(), self.streams.poll_timeout()];
+        let at = deadlines.into_iter().flatten().min()?;
         // Where the system's timers count in milliseconds, the wait is rounded up: late, but no busy loop.
         Some(at.saturating_since(self.now()))
     }
@@ -234,6 +238,7 @@ impl Shard {
                 guest,
             } => self.connect(now, transport, &received, guest),
             Command::Authenticated(id, known) => self.handle_known(id, known),
+            Command::Adopt(adoption) => self.adopt(now, *adoption),
             Command::OpenLocal(opening) => self.open_local(now, opening),
             Command::CancelOpening(token) => self.cancel_opening(token),
             Command::ResumeLocal(id) => self.flush(id),
@@ -266,8 +271,8 @@ impl Shard {
                     uplink: self.hub.uplink_counts(),
                     connections: self.hub.connections(),
                     totals: Totals {
-                        frames: self.joiner.frames,
-                        messages: self.joiner.messages,
+                        frames: self.joiner.frames + self.events.written,
+                        messages: self.joiner.messages + self.events.chunks,
                         ..self.totals
                     },
                 });
@@ -307,6 +312,7 @@ impl Shard {
             }
         }
         self.joiner.forget();
+        self.events.forget();
     }
 
     /// Writes what waits for a connection, as far as it takes it.
@@ -320,6 +326,7 @@ impl Shard {
         let hub = &mut self.hub;
         let flushed = match &mut endpoint.kind {
             EndpointKind::Socket(socket) => socket.flush(&mut self.joiner, || hub.poll_frame(id)),
+            EndpointKind::Events(_) => return self.flush_events(id),
             EndpointKind::Local(queue) => {
                 queue.fill(|| hub.poll_frame(id));
                 Flushed::Done
@@ -328,53 +335,6 @@ impl Shard {
         match flushed {
             Flushed::Done | Flushed::Full => {}
             Flushed::Broken => self.close(id),
-        }
-    }
-
-    /// Writes what the connection still takes, says goodbye, and closes it.
-    fn finish(&mut self, id: ConnectionId, reason: CloseReason) {
-        self.totals.count_close(reason);
-        self.flush(id);
-        match self.endpoint(id) {
-            Some(Endpoint {
-                kind: EndpointKind::Socket(socket),
-                ..
-            }) => {
-                socket.say_goodbye(reason);
-                self.close(id);
-            }
-            // A local reader may still be behind: it is closed by its end of the queue.
-            Some(Endpoint {
-                kind: EndpointKind::Local(queue),
-                ..
-            }) => queue.finish(),
-            None => {}
-        }
-    }
-
-    /// Forgets a connection: at its end, or because it is broken.
-    fn close(&mut self, id: ConnectionId) {
-        if self.endpoint(id).is_none() {
-            return;
-        }
-        if let Some(mut endpoint) = self.endpoints[id.index() as usize].take() {
-            self.sender.count_closed();
-            match &mut endpoint.kind {
-                EndpointKind::Socket(socket) => socket.deregister(self.poll.registry()),
-                EndpointKind::Local(queue) => queue.finish(),
-            }
-        }
-        self.hub.handle_closed(self.now(), id);
-    }
-}
-
-impl Drop for Shard {
-    /// Streams end with the shard; sockets close by being dropped.
-    fn drop(&mut self) {
-        for endpoint in self.endpoints.iter().flatten() {
-            if let EndpointKind::Local(queue) = &endpoint.kind {
-                queue.finish();
-            }
         }
     }
 }

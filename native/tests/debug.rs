@@ -11,7 +11,7 @@ use support::events::Events;
 use support::fragile::Fragile;
 use support::http::{get, request};
 use support::socket::Socket;
-use support::{config, serve, until_counts, within};
+use support::{config, serve_by_axum, until_counts, within};
 use tidegate::backend::{BackendError, Choice};
 use tidegate::{BackendLink, Hub};
 use tokio::net::TcpListener;
@@ -123,7 +123,7 @@ async fn whoever_may_be_far_away_is_told_nothing() {
         assert_eq!(answer.error(), (403, "forbidden".to_owned()), "{headers}");
     }
     // An application that does not say who asks.
-    let address = serve(tidegate::axum::router(hub)).await;
+    let address = serve_by_axum(tidegate::axum::router(hub)).await;
     let answer = get(&address, "/debug").await;
     assert_eq!(answer.error(), (403, "forbidden".to_owned()));
     assert!(

@@ -9,7 +9,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 use support::http::{get, request};
 use support::socket::Socket;
-use support::{config, serve, until_counts};
+use support::{config, serve_by_axum, until_counts};
 use tidegate::Hub;
 use tidegate::auth::JwtVerifier;
 use tokio::net::TcpListener;
@@ -89,7 +89,7 @@ async fn an_operator_far_away_shows_a_token_for_everything() {
     config.access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));
     let hub = Hub::new(config).unwrap();
     // Who asks is not known to this server: as good as far away.
-    let address = serve(tidegate::axum::router(hub)).await;
+    let address = serve_by_axum(tidegate::axum::router(hub)).await;
     let asked = async |path: &str, subscribe: &str| {
         let claims = json!({ "exp": 4_000_000_000_u64, "subscribe": [subscribe] });
         let key = EncodingKey::from_secret(SECRET);

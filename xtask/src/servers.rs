@@ -11,6 +11,7 @@ use crate::workspace::{Workspace, find_program};
 
 /// What tests start, each program with Debian's package of it.
 const PROGRAMS: [(&str, &str); 12] = [
+    ("curl", "curl"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("initdb", "postgresql"),
@@ -18,7 +19,6 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("psql", "postgresql-client"),
     ("pgbouncer", "pgbouncer"),
     ("openssl", "openssl"),
-    ("curl", "curl"),
     ("pkill", "procps"),
     ("python3", "python3-minimal"),
     ("setpriv", "util-linux"),

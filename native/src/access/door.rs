@@ -202,7 +202,7 @@ impl Drop for Pass {
 
 /// By what an address counts. This machine's own doesn't: proxies, tests and jobs come from there. Of IPv6, a network
 /// of 64 bits is what one customer has.
-fn place(address: IpAddr) -> Option<IpAddr> {
+pub(crate) fn place(address: IpAddr) -> Option<IpAddr> {
     match address.to_canonical() {
         address if address.is_loopback() => None,
         IpAddr::V6(address) => {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 use tidegate_core::protocol::ErrorCode;
@@ -16,6 +16,7 @@ use super::events::form_pairs;
 use super::served::Served;
 use crate::access::{Known, Pass, TICKET_LIFE};
 use crate::auth::Credentials;
+use crate::serve::Peer;
 
 /// Before the token, where a browser gives it as a subprotocol.
 const TOKEN_PROTOCOL: &str = "tidegate.token.";
@@ -39,8 +40,11 @@ impl FromRequestParts<Served> for Caller {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let address = peer.map(|ConnectInfo(peer)| peer.ip());
+        let door = served.hub.door();
+        let peer = peer(&parts.extensions);
+        let is_unix = peer == Some(Peer::Unix);
+        let proxies = &door.config.proxies;
+        let address = proxies.client(peer.and_then(Peer::ip), is_unix, &parts.headers);
         let ticket = form_pairs(parts.uri.query().unwrap_or_default())?
             .into_iter()
             .find_map(|(name, value)| (name == "ticket").then_some(value));
@@ -50,7 +54,6 @@ impl FromRequestParts<Served> for Caller {
             address,
         };
         let is_browser = parts.headers.contains_key(ORIGIN);
-        let door = served.hub.door();
         let known = door.look_at(shown, ticket.as_deref(), is_browser).await?;
         Ok(Self { known, address })
     }
@@ -68,6 +71,16 @@ impl FromRequestParts<Served> for Visitor {
         }
         Ok(Self { caller, pass })
     }
+}
+
+/// Who is at the other end of a request's connection, where whoever serves it says so.
+pub(super) fn peer(extensions: &Extensions) -> Option<Peer> {
+    let own = extensions.get::<Peer>().copied();
+    let address = || {
+        let info = extensions.get::<ConnectInfo<SocketAddr>>();
+        info.map(|ConnectInfo(address)| Peer::Tcp(*address))
+    };
+    own.or_else(address)
 }
 
 /// The token that a request carries.

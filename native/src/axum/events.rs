@@ -1,43 +1,33 @@
 //! `GET /events`: Server-Sent Events.
 
-mod position_id;
+mod body;
 
-use std::convert::Infallible;
-use std::future::Future as _;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use axum::body::{Body, Bytes};
+use axum::Extension;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use futures_core::Stream;
 use serde::Deserialize;
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
 use tidegate_core::topic::Pattern;
-use tokio::time::{Instant, Interval, Sleep};
 
 use super::access::Visitor;
 use super::error::HttpError;
-use super::served::{OpenStream, Served};
+use super::served::Served;
+use crate::Subscribe;
 use crate::access::{Known, Pass};
 use crate::duration::parse_duration_ms;
-use crate::encode;
+use crate::event_stream::{EventStream, PositionId, Told};
+use crate::serve::Handover;
 use crate::shard::LocalReader;
-use crate::{Json, Subscribe};
-use position_id::PositionId;
+use body::EventBody;
 
 /// The most topics and patterns of one request.
 const TOPICS_MAX: usize = 100;
-
-/// How often a silent response says that it lives: more often than proxies give up.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// What an `EventSource` waits before it connects again, in milliseconds.
-const RETRY_MS: u32 = 2_000;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -197,7 +187,7 @@ pub(super) async fn events(
 pub(super) async fn stream(
     served: &Served,
     pass: Pass,
-    ends: Option<Ends>,
+    ends: Option<SystemTime>,
     query: &EventsQuery,
     patterns: Vec<Pattern>,
     headers: &HeaderMap,
@@ -224,31 +214,33 @@ pub(super) async fn stream(
         // Nothing was missed and nothing will come: this status tells an EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let stream = EventStream {
+    let events = EventStream::new(
         reader,
-        _counted: served.event_streams.open(),
-        _pass: pass,
-        ends,
-        id: id.unwrap_or_else(|| PositionId::new(&patterns)),
-        opening: Some(Bytes::from(format!("retry: {RETRY_MS}\n\n"))),
-        keep_alive: tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE),
-    };
+        Told {
+            id: id.unwrap_or_else(|| PositionId::new(&patterns)),
+            ends,
+            deadlines: served.hub.event_streams(),
+            _counted: served.event_streams.open(),
+            _pass: pass,
+        },
+    );
+    let handover = Handover::new(events);
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),
         // Proxies that buffer responses (nginx) are asked not to.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Body::from_stream(stream)).into_response())
+    let body = Body::from_stream(EventBody::new(handover.clone()));
+    Ok((headers, Extension(handover), body).into_response())
 }
 
 /// When a stream ends with its reader's token.
-pub(super) fn ends(known: &Known) -> Option<Ends> {
-    let Known::Someone(identity) = known else {
-        return None;
-    };
-    let left = identity.expires?.duration_since(SystemTime::now());
-    Some(Box::pin(tokio::time::sleep(left.unwrap_or(Duration::ZERO))))
+pub(super) fn ends(known: &Known) -> Option<SystemTime> {
+    match known {
+        Known::Someone(identity) => identity.expires,
+        Known::Anyone(_) | Known::Nobody => None,
+    }
 }
 
 /// Whether every subscription has ended without anything to tell.
@@ -265,97 +257,4 @@ fn has_only_ended(reader: &LocalReader, subscriptions: usize) -> bool {
         )
     });
     silent && ended == subscriptions
-}
-
-/// Reached when whoever reads has to show another token.
-pub(super) type Ends = Pin<Box<Sleep>>;
-
-/// The body of a response.
-struct EventStream {
-    reader: LocalReader,
-    _counted: OpenStream,
-    _pass: Pass,
-    /// When whoever reads has to show another token.
-    ends: Option<Ends>,
-    id: PositionId,
-    opening: Option<Bytes>,
-    keep_alive: Interval,
-}
-
-impl Stream for EventStream {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(ends) = &mut self.ends
-            && ends.as_mut().poll(context).is_ready()
-        {
-            return Poll::Ready(None);
-        }
-        if let Some(opening) = self.opening.take() {
-            return Poll::Ready(Some(Ok(opening)));
-        }
-        let mut chunk = Vec::new();
-        let is_over = loop {
-            match self.reader.poll_frame(context) {
-                Poll::Ready(Some(frame)) => self.id.write_event(&mut chunk, &frame),
-                Poll::Ready(None) => break true,
-                Poll::Pending => break false,
-            }
-        };
-        if !chunk.is_empty() {
-            self.keep_alive.reset();
-            return Poll::Ready(Some(Ok(Bytes::from(chunk))));
-        }
-        if is_over {
-            return Poll::Ready(None);
-        }
-        if self.keep_alive.poll_tick(context).is_ready() {
-            return Poll::Ready(Some(Ok(Bytes::from_static(b":\n\n"))));
-        }
-        Poll::Pending
-    }
-}
-
-impl PositionId {
-    /// Appends what a frame tells, with the id to resume after it.
-    fn write_event(&mut self, chunk: &mut Vec<u8>, frame: &ServerFrame<Json>) {
-        match frame {
-            ServerFrame::Publication { publication, .. } => {
-                self.advance(&publication.topic, publication.position);
-                self.write(chunk, None, &encode::message(frame).text());
-            }
-            ServerFrame::Batch { items, .. } => {
-                for item in items {
-                    self.advance(&item.topic, item.position);
-                }
-                self.write(chunk, Some("batch"), &encode::message(frame).text());
-            }
-            ServerFrame::Reset { topic, .. } => {
-                self.forget(topic);
-                self.write(chunk, Some("reset"), &encode::message(frame).text());
-            }
-            ServerFrame::Lagged { .. } => {
-                self.write(chunk, Some("lagged"), &encode::message(frame).text())
-            }
-            ServerFrame::End { .. } => {
-                self.write(chunk, Some("end"), &encode::message(frame).text())
-            }
-            ServerFrame::Subscribed {
-                pattern, position, ..
-            } => self.begin(pattern, *position),
-            // Whoever is in the process, as this stream is, is sent whole values.
-            ServerFrame::Delta { .. }
-            | ServerFrame::Welcome { .. }
-            | ServerFrame::Unsubscribed { .. }
-            | ServerFrame::Published { .. }
-            | ServerFrame::PresenceState(_)
-            | ServerFrame::PresenceDiff(_)
-            | ServerFrame::Error(_)
-            | ServerFrame::Ping
-            | ServerFrame::Pong
-            | ServerFrame::Drain { .. } => {}
-            ServerFrame::Stale => self.write(chunk, Some("stale"), &encode::message(frame).text()),
-            ServerFrame::Live => self.write(chunk, Some("live"), &encode::message(frame).text()),
-        }
-    }
 }

@@ -1,5 +1,10 @@
 //! `GET /metrics`: how much the server holds and has done, as Prometheus reads it (OpenMetrics).
 
+mod serving;
+
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -12,18 +17,25 @@ use prometheus_client::registry::Registry;
 use super::Served;
 use super::error::HttpError;
 use crate::hub::{BackendLink, Counts};
+use crate::serve::Tally;
 use crate::shard::{CLOSE_REASONS, Totals};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Label = [(&'static str, &'static str); 1];
 
-pub(super) async fn metrics(State(served): State<Served>) -> Result<Response, HttpError> {
+pub(super) async fn metrics(
+    State(served): State<Served>,
+    tally: Option<Extension<Arc<Tally>>>,
+) -> Result<Response, HttpError> {
     let (counts, totals) = served.hub.totals().await?;
     let mut registry = Registry::with_prefix("tidegate");
     register_held(&mut registry, &counts, served.event_streams.count());
     register_done(&mut registry, &totals);
     register_refused(&mut registry, &served);
+    if let Some(Extension(tally)) = &tally {
+        serving::register(&mut registry, tally);
+    }
     if let Some(health) = served.hub.backend() {
         let is_live = health.borrow().link == BackendLink::Live;
         let help = "Whether the link to the backend stands";
@@ -86,7 +98,7 @@ fn register_done(registry: &mut Registry, totals: &Totals) {
         ),
         (
             "frames_sent",
-            "Frames that left for WebSockets",
+            "Frames that left by sockets of the hub",
             totals.frames,
         ),
         (

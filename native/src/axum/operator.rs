@@ -1,8 +1,6 @@
 //! What only whoever runs the server may see: from its own machine, or with a token that may subscribe to everything.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -10,15 +8,16 @@ use axum::response::{IntoResponse, Response};
 use tidegate_core::protocol::ErrorCode;
 use tidegate_core::topic::Pattern;
 
-use super::access::Caller;
+use super::access::{Caller, peer};
 use super::error::HttpError;
 use super::served::Served;
 use crate::access::Known;
+use crate::serve::Peer;
 
 /// Refuses whoever is not the operator.
 pub(super) async fn only(State(served): State<Served>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let Some(message) = obstacle(peer.map(|ConnectInfo(peer)| *peer), request.headers()) else {
+    let peer = peer(request.extensions());
+    let Some(message) = obstacle(peer, request.headers()) else {
         return next.run(request).await;
     };
     let (mut parts, body) = request.into_parts();
@@ -42,16 +41,15 @@ fn may_see_everything(known: &Known) -> bool {
 }
 
 /// What speaks against an answer without a token.
-fn obstacle(peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<&'static str> {
+fn obstacle(peer: Option<Peer>, headers: &HeaderMap) -> Option<&'static str> {
     let Some(peer) = peer else {
         return Some(
-            "who asks is not known; serve the application by into_make_service_with_connect_info::<SocketAddr>(), or send a token that may subscribe to **",
+            "who asks is not known; serve the application by tidegate::serve::Server or by into_make_service_with_connect_info::<SocketAddr>(), or send a token that may subscribe to **",
         );
     };
     // A proxy on this machine asks for others.
     let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
-    let is_near = peer.ip().to_canonical().is_loopback();
-    (is_forwarded || !is_near).then_some(
+    (is_forwarded || !peer.is_near()).then_some(
         "this is told on the machine of the server only, and not through a proxy, or to a token that may subscribe to **; ask there: curl http://127.0.0.1:8420/debug",
     )
 }
@@ -65,7 +63,8 @@ mod tests {
         if let Some(name) = header {
             headers.insert(name, "for=192.0.2.7".parse().expect("valid"));
         }
-        obstacle(peer.map(|peer| peer.parse().expect("valid")), &headers).is_none()
+        let peer = peer.map(|peer| Peer::Tcp(peer.parse().expect("valid")));
+        obstacle(peer, &headers).is_none()
     }
 
     #[test]
@@ -89,5 +88,6 @@ mod tests {
             assert!(!is_let_in(Some(far), None), "{far}");
         }
         assert!(!is_let_in(None, None));
+        assert_eq!(obstacle(Some(Peer::Unix), &HeaderMap::new()), None);
     }
 }

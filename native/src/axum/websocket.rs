@@ -21,6 +21,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::access::Visitor;
 use super::error::HttpError;
 use crate::Hub;
+use crate::serve::{Stream, Watched};
 use crate::shard::{Guest, Transport};
 
 pub(super) async fn upgrade(
@@ -120,11 +121,16 @@ fn upgrade_required(message: &str) -> HttpError {
     HttpError::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadFrame, message)
 }
 
-/// Gives the connection to the shard: the TCP socket itself where there is one.
+/// Gives the connection to the shard: the socket itself where it is no more than that.
 fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
-    let handed = match downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => tcp(parts.io.into_inner()).map(|transport| (transport, parts.read_buf)),
-        Err(upgraded) => bridge(upgraded).map(|transport| (transport, Bytes::new())),
+    let handed = match upgraded.downcast::<TokioIo<Watched<Stream>>>() {
+        Ok(parts) => {
+            let stream = parts.io.into_inner().into_inner();
+            stream
+                .into_transport()
+                .map(|transport| (transport, parts.read_buf))
+        }
+        Err(upgraded) => from_foreign_server(upgraded),
     };
     match handed {
         // A hub that has stopped drops the connection, which tells the client.
@@ -135,11 +141,16 @@ fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
     }
 }
 
-fn tcp(stream: TcpStream) -> std::io::Result<Transport> {
-    stream.set_nodelay(true)?;
-    Ok(Transport::Tcp(mio::net::TcpStream::from_std(
-        stream.into_std()?,
-    )))
+/// The same where somebody else's loop serves the router.
+fn from_foreign_server(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
+    match downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => {
+            let stream = parts.io.into_inner();
+            stream.set_nodelay(true)?;
+            Ok((Stream::Tcp(stream).into_transport()?, parts.read_buf))
+        }
+        Err(upgraded) => Ok((bridge(upgraded)?, Bytes::new())),
+    }
 }
 
 /// A connection that is not plain TCP (TLS, say) reaches the shard through a pair of sockets.

@@ -1,20 +1,18 @@
 //! `tidegate serve`.
 
 mod access;
+mod entrances;
 mod limits;
 mod settings;
 mod values;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use clap::Args;
 use tidegate::Hub;
-use tokio::net::TcpListener;
 
 use super::config::{Environment, Flags, in_force};
 pub(super) use settings::{Secrets, Settings};
@@ -67,32 +65,20 @@ impl Serve {
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let config = settings.config()?;
     settings.check_reach(&config)?;
-    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}; is another server running there? (--listen)",
-            settings.listen
-        )
-    })?;
+    let (server, addresses) = settings.open().await?;
     let choice = settings.choose_backend().await?;
     if choice.backend.is_none() {
         // Of all others it is told when they are reached.
         tracing::info!("backend: {} ({})", choice.what, choice.why);
     }
     let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
-    println!("tidegate: listening on http://{}", listener.local_addr()?);
-    let listener = listener.tap_io(|stream| {
-        // Small frames must not wait for each other; a socket that refuses is merely slower.
-        let _ = stream.set_nodelay(true);
-    });
-    let app =
-        tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    for address in addresses {
+        println!("tidegate: listening on {address}");
+    }
     // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
-    let server = axum::serve(listener, app).with_graceful_shutdown(stop_signal());
-    let (served, ()) = tokio::join!(
-        server.into_future(),
-        drained(hub, settings.drain_deadline())
-    );
-    served.context("the server stopped")
+    let served = server.run(tidegate::axum::router(hub.clone()), stop_signal());
+    tokio::join!(served, drained(hub, settings.drain_deadline()));
+    Ok(())
 }
 
 /// Once the server is told to stop, waits until its clients have gone or had their time, and stops the hub.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidegate_core::event_stream::EventStreamConfig;
 use tidegate_core::flow::Flow;
 use tidegate_core::topic::Pattern;
 
@@ -32,6 +33,11 @@ impl Hub {
     /// Whether clients are offered compressed messages.
     pub(crate) fn deflates(&self) -> bool {
         self.inner.wire.compress_above.is_some()
+    }
+
+    /// How long event streams wait for what.
+    pub(crate) fn event_streams(&self) -> EventStreamConfig {
+        self.inner.wire.event_streams
     }
 
     /// Hands a connection over to one of the shards.

@@ -22,6 +22,7 @@ use super::progress::ProgressCommand;
 use super::socket::Transport;
 use super::totals::Totals;
 use crate::auth::{AuthError, Identity};
+use crate::event_stream::Adoption;
 use crate::json::Json;
 
 /// A request to the shard.
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     /// It was found out who a client is.
     Authenticated(ConnectionId, Result<Identity, AuthError>),
     OpenLocal(Opening),
+    /// The shard is to write a stream itself that was read within the process. The connection stays the same one.
+    Adopt(Box<Adoption>),
     /// Whoever asked for the local connection with this token waits no longer.
     CancelOpening(u64),
     /// The reader of a local queue that was full has made room.

@@ -131,7 +131,7 @@ impl Shard {
     fn pass(&mut self, id: ConnectionId) -> Option<&mut Pass> {
         match &mut self.endpoint(id)?.kind {
             EndpointKind::Socket(socket) => Some(socket.pass()),
-            EndpointKind::Local(_) => None,
+            EndpointKind::Events(_) | EndpointKind::Local(_) => None,
         }
     }
 }

@@ -67,16 +67,23 @@ impl Shard {
         if self.hub.is_asking(id) {
             return;
         }
+        match self.endpoint(id).map(|endpoint| &mut endpoint.kind) {
+            Some(EndpointKind::Socket(_)) => {}
+            Some(EndpointKind::Events(socket)) => {
+                if !socket.read(buffer) {
+                    self.close(id);
+                }
+                return;
+            }
+            Some(EndpointKind::Local(_)) | None => return,
+        }
         let Some(Some(Endpoint {
-            id: known,
             kind: EndpointKind::Socket(socket),
+            ..
         })) = self.endpoints.get_mut(id.index() as usize)
         else {
             return;
         };
-        if *known != id {
-            return;
-        }
         let read = socket.read(buffer, &mut self.inflater);
         self.handle_read(id, read);
     }

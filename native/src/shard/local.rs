@@ -76,7 +76,7 @@ impl State {
 }
 
 /// The bytes of the publications in a frame. All else is small.
-fn payload_bytes(frame: &ServerFrame<Json>) -> usize {
+pub(super) fn payload_bytes(frame: &ServerFrame<Json>) -> usize {
     if let ServerFrame::Publication { publication, .. } | ServerFrame::Delta { publication, .. } =
         frame
     {
@@ -98,6 +98,7 @@ impl LocalQueue {
             queue: Arc::clone(&queue),
             id,
             commands,
+            is_given_up: false,
         };
         (queue, reader)
     }
@@ -128,6 +129,13 @@ impl LocalQueue {
         std::iter::from_fn(next).for_each(|frame| state.push(frame));
     }
 
+    /// Takes everything out that the reader has not read, for somebody who writes from now on; and whether that is the end.
+    pub(super) fn take_all(&self) -> (Vec<ServerFrame<Json>>, bool) {
+        let mut state = self.lock();
+        state.bytes = 0;
+        (std::mem::take(&mut state.frames).into(), state.is_finished)
+    }
+
     /// Nothing more will come, but for what waits already.
     pub(super) fn finish(&self) {
         self.lock().is_finished = true;
@@ -145,6 +153,8 @@ pub(crate) struct LocalReader {
     queue: Arc<LocalQueue>,
     id: ConnectionId,
     commands: CommandSender,
+    /// The connection goes on without it.
+    is_given_up: bool,
 }
 
 impl LocalReader {
@@ -175,6 +185,13 @@ impl LocalReader {
         }
     }
 
+    /// Leaves the connection to its shard, which is told so by the command. Where the shard has stopped, everything in it
+    /// is dropped.
+    pub(crate) fn give_up(mut self, command: impl FnOnce(ConnectionId) -> Command) {
+        self.is_given_up = true;
+        let _ = self.commands.send(command(self.id));
+    }
+
     /// The frames that are here already.
     pub(crate) fn waiting(&self) -> Vec<ServerFrame<Json>> {
         self.queue.lock().frames.iter().cloned().collect()
@@ -191,7 +208,9 @@ impl Stream for LocalReader {
 
 impl Drop for LocalReader {
     fn drop(&mut self) {
-        // Where the shard has stopped there is nothing left to close.
-        let _ = self.commands.send(Command::CloseLocal(self.id));
+        if !self.is_given_up {
+            // Where the shard has stopped there is nothing left to close.
+            let _ = self.commands.send(Command::CloseLocal(self.id));
+        }
     }
 }

@@ -19,10 +19,11 @@ use crate::json::Json;
 /// What one round reads of a socket before others have their turn.
 const READ_BYTES_PER_ROUND: usize = 256 * 1024;
 
-/// A non-blocking byte stream with a WebSocket on it.
+/// A non-blocking byte stream with a WebSocket or an event stream on it.
 pub(crate) enum Transport {
     Tcp(mio::net::TcpStream),
-    /// The near end of a pair whose far end is an HTTP server's connection that isn't plain TCP.
+    /// A Unix socket: a client's, or the near end of a pair whose far end is an HTTP server's connection that isn't a plain
+    /// socket.
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
 }
@@ -88,13 +89,11 @@ impl Socket {
 
     /// Watches the socket, edge by edge.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.transport.source().register(registry, token, interest)
+        self.transport.register(registry, token)
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        // A socket that cannot be taken off the poll leaves it by being closed.
-        let _ = self.transport.source().deregister(registry);
+        self.transport.deregister(registry);
     }
 
     /// Reads what is there, up to a round's share.
@@ -255,6 +254,17 @@ impl Read {
 }
 
 impl Transport {
+    /// Watches the socket, edge by edge.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.source().register(registry, token, interest)
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        // A socket that cannot be taken off the poll leaves it by being closed.
+        let _ = self.source().deregister(registry);
+    }
+
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Self::Tcp(stream) => stream,
@@ -263,7 +273,7 @@ impl Transport {
         }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
@@ -271,7 +281,7 @@ impl Transport {
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             #[cfg(unix)]

@@ -11,7 +11,7 @@ pub(crate) struct Totals {
     pub(crate) publishes: u64,
     /// Frames of clients that were none.
     pub(crate) bad_frames: u64,
-    /// Frames that left for WebSockets.
+    /// Frames that left by sockets: those of WebSockets, and of event streams that the shard writes itself.
     pub(crate) frames: u64,
     /// Messages that they left in.
     pub(crate) messages: u64,

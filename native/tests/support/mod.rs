@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tidegate::core::hub::ServerConfig;
 use tidegate::core::lifecycle::EndReason;
+use tidegate::serve::{ServeConfig, Server};
 use tidegate::{Config, Hub, Publish};
 use tokio::net::TcpListener;
 
@@ -69,8 +70,26 @@ pub(crate) fn config() -> Config {
     }
 }
 
-/// Serves an application on a free port until the test ends; returns its address.
+/// Serves an application on a free port until the test ends; returns its address. Where `TIDEGATE_TEST_SERVER` is `axum`,
+/// axum's loop serves it: what is promised holds there, too.
 pub(crate) async fn serve(app: axum::Router) -> String {
+    if std::env::var_os("TIDEGATE_TEST_SERVER").is_some_and(|name| name == "axum") {
+        return serve_by_axum(app).await;
+    }
+    serve_by_own_loop(app).await
+}
+
+/// The same, by the loop of this crate.
+pub(crate) async fn serve_by_own_loop(app: axum::Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = Server::new(ServeConfig::default()).listen(listener);
+    tokio::spawn(server.run(app, std::future::pending()));
+    address
+}
+
+/// The same, by axum's, which doesn't tell who asks.
+pub(crate) async fn serve_by_axum(app: axum::Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, app).await });

@@ -34,6 +34,14 @@ const OF_ANY_SHARDS: [&str; 7] = [
 /// How many shards they have then.
 const SHARDS: &str = "3";
 
+/// Tests of what holds whoever serves the router, which are run with axum's own loop, too.
+const OF_ANY_LOOP: [&str; 4] = [
+    "http_endpoints",
+    "server_sent_events",
+    "server_sent_events_resume",
+    "websocket_transport",
+];
+
 /// One step. The order is that of the run: what takes long comes late, and the server, which the
 /// dashboard is a part of, after the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -254,7 +262,19 @@ fn server_tests(workspace: &Workspace) -> Result<Counts, Failure> {
     let backends = counted(step(workspace, "the tests of the backends", command));
     let command = tests_with_shards(workspace);
     let shards = counted(step(workspace, "some of them with several shards", command));
-    both(both(programs, backends), shards)
+    let command = tests_by_axum(workspace);
+    let by_axum = counted(step(workspace, "some of them served by axum", command));
+    both(both(both(programs, backends), shards), by_axum)
+}
+
+/// Compiled as the others are.
+fn tests_by_axum(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+    for name in OF_ANY_LOOP {
+        command.args(["--test", name]);
+    }
+    command.env("TIDEGATE_TEST_SERVER", "axum");
+    command
 }
 
 /// Compiled as the others are.

@@ -1,7 +1,6 @@
 //! What a server can be told. Each of these is a flag, and by the same name a variable and a key of the configuration file.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -10,18 +9,20 @@ use clap::Args;
 use tidegate::Config;
 use tidegate::backend::{Choice, Keep};
 use tidegate::core::history::HistoryLimits;
+use tidegate::serve::Server;
 
 use super::access::AccessArgs;
+use super::entrances::EntranceArgs;
 use super::limits::LimitArgs;
 use super::values::{Bytes, OrOff, shards, time};
 use crate::cli::BackendArg;
 
+/// How long connections may take to end once the hub has stopped.
+const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(2);
+
 /// The settings of a server.
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Settings {
-    /// Where to listen. Port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
-    pub(super) listen: SocketAddr,
     /// Listen on an address that other machines reach, although nothing asks who they are
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     open_to_everyone: bool,
@@ -37,6 +38,8 @@ pub(in crate::cli) struct Settings {
     /// Compress messages with more bytes than this, for WebSocket clients that understand it
     #[arg(long, value_name = "BYTES", default_value = "off")]
     compress_above: OrOff<Bytes>,
+    #[command(flatten)]
+    entrances: EntranceArgs,
     #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
@@ -117,6 +120,9 @@ impl Settings {
         self.limits.apply(&mut config);
         self.stopping.apply(&mut config)?;
         self.access.apply(&self.secrets, &mut config)?;
+        config.access.proxies = self.entrances.proxies();
+        config.event_streams = self.entrances.event_streams();
+        self.entrances.check()?;
         Ok(config)
     }
 
@@ -126,11 +132,13 @@ impl Settings {
     /// They are not.
     pub(in crate::cli) fn check_reach(&self, config: &Config) -> anyhow::Result<()> {
         let is_open = config.access.authenticate.is_none();
-        if is_open && !self.listen.ip().is_loopback() && !self.open_to_everyone {
+        if let Some(address) = self.entrances.exposed()
+            && is_open
+            && !self.open_to_everyone
+        {
             bail!(
-                "{} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
-                 ask for tokens (--jwt-secret-file, --jwks), or say --open-to-everyone",
-                self.listen
+                "{address} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
+                 ask for tokens (--jwt-secret-file, --jwks), or say --open-to-everyone"
             );
         }
         Ok(())
@@ -143,6 +151,16 @@ impl Settings {
             ..Keep::default()
         };
         self.backend.choose(&keep).await
+    }
+
+    /// Listens. Gives the server, and the addresses to tell.
+    ///
+    /// # Errors
+    /// Where it can't, and why.
+    pub(super) async fn open(&self) -> anyhow::Result<(Server, Vec<String>)> {
+        // The hub ends what is left at its deadline; what doesn't end by that hangs.
+        let stop_grace = self.drain_deadline() + GRACE_AFTER_DRAIN;
+        self.entrances.open(stop_grace).await
     }
 
     /// How long clients have to go elsewhere before a server that was told to stop does so.

@@ -13,38 +13,36 @@ use tidegate_core::topic::{Pattern, Topic};
 /// retained history again, which their positions tell apart.
 const TOPICS_MAX: usize = 32;
 
-/// The positions of a stream's topics, those that published last at the end.
-pub(super) struct PositionId {
-    single: Option<Topic>,
-    positions: Vec<TopicPosition>,
+/// The positions of a stream's topics.
+pub(crate) enum PositionId {
+    /// Of the only topic, once it has one.
+    One(Topic, Option<Position>),
+    /// Those that published last at the end.
+    Several(Vec<TopicPosition>),
 }
 
 impl PositionId {
     /// The id of a stream that starts.
-    pub(super) fn new(patterns: &[Pattern]) -> Self {
+    pub(crate) fn new(patterns: &[Pattern]) -> Self {
         let single = match patterns {
             [pattern] => pattern.exact(),
             _ => None,
         };
-        Self {
-            single,
-            positions: Vec::new(),
+        match single {
+            Some(topic) => Self::One(topic, None),
+            None => Self::Several(Vec::new()),
         }
     }
 
     /// Reads an id that a client gives back; `None` where it is not one of this stream's.
-    pub(super) fn parse(text: &str, patterns: &[Pattern]) -> Option<Self> {
+    pub(crate) fn parse(text: &str, patterns: &[Pattern]) -> Option<Self> {
         let mut id = Self::new(patterns);
-        match &id.single {
-            Some(topic) => {
-                let position = text.parse().ok()?;
-                let topic = topic.clone();
-                id.positions.push(TopicPosition { topic, position });
-            }
-            None => {
+        match &mut id {
+            Self::One(_, position) => *position = Some(text.parse().ok()?),
+            Self::Several(positions) => {
                 for entry in text.split_ascii_whitespace().take(TOPICS_MAX) {
                     let (topic, position) = entry.rsplit_once('=')?;
-                    id.positions.push(TopicPosition {
+                    positions.push(TopicPosition {
                         topic: Topic::new(topic).ok()?,
                         position: position.parse().ok()?,
                     });
@@ -54,8 +52,15 @@ impl PositionId {
         Some(id)
     }
 
-    pub(super) fn positions(&self) -> Vec<TopicPosition> {
-        self.positions.clone()
+    pub(crate) fn positions(&self) -> Vec<TopicPosition> {
+        match self {
+            Self::One(topic, position) => {
+                let topic = topic.clone();
+                let known = position.map(|position| TopicPosition { topic, position });
+                known.into_iter().collect()
+            }
+            Self::Several(positions) => positions.clone(),
+        }
     }
 
     /// A subscription stands; an exact one's topic has a position already.
@@ -67,48 +72,56 @@ impl PositionId {
         }
     }
 
-    pub(super) fn advance(&mut self, topic: &Topic, position: Position) {
-        self.forget(topic);
-        if self.positions.len() == TOPICS_MAX {
-            self.positions.remove(0);
+    pub(crate) fn advance(&mut self, topic: &Topic, position: Position) {
+        match self {
+            Self::One(_, known) => *known = Some(position),
+            Self::Several(positions) => {
+                positions.retain(|known| known.topic != *topic);
+                if positions.len() == TOPICS_MAX {
+                    positions.remove(0);
+                }
+                positions.push(TopicPosition {
+                    topic: topic.clone(),
+                    position,
+                });
+            }
         }
-        self.positions.push(TopicPosition {
-            topic: topic.clone(),
-            position,
-        });
     }
 
     pub(super) fn forget(&mut self, topic: &Topic) {
-        self.positions.retain(|known| known.topic != *topic);
+        match self {
+            Self::One(_, known) => *known = None,
+            Self::Several(positions) => positions.retain(|known| known.topic != *topic),
+        }
     }
 
-    /// Appends one event. An event without an id would keep the last one, so each has its own.
-    pub(super) fn write(&self, chunk: &mut Vec<u8>, event: Option<&str>, data: &[u8]) {
-        if let Some(event) = event {
-            chunk.extend_from_slice(b"event: ");
-            chunk.extend_from_slice(event.as_bytes());
-            chunk.push(b'\n');
+    /// Appends the line of an event, where there is anything to resume from.
+    pub(super) fn write_line(&self, out: &mut Vec<u8>) {
+        let is_empty = match self {
+            Self::One(_, position) => position.is_none(),
+            Self::Several(positions) => positions.is_empty(),
+        };
+        if !is_empty {
+            out.extend_from_slice(b"id: ");
+            self.write(out);
+            out.push(b'\n');
         }
-        if !self.positions.is_empty() {
-            chunk.extend_from_slice(b"id: ");
-            self.write_id(chunk);
-            chunk.push(b'\n');
-        }
-        chunk.extend_from_slice(b"data: ");
-        chunk.extend_from_slice(data);
-        chunk.extend_from_slice(b"\n\n");
     }
 
-    fn write_id(&self, chunk: &mut Vec<u8>) {
-        for (index, known) in self.positions.iter().enumerate() {
-            if index > 0 {
-                chunk.push(b' ');
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::One(_, position) => {
+                if let Some(position) = position {
+                    write!(out, "{position}").expect("a Vec takes every write");
+                }
             }
-            let written = match self.single {
-                Some(_) => write!(chunk, "{}", known.position),
-                None => write!(chunk, "{}={}", known.topic, known.position),
-            };
-            written.expect("a Vec takes every write");
+            Self::Several(positions) => {
+                for (index, known) in positions.iter().enumerate() {
+                    let separator = if index > 0 { " " } else { "" };
+                    write!(out, "{separator}{}={}", known.topic, known.position)
+                        .expect("a Vec takes every write");
+                }
+            }
         }
     }
 }
@@ -126,7 +139,7 @@ mod tests {
 
     fn text(id: &PositionId) -> String {
         let mut chunk = Vec::new();
-        id.write_id(&mut chunk);
+        id.write(&mut chunk);
         String::from_utf8(chunk).expect("text")
     }
 

@@ -1,0 +1,287 @@
+//! Where a server listens, and what it puts up with from those who come.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use tidegate::access::{ForwardedBy, Network, Proxies};
+use tidegate::core::event_stream::EventStreamConfig;
+use tidegate::serve::{Address, Listener, ServeConfig, Server};
+
+use super::values::{Bytes, time};
+
+/// Where to listen, and for how long to wait for those who connect.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Listening")]
+pub(super) struct EntranceArgs {
+    /// Where to listen: a port (0 takes a free one), unix:/path/to/socket, or inherited for sockets that the service manager
+    /// has opened; may be repeated
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
+    listen: Vec<Address>,
+    /// Speak TLS on ports, with the certificate chain in this file, as PEM. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, as PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Believe proxies at these addresses (10.0.0.0/8, say), or at a Unix socket (unix), where their clients come from; may be
+    /// repeated
+    #[arg(long, value_name = "NETWORK")]
+    trust_proxy: Vec<Trusted>,
+    /// The header by which proxies say where their clients come from
+    #[arg(long, value_name = "HEADER", default_value = "x-forwarded-for")]
+    proxy_header: Header,
+    /// The most connections that shake hands, send requests, wait for answers or are idle
+    #[arg(long, value_name = "N", default_value = "10000")]
+    open_requests: usize,
+    /// … from one address
+    #[arg(long, value_name = "N", default_value = "1000")]
+    open_requests_per_address: usize,
+    /// How long a TLS handshake may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    handshake_timeout: Duration,
+    /// How long the head of a request may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    head_timeout: Duration,
+    /// How long the body of a request may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    body_timeout: Duration,
+    /// How long a connection may wait for its next request
+    #[arg(long, value_name = "TIME", default_value = "75s", value_parser = time)]
+    idle_timeout: Duration,
+    /// How long a connection may take nothing of what it is sent, event streams included
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    write_timeout: Duration,
+    /// After how long a silence an event stream says that it lives
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time)]
+    event_keep_alive: Duration,
+    /// The largest head of a request; at least 8KiB
+    #[arg(long, value_name = "BYTES", default_value = "16KiB")]
+    head_bytes: Bytes,
+    /// The most headers of a request
+    #[arg(long, value_name = "N", default_value = "64")]
+    headers: usize,
+}
+
+/// A network that is trusted, or whoever comes by a Unix socket.
+#[derive(Clone, Copy, Debug)]
+enum Trusted {
+    Network(Network),
+    Unix,
+}
+
+impl std::str::FromStr for Trusted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "unix" {
+            return Ok(Self::Unix);
+        }
+        let network = text.parse().map(Self::Network);
+        network.map_err(|error: tidegate::access::NetworkError| format!("{error}; or unix"))
+    }
+}
+
+/// The header of [`ForwardedBy`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Header {
+    XForwardedFor,
+    Forwarded,
+}
+
+impl EntranceArgs {
+    /// Whether other machines may reach an address that is listened on.
+    pub(super) fn exposed(&self) -> Option<&Address> {
+        self.listen.iter().find(|address| address.is_exposed())
+    }
+
+    /// The proxies that are believed.
+    pub(super) fn proxies(&self) -> Proxies {
+        let networks = self.trust_proxy.iter().filter_map(|trusted| match trusted {
+            Trusted::Network(network) => Some(*network),
+            Trusted::Unix => None,
+        });
+        Proxies {
+            networks: networks.collect(),
+            unix: self
+                .trust_proxy
+                .iter()
+                .any(|trusted| matches!(trusted, Trusted::Unix)),
+            header: match self.proxy_header {
+                Header::XForwardedFor => ForwardedBy::XForwardedFor,
+                Header::Forwarded => ForwardedBy::Forwarded,
+            },
+        }
+    }
+
+    /// How long event streams wait for what.
+    pub(super) fn event_streams(&self) -> EventStreamConfig {
+        EventStreamConfig {
+            keep_alive: self.event_keep_alive,
+            stall_max: self.write_timeout,
+        }
+    }
+
+    /// What the serving loop puts up with.
+    pub(super) fn config(&self) -> ServeConfig {
+        ServeConfig {
+            connections_max: self.open_requests,
+            per_address_max: self.open_requests_per_address,
+            handshake_timeout: self.handshake_timeout,
+            head_timeout: self.head_timeout,
+            idle_timeout: self.idle_timeout,
+            body_timeout: self.body_timeout,
+            write_timeout: self.write_timeout,
+            head_bytes_max: self.head_bytes.0,
+            headers_max: self.headers,
+            proxies: self.proxies(),
+            ..ServeConfig::default()
+        }
+    }
+
+    /// Whether what is said of TLS is whole.
+    ///
+    /// # Errors
+    /// Half of it is missing.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            bail!("a certificate and its key go together: --tls-cert and --tls-key");
+        }
+        Ok(())
+    }
+
+    /// Listens everywhere. Gives the server, which takes `stop_grace` at most to stop, and the addresses to tell.
+    ///
+    /// # Errors
+    /// Where it can't, and why.
+    pub(super) async fn open(&self, stop_grace: Duration) -> anyhow::Result<(Server, Vec<String>)> {
+        self.check()?;
+        let tls = self.tls()?;
+        let mut server = Server::new(ServeConfig {
+            stop_grace,
+            ..self.config()
+        });
+        let mut told = Vec::new();
+        for address in &self.listen {
+            let listeners = Listener::bind(address).await;
+            for listener in listeners.context("nothing is served (--listen)")? {
+                let is_port = listener.local_addr().is_some();
+                (server, told) = match &tls {
+                    Some(tls) if is_port => {
+                        told.push(format!("https://{listener}"));
+                        (tls.listen(server, listener), told)
+                    }
+                    Some(_) | None => {
+                        let scheme = if is_port { "http://" } else { "" };
+                        told.push(format!("{scheme}{listener}"));
+                        (server.listen(listener), told)
+                    }
+                };
+            }
+        }
+        Ok((server, told))
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> anyhow::Result<Option<Encryption>> {
+        let (Some(chain), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Ok(None);
+        };
+        let tls = tidegate::serve::Tls::from_pem_files(chain, key)?;
+        reload_when_told(tls.clone());
+        Ok(Some(Encryption(tls)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn tls(&self) -> anyhow::Result<Option<Encryption>> {
+        if self.tls_cert.is_some() {
+            bail!("this program was built without TLS (the feature `tls`); let a proxy end it");
+        }
+        Ok(None)
+    }
+}
+
+/// A certificate, where the program can use one.
+#[cfg(feature = "tls")]
+struct Encryption(tidegate::serve::Tls);
+
+#[cfg(feature = "tls")]
+impl Encryption {
+    fn listen(&self, server: Server, listener: Listener) -> Server {
+        server.listen_tls(listener, self.0.clone())
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+enum Encryption {}
+
+#[cfg(not(feature = "tls"))]
+impl Encryption {
+    fn listen(&self, _server: Server, _listener: Listener) -> Server {
+        match *self {}
+    }
+}
+
+/// Reads the certificate again on SIGHUP, without waiting for the next look at its files.
+#[cfg(all(feature = "tls", unix))]
+fn reload_when_told(tls: tidegate::serve::Tls) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match tls.reload() {
+                Ok(true) => tracing::info!(?tls, "the certificate was read again"),
+                Ok(false) => tracing::info!(?tls, "the certificate is the same as before"),
+                Err(error) => {
+                    tracing::error!(%error, "the certificate is not replaced, and the old one stays in use");
+                }
+            }
+        }
+    });
+}
+
+#[cfg(all(feature = "tls", not(unix)))]
+fn reload_when_told(_tls: tidegate::serve::Tls) {}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+
+    use super::*;
+
+    fn parsed(line: &[&str]) -> EntranceArgs {
+        let command = EntranceArgs::augment_args(clap::Command::new("tidegate"));
+        let line = [&["tidegate"], line].concat();
+        EntranceArgs::from_arg_matches(&command.get_matches_from(line)).expect("valid")
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let told = format!("{:?}", parsed(&[]).config());
+        assert_eq!(told, format!("{:?}", ServeConfig::default()));
+        assert_eq!(parsed(&[]).event_streams(), EventStreamConfig::default());
+    }
+
+    #[test]
+    fn proxies_are_networks_and_unix_sockets() {
+        let line = [
+            "--trust-proxy=10.0.0.0/8",
+            "--trust-proxy=unix",
+            "--proxy-header=forwarded",
+        ];
+        let proxies = parsed(&line).proxies();
+        assert_eq!(proxies.networks, ["10.0.0.0/8".parse().expect("a network")]);
+        assert!(proxies.unix);
+        assert_eq!(proxies.header, ForwardedBy::Forwarded);
+    }
+
+    #[test]
+    fn half_of_tls_is_refused() {
+        assert!(parsed(&["--tls-cert=a.pem"]).check().is_err());
+        assert!(parsed(&["--tls-key=a.pem"]).check().is_err());
+        assert!(parsed(&[]).check().is_ok());
+    }
+}

@@ -1,0 +1,184 @@
+//! Event streams, from the request that opens one to the bytes that tell of frames. They are written either by an HTTP
+//! server, as the body of a response, or by a shard, straight to the socket.
+
+mod count;
+mod position_id;
+
+use std::io::Write as _;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tidegate_core::event_stream::EventStreamConfig;
+use tidegate_core::protocol::ServerFrame;
+use tidegate_core::publication::Publication;
+
+use crate::access::Pass;
+use crate::encode::{self, Encoder, Message};
+use crate::json::Json;
+use crate::shard::{Command, LocalReader, Transport};
+pub(crate) use count::{OpenStream, OpenStreams};
+pub(crate) use position_id::PositionId;
+
+/// What every stream begins with: how long an `EventSource` waits before it connects again, in milliseconds.
+pub(crate) const OPENING: &[u8] = b"retry: 2000\n\n";
+
+/// A comment, by which a silent stream says that it lives.
+pub(crate) const ALIVE: &[u8] = b":\n\n";
+
+/// The end of a body that comes in chunks.
+pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Room for the size of a chunk before it: eight digits and the end of the line.
+const SIZE_BYTES_MAX: usize = 10;
+
+/// A stream that has been opened, and that nobody writes yet.
+pub(crate) struct EventStream {
+    pub(crate) reader: LocalReader,
+    pub(crate) told: Told,
+}
+
+/// What belongs to a stream, whoever writes it.
+pub(crate) struct Told {
+    /// Where it stands.
+    pub(crate) id: PositionId,
+    /// When whoever reads has to show another token.
+    pub(crate) ends: Option<SystemTime>,
+    pub(crate) deadlines: EventStreamConfig,
+    pub(crate) _counted: OpenStream,
+    pub(crate) _pass: Pass,
+}
+
+impl EventStream {
+    pub(crate) const fn new(reader: LocalReader, told: Told) -> Self {
+        Self { reader, told }
+    }
+
+    /// Gives the stream to its shard, which writes it to the socket after the head of the response.
+    pub(crate) fn hand_over(self, transport: Transport, head: Vec<u8>) {
+        let Self { reader, told } = self;
+        reader.give_up(|id| {
+            Command::Adopt(Box::new(Adoption {
+                id,
+                transport,
+                head,
+                told,
+            }))
+        });
+    }
+}
+
+/// A stream on its way to its shard.
+pub(crate) struct Adoption {
+    pub(crate) id: tidegate_core::hub::ConnectionId,
+    pub(crate) transport: Transport,
+    pub(crate) head: Vec<u8>,
+    pub(crate) told: Told,
+}
+
+impl Told {
+    /// How long the stream may go on.
+    pub(crate) fn ends_in(&self) -> Option<Duration> {
+        let left = self.ends?.duration_since(SystemTime::now());
+        Some(left.unwrap_or(Duration::ZERO))
+    }
+}
+
+impl PositionId {
+    /// Appends what a frame tells, with the id to resume after it. Frames that tell a reader nothing append nothing.
+    pub(crate) fn write_event(
+        &mut self,
+        out: &mut Vec<u8>,
+        frame: &ServerFrame<Json>,
+        encoder: &mut Encoder,
+    ) {
+        let name = match frame {
+            ServerFrame::Publication { publication, .. } => {
+                self.advance(&publication.topic, publication.position);
+                None
+            }
+            ServerFrame::Batch { items, .. } => {
+                for item in items {
+                    self.advance(&item.topic, item.position);
+                }
+                Some("batch")
+            }
+            ServerFrame::Reset { topic, .. } => {
+                self.forget(topic);
+                Some("reset")
+            }
+            ServerFrame::Lagged { .. } => Some("lagged"),
+            ServerFrame::End { .. } => Some("end"),
+            ServerFrame::Stale => Some("stale"),
+            ServerFrame::Live => Some("live"),
+            ServerFrame::Subscribed {
+                pattern, position, ..
+            } => return self.begin(pattern, *position),
+            // Whoever is in the process, as this stream is, is sent whole values.
+            ServerFrame::Delta { .. }
+            | ServerFrame::Welcome { .. }
+            | ServerFrame::Unsubscribed { .. }
+            | ServerFrame::Published { .. }
+            | ServerFrame::PresenceState(_)
+            | ServerFrame::PresenceDiff(_)
+            | ServerFrame::Error(_)
+            | ServerFrame::Ping
+            | ServerFrame::Pong
+            | ServerFrame::Drain { .. } => return,
+        };
+        if let Some(name) = name {
+            out.extend_from_slice(b"event: ");
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'\n');
+        }
+        // An event without an id would keep the last one, so each has its own.
+        self.write_line(out);
+        write_data(out, &encoder.message(frame));
+    }
+}
+
+/// Appends the event of a publication as it is the same for all streams of its topic alone.
+pub(crate) fn write_publication(out: &mut Vec<u8>, publication: &Publication<Json>) {
+    writeln!(out, "id: {}", publication.position).expect("a Vec takes every write");
+    write_data(out, encode::publication_message(publication));
+}
+
+fn write_data(out: &mut Vec<u8>, message: &Message) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(message.text_bytes());
+    out.extend_from_slice(b"\n\n");
+}
+
+/// A chunk of a body whose bytes `write` appends to what it is given; `None` where it appends nothing.
+pub(crate) fn chunk(mut room: Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
+    room.clear();
+    room.resize(SIZE_BYTES_MAX, 0);
+    write(&mut room);
+    let bytes = room.len() - SIZE_BYTES_MAX;
+    if bytes == 0 {
+        return None;
+    }
+    let size = format!("{bytes:x}\r\n");
+    let start = SIZE_BYTES_MAX - size.len();
+    room[start..SIZE_BYTES_MAX].copy_from_slice(size.as_bytes());
+    room.extend_from_slice(b"\r\n");
+    Some(Bytes::from(room).slice(start..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_has_its_size_before_it() {
+        for bytes in [1_usize, 15, 16, 4_095, 4_096, 70_000] {
+            let chunk = chunk(Vec::new(), |out| out.resize(out.len() + bytes, b'x')).expect("one");
+            let expected = format!("{bytes:x}\r\n{}\r\n", "x".repeat(bytes));
+            assert_eq!(chunk, expected.as_bytes());
+        }
+        assert_eq!(
+            chunk(vec![1, 2, 3], |_| {}),
+            None,
+            "an empty one would end the body"
+        );
+    }
+}

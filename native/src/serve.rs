@@ -1,0 +1,155 @@
+//! Serving an application over TCP, TLS and Unix sockets, with limits for those who are slow, many or malicious.
+//!
+//! Any axum application can be served by this. What it has over `axum::serve`:
+//!
+//! * time limits for handshakes, heads, bodies, idle connections and clients that don't read, and limits of size and
+//!   number: [`ServeConfig`] has them all;
+//! * TLS whose certificate is read again when its file changes, HTTP/2 over it, Unix sockets, and sockets that the service
+//!   manager has opened;
+//! * a stop that ends within its time;
+//! * event streams that a [hub](crate::Hub) writes to their sockets itself, as it does with WebSockets. That costs a
+//!   fraction of the memory and processor time, and works over plain HTTP/1.1 only: where TLS ends here, an event stream is
+//!   written by the HTTP server.
+//!
+//! ```no_run
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tidegate::serve::{Listener, ServeConfig, Server};
+//!
+//! let hub = tidegate::Hub::new(Default::default())?;
+//! let app = tidegate::axum::router(hub);
+//! let mut server = Server::new(ServeConfig::default());
+//! for listener in Listener::bind(&"127.0.0.1:8420".parse()?).await? {
+//!     server = server.listen(listener);
+//! }
+//! server.run(app, async { let _ = tokio::signal::ctrl_c().await; }).await;
+//! # Ok(()) }
+//! ```
+//!
+//! Requests carry a [`Peer`], the server's [`Tally`] behind an `Arc`, and for TCP axum's `ConnectInfo<SocketAddr>` as
+//! extensions.
+
+mod address;
+mod config;
+mod connection;
+mod front;
+mod handover;
+mod incoming;
+mod listener;
+mod stream;
+mod tally;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod unix_socket;
+mod watch;
+mod watched;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use futures_util::future::join_all;
+use tokio::sync::watch as channel;
+
+pub use address::{Address, AddressError};
+pub use config::ServeConfig;
+pub(crate) use handover::Handover;
+pub use listener::{ListenError, Listener};
+pub use stream::Peer;
+pub(crate) use stream::Stream;
+pub use tally::Tally;
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError};
+pub(crate) use watched::Watched;
+
+/// A serving loop that is being set up.
+#[derive(Debug)]
+pub struct Server {
+    config: ServeConfig,
+    entrances: Vec<Entrance>,
+}
+
+/// Where connections come in, and what they have to do first.
+#[derive(Debug)]
+struct Entrance {
+    listener: Listener,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+}
+
+/// What all connections of a loop share.
+struct Shared {
+    config: ServeConfig,
+    tally: Arc<Tally>,
+    app: Router,
+}
+
+/// How far a loop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// What is under way is answered, and nothing further.
+    Stopping,
+    /// Whatever is left closes.
+    Over,
+}
+
+impl Server {
+    /// A server with these limits, which listens nowhere yet.
+    pub fn new(mut config: ServeConfig) -> Self {
+        config.head_bytes_max = config.head_bytes_max.max(config::HEAD_BYTES_MIN);
+        Self {
+            config,
+            entrances: Vec::new(),
+        }
+    }
+
+    /// Serves what comes in here, too.
+    #[must_use]
+    pub fn listen(mut self, listener: impl Into<Listener>) -> Self {
+        self.entrances.push(Entrance {
+            listener: listener.into(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        });
+        self
+    }
+
+    /// Serves what comes in here, too, once it has shaken hands. The certificate's files are looked at every ten seconds,
+    /// and read again when they have changed.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn listen_tls(mut self, listener: impl Into<Listener>, tls: Tls) -> Self {
+        self.entrances.push(Entrance {
+            listener: listener.into(),
+            tls: Some(tls),
+        });
+        self
+    }
+
+    /// Serves `app` until `stop` is ready. It listens no more then, at once, so that a successor can; it answers what was
+    /// asked, and returns when every connection has ended, after [`ServeConfig::stop_grace`] at the latest.
+    pub async fn run(self, app: Router, stop: impl Future<Output = ()>) {
+        let shared = Arc::new(Shared {
+            tally: Tally::new(&self.config),
+            config: self.config,
+            app,
+        });
+        let (phase, _) = channel::channel(Phase::Serving);
+        let incoming = self
+            .entrances
+            .into_iter()
+            .map(|entrance| entrance.serve(&shared, &phase));
+        tokio::select! {
+            _ = join_all(incoming) => {}
+            () = stop => {}
+        }
+        phase.send_replace(Phase::Stopping);
+        let ended = tokio::time::timeout(shared.config.stop_grace, phase.closed()).await;
+        if ended.is_err() {
+            tracing::info!("connections that did not end in time are closed");
+            phase.send_replace(Phase::Over);
+            phase.closed().await;
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! One connection: its handshake, its requests, and what is done when it takes too long.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use super::front::{Front, Slot};
+use super::stream::{Peer, Stream};
+use super::tally::Cut;
+use super::watch::{Overdue, Patience};
+use super::watched::{Vitals, Watched};
+use super::{Phase, Shared};
+
+/// What a client is told that was too slow.
+const TIMED_OUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How often HTTP/2 asks a silent client for a sign of life; it has as long for the answer as for a write.
+const PING_EVERY: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// A connection's other parts beside its bytes.
+pub(super) struct Scene {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: Peer,
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+/// A byte stream that HTTP/1 can be spoken over.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether it may be handed to somebody who writes to sockets.
+    const IS_PLAIN: bool;
+
+    /// The connection itself, where it is no more than that.
+    fn into_plain(self) -> Option<Stream>;
+}
+
+impl Wire for Stream {
+    const IS_PLAIN: bool = true;
+
+    fn into_plain(self) -> Option<Stream> {
+        Some(self)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire
+    for tokio_rustls::server::TlsStream<S>
+{
+    const IS_PLAIN: bool = false;
+
+    fn into_plain(self) -> Option<Stream> {
+        None
+    }
+}
+
+/// Shakes hands, and serves what is asked for.
+#[cfg(feature = "tls")]
+pub(super) async fn serve_tls(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    tls: super::Tls,
+    scene: Scene,
+) {
+    let time = scene.shared.config.handshake_timeout;
+    let handshake = tokio::time::timeout(time, tls.acceptor().accept(stream));
+    let mut phase = scene.phase.clone();
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        // Whoever has not even said hello waits for nothing.
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+    };
+    let Ok(Ok(stream)) = shaken else {
+        scene.shared.tally.count_cut(Cut::Tls);
+        tracing::debug!(peer = ?scene.peer, "a TLS handshake came to nothing");
+        return;
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        serve_http2(stream, scene).await;
+    } else {
+        serve_http1(stream, scene).await;
+    }
+}
+
+/// Serves HTTP/1.1, and HTTP/1.0 as far as that is the same.
+pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
+    let Scene {
+        shared,
+        peer,
+        mut phase,
+    } = scene;
+    let config = &shared.config;
+    let vitals = Vitals::new(patience(&shared));
+    let slot = Arc::new(Slot::default());
+    let front = front(
+        &shared,
+        peer,
+        &vitals,
+        S::IS_PLAIN.then(|| Arc::clone(&slot)),
+    );
+    let watched = Watched::new(stream, Arc::clone(&vitals), config.write_timeout, true);
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // What a connection is at is watched here, to tell the head of a request from the time between two.
+        .header_read_timeout(None)
+        .max_header_size(config.head_bytes_max)
+        .max_buf_size(config.head_bytes_max)
+        .max_headers(config.headers_max)
+        .serve_connection(TokioIo::new(watched), front)
+        .with_upgrades();
+    let mut deadline = Deadline::new();
+    loop {
+        let mut goes_on = poll_fn(|context| {
+            if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
+                return Poll::Ready(Turn::Ended(result));
+            }
+            if is_filled(&slot) && vitals.is_flushed() {
+                return Poll::Ready(Turn::HandedOver);
+            }
+            deadline.poll(&vitals, context).map(Turn::Overdue)
+        });
+        let turn = tokio::select! {
+            turn = &mut goes_on => turn,
+            changed = phase.changed() => Turn::phase(changed.is_ok(), &phase),
+        };
+        match turn {
+            Turn::Ended(result) => return shared.note_end(peer, &vitals, result),
+            Turn::HandedOver => {
+                let taken = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let parts = connection.into_parts();
+                let stream = parts.map(|parts| parts.io.into_inner().into_inner());
+                if let (Some(taken), Some(stream)) = (taken, stream.and_then(Wire::into_plain)) {
+                    taken.hand(stream);
+                }
+                return;
+            }
+            Turn::Overdue(Overdue::Head) => {
+                shared.tally.count_cut(Cut::Head);
+                if let Some(parts) = connection.into_parts() {
+                    let mut stream = parts.io.into_inner();
+                    // A client that doesn't take it isn't waited for.
+                    let said = stream.write_all(TIMED_OUT);
+                    let _ = tokio::time::timeout(config.write_timeout.min(SAY_MAX), said).await;
+                    let _ = tokio::time::timeout(SAY_MAX, stream.shutdown()).await;
+                }
+                return;
+            }
+            Turn::Overdue(why) => return shared.note_overdue(why),
+            Turn::Stop => Pin::new(&mut connection).graceful_shutdown(),
+            Turn::Over => return,
+        }
+    }
+}
+
+/// How long it is tried to say a last word.
+const SAY_MAX: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What a connection came to.
+enum Turn {
+    Ended(hyper::Result<()>),
+    HandedOver,
+    Overdue(Overdue),
+    /// It is to end after what is under way.
+    Stop,
+    /// It is to end now.
+    Over,
+}
+
+impl Turn {
+    /// What a change of phase means; where nobody is left to change it, the server is gone.
+    fn phase(is_there: bool, phase: &watch::Receiver<Phase>) -> Self {
+        if is_there && *phase.borrow() != Phase::Over {
+            Self::Stop
+        } else {
+            Self::Over
+        }
+    }
+}
+
+/// Serves HTTP/2.
+#[cfg(feature = "tls")]
+async fn serve_http2<S: Wire>(stream: S, scene: Scene) {
+    let Scene {
+        shared,
+        peer,
+        mut phase,
+    } = scene;
+    let config = &shared.config;
+    let vitals = Vitals::new(patience(&shared));
+    let front = front(&shared, peer, &vitals, None);
+    let watched = Watched::new(stream, Arc::clone(&vitals), config.write_timeout, false);
+    let head_bytes_max = u32::try_from(config.head_bytes_max).unwrap_or(u32::MAX);
+    let mut connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(head_bytes_max)
+        .max_concurrent_streams(config.streams_max)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(config.write_timeout)
+        .serve_connection(TokioIo::new(watched), front);
+    let mut deadline = Deadline::new();
+    loop {
+        let mut goes_on = poll_fn(|context| {
+            if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
+                return Poll::Ready(Turn::Ended(result));
+            }
+            deadline.poll(&vitals, context).map(Turn::Overdue)
+        });
+        let turn = tokio::select! {
+            turn = &mut goes_on => turn,
+            changed = phase.changed() => Turn::phase(changed.is_ok(), &phase),
+        };
+        match turn {
+            Turn::Ended(result) => return shared.note_end(peer, &vitals, result),
+            Turn::Overdue(why) => return shared.note_overdue(why),
+            Turn::HandedOver => {}
+            Turn::Stop => Pin::new(&mut connection).graceful_shutdown(),
+            Turn::Over => return,
+        }
+    }
+}
+
+fn patience(shared: &Shared) -> Patience {
+    Patience {
+        head: shared.config.head_timeout,
+        idle: shared.config.idle_timeout,
+    }
+}
+
+fn front(shared: &Shared, peer: Peer, vitals: &Arc<Vitals>, slot: Option<Arc<Slot>>) -> Front {
+    Front {
+        app: TowerToHyperService::new(shared.app.clone()),
+        tally: Arc::clone(&shared.tally),
+        peer,
+        body_timeout: shared.config.body_timeout,
+        vitals: Arc::clone(vitals),
+        slot,
+    }
+}
+
+fn is_filled<T>(slot: &Mutex<Option<T>>) -> bool {
+    slot.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .is_some()
+}
+
+/// Waits for what a watch says, which changes while it waits.
+struct Deadline(Option<Pin<Box<Sleep>>>);
+
+impl Deadline {
+    const fn new() -> Self {
+        Self(None)
+    }
+
+    fn poll(&mut self, vitals: &Vitals, context: &mut Context<'_>) -> Poll<Overdue> {
+        let Some((at, why)) = vitals.watch(|watch| watch.poll_timeout()) else {
+            return Poll::Pending;
+        };
+        if at <= Instant::now() {
+            return Poll::Ready(why);
+        }
+        let sleep = self
+            .0
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if sleep.deadline() != at {
+            sleep.as_mut().reset(at);
+        }
+        sleep.as_mut().poll(context).map(|()| why)
+    }
+}
+
+impl Shared {
+    /// A connection has ended, in order or by a fault of its client.
+    fn note_end(&self, peer: Peer, vitals: &Vitals, result: hyper::Result<()>) {
+        let Err(error) = result else {
+            return;
+        };
+        tracing::debug!(?peer, %error, "a connection broke");
+        if vitals.is_stuck() {
+            self.tally.count_cut(Cut::Write);
+        } else if error.is_parse_too_large() {
+            self.tally.count_cut(Cut::HeadTooLarge);
+        } else if error.is_parse() {
+            self.tally.count_cut(Cut::Malformed);
+        }
+    }
+
+    /// A connection is closed because nothing came. One that merely had nothing more to ask has done nothing wrong.
+    fn note_overdue(&self, why: Overdue) {
+        match why {
+            Overdue::Silent => self.tally.count_cut(Cut::Silent),
+            Overdue::Head => self.tally.count_cut(Cut::Head),
+            Overdue::Idle => {}
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What stands between a connection and the application: who asks, how long a body may take, and when an answer has been
+//! given to its end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body as AppBody;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request, Response, Version};
+use axum::{BoxError, Router};
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use tokio::time::{Instant, Sleep};
+
+use super::handover::{Handover, TakenOver};
+use super::stream::Peer;
+use super::tally::{Cut, Tally};
+use super::watched::Vitals;
+
+/// The application, as one connection sees it.
+pub(super) struct Front {
+    pub(super) app: TowerToHyperService<Router>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) peer: Peer,
+    pub(super) body_timeout: Duration,
+    pub(super) vitals: Arc<Vitals>,
+    /// Where an answer is put whose writer takes the connection over, where it may.
+    pub(super) slot: Option<Arc<Slot>>,
+}
+
+/// Holds what an answer has come to.
+pub(super) type Slot = Mutex<Option<TakenOver>>;
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let answering = Answering::begin(&self.vitals);
+        let may_hand_over =
+            request.version() == Version::HTTP_11 && request.method() == Method::GET;
+        let slot = self.slot.clone().filter(|_| may_hand_over);
+        let mut request = request.map(|body| {
+            AppBody::new(TimedBody {
+                inner: body,
+                until: Instant::now() + self.body_timeout,
+                sleep: None,
+                tally: Arc::clone(&self.tally),
+            })
+        });
+        let extensions = request.extensions_mut();
+        extensions.insert(self.peer);
+        extensions.insert(Arc::clone(&self.tally));
+        if let Peer::Tcp(address) = self.peer {
+            extensions.insert(ConnectInfo::<SocketAddr>(address));
+        }
+        let answer = self.app.call(request);
+        Box::pin(async move {
+            let mut response = match answer.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            let handover = response.extensions_mut().remove::<Handover>();
+            if let (Some(slot), Some(handover)) = (slot, handover)
+                && let Some(taken) = handover.take(&response)
+            {
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+                // The connection sees it next, and ends this.
+                std::future::pending::<()>().await;
+            }
+            Ok(response.map(|inner| Answer {
+                inner,
+                _answering: answering,
+            }))
+        })
+    }
+}
+
+/// A request that has no answer yet, or not all of it.
+struct Answering(Arc<Vitals>);
+
+impl Answering {
+    fn begin(vitals: &Arc<Vitals>) -> Self {
+        vitals.watch(super::watch::Watch::handle_request);
+        Self(Arc::clone(vitals))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.watch(|watch| watch.handle_answered(Instant::now()));
+    }
+}
+
+/// The body of an answer, which tells when it is over by being dropped.
+pub(super) struct Answer {
+    inner: AppBody,
+    _answering: Answering,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The body of a request, which has to come within its time.
+struct TimedBody {
+    inner: Incoming,
+    until: Instant,
+    /// Only where it has to be waited for.
+    sleep: Option<Pin<Box<Sleep>>>,
+    tally: Arc<Tally>,
+}
+
+/// What a body says that didn't come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the body did not come in time")]
+struct BodyTooSlow;
+
+impl Body for TimedBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let until = self.until;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        ready!(sleep.as_mut().poll(context));
+        self.tally.count_cut(Cut::Body);
+        Poll::Ready(Some(Err(BodyTooSlow.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,189 @@
+//! Takes connections in, one after the other, and never faster than there is room for them.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch as channel;
+
+use super::connection::{self, Scene};
+use super::stream::{Peer, Stream};
+use super::tally::Counted;
+use super::{Entrance, Phase, Shared};
+
+/// The shortest pause after a failure to accept, and the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How often the files of a certificate are looked at.
+#[cfg(feature = "tls")]
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// What a client is told when there are as many as there may be.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
+content-type: application/json\r\ncontent-length: 100\r\n\r\n\
+{\"error\":{\"code\":\"too_many_connections\",\"message\":\"there are as many connections as there may be\"}}\n";
+
+impl Entrance {
+    /// Serves what comes in, until this is dropped.
+    pub(super) async fn serve(self, shared: &Arc<Shared>, phase: &channel::Sender<Phase>) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            tokio::select! {
+                () = self.accept(shared, phase) => {}
+                () = keep_fresh(tls) => {}
+            }
+            return;
+        }
+        self.accept(shared, phase).await;
+    }
+
+    async fn accept(&self, shared: &Arc<Shared>, phase: &channel::Sender<Phase>) {
+        let mut pauses = Pauses::default();
+        loop {
+            match self.listener.accept(shared.config.write_timeout).await {
+                Ok((stream, peer)) => {
+                    if pauses.end() {
+                        tracing::info!(listener = %self.listener, "connections are accepted again");
+                    }
+                    self.admit(stream, peer, shared, phase);
+                }
+                Err(error) if is_of_the_client(&error) => shared.tally.count_accept_error(),
+                Err(error) => {
+                    shared.tally.count_accept_error();
+                    let (pause, is_first) = pauses.next();
+                    if is_first {
+                        tracing::error!(listener = %self.listener, %error, "no connection can be accepted; it is tried again");
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    fn admit(
+        &self,
+        stream: Stream,
+        peer: Peer,
+        shared: &Arc<Shared>,
+        phase: &channel::Sender<Phase>,
+    ) {
+        let counted = match shared.tally.enter(peer, &shared.config) {
+            Ok(counted) => counted,
+            Err(refusal) => {
+                tracing::debug!(?peer, %refusal, "a connection is not taken");
+                if !self.is_encrypted() {
+                    stream.say(FULL);
+                }
+                return;
+            }
+        };
+        let scene = Scene {
+            shared: Arc::clone(shared),
+            peer,
+            phase: phase.subscribe(),
+        };
+        self.spawn(stream, scene, counted);
+    }
+
+    #[cfg(feature = "tls")]
+    const fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn is_encrypted(&self) -> bool {
+        false
+    }
+
+    fn spawn(&self, stream: Stream, scene: Scene, counted: Counted) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            tokio::spawn(async move {
+                connection::serve_tls(stream, tls, scene).await;
+                drop(counted);
+            });
+            return;
+        }
+        tokio::spawn(async move {
+            connection::serve_http1(stream, scene).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Whether a connection broke before it was accepted, which says nothing of the next one.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+    )
+}
+
+/// How long to wait after each of several failures in a row: most are for want of open files, which others have to close
+/// first.
+#[derive(Default)]
+struct Pauses(Option<Duration>);
+
+impl Pauses {
+    /// The next pause, and whether it is the first.
+    fn next(&mut self) -> (Duration, bool) {
+        let pause = self.0.map_or(PAUSE_MIN, |last| (2 * last).min(PAUSE_MAX));
+        (pause, self.0.replace(pause).is_none())
+    }
+
+    /// Nothing fails any more; says whether anything did.
+    fn end(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
+
+/// Reads a certificate again whenever its files have changed.
+#[cfg(feature = "tls")]
+async fn keep_fresh(tls: super::Tls) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        looks.tick().await;
+        let again = tls.clone();
+        match tokio::task::spawn_blocking(move || again.reload()).await {
+            Ok(Ok(true)) => tracing::info!(?tls, "the certificate was read again"),
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the certificate is not replaced, and the old one stays in use");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_are_told_once_and_waited_out_longer_and_longer() {
+        let mut pauses = Pauses::default();
+        assert_eq!(pauses.next(), (PAUSE_MIN, true));
+        assert_eq!(pauses.next(), (2 * PAUSE_MIN, false));
+        for _ in 0..20 {
+            pauses.next();
+        }
+        assert_eq!(pauses.next(), (PAUSE_MAX, false));
+        assert!(pauses.end());
+        assert!(!pauses.end());
+        assert_eq!(pauses.next(), (PAUSE_MIN, true));
+    }
+
+    #[test]
+    fn what_a_client_is_told_has_the_length_it_says() {
+        let text = std::str::from_utf8(FULL).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        assert!(
+            head.ends_with(&format!("content-length: {}", body.len())),
+            "{}",
+            body.len()
+        );
+    }
+}

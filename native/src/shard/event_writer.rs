@@ -1,0 +1,243 @@
+//! What event streams are sent: frames that wait together, as one chunk. Streams of the same topic alone that wait for
+//! the same publications share it; the id of others is their own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidegate_core::protocol::ServerFrame;
+use tidegate_core::publication::Publication;
+
+use super::local::payload_bytes;
+use crate::encode::Encoder;
+use crate::event_stream::{PositionId, chunk, write_publication};
+use crate::json::Json;
+
+/// The most frames that leave in one chunk.
+const FRAMES_PER_CHUNK: usize = 64;
+
+/// A chunk takes no more frames once it has this many bytes of payloads: it is held as a whole while its socket is full.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// The most chunks that are remembered within a round.
+const SHARED_MAX: usize = 32;
+
+/// Makes chunks.
+#[derive(Default)]
+pub(super) struct EventWriter {
+    encoder: Encoder,
+    frames: Vec<ServerFrame<Json>>,
+    /// What was written in this round, and of what.
+    shared: Vec<(Vec<Arc<Publication<Json>>>, Bytes)>,
+    may_have_more: bool,
+    /// How many frames were taken, and chunks made of them.
+    pub(super) written: u64,
+    pub(super) chunks: u64,
+}
+
+impl EventWriter {
+    /// The bytes of the frames that `next` gives, up to as many as one chunk takes, for a stream that stands at `id`; `None`
+    /// where there is nothing to tell.
+    pub(super) fn next_chunk(
+        &mut self,
+        id: &mut PositionId,
+        mut next: impl FnMut() -> Option<ServerFrame<Json>>,
+    ) -> Option<Bytes> {
+        loop {
+            self.gather(&mut next);
+            if self.frames.is_empty() {
+                return None;
+            }
+            self.written += self.frames.len() as u64;
+            let written = if self.is_same_for_all(id) {
+                Some(self.shared_chunk(id))
+            } else {
+                self.own_chunk(id)
+            };
+            if written.is_some() || !self.may_have_more {
+                self.chunks += u64::from(written.is_some());
+                return written;
+            }
+        }
+    }
+
+    fn gather(&mut self, next: &mut impl FnMut() -> Option<ServerFrame<Json>>) {
+        self.frames.clear();
+        self.may_have_more = true;
+        let mut bytes = 0;
+        while self.frames.len() < FRAMES_PER_CHUNK && bytes < CHUNK_BYTES {
+            let Some(frame) = next() else {
+                self.may_have_more = false;
+                return;
+            };
+            bytes += payload_bytes(&frame);
+            self.frames.push(frame);
+        }
+    }
+
+    /// Whether frames may be left behind those of the last chunk.
+    pub(super) const fn may_have_more(&self) -> bool {
+        self.may_have_more
+    }
+
+    fn is_same_for_all(&self, id: &PositionId) -> bool {
+        let is_shared = |frame: &ServerFrame<Json>| publication(frame).is_some();
+        matches!(id, PositionId::One(..)) && self.frames.iter().all(is_shared)
+    }
+
+    fn shared_chunk(&mut self, id: &mut PositionId) -> Bytes {
+        let publications = self.frames.iter().filter_map(publication);
+        if let Some(last) = publications.clone().next_back() {
+            id.advance(&last.topic, last.position);
+        }
+        let known = self.shared.iter().find(|(known, _)| {
+            known.len() == self.frames.len()
+                && known
+                    .iter()
+                    .zip(publications.clone())
+                    .all(|(one, other)| Arc::ptr_eq(one, other))
+        });
+        if let Some((_, chunk)) = known {
+            return chunk.clone();
+        }
+        // Streams that are behind, each somewhere else, share little.
+        if self.shared.len() == SHARED_MAX {
+            self.shared.clear();
+        }
+        let bytes = publications
+            .clone()
+            .map(|publication| publication.payload.as_str().len() + 192);
+        let room = Vec::with_capacity(bytes.sum());
+        let chunk = chunk(room, |out| {
+            for publication in publications.clone() {
+                write_publication(out, publication);
+            }
+        });
+        let chunk = chunk.unwrap_or_default();
+        self.shared
+            .push((publications.map(Arc::clone).collect(), chunk.clone()));
+        chunk
+    }
+
+    fn own_chunk(&mut self, id: &mut PositionId) -> Option<Bytes> {
+        let Self {
+            encoder, frames, ..
+        } = self;
+        chunk(Vec::new(), |out| {
+            for frame in frames.iter() {
+                id.write_event(out, frame, encoder);
+            }
+        })
+    }
+
+    /// Lets go of what a round has made that is over.
+    pub(super) fn forget(&mut self) {
+        self.encoder.forget();
+        self.frames.clear();
+        self.shared.clear();
+    }
+}
+
+/// A publication whose event is the same for all streams of its topic alone.
+fn publication(frame: &ServerFrame<Json>) -> Option<&Arc<Publication<Json>>> {
+    match frame {
+        ServerFrame::Publication {
+            publication,
+            via: None,
+        } => Some(publication),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Deref as _;
+
+    use tidegate_core::publication::Position;
+    use tidegate_core::topic::{Pattern, Topic};
+
+    use super::*;
+
+    fn id(topics: &[&str]) -> PositionId {
+        let patterns = topics.iter().map(|text| Pattern::new(text).expect("valid"));
+        PositionId::new(&patterns.collect::<Vec<_>>())
+    }
+
+    fn frames(offsets: std::ops::Range<u64>) -> Vec<ServerFrame<Json>> {
+        let publication = |offset| {
+            Arc::new(Publication {
+                topic: Topic::new("a").expect("valid"),
+                position: Position { epoch: 7, offset },
+                payload: Json::from_text("{\"n\":1}").expect("valid"),
+                end: None,
+            })
+        };
+        offsets
+            .map(|offset| ServerFrame::Publication {
+                publication: publication(offset),
+                via: None,
+            })
+            .collect()
+    }
+
+    fn written(
+        writer: &mut EventWriter,
+        id: &mut PositionId,
+        frames: &[ServerFrame<Json>],
+    ) -> Option<Bytes> {
+        let mut frames = frames.iter().cloned();
+        writer.next_chunk(id, || frames.next())
+    }
+
+    #[test]
+    fn streams_of_one_topic_that_wait_for_the_same_share_its_bytes() {
+        for count in [1, 3] {
+            let mut writer = EventWriter::default();
+            let frames = frames(1..1 + count);
+            let mut ids = [id(&["a"]), id(&["a"])];
+            let [one, other] = ids
+                .each_mut()
+                .map(|id| written(&mut writer, id, &frames).expect("a chunk"));
+            assert!(std::ptr::eq(one.deref(), other.deref()), "{count}");
+            assert_eq!(ids[0].positions()[0].position.offset, count);
+        }
+    }
+
+    #[test]
+    fn a_shared_chunk_is_what_a_stream_would_be_told_alone() {
+        let frames = frames(1..4);
+        let mut writer = EventWriter::default();
+        let shared = written(&mut writer, &mut id(&["a"]), &frames).expect("a chunk");
+        let own = chunk(Vec::new(), |out| {
+            let (mut id, mut encoder) = (id(&["a"]), Encoder::default());
+            frames
+                .iter()
+                .for_each(|frame| id.write_event(out, frame, &mut encoder));
+        });
+        assert_eq!(Some(shared), own);
+    }
+
+    #[test]
+    fn a_stream_of_several_topics_has_an_id_of_its_own() {
+        let frames = frames(1..2);
+        let mut writer = EventWriter::default();
+        let mut several = id(&["a", "b"]);
+        let chunk = written(&mut writer, &mut several, &frames).expect("a chunk");
+        let text = String::from_utf8(chunk.to_vec()).expect("text");
+        assert!(text.contains("\r\nid: a=7:1\ndata: {"), "{text}");
+    }
+
+    #[test]
+    fn frames_that_tell_nothing_make_no_chunk() {
+        let subscribed = ServerFrame::Subscribed {
+            pattern: Pattern::new("a").expect("valid"),
+            position: None,
+            recovered: false,
+            flow: tidegate_core::flow::Flow::IMMEDIATE,
+        };
+        let mut writer = EventWriter::default();
+        let nothing = vec![subscribed; FRAMES_PER_CHUNK];
+        assert_eq!(written(&mut writer, &mut id(&["a"]), &nothing), None);
+        let more = [nothing, frames(1..2)].concat();
+        assert!(written(&mut writer, &mut id(&["a"]), &more).is_some());
+    }
+}

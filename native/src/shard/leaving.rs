@@ -1,0 +1,89 @@
+//! How connections end: at their own end, because they broke, or with the shard.
+
+use tidegate_core::hub::ConnectionId;
+use tidegate_core::session::CloseReason;
+
+use super::{Endpoint, EndpointKind, Shard};
+
+impl Shard {
+    /// Hands over what waits, and tells clients to connect again.
+    pub(super) fn take_leave(&mut self) {
+        let endpoints = std::mem::take(&mut self.endpoints);
+        for Endpoint { id, kind } in endpoints.into_iter().flatten() {
+            match kind {
+                EndpointKind::Socket(mut socket) => {
+                    socket.flush(&mut self.joiner, || self.hub.poll_frame(id));
+                    socket.say_goodbye(CloseReason::Drained);
+                }
+                EndpointKind::Events(mut socket) => {
+                    socket.end();
+                    let now = self.round;
+                    socket.flush(now, &mut self.events, || self.hub.poll_frame(id));
+                }
+                EndpointKind::Local(queue) => {
+                    queue.fill_up(|| self.hub.poll_frame(id));
+                    queue.finish();
+                }
+            }
+        }
+    }
+
+    /// Writes what the connection still takes, says goodbye, and closes it.
+    pub(super) fn finish(&mut self, id: ConnectionId, reason: CloseReason) {
+        self.totals.count_close(reason);
+        self.flush(id);
+        match self.endpoint(id) {
+            Some(Endpoint {
+                kind: EndpointKind::Socket(socket),
+                ..
+            }) => {
+                socket.say_goodbye(reason);
+                self.close(id);
+            }
+            // It ends once its socket has taken everything.
+            Some(Endpoint {
+                kind: EndpointKind::Events(socket),
+                ..
+            }) => {
+                socket.end();
+                self.flush(id);
+            }
+            // A local reader may still be behind: it is closed by its end of the queue.
+            Some(Endpoint {
+                kind: EndpointKind::Local(queue),
+                ..
+            }) => queue.finish(),
+            None => {}
+        }
+    }
+
+    /// Forgets a connection: at its end, or because it is broken.
+    pub(super) fn close(&mut self, id: ConnectionId) {
+        if self.endpoint(id).is_none() {
+            return;
+        }
+        if let Some(mut endpoint) = self.endpoints[id.index() as usize].take() {
+            self.sender.count_closed();
+            match &mut endpoint.kind {
+                EndpointKind::Socket(socket) => socket.deregister(self.poll.registry()),
+                EndpointKind::Events(socket) => {
+                    socket.deregister(self.poll.registry());
+                    self.streams.disarm(id.index());
+                }
+                EndpointKind::Local(queue) => queue.finish(),
+            }
+        }
+        self.hub.handle_closed(self.now(), id);
+    }
+}
+
+impl Drop for Shard {
+    /// Streams end with the shard; sockets close by being dropped.
+    fn drop(&mut self) {
+        for endpoint in self.endpoints.iter().flatten() {
+            if let EndpointKind::Local(queue) = &endpoint.kind {
+                queue.finish();
+            }
+        }
+    }
+}
