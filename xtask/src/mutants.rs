@@ -198,10 +198,15 @@ fn cargo(workspace: &Workspace, copy: &Path, arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .current_dir(copy)
-        .env("CARGO_TARGET_DIR", &workspace.target)
+        .env("CARGO_TARGET_DIR", built(workspace))
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
     command
+}
+
+/// Where the copy is built. Cargo takes it for the workspace itself: in one folder, each would be given the other's.
+fn built(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("mutants-build")
 }
 
 /// What a step that failed has printed; `None` for one that passed.
