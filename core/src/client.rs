@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!              something to do                 opened
-//!   Idle ─────────────────────▶ Opening ───────────────────▶ Open
-//!    ▲ ▲                        ▲     │ failed, too slow      │ lost, silent, drained
-//!    │ └─ nothing left to do ───┼─────┴──────────────┬────────┘
-//!    │                          │ backoff over       ▼
-//!    │                          └──────────────── Waiting
+//!   Idle ──────────▶ (Asking ─▶) Opening ──────────────────▶ Open
+//!    ▲ ▲                 ▲ │ no token │ failed, too slow      │ lost, silent, drained
+//!    │ └─ nothing left ──┼─┴──────────┴──────────────┬────────┘
+//!    │    to do          │         backoff over      ▼
+//!    │                   └──────────────────────── Waiting
 //!    │         handle_disconnect, fatal error
 //!    └── any state but Idle goes to Closed, and from there only by handle_connect
 //! ```
@@ -20,6 +20,7 @@ mod event;
 mod incoming;
 mod leaving;
 mod presence;
+mod renewal;
 mod requests;
 mod subscription;
 
@@ -31,21 +32,22 @@ use alloc::vec::Vec;
 use crate::flow::Flow;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, Start, WireError};
+use crate::protocol::{ClientFrame, ErrorCode, Start, WireError};
 use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
 pub(crate) use backoff::Backoff;
 use presence::Presences;
+use renewal::Tokens;
 use requests::Requests;
 use subscription::Subscription;
 
-pub use config::ClientConfig;
+pub use config::{ClientConfig, TokenSource};
 pub use event::{ClientEvent, ClosedReason, ConnectionState, PresenceEvent};
 
 /// The client's side of one connection.
 ///
-/// `handle_connect`, `handle_opened`, `handle_frame`, `handle_closed`, `handle_disconnect` tell of the connection,
+/// `handle_connect`, `handle_token`, `handle_opened`, `handle_frame`, `handle_closed`, `handle_disconnect` tell of the connection,
 /// `handle_subscribe`, `handle_unsubscribe`, `handle_flow`, `handle_publish` of its user's wishes, and
 /// `handle_timeout` of time; after each, `poll_output` until `None`.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ pub struct Client<P> {
     leaving: SortedMap<Pattern, u32>,
     requests: Requests<P>,
     presences: Presences<P>,
+    tokens: Tokens,
     output: VecDeque<ClientEvent<P>>,
 }
 
@@ -70,6 +73,10 @@ enum State {
         is_wanted: bool,
     },
     Waiting {
+        until: Instant,
+    },
+    /// For a token to connect with.
+    Asking {
         until: Instant,
     },
     Opening {
@@ -103,6 +110,7 @@ impl<P: Payload + Clone> Client<P> {
             leaving: SortedMap::new(),
             requests: Requests::new(config.seed, config.requests_max),
             presences: Presences::new(),
+            tokens: Tokens::new(&config),
             output: VecDeque::new(),
             config,
         }
@@ -112,7 +120,10 @@ impl<P: Payload + Clone> Client<P> {
     pub fn handle_connect(&mut self, now: Instant) {
         match self.state {
             State::Idle { .. } | State::Closed => self.connect(now),
-            State::Waiting { .. } | State::Opening { .. } | State::Open(_) => {}
+            State::Waiting { .. }
+            | State::Asking { .. }
+            | State::Opening { .. }
+            | State::Open(_) => {}
         }
     }
 
@@ -130,15 +141,26 @@ impl<P: Payload + Clone> Client<P> {
     }
 
     fn connect(&mut self, now: Instant) {
+        let attempt = self.backoff.attempt();
+        self.output
+            .push_back(ClientEvent::State(ConnectionState::Connecting { attempt }));
+        if self.config.token == TokenSource::Asked {
+            self.state = State::Asking {
+                until: now + self.config.token_timeout,
+            };
+            self.ask_token();
+        } else {
+            self.open_transport(now);
+        }
+    }
+
+    fn open_transport(&mut self, now: Instant) {
         self.next_link = self.next_link.wrapping_add(1);
         let link = self.next_link;
         self.state = State::Opening {
             link,
             until: now + self.config.connect_timeout,
         };
-        let attempt = self.backoff.attempt();
-        self.output
-            .push_back(ClientEvent::State(ConnectionState::Connecting { attempt }));
         self.output.push_back(ClientEvent::Connect { link });
     }
 
@@ -148,6 +170,7 @@ impl<P: Payload + Clone> Client<P> {
             State::Opening { link: current, .. } if current == link => {}
             State::Idle { .. }
             | State::Waiting { .. }
+            | State::Asking { .. }
             | State::Opening { .. }
             | State::Open(_)
             | State::Closed => {
@@ -163,7 +186,7 @@ impl<P: Payload + Clone> Client<P> {
             leaves: None,
         });
         self.send(ClientFrame::Hello {
-            token: self.config.token.clone(),
+            token: self.token(),
             client: self.config.name.clone(),
             group: self.config.group.clone(),
         });
@@ -178,13 +201,6 @@ impl<P: Payload + Clone> Client<P> {
         self.send_publishes();
     }
 
-    /// Sends what waits to be published, as far as it may be under way at once.
-    fn send_publishes(&mut self) {
-        while let Some(frame) = self.requests.next_to_send() {
-            self.send(frame);
-        }
-    }
-
     /// The transport of `link` is closed, or could not be opened.
     pub fn handle_closed(&mut self, now: Instant, link: u32) {
         match self.state {
@@ -195,6 +211,7 @@ impl<P: Payload + Clone> Client<P> {
             }
             State::Idle { .. }
             | State::Waiting { .. }
+            | State::Asking { .. }
             | State::Opening { .. }
             | State::Open(_)
             | State::Closed => {}
@@ -202,7 +219,10 @@ impl<P: Payload + Clone> Client<P> {
     }
 
     fn has_work(&self) -> bool {
-        !self.subscriptions.is_empty() || !self.requests.is_empty() || !self.presences.is_empty()
+        !self.subscriptions.is_empty()
+            || !self.requests.is_empty()
+            || !self.presences.is_empty()
+            || self.tokens.has_another_chance()
     }
 
     fn close(&mut self, reason: ClosedReason) {
@@ -210,7 +230,7 @@ impl<P: Payload + Clone> Client<P> {
             State::Opening { link, .. } | State::Open(Open { link, .. }) => {
                 self.output.push_back(ClientEvent::Disconnect { link });
             }
-            State::Idle { .. } | State::Waiting { .. } => {}
+            State::Idle { .. } | State::Waiting { .. } | State::Asking { .. } => {}
             State::Closed => return,
         }
         self.state = State::Closed;
@@ -273,28 +293,6 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Publishes, now or once connected, and answers by [`ClientEvent::Published`] with the number returned.
-    ///
-    /// A publish without an idempotency key is given one, so that it can be repeated after a lost
-    /// connection and still happens once.
-    pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
-        match self.requests.add(publish) {
-            Ok(request) => {
-                if self.is_open() {
-                    self.send_publishes();
-                }
-                self.wake(now);
-                request
-            }
-            Err((request, error)) => {
-                let result = Err(error);
-                self.output
-                    .push_back(ClientEvent::Published { request, result });
-                request
-            }
-        }
-    }
-
     fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
@@ -316,6 +314,7 @@ impl<P: Payload + Clone> Client<P> {
                     self.state = State::Idle { is_wanted: true };
                 }
             }
+            State::Asking { until } if until <= now => self.lose(now),
             State::Opening { link, until } if until <= now => self.abandon(now, link),
             State::Open(open) if open.leaves.is_some_and(|at| at <= now) => {
                 self.abandon(now, open.link);
@@ -333,10 +332,12 @@ impl<P: Payload + Clone> Client<P> {
             },
             State::Idle { .. }
             | State::Waiting { .. }
+            | State::Asking { .. }
             | State::Opening { .. }
             | State::Open(_)
             | State::Closed => {}
         }
+        self.renew(now);
     }
 
     /// When an open connection must be asked, or given up.
@@ -361,17 +362,15 @@ impl<P: Payload + Clone> Client<P> {
     /// When [`Client::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Waiting { until } | State::Opening { until, .. } => Some(*until),
+            State::Waiting { until } | State::Asking { until } | State::Opening { until, .. } => {
+                Some(*until)
+            }
             State::Open(open) => {
                 let silent = self.silence_ends(open);
-                Some(open.leaves.map_or(silent, |at| at.min(silent)))
+                let others = [open.leaves, self.tokens.poll_timeout()];
+                Some(others.into_iter().flatten().fold(silent, Instant::min))
             }
             State::Idle { .. } | State::Closed => None,
         }
-    }
-
-    /// How many publishes wait for their answer.
-    pub fn unanswered(&self) -> usize {
-        self.requests.len()
     }
 }

@@ -4,7 +4,10 @@
 //! protocol's; those that an operator may want to move are members of [`crate::hub::HubConfig`],
 //! [`crate::hub::ServerConfig`] and [`crate::session::SessionConfig`].
 
+use core::num::NonZeroU32;
 use core::time::Duration;
+
+use crate::rate::Rate;
 
 /// The longest topic or pattern, in bytes.
 pub const TOPIC_BYTES_MAX: usize = 255;
@@ -66,3 +69,9 @@ pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;
 
 /// The most frames that wait while the token of a client's first one is looked at.
 pub const FRAMES_HELD_MAX: usize = 1_024;
+
+/// How often one connection may show a token: looking at one costs a signature, or a question to an application.
+pub const TOKEN_RATE: Rate = Rate {
+    per_second: NonZeroU32::new(1).expect("one is not zero"),
+    burst: NonZeroU32::new(8).expect("eight is not zero"),
+};

@@ -167,10 +167,12 @@ pub enum ClientFrame<P> {
 /// What a server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerFrame<P> {
-    /// The session is open.
+    /// The session is open, or goes on with another token.
     Welcome {
         /// How long a connection may be silent before the server asks for a sign of life, in milliseconds.
         heartbeat_ms: u64,
+        /// How long the client may do what its token allows, in milliseconds; absent for without end.
+        expires_in_ms: Option<u64>,
     },
     /// A subscription stands; what it recovers follows.
     Subscribed {

@@ -48,6 +48,8 @@ pub struct Session<P> {
     /// Whether tokens are looked at.
     asks: bool,
     published: Bucket,
+    /// Tokens that were looked at.
+    shown: Bucket,
     subscriptions: SortedMap<Pattern, SubscriptionId>,
     /// Asked for, and not answered yet.
     pending: BTreeSet<Pattern>,
@@ -87,6 +89,7 @@ impl<P> Session<P> {
             standing: access.into(),
             asks: access.asks,
             published: Bucket::new(),
+            shown: Bucket::new(),
             state: State::Opening {
                 until: now + config.hello_timeout,
             },
@@ -102,7 +105,7 @@ impl<P> Session<P> {
 
     /// The client sent a frame.
     pub fn handle_frame(&mut self, now: Instant, frame: ClientFrame<P>) {
-        let Some(frame) = self.admit(frame) else {
+        let Some(frame) = self.admit(now, frame) else {
             return;
         };
         if !self.handle_sign_of_life(now) {
@@ -186,10 +189,7 @@ impl<P> Session<P> {
     fn handle_sign_of_life(&mut self, now: Instant) -> bool {
         match self.state {
             State::Opening { .. } => {
-                self.send(ServerFrame::Welcome {
-                    heartbeat_ms: u64::try_from(self.config.heartbeat.as_millis())
-                        .unwrap_or(u64::MAX),
-                });
+                self.welcome(now);
                 self.state = State::Open {
                     heard: now,
                     pinged: None,
@@ -210,6 +210,15 @@ impl<P> Session<P> {
             State::Draining { .. } => true,
             State::Closed => false,
         }
+    }
+
+    /// Tells the client how long it may be silent, and how long its token lasts.
+    fn welcome(&mut self, now: Instant) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.send(ServerFrame::Welcome {
+            heartbeat_ms: millis(self.config.heartbeat),
+            expires_in_ms: self.expires().map(|at| millis(at - now)),
+        });
     }
 
     /// The client sent something that is no frame. It is told; the session goes on.

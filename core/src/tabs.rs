@@ -51,6 +51,7 @@ mod message;
 mod output;
 mod rhythm;
 mod roster;
+mod tokens;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -64,6 +65,7 @@ use lead::Leadership;
 use link::{Link, Phase};
 use rhythm::Rhythm;
 use roster::Roster;
+use tokens::Question;
 
 pub use config::{Election, TabsConfig};
 pub use hub::{TabHub, TabOutput};
@@ -94,7 +96,7 @@ struct Leader {
 
 /// One tab's part in sharing a connection, or a worker's.
 ///
-/// `handle_enter`, `handle_leave`, `handle_page`, `handle_granted`, `handle_lost`, `handle_message`, `handle_uplink_*` tell
+/// `handle_enter`, `handle_leave`, `handle_page`, `handle_granted`, `handle_lost`, `handle_message`, `handle_token`, `handle_uplink_*` tell
 /// what happened; `handle_connect`, `handle_disconnect`, `handle_send` are the tab's own hub's wishes for its link;
 /// after each, `poll_output` until `None`.
 ///
@@ -287,6 +289,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         while self.take_steps() {
             self.lead(now);
         }
+        self.pursue_question(now);
     }
 
     /// Does what the candidacy wants. Whether that is to lead; then there may be more.
@@ -330,7 +333,8 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         let lead = self.leading.as_ref().map(|leading| {
             let roll = leading.roll_at;
             let exchange = leading.exchange.poll_timeout();
-            [leading.handover_at, exchange]
+            let token = leading.question.as_ref().and_then(Question::until);
+            [leading.handover_at, exchange, token]
                 .into_iter()
                 .flatten()
                 .fold(roll, Instant::min)

@@ -7,11 +7,12 @@ mod publish;
 mod run;
 mod serve;
 mod subscribe;
+mod text;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use place::{BackendArg, PlaceArg, WrongAddress};
+use place::{BackendArg, PlaceArg, WrongAddress, environment};
 use tidegate::backend::BackendError;
 use tidegate::client::ClientError;
 use tidegate::core::lifecycle::EndReason;

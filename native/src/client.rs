@@ -17,14 +17,17 @@
 mod answer;
 mod blocking;
 mod chosen;
+mod deliver;
 mod driver;
 mod error;
 mod listen;
 mod local;
+mod options;
 mod presence;
 mod presence_requests;
 mod queue;
 mod server;
+mod socket;
 mod subscription;
 mod thread;
 mod url;
@@ -46,6 +49,7 @@ pub use blocking::BlockingClient;
 pub use error::ClientError;
 pub use listen::Stop;
 use local::HubLink;
+pub use options::{ClientOptions, Token};
 pub use presence::{ClientPresence, ClientPresenceChanges, ClientTracked};
 use server::ServerLink;
 pub use subscription::ClientSubscription;
@@ -62,6 +66,8 @@ pub struct Status {
     pub state: ConnectionState,
     /// Why the last attempt failed or the last connection ended, if any did.
     pub last_error: Option<String>,
+    /// Whether that was that no token could be had.
+    lacks_token: bool,
 }
 
 /// A client of a server, or of a backend. Clones share it; it closes when the last one and all subscriptions are gone.
@@ -85,7 +91,7 @@ impl Client {
     /// # Errors
     /// When `url` is not the address of a server, or the system gives no thread.
     pub fn start(url: &str) -> Result<Self, ClientError> {
-        Self::start_as(url, None)
+        Self::start_with(url, ClientOptions::default())
     }
 
     /// As [`Client::start`], with a token for a server that asks who its clients are.
@@ -93,8 +99,8 @@ impl Client {
     /// # Errors
     /// As for [`Client::start`]. That the token is refused comes with what is asked for: publishes fail and subscriptions are
     /// [refused](crate::Event::Refused).
-    pub fn start_as(url: &str, token: Option<String>) -> Result<Self, ClientError> {
-        let link = Link::Server(Arc::new(ServerLink::start(url, token)?));
+    pub fn start_with(url: &str, options: ClientOptions) -> Result<Self, ClientError> {
+        let link = Link::Server(Arc::new(ServerLink::start(url, options)?));
         Ok(Self::new(link, url))
     }
 
@@ -103,15 +109,15 @@ impl Client {
     /// # Errors
     /// When `url` is not an address, or no server answers there.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
-        Self::connect_as(url, None).await
+        Self::connect_with(url, ClientOptions::default()).await
     }
 
     /// As [`Client::connect`], with a token for a server that asks who its clients are.
     ///
     /// # Errors
-    /// As for [`Client::connect`], and when the server refuses the token.
-    pub async fn connect_as(url: &str, token: Option<String>) -> Result<Self, ClientError> {
-        let link = Arc::new(ServerLink::start(url, token)?);
+    /// As for [`Client::connect`], and when there is no token or the server refuses it.
+    pub async fn connect_with(url: &str, options: ClientOptions) -> Result<Self, ClientError> {
+        let link = Arc::new(ServerLink::start(url, options)?);
         link.connected(url).await?;
         Ok(Self::new(Link::Server(link), url))
     }

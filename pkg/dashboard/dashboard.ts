@@ -1,9 +1,10 @@
 /** The page that a Tidegate server shows at `/`: every job, live. Built on the npm package like any page. */
 
-import { connect, type TideState } from 'tidegate';
+import { connect, type Tide, type TidegateError, type TideState } from 'tidegate';
 import { readJob } from 'tidegate/progress';
 
 import { Board } from './board.js';
+import { Login } from './login.js';
 
 /** Hundreds of jobs may publish hundreds of times a second; a page is read a few times a second. */
 const PACE = '200ms';
@@ -19,15 +20,37 @@ const STATE_TEXTS: Readonly<Record<TideState['status'], string>> = {
   closed: 'Disconnected',
 };
 
-const board = new Board();
-const tide = connect(new URL('.', location.href), { tabs: 'off' });
+/** What this page follows. */
+const JOBS = 'job:**';
 
-tide.subscribe('job:**', { throttle: PACE, onError: showProblem }, (update) =>
-  board.put(readJob(update, performance.now())),
-);
-tide.on('state', showState);
-showState(tide.state);
+const board = new Board();
+const login = new Login(open);
+let tide: Tide | undefined;
+
+open();
 explainHowToStart();
+
+/** Connects as whoever is known to read the page. */
+function open(): void {
+  tide?.close();
+  const { token } = login;
+  const opened = connect(new URL('.', location.href), {
+    tabs: 'off',
+    ...(token === undefined ? {} : { token }),
+  });
+  tide = opened;
+  const ifCurrent = (act: () => void): void => {
+    if (tide === opened) {
+      act();
+    }
+  };
+  const onError = (error: Error): void => ifCurrent(() => showProblem(error as TidegateError));
+  opened.subscribe(JOBS, { throttle: PACE, onError }, (update) =>
+    board.put(readJob(update, performance.now())),
+  );
+  opened.on('state', (state) => ifCurrent(() => showState(state)));
+  showState(opened.state);
+}
 
 function showState(state: TideState): void {
   const pill = document.getElementById('connection')!;
@@ -40,13 +63,40 @@ function showState(state: TideState): void {
     document.body.classList.toggle('stale', !isLive);
   }
   if (isLive) {
-    setTimeout(() => board.showEmpty(), EMPTY_AFTER_MS);
+    login.done();
+    setTimeout(() => {
+      if (!login.isAsking) {
+        board.showEmpty();
+      }
+    }, EMPTY_AFTER_MS);
   }
 }
 
-function showProblem(error: Error): void {
+function showProblem(error: TidegateError): void {
+  const complaint = complaintAboutToken(error);
   document.getElementById('connection')!.dataset['status'] = 'closed';
-  document.getElementById('connection-text')!.textContent = error.message;
+  document.getElementById('connection-text')!.textContent =
+    complaint === undefined ? error.message : 'Token needed';
+  if (complaint !== undefined) {
+    const refused = tide;
+    tide = undefined;
+    refused?.close();
+    login.ask(complaint);
+  }
+}
+
+/** What is wrong with the reader's token; nothing, where that isn't what is wrong. */
+function complaintAboutToken(error: TidegateError): string | undefined {
+  switch (error.code) {
+    case 'unauthorized':
+      return login.token === undefined ? '' : `The server does not accept this token: ${error.message}.`;
+    case 'token_expired':
+      return 'This token has expired. Paste a new one.';
+    case 'forbidden':
+      return login.token === undefined ? undefined : `This token is good, but may not follow ${JOBS}.`;
+    default:
+      return undefined;
+  }
 }
 
 function explainHowToStart(): void {

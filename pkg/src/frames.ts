@@ -218,7 +218,7 @@ function members(frame: OtherFrame): Members {
     text('code') || text('via'),
     text('message'),
     number('epoch'),
-    number('offset'),
+    frame.type === 'welcome' ? number('expires_in_ms') : number('offset'),
     reason
       ? endCode(reason)
       : (['heartbeat_ms', 'within_ms', 'missed', 'ref'].map(number).find((it) => it >= 0) ?? Number.NaN),

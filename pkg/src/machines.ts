@@ -33,6 +33,7 @@ export interface HubMachine extends Machine {
 export interface ClientHub extends HubMachine {
   handle_connect(nowMs: number): number;
   handle_disconnect(nowMs: number): number;
+  handle_token(nowMs: number, request: number, token: number): number;
   handle_opened(nowMs: number, link: number): number;
   handle_closed(nowMs: number, link: number): number;
   handle_frame(
@@ -110,6 +111,7 @@ export interface TabHub extends ClientHub {
  * @internal
  */
 export interface LeaderHub extends TabHub {
+  handle_said_token(nowMs: number, request: number, token: number): number;
   handle_up_subscribe(nowMs: number, link: number, pattern: number, start: number): number;
   handle_up_flow(nowMs: number, link: number, pattern: number): number;
   handle_up_publish(
@@ -191,10 +193,11 @@ export interface Exports {
   ): void;
   stage_position(topic: number, epoch: number, offset: number): void;
   panic_on_purpose(): void;
-  client_new(seed: number, token: number, name: number): number;
+  client_new(seed: number, token: number, asks: boolean, name: number): number;
   client_shared(
     seed: number,
     token: number,
+    asks: boolean,
     name: number,
     tab: number,
     election: number,

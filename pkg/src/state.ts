@@ -19,6 +19,16 @@ export interface FailedNote {
 }
 
 /**
+ * A token is wanted.
+ *
+ * @internal
+ */
+export interface TokenNote {
+  readonly note: 'token';
+  readonly request: number;
+}
+
+/**
  * The state that a note tells of.
  *
  * @internal

@@ -6,6 +6,7 @@ import type { Host } from './host.js';
 import type { TopicPresence } from './presence-types.js';
 import type { WebSocketConstructor } from './socket.js';
 import type { TabsMode } from './tabs/membership.js';
+import type { TokenOption } from './tokens.js';
 import type { Position, PublishOptions, Subscriber } from './types.js';
 
 /** The state of a connection. */
@@ -23,15 +24,18 @@ export type TideState =
 
 /** Options of `connect`. */
 export interface ConnectOptions {
-  /** Proves to the server who this is. */
-  readonly token?: string;
+  /**
+   * Proves to the server who this is. A function is called for each connection and, while that goes on, before the last
+   * token ends; tabs that share a connection answer for each other.
+   */
+  readonly token?: TokenOption;
   /** Names this program in the server's logs. */
   readonly client?: string;
   /**
    * How all tabs of the browser share one connection: by a shared worker (`worker`), by one tab that has the connection
    * for all (`leader`), by whichever of the two there is (`auto`, the default), or not at all (`off`). Where the way
    * asked for does not exist, as in Node or in a worker, there is a connection for each `connect`. Only tabs of the same
-   * origin with the same `url` and `token` share; with a `WebSocket` or a `host` of your own, ask for `leader`.
+   * origin with the same `url` and `token` share (of a function's, the same user and rights); with a `WebSocket` or a `host` of your own, ask for `leader`.
    */
   readonly tabs?: TabsMode;
   /** What opens WebSockets. Default: the platform's, or that of the installed package `ws`. */

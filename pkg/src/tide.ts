@@ -13,7 +13,7 @@ import type { TopicPresence } from './presence-types.js';
 import { Kind, type Row } from './records.js';
 import { answerTo, type Request, Requests } from './requests.js';
 import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
-import { type FailedNote, type StateNote, stateOf } from './state.js';
+import { type FailedNote, type StateNote, stateOf, type TokenNote } from './state.js';
 import { Switchboard } from './switchboard.js';
 import { isTabsNote, type TabsNote } from './tabs/group.js';
 import type { Membership } from './tabs/membership.js';
@@ -34,8 +34,10 @@ import type { Position } from './types.js';
 /** How often a connection may start afresh because the core broke, before it is given up. */
 const RESTARTS_MAX = 8;
 
+type Note = StateNote | FailedNote | TokenNote | PresenceNote | TabsNote;
+
 /** @internal */
-export class Connection extends Switchboard<TabHub, StateNote | FailedNote | PresenceNote | TabsNote> {
+export class Connection extends Switchboard<TabHub, Note> {
   readonly #url: string;
   readonly #options: ConnectOptions;
   #WebSocket: WebSocketConstructor | undefined;
@@ -79,6 +81,7 @@ export class Connection extends Switchboard<TabHub, StateNote | FailedNote | Pre
       {
         tell: (call) => this.#tell(call),
         heard: (messages) => this.#hear(messages),
+        failed: (error) => this.#listeners.emit('error', error),
         changed: (core) => this.#moveOver(core),
       },
       membership,
@@ -225,13 +228,16 @@ export class Connection extends Switchboard<TabHub, StateNote | FailedNote | Pre
     this.#sharing.post(text, this.core.slots);
   }
 
-  protected override takeNote(note: StateNote | FailedNote | PresenceNote | TabsNote): void {
+  protected override takeNote(note: Note): void {
     switch (note.note) {
       case 'state':
         this.#setState(stateOf(note));
         break;
       case 'failed':
         this.#requests.reject(note.request, typedError(note.error));
+        break;
+      case 'token':
+        this.queue(() => this.#sharing.answer(note.request));
         break;
       default:
         if (isTabsNote(note)) {

@@ -94,6 +94,7 @@ impl Bench {
         self.client.handle_opened(self.now, self.link);
         self.receive(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
+            expires_in_ms: None,
         });
         self.events();
     }
@@ -112,6 +113,7 @@ impl Bench {
         let sent = self.sent();
         self.receive(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
+            expires_in_ms: None,
         });
         self.events();
         sent

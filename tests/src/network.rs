@@ -393,6 +393,7 @@ impl Network {
 
     fn handle_client_output(&mut self, peer: usize, output: ClientOutput<Json>) {
         match output {
+            ClientOutput::AskToken { .. } => panic!("{peer} has no tokens"),
             ClientOutput::Connect { link } => self.open_link(peer, link),
             ClientOutput::Disconnect { link } => self.close_from_client(peer, link),
             ClientOutput::Send(frame) => self.send_up(peer, &frame),

@@ -11,6 +11,7 @@ mod locks;
 mod page;
 pub mod scene;
 mod socket;
+mod tokens;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use socket::Socket;
 pub use locks::Locks;
 pub use page::{Life, Machine, Page};
 pub use socket::{Outward, SocketId};
+pub use tokens::Gives;
 
 /// How the pages of a browser find who leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub(crate) enum Event {
     /// From one page to another.
     Message(usize, usize, Message<Json>),
     Told(Told),
+    /// A page's function has returned.
+    Token(usize, u32, Option<String>),
     /// The browser has noticed that a page is gone.
     Cleared(usize),
 }
@@ -96,6 +100,10 @@ pub struct Browser {
     pub outward: VecDeque<Outward>,
     /// Whether it does.
     pub is_part: bool,
+    /// How long tokens last, where the server asks for them: each page gives others.
+    pub token_life: Option<Duration>,
+    /// The pages that were asked for a token, in this order.
+    pub asked: Vec<(Instant, usize)>,
     path: Path,
     random: Random,
     generation: u64,
@@ -134,6 +142,8 @@ impl Browser {
             configure: |_| {},
             outward: VecDeque::new(),
             is_part: false,
+            token_life: None,
+            asked: Vec::new(),
             path,
             random: Random::new(seed),
             generation: 0,
@@ -358,6 +368,7 @@ impl Browser {
             Event::ClosedAtPage(socket) => self.socket_closed(socket),
             Event::Message(from, to, message) => self.arrive(from, to, message),
             Event::Told(told) => self.tell(told),
+            Event::Token(page, request, token) => self.give_token(page, request, token),
             Event::Cleared(page) => {
                 let told = self.locks.forget(page);
                 self.tell_soon(told);

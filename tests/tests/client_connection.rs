@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use tidegate_core::client::{ClientConfig, ClientEvent, ClosedReason, ConnectionState};
+use tidegate_core::client::{
+    ClientConfig, ClientEvent, ClosedReason, ConnectionState, TokenSource,
+};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, Start};
 use tidegate_core::publication::Publication;
@@ -16,7 +18,7 @@ use tidegate_tests::{ms, pattern, secs};
 #[test]
 fn it_connects_when_asked_and_says_hello_then_what_it_wants() {
     let mut config = ClientConfig::new(1);
-    config.token = Some("secret".into());
+    config.token = TokenSource::Fixed("secret".into());
     let mut bench = Bench::new(config);
     bench.subscribe("job:1", Start::Latest);
     bench.publish(1);
@@ -40,7 +42,10 @@ fn it_connects_when_asked_and_says_hello_then_what_it_wants() {
         ),
         "{sent:?}"
     );
-    bench.receive(ServerFrame::Welcome { heartbeat_ms: 1000 });
+    bench.receive(ServerFrame::Welcome {
+        heartbeat_ms: 1000,
+        expires_in_ms: None,
+    });
     assert_eq!(state_of(&bench.events()), [ConnectionState::Connected]);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use core::time::Duration;
 
 use proptest::prelude::*;
-use tidegate_core::client::{ClientConfig, ConnectionState};
+use tidegate_core::client::{ClientConfig, ConnectionState, TokenSource};
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{
     ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, TopicPosition, WireError,
@@ -32,6 +32,7 @@ enum Fate {
     Opened(u32),
     Closed(u32),
     Frame(u32, ServerFrame<Json>),
+    Token(u32, bool),
     Publish,
 }
 
@@ -93,8 +94,9 @@ fn any_up() -> impl Strategy<Value = ClientFrame<Json>> {
 fn any_down() -> impl Strategy<Value = ServerFrame<Json>> {
     let via = || prop::option::of(any_pattern());
     prop_oneof![
-        Just(ServerFrame::Welcome {
-            heartbeat_ms: 25_000
+        prop::option::of(0..99_000_u64).prop_map(|expires_in_ms| ServerFrame::Welcome {
+            heartbeat_ms: 25_000,
+            expires_in_ms,
         }),
         (any_pattern(), prop::option::of(any_position())).prop_map(|(pattern, position)| {
             ServerFrame::Subscribed {
@@ -148,6 +150,9 @@ fn any_body() -> impl Strategy<Value = Body<Json>> {
             members
         }),
         link().prop_map(|link| Body::Join { link }),
+        link().prop_map(|request| Body::AskToken { request }),
+        (link(), prop::option::of(Just("t".to_owned())))
+            .prop_map(|(request, token)| Body::Token { request, token }),
         link().prop_map(|link| Body::Joined { link }),
         link().prop_map(|link| Body::Gone { link }),
         (link(), any_up()).prop_map(|(link, frame)| Body::Up { link, frame }),
@@ -190,6 +195,7 @@ fn any_fate() -> impl Strategy<Value = Fate> {
         2 => (0..4_u32).prop_map(Fate::Opened),
         1 => (0..4_u32).prop_map(Fate::Closed),
         4 => (0..4_u32, any_down()).prop_map(|(link, frame)| Fate::Frame(link, frame)),
+        2 => (0..4_u32, any::<bool>()).prop_map(|(request, is_some)| Fate::Token(request, is_some)),
         1 => Just(Fate::Publish),
     ]
 }
@@ -205,8 +211,11 @@ struct Host<const LEADS: bool> {
 }
 
 impl<const LEADS: bool> Host<LEADS> {
-    fn new(election: Election) -> Self {
-        let config = TabsConfig::new(TabId(1), election, "group".into(), ClientConfig::new(1));
+    fn new(election: Election, asks: bool) -> Self {
+        let mut config = TabsConfig::new(TabId(1), election, "group".into(), ClientConfig::new(1));
+        if asks {
+            config.client.token = TokenSource::Asked;
+        }
         let mut host = Self {
             hub: TabHub::new(config),
             now: Instant::ZERO,
@@ -238,6 +247,9 @@ impl<const LEADS: bool> Host<LEADS> {
             Fate::Opened(back) => hub.handle_uplink_opened(now, link(back)),
             Fate::Closed(back) => hub.handle_uplink_closed(now, link(back)),
             Fate::Frame(back, frame) => hub.handle_uplink_frame(now, link(back), frame),
+            Fate::Token(request, is_some) => {
+                hub.handle_token(now, request, is_some.then(|| "t".to_owned()));
+            }
             Fate::Publish => {
                 hub.handle_publish(now, PublishRequest::new(topic("a"), Json::from(1)));
             }
@@ -278,9 +290,10 @@ proptest! {
             Just(Election::Worker { generation: 0 }),
             Just(Election::Host { generation: 3 }),
         ],
+        asks in any::<bool>(),
         fates in prop::collection::vec(any_fate(), 1..120),
     ) {
-        let mut host = Host::<true>::new(election);
+        let mut host = Host::<true>::new(election, asks);
         for fate in fates {
             host.suffer(fate);
         }
@@ -289,11 +302,12 @@ proptest! {
     #[test]
     fn a_tab_that_never_leads_does_what_any_does_that_has_a_worker(
         generation in 0..4_u64,
+        asks in any::<bool>(),
         fates in prop::collection::vec(any_fate(), 1..120),
     ) {
         let election = Election::Worker { generation };
-        let mut any = Host::<true>::new(election);
-        let mut follower = Host::<false>::new(election);
+        let mut any = Host::<true>::new(election, asks);
+        let mut follower = Host::<false>::new(election, asks);
         for fate in fates {
             any.suffer(fate.clone());
             follower.suffer(fate);

@@ -47,8 +47,11 @@ fn leading(now: Instant) -> (TabHub<Json>, ClientFrame<Json>) {
             TabsOutput::SendUplink(frame @ ClientFrame::Hello { .. }) => Some(frame),
             _ => None,
         });
-    let heartbeat_ms = 25_000;
-    hub.handle_uplink_frame(now, 1, ServerFrame::Welcome { heartbeat_ms });
+    let welcome = ServerFrame::Welcome {
+        heartbeat_ms: 25_000,
+        expires_in_ms: None,
+    };
+    hub.handle_uplink_frame(now, 1, welcome);
     outputs(&mut hub);
     (hub, hello.expect("it says hello"))
 }

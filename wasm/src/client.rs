@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use slab::Slab;
-use tidegate_core::client::ClientConfig;
+use tidegate_core::client::{ClientConfig, TokenSource};
 use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Publication;
 use tidegate_core::topic::Pattern;
@@ -30,16 +30,22 @@ use subscribers::Subscribers;
 
 pub(crate) static CLIENTS: Single<Slab<ClientHub>> = Single::new(Slab::new());
 
-/// A hub that has not been asked to connect; returns its number. `seed` is any number; give each hub another one.
+/// A hub that has not been asked to connect; returns its number. `seed` is any number; give each hub another one. With
+/// `asks`, it asks for tokens.
 #[cfg(not(any(feature = "follower", feature = "worker")))]
 #[unsafe(no_mangle)]
-extern "C" fn client_new(seed: f64, token: u32, name: u32) -> u32 {
-    add(AnyHub::new(config(seed, token, name)))
+extern "C" fn client_new(seed: f64, token: u32, asks: bool, name: u32) -> u32 {
+    add(AnyHub::new(config(seed, token, asks, name)))
 }
 
-pub(crate) fn config(seed: f64, token: u32, name: u32) -> ClientConfig {
+pub(crate) fn config(seed: f64, token: u32, asks: bool, name: u32) -> ClientConfig {
+    let token = match texts::take_optional(token) {
+        _ if asks => TokenSource::Asked,
+        Some(token) => TokenSource::Fixed(token),
+        None => TokenSource::None,
+    };
     ClientConfig {
-        token: texts::take_optional(token),
+        token,
         name: texts::take_optional(name),
         ..ClientConfig::new(seed.to_bits())
     }

@@ -132,6 +132,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) via: &'a str,
     pub(crate) message: &'a str,
     pub(crate) epoch: f64,
+    /// Likewise `expires_in_ms`.
     pub(crate) offset: f64,
     /// `heartbeat_ms`, `within_ms`, `missed` or `ref`, or the number of a reason.
     pub(crate) number: f64,
@@ -155,6 +156,7 @@ pub(crate) fn server_frame(incoming: &Incoming<'_>) -> Result<ServerFrame<Handle
     Ok(match incoming.kind {
         0 => ServerFrame::Welcome {
             heartbeat_ms: number,
+            expires_in_ms: (!incoming.offset.is_nan()).then_some(incoming.offset as u64),
         },
         1 => ServerFrame::Subscribed {
             pattern: pattern()?,

@@ -241,6 +241,14 @@ impl AnyHub {
 /// What only those ask for who subscribe, publish and are present somewhere: not a worker.
 #[cfg(not(feature = "worker"))]
 impl AnyHub {
+    pub(crate) fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
+        each!(&mut self.way,
+            hub => hub.handle_token(now, request, token),
+            hub => hub.handle_token(now, request, token),
+            _ => {}
+        );
+    }
+
     pub(crate) fn handle_subscribe(
         &mut self,
         now: Instant,
@@ -339,6 +347,7 @@ impl AnyHub {
 /// What a hub with a connection of its own would want in the same words; all else is recorded.
 fn client_output(output: TabsOutput<Handle>) -> Option<ClientOutput<Handle>> {
     match output {
+        TabsOutput::AskToken { request } => return Some(ClientOutput::AskToken { request }),
         TabsOutput::OpenUplink { link } => return Some(ClientOutput::Connect { link }),
         TabsOutput::CloseUplink { link } => return Some(ClientOutput::Disconnect { link }),
         TabsOutput::SendUplink(frame) => return Some(ClientOutput::Send(frame)),

@@ -8,13 +8,25 @@ use super::Client;
 use crate::payload::Payload;
 use crate::protocol::GroupTerm;
 
+/// How a client proves who it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TokenSource {
+    /// Not at all.
+    #[default]
+    None,
+    /// By this token, for as long as it lasts.
+    Fixed(String),
+    /// By tokens that the host is asked for: for each connection, and before the last one ends.
+    Asked,
+}
+
 /// How a client connects and how much it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
     /// Seeds jitter and idempotency keys. Give each client another one.
     pub seed: u64,
-    /// Sent in hello: proves who the client is.
-    pub token: Option<String>,
+    /// Where the token comes from that is sent in hello.
+    pub token: TokenSource,
     /// Sent in hello: names the client's software.
     pub name: Option<String>,
     /// Sent in hello: which of the connections that a browser's tabs share this is.
@@ -27,18 +39,20 @@ pub struct ClientConfig {
     pub stable_after: Duration,
     /// How long a connection may take to open and to be welcomed.
     pub connect_timeout: Duration,
-    /// How long a silent connection has to answer a ping.
+    /// How long a silent connection has to answer a ping, and a server to look at another token.
     pub probe_timeout: Duration,
+    /// How long the host may take to come by a token.
+    pub token_timeout: Duration,
     /// The most publishes that wait for their answer.
     pub requests_max: usize,
 }
 
 impl ClientConfig {
-    /// Waits of up to 250 ms, doubling up to 20 s; 10 s to connect or to answer; 1,024 publishes.
+    /// Waits of up to 250 ms, doubling up to 20 s; 10 s to connect or to answer, 30 s for a token; 1,024 publishes.
     pub const fn new(seed: u64) -> Self {
         Self {
             seed,
-            token: None,
+            token: TokenSource::None,
             name: None,
             group: None,
             backoff_base: Duration::from_millis(250),
@@ -46,6 +60,7 @@ impl ClientConfig {
             stable_after: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             probe_timeout: Duration::from_secs(10),
+            token_timeout: Duration::from_secs(30),
             requests_max: 1024,
         }
     }

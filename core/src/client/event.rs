@@ -73,6 +73,11 @@ pub enum PresenceEvent<P> {
 /// What a client's host must do or tell.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ClientEvent<P> {
+    /// Come by a new token, and hand it over by `handle_token` with this number.
+    AskToken {
+        /// The number of the question.
+        request: u32,
+    },
     /// Open a transport, and tell by `handle_opened` or `handle_closed` with this number.
     Connect {
         /// The number of the attempt.

@@ -25,10 +25,16 @@ impl<P: Payload + Clone> Client<P> {
         open.heard = now;
         open.probed = None;
         match frame {
-            ServerFrame::Welcome { heartbeat_ms } => {
-                open.heartbeat = Some(Duration::from_millis(heartbeat_ms));
-                self.output
-                    .push_back(ClientEvent::State(ConnectionState::Connected));
+            ServerFrame::Welcome {
+                heartbeat_ms,
+                expires_in_ms,
+            } => {
+                let heartbeat = Duration::from_millis(heartbeat_ms);
+                if open.heartbeat.replace(heartbeat).is_none() {
+                    self.output
+                        .push_back(ClientEvent::State(ConnectionState::Connected));
+                }
+                self.handle_lasting(now, expires_in_ms);
             }
             ServerFrame::Subscribed {
                 pattern,
@@ -215,7 +221,7 @@ impl<P: Payload + Clone> Client<P> {
             return self.handle_presence_error(request, error);
         }
         let Some(pattern) = error.pattern.clone() else {
-            return;
+            return self.tokens.handle_refused(now);
         };
         if error.code == ErrorCode::NotSubscribed {
             // Answers an unsubscribe or a change of flow that crossed an end on its way.
@@ -235,10 +241,9 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::SlowConsumer
             | ErrorCode::Draining
             | ErrorCode::Unavailable
-            | ErrorCode::Internal => {
-                if let State::Open(Open { link, .. }) = self.state {
-                    self.abandon(now, link);
-                }
+            | ErrorCode::Internal => self.abandon_open(now),
+            ErrorCode::Unauthorized | ErrorCode::TokenExpired if self.takes_another_chance() => {
+                self.abandon_open(now);
             }
             ErrorCode::BadFrame
             | ErrorCode::BadTopic
@@ -256,6 +261,12 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::Forbidden
             | ErrorCode::Superseded
             | ErrorCode::ConnectionLost => self.close(ClosedReason::Refused(error)),
+        }
+    }
+
+    fn abandon_open(&mut self, now: Instant) {
+        if let State::Open(Open { link, .. }) = self.state {
+            self.abandon(now, link);
         }
     }
 }

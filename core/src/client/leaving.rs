@@ -21,6 +21,7 @@ impl<P: Payload + Clone> Client<P> {
         self.leaving.clear();
         self.requests.handle_lost();
         self.presences.handle_lost();
+        self.tokens.handle_lost();
         for subscription in self.subscriptions.values_mut() {
             subscription.handle_lost();
         }
@@ -51,7 +52,11 @@ impl<P: Payload + Clone> Client<P> {
                 let link = *link;
                 self.abandon(now, link);
             }
-            State::Idle { .. } | State::Waiting { .. } | State::Opening { .. } | State::Closed => {}
+            State::Idle { .. }
+            | State::Waiting { .. }
+            | State::Asking { .. }
+            | State::Opening { .. }
+            | State::Closed => {}
         }
     }
 
@@ -67,9 +72,11 @@ impl<P: Payload + Clone> Client<P> {
                 false
             }
             State::Open(Open { leaves: None, .. }) => true,
-            State::Idle { .. } | State::Waiting { .. } | State::Opening { .. } | State::Closed => {
-                false
-            }
+            State::Idle { .. }
+            | State::Waiting { .. }
+            | State::Asking { .. }
+            | State::Opening { .. }
+            | State::Closed => false,
         }
     }
 }

@@ -2,15 +2,54 @@
 
 use alloc::vec::Vec;
 
+use super::{Client, ClientEvent};
 use crate::limits::IDEMPOTENCY_KEYS_MAX;
+use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
 use crate::random::Random;
 use crate::sorted::SortedMap;
+use crate::time::Instant;
 use crate::words::{decimal, digits};
 
 /// The most publishes that are sent and not answered: no more than a topic remembers keys of, or their repetition would
 /// be taken for something new.
 const IN_FLIGHT_MAX: usize = IDEMPOTENCY_KEYS_MAX;
+
+impl<P: Payload + Clone> Client<P> {
+    /// Publishes, now or once connected, and answers by [`ClientEvent::Published`] with the number returned.
+    ///
+    /// A publish without an idempotency key is given one, so that it can be repeated after a lost
+    /// connection and still happens once.
+    pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
+        match self.requests.add(publish) {
+            Ok(request) => {
+                if self.is_open() {
+                    self.send_publishes();
+                }
+                self.wake(now);
+                request
+            }
+            Err((request, error)) => {
+                let result = Err(error);
+                self.output
+                    .push_back(ClientEvent::Published { request, result });
+                request
+            }
+        }
+    }
+
+    /// Sends what waits to be published, as far as it may be under way at once.
+    pub(super) fn send_publishes(&mut self) {
+        while let Some(frame) = self.requests.next_to_send() {
+            self.send(frame);
+        }
+    }
+
+    /// How many publishes wait for their answer.
+    pub fn unanswered(&self) -> usize {
+        self.requests.len()
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Requests<P> {

@@ -13,10 +13,16 @@ use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 
 /// What a client hub's host must do or tell.
 #[derive(Debug)]
 pub enum ClientOutput<P> {
+    /// Come by a new token, and hand it over by `handle_token` with this number.
+    AskToken {
+        /// The number of the question.
+        request: u32,
+    },
     /// Open a transport, and tell by `handle_opened` or `handle_closed` with this number.
     Connect {
         /// The number of the attempt.
@@ -89,6 +95,12 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// The user wants no connection any more: subscriptions and unanswered publishes are over.
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.client.handle_disconnect();
+        self.drain(now);
+    }
+
+    /// The host has come by a token, or could not: [`Client::handle_token`].
+    pub fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
+        self.client.handle_token(now, request, token);
         self.drain(now);
     }
 
@@ -230,6 +242,9 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     fn handle_event(&mut self, now: Instant, event: ClientEvent<P>) {
         match event {
+            ClientEvent::AskToken { request } => {
+                self.output.push_back(ClientOutput::AskToken { request });
+            }
             ClientEvent::Connect { link } => self.output.push_back(ClientOutput::Connect { link }),
             ClientEvent::Disconnect { link } => {
                 self.output.push_back(ClientOutput::Disconnect { link })

@@ -1,5 +1,7 @@
 //! Who the session's client is, and what it may do: asked before anything else is done, and again before it ends.
 
+use core::time::Duration;
+
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -7,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::{CloseReason, Session, SessionOutput, State};
 use crate::access::Grant;
-use crate::limits::{FRAMES_HELD_MAX, HELLO_FIELD_BYTES_MAX};
+use crate::limits::{FRAMES_HELD_MAX, HELLO_FIELD_BYTES_MAX, TOKEN_RATE};
 use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
@@ -69,11 +71,11 @@ impl<P> From<&Access> for Standing<P> {
 
 impl<P> Session<P> {
     /// Lets a frame of a client pass of which it is known what it may do. Others wait, or end the session.
-    pub(super) fn admit(&mut self, frame: ClientFrame<P>) -> Option<ClientFrame<P>> {
+    pub(super) fn admit(&mut self, now: Instant, frame: ClientFrame<P>) -> Option<ClientFrame<P>> {
         if matches!(self.state, State::Closed) {
             return None;
         }
-        let frame = self.look_at_token(frame)?;
+        let frame = self.look_at_token(now, frame)?;
         match &mut self.standing {
             Standing::Known(_) => return Some(frame),
             Standing::Asking(held) if held.len() < FRAMES_HELD_MAX => held.push_back(frame),
@@ -92,7 +94,7 @@ impl<P> Session<P> {
     }
 
     /// Takes the token out of a hello, where tokens are looked at, and has it looked at.
-    fn look_at_token(&mut self, mut frame: ClientFrame<P>) -> Option<ClientFrame<P>> {
+    fn look_at_token(&mut self, now: Instant, mut frame: ClientFrame<P>) -> Option<ClientFrame<P>> {
         let ClientFrame::Hello { token, .. } = &mut frame else {
             return Some(frame);
         };
@@ -107,6 +109,14 @@ impl<P> Session<P> {
             ));
             return None;
         }
+        if let Err(wait) = self.shown.take(now, TOKEN_RATE) {
+            let error = shows_too_often(wait);
+            match self.standing {
+                Standing::Known(_) => self.send(ServerFrame::Error(error)),
+                Standing::Unknown | Standing::Asking(_) => self.fail(error),
+            }
+            return None;
+        }
         if matches!(self.standing, Standing::Unknown) {
             self.standing = Standing::Asking(VecDeque::new());
         }
@@ -116,8 +126,8 @@ impl<P> Session<P> {
 
     /// What came of [`SessionOutput::Authenticate`].
     ///
-    /// A client that was asked goes on, or is turned away. One that was known has a new grant, if it is for the same user:
-    /// subscriptions that this one doesn't cover end. If it has shown a token that is none, it keeps its grant
+    /// A client that was asked goes on, or is turned away. One that was known is welcomed again by its new grant, if that is
+    /// for the same user: subscriptions that this one doesn't cover end. If it has shown a token that is none, it keeps its grant
     /// as long as that lasts.
     pub fn handle_authenticated(&mut self, now: Instant, result: Result<Arc<Grant>, WireError>) {
         match (
@@ -131,9 +141,16 @@ impl<P> Session<P> {
                 }
             }
             (Standing::Asking(_), Err(error)) => self.turn_away(error),
+            (Standing::Known(before), Ok(grant)) if grant.has_expired(now) => {
+                self.standing = Standing::Known(before);
+                self.send(ServerFrame::Error(expired()));
+            }
             (Standing::Known(before), Ok(grant)) if grant.may_follow(&before) => {
                 self.standing = Standing::Known(grant);
                 self.end_what_is_not_granted();
+                if matches!(self.state, State::Open { .. } | State::Draining { .. }) {
+                    self.welcome(now);
+                }
                 if matches!(self.state, State::Open { .. }) {
                     self.join();
                 }
@@ -215,10 +232,7 @@ impl<P> Session<P> {
 
     pub(super) fn close_if_expired(&mut self, now: Instant) {
         if self.grant().is_some_and(|grant| grant.has_expired(now)) {
-            self.turn_away(WireError::new(
-                ErrorCode::TokenExpired,
-                "the token has expired; connect with a new one, or send it by hello before that",
-            ));
+            self.turn_away(expired());
         }
     }
 
@@ -236,12 +250,27 @@ pub(super) fn withheld() -> WireError {
     )
 }
 
+fn expired() -> WireError {
+    WireError::new(
+        ErrorCode::TokenExpired,
+        "the token has expired; connect with a new one, or send it by hello before that",
+    )
+}
+
 pub(super) fn may_not_publish() -> WireError {
     WireError::new(ErrorCode::Forbidden, "you may not publish to this topic")
 }
 
-pub(super) fn publishes_too_often(wait: core::time::Duration) -> WireError {
+pub(super) fn publishes_too_often(wait: Duration) -> WireError {
+    too_often("you publish too often", wait)
+}
+
+fn shows_too_often(wait: Duration) -> WireError {
+    too_often("you show tokens too often", wait)
+}
+
+fn too_often(what: &str, wait: Duration) -> WireError {
     let wait_ms = wait.as_micros().div_ceil(1000);
-    let message: String = alloc::format!("you publish too often; try again in {wait_ms} ms");
+    let message: String = alloc::format!("{what}; try again in {wait_ms} ms");
     WireError::new(ErrorCode::TooManyRequests, message)
 }

@@ -62,13 +62,15 @@ pub struct TabsConfig {
     pub roll_every: Duration,
     /// How long a leader is hidden before it hands over to a visible tab.
     pub handover_after: Duration,
+    /// How long a tab may take to come by a token before another one is asked.
+    pub token_patience: Duration,
     /// The most tabs that are connected through one leader.
     pub members_max: usize,
 }
 
 impl TabsConfig {
     /// 0.5 s to 5 s of silence (30 s without a connection) and 1 s for an answer; 1 s for a lock, 5 s for a worker; 5 s
-    /// until a hidden leader hands over; 200 members.
+    /// until a hidden leader hands over, 8 s for a token; 200 members.
     pub const fn new(tab: TabId, election: Election, group: String, client: ClientConfig) -> Self {
         Self {
             tab,
@@ -86,6 +88,7 @@ impl TabsConfig {
             stable_after: Duration::from_secs(60),
             roll_every: Duration::from_secs(15),
             handover_after: Duration::from_secs(5),
+            token_patience: Duration::from_secs(8),
             members_max: 200,
         }
     }

@@ -16,6 +16,7 @@ mod route;
 mod wanted;
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::message::TabId;
@@ -40,6 +41,7 @@ const MEMBER_HEARTBEAT_MS: u64 = 60 * 60 * 1000;
 /// What an exchange has for its owner.
 #[derive(Debug)]
 pub(super) enum ExchangeOutput<P> {
+    AskToken { request: u32 },
     Connect { link: u32 },
     Disconnect { link: u32 },
     Send(ClientFrame<P>),
@@ -136,6 +138,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 member,
                 ServerFrame::Welcome {
                     heartbeat_ms: MEMBER_HEARTBEAT_MS,
+                    expires_in_ms: None,
                 },
             ),
             ClientFrame::Subscribe {
@@ -319,6 +322,12 @@ impl<P: Payload + Clone> Exchange<P> {
 
     fn fail(&mut self, member: TabId, error: WireError) {
         self.one(member, ServerFrame::Error(error));
+    }
+
+    /// A member has come by a token, or none could.
+    pub(super) fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
+        self.client.handle_token(now, request, token);
+        self.drain();
     }
 
     /// The transport of `link` is open.

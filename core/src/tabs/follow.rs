@@ -145,6 +145,8 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
                     self.output.push_back(TabsOutput::Closed { link });
                 }
             }
+            Body::AskToken { request } => self.output.push_back(TabsOutput::AskToken { request }),
+            Body::Token { request, token } => self.handle_told_token(now, from, request, token),
             Body::Up { link, frame } => self.handle_up(now, from, link, frame),
             Body::Down { frame } => {
                 if to.is_none() {

@@ -1,12 +1,13 @@
 //! A tab's hub and its part in sharing the connection: what a page drives.
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 
 use super::config::TabsConfig;
 use super::message::Message;
 use super::output::TabsOutput;
 use super::{Page, Tabs};
-use crate::client::{ConnectionState, PresenceEvent};
+use crate::client::{ClientConfig, ConnectionState, PresenceEvent, TokenSource};
 use crate::flow::{Flow, FlowError};
 use crate::hub::{ClientHub, ClientOutput, DownlinkId, Due, SubscribeError, SubscriptionId};
 use crate::payload::Payload;
@@ -56,7 +57,11 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// A tab that takes no part yet.
     pub fn new(config: TabsConfig) -> Self {
         Self {
-            hub: ClientHub::shared(config.client.clone()),
+            hub: ClientHub::shared(ClientConfig {
+                // Only who has the connection proves anything to the server.
+                token: TokenSource::None,
+                ..config.client.clone()
+            }),
             tabs: Tabs::new(config),
             link_state: ConnectionState::Disconnected,
             shown: ConnectionState::Disconnected,
@@ -99,6 +104,12 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// Another tab, or the worker, has said something.
     pub fn handle_message(&mut self, now: Instant, message: Message<P>) {
         self.tabs.handle_message(now, message);
+        self.drain(now);
+    }
+
+    /// This tab has come by a token, or could not: [`Tabs::handle_token`].
+    pub fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
+        self.tabs.handle_token(now, request, token);
         self.drain(now);
     }
 
@@ -235,7 +246,8 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
             TabsOutput::Reachable => self.hub.handle_reachable(now),
             TabsOutput::Frame { link, frame } => self.hub.handle_frame(now, link, frame),
             TabsOutput::State(_) => {}
-            TabsOutput::RequestLock { .. }
+            TabsOutput::AskToken { .. }
+            | TabsOutput::RequestLock { .. }
             | TabsOutput::ReleaseLock { .. }
             | TabsOutput::Post(_)
             | TabsOutput::OpenUplink { .. }
@@ -249,6 +261,8 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
 
     fn handle_hub_output(&mut self, now: Instant, output: ClientOutput<P>) {
         match output {
+            // The link to the leader needs none.
+            ClientOutput::AskToken { .. } => {}
             ClientOutput::Connect { link } => self.tabs.handle_connect(now, link),
             ClientOutput::Disconnect { link } => self.tabs.handle_disconnect(link),
             ClientOutput::Send(frame) => self.tabs.handle_send(now, frame),

@@ -8,6 +8,7 @@ use super::config::Election;
 use super::exchange::{Exchange, ExchangeOutput};
 use super::message::{Body, TabId, Term};
 use super::output::{Role, TabsOutput};
+use super::tokens::Question;
 use super::{Leader, Tabs};
 use crate::client::{ClientConfig, ConnectionState};
 use crate::payload::Payload;
@@ -36,6 +37,8 @@ pub(super) struct Leading<P> {
     pinged: Option<Instant>,
     pub(super) roll_at: Instant,
     pub(super) handover_at: Option<Instant>,
+    /// The question for a token that is open.
+    pub(super) question: Option<Question>,
 }
 
 /// The leadership of a tab, if it leads. One that never does has none as far as the compiler can see.
@@ -103,6 +106,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
                 pinged: None,
                 roll_at: now + self.config.roll_every,
                 handover_at,
+                question: None,
             }));
             self.set_role(Role::Leader);
             let state = ConnectionState::Disconnected;
@@ -312,6 +316,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
             && let Some(output) = leading.exchange.poll_output()
         {
             match output {
+                ExchangeOutput::AskToken { request } => self.begin_asking(request),
                 ExchangeOutput::Connect { link } => {
                     let link = leading.base + link;
                     leading.uplink = Some(link);

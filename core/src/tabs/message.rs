@@ -89,6 +89,18 @@ pub enum Body<P> {
         /// The tab's number of the link.
         link: u32,
     },
+    /// The leader asks a tab for a new token.
+    AskToken {
+        /// The leader's number of the question.
+        request: u32,
+    },
+    /// A tab has come by a token, or could not.
+    Token {
+        /// The leader's number of the question.
+        request: u32,
+        /// The token.
+        token: Option<String>,
+    },
     /// A frame for the server.
     Up {
         /// The sender's number of the link.
@@ -108,6 +120,7 @@ impl<P> Body<P> {
     pub(super) const fn is_of_leader(&self) -> bool {
         match self {
             Self::Yield
+            | Self::AskToken { .. }
             | Self::Lead { .. }
             | Self::Tick
             | Self::Joined { .. }
@@ -118,6 +131,7 @@ impl<P> Body<P> {
             | Self::Bye
             | Self::Claim { .. }
             | Self::Join { .. }
+            | Self::Token { .. }
             | Self::Up { .. } => false,
         }
     }

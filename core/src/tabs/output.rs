@@ -44,6 +44,11 @@ pub enum TabsOutput<P> {
         /// The number of the transport.
         link: u32,
     },
+    /// Come by a new token, and tell by `handle_token` with this number.
+    AskToken {
+        /// The leader's number of the question.
+        request: u32,
+    },
     /// Send a frame over the open transport.
     SendUplink(ClientFrame<P>),
     /// Let go of any worker of an earlier generation, and attach to the one of this (which starts it, where it

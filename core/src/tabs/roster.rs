@@ -62,6 +62,13 @@ impl Roster {
         visible.next().map(|(tab, _)| *tab)
     }
 
+    /// A tab that is none of these: a visible one, where there is one.
+    pub(super) fn choose(&self, but: &[TabId]) -> Option<TabId> {
+        let others = || self.peers.iter().filter(|(tab, _)| !but.contains(tab));
+        let visible = others().find(|(_, peer)| peer.is_visible);
+        visible.or_else(|| others().next()).map(|(tab, _)| *tab)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.peers.is_empty()
     }

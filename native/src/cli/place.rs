@@ -1,11 +1,14 @@
 //! Whom the program talks to: a server, or a backend without one.
 
 use std::fmt;
+use std::process::Stdio;
 use std::str::FromStr as _;
 
 use clap::Args;
 use tidegate::Client;
 use tidegate::backend::{Address, BackendError, Choice, Keep, choose};
+use tidegate::client::{ClientOptions, Token};
+use tokio::process::Command;
 
 /// Where the server of this machine listens.
 const SERVER: &str = "http://127.0.0.1:8420";
@@ -17,6 +20,10 @@ pub(super) struct PlaceArg {
     /// holds your token
     #[arg(long, value_name = "URL", conflicts_with = "backend")]
     server: Option<String>,
+    /// A shell command that prints a token, for a server that asks who you are: it is run for each connection, and before
+    /// the last token ends
+    #[arg(long, value_name = "COMMAND", conflicts_with = "backend")]
+    token_command: Option<String>,
     #[command(flatten)]
     backend: BackendArg,
 }
@@ -36,7 +43,7 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::connect_as(&self.server(), token()).await?)
+        Ok(Client::connect_with(&self.server(), self.options()).await?)
     }
 
     /// A client of a server that may not be there yet; or of a backend, which must.
@@ -44,7 +51,7 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::start_as(&self.server(), token())?)
+        Ok(Client::start_with(&self.server(), self.options())?)
     }
 
     async fn open_backend(&self) -> anyhow::Result<Client> {
@@ -59,6 +66,12 @@ impl PlaceArg {
             eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
         }
         Ok(Client::with_choice(&choice)?)
+    }
+
+    fn options(&self) -> ClientOptions {
+        ClientOptions {
+            token: token(self.token_command.clone()),
+        }
     }
 
     fn server(&self) -> String {
@@ -95,8 +108,35 @@ impl BackendArg {
 }
 
 /// What a server that asks is shown. There is no flag for it: other users of a machine see the command line.
-fn token() -> Option<String> {
-    environment("TIDEGATE_TOKEN").filter(|token| !token.is_empty())
+fn token(command: Option<String>) -> Token {
+    if let Some(command) = command {
+        return Token::ask(move || print_token(command.clone()));
+    }
+    let token = environment("TIDEGATE_TOKEN").filter(|token| !token.is_empty());
+    token.map(Token::from).unwrap_or_default()
+}
+
+/// What a command prints, without the white space around it.
+async fn print_token(command: String) -> anyhow::Result<String> {
+    let (shell, flag) = if cfg!(windows) {
+        ("cmd", "/C")
+    } else {
+        ("sh", "-c")
+    };
+    let mut running = Command::new(shell);
+    running.args([flag, &command]).stdin(Stdio::null());
+    let output = running.kill_on_drop(true).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last_line = said.trim_end().lines().last().unwrap_or_default();
+    anyhow::ensure!(
+        output.status.success(),
+        "--token-command ended with {}: {last_line}",
+        output.status
+    );
+    let token = String::from_utf8(output.stdout).unwrap_or_default();
+    let token = token.trim();
+    anyhow::ensure!(!token.is_empty(), "--token-command printed nothing");
+    Ok(token.to_owned())
 }
 
 /// Whether a text is a backend's address.

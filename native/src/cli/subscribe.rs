@@ -1,17 +1,23 @@
 //! `tidegate sub`.
 
-use std::io::{IsTerminal as _, Write as _};
+mod bars;
+mod job;
+mod lines;
+mod screen;
+mod view;
+
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt as _;
-use serde_json::json;
+use lines::Form;
 use tidegate::client::ClientSubscription;
 use tidegate::core::flow::Flow;
 use tidegate::core::protocol::{FlowSpec, Start};
 use tidegate::duration::parse_duration_ms;
 use tidegate::{Event, Publication};
+use view::View;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +54,9 @@ pub(super) struct Subscribe {
     /// Print each event as one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Print each publication as a line, on a terminal, too. Otherwise jobs are drawn as bars there.
+    #[arg(long, conflicts_with = "json")]
+    plain: bool,
     #[command(flatten)]
     place: super::PlaceArg,
 }
@@ -82,29 +91,51 @@ impl Subscribe {
         heard
     }
 
-    /// Prints events until it is enough.
+    fn view(&self) -> anyhow::Result<View> {
+        if self.json {
+            return Ok(View::Lines(Form::Json));
+        }
+        if self.plain || !view::can_draw() {
+            return Ok(View::Lines(Form::Plain));
+        }
+        View::bars()
+    }
+
+    /// Shows events until it is enough.
     async fn hear(&self, mut events: ClientSubscription) -> anyhow::Result<ExitCode> {
+        let mut view = self.view()?;
         let mut left = self.count;
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = view.tick() => {
+                    view.draw()?;
+                    continue;
+                }
+            };
+            let Some(event) = event else {
+                bail!("the connection was closed");
+            };
             let publications: &[Publication] = match &event {
                 Event::Publication(publication) => std::slice::from_ref(publication),
                 Event::Batch(publications) => publications,
                 Event::Reset { .. } | Event::Lagged { .. } | Event::Stale | Event::Live => &[],
                 Event::End { reason } => {
-                    self.print(&event)?;
+                    view.show(&event, &self.pattern)?;
+                    view.draw()?;
                     return Ok(super::exit_code(*reason));
                 }
                 Event::Refused(error) => bail!("{}: {error}", self.pattern),
             };
-            self.print(&event)?;
+            view.show(&event, &self.pattern)?;
             if let Some(left) = &mut left {
                 *left = left.saturating_sub(publications.len() as u64);
                 if *left == 0 {
+                    view.draw()?;
                     return Ok(ExitCode::SUCCESS);
                 }
             }
         }
-        bail!("the connection was closed");
     }
 
     fn flow(&self) -> anyhow::Result<Flow> {
@@ -125,70 +156,5 @@ impl Subscribe {
             ..FlowSpec::default()
         };
         Ok(Flow::try_from(spec)?)
-    }
-
-    fn print(&self, event: &Event) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            writeln!(out, "{}", as_json(event))?;
-        } else {
-            match event {
-                Event::Publication(publication) => print_line(&mut out, publication)?,
-                Event::Batch(publications) => {
-                    publications
-                        .iter()
-                        .try_for_each(|publication| print_line(&mut out, publication))?;
-                }
-                Event::Reset { topic, .. } => {
-                    eprintln!("tidegate: {topic}: publications in between are lost")
-                }
-                Event::Lagged { missed } => {
-                    eprintln!("tidegate: too slow: {missed} publications were dropped")
-                }
-                Event::End { reason } => eprintln!("tidegate: {}: {reason}", self.pattern),
-                Event::Stale => eprintln!("tidegate: stale: the backend can't be reached"),
-                Event::Live => eprintln!("tidegate: live again"),
-                Event::Refused(_) => {}
-            }
-        }
-        out.flush()
-    }
-}
-
-fn print_line(out: &mut impl std::io::Write, publication: &Publication) -> std::io::Result<()> {
-    let (dim, plain) = if std::io::stdout().is_terminal() {
-        ("\x1b[2m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    let offset = publication.position.offset;
-    writeln!(
-        out,
-        "{} {dim}#{offset}{plain} {}",
-        publication.topic, publication.payload
-    )
-}
-
-fn as_json(event: &Event) -> serde_json::Value {
-    let publication = |publication: &Publication| {
-        json!({
-            "topic": publication.topic,
-            "epoch": publication.position.epoch,
-            "offset": publication.position.offset,
-            "end": publication.end,
-            "data": publication.payload,
-        })
-    };
-    match event {
-        Event::Publication(item) => publication(item),
-        Event::Batch(items) => json!({"batch": items.iter().map(publication).collect::<Vec<_>>()}),
-        Event::Reset { topic, position } => {
-            json!({"reset": topic, "epoch": position.epoch, "offset": position.offset})
-        }
-        Event::Lagged { missed } => json!({"lagged": missed}),
-        Event::End { reason } => json!({"end": reason}),
-        Event::Stale => json!({"stale": true}),
-        Event::Live => json!({"stale": false}),
-        Event::Refused(error) => json!({"error": {"code": error.code, "message": error.message}}),
     }
 }

@@ -2,29 +2,26 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant as HostInstant;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tidegate_core::client::{ClientConfig, ConnectionState};
 use tidegate_core::flow::Flow;
-use tidegate_core::hub::{ClientHub, ClientOutput, Due, SubscribeError, SubscriptionId};
-use tidegate_core::protocol::{
-    ClientEnvelope, ClientFrame, PublishRequest, SUBPROTOCOL, ServerFrame, Start, WireError,
-};
+use tidegate_core::hub::{ClientHub, ClientOutput, SubscribeError, SubscriptionId};
+use tidegate_core::protocol::{PublishRequest, Start, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::Status;
+use super::options::{Asking, ClientOptions};
 use super::presence_requests::{PresenceRequest, Presences};
 use super::queue::Queue;
+use super::socket::{Connecting, Socket, connect, encode};
 use crate::decode;
 use crate::json::Json;
 
@@ -50,9 +47,6 @@ pub(super) enum Request {
     Close,
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-type Connecting = Pin<Box<dyn Future<Output = Result<Socket, SocketError>> + Send>>;
-
 /// The transport of the current link.
 enum Transport {
     None,
@@ -65,16 +59,20 @@ enum Wakeup {
     Request(Option<Request>),
     Opened(u32, Result<Box<Socket>, SocketError>),
     Received(u32, Option<Result<Message, SocketError>>),
+    Answered(u32, Result<String, String>),
     Deadline,
 }
 
 pub(super) struct Driver {
     url: String,
+    options: ClientOptions,
     hub: ClientHub<Json>,
     requests: mpsc::UnboundedReceiver<Request>,
     status: watch::Sender<Status>,
     transport: Transport,
-    queues: HashMap<SubscriptionId, Arc<Queue>>,
+    /// The token that is being come by, and the number of the question.
+    asking: Option<(u32, Asking)>,
+    pub(super) queues: HashMap<SubscriptionId, Arc<Queue>>,
     replies: HashMap<u64, oneshot::Sender<Result<Position, WireError>>>,
     presences: Presences,
     started: HostInstant,
@@ -83,21 +81,23 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         url: String,
-        token: Option<String>,
+        options: ClientOptions,
         requests: mpsc::UnboundedReceiver<Request>,
         status: watch::Sender<Status>,
     ) -> Self {
         let config = ClientConfig {
-            token,
+            token: options.token.source(),
             name: Some(concat!("tidegate-rust/", env!("CARGO_PKG_VERSION")).to_owned()),
             ..ClientConfig::new(crate::random_seed())
         };
         Self {
             url,
+            options,
             hub: ClientHub::new(config),
             requests,
             status,
             transport: Transport::None,
+            asking: None,
             queues: HashMap::new(),
             replies: HashMap::new(),
             presences: Presences::default(),
@@ -125,6 +125,10 @@ impl Driver {
                 }
                 Wakeup::Received(link, message) => {
                     self.handle_received(link, message);
+                    false
+                }
+                Wakeup::Answered(request, token) => {
+                    self.handle_token(request, token);
                     false
                 }
                 Wakeup::Deadline => {
@@ -169,9 +173,16 @@ impl Driver {
                 Transport::Open { link, socket } => Wakeup::Received(*link, socket.next().await),
             }
         };
+        let asking = async {
+            match &mut self.asking {
+                None => pending().await,
+                Some((request, future)) => Wakeup::Answered(*request, future.await),
+            }
+        };
         tokio::select! {
             request = self.requests.recv() => Wakeup::Request(request),
             wakeup = transport => wakeup,
+            wakeup = asking => wakeup,
             () = sleep => Wakeup::Deadline,
         }
     }
@@ -215,6 +226,18 @@ impl Driver {
         }
     }
 
+    fn handle_token(&mut self, request: u32, token: Result<String, String>) {
+        self.asking = None;
+        let token = token.inspect_err(|error| {
+            tracing::warn!(%error, "no token; asking again");
+            self.status.send_modify(|status| {
+                status.last_error = Some(format!("no token could be had: {error}"));
+                status.lacks_token = true;
+            });
+        });
+        self.hub.handle_token(self.now(), request, token.ok());
+    }
+
     fn handle_opened(&mut self, link: u32, result: Result<Box<Socket>, SocketError>) {
         let now = self.now();
         match result {
@@ -253,8 +276,10 @@ impl Driver {
     fn lose(&mut self, link: u32, reason: Option<String>) {
         self.transport = Transport::None;
         if let Some(reason) = reason {
-            self.status
-                .send_modify(|status| status.last_error = Some(reason));
+            self.status.send_modify(|status| {
+                status.last_error = Some(reason);
+                status.lacks_token = false;
+            });
         }
         self.hub.handle_closed(self.now(), link);
     }
@@ -264,6 +289,9 @@ impl Driver {
         let mut frames = Vec::new();
         while let Some(output) = self.hub.poll_output() {
             match output {
+                ClientOutput::AskToken { request } => {
+                    self.asking = Some((request, self.options.token.next()));
+                }
                 ClientOutput::Connect { link } => {
                     self.transport = Transport::Connecting {
                         link,
@@ -320,80 +348,10 @@ impl Driver {
         }
         self.transport = Transport::None;
     }
-
-    fn deliver(&mut self, due: Due<Json>) {
-        match due {
-            Due::Deliver { delivery, .. } => {
-                if let Some(queue) = self.queues.get(&delivery.subscription) {
-                    queue.push_delivery(delivery);
-                }
-            }
-            Due::Reset {
-                subscription,
-                topic,
-                position,
-                via,
-                ..
-            } => self.push_frame(
-                subscription,
-                ServerFrame::Reset {
-                    topic,
-                    position,
-                    via,
-                },
-            ),
-            Due::Lagged {
-                subscription,
-                pattern,
-                missed,
-                ..
-            } => self.push_frame(subscription, ServerFrame::Lagged { pattern, missed }),
-            Due::End {
-                subscription,
-                pattern,
-                reason,
-                ..
-            } => self.finish(subscription, ServerFrame::End { pattern, reason }),
-            Due::Refused {
-                subscription,
-                error,
-                ..
-            } => self.finish(subscription, ServerFrame::Error(error)),
-        }
-    }
-
-    fn push_frame(&self, subscription: SubscriptionId, frame: ServerFrame<Json>) {
-        if let Some(queue) = self.queues.get(&subscription) {
-            queue.push_frame(frame);
-        }
-    }
-
-    fn finish(&mut self, subscription: SubscriptionId, last: ServerFrame<Json>) {
-        if let Some(queue) = self.queues.remove(&subscription) {
-            queue.push_frame(last);
-            queue.finish();
-        }
-    }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.queues.values().for_each(|queue| queue.finish());
     }
-}
-
-fn connect(url: String) -> Connecting {
-    Box::pin(async move {
-        let mut request = url.into_client_request()?;
-        let subprotocol = axum::http::HeaderValue::from_static(SUBPROTOCOL);
-        request
-            .headers_mut()
-            .insert(axum::http::header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
-        let (socket, _) = tokio_tungstenite::connect_async_with_config(request, None, true).await?;
-        Ok(socket)
-    })
-}
-
-fn encode(frame: &ClientFrame<Json>) -> String {
-    serde_json::to_string(&ClientEnvelope::from(frame)).expect("frames have a JSON form")
 }

@@ -24,6 +24,12 @@ pub enum ClientError {
         /// What the system or the server said.
         reason: String,
     },
+    /// The first token that was asked for could not be had.
+    #[error("{reason}")]
+    NoToken {
+        /// What whoever was asked has said.
+        reason: String,
+    },
     /// No backend could be chosen, or the one that was named can't be used.
     #[error(transparent)]
     Backend(#[from] BackendError),

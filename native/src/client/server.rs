@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answer::Receiving;
 use super::driver::{Driver, Request};
+use super::options::ClientOptions;
 use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
 use super::{ClientError, Status, thread, url};
@@ -25,14 +26,15 @@ pub(super) struct ServerLink {
 }
 
 impl ServerLink {
-    pub(super) fn start(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+    pub(super) fn start(url: &str, options: ClientOptions) -> Result<Self, ClientError> {
         let socket_url = url::socket_url(url)?;
         let (requests, receiver) = mpsc::unbounded_channel();
         let (status_sender, status) = watch::channel(Status {
             state: ConnectionState::Disconnected,
             last_error: None,
+            lacks_token: false,
         });
-        thread::runtime()?.spawn(Driver::new(socket_url, token, receiver, status_sender).run());
+        thread::runtime()?.spawn(Driver::new(socket_url, options, receiver, status_sender).run());
         Ok(Self { requests, status })
     }
 
@@ -50,9 +52,13 @@ impl ServerLink {
                     _ => {}
                 }
                 if let Some(reason) = &now.last_error {
+                    let reason = reason.clone();
+                    if now.lacks_token {
+                        return Err(ClientError::NoToken { reason });
+                    }
                     return Err(ClientError::Unreachable {
                         url: url.to_owned(),
-                        reason: reason.clone(),
+                        reason,
                     });
                 }
             }

@@ -43,9 +43,19 @@ impl Server {
         Self { process, address }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its address, for clients.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The arguments that run `command` as the job `id`.
     pub(crate) fn run_args(&self, id: &str, command: &[&str]) -> Vec<String> {
-        let url = format!("http://{}", self.address);
+        let url = self.url();
         let mut args: Vec<String> = ["run", "--server", &url, "--job", id, "--"]
             .map(str::to_owned)
             .into();

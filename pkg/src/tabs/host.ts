@@ -10,13 +10,19 @@ import type { WorkerOrder } from './spawn.js';
  * @internal
  */
 export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
-  const { url, group, generation, knownAs, ...options } = order;
+  const { url, group, generation, knownAs, asks, ...options } = order;
+  // The core asks the tabs; a worker has no function of its own.
+  const own = asks ? { token: () => '' } : {};
   const part = { group, generation, knownAs, election: Election.Host };
-  const connection: Connection = new Connection(url, options, {
-    ...part,
-    retire: () => {
-      connection.close();
-      onRetired();
+  const connection: Connection = new Connection(
+    url,
+    { ...options, ...own },
+    {
+      ...part,
+      retire: () => {
+        connection.close();
+        onRetired();
+      },
     },
-  });
+  );
 }

@@ -3,7 +3,6 @@
 import type { WasmSource } from '../core.js';
 import { Election } from './election.js';
 import { TABS_VERSION } from './message.js';
-import { userName } from './names.js';
 import type { WorkerOrder } from './spawn.js';
 
 /**
@@ -30,7 +29,10 @@ export type TabsMode = 'auto' | 'worker' | 'leader' | 'off';
 
 interface Wanted {
   readonly url: string;
-  readonly token?: string | undefined;
+  readonly token: string | undefined;
+  readonly asks: boolean;
+  /** What tells the user apart from others. */
+  readonly user: string;
   readonly client?: string | undefined;
   readonly wasm?: WasmSource | undefined;
   /** Whether the platform's own time and sockets are used: a worker knows no others. */
@@ -42,17 +44,16 @@ interface Wanted {
  *
  * @internal
  */
-export async function findMembership(mode: TabsMode, wanted: Wanted): Promise<Membership | undefined> {
-  const { url, token, client, wasm, isOrdinary } = wanted;
+export function findMembership(mode: TabsMode, wanted: Wanted): Membership | undefined {
+  const { url, token, asks, user, client, wasm, isOrdinary } = wanted;
   if (mode === 'off' || !hasTabs() || (mode === 'auto' && !isOrdinary)) {
     return undefined;
   }
-  const user = token === undefined ? '' : await userName(token);
   const group = (way: string): string => `tidegate.${TABS_VERSION}.${way} ${url} ${user}`;
   const hasText = wasm === undefined || typeof wasm === 'string' || wasm instanceof URL;
   if (mode !== 'leader' && typeof SharedWorker !== 'undefined' && isOrdinary && hasText) {
     const name = group('worker');
-    const order = { url, group: name, ...defined({ token, client, wasm: wasm && absolute(wasm) }) };
+    const order = { url, group: name, ...defined({ token, asks, client, wasm: wasm && absolute(wasm) }) };
     return { group: name, election: Election.Worker, generation: lastGeneration(name), worker: order };
   }
   if (mode !== 'worker') {

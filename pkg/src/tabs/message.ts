@@ -17,7 +17,7 @@ const HOLE = '\u0001';
 const LINK_OF_TABS = 2 ** 32 - 1;
 
 /** What needs no more than two members to tell, as the core numbers it. */
-const SAYINGS = ['probe', 'alive', 'bye', 'claim', 'yield', 'tick', 'join', 'joined', 'gone'];
+const SAYINGS = ['probe', 'alive', 'bye', 'claim', 'yield', 'tick', 'join', 'joined', 'gone', 'ask'];
 
 /** Frames of members that need no more than two members to tell, likewise. */
 const PLAIN_FRAMES = ['hello', 'unsubscribe', 'untrack', 'ping', 'pong'];
@@ -51,6 +51,7 @@ export interface TabMessage {
   readonly say: string;
   readonly visible?: boolean;
   readonly link?: number;
+  readonly token?: string;
   readonly group?: string;
   readonly state?: number;
   readonly attempt?: number;
@@ -117,6 +118,8 @@ export function hear(hub: TabHub, intake: FrameIntake, nowMs: number, message: T
       return intake.take(hub, nowMs, LINK_OF_TABS, frame);
     case 'up':
       return leads(hub) ? core.attempt(() => hearUp(hub, nowMs, link, frame!)) : 0;
+    case 'token':
+      return leads(hub) ? core.enter(() => hub.handle_said_token(nowMs, link, core.text(message.token))) : 0;
     case 'lead': {
       const { group = '', state = 0, attempt: failures = 0, error, members = [] } = message;
       return core.attempt(() => {

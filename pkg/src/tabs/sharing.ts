@@ -2,10 +2,12 @@
 
 import type { Core } from '../core.js';
 import { canShare, connectionCore } from '../engine.js';
+import type { TidegateError } from '../errors.js';
 import { type Host, systemHost } from '../host.js';
 import type { TabHub } from '../machines.js';
 import type { Slots } from '../slots.js';
 import type { ConnectOptions } from '../tide-types.js';
+import { Tokens } from '../tokens.js';
 import { keepTime, pageHost } from './clock.js';
 import { Election } from './election.js';
 import { Group, type TabsNote } from './group.js';
@@ -23,6 +25,8 @@ export interface SharingEvents {
   tell(call: (hub: TabHub, nowMs: number) => number): void;
   /** Other tabs have said something. */
   heard(messages: readonly TabMessage[]): void;
+  /** No token could be had. */
+  failed(error: TidegateError): void;
   /** It is shared in another way from now on, or not at all: another hub is needed, of this core. */
   changed(core: Core): void;
 }
@@ -32,6 +36,7 @@ export class Sharing {
   readonly #url: string;
   readonly #options: ConnectOptions;
   readonly #events: SharingEvents;
+  readonly #tokens: Tokens;
   #membership: Membership | undefined;
   #group: Group | undefined;
   #stopTime: (() => void) | undefined;
@@ -43,6 +48,7 @@ export class Sharing {
     this.#url = url;
     this.#options = options;
     this.#events = events;
+    this.#tokens = new Tokens(options.token, events.failed);
     this.#membership = membership;
   }
 
@@ -57,10 +63,19 @@ export class Sharing {
     });
   }
 
-  #findAs(mode: NonNullable<ConnectOptions['tabs']>): Promise<Membership | undefined> {
-    const { WebSocket, host } = this.#options;
+  async #findAs(mode: NonNullable<ConnectOptions['tabs']>): Promise<Membership | undefined> {
+    const { WebSocket, host, client, wasm } = this.#options;
     const isOrdinary = WebSocket === undefined && host === undefined;
-    return findMembership(mode, { ...this.#options, url: this.#url, isOrdinary });
+    const { fixed: token, asks } = this.#tokens;
+    const user = await this.#tokens.user();
+    const wanted = { url: this.#url, token, asks, client, wasm, isOrdinary };
+    return user === undefined ? undefined : findMembership(mode, { ...wanted, user });
+  }
+
+  /** The core asks for a token: the page's function gives it. */
+  async answer(request: number): Promise<void> {
+    const token = await this.#tokens.next();
+    this.#events.tell((hub, now) => hub.handle_token(now, request, hub.core.text(token)));
   }
 
   /** Takes part, from now on. */
@@ -99,8 +114,9 @@ export class Sharing {
   /** A hub of the core that takes part, or is alone. */
   makeHub(core: Core, random: () => number): TabHub {
     const { calls } = core;
-    const { token, client } = this.#options;
-    const config = [random(), core.text(token), core.text(client)] as const;
+    const { fixed, asks } = this.#tokens;
+    const client = core.text(this.#options.client);
+    const config = [random(), core.text(fixed), asks, client] as const;
     if (this.#membership === undefined) {
       return core.machine('client_', calls.client_new(...config));
     }

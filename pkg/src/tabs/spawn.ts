@@ -12,6 +12,8 @@ export interface WorkerOrder {
   /** What the server knows the group by. */
   readonly knownAs: string;
   readonly token?: string;
+  /** Whether tokens come from the tabs. */
+  readonly asks?: boolean;
   readonly client?: string;
   readonly wasm?: string;
 }

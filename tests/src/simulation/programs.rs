@@ -179,6 +179,7 @@ impl System {
 
     fn handle_program(&mut self, program: usize, output: ClientOutput<Json>) {
         match output {
+            ClientOutput::AskToken { .. } => panic!("program {program} has no tokens"),
             ClientOutput::Connect { link } => {
                 let quality = self.programs[program].quality;
                 let id = self.open_link(Owner::Program(program, link), quality);

@@ -81,6 +81,7 @@ impl Browser {
                 let told = self.locks.release(Ask { page, request });
                 self.tell_soon(told);
             }
+            TabsOutput::AskToken { request } => self.ask_token(page, request),
             TabsOutput::Post(message) => self.post(page, &message),
             TabsOutput::OpenUplink { link } => self.open_socket(page, link),
             TabsOutput::CloseUplink { link } => self.close_socket(page, link),

@@ -11,7 +11,7 @@ use tidegate_core::publication::Position;
 use tidegate_core::tabs::{Message, Role, TabHub, TabId, TabOutput, Tabs, Term};
 use tidegate_core::time::Instant;
 
-use super::Event;
+use super::{Event, Gives};
 use crate::json::Json;
 
 /// Whether a page runs.
@@ -111,6 +111,8 @@ pub struct Page {
     pub life: Life,
     /// Whether its user sees it.
     pub is_visible: bool,
+    /// What its function does that comes by tokens.
+    pub gives: Gives,
     /// Its timers come at multiples of this.
     pub lateness: Duration,
     /// The generation of the worker that it is attached to.
@@ -137,6 +139,7 @@ impl Page {
             machine,
             life: Life::Awake,
             is_visible: true,
+            gives: Gives::default(),
             lateness: Duration::ZERO,
             attached: None,
             states: Vec::new(),

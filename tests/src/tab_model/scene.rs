@@ -14,7 +14,11 @@ use crate::{ms, topic};
 
 /// Tabs that all follow `job:1`, one after the other; the first leads, or a worker.
 pub fn tabs(path: Path, count: usize) -> Browser {
-    let mut browser = Browser::new(7, path);
+    tabs_of(Browser::new(7, path), count)
+}
+
+/// The same in a browser that there is.
+pub fn tabs_of(mut browser: Browser, count: usize) -> Browser {
     for _ in 0..count {
         let page = browser.open();
         browser.subscribe(page, "job:1", Flow::IMMEDIATE);

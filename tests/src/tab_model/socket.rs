@@ -74,7 +74,7 @@ impl Browser {
 
     pub(super) fn accept(&mut self, id: SocketId) {
         if !self.sockets[id].is_broken {
-            let connection = self.server.handle_open(self.now);
+            let connection = self.open_connection();
             self.sockets[id].connection = Some(connection);
             self.by_connection.insert(connection, id);
         }
@@ -140,6 +140,7 @@ impl Browser {
             let envelope: ClientEnvelope<Json> = serde_json::from_str(text).expect("JSON");
             let frame = ClientFrame::try_from(envelope).expect("a correct frame");
             self.server.handle_frame(self.now, connection, frame);
+            self.look_at_tokens();
         }
     }
 

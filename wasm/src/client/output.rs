@@ -15,6 +15,10 @@ use crate::{AnyHub, frames, presence};
 #[cfg_attr(feature = "worker", expect(unused_variables))]
 pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
     match output {
+        ClientOutput::AskToken { request } => {
+            let note = Object::new().text("note", "token");
+            records::push_note(note.number("request", u64::from(request)));
+        }
         ClientOutput::Connect { link } => records::push(Record::Connect { link }),
         ClientOutput::Disconnect { link } => records::push(Record::Disconnect { link }),
         ClientOutput::Send(frame) => push_frame(&frame),

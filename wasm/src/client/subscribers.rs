@@ -1,4 +1,4 @@
-//! Those who subscribe to a client's hub and publish over it: whom a worker has not.
+//! Those who subscribe to a client's hub, publish over it, and have tokens for it: whom a worker has not.
 
 use tidegate_core::hub::ClientOutput;
 use tidegate_core::protocol::PublishRequest;
@@ -19,6 +19,7 @@ use crate::{texts, topics};
 const DOWNLINK: u32 = 0;
 
 exports! { CLIENTS:
+    client_handle_token = handle_token(now_ms: f64, request: u32, token: u32) -> u32;
     client_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
     client_handle_unsubscribe = handle_unsubscribe(now_ms: f64, subscription: u32) -> u32;
     client_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
@@ -49,6 +50,12 @@ impl Subscribers {
 }
 
 impl ClientHub {
+    /// Somebody has come by the token that was asked for by this number, or could not, which is no text.
+    fn handle_token(&mut self, now_ms: f64, request: u32, token: u32) -> u32 {
+        let token = texts::take_optional(token);
+        self.with(|hub| hub.handle_token(instant(now_ms), request, token))
+    }
+
     /// Subscribes as was staged, and returns the subscription's number or fails. What becomes due by that comes by
     /// `drain`.
     fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {

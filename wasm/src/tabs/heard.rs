@@ -18,13 +18,14 @@ use crate::{frames, texts};
 extern "C" fn client_shared(
     seed: f64,
     token: u32,
+    asks: bool,
     name: u32,
     tab: f64,
     election: u32,
     generation: f64,
     group: u32,
 ) -> u32 {
-    let config = client::config(seed, token, name);
+    let config = client::config(seed, token, asks, name);
     let (tab, group) = (TabId(whole(tab)), texts::take(group));
     client::add(AnyHub::shared(
         config,
@@ -90,7 +91,7 @@ impl ClientHub {
     }
 
     /// Another tab says something that needs no more than this to tell: 0 probe, 1 alive, 2 bye, 3 claim, 4 yield,
-    /// 5 tick, 6 join, 7 joined, 8 gone.
+    /// 5 tick, 6 join, 7 joined, 8 gone, 9 ask for the token of that number.
     fn handle_said(&mut self, now_ms: f64, kind: u32, is_visible: bool, link: u32) -> u32 {
         let body = match kind {
             0 => Body::Probe { is_visible },
@@ -101,7 +102,8 @@ impl ClientHub {
             5 => Body::Tick,
             6 => Body::Join { link },
             7 => Body::Joined { link },
-            _ => Body::Gone { link },
+            8 => Body::Gone { link },
+            _ => Body::AskToken { request: link },
         };
         self.hear(now_ms, body)
     }

@@ -14,6 +14,7 @@ use crate::slot::Handle;
 use crate::{spec, texts, topics};
 
 exports! { CLIENTS:
+    client_handle_said_token = handle_said_token(now_ms: f64, request: u32, token: u32) -> u32;
     client_handle_up_subscribe = handle_up_subscribe(now_ms: f64, link: u32, pattern: u32, start: u32) -> u32;
     client_handle_up_flow = handle_up_flow(now_ms: f64, link: u32, pattern: u32) -> u32;
     client_handle_up_publish = handle_up_publish(
@@ -29,6 +30,12 @@ exports! { CLIENTS:
 }
 
 impl ClientHub {
+    /// Another tab has come by the token that it was asked for by this number, or could not, which is no text.
+    fn handle_said_token(&mut self, now_ms: f64, request: u32, token: u32) -> u32 {
+        let token = texts::take_optional(token);
+        self.hear(now_ms, Body::Token { request, token })
+    }
+
     /// A member subscribes as was staged, or this fails.
     fn handle_up_subscribe(&mut self, now_ms: f64, link: u32, pattern: u32, start: u32) -> u32 {
         let frame = spec::take(&texts::take(pattern), start).map(|wanted| ClientFrame::Subscribe {

@@ -35,6 +35,10 @@ pub(super) fn object(message: &Message<Handle>, data: &mut Vec<u32>) -> Object {
         Body::Join { link } => says("join").number("link", u64::from(*link)),
         Body::Joined { link } => says("joined").number("link", u64::from(*link)),
         Body::Gone { link } => says("gone").number("link", u64::from(*link)),
+        Body::AskToken { request } => says("ask").number("link", u64::from(*request)),
+        Body::Token { request, token } => says("token")
+            .number("link", u64::from(*request))
+            .optional_text("token", token.as_deref()),
         Body::Lead {
             group,
             state,
@@ -82,9 +86,11 @@ fn server_frame(frame: &ServerFrame<Handle>, data: &mut Vec<u32>) -> Object {
         frame.optional_text("via", via.as_ref().map(|via| via.as_str()))
     };
     match frame {
-        ServerFrame::Welcome { heartbeat_ms } => {
-            of_type("welcome").number("heartbeat_ms", *heartbeat_ms)
-        }
+        // A tab is not asked to renew what the leader has.
+        ServerFrame::Welcome {
+            heartbeat_ms,
+            expires_in_ms: _,
+        } => of_type("welcome").number("heartbeat_ms", *heartbeat_ms),
         ServerFrame::Subscribed {
             pattern,
             position,

@@ -68,6 +68,7 @@ pub(super) fn client_receive() {
     client.handle_opened(NOW, link);
     let welcome = ServerFrame::Welcome {
         heartbeat_ms: 25_000,
+        expires_in_ms: None,
     };
     client.handle_frame(NOW, link, welcome);
     let position = |offset| Position { epoch: 1, offset };

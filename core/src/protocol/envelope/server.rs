@@ -69,6 +69,8 @@ pub struct ServerEnvelope<P> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
@@ -128,6 +130,7 @@ impl<P> ServerEnvelope<P> {
             kind,
             heartbeat_ms: None,
             within_ms: None,
+            expires_in_ms: None,
             pattern: None,
             position: None,
             recovered: None,
@@ -178,8 +181,12 @@ impl<'a, P> ServerEnvelope<&'a P> {
 impl<'a, P> From<&'a ServerFrame<P>> for ServerEnvelope<&'a P> {
     fn from(frame: &'a ServerFrame<P>) -> Self {
         match frame {
-            ServerFrame::Welcome { heartbeat_ms } => Self {
+            ServerFrame::Welcome {
+                heartbeat_ms,
+                expires_in_ms,
+            } => Self {
                 heartbeat_ms: Some(*heartbeat_ms),
+                expires_in_ms: *expires_in_ms,
                 ..Self::empty(ServerFrameType::Welcome)
             },
             ServerFrame::Subscribed {
@@ -285,6 +292,7 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
         Ok(match envelope.kind {
             ServerFrameType::Welcome => Self::Welcome {
                 heartbeat_ms: need(envelope.heartbeat_ms, "welcome", "heartbeat_ms")?,
+                expires_in_ms: envelope.expires_in_ms,
             },
             ServerFrameType::Subscribed => Self::Subscribed {
                 pattern: need_pattern(envelope.pattern, "subscribed")?,

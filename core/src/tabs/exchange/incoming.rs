@@ -15,6 +15,9 @@ use crate::topic::Pattern;
 impl<P: Payload + Clone> Exchange<P> {
     pub(super) fn handle_event(&mut self, event: ClientEvent<P>) {
         match event {
+            ClientEvent::AskToken { request } => {
+                self.output.push_back(ExchangeOutput::AskToken { request });
+            }
             ClientEvent::Connect { link } => {
                 self.output.push_back(ExchangeOutput::Connect { link });
             }

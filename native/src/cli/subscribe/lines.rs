@@ -1,0 +1,84 @@
+//! Events as lines, for whatever reads standard output.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde_json::json;
+use tidegate::{Event, Publication};
+
+use crate::cli::text::clean;
+
+/// How events become lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// For people.
+    Plain,
+    /// One object of JSON each.
+    Json,
+}
+
+/// Prints an event of the subscription to `pattern`.
+pub(super) fn print(event: &Event, pattern: &str, form: Form) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match (form, event) {
+        (Form::Json, event) => writeln!(out, "{}", as_json(event))?,
+        (Form::Plain, Event::Publication(publication)) => print_line(&mut out, publication)?,
+        (Form::Plain, Event::Batch(publications)) => {
+            publications
+                .iter()
+                .try_for_each(|publication| print_line(&mut out, publication))?;
+        }
+        (Form::Plain, event) => {
+            if let Some(note) = note(event, pattern) {
+                eprintln!("tidegate: {note}");
+            }
+        }
+    }
+    out.flush()
+}
+
+/// What there is to say of an event that is no publication.
+pub(super) fn note(event: &Event, pattern: &str) -> Option<String> {
+    match event {
+        Event::Reset { topic, .. } => Some(format!("{topic}: publications in between are lost")),
+        Event::Lagged { missed } => Some(format!("too slow: {missed} publications were dropped")),
+        Event::End { reason } => Some(format!("{pattern}: {reason}")),
+        Event::Stale => Some("stale: the backend can't be reached".to_owned()),
+        Event::Live => Some("live again".to_owned()),
+        Event::Publication(_) | Event::Batch(_) | Event::Refused(_) => None,
+    }
+}
+
+fn print_line(out: &mut impl std::io::Write, publication: &Publication) -> std::io::Result<()> {
+    let (topic, payload) = (&publication.topic, &publication.payload);
+    let offset = publication.position.offset;
+    if std::io::stdout().is_terminal() {
+        // What others have published must not reach the terminal as a command.
+        let payload = clean(payload.as_str());
+        return writeln!(out, "{topic} \x1b[2m#{offset}\x1b[0m {payload}");
+    }
+    writeln!(out, "{topic} #{offset} {payload}")
+}
+
+fn as_json(event: &Event) -> serde_json::Value {
+    let publication = |publication: &Publication| {
+        json!({
+            "topic": publication.topic,
+            "epoch": publication.position.epoch,
+            "offset": publication.position.offset,
+            "end": publication.end,
+            "data": publication.payload,
+        })
+    };
+    match event {
+        Event::Publication(item) => publication(item),
+        Event::Batch(items) => json!({"batch": items.iter().map(publication).collect::<Vec<_>>()}),
+        Event::Reset { topic, position } => {
+            json!({"reset": topic, "epoch": position.epoch, "offset": position.offset})
+        }
+        Event::Lagged { missed } => json!({"lagged": missed}),
+        Event::End { reason } => json!({"end": reason}),
+        Event::Stale => json!({"stale": true}),
+        Event::Live => json!({"stale": false}),
+        Event::Refused(error) => json!({"error": {"code": error.code, "message": error.message}}),
+    }
+}

@@ -1,0 +1,107 @@
+//! How a client connects to a server.
+
+use std::fmt::{self, Display};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tidegate_core::client::TokenSource;
+
+/// How a client connects to a server.
+#[derive(Clone, Debug, Default)]
+pub struct ClientOptions {
+    /// Proves who the client is, to a server that asks.
+    pub token: Token,
+}
+
+impl ClientOptions {
+    /// The defaults, with a token.
+    pub fn with_token(token: impl Into<Token>) -> Self {
+        Self {
+            token: token.into(),
+        }
+    }
+}
+
+/// What proves to a server who a client is: nothing, a text, or a function that comes by another text whenever one is
+/// wanted.
+///
+/// ```
+/// use tidegate::client::{ClientOptions, Token};
+///
+/// let fixed = ClientOptions::with_token("eyJhbGciOi…");
+/// let renewed = ClientOptions::with_token(Token::ask(|| async {
+///     // … log in somewhere …
+///     Ok::<_, std::io::Error>("eyJhbGciOi…".to_owned())
+/// }));
+/// ```
+#[derive(Clone, Default)]
+pub struct Token(Kind);
+
+#[derive(Clone, Default)]
+enum Kind {
+    #[default]
+    None,
+    Fixed(String),
+    Ask(Arc<dyn Fn() -> Asking + Send + Sync>),
+}
+
+/// A token to come, or why there is none.
+pub(super) type Asking = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+
+impl Token {
+    /// Tokens that `ask` comes by: one for each connection, and another one a fair time before that ends. Where it fails, it
+    /// is asked again, after waits that grow; after 30 s without an answer, too.
+    pub fn ask<Ask, Answer, Error>(ask: Ask) -> Self
+    where
+        Ask: Fn() -> Answer + Send + Sync + 'static,
+        Answer: Future<Output = Result<String, Error>> + Send + 'static,
+        Error: Display,
+    {
+        let ask = move || -> Asking {
+            let answer = ask();
+            Box::pin(async move { answer.await.map_err(|error| error.to_string()) })
+        };
+        Self(Kind::Ask(Arc::new(ask)))
+    }
+
+    pub(super) fn source(&self) -> TokenSource {
+        match &self.0 {
+            Kind::None => TokenSource::None,
+            Kind::Fixed(token) => TokenSource::Fixed(token.clone()),
+            Kind::Ask(_) => TokenSource::Asked,
+        }
+    }
+
+    /// A new token; the same where it is always the same.
+    pub(super) fn next(&self) -> Asking {
+        match &self.0 {
+            Kind::None => Box::pin(std::future::ready(Err("there is none".to_owned()))),
+            Kind::Fixed(token) => Box::pin(std::future::ready(Ok(token.clone()))),
+            Kind::Ask(ask) => ask(),
+        }
+    }
+}
+
+impl From<String> for Token {
+    fn from(token: String) -> Self {
+        Self(Kind::Fixed(token))
+    }
+}
+
+impl From<&str> for Token {
+    fn from(token: &str) -> Self {
+        token.to_owned().into()
+    }
+}
+
+/// Tokens are secrets.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::None => "Token(none)",
+            Kind::Fixed(_) => "Token(fixed, hidden)",
+            Kind::Ask(_) => "Token(asked for)",
+        })
+    }
+}

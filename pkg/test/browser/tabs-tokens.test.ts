@@ -1,0 +1,128 @@
+/** Tabs of a real browser that share a connection whose tokens last seconds. */
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+
+import type { Page } from 'playwright-core';
+
+import { startBrowser } from '../support/browser.js';
+import { startFront } from '../support/front.js';
+import { packageRoot, startServerAt } from '../support/server.js';
+import { WAYS } from '../support/tabs.js';
+import { SECRET, token } from '../support/tokens.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 180_000 };
+
+/** How long a token lasts, in seconds. */
+const LASTS_S = 8;
+
+const PAGE = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script type="module">
+import { connect } from './dist/index.js';
+const tabs = new URLSearchParams(location.search).get('tabs');
+const tide = connect(location.origin, { tabs, token: () => window.login() });
+const told = { states: [], offsets: [], wrong: [] };
+tide.on('error', (error) => told.wrong.push(String(error)));
+tide.on('state', ({ status }) => told.states.push(status));
+tide.subscribe('job:1', { onError: (error) => told.wrong.push(String(error)) }, ({ offset }) => told.offsets.push(offset));
+Object.assign(window, { tide, told });
+</script>`;
+
+interface Told {
+  readonly states: string[];
+  readonly offsets: number[];
+  readonly wrong: string[];
+}
+
+interface Scene {
+  readonly server: string;
+  /** Opens a tab whose function `login` gives tokens of the user, or fails. */
+  open(user: () => string | undefined): Promise<Page>;
+  /** How often each tab was asked. */
+  readonly asked: Map<Page, number>;
+}
+
+async function setScene(t: TestContext, way: string): Promise<Scene> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidegate-'));
+  t.after(() => rm(folder, { recursive: true }));
+  await symlink(join(packageRoot, 'dist'), join(folder, 'dist'));
+  await writeFile(join(folder, 'index.html'), PAGE);
+  const secret = join(folder, 'secret');
+  await writeFile(secret, SECRET);
+  const more = ['--jwt-secret-file', secret];
+  const { url: server } = await startServerAt(t, '127.0.0.1:0', 'memory', more);
+  const front = await startFront(t, folder, server);
+  const context = await (await startBrowser(t)).newContext();
+  const asked = new Map<Page, number>();
+  const open = async (user: () => string | undefined): Promise<Page> => {
+    const page = await context.newPage();
+    await page.exposeFunction('login', () => {
+      asked.set(page, (asked.get(page) ?? 0) + 1);
+      const sub = user();
+      assert.ok(sub !== undefined, 'this tab has lost its login');
+      return token({ sub, exp: Math.floor(Date.now() / 1000) + LASTS_S, subscribe: ['job:*'] });
+    });
+    await page.goto(`${front}/?tabs=${way}`);
+    await page.waitForFunction(`tide.state.status === 'connected'`);
+    return page;
+  };
+  return { server, open, asked };
+}
+
+async function publish(server: string, count: number): Promise<void> {
+  const authorization = `Bearer ${token({ publish: ['**'] })}`;
+  const body = JSON.stringify({ topic: 'job:1', data: count });
+  const response = await fetch(`${server}/publish`, { method: 'POST', headers: { authorization }, body });
+  assert.equal(response.status, 200);
+}
+
+async function connections(server: string): Promise<number> {
+  const response = await fetch(`${server}/debug`);
+  return ((await response.json()) as { connections: number }).connections;
+}
+
+const tell = (page: Page): Promise<Told> => page.evaluate('told') as Promise<Told>;
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 60_000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < end, `waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+for (const way of WAYS) {
+  test(`${way}: tabs answer for each other, and nobody notices that tokens end`, LIMIT, async (t) => {
+    const { server, open, asked } = await setScene(t, way);
+    let hasLogin = true;
+    const first = await open(() => (hasLogin ? 'ada' : undefined));
+    const second = await open(() => 'ada');
+    const total = (): number => [...asked.values()].reduce((sum, count) => sum + count, 0);
+    assert.equal(await connections(server), 1);
+    await publish(server, 1);
+    const before = total();
+    await until('two renewals', () => total() >= before + 2);
+    hasLogin = false;
+    const ofSecond = asked.get(second)!;
+    await until('answers of the other tab', () => asked.get(second)! >= ofSecond + 2);
+    await publish(server, 2);
+    for (const page of [first, second]) {
+      await until('the second publication', async () => (await tell(page)).offsets.length === 2);
+      const { states, offsets } = await tell(page);
+      assert.deepEqual(offsets, [1, 2]);
+      assert.equal(states.includes('disconnected'), false, states.join());
+    }
+    assert.deepEqual((await tell(second)).wrong, []);
+    assert.equal(await connections(server), 1);
+  });
+
+  test(`${way}: tabs of two users do not share`, LIMIT, async (t) => {
+    const { server, open } = await setScene(t, way);
+    await open(() => 'ada');
+    await open(() => 'bob');
+    assert.equal(await connections(server), 2);
+  });
+}

@@ -1,0 +1,99 @@
+/** Tokens that a function comes by, against a scripted server, in virtual time. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { type ConnectOptions, connect, type Tide } from 'tidegate';
+
+import { FakeSocket } from '../support/fake-socket.js';
+import { VirtualHost } from '../support/virtual-host.js';
+
+async function setUp(token: ConnectOptions['token']): Promise<{ host: VirtualHost; tide: Tide }> {
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket, ...(token && { token }) });
+  tide.subscribe('job:1', () => {});
+  await host.settle();
+  return { host, tide };
+}
+
+/** The tokens shown to the server since this was last called. */
+const shown = (): unknown[] =>
+  FakeSocket.last
+    .take()
+    .filter(({ type }) => type === 'hello')
+    .map(({ token }) => token);
+
+const welcome = (lastsMs: number): object => ({
+  type: 'welcome',
+  heartbeat_ms: 1_000_000_000,
+  expires_in_ms: lastsMs,
+});
+
+test('a function gives the token for each connection, and another one before that ends', async () => {
+  let count = 0;
+  const { host, tide } = await setUp(async () => `token ${++count}`);
+  const states: string[] = [];
+  tide.on('state', ({ status }) => states.push(status));
+  FakeSocket.last.open();
+  assert.deepEqual(shown(), ['token 1']);
+  const socket = FakeSocket.last;
+  FakeSocket.last.receive(welcome(100_000));
+  for (const next of ['token 2', 'token 3']) {
+    host.advance(70_000);
+    await host.settle();
+    assert.deepEqual(shown(), [next]);
+    FakeSocket.last.receive(welcome(100_000));
+  }
+  assert.equal(FakeSocket.last, socket);
+  assert.deepEqual(states, ['connected']);
+  FakeSocket.last.break();
+  host.advance(20_000);
+  await host.settle();
+  FakeSocket.last.open();
+  assert.deepEqual(shown(), ['token 4']);
+  tide.close();
+});
+
+test('a function that fails is reported and asked again, and nothing is connected meanwhile', async () => {
+  const answers: (() => unknown)[] = [
+    () => Promise.reject(new Error('nobody is logged in')),
+    () => undefined,
+    () => 'mine',
+  ];
+  const before = FakeSocket.made.length;
+  const errors: string[] = [];
+  const host = new VirtualHost();
+  const token = (): string => (answers.shift() as () => string)();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket, token });
+  tide.on('error', ({ code, message }) => errors.push(`${code}: ${message}`));
+  tide.subscribe('job:1', () => {});
+  while (FakeSocket.made.length === before) {
+    await host.settle();
+    host.advance(1_000);
+  }
+  assert.deepEqual(errors, [
+    'unauthorized: the function token failed: Error: nobody is logged in',
+    'bad_option: the function token gave no text',
+  ]);
+  FakeSocket.last.open();
+  assert.deepEqual(shown(), ['mine']);
+  tide.close();
+});
+
+test('a refused token is replaced once, and then the connection is over', async () => {
+  let count = 0;
+  const { host, tide } = await setUp(() => `token ${++count}`);
+  const refuse = (): void => {
+    FakeSocket.last.open();
+    FakeSocket.last.receive({ type: 'error', code: 'token_expired', message: 'over', fatal: true });
+  };
+  FakeSocket.last.receive(welcome(100_000));
+  refuse();
+  host.advance(1_000);
+  await host.settle();
+  assert.equal(tide.state.status, 'connecting');
+  FakeSocket.last.open();
+  assert.deepEqual(shown(), ['token 2']);
+  assert.equal(tide.state.status, 'connected');
+  tide.close();
+});
