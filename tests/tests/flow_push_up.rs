@@ -350,3 +350,38 @@ fn who_adds_up_beside_one_who_wants_the_latest_is_told_what_was_not_added() {
     net.run_for(ms(300));
     assert_eq!(net.records[sums].missed(), 3);
 }
+
+#[test]
+fn a_dashboard_of_many_topics_is_sent_what_it_shows_and_no_more() {
+    const TOPICS: u64 = 200;
+    const SECONDS: u64 = 4;
+    let mut net = network();
+    let everything = net.connected_peer(Quality::delayed(ms(DELAY)));
+    let names: Vec<String> = (0..TOPICS).map(|number| format!("job:{number}")).collect();
+    let shown: Vec<usize> = names
+        .iter()
+        .map(|name| net.subscribe(0, name, Flow::throttle(secs(1))))
+        .collect();
+    net.subscribe(everything, "job:*", Flow::IMMEDIATE);
+    net.run_for(ms(100));
+    let before = [0, everything].map(|peer| net.sent(peer));
+    for number in 0..50 * SECONDS {
+        for name in &names {
+            let data = json!({ "progress": number, "message": "resizing photographs" });
+            net.publish(name, data).expect("the topic is open");
+        }
+        net.run_for(ms(20));
+    }
+    net.run_for(secs(2));
+    let paced = net.sent(0) - before[0];
+    let all = net.sent(everything) - before[1];
+    println!("{paced:?} of {all:?}");
+    // At 0, 1, 2, 3 s, and the last.
+    assert_eq!(paced.frames, TOPICS * (SECONDS + 1));
+    assert_eq!(all.frames, TOPICS * 50 * SECONDS);
+    assert!(paced.bytes * 39 < all.bytes, "{paced:?} of {all:?}");
+    for record in shown {
+        assert_eq!(net.records[record].values().len() as u64, SECONDS + 1);
+    }
+    net.check_converged();
+}

@@ -114,6 +114,18 @@ pub struct Sent {
     pub bytes: u64,
 }
 
+impl std::ops::Sub for Sent {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            frames: self.frames - other.frames,
+            deltas: self.deltas - other.deltas,
+            bytes: self.bytes - other.bytes,
+        }
+    }
+}
+
 impl std::ops::AddAssign for Sent {
     fn add_assign(&mut self, other: Self) {
         self.frames += other.frames;
