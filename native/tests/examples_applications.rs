@@ -13,6 +13,7 @@ mod support;
 mod servers;
 
 use serde_json::{Value, json};
+use servers::postgres::PostgresServer;
 use servers::redis::RedisServer;
 use support::events::Events;
 use support::http::{Answer, get, request};
@@ -135,7 +136,7 @@ async fn every_job_of_the_queue_has_an_end_that_everybody_hears_of() {
 async fn a_job_that_http_triggers_arrives_as_events_and_is_shown_by_debug() {
     let server = start("background_jobs").await;
     serves_its_page(&server, "Background jobs").await;
-    let answer = post(&server, "/reports", json!({"title": "Sales", "pages": 19})).await;
+    let answer = post(&server, "/reports", json!({"title": "Sales", "pages": 40})).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     let events = answer.json()["events"].as_str().unwrap().to_owned();
     assert_eq!(answer.header("location"), Some(events.as_str()));
@@ -371,6 +372,12 @@ async fn runs_are_shared_by_programs_that_find_the_same_redis() {
     let redis = RedisServer::start();
     let environment = [("TIDEGATE_BACKEND", "auto"), ("REDIS_URL", &redis.url())];
     runs_are_shared(&environment, "REDIS_URL").await;
+}
+
+#[tokio::test]
+async fn runs_are_shared_by_programs_that_find_the_same_database() {
+    let postgres = PostgresServer::start();
+    runs_are_shared(&[("DATABASE_URL", &postgres.url())], "DATABASE_URL").await;
 }
 
 #[tokio::test]

@@ -246,8 +246,8 @@ async fn served() -> (Hub, String) {
     config.access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));
     config.access.limits.per_user_max = PER_USER_MAX;
     // Long for who is alive, however busy this machine is, and short for who waits for the end of the others.
-    config.server.session.heartbeat = Duration::from_secs(3);
-    config.server.session.pong_timeout = Duration::from_secs(2);
+    config.server.session.heartbeat = Duration::from_secs(5);
+    config.server.session.pong_timeout = Duration::from_secs(3);
     config.server.hub.retention = Duration::from_millis(1);
     let hub = Hub::new(config).unwrap();
     let app = tidegate::axum::router(hub.clone());

@@ -51,7 +51,7 @@ test('the job queue shows all jobs to all who look, and calls one off', LIMIT, a
   const [one, two] = await twoWindows(t, 'job-queue', await startExample(t, 'job_queue'));
   const order = one.page.getByRole('button', { name: 'Order a job' });
   await one.page.getByRole('button', { name: 'that panics' }).click();
-  for (let count = 0; count < 3; count++) {
+  for (let count = 0; count < 5; count++) {
     await order.click();
   }
   await two.page.locator('#working li').nth(1).waitFor();
@@ -59,7 +59,6 @@ test('the job queue shows all jobs to all who look, and calls one off', LIMIT, a
   for (const { page } of [one, two]) {
     await page.locator('#finished').getByText('Cancelled').waitFor();
     await page.locator('#finished').getByText('the job panicked').waitFor();
-    assert.equal(await page.locator('#finished [role=progressbar]').count(), 2);
   }
   await one.check();
   await two.check();
