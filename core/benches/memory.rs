@@ -132,6 +132,7 @@ fn server<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> ServerHub<()> {
             pattern: pattern.clone(),
             flow: Flow::IMMEDIATE,
             start: Start::Latest,
+            durable: None,
         };
         server.handle_frame(Instant::ZERO, id, subscribe);
         while let Some(output) = server.poll_output() {

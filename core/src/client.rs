@@ -16,6 +16,7 @@
 
 mod backoff;
 mod config;
+mod durable;
 mod event;
 mod incoming;
 mod leaving;
@@ -29,6 +30,7 @@ use core::time::Duration;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::durable::Acks;
 use crate::flow::Flow;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
@@ -63,6 +65,8 @@ pub struct Client<P> {
     requests: Requests<P>,
     presences: Presences<P>,
     tokens: Tokens,
+    /// What is to be told of durable subscriptions.
+    acks: SortedMap<Pattern, Acks>,
     output: VecDeque<ClientEvent<P>>,
 }
 
@@ -111,6 +115,7 @@ impl<P: Payload + Clone> Client<P> {
             requests: Requests::new(config.seed, config.requests_max),
             presences: Presences::new(),
             tokens: Tokens::new(&config),
+            acks: SortedMap::new(),
             output: VecDeque::new(),
             config,
         }
@@ -226,6 +231,7 @@ impl<P: Payload + Clone> Client<P> {
     }
 
     fn close(&mut self, reason: ClosedReason) {
+        self.send_all_last_acks();
         match self.state {
             State::Opening { link, .. } | State::Open(Open { link, .. }) => {
                 self.output.push_back(ClientEvent::Disconnect { link });
@@ -260,7 +266,10 @@ impl<P: Payload + Clone> Client<P> {
     /// Subscribes to a pattern. A second call for the same one replaces the first.
     pub fn handle_subscribe(&mut self, now: Instant, pattern: &Pattern, flow: Flow, start: Start) {
         self.handle_unsubscribe(pattern);
-        let mut subscription = Subscription::new(flow, start);
+        self.add(now, pattern, Subscription::new(flow, start));
+    }
+
+    fn add(&mut self, now: Instant, pattern: &Pattern, mut subscription: Subscription<P>) {
         if self.may_ask() {
             let frame = subscription.request(pattern);
             self.send(frame);
@@ -271,6 +280,7 @@ impl<P: Payload + Clone> Client<P> {
 
     /// Ends a subscription.
     pub fn handle_unsubscribe(&mut self, pattern: &Pattern) {
+        self.send_last_acks(pattern);
         if self.subscriptions.remove(pattern).is_some() && self.is_open() {
             *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
             self.send(ClientFrame::Unsubscribe {
@@ -306,6 +316,7 @@ impl<P: Payload + Clone> Client<P> {
 
     /// A deadline was reached.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.send_acks(now);
         match self.state {
             State::Waiting { until } if until <= now => {
                 if self.has_work() {
@@ -367,7 +378,7 @@ impl<P: Payload + Clone> Client<P> {
             }
             State::Open(open) => {
                 let silent = self.silence_ends(open);
-                let others = [open.leaves, self.tokens.poll_timeout()];
+                let others = [open.leaves, self.tokens.poll_timeout(), self.acks_due_at()];
                 Some(others.into_iter().flatten().fold(silent, Instant::min))
             }
             State::Idle { .. } | State::Closed => None,

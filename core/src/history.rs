@@ -10,7 +10,7 @@ use crate::lifecycle::EndReason;
 use crate::payload::Payload;
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
-use crate::topic::Topic;
+use crate::topic::{Pattern, Topic};
 
 /// How much of a topic is kept for those who resume.
 ///
@@ -33,6 +33,54 @@ impl Default for HistoryLimits {
             bytes_max: 1024 * 1024,
             age_max: Duration::from_secs(600),
         }
+    }
+}
+
+/// What some topics keep that differs from what the others do. The first pattern that matches a topic counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryRules(Vec<(Pattern, HistoryLimits)>);
+
+impl HistoryRules {
+    /// All topics keep the same.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The topics that `pattern` matches, and no earlier one, keep this.
+    #[must_use]
+    pub fn with(mut self, pattern: Pattern, limits: HistoryLimits) -> Self {
+        self.0.push((pattern, limits));
+        self
+    }
+
+    /// What a topic keeps, where the others keep `limits`.
+    pub fn limits_of(&self, topic: &Topic, limits: &HistoryLimits) -> HistoryLimits {
+        let mut rules = self.0.iter();
+        let rule = rules.find(|(pattern, _)| pattern.matches(topic));
+        rule.map_or(*limits, |(_, limits)| *limits)
+    }
+
+    /// How long a topic is remembered, where the others are for `retention`: at least as long as it keeps anything.
+    pub fn retention_of(&self, topic: &Topic, retention: Duration) -> Duration {
+        let mut rules = self.0.iter();
+        let rule = rules.find(|(pattern, _)| pattern.matches(topic));
+        rule.map_or(retention, |(_, limits)| retention.max(limits.age_max))
+    }
+
+    /// The most that any topic keeps, where the others keep `limits`.
+    pub fn widest(&self, limits: &HistoryLimits) -> HistoryLimits {
+        let all = self.0.iter().map(|(_, limits)| limits);
+        all.fold(*limits, |widest, limits| HistoryLimits {
+            count_max: widest.count_max.max(limits.count_max),
+            bytes_max: widest.bytes_max.max(limits.bytes_max),
+            age_max: widest.age_max.max(limits.age_max),
+        })
+    }
+
+    /// The longest that any topic is remembered, where the others are for `retention`.
+    pub fn longest_retention(&self, retention: Duration) -> Duration {
+        let all = self.0.iter().map(|(_, limits)| limits.age_max);
+        all.fold(retention, Duration::max)
     }
 }
 
@@ -178,6 +226,11 @@ impl<P: Payload> History<P> {
     /// The retained latest publication.
     pub fn latest(&self) -> Option<&Arc<Publication<P>>> {
         self.ring.back().map(|kept| &kept.publication)
+    }
+
+    /// Everything that is kept, in order.
+    pub fn kept(&self) -> impl Iterator<Item = &Arc<Publication<P>>> {
+        self.ring.iter().map(|kept| &kept.publication)
     }
 
     /// Why the topic ended, if it did.

@@ -35,6 +35,7 @@ use crate::router::{RouteId, Router, Ticket};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 use routing::{Gathered, wake};
+use start::OnLoss;
 use store::Stored;
 use subscribers::Subscribers;
 use topics::{Topics, TopicsFull};
@@ -134,6 +135,18 @@ impl<P: Payload> Hub<P> {
         flow: Flow,
         start: &Start,
     ) -> Result<Subscribed, SubscribeError> {
+        self.subscribe(now, downlink, pattern, flow, start, OnLoss::Latest)
+    }
+
+    fn subscribe(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: &Start,
+        on_loss: OnLoss,
+    ) -> Result<Subscribed, SubscribeError> {
         flow.validate()?;
         self.route_gathered();
         if self.subscribers.len() >= self.config.subscriptions_max {
@@ -173,8 +186,8 @@ impl<P: Payload> Hub<P> {
                 false
             }
             Start::Since(positions) => match exact {
-                Some(topic) => self.recover_exact(now, id, topic, positions),
-                None => self.recover_pattern(now, id, pattern, positions),
+                Some(topic) => self.recover_exact(now, id, topic, positions, on_loss),
+                None => self.recover_pattern(now, id, pattern, positions, on_loss),
             },
         };
         Ok(Subscribed {
@@ -252,6 +265,11 @@ impl<P: Payload> Hub<P> {
     /// The retained latest publication of a topic.
     pub fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {
         self.topics.get(self.topics.find(topic)?).history.latest()
+    }
+
+    /// What a subscription is to.
+    fn pattern_of(&self, id: SubscriptionId) -> Option<&Pattern> {
+        self.subscribers.pattern(id)
     }
 
     /// How much the hub holds.

@@ -48,6 +48,7 @@ pub mod access;
 pub mod admission;
 pub mod client;
 mod delta;
+pub mod durable;
 pub mod event_stream;
 pub mod flow;
 pub mod gate;

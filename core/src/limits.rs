@@ -75,3 +75,14 @@ pub const TOKEN_RATE: Rate = Rate {
     per_second: NonZeroU32::new(1).expect("one is not zero"),
     burst: NonZeroU32::new(8).expect("eight is not zero"),
 };
+
+/// The longest name of a durable subscription, in bytes.
+pub const DURABLE_NAME_BYTES_MAX: usize = 128;
+
+/// The most topics of a durable subscription whose positions are stored: those that were acknowledged last. What a topic
+/// beyond them keeps may reach its device again.
+pub const DURABLE_TOPICS_MAX: usize = 1_000;
+
+/// The most publications of one topic that a client has handed to a durable subscription's handler and that are not dealt
+/// with. Beyond them nothing more of the topic is acknowledged until the client starts anew.
+pub const UNHANDLED_MAX: usize = 8_192;

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::durable::DurableName;
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
 use crate::presence::{Key, PresenceDiff, PresenceState};
@@ -108,11 +109,25 @@ pub enum ClientFrame<P> {
         pattern: Pattern,
         /// How to be paced.
         flow: Flow,
-        /// Where to start.
+        /// Where to start. A durable one starts where its cursor stands, unless the client has seen more.
         start: Start,
+        /// Under which name the server remembers what was acknowledged, for when the connection is gone.
+        durable: Option<DurableName>,
     },
     /// Ends a subscription.
     Unsubscribe {
+        /// Which one.
+        pattern: Pattern,
+    },
+    /// Everything up to these positions is dealt with, and need not be sent again to this durable subscription.
+    Ack {
+        /// Which one.
+        pattern: Pattern,
+        /// How far, by topic.
+        positions: Vec<TopicPosition>,
+    },
+    /// Ends a durable subscription, and with it what the server remembers of it. Answered as [`ClientFrame::Unsubscribe`] is.
+    Forget {
         /// Which one.
         pattern: Pattern,
     },

@@ -23,6 +23,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::access::Grant;
+use crate::durable::DurableName;
 use crate::hub::SubscriptionId;
 use crate::limits::{GROUP_BYTES_MAX, HELLO_FIELD_BYTES_MAX};
 use crate::protocol::{ClientFrame, ErrorCode, GroupTerm, ServerFrame, WireError};
@@ -55,6 +56,8 @@ pub struct Session<P> {
     pending: BTreeSet<Pattern>,
     /// What it is subscribed to without having asked.
     joined: Vec<Pattern>,
+    /// Under which name that is remembered.
+    device: Option<DurableName>,
     /// Whose presences it is told of.
     watches: BTreeSet<Topic>,
     is_stale: bool,
@@ -97,6 +100,7 @@ impl<P> Session<P> {
             subscriptions: SortedMap::new(),
             pending: BTreeSet::new(),
             joined: Vec::new(),
+            device: None,
             watches: BTreeSet::new(),
             is_stale: false,
             output: VecDeque::new(),
@@ -121,8 +125,18 @@ impl<P> Session<P> {
                 pattern,
                 flow,
                 start,
-            } => self.subscribe(pattern, flow, start),
+                durable,
+            } => self.subscribe(pattern, flow, start, durable),
             ClientFrame::Unsubscribe { pattern } => self.unsubscribe(pattern),
+            ClientFrame::Ack { pattern, positions } => {
+                self.output
+                    .push_back(SessionOutput::Ack { pattern, positions });
+            }
+            ClientFrame::Forget { pattern } => {
+                self.output
+                    .push_back(SessionOutput::Forget(pattern.clone()));
+                self.unsubscribe(pattern);
+            }
             ClientFrame::Flow { pattern, flow } => match self.subscriptions.get(&pattern) {
                 Some(subscription) => self.output.push_back(SessionOutput::Flow {
                     subscription: *subscription,

@@ -11,6 +11,7 @@ use core::time::Duration;
 
 use alloc::vec::Vec;
 
+use crate::durable::{CursorAnswer, CursorCall};
 use crate::history::Excerpt;
 use crate::hub::PublishError;
 use crate::protocol::PublishRequest;
@@ -104,6 +105,8 @@ pub enum UplinkCall<P> {
         /// The epoch that is over.
         epoch: u64,
     },
+    /// Do this with cursors of durable subscriptions, in this order.
+    Cursors(Vec<CursorCall>),
     /// Show that the link lives.
     Probe,
 }
@@ -119,6 +122,8 @@ pub enum UplinkAnswer<P> {
     Excerpts(Vec<Excerpt<P>>),
     /// Of [`UplinkCall::Publish`]: one result for each request, in its order.
     Published(Vec<Result<Position, PublishError>>),
+    /// Of [`UplinkCall::Cursors`]: one answer for each call, in its order.
+    Cursors(Vec<CursorAnswer>),
     /// It failed.
     Failed(UplinkFailure),
 }

@@ -12,6 +12,7 @@
 //!
 //! use tidegate::Json;
 //! use tidegate::backend::{Answer, Backend, Feed, Keep, Memory};
+//! use tidegate::core::durable::{CursorAnswer, CursorCall};
 //! use tidegate::core::history::Excerpt;
 //! use tidegate::core::hub::PublishError;
 //! use tidegate::core::protocol::PublishRequest;
@@ -58,6 +59,9 @@
 //!     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
 //!         self.inner.renew(topic, epoch)
 //!     }
+//!     fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+//!         self.inner.cursors(calls)
+//!     }
 //!     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
 //!         self.inner.broadcast(message)
 //!     }
@@ -96,7 +100,8 @@ mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
-use tidegate_core::history::{Excerpt, HistoryLimits};
+use tidegate_core::durable::{CursorAnswer, CursorCall, CursorLimits};
+use tidegate_core::history::{Excerpt, HistoryLimits, HistoryRules};
 use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::TerminalRule;
 use tidegate_core::protocol::PublishRequest;
@@ -172,7 +177,7 @@ pub trait Backend: Send + Sync + 'static {
     fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()>;
 
     /// What a topic keeps: everything after `since` where that is still known, else (and without `since`) its latest
-    /// publication alone. Offset 0 of epoch 0 stands for the time before the topic began.
+    /// publication alone. Offset 0 of epoch 0 stands for the time before the topic began: everything that is kept.
     ///
     /// # Errors
     /// When the link is lost.
@@ -210,6 +215,20 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
+    /// Does this with the cursors of durable subscriptions, in this order; one answer for each. What it does is there for all
+    /// processes once it has answered, and outlives them.
+    ///
+    /// A claim and a store of one cursor never happen at the same time: whoever claims it has what was stored before, and what
+    /// is stored under an earlier term afterwards changes nothing. A backend that keeps none leaves this as it is; durable
+    /// subscriptions are refused then.
+    ///
+    /// # Errors
+    /// When the link is lost. Some of it may have been done; it may be repeated.
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        let answers = calls.iter().map(|_| CursorAnswer::Unsupported).collect();
+        Box::pin(async { Ok(answers) })
+    }
+
     /// Whether the backend answers now.
     ///
     /// # Errors
@@ -237,12 +256,17 @@ pub trait Backend: Send + Sync + 'static {
 pub struct Keep {
     /// What it keeps of each topic.
     pub history: HistoryLimits,
+    /// What it keeps of some topics instead; they are remembered as long as they keep anything. What is stored may be trimmed as
+    /// late as the widest of these allows; nobody is given more than is kept.
+    pub histories: HistoryRules,
     /// How long a topic is remembered after its last publication.
     pub retention: std::time::Duration,
     /// The largest payload, in bytes. The hub has checked its own; this is for publications from elsewhere.
     pub payload_bytes_max: usize,
     /// What makes a publication from elsewhere terminal.
     pub terminal_rule: Option<TerminalRule>,
+    /// How many durable subscriptions it remembers.
+    pub cursors: CursorLimits,
 }
 
 impl Default for Keep {
@@ -250,9 +274,33 @@ impl Default for Keep {
     fn default() -> Self {
         Self {
             history: HistoryLimits::default(),
+            histories: HistoryRules::none(),
             retention: std::time::Duration::from_secs(24 * 3600),
             payload_bytes_max: 1024 * 1024,
             terminal_rule: Some(TerminalRule::default()),
+            cursors: CursorLimits::default(),
         }
+    }
+}
+
+impl Keep {
+    /// What is kept of a topic.
+    pub fn history_of(&self, topic: &Topic) -> HistoryLimits {
+        self.histories.limits_of(topic, &self.history)
+    }
+
+    /// How long a topic is remembered after its last publication.
+    pub fn retention_of(&self, topic: &Topic) -> std::time::Duration {
+        self.histories.retention_of(topic, self.retention)
+    }
+
+    /// The most that is kept of any topic.
+    pub fn widest_history(&self) -> HistoryLimits {
+        self.histories.widest(&self.history)
+    }
+
+    /// The longest that any topic is remembered.
+    pub fn longest_retention(&self) -> std::time::Duration {
+        self.histories.longest_retention(self.retention)
     }
 }

@@ -26,6 +26,7 @@ mod options;
 mod presence;
 mod presence_requests;
 mod queue;
+mod request;
 mod server;
 mod socket;
 mod subscription;

@@ -1,6 +1,6 @@
 //! Durations as people write them.
 
-/// Milliseconds from `250`, `250ms`, `1s`, `1.5s`, `2m`, `1h`; `None` for anything else.
+/// Milliseconds from `250`, `250ms`, `1s`, `1.5s`, `2m`, `1h`, `7d`; `None` for anything else.
 pub fn parse_duration_ms(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let factor = match &text[digits.len()..] {
@@ -8,6 +8,7 @@ pub fn parse_duration_ms(text: &str) -> Option<u64> {
         "s" => 1_000.0,
         "m" => 60_000.0,
         "h" => 3_600_000.0,
+        "d" => 86_400_000.0,
         _ => return None,
     };
     let is_number = !digits.is_empty()
@@ -37,11 +38,12 @@ mod tests {
             ("1.5s", 1500),
             ("2m", 120_000),
             ("1h", 3_600_000),
+            ("7d", 604_800_000),
         ];
         for (text, millis) in cases {
             assert_eq!(parse_duration_ms(text), Some(millis), "{text}");
         }
-        for text in ["", "s", "-1s", "1d", "1e9", "one", "1 s", "nan", "1..2"] {
+        for text in ["", "s", "-1s", "1w", "1e9", "one", "1 s", "nan", "1..2"] {
             assert_eq!(parse_duration_ms(text), None, "{text}");
         }
     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde::Serialize;
+use tidegate_core::durable::DurableName;
 use tidegate_core::event_stream::EventStreamConfig;
 use tidegate_core::flow::{Flow, FlowFloor};
 use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
@@ -179,6 +180,18 @@ pub struct Subscribe {
     pub start: Start,
     /// The most bytes that wait for a slow reader before the oldest publications are shed.
     pub outbox_bytes_max: Option<usize>,
+    /// A name by which a server remembers what was [dealt with](crate::client::ClientSubscription::handled). For its clients.
+    pub durable: Option<DurableName>,
+}
+
+impl Subscribe {
+    /// As the default, and remembered by the server under `name`.
+    pub fn durable(name: DurableName) -> Self {
+        Self {
+            durable: Some(name),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Subscribe {
@@ -187,6 +200,7 @@ impl Default for Subscribe {
             flow: Flow::IMMEDIATE,
             start: Start::Latest,
             outbox_bytes_max: None,
+            durable: None,
         }
     }
 }

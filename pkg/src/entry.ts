@@ -1,7 +1,7 @@
 /** One subscription, from the call that made it to its end. */
 
 import type { Core } from './core.js';
-import { report, type TidegateError } from './errors.js';
+import { report, TidegateError } from './errors.js';
 import { type FlowSpec, flowNumbers, flowSpec } from './options.js';
 import type { SubscribeOptions, TopicPosition, Update } from './types.js';
 
@@ -13,7 +13,7 @@ import type { SubscribeOptions, TopicPosition, Update } from './types.js';
 export const DETACHED = -1;
 
 /** @internal */
-export type Handler = (due: never) => void;
+export type Handler = (due: never) => unknown;
 
 /** @internal */
 export interface Entry {
@@ -22,6 +22,8 @@ export interface Entry {
   readonly options: SubscribeOptions;
   /** Called when all subscriptions are shut down. */
   readonly onClosed: (() => void) | undefined;
+  /** Called when the handler of a durable subscription has dealt with an update. */
+  handled: ((update: Update) => void) | undefined;
   /** Whether the handler gets arrays. */
   collects: boolean;
   flow: FlowSpec | undefined;
@@ -52,6 +54,7 @@ export function newEntry(
     handler,
     options,
     onClosed,
+    handled: undefined,
     collects: typeof options.conflate === 'object',
     flow: flowSpec(options),
     number: DETACHED,
@@ -67,8 +70,26 @@ export function newEntry(
  * @internal
  */
 export function handle(entry: Entry, due: unknown): void {
-  if (entry.active) {
-    entry.handler(due as never);
+  if (!entry.active) {
+    return;
+  }
+  const result: unknown = entry.handler(due as never);
+  if (entry.handled !== undefined) {
+    acknowledge(entry, due as Update | readonly Update[], result);
+  }
+}
+
+/** What its handler was called with is dealt with, now or once the promise that it has returned resolves. */
+function acknowledge(entry: Entry, due: Update | readonly Update[], result: unknown): void {
+  const handled = (): void => {
+    for (const update of Array.isArray(due) ? due : [due]) {
+      entry.handled!(update);
+    }
+  };
+  if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function') {
+    (result as PromiseLike<unknown>).then(handled, report);
+  } else {
+    handled();
   }
 }
 
@@ -98,22 +119,51 @@ export function stageFlow(core: Core, flow: FlowSpec | undefined): void {
 }
 
 /**
+ * Tells the core of a flow and of positions, for the call that follows.
+ *
+ * @internal
+ */
+export function stagePositions(
+  core: Core,
+  flow: FlowSpec | undefined,
+  positions: readonly TopicPosition[],
+): void {
+  const known = positions.map((position) => [core.topicNumber(position.topic), position] as const);
+  stageFlow(core, flow);
+  for (const [topic, { epoch, offset }] of known) {
+    core.calls.stage_position(topic, epoch, offset);
+  }
+}
+
+/**
+ * Tells the core of the name of a durable subscription, if it has one, for the call that follows.
+ *
+ * @throws {@link TidegateError} with code `bad_option`, if it is no name.
+ * @internal
+ */
+export function stageDurable(core: Core, name: string | undefined): void {
+  if (name !== undefined && core.calls.stage_durable(core.text(name)) === 0) {
+    throw new TidegateError(
+      'bad_option',
+      `durable is ${JSON.stringify(name)}: it must have 1 to 128 bytes without control characters`,
+    );
+  }
+}
+
+/**
  * Tells the core how a subscription is paced and where it resumes, for the call that follows; returns where it starts.
  *
  * @throws {@link TidegateError} with code `bad_topic`, if it resumes what is no topic.
  * @internal
  */
 export function stageEntry(core: Core, entry: Entry): number {
-  const { since, latest } = entry.options;
-  const positions = since === undefined || Array.isArray(since) ? since : [since];
-  const known = positions?.map(
-    (position: TopicPosition) => [core.topicNumber(position.topic), position] as const,
-  );
-  stageFlow(core, entry.flow);
-  for (const [topic, { epoch, offset }] of known ?? []) {
-    core.calls.stage_position(topic, epoch, offset);
-  }
-  if (known !== undefined) {
+  const { since, latest, durable } = entry.options;
+  const positions = (since === undefined || Array.isArray(since) ? since : [since]) as
+    | readonly TopicPosition[]
+    | undefined;
+  stagePositions(core, entry.flow, positions ?? []);
+  stageDurable(core, durable);
+  if (positions !== undefined) {
     return Start.Since;
   }
   return latest === false ? Start.New : Start.Latest;

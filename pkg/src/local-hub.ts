@@ -77,6 +77,10 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
 
   protected override start(): void {}
 
+  protected override remembers(): boolean {
+    return false;
+  }
+
   /** Forgetting old topics is nothing to stay for. */
   override isAwaited(): boolean {
     return this.hasMachine() && this.core.enter(() => this.machine().is_holding()) !== 0;

@@ -64,6 +64,8 @@ export interface ClientHub extends HubMachine {
   drop_batch(): void;
   handle_batch(nowMs: number, link: number, via: number): number;
   handle_unsubscribe(nowMs: number, subscription: number): number;
+  handle_handled(nowMs: number, subscription: number, topic: number, epoch: number, offset: number): number;
+  handle_forget(nowMs: number, subscription: number): number;
   handle_publish(
     nowMs: number,
     topic: number,
@@ -192,6 +194,8 @@ export interface Exports {
     max: number,
   ): void;
   stage_position(topic: number, epoch: number, offset: number): void;
+  /** 0 or 1: whether it is a name. */
+  stage_durable(name: number): number;
   panic_on_purpose(): void;
   client_new(seed: number, token: number, asks: boolean, name: number): number;
   client_shared(

@@ -9,10 +9,10 @@ import type { Core } from './core.js';
 import { Deliveries } from './deliveries.js';
 import { dispose } from './dispose.js';
 import { DETACHED, type Entry, fail, type Handler, newEntry, stageEntry, stageFlow } from './entry.js';
-import { report, type TidegateError } from './errors.js';
+import { report, TidegateError } from './errors.js';
 import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
-import type { HubMachine } from './machines.js';
+import type { ClientHub, HubMachine } from './machines.js';
 import { Mailbox } from './mailbox.js';
 import { flowSpec } from './options.js';
 import { Kind, type Row } from './records.js';
@@ -66,6 +66,10 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   protected takePost(_text: string): void {}
   /** Takes a note that is not about a subscription, likewise. */
   protected abstract takeNote(note: Note): void;
+  /** Whether there is a server that remembers durable subscriptions. */
+  protected remembers(): boolean {
+    return true;
+  }
   /** Whether subscriptions are to be made known to the core now, rather than once there is a machine. */
   protected abstract isStarted(): boolean;
   /** The machine, made anew if the core was started afresh since, with all subscriptions. */
@@ -114,6 +118,12 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   }
 
   #add(pattern: string, options: SubscribeOptions, handler: Handler, onClosed?: () => void): Subscription {
+    if (options.durable !== undefined && !this.remembers()) {
+      throw new TidegateError(
+        'bad_option',
+        'durable is for connections: a hub in the page remembers nothing',
+      );
+    }
     const entry = newEntry(pattern, options, handler, onClosed);
     const subscription = this.#subscription(entry);
     if (options.signal?.aborted) {
@@ -161,6 +171,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
       pattern: { value: entry.pattern },
       active: { get: () => entry.active },
       setFlow: { value: (flow: FlowOptions) => this.#setFlow(entry, flow) },
+      forget: { value: () => this.#forget(entry) },
       [dispose]: { value: unsubscribe },
     });
     return unsubscribe as Subscription;
@@ -176,6 +187,9 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
       return machine.handle_subscribe(this.host.now(), this.core.text(entry.pattern), start);
     });
     this.#deliveries.attach(entry, number);
+    if (entry.options.durable !== undefined) {
+      entry.handled = (update) => this.#handled(entry, number, update);
+    }
     this.read(this.core.enter(() => machine.drain()));
     this.schedule();
   }
@@ -205,6 +219,30 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
       this.read(this.core.enter(() => machine.drain()));
       this.handOver();
     }
+  }
+
+  /** The handler of a durable subscription has dealt with an update, unless it is of a subscription that is over. */
+  #handled(entry: Entry, number: number, { topic, epoch, offset }: Update): void {
+    if (entry.number !== number || !this.hasMachine()) {
+      return;
+    }
+    const machine = this.machine() as HubMachine as ClientHub;
+    this.read(
+      this.core.enter(() =>
+        machine.handle_handled(this.host.now(), number, this.core.topicNumber(topic), epoch, offset),
+      ),
+    );
+    this.schedule();
+  }
+
+  /** Ends a durable subscription for good. */
+  #forget(entry: Entry): void {
+    const number = entry.number;
+    if (entry.active && entry.handled !== undefined && number !== DETACHED && this.hasMachine()) {
+      const machine = this.machine() as HubMachine as ClientHub;
+      this.read(this.core.enter(() => machine.handle_forget(this.host.now(), number)));
+    }
+    this.#cancel(entry);
   }
 
   /** Ends a subscription because its subscriber wants no more. */

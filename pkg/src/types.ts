@@ -74,6 +74,12 @@ export interface SubscribeOptions extends FlowOptions, SubscriptionEvents {
   readonly latest?: boolean;
   /** Resume after these positions: what was missed since is delivered, or `onReset` says that it is lost. */
   readonly since?: TopicPosition | readonly TopicPosition[];
+  /**
+   * A name, such as a device's, by which the server remembers which updates were dealt with: whoever subscribes under it later gets
+   * those that were not. An update is dealt with when its handler has returned, or when the promise that it has returned resolves; not when it
+   * throws. Where the server doesn't ask who you are, use a text that nobody guesses. Only for connections, and not paced by frames.
+   */
+  readonly durable?: string;
   /** Unsubscribes when it aborts. */
   readonly signal?: AbortSignal;
 }
@@ -93,6 +99,8 @@ export interface Subscription extends Disposable {
   readonly active: boolean;
   /** Changes how often updates come. What is pending stays pending under the new pace. */
   setFlow(flow: FlowOptions): void;
+  /** Ends a durable subscription for good: the server forgets what it remembers of it, if it is connected. */
+  forget(): void;
 }
 
 /**
@@ -107,7 +115,7 @@ export interface Subscription extends Disposable {
 export type Overflow = 'latest' | 'drop-oldest' | 'error';
 
 /** Options of {@link Subscriber.watch}. */
-export interface WatchOptions extends Omit<SubscribeOptions, 'onEnd' | 'onError'> {
+export interface WatchOptions extends Omit<SubscribeOptions, 'onEnd' | 'onError' | 'durable'> {
   /** How many updates may wait to be read. Default: 64. */
   readonly buffer?: number;
   /** What happens when more come. Default: `'latest'`. */
@@ -137,7 +145,7 @@ export interface Subscriber {
   subscribe<T = unknown>(
     pattern: string,
     options: CollectOptions,
-    handler: (updates: readonly Update<T>[]) => void,
+    handler: (updates: readonly Update<T>[]) => unknown,
   ): Subscription;
   /**
    * Calls `handler` for every update on a topic, such as `job:42`, or on all topics that a pattern matches:
@@ -148,10 +156,10 @@ export interface Subscriber {
   subscribe<T = unknown>(
     pattern: string,
     options: SubscribeOptions,
-    handler: (update: Update<T>) => void,
+    handler: (update: Update<T>) => unknown,
   ): Subscription;
   /** The same without options: every update, at once. */
-  subscribe<T = unknown>(pattern: string, handler: (update: Update<T>) => void): Subscription;
+  subscribe<T = unknown>(pattern: string, handler: (update: Update<T>) => unknown): Subscription;
 
   /**
    * The updates as an async iterator, which subscribes when it is first asked for one, and ends by itself

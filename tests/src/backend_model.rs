@@ -202,6 +202,7 @@ impl World {
                 pattern: to,
                 flow,
                 start,
+                durable: None,
             };
             return self.say(server, id, frame);
         }

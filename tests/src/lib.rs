@@ -6,6 +6,7 @@
 
 pub mod backend_model;
 pub mod bench;
+pub mod durable_model;
 pub mod explore;
 pub mod json;
 pub mod network;

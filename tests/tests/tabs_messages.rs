@@ -79,6 +79,7 @@ fn any_up() -> impl Strategy<Value = ClientFrame<Json>> {
                 pattern,
                 flow,
                 start,
+                durable: None,
             }
         }),
         any_pattern().prop_map(|pattern| ClientFrame::Unsubscribe { pattern }),

@@ -1,6 +1,7 @@
 //! Frames of the wire as they cross: those of the client as the text that is sent, but for their data; those of the
 //! server, but for publications, as their members.
 
+use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::{
     ClientFrame, ErrorCode, FlowSpec, GroupTerm, ServerFrame, Start, TopicPosition, WireError,
@@ -37,8 +38,12 @@ pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
             pattern,
             flow,
             start,
+            durable,
         } => {
-            let mut subscribe = of_type("subscribe").text("pattern", pattern.as_str());
+            let name = durable.as_ref().map(DurableName::as_str);
+            let mut subscribe = of_type("subscribe")
+                .text("pattern", pattern.as_str())
+                .optional_text("durable", name);
             if *flow != Flow::IMMEDIATE {
                 subscribe = subscribe.object("flow", self::flow(*flow));
             }
@@ -51,6 +56,10 @@ pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
         ClientFrame::Unsubscribe { pattern } => {
             of_type("unsubscribe").text("pattern", pattern.as_str())
         }
+        ClientFrame::Ack { pattern, positions } => of_type("ack")
+            .text("pattern", pattern.as_str())
+            .list("positions", positions.iter().map(since)),
+        ClientFrame::Forget { pattern } => of_type("forget").text("pattern", pattern.as_str()),
         ClientFrame::Flow { pattern, flow } => of_type("flow")
             .text("pattern", pattern.as_str())
             .object("flow", self::flow(*flow)),
@@ -87,6 +96,8 @@ pub(crate) const fn data(frame: &ClientFrame<Handle>) -> Option<&Handle> {
         ClientFrame::Hello { .. }
         | ClientFrame::Subscribe { .. }
         | ClientFrame::Unsubscribe { .. }
+        | ClientFrame::Ack { .. }
+        | ClientFrame::Forget { .. }
         | ClientFrame::Flow { .. }
         | ClientFrame::Untrack { .. }
         | ClientFrame::Watch { .. }

@@ -142,6 +142,8 @@ impl LocalHub {
                 flow,
                 paced_by,
                 start,
+                // The package asks only connections for it.
+                durable: _,
             } = wanted;
             let id = match paced_by {
                 PacedBy::Time => self

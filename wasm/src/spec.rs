@@ -4,6 +4,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::{FlowSpec, Start, TopicPosition, WireError};
 use tidegate_core::topic::Pattern;
@@ -12,6 +13,7 @@ use crate::due::PacedBy;
 use crate::errors::{bad_flow, bad_topic};
 use crate::records::position;
 use crate::single::Single;
+use crate::texts;
 use crate::topics;
 
 /// How long a frame of a screen is on the clock of what it paces, in milliseconds: the least that a throttle takes.
@@ -23,6 +25,7 @@ struct Staged {
     flow: FlowSpec,
     paced_by: PacedBy,
     since: Vec<TopicPosition>,
+    durable: Option<DurableName>,
 }
 
 /// Stages a flow; `by_frames` is a throttle of one frame. Numbers that are NaN are absent; edges are 0 for off, 1 for on,
@@ -55,7 +58,19 @@ extern "C" fn stage_flow(
             ..conflation(conflate)
         },
         since: Vec::new(),
+        durable: None,
     });
+}
+
+/// Stages the name of a durable subscription, after the flow. False where it is none.
+#[unsafe(no_mangle)]
+extern "C" fn stage_durable(name: u32) -> bool {
+    let name = DurableName::new(&texts::take(name)).ok();
+    let is_name = name.is_some();
+    if let Some(staged) = &mut *STAGED.borrow() {
+        staged.durable = name;
+    }
+    is_name
 }
 
 /// Stages where to resume a topic, after the flow.
@@ -107,6 +122,13 @@ pub(crate) struct Wanted {
     pub(crate) flow: Flow,
     pub(crate) paced_by: PacedBy,
     pub(crate) start: Start,
+    pub(crate) durable: Option<DurableName>,
+}
+
+/// The positions that were staged.
+pub(crate) fn take_positions() -> Vec<TopicPosition> {
+    let staged = STAGED.borrow().take();
+    staged.map_or_else(Vec::new, |staged| staged.since)
 }
 
 /// What was staged for a subscription. `start` is 0 for the latest, 1 for what is new, 2 for the staged positions.
@@ -120,10 +142,12 @@ pub(crate) fn take(pattern: &str, start: u32) -> Result<Wanted, WireError> {
         flow: Flow::IMMEDIATE,
         paced_by: PacedBy::Time,
         start: Start::Latest,
+        durable: None,
     };
     if let Some(staged) = staged {
         wanted.flow = flow(staged.flow)?;
         wanted.paced_by = staged.paced_by;
+        wanted.durable = staged.durable;
         wanted.start = match start {
             0 => Start::Latest,
             1 => Start::New,

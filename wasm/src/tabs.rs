@@ -13,16 +13,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use tidegate_core::client::ClientConfig;
-use tidegate_core::flow::{Flow, FlowError};
-use tidegate_core::hub::{self, ClientOutput, DownlinkId, SubscribeError, SubscriptionId};
-use tidegate_core::presence::{Key, Roster};
-use tidegate_core::protocol::{PublishRequest, ServerFrame, Start};
+use tidegate_core::hub::{self, ClientOutput};
+use tidegate_core::protocol::ServerFrame;
 use tidegate_core::tabs::{
     Body, Election, Message, Page, Role, TABS_VERSION, TabHub, TabId, TabOutput, Tabs, TabsConfig,
     TabsOutput, Term,
 };
 use tidegate_core::time::Instant;
-use tidegate_core::topic::{Pattern, Topic};
 
 use crate::json::Object;
 use crate::records::{self, Record};
@@ -75,6 +72,9 @@ macro_rules! each {
         }
     };
 }
+
+#[cfg(not(feature = "worker"))]
+mod subscribers;
 
 impl AnyHub {
     #[cfg(feature = "tabs")]
@@ -235,112 +235,6 @@ impl AnyHub {
                 return Some(output);
             }
         }
-    }
-}
-
-/// What only those ask for who subscribe, publish and are present somewhere: not a worker.
-#[cfg(not(feature = "worker"))]
-impl AnyHub {
-    pub(crate) fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
-        each!(&mut self.way,
-            hub => hub.handle_token(now, request, token),
-            hub => hub.handle_token(now, request, token),
-            _ => {}
-        );
-    }
-
-    pub(crate) fn handle_subscribe(
-        &mut self,
-        now: Instant,
-        downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-    ) -> Result<SubscriptionId, SubscribeError> {
-        each!(&mut self.way,
-            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
-            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
-            _ => unreachable!("a worker has no subscribers")
-        )
-    }
-
-    pub(crate) fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
-        each!(&mut self.way,
-            hub => hub.handle_unsubscribe(now, id),
-            hub => hub.handle_unsubscribe(now, id),
-            _ => {}
-        );
-    }
-
-    pub(crate) fn handle_flow(
-        &mut self,
-        now: Instant,
-        id: SubscriptionId,
-        flow: Flow,
-    ) -> Result<(), FlowError> {
-        each!(&mut self.way,
-            hub => hub.handle_flow(now, id, flow),
-            hub => hub.handle_flow(now, id, flow),
-            _ => Ok(())
-        )
-    }
-
-    pub(crate) fn handle_publish(&mut self, now: Instant, publish: PublishRequest<Handle>) -> u64 {
-        each!(&mut self.way,
-            hub => hub.handle_publish(now, publish),
-            hub => hub.handle_publish(now, publish),
-            _ => unreachable!("a worker publishes nothing of its own")
-        )
-    }
-
-    pub(crate) fn handle_track(
-        &mut self,
-        now: Instant,
-        topic: Topic,
-        key: Key,
-        meta: Handle,
-    ) -> u64 {
-        each!(&mut self.way,
-            hub => hub.handle_track(now, topic, key, meta),
-            hub => hub.handle_track(now, topic, key, meta),
-            _ => unreachable!("a worker is present nowhere of its own")
-        )
-    }
-
-    pub(crate) fn handle_retrack(&mut self, now: Instant, number: u64, meta: Handle) {
-        each!(&mut self.way,
-            hub => hub.handle_retrack(now, number, meta),
-            hub => hub.handle_retrack(now, number, meta),
-            _ => {}
-        );
-    }
-
-    pub(crate) fn handle_untrack(&mut self, now: Instant, number: u64) {
-        each!(&mut self.way,
-            hub => hub.handle_untrack(now, number),
-            hub => hub.handle_untrack(now, number),
-            _ => {}
-        );
-    }
-
-    pub(crate) fn handle_watch(&mut self, now: Instant, topic: &Topic) {
-        each!(&mut self.way,
-            hub => hub.handle_watch(now, topic),
-            hub => hub.handle_watch(now, topic),
-            _ => {}
-        );
-    }
-
-    pub(crate) fn handle_unwatch(&mut self, now: Instant, topic: &Topic) {
-        each!(&mut self.way,
-            hub => hub.handle_unwatch(now, topic),
-            hub => hub.handle_unwatch(now, topic),
-            _ => {}
-        );
-    }
-
-    pub(crate) fn roster(&self, topic: &Topic) -> Option<&Roster<Handle>> {
-        each!(&self.way, hub => hub.roster(topic), hub => hub.roster(topic), _ => None)
     }
 }
 

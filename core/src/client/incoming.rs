@@ -45,7 +45,7 @@ impl<P: Payload + Clone> Client<P> {
                 if !self.leaving.contains_key(&pattern)
                     && let Some(subscription) = self.subscriptions.get_mut(&pattern)
                 {
-                    subscription.handle_subscribed(&pattern, position);
+                    subscription.handle_subscribed(&pattern, position, recovered);
                     self.output.push_back(ClientEvent::Subscribed {
                         pattern,
                         position,

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::durable::DurableName;
 use crate::flow::Flow;
 use crate::limits::{CLIENT_TOPICS_MAX, SINCE_BYTES_MAX};
 use crate::payload::Payload;
@@ -18,6 +19,7 @@ const POSITION_OVERHEAD_BYTES: usize = 72;
 pub(super) struct Subscription<P> {
     flow: Flow,
     start: Start,
+    durable: Option<DurableName>,
     phase: Phase,
     /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
     was_live: bool,
@@ -77,10 +79,19 @@ impl<P> Subscription<P> {
         Self {
             flow,
             start,
+            durable: None,
             phase: Phase::Unsent,
             was_live: false,
             has_deltas: flow.delta,
             positions,
+        }
+    }
+
+    /// One that the server remembers by a name.
+    pub(super) fn durable(flow: Flow, start: Start, name: DurableName) -> Self {
+        Self {
+            durable: Some(name),
+            ..Self::new(flow, start)
         }
     }
 
@@ -96,6 +107,7 @@ impl<P> Subscription<P> {
             pattern: pattern.clone(),
             flow: self.flow,
             start,
+            durable: self.durable.clone(),
         }
     }
 
@@ -147,12 +159,19 @@ impl<P> Subscription<P> {
     }
 
     /// The server confirmed the subscription, and said where its topic stands.
-    pub(super) fn handle_subscribed(&mut self, pattern: &Pattern, position: Option<Position>) {
+    pub(super) fn handle_subscribed(
+        &mut self,
+        pattern: &Pattern,
+        position: Option<Position>,
+        recovered: bool,
+    ) {
         self.phase = Phase::Live;
         let is_first = !core::mem::replace(&mut self.was_live, true);
         if let (Some(topic), Some(position)) = (pattern.exact(), position) {
             // Where the retained latest value follows, it has not been seen yet.
-            let nothing_follows = position.offset == 0 || (is_first && self.start == Start::New);
+            // Where a cursor was resumed, what was missed follows.
+            let is_new = self.start == Start::New && !recovered;
+            let nothing_follows = position.offset == 0 || (is_first && is_new);
             if nothing_follows {
                 self.positions.touch(&topic, || position.into());
             }

@@ -1,5 +1,7 @@
 //! A relay whose uplink is one connection: what a browser or a program drives.
 
+mod durable;
+
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
 use super::relay::{Interest, Relay, RelayDue};
@@ -9,11 +11,14 @@ use crate::payload::Payload;
 use crate::presence::{Key, Roster};
 use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, WireError};
 use crate::publication::Position;
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
+
+use durable::Durable;
 
 /// What a client hub's host must do or tell.
 #[derive(Debug)]
@@ -58,6 +63,7 @@ pub enum ClientOutput<P> {
 pub struct ClientHub<P> {
     client: Client<P>,
     relay: Relay<P>,
+    durables: SortedMap<Pattern, Durable>,
     output: VecDeque<ClientOutput<P>>,
 }
 
@@ -67,6 +73,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         Self {
             client: Client::new(config),
             relay: Relay::new(),
+            durables: SortedMap::new(),
             output: VecDeque::new(),
         }
     }
@@ -144,6 +151,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// Ends a subscription.
     pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
         self.relay.handle_unsubscribe(now, id);
+        self.let_go(id);
         self.drain(now);
     }
 
@@ -220,7 +228,10 @@ impl<P: Payload + Clone> ClientHub<P> {
             } else if let Some(due) = self.relay.poll_output() {
                 match due {
                     RelayDue::Interest(interest) => self.handle_interest(now, interest),
-                    RelayDue::Due(due) => self.output.push_back(ClientOutput::Due(due)),
+                    RelayDue::Due(due) => {
+                        self.note_handed(&due);
+                        self.output.push_back(ClientOutput::Due(due));
+                    }
                 }
             } else {
                 return;
@@ -234,7 +245,12 @@ impl<P: Payload + Clone> ClientHub<P> {
                 pattern,
                 flow,
                 start,
-            } => self.client.handle_subscribe(now, &pattern, flow, start),
+            } => match self.durable_name(&pattern) {
+                Some(name) => self
+                    .client
+                    .handle_subscribe_durable(now, &pattern, flow, start, name),
+                None => self.client.handle_subscribe(now, &pattern, flow, start),
+            },
             Interest::Reflow { pattern, flow } => self.client.handle_flow(&pattern, flow),
             Interest::Unfollow { pattern } => self.client.handle_unsubscribe(&pattern),
         }

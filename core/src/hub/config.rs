@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use crate::history::HistoryLimits;
+use crate::history::{HistoryLimits, HistoryRules};
 use crate::lifecycle::TerminalRule;
+use crate::topic::Topic;
 
 /// What a [`Hub`](super::Hub) may hold and how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct HubConfig {
     pub retained_bytes_max: usize,
     /// What each topic keeps.
     pub history: HistoryLimits,
+    /// What some topics keep instead; they are remembered as long as they keep anything.
+    pub histories: HistoryRules,
     /// How long a topic is remembered after its last publication while nobody is subscribed to it by name.
     pub retention: Duration,
     /// What makes a payload terminal; `None` leaves that to explicit end reasons.
@@ -37,9 +40,17 @@ impl HubConfig {
             payload_bytes_max: 1024 * 1024,
             retained_bytes_max: 1024 * 1024 * 1024,
             history: HistoryLimits::default(),
+            histories: HistoryRules::none(),
             retention: Duration::from_secs(3600),
             terminal_rule: Some(TerminalRule::default()),
         }
+    }
+}
+
+impl HubConfig {
+    /// What a topic keeps.
+    pub fn history_of(&self, topic: &Topic) -> HistoryLimits {
+        self.histories.limits_of(topic, &self.history)
     }
 }
 

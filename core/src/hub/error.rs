@@ -117,6 +117,12 @@ pub enum SubscribeError {
         /// The limit.
         topics_max: usize,
     },
+    /// Where topics live, no durable subscriptions are kept.
+    NoDurables,
+    /// There are as many durable subscriptions as there may be.
+    TooManyDurables,
+    /// The client has a durable subscription with this pattern, under another name.
+    OtherDurable,
 }
 
 impl SubscribeError {
@@ -131,6 +137,17 @@ impl SubscribeError {
             ]
             .concat(),
             Self::TooManyTopics { topics_max } => too_many_topics(topics_max),
+            Self::NoDurables => {
+                "where this server's topics live, durable subscriptions are not kept; \
+                                 subscribe without"
+                    .into()
+            }
+            Self::TooManyDurables => "there are as many durable subscriptions as there may be; \
+                                      forget one that is not needed"
+                .into(),
+            Self::OtherDurable => "there is a durable subscription with this pattern under \
+                                   another name here; use that one"
+                .into(),
         }
     }
 
@@ -138,7 +155,11 @@ impl SubscribeError {
     pub fn to_wire(&self) -> WireError {
         let code = match self {
             Self::Flow(_) => ErrorCode::BadFlow,
-            Self::TooManySubscriptions { .. } => ErrorCode::TooManySubscriptions,
+            Self::TooManySubscriptions { .. } | Self::TooManyDurables => {
+                ErrorCode::TooManySubscriptions
+            }
+            Self::NoDurables => ErrorCode::Unavailable,
+            Self::OtherDurable => ErrorCode::AlreadySubscribed,
             Self::TooManyTopics { .. } => ErrorCode::TooManyTopics,
         };
         WireError::new(code, self.message())

@@ -9,6 +9,7 @@
 //!   new one.
 
 mod catch_up;
+mod cursors;
 mod interest;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,6 +27,7 @@ use crate::uplink::{
     Asked, CallId, Link, Publishes, UplinkAnswer, UplinkCall, UplinkConfig, UplinkFailure,
 };
 use catch_up::CatchUp;
+use cursors::CursorBatch;
 use interest::Followed;
 
 /// What has come of age since it was asked for last.
@@ -56,6 +58,7 @@ pub(super) struct Mirror<P, T> {
     to_read: VecDeque<Topic>,
     reading: usize,
     progress: VecDeque<Progress>,
+    cursors: CursorBatch,
     /// How often the link was lost: what was read before may have been lost with it.
     losses: u64,
     is_stale: bool,
@@ -76,6 +79,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             to_read: VecDeque::new(),
             reading: 0,
             progress: VecDeque::new(),
+            cursors: CursorBatch::None,
             losses: 0,
             is_stale: false,
             config,
@@ -157,6 +161,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.catch_ups.clear();
         self.to_read.clear();
         self.reading = 0;
+        self.lose_cursors();
         self.follow_again();
         self.is_stale = true;
         self.step(now);
@@ -196,6 +201,9 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             (Asked::Publish, UplinkAnswer::Published(results)) => {
                 self.publishes.handle_results(results);
             }
+            (Asked::Cursors(count), UplinkAnswer::Cursors(answers)) if answers.len() == count => {
+                self.cursors = CursorBatch::Answered(answers);
+            }
             // The host mixed something up: whatever it was about is asked for again.
             _ => return self.handle_lost(now),
         }
@@ -209,6 +217,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
                 self.publishes.handle_failure(failure);
                 self.step(now);
             }
+            (Some(Asked::Cursors(count)), UplinkFailure::Full) => self.refuse_cursors(count),
             (Some(_), _) => self.handle_lost(now),
         }
     }

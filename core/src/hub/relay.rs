@@ -339,6 +339,20 @@ impl<P: Payload> Relay<P> {
         }
     }
 
+    /// The flow that the uplink is asked for, where anybody follows the pattern.
+    pub(super) fn upstream(&self, pattern: &Pattern) -> Option<Flow> {
+        self.routes.get(pattern).map(|route| route.upstream)
+    }
+
+    /// Who is subscribed to exactly this pattern.
+    pub(super) fn subscribers_of(&self, pattern: &Pattern) -> impl Iterator<Item = SubscriptionId> {
+        let subscribers = self
+            .routes
+            .get(pattern)
+            .map(|route| route.subscribers.iter());
+        subscribers.into_iter().flatten().map(|(id, _)| *id)
+    }
+
     /// Emits what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.subscribers.handle_timeout(now, |_| false);

@@ -29,6 +29,16 @@ impl<P: Payload> Hub<P> {
         Some(self.topics.get(index).history.position())
     }
 
+    /// Where a topic stands, which is remembered from now on. One that has not begun stands before its beginning.
+    pub(super) fn place_of(&mut self, now: Instant, topic: &Topic) -> Position {
+        // Where there is no room, whoever subscribes to it is refused.
+        let index = self.topics.find_or_add(now, topic);
+        index.map_or_else(
+            |_| Position::default(),
+            |index| self.topics.get(index).history.position(),
+        )
+    }
+
     /// Whether the copy of a topic has ended.
     pub(super) fn is_over(&self, topic: &Topic) -> bool {
         let latest = self.latest(topic);
@@ -111,8 +121,9 @@ impl<P: Payload> Hub<P> {
         let Ok(index) = self.topics.find_or_add(now, &publication.topic) else {
             return;
         };
+        let limits = self.config.history_of(&publication.topic);
         self.topics
-            .append_next(now, index, Arc::clone(publication), &self.config.history);
+            .append_next(now, index, Arc::clone(publication), &limits);
     }
 
     /// Takes over what its owner tells of a topic, and hands what is new to all who subscribe.

@@ -4,6 +4,7 @@ mod access;
 mod connection;
 mod deltas;
 mod drain;
+mod durable;
 mod groups;
 mod handing;
 mod leaving;
@@ -20,6 +21,7 @@ use slab::Slab;
 
 use super::{Hub, HubConfig, HubCounts, PublishError};
 use crate::delta::Deltas;
+use crate::durable::CursorLimits;
 use crate::flow::FlowFloor;
 use crate::outbox::Outbox;
 use crate::payload::Payload;
@@ -34,6 +36,7 @@ use crate::topic::Topic;
 use crate::uplink::UplinkConfig;
 use access::Asking;
 use connection::{Connection, Downlink};
+use durable::Durables;
 use groups::Groups;
 use presence::Presences;
 use upstream::Upstream;
@@ -54,6 +57,8 @@ pub struct ServerConfig {
     pub outbox_bytes_max: usize,
     /// The finest pace that clients are granted.
     pub floor: FlowFloor,
+    /// How many durable subscriptions are remembered, where topics live in this hub.
+    pub cursors: CursorLimits,
 }
 
 impl ServerConfig {
@@ -65,6 +70,7 @@ impl ServerConfig {
             presence: TrackerConfig::new(NodeId::new(Random::new(seed).next_u64())),
             outbox_bytes_max: 1024 * 1024,
             floor: FlowFloor::none(),
+            cursors: CursorLimits::default(),
         }
     }
 }
@@ -100,6 +106,7 @@ pub struct ServerHub<P> {
     presences: Presences<P>,
     groups: Groups,
     deltas: Deltas<P>,
+    durables: Durables,
     /// When something was published that is owed still, and not in the outboxes.
     owing_since: Option<Instant>,
     /// Whether a part of it is.
@@ -112,6 +119,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         Self {
             hub: Hub::new(config.hub.clone()),
             presences: Presences::new(config.presence),
+            durables: Durables::new(config.hub.seed, config.cursors),
             connections: Slab::new(),
             timers: Timers::new(),
             output: VecDeque::new(),
@@ -195,6 +203,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.unsubscribe_all(id);
         self.leave_all(now, id);
         self.groups.leave(id);
+        self.durables.keeper.handle_gone(now, id);
         self.timers.disarm(id.index);
         self.connections.remove(id.index as usize);
         self.drain_hub(now);
@@ -241,6 +250,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         self.presences.tracker.handle_timeout(now);
         self.groups.handle_timeout(now);
+        self.durables.keeper.handle_timeout(now);
         self.drain_hub(now);
         while let Some(index) = self.timers.expire(now) {
             let id = self.id_of(index);
@@ -258,6 +268,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             upstream.and_then(|upstream| upstream.mirror.poll_timeout()),
             self.presences.tracker.poll_timeout(),
             self.groups.poll_timeout(),
+            self.durables_timeout(),
         ]
         .into_iter()
         .flatten()

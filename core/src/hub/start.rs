@@ -1,5 +1,7 @@
 //! What a new subscription starts with: latest values, or what was missed since a position.
 
+use alloc::vec::Vec;
+
 use super::{Hub, SubscriptionId};
 use crate::history::Recovery;
 use crate::limits::RECOVERED_MAX;
@@ -9,6 +11,15 @@ use crate::protocol::TopicPosition;
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::Pattern;
+
+/// What a subscriber gets in the place of what can't be recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnLoss {
+    /// The latest value.
+    Latest,
+    /// Everything that is kept.
+    Kept,
+}
 
 impl<P: Payload> Hub<P> {
     pub(super) fn start_with_latest(
@@ -53,11 +64,16 @@ impl<P: Payload> Hub<P> {
         id: SubscriptionId,
         topic: u32,
         since: &[TopicPosition],
+        on_loss: OnLoss,
     ) -> bool {
         let name = &self.topics.get(topic).topic;
         let mut room = usize::MAX;
         let recovered = match since.iter().find(|known| known.topic == *name) {
-            Some(known) => self.recover_topic(now, id, topic, known.position, &mut room),
+            Some(known) => self.recover_topic(now, id, topic, (known.position, on_loss), &mut room),
+            None if on_loss == OnLoss::Kept => {
+                let since = (Position::default(), on_loss);
+                self.recover_topic(now, id, topic, since, &mut room)
+            }
             None => {
                 self.deliver_latest(now, id, topic);
                 false
@@ -74,6 +90,7 @@ impl<P: Payload> Hub<P> {
         id: SubscriptionId,
         pattern: &Pattern,
         since: &[TopicPosition],
+        on_loss: OnLoss,
     ) -> bool {
         let mut known = OrderedMap::new();
         for TopicPosition { topic, position } in since {
@@ -88,7 +105,7 @@ impl<P: Payload> Hub<P> {
                 ..state.history.position()
             };
             let position = known.remove(&state.topic).unwrap_or(beginning);
-            recovered &= self.recover_topic(now, id, topic, position, &mut room);
+            recovered &= self.recover_topic(now, id, topic, (position, on_loss), &mut room);
         }
         for (topic, _) in known.iter().filter(|(topic, _)| pattern.matches(topic)) {
             // A topic that is remembered no more: there is no latest value, and no position to go on from.
@@ -104,10 +121,11 @@ impl<P: Payload> Hub<P> {
         now: Instant,
         id: SubscriptionId,
         topic: u32,
-        since: Position,
+        (since, on_loss): (Position, OnLoss),
         room: &mut usize,
     ) -> bool {
-        self.topics.trim(now, topic, &self.config.history);
+        let limits = self.config.history_of(&self.topics.get(topic).topic);
+        self.topics.trim(now, topic, &limits);
         let recovery = self.recovery(topic, since);
         let state = self.topics.get(topic);
         let recovery = match recovery {
@@ -123,6 +141,23 @@ impl<P: Payload> Hub<P> {
                     self.subscribers.deliver(now, id.index(), publication);
                 }
                 true
+            }
+            Recovery::Lost(_) if on_loss == OnLoss::Kept => {
+                let kept: Vec<_> = state.history.kept().cloned().collect();
+                let first = kept.len() - kept.len().min((*room).max(1));
+                let kept = &kept[first..];
+                *room = room.saturating_sub(kept.len());
+                let top = state.history.position();
+                let position = Position {
+                    offset: top.offset - kept.len() as u64,
+                    ..top
+                };
+                self.subscribers
+                    .reset(now, id.index(), &state.topic, position);
+                for publication in kept {
+                    self.subscribers.deliver(now, id.index(), publication);
+                }
+                false
             }
             Recovery::Lost(latest) => {
                 self.subscribers

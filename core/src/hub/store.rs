@@ -56,10 +56,10 @@ impl<P: Payload> Hub<P> {
             self.topics.restart(index);
         }
         let is_first = self.topics.get(index).history.is_empty();
-        let limits = &self.config.history;
+        let limits = self.config.history_of(&request.topic);
         let publication = self
             .topics
-            .append(now, index, request.payload, request.end, limits);
+            .append(now, index, request.payload, request.end, &limits);
         let state = self.topics.get_mut(index);
         if let Some(id) = request.id {
             state.remember_key(id, publication.position);

@@ -11,7 +11,7 @@ use foldhash::fast::FixedState;
 use slab::Slab;
 
 use super::HubConfig;
-use crate::history::{History, HistoryLimits};
+use crate::history::{History, HistoryLimits, HistoryRules};
 use crate::lifecycle::EndReason;
 use crate::limits::{IDEMPOTENCY_KEYS_MAX, PACE_MIN};
 use crate::names::Names;
@@ -42,6 +42,7 @@ pub(crate) struct Topics<P> {
     first_epoch: u64,
     topics_max: usize,
     retention: Duration,
+    histories: HistoryRules,
     /// Payload bytes in all histories.
     retained_bytes: usize,
     retained_bytes_max: usize,
@@ -73,6 +74,7 @@ impl<P: Payload> Topics<P> {
             topics_max: config.topics_max,
             // A topic that somebody wants is looked at again later, never at the same instant.
             retention: config.retention.max(PACE_MIN),
+            histories: config.histories.clone(),
             retained_bytes: 0,
             retained_bytes_max: config.retained_bytes_max,
         }
@@ -225,7 +227,8 @@ impl<P: Payload> Topics<P> {
     ) -> Option<u32> {
         while let Some(index) = self.expiry.expire(now) {
             let state = &self.slab[index as usize];
-            let until = state.touched + self.retention;
+            let retention = self.histories.retention_of(&state.topic, self.retention);
+            let until = state.touched + retention;
             if until > now {
                 self.expiry.arm(index, until);
             } else if is_wanted(&state.topic) {

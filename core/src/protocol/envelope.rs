@@ -12,6 +12,7 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Deserializer};
 
 use super::error::{ErrorCode, WireError};
+use crate::durable::DurableNameError;
 use crate::presence::KeyError;
 use crate::topic::{Pattern, Topic};
 
@@ -43,6 +44,9 @@ pub enum FrameError {
     /// A key is empty, too long, or holds what a key can't.
     #[error("key: {0}")]
     Key(#[from] KeyError),
+    /// The name of a durable subscription is none.
+    #[error("durable: {0}")]
+    Durable(#[from] DurableNameError),
     /// A flow contradicts itself or is out of range.
     #[error("flow: {0}")]
     Flow(String),
@@ -52,7 +56,7 @@ impl FrameError {
     /// The error as the wire tells it.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
-            Self::Missing { .. } | Self::Key(_) => ErrorCode::BadFrame,
+            Self::Missing { .. } | Self::Key(_) | Self::Durable(_) => ErrorCode::BadFrame,
             Self::Topic { .. } => ErrorCode::BadTopic,
             Self::Flow(_) => ErrorCode::BadFlow,
         };

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::{CloseReason, Session, SessionOutput, State};
 use crate::access::Grant;
+use crate::durable::DurableName;
 use crate::limits::{FRAMES_HELD_MAX, HELLO_FIELD_BYTES_MAX, TOKEN_RATE};
 use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
 use crate::time::Instant;
@@ -165,6 +166,11 @@ impl<P> Session<P> {
             }
             (Standing::Unknown, _) => {}
         }
+    }
+
+    /// What the client is subscribed to without asking is durable, under this name. To be said before its first frame.
+    pub fn handle_device(&mut self, name: DurableName) {
+        self.device = Some(name);
     }
 
     /// The client need say nothing: who it is, is known.

@@ -3,12 +3,14 @@
 use core::time::Duration;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::SharedBy;
+use crate::durable::DurableName;
 use crate::flow::Flow;
 use crate::hub::SubscriptionId;
 use crate::presence::Key;
-use crate::protocol::{PublishRequest, ServerFrame, Start};
+use crate::protocol::{PublishRequest, ServerFrame, Start, TopicPosition};
 use crate::rate::Rate;
 use crate::tabs::Term;
 use crate::topic::{Pattern, Topic};
@@ -83,7 +85,18 @@ pub enum SessionOutput<P> {
         flow: Flow,
         /// Where to start.
         start: Start,
+        /// Under which name what is acknowledged is remembered.
+        durable: Option<DurableName>,
     },
+    /// A durable subscription's device has dealt with everything up to these positions.
+    Ack {
+        /// Which one.
+        pattern: Pattern,
+        /// How far, by topic.
+        positions: Vec<TopicPosition>,
+    },
+    /// Forget what is remembered of a durable subscription, which ends.
+    Forget(Pattern),
     /// Unsubscribe.
     Unsubscribe(SubscriptionId),
     /// Subscribe no more to what has not been answered yet.

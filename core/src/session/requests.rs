@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
 use super::{Session, SessionOutput, State, access};
+use crate::durable::DurableName;
 use crate::flow::{Flow, FlowError};
 use crate::hub::{PublishError, SubscribeError, Subscribed};
 use crate::lifecycle::EndReason;
@@ -13,7 +14,13 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P> Session<P> {
-    pub(super) fn subscribe(&mut self, pattern: Pattern, flow: Flow, start: Start) {
+    pub(super) fn subscribe(
+        &mut self,
+        pattern: Pattern,
+        flow: Flow,
+        start: Start,
+        durable: Option<DurableName>,
+    ) {
         let error = if matches!(self.state, State::Draining { .. }) {
             WireError::new(
                 ErrorCode::Draining,
@@ -42,6 +49,7 @@ impl<P> Session<P> {
                 pattern,
                 flow,
                 start,
+                durable,
             });
             return;
         };
@@ -60,6 +68,7 @@ impl<P> Session<P> {
                 pattern,
                 flow: Flow::IMMEDIATE,
                 start: Start::New,
+                durable: self.device.clone(),
             });
         }
     }

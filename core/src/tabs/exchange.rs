@@ -10,6 +10,7 @@
 //! [`Start::New`] what was published before. And a member may be told of a reset although its own position could have been
 //! recovered, where another's could not.
 
+mod durable;
 mod incoming;
 mod presence;
 mod route;
@@ -21,6 +22,7 @@ use alloc::vec::Vec;
 
 use super::message::TabId;
 use crate::client::{Client, ClientConfig, ConnectionState};
+use crate::durable::DurableName;
 use crate::flow::Flow;
 use crate::limits::ROUTES_MAX;
 use crate::ordered::OrderedMap;
@@ -145,8 +147,10 @@ impl<P: Payload + Clone> Exchange<P> {
                 pattern,
                 flow,
                 start,
+                durable,
             } => {
-                if let Err(error) = self.subscribe(now, member, &pattern, flow, &start) {
+                let subscribed = self.subscribe(now, member, &pattern, flow, &start, durable);
+                if let Err(error) = subscribed {
                     self.fail(member, error.about_pattern(pattern));
                 }
             }
@@ -157,6 +161,8 @@ impl<P: Payload + Clone> Exchange<P> {
                     self.fail(member, not_subscribed(pattern));
                 }
             }
+            ClientFrame::Ack { pattern, positions } => self.acknowledge(now, &pattern, &positions),
+            ClientFrame::Forget { pattern } => self.forget(now, member, pattern),
             ClientFrame::Flow { pattern, flow } => self.reflow(now, member, pattern, flow),
             ClientFrame::Publish { request, publish } => {
                 self.publish(now, member, request, publish);
@@ -183,6 +189,7 @@ impl<P: Payload + Clone> Exchange<P> {
         pattern: &Pattern,
         flow: Flow,
         start: &Start,
+        durable: Option<DurableName>,
     ) -> Result<(), WireError> {
         flow.validate()
             .map_err(|error| WireError::new(ErrorCode::BadFlow, error.message()))?;
@@ -196,6 +203,7 @@ impl<P: Payload + Clone> Exchange<P> {
             let message = "this tab has a subscription with this pattern; change its flow instead";
             return Err(WireError::new(ErrorCode::AlreadySubscribed, message));
         }
+        let becomes_durable = route.become_durable(durable)?;
         let before = route.upstream;
         let is_waiting = true;
         let is_first = route.seats.is_empty();
@@ -203,6 +211,12 @@ impl<P: Payload + Clone> Exchange<P> {
         route.upstream = route.finest();
         // What the server conflated for the others was never seen here.
         let needs_all = !is_first && before.conflates() && !route.upstream.conflates();
+        if becomes_durable {
+            // The others drop what they have seen of what the cursor is behind.
+            route.want(pattern, start, true);
+            self.follow(now, pattern, start.clone());
+            return Ok(());
+        }
         if route.is_confirmed
             && !needs_all
             && let Some(missed) = route.catch_up(pattern, flow, start)
@@ -217,8 +231,7 @@ impl<P: Payload + Clone> Exchange<P> {
         match route.want(pattern, start, is_first || needs_all) {
             Some(wanted) => {
                 route.begin();
-                let flow = route.upstream;
-                self.client.handle_subscribe(now, pattern, flow, wanted);
+                self.follow(now, pattern, wanted);
             }
             None => self.push_up(pattern, before),
         }
@@ -294,8 +307,7 @@ impl<P: Payload + Clone> Exchange<P> {
         {
             // From here on nothing may be missing, so what the server holds back must not be conflated, either.
             route.begin();
-            let flow = route.upstream;
-            self.client.handle_subscribe(now, &pattern, flow, wanted);
+            self.follow(now, &pattern, wanted);
         } else {
             self.push_up(&pattern, before);
         }

@@ -8,6 +8,7 @@ use super::message::Message;
 use super::output::TabsOutput;
 use super::{Page, Tabs};
 use crate::client::{ClientConfig, ConnectionState, PresenceEvent, TokenSource};
+use crate::durable::DurableName;
 use crate::flow::{Flow, FlowError};
 use crate::hub::{ClientHub, ClientOutput, DownlinkId, Due, SubscribeError, SubscriptionId};
 use crate::payload::Payload;
@@ -148,6 +149,44 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
             .handle_subscribe(now, downlink, pattern, flow, start)?;
         self.drain(now);
         Ok(id)
+    }
+
+    /// Subscribes a downlink to a pattern under a name: [`ClientHub::handle_subscribe_durable`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn handle_subscribe_durable(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+        name: DurableName,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        let id = self
+            .hub
+            .handle_subscribe_durable(now, downlink, pattern, flow, start, name)?;
+        self.drain(now);
+        Ok(id)
+    }
+
+    /// A durable subscription's owner has dealt with a publication: [`ClientHub::handle_handled`].
+    pub fn handle_handled(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        topic: &Topic,
+        position: Position,
+    ) {
+        self.hub.handle_handled(now, id, topic, position);
+        self.drain(now);
+    }
+
+    /// Ends a durable subscription for good: [`ClientHub::handle_forget`].
+    pub fn handle_forget(&mut self, now: Instant, id: SubscriptionId) {
+        self.hub.handle_forget(now, id);
+        self.drain(now);
     }
 
     /// Ends a subscription.

@@ -18,6 +18,8 @@ pub(crate) enum Asked {
     List(Pattern),
     Publish,
     Renew(Topic),
+    /// So many calls about cursors.
+    Cursors(usize),
     Probe,
 }
 
@@ -110,6 +112,7 @@ impl Link {
             | Asked::Read(_)
             | Asked::List(_)
             | Asked::Publish
+            | Asked::Cursors(_)
             | Asked::Renew(_) => {}
         }
         Some(asked)

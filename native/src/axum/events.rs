@@ -205,6 +205,7 @@ pub(super) async fn stream(
             (None, Some(true) | None) => Start::Latest,
         },
         outbox_bytes_max: None,
+        durable: None,
     };
     let (reader, _) = served
         .hub

@@ -4,13 +4,15 @@
 use axum::extract::{Request, State};
 use axum::http::header::UPGRADE;
 use axum::response::Response;
+use tidegate_core::durable::DurableName;
+use tidegate_core::protocol::ErrorCode;
 use tidegate_core::topic::Pattern;
 
 use super::access::{Caller, Visitor};
 use super::error::HttpError;
-use super::events::{self, EventsQuery};
+use super::events::{self, EventsQuery, form_pairs};
 use super::served::Served;
-use super::websocket;
+use super::websocket::{self, Welcome};
 use crate::access::Known;
 use crate::auth::{AuthError, Identity};
 
@@ -28,7 +30,9 @@ pub(super) async fn notifications(
     let is_socket = request.headers().contains_key(UPGRADE);
     if is_socket {
         let caller = Caller { known, ..caller };
-        return websocket::welcome(served.hub, Visitor { caller, pass }, request);
+        let device = device(&request)?;
+        let visitor = Visitor { caller, pass };
+        return websocket::welcome(served.hub, visitor, request, Welcome { device });
     }
     let query = EventsQuery::parse(request.uri())?;
     if !query.topic.is_empty() {
@@ -39,6 +43,16 @@ pub(super) async fn notifications(
     let ends = events::ends(&known);
     let patterns = vec![Pattern::from(room)];
     events::stream(&served, pass, ends, &query, patterns, request.headers()).await
+}
+
+/// The name of the device that `?device=` gives.
+fn device(request: &Request) -> Result<Option<DurableName>, HttpError> {
+    let query = request.uri().query().unwrap_or_default();
+    let mut given = form_pairs(query)?.into_iter();
+    let given = given.find(|(name, _)| name == "device");
+    let name = given.map(|(_, device)| DurableName::new(&device));
+    name.transpose()
+        .map_err(|error| HttpError::bad_request(ErrorCode::BadFrame, error.to_string()))
 }
 
 /// Somebody who may do nothing but be in their own room.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
+use tidegate_core::durable::DurableName;
 use tidegate_core::protocol::{ErrorCode, SUBPROTOCOL};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -29,19 +30,30 @@ pub(super) async fn upgrade(
     visitor: Visitor,
     request: Request,
 ) -> Result<Response, HttpError> {
-    hand_shake(hub, visitor, request, false)
+    hand_shake(hub, visitor, request, None)
 }
 
-/// The same for whoever need not say anything, to be told something.
-pub(super) fn welcome(hub: Hub, visitor: Visitor, request: Request) -> Result<Response, HttpError> {
-    hand_shake(hub, visitor, request, true)
+/// How somebody is received who need not say anything, to be told something.
+pub(super) struct Welcome {
+    /// By which name the server remembers what they have of it.
+    pub(super) device: Option<DurableName>,
+}
+
+/// The same for whoever is welcome without a word.
+pub(super) fn welcome(
+    hub: Hub,
+    visitor: Visitor,
+    request: Request,
+    welcome: Welcome,
+) -> Result<Response, HttpError> {
+    hand_shake(hub, visitor, request, Some(welcome))
 }
 
 fn hand_shake(
     hub: Hub,
     visitor: Visitor,
     mut request: Request,
-    is_welcome: bool,
+    welcome: Option<Welcome>,
 ) -> Result<Response, HttpError> {
     let accept = accept(request.headers())?;
     let subprotocol = subprotocol(request.headers())?;
@@ -55,7 +67,8 @@ fn hand_shake(
         pass: visitor.pass,
         deflates: extension.is_some(),
         runtime: Handle::current(),
-        is_welcome,
+        is_welcome: welcome.is_some(),
+        device: welcome.and_then(|welcome| welcome.device),
     };
     tokio::spawn(async move {
         match upgrade.await {

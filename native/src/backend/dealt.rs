@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
@@ -197,6 +198,10 @@ impl Backend for Dealt {
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         Box::pin(async move { self.backend()?.renew(topic, epoch).await })
+    }
+
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        Box::pin(async move { self.backend()?.cursors(calls).await })
     }
 
     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {

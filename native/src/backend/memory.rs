@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tidegate_core::durable::{CursorAnswer, CursorCall, CursorLimits, Shelf};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::{HubConfig, PublishError};
 use tidegate_core::protocol::PublishRequest;
@@ -63,6 +64,7 @@ pub struct Memory {
 /// What all backends on the same topics share.
 struct Shared {
     topics: Topics,
+    cursors: Mutex<Shelf>,
     /// Who hears what is broadcast: those that are open, by their numbers.
     hearers: Mutex<BTreeMap<u64, Feed>>,
     last_number: AtomicU64,
@@ -77,24 +79,29 @@ struct Link {
 impl Memory {
     /// A backend on topics of its own.
     pub fn new(keep: Keep) -> Self {
-        Self::with_topics(Topics::new(&keep, false, Room::unlimited(), PARTS))
+        let topics = Topics::new(&keep, false, Room::unlimited(), PARTS);
+        Self::with_topics(topics, keep.cursors)
     }
 
     /// The topics of one hub with several shards, within the hub's limits.
-    pub(crate) fn for_hub(config: &HubConfig, shards: usize) -> Self {
+    pub(crate) fn for_hub(config: &HubConfig, cursors: CursorLimits, shards: usize) -> Self {
         let keep = Keep {
             history: config.history,
+            histories: config.histories.clone(),
             retention: config.retention,
             payload_bytes_max: config.payload_bytes_max,
             terminal_rule: config.terminal_rule.clone(),
+            cursors,
         };
         let room = Room::new(config.topics_max, config.retained_bytes_max);
-        Self::with_topics(Topics::new(&keep, true, room, PARTS_PER_SHARD * shards))
+        let topics = Topics::new(&keep, true, room, PARTS_PER_SHARD * shards);
+        Self::with_topics(topics, cursors)
     }
 
-    fn with_topics(topics: Topics) -> Self {
+    fn with_topics(topics: Topics, cursors: CursorLimits) -> Self {
         Self::on(Arc::new(Shared {
             topics,
+            cursors: Mutex::new(Shelf::new(cursors)),
             hearers: Mutex::default(),
             last_number: AtomicU64::new(0),
         }))
@@ -225,6 +232,13 @@ impl Backend for Memory {
         Box::pin(async move {
             self.topics()?.renew(topic, epoch);
             Ok(())
+        })
+    }
+
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        Box::pin(async move {
+            let now = self.topics()?.now();
+            Ok(lock(&self.shared.cursors).carry_out(now, calls))
         })
     }
 

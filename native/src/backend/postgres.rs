@@ -7,6 +7,7 @@
 
 mod address;
 mod broadcast;
+mod cursors;
 mod errors;
 mod following;
 mod intake;
@@ -22,6 +23,7 @@ mod upkeep;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
@@ -237,6 +239,10 @@ impl Backend for Postgres {
 
     fn migration(&self) -> Answer<'_, Option<String>> {
         Box::pin(Self::migration(self))
+    }
+
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        Box::pin(async move { cursors::keep(&*self.link()?, calls).await })
     }
 
     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {

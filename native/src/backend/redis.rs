@@ -7,6 +7,7 @@ mod address;
 mod announcement;
 mod broadcast;
 mod call;
+mod cursors;
 mod error;
 mod follow;
 #[cfg(feature = "fuzzing")]
@@ -25,6 +26,7 @@ mod topology;
 
 use std::sync::{Arc, Mutex};
 
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
@@ -181,6 +183,10 @@ impl Backend for Redis {
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         Box::pin(async move { self.link()?.renew(topic, epoch).await })
+    }
+
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        Box::pin(async move { self.link()?.cursors(calls).await })
     }
 
     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {

@@ -2,6 +2,7 @@
 
 mod broadcasts;
 mod command;
+mod cursors;
 mod fault;
 mod interest;
 mod neighbours;
@@ -22,6 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
@@ -356,6 +358,13 @@ impl Backend for Sqlite {
 
     fn migration(&self) -> Answer<'_, Option<String>> {
         Box::pin(async { Self::migration(self) })
+    }
+
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        Box::pin(self.ask(|reply| Command::Cursors {
+            calls: calls.to_vec(),
+            reply,
+        }))
     }
 
     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {

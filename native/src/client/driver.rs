@@ -7,45 +7,22 @@ use std::time::Instant as HostInstant;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tidegate_core::client::{ClientConfig, ConnectionState};
-use tidegate_core::flow::Flow;
-use tidegate_core::hub::{ClientHub, ClientOutput, SubscribeError, SubscriptionId};
-use tidegate_core::protocol::{PublishRequest, Start, WireError};
+use tidegate_core::hub::{ClientHub, ClientOutput, SubscriptionId};
+use tidegate_core::protocol::WireError;
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
-use tidegate_core::topic::Pattern;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::Status;
 use super::options::{Asking, ClientOptions};
-use super::presence_requests::{PresenceRequest, Presences};
+use super::presence_requests::Presences;
 use super::queue::Queue;
+use super::request::Request;
 use super::socket::{Connecting, Socket, connect, encode};
 use crate::decode;
 use crate::json::Json;
-
-/// What a client's owners ask of its task.
-pub(super) enum Request {
-    Publish {
-        publish: PublishRequest<Json>,
-        reply: oneshot::Sender<Result<Position, WireError>>,
-    },
-    Subscribe {
-        pattern: Pattern,
-        flow: Flow,
-        start: Start,
-        queue: Arc<Queue>,
-        reply: oneshot::Sender<Result<SubscriptionId, SubscribeError>>,
-    },
-    Unsubscribe(SubscriptionId),
-    Flow {
-        id: SubscriptionId,
-        flow: Flow,
-    },
-    Presence(PresenceRequest),
-    Close,
-}
 
 /// The transport of the current link.
 enum Transport {
@@ -198,10 +175,15 @@ impl Driver {
                 pattern,
                 flow,
                 start,
+                durable,
                 queue,
                 reply,
             } => {
-                let result = self.hub.handle_subscribe(now, 0, &pattern, flow, start);
+                let hub = &mut self.hub;
+                let result = match durable {
+                    Some(name) => hub.handle_subscribe_durable(now, 0, &pattern, flow, start, name),
+                    None => hub.handle_subscribe(now, 0, &pattern, flow, start),
+                };
                 if let Ok(id) = result {
                     self.queues.insert(id, queue);
                 }
@@ -211,6 +193,12 @@ impl Driver {
                 }
             }
             Request::Unsubscribe(id) => self.unsubscribe(id),
+            Request::Handled {
+                id,
+                topic,
+                position,
+            } => self.hub.handle_handled(now, id, &topic, position),
+            Request::Forget(id) => self.hub.handle_forget(now, id),
             Request::Flow { id, flow } => {
                 // Validated before it was sent.
                 let _ = self.hub.handle_flow(now, id, flow);
@@ -221,9 +209,9 @@ impl Driver {
     }
 
     fn unsubscribe(&mut self, id: SubscriptionId) {
-        if self.queues.remove(&id).is_some() {
-            self.hub.handle_unsubscribe(self.now(), id);
-        }
+        // One that has ended may still have something to tell.
+        self.queues.remove(&id);
+        self.hub.handle_unsubscribe(self.now(), id);
     }
 
     fn handle_token(&mut self, request: u32, token: Result<String, String>) {
@@ -298,7 +286,10 @@ impl Driver {
                         future: connect(self.url.clone()),
                     }
                 }
-                ClientOutput::Disconnect { link } => self.disconnect(link).await,
+                ClientOutput::Disconnect { link } => {
+                    self.send(std::mem::take(&mut frames)).await;
+                    self.disconnect(link).await;
+                }
                 ClientOutput::Send(frame) => frames.push(encode(&frame)),
                 ClientOutput::State(state) => self.status.send_modify(|status| {
                     if state == ConnectionState::Connected {
@@ -316,13 +307,14 @@ impl Driver {
                 }
             }
         }
-        if !frames.is_empty() {
-            self.send(frames).await;
-        }
+        self.send(frames).await;
     }
 
     /// Sends frames; several leave in one message.
     async fn send(&mut self, frames: Vec<String>) {
+        if frames.is_empty() {
+            return;
+        }
         let Transport::Open { link, socket } = &mut self.transport else {
             return;
         };

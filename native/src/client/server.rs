@@ -10,12 +10,13 @@ use tidegate_core::topic::Pattern;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answer::Receiving;
-use super::driver::{Driver, Request};
+use super::driver::Driver;
 use super::options::ClientOptions;
 use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
+use super::request::Request;
 use super::{ClientError, Status, thread, url};
-use crate::{Json, Subscribe};
+use crate::{Event, Json, Publication, Subscribe};
 
 /// The most bytes that wait for a slow reader of a subscription before the oldest publications are shed.
 const QUEUE_BYTES_MAX: usize = 1024 * 1024;
@@ -84,6 +85,7 @@ impl ServerLink {
             pattern,
             flow: options.flow,
             start: options.start,
+            durable: options.durable.clone(),
             queue: Arc::clone(&queue),
             reply,
         })?;
@@ -91,6 +93,7 @@ impl ServerLink {
         Ok(ServerSubscription {
             id,
             queue,
+            unhandled: options.durable.map(|_| Vec::new()),
             requests: self.requests.clone(),
         })
     }
@@ -118,12 +121,49 @@ impl ServerLink {
 pub(super) struct ServerSubscription {
     id: SubscriptionId,
     pub(super) queue: Arc<Queue>,
+    /// Of a durable one, what its reader has and may not have dealt with.
+    unhandled: Option<Vec<Publication>>,
     requests: mpsc::UnboundedSender<Request>,
 }
 
 impl ServerSubscription {
     pub(super) fn set_flow(&self, flow: Flow) -> Result<(), ClientError> {
         let request = Request::Flow { id: self.id, flow };
+        self.requests.send(request).map_err(|_| ClientError::Closed)
+    }
+
+    /// The reader gets this.
+    pub(super) fn hand(&mut self, event: &Event) {
+        let Some(unhandled) = &mut self.unhandled else {
+            return;
+        };
+        match event {
+            Event::Publication(publication) => unhandled.push(Arc::clone(publication)),
+            Event::Batch(publications) => unhandled.extend(publications.iter().cloned()),
+            Event::Reset { .. }
+            | Event::Lagged { .. }
+            | Event::End { .. }
+            | Event::Refused(_)
+            | Event::Stale
+            | Event::Live => {}
+        }
+    }
+
+    /// The reader has dealt with all that it got.
+    pub(super) fn handle_handled(&mut self) {
+        for publication in self.unhandled.iter_mut().flat_map(|them| them.drain(..)) {
+            let request = Request::Handled {
+                id: self.id,
+                topic: publication.topic.clone(),
+                position: publication.position,
+            };
+            // A driver that is gone tells nobody: it comes again.
+            let _ = self.requests.send(request);
+        }
+    }
+
+    pub(super) fn forget(&self) -> Result<(), ClientError> {
+        let request = Request::Forget(self.id);
         self.requests.send(request).map_err(|_| ClientError::Closed)
     }
 }

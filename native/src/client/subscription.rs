@@ -35,16 +35,41 @@ impl ClientSubscription {
     }
 }
 
+impl ClientSubscription {
+    /// All that this subscription has given is dealt with, and need not come again: a durable one tells the server. Asking for
+    /// the next event says the same; this says it without waiting for one.
+    pub fn handled(&mut self) {
+        match &mut self.0 {
+            Source::Server(subscription) => subscription.handle_handled(),
+            Source::Hub(_) => {}
+        }
+    }
+
+    /// Ends a durable subscription for good: the server forgets what it remembers of it. Without a connection it does
+    /// so once that is too old.
+    ///
+    /// # Errors
+    /// When the client was closed.
+    pub fn forget(self) -> Result<(), ClientError> {
+        match &self.0 {
+            Source::Server(subscription) => subscription.forget(),
+            Source::Hub(_) => Ok(()),
+        }
+    }
+}
+
 impl Stream for ClientSubscription {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         match &mut self.0 {
             Source::Server(subscription) => loop {
+                subscription.handle_handled();
                 match ready!(subscription.queue.poll_frame(context)) {
                     None => return Poll::Ready(None),
                     Some(frame) => {
                         if let Some(event) = event(frame) {
+                            subscription.hand(&event);
                             return Poll::Ready(Some(event));
                         }
                     }

@@ -44,8 +44,8 @@ impl Shards {
     ) -> io::Result<(Self, watch::Receiver<()>)> {
         let count = config.shards.get();
         let (alive, ending) = watch::channel(());
-        let topics =
-            (backend.is_none() && count > 1).then(|| Memory::for_hub(&config.server.hub, count));
+        let topics = (backend.is_none() && count > 1)
+            .then(|| Memory::for_hub(&config.server.hub, config.server.cursors, count));
         let backends = match (backend, &topics) {
             (Some(backend), _) if count > 1 => deal(backend, count, config.shares_presence),
             (Some(backend), _) => vec![backend],

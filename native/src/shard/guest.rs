@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use futures_util::FutureExt as _;
 use tidegate_core::access::Grant;
+use tidegate_core::durable::DurableName;
 use tidegate_core::hub::ConnectionId;
 use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::session::Access;
@@ -25,6 +26,8 @@ pub(crate) struct Guest {
     pub(crate) deflates: bool,
     /// Whether they are welcomed before they have said anything.
     pub(crate) is_welcome: bool,
+    /// By which name the server remembers what they have of their room.
+    pub(crate) device: Option<DurableName>,
     /// Where questions about them are asked that take time.
     pub(crate) runtime: Handle,
 }

@@ -37,6 +37,9 @@ impl Shard {
             return;
         }
         let read = socket.receive(received, &mut self.inflater);
+        if let Some(name) = guest.device {
+            self.hub.handle_device(id, name);
+        }
         if guest.is_welcome {
             self.hub.handle_welcome(now, id);
         }

@@ -37,6 +37,7 @@ pub(super) async fn carry_out(
             backend.renew(&topic, epoch).await?;
             UplinkAnswer::Done
         }
+        UplinkCall::Cursors(calls) => UplinkAnswer::Cursors(backend.cursors(&calls).await?),
         UplinkCall::Probe => {
             backend.probe().await?;
             UplinkAnswer::Done

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::calls::carry_out;
 use super::heard::Heard;
@@ -111,11 +112,16 @@ impl Driver {
         broadcasts: mpsc::Receiver<Said>,
     ) {
         let broadcasting = tokio::spawn(Arc::clone(&self).broadcast_all(broadcasts));
+        let mut under_way = JoinSet::new();
         while let Some((id, call)) = calls.recv().await {
+            while under_way.try_join_next().is_some() {}
             let driver = Arc::clone(&self);
-            tokio::spawn(async move { driver.answer(id, call).await });
+            under_way.spawn(async move { driver.answer(id, call).await });
         }
         let closing = async {
+            // What is to be stored last has just been asked.
+            let answered = async { while under_way.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, answered).await;
             // The last of it tells that this server goes away. Where that takes too long, its silence will tell.
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, broadcasting).await;
             self.backend.close().await

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidegate::Json;
 use tidegate::backend::{Answer, Backend, BackendError, Feed, Keep, Memory};
+use tidegate::core::durable::{CursorAnswer, CursorCall};
 use tidegate::core::history::Excerpt;
 use tidegate::core::hub::PublishError;
 use tidegate::core::protocol::PublishRequest;
@@ -56,6 +57,9 @@ impl Backend for Fragile {
     }
     fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
         self.check(self.inner.read(topic, since))
+    }
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        self.check(self.inner.cursors(calls))
     }
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
         self.check(self.inner.list(pattern))

@@ -1,11 +1,11 @@
 /** What tabs say to each other, between its text and the core. */
 
-import { stageFlow } from '../entry.js';
+import { stageDurable, stageFlow, stagePositions } from '../entry.js';
 import { Encoded, type FrameIntake } from '../frames.js';
 import type { LeaderHub, TabHub } from '../machines.js';
 import { endCode, type FlowSpec } from '../options.js';
 import type { Slots } from '../slots.js';
-import type { EndReason } from '../types.js';
+import type { EndReason, TopicPosition } from '../types.js';
 
 /** The version of this vocabulary, as the core's. */
 export const TABS_VERSION = 1;
@@ -20,13 +20,15 @@ const LINK_OF_TABS = 2 ** 32 - 1;
 const SAYINGS = ['probe', 'alive', 'bye', 'claim', 'yield', 'tick', 'join', 'joined', 'gone', 'ask'];
 
 /** Frames of members that need no more than two members to tell, likewise. */
-const PLAIN_FRAMES = ['hello', 'unsubscribe', 'untrack', 'ping', 'pong'];
+const PLAIN_FRAMES = ['hello', 'unsubscribe', 'untrack', 'ping', 'pong', 'ack', 'forget'];
 
 interface UpFrame {
   readonly type: string;
   readonly pattern?: string;
   readonly flow?: FlowSpec;
-  readonly since?: readonly { readonly topic: string; readonly epoch: number; readonly offset: number }[];
+  readonly since?: readonly TopicPosition[];
+  readonly durable?: string;
+  readonly positions?: readonly TopicPosition[];
   readonly latest?: boolean;
   readonly ref?: number;
   readonly topic?: string;
@@ -145,16 +147,16 @@ function hearUp(hub: LeaderHub, nowMs: number, link: number, frame: UpFrame): nu
   const { type, pattern = '', topic = '', ref = 0 } = frame;
   const plain = PLAIN_FRAMES.indexOf(type);
   if (plain >= 0) {
+    if (frame.positions !== undefined) {
+      stagePositions(core, undefined, frame.positions);
+    }
     return hub.handle_up(nowMs, link, plain, core.text(pattern), ref);
   }
   switch (type) {
     case 'subscribe': {
-      const since = frame.since?.map((position) => [core.topicNumber(position.topic), position] as const);
-      stageFlow(core, frame.flow);
-      for (const [number, { epoch, offset }] of since ?? []) {
-        core.calls.stage_position(number, epoch, offset);
-      }
-      const start = since === undefined ? Number(frame.latest === false) : 2;
+      stagePositions(core, frame.flow, frame.since ?? []);
+      stageDurable(core, frame.durable);
+      const start = frame.since === undefined ? Number(frame.latest === false) : 2;
       return hub.handle_up_subscribe(nowMs, link, core.text(pattern), start);
     }
     case 'flow':

@@ -4,6 +4,7 @@
 //! on a store that is empty at its start.
 
 pub mod broadcasting;
+pub mod cursors;
 pub mod ends;
 pub mod following;
 pub mod keys;
@@ -129,6 +130,16 @@ macro_rules! conformance {
                 a_closed_one_broadcasts_nothing,
                 hubs_tell_each_other_who_is_present,
                 a_hub_that_stops_takes_its_presences_with_it,
+            }
+            cursors {
+                a_claim_gives_the_cursor_in_a_new_term,
+                what_is_stored_is_claimed_elsewhere,
+                an_earlier_term_stores_nothing,
+                each_has_a_cursor_of_its_own,
+                a_forgotten_cursor_begins_anew,
+                large_cursors_and_many_calls_are_taken,
+                a_user_has_so_many_and_no_more,
+                an_unused_cursor_is_forgotten,
             }
             links {
                 an_open_backend_answers,

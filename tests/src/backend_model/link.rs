@@ -304,6 +304,9 @@ impl World {
                 }
                 UplinkAnswer::Published(results)
             }
+            UplinkCall::Cursors(calls) => {
+                UplinkAnswer::Cursors(self.store.cursors.carry_out(self.now, calls))
+            }
             UplinkCall::Renew { topic, epoch } => {
                 let publication = self.store.renew(topic, *epoch);
                 publication

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use tidegate_core::durable::{CursorLimits, Shelf};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
@@ -28,6 +29,8 @@ pub struct Store {
     pub is_tainted: bool,
     /// Whether offsets may have been used again.
     pub has_lost_tails: bool,
+    /// The cursors of durable subscriptions.
+    pub cursors: Shelf,
     topics: BTreeMap<Topic, Kept>,
     epochs: Random,
 }
@@ -56,6 +59,7 @@ impl Store {
             late: BTreeSet::new(),
             is_tainted: false,
             has_lost_tails: false,
+            cursors: Shelf::new(CursorLimits::default()),
             topics: BTreeMap::new(),
             epochs: Random::new(seed),
         }
@@ -142,6 +146,14 @@ impl Store {
             Some(_) | None => None,
         };
         let oldest = kept.ring.front().map_or(0, |first| first.position.offset);
+        let wants_all = since == Some(Position::default());
+        let offset = offset.map(|offset| {
+            if wants_all {
+                oldest.saturating_sub(1)
+            } else {
+                offset
+            }
+        });
         let after = offset.filter(|offset| offset + 1 >= oldest);
         let after = after.unwrap_or(kept.top.saturating_sub(1));
         let publications = kept.ring.iter();

@@ -9,7 +9,7 @@ use crate::clock::instant;
 use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed};
 use crate::exports::exports;
-use crate::records::end_of;
+use crate::records::{end_of, position};
 use crate::screen::{self, Screen};
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
@@ -22,6 +22,10 @@ exports! { CLIENTS:
     client_handle_token = handle_token(now_ms: f64, request: u32, token: u32) -> u32;
     client_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
     client_handle_unsubscribe = handle_unsubscribe(now_ms: f64, subscription: u32) -> u32;
+    client_handle_handled = handle_handled(
+        now_ms: f64, subscription: u32, topic: u32, epoch: f64, offset: f64
+    ) -> u32;
+    client_handle_forget = handle_forget(now_ms: f64, subscription: u32) -> u32;
     client_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
     client_handle_publish = handle_publish(
         now_ms: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
@@ -65,12 +69,18 @@ impl ClientHub {
                 flow,
                 paced_by,
                 start,
+                durable,
             } = wanted;
+            let now = instant(now_ms);
             let id = match paced_by {
-                PacedBy::Time => {
-                    self.hub
-                        .handle_subscribe(instant(now_ms), DOWNLINK, &pattern, flow, start)
-                }
+                PacedBy::Time => match durable {
+                    Some(name) => self
+                        .hub
+                        .handle_subscribe_durable(now, DOWNLINK, &pattern, flow, start, name),
+                    None => self
+                        .hub
+                        .handle_subscribe(now, DOWNLINK, &pattern, flow, start),
+                },
                 PacedBy::Frames => self
                     .subscribers
                     .screen
@@ -93,6 +103,36 @@ impl ClientHub {
             (Some(id), PacedBy::Time) => self.hub.handle_unsubscribe(self.subscribers.now, id),
             (Some(id), PacedBy::Frames) => self.subscribers.screen.handle_unsubscribe(id),
             (None, _) => {}
+        }
+        self.drain()
+    }
+
+    /// The handler of a durable subscription has dealt with a publication.
+    fn handle_handled(
+        &mut self,
+        now_ms: f64,
+        subscription: u32,
+        topic: u32,
+        epoch: f64,
+        offset: f64,
+    ) -> u32 {
+        self.subscribers.now = instant(now_ms);
+        let id = self.subscribers.ids.get(subscription);
+        if let (Some(id), PacedBy::Time) = (id, PacedBy::of(subscription)) {
+            let position = position(epoch, offset);
+            let topic = topics::topic(topic);
+            self.hub
+                .handle_handled(self.subscribers.now, id, &topic, position);
+        }
+        self.drain()
+    }
+
+    /// Ends a durable subscription, and what the server remembers of it.
+    fn handle_forget(&mut self, now_ms: f64, subscription: u32) -> u32 {
+        self.subscribers.now = instant(now_ms);
+        let id = self.subscribers.ids.get(subscription);
+        if let (Some(id), PacedBy::Time) = (id, PacedBy::of(subscription)) {
+            self.hub.handle_forget(self.subscribers.now, id);
         }
         self.drain()
     }

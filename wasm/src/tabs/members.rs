@@ -42,6 +42,7 @@ impl ClientHub {
             pattern: wanted.pattern,
             flow: wanted.flow,
             start: wanted.start,
+            durable: wanted.durable,
         });
         self.hear_up(now_ms, link, frame)
     }
@@ -124,7 +125,8 @@ impl ClientHub {
         self.hear_up(now_ms, link, Ok(frame))
     }
 
-    /// A member's frame that needs no more than this to tell: 0 hello, 1 unsubscribe, 2 untrack, 3 ping, 4 pong.
+    /// A member's frame that needs no more than this to tell: 0 hello, 1 unsubscribe, 2 untrack, 3 ping, 4 pong, 5 ack of what was staged,
+    /// 6 forget.
     fn handle_up(&mut self, now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32 {
         let frame = match kind {
             0 => Ok(ClientFrame::Hello {
@@ -134,6 +136,13 @@ impl ClientHub {
             }),
             1 => spec::pattern(&texts::take(pattern))
                 .map(|pattern| ClientFrame::Unsubscribe { pattern }),
+            5 => spec::pattern(&texts::take(pattern)).map(|pattern| ClientFrame::Ack {
+                pattern,
+                positions: spec::take_positions(),
+            }),
+            6 => {
+                spec::pattern(&texts::take(pattern)).map(|pattern| ClientFrame::Forget { pattern })
+            }
             2 => Ok(ClientFrame::Untrack {
                 request: whole(request),
             }),

@@ -29,6 +29,7 @@ pub(super) fn server_fan_out() {
             pattern: Pattern::from(topic()),
             flow: Flow::IMMEDIATE,
             start: Start::New,
+            durable: None,
         };
         server.handle_frame(NOW, id, subscribe);
     }

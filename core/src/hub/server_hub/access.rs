@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 
 use super::{ConnectionId, Downlink, ServerHub};
 use crate::access::Grant;
+use crate::durable::DurableName;
 use crate::payload::Payload;
 use crate::protocol::WireError;
 use crate::session::{Access, Session};
@@ -57,6 +58,13 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         self.arm(id);
         id
+    }
+
+    /// What a client is subscribed to without asking is durable, under this name: [`Session::handle_device`].
+    pub fn handle_device(&mut self, id: ConnectionId, name: DurableName) {
+        if let Some(session) = self.session(id) {
+            session.handle_device(name);
+        }
     }
 
     /// A client that is known need not say anything first.

@@ -21,8 +21,15 @@ impl<P: Payload + Clone> ServerHub<P> {
                     pattern,
                     flow,
                     start,
+                    durable,
                 } => {
                     let flow = self.config.floor.grant(&pattern, flow);
+                    if let Some(name) = durable
+                        && flow.validate().is_ok()
+                    {
+                        self.begin_durable(now, id, pattern, flow, start, name);
+                        continue;
+                    }
                     let result = match flow.validate() {
                         Err(error) => Err(error.into()),
                         Ok(()) if !self.prepare(now, id, &pattern, flow, &start) => continue,
@@ -44,7 +51,14 @@ impl<P: Payload + Clone> ServerHub<P> {
                         session.handle_flow_refused(pattern, error);
                     }
                 }
+                SessionOutput::Ack { pattern, positions } => {
+                    self.acknowledge(now, id, &pattern, &positions);
+                }
+                SessionOutput::Forget(pattern) => self.forget_durable(id, &pattern),
                 SessionOutput::Unsubscribe(subscription) => {
+                    if let Some(pattern) = self.hub.pattern_of(subscription).cloned() {
+                        self.durables.keeper.handle_let_go(now, id, &pattern);
+                    }
                     self.hub.handle_unsubscribe(subscription);
                     self.connections[id.index as usize]
                         .outbox
@@ -106,7 +120,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         loop {
             self.drain_due(now);
             self.drain_presences(now);
-            if !self.drain_upstream(now) {
+            if !self.drain_upstream(now) && !self.drain_durables(now) {
                 return;
             }
         }

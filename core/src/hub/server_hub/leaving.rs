@@ -15,6 +15,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// its connection closed after a grace. New ones are sent away at once.
     pub fn handle_drain(&mut self, now: Instant) {
         self.is_draining = true;
+        self.flush_durables(now);
         let window = self.drain_window();
         let ids: Vec<ConnectionId> = self.ids().collect();
         for id in ids {

@@ -8,6 +8,7 @@ use super::upstream::{ServerAnswer, Upstream};
 use super::{ConnectionId, ServerHub};
 use crate::flow::{Flow, FlowError};
 use crate::hub::mirror::Progress;
+use crate::hub::start::OnLoss;
 use crate::payload::Payload;
 use crate::protocol::Start;
 use crate::time::Instant;
@@ -18,9 +19,20 @@ use crate::topic::Pattern;
 pub(super) struct Parked {
     connection: ConnectionId,
     flow: Flow,
-    start: Start,
+    pub(super) start: Start,
     /// When its history was read: after so many losses of the link.
-    read_at: Option<u64>,
+    pub(super) read_at: Option<u64>,
+}
+
+impl Parked {
+    pub(super) const fn new(connection: ConnectionId, flow: Flow, start: Start) -> Self {
+        Self {
+            connection,
+            flow,
+            start,
+            read_at: None,
+        }
+    }
 }
 
 impl<P> Upstream<P> {
@@ -63,6 +75,9 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     pub(super) fn withdraw(&mut self, connection: ConnectionId, pattern: &Pattern) {
+        if self.durables.withdraw(connection, pattern) {
+            self.hub.note_released(pattern.clone());
+        }
         let Some(upstream) = &mut self.upstream else {
             return;
         };
@@ -93,6 +108,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         flow: Flow,
     ) -> Result<(), FlowError> {
         flow.validate()?;
+        self.durables.set_flow(connection, pattern, flow);
         let upstream = self.upstream.as_mut();
         let parked = upstream.and_then(|upstream| upstream.parked(pattern).get_mut(pattern));
         for parked in parked.into_iter().flatten() {
@@ -139,7 +155,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 &mut parked.read_at,
             );
             if is_ready {
-                self.start_late(now, pattern, &parked);
+                self.start_late(now, pattern, parked);
             } else {
                 let waiting = upstream.parked(pattern).entry(pattern.clone());
                 waiting.or_default().push(parked);
@@ -148,13 +164,16 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.note_released(pattern.clone());
     }
 
-    fn start_late(&mut self, now: Instant, pattern: &Pattern, parked: &Parked) {
+    fn start_late(&mut self, now: Instant, pattern: &Pattern, parked: Parked) {
         let id = parked.connection;
         if self.find(id).is_none() {
             return;
         }
+        if self.durables.is_waiting(id, pattern) {
+            return self.go_on_durable(now, id, pattern, parked);
+        }
         if self.session(id).is_some() {
-            self.start_session(now, id, pattern, parked);
+            self.start_session(now, id, pattern, &parked, OnLoss::Latest);
             return;
         }
         if let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink {
@@ -170,18 +189,32 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    fn start_session(
+    /// Starts a durable subscription of a client: what is lost of it is told, and all that is kept follows.
+    pub(super) fn start_kept(
         &mut self,
         now: Instant,
         id: ConnectionId,
         pattern: &Pattern,
         parked: &Parked,
     ) {
+        if self.session(id).is_some() {
+            self.start_session(now, id, pattern, parked, OnLoss::Kept);
+        }
+    }
+
+    fn start_session(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        parked: &Parked,
+        on_loss: OnLoss,
+    ) {
         let outbox = &mut self.connections[id.index as usize].outbox;
         outbox.begin_start();
-        let result = self
-            .hub
-            .handle_subscribe(now, id.index, pattern, parked.flow, &parked.start);
+        let result =
+            self.hub
+                .subscribe(now, id.index, pattern, parked.flow, &parked.start, on_loss);
         if let Some(session) = self.session(id) {
             session.handle_subscribed(pattern.clone(), parked.flow, result);
         }

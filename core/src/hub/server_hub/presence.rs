@@ -164,10 +164,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// The process is about to end: other servers let the presences of this one leave at once.
+    /// The process is about to end: other servers let the presences of this one leave at once, and what was acknowledged is
+    /// stored.
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.presences.tracker.handle_shutdown(now);
         self.drain_hub(now);
+        self.store_last_durables(now);
     }
 
     /// What to broadcast to the other servers. It may be lost, repeated or reordered.

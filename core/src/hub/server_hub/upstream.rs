@@ -189,7 +189,10 @@ impl<P: Payload + Clone> ServerHub<P> {
             return false;
         };
         if let Some(pattern) = self.hub.poll_released() {
-            if !upstream.parked(&pattern).contains_key(&pattern) && !self.hub.has_route(&pattern) {
+            let is_wanted = upstream.parked(&pattern).contains_key(&pattern)
+                || self.hub.has_route(&pattern)
+                || self.durables.waits_for(&pattern);
+            if !is_wanted {
                 let mirror = &mut upstream.mirror;
                 mirror.handle_released(now, &mut self.hub, &pattern);
             }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, need, need_pattern, need_topic, present};
+use crate::durable::DurableName;
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
 use crate::presence::Key;
@@ -22,6 +23,10 @@ pub enum ClientFrameType {
     Subscribe,
     /// [`ClientFrame::Unsubscribe`].
     Unsubscribe,
+    /// [`ClientFrame::Ack`].
+    Ack,
+    /// [`ClientFrame::Forget`].
+    Forget,
     /// [`ClientFrame::Flow`].
     Flow,
     /// [`ClientFrame::Publish`].
@@ -65,6 +70,10 @@ pub struct ClientEnvelope<P> {
     pub since: Option<Vec<TopicPosition>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<Vec<TopicPosition>>,
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
     pub request: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +107,8 @@ impl<P> ClientEnvelope<P> {
             flow: None,
             since: None,
             latest: None,
+            durable: None,
+            positions: None,
             request: None,
             topic: None,
             key: None,
@@ -129,9 +140,11 @@ impl<'a, P> From<&'a ClientFrame<P>> for ClientEnvelope<&'a P> {
                 pattern,
                 flow,
                 start,
+                durable,
             } => Self {
                 pattern: Some(pattern.to_string()),
                 flow: flow_spec(*flow),
+                durable: durable.as_ref().map(|name| name.as_str().to_string()),
                 since: match start {
                     Start::Latest | Start::New => None,
                     Start::Since(positions) => Some(positions.clone()),
@@ -142,6 +155,15 @@ impl<'a, P> From<&'a ClientFrame<P>> for ClientEnvelope<&'a P> {
             ClientFrame::Unsubscribe { pattern } => Self {
                 pattern: Some(pattern.to_string()),
                 ..Self::empty(ClientFrameType::Unsubscribe)
+            },
+            ClientFrame::Ack { pattern, positions } => Self {
+                pattern: Some(pattern.to_string()),
+                positions: Some(positions.clone()),
+                ..Self::empty(ClientFrameType::Ack)
+            },
+            ClientFrame::Forget { pattern } => Self {
+                pattern: Some(pattern.to_string()),
+                ..Self::empty(ClientFrameType::Forget)
             },
             ClientFrame::Flow { pattern, flow } => Self {
                 pattern: Some(pattern.to_string()),
@@ -206,9 +228,20 @@ impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
                     (None, Some(false)) => Start::New,
                     (None, Some(true) | None) => Start::Latest,
                 },
+                durable: envelope
+                    .durable
+                    .map(|name| DurableName::new(&name))
+                    .transpose()?,
             },
             ClientFrameType::Unsubscribe => Self::Unsubscribe {
                 pattern: need_pattern(envelope.pattern, "unsubscribe")?,
+            },
+            ClientFrameType::Ack => Self::Ack {
+                pattern: need_pattern(envelope.pattern, "ack")?,
+                positions: need(envelope.positions, "ack", "positions")?,
+            },
+            ClientFrameType::Forget => Self::Forget {
+                pattern: need_pattern(envelope.pattern, "forget")?,
             },
             ClientFrameType::Flow => Self::Flow {
                 pattern: need_pattern(envelope.pattern, "flow")?,

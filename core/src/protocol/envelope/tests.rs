@@ -337,6 +337,7 @@ fn what_is_absent_is_not_written() {
         pattern: Pattern::new("job:42").unwrap(),
         flow: Flow::IMMEDIATE,
         start: Start::Latest,
+        durable: None,
     };
     let text = serde_json::to_string(&ClientEnvelope::from(&frame)).unwrap();
     assert_eq!(text, r#"{"type":"subscribe","pattern":"job:42"}"#);

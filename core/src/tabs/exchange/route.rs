@@ -4,10 +4,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::wanted::{Wanted, matching};
+use crate::durable::DurableName;
 use crate::flow::{Conflate, Flow, Pace};
+use crate::hub::SubscribeError;
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::ordered::OrderedMap;
-use crate::protocol::{ServerFrame, Start};
+use crate::protocol::{ServerFrame, Start, WireError};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
 use crate::sorted::SortedMap;
@@ -33,6 +35,8 @@ struct Top<P> {
 #[derive(Debug)]
 pub(super) struct Route<P> {
     pub(super) seats: SortedMap<TabId, Seat>,
+    /// By which name the server remembers it, where a member gave one.
+    pub(super) durable: Option<DurableName>,
     /// The flow that the server was asked for.
     pub(super) upstream: Flow,
     /// The start that the server was asked for.
@@ -48,6 +52,7 @@ impl<P> Route<P> {
     pub(super) fn new() -> Self {
         Self {
             seats: SortedMap::new(),
+            durable: None,
             upstream: Flow::IMMEDIATE,
             wanted: Wanted::default(),
             is_confirmed: false,
@@ -73,6 +78,19 @@ impl<P> Route<P> {
                 ..
             } => finest,
             Flow { delta, .. } => Flow::IMMEDIATE.with_delta(delta),
+        }
+    }
+
+    /// A member subscribes under a name, or under none. Says whether the route was without one and has it now.
+    pub(super) fn become_durable(&mut self, name: Option<DurableName>) -> Result<bool, WireError> {
+        match (&self.durable, name) {
+            (_, None) => Ok(false),
+            (None, Some(name)) => {
+                self.durable = Some(name);
+                Ok(true)
+            }
+            (Some(known), Some(name)) if *known == name => Ok(false),
+            (Some(_), Some(_)) => Err(SubscribeError::OtherDurable.to_wire()),
         }
     }
 

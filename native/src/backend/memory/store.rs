@@ -124,13 +124,13 @@ impl Store {
             kept.history = History::new(random_epoch(epochs));
         }
         kept.published_at = now;
-        let limits = &self.keep.history;
-        let publication = kept.history.append(now, topic, payload, end, limits);
+        let limits = self.keep.history_of(topic);
+        let publication = kept.history.append(now, topic, payload, end, &limits);
         let bytes = kept.history.bytes();
         if !self.room.change_bytes(bytes_before, bytes) {
             let latest_only = HistoryLimits {
                 count_max: 1,
-                ..*limits
+                ..limits
             };
             kept.history.trim(now, &latest_only);
             self.room.change_bytes(bytes, kept.history.bytes());
@@ -201,16 +201,18 @@ impl Store {
             };
         };
         let bytes_before = kept.history.bytes();
-        kept.history.trim(now, &self.keep.history);
+        kept.history.trim(now, &self.keep.history_of(topic));
         self.room.change_bytes(bytes_before, kept.history.bytes());
         let Some(since) = since else {
             return latest_of(topic, kept);
         };
-        let since = if since == Position::default() {
-            kept.beginning()
-        } else {
-            since
-        };
+        if since == Position::default() {
+            return Excerpt {
+                topic: topic.clone(),
+                position: kept.history.position(),
+                publications: kept.history.kept().cloned().collect(),
+            };
+        }
         match kept.history.since(since) {
             Recovery::Whole(publications) => Excerpt {
                 topic: topic.clone(),
@@ -250,7 +252,7 @@ impl Store {
 
     /// Whether a topic is past its retention. One that somebody follows by its name stays.
     fn is_expired(&self, now: Instant, topic: &Topic, kept: &Kept) -> bool {
-        now - kept.published_at > self.keep.retention
+        now - kept.published_at > self.keep.retention_of(topic)
             && !(self.keeps_followed && self.is_followed(topic))
     }
 
@@ -292,13 +294,6 @@ impl Store {
 }
 
 impl Kept {
-    fn beginning(&self) -> Position {
-        Position {
-            offset: 0,
-            ..self.history.position()
-        }
-    }
-
     fn position_of(&self, id: &str) -> Option<Position> {
         let found = self.keys.iter().find(|(known, _)| known == id);
         found.map(|(_, position)| *position)

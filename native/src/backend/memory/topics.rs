@@ -62,7 +62,7 @@ impl Topics {
         act(&mut lock(&self.parts[self.part_of(topic)]), self.now())
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         Instant::ZERO + self.started.elapsed()
     }
 

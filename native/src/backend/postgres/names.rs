@@ -87,14 +87,15 @@ impl Names {
                 self.events()
             )
         };
-        // The first half of each lock's number is "TIDE" and "TIDF"; the second is the table's.
+        // The first half of each lock's number is "TIDE", "TIDF" and "TIDG"; the second is the table's.
         let mut filled = template
             .replace("{events}", &self.events())
             .replace("{order_lock}", &lock("54494445"))
             .replace("{upkeep_lock}", &lock("54494446"))
+            .replace("{cursors_lock}", &lock("54494447"))
             .replace("{channel}", &self.channel())
             .replace("{sequence}", &format!("'{}'", self.own("seq")));
-        for own in ["topics", "upkeep"] {
+        for own in ["topics", "upkeep", "cursors"] {
             filled = filled.replace(&format!("{{{own}}}"), &self.own(own));
         }
         for (function, _) in super::schema::FUNCTIONS {

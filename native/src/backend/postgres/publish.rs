@@ -93,7 +93,7 @@ async fn publish_part(
 }
 
 /// The key as a text that PostgreSQL can hold: without U+0000.
-fn stored_key(key: &str) -> Cow<'_, str> {
+pub(super) fn stored_key(key: &str) -> Cow<'_, str> {
     if key.contains(['\0', '\\']) {
         key.replace('\\', "\\\\").replace('\0', "\\0").into()
     } else {

@@ -23,7 +23,7 @@ pub(super) async fn read(
     since: Option<Position>,
 ) -> Result<Excerpt<Json>, BackendError> {
     let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
-    let history = &link.keep.history;
+    let history = link.keep.history_of(topic);
     // No topic has the epoch -1, or one above the largest.
     let signed = |half: u64| half.min(POSITION_MAX + 1).cast_signed();
     let (epoch, offset) =
@@ -56,9 +56,27 @@ pub(super) async fn read(
         let publication = publication(link, topic, at, row.get(3), payload)?;
         excerpt.publications.push(publication);
     }
-    let since = since.map_or(excerpt.position.offset, |since| since.offset);
-    keep_what_has_no_gap(&mut excerpt, since);
+    match since {
+        Some(since) if since == Position::default() => keep_what_joins(&mut excerpt),
+        _ => {
+            let since = since.map_or(excerpt.position.offset, |since| since.offset);
+            keep_what_has_no_gap(&mut excerpt, since);
+        }
+    }
     Ok(excerpt)
+}
+
+/// Leaves what joins the latest without a gap.
+fn keep_what_joins(excerpt: &mut Excerpt<Json>) {
+    let mut next = excerpt.position.offset;
+    let newest_first = excerpt.publications.iter().rev();
+    let joined = newest_first.take_while(|publication| {
+        let joins = publication.position.offset == next;
+        next = next.saturating_sub(1);
+        joins
+    });
+    let earlier = excerpt.publications.len() - joined.count();
+    excerpt.publications.drain(..earlier);
 }
 
 /// Leaves the latest alone where something between it and `since` is missing.

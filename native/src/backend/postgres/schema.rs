@@ -11,12 +11,13 @@ use crate::backend::BackendError;
 pub(super) const VERSION: u32 = 1;
 
 /// The functions, each by its placeholder, with its text.
-pub(super) const FUNCTIONS: [(&str, &str); 5] = [
+pub(super) const FUNCTIONS: [(&str, &str); 6] = [
     ("publish", include_str!("publish.sql")),
     ("take_in", include_str!("take_in.sql")),
     ("renew", include_str!("renew.sql")),
     ("trim", include_str!("trim.sql")),
     ("forget", include_str!("forget.sql")),
+    ("keep_cursors", include_str!("cursors.sql")),
 ];
 
 /// The oldest version of PostgreSQL: 12.
@@ -53,6 +54,7 @@ struct Survey {
     has_topics: bool,
     has_upkeep: bool,
     has_sequence: bool,
+    has_cursors: bool,
     /// Of each of [`FUNCTIONS`].
     has_function: Vec<bool>,
     /// Of each of [`INDEXES`].
@@ -87,7 +89,7 @@ impl Survey {
                 needs_value: row.get(2),
             })
             .collect();
-        let mut wanted: Vec<String> = ["topics", "upkeep", "seq"]
+        let mut wanted: Vec<String> = ["topics", "upkeep", "seq", "cursors"]
             .iter()
             .map(|own| names.own(own))
             .collect();
@@ -103,7 +105,8 @@ impl Survey {
             has_topics: relations[0],
             has_upkeep: relations[1],
             has_sequence: relations[2],
-            has_index: relations[3..].to_vec(),
+            has_cursors: relations[3],
+            has_index: relations[4..].to_vec(),
             has_function,
         })
     }
@@ -196,6 +199,12 @@ impl Survey {
         if !self.has_upkeep {
             steps.push(
                 "CREATE TABLE IF NOT EXISTS {upkeep} (\n  is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),\n  looked_at_seq bigint NOT NULL DEFAULT 0,\n  aged_seq bigint NOT NULL DEFAULT 0,\n  trimmed_seq bigint NOT NULL DEFAULT 0\n);\nINSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;"
+                    .into(),
+            );
+        }
+        if !self.has_cursors {
+            steps.push(
+                "CREATE TABLE IF NOT EXISTS {cursors} (\n  owner text COLLATE \"C\" NOT NULL,\n  name text COLLATE \"C\" NOT NULL,\n  pattern text COLLATE \"C\" NOT NULL,\n  term bigint NOT NULL,\n  positions text NOT NULL,\n  used_at timestamptz NOT NULL,\n  PRIMARY KEY (owner, name, pattern)\n) WITH (fillfactor = 70);"
                     .into(),
             );
         }
@@ -325,7 +334,8 @@ pub(super) async fn prepare(link: &Link, migrate: bool) -> Result<(), BackendErr
 
 async fn check_rights(link: &Link) -> Result<(), BackendError> {
     let names = link.names();
-    let tables = [names.events(), names.own("topics"), names.own("upkeep")];
+    let tables = ["topics", "upkeep", "cursors"].map(|own| names.own(own));
+    let tables = [&[names.events()], &tables[..]].concat();
     let rows = link
         .query(
             "SELECT name FROM unnest($1) AS wanted (name) WHERE NOT (has_table_privilege(name, 'SELECT') \
@@ -339,10 +349,8 @@ async fn check_rights(link: &Link) -> Result<(), BackendError> {
     };
     let table: &str = row.get(0);
     Err(link.refused(&format!(
-        "this user lacks rights on {table}; let its owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {}, {}, {} TO ...; GRANT USAGE ON ALL SEQUENCES IN SCHEMA {} TO ...",
-        tables[0],
-        tables[1],
-        tables[2],
+        "this user lacks rights on {table}; let its owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO ...; GRANT USAGE ON ALL SEQUENCES IN SCHEMA {} TO ...",
+        tables.join(", "),
         names.schema().unwrap_or("public")
     )))
 }

@@ -18,6 +18,7 @@ pub(super) struct Statements {
     pub(super) renew: String,
     pub(super) trim: String,
     pub(super) forget: String,
+    pub(super) keep_cursors: String,
     pub(super) listen: String,
     pub(super) notify: String,
     pub(super) broadcast: String,
@@ -44,6 +45,9 @@ impl Statements {
             list: fill(LIST),
             renew: fill("SELECT {renew}($1, $2, $3)"),
             trim: fill("SELECT {trim}($1, $2, $3, $4, $5, $6)"),
+            keep_cursors: fill(
+                "SELECT answer, at_term, at_positions FROM {keep_cursors}($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            ),
             forget: fill("SELECT {forget}($1, $2)"),
             listen: fill("LISTEN {channel}"),
             notify: fill("NOTIFY {channel}"),
@@ -79,7 +83,7 @@ SELECT r.id::bigint, r.channel::text, CASE WHEN octet_length(r.data::text) <= $3
 FROM {events} r WHERE r.seq IS NULL AND r.id > $1 ORDER BY r.id LIMIT $2"#;
 
 /// The topic $1, and what it has after epoch $2, offset $3: no more than $4 publications and $5 bytes, none older than
-/// $6 seconds, but the latest in any case.
+/// $6 seconds, but the latest in any case. Offset 0 of epoch 0 is before all that it has.
 const READ: &str = r#"
 SELECT t.epoch, t."offset", h."offset", h.ended, h.data::text
 FROM {topics} t LEFT JOIN LATERAL (
@@ -87,7 +91,8 @@ FROM {topics} t LEFT JOIN LATERAL (
   FROM {events} e
   WHERE e.channel COLLATE "C" = t.channel AND e.epoch = t.epoch AND e.seq > 0
     AND e."offset" >= CASE
-      WHEN ($2 = t.epoch OR ($2 = 0 AND $3 = 0)) AND $3 <= t."offset" AND t."offset" - $3 <= $4
+      WHEN $2 = 0 AND $3 = 0 THEN greatest(t."offset" - $4, 0) + 1
+      WHEN $2 = t.epoch AND $3 <= t."offset" AND t."offset" - $3 <= $4
       THEN $3 + 1 ELSE t."offset" END) h
   ON h."offset" = t."offset"
     OR (h.total <= $5 AND h.placed_at >= clock_timestamp() - make_interval(secs => $6))

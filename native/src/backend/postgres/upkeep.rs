@@ -59,7 +59,7 @@ pub(super) async fn keep_up(link: Arc<Link>) {
 }
 
 async fn round(link: &Link) -> Result<(), BackendError> {
-    let history = &link.keep.history;
+    let history = link.keep.widest_history();
     let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
     let (count_max, bytes_max) = (number(history.count_max), number(history.bytes_max));
     let (age_max, keys_age) = (seconds(history.age_max), seconds(KEYS_AGE));
@@ -73,7 +73,7 @@ async fn round(link: &Link) -> Result<(), BackendError> {
         (&ROWS_MAX, Type::INT4),
     ];
     while said_more(link, &link.statements().trim, &parameters).await? {}
-    let retention = seconds(link.keep.retention);
+    let retention = seconds(link.keep.longest_retention());
     let parameters: [super::link::Parameter<'_>; 2] =
         [(&retention, Type::FLOAT8), (&TOPICS_MAX, Type::INT4)];
     while said_more(link, &link.statements().forget, &parameters).await? {}

@@ -21,6 +21,8 @@ pub(super) static PUBLISH: LazyLock<Prepared> =
     LazyLock::new(|| prepared(include_str!("publish.lua")));
 pub(super) static READ: LazyLock<Prepared> = LazyLock::new(|| prepared(include_str!("read.lua")));
 pub(super) static RENEW: LazyLock<Prepared> = LazyLock::new(|| prepared(include_str!("renew.lua")));
+pub(super) static CURSORS: LazyLock<Prepared> =
+    LazyLock::new(|| prepared(include_str!("cursors.lua")));
 pub(super) static LEASE: LazyLock<Prepared> = LazyLock::new(|| prepared(include_str!("lease.lua")));
 pub(super) static RELEASE: LazyLock<Prepared> =
     LazyLock::new(|| prepared(include_str!("release.lua")));

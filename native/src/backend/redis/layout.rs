@@ -97,6 +97,16 @@ impl Layout {
         self.key(partition, "topics")
     }
 
+    /// A hash: the cursors of durable subscriptions of one owner.
+    pub(super) fn cursors(&self, partition: Partition, owner: &str) -> String {
+        self.key(partition, &format!("cursors:{owner}"))
+    }
+
+    /// A sorted set: the cursors of a partition by the time of their last use.
+    pub(super) fn cursor_index(&self, partition: Partition) -> String {
+        self.key(partition, "cursors")
+    }
+
     /// Who takes in the raw messages of a scope.
     pub(super) fn lease(&self, partition: Partition, scope: &str) -> String {
         self.key(partition, &format!("lease:{scope}"))

@@ -1,7 +1,8 @@
 -- Gives a publication its place, keeps it, and announces it: all or nothing.
 -- KEYS: meta, log, sizes, ids, index; when taking a raw message in, the lease as well
 -- ARGV: topic, channel, PUBLISH or SPUBLISH, payload, end, '=' and idempotency key or nothing, restart, new epoch,
---       count_max, bytes_max, age_max (ms), retention (ms), keys_max; when taking in, token, taken channel, mark, scope
+--       count_max, bytes_max, age_max (ms), retention (ms), keys_max; when taking in, token, taken channel, mark, scope;
+--       the longest retention of any topic (ms)
 local meta, log, sizes, ids, index, lease = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local topic, channel, announce, payload, reason, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
@@ -76,12 +77,12 @@ if id ~= '' then
     redis.call('HDEL', ids, oldest, 'id' .. forgotten)
   end
 end
-local retention = tonumber(ARGV[12])
 redis.call('ZADD', index, now, topic)
-redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('(%.0f', now - retention))
-for _, key in ipairs({meta, log, sizes, ids, index}) do
+redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('(%.0f', now - tonumber(ARGV[18])))
+for _, key in ipairs({meta, log, sizes, ids}) do
   redis.call('PEXPIRE', key, ARGV[12])
 end
+redis.call('PEXPIRE', index, ARGV[18])
 
 local ended = reason == '' and '-' or reason
 redis.call(announce, channel, 'P ' .. epoch .. ' ' .. offset .. ' ' .. ended .. ' ' .. topic .. '\n' .. payload)

@@ -1,5 +1,7 @@
 //! Publishing and renewing.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use redis::Value;
 use tidegate_core::hub::PublishError;
@@ -13,7 +15,7 @@ use super::call::{Call, PUBLISH, RENEW};
 use super::error::{text, unexpected};
 use super::layout::Partition;
 use super::link::{Link, Shared, lock};
-use crate::backend::{BackendError, Keep};
+use crate::backend::BackendError;
 use crate::json::Json;
 
 /// What makes publishing a taking in of a raw message.
@@ -34,7 +36,7 @@ impl Shared {
         request: &PublishRequest<Json>,
         as_taken: Option<AsTaken<'_>>,
     ) -> Call {
-        let (layout, history) = (&self.layout, &self.keep.history);
+        let (layout, history) = (&self.layout, self.keep.history_of(&request.topic));
         let keys = layout.keys(&request.topic);
         let index = layout.index(layout.partition(request.topic.as_str()));
         let mut keys = vec![keys.meta, keys.log, keys.sizes, keys.ids, index];
@@ -63,12 +65,13 @@ impl Shared {
                 &history.count_max.to_string(),
                 &history.bytes_max.to_string(),
                 &history.age_max.as_millis().to_string(),
-                &retention(&self.keep),
+                &millis(self.keep.retention_of(&request.topic)),
                 &IDEMPOTENCY_KEYS_MAX.to_string(),
                 &token,
                 &channel,
                 &mark,
                 &scope,
+                &millis(self.keep.longest_retention()),
             ],
         )
     }
@@ -80,8 +83,8 @@ impl Shared {
 }
 
 /// In milliseconds; Redis takes no 0.
-fn retention(keep: &Keep) -> String {
-    keep.retention.as_millis().max(1).to_string()
+fn millis(retention: Duration) -> String {
+    retention.as_millis().max(1).to_string()
 }
 
 impl Link {
@@ -144,7 +147,7 @@ impl Link {
                 &layout.announce(),
                 &epoch.to_string(),
                 &self.shared.new_epoch().to_string(),
-                &retention(&self.shared.keep),
+                &millis(self.shared.keep.retention_of(topic)),
             ],
         );
         let partition: Partition = layout.partition(topic.as_str());

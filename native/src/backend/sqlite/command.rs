@@ -1,5 +1,6 @@
 //! What the thread that owns the file is asked to do, and why it ends.
 
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
@@ -40,6 +41,10 @@ pub(super) enum Command {
         topic: Topic,
         epoch: u64,
         reply: Reply<()>,
+    },
+    Cursors {
+        calls: Vec<CursorCall>,
+        reply: Reply<Vec<CursorAnswer>>,
     },
     Broadcast {
         message: String,

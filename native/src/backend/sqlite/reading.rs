@@ -37,13 +37,19 @@ impl Store {
         };
         let is_known =
             |since: &Position| since.epoch == position.epoch || *since == Position::default();
+        let wants_all = since == Some(Position::default());
         let since = since.filter(is_known).map(|since| since.offset);
         let latest = position.offset.saturating_sub(1);
         let after = match since {
             Some(offset) if offset == position.offset => offset,
             Some(offset) if offset < position.offset => {
-                let first = first_kept(&snapshot, topic, position, &self.keep.history)?;
-                if first <= offset + 1 { offset } else { latest }
+                let limits = self.keep.history_of(topic);
+                let first = first_kept(&snapshot, topic, position, &limits)?;
+                if wants_all || first <= offset + 1 {
+                    offset.max(first - 1)
+                } else {
+                    latest
+                }
             }
             Some(_) | None => latest,
         };

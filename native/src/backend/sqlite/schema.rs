@@ -51,6 +51,19 @@ CREATE TABLE IF NOT EXISTS tidegate_broadcasts (
   id INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL, said_at INTEGER NOT NULL
 )";
 
+/// Likewise. Positions are those of the wire, as JSON.
+const CURSORS: &str = "\
+CREATE TABLE IF NOT EXISTS tidegate_cursors (
+  owner TEXT NOT NULL, name TEXT NOT NULL, pattern TEXT NOT NULL, term INTEGER NOT NULL, positions TEXT NOT NULL,
+  used_at INTEGER NOT NULL, PRIMARY KEY (owner, name, pattern)
+)";
+
+/// The tables that files of the same version may lack.
+const LATER: [(&str, &str); 2] = [
+    ("tidegate_broadcasts", BROADCASTS),
+    ("tidegate_cursors", CURSORS),
+];
+
 /// Why a file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SchemaError {
@@ -88,11 +101,13 @@ pub(super) fn migration(connection: &Connection) -> Result<Vec<String>, SchemaEr
                 "its tables are of version {version}, and this program knows {VERSION}; use a program of that version, or another file"
             )));
         }
-        let is_whole = is_there(connection, "tidegate_broadcasts")?;
-        return Ok((!is_whole)
-            .then(|| BROADCASTS.to_owned())
-            .into_iter()
-            .collect());
+        let mut statements = Vec::new();
+        for (table, made_by) in LATER {
+            if !is_there(connection, table)? {
+                statements.push(made_by.to_owned());
+            }
+        }
+        return Ok(statements);
     }
     let mut statements = if is_there(connection, "pubsub_events")? {
         additions(connection)?
@@ -100,7 +115,7 @@ pub(super) fn migration(connection: &Connection) -> Result<Vec<String>, SchemaEr
         vec![NEW_EVENTS.to_owned()]
     };
     statements.extend(BESIDE_EVENTS.map(str::to_owned));
-    statements.push(BROADCASTS.to_owned());
+    statements.extend(LATER.map(|(_, made_by)| made_by.to_owned()));
     Ok(statements)
 }
 
@@ -234,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_made_before_gets_the_table_of_broadcasts() {
+    fn a_file_that_was_made_before_gets_the_tables_that_came_later() {
         let connection = file_with("");
         migrated(&connection);
         connection
-            .execute_batch("DROP TABLE tidegate_broadcasts")
+            .execute_batch("DROP TABLE tidegate_broadcasts; DROP TABLE tidegate_cursors")
             .unwrap();
-        assert_eq!(migration(&connection).unwrap(), [BROADCASTS]);
+        assert_eq!(migration(&connection).unwrap(), [BROADCASTS, CURSORS]);
         migrated(&connection);
     }
 

@@ -159,7 +159,7 @@ fn trim_topic(writing: &Writing<'_>, topic: &Topic) -> Result<bool, rusqlite::Er
         return Ok(true);
     };
     let epoch = known.position.epoch;
-    let limits = &writing.keep.history;
+    let limits = &writing.keep.history_of(topic);
     let stays_since = writing.now.saturating_sub(millis(STAYS));
     let mut kept = Kept::new(limits, writing.now);
     let (mut over, mut cut) = (None, None);
@@ -236,7 +236,9 @@ fn trim_keys(writing: &Writing<'_>, topic: &Topic) -> Result<(), rusqlite::Error
 /// Forgets topics that nothing was published to for long. True where there may be more of them.
 fn forget_topics(writing: &mut Writing<'_>) -> Result<bool, rusqlite::Error> {
     let transaction = writing.transaction;
-    let updated_before = writing.now.saturating_sub(millis(writing.keep.retention));
+    let updated_before = writing
+        .now
+        .saturating_sub(millis(writing.keep.longest_retention()));
     let channels: Vec<String> = transaction
         .prepare_cached("SELECT channel FROM tidegate_topics WHERE updated_at < ?1 LIMIT ?2")?
         .query_map(params![updated_before, TOPICS_AT_ONCE_MAX], |row| {
@@ -257,7 +259,7 @@ fn forget_topics(writing: &mut Writing<'_>) -> Result<bool, rusqlite::Error> {
 
 /// Deletes what is too old and not the latest of its topic, from `seq` on. Says where to go on.
 fn age(writing: &mut Writing<'_>, seq: i64) -> Result<Option<i64>, rusqlite::Error> {
-    let age_max = writing.keep.history.age_max.max(STAYS);
+    let age_max = writing.keep.widest_history().age_max.max(STAYS);
     let placed_before = writing.now.saturating_sub(millis(age_max));
     let rows: Vec<(i64, i64, bool)> = writing
         .transaction

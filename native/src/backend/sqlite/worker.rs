@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::topic::Topic;
 
@@ -128,6 +129,10 @@ impl Worker {
                     epoch,
                     reply,
                 } => self.answer(reply, |it| it.renew(&topic, epoch))?,
+                Command::Cursors { calls, reply } => {
+                    self.check_place()?;
+                    self.answer(reply, |it| it.cursors(&calls))?;
+                }
                 Command::Broadcast { message, reply } => {
                     self.answer(reply, |it| it.broadcast(&message))?;
                 }
@@ -212,6 +217,13 @@ impl Worker {
         let written = self.store.write(|writing| writing.renew(topic, epoch))?;
         self.announce(written);
         Ok(())
+    }
+
+    fn cursors(&mut self, calls: &[CursorCall]) -> Result<Vec<CursorAnswer>, rusqlite::Error> {
+        let written = self
+            .store
+            .write(|writing| calls.iter().map(|call| writing.cursor(call)).collect())?;
+        Ok(self.announce(written))
     }
 
     fn broadcast(&mut self, message: &str) -> Result<(), rusqlite::Error> {

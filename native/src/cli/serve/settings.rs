@@ -8,13 +8,14 @@ use anyhow::bail;
 use clap::Args;
 use tidegate::Config;
 use tidegate::backend::{Choice, Keep};
-use tidegate::core::history::HistoryLimits;
+use tidegate::core::history::{HistoryLimits, HistoryRules};
+use tidegate::core::topic::Pattern;
 use tidegate::serve::Server;
 
 use super::access::AccessArgs;
 use super::entrances::EntranceArgs;
 use super::limits::LimitArgs;
-use super::values::{Bytes, OrOff, shards, time};
+use super::values::{Bytes, OrOff, history_of, shards, time};
 use crate::cli::BackendArg;
 
 /// How long connections may take to end once the hub has stopped.
@@ -32,6 +33,10 @@ pub(in crate::cli) struct Settings {
     /// rate times the longest time that a connection takes to come back, or be replaced by another tab's
     #[arg(long, value_name = "PUBLICATIONS", default_value_t = HistoryLimits::default().count_max)]
     history: usize,
+    /// How much of some topics is kept instead: publications, a time, and bytes, such as user:*=1000,7d for those that devices
+    /// come back to. The first pattern that matches a topic counts; may be repeated
+    #[arg(long = "history-of", value_name = "PATTERN=PUBLICATIONS,TIME,BYTES", value_parser = history_of)]
+    histories: Vec<(Pattern, HistoryLimits)>,
     /// How many threads serve the connections: a number, or auto, one for each processor
     #[arg(long, value_name = "N", default_value = "1", value_parser = shards)]
     shards: NonZeroUsize,
@@ -117,6 +122,7 @@ impl Settings {
             ..Config::default()
         };
         config.server.hub.history = self.history();
+        config.server.hub.histories = self.histories();
         self.limits.apply(&mut config);
         self.stopping.apply(&mut config)?;
         self.access.apply(&self.secrets, &mut config)?;
@@ -148,6 +154,7 @@ impl Settings {
     pub(super) async fn choose_backend(&self) -> anyhow::Result<Choice> {
         let keep = Keep {
             history: self.history(),
+            histories: self.histories(),
             ..Keep::default()
         };
         self.backend.choose(&keep).await
@@ -166,6 +173,13 @@ impl Settings {
     /// How long clients have to go elsewhere before a server that was told to stop does so.
     pub(super) const fn drain_deadline(&self) -> Duration {
         self.stopping.drain_deadline
+    }
+
+    fn histories(&self) -> HistoryRules {
+        let rules = self.histories.iter().cloned();
+        rules.fold(HistoryRules::none(), |rules, (pattern, limits)| {
+            rules.with(pattern, limits)
+        })
     }
 
     fn history(&self) -> HistoryLimits {

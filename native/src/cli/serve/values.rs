@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tidegate::core::history::HistoryLimits;
 use tidegate::core::topic::Pattern;
 use tidegate::duration::parse_duration_ms;
 
@@ -87,6 +88,35 @@ pub(super) fn floor(text: &str) -> Result<(Pattern, Duration), String> {
     Ok((pattern, every))
 }
 
+/// How much of some topics is kept: publications, perhaps a time, perhaps bytes.
+pub(super) fn history_of(text: &str) -> Result<(Pattern, HistoryLimits), String> {
+    let (pattern, limits) = text
+        .rsplit_once('=')
+        .ok_or("expected a pattern and what is kept, such as user:*=1000,7d")?;
+    let pattern = Pattern::new(pattern).map_err(|error| error.to_string())?;
+    let mut parts = limits.split(',');
+    let count = parts.next().and_then(|count| count.parse().ok());
+    let count_max = count
+        .filter(|count: &usize| *count > 0)
+        .ok_or("expected a number of publications after the last =, such as 1000")?;
+    let mut limits = HistoryLimits {
+        count_max,
+        ..HistoryLimits::default()
+    };
+    if let Some(age) = parts.next() {
+        limits.age_max = time(age)?;
+    }
+    if let Some(bytes) = parts.next() {
+        limits.bytes_max = bytes.parse::<Bytes>()?.0;
+    }
+    match parts.next() {
+        None => Ok((pattern, limits)),
+        Some(_) => {
+            Err("expected publications, a time and bytes, such as user:*=1000,7d,8MiB".to_owned())
+        }
+    }
+}
+
 /// A browser's `Origin` has a scheme, a host, perhaps a port, and nothing else.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let rest = text
@@ -101,6 +131,26 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_topics_keep_something_else() {
+        let (pattern, limits) = history_of("user:*=1000,7d,8MiB").unwrap();
+        assert_eq!(pattern.as_str(), "user:*");
+        assert_eq!(limits.count_max, 1000);
+        assert_eq!(limits.age_max, Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(limits.bytes_max, 8 << 20);
+        for wrong in [
+            "",
+            "64",
+            "user:*=",
+            "user:*=0",
+            "user:*=1,x",
+            "u::=1",
+            "a=1,1d,1,1",
+        ] {
+            assert!(history_of(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn bytes_have_units_and_are_shown_with_them() {

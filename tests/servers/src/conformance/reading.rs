@@ -63,7 +63,7 @@ pub async fn nothing_at_the_top<P: Place>() {
     }
 }
 
-/// Offset 0 is before the first publication: that of the topic's epoch, and that of no epoch.
+/// Offset 0 is before the first publication: that of the topic's epoch, and that of no epoch, which is before everything.
 pub async fn everything_since_the_beginning<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let top = *here

@@ -26,7 +26,8 @@ async fn publish_until_trimmed(peer: &Peer, to: &str, count_at_once: usize) -> P
     for _ in 0..LATE_MAX.div_ceil(count_at_once) {
         let positions = peer.publish_numbers(to, count_at_once).await;
         let top = *positions.last().expect("some were published");
-        let kept = peer.offsets(to, Some(Position::default())).await;
+        let beginning = Position { offset: 0, ..top };
+        let kept = peer.offsets(to, Some(beginning)).await;
         if kept == [top.offset] {
             return top;
         }
@@ -54,6 +55,8 @@ pub async fn history_is_kept_up_to_its_count_and_trimmed_beyond<P: Place>() {
     assert_eq!(here.offsets("job:1", Some(kept)).await, expected);
     let first = Position { offset: 1, ..top };
     assert_eq!(here.offsets("job:1", Some(first)).await, [top.offset]);
+    let kept = here.offsets("job:1", Some(Position::default())).await;
+    assert!(kept.ends_with(&expected), "all that is kept: {kept:?}");
 }
 
 /// Large payloads leave sooner.

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::CODES;
+use crate::durable::DurableName;
 use crate::flow::{Conflate, Flow, Pace};
 use crate::lifecycle::EndReason;
 use crate::presence::{Absent, Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
@@ -96,6 +97,12 @@ fn any_end() -> impl Strategy<Value = EndReason> {
     prop::sample::select(EndReason::ALL.to_vec())
 }
 
+fn any_positions() -> impl Strategy<Value = Vec<TopicPosition>> {
+    let known = (any_topic(), any_position());
+    let known = known.prop_map(|(topic, position)| TopicPosition { topic, position });
+    prop::collection::vec(known, 0..4)
+}
+
 fn any_start() -> impl Strategy<Value = Start> {
     let known = (any_topic(), any_position())
         .prop_map(|(topic, position)| TopicPosition { topic, position });
@@ -138,14 +145,25 @@ pub(super) fn any_client_frame() -> impl Strategy<Value = ClientFrame<Value>> {
                 group,
             }
         }),
-        (any_pattern(), any_flow(), any_start()).prop_map(|(pattern, flow, start)| {
-            ClientFrame::Subscribe {
-                pattern,
-                flow,
-                start,
-            }
-        }),
+        (
+            any_pattern(),
+            any_flow(),
+            any_start(),
+            prop::option::of("[a-z]{1,20}")
+        )
+            .prop_map(|(pattern, flow, start, durable)| {
+                let durable = durable.map(|name| DurableName::new(&name).expect("letters"));
+                ClientFrame::Subscribe {
+                    pattern,
+                    flow,
+                    start,
+                    durable,
+                }
+            }),
         any_pattern().prop_map(|pattern| ClientFrame::Unsubscribe { pattern }),
+        any_pattern().prop_map(|pattern| ClientFrame::Forget { pattern }),
+        (any_pattern(), any_positions())
+            .prop_map(|(pattern, positions)| ClientFrame::Ack { pattern, positions }),
         (any_pattern(), any_flow()).prop_map(|(pattern, flow)| ClientFrame::Flow { pattern, flow }),
         (0..=POSITION_MAX, publish)
             .prop_map(|(request, publish)| ClientFrame::Publish { request, publish }),

@@ -1,0 +1,111 @@
+//! Durable subscriptions of a client: what is dealt with is told to the server, some at a time.
+
+use alloc::vec::Vec;
+
+use super::{Client, Subscription};
+use crate::durable::{Acks, DurableName};
+use crate::flow::Flow;
+use crate::payload::Payload;
+use crate::protocol::{ClientFrame, Start};
+use crate::publication::Position;
+use crate::time::Instant;
+use crate::topic::{Pattern, Topic};
+
+impl<P: Payload + Clone> Client<P> {
+    /// Subscribes to a pattern as [`Client::handle_subscribe`] does, under a name by which the server remembers what
+    /// [`Client::handle_handled`] tells, for later connections and later clients.
+    pub fn handle_subscribe_durable(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+        name: DurableName,
+    ) {
+        self.handle_unsubscribe(pattern);
+        self.acks.insert(pattern.clone(), Acks::default());
+        self.add(now, pattern, Subscription::durable(flow, start, name));
+    }
+
+    /// Everything of a topic up to this position, as it came by a durable subscription, is dealt with.
+    pub fn handle_handled(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        topic: &Topic,
+        position: Position,
+    ) {
+        if let Some(acks) = self.acks.get_mut(pattern) {
+            acks.handle(now, topic, position);
+            self.send_acks(now);
+        }
+    }
+
+    /// Ends a durable subscription, and with it what the server remembers of it. Without a connection the server is not told.
+    pub fn handle_forget(&mut self, pattern: &Pattern) {
+        if self.acks.remove(pattern).is_some()
+            && self.subscriptions.remove(pattern).is_some()
+            && self.is_open()
+        {
+            *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
+            let pattern = pattern.clone();
+            self.send(ClientFrame::Forget { pattern });
+        }
+    }
+
+    /// Sends what is due to be told. What a subscription has that is not confirmed waits for that.
+    pub(super) fn send_acks(&mut self, now: Instant) {
+        if !self.is_open() {
+            return;
+        }
+        let Self {
+            acks,
+            subscriptions,
+            output,
+            ..
+        } = self;
+        for (pattern, acks) in acks.iter_mut() {
+            let subscription = subscriptions.get(pattern);
+            // One that has ended with its topic can still be told of.
+            if subscription.is_none_or(Subscription::is_live)
+                && let Some(positions) = acks.take_due(now)
+            {
+                let pattern = pattern.clone();
+                let frame = ClientFrame::Ack { pattern, positions };
+                output.push_back(super::ClientEvent::Send(frame));
+            }
+        }
+    }
+
+    /// Tells at once what is to be told of a subscription that ends.
+    pub(super) fn send_last_acks(&mut self, pattern: &Pattern) {
+        let Some(mut acks) = self.acks.remove(pattern) else {
+            return;
+        };
+        let subscription = self.subscriptions.get(pattern);
+        if self.is_open()
+            && subscription.is_none_or(Subscription::is_live)
+            && let Some(positions) = acks.take()
+        {
+            let pattern = pattern.clone();
+            self.send(ClientFrame::Ack { pattern, positions });
+        }
+    }
+
+    /// The connection is to be closed.
+    pub(super) fn send_all_last_acks(&mut self) {
+        let patterns: Vec<Pattern> = self.acks.keys().cloned().collect();
+        for pattern in patterns {
+            self.send_last_acks(&pattern);
+        }
+    }
+
+    /// When something is to be told at the latest, by a connection that stands.
+    pub(super) fn acks_due_at(&self) -> Option<Instant> {
+        let acks = self.acks.iter().filter(|(pattern, _)| {
+            let subscription = self.subscriptions.get(pattern);
+            subscription.is_none_or(Subscription::is_live)
+        });
+        acks.filter_map(|(_, acks)| acks.due_at()).min()
+    }
+}

@@ -1,0 +1,165 @@
+//! Durable subscriptions: a device that was away gets what it missed, and what it has acknowledged is never sent again.
+//!
+//! Nothing is copied for those who are away: topics keep their history anyway. What is stored of a durable subscription
+//! is a [`Cursor`]: how far its device has acknowledged each topic. Whoever subscribes under the same name begins there.
+//!
+//! ```text
+//!   subscribe, durable     placed        claimed                    acknowledged
+//!  ────────────────────▶ Placing ─▶ Claiming ─▶ Starting ─▶ live ───────────────▶ stored, at most once a second
+//! ```
+//!
+//! - **Claimed before it starts.** A claim gives the cursor a new term. Whoever held it under an earlier one can't move it
+//!   any more, so that what a server writes late never overtakes what another one has written.
+//! - **At least once.** A cursor moves only when its device says that it has dealt with something. What is not stored of that,
+//!   because a server died, is sent again; topic, epoch and offset tell that it is a repetition.
+//! - **Told, never lost in silence.** Where a topic keeps less than what was missed, a reset comes first, and then all that it
+//!   keeps.
+
+mod acks;
+mod keeper;
+mod shelf;
+
+use core::time::Duration;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::limits::DURABLE_NAME_BYTES_MAX;
+use crate::protocol::TopicPosition;
+use crate::topic::Pattern;
+
+pub(crate) use acks::{Acks, Handed};
+pub(crate) use keeper::{Claimed, Keeper};
+pub use shelf::Shelf;
+
+/// The name of a durable subscription: of the device, or of whatever else goes away and comes back.
+///
+/// A user's devices differ by it. Where nobody is asked who they are, it is all that tells one's cursor from another's: then it
+/// must be a text that nobody guesses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DurableName(Arc<str>);
+
+/// A text that is no [`DurableName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the name of a durable subscription has 1 to {DURABLE_NAME_BYTES_MAX} bytes without control characters"
+)]
+pub struct DurableNameError;
+
+impl DurableName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// When it is empty, longer than [`DURABLE_NAME_BYTES_MAX`], or has control characters.
+    pub fn new(name: &str) -> Result<Self, DurableNameError> {
+        let is_fit = (1..=DURABLE_NAME_BYTES_MAX).contains(&name.len());
+        if !is_fit || name.chars().any(char::is_control) {
+            return Err(DurableNameError);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names a cursor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CursorKey {
+    /// Whose device it is, where that is known. Users can't reach each other's cursors.
+    pub user: Option<Arc<str>>,
+    /// The device.
+    pub name: DurableName,
+    /// What is subscribed to.
+    pub pattern: Pattern,
+}
+
+impl CursorKey {
+    /// Whose it is as a text, for stores: `=` and the user's name, or nothing where that is not known.
+    pub fn owner(&self) -> String {
+        let user = self.user.as_deref();
+        user.map_or_else(String::new, |user| format!("={user}"))
+    }
+}
+
+/// How far a device has acknowledged what it is subscribed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Rises with each claim. What is stored under an earlier term counts no more.
+    pub term: u64,
+    /// The positions, at most [`DURABLE_TOPICS_MAX`](crate::limits::DURABLE_TOPICS_MAX). A topic that is not named is wanted from
+    /// its beginning.
+    pub positions: Vec<TopicPosition>,
+}
+
+/// What is asked of a store of cursors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CursorCall {
+    /// Give the cursor, in a new term: one above its own. Where there is none, store this one and give it.
+    Claim {
+        /// Which one.
+        key: CursorKey,
+        /// What it begins with.
+        beginning: Cursor,
+    },
+    /// Replace the positions of a cursor that is still in this term; any other one stays as it is.
+    Store {
+        /// Which one.
+        key: CursorKey,
+        /// Its term and its positions.
+        cursor: Cursor,
+    },
+    /// Forget the cursor.
+    Remove {
+        /// Which one.
+        key: CursorKey,
+    },
+}
+
+impl CursorCall {
+    /// The cursor that it is about.
+    pub const fn key(&self) -> &CursorKey {
+        match self {
+            Self::Claim { key, .. } | Self::Store { key, .. } | Self::Remove { key } => key,
+        }
+    }
+}
+
+/// What came of a [`CursorCall`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CursorAnswer {
+    /// Of [`CursorCall::Claim`].
+    Claimed(Cursor),
+    /// Of [`CursorCall::Store`] and [`CursorCall::Remove`], whether or not there was anything to do.
+    Done,
+    /// There are as many cursors as there may be, or there is no room for more.
+    Full,
+    /// No cursors are kept here.
+    Unsupported,
+}
+
+/// How many cursors are kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CursorLimits {
+    /// How long a cursor is kept that nobody uses.
+    pub age_max: Duration,
+    /// The most cursors of one user. Those of whom nobody is known are counted in all only.
+    pub per_user_max: usize,
+    /// The most cursors in all.
+    pub total_max: usize,
+}
+
+impl Default for CursorLimits {
+    /// 30 days, 100 of a user, 100,000 in all.
+    fn default() -> Self {
+        Self {
+            age_max: Duration::from_secs(30 * 24 * 3600),
+            per_user_max: 100,
+            total_max: 100_000,
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! The cursors that a server's connections hold: who moves them, and when they are stored.
+
+use core::time::Duration;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::{Cursor, CursorAnswer, CursorCall, CursorKey};
+use crate::hub::ConnectionId;
+use crate::limits::DURABLE_TOPICS_MAX;
+use crate::protocol::TopicPosition;
+use crate::publication::Position;
+use crate::random::Random;
+use crate::recent::Recent;
+use crate::sorted::SortedMap;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+/// How long what was acknowledged waits to be stored: a cursor is written no more often than that.
+const STORE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a cursor that nothing moves is stored all the same, so that it does not count as unused.
+const TOUCH_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// The most calls that are asked at once.
+const BATCH_MAX: usize = 256;
+
+/// The largest first term of a cursor. It is random, so that what was stored of a cursor that has been forgotten since does
+/// not move the one that has taken its place.
+const FIRST_TERM_MAX: u64 = 1 << 32;
+
+/// The machine.
+///
+/// `handle_claim`, `handle_held`, `handle_ack`, `handle_let_go`, `handle_forget`, `handle_flush`; then `poll_calls`, which asks one batch
+/// at a time, answered by `handle_answers` or `handle_lost`; and `poll_claimed`.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    terms: Random,
+    cursors: BTreeMap<CursorKey, Held>,
+    holders: BTreeMap<ConnectionId, SortedMap<Pattern, CursorKey>>,
+    /// Claims, by whom, and what is to be forgotten.
+    waiting: VecDeque<Asked>,
+    asked: Vec<Asked>,
+    claimed: VecDeque<Claimed>,
+    store_at: Option<Instant>,
+    touch_at: Instant,
+}
+
+#[derive(Debug)]
+struct Asked {
+    by: Option<ConnectionId>,
+    call: CursorCall,
+}
+
+#[derive(Debug)]
+struct Held {
+    term: u64,
+    positions: Recent<Position>,
+    holders: usize,
+    is_dirty: bool,
+    is_being_stored: bool,
+}
+
+/// What came of a claim.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) connection: ConnectionId,
+    pub(crate) key: CursorKey,
+    /// Where the cursor stands, or why there is none.
+    pub(crate) result: Result<Vec<TopicPosition>, CursorAnswer>,
+}
+
+impl Keeper {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            terms: Random::new(seed),
+            cursors: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            asked: Vec::new(),
+            claimed: VecDeque::new(),
+            store_at: None,
+            touch_at: Instant::ZERO,
+        }
+    }
+
+    /// A connection wants a cursor, which begins with these positions where there is none. The result is due by
+    /// [`Keeper::poll_claimed`].
+    pub(crate) fn handle_claim(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        key: CursorKey,
+        positions: Vec<TopicPosition>,
+    ) {
+        if self.cursors.get(&key).is_some_and(|held| held.is_dirty) {
+            // It is stored before it is claimed.
+            self.store_at = Some(now);
+        }
+        let term = 1 + self.terms.up_to(FIRST_TERM_MAX - 1);
+        let beginning = Cursor { term, positions };
+        self.waiting.push_back(Asked {
+            by: Some(connection),
+            call: CursorCall::Claim { key, beginning },
+        });
+    }
+
+    /// The connection has what it claimed, and moves the cursor from now on.
+    pub(crate) fn handle_held(&mut self, now: Instant, connection: ConnectionId, key: &CursorKey) {
+        let Some(held) = self.cursors.get_mut(key) else {
+            return;
+        };
+        let patterns = self.holders.entry(connection).or_default();
+        let before = patterns.insert(key.pattern.clone(), key.clone());
+        held.holders += 1;
+        if let Some(before) = before
+            && let Some(held) = self.cursors.get_mut(&before)
+        {
+            // It had it still, though its subscription had ended with the topic.
+            held.holders -= 1;
+        }
+        if self.touch_at <= now {
+            self.touch_at = now + TOUCH_EVERY;
+        }
+    }
+
+    /// Nobody wants what was claimed any more.
+    pub(crate) fn handle_unwanted(&mut self, key: &CursorKey) {
+        self.drop_if_settled(key);
+    }
+
+    /// A connection's device has dealt with everything up to these positions.
+    pub(crate) fn handle_ack(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        pattern: &Pattern,
+        positions: &[TopicPosition],
+    ) {
+        let patterns = self.holders.get(&connection);
+        let Some(key) = patterns.and_then(|patterns| patterns.get(pattern)) else {
+            // It has crossed the end of its subscription on its way.
+            return;
+        };
+        let Some(held) = self.cursors.get_mut(key) else {
+            return;
+        };
+        for TopicPosition { topic, position } in positions {
+            if pattern.matches(topic) && held.advance(topic, *position) {
+                held.is_dirty = true;
+            }
+        }
+        if held.is_dirty && self.store_at.is_none() {
+            self.store_at = Some(now + STORE_EVERY);
+        }
+    }
+
+    /// A connection has ended a durable subscription. Says whether it had one.
+    pub(crate) fn handle_let_go(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        pattern: &Pattern,
+    ) -> Option<CursorKey> {
+        let patterns = self.holders.get_mut(&connection)?;
+        let key = patterns.remove(pattern)?;
+        if patterns.is_empty() {
+            self.holders.remove(&connection);
+        }
+        if let Some(held) = self.cursors.get_mut(&key) {
+            held.holders -= 1;
+            if held.is_dirty {
+                // Its device may turn up elsewhere at any time.
+                self.store_at = Some(now);
+            }
+        }
+        self.drop_if_settled(&key);
+        Some(key)
+    }
+
+    /// A connection has gone.
+    pub(crate) fn handle_gone(&mut self, now: Instant, connection: ConnectionId) {
+        let patterns = self.holders.get(&connection).map(SortedMap::keys);
+        let patterns: Vec<Pattern> = patterns.into_iter().flatten().cloned().collect();
+        for pattern in patterns {
+            self.handle_let_go(now, connection, &pattern);
+        }
+        // Nobody waits for what it has claimed.
+        self.waiting.retain(|asked| asked.by != Some(connection));
+    }
+
+    /// A cursor is to be forgotten.
+    pub(crate) fn handle_forget(&mut self, key: CursorKey) {
+        self.cursors.remove(&key);
+        for patterns in self.holders.values_mut() {
+            patterns.retain(|_, known| *known != key);
+        }
+        self.holders.retain(|_, patterns| !patterns.is_empty());
+        self.waiting.push_back(Asked {
+            by: None,
+            call: CursorCall::Remove { key },
+        });
+    }
+
+    /// What was acknowledged is to be stored now.
+    pub(crate) fn handle_flush(&mut self, now: Instant) {
+        if self.cursors.values().any(|held| held.is_dirty) {
+            self.store_at = Some(now);
+        }
+    }
+
+    /// A deadline was reached.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.holders.is_empty() || now < self.touch_at {
+            return;
+        }
+        self.touch_at = now + TOUCH_EVERY;
+        for held in self.cursors.values_mut() {
+            held.is_dirty = true;
+        }
+        self.store_at = Some(now);
+    }
+
+    /// The next calls for the store, in their order. None while others are unanswered.
+    pub(crate) fn poll_calls(&mut self, now: Instant) -> Option<Vec<CursorCall>> {
+        if !self.asked.is_empty() {
+            return None;
+        }
+        if self.store_at.is_some_and(|at| at <= now) {
+            self.store_at = None;
+            for (key, held) in &mut self.cursors {
+                if !held.is_dirty {
+                    continue;
+                }
+                if self.asked.len() == BATCH_MAX {
+                    self.store_at = Some(now);
+                    break;
+                }
+                held.is_dirty = false;
+                held.is_being_stored = true;
+                let call = CursorCall::Store {
+                    key: key.clone(),
+                    cursor: held.cursor(),
+                };
+                self.asked.push(Asked { by: None, call });
+            }
+        }
+        let room = BATCH_MAX - self.asked.len();
+        let count = room.min(self.waiting.len());
+        self.asked.extend(self.waiting.drain(..count));
+        let calls = self.asked.iter().map(|asked| asked.call.clone());
+        Some(calls.collect::<Vec<_>>()).filter(|calls| !calls.is_empty())
+    }
+
+    /// What came of the calls that were asked last: one answer for each.
+    pub(crate) fn handle_answers(&mut self, now: Instant, answers: Vec<CursorAnswer>) {
+        if answers.len() != self.asked.len() {
+            return self.handle_lost(now);
+        }
+        let asked = core::mem::take(&mut self.asked);
+        for (Asked { by, call }, answer) in asked.into_iter().zip(answers) {
+            match (call, by) {
+                (CursorCall::Claim { key, .. }, Some(connection)) => {
+                    let result = match answer {
+                        CursorAnswer::Claimed(cursor) => Ok(self.take_over(now, &key, cursor)),
+                        CursorAnswer::Done | CursorAnswer::Full | CursorAnswer::Unsupported => {
+                            Err(answer)
+                        }
+                    };
+                    self.claimed.push_back(Claimed {
+                        connection,
+                        key,
+                        result,
+                    });
+                }
+                (CursorCall::Store { key, .. }, _) => self.handle_stored(now, &key, &answer),
+                (CursorCall::Claim { .. } | CursorCall::Remove { .. }, _) => {}
+            }
+        }
+    }
+
+    fn handle_stored(&mut self, now: Instant, key: &CursorKey, answer: &CursorAnswer) {
+        if let Some(held) = self.cursors.get_mut(key) {
+            held.is_being_stored = false;
+            if *answer == CursorAnswer::Full {
+                held.is_dirty = true;
+                self.store_at = Some(now + STORE_EVERY);
+            }
+        }
+        self.drop_if_settled(key);
+    }
+
+    /// A claimed cursor, with what this server knows and could not store.
+    fn take_over(&mut self, now: Instant, key: &CursorKey, cursor: Cursor) -> Vec<TopicPosition> {
+        let known = self.cursors.get(key);
+        let holders = known.map_or(0, |known| known.holders);
+        // Where somebody else has had it in between, that one knows better.
+        let unsaved = known.filter(|known| known.term + 1 == cursor.term);
+        let mut held = Held::new(&cursor, holders);
+        if let Some(unsaved) = unsaved {
+            for (topic, position) in unsaved.positions.iter() {
+                held.is_dirty |= held.advance(topic, *position);
+            }
+        }
+        if held.is_dirty {
+            self.store_at.get_or_insert(now + STORE_EVERY);
+        }
+        let positions = held.cursor().positions;
+        self.cursors.insert(key.clone(), held);
+        positions
+    }
+
+    /// What was asked last has not been answered, and will not be.
+    pub(crate) fn handle_lost(&mut self, now: Instant) {
+        for asked in core::mem::take(&mut self.asked).into_iter().rev() {
+            match &asked.call {
+                CursorCall::Store { key, .. } => {
+                    if let Some(held) = self.cursors.get_mut(key) {
+                        held.is_being_stored = false;
+                        held.is_dirty = true;
+                        self.store_at = Some(now);
+                    }
+                }
+                CursorCall::Claim { .. } | CursorCall::Remove { .. } => {
+                    self.waiting.push_front(asked);
+                }
+            }
+        }
+    }
+
+    /// The next claim that was answered: [`Keeper::handle_held`] or [`Keeper::handle_unwanted`] follows where there is a cursor.
+    pub(crate) fn poll_claimed(&mut self) -> Option<Claimed> {
+        self.claimed.pop_front()
+    }
+
+    /// When [`Keeper::handle_timeout`] and [`Keeper::poll_calls`] are to be called at the latest, by a host that can ask.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let store_at = self.store_at.filter(|_| self.asked.is_empty());
+        let touch_at = Some(self.touch_at).filter(|_| !self.holders.is_empty());
+        [store_at, touch_at].into_iter().flatten().min()
+    }
+
+    /// The cursor that a connection holds by a pattern.
+    pub(crate) fn key_of(&self, connection: ConnectionId, pattern: &Pattern) -> Option<&CursorKey> {
+        self.holders.get(&connection)?.get(pattern)
+    }
+
+    fn drop_if_settled(&mut self, key: &CursorKey) {
+        let held = self.cursors.get(key);
+        if held.is_some_and(|held| held.holders == 0 && !held.is_dirty && !held.is_being_stored) {
+            self.cursors.remove(key);
+        }
+    }
+}
+
+impl Held {
+    fn new(cursor: &Cursor, holders: usize) -> Self {
+        let mut positions = Recent::new(DURABLE_TOPICS_MAX);
+        // Those that were acknowledged last come first.
+        for known in cursor.positions.iter().rev() {
+            *positions.touch(&known.topic, || known.position) = known.position;
+        }
+        Self {
+            term: cursor.term,
+            positions,
+            holders,
+            is_dirty: false,
+            is_being_stored: false,
+        }
+    }
+
+    /// Moves on to a position, and says whether that is news.
+    fn advance(&mut self, topic: &crate::topic::Topic, position: Position) -> bool {
+        let mut is_new = false;
+        let known = self.positions.touch(topic, || {
+            is_new = true;
+            position
+        });
+        let is_old = known.epoch == position.epoch && known.offset >= position.offset;
+        *known = if is_old { *known } else { position };
+        is_new || !is_old
+    }
+
+    fn cursor(&self) -> Cursor {
+        let positions = self.positions.newest_first();
+        let positions = positions.map(|(topic, position)| TopicPosition {
+            topic: topic.clone(),
+            position: *position,
+        });
+        Cursor {
+            term: self.term,
+            positions: positions.collect(),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Durable subscriptions: placed, claimed, started where their cursor stands, and moved on by acknowledgements.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::parked::Parked;
+use super::{ConnectionId, Downlink, ServerHub};
+use crate::durable::{Claimed, CursorAnswer, CursorKey, CursorLimits, DurableName, Keeper, Shelf};
+use crate::flow::Flow;
+use crate::hub::SubscribeError;
+use crate::limits::DURABLE_TOPICS_MAX;
+use crate::payload::Payload;
+use crate::protocol::{Start, TopicPosition};
+use crate::session::Session;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+/// The durable subscriptions of a server's connections.
+#[derive(Debug)]
+pub(super) struct Durables {
+    pub(super) keeper: Keeper,
+    /// The cursors, where topics live here.
+    shelf: Shelf,
+    waiting: BTreeMap<(ConnectionId, Pattern), Waiting>,
+}
+
+/// A durable subscription that has not started.
+#[derive(Debug)]
+struct Waiting {
+    key: CursorKey,
+    flow: Flow,
+    /// As its client wants it; from the claim on, where the cursor stands.
+    start: Start,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Where its topics stand is being found out: a new cursor begins there.
+    Placing,
+    /// The cursor has been asked for.
+    Claiming,
+    /// What it missed is being read. Where that was not all there, all that is kept was asked for after so many losses of the
+    /// link.
+    Starting { kept_read_at: Option<u64> },
+}
+
+impl Durables {
+    pub(super) fn new(seed: u64, limits: CursorLimits) -> Self {
+        Self {
+            keeper: Keeper::new(seed),
+            shelf: Shelf::new(limits),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a subscription with this pattern is on its way: the pattern must stay followed.
+    pub(super) fn waits_for(&self, pattern: &Pattern) -> bool {
+        self.waiting.keys().any(|(_, known)| known == pattern)
+    }
+
+    /// A subscription that has not started is given up. Says whether there was one.
+    pub(super) fn withdraw(&mut self, connection: ConnectionId, pattern: &Pattern) -> bool {
+        let place = (connection, pattern.clone());
+        self.waiting.remove(&place).is_some()
+    }
+
+    /// Another flow is wanted before the subscription has started.
+    pub(super) fn set_flow(&mut self, connection: ConnectionId, pattern: &Pattern, flow: Flow) {
+        if let Some(waiting) = self.waiting.get_mut(&(connection, pattern.clone())) {
+            waiting.flow = flow;
+        }
+    }
+
+    pub(super) fn is_waiting(&self, connection: ConnectionId, pattern: &Pattern) -> bool {
+        self.waiting.contains_key(&(connection, pattern.clone()))
+    }
+
+    fn key_of(&self, connection: ConnectionId, pattern: &Pattern) -> Option<CursorKey> {
+        let waiting = self.waiting.get(&(connection, pattern.clone()));
+        let waiting = waiting.map(|waiting| waiting.key.clone());
+        waiting.or_else(|| self.keeper.key_of(connection, pattern).cloned())
+    }
+}
+
+impl<P: Payload + Clone> ServerHub<P> {
+    /// A client wants a durable subscription. Its answer comes when the cursor is known.
+    pub(super) fn begin_durable(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: Pattern,
+        flow: Flow,
+        start: Start,
+        name: DurableName,
+    ) {
+        let user = self.session(id).and_then(|session| session.user().cloned());
+        let waiting = Waiting {
+            key: CursorKey {
+                user,
+                name,
+                pattern: pattern.clone(),
+            },
+            flow,
+            start,
+            stage: Stage::Placing,
+        };
+        self.durables.waiting.insert((id, pattern.clone()), waiting);
+        if self.prepare(now, id, &pattern, flow, &Start::Latest) {
+            self.place_durable(now, id, &pattern);
+        }
+    }
+
+    /// What a durable subscription has been parked for is there.
+    pub(super) fn go_on_durable(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        parked: Parked,
+    ) {
+        let waiting = self.durables.waiting.get(&(id, pattern.clone()));
+        match waiting.map(|waiting| waiting.stage) {
+            Some(Stage::Placing) => self.place_durable(now, id, pattern),
+            Some(Stage::Starting { kept_read_at }) => {
+                self.start_durable(now, id, pattern, parked, kept_read_at);
+            }
+            Some(Stage::Claiming) | None => {}
+        }
+    }
+
+    /// Where topics stand is known: the cursor can be claimed.
+    fn place_durable(&mut self, now: Instant, id: ConnectionId, pattern: &Pattern) {
+        let Some(waiting) = self.durables.waiting.get_mut(&(id, pattern.clone())) else {
+            return;
+        };
+        waiting.stage = Stage::Claiming;
+        let key = waiting.key.clone();
+        let positions = match (&waiting.start, pattern.exact()) {
+            (Start::Since(known), _) if !known.is_empty() => known.clone(),
+            (start, Some(topic)) => {
+                let position = self.hub.place_of(now, &topic);
+                Vec::from([TopicPosition { topic, position }.before_latest(start)])
+            }
+            (start, None) => {
+                let topics = self.hub.topics_of(pattern).into_iter();
+                let positions = topics.filter_map(|topic| {
+                    let position = self.hub.position(&topic)?;
+                    Some(TopicPosition { topic, position }.before_latest(start))
+                });
+                positions.take(DURABLE_TOPICS_MAX).collect()
+            }
+        };
+        self.durables.keeper.handle_claim(now, id, key, positions);
+    }
+
+    /// Passes on what is asked about cursors, and what came of it. Says whether there was anything.
+    pub(super) fn drain_durables(&mut self, now: Instant) -> bool {
+        let Durables { keeper, shelf, .. } = &mut self.durables;
+        match &mut self.upstream {
+            None => {
+                if let Some(calls) = keeper.poll_calls(now) {
+                    keeper.handle_answers(now, shelf.carry_out(now, &calls));
+                }
+            }
+            Some(upstream) => {
+                match upstream.mirror.poll_cursors() {
+                    Some(Some(answers)) => keeper.handle_answers(now, answers),
+                    Some(None) => keeper.handle_lost(now),
+                    None => {}
+                }
+                if upstream.mirror.is_up()
+                    && let Some(calls) = keeper.poll_calls(now)
+                {
+                    upstream.mirror.ask_cursors(now, calls);
+                }
+            }
+        }
+        let claimed = keeper.poll_claimed();
+        let is_any = claimed.is_some();
+        if let Some(claimed) = claimed {
+            self.take_claimed(now, claimed);
+        }
+        is_any
+    }
+
+    fn take_claimed(&mut self, now: Instant, claimed: Claimed) {
+        let Claimed {
+            connection: id,
+            key,
+            result,
+        } = claimed;
+        let pattern = key.pattern.clone();
+        let place = (id, pattern.clone());
+        let waiting = self.durables.waiting.get_mut(&place);
+        let waiting = waiting.filter(|known| known.key == key && known.stage == Stage::Claiming);
+        let keeper = &mut self.durables.keeper;
+        let positions = match (waiting, result) {
+            (None, _) => return keeper.handle_unwanted(&key),
+            (Some(_), Err(answer)) => return self.refuse_durable(now, id, &pattern, &answer),
+            (Some(waiting), Ok(positions)) => {
+                let positions = newest(positions, &waiting.start);
+                waiting.stage = Stage::Starting { kept_read_at: None };
+                waiting.start = Start::Since(positions.clone());
+                keeper.handle_held(now, id, &key);
+                positions
+            }
+        };
+        let flow = self.durables.waiting[&place].flow;
+        let start = Start::Since(positions);
+        if self.prepare(now, id, &pattern, flow, &start) {
+            let parked = Parked::new(id, flow, start);
+            self.start_durable(now, id, &pattern, parked, None);
+        }
+    }
+
+    fn refuse_durable(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        answer: &CursorAnswer,
+    ) {
+        let waiting = self.durables.waiting.remove(&(id, pattern.clone()));
+        let error = match answer {
+            CursorAnswer::Full => SubscribeError::TooManyDurables,
+            CursorAnswer::Claimed(_) | CursorAnswer::Done | CursorAnswer::Unsupported => {
+                SubscribeError::NoDurables
+            }
+        };
+        let flow = waiting.map_or(Flow::IMMEDIATE, |waiting| waiting.flow);
+        self.answer_durable(now, id, pattern, flow, Err(error));
+        self.hub.note_released(pattern.clone());
+    }
+
+    /// Starts where the cursor stands, once what is missing has been read.
+    fn start_durable(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        mut parked: Parked,
+        kept_read_at: Option<u64>,
+    ) {
+        if let (Some(upstream), Start::Since(positions)) = (&mut self.upstream, &parked.start) {
+            let losses = upstream.mirror.losses();
+            let is_up = upstream.mirror.is_up();
+            if !is_up
+                || (kept_read_at != Some(losses)
+                    && upstream
+                        .mirror
+                        .read_kept(now, &self.hub, pattern, positions))
+            {
+                parked.read_at = is_up.then_some(losses);
+                if let Some(waiting) = self.durables.waiting.get_mut(&(id, pattern.clone())) {
+                    let kept_read_at = parked.read_at;
+                    waiting.stage = Stage::Starting { kept_read_at };
+                }
+                let waiting = upstream.parked(pattern).entry(pattern.clone());
+                return waiting.or_default().push(parked);
+            }
+        }
+        self.durables.withdraw(id, pattern);
+        self.start_kept(now, id, pattern, &parked);
+        self.hub.note_released(pattern.clone());
+    }
+
+    /// A client has dealt with everything up to these positions.
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        positions: &[TopicPosition],
+    ) {
+        self.durables.keeper.handle_ack(now, id, pattern, positions);
+    }
+
+    /// A client wants a durable subscription to be forgotten.
+    pub(super) fn forget_durable(&mut self, id: ConnectionId, pattern: &Pattern) {
+        if let Some(key) = self.durables.key_of(id, pattern) {
+            self.durables.keeper.handle_forget(key);
+        }
+    }
+
+    /// What was acknowledged and waits to be stored is stored now.
+    pub(super) fn flush_durables(&mut self, now: Instant) {
+        self.durables.keeper.handle_flush(now);
+    }
+
+    /// The server stops: what is not stored is stored now, whatever is still being answered. Nobody waits for the answer.
+    pub(super) fn store_last_durables(&mut self, now: Instant) {
+        let keeper = &mut self.durables.keeper;
+        keeper.handle_lost(now);
+        keeper.handle_flush(now);
+        if let Some(upstream) = &mut self.upstream
+            && upstream.mirror.is_up()
+            && let Some(calls) = keeper.poll_calls(now)
+        {
+            upstream.mirror.ask_cursors(now, calls);
+        }
+    }
+
+    /// When cursors have to be stored, where that is possible.
+    pub(super) fn durables_timeout(&self) -> Option<Instant> {
+        let upstream = self.upstream.as_ref();
+        let is_possible = upstream.is_none_or(|upstream| upstream.mirror.is_up());
+        let timeout = self.durables.keeper.poll_timeout();
+        timeout.filter(|_| is_possible)
+    }
+
+    fn answer_durable(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        pattern: &Pattern,
+        flow: Flow,
+        result: Result<crate::hub::Subscribed, SubscribeError>,
+    ) {
+        if self.find(id).is_none() {
+            return;
+        }
+        if let Downlink::Session(session) = &mut self.connections[id.index as usize].downlink {
+            Session::handle_subscribed(session, pattern.clone(), flow, result);
+            self.drain_session(now, id);
+        }
+    }
+}
+
+impl TopicPosition {
+    /// One step back where the latest value is wanted, so that it counts as missed.
+    fn before_latest(mut self, start: &Start) -> Self {
+        let step = u64::from(*start != Start::New);
+        self.position.offset = self.position.offset.saturating_sub(step);
+        self
+    }
+}
+
+/// Where a cursor stands, and its client where that has seen more.
+fn newest(mut positions: Vec<TopicPosition>, start: &Start) -> Vec<TopicPosition> {
+    let Start::Since(seen) = start else {
+        return positions;
+    };
+    for seen in seen {
+        match positions.iter_mut().find(|known| known.topic == seen.topic) {
+            Some(known) => {
+                let is_ahead = known.position.epoch == seen.position.epoch
+                    && known.position.offset > seen.position.offset;
+                if !is_ahead {
+                    known.position = seen.position;
+                }
+            }
+            None => positions.push(seen.clone()),
+        }
+    }
+    positions
+}

@@ -1,0 +1,78 @@
+//! The cursors of durable subscriptions: as many as are asked for in one round trip and one transaction.
+
+use std::borrow::Cow;
+
+use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::link::Link;
+use super::publish::stored_key;
+use super::upkeep::seconds;
+use crate::Json;
+use crate::backend::BackendError;
+
+/// Does what is asked, in this order.
+pub(super) async fn keep(
+    link: &Link,
+    calls: &[CursorCall],
+) -> Result<Vec<CursorAnswer>, BackendError> {
+    let owners: Vec<String> = calls.iter().map(|call| call.key().owner()).collect();
+    let owners: Vec<Cow<'_, str>> = owners.iter().map(|owner| stored_key(owner)).collect();
+    let names: Vec<&str> = calls.iter().map(|call| call.key().name.as_str()).collect();
+    let patterns = calls.iter().map(|call| call.key().pattern.as_str());
+    let patterns: Vec<&str> = patterns.collect();
+    let (kinds, cursors): (Vec<&str>, Vec<Option<&Cursor>>) = calls.iter().map(parts).unzip();
+    let term = |cursor: &Option<&Cursor>| cursor.map_or(0, |cursor| cursor.term.cast_signed());
+    let terms: Vec<i64> = cursors.iter().map(term).collect();
+    let texts: Vec<String> = cursors.iter().map(|cursor| text_of(*cursor)).collect();
+    let limits = &link.keep.cursors;
+    let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = link
+        .query(
+            &link.statements().keep_cursors,
+            &[
+                (&kinds, Type::TEXT_ARRAY),
+                (&owners, Type::TEXT_ARRAY),
+                (&names, Type::TEXT_ARRAY),
+                (&patterns, Type::TEXT_ARRAY),
+                (&terms, Type::INT8_ARRAY),
+                (&texts, Type::TEXT_ARRAY),
+                (&seconds(limits.age_max), Type::FLOAT8),
+                (&number(limits.per_user_max), Type::INT8),
+                (&number(limits.total_max), Type::INT8),
+            ],
+        )
+        .await?;
+    if rows.len() != calls.len() {
+        let (answers, calls) = (rows.len(), calls.len());
+        return Err(link.unexpected(format!("{answers} answers to {calls} calls about cursors")));
+    }
+    rows.iter().map(|row| answer(link, row)).collect()
+}
+
+fn parts(call: &CursorCall) -> (&'static str, Option<&Cursor>) {
+    match call {
+        CursorCall::Claim { beginning, .. } => ("claim", Some(beginning)),
+        CursorCall::Store { cursor, .. } => ("store", Some(cursor)),
+        CursorCall::Remove { .. } => ("remove", None),
+    }
+}
+
+fn text_of(cursor: Option<&Cursor>) -> String {
+    let text = cursor.and_then(|cursor| Json::from_value(&cursor.positions).ok());
+    text.map_or_else(|| "[]".to_owned(), |json| json.to_string())
+}
+
+fn answer(link: &Link, row: &Row) -> Result<CursorAnswer, BackendError> {
+    match row.get(0) {
+        "done" => Ok(CursorAnswer::Done),
+        "full" => Ok(CursorAnswer::Full),
+        "claimed" => Ok(CursorAnswer::Claimed(Cursor {
+            term: row.get::<_, i64>(1).cast_unsigned(),
+            // What somebody else has damaged is wanted from its beginning.
+            positions: serde_json::from_str(row.get(2)).unwrap_or_default(),
+        })),
+        other => Err(link.unexpected(format!("{other:?} in answer to a call about a cursor"))),
+    }
+}

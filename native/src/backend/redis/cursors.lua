@@ -1,0 +1,58 @@
+-- Gives, stores or forgets the cursor of a durable subscription.
+-- KEYS: the cursors of one owner (a hash: by device and pattern, term:used_at:positions), and all of the partition by the time
+--   of their last use
+-- ARGV: what to do, device and pattern, its name among all, term, positions, the longest time without use in milliseconds, the
+--   most of an owner (empty for no limit), the most in all
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local age_max = tonumber(ARGV[6])
+local kept = redis.call('HGET', KEYS[1], ARGV[2])
+local term, positions
+if kept then
+  local used_at
+  term, used_at, positions = string.match(kept, '^(%d+):(%d+):(.*)$')
+  if not term or now - tonumber(used_at) > age_max then
+    term = nil
+  end
+end
+
+local function keep(new_term, new_positions)
+  local value = string.format('%s:%.0f:%s', new_term, now, new_positions)
+  redis.call('HSET', KEYS[1], ARGV[2], value)
+  redis.call('PEXPIRE', KEYS[1], math.max(age_max, 1))
+  redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[3])
+  return {'claimed', new_term, new_positions}
+end
+
+local function is_full()
+  local is_full_here = ARGV[7] ~= '' and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[7])
+  return is_full_here or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[8])
+end
+
+if ARGV[1] == 'remove' or (kept and not term) then
+  redis.call('HDEL', KEYS[1], ARGV[2])
+  redis.call('ZREM', KEYS[2], ARGV[3])
+end
+if ARGV[1] == 'store' and term == ARGV[4] then
+  keep(term, ARGV[5])
+end
+if ARGV[1] ~= 'claim' then
+  return {'done'}
+end
+if term then
+  return keep(string.format('%.0f', tonumber(term) + 1), positions)
+end
+if is_full() then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', now - age_max))
+  local all = redis.call('HGETALL', KEYS[1])
+  for at = 1, #all, 2 do
+    local used_at = string.match(all[at + 1], '^%d+:(%d+):')
+    if not used_at or now - tonumber(used_at) > age_max then
+      redis.call('HDEL', KEYS[1], all[at])
+    end
+  end
+  if is_full() then
+    return {'full'}
+  end
+end
+return keep(ARGV[4], ARGV[5])

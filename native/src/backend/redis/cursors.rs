@@ -1,0 +1,112 @@
+//! The cursors of durable subscriptions.
+
+use futures_util::future::try_join_all;
+use redis::Value;
+use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, CursorKey};
+use tidegate_core::protocol::TopicPosition;
+
+use super::call::{CURSORS, Call};
+use super::error::{text, unexpected};
+use super::link::Link;
+use crate::Json;
+use crate::backend::BackendError;
+
+impl Link {
+    /// Does what is asked: one pipeline for each partition, side by side. The calls about one cursor stay in their order.
+    pub(super) async fn cursors(
+        &self,
+        calls: &[CursorCall],
+    ) -> Result<Vec<CursorAnswer>, BackendError> {
+        let layout = &self.shared.layout;
+        let mut parts: Vec<(Vec<usize>, Vec<Call>)> = Vec::new();
+        parts.resize_with(layout.partitions().len(), Default::default);
+        for (at, call) in calls.iter().enumerate() {
+            let (places, scripts) = &mut parts[layout.partition(&owner_of(call.key()))];
+            places.push(at);
+            scripts.push(self.cursor_call(call));
+        }
+        let used = parts
+            .iter()
+            .enumerate()
+            .filter(|(_, (places, _))| !places.is_empty());
+        let run = used.map(|(partition, (places, scripts))| async move {
+            let values = self.run(partition, scripts).await?;
+            let answers = values.into_iter().map(|value| self.cursor_answer(value));
+            let answers: Result<Vec<_>, _> = answers.collect();
+            Ok::<_, BackendError>((places, answers?))
+        });
+        let mut answers: Vec<Option<CursorAnswer>> = vec![None; calls.len()];
+        for (places, part) in try_join_all(run).await? {
+            for (place, answer) in places.iter().zip(part) {
+                answers[*place] = Some(answer);
+            }
+        }
+        let answers: Option<Vec<_>> = answers.into_iter().collect();
+        answers.ok_or_else(|| unexpected(self.name(), "an answer is missing"))
+    }
+
+    fn cursor_call(&self, call: &CursorCall) -> Call {
+        let (layout, limits) = (&self.shared.layout, &self.shared.keep.cursors);
+        let key = call.key();
+        let owner = owner_of(key);
+        let partition = layout.partition(&owner);
+        let field = format!("{}\n{}", key.name.as_str(), key.pattern.as_str());
+        let (what, cursor) = match call {
+            CursorCall::Claim { beginning, .. } => ("claim", Some(beginning)),
+            CursorCall::Store { cursor, .. } => ("store", Some(cursor)),
+            CursorCall::Remove { .. } => ("remove", None),
+        };
+        let per_user_max = key.user.as_ref().map(|_| limits.per_user_max.to_string());
+        let total_max = limits.total_max.div_ceil(layout.partitions().len());
+        Call::script(
+            &CURSORS,
+            vec![
+                layout.cursors(partition, &owner),
+                layout.cursor_index(partition),
+            ],
+            [
+                &what,
+                &field,
+                &format!("{owner}\n{field}"),
+                &cursor.map_or(0, |cursor| cursor.term).to_string(),
+                &cursor.map_or_else(String::new, positions_text),
+                &limits.age_max.as_millis().to_string(),
+                &per_user_max.unwrap_or_default(),
+                &total_max.to_string(),
+            ],
+        )
+    }
+
+    fn cursor_answer(&self, value: Value) -> Result<CursorAnswer, BackendError> {
+        let value = self.value(Some(value))?;
+        let words: Option<Vec<&str>> = value
+            .as_sequence()
+            .and_then(|words| words.iter().map(text).collect());
+        let answer = match words.as_deref() {
+            Some(["done"]) => Some(CursorAnswer::Done),
+            Some(["full"]) => Some(CursorAnswer::Full),
+            Some(["claimed", term, positions]) => term.parse().ok().map(|term| {
+                CursorAnswer::Claimed(Cursor {
+                    term,
+                    // What somebody else has damaged is wanted from its beginning.
+                    positions: serde_json::from_str(positions).unwrap_or_default(),
+                })
+            }),
+            _ => None,
+        };
+        answer.ok_or_else(|| unexpected(self.name(), "a cursor's script answered something else"))
+    }
+}
+
+/// Whose cursors lie together: a user's, or those of a device of whom nobody is known.
+fn owner_of(key: &CursorKey) -> String {
+    match key.user {
+        Some(_) => key.owner(),
+        None => format!("/{}", key.name.as_str()),
+    }
+}
+
+fn positions_text(cursor: &Cursor) -> String {
+    let positions: &[TopicPosition] = &cursor.positions;
+    Json::from_value(&positions).map_or_else(|_| "[]".to_owned(), |json| json.to_string())
+}

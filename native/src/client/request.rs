@@ -1,0 +1,46 @@
+//! What a client's task is asked.
+
+use std::sync::Arc;
+
+use tidegate_core::durable::DurableName;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{SubscribeError, SubscriptionId};
+use tidegate_core::protocol::{PublishRequest, Start, WireError};
+use tidegate_core::publication::Position;
+use tidegate_core::topic::{Pattern, Topic};
+use tokio::sync::oneshot;
+
+use super::presence_requests::PresenceRequest;
+use super::queue::Queue;
+use crate::json::Json;
+
+/// What a client's owners ask of its task.
+pub(super) enum Request {
+    Publish {
+        publish: PublishRequest<Json>,
+        reply: oneshot::Sender<Result<Position, WireError>>,
+    },
+    Subscribe {
+        pattern: Pattern,
+        flow: Flow,
+        start: Start,
+        durable: Option<DurableName>,
+        queue: Arc<Queue>,
+        reply: oneshot::Sender<Result<SubscriptionId, SubscribeError>>,
+    },
+    Unsubscribe(SubscriptionId),
+    /// A durable subscription's reader has dealt with this.
+    Handled {
+        id: SubscriptionId,
+        topic: Topic,
+        position: Position,
+    },
+    /// A durable subscription is to be forgotten.
+    Forget(SubscriptionId),
+    Flow {
+        id: SubscriptionId,
+        flow: Flow,
+    },
+    Presence(PresenceRequest),
+    Close,
+}

@@ -1,0 +1,159 @@
+//! What only those ask for who subscribe, publish and are present somewhere: not a worker.
+
+use alloc::string::String;
+
+use tidegate_core::durable::DurableName;
+use tidegate_core::flow::{Flow, FlowError};
+use tidegate_core::hub::{DownlinkId, SubscribeError, SubscriptionId};
+use tidegate_core::presence::{Key, Roster};
+use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::publication::Position;
+use tidegate_core::time::Instant;
+use tidegate_core::topic::{Pattern, Topic};
+
+use super::AnyHub;
+#[cfg(any(feature = "tabs", feature = "worker"))]
+use super::Way;
+use crate::slot::Handle;
+
+impl AnyHub {
+    pub(crate) fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
+        each!(&mut self.way,
+            hub => hub.handle_token(now, request, token),
+            hub => hub.handle_token(now, request, token),
+            _ => {}
+        );
+    }
+
+    pub(crate) fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        each!(&mut self.way,
+            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
+            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
+            _ => unreachable!("a worker has no subscribers")
+        )
+    }
+
+    pub(crate) fn handle_subscribe_durable(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+        name: DurableName,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        each!(&mut self.way,
+            hub => hub.handle_subscribe_durable(now, downlink, pattern, flow, start, name),
+            hub => hub.handle_subscribe_durable(now, downlink, pattern, flow, start, name),
+            _ => unreachable!("a worker has no subscribers")
+        )
+    }
+
+    pub(crate) fn handle_handled(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        topic: &Topic,
+        position: Position,
+    ) {
+        each!(&mut self.way,
+            hub => hub.handle_handled(now, id, topic, position),
+            hub => hub.handle_handled(now, id, topic, position),
+            _ => {}
+        )
+    }
+
+    pub(crate) fn handle_forget(&mut self, now: Instant, id: SubscriptionId) {
+        each!(&mut self.way,
+            hub => hub.handle_forget(now, id),
+            hub => hub.handle_forget(now, id),
+            _ => {}
+        )
+    }
+
+    pub(crate) fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
+        each!(&mut self.way,
+            hub => hub.handle_unsubscribe(now, id),
+            hub => hub.handle_unsubscribe(now, id),
+            _ => {}
+        );
+    }
+
+    pub(crate) fn handle_flow(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        flow: Flow,
+    ) -> Result<(), FlowError> {
+        each!(&mut self.way,
+            hub => hub.handle_flow(now, id, flow),
+            hub => hub.handle_flow(now, id, flow),
+            _ => Ok(())
+        )
+    }
+
+    pub(crate) fn handle_publish(&mut self, now: Instant, publish: PublishRequest<Handle>) -> u64 {
+        each!(&mut self.way,
+            hub => hub.handle_publish(now, publish),
+            hub => hub.handle_publish(now, publish),
+            _ => unreachable!("a worker publishes nothing of its own")
+        )
+    }
+
+    pub(crate) fn handle_track(
+        &mut self,
+        now: Instant,
+        topic: Topic,
+        key: Key,
+        meta: Handle,
+    ) -> u64 {
+        each!(&mut self.way,
+            hub => hub.handle_track(now, topic, key, meta),
+            hub => hub.handle_track(now, topic, key, meta),
+            _ => unreachable!("a worker is present nowhere of its own")
+        )
+    }
+
+    pub(crate) fn handle_retrack(&mut self, now: Instant, number: u64, meta: Handle) {
+        each!(&mut self.way,
+            hub => hub.handle_retrack(now, number, meta),
+            hub => hub.handle_retrack(now, number, meta),
+            _ => {}
+        );
+    }
+
+    pub(crate) fn handle_untrack(&mut self, now: Instant, number: u64) {
+        each!(&mut self.way,
+            hub => hub.handle_untrack(now, number),
+            hub => hub.handle_untrack(now, number),
+            _ => {}
+        );
+    }
+
+    pub(crate) fn handle_watch(&mut self, now: Instant, topic: &Topic) {
+        each!(&mut self.way,
+            hub => hub.handle_watch(now, topic),
+            hub => hub.handle_watch(now, topic),
+            _ => {}
+        );
+    }
+
+    pub(crate) fn handle_unwatch(&mut self, now: Instant, topic: &Topic) {
+        each!(&mut self.way,
+            hub => hub.handle_unwatch(now, topic),
+            hub => hub.handle_unwatch(now, topic),
+            _ => {}
+        );
+    }
+
+    pub(crate) fn roster(&self, topic: &Topic) -> Option<&Roster<Handle>> {
+        each!(&self.way, hub => hub.roster(topic), hub => hub.roster(topic), _ => None)
+    }
+}
