@@ -35,8 +35,8 @@ pub(in crate::cli) struct Settings {
     history: usize,
     /// How much of some topics is kept instead: publications, a time, and bytes, such as user:*=1000,7d for those that devices
     /// come back to. The first pattern that matches a topic counts; may be repeated
-    #[arg(long = "history-of", value_name = "PATTERN=PUBLICATIONS,TIME,BYTES", value_parser = history_of)]
-    histories: Vec<(Pattern, HistoryLimits)>,
+    #[arg(long, value_name = "PATTERN=PUBLICATIONS,TIME,BYTES", value_parser = history_of)]
+    history_of: Vec<(Pattern, HistoryLimits)>,
     /// How many threads serve the connections: a number, or auto, one for each processor
     #[arg(long, value_name = "N", default_value = "1", value_parser = shards)]
     shards: NonZeroUsize,
@@ -176,7 +176,7 @@ impl Settings {
     }
 
     fn histories(&self) -> HistoryRules {
-        let rules = self.histories.iter().cloned();
+        let rules = self.history_of.iter().cloned();
         rules.fold(HistoryRules::none(), |rules, (pattern, limits)| {
             rules.with(pattern, limits)
         })
