@@ -1,5 +1,5 @@
 /**
- * How two JSON values become one, for the conflations `merge` and `sum`.
+ * How two JSON values become one: for the conflations `merge` and `sum`, and for what comes as a delta.
  *
  * Neither input is changed: both may be in a subscriber's hands.
  */
@@ -43,6 +43,32 @@ function combineObjects(
  */
 export function mergePatch(older: unknown, newer: unknown): unknown {
   return isObject(older) && isObject(newer) ? combineObjects(older, newer, mergePatch) : newer;
+}
+
+/**
+ * `base` with a patch applied as RFC 7396 says: a `null` member removes.
+ *
+ * @internal
+ */
+export function applyPatch(base: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) {
+    return patch;
+  }
+  const older = isObject(base) ? base : {};
+  const result: Members = {};
+  for (const name of Object.keys(older)) {
+    if (!Object.hasOwn(patch, name)) {
+      setMember(result, name, older[name]);
+    } else if (patch[name] !== null) {
+      setMember(result, name, applyPatch(older[name], patch[name]));
+    }
+  }
+  for (const name of Object.keys(patch)) {
+    if (patch[name] !== null && !Object.hasOwn(older, name)) {
+      setMember(result, name, applyPatch(undefined, patch[name]));
+    }
+  }
+  return result;
 }
 
 /**

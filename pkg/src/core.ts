@@ -1,6 +1,6 @@
 /** A WASM module of the package: how it is loaded, how it is called, and what happens when it breaks. */
 
-import { mergePatch, sumFields } from './combine.js';
+import { applyPatch, mergePatch, sumFields } from './combine.js';
 import { TidegateError, typed, typedError } from './errors.js';
 import type { Exports, Machine } from './machines.js';
 import { RecordReader, type Row } from './records.js';
@@ -44,6 +44,8 @@ export class Core {
         this.slots.put(mergePatch(this.slots.value(older), this.slots.value(newer))),
       sum_slots: (older: number, newer: number) =>
         this.slots.put(sumFields(this.slots.value(older), this.slots.value(newer))),
+      patch_slots: (base: number, patch: number) =>
+        this.slots.put(applyPatch(this.slots.value(base), this.slots.value(patch))),
     },
   };
 

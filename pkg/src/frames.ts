@@ -20,6 +20,9 @@ interface PublicationFrame {
   readonly via?: string;
   readonly end?: EndReason;
   readonly data: unknown;
+  /** A delta has these in place of data. */
+  readonly base?: number;
+  readonly delta?: unknown;
 }
 
 interface BatchFrame {
@@ -84,7 +87,9 @@ export class FrameIntake {
     }
     const typed = frame as Frame;
     if (isPublication(typed)) {
-      return this.#takePublication(hub, nowMs, link, typed);
+      return typed.delta === undefined
+        ? this.#takePublication(hub, nowMs, link, typed)
+        : this.#takeDelta(hub, nowMs, link, typed);
     }
     if (isBatch(typed)) {
       return this.#takeBatch(hub, nowMs, link, typed);
@@ -118,6 +123,27 @@ export class FrameIntake {
         slot,
       );
     });
+  }
+
+  #takeDelta(hub: ClientHub, nowMs: number, link: number, frame: PublicationFrame): number {
+    checkPublication({ ...frame, data: frame.delta });
+    const { topic, epoch, offset, base } = frame;
+    if (!Number.isSafeInteger(base)) {
+      throw new TidegateError('bad_frame', 'the server sent a delta without its base');
+    }
+    const { core } = hub;
+    return core.enter(() =>
+      hub.handle_delta(
+        nowMs,
+        link,
+        this.#patternNumber(hub, frame.via),
+        core.topicNumber(topic),
+        epoch,
+        offset,
+        base as number,
+        core.slots.put(frame.delta),
+      ),
+    );
   }
 
   #takeBatch(hub: ClientHub, nowMs: number, link: number, frame: BatchFrame): number {

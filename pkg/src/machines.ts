@@ -60,6 +60,16 @@ export interface ClientHub extends HubMachine {
     end: number,
     slot: number,
   ): number;
+  handle_delta(
+    nowMs: number,
+    link: number,
+    via: number,
+    topic: number,
+    epoch: number,
+    offset: number,
+    base: number,
+    slot: number,
+  ): number;
   add_to_batch(topic: number, epoch: number, offset: number, end: number, slot: number): void;
   drop_batch(): void;
   handle_batch(nowMs: number, link: number, via: number): number;
@@ -192,6 +202,7 @@ export interface Exports {
     trailing: number,
     conflate: number,
     max: number,
+    delta: boolean,
   ): void;
   stage_position(topic: number, epoch: number, offset: number): void;
   /** 0 or 1: whether it is a name. */

@@ -16,6 +16,7 @@ export interface FlowSpec {
   trailing?: boolean;
   conflate?: 'latest' | 'merge' | 'sum' | 'collect';
   max?: number;
+  delta?: true;
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -72,12 +73,15 @@ export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
   } else if (flow.conflate !== undefined) {
     spec.conflate = flow.conflate;
   }
+  if (flow.delta === true) {
+    spec.delta = true;
+  }
   return Object.keys(spec).length === 0 ? undefined : spec;
 }
 
 const CONFLATIONS: readonly unknown[] = ['latest', 'merge', 'sum', 'collect'];
 
-type FlowNumbers = [boolean, number, number, number, number, number, number, number];
+type FlowNumbers = [boolean, number, number, number, number, number, number, number, boolean];
 
 /**
  * A flow as the numbers that cross into the core: NaN for a number, 2 for an edge and 0 for a conflation
@@ -96,6 +100,7 @@ export function flowNumbers(flow: FlowSpec = {}): FlowNumbers {
     trailing,
     conflate,
     max = Number.NaN,
+    delta = false,
   } = flow;
   const given = (number = Number.NaN): number => number;
   const edge = (isOn: boolean | undefined): number => (isOn === undefined ? 2 : Number(isOn));
@@ -115,6 +120,7 @@ export function flowNumbers(flow: FlowSpec = {}): FlowNumbers {
     edge(trailing),
     conflation,
     max,
+    delta,
   ];
 }
 

@@ -86,6 +86,7 @@ export function useTopic<T>(
     flow.leading,
     flow.trailing,
     flow.conflate,
+    flow.delta,
   ]);
   // The key stands for what it was made from. Another flow is no other subscription: it is changed below, but for what
   // paces it.

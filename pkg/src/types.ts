@@ -51,6 +51,11 @@ export interface FlowOptions {
   readonly trailing?: boolean;
   /** What becomes of what comes meanwhile. Default: `'latest'`. */
   readonly conflate?: Conflation;
+  /**
+   * Have the server send what has changed in place of whole values, where that is shorter; updates are whole all the same. For
+   * large values of which little changes at a time. Not with `{ collect: n }`. Default: false.
+   */
+  readonly delta?: boolean;
 }
 
 /** What a handler may learn besides updates. Each is optional. */

@@ -76,6 +76,9 @@ exports! { CLIENTS:
     client_handle_publication = handle_publication(
         now_ms: f64, link: u32, via: u32, topic: u32, epoch: f64, offset: f64, end: u32, slot: u32
     ) -> u32;
+    client_handle_delta = handle_delta(
+        now_ms: f64, link: u32, via: u32, topic: u32, epoch: f64, offset: f64, base: f64, slot: u32
+    ) -> u32;
     client_add_to_batch = add_to_batch(topic: u32, epoch: f64, offset: f64, end: u32, slot: u32);
     client_drop_batch = drop_batch();
     client_handle_batch = handle_batch(now_ms: f64, link: u32, via: u32) -> u32;
@@ -183,6 +186,30 @@ impl ClientHub {
     ) -> u32 {
         let frame = ServerFrame::Publication {
             publication: publication(topic, epoch, offset, end, slot),
+            via: self.pattern(via),
+        };
+        self.with(|hub| hub.handle_frame(instant(now_ms), link, frame))
+    }
+
+    /// What has changed since the publication with the offset `base` came, as a merge patch.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers cross faster than an object would"
+    )]
+    fn handle_delta(
+        &mut self,
+        now_ms: f64,
+        link: u32,
+        via: u32,
+        topic: u32,
+        epoch: f64,
+        offset: f64,
+        base: f64,
+        slot: u32,
+    ) -> u32 {
+        let frame = ServerFrame::Delta {
+            publication: publication(topic, epoch, offset, 0, slot),
+            base: position(epoch, base).offset,
             via: self.pattern(via),
         };
         self.with(|hub| hub.handle_frame(instant(now_ms), link, frame))

@@ -12,6 +12,7 @@ use crate::topics;
 unsafe extern "C" {
     safe fn merge_slots(older: u32, newer: u32) -> u32;
     safe fn sum_slots(older: u32, newer: u32) -> u32;
+    safe fn patch_slots(base: u32, patch: u32) -> u32;
 }
 
 static SLOTS: Single<Slots> = Single::new(Slots {
@@ -113,6 +114,13 @@ impl Payload for Handle {
 
     fn sum(&self, newer: &Self) -> Self {
         Self::new(sum_slots(self.slot(), newer.slot()), newer.topic())
+    }
+
+    fn patched(&self, patch: &Self) -> Option<Self> {
+        Some(Self::new(
+            patch_slots(self.slot(), patch.slot()),
+            patch.topic(),
+        ))
     }
 
     /// JavaScript hands over what the terminal rule reads, where a payload is published.

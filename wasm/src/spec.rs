@@ -40,6 +40,7 @@ extern "C" fn stage_flow(
     trailing: u32,
     conflate: u32,
     max: f64,
+    delta: bool,
 ) {
     let (paced_by, throttle_ms) = if by_frames {
         (PacedBy::Frames, Some(FRAME_MS))
@@ -55,6 +56,7 @@ extern "C" fn stage_flow(
             leading: edge(leading),
             trailing: edge(trailing),
             max: whole(max).map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
+            delta: Some(delta),
             ..conflation(conflate)
         },
         since: Vec::new(),

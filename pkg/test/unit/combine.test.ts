@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { mergePatch, sumFields } from '../../dist/combine.js';
+import { applyPatch, mergePatch, sumFields } from '../../dist/combine.js';
 
 test('merging keeps null members, replaces arrays and recurses into objects', () => {
   assert.deepEqual(mergePatch({ a: 1, b: { c: 2, d: 3 } }, { b: { c: null }, e: [1] }), {
@@ -27,4 +27,16 @@ test('a member named __proto__ is a member like any other', () => {
   const merged = mergePatch({ a: 1 }, JSON.parse('{"__proto__": {"polluted": true}}')) as object;
   assert.deepEqual(Object.keys(merged), ['a', '__proto__']);
   assert.equal(Object.getPrototypeOf(merged), Object.prototype);
+});
+
+test('a patch applied removes what is null, and replaces what is no object', () => {
+  const base = { a: 1, b: { c: 2, d: 3 }, e: [1, 2] };
+  assert.deepEqual(applyPatch(base, { a: null, b: { c: 5, d: null }, e: [3], f: { g: 1, h: null } }), {
+    b: { c: 5 },
+    e: [3],
+    f: { g: 1 },
+  });
+  assert.deepEqual(base, { a: 1, b: { c: 2, d: 3 }, e: [1, 2] }, 'the base is left as it was');
+  assert.deepEqual(applyPatch([1], { a: 1 }), { a: 1 });
+  assert.equal(applyPatch(base, 7), 7);
 });

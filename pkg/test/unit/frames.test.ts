@@ -81,3 +81,34 @@ test('a conflation that is none is refused by code', async () => {
   );
   tide.close();
 });
+
+test('what comes as a delta is handed over whole, and what has no base is asked for anew', async () => {
+  const tide = await setUp();
+  const seen: unknown[] = [];
+  tide.subscribe('task:*', { delta: true }, ({ data }) => seen.push(data));
+  const server = FakeSocket.last;
+  server.open();
+  assert.deepEqual(server.take()[1], { type: 'subscribe', pattern: 'task:*', flow: { delta: true } });
+  const pub = { type: 'pub', topic: 'task:7', epoch: 3, via: 'task:*' };
+  server.receive(
+    { type: 'welcome', heartbeat_ms: 25_000 },
+    { type: 'subscribed', pattern: 'task:*', recovered: false, flow: { delta: true } },
+    { ...pub, offset: 1, data: { done: 46, by: { ada: 30, bob: 16 }, note: 'x' } },
+    { ...pub, offset: 4, base: 1, delta: { done: 47, by: { ada: 31 }, note: null } },
+    { ...pub, offset: 5, base: 4, delta: { done: 48 } },
+  );
+  assert.deepEqual(seen, [
+    { done: 46, by: { ada: 30, bob: 16 }, note: 'x' },
+    { done: 47, by: { ada: 31, bob: 16 } },
+    { done: 48, by: { ada: 31, bob: 16 } },
+  ]);
+  server.take();
+  server.receive({ ...pub, offset: 9, base: 8, delta: { done: 49 } });
+  const since = [{ topic: 'task:7', epoch: 3, offset: 5 }];
+  assert.deepEqual(server.take(), [
+    { type: 'unsubscribe', pattern: 'task:*' },
+    { type: 'subscribe', pattern: 'task:*', flow: { delta: true }, since },
+  ]);
+  assert.equal(seen.length, 3);
+  tide.close();
+});
