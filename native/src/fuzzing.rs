@@ -18,8 +18,8 @@ pub fn messages(bytes: &[u8]) {
         }
     }
     for frame in decode::server_message(&text).unwrap_or_default() {
-        let written = encode::message(&frame).text();
-        let written = std::str::from_utf8(&written).expect("text");
+        let written = encode::message(&frame);
+        let written = std::str::from_utf8(written.text_bytes()).expect("text");
         let read = decode::server_message(written).expect("what this side writes");
         assert_eq!(read, [frame], "{written}");
     }
