@@ -133,6 +133,7 @@ fn server<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> ServerHub<()> {
             flow: Flow::IMMEDIATE,
             start: Start::Latest,
             durable: None,
+            slow: None,
         };
         server.handle_frame(Instant::ZERO, id, subscribe);
         while let Some(output) = server.poll_output() {

@@ -3,6 +3,7 @@
 //! A [`Flow`] is pace × conflation. [`crate::gate::Gate`] is the machine that carries one out.
 
 mod floor;
+mod slow;
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -10,6 +11,7 @@ use core::time::Duration;
 use alloc::string::String;
 
 pub use floor::FlowFloor;
+pub use slow::{Slow, UnknownSlow};
 
 use crate::limits::{COLLECT_MAX, PACE_MAX, PACE_MIN};
 use crate::words::decimal;

@@ -46,7 +46,7 @@ pub use config::{HubConfig, HubCounts, UplinkCounts};
 pub use due::{DownlinkId, Due, SubscriptionId};
 pub use error::{PublishError, SubscribeError};
 pub use relay::{Interest, Relay, RelayDue};
-pub use server_hub::{ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};
+pub use server_hub::{Backlog, ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};
 
 /// What a new subscription starts with. What it recovers is due after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct Hub<P> {
     is_copy: bool,
     /// How often somebody has subscribed, left or changed a flow.
     changes: u64,
+    /// How many publications were given to those who had missed them.
+    recovered: u64,
 }
 
 impl<P: Payload> Hub<P> {
@@ -93,6 +95,7 @@ impl<P: Payload> Hub<P> {
             released: Vec::new(),
             is_copy: false,
             changes: 0,
+            recovered: 0,
             config,
         }
     }
@@ -279,6 +282,11 @@ impl<P: Payload> Hub<P> {
             subscriptions: self.subscribers.len(),
             gates: self.subscribers.gates(),
         }
+    }
+
+    /// How many publications were given to those who had missed them and resumed, since the start.
+    pub const fn recovered(&self) -> u64 {
+        self.recovered
     }
 
     /// What the hub was made with.

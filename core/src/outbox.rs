@@ -21,9 +21,13 @@
 mod item;
 mod queue;
 mod run;
+mod slowness;
+mod tally;
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
+use crate::flow::Slow;
 use crate::hub::SubscriptionId;
 use crate::payload::Payload;
 use crate::protocol::ServerFrame;
@@ -31,6 +35,8 @@ pub use item::Delivery;
 use item::{delivery_bytes, frame_bytes};
 use queue::Queue;
 pub(crate) use run::{Run, RunDelivery};
+use slowness::Slowness;
+pub use tally::{Losses, Tally};
 
 /// The queue of one connection.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub struct Outbox<P> {
     front: Option<Front<P>>,
     queue: Option<Box<Queue<P>>>,
     bytes_max: usize,
+    /// What subscriptions want while the transport is behind, where they have said so.
+    slowness: Option<Arc<Slowness>>,
 }
 
 #[derive(Debug)]
@@ -55,6 +63,7 @@ impl<P: Payload> Outbox<P> {
             front: None,
             queue: None,
             bytes_max,
+            slowness: None,
         }
     }
 
@@ -94,7 +103,7 @@ impl<P: Payload> Outbox<P> {
     fn queue(&mut self) -> &mut Queue<P> {
         let queue = self
             .queue
-            .get_or_insert_with(|| Box::new(Queue::new(self.bytes_max)));
+            .get_or_insert_with(|| Box::new(Queue::new(self.bytes_max, self.slowness.clone())));
         match self.front.take() {
             None => {}
             Some(Front::Frame(frame)) => queue.push_frame(*frame),
@@ -123,9 +132,78 @@ impl<P: Payload> Outbox<P> {
         if self
             .queue
             .as_ref()
-            .is_some_and(|queue| queue.is_empty() && !queue.is_starting())
+            .is_some_and(|queue| queue.is_empty() && !queue.is_starting() && queue.is_settled())
         {
             self.queue = None;
+        }
+    }
+
+    /// What a subscription wants while the transport is behind; `None` for what its flow says. From the next publication on.
+    pub fn set_slow(&mut self, subscription: SubscriptionId, slow: Option<Slow>) {
+        if slow.is_none() && self.slowness.is_none() {
+            return;
+        }
+        self.change_slowness(|slowness| match slow {
+            Some(slow) => {
+                slowness.of.insert(subscription, slow);
+            }
+            None => {
+                slowness.of.remove(&subscription);
+            }
+        });
+    }
+
+    /// What all subscriptions want that have said nothing.
+    pub fn set_slow_of_all(&mut self, slow: Option<Slow>) {
+        if slow.is_some() || self.slowness.is_some() {
+            self.change_slowness(|slowness| slowness.of_all = slow);
+        }
+    }
+
+    fn change_slowness(&mut self, change: impl FnOnce(&mut Slowness)) {
+        let slowness = self
+            .slowness
+            .get_or_insert_with(|| Arc::new(Slowness::new()));
+        change(Arc::make_mut(slowness));
+        if slowness.is_empty() {
+            self.slowness = None;
+        }
+        if let Some(queue) = &mut self.queue {
+            queue.set_slowness(self.slowness.clone());
+        }
+    }
+
+    /// Brings a tally up to date with what waits here. Whoever keeps one calls this after each call that changes what waits,
+    /// and [`Outbox::leave_tally`] in the end.
+    pub fn settle_tally(&mut self, tally: &mut Tally) {
+        if let Some(queue) = &mut self.queue {
+            queue.settle_tally(tally);
+            self.drop_empty_queue();
+        }
+    }
+
+    /// Nothing here is to count any more, but what was lost.
+    pub fn leave_tally(mut self, tally: &mut Tally) {
+        if let Some(queue) = &mut self.queue {
+            queue.settle_tally(tally);
+            tally.waiting_bytes -= queue.bytes();
+        }
+    }
+
+    /// Whether more waits than a transport that keeps up leaves.
+    pub const fn is_behind(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// The bytes that wait while the transport is behind.
+    pub fn bytes_behind(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes())
+    }
+
+    /// Drops whatever may be dropped, although the limit is not reached: there is too little room for all connections.
+    pub fn shed_all(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            queue.shed_all();
         }
     }
 
@@ -190,7 +268,13 @@ impl<P: Payload> Outbox<P> {
         of_front + self.queue.as_ref().map_or(0, |queue| queue.bytes())
     }
 
-    /// Whether what must not be dropped alone exceeds twice the limit.
+    /// Whether something was dropped of a subscription that would rather be [disconnected](Slow::Disconnect).
+    pub fn is_forfeit(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_forfeit())
+    }
+
+    /// Whether what must not be dropped alone exceeds twice the limit, or something was dropped of a subscription that would
+    /// rather be [disconnected](Slow::Disconnect).
     pub fn is_overfull(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_overfull())
     }

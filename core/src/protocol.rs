@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::durable::DurableName;
-use crate::flow::Flow;
+use crate::flow::{Flow, Slow};
 use crate::lifecycle::EndReason;
 use crate::presence::{Key, PresenceDiff, PresenceState};
 use crate::publication::{Position, Publication};
@@ -113,6 +113,8 @@ pub enum ClientFrame<P> {
         start: Start,
         /// Under which name the server remembers what was acknowledged, for when the connection is gone.
         durable: Option<DurableName>,
+        /// What becomes of its publications while the connection is behind, where that is not left to the flow.
+        slow: Option<Slow>,
     },
     /// Ends a subscription.
     Unsubscribe {

@@ -126,7 +126,8 @@ impl<P> Session<P> {
                 flow,
                 start,
                 durable,
-            } => self.subscribe(pattern, flow, start, durable),
+                slow,
+            } => self.subscribe(pattern, flow, start, durable, slow),
             ClientFrame::Unsubscribe { pattern } => self.unsubscribe(pattern),
             ClientFrame::Ack { pattern, positions } => {
                 self.output
@@ -361,6 +362,11 @@ impl<P> Session<P> {
             } => Some(heard + self.config.heartbeat),
             State::Closed => None,
         }
+    }
+
+    /// Whether it is over, and its connection to be closed.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
     }
 
     /// What the session has subscribed to and has no answer for yet.

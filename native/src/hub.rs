@@ -7,6 +7,7 @@ mod opening;
 mod presence;
 mod progress;
 mod shards;
+mod subscribe;
 mod subscription;
 
 use std::io;
@@ -15,12 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde::Serialize;
-use tidegate_core::durable::DurableName;
 use tidegate_core::event_stream::EventStreamConfig;
-use tidegate_core::flow::{Flow, FlowFloor};
+use tidegate_core::flow::FlowFloor;
 use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic, TopicError};
 use tidegate_core::uplink::UplinkConfig;
@@ -32,6 +32,7 @@ use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
 pub use health::{BackendHealth, BackendLink};
 pub use presence::{Presence, PresenceChanges, Tracked};
+pub use subscribe::Subscribe;
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
@@ -171,40 +172,6 @@ impl Publish {
     }
 }
 
-/// How to subscribe.
-#[derive(Clone, Debug)]
-pub struct Subscribe {
-    /// How to be paced.
-    pub flow: Flow,
-    /// Where to start.
-    pub start: Start,
-    /// The most bytes that wait for a slow reader before the oldest publications are shed.
-    pub outbox_bytes_max: Option<usize>,
-    /// A name by which a server remembers what was [dealt with](crate::client::ClientSubscription::handled). For its clients.
-    pub durable: Option<DurableName>,
-}
-
-impl Subscribe {
-    /// As the default, and remembered by the server under `name`.
-    pub fn durable(name: DurableName) -> Self {
-        Self {
-            durable: Some(name),
-            ..Self::default()
-        }
-    }
-}
-
-impl Default for Subscribe {
-    fn default() -> Self {
-        Self {
-            flow: Flow::IMMEDIATE,
-            start: Start::Latest,
-            outbox_bytes_max: None,
-            durable: None,
-        }
-    }
-}
-
 /// How much a hub holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -313,7 +280,11 @@ impl Hub {
     ) -> Result<oneshot::Receiver<Published>, Stopped> {
         let (reply, answer) = oneshot::channel();
         let shard = self.inner.shards.of(&request.topic)?;
-        shard.send(Command::Publish { request, reply })?;
+        shard.send(Command::Publish {
+            request,
+            accepted: std::time::Instant::now(),
+            reply,
+        })?;
         Ok(answer)
     }
 

@@ -12,6 +12,7 @@ mod events;
 mod guest;
 mod incoming;
 mod joiner;
+mod latency;
 mod leaving;
 mod local;
 mod presence;
@@ -43,6 +44,7 @@ use event_socket::EventSocket;
 use event_writer::EventWriter;
 pub(crate) use guest::Guest;
 use joiner::Joiner;
+pub(crate) use latency::{BOUNDS_MICROS, Latency};
 use local::LocalQueue;
 pub(crate) use local::{LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
@@ -228,9 +230,13 @@ impl Shard {
     fn handle_command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Publish { request, reply } => {
+            Command::Publish {
+                request,
+                accepted,
+                reply,
+            } => {
                 self.totals.publishes += 1;
-                self.publish(now, request, reply);
+                self.publish(now, request, accepted, reply);
             }
             Command::Connect {
                 transport,
@@ -273,7 +279,10 @@ impl Shard {
                     totals: Totals {
                         frames: self.joiner.frames + self.events.written,
                         messages: self.joiner.messages + self.events.chunks,
-                        ..self.totals
+                        errors: self.joiner.errors.clone(),
+                        backlog: self.hub.backlog(),
+                        latency: self.joiner.stopwatch.latency,
+                        ..self.totals.clone()
                     },
                 });
             }

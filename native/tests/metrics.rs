@@ -34,10 +34,22 @@ fn value(text: &str, name: &str) -> u64 {
         .unwrap()
 }
 
+/// A hub whose callers are known to be near.
+async fn served() -> (Hub, String) {
+    let hub = Hub::new(config()).unwrap();
+    let app =
+        tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (hub, address)
+}
+
 #[tokio::test]
 async fn what_a_hub_holds_and_has_done_is_told_by_name() {
     let mut config = config();
     config.access.limits.total_max = 2;
+    config.server.session.drain_grace = std::time::Duration::from_millis(50);
     let hub = Hub::new(config).unwrap();
     let app =
         tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
@@ -71,9 +83,23 @@ async fn what_a_hub_holds_and_has_done_is_told_by_name() {
         ("tidegate_refused_total{reason=\"total\"}", 1),
         ("tidegate_refused_total{reason=\"token\"}", 0),
         ("tidegate_closed_total{reason=\"slow_consumer\"}", 0),
+        ("tidegate_errors_total{code=\"bad_frame\"}", 1),
+        ("tidegate_connections_behind", 0),
+        ("tidegate_waiting_bytes", 0),
+        ("tidegate_lagged_total", 0),
+        ("tidegate_recovered_total", 0),
     ] {
         assert_eq!(value(&text, name), expected, "{name}");
     }
+    let timed = value(&text, "tidegate_delivery_latency_seconds_count");
+    assert!((1..=2).contains(&timed), "{text}");
+    assert_eq!(
+        value(
+            &text,
+            "tidegate_delivery_latency_seconds_bucket{le=\"+Inf\"}"
+        ),
+        timed
+    );
     // Two welcomes, a subscription, two publications, two answers.
     assert_eq!(value(&text, "tidegate_frames_sent_total"), 7);
     hub.drain();
@@ -81,6 +107,30 @@ async fn what_a_hub_holds_and_has_done_is_told_by_name() {
     assert_eq!(publishing.close_code().await, 1012);
     let text = told(&address).await;
     assert_eq!(value(&text, "tidegate_closed_total{reason=\"drained\"}"), 2);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_told_apart_from_what_is_lost() {
+    let (hub, address) = served().await;
+    for number in 1..=3 {
+        hub.publish("a", &number).await.unwrap();
+    }
+    let epoch = hub.latest("a").await.unwrap().unwrap().position.epoch;
+    for (epoch, first) in [(epoch, 2), (epoch + 1, 3)] {
+        let mut socket = Socket::open(&address).await;
+        let since = json!([{ "topic": "a", "epoch": epoch, "offset": 1 }]);
+        socket
+            .send(json!({ "type": "subscribe", "pattern": "a", "since": since }))
+            .await;
+        socket.expect("subscribed").await;
+        if first == 3 {
+            socket.expect("reset").await;
+        }
+        assert_eq!(socket.expect("pub").await["data"], first);
+    }
+    let text = told(&address).await;
+    assert_eq!(value(&text, "tidegate_recovered_total"), 2);
+    assert_eq!(value(&text, "tidegate_resets_total"), 1);
 }
 
 #[tokio::test]

@@ -203,6 +203,7 @@ impl World {
                 flow,
                 start,
                 durable: None,
+                slow: None,
             };
             return self.say(server, id, frame);
         }

@@ -80,6 +80,7 @@ fn any_up() -> impl Strategy<Value = ClientFrame<Json>> {
                 flow,
                 start,
                 durable: None,
+                slow: None,
             }
         }),
         any_pattern().prop_map(|pattern| ClientFrame::Unsubscribe { pattern }),

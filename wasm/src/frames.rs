@@ -2,7 +2,7 @@
 //! server, but for publications, as their members.
 
 use tidegate_core::durable::DurableName;
-use tidegate_core::flow::{Conflate, Flow};
+use tidegate_core::flow::{Conflate, Flow, Slow};
 use tidegate_core::protocol::{
     ClientFrame, ErrorCode, FlowSpec, GroupTerm, ServerFrame, Start, TopicPosition, WireError,
 };
@@ -39,11 +39,13 @@ pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
             flow,
             start,
             durable,
+            slow,
         } => {
             let name = durable.as_ref().map(DurableName::as_str);
             let mut subscribe = of_type("subscribe")
                 .text("pattern", pattern.as_str())
-                .optional_text("durable", name);
+                .optional_text("durable", name)
+                .optional_text("slow", slow.map(Slow::as_str));
             if *flow != Flow::IMMEDIATE {
                 subscribe = subscribe.object("flow", self::flow(*flow));
             }

@@ -108,6 +108,7 @@ impl<P> Subscription<P> {
             flow: self.flow,
             start,
             durable: self.durable.clone(),
+            slow: None,
         }
     }
 

@@ -11,6 +11,7 @@ mod leaving;
 mod local;
 mod parked;
 mod presence;
+mod relief;
 mod upstream;
 
 use alloc::boxed::Box;
@@ -23,7 +24,7 @@ use super::{Hub, HubConfig, HubCounts, PublishError};
 use crate::delta::Deltas;
 use crate::durable::CursorLimits;
 use crate::flow::FlowFloor;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Tally};
 use crate::payload::Payload;
 use crate::presence::{NodeId, TrackerConfig};
 use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, WireError};
@@ -42,6 +43,7 @@ use presence::Presences;
 use upstream::Upstream;
 
 pub use connection::ConnectionId;
+pub use relief::Backlog;
 pub use upstream::ServerAnswer;
 
 /// What a server may hold.
@@ -55,6 +57,9 @@ pub struct ServerConfig {
     pub presence: TrackerConfig,
     /// The most bytes that wait for one connection before the oldest publications are shed.
     pub outbox_bytes_max: usize,
+    /// The most bytes that wait for all connections that are behind. At the limit, those for whom most waits lose the oldest
+    /// publications first; where that does not help, they are closed.
+    pub waiting_bytes_max: usize,
     /// The finest pace that clients are granted.
     pub floor: FlowFloor,
     /// How many durable subscriptions are remembered, where topics live in this hub.
@@ -62,13 +67,14 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// The defaults, with 1 MiB of waiting bytes for a connection, and whatever pace clients ask for.
+    /// The defaults, with 1 MiB of waiting bytes for a connection and 1 GiB for all, and whatever pace clients ask for.
     pub fn new(seed: u64) -> Self {
         Self {
             hub: HubConfig::new(seed),
             session: SessionConfig::default(),
             presence: TrackerConfig::new(NodeId::new(Random::new(seed).next_u64())),
             outbox_bytes_max: 1024 * 1024,
+            waiting_bytes_max: 1024 * 1024 * 1024,
             floor: FlowFloor::none(),
             cursors: CursorLimits::default(),
         }
@@ -101,6 +107,12 @@ pub struct ServerHub<P> {
     generation: u32,
     is_draining: bool,
     random: Random,
+    /// What slow connections cost.
+    tally: Tally,
+    /// From how many waiting bytes on room is to be made.
+    relieve_above: usize,
+    /// How often subscribers were told to forget what they knew of a topic.
+    resets: u64,
     /// Where topics live elsewhere: the way there.
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
@@ -127,6 +139,9 @@ impl<P: Payload + Clone> ServerHub<P> {
             generation: 0,
             is_draining: false,
             // The hub draws epochs from the seed itself.
+            tally: Tally::default(),
+            relieve_above: config.waiting_bytes_max,
+            resets: 0,
             random: Random::new(config.hub.seed.rotate_left(32)),
             upstream: None,
             groups: Groups::default(),
@@ -185,7 +200,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         self.with_session(now, id, |session| session.handle_frame(now, frame));
         if is_start && self.find(id).is_some() {
-            self.connections[id.index as usize].outbox.end_start();
+            self.end_start(now, id);
         }
     }
 
@@ -205,7 +220,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.groups.leave(id);
         self.durables.keeper.handle_gone(now, id);
         self.timers.disarm(id.index);
-        self.connections.remove(id.index as usize);
+        let connection = self.connections.remove(id.index as usize);
+        connection.outbox.leave_tally(&mut self.tally);
         self.drain_hub(now);
     }
 
@@ -342,7 +358,9 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     fn send(&mut self, index: u32, frame: ServerFrame<P>) {
-        self.connections[index as usize].outbox.push_frame(frame);
+        let outbox = &mut self.connections[index as usize].outbox;
+        outbox.push_frame(frame);
+        outbox.settle_tally(&mut self.tally);
         self.mark_ready(index);
     }
 

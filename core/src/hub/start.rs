@@ -137,6 +137,7 @@ impl<P: Payload> Hub<P> {
         match recovery {
             Recovery::Whole(missed) => {
                 *room -= missed.len();
+                self.recovered += missed.len() as u64;
                 for publication in &missed {
                     self.subscribers.deliver(now, id.index(), publication);
                 }

@@ -1,10 +1,15 @@
 //! What waits for a connection whose transport is behind.
 
+mod shedding;
+
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::item::{Delivery, Item, Lag, combine, values};
+use super::item::{Delivery, Item, combine, values};
+use super::slowness::Slowness;
+use super::{Losses, Tally};
 use crate::flow::Conflate;
 use crate::gate::Emission;
 use crate::hub::SubscriptionId;
@@ -12,8 +17,6 @@ use crate::payload::Payload;
 use crate::protocol::ServerFrame;
 use crate::publication::Publication;
 use crate::topic::Topic;
-/// After shedding, at most this share of the limit waits, so that shedding is not the work of every push.
-const SHED_TO_PERCENT: usize = 75;
 
 /// A queue that conflates and sheds.
 #[derive(Debug)]
@@ -31,11 +34,18 @@ pub(super) struct Queue<P> {
     starting_at: Option<usize>,
     /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
     shed_at: usize,
+    slowness: Option<Arc<Slowness>>,
+    /// Whether something was dropped of a subscription that would rather be disconnected.
+    is_forfeit: bool,
+    /// The bytes that a tally has of it.
+    tallied: usize,
+    /// What was lost since.
+    losses: Losses,
 }
 
 impl<P: Payload> Queue<P> {
     /// An empty queue that sheds when more than `bytes_max` bytes wait.
-    pub(super) const fn new(bytes_max: usize) -> Self {
+    pub(super) const fn new(bytes_max: usize, slowness: Option<Arc<Slowness>>) -> Self {
         Self {
             items: VecDeque::new(),
             popped: 0,
@@ -45,7 +55,19 @@ impl<P: Payload> Queue<P> {
             allowance: 0,
             starting_at: None,
             shed_at: bytes_max,
+            slowness,
+            is_forfeit: false,
+            tallied: 0,
+            losses: Losses {
+                conflated: 0,
+                lagged: 0,
+                shed_bytes: 0,
+            },
         }
+    }
+
+    pub(super) fn set_slowness(&mut self, slowness: Option<Arc<Slowness>>) {
+        self.slowness = slowness;
     }
 
     /// Queues a frame that must arrive.
@@ -103,7 +125,10 @@ impl<P: Payload> Queue<P> {
 
     /// Queues an emission.
     #[inline]
-    pub(super) fn push_delivery(&mut self, delivery: Delivery<P>) {
+    pub(super) fn push_delivery(&mut self, mut delivery: Delivery<P>) {
+        if let Some(slowness) = &self.slowness {
+            slowness.apply(&mut delivery);
+        }
         if delivery.conflate.is_none() && self.waiting.is_empty() {
             // Nothing can be combined with it, nor anything that waits with what follows it.
             return self.push(Item::Delivery(delivery));
@@ -140,6 +165,7 @@ impl<P: Payload> Queue<P> {
             let combined = combine(conflate, older, newer);
             self.bytes = self.bytes + combined.payload.size() - older.payload.size();
             *older = combined;
+            self.losses.conflated += 1;
             self.settle();
             return;
         }
@@ -189,7 +215,7 @@ impl<P: Payload> Queue<P> {
     /// makes the queue overfull before it was tried to make room.
     fn next_shed_at(&self) -> usize {
         let above = self.bytes + self.bytes / 4;
-        let above = if self.is_overfull() {
+        let above = if self.bytes > self.overfull_above() {
             above
         } else {
             above.min(self.overfull_above())
@@ -241,99 +267,16 @@ impl<P: Payload> Queue<P> {
         self.settle();
     }
 
-    /// Drops the oldest publications that have a newer one behind them, until enough room is made.
-    fn shed(&mut self) {
-        let dropped = self.to_be_dropped();
-        let mut missed = self.missed_with(&dropped);
-        let mut index = 0;
-        self.retain(|item| {
-            let is_dropped = dropped.contains(&index);
-            index += 1;
-            match item {
-                Item::Frame(_) => true,
-                Item::Lagged(lag) => match missed.get_mut(&lag.subscription) {
-                    None => true,
-                    Some(missed) => match missed.take() {
-                        Some(missed) => {
-                            lag.missed = missed;
-                            true
-                        }
-                        None => false,
-                    },
-                },
-                Item::Delivery(_) if !is_dropped => true,
-                Item::Delivery(delivery) => {
-                    let missed = missed.get_mut(&delivery.subscription);
-                    let Some(missed) = missed.and_then(Option::take) else {
-                        return false;
-                    };
-                    *item = Item::Lagged(Lag {
-                        subscription: delivery.subscription,
-                        pattern: delivery.pattern(),
-                        missed,
-                    });
-                    true
-                }
-            }
-        });
+    /// Brings a tally up to date.
+    pub(super) fn settle_tally(&mut self, tally: &mut Tally) {
+        tally.waiting_bytes = tally.waiting_bytes + self.bytes - self.tallied;
+        self.tallied = self.bytes;
+        tally.losses.add(core::mem::take(&mut self.losses));
     }
 
-    /// The indexes of the oldest deliveries that may be dropped, as many as make enough room.
-    fn to_be_dropped(&self) -> BTreeSet<usize> {
-        let target = self.limit() / 100 * SHED_TO_PERCENT;
-        let mut excess = self.bytes.saturating_sub(target);
-        let mut dropped = self.superseded();
-        dropped.retain(|index| {
-            let is_dropped = excess > 0;
-            excess = excess.saturating_sub(self.items[*index].size());
-            is_dropped
-        });
-        dropped
-    }
-
-    /// For each subscription that loses something by `dropped` and has to be told: how much it has lost in all.
-    fn missed_with(&self, dropped: &BTreeSet<usize>) -> BTreeMap<SubscriptionId, Option<u64>> {
-        let mut missed = BTreeMap::new();
-        for index in dropped {
-            if let Item::Delivery(delivery) = &self.items[*index]
-                && delivery.conflate.is_none()
-            {
-                let count = missed.entry(delivery.subscription).or_insert(0);
-                *count += values(&delivery.emission).len() as u64;
-            }
-        }
-        for item in &self.items {
-            if let Item::Lagged(lag) = item
-                && let Some(count) = missed.get_mut(&lag.subscription)
-            {
-                *count += lag.missed;
-            }
-        }
-        missed
-            .into_iter()
-            .map(|(subscription, count)| (subscription, Some(count)))
-            .collect()
-    }
-
-    /// The indexes of the deliveries that may be dropped: not terminal, and a newer one of the same topic waits.
-    fn superseded(&self) -> BTreeSet<usize> {
-        let mut newest = BTreeSet::new();
-        let mut superseded = BTreeSet::new();
-        for (index, item) in self.items.iter().enumerate().rev() {
-            let Item::Delivery(delivery) = item else {
-                continue;
-            };
-            let Some(last) = values(&delivery.emission).last() else {
-                continue;
-            };
-            let is_newest = newest.insert((delivery.subscription, last.topic.clone()));
-            // What was merged or summed up while it waited is in no later publication.
-            let is_replaced = matches!(delivery.conflate, None | Some(Conflate::Latest));
-            if !is_newest && is_replaced && !delivery.is_terminal() {
-                superseded.insert(index);
-            }
-        }
-        superseded
+    /// Whether no tally has more of it than is here.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.tallied == 0
     }
 
     fn retain(&mut self, keep: impl FnMut(&mut Item<P>) -> bool) {
@@ -375,9 +318,14 @@ impl<P: Payload> Queue<P> {
         self.bytes
     }
 
+    /// Whether something was dropped of a subscription that would rather be disconnected.
+    pub(super) const fn is_forfeit(&self) -> bool {
+        self.is_forfeit
+    }
+
     /// Whether what must not be dropped alone exceeds twice the limit.
     pub(super) const fn is_overfull(&self) -> bool {
-        self.starting_at.is_none() && self.bytes > self.overfull_above()
+        self.is_forfeit || (self.starting_at.is_none() && self.bytes > self.overfull_above())
     }
 
     const fn overfull_above(&self) -> usize {

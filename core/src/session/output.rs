@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::SharedBy;
 use crate::durable::DurableName;
-use crate::flow::Flow;
+use crate::flow::{Flow, Slow};
 use crate::hub::SubscriptionId;
 use crate::presence::Key;
 use crate::protocol::{PublishRequest, ServerFrame, Start, TopicPosition};
@@ -87,6 +87,8 @@ pub enum SessionOutput<P> {
         start: Start,
         /// Under which name what is acknowledged is remembered.
         durable: Option<DurableName>,
+        /// What becomes of it while the connection is behind.
+        slow: Option<Slow>,
     },
     /// A durable subscription's device has dealt with everything up to these positions.
     Ack {

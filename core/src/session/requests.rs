@@ -5,7 +5,7 @@ use alloc::string::ToString;
 
 use super::{Session, SessionOutput, State, access};
 use crate::durable::DurableName;
-use crate::flow::{Flow, FlowError};
+use crate::flow::{Flow, FlowError, Slow};
 use crate::hub::{PublishError, SubscribeError, Subscribed};
 use crate::lifecycle::EndReason;
 use crate::protocol::{ErrorCode, PublishRequest, ServerFrame, Start, WireError};
@@ -20,6 +20,7 @@ impl<P> Session<P> {
         flow: Flow,
         start: Start,
         durable: Option<DurableName>,
+        slow: Option<Slow>,
     ) {
         let error = if matches!(self.state, State::Draining { .. }) {
             WireError::new(
@@ -50,6 +51,7 @@ impl<P> Session<P> {
                 flow,
                 start,
                 durable,
+                slow,
             });
             return;
         };
@@ -69,6 +71,7 @@ impl<P> Session<P> {
                 flow: Flow::IMMEDIATE,
                 start: Start::New,
                 durable: self.device.clone(),
+                slow: None,
             });
         }
     }

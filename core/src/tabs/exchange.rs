@@ -148,6 +148,8 @@ impl<P: Payload + Clone> Exchange<P> {
                 flow,
                 start,
                 durable,
+                // The tabs have one connection: what is behind it is not a tab's alone.
+                slow: _,
             } => {
                 let subscribed = self.subscribe(now, member, &pattern, flow, &start, durable);
                 if let Err(error) = subscribed {

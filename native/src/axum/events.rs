@@ -11,7 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Flow, Slow, UnknownSlow};
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
 use tidegate_core::topic::Pattern;
 
@@ -55,6 +55,8 @@ pub struct EventsQuery {
     pub max: Option<u32>,
     /// Where `false`, retained values are not sent first.
     pub latest: Option<bool>,
+    /// `conflate`, `drop` or `disconnect`, while the reader is behind.
+    pub slow: Option<String>,
     /// Where to resume, for clients that cannot send `Last-Event-ID`.
     pub last_event_id: Option<String>,
 }
@@ -79,6 +81,7 @@ impl EventsQuery {
                     )
                 }
                 "latest" => query.latest = Some(flag(&name, &value)?),
+                "slow" => query.slow = Some(value),
                 "last_event_id" => query.last_event_id = Some(value),
                 "delta" => {
                     return Err(HttpError::bad_request(
@@ -95,6 +98,13 @@ impl EventsQuery {
             }
         }
         Ok(query)
+    }
+
+    fn slow(&self) -> Result<Option<Slow>, HttpError> {
+        let slow = self.slow.as_deref().map(str::parse).transpose();
+        slow.map_err(|error: UnknownSlow| {
+            HttpError::bad_request(ErrorCode::BadFlow, error.to_string())
+        })
     }
 
     fn patterns(&self) -> Result<Vec<Pattern>, HttpError> {
@@ -206,6 +216,7 @@ pub(super) async fn stream(
         },
         outbox_bytes_max: None,
         durable: None,
+        slow: query.slow()?,
     };
     let (reader, _) = served
         .hub

@@ -9,16 +9,18 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::Served;
 use super::error::HttpError;
 use crate::hub::{BackendLink, Counts};
 use crate::serve::Tally;
-use crate::shard::{CLOSE_REASONS, Totals};
+use crate::shard::{BOUNDS_MICROS, CLOSE_REASONS, Latency, Totals};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -32,6 +34,13 @@ pub(super) async fn metrics(
     let mut registry = Registry::with_prefix("tidegate");
     register_held(&mut registry, &counts, served.event_streams.count());
     register_done(&mut registry, &totals);
+    register_backlog(&mut registry, &totals);
+    registry.register_with_unit(
+        "delivery_latency",
+        "From when a publication was accepted, or heard of from the backend, until it was written to a socket; of some",
+        Unit::Seconds,
+        Seconds(totals.latency),
+    );
     register_refused(&mut registry, &served);
     if let Some(Extension(tally)) = &tally {
         serving::register(&mut registry, tally);
@@ -87,6 +96,75 @@ fn register_held(registry: &mut Registry, counts: &Counts, event_streams: usize)
     }
 }
 
+fn register_backlog(registry: &mut Registry, totals: &Totals) {
+    let backlog = &totals.backlog;
+    for (name, help, value) in [
+        (
+            "connections_behind",
+            "Connections for which more waits than they take",
+            backlog.connections,
+        ),
+        ("waiting_bytes", "Bytes that wait for them", backlog.bytes),
+    ] {
+        gauge(registry, name, help, value);
+    }
+    for (name, help, value) in [
+        (
+            "conflated",
+            "Publications that a newer one took the place of while they waited for a slow connection",
+            backlog.losses.conflated,
+        ),
+        (
+            "lagged",
+            "Publications that were dropped for slow connections, and told",
+            backlog.losses.lagged,
+        ),
+        (
+            "shed_bytes",
+            "Bytes that were dropped for slow connections",
+            backlog.losses.shed_bytes,
+        ),
+        (
+            "resets",
+            "Times that a subscriber was told to forget what it knew of a topic",
+            backlog.resets,
+        ),
+        (
+            "recovered",
+            "Publications that were missed and given to those who resumed",
+            backlog.recovered,
+        ),
+    ] {
+        counter(registry, name, help, value);
+    }
+    let errors = totals.errors.iter();
+    let errors = errors.map(|(code, count)| ([("code", code.as_str())], *count));
+    let help = "Errors that clients of WebSockets were told";
+    family(registry, "errors", help, errors);
+}
+
+/// Times as a histogram.
+#[derive(Debug)]
+struct Seconds(Latency);
+
+impl EncodeMetric for Seconds {
+    #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let seconds = |micros: u64| micros as f64 / 1e6;
+        let bounds = BOUNDS_MICROS
+            .map(seconds)
+            .into_iter()
+            .chain([f64::INFINITY]);
+        let classes: Vec<(f64, u64)> = bounds.zip(self.0.counts).collect();
+        let count = self.0.counts.iter().sum();
+        encoder.encode_histogram::<NoLabelSet>(seconds(self.0.sum_micros), count, &classes, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
 fn register_done(registry: &mut Registry, totals: &Totals) {
     for (name, help, value) in [
         ("accepted", "WebSockets that were taken", totals.accepted),
@@ -107,9 +185,7 @@ fn register_done(registry: &mut Registry, totals: &Totals) {
             totals.messages,
         ),
     ] {
-        let counter = Counter::<u64>::default();
-        counter.inc_by(value);
-        registry.register(name, help, counter);
+        counter(registry, name, help, value);
     }
     let closed = CLOSE_REASONS.iter().zip(totals.closed);
     let closed = closed.map(|((_, reason), count)| ([("reason", *reason)], count));
@@ -122,6 +198,12 @@ fn register_refused(registry: &mut Registry, served: &Served) {
     let refused = refused.map(|(reason, count)| ([("reason", reason)], count));
     let help = "Connections and tokens that were refused";
     family(registry, "refused", help, refused.into_iter());
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let counter = Counter::<u64>::default();
+    counter.inc_by(value);
+    registry.register(name, help, counter);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: usize) {

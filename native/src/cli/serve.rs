@@ -3,7 +3,9 @@
 mod access;
 mod entrances;
 mod limits;
+mod log;
 mod settings;
+mod supervisor;
 mod values;
 
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use tidegate::Hub;
 
 use super::config::{Environment, Flags, in_force};
 pub(super) use settings::{Secrets, Settings};
+use supervisor::Supervisor;
 
 const NOTES: &str = "\
 Backends:
@@ -43,17 +46,12 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let filter =
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .init();
         let in_force = in_force(
             &self.flags,
             self.config.as_deref(),
             &Environment::of_process(),
         )?;
+        in_force.settings.log.start();
         for warning in in_force.warnings {
             tracing::warn!("{warning}");
         }
@@ -72,22 +70,33 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         tracing::info!("backend: {} ({})", choice.what, choice.why);
     }
     let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
+    let supervisor = Supervisor::of_environment();
+    // Whoever knows that it listens may tell it to stop.
+    let (closing, leaving) = (stop_signal(), stop_signal());
     for address in addresses {
         println!("tidegate: listening on {address}");
     }
+    supervisor.ready();
     // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
-    let served = server.run(tidegate::axum::router(hub.clone()), stop_signal());
-    tokio::join!(served, drained(hub, settings.drain_deadline()));
+    let served = server.run(tidegate::axum::router(hub.clone()), closing);
+    let drained = async {
+        leaving.await;
+        supervisor.stopping();
+        drain(&hub, settings.drain_deadline()).await;
+    };
+    tokio::select! {
+        _ = async { tokio::join!(served, drained) } => {}
+        () = supervisor.watch(&hub) => {}
+    }
     Ok(())
 }
 
-/// Once the server is told to stop, waits until its clients have gone or had their time, and stops the hub.
-async fn drained(hub: Hub, deadline: Duration) {
-    stop_signal().await;
+/// Waits until the hub's clients have gone elsewhere or had their time, and stops it.
+async fn drain(hub: &Hub, deadline: Duration) {
     tracing::info!("asking clients to connect elsewhere; once more to stop at once");
     hub.drain();
     tokio::select! {
-        () = all_gone(&hub) => {}
+        () = all_gone(hub) => {}
         () = tokio::time::sleep(deadline) => {}
         () = stop_signal() => {}
     }
@@ -108,21 +117,26 @@ async fn all_gone(hub: &Hub) {
     }
 }
 
+/// Ends once the server is told to stop, from now on.
 #[cfg(unix)]
-async fn stop_signal() {
+fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let signals = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    );
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 
+/// Ends once the server is told to stop.
 #[cfg(not(unix))]
 async fn stop_signal() {
     if tokio::signal::ctrl_c().await.is_err() {

@@ -54,6 +54,7 @@ impl Hub {
                 .outbox_bytes_max
                 .unwrap_or(self.inner.outbox_bytes_max),
             is_guest,
+            slow: options.slow,
             token,
             reply,
         }))?;

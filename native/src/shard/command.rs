@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Instant as HostInstant;
 
 use bytes::Bytes;
 use mio::Waker;
@@ -29,6 +30,8 @@ use crate::json::Json;
 pub(crate) enum Command {
     Publish {
         request: PublishRequest<Json>,
+        /// When it was taken from whoever publishes.
+        accepted: HostInstant,
         reply: oneshot::Sender<Result<Position, PublishError>>,
     },
     /// A WebSocket whose handshake is done, with what its client sent since.
@@ -79,7 +82,7 @@ pub(crate) enum Command {
 }
 
 /// How much a shard holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) counts: HubCounts,
     pub(crate) uplink: UplinkCounts,

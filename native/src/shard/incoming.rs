@@ -96,9 +96,14 @@ impl Shard {
         for frame in read.frames {
             match frame {
                 Ok(frame) => {
-                    let is_publish = matches!(frame, ClientFrame::Publish { .. });
-                    self.totals.publishes += u64::from(is_publish);
+                    let mut watched = None;
+                    if let ClientFrame::Publish { publish, .. } = &frame {
+                        self.totals.publishes += 1;
+                        watched = self
+                            .to_be_watched(&publish.topic, self.started + (now - Instant::ZERO));
+                    }
                     self.hub.handle_frame(now, id, frame);
+                    self.watch(watched);
                 }
                 Err(error) => {
                     self.totals.bad_frames += 1;

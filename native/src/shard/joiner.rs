@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidegate_core::protocol::ServerFrame;
+use tidegate_core::protocol::{ErrorCode, ServerFrame};
 use tidegate_core::publication::Publication;
 
+use super::latency::Stopwatch;
 use crate::deflate::Deflater;
 use crate::encode::{self, Encoder, Message};
 use crate::json::Json;
@@ -34,6 +35,9 @@ pub(super) struct Joiner {
     /// How many frames were taken, and messages made of them.
     pub(super) frames: u64,
     pub(super) messages: u64,
+    /// How many errors clients were told, by their codes.
+    pub(super) errors: Vec<(ErrorCode, u64)>,
+    pub(super) stopwatch: Stopwatch,
 }
 
 /// A frame on its way into a message.
@@ -86,11 +90,28 @@ impl Joiner {
                 ServerFrame::Publication {
                     publication,
                     via: None,
-                } => Part::Publication(publication),
-                frame => Part::Message(self.encoder.message(&frame)),
+                } => {
+                    self.stopwatch.see(&publication);
+                    Part::Publication(publication)
+                }
+                frame => {
+                    self.look_at(&frame);
+                    Part::Message(self.encoder.message(&frame))
+                }
             };
             bytes += part.message().text_len();
             self.parts.push(part);
+        }
+    }
+
+    fn look_at(&mut self, frame: &ServerFrame<Json>) {
+        if let ServerFrame::Publication { publication, .. } = frame {
+            self.stopwatch.see(publication);
+        } else if let ServerFrame::Error(error) = frame {
+            match self.errors.iter_mut().find(|(code, _)| *code == error.code) {
+                Some((_, count)) => *count += 1,
+                None => self.errors.push((error.code, 1)),
+            }
         }
     }
 
@@ -119,6 +140,7 @@ impl Joiner {
     /// Lets go of the messages of a round that is over.
     pub(super) fn forget(&mut self) {
         self.encoder.forget();
+        self.stopwatch.end_round();
         self.parts.clear();
         self.joined.clear();
     }

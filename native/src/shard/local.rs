@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::hub::{ConnectionId, SubscribeError, SubscriptionId};
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::{ServerFrame, Start};
@@ -31,6 +31,7 @@ pub(crate) struct Opening {
     pub(crate) outbox_bytes_max: usize,
     /// Whether it is on behalf of a client elsewhere.
     pub(crate) is_guest: bool,
+    pub(crate) slow: Option<Slow>,
     /// To call it off by.
     pub(crate) token: u64,
     pub(crate) reply: oneshot::Sender<Opened>,

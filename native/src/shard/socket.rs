@@ -175,6 +175,7 @@ impl Socket {
                 return Flushed::Done;
             };
             let written = self.write(message);
+            joiner.stopwatch.note_written(written == Flushed::Done);
             if written != Flushed::Done || !joiner.may_have_more() {
                 return written;
             }

@@ -1,9 +1,13 @@
 //! What a shard has done since it started.
 
+use tidegate_core::hub::Backlog;
+use tidegate_core::protocol::ErrorCode;
 use tidegate_core::session::CloseReason;
 
+use super::latency::Latency;
+
 /// What has happened since the start, summed up.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
     /// WebSockets that were taken.
     pub(crate) accepted: u64,
@@ -17,6 +21,12 @@ pub(crate) struct Totals {
     pub(crate) messages: u64,
     /// Connections that the server closed, by [`CLOSE_REASONS`].
     pub(crate) closed: [u64; CLOSE_REASONS.len()],
+    /// Errors that clients of WebSockets were told.
+    pub(crate) errors: Vec<(ErrorCode, u64)>,
+    /// What slow connections cost, and what was lost and recovered.
+    pub(crate) backlog: Backlog,
+    /// How long publications take through a shard.
+    pub(crate) latency: Latency,
 }
 
 /// Why the server closes connections, as it tells its operator.
@@ -48,5 +58,13 @@ impl Totals {
         for (sum, more) in self.closed.iter_mut().zip(other.closed) {
             *sum += more;
         }
+        for (code, count) in &other.errors {
+            match self.errors.iter_mut().find(|(known, _)| known == code) {
+                Some((_, sum)) => *sum += count,
+                None => self.errors.push((*code, *count)),
+            }
+        }
+        self.backlog.add(&other.backlog);
+        self.latency.add(&other.latency);
     }
 }

@@ -1,6 +1,7 @@
 //! What a shard has to do for topics that live in a backend: calls out, answers back.
 
 use std::collections::HashMap;
+use std::time::Instant as HostInstant;
 
 use tidegate_core::hub::{
     ConnectionId, PublishError, ServerAnswer, SubscribeError, Subscribed, SubscriptionId,
@@ -51,11 +52,14 @@ impl Shard {
         &mut self,
         now: Instant,
         request: PublishRequest<Json>,
+        accepted: HostInstant,
         reply: oneshot::Sender<Result<Position, PublishError>>,
     ) {
         let Some(upstream) = &mut self.upstream else {
+            let watched = self.to_be_watched(&request.topic, accepted);
             // Whoever asked may have gone; the publication stands.
             let _ = reply.send(self.hub.handle_publish(now, request));
+            self.watch(watched);
             return;
         };
         upstream.last_ticket += 1;
@@ -63,9 +67,31 @@ impl Shard {
         self.hub.handle_request(now, upstream.last_ticket, request);
     }
 
+    /// The topic, where the publication that is to come there is one whose way is timed.
+    pub(super) fn to_be_watched(
+        &self,
+        topic: &Topic,
+        accepted: HostInstant,
+    ) -> Option<(Topic, HostInstant)> {
+        let is_due = self.upstream.is_none() && self.joiner.stopwatch.is_due(accepted);
+        is_due.then(|| (topic.clone(), accepted))
+    }
+
+    /// Times the way of what was just published to a topic.
+    pub(super) fn watch(&mut self, watched: Option<(Topic, HostInstant)>) {
+        if let Some((topic, accepted)) = watched
+            && let Some(publication) = self.hub.latest(&topic)
+        {
+            self.joiner.stopwatch.watch(publication, accepted);
+        }
+    }
+
     /// Opens a local connection with its subscriptions.
     pub(super) fn open_local(&mut self, now: Instant, opening: Opening) {
         let id = self.hub.handle_open_local(opening.outbox_bytes_max);
+        if let Some(slow) = opening.slow {
+            self.hub.handle_slow(id, slow);
+        }
         if opening.is_guest {
             self.hub.handle_guest(now, id);
         }
@@ -130,6 +156,10 @@ impl Shard {
     pub(super) fn hear(&mut self, now: Instant, publication: Publication) {
         if let Some(upstream) = &self.upstream {
             upstream.uplink.count_taken(&publication);
+        }
+        let heard = HostInstant::now();
+        if self.joiner.stopwatch.is_due(heard) {
+            self.joiner.stopwatch.watch(&publication, heard);
         }
         self.hub.handle_heard(now, publication);
     }

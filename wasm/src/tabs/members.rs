@@ -43,6 +43,7 @@ impl ClientHub {
             flow: wanted.flow,
             start: wanted.start,
             durable: wanted.durable,
+            slow: None,
         });
         self.hear_up(now_ms, link, frame)
     }

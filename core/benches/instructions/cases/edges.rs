@@ -30,6 +30,7 @@ pub(super) fn server_fan_out() {
             flow: Flow::IMMEDIATE,
             start: Start::New,
             durable: None,
+            slow: None,
         };
         server.handle_frame(NOW, id, subscribe);
     }

@@ -1,6 +1,6 @@
 //! What sessions want of the hub, and what the hub has due to connections.
 
-use super::{ConnectionId, Downlink, ServerHub, ServerOutput};
+use super::{Connection, ConnectionId, Downlink, ServerHub, ServerOutput};
 use crate::hub::owed::Owed;
 use crate::hub::{Due, SubscriptionId};
 use crate::lifecycle::EndReason;
@@ -22,6 +22,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                     flow,
                     start,
                     durable,
+                    slow,
                 } => {
                     let flow = self.config.floor.grant(&pattern, flow);
                     if let Some(name) = durable
@@ -32,12 +33,13 @@ impl<P: Payload + Clone> ServerHub<P> {
                     }
                     let result = match flow.validate() {
                         Err(error) => Err(error.into()),
-                        Ok(()) if !self.prepare(now, id, &pattern, flow, &start) => continue,
+                        Ok(()) if !self.prepare(now, id, &pattern, flow, &start, slow) => continue,
                         Ok(()) => self
                             .hub
                             .handle_subscribe(now, id.index, &pattern, flow, &start),
                     };
                     self.hub.note_released(pattern.clone());
+                    self.set_slow(id, &result, slow);
                     if let Some(session) = self.session(id) {
                         session.handle_subscribed(pattern, flow, result);
                     }
@@ -60,9 +62,10 @@ impl<P: Payload + Clone> ServerHub<P> {
                         self.durables.keeper.handle_let_go(now, id, &pattern);
                     }
                     self.hub.handle_unsubscribe(subscription);
-                    self.connections[id.index as usize]
-                        .outbox
-                        .discard(subscription);
+                    let outbox = &mut self.connections[id.index as usize].outbox;
+                    outbox.discard(subscription);
+                    outbox.set_slow(subscription, None);
+                    outbox.settle_tally(&mut self.tally);
                 }
                 SessionOutput::Flow {
                     subscription,
@@ -143,10 +146,10 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     fn note_pushed(&mut self, now: Instant, downlink: u32) {
-        let is_overfull = self.connections[downlink as usize].outbox.is_overfull();
+        let is_behind = self.connections[downlink as usize].outbox.is_behind();
         self.mark_ready(downlink);
-        if is_overfull {
-            self.close_if_overfull(now, downlink);
+        if is_behind {
+            self.note_behind(now, downlink);
         }
     }
 
@@ -164,14 +167,17 @@ impl<P: Payload + Clone> ServerHub<P> {
                 position,
                 via,
                 ..
-            } => self.send(
-                downlink,
-                ServerFrame::Reset {
-                    topic,
-                    position,
-                    via,
-                },
-            ),
+            } => {
+                self.resets += 1;
+                self.send(
+                    downlink,
+                    ServerFrame::Reset {
+                        topic,
+                        position,
+                        via,
+                    },
+                );
+            }
             Due::End {
                 downlink,
                 subscription,
@@ -199,7 +205,9 @@ impl<P: Payload + Clone> ServerHub<P> {
         reason: EndReason,
     ) {
         let id = self.id_of(downlink);
-        match &mut self.connections[downlink as usize].downlink {
+        let connection = &mut self.connections[downlink as usize];
+        connection.outbox.set_slow(subscription, None);
+        match &mut connection.downlink {
             Downlink::Session(session) => {
                 session.handle_end(pattern, reason);
                 self.drain_session(now, id);
@@ -227,9 +235,25 @@ impl<P: Payload + Clone> ServerHub<P> {
             return;
         }
         let id = self.id_of(downlink);
-        if let Some(session) = self.session(id) {
-            session.handle_overfull();
-            self.drain_session(now, id);
+        match &mut self.connections[downlink as usize] {
+            Connection {
+                downlink: Downlink::Session(session),
+                ..
+            } => {
+                session.handle_overfull();
+                self.drain_session(now, id);
+            }
+            // One within the process holds what must stay, but for one that would rather begin anew.
+            Connection {
+                downlink: Downlink::Local { is_ending, .. },
+                outbox,
+                ..
+            } if outbox.is_forfeit() && !*is_ending => {
+                *is_ending = true;
+                self.output
+                    .push_back(ServerOutput::Close(id, CloseReason::SlowConsumer));
+            }
+            Connection { .. } => {}
         }
     }
 }

@@ -106,7 +106,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             stage: Stage::Placing,
         };
         self.durables.waiting.insert((id, pattern.clone()), waiting);
-        if self.prepare(now, id, &pattern, flow, &Start::Latest) {
+        if self.prepare(now, id, &pattern, flow, &Start::Latest, None) {
             self.place_durable(now, id, &pattern);
         }
     }
@@ -208,7 +208,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         };
         let flow = self.durables.waiting[&place].flow;
         let start = Start::Since(positions);
-        if self.prepare(now, id, &pattern, flow, &start) {
+        if self.prepare(now, id, &pattern, flow, &start, None) {
             let parked = Parked::new(id, flow, start);
             self.start_durable(now, id, &pattern, parked, None);
         }

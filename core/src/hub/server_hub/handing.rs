@@ -46,10 +46,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.find(id)?;
         let outbox = &mut self.connections[id.index as usize].outbox;
         let mut frame = outbox.pop();
+        self.note_popped(id.index);
         if frame.is_none() && self.owing_since.is_some() && !self.is_handing_over {
             // A host that asks before it is told gets what is owed, too.
             self.settle();
             frame = self.connections[id.index as usize].outbox.pop();
+            self.note_popped(id.index);
         }
         if let Some(frame) = frame {
             return Some(self.sent(id, frame));

@@ -47,7 +47,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         };
         flow.validate()?;
         self.settle();
-        if !self.prepare(now, id, pattern, flow, start) {
+        if !self.prepare(now, id, pattern, flow, start, None) {
             if let Downlink::Local { pending, .. } =
                 &mut self.connections[id.index as usize].downlink
             {
@@ -88,7 +88,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             },
         );
         self.drain_due(now);
-        self.connections[id.index as usize].outbox.end_start();
+        self.end_start(now, id);
         Ok(subscribed)
     }
 

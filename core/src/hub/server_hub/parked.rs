@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::connection::Downlink;
 use super::upstream::{ServerAnswer, Upstream};
 use super::{ConnectionId, ServerHub};
-use crate::flow::{Flow, FlowError};
+use crate::flow::{Flow, FlowError, Slow};
 use crate::hub::mirror::Progress;
 use crate::hub::start::OnLoss;
 use crate::payload::Payload;
@@ -20,6 +20,7 @@ pub(super) struct Parked {
     connection: ConnectionId,
     flow: Flow,
     pub(super) start: Start,
+    slow: Option<Slow>,
     /// When its history was read: after so many losses of the link.
     pub(super) read_at: Option<u64>,
 }
@@ -30,6 +31,7 @@ impl Parked {
             connection,
             flow,
             start,
+            slow: None,
             read_at: None,
         }
     }
@@ -54,6 +56,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         pattern: &Pattern,
         flow: Flow,
         start: &Start,
+        slow: Option<Slow>,
     ) -> bool {
         let Some(upstream) = &mut self.upstream else {
             return true;
@@ -68,6 +71,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 connection,
                 flow,
                 start: start.clone(),
+                slow,
                 read_at,
             });
         }
@@ -215,14 +219,14 @@ impl<P: Payload + Clone> ServerHub<P> {
         let result =
             self.hub
                 .subscribe(now, id.index, pattern, parked.flow, &parked.start, on_loss);
+        self.set_slow(id, &result, parked.slow);
         if let Some(session) = self.session(id) {
             session.handle_subscribed(pattern.clone(), parked.flow, result);
         }
         self.drain_session(now, id);
         self.drain_due(now);
         if self.find(id).is_some() {
-            self.connections[id.index as usize].outbox.end_start();
-            self.close_if_overfull(now, id.index);
+            self.end_start(now, id);
             self.arm(id);
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrameError, need, need_pattern, need_topic, present};
 use crate::durable::DurableName;
-use crate::flow::Flow;
+use crate::flow::{Flow, Slow};
 use crate::lifecycle::EndReason;
 use crate::presence::Key;
 use crate::protocol::{ClientFrame, FlowSpec, GroupTerm, PublishRequest, Start, TopicPosition};
@@ -74,6 +74,7 @@ pub struct ClientEnvelope<P> {
     pub durable: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<Vec<TopicPosition>>,
+    pub slow: Option<Slow>,
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
     pub request: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +110,7 @@ impl<P> ClientEnvelope<P> {
             latest: None,
             durable: None,
             positions: None,
+            slow: None,
             request: None,
             topic: None,
             key: None,
@@ -141,7 +143,9 @@ impl<'a, P> From<&'a ClientFrame<P>> for ClientEnvelope<&'a P> {
                 flow,
                 start,
                 durable,
+                slow,
             } => Self {
+                slow: *slow,
                 pattern: Some(pattern.to_string()),
                 flow: flow_spec(*flow),
                 durable: durable.as_ref().map(|name| name.as_str().to_string()),
@@ -232,6 +236,7 @@ impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
                     .durable
                     .map(|name| DurableName::new(&name))
                     .transpose()?,
+                slow: envelope.slow,
             },
             ClientFrameType::Unsubscribe => Self::Unsubscribe {
                 pattern: need_pattern(envelope.pattern, "unsubscribe")?,

@@ -338,6 +338,7 @@ fn what_is_absent_is_not_written() {
         flow: Flow::IMMEDIATE,
         start: Start::Latest,
         durable: None,
+        slow: None,
     };
     let text = serde_json::to_string(&ClientEnvelope::from(&frame)).unwrap();
     assert_eq!(text, r#"{"type":"subscribe","pattern":"job:42"}"#);

@@ -46,6 +46,9 @@ pub(super) struct LimitArgs {
     /// The most bytes that wait for a slow connection, before the oldest publications are dropped
     #[arg(long, value_name = "BYTES", default_value = "1MiB")]
     outbox_bytes: Bytes,
+    /// The most bytes that wait for all slow connections; those for whom most waits then lose the oldest publications first
+    #[arg(long, value_name = "BYTES", default_value = "1GiB")]
+    waiting_bytes: Bytes,
     /// How often a connection may publish, each second; twice as many at once after a pause
     #[arg(long, value_name = "N", default_value = "off")]
     publish_rate: OrOff<NonZeroU32>,
@@ -73,6 +76,7 @@ impl LimitArgs {
         config.frame_bytes_max = self.frame_bytes.0.map(|bytes| bytes.0);
         let server = &mut config.server;
         server.outbox_bytes_max = self.outbox_bytes.0;
+        server.waiting_bytes_max = self.waiting_bytes.0;
         let floors = self.floor.iter().cloned();
         server.floor = floors.fold(FlowFloor::none(), |floor, (pattern, every)| {
             floor.with(pattern, every)

@@ -15,6 +15,7 @@ use tidegate::serve::Server;
 use super::access::AccessArgs;
 use super::entrances::EntranceArgs;
 use super::limits::LimitArgs;
+use super::log::LogFormat;
 use super::values::{Bytes, OrOff, history_of, shards, time};
 use crate::cli::BackendArg;
 
@@ -51,6 +52,14 @@ pub(in crate::cli) struct Settings {
     limits: LimitArgs,
     #[command(flatten)]
     stopping: StopArgs,
+    /// How the log looks: text for people, json for programs
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Log"
+    )]
+    pub(super) log: LogFormat,
     #[arg(skip)]
     secrets: Secrets,
 }
@@ -208,6 +217,10 @@ mod tests {
         assert_eq!(told.frame_bytes_max, known.frame_bytes_max);
         assert_eq!(told.server.session, known.server.session);
         assert_eq!(told.server.outbox_bytes_max, known.server.outbox_bytes_max);
+        assert_eq!(
+            told.server.waiting_bytes_max,
+            known.server.waiting_bytes_max
+        );
         assert_eq!(told.server.floor, known.server.floor);
         let seed = known.server.hub.seed;
         let told = tidegate::core::hub::HubConfig {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::CODES;
 use crate::durable::DurableName;
-use crate::flow::{Conflate, Flow, Pace};
+use crate::flow::{Conflate, Flow, Pace, Slow};
 use crate::lifecycle::EndReason;
 use crate::presence::{Absent, Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
 use crate::protocol::{
@@ -103,6 +103,14 @@ fn any_positions() -> impl Strategy<Value = Vec<TopicPosition>> {
     prop::collection::vec(known, 0..4)
 }
 
+fn any_slow() -> impl Strategy<Value = Option<Slow>> {
+    prop::option::of(prop::sample::select(vec![
+        Slow::Conflate,
+        Slow::Drop,
+        Slow::Disconnect,
+    ]))
+}
+
 fn any_start() -> impl Strategy<Value = Start> {
     let known = (any_topic(), any_position())
         .prop_map(|(topic, position)| TopicPosition { topic, position });
@@ -149,15 +157,17 @@ pub(super) fn any_client_frame() -> impl Strategy<Value = ClientFrame<Value>> {
             any_pattern(),
             any_flow(),
             any_start(),
-            prop::option::of("[a-z]{1,20}")
+            prop::option::of("[a-z]{1,20}"),
+            any_slow(),
         )
-            .prop_map(|(pattern, flow, start, durable)| {
+            .prop_map(|(pattern, flow, start, durable, slow)| {
                 let durable = durable.map(|name| DurableName::new(&name).expect("letters"));
                 ClientFrame::Subscribe {
                     pattern,
                     flow,
                     start,
                     durable,
+                    slow,
                 }
             }),
         any_pattern().prop_map(|pattern| ClientFrame::Unsubscribe { pattern }),

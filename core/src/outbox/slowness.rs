@@ -1,0 +1,45 @@
+//! What the subscriptions of a connection want while it is behind, where they have said so.
+
+use super::Delivery;
+use crate::flow::{Conflate, Slow};
+use crate::hub::SubscriptionId;
+use crate::sorted::SortedMap;
+
+#[derive(Clone, Debug)]
+pub(super) struct Slowness {
+    /// Of all that have said nothing.
+    pub(super) of_all: Option<Slow>,
+    pub(super) of: SortedMap<SubscriptionId, Slow>,
+}
+
+impl Slowness {
+    pub(super) const fn new() -> Self {
+        Self {
+            of_all: None,
+            of: SortedMap::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.of_all.is_none() && self.of.keys().next().is_none()
+    }
+
+    fn policy(&self, subscription: SubscriptionId) -> Option<Slow> {
+        self.of.get(&subscription).copied().or(self.of_all)
+    }
+
+    pub(super) fn disconnects(&self, subscription: SubscriptionId) -> bool {
+        self.policy(subscription) == Some(Slow::Disconnect)
+    }
+
+    /// Has a delivery wait as its subscription wants it.
+    pub(super) fn apply<P>(&self, delivery: &mut Delivery<P>) {
+        match self.policy(delivery.subscription) {
+            None => {}
+            Some(Slow::Conflate) => {
+                delivery.conflate = delivery.conflate.or(Some(Conflate::Latest));
+            }
+            Some(Slow::Drop | Slow::Disconnect) => delivery.conflate = None,
+        }
+    }
+}

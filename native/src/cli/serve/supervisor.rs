@@ -1,0 +1,113 @@
+//! Telling systemd how the server is: datagrams to the socket that it names (`sd_notify(3)`). Without one, nobody is told.
+
+use std::time::Duration;
+
+use tidegate::Hub;
+
+/// Whoever has started the server and wants to know how it is.
+pub(super) struct Supervisor {
+    #[cfg(unix)]
+    socket: Option<std::os::unix::net::UnixDatagram>,
+    /// How often it wants a sign of life.
+    watchdog: Option<Duration>,
+}
+
+impl Supervisor {
+    /// The one that the environment names.
+    pub(super) fn of_environment() -> Self {
+        let variable = |name: &str| std::env::var(name).ok();
+        Self {
+            #[cfg(unix)]
+            socket: std::env::var_os("NOTIFY_SOCKET").and_then(|name| match connected(&name) {
+                Ok(socket) => Some(socket),
+                Err(error) => {
+                    tracing::warn!(%error, "systemd cannot be told how the server is");
+                    None
+                }
+            }),
+            watchdog: watchdog(variable("WATCHDOG_USEC"), variable("WATCHDOG_PID")),
+        }
+    }
+
+    /// The server listens.
+    pub(super) fn ready(&self) {
+        self.tell("READY=1");
+    }
+
+    /// The server was told to stop, and does so.
+    pub(super) fn stopping(&self) {
+        self.tell("STOPPING=1");
+    }
+
+    /// Gives signs of life, twice as often as is wanted, for as long as all shards of the hub answer.
+    pub(super) async fn watch(&self, hub: &Hub) {
+        let Some(every) = self.watchdog else {
+            return std::future::pending().await;
+        };
+        let mut interval = tokio::time::interval(every / 2);
+        loop {
+            interval.tick().await;
+            if hub.counts().await.is_err() {
+                // It stops, which it may take its time for.
+                return std::future::pending().await;
+            }
+            self.tell("WATCHDOG=1");
+        }
+    }
+
+    #[cfg(unix)]
+    fn tell(&self, state: &str) {
+        if let Some(socket) = &self.socket
+            && let Err(error) = socket.send(state.as_bytes())
+        {
+            tracing::debug!(%error, state, "systemd was not told");
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn tell(&self, _state: &str) {}
+}
+
+/// How often a sign of life is wanted of this process.
+fn watchdog(micros: Option<String>, pid: Option<String>) -> Option<Duration> {
+    let is_meant = pid.is_none_or(|pid| pid == std::process::id().to_string());
+    let micros: u64 = micros?.parse().ok()?;
+    (is_meant && micros > 1).then_some(Duration::from_micros(micros))
+}
+
+#[cfg(unix)]
+fn connected(name: &std::ffi::OsStr) -> std::io::Result<std::os::unix::net::UnixDatagram> {
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::linux::net::SocketAddrExt as _;
+        use std::os::unix::ffi::OsStrExt as _;
+        // One without a file.
+        if let Some(name) = name.as_bytes().strip_prefix(b"@") {
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+            socket.connect_addr(&address)?;
+            return Ok(socket);
+        }
+    }
+    socket.connect(name)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_of_life_are_given_to_whom_they_are_asked_of() {
+        let of = |micros: &str, pid: Option<String>| watchdog(Some(micros.to_owned()), pid);
+        let own = std::process::id().to_string();
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(of("1000000", None), second);
+        assert_eq!(of("1000000", Some(own)), second);
+        assert_eq!(of("1000000", Some("1".to_owned())), None);
+        assert_eq!(of("soon", None), None);
+        assert_eq!(of("0", None), None);
+        assert_eq!(watchdog(None, None), None);
+    }
+}

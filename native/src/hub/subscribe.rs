@@ -1,0 +1,42 @@
+//! How to subscribe.
+
+use tidegate_core::durable::DurableName;
+use tidegate_core::flow::{Flow, Slow};
+use tidegate_core::protocol::Start;
+
+/// How to subscribe.
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// How to be paced.
+    pub flow: Flow,
+    /// Where to start.
+    pub start: Start,
+    /// The most bytes that wait for a slow reader before the oldest publications are shed.
+    pub outbox_bytes_max: Option<usize>,
+    /// A name by which a server remembers what was [dealt with](crate::client::ClientSubscription::handled). For its clients.
+    pub durable: Option<DurableName>,
+    /// What becomes of publications while the reader is behind; `None` for what the flow says.
+    pub slow: Option<Slow>,
+}
+
+impl Subscribe {
+    /// As the default, and remembered by the server under `name`.
+    pub fn durable(name: DurableName) -> Self {
+        Self {
+            durable: Some(name),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Subscribe {
+    fn default() -> Self {
+        Self {
+            flow: Flow::IMMEDIATE,
+            start: Start::Latest,
+            outbox_bytes_max: None,
+            durable: None,
+            slow: None,
+        }
+    }
+}
