@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
@@ -168,6 +169,10 @@ impl Backend for Watched {
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         self.note(self.backend.renew(topic, epoch))
+    }
+
+    fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
+        self.note(self.backend.cursors(calls))
     }
 
     /// One that fails says nothing about the link: it may have been too large.
