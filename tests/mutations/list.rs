@@ -118,9 +118,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "session-never-gives-up",
-        file: "core/src/session.rs",
-        old: "            } if at + self.config.pong_timeout <= now => {\n                self.close(CloseReason::Timeout);",
-        new: "            } if at + self.config.pong_timeout * 1000 <= now => {\n                self.close(CloseReason::Timeout);",
+        file: "core/src/session/output.rs",
+        old: "pong_timeout: Duration::from_secs(20),",
+        new: "pong_timeout: Duration::from_secs(20_000),",
         breaks: "a client that is gone without a word keeps its connection",
     },
     Mutation {

@@ -177,7 +177,8 @@ impl System {
         Quality {
             up: ms(1 + self.random.up_to(30)),
             down: ms(1 + self.random.up_to(30)),
-            per_frame: Duration::ZERO,
+            // Where there is hardly any room, some transports are too slow for what comes.
+            per_frame: ms(self.random.up_to(1) * if self.is_tight { 20 } else { 0 }),
             is_reachable: true,
         }
     }

@@ -259,3 +259,17 @@ fn one_that_wants_only_what_is_new_is_given_the_end_that_its_topic_has_come_to()
     });
     assert_eq!(offsets(&bench.events()), [5]);
 }
+
+#[test]
+fn one_that_a_server_refuses_because_it_goes_is_asked_of_the_next() {
+    let mut bench = Bench::wanted();
+    bench.subscribe("job:1", Start::Latest);
+    bench.open();
+    bench.sent();
+    let refusal = error(ErrorCode::Draining).about_pattern(pattern("job:1"));
+    bench.receive(ServerFrame::Error(refusal));
+    let events = bench.events();
+    let is_refused = |event: &ClientEvent<Json>| matches!(event, ClientEvent::Refused { .. });
+    assert!(!events.iter().any(is_refused), "{events:?}");
+    assert_eq!(start_of(&bench.reopen()), Start::Latest);
+}

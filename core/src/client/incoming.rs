@@ -208,6 +208,13 @@ impl<P: Payload + Clone> Client<P> {
         if error.fatal {
             return self.handle_fatal(now, error);
         }
+        if error.code == ErrorCode::Draining {
+            // What was asked for has crossed the server's farewell on its way: the next one is asked.
+            if let State::Open(Open { link, .. }) = self.state {
+                self.abandon(now, link);
+            }
+            return;
+        }
         if let Some(request) = error.request
             && self.requests.remove(request)
         {

@@ -98,7 +98,12 @@ impl System {
     fn befall_program(&mut self, program: usize, act: ClientAct) {
         let befallen = &mut self.programs[program];
         match act {
-            ClientAct::Quality(quality) => befallen.quality = quality,
+            ClientAct::Quality(quality) => {
+                befallen.quality = quality;
+                if let Some(link) = befallen.link {
+                    self.links[link].quality = quality;
+                }
+            }
             ClientAct::Reach(is_reachable) => {
                 befallen.quality.is_reachable = is_reachable;
                 if let Some(link) = befallen.link.filter(|_| !is_reachable) {

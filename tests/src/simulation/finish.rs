@@ -8,6 +8,7 @@ use tidegate_core::protocol::PublishRequest;
 use super::{By, System, TOPICS};
 use crate::backend_model::Weather;
 use crate::json::Json;
+use crate::network::Quality;
 use crate::tab_model::Life;
 use crate::{ms, secs, topic};
 
@@ -63,7 +64,7 @@ impl System {
             let healed = &mut self.world.servers[server];
             healed.link.is_reachable = true;
         }
-        let good = self.quality();
+        let good = Quality::delayed(ms(10));
         for link in &mut self.links {
             link.quality.per_frame = ms(0);
         }

@@ -167,7 +167,7 @@ pub enum PageAct {
 /// What befalls a client or its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAct {
-    /// Its next links are like this.
+    /// Its next links are like this, and the one that a program has.
     Quality(Quality),
     /// Its network goes away, or comes back.
     Reach(bool),
