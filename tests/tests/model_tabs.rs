@@ -125,7 +125,8 @@ impl<const TABS: usize> Group<TABS> {
             }
             TabsOutput::CloseUplink { .. } => self.tabs[index].uplink = None,
             TabsOutput::SendUplink(frame) => self.answer(index, &frame),
-            TabsOutput::SpawnWorker { .. }
+            TabsOutput::AskToken { .. }
+            | TabsOutput::SpawnWorker { .. }
             | TabsOutput::Retire
             | TabsOutput::Role(_)
             | TabsOutput::Opened { .. }
@@ -142,6 +143,7 @@ impl<const TABS: usize> Group<TABS> {
         let answer = match frame {
             ClientFrame::Hello { .. } => ServerFrame::Welcome {
                 heartbeat_ms: 25_000,
+                expires_in_ms: None,
             },
             ClientFrame::Ping => ServerFrame::Pong,
             _ => return,
