@@ -13,6 +13,7 @@ mod client_hub;
 mod config;
 mod due;
 mod error;
+mod licence;
 mod mirror;
 mod owed;
 mod relay;

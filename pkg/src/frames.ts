@@ -12,7 +12,8 @@ import type { EndReason } from './types.js';
 /** How many wildcard patterns are known by number before all are forgotten and numbered anew. */
 const PATTERNS_MAX = 1024;
 
-interface PublicationFrame {
+/** @internal */
+export interface PublicationFrame {
   readonly type: 'pub';
   readonly topic: string;
   readonly epoch: number;
@@ -55,18 +56,28 @@ interface OtherFrame {
 type Frame = PublicationFrame | BatchFrame | PresenceFrame | OtherFrame;
 
 /**
- * The frames of one message.
+ * Calls `take` with each frame of a message.
  *
- * @throws {@link TidegateError} with code `bad_frame`.
+ * @throws {@link TidegateError} with code `bad_frame`, for what is no message.
  * @internal
  */
-export function parseMessage(text: unknown): readonly unknown[] {
+export function forEachFrame(text: unknown, take: (frame: unknown) => void): void {
+  const message = parse(text);
+  if (!Array.isArray(message)) {
+    take(message);
+    return;
+  }
+  for (const frame of message) {
+    take(frame);
+  }
+}
+
+function parse(text: unknown): unknown {
   if (typeof text !== 'string') {
     throw new TidegateError('bad_frame', 'the server sent a message that is not text');
   }
   try {
-    const message: unknown = JSON.parse(text);
-    return Array.isArray(message) ? message : [message];
+    return JSON.parse(text);
   } catch (cause) {
     throw new TidegateError('bad_frame', 'the server sent a message that is not JSON', { cause });
   }
@@ -79,6 +90,8 @@ export function parseMessage(text: unknown): readonly unknown[] {
  */
 export class FrameIntake {
   readonly #patterns = new Map<string, number>();
+  /** The slot of the publication that was handed over last. */
+  slot = -1;
 
   /** Hands `frame` over, and says how many records came of it. */
   take(hub: ClientHub, nowMs: number, link: number, frame: unknown): number {
@@ -112,6 +125,7 @@ export class FrameIntake {
       const via = this.#patternNumber(hub, frame.via);
       const topic = core.topicNumber(frame.topic);
       const slot = core.slots.put(frame.data);
+      this.slot = slot;
       return hub.handle_publication(
         nowMs,
         link,
@@ -271,8 +285,13 @@ function member<T>(frame: OtherFrame, name: string, absent: T, isSound: (value: 
   return value as T;
 }
 
-function isPublication(frame: Frame): frame is PublicationFrame {
-  return frame.type === 'pub';
+/**
+ * Whether it is the frame of a publication, as far as its type says.
+ *
+ * @internal
+ */
+export function isPublication(frame: unknown): frame is PublicationFrame {
+  return (frame as Frame | null)?.type === 'pub';
 }
 
 function isBatch(frame: Frame): frame is BatchFrame {

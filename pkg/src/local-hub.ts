@@ -32,6 +32,12 @@ export interface Hub extends Subscriber, Disposable {
   close(): void;
 }
 
+/**
+ * What a publish returns where there is nothing to read: the publication is the next one of its topic, for the audience
+ * that was named.
+ */
+const CONTINUES = -2;
+
 /** What the core has said of a publication: its own audience from then on, the one that was named, or nobody can say. */
 const SAME_AUDIENCE = -2;
 const NO_AUDIENCE = -1;
@@ -41,6 +47,9 @@ interface Audience {
   readonly topic: string;
   readonly number: number;
   readonly entries: readonly Entry[];
+  /** Where its last publication stands. */
+  epoch: number;
+  offset: number;
 }
 
 interface FailedNote {
@@ -133,16 +142,20 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     } catch (error) {
       throw core.recover(error);
     }
-    if (known !== undefined && this.#isSame(count)) {
-      const [epoch, offset] = [this.#epoch, this.#offset];
-      this.handAll(known.entries, { topic, data: payload, epoch, offset });
+    if (known !== undefined && (count === CONTINUES || this.#isSame(count))) {
+      known.epoch = count === CONTINUES ? known.epoch : this.#epoch;
+      known.offset = count === CONTINUES ? known.offset + 1 : this.#offset;
+      const { epoch, offset, entries } = known;
+      this.handAll(entries, { topic, data: payload, epoch, offset });
       return { epoch, offset };
     }
     this.read(count, this.#slot);
     const audience = this.#reachedAudience;
-    this.#audiences[number] =
-      audience === NO_AUDIENCE ? undefined : { topic, number: audience, entries: this.reached() };
     const [failure, position] = [this.#failure, { epoch: this.#epoch, offset: this.#offset }];
+    this.#audiences[number] =
+      audience === NO_AUDIENCE
+        ? undefined
+        : { topic, number: audience, entries: this.reached(), ...position };
     this.handOver();
     if (failure !== undefined) {
       throw failure;

@@ -70,6 +70,7 @@ export interface ClientHub extends HubMachine {
     base: number,
     slot: number,
   ): number;
+  handle_handed(heardMs: number, topic: number, epoch: number, offset: number, slot: number): void;
   add_to_batch(topic: number, epoch: number, offset: number, end: number, slot: number): void;
   drop_batch(): void;
   handle_batch(nowMs: number, link: number, via: number): number;

@@ -30,6 +30,8 @@ export const Kind = {
   GateIdle: 12,
   Send: 13,
   Stored: 14,
+  Licensed: 15,
+  LicencesEnded: 16,
   Data: 20,
   Post: 21,
 } as const;

@@ -359,6 +359,13 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.#mailbox.handAll(entries, update);
   }
 
+  /** Queues the same for many. */
+  protected put(entries: readonly Entry[], update: Update): void {
+    for (const entry of entries) {
+      this.#mailbox.put(entry, entry.collects ? [update] : update);
+    }
+  }
+
   /** Queues something to be done in order with what is handed over. */
   protected queue(task: () => void): void {
     this.#mailbox.putTask(task);

@@ -4,14 +4,14 @@ import type { Core } from './core.js';
 import { dispose } from './dispose.js';
 import { connectionCore, loadGiven } from './engine.js';
 import { TidegateError, typed, typedError } from './errors.js';
-import { type Encoded, encode, FrameIntake, frameText, parseMessage } from './frames.js';
+import { forEachFrame, frameText } from './frames.js';
 import { Listeners } from './listeners.js';
 import type { TabHub } from './machines.js';
-import { endCode } from './options.js';
 import { type PresenceNote, Presences } from './presence.js';
 import type { TopicPresence } from './presence-types.js';
+import { Publishing } from './publishing.js';
+import { Reception } from './reception.js';
 import { Kind, type Row } from './records.js';
-import { answerTo, type Request, Requests } from './requests.js';
 import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
 import { type FailedNote, type StateNote, stateOf, type TokenNote } from './state.js';
 import { Switchboard } from './switchboard.js';
@@ -46,9 +46,24 @@ export class Connection extends Switchboard<TabHub, Note> {
   /** What waits for the core to be loaded. */
   readonly #early: (() => void)[] = [];
   readonly #transport: Transport;
-  #intake = new FrameIntake();
-  #outgoing: string[] = [];
-  readonly #requests = new Requests((task) => this.queue(task));
+  readonly #reception = new Reception({
+    hub: () => super.machine(),
+    read: (count, published) => this.read(count, published),
+    reached: () => this.reached(),
+    hand: (entries, update) => this.put(entries, update),
+  });
+  readonly #publishing = new Publishing({
+    isStarted: () => this.isStarted(),
+    whenStarted: (task) => this.#early.push(task),
+    hub: () => this.machine(),
+    now: () => this.host.now(),
+    published: (hub) => {
+      this.read(this.core.enter(() => hub.drain()));
+      this.handOver();
+    },
+    recover: (thrown) => this.core.recover(thrown),
+    queue: (task) => this.queue(task),
+  });
   readonly #listeners = new Listeners();
   readonly #presences = new Presences({
     isStarted: () => this.isStarted(),
@@ -146,7 +161,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#attempt(() => {
       const hub = this.machine();
       for (const message of messages) {
-        this.#attempt(() => this.read(hear(hub, this.#intake, this.host.now(), message)), false);
+        this.#attempt(() => this.read(hear(hub, this.#reception.intake, this.host.now(), message)), false);
       }
     });
   }
@@ -174,9 +189,9 @@ export class Connection extends Switchboard<TabHub, Note> {
   }
 
   protected override start(machine: TabHub): void {
-    this.#intake = new FrameIntake();
+    this.#reception.clear();
     this.#transport.drop();
-    this.#requests.rejectAll(
+    this.#publishing.requests.rejectAll(
       new TidegateError('internal', 'the core broke while the publish was on its way'),
     );
     this.#sharing.begin((page) =>
@@ -191,15 +206,18 @@ export class Connection extends Switchboard<TabHub, Note> {
     return machine.handle_unsubscribe(this.host.now(), subscription);
   }
 
+  /** The machine, which is told first what was handed on without asking it. */
+  protected override machine(): TabHub {
+    const hub = super.machine();
+    this.#reception.tell(hub);
+    return hub;
+  }
+
   /** Reads what a call left, and sends what it wants sent: all in one message. */
-  protected override read(count: number): void {
-    super.read(count);
+  protected override read(count: number, published?: number): void {
+    super.read(count, published);
     this.#sharing.flush();
-    const frames = this.#outgoing;
-    if (frames.length > 0) {
-      this.#outgoing = [];
-      this.#transport.send(frames.length === 1 ? frames[0]! : `[${frames.join()}]`);
-    }
+    this.#transport.flush();
   }
 
   protected override takeRow(row: Row): void {
@@ -212,16 +230,18 @@ export class Connection extends Switchboard<TabHub, Note> {
         this.queue(() => this.#transport.close(link));
         break;
       case Kind.Published:
-        this.#requests.resolve(row.subject, { epoch: row.epoch, offset: row.offset });
+        this.#publishing.requests.resolve(row.subject, { epoch: row.epoch, offset: row.offset });
         break;
       case Kind.Data:
         this.#sharing.addData(row.slot);
         break;
+      default:
+        this.#reception.takeRow(row);
     }
   }
 
   protected override takeFrame(json: string, slot: number): void {
-    this.#outgoing.push(frameText(json, this.core.slots, slot));
+    this.#transport.send(frameText(json, this.core.slots, slot));
   }
 
   protected override takePost(text: string): void {
@@ -234,7 +254,7 @@ export class Connection extends Switchboard<TabHub, Note> {
         this.#setState(stateOf(note));
         break;
       case 'failed':
-        this.#requests.reject(note.request, typedError(note.error));
+        this.#publishing.requests.reject(note.request, typedError(note.error));
         break;
       case 'token':
         this.queue(() => this.#sharing.answer(note.request));
@@ -276,12 +296,16 @@ export class Connection extends Switchboard<TabHub, Note> {
       return;
     }
     this.#attempt(() => {
-      const hub = this.machine();
-      for (const frame of parseMessage(text)) {
-        // A frame that is not understood is reported, and does not stop those after it.
-        this.#attempt(() => this.read(this.#intake.take(hub, this.host.now(), link, frame)), false);
-      }
+      const now = this.host.now();
+      forEachFrame(text, (frame) => this.#take(link, frame, now));
     });
+  }
+
+  /** A frame that is not understood is reported, and does not stop those after it. */
+  #take(link: number, frame: unknown, now: number): void {
+    if (!this.#reception.handsOn(link, frame, now)) {
+      this.#attempt(() => this.#reception.ask(link, frame, now), false);
+    }
   }
 
   /** Calls the hub, if there is one; what comes of it is handed over soon. */
@@ -297,9 +321,9 @@ export class Connection extends Switchboard<TabHub, Note> {
   #attempt(call: () => void, handsOver = true): void {
     try {
       call();
-    } catch (error) {
-      const recovered = this.core.recover(error);
-      this.queue(() => this.#listeners.emit('error', recovered));
+    } catch (thrown) {
+      const error = this.core.recover(thrown);
+      this.queue(() => this.#listeners.emit('error', error));
     }
     if (handsOver) {
       this.handOver();
@@ -319,32 +343,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   }
 
   publish(topic: string, data: unknown, options: TidePublishOptions = {}): Promise<Position> {
-    return answerTo(options.signal, (request) => {
-      const isStarted = this.isStarted();
-      const encoded = encode(data);
-      if (isStarted) {
-        this.#publish(topic, encoded, options, request);
-      } else {
-        this.#early.push(() => this.#publish(topic, encoded, options, request));
-      }
-    });
-  }
-
-  #publish(topic: string, encoded: Encoded, options: TidePublishOptions, request: Request): void {
-    try {
-      const hub = this.machine();
-      const number = this.core.enter(() => {
-        const topicId = this.core.topicNumber(topic);
-        const slot = this.core.slots.put(encoded);
-        const [end, id] = [endCode(options.end), this.core.text(options.id)];
-        return hub.handle_publish(this.host.now(), topicId, slot, end, id, options.restart ?? false);
-      });
-      this.#requests.add(number, request);
-      this.read(this.core.enter(() => hub.drain()));
-      this.handOver();
-    } catch (error) {
-      request.reject(this.core.recover(error));
-    }
+    return this.#publishing.publish(topic, data, options);
   }
 
   readonly #abort = (): void => this.close();
@@ -373,7 +372,7 @@ export class Connection extends Switchboard<TabHub, Note> {
       this.failAll(error);
     }
     this.#presences.end(error);
-    this.#requests.rejectAll(error ?? new TidegateError('closed', 'this connection was closed'));
+    this.#publishing.requests.rejectAll(error ?? new TidegateError('closed', 'this connection was closed'));
     if (this.#state.status !== 'closed') {
       this.#setState(error === undefined ? { status: 'closed' } : { status: 'closed', error });
     }

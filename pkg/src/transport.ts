@@ -18,6 +18,7 @@ export class Transport {
   readonly #events: TransportEvents;
   #link = 0;
   #socket: WebSocketLike | undefined;
+  #outgoing: string[] = [];
 
   constructor(url: string, events: TransportEvents) {
     this.#url = url;
@@ -43,14 +44,28 @@ export class Transport {
     }
     this.#socket = socket;
     socket.addEventListener('open', () => ifCurrent(() => this.#events.opened(link)));
-    socket.addEventListener('message', ({ data }) => ifCurrent(() => this.#events.received(link, data)));
+    socket.addEventListener('message', ({ data }) => {
+      if (link === this.#link) {
+        this.#events.received(link, data);
+      }
+    });
     socket.addEventListener('close', lost);
     // An error is always followed by a close; without a listener some implementations throw it.
     socket.addEventListener('error', () => {});
   }
 
-  send(text: string): void {
-    this.#socket?.send(text);
+  /** Sends a frame with the next `flush`. */
+  send(frame: string): void {
+    this.#outgoing.push(frame);
+  }
+
+  /** Sends what is to be sent, all in one message. */
+  flush(): void {
+    const frames = this.#outgoing;
+    if (frames.length > 0) {
+      this.#outgoing = [];
+      this.#socket?.send(frames.length === 1 ? frames[0]! : `[${frames.join()}]`);
+    }
   }
 
   close(link: number): void {

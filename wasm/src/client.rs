@@ -168,7 +168,8 @@ impl ClientHub {
         self.patterns.clear();
     }
 
-    /// A publication came; `via` is the number of its wildcard pattern, or 0.
+    /// A publication came; `via` is the number of its wildcard pattern, or 0. The last record but freed slots says if
+    /// what continues it may be handed on without asking.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
@@ -188,7 +189,14 @@ impl ClientHub {
             publication: publication(topic, epoch, offset, end, slot),
             via: self.pattern(via),
         };
-        self.with(|hub| hub.handle_frame(instant(now_ms), link, frame))
+        self.hub.handle_frame(instant(now_ms), link, frame);
+        records::begin();
+        self.push_outputs();
+        #[cfg(not(feature = "worker"))]
+        if via == 0 && end == 0 {
+            self.push_licence(topic);
+        }
+        records::finish()
     }
 
     /// What has changed since the publication with the offset `base` came, as a merge patch.

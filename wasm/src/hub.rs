@@ -15,10 +15,17 @@ use crate::screen::{self, Screen};
 use crate::single::Single;
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
-use crate::{texts, topics};
+use crate::{slot, texts, topics};
 
 /// Everything in a page subscribes as one downlink, but for what is paced by frames.
 const DOWNLINK: u32 = 0;
+
+/// What a publish returns where there is nothing to read: it has the next offset of its topic's last one, and has reached
+/// the audience that was named.
+const CONTINUES: u32 = u32::MAX - 1;
+
+/// So many freed slots may wait to be read.
+const FREED_MAX: usize = 64;
 
 static HUBS: Single<Slab<LocalHub>> = Single::new(Slab::new());
 
@@ -76,7 +83,7 @@ impl LocalHub {
         }
     }
 
-    /// Publishes what is in `slot`. The first record tells where it was stored and whom it has reached, or is the note of
+    /// Publishes what is in `slot`, and returns [`CONTINUES`] or how many records there are. The first record tells where it was stored and whom it has reached, or is the note of
     /// a failure.
     ///
     /// `status` is what the terminal rule reads, where the payload has it; `audience` the topic's audience that was
@@ -101,7 +108,6 @@ impl LocalHub {
         restart: bool,
         audience: f64,
     ) -> u32 {
-        records::begin();
         let status = texts::take_optional(status);
         let request = PublishRequest {
             topic: topics::topic(topic),
@@ -111,9 +117,13 @@ impl LocalHub {
             restart,
         };
         let known = (audience >= 0.0).then_some(Audience::new(audience as u64));
+        records::begin();
         match self.hub.handle_publish_to(instant(now_ms), request, known) {
             Ok((position, reached)) => {
                 // Whom a screen hands a publication to is not the hub's to say.
+                if reached == Reached::Same && position.offset > 1 && slot::freed() < FREED_MAX {
+                    return CONTINUES;
+                }
                 let reached = match reached {
                     Reached::Due(_) if self.screen.is_used() => Reached::Due(None),
                     Reached::Due(_) | Reached::Same => reached,

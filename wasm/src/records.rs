@@ -71,6 +71,10 @@ pub(crate) enum Record<'a> {
         position: Position,
         reached: Reached,
     },
+    /// What continues the publication that has come may be handed on without asking, to those whom this list has it for.
+    Licensed,
+    /// Nothing may be handed on without asking any more.
+    LicencesEnded,
     /// What is in `slot` belongs into the next hole of the message that follows.
     Data { slot: u32 },
     /// The next `length` characters of the text are to be said to the other tabs; the data is still missing in them.
@@ -219,6 +223,8 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
             numbers[4] = position.offset as f64;
             numbers
         }
+        Record::Licensed => plain(15, 0.0),
+        Record::LicencesEnded => plain(16, 0.0),
         Record::Data { slot } => {
             let mut numbers = plain(20, 0.0);
             numbers[6] = f64::from(slot);

@@ -74,7 +74,6 @@ impl Screen {
     }
 
     /// Whether anybody subscribes.
-    #[cfg(feature = "hub")]
     pub(crate) fn is_used(&self) -> bool {
         self.followed.iter().any(Option::is_some)
     }

@@ -190,6 +190,23 @@ impl<P: Payload + Clone> Client<P> {
         news != News::Old
     }
 
+    /// What came of a subscription, up to this publication, was taken without being asked about, when something was last
+    /// heard at `heard`.
+    pub(crate) fn handle_handed(
+        &mut self,
+        heard: Instant,
+        pattern: &Pattern,
+        publication: &Arc<Publication<P>>,
+    ) {
+        if let State::Open(open) = &mut self.state {
+            open.heard = open.heard.max(heard);
+            open.probed = None;
+        }
+        if let Some(subscription) = self.subscriptions.get_mut(pattern) {
+            subscription.accept(publication);
+        }
+    }
+
     fn handle_reset(&mut self, topic: Topic, position: Position, via: Option<Pattern>) {
         let pattern = via.unwrap_or_else(|| Pattern::from(topic.clone()));
         if let Some(subscription) = self.subscriptions.get_mut(&pattern)

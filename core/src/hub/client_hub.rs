@@ -4,6 +4,7 @@ mod durable;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
+use super::licence;
 use super::relay::{Interest, Relay, RelayDue};
 use crate::client::{Client, ClientConfig, ClientEvent, ConnectionState, PresenceEvent};
 use crate::flow::{Flow, FlowError};
@@ -61,10 +62,12 @@ pub enum ClientOutput<P> {
 /// [`ClientHub::poll_output`] until `None`.
 #[derive(Debug)]
 pub struct ClientHub<P> {
-    client: Client<P>,
-    relay: Relay<P>,
+    pub(super) client: Client<P>,
+    pub(super) relay: Relay<P>,
     durables: SortedMap<Pattern, Durable>,
     output: VecDeque<ClientOutput<P>>,
+    /// Counts what ends licences.
+    pub(super) changes: u64,
 }
 
 impl<P: Payload + Clone> ClientHub<P> {
@@ -75,6 +78,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             relay: Relay::new(),
             durables: SortedMap::new(),
             output: VecDeque::new(),
+            changes: 0,
         }
     }
 
@@ -141,6 +145,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         flow: Flow,
         start: Start,
     ) -> Result<SubscriptionId, SubscribeError> {
+        self.changes += 1;
         let id = self
             .relay
             .handle_subscribe(now, downlink, pattern, flow, start)?;
@@ -150,6 +155,7 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     /// Ends a subscription.
     pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
+        self.changes += 1;
         self.relay.handle_unsubscribe(now, id);
         self.let_go(id);
         self.drain(now);
@@ -165,6 +171,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         id: SubscriptionId,
         flow: Flow,
     ) -> Result<(), FlowError> {
+        self.changes += 1;
         self.relay.handle_flow(now, id, flow)?;
         self.drain(now);
         Ok(())
@@ -257,6 +264,9 @@ impl<P: Payload + Clone> ClientHub<P> {
     }
 
     fn handle_event(&mut self, now: Instant, event: ClientEvent<P>) {
+        if licence::is_ended_by(&event) {
+            self.changes += 1;
+        }
         match event {
             ClientEvent::AskToken { request } => {
                 self.output.push_back(ClientOutput::AskToken { request });

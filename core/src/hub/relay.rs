@@ -5,6 +5,7 @@
 //! all, and each has a gate of its own. A throttle is kept here in any case: the uplink's window begins anew with each
 //! connection, and with each change of what the others want.
 
+mod handed;
 mod route;
 
 use alloc::collections::VecDeque;

@@ -9,7 +9,7 @@ use crate::clock::instant;
 use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed};
 use crate::exports::exports;
-use crate::records::{end_of, position};
+use crate::records::{self, Record, end_of, position};
 use crate::screen::{self, Screen};
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
@@ -30,6 +30,7 @@ exports! { CLIENTS:
     client_handle_publish = handle_publish(
         now_ms: f64, topic: u32, slot: u32, end: u32, id: u32, restart: bool
     ) -> f64;
+    client_handle_handed = handle_handed(heard_ms: f64, topic: u32, epoch: f64, offset: f64, slot: u32);
     client_handle_tick = handle_tick(now_ms: f64) -> u32;
     client_wants_tick = wants_tick() -> bool;
 }
@@ -41,6 +42,8 @@ pub(super) struct Subscribers {
     screen: Screen,
     /// When something was last asked of the hub by a call that leaves what is due to `drain`.
     now: Instant,
+    /// What the hub has counted of what ends licences.
+    changes: u64,
 }
 
 impl Subscribers {
@@ -49,6 +52,7 @@ impl Subscribers {
             ids: SubscriptionIds::default(),
             screen: Screen::new(),
             now: Instant::ZERO,
+            changes: 0,
         }
     }
 }
@@ -174,6 +178,20 @@ impl ClientHub {
         self.hub.handle_publish(instant(now_ms), request) as f64
     }
 
+    /// Publications of a topic were handed on by licence, up to this one, when something was last heard at `heard_ms`.
+    fn handle_handed(&mut self, heard_ms: f64, topic: u32, epoch: f64, offset: f64, slot: u32) {
+        let publication = super::publication(topic, epoch, offset, 0, slot);
+        self.hub.handle_handed(instant(heard_ms), &publication);
+    }
+
+    /// Says if what continues a topic's last publication may be handed on without asking. Whom a screen hands something
+    /// to is not the hub's to say.
+    pub(super) fn push_licence(&self, topic: u32) {
+        if !self.subscribers.screen.is_used() && self.hub.has_licence(&topics::topic(topic)) {
+            records::push(Record::Licensed);
+        }
+    }
+
     /// A frame of the screen is drawn.
     fn handle_tick(&mut self, now_ms: f64) -> u32 {
         self.subscribers.now = instant(now_ms);
@@ -202,8 +220,13 @@ impl ClientHub {
             {
                 due::push(&due, PacedBy::Frames);
             } else {
-                return;
+                break;
             }
+        }
+        let changes = self.hub.changes();
+        if self.subscribers.changes != changes {
+            self.subscribers.changes = changes;
+            records::push(Record::LicencesEnded);
         }
     }
 }

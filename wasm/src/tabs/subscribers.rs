@@ -1,19 +1,18 @@
 //! What only those ask for who subscribe, publish and are present somewhere: not a worker.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Flow, FlowError};
 use tidegate_core::hub::{DownlinkId, SubscribeError, SubscriptionId};
 use tidegate_core::presence::{Key, Roster};
 use tidegate_core::protocol::{PublishRequest, Start};
-use tidegate_core::publication::Position;
+use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
 
-use super::AnyHub;
-#[cfg(any(feature = "tabs", feature = "worker"))]
-use super::Way;
+use super::{AnyHub, Way};
 use crate::slot::Handle;
 
 impl AnyHub {
@@ -105,6 +104,21 @@ impl AnyHub {
             hub => hub.handle_publish(now, publish),
             _ => unreachable!("a worker publishes nothing of its own")
         )
+    }
+
+    /// What a tab is handed on passes the election: only a hub that is alone has licences.
+    #[cfg_attr(feature = "follower", expect(unused_variables))]
+    pub(crate) fn has_licence(&self, topic: &Topic) -> bool {
+        each!(&self.way, hub => hub.has_licence(topic), _ => false, _ => false)
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        each!(&self.way, hub => hub.changes(), _ => 0, _ => 0)
+    }
+
+    #[cfg_attr(feature = "follower", expect(unused_variables))]
+    pub(crate) fn handle_handed(&mut self, heard: Instant, publication: &Arc<Publication<Handle>>) {
+        each!(&mut self.way, hub => hub.handle_handed(heard, publication), _ => {}, _ => {});
     }
 
     pub(crate) fn handle_track(

@@ -22,6 +22,11 @@ pub(super) struct Durable {
 }
 
 impl<P: Payload + Clone> ClientHub<P> {
+    /// Whether a subscription to `pattern` is durable.
+    pub(in crate::hub) fn is_durable(&self, pattern: &Pattern) -> bool {
+        self.durables.contains_key(pattern)
+    }
+
     /// Subscribes a downlink to a pattern under a name by which the server remembers what was dealt with: what
     /// [`ClientHub::handle_handled`] tells. Who subscribes under that name later, from wherever, gets what was not.
     ///
@@ -56,6 +61,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             self.durables
                 .insert(pattern.clone(), Durable { name, handed });
         }
+        self.changes += 1;
         let id = self
             .relay
             .handle_subscribe(now, downlink, pattern, flow, start_here)?;
@@ -94,6 +100,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// Without a connection the server remembers it until it is too old.
     pub fn handle_forget(&mut self, now: Instant, id: SubscriptionId) {
         if let Some(pattern) = self.durable_pattern(id) {
+            self.changes += 1;
             self.durables.remove(&pattern);
             self.client.handle_forget(&pattern);
             let all: Vec<SubscriptionId> = self.relay.subscribers_of(&pattern).collect();

@@ -82,6 +82,14 @@ impl<P> Route<P> {
         gap - told
     }
 
+    /// Keeps what was handed on as the latest of its topic.
+    pub(super) fn keep(&mut self, publication: &Arc<Publication<P>>) {
+        let latest = self
+            .topics
+            .touch(&publication.topic, || Arc::clone(publication));
+        *latest = Arc::clone(publication);
+    }
+
     pub(super) const fn handle_lagged(&mut self, missed: u64) {
         self.lag = self.lag.saturating_add(missed);
     }

@@ -1,0 +1,29 @@
+//! What a host has handed on by licence: see `hub/licence.rs`.
+
+use alloc::sync::Arc;
+
+use super::Relay;
+use crate::payload::Payload;
+use crate::publication::Publication;
+use crate::topic::Pattern;
+
+impl<P: Payload> Relay<P> {
+    /// Whether every subscriber of `pattern` gets each publication at once.
+    pub(in crate::hub) fn hands_on_at_once(&self, pattern: &Pattern) -> bool {
+        self.routes.get(pattern).is_some_and(|route| {
+            let mut ids = route.subscribers.iter();
+            !ids.any(|(id, _)| self.subscribers.is_gated(id.index()))
+        })
+    }
+
+    /// Publications up to this one were handed to all subscribers of `pattern`, none of which was missing.
+    pub(in crate::hub) fn handle_handed(
+        &mut self,
+        pattern: &Pattern,
+        publication: &Arc<Publication<P>>,
+    ) {
+        if let Some(route) = self.routes.get_mut(pattern) {
+            route.keep(publication);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/** Publishes of a connection: on their way to the core, and until they are answered. */
+
+import type { TidegateError } from './errors.js';
+import { type Encoded, encode } from './frames.js';
+import type { TabHub } from './machines.js';
+import { endCode } from './options.js';
+import { answerTo, type Request, Requests } from './requests.js';
+import type { TidePublishOptions } from './tide-types.js';
+import type { Position } from './types.js';
+
+/**
+ * The connection, as publishing needs it.
+ *
+ * @internal
+ */
+export interface PublishingEvents {
+  /** Whether there is a core to publish by now; throws if there will be none. */
+  isStarted(): boolean;
+  /** Does something as soon as there is one. */
+  whenStarted(task: () => void): void;
+  hub(): TabHub;
+  now(): number;
+  /** The core has a publish: what is due by that is to be read. */
+  published(hub: TabHub): void;
+  /** Makes what a call into the core threw a typed error. */
+  recover(thrown: unknown): TidegateError;
+  /** Queues something to be done in order with what is handed over. */
+  queue(task: () => void): void;
+}
+
+/** @internal */
+export class Publishing {
+  /** What waits to be answered. */
+  readonly requests: Requests;
+  readonly #events: PublishingEvents;
+
+  constructor(events: PublishingEvents) {
+    this.#events = events;
+    this.requests = new Requests((task) => events.queue(task));
+  }
+
+  publish(topic: string, data: unknown, options: TidePublishOptions): Promise<Position> {
+    return answerTo(options.signal, (request) => {
+      const isStarted = this.#events.isStarted();
+      const encoded = encode(data);
+      if (isStarted) {
+        this.#publish(topic, encoded, options, request);
+      } else {
+        this.#events.whenStarted(() => this.#publish(topic, encoded, options, request));
+      }
+    });
+  }
+
+  #publish(topic: string, encoded: Encoded, options: TidePublishOptions, request: Request): void {
+    try {
+      const hub = this.#events.hub();
+      const { core } = hub;
+      const number = core.enter(() => {
+        const topicId = core.topicNumber(topic);
+        const slot = core.slots.put(encoded);
+        const [end, id] = [endCode(options.end), core.text(options.id)];
+        return hub.handle_publish(this.#events.now(), topicId, slot, end, id, options.restart ?? false);
+      });
+      this.requests.add(number, request);
+      this.#events.published(hub);
+    } catch (error) {
+      request.reject(this.#events.recover(error));
+    }
+  }
+}
