@@ -23,6 +23,7 @@ mod server_hub;
 mod start;
 mod store;
 mod subscribers;
+mod survey;
 mod topics;
 
 use alloc::sync::Arc;
@@ -48,6 +49,7 @@ pub use due::{DownlinkId, Due, SubscriptionId};
 pub use error::{PublishError, SubscribeError};
 pub use relay::{Interest, Relay, RelayDue};
 pub use server_hub::{Backlog, ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};
+pub use survey::{SURVEYED_MAX, Surveyed};
 
 /// What a new subscription starts with. What it recovers is due after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

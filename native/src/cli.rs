@@ -8,6 +8,7 @@ mod run;
 mod serve;
 mod subscribe;
 mod text;
+mod top;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,8 @@ enum Command {
     Pub(publish::Publish),
     /// Print what is published to a topic or pattern, until the topic ends.
     Sub(subscribe::Subscribe),
+    /// Watch a server's topics: how fast they go, who subscribes, what they say.
+    Top(top::Top),
     /// Run a command and publish its life: started, progress, last line, and how it ended.
     Run(run::Run),
     /// Show the SQL that a database or file lacks for keeping topics, and run it.
@@ -74,6 +77,7 @@ impl Cli {
             Command::Serve(serve) => runtime.block_on(serve.run()),
             Command::Pub(publish) => runtime.block_on(publish.run()),
             Command::Sub(subscribe) => runtime.block_on(subscribe.run()),
+            Command::Top(top) => runtime.block_on(top.run()),
             Command::Run(run) => runtime.block_on(run.run()),
             Command::Migrate(migrate) => runtime.block_on(migrate.run()),
             Command::Config(config) => config.run(),

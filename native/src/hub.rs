@@ -9,6 +9,7 @@ mod progress;
 mod shards;
 mod subscribe;
 mod subscription;
+mod survey;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -36,7 +37,7 @@ pub use subscribe::Subscribe;
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
-use crate::shard::{Command, Totals, Wire};
+use crate::shard::{Command, Wire};
 use shards::Shards;
 
 /// A publication with a JSON payload, shared by all who get it.
@@ -341,11 +342,6 @@ impl Hub {
     pub async fn counts(&self) -> Result<Counts, Stopped> {
         let (counts, _) = self.totals().await?;
         Ok(counts)
-    }
-
-    /// How much the hub holds, and what it has done.
-    pub(crate) async fn totals(&self) -> Result<(Counts, Totals), Stopped> {
-        self.inner.shards.counts().await
     }
 
     /// How the backend is, now and as it changes, where topics live in one.

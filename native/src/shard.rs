@@ -39,7 +39,7 @@ use crate::deflate::Inflater;
 use crate::json::Json;
 use crate::uplink::Uplink;
 pub use command::Stopped;
-pub(crate) use command::{Command, CommandSender, Snapshot};
+pub(crate) use command::{Command, CommandSender, Snapshot, TopicSeen};
 use event_socket::EventSocket;
 use event_writer::EventWriter;
 pub(crate) use guest::Guest;
@@ -285,6 +285,9 @@ impl Shard {
                         ..self.totals.clone()
                     },
                 });
+            }
+            Command::Survey { most, reply } => {
+                let _ = reply.send(local::survey(&self.hub, now, most));
             }
             Command::Drain => self.hub.handle_drain(now),
             Command::Stop => self.is_stopping = true,

@@ -74,6 +74,31 @@ async fn what_a_hub_in_memory_holds_is_counted() {
 }
 
 #[tokio::test]
+async fn topics_are_told_with_their_subscribers_as_many_as_are_asked_for() {
+    let hub = Hub::new(config()).unwrap();
+    let address = served(&hub).await;
+    for topic in ["job:1", "job:2", "job:1"] {
+        hub.publish(topic, &"x".repeat(1_000)).await.unwrap();
+    }
+    let _events = Events::open(&address, "topic=job:*&topic=job:1").await;
+    until_counts(&hub, 1, 2).await;
+    let told = get(&address, "/debug?topics=9").await.json();
+    let topics = told["latest_topics"].as_array().unwrap();
+    let of = |name: &str| topics.iter().find(|it| it["topic"] == name).unwrap();
+    assert_eq!(topics.len(), 2);
+    assert_eq!(
+        (&of("job:1")["offset"], &of("job:2")["offset"]),
+        (&json!(2), &json!(1))
+    );
+    let subscribers = (&of("job:1")["subscribers"], &of("job:2")["subscribers"]);
+    assert_eq!(subscribers, (&json!(2), &json!(1)));
+    assert_eq!(of("job:2")["value"].as_str().unwrap().len(), 160);
+    assert_eq!(told["done"]["publishes"], 3);
+    let one = get(&address, "/debug?topics=1").await.json();
+    assert_eq!(one["latest_topics"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_backend_that_is_away_shows() {
     let is_away = Arc::new(AtomicBool::new(false));
     let hub = Hub::with_backend(config(), Arc::new(Fragile::new(&is_away))).unwrap();

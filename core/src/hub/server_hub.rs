@@ -17,10 +17,11 @@ mod upstream;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use slab::Slab;
 
-use super::{Hub, HubConfig, HubCounts, PublishError};
+use super::{Hub, HubConfig, HubCounts, PublishError, Surveyed};
 use crate::delta::Deltas;
 use crate::durable::CursorLimits;
 use crate::flow::FlowFloor;
@@ -299,6 +300,11 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// How much the hub holds.
     pub fn counts(&self) -> HubCounts {
         self.hub.counts()
+    }
+
+    /// Up to `most` topics: [`Hub::survey`](super::Hub::survey).
+    pub fn survey(&self, most: usize) -> Vec<Surveyed<P>> {
+        self.hub.survey(most)
     }
 
     /// How many connections there are, local ones included.

@@ -123,6 +123,16 @@ impl<P: Payload> Topics<P> {
         state.history = History::new(epoch);
     }
 
+    /// Some of the topics, by their indices: no more than `most`.
+    pub(crate) fn some(&self, most: usize) -> impl Iterator<Item = (u32, &TopicState<P>)> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "topics_max is far below 2^32"
+        )]
+        let numbered = |(index, state)| (index as u32, state);
+        self.slab.iter().take(most).map(numbered)
+    }
+
     pub(crate) fn get(&self, index: u32) -> &TopicState<P> {
         &self.slab[index as usize]
     }

@@ -1,15 +1,34 @@
 //! `GET /debug`: where topics live, how the link there is, and how much the hub holds.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Served;
 use super::error::HttpError;
 use crate::hub::BackendLink;
+use crate::shard::TopicSeen;
 
-pub(super) async fn debug(State(served): State<Served>) -> Result<Json<Value>, HttpError> {
-    let counts = served.hub.counts().await?;
+/// The most topics that are told.
+const TOPICS_MAX: usize = 1_000;
+
+/// The most characters of a topic's latest value that are told.
+const VALUE_CHARACTERS_MAX: usize = 160;
+
+/// The query of `GET /debug`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DebugQuery {
+    /// How many topics to tell of.
+    topics: Option<usize>,
+}
+
+pub(super) async fn debug(
+    State(served): State<Served>,
+    Query(query): Query<DebugQuery>,
+) -> Result<Json<Value>, HttpError> {
+    let (counts, totals) = served.hub.totals().await?;
     let health = served.hub.backend().map(|health| health.borrow().clone());
     let backend = match &health {
         Some(health) => json!({
@@ -31,7 +50,7 @@ pub(super) async fn debug(State(served): State<Served>) -> Result<Json<Value>, H
             "last_error": null,
         }),
     };
-    Ok(Json(json!({
+    let mut told = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "backend": backend,
         "connections": counts.connections,
@@ -45,5 +64,29 @@ pub(super) async fn debug(State(served): State<Served>) -> Result<Json<Value>, H
             "parked": counts.uplink.parked,
             "publishes": counts.uplink.publishes,
         },
-    })))
+    });
+    if let Some(most) = query.topics {
+        let seen = served.hub.survey(most.min(TOPICS_MAX)).await?;
+        told["latest_topics"] = seen.iter().map(topic).collect();
+        told["done"] = json!({
+            "publishes": totals.publishes,
+            "frames": totals.frames,
+            "messages": totals.messages,
+        });
+    }
+    Ok(Json(told))
+}
+
+fn topic(seen: &TopicSeen) -> Value {
+    let latest = seen.latest.as_ref();
+    let value = latest.map(|latest| latest.payload.as_str());
+    json!({
+        "topic": seen.topic,
+        "epoch": seen.position.epoch,
+        "offset": seen.position.offset,
+        "subscribers": seen.subscribers,
+        "idle_ms": u64::try_from(seen.idle.as_millis()).unwrap_or(u64::MAX),
+        "end": latest.and_then(|latest| latest.end),
+        "value": value.map(|text| text.chars().take(VALUE_CHARACTERS_MAX).collect::<String>()).unwrap_or_default(),
+    })
 }

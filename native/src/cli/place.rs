@@ -43,7 +43,7 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::connect_with(&self.server(), self.options()).await?)
+        Ok(Client::connect_with(&server_url(self.server.as_deref()), self.options()).await?)
     }
 
     /// A client of a server that may not be there yet; or of a backend, which must.
@@ -51,7 +51,10 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::start_with(&self.server(), self.options())?)
+        Ok(Client::start_with(
+            &server_url(self.server.as_deref()),
+            self.options(),
+        )?)
     }
 
     async fn open_backend(&self) -> anyhow::Result<Client> {
@@ -72,13 +75,6 @@ impl PlaceArg {
         ClientOptions {
             token: token(self.token_command.clone()),
         }
-    }
-
-    fn server(&self) -> String {
-        let named = self.server.clone();
-        named
-            .or_else(|| environment("TIDEGATE_SERVER").filter(|url| !url.is_empty()))
-            .unwrap_or_else(|| SERVER.to_owned())
     }
 }
 
@@ -112,12 +108,25 @@ fn token(command: Option<String>) -> Token {
     if let Some(command) = command {
         return Token::ask(move || print_token(command.clone()));
     }
-    let token = environment("TIDEGATE_TOKEN").filter(|token| !token.is_empty());
-    token.map(Token::from).unwrap_or_default()
+    fixed_token().map(Token::from).unwrap_or_default()
+}
+
+/// The token that the environment has.
+pub(super) fn fixed_token() -> Option<String> {
+    environment("TIDEGATE_TOKEN").filter(|token| !token.is_empty())
+}
+
+/// The address of the server that the command line names, or the environment, or of this machine's.
+pub(super) fn server_url(named: Option<&str>) -> String {
+    let known = environment("TIDEGATE_SERVER").filter(|url| !url.is_empty());
+    named
+        .map(str::to_owned)
+        .or(known)
+        .unwrap_or_else(|| SERVER.to_owned())
 }
 
 /// What a command prints, without the white space around it.
-async fn print_token(command: String) -> anyhow::Result<String> {
+pub(super) async fn print_token(command: String) -> anyhow::Result<String> {
     let (shell, flag) = if cfg!(windows) {
         ("cmd", "/C")
     } else {

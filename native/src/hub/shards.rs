@@ -1,5 +1,6 @@
 //! The shards of a hub, and which of them gets what.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
-use crate::shard::{Command, CommandSender, Shard, Totals, Wire};
+use crate::shard::{Command, CommandSender, Shard, TopicSeen, Totals, Wire};
 use crate::uplink::{Link, Uplink};
 
 /// The threads of a hub. Each has connections of its own, and copies of the topics that those follow.
@@ -131,6 +132,36 @@ impl Shards {
             // One that has stopped already needs no telling.
             let _ = sender.send(command());
         }
+    }
+
+    /// Up to `most` topics, those that were touched last. A topic that several shards have is as the one sees it that has
+    /// heard of it last, with the subscribers of all.
+    pub(super) async fn survey(&self, most: usize) -> Result<Vec<TopicSeen>, Stopped> {
+        let survey = async |sender: &CommandSender| {
+            let (reply, answer) = oneshot::channel();
+            sender.send(Command::Survey { most, reply })?;
+            answer.await.map_err(|_| Stopped)
+        };
+        self.check()?;
+        let mut by_topic: BTreeMap<Topic, TopicSeen> = BTreeMap::new();
+        for seen in try_join_all(self.senders.iter().map(survey)).await? {
+            for topic in seen {
+                let known = by_topic.entry(topic.topic.clone());
+                known
+                    .and_modify(|known| {
+                        let subscribers = known.subscribers + topic.subscribers;
+                        if topic.idle < known.idle {
+                            known.clone_from(&topic);
+                        }
+                        known.subscribers = subscribers;
+                    })
+                    .or_insert(topic);
+            }
+        }
+        let mut all: Vec<TopicSeen> = by_topic.into_values().collect();
+        all.sort_by_key(|seen| seen.idle);
+        all.truncate(most);
+        Ok(all)
     }
 
     /// How much all of them hold.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Instant as HostInstant;
+use std::time::{Duration, Instant as HostInstant};
 
 use bytes::Bytes;
 use mio::Waker;
@@ -77,8 +77,23 @@ pub(crate) enum Command {
     Snapshot {
         reply: oneshot::Sender<Snapshot>,
     },
+    Survey {
+        most: usize,
+        reply: oneshot::Sender<Vec<TopicSeen>>,
+    },
     Drain,
     Stop,
+}
+
+/// A topic, as a shard sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct TopicSeen {
+    pub(crate) topic: Topic,
+    pub(crate) position: Position,
+    pub(crate) subscribers: usize,
+    /// For how long nothing was published to it or asked of it.
+    pub(crate) idle: Duration,
+    pub(crate) latest: Option<Arc<Publication<Json>>>,
 }
 
 /// How much a shard holds.

@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 use tidegate_core::flow::{Flow, Slow};
-use tidegate_core::hub::{ConnectionId, SubscribeError, SubscriptionId};
+use tidegate_core::hub::{ConnectionId, ServerHub, SubscribeError, SubscriptionId, Surveyed};
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::{ServerFrame, Start};
+use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 use tokio::sync::oneshot;
 
-use super::command::{Command, CommandSender};
+use super::command::{Command, CommandSender, TopicSeen};
 use crate::json::Json;
 
 /// How many frames are handed over ahead of the reader; the others wait in the hub's outbox, where they are conflated.
@@ -214,4 +215,16 @@ impl Drop for LocalReader {
             let _ = self.commands.send(Command::CloseLocal(self.id));
         }
     }
+}
+
+/// The topics that were touched last, as this shard sees them.
+pub(super) fn survey(hub: &ServerHub<Json>, now: Instant, most: usize) -> Vec<TopicSeen> {
+    let seen = |it: Surveyed<Json>| TopicSeen {
+        topic: it.topic,
+        position: it.position,
+        subscribers: it.subscribers,
+        idle: now - it.touched,
+        latest: it.latest,
+    };
+    hub.survey(most).into_iter().map(seen).collect()
 }

@@ -1,0 +1,95 @@
+//! What topics a hub has and how many subscribe to each: for whoever looks at a server.
+
+use core::cmp::Reverse;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Hub;
+use crate::payload::Payload;
+use crate::publication::{Position, Publication};
+use crate::time::Instant;
+use crate::topic::Topic;
+
+/// The most topics that one survey looks at, so that it holds nobody up.
+pub const SURVEYED_MAX: usize = 10_000;
+
+/// A topic, as a survey finds it.
+#[derive(Clone, Debug)]
+pub struct Surveyed<P> {
+    /// The topic.
+    pub topic: Topic,
+    /// Where it stands.
+    pub position: Position,
+    /// How many subscriptions get what is published to it, those by wildcard included.
+    pub subscribers: usize,
+    /// When something was last published to it or asked of it.
+    pub touched: Instant,
+    /// The latest publication, where there is one.
+    pub latest: Option<Arc<Publication<P>>>,
+}
+
+impl<P: Payload + Clone> Hub<P> {
+    /// Up to `most` topics, those first that were touched last. No more than [`SURVEYED_MAX`] are looked at.
+    pub fn survey(&self, most: usize) -> Vec<Surveyed<P>> {
+        let mut touched: Vec<(Reverse<Instant>, u32)> = self
+            .topics
+            .some(SURVEYED_MAX)
+            .map(|(index, state)| (Reverse(state.touched), index))
+            .collect();
+        touched.sort_unstable();
+        touched.truncate(most);
+        let surveyed = touched.into_iter().map(|(_, index)| self.surveyed(index));
+        surveyed.collect()
+    }
+
+    fn surveyed(&self, index: u32) -> Surveyed<P> {
+        let state = self.topics.get(index);
+        let exact = self.router.find_exact(&state.topic);
+        let mut subscribers = exact.map_or(0, |route| self.router.subscriber_count(route));
+        self.router.for_each_wildcard(&state.topic, |route| {
+            subscribers += self.router.subscriber_count(route);
+        });
+        Surveyed {
+            topic: state.topic.clone(),
+            position: state.history.position(),
+            subscribers,
+            touched: state.touched,
+            latest: state.history.latest().cloned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Flow;
+    use crate::hub::HubConfig;
+    use crate::protocol::{PublishRequest, Start};
+    use crate::topic::Pattern;
+
+    #[test]
+    fn topics_come_by_when_they_were_touched_with_all_who_subscribe() {
+        let mut hub: Hub<()> = Hub::new(HubConfig::new(1));
+        for (at, topic) in [(1, "job:1"), (2, "job:2"), (3, "task:1"), (4, "job:1")] {
+            let request = PublishRequest::new(Topic::new(topic).unwrap(), ());
+            hub.handle_publish(Instant::from_millis(at), request)
+                .unwrap();
+        }
+        for pattern in ["job:1", "job:*", "**"] {
+            let pattern = Pattern::new(pattern).unwrap();
+            let now = Instant::from_millis(4);
+            hub.handle_subscribe(now, 0, &pattern, Flow::IMMEDIATE, &Start::New)
+                .unwrap();
+        }
+        let found: Vec<_> = hub.survey(2);
+        let told = found
+            .iter()
+            .map(|it| (it.topic.as_str(), it.position.offset, it.subscribers));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [("job:1", 2, 3), ("task:1", 1, 1)]
+        );
+        assert_eq!(hub.survey(9).len(), 3);
+    }
+}

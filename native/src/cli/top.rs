@@ -1,0 +1,125 @@
+//! `tidegate top`.
+
+mod board;
+mod draw;
+mod keys;
+mod look;
+#[cfg(test)]
+mod tests;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use board::Board;
+use clap::Args;
+use look::Look;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event};
+use tidegate::duration::parse_duration_ms;
+use tokio::sync::mpsc;
+
+use super::place::server_url;
+
+/// How often it is looked whether the terminal is still listened to.
+const LISTEN_EVERY: Duration = Duration::from_millis(200);
+
+#[derive(Args)]
+pub(super) struct Top {
+    /// Look at the server this often.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = milliseconds)]
+    every: Duration,
+    /// Show this many topics: those that were touched last.
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    topics: u16,
+    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. From another machine it asks for a token
+    /// that may subscribe to **: TIDEGATE_TOKEN holds it
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// A shell command that prints the token, run when one is wanted
+    #[arg(long, value_name = "COMMAND")]
+    token_command: Option<String>,
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let millis = parse_duration_ms(text).filter(|millis| *millis >= 100);
+    let millis =
+        millis.ok_or_else(|| "write a time such as 500ms or 1s, at least 100ms".to_owned());
+    millis.map(Duration::from_millis)
+}
+
+impl Top {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        ensure!(
+            std::io::stdout().is_terminal(),
+            "top draws on a terminal; for programs there is /debug?topics=N and /metrics"
+        );
+        let server = server_url(self.server.as_deref());
+        let mut look = Look::new(&server, self.topics.into(), self.token_command.clone())?;
+        let mut board = Board::new(&server);
+        // Before the terminal is taken, so that what is wrong at once is told as of any command.
+        board.take(Instant::now(), look.look().await?);
+        let mut terminal = ratatui::try_init()?;
+        let watched = self.watch(&mut terminal, &mut board, look).await;
+        ratatui::try_restore()?;
+        watched.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn watch(
+        &self,
+        terminal: &mut DefaultTerminal,
+        board: &mut Board,
+        mut look: Look,
+    ) -> anyhow::Result<()> {
+        let mut events = listen();
+        let (teller, mut told) = mpsc::channel(1);
+        let every = self.every;
+        let looking = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(every);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if teller.send(look.look().await).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let result = loop {
+            terminal.draw(|frame| draw::draw(frame, board))?;
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(Ok(event)) if keys::handle(board, &event) => break Ok(()),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => break Err(error.into()),
+                    None => break Ok(()),
+                },
+                Some(answer) = told.recv() => match answer {
+                    Ok(told) => board.take(Instant::now(), told),
+                    Err(error) => board.fail(format!("{error:#}")),
+                },
+            }
+        };
+        looking.abort();
+        result
+    }
+}
+
+/// The events of the terminal, which can only be waited for by a thread.
+fn listen() -> mpsc::UnboundedReceiver<std::io::Result<Event>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        while !sender.is_closed() {
+            let next = match event::poll(LISTEN_EVERY) {
+                Ok(true) => event::read(),
+                Ok(false) => continue,
+                Err(error) => Err(error),
+            };
+            let is_over = next.is_err();
+            if sender.send(next).is_err() || is_over {
+                return;
+            }
+        }
+    });
+    receiver
+}
