@@ -97,14 +97,14 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "outbox-sheds-terminals",
-        file: "core/src/outbox/queue.rs",
+        file: "core/src/outbox/queue/shedding.rs",
         old: "if !is_newest && is_replaced && !delivery.is_terminal() {",
         new: "if is_replaced && (!is_newest || delivery.is_terminal()) {",
         breaks: "the end of a topic is dropped for a slow connection",
     },
     Mutation {
         name: "outbox-sheds-without-a-word",
-        file: "core/src/outbox/queue.rs",
+        file: "core/src/outbox/queue/shedding.rs",
         old: "                *count += values(&delivery.emission).len() as u64;",
         new: "                *count = values(&delivery.emission).len() as u64;",
         breaks: "a slow connection is told of fewer losses than it had",
