@@ -193,7 +193,7 @@ pub async fn a_user_has_so_many_and_no_more<P: Place>() {
     claimed(&here, device("phone")).await;
     claimed(&here, device("tablet")).await;
     let one_more = claim(device("watch"), 1);
-    let answers = ask(&here, &[one_more.clone()]).await;
+    let answers = ask(&here, std::slice::from_ref(&one_more)).await;
     assert_eq!(answers, [CursorAnswer::Full]);
     claimed(&here, key(Some("bob"), "phone", "user:7")).await;
     claimed(&here, device("phone")).await;
