@@ -4,6 +4,7 @@
 //! will, and checks after every step what must hold at any time. [`wire::Wire`] is a server with bare
 //! connections, for tests that say each frame themselves.
 
+pub mod asking;
 pub mod backend_model;
 pub mod bench;
 pub mod durable_model;
