@@ -257,7 +257,7 @@ async fn a_query_that_is_wrong_is_refused_with_the_reason() {
             "bad_flow",
             "max",
         ),
-        ("topic=a&debounce=1d", "bad_flow", "debounce"),
+        ("topic=a&debounce=1w", "bad_flow", "debounce"),
         ("topic=a&colour=red", "bad_frame", "colour"),
     ];
     for (query, code, word) in cases {

@@ -36,14 +36,14 @@ pub struct SessionConfig {
 }
 
 impl Default for SessionConfig {
-    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, up to 5 s to spread those who leave and 10 s for them to be gone, 1,000 subscriptions, publishes as often as it can.
+    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, up to 5 s to spread those who leave and 8 s for them to be gone, 1,000 subscriptions, publishes as often as it can.
     fn default() -> Self {
         Self {
             hello_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(20),
             drain_window: Duration::from_secs(5),
-            drain_grace: Duration::from_secs(10),
+            drain_grace: Duration::from_secs(8),
             subscriptions_max: 1_000,
             publish_rate: None,
         }

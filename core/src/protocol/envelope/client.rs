@@ -74,6 +74,7 @@ pub struct ClientEnvelope<P> {
     pub durable: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<Vec<TopicPosition>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow: Option<Slow>,
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
     pub request: Option<u64>,

@@ -72,7 +72,7 @@ struct StopArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     drain_window: Duration,
     /// When to exit, whoever is still there
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = time)]
     drain_deadline: Duration,
 }
 
