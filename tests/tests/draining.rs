@@ -56,7 +56,7 @@ fn a_draining_server_tells_its_clients_and_closes_them_after_a_grace() {
         ["published", "pub"],
         "what is on its way still counts"
     );
-    wire.pass(ms(9_999));
+    wire.pass(ms(7_999));
     assert_eq!(wire.closes(), []);
     wire.pass(ms(1));
     assert_eq!(wire.closes(), [(id, CloseReason::Drained)]);
