@@ -68,6 +68,12 @@ pub enum SubscribeError {
     /// The flow is out of range.
     #[error(transparent)]
     Flow(#[from] FlowError),
+    /// A durable subscription was asked of a hub itself.
+    #[error(
+        "a hub does not remember for its own process what was dealt with: be a client of a server, or start since the \
+         positions that you keep"
+    )]
+    NotDurable,
     /// The hub is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),

@@ -306,6 +306,9 @@ impl Hub {
         pattern: &str,
         options: Subscribe,
     ) -> Result<Subscription, SubscribeError> {
+        if options.durable.is_some() {
+            return Err(SubscribeError::NotDurable);
+        }
         let (reader, subscriptions) = self.open(vec![Pattern::new(pattern)?], options).await?;
         Ok(Subscription {
             reader,

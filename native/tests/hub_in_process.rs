@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use support::{config, eventually, hub_with, until_counts, within};
+use tidegate::core::durable::DurableName;
 use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::hub::PublishError as Refusal;
 use tidegate::core::lifecycle::EndReason;
@@ -148,6 +149,15 @@ async fn a_flow_can_be_changed_while_values_wait() {
     assert_eq!(value(&mut events).await, 3);
     let refused = events.set_flow(throttled(Duration::MAX).flow).await;
     assert!(matches!(refused, Err(SubscribeError::Flow(_))));
+}
+
+#[tokio::test]
+async fn what_a_hub_does_not_remember_it_does_not_promise() {
+    let hub = hub();
+    let durable = Subscribe::durable(DurableName::new("phone").unwrap());
+    let refused = hub.subscribe_with("job:1", durable).await;
+    assert!(matches!(refused, Err(SubscribeError::NotDurable)));
+    until_counts(&hub, 0, 0).await;
 }
 
 #[tokio::test]

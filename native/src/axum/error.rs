@@ -102,6 +102,7 @@ impl From<SubscribeError> for HttpError {
         match error {
             SubscribeError::Pattern(_) => Self::bad_request(ErrorCode::BadTopic, message),
             SubscribeError::Flow(_) => Self::bad_request(ErrorCode::BadFlow, message),
+            SubscribeError::NotDurable => Self::bad_request(ErrorCode::BadFrame, message),
             SubscribeError::Stopped(stopped) => stopped.into(),
             SubscribeError::Refused(refusal) => {
                 let code = refusal.to_wire().code;

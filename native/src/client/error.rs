@@ -54,6 +54,11 @@ pub enum ClientError {
     /// Servers tell each other who is present; a client of a backend is none.
     #[error("presence needs a server: connect to one, or take the hub of this process")]
     NoPresence,
+    /// A durable subscription needs a server, which remembers what was dealt with; a client of a backend is none.
+    #[error(
+        "a durable subscription needs a server: connect to one, or start since the positions that you keep"
+    )]
+    NotDurable,
     /// The client was closed while publications that were queued had no answer. They may or may not have happened.
     #[error(
         "{count} publications were not confirmed within {seconds} s; publish them again with the same ids"
@@ -75,6 +80,7 @@ impl From<SubscribeError> for ClientError {
             SubscribeError::Pattern(error) => Self::Topic(error),
             SubscribeError::Refused(error) => Self::Subscribe(error),
             SubscribeError::Flow(error) => Self::Subscribe(error.into()),
+            SubscribeError::NotDurable => Self::NotDurable,
             SubscribeError::Stopped(_) => Self::Closed,
         }
     }

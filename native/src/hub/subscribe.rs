@@ -13,9 +13,11 @@ pub struct Subscribe {
     pub start: Start,
     /// The most bytes that wait for a slow reader before the oldest publications are shed.
     pub outbox_bytes_max: Option<usize>,
-    /// A name by which a server remembers what was [dealt with](crate::client::ClientSubscription::handled). For its clients.
+    /// A name by which a server remembers what was [dealt with](crate::client::ClientSubscription::handled). For its clients: a hub,
+    /// and a client of a backend, refuse it.
     pub durable: Option<DurableName>,
-    /// What becomes of publications while the reader is behind; `None` for what the flow says.
+    /// What becomes of publications while the reader is behind; `None` for what the flow says. For hubs and clients of a
+    /// backend: clients of a server have a connection for all their subscriptions, and leave it to the server.
     pub slow: Option<Slow>,
 }
 
