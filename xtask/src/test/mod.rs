@@ -8,6 +8,7 @@ mod no_std;
 mod package;
 mod report;
 mod rules;
+mod server_tests;
 mod steps;
 
 use std::process::ExitCode;

@@ -1,46 +1,17 @@
 //! The steps of a test run: what each does and what it builds on.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 
 use super::counts::Counts;
-use super::{no_std, package, rules};
+use super::{no_std, package, rules, server_tests};
 use crate::child::{self, ChildFailed, Log};
 use crate::workspace::Workspace;
-use crate::{browser, instructions, npm, outside, servers, wasm};
-
-/// The tests of the backends, in the repository.
-const SERVER_TESTS: &str = "tests/servers/tests";
-
-/// How many of them run side by side in a process.
-const TEST_THREADS: usize = 4;
-
-/// Tests of what holds for any number of shards, which are run with several, too.
-const OF_ANY_SHARDS: [&str; 7] = [
-    "hub_in_process",
-    "memory",
-    "presence",
-    "server_sent_events",
-    "server_sent_events_resume",
-    "websocket",
-    "websocket_slow_readers",
-];
-
-/// How many shards they have then.
-const SHARDS: &str = "3";
-
-/// Tests of what holds whoever serves the router, which are run with axum's own loop, too.
-const OF_ANY_LOOP: [&str; 4] = [
-    "http_endpoints",
-    "server_sent_events",
-    "server_sent_events_resume",
-    "websocket_transport",
-];
+use crate::{browser, instructions, npm, wasm};
 
 /// One step. The order is that of the run: what takes long comes late, and the server, which the
 /// dashboard is a part of, after the dashboard.
@@ -171,7 +142,7 @@ impl Step {
             Self::Node => script(workspace, "test", &[]),
             Self::Rust => rust_tests(workspace),
             Self::Instructions => instructions(workspace),
-            Self::Servers => server_tests(workspace),
+            Self::Servers => server_tests::run(workspace),
             Self::Docs => docs(workspace),
             Self::Package => Ok(package::check(workspace)?),
             Self::Browser => browser_tests(workspace, "test:browser"),
@@ -183,7 +154,7 @@ impl Step {
     }
 }
 
-fn step(workspace: &Workspace, title: &str, command: Command) -> Result<Log> {
+pub(super) fn step(workspace: &Workspace, title: &str, command: Command) -> Result<Log> {
     child::Step::new(workspace, title, command).run()
 }
 
@@ -240,110 +211,17 @@ fn instructions(workspace: &Workspace) -> Result<Counts, Failure> {
     Ok(Counts::default())
 }
 
-/// Rust tests that start programs and servers.
-fn server_tests(workspace: &Workspace) -> Result<Counts, Failure> {
-    servers::find_or_bring(workspace)?;
-    outside::find_or_bring(workspace)?;
-    let command = if has_nextest(workspace) {
-        nextest(workspace, "package(tidegate) & kind(test)")
-    } else {
-        // The examples are programs that the tests start.
-        let mut command = workspace.cargo(["test", "--no-fail-fast", "--package", "tidegate"]);
-        command.args(["--lib", "--bins", "--tests", "--examples"]);
-        command
-    };
-    let programs = counted(step(
-        workspace,
-        "the tests of the server and its program",
-        command,
-    ));
-    // They tell something also when the others have failed.
-    let command = backend_tests(workspace)?;
-    let backends = counted(step(workspace, "the tests of the backends", command));
-    let command = tests_with_shards(workspace);
-    let shards = counted(step(workspace, "some of them with several shards", command));
-    let command = tests_by_axum(workspace);
-    let by_axum = counted(step(workspace, "some of them served by axum", command));
-    both(both(both(programs, backends), shards), by_axum)
-}
-
-/// Compiled as the others are.
-fn tests_by_axum(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
-    for name in OF_ANY_LOOP {
-        command.args(["--test", name]);
-    }
-    command.env("TIDEGATE_TEST_SERVER", "axum");
-    command
-}
-
-/// Compiled as the others are.
-fn tests_with_shards(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
-    for name in OF_ANY_SHARDS {
-        command.args(["--test", name]);
-    }
-    command.env("TIDEGATE_TEST_SHARDS", SHARDS);
-    command
-}
-
-fn counted(log: Result<Log>) -> Result<Counts, Failure> {
+pub(super) fn counted(log: Result<Log>) -> Result<Counts, Failure> {
     Ok(Counts::in_output(&log?.text))
 }
 
-/// What two runs came to. Of two failures the first is told; both are counted.
-fn both(
-    first: Result<Counts, Failure>,
-    second: Result<Counts, Failure>,
-) -> Result<Counts, Failure> {
-    match (first, second) {
-        (Ok(first), Ok(second)) => Ok(first + second),
-        (Err(failure), other) | (other @ Ok(_), Err(failure)) => {
-            let others = other.unwrap_or_else(|other| other.counts);
-            let counts = failure.counts + others;
-            Err(Failure { counts, ..failure })
-        }
-    }
-}
-
-/// The tests of the backends: one process for each backend, so that its tests can share a server. Compiled with the
-/// whole workspace, as the others are, lest its libraries be compiled once more with other features.
-fn backend_tests(workspace: &Workspace) -> Result<Command> {
-    let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
-    for name in backends_tested(&workspace.root.join(SERVER_TESTS))? {
-        command.args(["--test", &name]);
-    }
-    // Most of them wait for others most of the time.
-    let threads = format!("--test-threads={TEST_THREADS}");
-    command.args(["--", &threads]);
-    if servers::may_mount() {
-        command.arg("--include-ignored");
-    }
-    Ok(command)
-}
-
-/// The names of the programs that the tests of a folder become.
-fn backends_tested(folder: &Path) -> Result<Vec<String>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() || path.extension().is_some_and(|kind| kind == "rs") {
-            let name = path.file_stem().unwrap_or_default();
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-fn has_nextest(workspace: &Workspace) -> bool {
+pub(super) fn has_nextest(workspace: &Workspace) -> bool {
     let nextest = workspace.cargo(["nextest", "--version"]).output();
     nextest.is_ok_and(|output| output.status.success())
 }
 
 /// The tests of a filter by nextest: it runs them side by side.
-fn nextest(workspace: &Workspace, filter: &str) -> Command {
+pub(super) fn nextest(workspace: &Workspace, filter: &str) -> Command {
     let mut command = workspace.cargo(["nextest", "run", "--workspace", "--no-fail-fast"]);
     command.args([
         "--failure-output",

@@ -1,0 +1,161 @@
+//! Devices that go away and come back, while servers in processes of their own are stopped and killed.
+#![cfg(feature = "sqlite")]
+
+use std::collections::BTreeSet;
+
+use crate::support::program::{Server, program};
+use crate::support::socket::Socket;
+use crate::support::within;
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tidegate::client::ClientSubscription;
+use tidegate::core::durable::DurableName;
+use tidegate::{Client, Event, Subscribe};
+
+async fn serve(backend: &str) -> Server {
+    let listen = ["serve", "--listen", "127.0.0.1:0", "--backend", backend];
+    Server::start_with(program(&listen)).await
+}
+
+struct Device {
+    client: Client,
+    events: ClientSubscription,
+    seen: Vec<u64>,
+}
+
+impl Device {
+    async fn at(server: &Server) -> Self {
+        let client = Client::start(&server.url).unwrap();
+        let name = DurableName::new("phone-6b1f").unwrap();
+        let options = Subscribe::durable(name);
+        let events = client.subscribe_with("user:7", options).await.unwrap();
+        Self {
+            client,
+            events,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Deals with what comes, up to this number.
+    async fn deal_with_all_up_to(&mut self, last: u64) {
+        while self.seen.last() != Some(&last) {
+            match within("the next one", self.events.next()).await {
+                Some(Event::Publication(publication)) => {
+                    self.seen.push(publication.payload.parse().unwrap());
+                }
+                Some(Event::Stale | Event::Live) => {}
+                other => panic!("{other:?} after {:?}", self.seen),
+            }
+        }
+        self.events.handled();
+    }
+
+    async fn leave(self) {
+        drop(self.events);
+        self.client.close_flushed().await.unwrap();
+    }
+}
+
+async fn publish(server: &Server, numbers: std::ops::RangeInclusive<u64>) {
+    let client = Client::start(&server.url).unwrap();
+    for number in numbers {
+        within("publishing", client.publish("user:7", &number))
+            .await
+            .unwrap();
+    }
+}
+
+/// A server that is stopped stores what was acknowledged; its successor goes on exactly there.
+#[tokio::test]
+async fn a_device_goes_on_at_the_successor_of_a_server_that_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = format!("sqlite:{}", folder.path().join("tide.db").display());
+    let mut first = serve(&backend).await;
+    let mut device = Device::at(&first).await;
+    publish(&first, 1..=3).await;
+    device.deal_with_all_up_to(3).await;
+    device.leave().await;
+    publish(&first, 4..=5).await;
+    first.terminate();
+    first.ended().await;
+
+    let second = serve(&backend).await;
+    publish(&second, 6..=6).await;
+    let mut device = Device::at(&second).await;
+    device.deal_with_all_up_to(6).await;
+    assert_eq!(device.seen, [4, 5, 6]);
+}
+
+/// A server that is killed loses what it has not stored: that comes again, and nothing is missing.
+#[tokio::test]
+async fn a_device_misses_nothing_when_servers_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = format!("sqlite:{}", folder.path().join("tide.db").display());
+    let mut server = serve(&backend).await;
+    // From here on everything is to reach the device.
+    let mut device = Device::at(&server).await;
+    publish(&server, 1..=1).await;
+    device.deal_with_all_up_to(1).await;
+    device.leave().await;
+    let mut seen = BTreeSet::from([1]);
+    for round in 0..4_u64 {
+        let numbers = (2 + 10 * round)..=(11 + 10 * round);
+        let mut device = Device::at(&server).await;
+        publish(&server, numbers.clone()).await;
+        // It dies in the midst of it, and so does the server.
+        device.deal_with_all_up_to(numbers.start() + 4).await;
+        seen.extend(&device.seen);
+        server.kill().await;
+        drop(device);
+        server = serve(&backend).await;
+    }
+    let mut device = Device::at(&server).await;
+    publish(&server, 42..=42).await;
+    device.deal_with_all_up_to(42).await;
+    let last_life = device.seen.clone();
+    let in_order = last_life.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    assert!(in_order, "each once, in order: {last_life:?}");
+    seen.extend(last_life);
+    assert_eq!(seen, (1..=42).collect());
+}
+
+/// The frames, as a client writes them that somebody else has made.
+#[tokio::test]
+async fn a_plain_client_acknowledges_and_forgets() {
+    let server = serve("memory").await;
+    let subscribe = json!({"type": "subscribe", "pattern": "user:7", "durable": "tablet"});
+    let mut socket = Socket::open(&server.address).await;
+    socket.send(subscribe.clone()).await;
+    socket.expect("subscribed").await;
+    publish(&server, 1..=3).await;
+    let first = socket.expect("pub").await;
+    socket.expect("pub").await;
+    socket.expect("pub").await;
+    let position = json!({"topic": "user:7", "epoch": first["epoch"], "offset": first["offset"]});
+    let ack = json!({"type": "ack", "pattern": "user:7", "positions": [position]});
+    socket.send(ack).await;
+    socket.send(json!({"type": "ping"})).await;
+    socket.expect("pong").await;
+    drop(socket);
+
+    let mut socket = Socket::open(&server.address).await;
+    socket.send(subscribe.clone()).await;
+    let subscribed = socket.expect("subscribed").await;
+    assert_eq!(subscribed["recovered"], true);
+    assert_eq!(socket.expect("pub").await["data"], 2);
+    assert_eq!(socket.expect("pub").await["data"], 3);
+    socket
+        .send(json!({"type": "forget", "pattern": "user:7"}))
+        .await;
+    socket.expect("unsubscribed").await;
+    socket.send(subscribe).await;
+    socket.expect("subscribed").await;
+    // As if it had never been there: the latest.
+    assert_eq!(socket.expect("pub").await["data"], 3);
+    socket.send(json!({"type": "ping"})).await;
+    socket.expect("pong").await;
+
+    let no_name = json!({"type": "subscribe", "pattern": "user:8", "durable": ""});
+    socket.send(no_name).await;
+    assert_eq!(socket.expect("error").await["code"], "bad_frame");
+}

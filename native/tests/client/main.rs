@@ -1,0 +1,20 @@
+//! The Rust client: of a server and of a backend.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../../../tests/servers/src/servers/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "the tests of the backends use more of it"
+)]
+mod servers;
+
+mod backend;
+mod durable;
+mod presence;
+mod redis_tls;
+mod server;
+mod tokens;

@@ -1,0 +1,145 @@
+//! Presences of programs that are clients of a server, over real connections that really break.
+
+use std::sync::Arc;
+
+use crate::support::program::Server;
+use crate::support::{eventually, served_hub, until_counts, within};
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use tidegate::backend::{Keep, Memory};
+use tidegate::client::{ClientError, ClientPresenceChanges};
+use tidegate::core::presence::KeyChangeKind;
+use tidegate::core::protocol::ErrorCode;
+use tidegate::{Client, Hub};
+
+const ROOM: &str = "doc:7";
+
+async fn connect(address: &str) -> Client {
+    within("a connection", Client::connect(address))
+        .await
+        .unwrap()
+}
+
+/// What changed at once: who, and how.
+async fn next(changes: &mut ClientPresenceChanges) -> Vec<(String, KeyChangeKind)> {
+    let changes = within("a change", changes.next()).await;
+    let changes = changes.expect("the client is open").unwrap();
+    let told = changes.into_iter();
+    told.map(|change| (change.key.to_string(), change.kind))
+        .collect()
+}
+
+fn joined(key: &str) -> (String, KeyChangeKind) {
+    (key.into(), KeyChangeKind::Joined)
+}
+
+fn left(key: &str) -> (String, KeyChangeKind) {
+    (key.into(), KeyChangeKind::Left)
+}
+
+#[tokio::test]
+async fn who_is_tracked_by_one_client_is_seen_by_others_until_the_handle_is_dropped() {
+    let (hub, address) = served_hub().await;
+    let (writer, watcher) = (connect(&address).await, connect(&address).await);
+    let mut changes = watcher.presence(ROOM).unwrap().watch().await.unwrap();
+    assert_eq!(next(&mut changes).await, []);
+    let room = writer.presence(ROOM).unwrap();
+    let phone = json!({"device": "phone"});
+    let ada = room.track("ada", &phone).await.unwrap();
+    assert_eq!(next(&mut changes).await, [joined("ada")]);
+    let here = hub.presence(ROOM).unwrap().list().await.unwrap();
+    let meta: Value = here[0].meta.parse().unwrap();
+    assert_eq!(meta, phone);
+    let mut late = watcher.presence(ROOM).unwrap().watch().await.unwrap();
+    assert_eq!(next(&mut late).await, [joined("ada")]);
+    drop(ada);
+    assert_eq!(next(&mut changes).await, [left("ada")]);
+    assert_eq!(next(&mut late).await, [left("ada")]);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_takes_its_presences_with_it_and_its_watches_end() {
+    let (hub, address) = served_hub().await;
+    let (leaving, watcher) = (connect(&address).await, connect(&address).await);
+    let _ada = leaving
+        .presence(ROOM)
+        .unwrap()
+        .track("ada", &1)
+        .await
+        .unwrap();
+    let mut own = leaving.presence(ROOM).unwrap().watch().await.unwrap();
+    assert_eq!(next(&mut own).await, [joined("ada")]);
+    let mut changes = watcher.presence(ROOM).unwrap().watch().await.unwrap();
+    assert_eq!(next(&mut changes).await, [joined("ada")]);
+    leaving.close();
+    assert_eq!(next(&mut changes).await, [left("ada")]);
+    assert!(within("the end", own.next()).await.is_none());
+    let track = leaving.presence(ROOM).unwrap().track("ada", &1).await;
+    assert!(matches!(track, Err(ClientError::Closed)));
+    until_counts(&hub, 1, 0).await;
+}
+
+#[tokio::test]
+async fn a_presence_comes_back_with_the_server() {
+    let mut server = Server::start().await;
+    let client = connect(&server.address).await;
+    let _ada = client
+        .presence(ROOM)
+        .unwrap()
+        .track("ada", &1)
+        .await
+        .unwrap();
+    let mut changes = client.presence(ROOM).unwrap().watch().await.unwrap();
+    assert_eq!(next(&mut changes).await, [joined("ada")]);
+    let address = server.address.clone();
+    server.kill().await;
+    let successor = Server::start_at(&address).await;
+    let other = connect(&successor.address).await;
+    let room = other.presence(ROOM).unwrap();
+    eventually("ada is seen by others", async || {
+        let mut seen = room.watch().await.unwrap();
+        next(&mut seen).await == [joined("ada")]
+    })
+    .await;
+    let _bob = room.track("bob", &2).await.unwrap();
+    // Ada has neither left nor joined for whoever has watched all the time.
+    loop {
+        let told = next(&mut changes).await;
+        assert!(!told.contains(&left("ada")) && !told.contains(&joined("ada")));
+        if told.contains(&joined("bob")) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_told_to_whoever_asked() {
+    let (_hub, address) = served_hub().await;
+    let client = connect(&address).await;
+    let room = client.presence(ROOM).unwrap();
+    let mut refused = room.track("ada", &"x".repeat(5_000)).await.unwrap();
+    let error = within("a refusal", refused.refused()).await;
+    assert_eq!(error.code, ErrorCode::TooLarge);
+    let bad = room.track("a\nkey", &1).await;
+    assert!(matches!(bad, Err(ClientError::Presence(_))));
+}
+
+#[tokio::test]
+async fn a_hub_of_this_process_has_presences_and_a_mere_backend_has_none() {
+    let hub = Hub::new(Default::default()).unwrap();
+    let client = Client::from_hub(hub).unwrap();
+    let mut changes = client.presence(ROOM).unwrap().watch().await.unwrap();
+    assert_eq!(next(&mut changes).await, []);
+    let ada = client
+        .presence(ROOM)
+        .unwrap()
+        .track("ada", &1)
+        .await
+        .unwrap();
+    assert_eq!(next(&mut changes).await, [joined("ada")]);
+    drop(ada);
+    assert_eq!(next(&mut changes).await, [left("ada")]);
+    let backend = Arc::new(Memory::new(Keep::default()));
+    let alone = Client::with_backend(backend).unwrap();
+    assert!(matches!(alone.presence(ROOM), Err(ClientError::NoPresence)));
+}

@@ -1,0 +1,72 @@
+//! Redis over TLS: what `rediss://` encrypts, and whom it trusts.
+#![cfg(feature = "redis")]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use crate::servers::redis::RedisServer;
+use crate::support::program::{finish, program};
+
+/// A certificate for 127.0.0.1 that signs itself, with its key.
+fn make_certificate(folder: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+        .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=127.0.0.1"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "server.key", "-out", "server.crt"])
+        .current_dir(folder)
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// A port that is given back at once, for the server to take.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn rediss_encrypts_and_trusts_whom_the_system_trusts() {
+    let folder = tempfile::tempdir().unwrap();
+    make_certificate(folder.path());
+    let certificate = folder.path().join("server.crt");
+    let key = folder.path().join("server.key");
+    let port = free_port().to_string();
+    let _redis = RedisServer::start_with(&[
+        "--save",
+        "",
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        certificate.to_str().unwrap(),
+        "--tls-key-file",
+        key.to_str().unwrap(),
+        "--tls-auth-clients",
+        "no",
+    ]);
+    let address = format!("rediss://127.0.0.1:{port}");
+    let publish = || program(&["pub", "--backend", &address, "job:1", "{\"progress\":0.5}"]);
+
+    // A variable that rustls reads as OpenSSL does: who is trusted.
+    let trusting = publish()
+        .env("SSL_CERT_FILE", &certificate)
+        .spawn()
+        .unwrap();
+    let outcome = finish(trusting).await;
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+
+    let stranger = finish(publish().spawn().unwrap()).await;
+    assert_eq!(stranger.code, 3, "{stranger:?}");
+    assert!(stranger.stderr.contains("certificate"), "{stranger:?}");
+
+    let mut plain = Command::new("redis-cli");
+    let plain = plain.args(["-p", &port, "PING"]).output().unwrap();
+    assert!(
+        !String::from_utf8_lossy(&plain.stdout).contains("PONG"),
+        "the port speaks TLS only: {plain:?}"
+    );
+}

@@ -1,0 +1,380 @@
+//! The applications among the examples, each as a process of its own, used as their users do.
+#![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+
+use crate::servers::postgres::PostgresServer;
+use crate::servers::redis::RedisServer;
+use crate::support::events::Events;
+use crate::support::http::{Answer, get, request};
+use crate::support::program::{Server, example};
+use crate::support::socket::Socket;
+use crate::support::{eventually, within};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+async fn start(name: &str) -> Server {
+    start_with(name, &[]).await
+}
+
+async fn start_with(name: &str, environment: &[(&str, &str)]) -> Server {
+    let mut program = example(name);
+    program.arg("127.0.0.1:0").envs(environment.iter().copied());
+    Server::start_with(program).await
+}
+
+async fn socket(server: &Server, path: &str, headers: &[(&str, &str)]) -> Socket {
+    let stream = TcpStream::connect(&server.address).await.unwrap();
+    Socket::at(path, stream, headers).await.unwrap()
+}
+
+/// Everything that is published from now on, from the beginning of each topic.
+async fn follow(server: &Server, pattern: &str) -> Socket {
+    let mut socket = socket(server, "/live/ws", &[]).await;
+    socket
+        .send(json!({"type": "subscribe", "pattern": pattern, "since": []}))
+        .await;
+    socket.expect("subscribed").await;
+    socket
+}
+
+/// The data of a topic's publications up to its end.
+async fn told(socket: &mut Socket, topic: &Value) -> Vec<Value> {
+    let mut told = Vec::new();
+    loop {
+        let frame = socket.next().await;
+        if frame["type"] == "pub" && frame["topic"] == *topic {
+            told.push(frame["data"].clone());
+            if frame.get("end").is_some() {
+                return told;
+            }
+        }
+    }
+}
+
+async fn post(server: &Server, path: &str, body: Value) -> Answer {
+    post_as(server, path, "", body).await
+}
+
+async fn post_as(server: &Server, path: &str, token: &str, body: Value) -> Answer {
+    let headers = format!("Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n");
+    let line = format!("POST {path}");
+    request(&server.address, &line, &headers, body.to_string()).await
+}
+
+async fn serves_its_page(server: &Server, title: &str) {
+    let page = get(&server.address, "/").await;
+    assert!(page.body.contains(&format!("<h1>{title}</h1>")), "{page:?}");
+    assert_eq!(get(&server.address, "/look.css").await.status, 200);
+}
+
+#[tokio::test]
+async fn every_job_of_the_queue_has_an_end_that_everybody_hears_of() {
+    let server = start("job_queue").await;
+    serves_its_page(&server, "Job queue").await;
+    let order = async |order: Value| post(&server, "/jobs", order).await;
+    assert_eq!(order(json!({"name": "none", "steps": 0})).await.status, 400);
+    let mut topics = Vec::new();
+    for (steps, trouble) in [(4, None), (4, Some("error")), (4, Some("panic"))] {
+        let answer = order(json!({"name": "a job", "steps": steps, "trouble": trouble})).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        topics.push(answer.json()["topic"].clone());
+    }
+    let mut statuses = Vec::new();
+    for topic in &topics {
+        let told = told(&mut follow(&server, "job:*").await, topic).await;
+        assert_eq!(told[0]["status"], "QUEUED");
+        assert_eq!(told[1]["status"], "RUNNING");
+        let last = told.last().unwrap();
+        assert_eq!(
+            (&last["name"], &last["total"]),
+            (&json!("a job"), &json!(4))
+        );
+        statuses.push((
+            last["status"].clone(),
+            last["done"].clone(),
+            last["message"].clone(),
+        ));
+    }
+    assert_eq!(
+        statuses,
+        [
+            (json!("COMPLETE"), json!(4), Value::Null),
+            (json!("FAILED"), json!(2), json!("the disk is full")),
+            (json!("FAILED"), json!(2), json!("the job panicked")),
+        ]
+    );
+    // Both workers are busy for minutes, so that the third job waits.
+    for _ in 0..3 {
+        order(json!({"name": "long", "steps": 10_000})).await;
+    }
+    let cancel = async |id: u32| {
+        let line = format!("DELETE /jobs/{id}");
+        request(&server.address, &line, "", "").await.status
+    };
+    let mut working = follow(&server, "job:*").await;
+    while working.next().await["data"]["total"] != 10_000 {}
+    for id in [6, 4] {
+        assert_eq!(cancel(id).await, 202);
+        let topic = json!(format!("job:{id}"));
+        let last = told(&mut working, &topic).await.pop().unwrap();
+        assert_eq!(last["status"], "CANCELLED");
+        eventually("the job to be over", async || cancel(id).await == 404).await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_http_triggers_arrives_as_events_and_is_shown_by_debug() {
+    let server = start("background_jobs").await;
+    serves_its_page(&server, "Background jobs").await;
+    let answer = post(&server, "/reports", json!({"title": "Sales", "pages": 40})).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let events = answer.json()["events"].as_str().unwrap().to_owned();
+    assert_eq!(answer.header("location"), Some(events.as_str()));
+    let mut stream = Events::open_at(&server.address, &events, None).await;
+    let first = stream.next().await.unwrap();
+    assert_eq!(first.data["data"]["name"], "Sales");
+    let held = get(&server.address, "/live/debug").await.json();
+    assert_eq!(
+        (&held["sse_connections"], &held["topics"]),
+        (&json!(1), &json!(1))
+    );
+    let rest = within("the job's end", stream.rest()).await;
+    let [.., last, end] = rest.as_slice() else {
+        panic!("{rest:?}");
+    };
+    assert_eq!(last.data["data"]["status"], "COMPLETE");
+    assert_eq!(
+        (end.name.as_str(), &end.data["reason"]),
+        ("end", &json!("complete"))
+    );
+    let again = Events::open_at(&server.address, &events, end.id.as_deref()).await;
+    assert_eq!(again.status(), 204, "a browser is told to stop");
+    let debug = get(&server.address, "/debug").await.json();
+    let shown = &debug["recent"][0];
+    assert_eq!(
+        (&shown["topic"], &shown["is_last"]),
+        (&json!("report:1"), &json!(true))
+    );
+    assert_eq!(shown["data"]["status"], "COMPLETE");
+    assert_eq!(debug["recent"].as_array().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn labelers_share_the_work_and_what_one_leaves_behind_is_for_the_others() {
+    let server = start("labeling").await;
+    serves_its_page(&server, "Labeling").await;
+    let topic = "labeling:reviews";
+    let mut counting = follow(&server, topic).await;
+    let next = async |name: &str| post(&server, "/next", json!({"labeler": name})).await;
+    let label = async |name: &str, item: &Value| {
+        let body = json!({"labeler": name, "item": item, "label": "good"});
+        post(&server, "/labels", body).await.status
+    };
+    assert_eq!(
+        next("ada").await.status,
+        409,
+        "who is not here gets nothing"
+    );
+    let arrive = async |name: &str| {
+        let mut there = socket(&server, "/live/ws", &[]).await;
+        let track = json!({"type": "track", "ref": 1, "topic": topic, "key": name, "data": {}});
+        there.send(track).await;
+        eventually("it to be known", async || next(name).await.status == 200).await;
+        there
+    };
+    let _ada = arrive("ada").await;
+    let ben = arrive("ben").await;
+    let bens = next("ben").await.json()["item"].clone();
+    let adas = next("ada").await.json()["item"].clone();
+    assert_ne!(adas, bens);
+    assert_eq!(label("ada", &bens).await, 409, "it is with ben");
+    assert_eq!(label("ada", &adas).await, 204);
+    assert_eq!(label("ben", &bens).await, 204);
+    // Now ben has another one, and goes.
+    drop(ben);
+    within("ada to label the rest", async {
+        let mut done = 2;
+        while done < 24 {
+            let answer = next("ada").await;
+            // 204: what is left is still with ben.
+            if answer.status == 200 {
+                assert_eq!(label("ada", &answer.json()["item"]).await, 204);
+                done += 1;
+            }
+        }
+    })
+    .await;
+    let last = told(&mut counting, &json!(topic)).await.pop().unwrap();
+    assert_eq!((&last["done"], &last["total"]), (&json!(24), &json!(24)));
+    assert_eq!(last["labelers"], json!({"ada": 23, "ben": 1}));
+    assert_eq!(last["labels"], json!({"good": 24}));
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_task_reaches_its_room_and_whoever_it_concerns() {
+    let server = start("task_chat").await;
+    serves_its_page(&server, "Task chat").await;
+    let login = async |name: &str| {
+        let answer = post(&server, "/login", json!({"name": name})).await;
+        (
+            answer.status,
+            answer.json()["token"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
+    };
+    let stranger = post(&server, "/login", json!({"name": "mallory"})).await;
+    assert_eq!(stranger.status, 401);
+    assert_eq!(post(&server, "/tasks", json!("a task")).await.status, 401);
+    let ((_, ada), (_, ben)) = (login("ada").await, login("ben").await);
+    let bearer = |token: &str| format!("Bearer {token}");
+    let notified = async |token: &str| {
+        let header = [("authorization", &*bearer(token))];
+        let mut bell = socket(&server, "/live/user/notifications", &header).await;
+        bell.expect("subscribed").await;
+        bell
+    };
+    let (mut adas_bell, mut bens_bell) = (notified(&ada).await, notified(&ben).await);
+    let created = post_as(&server, "/tasks", &ada, json!("Book the hall")).await;
+    let topic = created.json()["topic"].clone();
+    let task = topic
+        .as_str()
+        .unwrap()
+        .strip_prefix("task:")
+        .unwrap()
+        .to_owned();
+    let heard = adas_bell.expect("pub").await;
+    assert_eq!(
+        (&heard["topic"], &heard["data"]["event"]),
+        (&json!("user:1"), &json!("task:created"))
+    );
+    assert_eq!(heard["data"]["about"], topic);
+
+    let mut room = socket(&server, "/live/ws", &[("authorization", &*bearer(&ben))]).await;
+    let subscribe = json!({"type": "subscribe", "pattern": "task:*", "since": []});
+    room.send(subscribe).await;
+    // The welcome put ben into his own room before.
+    assert_eq!(room.expect("subscribed").await["pattern"], "user:2");
+    room.expect("subscribed").await;
+    assert_eq!(room.expect("pub").await["data"]["event"], "task:created");
+    let say = async |token: &str, text: &str| {
+        let path = format!("/tasks/{task}/messages");
+        post_as(&server, &path, token, json!(text)).await.status
+    };
+    assert_eq!(say(&ada, "Is it free on Friday, @ben ?").await, 204);
+    let said = json!({"from": "ada", "text": "Is it free on Friday, @ben ?"});
+    let mut seen = [room.expect("pub").await, room.expect("pub").await];
+    seen.sort_by_key(|frame| frame["topic"].as_str().map(str::to_owned));
+    assert_eq!(
+        seen[0]["data"],
+        json!({"event": "chat:message", "data": said})
+    );
+    assert_eq!(seen[1]["data"]["event"], "chat:mention");
+    let mention = bens_bell.expect("pub").await;
+    assert_eq!(
+        (&mention["topic"], &mention["data"]["data"]["room"]),
+        (&json!("user:2"), &topic)
+    );
+
+    let complete = format!("/tasks/{task}/complete");
+    assert_eq!(
+        post_as(&server, &complete, &ben, json!(null)).await.status,
+        403
+    );
+    assert_eq!(
+        post_as(&server, &complete, &ada, json!(null)).await.status,
+        204
+    );
+    let last = room.expect("pub").await;
+    assert_eq!(
+        (&last["data"]["event"], &last["end"]),
+        (&json!("task:completed"), &json!("complete"))
+    );
+    assert_eq!(
+        adas_bell.expect("pub").await["data"]["event"],
+        "task:completed"
+    );
+    assert_eq!(say(&ben, "too late").await, 409);
+    assert_eq!(
+        post_as(&server, "/tasks/7/messages", &ada, json!("hi"))
+            .await
+            .status,
+        404,
+        "7 is a user's id"
+    );
+    let head = format!("Authorization: {}\r\n", bearer(&ben));
+    let rooms = request(&server.address, "GET /rooms", &head, "")
+        .await
+        .json();
+    assert_eq!(rooms[0]["topic"], topic);
+    assert_eq!(
+        (
+            rooms[0]["offset"].clone(),
+            rooms[0]["events"].as_array().unwrap().len()
+        ),
+        (json!(3), 3)
+    );
+}
+
+/// A run of one program is seen as a whole by another one, which is started late, and its end is told by both.
+async fn runs_are_shared(environment: &[(&str, &str)], why: &str) {
+    let one = start_with("run_events", environment).await;
+    serves_its_page(&one, "Run events").await;
+    let order = json!({"name": "a model", "steps": 21});
+    let answer = post(&one, "/runs", order).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let run = answer.json();
+    let two = start_with("run_events", environment).await;
+    let events = told(&mut follow(&two, "run:*").await, &run["topic"]).await;
+    assert_eq!(
+        events.len(),
+        24,
+        "the start, 21 losses, a checkpoint and the end"
+    );
+    assert_eq!(
+        events[0],
+        json!({"event": "started", "name": "a model", "steps": 21})
+    );
+    assert_eq!(events[21], json!({"event": "checkpoint", "step": 20}));
+    let path = format!("/runs/{}", run["run_id"].as_str().unwrap());
+    for server in [&one, &two] {
+        let last = get(&server.address, &path).await.json();
+        assert_eq!(last["event"], "finished", "{last}");
+        let backend = &get(&server.address, "/live/debug").await.json()["backend"];
+        assert!(backend["why"].as_str().unwrap().contains(why), "{backend}");
+    }
+}
+
+#[tokio::test]
+async fn runs_are_shared_by_programs_with_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = format!("sqlite:{}", folder.path().join("runs.db").display());
+    runs_are_shared(
+        &[("TIDEGATE_BACKEND", &backend)],
+        "TIDEGATE_BACKEND is sqlite:",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn runs_are_shared_by_programs_that_find_the_same_redis() {
+    let redis = RedisServer::start();
+    let environment = [("TIDEGATE_BACKEND", "auto"), ("REDIS_URL", &redis.url())];
+    runs_are_shared(&environment, "REDIS_URL").await;
+}
+
+#[tokio::test]
+async fn runs_are_shared_by_programs_that_find_the_same_database() {
+    let postgres = PostgresServer::start();
+    runs_are_shared(&[("DATABASE_URL", &postgres.url())], "DATABASE_URL").await;
+}
+
+#[tokio::test]
+async fn a_run_that_fails_says_why_and_is_over() {
+    let server = start_with("run_events", &[("TIDEGATE_BACKEND", "memory")]).await;
+    let order = json!({"name": "a model", "steps": 9, "fails_at": 2});
+    let topic = post(&server, "/runs", order).await.json()["topic"].clone();
+    let events = told(&mut follow(&server, "run:*").await, &topic).await;
+    let why = "the loss is not a number at step 2";
+    assert_eq!(events.last(), Some(&json!({"event": "failed", "why": why})));
+}

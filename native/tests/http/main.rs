@@ -1,0 +1,12 @@
+//! The endpoints over HTTP: event streams, access, what is told to who operates it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access;
+mod debug;
+mod endpoints;
+mod event_streams;
+mod event_streams_on_sockets;
+mod event_streams_resume;
+mod metrics;

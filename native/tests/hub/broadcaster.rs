@@ -1,0 +1,179 @@
+//! Jobs with typed updates.
+
+use crate::support;
+use std::sync::Arc;
+
+use crate::support::{config, within};
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tidegate::backend::{Keep, Memory};
+use tidegate::broadcaster::{JobError, JobUpdates};
+use tidegate::client::ClientError;
+use tidegate::core::lifecycle::EndReason;
+use tidegate::core::protocol::ErrorCode;
+use tidegate::{Broadcaster, Client, Hub, JobUpdate, Publish};
+
+fn hub() -> Hub {
+    Hub::new(config()).unwrap()
+}
+
+fn jobs_of(hub: &Hub) -> Broadcaster {
+    Broadcaster::from_hub(hub.clone()).unwrap()
+}
+
+async fn next(updates: &mut JobUpdates) -> Option<Result<JobUpdate, JobError>> {
+    within("an update", updates.next()).await
+}
+
+async fn update(updates: &mut JobUpdates) -> JobUpdate {
+    next(updates).await.expect("an update").unwrap()
+}
+
+#[tokio::test]
+async fn a_job_is_followed_to_each_of_its_ends() {
+    let jobs = jobs_of(&hub());
+    for (id, last, reason) in [
+        ("1", JobUpdate::complete(), EndReason::Complete),
+        ("2", JobUpdate::failed("no room"), EndReason::Failed),
+        ("3", JobUpdate::cancelled(), EndReason::Cancelled),
+        ("4", JobUpdate::new("cOmPlEtE"), EndReason::Complete),
+    ] {
+        let mut updates = jobs.subscribe(id).await.unwrap();
+        let half = JobUpdate::running().with_progress(0.5).with_message("half");
+        assert_eq!(jobs.send(id, half.clone()).await.unwrap().offset, 1);
+        let mut told = half;
+        told.job_id = id.to_owned();
+        assert_eq!(update(&mut updates).await, told);
+        jobs.send(id, last.clone()).await.unwrap();
+        let end = update(&mut updates).await;
+        assert_eq!((end.end(), &end.status), (Some(reason), &last.status));
+        assert_eq!(end.message, last.message);
+        assert!(next(&mut updates).await.is_none());
+        assert!(next(&mut updates).await.is_none());
+        // Who comes late is told, too.
+        let mut late = jobs.subscribe(id).await.unwrap();
+        assert_eq!(update(&mut late).await, end);
+        assert!(next(&mut late).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_has_ended_begins_anew_only_when_it_is_started() {
+    let jobs = jobs_of(&hub());
+    jobs.send("1", JobUpdate::complete()).await.unwrap();
+    match jobs.send("1", JobUpdate::running()).await {
+        Err(ClientError::Refused(error)) => assert_eq!(error.code, ErrorCode::TopicEnded),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        jobs.start("1", JobUpdate::running()).await.unwrap().offset,
+        1
+    );
+    let mut updates = jobs.subscribe("1").await.unwrap();
+    assert_eq!(update(&mut updates).await.status, "RUNNING");
+}
+
+#[tokio::test]
+async fn what_an_application_adds_is_kept() {
+    let jobs = jobs_of(&hub());
+    let mut updates = jobs.subscribe("1").await.unwrap();
+    let sent = JobUpdate::new("RENDERING")
+        .with("pages", 12)
+        .with("urls", json!(["/a"]));
+    jobs.send("1", sent.clone()).await.unwrap();
+    let told = update(&mut updates).await;
+    assert_eq!((&told.status, told.end()), (&sent.status, None));
+    assert_eq!(told.extra, sent.extra);
+    let text = serde_json::to_value(&told).unwrap();
+    assert_eq!(
+        text,
+        json!({"job_id": "1", "status": "RENDERING", "pages": 12, "urls": ["/a"]})
+    );
+}
+
+#[tokio::test]
+async fn what_others_publish_is_read_as_far_as_it_says_something() {
+    let hub = hub();
+    let jobs = jobs_of(&hub);
+    let mut updates = jobs.subscribe("7").await.unwrap();
+    hub.publish("job:7", &json!({"progress": 1, "message": null}))
+        .await
+        .unwrap();
+    let told = update(&mut updates).await;
+    assert_eq!(
+        (told.job_id.as_str(), told.status.as_str(), told.progress),
+        ("7", "RUNNING", Some(1.0))
+    );
+    hub.publish("job:7", &json!({"job_id": 7, "status": "x"}))
+        .await
+        .unwrap();
+    assert_eq!(update(&mut updates).await.job_id, "7");
+    for other in [
+        json!(0.5),
+        json!([]),
+        json!({"status": 1}),
+        json!({"job_id": {}}),
+    ] {
+        let position = hub.publish("job:7", &other).await.unwrap();
+        match next(&mut updates).await {
+            Some(Err(JobError::NoUpdate { topic, offset, .. })) => {
+                assert_eq!((topic.as_str(), offset), ("job:7", position.offset));
+            }
+            told => panic!("{other}: {told:?}"),
+        }
+    }
+    let last = Publish::end(EndReason::Failed);
+    hub.publish_with("job:7", &json!({"progress": 0.5}), last)
+        .await
+        .unwrap();
+    assert_eq!(update(&mut updates).await.status, "FAILED");
+    assert!(next(&mut updates).await.is_none());
+}
+
+#[tokio::test]
+async fn an_end_without_an_update_ends_the_stream_as_well() {
+    let hub = hub();
+    let mut updates = jobs_of(&hub).subscribe("7").await.unwrap();
+    let last = Publish::end(EndReason::Complete);
+    hub.publish_with("job:7", &"done", last).await.unwrap();
+    let told = next(&mut updates).await;
+    assert!(
+        matches!(told, Some(Err(JobError::NoUpdate { .. }))),
+        "{told:?}"
+    );
+    assert!(next(&mut updates).await.is_none());
+}
+
+#[tokio::test]
+async fn an_id_names_one_job_and_no_pattern() {
+    let jobs = jobs_of(&hub());
+    for id in ["", "*", "**", "a:b", "a b"] {
+        let refused = jobs.send(id, JobUpdate::running()).await;
+        assert!(matches!(refused, Err(ClientError::Topic(_))), "{id:?}");
+        let refused = jobs.subscribe(id).await.err();
+        assert!(matches!(refused, Some(ClientError::Topic(_))), "{id:?}");
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_followed_through_a_backend_and_through_a_server() {
+    let backend = Memory::new(Keep::default());
+    let client = || Client::with_backend(Arc::new(backend.share())).unwrap();
+    let hub = Hub::with_backend(config(), Arc::new(backend.share())).unwrap();
+    let address = support::serve(tidegate::axum::router(hub)).await;
+    let mut watching = Vec::new();
+    for client in [client(), Client::connect(&address).await.unwrap()] {
+        let jobs = Broadcaster::new(client);
+        watching.push(jobs.subscribe("42").await.unwrap());
+    }
+    let publisher = Broadcaster::new(client());
+    publisher.send("42", JobUpdate::running()).await.unwrap();
+    for updates in &mut watching {
+        assert_eq!(update(updates).await.status, "RUNNING");
+    }
+    publisher.send("42", JobUpdate::complete()).await.unwrap();
+    for updates in &mut watching {
+        assert_eq!(update(updates).await.status, "COMPLETE");
+        assert!(next(updates).await.is_none());
+    }
+}

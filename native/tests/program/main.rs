@@ -1,0 +1,22 @@
+//! The program: its commands, its options, its ways in, and what others publish through it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../../../tests/servers/src/servers/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "the tests of the backends use more of it"
+)]
+mod servers;
+
+mod access;
+mod anything_publishes;
+mod backends;
+mod commands;
+mod config;
+mod entrances;
+mod operation;
+mod presences;

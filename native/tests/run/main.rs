@@ -1,0 +1,12 @@
+//! What a command's output becomes, and what a terminal shows.
+
+#![cfg(unix)]
+
+#[path = "../run_support/mod.rs"]
+mod run_support;
+
+mod output;
+mod status;
+mod sub;
+mod terminal;
+mod top;

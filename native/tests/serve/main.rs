@@ -1,0 +1,7 @@
+//! The serving loop: its limits and its TLS.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod limits;
+mod tls;

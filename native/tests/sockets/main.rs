@@ -1,0 +1,10 @@
+//! WebSockets: what goes over them, how they break, and those that read too slowly.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod compression;
+mod connections;
+mod stalled_readers;
+mod superseded;
+mod transport;

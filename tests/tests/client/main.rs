@@ -1,0 +1,9 @@
+//! The client: its connection, its subscriptions, its publishes and its tokens.
+
+mod access_renewed;
+mod broken_links;
+mod connection;
+mod late_subscribers;
+mod publishes;
+mod subscriptions;
+mod token_renewal;

@@ -1,0 +1,6 @@
+//! Presences: between nodes, between servers, over connections, and as clients see them.
+
+mod client;
+mod connection;
+mod nodes;
+mod servers;

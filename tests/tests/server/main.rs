@@ -1,0 +1,16 @@
+//! The server: its sessions, what it lets them do, how it sheds and how it ends.
+
+mod access;
+mod draining;
+mod durable;
+mod handing_over;
+mod local_connection;
+mod rates;
+mod resume;
+mod session;
+mod slow_consumer;
+mod slow_policies;
+mod superseded_connections;
+mod superseded_elsewhere;
+mod terminal;
+mod uplink_resume;
