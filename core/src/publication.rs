@@ -20,6 +20,9 @@ pub const POSITION_MAX: u64 = (1 << 53) - 1;
 /// Epochs are compared for equality only: another epoch means that the topic was started anew, and that
 /// nothing can be said about what lies between. Both stay within [`POSITION_MAX`].
 ///
+/// Those who keep copies of a topic compare for one thing more: a topic that begins anew after its end takes the
+/// epoch after ([`epoch_after`]), any other beginning a random one. So who has missed a whole epoch notices.
+///
 /// Its text form is `epoch:offset` in decimal, which is what Server-Sent Events carry as `id:`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
@@ -33,6 +36,11 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.epoch, self.offset)
     }
+}
+
+/// The epoch of a topic that begins anew after it has ended in `epoch`. From 1 to [`POSITION_MAX`], and then from 1 again.
+pub const fn epoch_after(epoch: u64) -> u64 {
+    epoch % POSITION_MAX + 1
 }
 
 /// A text that is not a [`Position`].

@@ -103,6 +103,8 @@ pub struct System {
     is_tight: bool,
     must_lose_nothing: bool,
     had_pauses: bool,
+    /// Whether a clock went on by as long as topics are remembered.
+    may_have_forgotten: bool,
 }
 
 impl System {
@@ -131,6 +133,7 @@ impl System {
             is_tight: plan.is_tight,
             must_lose_nothing: false,
             had_pauses: false,
+            may_have_forgotten: false,
         };
         for _ in 0..plan.servers {
             system.add_server(plan);

@@ -2,6 +2,7 @@
 //!
 //! Each fault meets the simulation's first seeds; if they pass, the core's own tests and the others that need nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -30,8 +31,14 @@ const TIME_MAX: Duration = Duration::from_secs(900);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only the faults whose names contain this
-    filter: Option<String>,
+    /// Only the faults whose names contain one of these
+    filters: Vec<String>,
+    /// What an earlier run has found is taken over, and only the others are looked at
+    #[arg(long)]
+    resume: bool,
+    /// In place of the simulation and everything else, only this suite of the tests
+    #[arg(long, conflicts_with = "sim_only")]
+    suite: Option<String>,
     /// Only the simulation: what it does not notice is not given to other tests
     #[arg(long)]
     sim_only: bool,
@@ -50,20 +57,24 @@ enum Caught {
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
+    let mut found = Found::open(workspace, arguments.resume)?;
     let copy = copy_workspace(workspace)?;
-    let filter = arguments.filter.as_deref().unwrap_or_default();
-    let chosen = MUTATIONS.iter().filter(|known| known.name.contains(filter));
+    let is_chosen = |name: &str| {
+        let filters = &arguments.filters;
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    };
+    let chosen = MUTATIONS.iter().filter(|known| is_chosen(known.name));
     let mut table = Vec::new();
     let mut survivors = 0;
     for mutation in chosen {
-        let caught = meet(workspace, &copy, arguments, mutation)?;
-        let by = match &caught {
-            Caught::Simulation(how) => format!("the simulation: {how}"),
-            Caught::Other(test) => test.clone(),
-            Caught::Nobody => "**nobody**".to_owned(),
-            Caught::Compiler => "**the compiler**".to_owned(),
+        let by = match found.by_name.get(mutation.name) {
+            Some(by) => by.clone(),
+            None => {
+                let caught = meet(workspace, &copy, arguments, mutation)?;
+                found.note(mutation.name, &caught)?
+            }
         };
-        survivors += u32::from(matches!(caught, Caught::Nobody | Caught::Compiler));
+        survivors += u32::from(by.starts_with("**"));
         eprintln!("  {}: {by}", mutation.name);
         table.push(format!(
             "| `{}` | {} | {by} |",
@@ -73,10 +84,48 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     println!("| fault | what breaks | who noticed |\n|---|---|---|");
     println!("{}", table.join("\n"));
     if survivors > 0 {
-        eprintln!("\n{survivors} faults were not noticed by any test");
+        eprintln!("\n{survivors} faults were not noticed");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was found of each fault, kept in a file as it is found: a run that was stopped need not begin anew.
+struct Found {
+    path: PathBuf,
+    by_name: BTreeMap<String, String>,
+}
+
+impl Found {
+    fn open(workspace: &Workspace, takes_over: bool) -> Result<Self> {
+        let path = workspace.target.join("mutants.txt");
+        let mut by_name = BTreeMap::new();
+        if takes_over && path.exists() {
+            let text = fs::read_to_string(&path)?;
+            let lines = text.lines().filter_map(|line| line.split_once('\t'));
+            by_name.extend(lines.map(|(name, by)| (name.to_owned(), by.to_owned())));
+        } else {
+            fs::create_dir_all(&workspace.target)?;
+            fs::write(&path, "")?;
+        }
+        Ok(Self { path, by_name })
+    }
+
+    /// Notes who has noticed a fault, and says so.
+    fn note(&mut self, name: &str, caught: &Caught) -> Result<String> {
+        let by = match caught {
+            Caught::Simulation(how) => format!("the simulation: {how}"),
+            Caught::Other(test) => test.clone(),
+            Caught::Nobody => "**nobody**".to_owned(),
+            Caught::Compiler => "**the compiler**".to_owned(),
+        };
+        self.by_name.insert(name.to_owned(), by.clone());
+        let lines = self.by_name.iter();
+        let lines: Vec<String> = lines.map(|(name, by)| format!("{name}\t{by}")).collect();
+        fs::write(&self.path, lines.join("\n"))
+            .with_context(|| format!("writing {}", self.path.display()))?;
+        Ok(by)
+    }
 }
 
 /// A workspace of the core and its tests alone, so that nothing else is compiled again for each fault.
@@ -153,6 +202,14 @@ fn try_all(
     mutation: &Mutation,
 ) -> Result<Caught> {
     let title = |what: &str| format!("{}: {what}", mutation.name);
+    if let Some(suite) = &arguments.suite {
+        let arguments = ["test", "--package", "tidegate-tests", "--test", suite];
+        let test = cargo(workspace, copy, &arguments);
+        let output = failed(Step::new(workspace, &title(suite), test))?;
+        return Ok(output.map_or(Caught::Nobody, |output| {
+            Caught::Other(format!("`{suite}`: {}", first_failed(&output)))
+        }));
+    }
     let build = cargo(
         workspace,
         copy,

@@ -93,7 +93,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     /// Whether a subscription can start now. Where not, what it needs is asked for, and [`Mirror::poll_progress`] says
-    /// when to ask again; `read_at` keeps from asking for the same history twice between two losses of the link.
+    /// when to ask again: without a link, one starts from the copies as they are, unless they would take somebody back.
+    /// `read_at` keeps from asking for the same history twice between two losses of the link.
     pub(super) fn prepare(
         &mut self,
         now: Instant,
@@ -119,7 +120,10 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.step(now);
         let is_reading = *read_at == Some(self.losses) && self.is_catching_up(pattern);
         let is_waiting = is_reading || self.is_discovering(hub, pattern);
-        is_known && (!is_waiting || !self.link.is_up())
+        if self.link.is_up() {
+            return is_known && !is_waiting;
+        }
+        is_known && !may_have_seen_more(hub, pattern, start)
     }
 
     /// Nobody wants a pattern any more.
@@ -307,4 +311,21 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             None | Some(_) => self.catch_up(hub, topic),
         }
     }
+}
+
+/// Whether who resumes may have seen what the copies lack. They can't be compared without a link, and a reset would take the
+/// subscriber back to an older value.
+fn may_have_seen_more<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> bool {
+    let Start::Since(positions) = start else {
+        return false;
+    };
+    let mut seen = positions
+        .iter()
+        .filter(|seen| seen.position.offset > 0 && pattern.matches(&seen.topic));
+    seen.any(|seen| {
+        let copy = hub.position(&seen.topic);
+        copy.is_none_or(|copy| {
+            copy.epoch != seen.position.epoch || copy.offset < seen.position.offset
+        })
+    })
 }

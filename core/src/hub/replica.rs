@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Hub;
 use crate::history::{Excerpt, History, Recovery};
 use crate::payload::Payload;
-use crate::publication::{Position, Publication};
+use crate::publication::{Position, Publication, epoch_after};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
@@ -97,7 +97,8 @@ impl<P: Payload> Hub<P> {
         history.since(since)
     }
 
-    /// Whether the publication continues its topic: the next one of the epoch, or the first after an end.
+    /// Whether the publication continues its topic: the next one of the epoch, the first ever, or the first of the epoch after
+    /// an end. The first of any other epoch follows something that was missed.
     pub(super) fn continues(&self, publication: &Publication<P>) -> bool {
         let next = publication.position;
         let Some(index) = self.topics.find(&publication.topic) else {
@@ -106,8 +107,12 @@ impl<P: Payload> Hub<P> {
         let history = &self.topics.get(index).history;
         let known = history.position();
         let is_next = known.epoch == next.epoch && known.offset + 1 == next.offset;
-        let is_over = history.is_empty() || history.end().is_some();
-        is_next || (is_over && known.epoch != next.epoch && next.offset == 1)
+        let begins = if history.end().is_some() {
+            next.epoch == epoch_after(known.epoch)
+        } else {
+            history.is_empty() && next.epoch != known.epoch
+        };
+        is_next || (begins && next.offset == 1)
     }
 
     /// Takes over the next publication of a topic and hands it to all who subscribe.

@@ -17,7 +17,7 @@ use crate::limits::{IDEMPOTENCY_KEYS_MAX, PACE_MIN};
 use crate::names::Names;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::publication::{POSITION_MAX, Position, Publication};
+use crate::publication::{POSITION_MAX, Position, Publication, epoch_after};
 use crate::random::Random;
 use crate::router::RouteId;
 use crate::time::Instant;
@@ -114,11 +114,11 @@ impl<P: Payload> Topics<P> {
         Ok(index)
     }
 
-    /// Starts a topic anew: an empty history in a new epoch. Idempotency keys stay: what is repeated now was published
+    /// Starts a topic that has ended anew: an empty history in the epoch after. Idempotency keys stay: what is repeated now was published
     /// before, and must not end the topic a second time.
     pub(crate) fn restart(&mut self, index: u32) {
-        let epoch = new_epoch(&mut self.epochs);
         let state = &mut self.slab[index as usize];
+        let epoch = epoch_after(state.history.position().epoch);
         self.retained_bytes -= state.history.bytes();
         state.history = History::new(epoch);
     }

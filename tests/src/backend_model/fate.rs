@@ -172,6 +172,11 @@ impl World {
         paused.disturbed_until = paused.paused_until + AFTERMATH;
     }
 
+    /// How long a server remembers a topic that nothing happens to.
+    pub fn retention(&self, server: usize) -> Duration {
+        self.servers[server].config.hub.retention
+    }
+
     /// A server's clock jumps forward.
     pub fn jump(&mut self, server: usize, by: Duration) {
         self.note(format_args!("the clock of {server} jumps by {by:?}"));

@@ -8,7 +8,7 @@ use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{POSITION_MAX, Position, Publication};
+use tidegate_core::publication::{POSITION_MAX, Position, Publication, epoch_after};
 use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
 
@@ -113,7 +113,7 @@ impl Store {
         let epoch = 1 + self.epochs.up_to(POSITION_MAX - 1);
         let kept = self.topics.entry(topic.clone()).or_insert(Kept::new(epoch));
         if kept.ring.back().is_some_and(|latest| latest.is_terminal()) {
-            kept.begin(epoch);
+            kept.begin(epoch_after(kept.epoch));
         }
         kept.top += 1;
         let publication = Arc::new(Publication {

@@ -129,7 +129,10 @@ impl System {
                 self.had_pauses = true;
                 self.world.pause(server, how_long);
             }
-            ServerAct::Jump(by) => self.world.jump(server, by),
+            ServerAct::Jump(by) => {
+                self.may_have_forgotten |= by >= self.world.retention(server);
+                self.world.jump(server, by);
+            }
             ServerAct::Late(lateness) => self.world.set_lateness(server, lateness),
         }
     }

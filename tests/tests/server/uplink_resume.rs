@@ -2,7 +2,7 @@
 
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{Start, TopicPosition};
-use tidegate_tests::backend_model::{Last, World};
+use tidegate_tests::backend_model::{Last, Stage, World};
 use tidegate_tests::{secs, topic};
 
 #[test]
@@ -55,4 +55,61 @@ fn a_pattern_that_resumes_beside_one_of_its_topics_recovers_all_of_it() {
     let publications = told.iter().filter(|text| text.starts_with("Publication"));
     assert_eq!(publications.count(), 3, "{told:#?}");
     assert!(told.iter().all(|text| !text.starts_with("Reset")));
+}
+
+/// Two servers with subscribers to `job:1`; the second loses its link after three publications of five.
+fn torn() -> (World, [usize; 2], Vec<TopicPosition>) {
+    let mut world = World::new(1);
+    let servers = [(); 2].map(|()| world.add_server());
+    for server in servers {
+        world.watch(server, "job:1", Flow::IMMEDIATE, Start::Latest);
+    }
+    world.run_for(secs(1));
+    for number in 0..5 {
+        if number == 3 {
+            world.run_for(secs(1));
+            world.servers[servers[1]].link.is_reachable = false;
+            world.cut(servers[1], true);
+        }
+        world.publish(servers[0], "job:1");
+    }
+    world.run_for(secs(1));
+    let position = world.published[4].result.expect("an answer");
+    let known = TopicPosition {
+        topic: topic("job:1"),
+        position: position.expect("a position"),
+    };
+    (world, servers, vec![known])
+}
+
+#[test]
+fn whoever_has_seen_more_than_a_server_without_a_link_waits_for_it_and_is_not_taken_back() {
+    let (mut world, [_, stale], known) = torn();
+    let id = world.watch(stale, "job:1", Flow::IMMEDIATE, Start::Since(known));
+    world.run_for(secs(20));
+    let told = world.told(stale, id, "job:1");
+    assert_eq!((told.stage, told.told.len()), (Stage::Pending, 0));
+    world.servers[stale].link.is_reachable = true;
+    world.run_for(secs(30));
+    let told = world.told(stale, id, "job:1");
+    assert_eq!(told.stage, Stage::Live);
+    assert!(told.told.iter().all(|text| !text.starts_with("Reset")));
+    world.check_converged();
+}
+
+#[test]
+fn whoever_has_seen_no_more_is_served_by_a_server_without_a_link() {
+    let (mut world, [_, stale], mut known) = torn();
+    known[0].position.offset -= 3;
+    for start in [Start::Since(known), Start::Latest] {
+        let id = world.watch(stale, "job:1", Flow::IMMEDIATE, start);
+        let told = world.told(stale, id, "job:1");
+        assert_eq!(told.stage, Stage::Live, "{told:#?}");
+        let publications = told.told.iter();
+        let publications = publications.filter(|text| text.starts_with("Publication"));
+        assert_eq!(publications.count(), 1, "{told:#?}");
+    }
+    world.servers[stale].link.is_reachable = true;
+    world.run_for(secs(30));
+    world.check_converged();
 }

@@ -67,8 +67,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }) {
             return;
         }
-        // What follows an end may be the beginning of an earlier epoch, told a second time.
-        let is_next = hub.continues(&publication) && !hub.is_over(&topic);
+        let is_next = hub.continues(&publication);
         if is_next || (known.is_none() && hub.is_full()) {
             return hub.handle_continuation(now, &publication);
         }

@@ -10,7 +10,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{POSITION_MAX, Position};
+use tidegate_core::publication::{POSITION_MAX, Position, epoch_after};
 use tidegate_core::random::Random;
 use tidegate_core::router::{Router, Ticket};
 use tidegate_core::time::Instant;
@@ -105,7 +105,7 @@ impl Store {
         Ok(position)
     }
 
-    /// Appends to a topic: to a new one, or one that has ended, in a new epoch.
+    /// Appends to a topic: to a new one in a random epoch, to one that has ended in the epoch after.
     fn append(
         &mut self,
         now: Instant,
@@ -121,7 +121,7 @@ impl Store {
         });
         let bytes_before = kept.history.bytes();
         if kept.history.end().is_some() {
-            kept.history = History::new(random_epoch(epochs));
+            kept.history = History::new(epoch_after(kept.history.position().epoch));
         }
         kept.published_at = now;
         let limits = self.keep.history_of(topic);

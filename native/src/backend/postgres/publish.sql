@@ -1,5 +1,6 @@
 -- Stores a batch of publications, in order. Whoever holds the lock gives out seq and offsets, and lets go of it only when
 -- they are visible to all: so seq is the order in which publications become visible, and nothing appears behind a reader.
+-- A topic that begins anew after its end takes the epoch after; epochs are up to 2^53 - 1.
 CREATE OR REPLACE FUNCTION {publish}(
   channels text[], payloads text[], sizes integer[], ends text[], keys text[], restarts boolean[], epochs bigint[])
 RETURNS TABLE (at_epoch bigint, at_offset bigint, refused text)
@@ -19,7 +20,7 @@ BEGIN
     INSERT INTO {topics} AS t (channel, epoch, "offset", ended, updated_at)
       VALUES (channels[i], epochs[i], 1, ends[i], clock_timestamp())
       ON CONFLICT (channel) DO UPDATE SET
-        epoch = CASE WHEN t.ended IS NULL THEN t.epoch ELSE excluded.epoch END,
+        epoch = CASE WHEN t.ended IS NULL THEN t.epoch ELSE t.epoch % 9007199254740991 + 1 END,
         "offset" = CASE WHEN t.ended IS NULL THEN t."offset" + 1 ELSE 1 END,
         ended = excluded.ended,
         updated_at = excluded.updated_at

@@ -18,7 +18,7 @@ BEGIN
       INSERT INTO {topics} AS t (channel, epoch, "offset", ended, updated_at)
         VALUES (name, epochs[i], 1, ends[i], clock_timestamp())
         ON CONFLICT (channel) DO UPDATE SET
-          epoch = CASE WHEN t.ended IS NULL THEN t.epoch ELSE excluded.epoch END,
+          epoch = CASE WHEN t.ended IS NULL THEN t.epoch ELSE t.epoch % 9007199254740991 + 1 END,
           "offset" = CASE WHEN t.ended IS NULL THEN t."offset" + 1 ELSE 1 END,
           ended = excluded.ended,
           updated_at = excluded.updated_at

@@ -21,7 +21,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = redis.call('HMGET', meta, 'epoch', 'offset', 'end', 'bytes')
 local kept = redis.call('XLEN', log)
-local epoch = known[1]
+local epoch, new_epoch = known[1], ARGV[8]
 -- Where one key of a topic was evicted the others are no use: what is left of them goes, and the topic begins anew.
 if (epoch or kept > 0) and (not epoch or kept == 0 or kept ~= redis.call('LLEN', sizes)) then
   redis.call('DEL', meta, log, sizes, ids)
@@ -38,6 +38,8 @@ if epoch and known[3] ~= '' then
     return answer('ended', known[3])
   end
   redis.call('DEL', meta, log, sizes)
+  -- A topic that begins anew after its end takes the epoch after; epochs are up to 2^53 - 1.
+  new_epoch = string.format('%.0f', epoch % 9007199254740991 + 1)
   epoch = false
 end
 
@@ -45,7 +47,7 @@ local top, bytes = 0, 0
 if epoch then
   top, bytes = tonumber(known[2]), tonumber(known[4])
 else
-  epoch, kept = ARGV[8], 0
+  epoch, kept = new_epoch, 0
 end
 top = top + 1
 local offset = string.format('%.0f', top)

@@ -7,7 +7,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use tidegate_core::payload::Payload;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{POSITION_MAX, Position};
+use tidegate_core::publication::{POSITION_MAX, Position, epoch_after};
 use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
 
@@ -244,7 +244,14 @@ impl<'a> Writing<'a> {
                 offset: position.offset + 1,
                 ..position
             },
-            Some(Known { end: Some(_), .. }) | None => Position {
+            Some(Known {
+                position,
+                end: Some(_),
+            }) => Position {
+                epoch: epoch_after(position.epoch),
+                offset: 1,
+            },
+            None => Position {
                 epoch: self.new_epoch(),
                 offset: 1,
             },

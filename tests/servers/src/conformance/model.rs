@@ -16,7 +16,7 @@ use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::Position;
+use tidegate_core::publication::{Position, epoch_after};
 use tokio::runtime::Handle;
 
 use super::{Peer, Place, publication_of, request};
@@ -217,7 +217,7 @@ impl Sequence<'_> {
 }
 
 impl Model {
-    /// The answer must be this one; only the number of a new epoch is the backend's to choose.
+    /// The answer must be this one; only the number of a first epoch is the backend's to choose.
     fn check_publish(
         &mut self,
         request: &PublishRequest<Json>,
@@ -236,6 +236,9 @@ impl Model {
             return;
         }
         let position = *result.as_ref().expect("nothing speaks against it");
+        if end.is_some() {
+            assert_eq!(position.epoch, epoch_after(self.epoch), "the epoch after");
+        }
         if end.is_some() || self.publications.is_empty() {
             self.begin_epoch(position.epoch);
         }
