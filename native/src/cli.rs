@@ -23,7 +23,7 @@ Exit status:
   0  done; for sub, the topic ended as complete
   1  something failed, or was refused
   2  the command line or the configuration was wrong
-  3  no server answered, or the backend can't be reached
+  3  no server answered, none that is trusted, or the backend can't be reached
   4  sub: the topic ended as failed
   5  sub: the topic ended as cancelled
   run has the exit status of its command";
@@ -110,8 +110,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(3);
     }
     match error.downcast_ref() {
-        Some(ClientError::Unreachable { .. }) => ExitCode::from(3),
-        Some(ClientError::Url(_)) => ExitCode::from(2),
+        Some(ClientError::Unreachable { .. } | ClientError::Insecure(_)) => ExitCode::from(3),
+        Some(ClientError::Url(_) | ClientError::Trust(_)) => ExitCode::from(2),
         Some(_) | None => ExitCode::FAILURE,
     }
 }

@@ -14,6 +14,7 @@
 //! A background job that shares only a backend with those who watch takes [`Client::from_env`], and where it has no
 //! runtime, [`Client::blocking`]. Clients work in a thread of their own.
 
+mod address;
 mod answer;
 mod blocking;
 mod chosen;
@@ -29,9 +30,11 @@ mod queue;
 mod request;
 mod server;
 mod socket;
+mod stream;
 mod subscription;
 mod thread;
-mod url;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,18 +47,19 @@ use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::{Config, Hub, Publish, Subscribe};
+pub use address::{ServerAddress, UrlError};
 pub use answer::Answer;
 use answer::Unanswered;
 pub use blocking::BlockingClient;
-pub use error::ClientError;
+pub use error::{ClientError, HandshakeError, ReachError, TrustError};
 pub use listen::Stop;
 use local::HubLink;
-pub use options::{ClientOptions, Token};
+pub use options::{ClientOptions, Token, Trust};
 pub use presence::{ClientPresence, ClientPresenceChanges, ClientTracked};
 use server::ServerLink;
+pub use stream::ServerStream;
 pub use subscription::ClientSubscription;
 use subscription::Source;
-pub use url::UrlError;
 
 /// How long closing waits for answers to what was queued.
 const FLUSH_MAX: Duration = Duration::from_secs(10);
@@ -67,8 +71,29 @@ pub struct Status {
     pub state: ConnectionState,
     /// Why the last attempt failed or the last connection ended, if any did.
     pub last_error: Option<String>,
-    /// Whether that was that no token could be had.
-    lacks_token: bool,
+    /// The same, for programs.
+    fault: Option<Fault>,
+}
+
+/// Why an attempt to connect failed or a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Fault {
+    /// Whoever was asked for a token has none.
+    #[error("no token could be had: {0}")]
+    NoToken(String),
+    /// The server did not prove who it is.
+    #[error(transparent)]
+    Insecure(HandshakeError),
+    /// Anything else that the system or the server said.
+    #[error("{0}")]
+    Link(String),
+}
+
+impl Status {
+    fn note(&mut self, fault: Fault) {
+        self.last_error = Some(fault.to_string());
+        self.fault = Some(fault);
+    }
 }
 
 /// A client of a server, or of a backend. Clones share it; it closes when the last one and all subscriptions are gone.
@@ -86,7 +111,7 @@ enum Link {
 }
 
 impl Client {
-    /// Starts to connect to a server, such as `http://127.0.0.1:8420`, and returns at once. What is asked for before
+    /// Starts to connect to a server, such as `http://127.0.0.1:8420` or `https://progress.example`, and returns at once. What is asked for before
     /// the connection stands is done then.
     ///
     /// # Errors

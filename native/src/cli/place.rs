@@ -1,13 +1,14 @@
 //! Whom the program talks to: a server, or a backend without one.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::str::FromStr as _;
 
 use clap::Args;
 use tidegate::Client;
 use tidegate::backend::{Address, BackendError, Choice, Keep, choose};
-use tidegate::client::{ClientOptions, Token};
+use tidegate::client::{ClientError, ClientOptions, Token, Trust};
 use tokio::process::Command;
 
 /// Where the server of this machine listens.
@@ -26,6 +27,17 @@ pub(super) struct PlaceArg {
     token_command: Option<String>,
     #[command(flatten)]
     backend: BackendArg,
+    #[command(flatten)]
+    trust: TrustArg,
+}
+
+/// Whom to believe that it is the server.
+#[derive(Args, Clone, Debug)]
+pub(super) struct TrustArg {
+    /// The certificates, as PEM, of the authorities that an https:// server must have its own from, in place of the system's
+    /// [env: TIDEGATE_CA=]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// A backend. Its address may hold a password, so that nothing here shows it, and the parser of the command line, which
@@ -43,7 +55,7 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::connect_with(&server_url(self.server.as_deref()), self.options()).await?)
+        Ok(Client::connect_with(&server_url(self.server.as_deref()), self.options()?).await?)
     }
 
     /// A client of a server that may not be there yet; or of a backend, which must.
@@ -53,7 +65,7 @@ impl PlaceArg {
         }
         Ok(Client::start_with(
             &server_url(self.server.as_deref()),
-            self.options(),
+            self.options()?,
         )?)
     }
 
@@ -71,9 +83,24 @@ impl PlaceArg {
         Ok(Client::with_choice(&choice)?)
     }
 
-    fn options(&self) -> ClientOptions {
-        ClientOptions {
+    fn options(&self) -> Result<ClientOptions, ClientError> {
+        Ok(ClientOptions {
             token: token(self.token_command.clone()),
+            trust: self.trust.trust()?,
+        })
+    }
+}
+
+impl TrustArg {
+    /// Whom the command line names, or the environment, or whom the system trusts.
+    ///
+    /// # Errors
+    /// The file can't be used.
+    pub(super) fn trust(&self) -> Result<Trust, ClientError> {
+        let known = environment("TIDEGATE_CA").filter(|file| !file.is_empty());
+        match self.ca.clone().or_else(|| known.map(PathBuf::from)) {
+            Some(file) => Ok(Trust::from_pem_file(file)?),
+            None => Ok(Trust::default()),
         }
     }
 }

@@ -17,10 +17,11 @@ use clap::Args;
 use look::Look;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
+use tidegate::client::ClientOptions;
 use tidegate::duration::parse_duration_ms;
 use tokio::sync::mpsc;
 
-use super::place::server_url;
+use super::place::{TrustArg, server_url};
 
 /// How often it is looked whether the terminal is still listened to.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
@@ -40,6 +41,8 @@ pub(super) struct Top {
     /// A shell command that prints the token, run when one is wanted
     #[arg(long, value_name = "COMMAND")]
     token_command: Option<String>,
+    #[command(flatten)]
+    trust: TrustArg,
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
@@ -56,7 +59,16 @@ impl Top {
             "top draws on a terminal; for programs there is /debug?topics=N and /metrics"
         );
         let server = server_url(self.server.as_deref());
-        let mut look = Look::new(&server, self.topics.into(), self.token_command.clone())?;
+        let options = ClientOptions {
+            trust: self.trust.trust()?,
+            ..ClientOptions::default()
+        };
+        let mut look = Look::new(
+            &server,
+            options,
+            self.topics.into(),
+            self.token_command.clone(),
+        )?;
         let mut board = Board::new(&server);
         // Before the terminal is taken, so that what is wrong at once is told as of any command.
         board.take(Instant::now(), look.look().await?);

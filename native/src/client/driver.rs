@@ -15,12 +15,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
-use super::Status;
+use super::address::ServerAddress;
 use super::options::{Asking, ClientOptions};
 use super::presence_requests::Presences;
 use super::queue::Queue;
 use super::request::Request;
 use super::socket::{Connecting, Socket, connect, encode};
+use super::{Fault, Status};
 use crate::decode;
 use crate::json::Json;
 
@@ -34,14 +35,14 @@ enum Transport {
 /// What woke the task.
 enum Wakeup {
     Request(Option<Request>),
-    Opened(u32, Result<Box<Socket>, SocketError>),
+    Opened(u32, Result<Box<Socket>, Fault>),
     Received(u32, Option<Result<Message, SocketError>>),
     Answered(u32, Result<String, String>),
     Deadline,
 }
 
 pub(super) struct Driver {
-    url: String,
+    address: ServerAddress,
     options: ClientOptions,
     hub: ClientHub<Json>,
     requests: mpsc::UnboundedReceiver<Request>,
@@ -57,7 +58,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        url: String,
+        address: ServerAddress,
         options: ClientOptions,
         requests: mpsc::UnboundedReceiver<Request>,
         status: watch::Sender<Status>,
@@ -68,7 +69,7 @@ impl Driver {
             ..ClientConfig::new(crate::random_seed())
         };
         Self {
-            url,
+            address,
             options,
             hub: ClientHub::new(config),
             requests,
@@ -218,22 +219,20 @@ impl Driver {
         self.asking = None;
         let token = token.inspect_err(|error| {
             tracing::warn!(%error, "no token; asking again");
-            self.status.send_modify(|status| {
-                status.last_error = Some(format!("no token could be had: {error}"));
-                status.lacks_token = true;
-            });
+            let fault = Fault::NoToken(error.clone());
+            self.status.send_modify(|status| status.note(fault));
         });
         self.hub.handle_token(self.now(), request, token.ok());
     }
 
-    fn handle_opened(&mut self, link: u32, result: Result<Box<Socket>, SocketError>) {
+    fn handle_opened(&mut self, link: u32, result: Result<Box<Socket>, Fault>) {
         let now = self.now();
         match result {
             Ok(socket) => {
                 self.transport = Transport::Open { link, socket };
                 self.hub.handle_opened(now, link);
             }
-            Err(error) => self.lose(link, Some(error.to_string())),
+            Err(fault) => self.lose(link, Some(fault)),
         }
     }
 
@@ -245,29 +244,30 @@ impl Driver {
                     .for_each(|frame| self.hub.handle_frame(self.now(), link, frame)),
                 Err(error) => {
                     tracing::warn!(%error, "the server sent something that is no frame; connecting again");
-                    self.lose(link, Some(error.to_string()));
+                    self.lose(link, Some(Fault::Link(error.to_string())));
                 }
             },
             Some(Ok(Message::Close(close))) => {
-                let reason = close
-                    .map(|close| format!("closed by the server: {} {}", close.code, close.reason));
-                self.lose(link, reason);
+                let fault = close.map(|close| {
+                    Fault::Link(format!(
+                        "closed by the server: {} {}",
+                        close.code, close.reason
+                    ))
+                });
+                self.lose(link, fault);
             }
             Some(Ok(
                 Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
             )) => {}
-            Some(Err(error)) => self.lose(link, Some(error.to_string())),
+            Some(Err(error)) => self.lose(link, Some(Fault::Link(error.to_string()))),
             None => self.lose(link, None),
         }
     }
 
-    fn lose(&mut self, link: u32, reason: Option<String>) {
+    fn lose(&mut self, link: u32, fault: Option<Fault>) {
         self.transport = Transport::None;
-        if let Some(reason) = reason {
-            self.status.send_modify(|status| {
-                status.last_error = Some(reason);
-                status.lacks_token = false;
-            });
+        if let Some(fault) = fault {
+            self.status.send_modify(|status| status.note(fault));
         }
         self.hub.handle_closed(self.now(), link);
     }
@@ -283,7 +283,7 @@ impl Driver {
                 ClientOutput::Connect { link } => {
                     self.transport = Transport::Connecting {
                         link,
-                        future: connect(self.url.clone()),
+                        future: connect(self.address.clone(), self.options.clone()),
                     }
                 }
                 ClientOutput::Disconnect { link } => {
@@ -294,6 +294,7 @@ impl Driver {
                 ClientOutput::State(state) => self.status.send_modify(|status| {
                     if state == ConnectionState::Connected {
                         status.last_error = None;
+                        status.fault = None;
                     }
                     status.state = state;
                 }),
@@ -324,7 +325,7 @@ impl Driver {
             Err(several) => format!("[{}]", several.join(",")),
         };
         if let Err(error) = socket.send(Message::text(text)).await {
-            self.lose(link, Some(error.to_string()));
+            self.lose(link, Some(Fault::Link(error.to_string())));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a client.
 
 use std::io;
+use std::path::PathBuf;
 
 use tidegate_core::hub;
 use tidegate_core::protocol::WireError;
@@ -24,6 +25,12 @@ pub enum ClientError {
         /// What the system or the server said.
         reason: String,
     },
+    /// The server did not prove that it is the one that was asked for.
+    #[error(transparent)]
+    Insecure(#[from] HandshakeError),
+    /// The authorities that were named can't be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The first token that was asked for could not be had.
     #[error("{reason}")]
     NoToken {
@@ -72,6 +79,121 @@ pub enum ClientError {
     /// The client was closed.
     #[error("the client was closed")]
     Closed,
+}
+
+/// Why a server could not be connected to.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    /// What the system says.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It did not prove that it is the one that was asked for.
+    #[error(transparent)]
+    Insecure(#[from] HandshakeError),
+}
+
+/// Why TLS with a server came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// Nobody whom the client trusts has signed its certificate.
+    #[error(
+        "the certificate of {host} is signed by nobody who is trusted here; where that is right, name the certificate of who \
+         signed it: --ca FILE, TIDEGATE_CA, or ClientOptions::trust"
+    )]
+    UnknownIssuer {
+        /// The server's name or address.
+        host: String,
+    },
+    /// The certificate is another server's.
+    #[error(
+        "the certificate that {host} shows is for {}; connect by a name that it has, or give the server one for {host}",
+        listed(names)
+    )]
+    WrongName {
+        /// The name or address that was asked for.
+        host: String,
+        /// Those in the certificate.
+        names: Vec<String>,
+    },
+    /// The certificate's time is over.
+    #[error(
+        "the certificate of {host} has expired; renew it there, or look whether this machine's clock is right"
+    )]
+    Expired {
+        /// The server's name or address.
+        host: String,
+    },
+    /// The certificate's time has not come.
+    #[error(
+        "the certificate of {host} is not valid yet; look whether this machine's clock is right, and the server's"
+    )]
+    NotYetValid {
+        /// The server's name or address.
+        host: String,
+    },
+    /// What answers there speaks something else, such as plain HTTP.
+    #[error("{host} speaks no TLS there; write http://, or the port at which it does")]
+    NotTls {
+        /// The server's name or address.
+        host: String,
+    },
+    /// There is nobody to trust.
+    #[error(
+        "this system has no certificate authorities to trust; install them (ca-certificates), or name the server's: --ca FILE, \
+         TIDEGATE_CA, or ClientOptions::trust"
+    )]
+    NoAuthorities,
+    /// Anything else.
+    #[error("TLS with {host} failed: {reason}")]
+    Failed {
+        /// The server's name or address.
+        host: String,
+        /// What TLS says.
+        reason: String,
+    },
+}
+
+/// Names, for people.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nobody by name".to_owned();
+    }
+    names.join(", ")
+}
+
+/// Why a file says not whom to trust.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// It can't be read.
+    #[error("cannot read the certificates to trust (--ca, TIDEGATE_CA) from {path}: {source}")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// This build speaks no TLS.
+    #[error(
+        "{path} is to say whom to trust, and this program was built without TLS (the feature `tls`)"
+    )]
+    NoTls {
+        /// Which file was named.
+        path: PathBuf,
+    },
+    /// It has no certificate.
+    #[error("{path} holds no certificate to trust (--ca, TIDEGATE_CA); expected some as PEM")]
+    NoCertificate {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A certificate in it is none, or none to trust.
+    #[error(
+        "a certificate to trust (--ca, TIDEGATE_CA) in {path} is damaged; expected X.509 as PEM"
+    )]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+    },
 }
 
 impl From<SubscribeError> for ClientError {

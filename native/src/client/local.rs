@@ -35,7 +35,7 @@ impl HubLink {
         let status = watch::Sender::new(Status {
             state,
             last_error: None,
-            lacks_token: false,
+            fault: None,
         });
         let follower = match health {
             Some(health) => {
@@ -144,7 +144,7 @@ async fn pass_on(mut health: watch::Receiver<BackendHealth>, status: watch::Send
             let next = Status {
                 state: state(&now),
                 last_error: now.last_error.as_ref().map(ToString::to_string),
-                lacks_token: false,
+                fault: None,
             };
             let is_news = !is_closed(status) && *status != next;
             if is_news {

@@ -7,11 +7,15 @@ use std::sync::Arc;
 
 use tidegate_core::client::TokenSource;
 
+use super::ClientError;
+
 /// How a client connects to a server.
 #[derive(Clone, Debug, Default)]
 pub struct ClientOptions {
     /// Proves who the client is, to a server that asks.
     pub token: Token,
+    /// Who proves who the server is, where TLS is spoken.
+    pub trust: Trust,
 }
 
 impl ClientOptions {
@@ -19,7 +23,68 @@ impl ClientOptions {
     pub fn with_token(token: impl Into<Token>) -> Self {
         Self {
             token: token.into(),
+            ..Self::default()
         }
+    }
+
+    /// What the environment says, as the program `tidegate` has it: `TIDEGATE_TOKEN` is the token, and `TIDEGATE_CA` the file
+    /// with the certificates of the authorities to [trust](Trust::from_pem_file).
+    ///
+    /// # Errors
+    /// That file can't be used.
+    pub fn from_env() -> Result<Self, ClientError> {
+        let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Ok(Self {
+            token: said("TIDEGATE_TOKEN").map(Token::from).unwrap_or_default(),
+            trust: match said("TIDEGATE_CA") {
+                Some(file) => Trust::from_pem_file(file)?,
+                None => Trust::default(),
+            },
+        })
+    }
+}
+
+/// Whom a client believes when a server says who it is: the system's certificate authorities, or others in their place.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use tidegate::Client;
+/// use tidegate::client::{ClientOptions, Trust};
+///
+/// let options = ClientOptions {
+///     trust: Trust::from_pem_file("/etc/company/ca.pem")?,
+///     ..ClientOptions::default()
+/// };
+/// let client = Client::connect_with("https://progress.company", options).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Default)]
+pub struct Trust {
+    /// TLS by others than the system's authorities.
+    #[cfg(feature = "tls")]
+    pub(super) own: Option<Arc<rustls::ClientConfig>>,
+}
+
+#[cfg(not(feature = "tls"))]
+impl Trust {
+    /// Nobody can be trusted without TLS.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn from_pem_file(path: impl AsRef<std::path::Path>) -> Result<Self, super::TrustError> {
+        Err(super::TrustError::NoTls {
+            path: path.as_ref().to_owned(),
+        })
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "tls")]
+        if self.own.is_some() {
+            return f.write_str("Trust(own authorities)");
+        }
+        f.write_str("Trust(the system's authorities)")
     }
 }
 

@@ -9,13 +9,14 @@ use tidegate_core::protocol::PublishRequest;
 use tidegate_core::topic::Pattern;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::address::ServerAddress;
 use super::answer::Receiving;
 use super::driver::Driver;
 use super::options::ClientOptions;
 use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
 use super::request::Request;
-use super::{ClientError, Status, thread, url};
+use super::{ClientError, Fault, Status, thread};
 use crate::{Event, Json, Publication, Subscribe};
 
 /// The most bytes that wait for a slow reader of a subscription before the oldest publications are shed.
@@ -28,14 +29,14 @@ pub(super) struct ServerLink {
 
 impl ServerLink {
     pub(super) fn start(url: &str, options: ClientOptions) -> Result<Self, ClientError> {
-        let socket_url = url::socket_url(url)?;
+        let address: ServerAddress = url.parse()?;
         let (requests, receiver) = mpsc::unbounded_channel();
         let (status_sender, status) = watch::channel(Status {
             state: ConnectionState::Disconnected,
             last_error: None,
-            lacks_token: false,
+            fault: None,
         });
-        thread::runtime()?.spawn(Driver::new(socket_url, options, receiver, status_sender).run());
+        thread::runtime()?.spawn(Driver::new(address, options, receiver, status_sender).run());
         Ok(Self { requests, status })
     }
 
@@ -52,14 +53,15 @@ impl ServerLink {
                     }
                     _ => {}
                 }
-                if let Some(reason) = &now.last_error {
-                    let reason = reason.clone();
-                    if now.lacks_token {
-                        return Err(ClientError::NoToken { reason });
-                    }
-                    return Err(ClientError::Unreachable {
-                        url: url.to_owned(),
-                        reason,
+                if let Some(fault) = now.fault.clone() {
+                    let reason = fault.to_string();
+                    return Err(match fault {
+                        Fault::NoToken(_) => ClientError::NoToken { reason },
+                        Fault::Insecure(error) => error.into(),
+                        Fault::Link(_) => ClientError::Unreachable {
+                            url: url.to_owned(),
+                            reason,
+                        },
                     });
                 }
             }

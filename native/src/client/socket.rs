@@ -2,27 +2,56 @@
 
 use std::pin::Pin;
 
+use axum::http::HeaderValue;
+use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tidegate_core::protocol::{ClientEnvelope, ClientFrame, SUBPROTOCOL};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
+use super::Fault;
+use super::address::ServerAddress;
+use super::error::ReachError;
+use super::options::ClientOptions;
+use super::stream::ServerStream;
 use crate::json::Json;
 
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Socket, Error>> + Send>>;
+pub(super) type Socket = WebSocketStream<ServerStream>;
+pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Socket, Fault>> + Send>>;
 
-pub(super) fn connect(url: String) -> Connecting {
+pub(super) fn connect(address: ServerAddress, options: ClientOptions) -> Connecting {
     Box::pin(async move {
-        let mut request = url.into_client_request()?;
-        let subprotocol = axum::http::HeaderValue::from_static(SUBPROTOCOL);
-        request
-            .headers_mut()
-            .insert(axum::http::header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
-        let (socket, _) = tokio_tungstenite::connect_async_with_config(request, None, true).await?;
-        Ok(socket)
+        let stream = ServerStream::connect(&address, &options).await;
+        let stream = stream.map_err(|error| match error {
+            ReachError::Io(error) => Fault::Link(error.to_string()),
+            ReachError::Insecure(error) => Fault::Insecure(error),
+        })?;
+        let opened = open(&address, stream).await;
+        opened.map_err(|error| Fault::Link(reason(&address, &error)))
     })
+}
+
+async fn open(address: &ServerAddress, stream: ServerStream) -> Result<Socket, Error> {
+    let mut request = address.socket_url().into_client_request()?;
+    let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
+    request
+        .headers_mut()
+        .insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    let (socket, _) = client_async(request, stream).await?;
+    Ok(socket)
+}
+
+/// Why there is no WebSocket. Who speaks TLS answers plain HTTP by an alert, which is no HTTP, or by nothing.
+fn reason(address: &ServerAddress, error: &Error) -> String {
+    match error {
+        Error::Protocol(ProtocolError::HttparseError(_) | ProtocolError::HandshakeIncomplete)
+            if !address.is_secure() =>
+        {
+            format!("{error}; if the server speaks TLS, write https://")
+        }
+        other => other.to_string(),
+    }
 }
 
 pub(super) fn encode(frame: &ClientFrame<Json>) -> String {

@@ -17,4 +17,5 @@ mod durable;
 mod presence;
 mod redis_tls;
 mod server;
+mod tls;
 mod tokens;

@@ -2,26 +2,11 @@
 #![cfg(feature = "redis")]
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Command;
 
 use crate::servers::redis::RedisServer;
+use crate::support::certificates::self_signed;
 use crate::support::program::{finish, program};
-
-/// A certificate for 127.0.0.1 that signs itself, with its key.
-fn make_certificate(folder: &Path) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-        .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=127.0.0.1"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", "server.key", "-out", "server.crt"])
-        .current_dir(folder)
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{made:?}");
-}
 
 /// A port that is given back at once, for the server to take.
 fn free_port() -> u16 {
@@ -32,7 +17,7 @@ fn free_port() -> u16 {
 #[tokio::test]
 async fn rediss_encrypts_and_trusts_whom_the_system_trusts() {
     let folder = tempfile::tempdir().unwrap();
-    make_certificate(folder.path());
+    self_signed(folder.path(), "127.0.0.1");
     let certificate = folder.path().join("server.crt");
     let key = folder.path().join("server.key");
     let port = free_port().to_string();

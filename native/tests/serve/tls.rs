@@ -2,10 +2,10 @@
 #![cfg(all(feature = "tls", unix))]
 
 use crate::support;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::certificates::self_signed;
 use crate::support::http::get;
 use crate::support::socket::Socket;
 use crate::support::{end, eventually, publish_range, until_counts, within};
@@ -20,21 +20,6 @@ use tokio::process::Command;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A certificate for 127.0.0.1 that signs itself, with its key.
-fn make_certificate(folder: &Path, name: &str) {
-    let made = std::process::Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-        .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(["-subj", &format!("/CN={name}")])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", "server.key", "-out", "server.crt"])
-        .current_dir(folder)
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{made:?}");
-}
-
 /// A hub behind TLS, and beside it without.
 struct Served {
     folder: tempfile::TempDir,
@@ -47,7 +32,7 @@ struct Served {
 impl Served {
     async fn start(change: impl FnOnce(&mut ServeConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        make_certificate(folder.path(), "first");
+        self_signed(folder.path(), "first");
         let [chain, key] = ["server.crt", "server.key"].map(|name| folder.path().join(name));
         let tls = Tls::from_pem_files(chain, key).unwrap();
         let hub = Hub::new(support::config()).unwrap();
@@ -154,7 +139,7 @@ async fn a_certificate_is_replaced_while_connections_go_on() {
     socket.subscribe("a", json!({})).await;
     assert!(!served.tls.reload().unwrap(), "nothing has changed");
 
-    make_certificate(served.folder.path(), "second");
+    self_signed(served.folder.path(), "second");
     assert!(served.tls.reload().unwrap());
     let (_, second) = served.connect().await;
     assert_ne!(first, second);
@@ -175,11 +160,11 @@ async fn a_certificate_is_replaced_while_connections_go_on() {
 #[tokio::test]
 async fn files_that_do_not_fit_together_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    make_certificate(folder.path(), "one");
+    self_signed(folder.path(), "one");
     let [chain, key] = ["server.crt", "server.key"].map(|name| folder.path().join(name));
     let other = folder.path().join("other.key");
     std::fs::copy(&key, &other).unwrap();
-    make_certificate(folder.path(), "another");
+    self_signed(folder.path(), "another");
     let nowhere = folder.path().join("nowhere");
     for (chain, key, word) in [
         (&chain, &other, "other.key"),

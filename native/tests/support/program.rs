@@ -119,11 +119,12 @@ impl Server {
             .await
             .unwrap()
             .unwrap_or_else(|| panic!("{program:?} did not start"));
-        let (_, address) = line.split_once("http://").expect("an address");
+        let (told, address) = line.split_once("://").expect("an address");
+        let scheme = told.split_whitespace().last().expect("a scheme");
         Self {
             process,
             address: address.to_owned(),
-            url: format!("http://{address}"),
+            url: format!("{scheme}://{address}"),
         }
     }
 

@@ -11,7 +11,8 @@ use super::problem::{Place, Problem, Problems, did_you_mean};
 use crate::cli::serve::{Secrets, Settings};
 
 /// Variables of ours that are no settings of a server.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 5] = [
+    "TIDEGATE_CA",
     "TIDEGATE_CONFIG",
     "TIDEGATE_SERVER",
     "TIDEGATE_SQLITE",

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use axum::body::Body;
-use axum::http::{Request, StatusCode, Uri, header};
+use axum::http::{Request, StatusCode, header};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tidegate::client::{ClientError, ClientOptions, ReachError, ServerAddress, ServerStream};
 
 use super::board::Told;
 use crate::cli::place::{fixed_token, print_token};
@@ -20,7 +20,9 @@ const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The way to a server's `/debug`, over one connection as long as that lasts.
 pub(super) struct Look {
-    uri: Uri,
+    address: ServerAddress,
+    options: ClientOptions,
+    topics: usize,
     /// Prints tokens.
     command: Option<String>,
     token: Option<String>,
@@ -29,23 +31,17 @@ pub(super) struct Look {
 
 impl Look {
     /// # Errors
-    /// `server` is not an address over plain HTTP.
+    /// `server` is not an address.
     pub(super) fn new(
         server: &str,
+        options: ClientOptions,
         topics: usize,
         command: Option<String>,
-    ) -> anyhow::Result<Self> {
-        let (scheme, rest) = server.split_once("://").unwrap_or(("http", server));
-        if scheme != "http" {
-            bail!("{server}: write http://HOST:PORT");
-        }
-        let text = format!(
-            "http://{}/debug?topics={topics}",
-            rest.trim_end_matches('/')
-        );
-        let uri: Uri = text.parse().with_context(|| server.to_owned())?;
+    ) -> Result<Self, ClientError> {
         Ok(Self {
-            uri,
+            address: server.parse()?,
+            options,
+            topics,
             token: fixed_token().filter(|_| command.is_none()),
             command,
             sender: None,
@@ -74,12 +70,13 @@ impl Look {
         if let (None, Some(command)) = (&self.token, &self.command) {
             self.token = Some(print_token(command.clone()).await?);
         }
-        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut request = Request::get(path).header(header::HOST, self.host());
+        let path = self.address.path(&format!("/debug?topics={}", self.topics));
+        let mut request = Request::get(path).header(header::HOST, self.address.authority());
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let answer = sender.send_request(request.body(Body::empty())?).await?;
+        let answer = sender.send_request(request.body(Body::empty())?).await;
+        let answer = answer.map_err(|error| self.no_answer(error))?;
         let status = answer.status();
         let body = axum::body::to_bytes(Body::new(answer.into_body()), BYTES_MAX).await?;
         self.sender = Some(sender);
@@ -96,19 +93,22 @@ impl Look {
         }
     }
 
-    fn host(&self) -> &str {
-        self.uri
-            .authority()
-            .map_or("", |authority| authority.as_str())
+    fn no_answer(&self, error: hyper::Error) -> anyhow::Error {
+        if error.is_parse() && !self.address.is_secure() {
+            return anyhow!("{error}; if the server speaks TLS, write https://");
+        }
+        error.into()
     }
 
     async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
-        let host = self.uri.host().unwrap_or_default();
-        let address = (
-            host.trim_matches(['[', ']']),
-            self.uri.port_u16().unwrap_or(80),
-        );
-        let stream = TcpStream::connect(address).await?;
+        let stream = ServerStream::connect(&self.address, &self.options).await;
+        let stream = stream.map_err(|error| match error {
+            ReachError::Io(error) => ClientError::Unreachable {
+                url: self.address.to_string(),
+                reason: error.to_string(),
+            },
+            ReachError::Insecure(error) => error.into(),
+        })?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // How it ends is told by the next request.
         tokio::spawn(async move { drop(connection.await) });

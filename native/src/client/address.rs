@@ -1,0 +1,176 @@
+//! The address of a server, as people write it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::http::Uri;
+
+/// An address that is not one of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Nothing that can be connected to.
+    #[error("{url:?} is not the address of a server; write http://HOST:PORT or https://HOST")]
+    Malformed {
+        /// What was given.
+        url: String,
+    },
+    /// An encrypted connection, which this build cannot make.
+    #[error(
+        "{url:?} needs TLS, without which this program was built (the feature `tls`); connect through a local proxy or over http://"
+    )]
+    Tls {
+        /// What was given.
+        url: String,
+    },
+}
+
+/// The address of a server: `http://HOST:PORT/BASE`, or `https://…` where TLS is spoken there. `ws://…` and `wss://…` mean
+/// the same, and without a scheme it is HTTP. The ports are 80 and 443 where none is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    is_secure: bool,
+    /// As it was written: an IPv6 address has brackets.
+    host: String,
+    port: Option<u16>,
+    /// What comes before the paths of the server's endpoints: nothing, or a path without a slash at its end.
+    base: String,
+}
+
+impl ServerAddress {
+    /// Whether TLS is spoken there.
+    pub const fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// The host's name or address.
+    pub fn host(&self) -> &str {
+        self.host.trim_matches(['[', ']'])
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(if self.is_secure { 443 } else { 80 })
+    }
+
+    /// Host and port as the header `Host` has them.
+    pub fn authority(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    /// The path of an endpoint, such as `/debug`.
+    pub fn path(&self, endpoint: &str) -> String {
+        format!("{}{endpoint}", self.base)
+    }
+
+    /// The WebSocket's address: `http://host:port/base` becomes `ws://host:port/base/ws`.
+    pub(super) fn socket_url(&self) -> String {
+        let scheme = if self.is_secure { "wss" } else { "ws" };
+        format!("{scheme}://{}{}", self.authority(), self.path("/ws"))
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.base)
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = UrlError;
+
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        let malformed = || UrlError::Malformed {
+            url: url.to_owned(),
+        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let is_secure = match scheme {
+            "http" | "ws" => false,
+            "https" | "wss" => true,
+            _ => return Err(malformed()),
+        };
+        if is_secure && !cfg!(feature = "tls") {
+            return Err(UrlError::Tls {
+                url: url.to_owned(),
+            });
+        }
+        let uri: Uri = format!("http://{rest}").parse().map_err(|_| malformed())?;
+        let authority = uri.authority().ok_or_else(malformed)?;
+        let host = authority.host();
+        if host.is_empty() || uri.query().is_some() {
+            return Err(malformed());
+        }
+        // Whoever is named before the host is shown to nobody: a token says who one is.
+        let (_, place) = authority
+            .as_str()
+            .rsplit_once('@')
+            .unwrap_or(("", authority.as_str()));
+        let port = match place.strip_prefix(host) {
+            Some("") => None,
+            Some(port) => {
+                let port = port.strip_prefix(':').and_then(|port| port.parse().ok());
+                Some(port.ok_or_else(malformed)?)
+            }
+            None => return Err(malformed()),
+        };
+        Ok(Self {
+            is_secure,
+            host: host.to_owned(),
+            port,
+            base: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket_url(url: &str) -> Result<String, UrlError> {
+        url.parse()
+            .map(|address: ServerAddress| address.socket_url())
+    }
+
+    #[test]
+    fn addresses_become_those_of_the_socket() {
+        for url in ["http://a:1", "http://a:1/", "ws://a:1", "a:1"] {
+            assert_eq!(socket_url(url).as_deref(), Ok("ws://a:1/ws"), "{url}");
+        }
+        assert_eq!(socket_url("http://a/base").as_deref(), Ok("ws://a/base/ws"));
+        for url in ["", "ftp://a", "http://", "http://a b", "a:70000", "a?b=c"] {
+            assert!(
+                matches!(socket_url(url), Err(UrlError::Malformed { .. })),
+                "{url:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn ports_are_those_of_the_scheme_where_none_is_written() {
+        let address: ServerAddress = "http://[::1]/live/".parse().unwrap();
+        assert_eq!((address.host(), address.port()), ("::1", 80));
+        assert_eq!(address.authority(), "[::1]");
+        assert_eq!(address.path("/debug"), "/live/debug");
+        let address: ServerAddress = "ws://ada:secret@a:8420".parse().unwrap();
+        assert_eq!(address.authority(), "a:8420");
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn https_and_wss_are_encrypted() {
+        for url in ["https://a", "wss://a/"] {
+            assert_eq!(socket_url(url).as_deref(), Ok("wss://a/ws"), "{url}");
+        }
+        let address: ServerAddress = "https://a".parse().unwrap();
+        assert_eq!((address.is_secure(), address.port()), (true, 443));
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn what_can_not_be_encrypted_is_refused() {
+        assert!(matches!(socket_url("https://a"), Err(UrlError::Tls { .. })));
+    }
+}

@@ -1,0 +1,101 @@
+//! A byte stream to a server.
+
+use std::fmt::Debug;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::address::ServerAddress;
+use super::error::ReachError;
+use super::options::ClientOptions;
+
+/// A byte stream to a server, encrypted where its address says so. What a [`Client`](crate::Client) does over a WebSocket of
+/// its own, this is for: asking a server's other endpoints.
+#[derive(Debug)]
+pub struct ServerStream(Box<dyn ByteStream>);
+
+trait ByteStream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> ByteStream for S {}
+
+impl ServerStream {
+    /// Connects to a server, and shakes hands where it speaks TLS.
+    ///
+    /// # Errors
+    /// As [`ReachError`] says.
+    pub async fn connect(
+        address: &ServerAddress,
+        options: &ClientOptions,
+    ) -> Result<Self, ReachError> {
+        let stream = TcpStream::connect((address.host(), address.port())).await?;
+        // Whoever writes, writes whole messages.
+        stream.set_nodelay(true)?;
+        if address.is_secure() {
+            return secure(stream, address.host(), options).await;
+        }
+        Ok(Self(Box::new(stream)))
+    }
+}
+
+#[cfg(feature = "tls")]
+async fn secure(
+    stream: TcpStream,
+    host: &str,
+    options: &ClientOptions,
+) -> Result<ServerStream, ReachError> {
+    let stream = super::tls::shake_hands(stream, host, &options.trust).await?;
+    Ok(ServerStream(Box::new(stream)))
+}
+
+/// No such address is taken.
+#[cfg(not(feature = "tls"))]
+async fn secure(
+    _stream: TcpStream,
+    _host: &str,
+    _options: &ClientOptions,
+) -> Result<ServerStream, ReachError> {
+    Err(io::Error::from(io::ErrorKind::Unsupported).into())
+}
+
+impl AsyncRead for ServerStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for ServerStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,128 @@
+//! Certificates, by OpenSSL: those that sign themselves, and those of an authority.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// The kind of all keys.
+const KEY: [&str; 5] = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+];
+
+/// How an authority issues certificates.
+const ISSUING: &str = "\
+[ca]
+default_ca = own
+[own]
+database = index.txt
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+copy_extensions = copy
+unique_subject = no
+[any]
+commonName = supplied
+";
+
+/// Puts a certificate for 127.0.0.1 that signs itself into `folder`, as `server.crt`, with its key, `server.key`.
+pub(crate) fn self_signed(folder: &Path, name: &str) {
+    let subject = format!("/CN={name}");
+    let arguments = [
+        &["req", "-x509"],
+        &KEY[..],
+        &["-days", "2", "-subj", &subject],
+        &["-addext", "subjectAltName=IP:127.0.0.1"],
+        &["-addext", "basicConstraints=critical,CA:FALSE"],
+        &["-keyout", "server.key", "-out", "server.crt"],
+    ];
+    openssl(folder, &arguments.concat());
+}
+
+/// An authority that nobody knows but who is told.
+pub(crate) struct Authority {
+    folder: TempDir,
+}
+
+/// From when to when certificates are valid.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Time {
+    Now,
+    Over,
+    ToCome,
+}
+
+/// A certificate and its key.
+pub(crate) struct Issued {
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = [
+            &["req", "-x509"],
+            &KEY[..],
+            &["-days", "2", "-subj", "/CN=An authority"],
+            &["-addext", "keyUsage=critical,keyCertSign"],
+            &["-keyout", "ca.key", "-out", "ca.crt"],
+        ];
+        openssl(folder.path(), &arguments.concat());
+        std::fs::write(folder.path().join("ca.cnf"), ISSUING).unwrap();
+        std::fs::write(folder.path().join("index.txt"), "").unwrap();
+        std::fs::write(folder.path().join("serial"), "1000").unwrap();
+        Self { folder }
+    }
+
+    /// Its own certificate.
+    pub(crate) fn certificate(&self) -> String {
+        self.path("ca.crt").to_str().unwrap().to_owned()
+    }
+
+    /// A certificate for `name`, such as `IP:127.0.0.1` or `DNS:localhost`.
+    pub(crate) fn issue(&self, name: &str, time: Time) -> Issued {
+        let names = format!("subjectAltName={name}");
+        let arguments = [
+            &["req", "-new"],
+            &KEY[..],
+            &["-subj", "/CN=A server", "-addext", &names],
+            &["-keyout", "server.key", "-out", "server.csr"],
+        ];
+        openssl(self.folder.path(), &arguments.concat());
+        let (start, end) = match time {
+            Time::Now => ("20200101000000Z", "20490101000000Z"),
+            Time::Over => ("20200101000000Z", "20200102000000Z"),
+            Time::ToCome => ("20480101000000Z", "20490101000000Z"),
+        };
+        let arguments = [
+            &["ca", "-batch", "-notext"][..],
+            &["-config", "ca.cnf", "-cert", "ca.crt", "-keyfile", "ca.key"],
+            &["-startdate", start, "-enddate", end],
+            &["-in", "server.csr", "-out", "server.crt"],
+        ];
+        openssl(self.folder.path(), &arguments.concat());
+        Issued {
+            chain: self.path("server.crt"),
+            key: self.path("server.key"),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn openssl(folder: &Path, arguments: &[&str]) {
+    let done = Command::new("openssl")
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("openssl is installed");
+    assert!(done.status.success(), "{done:?}");
+}
