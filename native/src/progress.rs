@@ -60,6 +60,7 @@ pub enum ProgressError {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Progress {
+    node: NodeId,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -107,7 +108,7 @@ impl Hub {
             has_others: self.has_others(),
         };
         tokio::spawn(driver.run());
-        Ok(Progress { commands })
+        Ok(Progress { node, commands })
     }
 }
 
@@ -169,6 +170,21 @@ impl Progress {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Snapshot(reply))?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// By which name this hub counts the work: another one each time that it begins to. An application that stores what
+    /// is done may store it with that, for [`Progress::read_back`].
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Takes over what the application's store tells, at any time: [`Tally::from_counts`] of the hubs that have counted this
+    /// work, say. What is known already is not counted twice, and what this hub itself counts is left alone.
+    ///
+    /// # Errors
+    /// When the hub has stopped.
+    pub fn read_back(&self, stored: Tally) -> Result<(), Stopped> {
+        self.ask(Command::Stored(Box::new(stored)))
     }
 
     /// What was counted, to be stored: [`ProgressOptions::stored`] reads it back. Counting it twice is not possible.

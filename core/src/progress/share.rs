@@ -45,6 +45,30 @@ impl Share {
         }
     }
 
+    /// What an application's store tells of what sessions have done, each thing that was done counted by a call of its own.
+    ///
+    /// The node had told no more than that, in no more versions than things that were done. So all sessions count as
+    /// changed after that, in a version each.
+    pub(super) fn of_counts(counts: impl IntoIterator<Item = (Key, u64)>) -> Self {
+        let mut sums: BTreeMap<Key, u64> = BTreeMap::new();
+        let mut done = 0;
+        for (key, count) in counts {
+            add(sums.entry(key).or_default(), count);
+            add(&mut done, count);
+        }
+        let numbered = sums.into_iter().zip(done..);
+        let sessions: BTreeMap<_, _> = numbered
+            .map(|((key, count), version)| (key, (count, version)))
+            .collect();
+        let last = sessions.values().map(|(_, version)| *version).max();
+        Self {
+            until: last.unwrap_or(0),
+            done,
+            sessions,
+            ..Self::default()
+        }
+    }
+
     /// Time has come so far on the node's clock.
     pub(super) fn advance(&mut self, clock_us: u64) {
         if let Some(window) = &mut self.window {

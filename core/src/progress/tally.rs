@@ -37,6 +37,18 @@ impl Tally {
         }
     }
 
+    /// What `node` has counted as done, as the application's own store tells it: how much by each session.
+    ///
+    /// For a server that was killed, perhaps before it told what it had stored. Joined with what it did tell, nothing is
+    /// missing and nothing is counted twice, as long as each thing that is done is first stored, and then counted by
+    /// a call of its own.
+    pub fn from_counts(node: NodeId, counts: impl IntoIterator<Item = (Key, u64)>) -> Self {
+        Self {
+            shares: BTreeMap::from([(node, Share::of_counts(counts))]),
+            ..Self::default()
+        }
+    }
+
     /// How much was done, by all.
     pub fn done(&self) -> u64 {
         self.sum(self.before.done, Share::done)

@@ -36,6 +36,7 @@ pub(super) enum Command {
         at_ms: u64,
         reason: EndReason,
     },
+    Stored(Box<Tally>),
     Snapshot(oneshot::Sender<Snapshot>),
     Tally(oneshot::Sender<Tally>),
 }
@@ -141,6 +142,7 @@ impl Driver {
             Command::Target(target) => self.tracker.handle_target(now, target),
             Command::Start { at_ms } => self.tracker.handle_start(now, at_ms),
             Command::End { at_ms, reason } => self.tracker.handle_end(now, at_ms, reason),
+            Command::Stored(stored) => self.tracker.handle_stored(now, *stored),
             Command::Snapshot(reply) => {
                 let _ = reply.send(self.tracker.snapshot(now));
             }

@@ -198,6 +198,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_a_store_tells_makes_good_what_a_killed_node_did_not(
+        stored in prop::collection::vec(0..4_u8, 0..30),
+        counted in 0..30_usize,
+        told in prop::collection::vec(0..30_usize, 0..4),
+        read in prop::collection::vec(0..30_usize, 0..4),
+    ) {
+        // Each was stored before it was counted, and counted before it was told; then the node was killed.
+        let node = NodeId::new(0);
+        let mut nodes = Vec::from([Tally::default()]);
+        let mut heard = Tally::default();
+        for (number, session) in stored.iter().take(counted).enumerate() {
+            of(&mut nodes, 0, 0).count_done(&key(*session), 1, 4);
+            if told.contains(&number) {
+                let since = heard.known().get(&node).copied().unwrap_or(0);
+                nodes[0].parts(node, since, 1).iter().for_each(|part| heard.join(part));
+            }
+        }
+        let at = |count: usize| {
+            let sessions = stored.iter().take(count).map(|session| (key(*session), 1));
+            Tally::from_counts(node, sessions)
+        };
+        // Another node has heard some and read the store at some moments, and at last.
+        let mut one = heard.clone();
+        read.iter().for_each(|count| one.join(&at(*count)));
+        one.join(&at(stored.len()));
+        prop_assert_eq!(one.done(), stored.len() as u64);
+        prop_assert_eq!(one.sessions(), at(stored.len()).sessions());
+        // Who asks it for what is missing knows as much, however much was heard before.
+        let since = heard.known().get(&node).copied().unwrap_or(0);
+        let mut other = heard;
+        one.parts(node, since, 1).iter().for_each(|part| other.join(part));
+        prop_assert_eq!((other.done(), other.sessions()), (one.done(), one.sessions()));
+    }
+}
+
 #[test]
 fn sessions_beyond_the_limit_count_in_all() {
     let mut nodes = Vec::from([Tally::default()]);

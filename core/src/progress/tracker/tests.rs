@@ -126,6 +126,31 @@ fn the_speed_is_that_of_all_servers_and_falls_when_nothing_is_done() {
 }
 
 #[test]
+fn what_a_killed_server_had_stored_and_not_told_is_known_to_all_once_one_has_read_it() {
+    let mut cluster = Cluster::started(3, 1);
+    cluster.at(0, |tracker, now| tracker.handle_done(now, &key("ada"), 1));
+    cluster.run_for(Duration::from_secs(1));
+    cluster.servers[0].is_cut = true;
+    cluster.at(0, |tracker, now| tracker.handle_done(now, &key("bob"), 1));
+    cluster.kill(0);
+    let node = NodeId::new(1);
+    for _ in 0..3 {
+        cluster.at(2, |tracker, now| {
+            let stored = [(key("ada"), 1), (key("bob"), 2)];
+            tracker.handle_stored(now, Tally::from_counts(node, stored));
+        });
+        cluster.run_for(Duration::from_secs(8));
+    }
+    assert_eq!(cluster.last_progress().done, 3);
+    for tally in cluster.tallies() {
+        assert_eq!(
+            tally.sessions(),
+            BTreeMap::from([(key("ada"), 1), (key("bob"), 2)])
+        );
+    }
+}
+
+#[test]
 fn another_server_tells_when_the_one_that_told_is_killed() {
     let mut cluster = Cluster::started(3, 1);
     cluster.at(0, |tracker, now| tracker.handle_done(now, &key("ada"), 5));
