@@ -1,63 +1,76 @@
-//! Several people label reviews: everybody sees the counts and who is here, and nobody gets a review that another one has.
+//! Several people label reviews, on as many servers as you like: everybody sees how far they have come and who is at it, and
+//! no label is lost or counted twice, whichever server is killed.
 //!
 //! ```text
 //! cargo run --example labeling
 //! ```
 //!
-//! Its page is at <http://127.0.0.1:8433>; open it in two windows, under two names. Nobody is asked to prove their name
-//! here: the example `task_chat` shows how.
+//! Its page is at <http://127.0.0.1:8433>; open it in two windows, under two names, and <http://127.0.0.1:8433/admin> beside
+//! them. Nobody is asked to prove their name here: the example `task_chat` shows how. Two servers, once a Redis runs:
+//!
+//! ```text
+//! cargo run --example labeling -- 127.0.0.1:8433 --backend redis://127.0.0.1 --labels labels.db
+//! cargo run --example labeling -- 127.0.0.1:8533 --backend redis://127.0.0.1 --labels labels.db
+//! ```
 
+mod labels;
+#[path = "../site/mod.rs"]
 mod site;
 
-use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use futures_util::StreamExt as _;
-use serde::{Deserialize, Serialize};
+use clap::Parser;
+use labels::{Label, Labels, Stored};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use tidegate::backend::{Address, Keep, choose};
 use tidegate::core::lifecycle::EndReason;
-use tidegate::core::presence::KeyChangeKind;
-use tidegate::{Hub, Presence, PresenceChanges, Publish};
-use tokio::sync::Mutex;
+use tidegate::core::progress::Tally;
+use tidegate::progress::{Progress, ProgressOptions};
+use tidegate::{Hub, Presence};
+use tokio::sync::Notify;
 
-/// Where the counts are published, and where labelers are present.
-const TOPIC: &str = "labeling:reviews";
+/// The name of the work, and the room where labelers are present.
+const WORK: &str = "labeling:reviews";
 
-/// What is to be labelled, one review a line.
-const REVIEWS: &str = include_str!("pages/reviews.txt");
+/// What people say of things, one a line.
+const OPINIONS: &str = include_str!("../pages/reviews.txt");
+
+/// What they say it of.
+const THINGS: &str = "a lamp, a radio, a kettle, a chair, a tent, a puzzle, a mirror, a clock, a suitcase, a bicycle, \
+     a toaster, a camera, a coat, a drill, a keyboard, a pillow, a guitar, a fan, a telescope, a mug";
+
+/// How often what is stored is looked at, for what a server that was killed did not tell any more.
+const READ_BACK_EVERY: Duration = Duration::from_secs(2);
+
+/// A server of the labeling.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen
+    #[arg(default_value = "127.0.0.1:8433")]
+    address: String,
+    /// Where topics live: `memory`, or what several servers share, such as redis://127.0.0.1
+    #[arg(long, default_value = "memory")]
+    backend: Address,
+    /// The file with the labels, which several servers share; without it they are forgotten
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+}
 
 #[derive(Clone)]
 struct App {
-    hub: Hub,
     room: Presence,
-    /// Held while something is published, so that counts are published in their order.
-    items: Arc<Mutex<Vec<Item>>>,
-}
-
-#[derive(Clone)]
-struct Item {
-    text: &'static str,
-    state: ItemState,
-}
-
-#[derive(Clone, PartialEq)]
-enum ItemState {
-    Open,
-    GivenTo(String),
-    Labelled { by: String, label: Label },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Label {
-    Good,
-    Mixed,
-    Bad,
+    labels: Arc<Labels>,
+    progress: Progress,
+    /// Told when the last review may have been labelled.
+    last: Arc<Notify>,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +81,7 @@ struct Who {
 #[derive(Deserialize)]
 struct Labelling {
     labeler: String,
-    item: usize,
+    item: u32,
     label: Label,
 }
 
@@ -76,51 +89,62 @@ type Failure = (StatusCode, String);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let hub = Hub::new(Default::default())?;
-    let open = |text| Item {
-        text,
-        state: ItemState::Open,
+    let arguments = Arguments::parse();
+    let count = u32::try_from(reviews().count())?;
+    let labels = Arc::new(Labels::open(arguments.labels.as_deref(), count)?);
+    let no_environment = |_: &str| None;
+    let choice = choose(Some(arguments.backend), no_environment, &Keep::default()).await?;
+    let hub = Hub::with_choice(Default::default(), &choice)?;
+    let options = ProgressOptions {
+        stored: Some(tally(&labels.stored()?)),
+        ..ProgressOptions::default()
     };
-    let items: Vec<Item> = REVIEWS.lines().map(open).collect();
-    hub.publish(TOPIC, &counts(&items)).await?;
+    let progress = hub.progress(WORK, options).await?;
+    progress.target(Some(count.into()))?;
+    progress.start()?;
     let app = App {
-        room: hub.presence(TOPIC)?,
-        hub: hub.clone(),
-        items: Arc::new(Mutex::new(items)),
+        room: hub.presence(WORK)?,
+        labels,
+        progress,
+        last: Arc::default(),
     };
-    tokio::spawn(take_back(app.room.watch().await?, app.items.clone()));
+    tokio::spawn(read_back(app.clone()));
     let router = Router::new()
         .route("/next", post(next))
-        .route("/labels", post(label))
+        .route("/labels", post(label).get(labelled))
         .with_state(app)
         .nest("/live", tidegate::axum::router(hub));
-    site::serve(router, "labeling", "127.0.0.1:8433").await?;
+    let router = site::with_page(router, "/admin", "labeling/admin.html");
+    site::serve_at(router, "labeling", &arguments.address).await?;
     Ok(())
 }
 
-/// Gives a labeler a review that nobody else has. 204: none is left.
+/// Every thing, with every opinion.
+fn reviews() -> impl Iterator<Item = String> {
+    let things = THINGS.split(',').map(str::trim);
+    things.flat_map(|thing| {
+        let opinions = OPINIONS.lines();
+        opinions.map(move |opinion| format!("Of {thing}: {opinion}"))
+    })
+}
+
+/// Gives a labeler a review that nobody else has who is here. 204: none is left.
 async fn next(
     State(app): State<App>,
     Json(Who { labeler }): Json<Who>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    // Who is here is asked with the items in hand: whoever leaves afterwards gives back what they get now.
-    let mut items = app.items.lock().await;
     let present = app.room.list().await.map_err(unavailable)?;
-    if !present.iter().any(|known| known.key.as_str() == labeler) {
-        return Err((
-            StatusCode::CONFLICT,
-            "be present first, so that others know".into(),
-        ));
+    let present: Vec<String> = present.iter().map(|known| known.key.to_string()).collect();
+    if !present.contains(&labeler) {
+        let why = "be present first, so that others know";
+        return Err((StatusCode::CONFLICT, why.into()));
     }
-    let own = ItemState::GivenTo(labeler);
-    let found = items.iter().position(|item| item.state == own);
-    let found = found.or_else(|| items.iter().position(|item| item.state == ItemState::Open));
-    let Some(number) = found else {
-        return Ok((StatusCode::NO_CONTENT, Json(Value::Null)));
-    };
-    items[number].state = own;
-    let answer = json!({"item": number, "text": items[number].text});
-    Ok((StatusCode::OK, Json(answer)))
+    let given = blocking(move || app.labels.give(&labeler, &present)).await?;
+    let review = given.and_then(|item| Some((item, reviews().nth(item as usize)?)));
+    Ok(match review {
+        Some((item, text)) => (StatusCode::OK, Json(json!({"item": item, "text": text}))),
+        None => (StatusCode::NO_CONTENT, Json(Value::Null)),
+    })
 }
 
 /// Takes a label from whoever was given the review.
@@ -128,68 +152,86 @@ async fn label(
     State(app): State<App>,
     Json(labelling): Json<Labelling>,
 ) -> Result<StatusCode, Failure> {
-    let mut items = app.items.lock().await;
-    let Some(item) = items.get_mut(labelling.item) else {
-        return Err((StatusCode::NOT_FOUND, "there is no such review".into()));
-    };
-    if item.state != ItemState::GivenTo(labelling.labeler.clone()) {
-        return Err((StatusCode::CONFLICT, "it is not with you".into()));
+    // Of its own, because whoever asks may go away: what is stored here is counted here.
+    tokio::spawn(store_and_count(app, labelling))
+        .await
+        .map_err(unavailable)?
+}
+
+/// First it is stored, then it is counted: so a count never tells of what may get lost.
+async fn store_and_count(app: App, labelling: Labelling) -> Result<StatusCode, Failure> {
+    let Labelling {
+        labeler,
+        item,
+        label,
+    } = labelling;
+    let (labels, node, by) = (app.labels.clone(), app.progress.node(), labeler.clone());
+    if !blocking(move || labels.label(item, label, &by, node)).await? {
+        let why = "it is not with you, or it has a label";
+        return Err((StatusCode::CONFLICT, why.into()));
     }
-    item.state = ItemState::Labelled {
-        by: labelling.labeler,
-        label: labelling.label,
-    };
-    let counts = counts(&items);
-    let last = counts.done == counts.total;
-    let publish = Publish {
-        end: last.then_some(EndReason::Complete),
-        ..Publish::default()
-    };
-    let published = app.hub.publish_with(TOPIC, &counts, publish).await;
-    published.map_err(unavailable)?;
+    app.progress.done(&labeler, 1).await.map_err(unavailable)?;
+    let labels = app.labels.clone();
+    if blocking(move || labels.is_done()).await? {
+        app.last.notify_one();
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is stored.
+async fn labelled(State(app): State<App>) -> Result<Json<Value>, Failure> {
+    let labels = app.labels.clone();
+    let summary = blocking(move || labels.summary()).await?;
+    Ok(Json(json!(summary)))
+}
+
+/// Counts what is stored and was not told, until there is no more to do.
+async fn read_back(app: App) {
+    let mut known = Stored::default();
+    loop {
+        match read_back_once(&app, &mut known).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err((_, why)) => eprintln!("the labels could not be read back: {why}"),
+        }
+        // Whoever has labelled the last one need not wait.
+        let _ = tokio::time::timeout(READ_BACK_EVERY, app.last.notified()).await;
+    }
+}
+
+/// Whether there is no more to do.
+async fn read_back_once(app: &App, known: &mut Stored) -> Result<bool, Failure> {
+    let labels = app.labels.clone();
+    // In this order: when all have a label, all are counted.
+    let (is_done, stored) = blocking(move || Ok((labels.is_done()?, labels.stored()?))).await?;
+    if stored != *known {
+        app.progress
+            .read_back(tally(&stored))
+            .map_err(unavailable)?;
+        *known = stored;
+    }
+    if is_done {
+        app.progress.end(EndReason::Complete).map_err(unavailable)?;
+    }
+    Ok(is_done)
+}
+
+fn tally(stored: &Stored) -> Tally {
+    let mut tally = Tally::default();
+    for (node, counts) in stored {
+        tally.join(&Tally::from_counts(*node, counts.clone()));
+    }
+    tally
+}
+
+/// What waits for the file does so beside what waits for the network.
+async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(act).await;
+    done.map_err(unavailable)?.map_err(unavailable)
 }
 
 fn unavailable(error: impl Error) -> Failure {
     (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-}
-
-/// What everybody is told.
-#[derive(Default, Serialize)]
-struct Counts {
-    done: usize,
-    total: usize,
-    labels: BTreeMap<Label, usize>,
-    labelers: BTreeMap<String, usize>,
-}
-
-fn counts(items: &[Item]) -> Counts {
-    let mut counts = Counts {
-        total: items.len(),
-        ..Counts::default()
-    };
-    for item in items {
-        if let ItemState::Labelled { by, label } = &item.state {
-            counts.done += 1;
-            *counts.labels.entry(*label).or_default() += 1;
-            *counts.labelers.entry(by.clone()).or_default() += 1;
-        }
-    }
-    counts
-}
-
-/// What somebody had who has left is for others again.
-async fn take_back(mut changes: PresenceChanges, items: Arc<Mutex<Vec<Item>>>) {
-    while let Some(changed) = changes.next().await {
-        let mut items = items.lock().await;
-        for left in changed
-            .iter()
-            .filter(|change| change.kind == KeyChangeKind::Left)
-        {
-            let theirs = ItemState::GivenTo(left.key.as_str().to_owned());
-            for item in items.iter_mut().filter(|item| item.state == theirs) {
-                item.state = ItemState::Open;
-            }
-        }
-    }
 }

@@ -9,22 +9,33 @@ use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tower_http::services::{ServeDir, ServeFile};
 
-const PAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/pages");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
 /// In an application of your own this is `node_modules/tidegate/dist`, or what your bundler made of it.
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pkg/dist");
 
 /// Serves an application with its page at `/`: at the address that the program was given, or else at `address`.
+#[allow(dead_code, reason = "some examples read their arguments themselves")]
 pub(crate) async fn serve(app: Router, page: &str, address: &str) -> io::Result<()> {
+    let given = std::env::args().nth(1);
+    serve_at(app, page, given.as_deref().unwrap_or(address)).await
+}
+
+/// Adds a page, a file of the examples' folder, at a path.
+pub(crate) fn with_page(app: Router, path: &str, file: &str) -> Router {
+    app.route_service(path, ServeFile::new(format!("{EXAMPLES}/{file}")))
+}
+
+/// Serves an application with its page at `/`, at `address`.
+pub(crate) async fn serve_at(app: Router, page: &str, address: &str) -> io::Result<()> {
     if !Path::new(PACKAGE).join("index.js").exists() {
         eprintln!("the page needs the npm package; build it: cargo xtask wasm");
     }
-    let app = app
-        .route_service("/", ServeFile::new(format!("{PAGES}/{page}.html")))
-        .route_service("/look.css", ServeFile::new(format!("{PAGES}/look.css")))
+    let app = with_page(app, "/", &format!("pages/{page}.html"));
+    let app = with_page(app, "/look.css", "pages/look.css");
+    let app = with_page(app, "/page.js", "pages/page.js")
         .nest_service("/tidegate", ServeDir::new(PACKAGE));
-    let given = std::env::args().nth(1);
-    let listener = TcpListener::bind(given.as_deref().unwrap_or(address)).await?;
+    let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|stream| {
         // Small updates must not wait for each other.

@@ -1,70 +1,16 @@
 //! The applications among the examples, each as a process of its own, used as their users do.
 #![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
+use serde_json::{Value, json};
+
 use crate::servers::postgres::PostgresServer;
 use crate::servers::redis::RedisServer;
+use crate::support::application::{
+    follow, post, post_as, serves_its_page, socket, start, start_with, told,
+};
 use crate::support::events::Events;
-use crate::support::http::{Answer, get, request};
-use crate::support::program::{Server, example};
-use crate::support::socket::Socket;
+use crate::support::http::{get, request};
 use crate::support::{eventually, within};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-
-async fn start(name: &str) -> Server {
-    start_with(name, &[]).await
-}
-
-async fn start_with(name: &str, environment: &[(&str, &str)]) -> Server {
-    let mut program = example(name);
-    program.arg("127.0.0.1:0").envs(environment.iter().copied());
-    Server::start_with(program).await
-}
-
-async fn socket(server: &Server, path: &str, headers: &[(&str, &str)]) -> Socket {
-    let stream = TcpStream::connect(&server.address).await.unwrap();
-    Socket::at(path, stream, headers).await.unwrap()
-}
-
-/// Everything that is published from now on, from the beginning of each topic.
-async fn follow(server: &Server, pattern: &str) -> Socket {
-    let mut socket = socket(server, "/live/ws", &[]).await;
-    socket
-        .send(json!({"type": "subscribe", "pattern": pattern, "since": []}))
-        .await;
-    socket.expect("subscribed").await;
-    socket
-}
-
-/// The data of a topic's publications up to its end.
-async fn told(socket: &mut Socket, topic: &Value) -> Vec<Value> {
-    let mut told = Vec::new();
-    loop {
-        let frame = socket.next().await;
-        if frame["type"] == "pub" && frame["topic"] == *topic {
-            told.push(frame["data"].clone());
-            if frame.get("end").is_some() {
-                return told;
-            }
-        }
-    }
-}
-
-async fn post(server: &Server, path: &str, body: Value) -> Answer {
-    post_as(server, path, "", body).await
-}
-
-async fn post_as(server: &Server, path: &str, token: &str, body: Value) -> Answer {
-    let headers = format!("Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n");
-    let line = format!("POST {path}");
-    request(&server.address, &line, &headers, body.to_string()).await
-}
-
-async fn serves_its_page(server: &Server, title: &str) {
-    let page = get(&server.address, "/").await;
-    assert!(page.body.contains(&format!("<h1>{title}</h1>")), "{page:?}");
-    assert_eq!(get(&server.address, "/look.css").await.status, 200);
-}
 
 #[tokio::test]
 async fn every_job_of_the_queue_has_an_end_that_everybody_hears_of() {
@@ -156,57 +102,6 @@ async fn a_job_that_http_triggers_arrives_as_events_and_is_shown_by_debug() {
     );
     assert_eq!(shown["data"]["status"], "COMPLETE");
     assert_eq!(debug["recent"].as_array().unwrap().len(), 20);
-}
-
-#[tokio::test]
-async fn labelers_share_the_work_and_what_one_leaves_behind_is_for_the_others() {
-    let server = start("labeling").await;
-    serves_its_page(&server, "Labeling").await;
-    let topic = "labeling:reviews";
-    let mut counting = follow(&server, topic).await;
-    let next = async |name: &str| post(&server, "/next", json!({"labeler": name})).await;
-    let label = async |name: &str, item: &Value| {
-        let body = json!({"labeler": name, "item": item, "label": "good"});
-        post(&server, "/labels", body).await.status
-    };
-    assert_eq!(
-        next("ada").await.status,
-        409,
-        "who is not here gets nothing"
-    );
-    let arrive = async |name: &str| {
-        let mut there = socket(&server, "/live/ws", &[]).await;
-        let track = json!({"type": "track", "ref": 1, "topic": topic, "key": name, "data": {}});
-        there.send(track).await;
-        eventually("it to be known", async || next(name).await.status == 200).await;
-        there
-    };
-    let _ada = arrive("ada").await;
-    let ben = arrive("ben").await;
-    let bens = next("ben").await.json()["item"].clone();
-    let adas = next("ada").await.json()["item"].clone();
-    assert_ne!(adas, bens);
-    assert_eq!(label("ada", &bens).await, 409, "it is with ben");
-    assert_eq!(label("ada", &adas).await, 204);
-    assert_eq!(label("ben", &bens).await, 204);
-    // Now ben has another one, and goes.
-    drop(ben);
-    within("ada to label the rest", async {
-        let mut done = 2;
-        while done < 24 {
-            let answer = next("ada").await;
-            // 204: what is left is still with ben.
-            if answer.status == 200 {
-                assert_eq!(label("ada", &answer.json()["item"]).await, 204);
-                done += 1;
-            }
-        }
-    })
-    .await;
-    let last = told(&mut counting, &json!(topic)).await.pop().unwrap();
-    assert_eq!((&last["done"], &last["total"]), (&json!(24), &json!(24)));
-    assert_eq!(last["labelers"], json!({"ada": 23, "ben": 1}));
-    assert_eq!(last["labels"], json!({"good": 24}));
 }
 
 #[tokio::test]

@@ -15,4 +15,5 @@ mod servers;
 mod applications;
 mod backends;
 mod documents;
+mod labeling;
 mod programs;

@@ -3,6 +3,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+pub(crate) mod application;
 pub(crate) mod certificates;
 pub(crate) mod events;
 pub(crate) mod fragile;

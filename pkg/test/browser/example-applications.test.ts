@@ -80,31 +80,6 @@ test('a background job is triggered in one window and arrives in two', LIMIT, as
   await two.check();
 });
 
-test('two labelers see each other, and what the one who leaves had comes to the other', LIMIT, async (t) => {
-  const [one, two] = await twoWindows(t, 'labeling', await startExample(t, 'labeling'));
-  for (const [{ page }, name] of [
-    [one, 'Ada'],
-    [two, 'Ben'],
-  ] as const) {
-    await page.getByLabel('Your name').fill(name);
-    await page.getByRole('button', { name: 'Begin' }).click();
-    await page.getByRole('button', { name: 'Good' }).waitFor();
-  }
-  const bens = (await two.page.locator('#review').textContent())!;
-  assert.notEqual(await one.page.locator('#review').textContent(), bens);
-  await one.page.locator('#people li.here').nth(1).waitFor();
-  await one.page.keyboard.press('1');
-  await two.page.getByText('1 of 24 labelled').waitFor();
-  await two.check();
-  await two.page.close();
-  await one.page.locator('#people li').filter({ hasText: 'Ben' }).waitFor({ state: 'detached' });
-  // It is the first that nobody has, so it is the next.
-  await one.page.keyboard.press('3');
-  await one.page.locator('#review').filter({ hasText: bens }).waitFor();
-  await one.page.getByText('2 of 24 labelled').waitFor();
-  await one.check();
-});
-
 test('two people talk about a task, and each is told what concerns them', LIMIT, async (t) => {
   const [ada, ben] = await twoWindows(t, 'task-chat', await startExample(t, 'task_chat'));
   await ada.page.getByRole('button', { name: 'ada' }).click();

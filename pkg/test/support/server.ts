@@ -55,11 +55,7 @@ export async function startServerAt(
   for await (const line of createInterface({ input: child.stdout! })) {
     const address = /http:\/\/[^\s/]+/.exec(line);
     if (address !== null) {
-      const kill = async (): Promise<void> => {
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      };
-      return { url: address[0], kill };
+      return { url: address[0], kill: () => killed(child) };
     }
   }
   throw new Error('the server ended without printing its address');
@@ -76,17 +72,32 @@ export async function startExample(
   name: string,
   variables: Readonly<Record<string, string>> = {},
 ): Promise<string> {
+  return (await startExampleAt(t, name, ['127.0.0.1:0'], variables)).url;
+}
+
+/** Starts one of the server's examples, with arguments, until the test is over or it is killed. */
+export async function startExampleAt(
+  t: TestContext,
+  name: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<RunningServer> {
   const program = join(dirname(environment('TIDEGATE_BIN')), 'examples', name);
   const env = { ...process.env, ...variables };
-  const child = spawn(program, ['127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'ignore'], env });
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env });
   endWith(t, child);
   for await (const line of createInterface({ input: child.stdout })) {
     const address = /http:\/\/\S+/.exec(line);
     if (address !== null) {
-      return address[0];
+      return { url: address[0], kill: () => killed(child) };
     }
   }
   throw new Error(`${name} ended without printing its address`);
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL');
+  await once(child, 'exit');
 }
 
 /** Publishes as anything that speaks HTTP does. */

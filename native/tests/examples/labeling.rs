@@ -1,0 +1,145 @@
+//! The labeling: people who share work, on servers of which some are killed.
+#![cfg(all(feature = "redis", feature = "sqlite"))]
+
+use serde_json::{Value, json};
+
+use crate::servers::redis::RedisServer;
+use crate::support::application::{follow, post, serves_its_page, socket, start, told};
+use crate::support::http::{Answer, get, request};
+use crate::support::program::{Server, example};
+use crate::support::socket::Socket;
+use crate::support::{eventually, within};
+
+/// What the work is called, and where its progress is told.
+const LABELING: &str = "labeling:reviews";
+
+/// How many reviews there are to label.
+const REVIEWS: u64 = 500;
+
+/// Somebody who is present at the labeling, as long as this lasts.
+async fn labeler(server: &Server, name: &str) -> Socket {
+    let mut there = socket(server, "/live/ws", &[]).await;
+    let track = json!({"type": "track", "ref": 1, "topic": LABELING, "key": name, "data": {}});
+    there.send(track).await;
+    eventually("it to be known", async || {
+        next_review(server, name).await.status == 200
+    })
+    .await;
+    there
+}
+
+async fn next_review(server: &Server, name: &str) -> Answer {
+    post(server, "/next", json!({"labeler": name})).await
+}
+
+async fn label(server: &Server, name: &str, item: &Value) -> u16 {
+    let body = json!({"labeler": name, "item": item, "label": "good"});
+    post(server, "/labels", body).await.status
+}
+
+/// Labels whatever is to be had, until so much is done by this one.
+async fn label_until(server: &Server, name: &str, count: u64) {
+    let mut done = 0;
+    while done < count {
+        let answer = next_review(server, name).await;
+        // 204: what is left is still with somebody who is about to leave.
+        if answer.status == 200 && label(server, name, &answer.json()["item"]).await == 204 {
+            done += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn labelers_share_the_work_and_what_one_leaves_behind_is_for_the_others() {
+    let server = start("labeling").await;
+    serves_its_page(&server, "Labeling").await;
+    let overview = get(&server.address, "/admin").await;
+    assert!(overview.body.contains("<h1>Labeling: overview</h1>"));
+    let topic = format!("{LABELING}:progress");
+    let mut counting = follow(&server, &topic).await;
+    assert_eq!(
+        next_review(&server, "ada").await.status,
+        409,
+        "who is not here gets nothing"
+    );
+    let _ada = labeler(&server, "ada").await;
+    let ben = labeler(&server, "ben").await;
+    let bens = next_review(&server, "ben").await.json()["item"].clone();
+    let adas = next_review(&server, "ada").await.json()["item"].clone();
+    assert_ne!(adas, bens);
+    assert_eq!(label(&server, "ada", &bens).await, 409, "it is with ben");
+    assert_eq!(label(&server, "ada", &adas).await, 204);
+    assert_eq!(label(&server, "ada", &adas).await, 409, "it has a label");
+    assert_eq!(label(&server, "ben", &bens).await, 204);
+    // Now ben has another one, and goes.
+    assert_eq!(next_review(&server, "ben").await.status, 200);
+    drop(ben);
+    let rest = label_until(&server, "ada", REVIEWS - 2);
+    within("ada to label the rest", rest).await;
+    let last = told(&mut counting, &json!(topic)).await.pop().unwrap();
+    assert_eq!(
+        (&last["done"], &last["remaining"]),
+        (&json!(REVIEWS), &json!(0))
+    );
+    assert_eq!(last["sessions"], json!({"ada": REVIEWS - 1, "ben": 1}));
+    let stored = get(&server.address, "/labels").await.json();
+    assert_eq!(stored["done"], REVIEWS);
+    assert_eq!(stored["labelers"], last["sessions"]);
+}
+
+#[tokio::test]
+async fn no_label_is_lost_or_counted_twice_when_servers_are_killed() {
+    let redis = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("labels.db");
+    let start = async || {
+        let mut program = example("labeling");
+        program.args(["127.0.0.1:0", "--backend", &redis.url(), "--labels"]);
+        Server::start_with({
+            program.arg(&file);
+            program
+        })
+        .await
+    };
+    let one = start().await;
+    let ada = labeler(&one, "ada").await;
+    for round in 0..3 {
+        // Another one works, and is killed amid it.
+        let mut other = start().await;
+        let name = format!("ben-{round}");
+        let ben = labeler(&other, &name).await;
+        let address = other.address.clone();
+        let working = tokio::spawn(async move {
+            loop {
+                let body = json!({"labeler": name}).to_string();
+                let headers = "Content-Type: application/json\r\n";
+                let answer = request(&address, "POST /next", headers, body).await;
+                let item = answer.json()["item"].clone();
+                let body = json!({"labeler": name, "item": item, "label": "bad"}).to_string();
+                request(&address, "POST /labels", headers, body).await;
+            }
+        });
+        within("ada to label some", label_until(&one, "ada", 30)).await;
+        other.kill().await;
+        let end = within("its work to break off", working).await;
+        assert!(end.is_err(), "it was amid something");
+        drop(ben);
+    }
+    drop(ada);
+    // What is stored is what is told, by the server that was there all the time and by one that is new.
+    let new = start().await;
+    let stored = get(&new.address, "/labels").await.json();
+    assert!(stored["done"].as_u64() > Some(90), "{stored}");
+    for server in [&one, &new] {
+        eventually("the counts to agree", async || {
+            let mut told = socket(server, "/live/ws", &[]).await;
+            let pattern = format!("{LABELING}:progress");
+            told.send(json!({"type": "subscribe", "pattern": pattern}))
+                .await;
+            told.expect("subscribed").await;
+            let last = told.expect("pub").await["data"].clone();
+            last["done"] == stored["done"] && last["sessions"] == stored["labelers"]
+        })
+        .await;
+    }
+}
