@@ -35,6 +35,7 @@ const ENTRIES = [
   ],
   ['tidegate/element', "import 'tidegate/element'", ['client']],
   ['tidegate/progress', "export * from 'tidegate/progress'", []],
+  ['tidegate/chart', "export * from 'tidegate/chart'", []],
   ['tidegate/inline: connect', "export { connect } from 'tidegate/inline'", []],
 ];
 

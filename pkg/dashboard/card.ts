@@ -1,4 +1,4 @@
-import { formats, type Job, percent, timeText } from 'tidegate/progress';
+import { formats, type Job, percent, timeText, workTexts } from 'tidegate/progress';
 
 const english = formats('en');
 
@@ -43,8 +43,9 @@ export class Card {
     this.#parts.name.title = job.name === job.topic ? job.topic : `${job.name} (${job.topic})`;
     setText(this.#parts.state, STATE_WORDS[job.status]);
     setText(this.#parts.percent, shown === undefined ? '' : `${shown}%`);
-    setText(this.#parts.amount, job.done === undefined ? '' : english.amount(job.done, job.total, job.unit));
-    setText(this.#parts.rate, job.rate === undefined ? '' : english.speed(job.rate, job.unit));
+    const { amount, rate } = factsOf(job);
+    setText(this.#parts.amount, amount);
+    setText(this.#parts.rate, rate);
     setText(this.#parts.message, job.message);
     this.#parts.message.title = job.message;
     this.#showBar(job, shown);
@@ -64,8 +65,24 @@ export class Card {
 
   /** Moves the clock of `job` on to `now`: what is left of a running job, and what it took so far. */
   showTime(job: Job, now: number): void {
-    setText(this.#parts.time, timeText(job, now, english));
+    const { work } = job;
+    const isCounted = work !== undefined && job.status === 'RUNNING';
+    const eta = isCounted ? workTexts(work, { language: 'en', sinceMs: now - job.seenAt }).eta : undefined;
+    setText(this.#parts.time, eta ?? timeText(job, now, english));
   }
+}
+
+/** How much is done, and how fast; of work that many do also how many. */
+function factsOf({ work, done, total, unit, rate }: Job): { amount: string; rate: string } {
+  if (work !== undefined) {
+    const texts = workTexts(work, { language: 'en' });
+    const facts = [texts.amount, texts.active].filter((text) => text !== '');
+    return { amount: facts.join(', '), rate: texts.rate };
+  }
+  return {
+    amount: done === undefined ? '' : english.amount(done, total, unit),
+    rate: rate === undefined ? '' : english.speed(rate, unit),
+  };
 }
 
 function setText(element: HTMLElement, text: string): void {

@@ -5,6 +5,7 @@ import { readJob } from 'tidegate/progress';
 
 import { Board } from './board.js';
 import { Login } from './login.js';
+import { Throughput } from './throughput.js';
 
 /** Hundreds of jobs may publish hundreds of times a second; a page is read a few times a second. */
 const PACE = '200ms';
@@ -20,15 +21,25 @@ const STATE_TEXTS: Readonly<Record<TideState['status'], string>> = {
   closed: 'Disconnected',
 };
 
-/** What this page follows. */
-const JOBS = 'job:**';
+/** What this page follows: all jobs, or what its address says by `?topic=`. */
+const FOLLOWED = new URLSearchParams(location.search).get('topic') ?? 'job:**';
+
+/** Whether that is one topic. */
+const IS_ONE = !FOLLOWED.includes('*');
 
 const board = new Board();
-const login = new Login(open);
+const login = new Login(reopen);
+const throughput = new Throughput(() => login.token);
 let tide: Tide | undefined;
 
 open();
 explainHowToStart();
+
+/** Another reader. */
+function reopen(): void {
+  throughput.restart();
+  open();
+}
 
 /** Connects as whoever is known to read the page. */
 function open(): void {
@@ -45,9 +56,10 @@ function open(): void {
     }
   };
   const onError = (error: Error): void => ifCurrent(() => showProblem(error as TidegateError));
-  opened.subscribe(JOBS, { throttle: PACE, onError }, (update) =>
-    board.put(readJob(update, performance.now())),
-  );
+  opened.subscribe(FOLLOWED, { throttle: PACE, onError }, (update) => {
+    board.put(readJob(update, performance.now()));
+    throughput.put(update, IS_ONE);
+  });
   opened.on('state', (state) => ifCurrent(() => showState(state)));
   showState(opened.state);
 }
@@ -93,7 +105,7 @@ function complaintAboutToken(error: TidegateError): string | undefined {
     case 'token_expired':
       return 'This token has expired. Paste a new one.';
     case 'forbidden':
-      return login.token === undefined ? undefined : `This token is good, but may not follow ${JOBS}.`;
+      return login.token === undefined ? undefined : `This token is good, but may not follow ${FOLLOWED}.`;
     default:
       return undefined;
   }

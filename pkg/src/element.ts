@@ -13,6 +13,8 @@ import { TideProgressElement } from './element/tide-progress.js';
 
 export type { ProgressState, ProgressWords } from './element/words.js';
 export type { Job, Status } from './progress/job.js';
+export type { Work } from './progress/work.js';
+export type { WorkWords } from './progress/work-text.js';
 export { TideProgressElement };
 
 declare global {

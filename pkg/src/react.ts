@@ -3,6 +3,7 @@
  *
  * ```tsx
  * const { data, status } = useTopic<Job>('job:42', { throttle: '200ms' });
+ * const { work, texts } = useProgress('task:7:progress', { nouns: { verb: 'labeled' } });
  * ```
  *
  * @packageDocumentation
@@ -21,11 +22,15 @@ import {
 
 import { TidegateError } from './errors.js';
 import { type PresenceState, PresenceStore } from './react/presence-store.js';
+import { type ProgressState, progressState, type UseProgressOptions } from './react/progress-state.js';
 import { type TopicState, TopicStore } from './react/topic-store.js';
 import type { Tide, TideState } from './tide-types.js';
 import type { FlowOptions, Subscriber, TopicPosition } from './types.js';
 
+export type { Work } from './progress/work.js';
+export type { WorkNouns, WorkTexts, WorkWords } from './progress/work-text.js';
 export type { PresenceState } from './react/presence-store.js';
+export type { ProgressState, UseProgressOptions } from './react/progress-state.js';
 export type { TopicState } from './react/topic-store.js';
 
 const TideContext = createContext<Tide | null | undefined>(undefined);
@@ -108,6 +113,34 @@ export function useTopic<T>(
   );
   useEffect(() => store.setFlow(flow, flowKey), [store, flowKey]);
   return useSyncExternalStore(store.subscribe, store.state, store.firstState);
+}
+
+/**
+ * How far a piece of work has come that many do together, in numbers and in texts: what servers tell on the work's topic of
+ * progress, such as `task:7:progress`.
+ *
+ * Nothing is thrown: what goes wrong is the state `failed`. Without `tide`, the connection of the nearest
+ * {@link TideProvider} is taken; a `tide` or a topic that is `null` leaves the state at `waiting`.
+ */
+export function useProgress(
+  tide: Subscriber | null,
+  topic: string | null,
+  options?: UseProgressOptions,
+): ProgressState;
+export function useProgress(topic: string | null, options?: UseProgressOptions): ProgressState;
+export function useProgress(
+  tideOrTopic: Subscriber | string | null,
+  topicOrOptions?: string | null | UseProgressOptions,
+  optionsAfterBoth?: UseProgressOptions,
+): ProgressState {
+  const isNamed = typeof topicOrOptions === 'string' || topicOrOptions === null;
+  const options = (isNamed ? optionsAfterBoth : topicOrOptions) ?? {};
+  const provided = useContext(TideContext);
+  const from = isNamed ? (tideOrTopic as Subscriber | null) : required(provided, 'useProgress');
+  const topic = isNamed ? topicOrOptions : (tideOrTopic as string | null);
+  const { throttle = '200ms', nouns, words, language } = options;
+  const state = useTopic(from, topic, { throttle });
+  return useMemo(() => progressState(state, options), [state, JSON.stringify(nouns), words, language]);
 }
 
 /**

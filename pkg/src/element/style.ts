@@ -32,8 +32,9 @@ export const STYLE = `
 .percent { font-weight: 600; min-width: 3ch; text-align: end; }
 .facts { color: var(--quiet); font-size: 0.875em; }
 .time { margin-inline-start: auto; }
+.many > .time { margin-inline-start: 0; }
 .message { flex: 1 1 0; min-width: 0; order: -1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-:is(.amount, .rate):not(:empty) ~ .message { flex-basis: 100%; order: 1; }
+:is(.amount, .active, .rate):not(:empty) ~ .message { flex-basis: 100%; order: 1; }
 .bar {
   position: relative;
   overflow: hidden;

@@ -1,14 +1,22 @@
 import { TidegateError } from '../errors.js';
 import { type Formats, formats } from '../progress/format.js';
 import { type Job, readJob, type Status } from '../progress/job.js';
+import type { WorkNouns } from '../progress/work-text.js';
 import type { Tide } from '../tide-types.js';
 import type { Duration, Subscription, Update } from '../types.js';
 import { type Share, share } from './connections.js';
-import { type Shown, View } from './view.js';
+import type { Shown } from './texts.js';
+import { View } from './view.js';
 import { ENGLISH, isOver, type ProgressState, type ProgressWords } from './words.js';
 
 /** A bar is looked at a few times a second. */
 const THROTTLE_DEFAULT = '200ms';
+
+/** Attributes that say what work is called. */
+const NOUNS = ['unit', 'verb', 'worker'] as const;
+
+/** Those that change what is shown, and not what is subscribed to. */
+const SHOWN_ONLY: readonly string[] = ['label', 'lang', ...NOUNS];
 
 /** How often what is left of a running job is counted down. */
 const TICK_MS = 1_000;
@@ -36,18 +44,21 @@ function isEqual(one: Watched | undefined, other: Watched | undefined): boolean 
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 
 /**
- * `<tide-progress topic="job:42">`: the progress of one job, live.
+ * `<tide-progress topic="job:42">`: the progress of one job, or of a piece of work that many do together, live.
  *
  * - `topic`: what it shows. Without it, it waits.
  * - `src`: the server's address. Default: the page's own server. Elements with the same one share a connection.
  * - `label`: what it is called. Default: the job's own name.
  * - `throttle`: how often it is drawn at most, such as `200ms` (the default).
+ * - `unit`, `verb`, `worker`: what work is called, as `label|labels`, `labeled` and `labeler|labelers`; see `WorkNouns`.
+ *
+ * Numbers, plurals and times are those of the nearest `lang`, the element's own included.
  *
  * It reflects its state in the attribute `state`, and fires `statechange` when that changes.
  */
 export class TideProgressElement extends Base {
-  static readonly observedAttributes = ['topic', 'src', 'label', 'throttle'];
-  /** The words of all elements. Replace them to speak another language; numbers follow the page's `lang`. */
+  static readonly observedAttributes = ['topic', 'src', 'label', 'throttle', 'lang', ...NOUNS];
+  /** The words of all elements. Replace them to speak another language. */
   static words: ProgressWords = ENGLISH;
 
   #view: View | undefined;
@@ -65,6 +76,7 @@ export class TideProgressElement extends Base {
   #isStale = false;
   #shownState: ProgressState | undefined;
   #formats: Formats | undefined;
+  #language = '';
   #ticker: ReturnType<typeof setInterval> | undefined;
 
   /** The topic that it shows. */
@@ -124,9 +136,14 @@ export class TideProgressElement extends Base {
   connectedCallback(): void {
     this.#adoptEarlyProperties();
     this.#view ??= new View(this.shadowRoot ?? this.attachShadow({ mode: 'open' }));
-    this.#formats = formats(this.closest<HTMLElement>('[lang]')?.lang);
+    this.#readLanguage();
     this.#show();
     this.#restartSoon();
+  }
+
+  #readLanguage(): void {
+    this.#language = this.closest<HTMLElement>('[lang]')?.lang ?? '';
+    this.#formats = formats(this.#language);
   }
 
   /** What was set before this class was there lies on the element itself, and hides what is of the same name here. */
@@ -149,7 +166,8 @@ export class TideProgressElement extends Base {
     if (before === after) {
       return;
     }
-    if (name === 'label') {
+    if (SHOWN_ONLY.includes(name)) {
+      this.#readLanguage();
       this.#show();
     } else {
       this.#restartSoon();
@@ -281,9 +299,16 @@ export class TideProgressElement extends Base {
       label: this.label || (job?.name ?? this.topic),
       message: this.#error?.message ?? job?.message ?? '',
       formats: this.#formats!,
+      language: this.#language,
+      nouns: this.#nouns(),
       words: (this.constructor as typeof TideProgressElement).words,
       now: performance.now(),
     };
+  }
+
+  #nouns(): WorkNouns {
+    const given = NOUNS.map((name) => [name, this.getAttribute(name)] as const);
+    return Object.fromEntries(given.filter(([, forms]) => forms !== null));
   }
 
   #tickWhile(isRunning: boolean): void {

@@ -1,23 +1,11 @@
 /** What is inside of a `<tide-progress>`: it changes what differs and leaves the rest alone. */
 
-import { type Formats, percent } from '../progress/format.js';
-import { type Job, timeText } from '../progress/job.js';
+import { percent } from '../progress/format.js';
 import { STYLE } from './style.js';
-import { isOver, type ProgressState, type ProgressWords } from './words.js';
+import { type Shown, type Texts, textsOf } from './texts.js';
+import { isOver } from './words.js';
 
-/** What is to be shown. */
-export interface Shown {
-  readonly state: ProgressState;
-  readonly job: Job | undefined;
-  readonly label: string;
-  readonly message: string;
-  readonly formats: Formats;
-  readonly words: ProgressWords;
-  /** On the clock that the job was read by, in milliseconds. */
-  readonly now: number;
-}
-
-const PARTS = ['label', 'state', 'percent', 'amount', 'rate', 'time', 'message'] as const;
+const PARTS = ['label', 'state', 'percent', 'amount', 'active', 'rate', 'time', 'message'] as const;
 
 /** One for all elements. A sheet that is made, not written into the page, is within any Content-Security-Policy. */
 let sheet: CSSStyleSheet | undefined;
@@ -43,6 +31,7 @@ function make(tag: string, name: string, ...children: Node[]): HTMLElement {
 export class View {
   readonly #bar: HTMLElement;
   readonly #fill = make('div', 'fill');
+  readonly #facts: HTMLElement;
   readonly #spoken = make('span', 'spoken');
   readonly #parts: Readonly<Record<(typeof PARTS)[number], HTMLElement>>;
 
@@ -57,34 +46,45 @@ export class View {
     this.#bar.setAttribute('aria-valuemin', '0');
     this.#bar.setAttribute('aria-valuemax', '100');
     this.#spoken.setAttribute('role', 'status');
+    this.#facts = make(
+      'div',
+      'line facts',
+      parts.amount,
+      parts.active,
+      parts.rate,
+      parts.time,
+      parts.message,
+    );
     root.adoptedStyleSheets = [sharedSheet()];
     root.append(
       make('div', 'line', parts.label, parts.state, parts.percent),
       this.#bar,
-      make('div', 'line facts', parts.amount, parts.rate, parts.time, parts.message),
+      this.#facts,
       this.#spoken,
     );
   }
 
   show(shown: Shown): void {
-    const { state, job, label, message, formats, words } = shown;
+    const { state, job, label, message, words } = shown;
     const parts = this.#parts;
-    const progress = job?.progress;
+    const texts = textsOf(shown);
     setText(parts.label, label);
     parts.label.title = label;
     setText(parts.state, words[state]);
-    setText(parts.percent, progress === undefined ? '' : formats.percent(progress));
-    setText(parts.amount, job?.done === undefined ? '' : formats.amount(job.done, job.total, job.unit));
-    setText(parts.rate, job?.rate === undefined ? '' : formats.speed(job.rate, job.unit));
+    setText(parts.percent, texts.percent);
+    setText(parts.amount, texts.amount);
+    setText(parts.active, texts.active);
+    setText(parts.rate, texts.rate);
+    setText(parts.time, texts.time);
     setText(parts.message, message);
     parts.message.title = message;
-    this.#showBar(shown);
-    this.showTime(shown);
+    this.#facts.classList.toggle('many', job?.work !== undefined);
+    this.#showBar(shown, texts);
   }
 
   /** Moves the clock on: what is left, or what it took so far. */
-  showTime({ job, formats, words, now }: Shown): void {
-    setText(this.#parts.time, job === undefined ? '' : timeText(job, now, formats, words));
+  showTime(shown: Shown): void {
+    setText(this.#parts.time, textsOf(shown).time);
   }
 
   /** Tells those who listen to the page rather than see it. */
@@ -92,7 +92,7 @@ export class View {
     setText(this.#spoken, text);
   }
 
-  #showBar({ state, job, label, formats, words }: Shown): void {
+  #showBar({ state, job, label }: Shown, { told }: Texts): void {
     const progress = job?.progress;
     const hasEnded = isOver(state);
     this.#bar.classList.toggle('unmeasured', progress === undefined && !hasEnded);
@@ -100,12 +100,11 @@ export class View {
     this.#bar.setAttribute('aria-label', label);
     // Busy is what has yet to tell anything: what is busy may be skipped by those who read a page aloud.
     this.#bar.setAttribute('aria-busy', String(state === 'waiting'));
+    this.#bar.setAttribute('aria-valuetext', told);
     if (progress === undefined) {
       this.#bar.removeAttribute('aria-valuenow');
-      this.#bar.setAttribute('aria-valuetext', words[state]);
     } else {
       this.#bar.setAttribute('aria-valuenow', String(percent(progress)));
-      this.#bar.setAttribute('aria-valuetext', `${formats.percent(progress)}, ${words[state]}`);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { TimeWords } from '../progress/job.js';
+import { WORK_WORDS, type WorkWords } from '../progress/work-text.js';
 
 /**
  * What a `<tide-progress>` shows: nothing came yet; the job runs; it ended in one of three ways; it runs as far as was known
@@ -16,7 +17,7 @@ export function isOver(state: ProgressState): boolean {
 }
 
 /** The words that a `<tide-progress>` uses. */
-export interface ProgressWords extends Readonly<Record<ProgressState, string>>, TimeWords {}
+export interface ProgressWords extends Readonly<Record<ProgressState, string>>, TimeWords, WorkWords {}
 
 /**
  * The words where no others are given.
@@ -33,4 +34,5 @@ export const ENGLISH: ProgressWords = {
   error: 'Not available',
   left: (span) => `${span} left`,
   soFar: (span) => `${span} so far`,
+  ...WORK_WORDS,
 };

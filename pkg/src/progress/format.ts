@@ -25,7 +25,7 @@ const cache = new Map<string, Formats>();
 export function formats(language = ''): Formats {
   let found = cache.get(language);
   if (found === undefined) {
-    found = make(supported(language));
+    found = make(supportedLanguage(language));
     cache.set(language, found);
   }
   return found;
@@ -36,7 +36,12 @@ export function percent(progress: number): number {
   return progress >= 1 ? 100 : Math.min(Math.floor(progress * 100), 99);
 }
 
-function supported(language: string): string | undefined {
+/**
+ * The language as the platform knows it; `undefined`, which stands for the platform's own, for a text that names none.
+ *
+ * @internal
+ */
+export function supportedLanguage(language: string): string | undefined {
   try {
     return Intl.NumberFormat.supportedLocalesOf(language)[0];
   } catch {

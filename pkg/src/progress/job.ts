@@ -1,5 +1,7 @@
 import type { EndReason, Update } from '../types.js';
 import type { Formats } from './format.js';
+import { type Members, membersOf, numberOf, textOf } from './members.js';
+import { readWork, type Work } from './work.js';
 
 /** What a job's `status` may say. */
 export const STATUSES = ['RUNNING', 'COMPLETE', 'FAILED', 'CANCELLED'] as const;
@@ -39,23 +41,25 @@ export interface Job {
   readonly seenAt: number;
   /** What it says of itself; empty if nothing. */
   readonly message: string;
+  /** What more there is to say where many do it together. */
+  readonly work: Work | undefined;
 }
-
-type Members = Readonly<Record<string, unknown>>;
 
 /**
  * Reads an update on a job's topic: an object with any of `name`, `status`, `progress` (0 to 1), `done`, `total`, `unit`,
- * `rate` (units per second), `elapsed_ms`, `message` and `exit_code`. Members of a wrong type count as absent, and
- * other members are ignored: anyone may publish.
+ * `rate` (units per second), `elapsed_ms`, `message` and `exit_code`; or the progress of a piece of {@link Work}. Members of a
+ * wrong type count as absent, and other members are ignored: anyone may publish.
  */
 export function readJob(update: Update, seenAt: number): Job {
-  const data: Members =
-    typeof update.data === 'object' && update.data !== null ? (update.data as Members) : {};
+  const work = readWork(update.data);
+  const data = work === undefined ? membersOf(update.data) : asJob(update.data, work);
   const status = readStatus(update, data);
   const done = numberOf(data, 'done');
   const total = numberOf(data, 'total');
   const elapsedMs = numberOf(data, 'elapsed_ms');
-  const progress = readProgress(status, numberOf(data, 'progress'), done, total);
+  // Work may be over, and well so, before all of it is done.
+  const counted = work === undefined ? status : 'RUNNING';
+  const progress = readProgress(counted, numberOf(data, 'progress'), done, total);
   const rate = numberOf(data, 'rate') ?? ratio(done, elapsedMs === undefined ? undefined : elapsedMs / 1000);
   return {
     topic: update.topic,
@@ -70,6 +74,18 @@ export function readJob(update: Update, seenAt: number): Job {
     elapsedMs,
     seenAt,
     message: readMessage(update.data, data, status),
+    work,
+  };
+}
+
+/** The work of many as if it were a job. */
+function asJob(data: unknown, { target, perHour, startedMs, endedMs }: Work): Members {
+  const isOver = startedMs !== undefined && endedMs !== undefined;
+  return {
+    ...membersOf(data),
+    total: target,
+    rate: perHour / 3_600,
+    elapsed_ms: isOver ? Math.max(endedMs - startedMs, 0) : undefined,
   };
 }
 
@@ -121,16 +137,6 @@ function readMessage(raw: unknown, data: Members, status: Status): string {
 
 function ratio(part: number | undefined, whole: number | undefined): number | undefined {
   return part === undefined || whole === undefined || whole <= 0 ? undefined : part / whole;
-}
-
-function numberOf(data: Members, name: string): number | undefined {
-  const value = data[name];
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
-}
-
-function textOf(data: Members, name: string): string | undefined {
-  const value = data[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** The words around a length of time. */

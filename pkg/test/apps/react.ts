@@ -4,10 +4,10 @@ import { createElement as h, type ReactNode, StrictMode, useState } from 'react'
 import { createRoot, hydrateRoot } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { connect, type Tide } from 'tidegate';
-import { TideProvider, useConnection, useTopic } from 'tidegate/react';
+import { TideProvider, useConnection, useProgress, useTopic } from 'tidegate/react';
 
 /** What was sent to the server, and how often components were drawn. */
-const notes = { sent: [] as string[], drawn: 0, sameSnapshot: true };
+const notes = { sent: [] as string[], drawn: 0, sameSnapshot: true, sameWork: true };
 
 class NotingSocket extends WebSocket {
   override send(text: string): void {
@@ -37,6 +37,25 @@ function Progress({ topic, throttle }: { topic: string | null; throttle?: number
   );
 }
 
+const NOUNS = { unit: 'label|labels', verb: 'labeled', worker: 'labeler|labelers' };
+
+let lastWork: unknown;
+
+function Work({ topic }: { topic: string }): ReactNode {
+  const state = useProgress(topic, { nouns: { ...NOUNS }, language: 'en' });
+  const [, redraw] = useState(0);
+  const { status, work, texts, end } = state;
+  if (work !== undefined && work === (lastWork as typeof state | undefined)?.work) {
+    notes.sameWork &&= lastWork === state;
+  }
+  lastWork = state;
+  return h(
+    'p',
+    { id: 'work', onClick: () => redraw((count) => count + 1) },
+    `${status} ${work?.done} ${texts?.amount}, ${texts?.active}, ${texts?.rate} ${end}`,
+  );
+}
+
 function Connection(): ReactNode {
   return h('p', { id: 'connection' }, useConnection().status);
 }
@@ -45,16 +64,19 @@ interface Shown {
   topic: string | null;
   throttle?: number;
   count: number;
+  /** A topic of progress. */
+  work?: string;
 }
 
 function App({ first }: { first: Shown }): ReactNode {
   const [shown, setShown] = useState(first);
   (window as { show?: (shown: Shown) => void }).show = setShown;
-  const { count, ...props } = shown;
+  const { count, work, ...props } = shown;
   return h(
     'div',
     null,
     h(Connection),
+    work === undefined ? null : h(Work, { topic: work }),
     Array.from({ length: count }, (_, key) => h(Progress, { key, ...props })),
   );
 }

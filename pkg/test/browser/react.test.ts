@@ -137,3 +137,23 @@ test('a bad topic and a closed connection are states, and nothing is thrown', LI
   assert.equal(await page.locator('#connection').textContent(), 'closed');
   assert.deepEqual(problems, []);
 });
+
+test(
+  'the progress of work is told in numbers and texts, by one object until it changes',
+  LIMIT,
+  async (t) => {
+    const topic = 'task:7:progress';
+    const { server, page, problems, noted } = await setUp(t, { topic: null, count: 0, work: topic });
+    const told = { done: 47, target: 500, active: 3, per_hour: 15 };
+    await publish(server, topic, told);
+    await page
+      .getByText('live 47 47 / 500 labeled (9.4%), 3 active labelers, ~15 labels/hour undefined')
+      .waitFor();
+    await page.locator('#work').click();
+    assert.equal((await noted()).sameWork, true, 'nouns that are written anew are the same');
+    await publish(server, topic, { ...told, done: 500, active: 1 }, { end: 'complete' });
+    await page.getByText(/^ended 500 500 \/ 500 labeled \(100%\), 1 active labeler, .* complete$/).waitFor();
+    assert.deepEqual((await noted()).sent, ['hello', `subscribe ${topic}`]);
+    assert.deepEqual(problems, []);
+  },
+);

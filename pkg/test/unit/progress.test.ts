@@ -26,6 +26,7 @@ test('what a job says of itself is read; what is of a wrong type counts as absen
       elapsedMs: undefined,
       seenAt: 1_000,
       message: '',
+      work: undefined,
     },
   );
   assert.equal(job(null).name, '42');

@@ -6,8 +6,9 @@ import { test } from 'node:test';
 import { createElement, type ReactNode } from 'react';
 import { renderToString } from 'react-dom/server';
 import { connect, createHub, type Tide, TidegateError } from 'tidegate';
-import { TideProvider, type TopicState, useConnection, useTopic } from 'tidegate/react';
+import { TideProvider, type TopicState, useConnection, useProgress, useTopic } from 'tidegate/react';
 
+import { progressState } from '../../dist/react/progress-state.js';
 import { TopicStore } from '../../dist/react/topic-store.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
@@ -163,4 +164,39 @@ test('another pace keeps the subscription and what it knows', () => {
   assert.equal(seen.at(-1), 3);
   assert.equal(store.state().status, 'live');
   hub.close();
+});
+
+test('the progress of work is told in numbers and texts; of anything else nothing is known', async () => {
+  const { tide } = await setUp();
+  const store = new TopicStore<unknown>(tide, 'job:1', {}, {}, '');
+  const stop = store.subscribe(() => {});
+  const read = (): ReturnType<typeof progressState> =>
+    progressState(store.state(), { language: 'de', nouns: { verb: 'etikettiert' } });
+  assert.deepEqual(read(), {
+    status: 'waiting',
+    work: undefined,
+    texts: undefined,
+    end: undefined,
+    error: undefined,
+  });
+  FakeSocket.last.receive(
+    subscribed('job:1'),
+    pub(1, { done: 1_047, target: 5_000, active: 3, per_hour: 15 }),
+  );
+  assert.equal(read().work?.target, 5_000);
+  assert.match(read().texts?.amount ?? '', /^1\.047 \/ 5\.000 etikettiert \(20,9\s%\)$/);
+  assert.equal(read().texts?.rate, '~15/Stunde');
+  FakeSocket.last.receive(pub(2, 'half way'));
+  assert.deepEqual([read().status, read().work, read().texts], ['live', undefined, undefined]);
+  stop();
+  tide.close();
+});
+
+test('a server renders work that nothing is known of yet', () => {
+  const Work = (): ReactNode => {
+    const { status, texts } = useProgress('task:7:progress', { nouns: { unit: 'label|labels' } });
+    return createElement('p', null, `${status} ${texts?.amount}`);
+  };
+  const page = createElement(TideProvider, { tide: null }, createElement(Work));
+  assert.equal(renderToString(page), '<p>waiting undefined</p>');
 });

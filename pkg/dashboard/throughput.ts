@@ -1,0 +1,107 @@
+import type { Update } from 'tidegate';
+import { ThroughputChart } from 'tidegate/chart';
+import { readWork } from 'tidegate/progress';
+
+/** How often the server is asked, and the chart moves on, in milliseconds. */
+const EVERY_MS = 1_000;
+
+/** What `GET /debug` tells of what the server has done. */
+interface Totals {
+  readonly publishes: number;
+  readonly frames: number;
+}
+
+/** Where a page reads the totals that it draws. */
+type Source =
+  /** The server's own counts: it tells them to whoever may see everything. */
+  | 'server'
+  /** What this page follows: it is counted by offsets, so also what was not sent here. */
+  | 'topics'
+  /** How much is done of the one piece of work that this page follows. */
+  | 'work';
+
+const CHARTS = {
+  server: { title: 'Throughput of the server', series: ['Publications', 'Deliveries'] },
+  topics: { title: 'Throughput of these topics', series: ['Publications'] },
+  work: { title: 'Speed of the work', series: ['Done'], per: 'minute', bucketMs: 5_000 },
+} as const;
+
+/** The chart of the page: how much is published and delivered, or done, over the last minutes. */
+export class Throughput {
+  readonly #host = document.getElementById('throughput')!;
+  readonly #token: () => string | undefined;
+  readonly #positions = new Map<string, { readonly epoch: number; readonly offset: number }>();
+  #source: Source = 'server';
+  #chart: ThroughputChart | undefined;
+  #published = 0;
+  #done: number | undefined;
+  #isAsking = false;
+
+  /** `token` is who reads the page, where the server asks. */
+  constructor(token: () => string | undefined) {
+    this.#token = token;
+    this.#draw('server');
+    setInterval(() => this.#tick(), EVERY_MS);
+  }
+
+  /** Begins anew, for another reader. */
+  restart(): void {
+    this.#draw('server');
+  }
+
+  /** Notes what has come; `isOnly`: nothing but this topic is followed. */
+  put(update: Update, isOnly: boolean): void {
+    const { topic, epoch, offset } = update;
+    const before = this.#positions.get(topic);
+    if (before?.epoch === epoch) {
+      this.#published += Math.max(offset - before.offset, 0);
+    } else if (before !== undefined) {
+      this.#published += offset;
+    }
+    this.#positions.set(topic, { epoch, offset });
+    const work = isOnly ? readWork(update.data) : undefined;
+    if (work !== undefined) {
+      this.#done = work.done;
+      if (this.#source !== 'work') {
+        this.#draw('work');
+      }
+    }
+  }
+
+  #draw(source: Source): void {
+    this.#source = source;
+    this.#chart = new ThroughputChart(this.#host, CHARTS[source]);
+  }
+
+  #tick(): void {
+    if (this.#source === 'server') {
+      void this.#ask();
+    } else {
+      this.#chart!.add(performance.now(), [this.#source === 'work' ? this.#done : this.#published]);
+    }
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#isAsking) {
+      return;
+    }
+    this.#isAsking = true;
+    try {
+      const token = this.#token();
+      const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+      const response = await fetch(new URL('debug?topics=0', location.href), { headers, cache: 'no-store' });
+      if (response.ok) {
+        const { done } = (await response.json()) as { readonly done: Totals };
+        if (this.#source === 'server') {
+          this.#chart!.add(performance.now(), [done.publishes, done.frames]);
+        }
+      } else if (response.status === 401 || response.status === 403) {
+        this.#draw('topics');
+      }
+    } catch {
+      // The server is gone for the moment; the page says so elsewhere.
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+}

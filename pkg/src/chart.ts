@@ -1,0 +1,7 @@
+/**
+ * A chart of how fast totals grow: publications, deliveries, what is done.
+ *
+ * @packageDocumentation
+ */
+
+export { type SpokenSeries, ThroughputChart, type ThroughputChartOptions } from './chart/throughput-chart.js';

@@ -1,0 +1,186 @@
+/** What a piece of work has come to, as people read it in their language. */
+
+import { supportedLanguage } from './format.js';
+import type { Work } from './work.js';
+
+/**
+ * What the work is called. A noun may have several forms, separated by `|`, in the order of the language's plural categories
+ * (zero, one, two, few, many, other, as far as it has them); the last one stands for all that follow.
+ */
+export interface WorkNouns {
+  /** What is counted: `label|labels`. Without it, speed is a number alone. */
+  readonly unit?: string;
+  /** What is done to it: `labeled`. Default: `done`. */
+  readonly verb?: string;
+  /** Who does it: `labeler|labelers`. Without it, how many are active is said alone. */
+  readonly worker?: string;
+}
+
+/** How what is known becomes a sentence. Numbers are formatted, and nouns are in the form for their number. */
+export interface WorkWords {
+  /** How much is done; `target` and `percent` where it is known of how much. */
+  readonly amount: (parts: {
+    readonly done: string;
+    readonly target: string | undefined;
+    readonly percent: string | undefined;
+    readonly verb: string;
+  }) => string;
+  /** How many are at it; `worker` may be empty. */
+  readonly active: (count: string, worker: string) => string;
+  /** How fast it is; `unit` may be empty, `hour` is that word in the language. */
+  readonly rate: (count: string, unit: string, hour: string) => string;
+  /** When it will be done, as `in 31 hours`; `range` says how sure that is, as `24–41 hours`, where it is not sure. */
+  readonly eta: (expected: string, range: string | undefined) => string;
+}
+
+/** A piece of work in texts; empty where there is nothing to say. */
+export interface WorkTexts {
+  /** `47 / 500 labeled (9.4%)` */
+  readonly amount: string;
+  /** `9.4%` */
+  readonly percent: string;
+  /** `3 active labelers` */
+  readonly active: string;
+  /** `~15 labels/hour` */
+  readonly rate: string;
+  /** `in 31 hours (24–41 hours)` */
+  readonly eta: string;
+}
+
+/** How a piece of work is told. */
+export interface WorkTextOptions {
+  /** A language, such as `de` or `pt-BR`. Default: the platform's. */
+  readonly language?: string;
+  readonly nouns?: WorkNouns;
+  /** Sentences other than the default ones, which are English where they hold words at all. */
+  readonly words?: Partial<WorkWords>;
+  /** How long ago the work was read, in milliseconds: what is left is less by that. */
+  readonly sinceMs?: number;
+}
+
+/** @internal */
+export const WORK_WORDS: WorkWords = {
+  amount: ({ done, target, percent, verb }) =>
+    `${target === undefined ? done : `${done} / ${target}`} ${verb}${percent === undefined ? '' : ` (${percent})`}`,
+  active: (count, worker) => `${count} active${worker && ` ${worker}`}`,
+  rate: (count, unit, hour) => `~${count}${unit && ` ${unit}`}/${hour}`,
+  eta: (expected, range) => (range === undefined ? expected : `${expected} (${range})`),
+};
+
+const CATEGORIES: readonly Intl.LDMLPluralRule[] = ['zero', 'one', 'two', 'few', 'many', 'other'];
+
+/** Lengths of time are told in one unit, up to this length. */
+const UNITS = [
+  { unit: 'second', ms: 1_000, msMax: 90_000 },
+  { unit: 'minute', ms: 60_000, msMax: 90 * 60_000 },
+  { unit: 'hour', ms: 3_600_000, msMax: 48 * 3_600_000 },
+  { unit: 'day', ms: 86_400_000, msMax: Number.POSITIVE_INFINITY },
+] as const;
+
+type Unit = (typeof UNITS)[number]['unit'];
+
+/** What the platform knows of one language. */
+interface Language {
+  readonly whole: Intl.NumberFormat;
+  readonly rounded: Intl.NumberFormat;
+  readonly share: Intl.NumberFormat;
+  readonly plural: Intl.PluralRules;
+  readonly relative: Intl.RelativeTimeFormat;
+  readonly lengths: Readonly<Record<Unit, Intl.NumberFormat>>;
+  readonly hour: string;
+}
+
+const cache = new Map<string, Language>();
+
+function languageOf(name: string): Language {
+  let found = cache.get(name);
+  if (found === undefined) {
+    found = make(supportedLanguage(name));
+    cache.set(name, found);
+  }
+  return found;
+}
+
+function make(name: string | undefined): Language {
+  const length = (unit: Unit): Intl.NumberFormat =>
+    new Intl.NumberFormat(name, { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 0 });
+  const lengths = {
+    second: length('second'),
+    minute: length('minute'),
+    hour: length('hour'),
+    day: length('day'),
+  };
+  return {
+    whole: new Intl.NumberFormat(name, { maximumFractionDigits: 0 }),
+    rounded: new Intl.NumberFormat(name, { maximumSignificantDigits: 3 }),
+    share: new Intl.NumberFormat(name, { style: 'percent', maximumFractionDigits: 1 }),
+    plural: new Intl.PluralRules(name),
+    relative: new Intl.RelativeTimeFormat(name),
+    lengths,
+    hour: lengths.hour.formatToParts(1).find(({ type }) => type === 'unit')?.value ?? 'h',
+  };
+}
+
+/** The form of a noun for a number. */
+function inflected(forms: string, count: number, { plural }: Language): string {
+  const given = forms.split('|');
+  const known = plural.resolvedOptions().pluralCategories;
+  const own = CATEGORIES.filter((category) => known.includes(category));
+  return given[Math.min(own.indexOf(plural.select(count)), given.length - 1)]!;
+}
+
+/** Tells a piece of work in texts. */
+export function workTexts(work: Work, options: WorkTextOptions = {}): WorkTexts {
+  const language = languageOf(options.language ?? '');
+  const { unit = '', verb = 'done', worker = '' } = options.nouns ?? {};
+  const words = { ...WORK_WORDS, ...options.words };
+  const { done, target, active, perHour } = work;
+  const percent = target === undefined || target <= 0 ? undefined : percentText(done / target, language);
+  const isOver = work.endedMs !== undefined;
+  return {
+    amount: words.amount({
+      done: language.whole.format(done),
+      target: target === undefined ? undefined : language.whole.format(target),
+      percent,
+      verb: inflected(verb, done, language),
+    }),
+    percent: percent ?? '',
+    active: isOver ? '' : words.active(language.whole.format(active), inflected(worker, active, language)),
+    rate:
+      isOver || perHour <= 0
+        ? ''
+        : words.rate(language.rounded.format(perHour), inflected(unit, perHour, language), language.hour),
+    eta: isOver ? '' : etaText(work, options.sinceMs ?? 0, language, words),
+  };
+}
+
+/** A share of 1 to a tenth of a percent. What is not finished never reads as 100 %, and what has begun not as 0 %. */
+function percentText(share: number, language: Language): string {
+  const thousandths = share >= 1 ? 1_000 : Math.min(Math.floor(share * 1_000 + 1e-9), 999);
+  const atLeast = share > 0 ? 1 : 0;
+  return language.share.format(Math.max(thousandths, atLeast) / 1_000);
+}
+
+function etaText(work: Work, sinceMs: number, language: Language, words: WorkWords): string {
+  const { etaMs, etaEarliestMs = etaMs, etaLatestMs } = work;
+  if (etaMs === undefined || work.remaining === 0) {
+    return '';
+  }
+  const left = (ms: number): number => Math.max(ms - sinceMs, 0);
+  const { unit, ms } = UNITS.find(({ msMax }) => left(etaMs) < msMax) ?? UNITS[3];
+  const inUnits = (length: number): number => Math.round(left(length) / ms);
+  const expected = language.relative.format(Math.max(inUnits(etaMs), 1), unit);
+  const latest = etaLatestMs === undefined ? undefined : inUnits(etaLatestMs);
+  return words.eta(expected, rangeText(inUnits(etaEarliestMs!), latest, language.lengths[unit]));
+}
+
+function rangeText(
+  earliest: number,
+  latest: number | undefined,
+  length: Intl.NumberFormat,
+): string | undefined {
+  if (latest === undefined) {
+    return `≥ ${length.format(earliest)}`;
+  }
+  return latest > earliest ? length.formatRange(earliest, latest) : undefined;
+}
