@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: builds and runs the benchmarks.
 
+mod drops;
 mod side_by_side;
 
 use std::process::{Command, ExitCode};
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
 enum Load {
     /// Puts servers under the same load, Tidegate among them, and prints a table
     Servers(side_by_side::Arguments),
+    /// Cuts connections again and again, kills the server and its Redis, and counts what arrives: Tidegate and socket.io
+    Drops(drops::Arguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -106,8 +109,10 @@ impl Room {
 
 /// Benchmarks print tables for people, so their output goes to the screen as it comes.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
-    if let Some(Load::Servers(arguments)) = &arguments.load {
-        return side_by_side::run(workspace, arguments);
+    match &arguments.load {
+        Some(Load::Servers(arguments)) => return side_by_side::run(workspace, arguments),
+        Some(Load::Drops(arguments)) => return drops::run(workspace, arguments),
+        None => {}
     }
     if arguments.filter.as_deref() == Some(INSTRUCTIONS) {
         return count_instructions(workspace, arguments.accept);

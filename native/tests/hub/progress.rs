@@ -210,7 +210,7 @@ async fn servers_behind_redis_agree_when_one_is_killed() {
     let (one, other) = (redis(&server.url()), redis(&server.url()));
     let (by_one, by_other) = (counting(&one).await, counting(&other).await);
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["a_server_of_its_own", "--exact", "--nocapture"])
+        .args(["progress::a_server_of_its_own", "--exact", "--nocapture"])
         .env(REDIS_OF_CHILD, server.url())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
