@@ -6,6 +6,7 @@
 //!
 //! [`World::step`] jumps to the next thing that happens. The same calls give the same log, byte for byte.
 
+mod counting;
 mod fate;
 mod judge;
 mod link;
@@ -14,13 +15,14 @@ mod steps;
 mod store;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use core::time::Duration;
 
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig, ServerHub, SubscribeError};
 use tidegate_core::presence::NodeId;
+use tidegate_core::progress::Tracker;
 use tidegate_core::protocol::{ClientFrame, PublishRequest, Start};
 use tidegate_core::publication::Position;
 use tidegate_core::random::Random;
@@ -28,9 +30,10 @@ use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 use tidegate_core::uplink::{CallId, UplinkCall, UplinkConfig};
 
-use crate::json::Json;
+use crate::json::{Json, report};
 use crate::trace::{Keeping, Trace};
 use crate::{pattern, topic};
+use counting::Counting;
 use link::Event;
 use watch::Watch;
 
@@ -67,8 +70,10 @@ pub struct Server {
     uplink: Option<UplinkConfig>,
     /// Hears everything that is published where topics live in the server itself.
     witness: Option<ConnectionId>,
-    /// Its clients' connections that the test carries frames for.
-    remotes: BTreeSet<ConnectionId>,
+    /// Its clients' connections that the test carries frames for, and when what they have shown ends.
+    remotes: BTreeMap<ConnectionId, Option<Instant>>,
+    /// Its part in counting, where there is work.
+    tracker: Option<Tracker>,
 }
 
 /// A publish, and what came of it.
@@ -105,10 +110,14 @@ pub struct World {
     pub holds: fn(&UplinkCall<Json>) -> bool,
     /// Everything that happened.
     pub log: Trace,
+    /// Whether servers ask remote clients who they are.
+    pub asks: bool,
     /// What remote connections want done.
     pub outward: VecDeque<Outward>,
     /// When the presences of a server's run that is over must have left everywhere.
     gone_by: BTreeMap<NodeId, Instant>,
+    has_work: bool,
+    counting: Counting,
     random: Random,
     /// What is broadcast has dice of its own.
     air: Random,
@@ -129,8 +138,11 @@ impl World {
             held_calls: Vec::new(),
             holds: |_| false,
             log: Trace::new(Keeping::Text),
+            asks: false,
             outward: VecDeque::new(),
             gone_by: BTreeMap::new(),
+            has_work: false,
+            counting: Counting::default(),
             random: Random::new(!seed),
             air: Random::new(seed.rotate_left(32)),
             events: BTreeMap::new(),
@@ -294,7 +306,7 @@ impl World {
         mut request: PublishRequest<Json>,
     ) -> usize {
         let number = self.published.len();
-        request.payload = serde_json::json!({ "n": number }).into();
+        request.payload = report(number as u64);
         self.note(format_args!("{server} publishes {request:?}"));
         self.published.push(Published {
             server,

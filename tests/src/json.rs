@@ -29,6 +29,19 @@ impl From<&str> for Json {
     }
 }
 
+/// A report of a piece of work, by its number: most of it stays from one to the next, so that what has changed is shorter than
+/// the whole; some of it comes and goes.
+pub fn report(number: u64) -> Json {
+    let mut value = serde_json::json!({ "n": number, "job": { "by": "ada", "step": number % 3 } });
+    if number.is_multiple_of(2) {
+        value["even"] = serde_json::json!({ "for": [number, null] });
+    }
+    if number.is_multiple_of(7) {
+        value["job"]["note"] = Value::Null;
+    }
+    value.into()
+}
+
 impl Payload for Json {
     fn merge(&self, newer: &Self) -> Self {
         Self(merge(&self.0, &newer.0))

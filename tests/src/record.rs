@@ -51,7 +51,9 @@ pub struct Record {
     /// Whether it has unsubscribed.
     pub is_gone: bool,
     /// Whether every gap must have been reported: the flow drops nothing, and never did.
-    is_gapless: bool,
+    pub(crate) is_gapless: bool,
+    /// Where it was told to go back to, if it was.
+    pub taken_back: Option<(Topic, Position)>,
     /// The highest offset of each epoch of each topic.
     highest: BTreeMap<(Topic, u64), u64>,
     /// The last publication of each topic, and whether it was terminal; none after a reset.
@@ -71,6 +73,7 @@ impl Record {
             seen: Vec::new(),
             is_gone: false,
             is_gapless: !drops(flow),
+            taken_back: None,
             highest: BTreeMap::new(),
             last: BTreeMap::new(),
             lag: 0,
@@ -177,7 +180,12 @@ impl Record {
             Seen::Value(publication) => self.check(publication),
             Seen::Batch(items) => items.iter().for_each(|item| self.check(item)),
             Seen::Reset(topic, position) => {
-                self.last.remove(topic);
+                let before = self.last.remove(topic).map(|(before, _)| before);
+                if before.is_some_and(|before| {
+                    before.epoch == position.epoch && before.offset > position.offset
+                }) {
+                    self.taken_back = Some((topic.clone(), *position));
+                }
                 // What it knew is void: whoever tells may lack what was seen, or not know the topic at all.
                 let is_other = |epoch: u64| epoch != position.epoch && position.epoch != 0;
                 self.highest

@@ -8,23 +8,28 @@
 
 mod act;
 mod browsers;
+mod devices;
 mod draw;
 mod finish;
 mod judge;
 mod links;
+mod listeners;
 mod programs;
 mod run;
 mod scenario;
 mod shrink;
 mod subscribers;
+mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use core::time::Duration;
 
+use tidegate_core::flow::Slow;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
 use tidegate_core::random::Random;
 use tidegate_core::time::Instant;
+use tidegate_core::topic::Topic;
 use tidegate_core::uplink::UplinkConfig;
 
 use crate::backend_model::World;
@@ -33,8 +38,10 @@ use crate::record::Record;
 use crate::trace::{Keeping, Trace};
 use crate::{ms, secs};
 use browsers::BrowserNode;
+use devices::Device;
 use links::{Event, Link, LinkId};
 
+pub use devices::DEVICES;
 pub use programs::Program;
 pub use run::{Failure, Outcome, Stats, run, save};
 pub use scenario::{
@@ -94,6 +101,11 @@ pub struct System {
     /// How much has happened.
     pub stats: Stats,
     asked: Vec<Asked>,
+    devices: Vec<Device>,
+    /// Subscribers within the servers' processes.
+    listeners: Vec<(usize, ConnectionId)>,
+    /// Where any of them ever was: topic, epoch and offset.
+    places: BTreeSet<(Topic, u64, u64)>,
     links: Vec<Link>,
     by_connection: BTreeMap<(usize, ConnectionId), LinkId>,
     events: BTreeMap<(Instant, u64), Event>,
@@ -101,6 +113,8 @@ pub struct System {
     random: Random,
     metas: u64,
     is_tight: bool,
+    /// What programs want to become of what they are too slow for.
+    slow: Option<Slow>,
     must_lose_nothing: bool,
     had_pauses: bool,
     /// Whether a clock went on by as long as topics are remembered.
@@ -114,6 +128,7 @@ impl System {
         let mut world = World::new(dice.next_u64());
         world.log = Trace::new(keeping);
         world.weather = plan.kind.weather();
+        world.asks = plan.asks;
         world.store.count_max = plan.kind.history(plan.is_tight);
         let mut system = Self {
             now: world.now,
@@ -124,6 +139,9 @@ impl System {
             log: Trace::new(keeping),
             stats: Stats::default(),
             asked: Vec::new(),
+            devices: DEVICES.map(|_| Device::default()).into(),
+            listeners: Vec::new(),
+            places: BTreeSet::new(),
             links: Vec::new(),
             by_connection: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -131,12 +149,16 @@ impl System {
             random: dice,
             metas: 0,
             is_tight: plan.is_tight,
+            slow: plan.slow,
             must_lose_nothing: false,
             had_pauses: false,
             may_have_forgotten: false,
         };
         for _ in 0..plan.servers {
             system.add_server(plan);
+        }
+        if plan.has_work {
+            system.world.begin_work();
         }
         for _ in 0..plan.programs {
             system.add_program();
@@ -151,6 +173,10 @@ impl System {
         let seed = self.random.next_u64();
         let mut config = ServerConfig::new(seed);
         let mut uplink = UplinkConfig::new(seed);
+        if plan.is_gentle {
+            // Longer than any run.
+            config.hub.history.age_max = secs(24 * 3600);
+        }
         uplink.call_timeout = secs(2);
         uplink.publish_patience = secs(3);
         if plan.is_tight {

@@ -106,13 +106,12 @@ impl<P: Payload> Hub<P> {
         };
         let history = &self.topics.get(index).history;
         let known = history.position();
+        if history.end().is_some() {
+            // Nothing follows an end in its epoch, unless the original has lost the end.
+            return next.epoch == epoch_after(known.epoch) && next.offset == 1;
+        }
         let is_next = known.epoch == next.epoch && known.offset + 1 == next.offset;
-        let begins = if history.end().is_some() {
-            next.epoch == epoch_after(known.epoch)
-        } else {
-            history.is_empty() && next.epoch != known.epoch
-        };
-        is_next || (begins && next.offset == 1)
+        is_next || (history.is_empty() && known.epoch != next.epoch && next.offset == 1)
     }
 
     /// Takes over the next publication of a topic and hands it to all who subscribe.

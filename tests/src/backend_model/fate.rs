@@ -5,6 +5,7 @@ use core::time::Duration;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ServerConfig, ServerHub};
 use tidegate_core::presence::{NodeId, Roster};
+use tidegate_core::progress::Tracker;
 use tidegate_core::protocol::Start;
 use tidegate_core::time::Instant;
 use tidegate_core::uplink::UplinkConfig;
@@ -43,8 +44,10 @@ impl World {
             config,
             uplink,
             witness: None,
-            remotes: super::BTreeSet::new(),
+            remotes: super::BTreeMap::new(),
+            tracker: None,
         });
+        self.start_counting(self.servers.len() - 1);
         self.servers.len() - 1
     }
 
@@ -71,7 +74,12 @@ impl World {
             return None;
         }
         let ahead = Instant::ZERO + server.ahead;
-        let at = server.hub.poll_timeout()?;
+        let tracker = server.tracker.as_ref();
+        let deadlines = [
+            server.hub.poll_timeout(),
+            tracker.and_then(Tracker::poll_timeout),
+        ];
+        let at = deadlines.into_iter().flatten().min()?;
         let at = at.as_micros().saturating_sub(ahead.as_micros());
         let at = at.max(server.paused_until.as_micros());
         let step = u64::try_from(server.lateness.as_micros()).expect("short");
@@ -94,6 +102,7 @@ impl World {
             return;
         }
         self.note(format_args!("{server} dies"));
+        self.note_counts_of(server);
         self.shut(server);
         let delay = Duration::from_millis(3 * self.weather.announce_ms_max);
         let dead = &mut self.servers[server];
@@ -101,6 +110,7 @@ impl World {
         let gone_by = silent_by + dead.config.presence.gather;
         self.gone_by.insert(dead.config.presence.node, gone_by);
         dead.is_up = false;
+        dead.tracker = None;
         dead.life += 1;
         dead.link.feed += 1;
         dead.link.sessions.clear();
@@ -121,6 +131,9 @@ impl World {
         if self.servers[server].is_up {
             let now = self.clock(server);
             self.servers[server].hub.handle_shutdown(now);
+            if let Some(tracker) = &mut self.servers[server].tracker {
+                tracker.handle_shutdown(now);
+            }
             self.settle(server);
             self.kill(server);
         }
@@ -159,7 +172,9 @@ impl World {
         started.ahead = Duration::ZERO;
         started.lateness = Duration::ZERO;
         started.paused_until = self.now;
-        if started.uplink.is_none() {
+        let is_owner = started.uplink.is_none();
+        self.start_counting(server);
+        if is_owner {
             self.watch_owner(server);
         }
     }

@@ -21,6 +21,16 @@ impl World {
             let wanted = watches.flat_map(|watches| watches.open());
             let wanted = wanted.map(|watch| watch.pattern.clone()).collect();
             self.check_interest(index, &wanted);
+        }
+        self.check_watches();
+    }
+
+    /// Everybody who subscribes at a server, without a link of its own, is where the topics are.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn check_watches(&self) {
+        for (index, server) in self.servers.iter().enumerate() {
             for (id, watches) in &server.watches {
                 assert!(!watches.is_stale, "{index} {id:?} was told");
                 watches

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use tidegate_core::hub::ConnectionId;
 use tidegate_core::presence::PresenceMessage;
+use tidegate_core::progress::ProgressMessage;
 use tidegate_core::publication::Publication;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
@@ -62,7 +63,7 @@ pub struct Link {
     pub(super) sessions: BTreeSet<ConnectionId>,
     /// Counts the times that it was opened; what belongs to an earlier one is void.
     pub(super) feed: u64,
-    is_open: bool,
+    pub(super) is_open: bool,
     /// When the last announcement of a topic arrives: a later one does not overtake it.
     arrivals: BTreeMap<Topic, Instant>,
 }
@@ -102,6 +103,11 @@ pub(super) enum Event {
         server: usize,
         life: u32,
         message: PresenceMessage<Json>,
+    },
+    Progress {
+        server: usize,
+        life: u32,
+        message: ProgressMessage,
     },
     Heard {
         server: usize,
@@ -148,7 +154,7 @@ impl World {
         self.send_at(self.now + Duration::from_micros(micros), event);
     }
 
-    fn send_at(&mut self, at: Instant, event: Event) {
+    pub(super) fn send_at(&mut self, at: Instant, event: Event) {
         self.next_event += 1;
         self.events.insert((at, self.next_event), event);
     }
@@ -162,7 +168,9 @@ impl World {
                 id,
                 call,
             } => return self.carry_out(server, feed, id, &call),
-            Event::Answer { server, life, .. } | Event::Presence { server, life, .. } => {
+            Event::Answer { server, life, .. }
+            | Event::Presence { server, life, .. }
+            | Event::Progress { server, life, .. } => {
                 if self.servers[server].life == life {
                     self.arrive(server, event);
                 }
@@ -187,7 +195,7 @@ impl World {
             return self.send_at(until, event);
         }
         let now = self.clock(server);
-        let hub = &mut self.servers[server].hub;
+        let super::Server { hub, tracker, .. } = &mut self.servers[server];
         match event {
             Event::Answer {
                 id, answer, opens, ..
@@ -195,6 +203,14 @@ impl World {
                 hub.handle_answer(now, id, answer);
                 if opens {
                     hub.handle_servers_linked(now);
+                    tracker
+                        .iter_mut()
+                        .for_each(|known| known.handle_linked(now));
+                }
+            }
+            Event::Progress { message, .. } => {
+                if let Some(tracker) = tracker {
+                    tracker.handle_message(now, message);
                 }
             }
             Event::Presence { message, .. } => hub.handle_presence_heard(now, message),
@@ -204,29 +220,6 @@ impl World {
             Event::Call { .. } => {}
         }
         self.settle(server);
-    }
-
-    /// A server tells the others of presences.
-    pub(super) fn broadcast(&mut self, from: usize, message: &PresenceMessage<Json>) {
-        for to in 0..self.servers.len() {
-            let is_heard = |server: usize| {
-                let server = &self.servers[server];
-                server.is_up && server.link.is_open
-            };
-            let is_dropped = self.air.up_to(99) < self.weather.drops;
-            if to == from || !is_heard(from) || !is_heard(to) || is_dropped {
-                continue;
-            }
-            for _ in 0..=usize::from(self.air.up_to(99) < self.weather.doubles) {
-                let micros = self.air.up_to(self.weather.announce_ms_max * 1000);
-                let event = Event::Presence {
-                    server: to,
-                    life: self.servers[to].life,
-                    message: message.clone(),
-                };
-                self.send_at(self.now + Duration::from_micros(micros), event);
-            }
-        }
     }
 
     /// A call has arrived at the backend.

@@ -1,8 +1,12 @@
 //! Clients' connections to servers of which the test carries the frames itself.
 
+use std::sync::Arc;
+
+use tidegate_core::access::Grant;
 use tidegate_core::hub::{ConnectionId, ServerOutput};
-use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame};
-use tidegate_core::session::CloseReason;
+use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame, WireError};
+use tidegate_core::session::{Access, CloseReason};
+use tidegate_core::time::Instant;
 
 use super::World;
 use crate::json::Json;
@@ -28,15 +32,20 @@ impl World {
     /// A client's connection to a server that runs.
     pub fn open_remote(&mut self, server: usize) -> ConnectionId {
         let now = self.clock(server);
-        let id = self.servers[server].hub.handle_open(now);
-        self.servers[server].remotes.insert(id);
+        let hub = &mut self.servers[server].hub;
+        let id = if self.asks {
+            hub.handle_open_as(now, &Access::asked())
+        } else {
+            hub.handle_open(now)
+        };
+        self.servers[server].remotes.insert(id, None);
         self.settle(server);
         id
     }
 
     /// A remote connection is gone.
     pub fn close_remote(&mut self, server: usize, id: ConnectionId) {
-        if self.servers[server].remotes.remove(&id) {
+        if self.servers[server].remotes.remove(&id).is_some() {
             let now = self.clock(server);
             self.servers[server].hub.handle_closed(now, id);
             self.settle(server);
@@ -45,9 +54,43 @@ impl World {
 
     /// A remote client's frame reaches its server.
     pub fn say_remote(&mut self, server: usize, id: ConnectionId, frame: ClientFrame<Json>) {
-        if self.servers[server].remotes.contains(&id) {
+        if self.servers[server].remotes.contains_key(&id) {
             self.say(server, id, frame);
         }
+    }
+
+    /// A client has shown what says when it ends, in microseconds of the world's clock: it is good until then.
+    pub(super) fn look_at(&mut self, server: usize, id: ConnectionId, token: &str) {
+        let micros = token.parse().expect("tokens say when they end");
+        let ends = Instant::from_micros(micros);
+        let now = self.clock(server);
+        let result = if ends <= self.now {
+            let over = "the token is over".to_owned();
+            Err(WireError::new(ErrorCode::TokenExpired, over))
+        } else {
+            if let Some(shown) = self.servers[server].remotes.get_mut(&id) {
+                *shown = Some(ends);
+            }
+            Ok(Arc::new(Grant {
+                expires: Some(now + (ends - self.now)),
+                ..Grant::everything()
+            }))
+        };
+        self.servers[server]
+            .hub
+            .handle_authenticated(now, id, result);
+    }
+
+    /// Connections of servers that run and whose timers are exact, and when what they have shown ends.
+    pub fn granted(&self) -> impl Iterator<Item = (usize, ConnectionId, Instant)> {
+        let servers = self.servers.iter().enumerate();
+        let exact = servers.filter(|(index, server)| {
+            self.runs(*index) && server.lateness.is_zero() && server.disturbed_until <= self.now
+        });
+        exact.flat_map(|(index, server)| {
+            let remotes = server.remotes.iter();
+            remotes.filter_map(move |(id, ends)| Some((index, *id, (*ends)?)))
+        })
     }
 
     /// Somebody writes to the backend without a server of ours.
@@ -65,7 +108,7 @@ impl World {
 
     pub(super) fn is_remote(&self, server: usize, output: ServerOutput) -> bool {
         let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
-        self.servers[server].remotes.contains(&id)
+        self.servers[server].remotes.contains_key(&id)
     }
 
     pub(super) fn push_outward(&mut self, server: usize, output: ServerOutput) {

@@ -3,11 +3,13 @@
 use core::time::Duration;
 
 use tidegate_core::hub::{ConnectionId, PublishError, ServerAnswer, ServerOutput};
+use tidegate_core::progress::Tracker;
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
 
 use super::World;
+use super::link::Event;
 use crate::json::Json;
 
 /// The most things that one event may make a server do.
@@ -33,9 +35,15 @@ impl World {
         for server in 0..self.servers.len() {
             if self.wakes(server).is_some_and(|at| at <= self.now) {
                 let now = self.clock(server);
-                self.servers[server].hub.handle_timeout(now);
+                let due = &mut self.servers[server];
+                due.hub.handle_timeout(now);
+                if let Some(tracker) = &mut due.tracker {
+                    tracker.handle_timeout(now);
+                }
                 self.settle(server);
-                let next = self.servers[server].hub.poll_timeout();
+                let due = &self.servers[server];
+                let next = due.tracker.as_ref().and_then(Tracker::poll_timeout);
+                let next = [due.hub.poll_timeout(), next].into_iter().flatten().min();
                 assert!(next.is_none_or(|at| at > now), "it would spin");
             }
         }
@@ -68,12 +76,39 @@ impl World {
                 self.handle_output(server, output);
             } else if let Some(message) = hub.poll_presence() {
                 self.note(format_args!("{server} broadcasts {message:?}"));
-                self.broadcast(server, &message);
+                self.broadcast(server, |to, life| Event::Presence {
+                    server: to,
+                    life,
+                    message: message.clone(),
+                });
+            } else if let Some((id, token)) = hub.poll_token() {
+                self.look_at(server, id, &token);
+            } else if let Some(output) = self.poll_progress(server) {
+                self.handle_progress(server, output);
             } else {
                 return;
             }
         }
         panic!("server {server} has no end of things to do");
+    }
+
+    /// A server tells the others something.
+    pub(super) fn broadcast(&mut self, from: usize, told: impl Fn(usize, u32) -> Event) {
+        for to in 0..self.servers.len() {
+            let is_heard = |server: usize| {
+                let server = &self.servers[server];
+                server.is_up && server.link.is_open
+            };
+            let is_dropped = self.air.up_to(99) < self.weather.drops;
+            if to == from || !is_heard(from) || !is_heard(to) || is_dropped {
+                continue;
+            }
+            for _ in 0..=usize::from(self.air.up_to(99) < self.weather.doubles) {
+                let micros = self.air.up_to(self.weather.announce_ms_max * 1000);
+                let event = told(to, self.servers[to].life);
+                self.send_at(self.now + Duration::from_micros(micros), event);
+            }
+        }
     }
 
     fn handle_answer(&mut self, server: usize, answer: ServerAnswer) {

@@ -160,7 +160,8 @@ impl Watch {
                     let is_late = publication.is_terminal() && self.highest.len() == 1;
                     missing.or(is_late.then_some(0)).expect("it rises")
                 } else {
-                    let may_begin = is_terminal || before.offset == 0 || self.is_resumed(before);
+                    let may_begin =
+                        is_terminal || before.offset == 0 || self.is_resumed(topic, before);
                     assert!(
                         may_begin,
                         "{topic} at {position} after {before} without a reset: {:#?}",
@@ -182,9 +183,9 @@ impl Watch {
     }
 
     /// Whoever resumes may have seen the end of the topic before.
-    fn is_resumed(&self, before: Position) -> bool {
-        matches!(self.start, Start::Since(_))
-            && self.highest.keys().all(|(_, epoch)| *epoch != before.epoch)
+    fn is_resumed(&self, topic: &Topic, before: Position) -> bool {
+        let seen = (topic.clone(), before.epoch);
+        matches!(self.start, Start::Since(_)) && !self.highest.contains_key(&seen)
     }
 
     fn handle_end(&mut self, reason: EndReason) {

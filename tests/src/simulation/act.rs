@@ -36,19 +36,31 @@ impl System {
             Op::Subscribe(who, to, flow, start) => self.subscribe(who, to, flow, start),
             Op::Unsubscribe(which) => self.unsubscribe(which),
             Op::Reflow(which, flow) => self.reflow(which, flow),
+            Op::Listen(server, to, flow, start) => {
+                self.listen(server % self.world.servers.len(), to, flow, start);
+            }
+            Op::Hush(which) => self.hush(which),
+            Op::Count(server, count) => self.world.count(server % self.world.servers.len(), count),
+            Op::TakeUp(program, device) => {
+                self.at_program(program, |system, program| system.take_up(program, device));
+            }
+            Op::Handle(program, which) => {
+                self.at_program(program, |system, program| {
+                    system.handle_some(program, which)
+                });
+            }
+            Op::Tokens(program, fails) => self.at_program(program, |system, program| {
+                system.programs[program].has_no_tokens = fails;
+            }),
             Op::Track(who, room, key) => self.track(who, room, key),
             Op::Untrack(who, which) => self.untrack(who, which),
             Op::Watch(who, room) => self.watch(who, room),
             Op::Stop(program, keeps) => {
-                if let Some(program) = program.checked_rem(self.programs.len()) {
-                    self.stop_program(program, keeps);
-                }
+                self.at_program(program, |system, program| {
+                    system.stop_program(program, keeps)
+                });
             }
-            Op::Restart(program) => {
-                if let Some(program) = program.checked_rem(self.programs.len()) {
-                    self.start_program(program);
-                }
-            }
+            Op::Restart(program) => self.at_program(program, Self::start_program),
             Op::Page(browser, page, act) => self.befall_page(browser, page, act),
             Op::Cut(which, cut) => {
                 let standing = self.standing();
@@ -56,16 +68,21 @@ impl System {
                     self.cut_link(standing[index], cut);
                 }
             }
-            Op::LateClient(program, lateness) => {
-                if let Some(program) = program.checked_rem(self.programs.len()) {
-                    self.programs[program].lateness = lateness;
-                }
-            }
+            Op::LateClient(program, lateness) => self.at_program(program, |system, program| {
+                system.programs[program].lateness = lateness;
+            }),
             Op::Client(who, act) => self.befall_client(who, act),
             Op::Server(server, act) => self.befall_server(server % self.world.servers.len(), act),
             Op::Backend(act) => self.befall_backend(act),
         }
         self.settle();
+    }
+
+    /// Something is about a program, if there is one.
+    fn at_program(&mut self, program: usize, act: impl FnOnce(&mut Self, usize)) {
+        if let Some(program) = program.checked_rem(self.programs.len()) {
+            act(self, program);
+        }
     }
 
     fn befall_client(&mut self, who: Who, act: ClientAct) {
@@ -130,7 +147,11 @@ impl System {
                 self.world.pause(server, how_long);
             }
             ServerAct::Jump(by) => {
-                self.may_have_forgotten |= by >= self.world.retention(server);
+                if by >= self.world.retention(server) {
+                    // What nobody publishes to for so long is forgotten, and begins anew without a word.
+                    self.may_have_forgotten = true;
+                    self.hush_all();
+                }
                 self.world.jump(server, by);
             }
             ServerAct::Late(lateness) => self.world.set_lateness(server, lateness),

@@ -5,13 +5,13 @@
 use core::time::Duration;
 use std::num::NonZeroU32;
 
-use tidegate_core::flow::{Conflate, Flow, Pace};
+use tidegate_core::flow::{Conflate, Flow, Pace, Slow};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::random::Random;
 
 use super::{
-    BackendAct, By, ClientAct, Kind, Op, PATTERNS, PageAct, Plan, ROOMS, SUMS, Scenario, ServerAct,
-    StartAt, TOPICS, Who,
+    BackendAct, By, ClientAct, DEVICES, Kind, Op, PATTERNS, PageAct, Plan, ROOMS, SUMS, Scenario,
+    ServerAct, StartAt, TOPICS, Who,
 };
 use crate::network::{Cut, Quality};
 use crate::tab_model::Path;
@@ -40,6 +40,8 @@ struct Faults {
     losses: u64,
     /// A program dies, and starts with or without what it knew.
     programs: u64,
+    /// A program's function comes by no tokens for a while.
+    tokens: u64,
     /// Pages freeze, hang, crash, are hidden, closed and opened; locks and workers are lost.
     pages: u64,
 }
@@ -82,7 +84,9 @@ impl Dice {
             Kind::Memory => 1,
             Kind::File | Kind::Database | Kind::Stream | Kind::Worst => 1 + self.below(3),
         };
-        let count = self.of(&[0, 0, 1, 1, 2]);
+        let asks = self.one_in(4);
+        // Tabs that ask for tokens have tests of their own.
+        let count = if asks { 0 } else { self.of(&[0, 0, 1, 1, 2]) };
         let browsers = (0..count).map(|_| self.of(&Path::ALL)).collect();
         Plan {
             kind,
@@ -90,6 +94,15 @@ impl Dice {
             programs: 1 + self.below(3),
             browsers,
             is_tight: self.one_in(4),
+            slow: self.of(&[
+                None,
+                None,
+                Some(Slow::Conflate),
+                Some(Slow::Drop),
+                Some(Slow::Disconnect),
+            ]),
+            asks,
+            has_work: self.one_in(3),
             is_gentle: false,
         }
     }
@@ -127,6 +140,7 @@ impl Dice {
             losses: rate(if plan.kind.loses_data() { 30 } else { 0 })
                 * u64::from(plan.kind.loses_data()),
             programs: rate(40),
+            tokens: rate(30) * u64::from(plan.asks),
             pages: rate(200),
         }
     }
@@ -178,6 +192,8 @@ impl Dice {
             } else {
                 Op::Restart(program)
             }
+        } else if falls(faults.tokens) {
+            Op::Tokens(self.below(plan.programs), self.one_in(2))
         } else if falls(faults.pages) && !plan.browsers.is_empty() {
             Op::Page(self.below(plan.browsers.len()), self.below(8), self.page())
         } else {
@@ -251,7 +267,7 @@ impl Dice {
 
     /// What happens when nothing goes wrong.
     fn work(&mut self, plan: &Plan) -> Op {
-        match self.below(24) {
+        match self.below(32) {
             0..10 => self.publish(plan),
             10..16 => {
                 let to = self.below(PATTERNS.len());
@@ -266,6 +282,15 @@ impl Dice {
             19..21 => Op::Track(self.who(plan), self.below(ROOMS.len()), self.below(3)),
             21 => Op::Untrack(self.who(plan), self.below(4)),
             22 => Op::Watch(self.who(plan), self.below(ROOMS.len())),
+            24 | 25 => {
+                let to = self.below(PATTERNS.len());
+                let start = self.of(&[StartAt::Latest, StartAt::New, StartAt::Known]);
+                Op::Listen(self.below(plan.servers), to, self.flow(to), start)
+            }
+            26 => Op::Hush(self.below(20)),
+            27 => Op::TakeUp(self.below(plan.programs), self.below(DEVICES.len())),
+            28..31 => Op::Handle(self.below(plan.programs), self.below(20)),
+            31 if plan.has_work => Op::Count(self.below(plan.servers), 1 + self.0.up_to(9)),
             _ => Op::Page(self.below(4), self.below(4), PageAct::Open),
         }
     }
@@ -307,6 +332,8 @@ impl Dice {
             },
             _ => Flow::IMMEDIATE,
         };
+        let has_deltas = self.one_in(4) && !matches!(flow.conflate, Conflate::Collect { .. });
+        let flow = flow.with_delta(has_deltas);
         if to == SUMS {
             flow.with_conflate(Conflate::Sum)
         } else {

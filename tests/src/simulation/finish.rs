@@ -16,7 +16,7 @@ use crate::{ms, secs, topic};
 const HEALING: Duration = secs(240);
 
 /// How long the last values may take.
-const SETTLING: Duration = secs(10);
+pub(super) const SETTLING: Duration = secs(10);
 
 /// How long it may take until everybody's leaving is known.
 const LEAVING: Duration = secs(60);
@@ -29,6 +29,7 @@ impl System {
     pub fn finish(&mut self) {
         self.heal();
         self.run_for(HEALING);
+        self.handle_all();
         for server in 0..self.world.servers.len() {
             if self.world.servers[server].link.is_deaf {
                 self.world.miss(server);
@@ -49,6 +50,12 @@ impl System {
         self.check_asked();
         self.check_interest();
         self.check_presences();
+        self.check_listeners();
+        self.world.check_counts();
+        self.handle_all();
+        self.run_for(SETTLING);
+        self.check_devices();
+        self.check_cursors();
         self.leave();
         self.run_for(LEAVING);
         self.check_empty();
@@ -71,8 +78,10 @@ impl System {
         for program in 0..self.programs.len() {
             self.programs[program].quality = good;
             self.programs[program].lateness = Duration::ZERO;
+            self.programs[program].has_no_tokens = false;
             self.start_program(program);
         }
+        self.take_up_all();
         for node in &mut self.browsers {
             node.quality = good;
             node.browser.wake_all();
@@ -92,6 +101,7 @@ impl System {
             }
             self.with_program(program, |hub, now| hub.handle_disconnect(now));
         }
+        self.hush_all();
         for browser in 0..self.browsers.len() {
             for page in self.browsers[browser].pages(Life::Awake) {
                 self.browsers[browser].browser.close(page);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
 use tidegate_core::flow::Conflate;
 use tidegate_core::hub::ConnectionId;
 use tidegate_core::presence::Roster;
@@ -46,6 +45,7 @@ impl System {
             assert!(unanswered <= 1_024, "{unanswered} publishes wait");
         }
         self.world.check_ghosts(&ROOMS);
+        self.check_tokens();
     }
 
     fn all_records(&self) -> impl Iterator<Item = (String, &Record)> {
@@ -77,12 +77,12 @@ impl System {
     pub(super) fn check_told(&self) {
         let store = &self.world.store;
         let mut history = History::new();
-        let mut numbers: BTreeMap<(&Topic, u64, u64), &Value> = BTreeMap::new();
+        let mut published: BTreeMap<(&Topic, u64, u64), &Json> = BTreeMap::new();
         for publication in &store.stored {
             let topic = &publication.topic;
             history.entry(topic).or_default().push(publication);
             let Position { epoch, offset } = publication.position;
-            numbers.insert((topic, epoch, offset), &publication.payload.0["n"]);
+            published.insert((topic, epoch, offset), &publication.payload);
         }
         for (name, record) in self.all_records() {
             record.check_pace();
@@ -95,13 +95,17 @@ impl System {
             if store.is_tainted {
                 continue;
             }
+            assert_eq!(record.taken_back, None, "{name} to {}", record.pattern);
             for (_, told) in record.publications() {
                 let Position { epoch, offset } = told.position;
-                let number = numbers.get(&(&told.topic, epoch, offset));
-                let number = number.unwrap_or_else(|| panic!("{told:?} was not published"));
+                let payload = published.get(&(&told.topic, epoch, offset));
+                let payload = payload.unwrap_or_else(|| panic!("{told:?} was not published"));
                 let is_whole = record.flow.conflate != Conflate::Sum;
-                let own = &told.payload.0["n"];
-                assert!(!is_whole || own == *number, "{name}: {told:?} was {number}");
+                let own = &told.payload;
+                assert!(
+                    !is_whole || own == *payload,
+                    "{name}: {told:?} was {payload:?}"
+                );
             }
             if record.losses() == 0 {
                 check_terminals(&name, record, &history, self.may_have_forgotten);
@@ -127,7 +131,8 @@ impl System {
             let positions = stored.entry(number).or_default();
             positions.push(publication.position);
         }
-        let is_tainted = self.world.store.is_tainted;
+        // What a topic remembers of publishes is forgotten with it.
+        let is_tainted = self.world.store.is_tainted || self.may_have_forgotten;
         for (index, asked) in self.asked.iter().enumerate() {
             let number = ASKED_FROM + index as u64;
             let positions = stored.get(&number).map_or(&[][..], Vec::as_slice);
@@ -186,8 +191,13 @@ impl System {
         for (server, wanted) in wanted.into_iter().enumerate() {
             let hub = &self.world.servers[server].hub;
             let own = usize::from(!hub.has_uplink());
+            let watches = &self.world.servers[server].watches;
+            let listened = watches.values().flat_map(|watches| watches.open());
+            let listened = listened.map(|watch| watch.pattern.clone());
+            let wanted: Vec<Pattern> = wanted.into_iter().chain(listened).collect();
             assert_eq!(hub.counts().subscriptions, wanted.len() + own, "{server}");
-            assert_eq!(hub.connections(), self.world.remotes(server) + own);
+            let connections = self.world.remotes(server) + watches.len() + own;
+            assert_eq!(hub.connections(), connections);
             let union: BTreeSet<Pattern> = wanted.into_iter().collect();
             self.world.check_interest(server, &union);
         }
@@ -196,6 +206,11 @@ impl System {
             let leaders = node.browser.leaders();
             assert_eq!(leaders.len(), usize::from(open > 0), "browser {index}");
         }
+    }
+
+    /// Whoever listens within a server is where the topics are.
+    pub(super) fn check_listeners(&self) {
+        self.world.check_watches();
     }
 
     /// Everybody who is present is known to be, by all servers and all who watch; and nobody else.

@@ -51,6 +51,8 @@ pub(super) enum Event {
     ClosedAtClient(LinkId),
     /// A server that drains ends.
     Ended(usize),
+    /// A function of a program, in one of its lives, has returned.
+    Token(usize, usize, u32, Option<String>),
 }
 
 impl System {
@@ -122,6 +124,9 @@ impl System {
             Event::ClosedAtServer(link) => self.forget_connection(link),
             Event::ClosedAtClient(link) => self.tell_closed(link),
             Event::Ended(server) => self.end_server(server),
+            Event::Token(program, life, request, token) => {
+                self.give_token(program, life, request, token);
+            }
         }
     }
 

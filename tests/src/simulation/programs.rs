@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use core::time::Duration;
 
-use tidegate_core::client::ClientConfig;
+use tidegate_core::client::{ClientConfig, TokenSource};
 use tidegate_core::hub::{ClientHub, ClientOutput, SubscriptionId};
 use tidegate_core::protocol::{ClientFrame, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
 
-use super::System;
+use super::devices::Deal;
 use super::links::{LinkId, Owner};
 use super::subscribers::subscription_of;
+use super::{PATTERNS, SUMS, System};
 use crate::json::Json;
 use crate::network::{Quality, decode_down, encode_up};
 use crate::presence_model::Presence;
@@ -38,6 +39,14 @@ pub struct Program {
     pub(super) subscribers: BTreeMap<SubscriptionId, usize>,
     /// The subscribers that it is to have again when it starts.
     pub(super) kept: Vec<usize>,
+    /// The devices that it is, whenever it runs.
+    pub(super) owned: BTreeSet<usize>,
+    /// Its durable subscriptions since it started.
+    pub(super) deals: BTreeMap<SubscriptionId, Deal>,
+    /// Counts its starts.
+    pub(super) lives: usize,
+    /// Whether its function comes by no tokens.
+    pub(super) has_no_tokens: bool,
     /// The link of its latest attempt.
     pub(super) link: Option<LinkId>,
 }
@@ -74,6 +83,10 @@ impl System {
             watched: BTreeSet::new(),
             subscribers: BTreeMap::new(),
             kept: Vec::new(),
+            owned: BTreeSet::new(),
+            deals: BTreeMap::new(),
+            lives: 0,
+            has_no_tokens: false,
             link: None,
         });
         self.start_program(self.programs.len() - 1);
@@ -87,11 +100,19 @@ impl System {
         self.note(format_args!("program {program} starts"));
         let seed = self.random.next_u64();
         let now = self.programs[program].clock(self.now);
-        let mut hub = ClientHub::new(ClientConfig::new(seed));
+        let mut config = ClientConfig::new(seed);
+        if self.world.asks {
+            config.token = TokenSource::Asked;
+        }
+        let mut hub = ClientHub::new(config);
         hub.handle_connect(now);
         self.programs[program].hub = Some(hub);
+        self.programs[program].lives += 1;
         for record in core::mem::take(&mut self.programs[program].kept) {
             self.resume_record(program, record);
+        }
+        for device in self.programs[program].owned.clone() {
+            self.open_device(program, device);
         }
         self.settle();
     }
@@ -104,14 +125,20 @@ impl System {
         self.note(format_args!("program {program} dies, knows: {keeps_state}"));
         let stopped = &mut self.programs[program];
         let subscribers = core::mem::take(&mut stopped.subscribers);
+        let deals = core::mem::take(&mut stopped.deals);
         stopped.published.clear();
         stopped.present.clear();
         stopped.watched.clear();
         stopped.lateness = Duration::ZERO;
         let link = stopped.link.take();
-        for record in subscribers.into_values() {
+        for (id, record) in subscribers {
+            let is_durable = deals.contains_key(&id);
+            // Of several to one pattern, the first alone: what lies between their positions could not be told to one of them.
+            let kept = &self.programs[program].kept;
+            let mut kept = kept.iter().map(|kept| &self.records[*kept].pattern);
+            let is_first = kept.all(|kept| *kept != self.records[record].pattern);
             let known = &mut self.records[record];
-            if keeps_state && !known.is_gone && !known.is_over() {
+            if keeps_state && is_first && !is_durable && !known.is_gone && !known.is_over() {
                 self.programs[program].kept.push(record);
             } else {
                 known.is_gone = true;
@@ -179,7 +206,7 @@ impl System {
 
     fn handle_program(&mut self, program: usize, output: ClientOutput<Json>) {
         match output {
-            ClientOutput::AskToken { .. } => panic!("program {program} has no tokens"),
+            ClientOutput::AskToken { request } => self.ask_token(program, request),
             ClientOutput::Connect { link } => {
                 let quality = self.programs[program].quality;
                 let id = self.open_link(Owner::Program(program, link), quality);
@@ -192,10 +219,12 @@ impl System {
                     self.close_from_client(id);
                 }
             }
-            ClientOutput::Send(frame) => self.send_from(program, &frame),
+            ClientOutput::Send(frame) => self.send_from(program, frame),
             ClientOutput::State(state) => self.note(format_args!("program {program} is {state:?}")),
             ClientOutput::Due(due) => {
-                let record = self.programs[program].subscribers[&subscription_of(&due)];
+                let id = subscription_of(&due);
+                self.note_device(program, id, &due);
+                let record = self.programs[program].subscribers[&id];
                 let now = self.programs[program].clock(self.now);
                 self.stats.deliveries += 1;
                 self.note(format_args!("program {program} tells {record}: {due:?}"));
@@ -212,11 +241,22 @@ impl System {
         }
     }
 
-    fn send_from(&mut self, program: usize, frame: &ClientFrame<Json>) {
+    fn send_from(&mut self, program: usize, mut frame: ClientFrame<Json>) {
+        if let ClientFrame::Subscribe {
+            pattern,
+            durable: None,
+            slow,
+            ..
+        } = &mut frame
+            // Several who add up may ask for every value in common, which is not to be conflated then.
+            && pattern.as_str() != PATTERNS[SUMS]
+        {
+            *slow = self.slow;
+        }
         let link = self.programs[program].link;
         self.send_up(
             link.expect("nothing is sent without a link"),
-            encode_up(frame),
+            encode_up(&frame),
         );
     }
 }

@@ -21,6 +21,8 @@ pub struct Stats {
     pub frames: u64,
     /// What subscribers of programs were told.
     pub deliveries: u64,
+    /// How many tokens were asked for.
+    pub tokens: u64,
     /// How much time has passed, in virtual time.
     pub simulated: Duration,
     /// How often something has happened at the present instant.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::lifecycle::EndReason;
 
 use crate::backend_model::Weather;
@@ -100,6 +100,12 @@ pub struct Plan {
     pub browsers: Vec<Path>,
     /// Whether every queue, history and message has hardly any room.
     pub is_tight: bool,
+    /// What programs want to become of publications that they are too slow for.
+    pub slow: Option<Slow>,
+    /// Whether servers ask who their clients are, by tokens that end.
+    pub asks: bool,
+    /// Whether there is a piece of work that servers count.
+    pub has_work: bool,
     /// Whether nothing happens by which a subscriber may lose anything: nobody may be told of a loss then.
     pub is_gentle: bool,
 }
@@ -133,6 +139,8 @@ pub enum StartAt {
     Latest,
     /// With what comes from now on.
     New,
+    /// Where others were: for subscribers within a server's process.
+    Known,
 }
 
 /// What becomes of a page, among those that it can happen to.
@@ -231,6 +239,18 @@ pub enum Op {
     Unsubscribe(usize),
     /// A subscriber changes its pace.
     Reflow(usize, Flow),
+    /// Somebody within a server's process subscribes.
+    Listen(usize, usize, Flow, StartAt),
+    /// Somebody within a server's process has enough.
+    Hush(usize),
+    /// A program has a durable subscription from now on.
+    TakeUp(usize, usize),
+    /// A program's handler has dealt with something that came by a durable subscription.
+    Handle(usize, usize),
+    /// A program's function comes by no tokens any more, or does again.
+    Tokens(usize, bool),
+    /// So much of the work is done at a server.
+    Count(usize, u64),
     /// Somebody is present in a room, by a key.
     Track(Who, usize, usize),
     /// Somebody is present no more.

@@ -77,6 +77,10 @@ impl Shrinking {
         let mut candidate = self.best.clone();
         candidate.plan.is_tight = false;
         self.attempt(candidate);
+        let mut candidate = self.best.clone();
+        candidate.plan.slow = None;
+        candidate.plan.has_work = false;
+        self.attempt(candidate);
     }
 
     fn drop_pauses(&mut self) {

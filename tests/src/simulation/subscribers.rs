@@ -1,11 +1,11 @@
 //! What people do by programs and pages: subscribe, change their pace, leave, publish, be present.
 
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Conflate, Flow, Slow};
 use tidegate_core::hub::{Due, SubscriptionId};
 use tidegate_core::protocol::{PublishRequest, Start};
 
 use super::{ASKED_FROM, Asked, By, PATTERNS, ROOMS, StartAt, System, Who};
-use crate::json::Json;
+use crate::json::{Json, report};
 use crate::presence_model::key;
 use crate::record::Record;
 use crate::tab_model::Life;
@@ -49,14 +49,15 @@ impl System {
     pub(super) fn subscribe(&mut self, who: Who, to: usize, flow: Flow, start: StartAt) {
         let to = PATTERNS[to];
         let start = match start {
-            StartAt::Latest => Start::Latest,
+            StartAt::Latest | StartAt::Known => Start::Latest,
             StartAt::New => Start::New,
         };
         match self.actor(who) {
             Some(By::Program(program)) => {
                 let record = self.records.len();
                 let now = self.programs[program].clock(self.now);
-                let new = Record::new(now, program, pattern(to), flow);
+                let mut new = Record::new(now, program, pattern(to), flow);
+                new.is_gapless &= self.slow != Some(Slow::Conflate);
                 self.records.push(new);
                 self.subscribe_record(program, record, start);
             }
@@ -138,6 +139,9 @@ impl System {
         let mut found = subscribers.filter(|(_, other)| **other == record);
         let id = found.next().map(|(id, _)| *id).expect("it has subscribed");
         self.with_program(program, |hub, now| hub.handle_unsubscribe(now, id));
+        if let Some(deal) = self.programs[program].deals.remove(&id) {
+            self.programs[program].owned.remove(&deal.device);
+        }
         self.settle();
     }
 
@@ -145,9 +149,12 @@ impl System {
         // Sums stay sums: others can't take what they were told for a latest value.
         let adapt = |record: &Record| Flow {
             conflate: record.flow.conflate,
+            delta: flow.delta && !matches!(record.flow.conflate, Conflate::Collect { .. }),
             ..flow
         };
         match self.choose(which) {
+            // What is durable is asked for as a whole.
+            Some(Subscriber::Program(record)) if self.is_device(record) => {}
             Some(Subscriber::Program(record)) => {
                 let program = self.records[record].peer;
                 let flow = adapt(&self.records[record]);
@@ -189,7 +196,7 @@ impl System {
             return self.settle();
         }
         let number = ASKED_FROM + self.asked.len() as u64;
-        request.payload = serde_json::json!({ "n": number }).into();
+        request.payload = report(number);
         self.note(format_args!("{by:?} publishes {request:?}"));
         let mut asked = 0;
         match by {

@@ -84,6 +84,19 @@ fn an_epoch_that_began_and_ended_while_the_topic_was_read_is_told_as_a_loss() {
 }
 
 #[test]
+fn what_follows_an_end_in_its_epoch_shows_that_the_end_was_lost() {
+    let (mut world, server, watcher) = ended();
+    world.store.lose_tail(&topic("job:1"), 1);
+    for _ in 0..2 {
+        let request = PublishRequest::new(topic("job:1"), Json::from(1));
+        world.publish_raw(&request);
+        world.run_for(secs(5));
+    }
+    assert_eq!(told(&world, server, watcher), (3, 1));
+    world.check_converged();
+}
+
+#[test]
 fn epochs_after_the_largest_begin_with_the_first() {
     assert_eq!(epoch_after(1), 2);
     assert_eq!(epoch_after(POSITION_MAX - 1), POSITION_MAX);

@@ -1,0 +1,240 @@
+//! Devices that come and go: durable subscriptions of programs, and what their handlers have dealt with.
+//!
+//! A device is a name and a pattern. Whoever subscribes under it, one program after the other or two at once, gets what
+//! nobody has dealt with; an application tells repetitions by topic, epoch and offset.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tidegate_core::durable::DurableName;
+use tidegate_core::flow::Flow;
+use tidegate_core::hub::{Due, SubscriptionId};
+use tidegate_core::protocol::Start;
+use tidegate_core::publication::Position;
+use tidegate_core::topic::Topic;
+
+use super::System;
+use super::finish::SETTLING;
+use crate::json::Json;
+use crate::pattern;
+use crate::record::Record;
+
+/// The names and patterns. Nobody else subscribes by these patterns: what is durable for one subscriber of a client is so for
+/// all.
+pub const DEVICES: [(&str, &str); 3] =
+    [("phone", "*:1"), ("desk", "user:**"), ("phone", "*:*:log")];
+
+/// A publication, by what tells it from all others.
+type Place = (Topic, u64, u64);
+
+/// What the world has of one device.
+#[derive(Debug, Default)]
+pub(super) struct Device {
+    /// What was dealt with, by whatever program.
+    handled: BTreeSet<Place>,
+    /// How often it was taken up.
+    lives: usize,
+    /// Whether it was told that something is lost.
+    has_losses: bool,
+}
+
+/// A program's part in a device.
+#[derive(Debug)]
+pub(super) struct Deal {
+    pub(super) device: usize,
+    pub(super) record: usize,
+    /// What came and was not dealt with.
+    unhandled: VecDeque<(Topic, Position)>,
+}
+
+impl System {
+    /// A program has a device from now on, whenever it runs.
+    pub(super) fn take_up(&mut self, program: usize, device: usize) {
+        let is_up = self.programs[program].hub.is_some();
+        if is_up && self.programs[program].owned.insert(device) {
+            self.open_device(program, device);
+        }
+        self.settle();
+    }
+
+    pub(super) fn open_device(&mut self, program: usize, device: usize) {
+        let (name, to) = DEVICES[device];
+        self.note(format_args!("program {program} is {name} for {to}"));
+        let now = self.programs[program].clock(self.now);
+        let record = self.records.len();
+        self.records
+            .push(Record::new(now, program, pattern(to), Flow::IMMEDIATE));
+        let name = DurableName::new(name).expect("a name");
+        let mut id = None;
+        self.with_program(program, |hub, now| {
+            let to = pattern(to);
+            let subscribed =
+                hub.handle_subscribe_durable(now, 0, &to, Flow::IMMEDIATE, Start::Latest, name);
+            id = Some(subscribed.expect("nothing speaks against it"));
+        });
+        let id = id.expect("the program is up");
+        self.devices[device].lives += 1;
+        self.programs[program].subscribers.insert(id, record);
+        let deal = Deal {
+            device,
+            record,
+            unhandled: VecDeque::new(),
+        };
+        self.programs[program].deals.insert(id, deal);
+    }
+
+    /// Something is due to a program, for a device of it perhaps.
+    pub(super) fn note_device(&mut self, program: usize, id: SubscriptionId, due: &Due<Json>) {
+        let Some(deal) = self.programs[program].deals.get_mut(&id) else {
+            return;
+        };
+        match due {
+            Due::Deliver { delivery, .. } => {
+                for publication in delivery.emission.clone() {
+                    let place = (publication.topic.clone(), publication.position);
+                    deal.unhandled.push_back(place);
+                }
+            }
+            Due::Reset { .. } | Due::Lagged { .. } => self.devices[deal.device].has_losses = true,
+            Due::End { .. } | Due::Refused { .. } => panic!("{due:?} for a device"),
+        }
+    }
+
+    /// Whether a record is of a durable subscription.
+    pub(super) fn is_device(&self, record: usize) -> bool {
+        let program = &self.programs[self.records[record].peer];
+        program.deals.values().any(|deal| deal.record == record)
+    }
+
+    /// A program's handler deals with something that came: with the first, or with a later one.
+    pub(super) fn handle_some(&mut self, program: usize, which: usize) {
+        let waiting = self.programs[program].deals.iter();
+        let waiting: Vec<(SubscriptionId, usize)> = waiting
+            .filter(|(_, deal)| !deal.unhandled.is_empty())
+            .map(|(id, deal)| (*id, deal.unhandled.len()))
+            .collect();
+        if let Some(index) = which.checked_rem(waiting.len()) {
+            let (id, count) = waiting[index];
+            self.handle_one(program, id, which % count.min(3));
+        }
+        self.settle();
+    }
+
+    fn handle_one(&mut self, program: usize, id: SubscriptionId, index: usize) {
+        let deal = self.programs[program].deals.get_mut(&id);
+        let deal = deal.expect("it is known");
+        let (topic, position) = deal.unhandled.remove(index).expect("below a count");
+        let device = deal.device;
+        self.note(format_args!(
+            "program {program} has dealt with {topic} {position} as {device}"
+        ));
+        let place = (topic.clone(), position.epoch, position.offset);
+        self.devices[device].handled.insert(place);
+        self.with_program(program, |hub, now| {
+            hub.handle_handled(now, id, &topic, position);
+        });
+    }
+
+    /// Every handler deals with all that has come.
+    pub(super) fn handle_all(&mut self) {
+        for program in 0..self.programs.len() {
+            let ids: Vec<SubscriptionId> = self.programs[program].deals.keys().copied().collect();
+            for id in ids {
+                while !self.programs[program].deals[&id].unhandled.is_empty() {
+                    self.handle_one(program, id, 0);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Whatever was a device once is one again, so that what nobody has dealt with comes to somebody.
+    pub(super) fn take_up_all(&mut self) {
+        for device in 0..DEVICES.len() {
+            if self.devices[device].lives > 0 && !self.programs.is_empty() {
+                self.take_up(device % self.programs.len(), device);
+            }
+        }
+    }
+
+    /// Programs that are devices start anew and know nothing. What was dealt with does not come again, once whoever has the
+    /// cursor has dealt with it.
+    ///
+    /// # Panics
+    /// If something does.
+    pub(super) fn check_cursors(&mut self) {
+        let is_device = |program: &usize| !self.programs[*program].deals.is_empty();
+        let all: Vec<usize> = (0..self.programs.len()).filter(is_device).collect();
+        for _ in 0..2 {
+            self.handle_all();
+            self.run_for(SETTLING);
+            for program in &all {
+                self.stop_program(*program, false);
+            }
+            for program in &all {
+                self.start_program(*program);
+            }
+            self.run_for(SETTLING);
+        }
+        for program in all {
+            for deal in self.programs[program].deals.values() {
+                let told = &self.records[deal.record].seen;
+                assert!(
+                    told.is_empty(),
+                    "device {} is told again of {told:#?}",
+                    deal.device
+                );
+            }
+        }
+    }
+
+    /// Whoever was never told of a loss has dealt with everything of an epoch, from the first to the last that it has dealt with; and to
+    /// the end of the topic's last epoch.
+    ///
+    /// An epoch that begins and ends before anything of the topic was acknowledged is not known to the cursor, and may be
+    /// missed where the topic has begun anew since.
+    ///
+    /// # Panics
+    /// If something is missing.
+    pub(super) fn check_devices(&self) {
+        if self.world.store.is_tainted || self.programs.is_empty() {
+            return;
+        }
+        let mut epochs: BTreeMap<(&Topic, u64), Vec<u64>> = BTreeMap::new();
+        let mut last: BTreeMap<&Topic, u64> = BTreeMap::new();
+        for publication in &self.world.store.stored {
+            let Position { epoch, offset } = publication.position;
+            let offsets = epochs.entry((&publication.topic, epoch)).or_default();
+            offsets.push(offset);
+            last.insert(&publication.topic, epoch);
+        }
+        for (device, known) in self.devices.iter().enumerate() {
+            if known.lives == 0 || known.has_losses {
+                continue;
+            }
+            let to = pattern(DEVICES[device].1);
+            let own = epochs.iter().filter(|((topic, _), _)| to.matches(topic));
+            for ((topic, epoch), offsets) in own {
+                let is_handled = |offset: &u64| {
+                    let place = ((*topic).clone(), *epoch, *offset);
+                    known.handled.contains(&place)
+                };
+                let end = if last[topic] == *epoch {
+                    offsets.len()
+                } else {
+                    offsets
+                        .iter()
+                        .rposition(is_handled)
+                        .map_or(0, |last| last + 1)
+                };
+                let first = offsets.iter().position(is_handled).unwrap_or(0);
+                let missing = offsets[..end]
+                    .iter()
+                    .skip(first)
+                    .find(|known| !is_handled(known));
+                assert_eq!(
+                    missing, None,
+                    "device {device} has not dealt with it, of {topic} in {epoch}"
+                );
+            }
+        }
+    }
+}
