@@ -12,7 +12,7 @@ export const STYLE = `
   --grid: color-mix(in srgb, currentcolor 14%, transparent);
   font-variant-numeric: tabular-nums;
 }
-.chart { display: flex; flex-direction: column; block-size: 100%; min-block-size: 7rem; margin: 0; direction: ltr; }
+.chart { display: flex; flex-direction: column; block-size: 100%; min-block-size: 7rem; margin: 0; direction: ltr; container-type: inline-size; }
 .head, .foot { display: flex; flex: none; align-items: baseline; gap: 0.2em 1.25em; }
 .head { min-block-size: 1.9em; overflow: hidden; }
 .foot { justify-content: space-between; color: var(--quiet); font-size: 0.78em; }
@@ -20,8 +20,7 @@ export const STYLE = `
 .key { color: var(--quiet); font-size: 0.86em; white-space: nowrap; }
 .key::before { content: ""; display: inline-block; inline-size: 0.9em; block-size: 0.22em; margin-inline-end: 0.45em; border-radius: 1px; background: var(--line-0); vertical-align: 0.25em; }
 .key.second::before { background: var(--line-1); }
-.value { display: inline-block; min-inline-size: 4.2em; color: var(--tide-chart-text, currentcolor); font-weight: 600; text-align: end; }
-.key .value { color: color-mix(in srgb, currentcolor 100%, transparent); }
+.value { display: inline-block; min-inline-size: 4.2em; font-weight: 600; text-align: end; }
 .plot { position: relative; flex: 1 1 0; min-block-size: 0; }
 svg { display: block; inline-size: 100%; block-size: 100%; overflow: visible; }
 path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round; }
@@ -33,6 +32,10 @@ path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; st
 .scale { position: absolute; inset-inline-start: 0; padding-inline: 0 0.4em; color: var(--quiet); font-size: 0.72em; line-height: 1; pointer-events: none; }
 .scale.top { inset-block-start: 0.25em; }
 .scale.middle { inset-block-start: calc(50% + 0.25em); }
+@container (max-width: 28rem) {
+  .head { flex-wrap: wrap; }
+  .title { flex-basis: 100%; }
+}
 @media (forced-colors: active) {
   .line { stroke: CanvasText; }
   .line.second { stroke: LinkText; }

@@ -238,13 +238,16 @@ function unitOf(per: 'second' | 'minute' | 'hour', language: string | undefined)
   return parts.find(({ type }) => type === 'unit')?.value ?? per;
 }
 
-/** The next of 1, 2, 5, 10, 20, … that is not less. */
+/** The next number that is easily halved and not less. */
 function niceTop(most: number): number {
   if (most <= 0) {
     return 1;
   }
   const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 5, 10].map((step) => step * power).find((top) => top >= most * (1 - 1e-9)) ?? 10 * power;
+  return (
+    [1, 1.5, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((top) => top >= most * (1 - 1e-9)) ??
+    10 * power
+  );
 }
 
 function latest(speeds: readonly (number | undefined)[]): number | undefined {
