@@ -188,7 +188,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     });
     this.#deliveries.attach(entry, number);
     if (entry.options.durable !== undefined) {
-      entry.handled = (update) => this.#handled(entry, number, update);
+      entry.handled = (update) => this.#handled(machine, number, update);
     }
     this.read(this.core.enter(() => machine.drain()));
     this.schedule();
@@ -221,15 +221,18 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     }
   }
 
-  /** The handler of a durable subscription has dealt with an update, unless it is of a subscription that is over. */
-  #handled(entry: Entry, number: number, { topic, epoch, offset }: Update): void {
-    if (entry.number !== number || !this.hasMachine()) {
+  /**
+   * The handler of a durable subscription has dealt with an update. The core knows what is left to be dealt with of one that
+   * has ended with its topic; another machine knows nothing of what this one has handed out.
+   */
+  #handled(machine: M, number: number, { topic, epoch, offset }: Update): void {
+    if (this.#machine !== machine || !this.hasMachine()) {
       return;
     }
-    const machine = this.machine() as HubMachine as ClientHub;
+    const hub = machine as HubMachine as ClientHub;
     this.read(
       this.core.enter(() =>
-        machine.handle_handled(this.host.now(), number, this.core.topicNumber(topic), epoch, offset),
+        hub.handle_handled(this.host.now(), number, this.core.topicNumber(topic), epoch, offset),
       ),
     );
     this.schedule();

@@ -75,6 +75,15 @@ impl<P: Payload + Clone> Client<P> {
                 output.push_back(super::ClientEvent::Send(frame));
             }
         }
+        acks.retain(|_, acks| !acks.is_over());
+    }
+
+    /// A subscription has ended with its topic, whose last publication may still have to be dealt with.
+    pub(super) fn end_acks(&mut self, now: Instant, pattern: &Pattern, last: Option<Position>) {
+        if let (Some(acks), Some(last)) = (self.acks.get_mut(pattern), last) {
+            acks.end(now, last);
+            self.send_acks(now);
+        }
     }
 
     /// Tells at once what is to be told of a subscription that ends.

@@ -77,7 +77,8 @@ impl<P: Payload + Clone> Client<P> {
             }
             ServerFrame::End { pattern, reason } => {
                 if self.is_live(&pattern) {
-                    self.subscriptions.remove(&pattern);
+                    let ended = self.subscriptions.remove(&pattern);
+                    self.end_acks(now, &pattern, ended.and_then(|ended| ended.last(&pattern)));
                     self.output
                         .push_back(ClientEvent::Ended { pattern, reason });
                 }

@@ -231,6 +231,12 @@ impl<P> Subscription<P> {
         news
     }
 
+    /// The last position that was seen of the topic that an exact pattern is.
+    pub(super) fn last(&self, pattern: &Pattern) -> Option<Position> {
+        let seen = self.positions.get(&pattern.exact()?)?;
+        Some(seen.position)
+    }
+
     pub(super) fn is_live(&self) -> bool {
         self.phase == Phase::Live
     }

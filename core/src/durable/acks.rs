@@ -26,6 +26,8 @@ pub(crate) struct Handed {
     topics: OrderedMap<Topic, Handing>,
     /// Whether a later publication stands for the earlier ones, which may never have been seen.
     conflates: bool,
+    /// Whether nothing more will be handed.
+    is_over: bool,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +43,18 @@ impl Handed {
         Self {
             topics: OrderedMap::new(),
             conflates,
+            is_over: false,
         }
+    }
+
+    /// Nothing more will be handed: the subscription has ended with its topic.
+    pub(crate) const fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Whether everything is dealt with that ever will be handed.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_over && self.topics.is_empty()
     }
 
     /// The subscriber was handed a publication.
@@ -84,6 +97,10 @@ pub(crate) struct Acks {
     positions: OrderedMap<Topic, Position>,
     count: usize,
     due_at: Option<Instant>,
+    /// Up to where something was dealt with last.
+    handled: Option<Position>,
+    /// Where the topic has ended, if it has.
+    ended: Option<Position>,
 }
 
 impl Acks {
@@ -91,10 +108,29 @@ impl Acks {
     pub(crate) fn handle(&mut self, now: Instant, topic: &Topic, position: Position) {
         self.positions.insert(topic, position);
         self.count += 1;
+        self.handled = Some(position);
         let due_at = *self.due_at.get_or_insert(now + TOLD_WITHIN);
-        if self.count >= TOLD_EVERY {
+        if self.count >= TOLD_EVERY || self.is_done() {
             self.due_at = Some(due_at.min(now));
         }
+    }
+
+    /// The topic has ended with this publication.
+    pub(crate) fn end(&mut self, now: Instant, position: Position) {
+        self.ended = Some(position);
+        if self.is_done() {
+            self.due_at = self.due_at.map(|at| at.min(now));
+        }
+    }
+
+    /// Whether nothing is left to be dealt with: there is nothing to wait for.
+    fn is_done(&self) -> bool {
+        self.ended.is_some() && self.ended == self.handled
+    }
+
+    /// Whether there will never be anything to tell any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_done() && self.due_at.is_none()
     }
 
     /// What is to be told now, if anything is.

@@ -83,6 +83,60 @@ test('what a handler has thrown at is not told, nor what came after it', async (
   assert.match(String(reported), /on purpose/);
 });
 
+const terminal = (offset: number) => ({ ...pub(offset), end: 'complete' });
+
+const END = { type: 'end', pattern: 'user:7', reason: 'complete' };
+
+test('a terminal publication is told at once when it is dealt with, and nothing is left to tell', async () => {
+  const order: string[] = [];
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket });
+  const onEnd = () => order.push('end');
+  tide.subscribe('user:7', { durable: 'phone', onEnd }, ({ offset }) => order.push(String(offset)));
+  await host.settle();
+  FakeSocket.last.open();
+  FakeSocket.last.receive({ type: 'subscribed', pattern: 'user:7', recovered: true, flow: {} });
+  FakeSocket.last.take();
+  FakeSocket.last.receive(pub(1), terminal(2), END);
+  await host.settle();
+  assert.deepEqual(order, ['1', '2', 'end']);
+  assert.deepEqual(acks(), [ack(2)]);
+  await host.advance(5_000);
+  assert.deepEqual(acks(), []);
+  // The name is free for it again, and so is another.
+  tide.subscribe('user:7', { durable: 'tablet' }, () => {});
+  tide.close();
+});
+
+test('a terminal publication that takes time is told once it is dealt with', async () => {
+  const settle: (() => void)[] = [];
+  const { host, tide } = await setUp(() => new Promise<void>((resolve) => settle.push(resolve)));
+  FakeSocket.last.receive(pub(1), terminal(2), END);
+  await host.settle();
+  await host.advance(2_000);
+  assert.deepEqual(acks(), []);
+  settle[0]?.();
+  settle[1]?.();
+  await host.settle();
+  assert.deepEqual(acks(), [ack(2)]);
+  tide.close();
+});
+
+test('a terminal publication at which its handler throws is not told', async () => {
+  const scope = globalThis as { reportError?: (error: unknown) => void };
+  scope.reportError = () => {};
+  const { host, tide } = await setUp(() => {
+    throw new Error('on purpose');
+  });
+  FakeSocket.last.receive(terminal(1), END);
+  await host.settle();
+  await host.advance(5_000);
+  assert.deepEqual(acks(), []);
+  tide.close();
+  assert.deepEqual(acks(), []);
+  delete scope.reportError;
+});
+
 test('what is left is told before the subscription ends, and forgetting is', async () => {
   const host = new VirtualHost();
   const tide = connect('http://example.test', { host, WebSocket: FakeSocket });

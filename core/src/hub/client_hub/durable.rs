@@ -85,13 +85,18 @@ impl<P: Payload + Clone> ClientHub<P> {
         topic: &Topic,
         position: Position,
     ) {
+        let mut is_done = false;
         for (pattern, durable) in self.durables.iter_mut() {
             if let Some(handed) = durable.handed.get_mut(&id) {
                 if let Some(position) = handed.handle(topic, position) {
                     self.client.handle_handled(now, pattern, topic, position);
                 }
+                is_done = handed.is_done();
                 break;
             }
+        }
+        if is_done {
+            self.let_go(id);
         }
         self.drain(now);
     }
@@ -111,7 +116,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// A subscription has been ended by its owner.
+    /// A subscription has been ended by its owner, or there is nothing left of it to be dealt with.
     pub(super) fn let_go(&mut self, id: SubscriptionId) {
         let Some(pattern) = self.durable_pattern(id) else {
             return;
@@ -137,17 +142,30 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     /// Notes what is due to durable subscriptions.
     pub(super) fn note_handed(&mut self, due: &Due<P>) {
-        let Due::Deliver { delivery, .. } = due else {
-            return;
-        };
-        for durable in self.durables.values_mut() {
-            if let Some(handed) = durable.handed.get_mut(&delivery.subscription) {
-                for publication in delivery.emission.clone() {
-                    handed.hand(&publication.topic, publication.position);
+        match due {
+            Due::Deliver { delivery, .. } => {
+                if let Some(handed) = self.handed(delivery.subscription) {
+                    for publication in delivery.emission.clone() {
+                        handed.hand(&publication.topic, publication.position);
+                    }
                 }
-                return;
             }
+            Due::End { subscription, .. } => {
+                if let Some(handed) = self.handed(*subscription) {
+                    handed.end();
+                    if handed.is_done() {
+                        self.let_go(*subscription);
+                    }
+                }
+            }
+            Due::Refused { subscription, .. } => self.let_go(*subscription),
+            Due::Reset { .. } | Due::Lagged { .. } => {}
         }
+    }
+
+    fn handed(&mut self, id: SubscriptionId) -> Option<&mut Handed> {
+        let mut durables = self.durables.values_mut();
+        durables.find_map(|durable| durable.handed.get_mut(&id))
     }
 
     /// The name by which the server remembers a pattern.
