@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Its page is at <http://127.0.0.1:8435>; open it in two windows, as ada and as ben. What is said in a task's room goes to
-//! all who follow tasks; what concerns one person (`@ben`, or what becomes of their task) goes to their room, too.
+//! all who follow tasks; what concerns one person (`@ben`, or what becomes of their task) goes to their room, too, where it waits for
+//! whoever is away.
 
 mod log;
 #[path = "../site/mod.rs"]
@@ -13,6 +14,7 @@ mod site;
 mod user;
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -23,8 +25,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tidegate::bus::{BusEvent, Task};
 use tidegate::client::ClientError;
+use tidegate::core::history::{HistoryLimits, HistoryRules};
 use tidegate::core::protocol::ErrorCode;
-use tidegate::core::topic::{Room as _, TaskRoom, Uuid};
+use tidegate::core::topic::{Room as _, TaskRoom, UserRoom, Uuid};
 use tidegate::{AccessConfig, Client, Config, EventBus, Hub, TaskEvents};
 use user::{Logins, USERS, User};
 
@@ -54,13 +57,21 @@ struct Message {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let logins = Logins::new()?;
-    let hub = Hub::new(Config {
+    let mut config = Config {
         access: AccessConfig {
             authenticate: Some(logins.verifier()),
             ..AccessConfig::default()
         },
         ..Config::default()
-    })?;
+    };
+    // Who is away for a week is still told what concerned them meanwhile.
+    let kept = HistoryLimits {
+        count_max: 1000,
+        age_max: Duration::from_secs(7 * 24 * 60 * 60),
+        ..HistoryLimits::default()
+    };
+    config.server.hub.histories = HistoryRules::none().with(UserRoom::all(), kept);
+    let hub = Hub::new(config)?;
     let log = Log::of(&hub).await?;
     let bus = EventBus::new(Client::from_hub(hub.clone())?);
     let mentioning = bus.clone();

@@ -17,3 +17,4 @@ mod backends;
 mod documents;
 mod labeling;
 mod programs;
+mod task_chat;
