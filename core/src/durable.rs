@@ -16,6 +16,7 @@
 //!   keeps.
 
 mod acks;
+mod held;
 mod keeper;
 mod shelf;
 
@@ -79,11 +80,28 @@ pub struct CursorKey {
 }
 
 impl CursorKey {
-    /// Whose it is as a text, for stores: `=` and the user's name, or nothing where that is not known.
+    /// Whose it is as a text, for stores: [`owner_of`], or nothing where that is not known.
     pub fn owner(&self) -> String {
-        let user = self.user.as_deref();
-        user.map_or_else(String::new, |user| format!("={user}"))
+        self.user.as_deref().map_or_else(String::new, owner_of)
     }
+}
+
+/// A user as a text that no store takes for nobody: `=` and their name.
+pub fn owner_of(user: &str) -> String {
+    format!("={user}")
+}
+
+/// A cursor as its user sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The device.
+    pub name: DurableName,
+    /// What it is subscribed to.
+    pub pattern: Pattern,
+    /// How far it is.
+    pub positions: Vec<TopicPosition>,
+    /// How long ago it was claimed or stored last.
+    pub unused_for: Duration,
 }
 
 /// How far a device has acknowledged what it is subscribed to.
@@ -118,13 +136,19 @@ pub enum CursorCall {
         /// Which one.
         key: CursorKey,
     },
+    /// Say which cursors a user has, by name and pattern. None of them changes.
+    List {
+        /// Whose.
+        user: Arc<str>,
+    },
 }
 
 impl CursorCall {
-    /// The cursor that it is about.
-    pub const fn key(&self) -> &CursorKey {
+    /// The cursor that it is about, where it is about one.
+    pub const fn key(&self) -> Option<&CursorKey> {
         match self {
-            Self::Claim { key, .. } | Self::Store { key, .. } | Self::Remove { key } => key,
+            Self::Claim { key, .. } | Self::Store { key, .. } | Self::Remove { key } => Some(key),
+            Self::List { .. } => None,
         }
     }
 }
@@ -133,9 +157,17 @@ impl CursorCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CursorAnswer {
     /// Of [`CursorCall::Claim`].
-    Claimed(Cursor),
+    Claimed {
+        /// The cursor, in its new term.
+        cursor: Cursor,
+        /// How many cursors were found that nobody had used for too long, and are forgotten now; this one may have been one of
+        /// them.
+        forgotten: u64,
+    },
     /// Of [`CursorCall::Store`] and [`CursorCall::Remove`], whether or not there was anything to do.
     Done,
+    /// Of [`CursorCall::List`]. What nobody has used for too long is not among them.
+    Listed(Vec<Remembered>),
     /// There are as many cursors as there may be, or there is no room for more.
     Full,
     /// No cursors are kept here.
@@ -161,5 +193,31 @@ impl Default for CursorLimits {
             per_user_max: 100,
             total_max: 100_000,
         }
+    }
+}
+
+/// The durable subscriptions of a server's connections, and what has come of them since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DurableCounts {
+    /// Cursors that its connections hold.
+    pub held: usize,
+    /// Those of them that have moved and are not stored yet.
+    pub unstored: usize,
+    /// How often one was stored.
+    pub stored: u64,
+    /// Durable subscriptions that were refused because there were as many as there may be.
+    pub refused: u64,
+    /// Cursors that were forgotten because nobody had used them for too long.
+    pub forgotten: u64,
+}
+
+impl DurableCounts {
+    /// Adds those of another server, or shard.
+    pub const fn add(&mut self, other: &Self) {
+        self.held += other.held;
+        self.unstored += other.unstored;
+        self.stored += other.stored;
+        self.refused += other.refused;
+        self.forgotten += other.forgotten;
     }
 }

@@ -53,6 +53,11 @@ impl HistoryRules {
         self
     }
 
+    /// The rules, in the order in which they count.
+    pub fn iter(&self) -> impl Iterator<Item = (&Pattern, &HistoryLimits)> {
+        self.0.iter().map(|(pattern, limits)| (pattern, limits))
+    }
+
     /// What a topic keeps, where the others keep `limits`.
     pub fn limits_of(&self, topic: &Topic, limits: &HistoryLimits) -> HistoryLimits {
         let mut rules = self.0.iter();
@@ -75,6 +80,12 @@ impl HistoryRules {
             bytes_max: widest.bytes_max.max(limits.bytes_max),
             age_max: widest.age_max.max(limits.age_max),
         })
+    }
+
+    /// The shortest time for which any topic keeps something, where the others do so for `age_max`.
+    pub fn shortest_age(&self, age_max: Duration) -> Duration {
+        let all = self.0.iter().map(|(_, limits)| limits.age_max);
+        all.fold(age_max, Duration::min)
     }
 
     /// The longest that any topic is remembered, where the others are for `retention`.

@@ -82,6 +82,21 @@ pub enum Start {
     Since(Vec<TopicPosition>),
 }
 
+impl Start {
+    /// The part of it that concerns what a pattern matches.
+    #[must_use]
+    pub fn of(&self, pattern: &Pattern) -> Self {
+        match self {
+            Self::Latest => Self::Latest,
+            Self::New => Self::New,
+            Self::Since(known) => {
+                let known = known.iter().filter(|known| pattern.matches(&known.topic));
+                Self::Since(known.cloned().collect())
+            }
+        }
+    }
+}
+
 /// A connection that a browser's tabs share, and which of those that they had one after the other it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupTerm {

@@ -7,6 +7,7 @@
 //! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered by the position |
 //! | `POST /ticket` | for whoever shows a token: a ticket, good for one connection within half a minute, as `?ticket=…` |
 //! | `GET /user/notifications` | the room of whoever asks, `user:{int}`, over WebSocket or as Server-Sent Events |
+//! | `GET`, `DELETE /user/devices` | the devices of whoever asks, that durable subscriptions are remembered of; and forgets one of them, `?device=NAME` |
 //! | `GET /healthz` | 200 while the hub runs |
 //! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine, and to a token that may subscribe to `**` |
 //! | `GET /metrics` | how much the hub holds and has done, for Prometheus; to the same |
@@ -22,6 +23,7 @@
 mod access;
 mod dashboard;
 mod debug;
+mod devices;
 mod error;
 mod events;
 mod metrics;
@@ -58,6 +60,7 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/publish", post(publish::publish))
         .route("/ticket", post(access::ticket))
         .route("/user/notifications", get(notifications::notifications))
+        .route("/user/devices", get(devices::list).delete(devices::forget))
         .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
         .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in))
         .route("/healthz", get(healthz))

@@ -94,6 +94,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod remembered;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -256,8 +258,7 @@ pub trait Backend: Send + Sync + 'static {
 pub struct Keep {
     /// What it keeps of each topic.
     pub history: HistoryLimits,
-    /// What it keeps of some topics instead; they are remembered as long as they keep anything. What is stored may be trimmed as
-    /// late as the widest of these allows; nobody is given more than is kept.
+    /// What it keeps of some topics instead; they are remembered as long as they keep anything.
     pub histories: HistoryRules,
     /// How long a topic is remembered after its last publication.
     pub retention: std::time::Duration,
@@ -297,6 +298,11 @@ impl Keep {
     /// The most that is kept of any topic.
     pub fn widest_history(&self) -> HistoryLimits {
         self.histories.widest(&self.history)
+    }
+
+    /// The shortest time for which any topic keeps publications that it has room for.
+    pub fn shortest_age(&self) -> std::time::Duration {
+        self.histories.shortest_age(self.history.age_max)
     }
 
     /// The longest that any topic is remembered.

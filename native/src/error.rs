@@ -56,6 +56,17 @@ pub enum PresenceError {
     Stopped(#[from] Stopped),
 }
 
+/// Why nothing could be said of a user's devices, or done with them.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The backend did not answer.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The hub is gone.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
 /// Why a subscription failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscribeError {

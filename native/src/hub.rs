@@ -1,6 +1,7 @@
 //! The hub of a process, as applications use it.
 
 mod chosen;
+mod devices;
 mod endpoints;
 mod health;
 mod opening;
@@ -122,6 +123,8 @@ struct Inner {
     wire: Wire,
     door: Arc<Door>,
     floor: FlowFloor,
+    /// Where topics live, if not in this process.
+    backend: Option<Arc<dyn Backend>>,
     /// Of the backend, where topics live in one.
     health: Option<watch::Receiver<BackendHealth>>,
     /// Why it is this backend, or none.
@@ -222,8 +225,9 @@ impl Hub {
         let can_broadcast = |backend: &Arc<dyn Backend>| backend.broadcast_bytes_max().is_some();
         let has_others = config.shares_presence && backend.as_ref().is_some_and(can_broadcast);
         let (backend, health) = backend.map(health::watched).unzip();
-        let (shards, ending) = Shards::start(config, backend, wire)?;
+        let (shards, ending) = Shards::start(config, backend.clone(), wire)?;
         let inner = Inner {
+            backend,
             shards,
             ending,
             outbox_bytes_max,

@@ -46,7 +46,7 @@ pub(crate) use guest::Guest;
 use joiner::Joiner;
 pub(crate) use latency::{BOUNDS_MICROS, Latency};
 use local::LocalQueue;
-pub(crate) use local::{LocalReader, Opening};
+pub(crate) use local::{Device, LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
 use progress::Listeners;
 pub(crate) use progress::{Overheard, ProgressCommand};
@@ -259,6 +259,9 @@ impl Shard {
             Command::Latest { topic, reply } => {
                 let _ = reply.send(self.latest(topic));
             }
+            Command::Cursors { calls, reply } => {
+                let _ = reply.send(self.hub.handle_cursor_calls(now, &calls));
+            }
             Command::Heard(publication) => self.hear(now, publication),
             Command::Missed => self.notice_missed(now),
             Command::Lost => self.hub.handle_lost(now),
@@ -281,6 +284,7 @@ impl Shard {
                         messages: self.joiner.messages + self.events.chunks,
                         errors: self.joiner.errors.clone(),
                         backlog: self.hub.backlog(),
+                        durables: self.hub.durable_counts(),
                         latency: self.joiner.stopwatch.latency,
                         ..self.totals.clone()
                     },

@@ -103,6 +103,47 @@ async fn a_job_is_followed_to_its_end_by_websocat() {
     a_job_is_followed_to_its_end(Kind::Websocat).await;
 }
 
+/// A device that only reads: by connecting again it says what it has seen, and another program of it goes on there.
+async fn a_device_goes_on_by_the_last_id(kind: Kind) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = serve("127.0.0.1:0", folder.path()).await;
+    let topic = "user:7&durable=phone-b1946ac92492";
+    let mut first = Client::start(kind, &server.address, topic).await;
+    for number in 1..=2 {
+        tell(&server, "user:7", json!(number)).await;
+        assert_eq!(first.publication().await, json!(number));
+    }
+    server.kill().await;
+    let server = serve(&server.address, folder.path()).await;
+    tell(&server, "user:7", json!(3)).await;
+    first.connect_again().await;
+    assert_eq!(first.publication().await, json!(3), "{kind:?}");
+    drop(first);
+    tell(&server, "user:7", json!(4)).await;
+    let mut second = Client::start(kind, &server.address, topic).await;
+    // Nobody has said of the third that it was seen.
+    for number in 3..=4 {
+        assert_eq!(second.publication().await, json!(number), "{kind:?}");
+    }
+    let another = "user:7&durable=tablet-59c6c1d2b4b0";
+    let mut another = Client::start(kind, &server.address, another).await;
+    assert_eq!(
+        another.publication().await,
+        json!(4),
+        "the latest comes first"
+    );
+}
+
+#[tokio::test]
+async fn a_device_goes_on_by_the_last_id_of_curl() {
+    a_device_goes_on_by_the_last_id(Kind::Curl).await;
+}
+
+#[tokio::test]
+async fn a_device_goes_on_by_the_last_id_of_httpx_sse() {
+    a_device_goes_on_by_the_last_id(Kind::HttpxSse).await;
+}
+
 /// A server that asks who its clients are, and tokens of somebody who may follow jobs.
 struct Asking {
     server: Server,

@@ -5,13 +5,11 @@ use core::time::Duration;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::{Cursor, CursorAnswer, CursorCall, CursorKey};
+use super::held::Held;
+use super::{Cursor, CursorAnswer, CursorCall, CursorKey, DurableCounts};
 use crate::hub::ConnectionId;
-use crate::limits::DURABLE_TOPICS_MAX;
 use crate::protocol::TopicPosition;
-use crate::publication::Position;
 use crate::random::Random;
-use crate::recent::Recent;
 use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
@@ -44,21 +42,13 @@ pub(crate) struct Keeper {
     claimed: VecDeque<Claimed>,
     store_at: Option<Instant>,
     touch_at: Instant,
+    counts: DurableCounts,
 }
 
 #[derive(Debug)]
 struct Asked {
     by: Option<ConnectionId>,
     call: CursorCall,
-}
-
-#[derive(Debug)]
-struct Held {
-    term: u64,
-    positions: Recent<Position>,
-    holders: usize,
-    is_dirty: bool,
-    is_being_stored: bool,
 }
 
 /// What came of a claim.
@@ -81,6 +71,18 @@ impl Keeper {
             claimed: VecDeque::new(),
             store_at: None,
             touch_at: Instant::ZERO,
+            counts: DurableCounts::default(),
+        }
+    }
+
+    /// What is held, and what has come of it.
+    pub(crate) fn counts(&self) -> DurableCounts {
+        let held = self.cursors.values();
+        let unstored = held.filter(|held| held.is_dirty || held.is_being_stored);
+        DurableCounts {
+            held: self.cursors.len(),
+            unstored: unstored.count(),
+            ..self.counts
         }
     }
 
@@ -261,12 +263,7 @@ impl Keeper {
         for (Asked { by, call }, answer) in asked.into_iter().zip(answers) {
             match (call, by) {
                 (CursorCall::Claim { key, .. }, Some(connection)) => {
-                    let result = match answer {
-                        CursorAnswer::Claimed(cursor) => Ok(self.take_over(now, &key, cursor)),
-                        CursorAnswer::Done | CursorAnswer::Full | CursorAnswer::Unsupported => {
-                            Err(answer)
-                        }
-                    };
+                    let result = self.handle_claimed(now, &key, answer);
                     self.claimed.push_back(Claimed {
                         connection,
                         key,
@@ -274,12 +271,37 @@ impl Keeper {
                     });
                 }
                 (CursorCall::Store { key, .. }, _) => self.handle_stored(now, &key, &answer),
-                (CursorCall::Claim { .. } | CursorCall::Remove { .. }, _) => {}
+                (
+                    CursorCall::Claim { .. } | CursorCall::Remove { .. } | CursorCall::List { .. },
+                    _,
+                ) => {}
+            }
+        }
+    }
+
+    fn handle_claimed(
+        &mut self,
+        now: Instant,
+        key: &CursorKey,
+        answer: CursorAnswer,
+    ) -> Result<Vec<TopicPosition>, CursorAnswer> {
+        match answer {
+            CursorAnswer::Claimed { cursor, forgotten } => {
+                self.counts.forgotten += forgotten;
+                Ok(self.take_over(now, key, cursor))
+            }
+            CursorAnswer::Done
+            | CursorAnswer::Listed(_)
+            | CursorAnswer::Full
+            | CursorAnswer::Unsupported => {
+                self.counts.refused += u64::from(answer == CursorAnswer::Full);
+                Err(answer)
             }
         }
     }
 
     fn handle_stored(&mut self, now: Instant, key: &CursorKey, answer: &CursorAnswer) {
+        self.counts.stored += u64::from(*answer == CursorAnswer::Done);
         if let Some(held) = self.cursors.get_mut(key) {
             held.is_being_stored = false;
             if *answer == CursorAnswer::Full {
@@ -321,7 +343,7 @@ impl Keeper {
                         self.store_at = Some(now);
                     }
                 }
-                CursorCall::Claim { .. } | CursorCall::Remove { .. } => {
+                CursorCall::Claim { .. } | CursorCall::Remove { .. } | CursorCall::List { .. } => {
                     self.waiting.push_front(asked);
                 }
             }
@@ -349,47 +371,6 @@ impl Keeper {
         let held = self.cursors.get(key);
         if held.is_some_and(|held| held.holders == 0 && !held.is_dirty && !held.is_being_stored) {
             self.cursors.remove(key);
-        }
-    }
-}
-
-impl Held {
-    fn new(cursor: &Cursor, holders: usize) -> Self {
-        let mut positions = Recent::new(DURABLE_TOPICS_MAX);
-        // Those that were acknowledged last come first.
-        for known in cursor.positions.iter().rev() {
-            *positions.touch(&known.topic, || known.position) = known.position;
-        }
-        Self {
-            term: cursor.term,
-            positions,
-            holders,
-            is_dirty: false,
-            is_being_stored: false,
-        }
-    }
-
-    /// Moves on to a position, and says whether that is news.
-    fn advance(&mut self, topic: &crate::topic::Topic, position: Position) -> bool {
-        let mut is_new = false;
-        let known = self.positions.touch(topic, || {
-            is_new = true;
-            position
-        });
-        let is_old = known.epoch == position.epoch && known.offset >= position.offset;
-        *known = if is_old { *known } else { position };
-        is_new || !is_old
-    }
-
-    fn cursor(&self) -> Cursor {
-        let positions = self.positions.newest_first();
-        let positions = positions.map(|(topic, position)| TopicPosition {
-            topic: topic.clone(),
-            position: *position,
-        });
-        Cursor {
-            term: self.term,
-            positions: positions.collect(),
         }
     }
 }

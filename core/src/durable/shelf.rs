@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Cursor, CursorAnswer, CursorCall, CursorKey, CursorLimits};
+use super::{Cursor, CursorAnswer, CursorCall, CursorKey, CursorLimits, Remembered};
 use crate::time::Instant;
 
 /// How often those that nobody uses are looked for while there is no room for another one.
@@ -60,22 +60,25 @@ impl Shelf {
                 self.remove(key);
                 CursorAnswer::Done
             }
+            CursorCall::List { user } => CursorAnswer::Listed(self.list(now, user)),
         }
     }
 
     fn claim(&mut self, now: Instant, key: &CursorKey, beginning: &Cursor) -> CursorAnswer {
         let age_max = self.limits.age_max;
-        if let Some(kept) = self.cursors.get_mut(key) {
-            if now - kept.used_at <= age_max {
-                kept.cursor.term += 1;
-                kept.used_at = now;
-                return CursorAnswer::Claimed(kept.cursor.clone());
-            }
-            self.remove(key);
+        if let Some(kept) = self.cursors.get_mut(key)
+            && now - kept.used_at <= age_max
+        {
+            kept.cursor.term += 1;
+            kept.used_at = now;
+            let cursor = kept.cursor.clone();
+            let forgotten = 0;
+            return CursorAnswer::Claimed { cursor, forgotten };
         }
+        let mut forgotten = u64::from(self.remove(key));
         if self.is_full_for(key) && self.sweep_at <= now {
             self.sweep_at = now + SWEEP_EVERY;
-            self.forget_unused(now);
+            forgotten += self.forget_unused(now);
         }
         if self.is_full_for(key) {
             return CursorAnswer::Full;
@@ -86,7 +89,22 @@ impl Shelf {
         let cursor = beginning.clone();
         let used_at = now;
         self.cursors.insert(key.clone(), Kept { cursor, used_at });
-        CursorAnswer::Claimed(beginning.clone())
+        let cursor = beginning.clone();
+        CursorAnswer::Claimed { cursor, forgotten }
+    }
+
+    fn list(&self, now: Instant, user: &str) -> Vec<Remembered> {
+        let kept = self.cursors.iter();
+        let kept = kept.filter(|(key, kept)| {
+            key.user.as_deref() == Some(user) && now - kept.used_at <= self.limits.age_max
+        });
+        kept.map(|(key, kept)| Remembered {
+            name: key.name.clone(),
+            pattern: key.pattern.clone(),
+            positions: kept.cursor.positions.clone(),
+            unused_for: now - kept.used_at,
+        })
+        .collect()
     }
 
     fn is_full_for(&self, key: &CursorKey) -> bool {
@@ -95,21 +113,24 @@ impl Shelf {
             || own.is_some_and(|own| *own >= self.limits.per_user_max)
     }
 
-    fn forget_unused(&mut self, now: Instant) {
+    /// Says how many.
+    fn forget_unused(&mut self, now: Instant) -> u64 {
         let age_max = self.limits.age_max;
         let cursors = self.cursors.iter();
         let unused: Vec<CursorKey> = cursors
             .filter(|(_, kept)| now - kept.used_at > age_max)
             .map(|(key, _)| key.clone())
             .collect();
-        for key in unused {
-            self.remove(&key);
+        for key in &unused {
+            self.remove(key);
         }
+        unused.len() as u64
     }
 
-    fn remove(&mut self, key: &CursorKey) {
+    /// Says whether it was there.
+    fn remove(&mut self, key: &CursorKey) -> bool {
         if self.cursors.remove(key).is_none() {
-            return;
+            return false;
         }
         if let Some(user) = &key.user
             && let Some(own) = self.per_user.get_mut(user)
@@ -119,6 +140,7 @@ impl Shelf {
                 self.per_user.remove(user);
             }
         }
+        true
     }
 
     /// How many cursors there are.

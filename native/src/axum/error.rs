@@ -9,7 +9,7 @@ use tidegate_core::hub;
 use tidegate_core::protocol::ErrorCode;
 
 use crate::auth::AuthError;
-use crate::error::{PublishError, Stopped, SubscribeError};
+use crate::error::{DeviceError, PublishError, Stopped, SubscribeError};
 
 /// An answer that isn't the one asked for.
 #[derive(Debug)]
@@ -108,10 +108,24 @@ impl From<SubscribeError> for HttpError {
                 let code = refusal.to_wire().code;
                 let status = match code {
                     ErrorCode::BadFlow => StatusCode::BAD_REQUEST,
+                    ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::TOO_MANY_REQUESTS,
                 };
                 Self::new(status, code, message)
             }
+        }
+    }
+}
+
+impl From<DeviceError> for HttpError {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Stopped(stopped) => stopped.into(),
+            DeviceError::Backend(error) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable,
+                error.to_string(),
+            ),
         }
     }
 }

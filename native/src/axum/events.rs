@@ -11,6 +11,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Flow, Slow, UnknownSlow};
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
 use tidegate_core::topic::Pattern;
@@ -57,6 +58,8 @@ pub struct EventsQuery {
     pub latest: Option<bool>,
     /// `conflate`, `drop` or `disconnect`, while the reader is behind.
     pub slow: Option<String>,
+    /// The name of a device, which goes on where it was.
+    pub durable: Option<String>,
     /// Where to resume, for clients that cannot send `Last-Event-ID`.
     pub last_event_id: Option<String>,
 }
@@ -82,6 +85,8 @@ impl EventsQuery {
                 }
                 "latest" => query.latest = Some(flag(&name, &value)?),
                 "slow" => query.slow = Some(value),
+                // As the other notifications, over a WebSocket, have it.
+                "durable" | "device" => query.durable = Some(value),
                 "last_event_id" => query.last_event_id = Some(value),
                 "delta" => {
                     return Err(HttpError::bad_request(
@@ -105,6 +110,11 @@ impl EventsQuery {
         slow.map_err(|error: UnknownSlow| {
             HttpError::bad_request(ErrorCode::BadFlow, error.to_string())
         })
+    }
+
+    fn durable(&self) -> Result<Option<DurableName>, HttpError> {
+        let name = self.durable.as_deref().map(DurableName::new).transpose();
+        name.map_err(|error| HttpError::bad_request(ErrorCode::BadFrame, error.to_string()))
     }
 
     fn patterns(&self) -> Result<Vec<Pattern>, HttpError> {
@@ -182,7 +192,7 @@ pub(super) async fn events(
 ) -> Result<Response, HttpError> {
     let query = EventsQuery::parse(&uri)?;
     let patterns = query.patterns()?;
-    let ends = ends(&visitor.caller.known);
+    let reader = Reader::of(&visitor.caller.known);
     let grant = visitor.caller.known.grant_now()?;
     for pattern in &patterns {
         if !grant.may_subscribe(pattern) {
@@ -190,14 +200,37 @@ pub(super) async fn events(
             return Err(HttpError::forbidden(message));
         }
     }
-    stream(&served, visitor.pass, ends, &query, patterns, &headers).await
+    stream(&served, visitor.pass, reader, &query, patterns, &headers).await
+}
+
+/// Who reads a stream.
+pub(super) struct Reader {
+    /// By which name they are known, if they are.
+    user: Option<String>,
+    /// When the stream ends with their token.
+    ends: Option<SystemTime>,
+}
+
+impl Reader {
+    pub(super) fn of(known: &Known) -> Self {
+        match known {
+            Known::Someone(identity) => Self {
+                user: identity.user.clone(),
+                ends: identity.expires,
+            },
+            Known::Anyone(_) | Known::Nobody => Self {
+                user: None,
+                ends: None,
+            },
+        }
+    }
 }
 
 /// A response that goes on until what it tells of has ended.
 pub(super) async fn stream(
     served: &Served,
     pass: Pass,
-    ends: Option<SystemTime>,
+    reader: Reader,
     query: &EventsQuery,
     patterns: Vec<Pattern>,
     headers: &HeaderMap,
@@ -215,14 +248,16 @@ pub(super) async fn stream(
             (None, Some(true) | None) => Start::Latest,
         },
         outbox_bytes_max: None,
-        durable: None,
+        durable: query.durable()?,
         slow: query.slow()?,
     };
+    let goes_on = id.is_some() || options.durable.is_some();
+    let Reader { user, ends } = reader;
     let (reader, _) = served
         .hub
-        .open_for_client(patterns.clone(), options)
+        .open_for_client(patterns.clone(), options, user.as_deref())
         .await?;
-    if id.is_some() && has_only_ended(&reader, patterns.len()) {
+    if goes_on && has_only_ended(&reader, patterns.len()) {
         // Nothing was missed and nothing will come: this status tells an EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -245,14 +280,6 @@ pub(super) async fn stream(
     ];
     let body = Body::from_stream(EventBody::new(handover.clone()));
     Ok((headers, Extension(handover), body).into_response())
-}
-
-/// When a stream ends with its reader's token.
-pub(super) fn ends(known: &Known) -> Option<SystemTime> {
-    match known {
-        Known::Someone(identity) => identity.expires,
-        Known::Anyone(_) | Known::Nobody => None,
-    }
 }
 
 /// Whether every subscription has ended without anything to tell.

@@ -1,5 +1,6 @@
 //! `GET /metrics`: how much the server holds and has done, as Prometheus reads it (OpenMetrics).
 
+mod durables;
 mod serving;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(super) async fn metrics(
     register_held(&mut registry, &counts, served.event_streams.count());
     register_done(&mut registry, &totals);
     register_backlog(&mut registry, &totals);
+    durables::register(&mut registry, &totals.durables);
     registry.register_with_unit(
         "delivery_latency",
         "From when a publication was accepted, or heard of from the backend, until it was written to a socket; of some",

@@ -10,7 +10,7 @@ use tidegate_core::topic::Pattern;
 
 use super::access::{Caller, Visitor};
 use super::error::HttpError;
-use super::events::{self, EventsQuery, form_pairs};
+use super::events::{self, EventsQuery, Reader, form_pairs};
 use super::served::Served;
 use super::websocket::{self, Welcome};
 use crate::access::Known;
@@ -40,9 +40,9 @@ pub(super) async fn notifications(
             "there is one topic here, your own; for others use /events",
         ));
     }
-    let ends = events::ends(&known);
+    let reader = Reader::of(&known);
     let patterns = vec![Pattern::from(room)];
-    events::stream(&served, pass, ends, &query, patterns, request.headers()).await
+    events::stream(&served, pass, reader, &query, patterns, request.headers()).await
 }
 
 /// The name of the device that `?device=` gives.

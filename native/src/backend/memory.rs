@@ -112,6 +112,12 @@ impl Memory {
         self.shared.topics.count()
     }
 
+    /// Does this with cursors, also while this backend is not open.
+    pub(crate) fn ask_cursors(&self, calls: &[CursorCall]) -> Vec<CursorAnswer> {
+        let now = self.shared.topics.now();
+        lock(&self.shared.cursors).carry_out(now, calls)
+    }
+
     /// Another backend on the same topics, as if in another process: it is opened and closed by itself, and follows what
     /// it is asked to.
     #[must_use]
@@ -237,8 +243,8 @@ impl Backend for Memory {
 
     fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
         Box::pin(async move {
-            let now = self.topics()?.now();
-            Ok(lock(&self.shared.cursors).carry_out(now, calls))
+            self.topics()?;
+            Ok(self.ask_cursors(calls))
         })
     }
 

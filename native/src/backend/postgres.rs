@@ -16,6 +16,7 @@ mod listen;
 mod names;
 mod publish;
 mod read;
+mod rules;
 mod schema;
 mod statements;
 mod tls;

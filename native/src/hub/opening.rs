@@ -8,10 +8,18 @@ use tokio::sync::oneshot;
 
 use super::{Hub, Subscribe};
 use crate::error::{Stopped, SubscribeError};
-use crate::shard::{Command, CommandSender, LocalReader, Opening};
+use crate::shard::{Command, CommandSender, Device, LocalReader, Opening};
 
 /// A stream's frames, and its subscriptions.
 type Stream = (LocalReader, Vec<SubscriptionId>);
+
+/// Who reads a stream.
+enum Reader {
+    /// This process.
+    Here,
+    /// Somebody elsewhere, perhaps a device that goes away and comes back.
+    Client(Option<Device>),
+}
 
 impl Hub {
     /// A stream for this process: it lasts as long as the hub.
@@ -20,23 +28,28 @@ impl Hub {
         patterns: Vec<Pattern>,
         options: Subscribe,
     ) -> Result<Stream, SubscribeError> {
-        self.open_as(patterns, options, false).await
+        self.open_as(patterns, options, Reader::Here).await
     }
 
-    /// A stream on behalf of a client, who is sent elsewhere when the hub drains.
+    /// A stream on behalf of a client, who is sent elsewhere when the hub drains. Where a `user` gives it the name of a device, it
+    /// goes on from that one's cursors, and what its start has seen is dealt with.
     pub(crate) async fn open_for_client(
         &self,
         patterns: Vec<Pattern>,
         options: Subscribe,
+        user: Option<&str>,
     ) -> Result<Stream, SubscribeError> {
-        self.open_as(patterns, options, true).await
+        let user = user.map(Into::into);
+        let device = options.durable.clone().map(|name| Device { user, name });
+        let reader = Reader::Client(device);
+        self.open_as(patterns, options, reader).await
     }
 
     async fn open_as(
         &self,
         patterns: Vec<Pattern>,
         options: Subscribe,
-        is_guest: bool,
+        reader: Reader,
     ) -> Result<Stream, SubscribeError> {
         let (reply, answer) = oneshot::channel();
         let token = self.inner.last_opening.fetch_add(1, Ordering::Relaxed);
@@ -53,8 +66,12 @@ impl Hub {
             outbox_bytes_max: options
                 .outbox_bytes_max
                 .unwrap_or(self.inner.outbox_bytes_max),
-            is_guest,
+            is_guest: matches!(reader, Reader::Client(_)),
             slow: options.slow,
+            device: match reader {
+                Reader::Here => None,
+                Reader::Client(device) => device,
+            },
             token,
             reply,
         }))?;

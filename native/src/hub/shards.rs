@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::try_join_all;
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::hub::{ServerConfig, ServerHub, UplinkCounts};
 use tidegate_core::presence::NodeId;
 use tidegate_core::random::Random;
@@ -166,6 +167,20 @@ impl Shards {
         all.sort_by_key(|seen| seen.idle);
         all.truncate(most);
         Ok(all)
+    }
+
+    /// Asks where cursors are kept, while topics live in this process.
+    pub(super) async fn cursors(
+        &self,
+        calls: Vec<CursorCall>,
+    ) -> Result<Vec<CursorAnswer>, Stopped> {
+        self.check()?;
+        if let Some(topics) = &self.topics {
+            return Ok(topics.ask_cursors(&calls));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.senders[0].send(Command::Cursors { calls, reply })?;
+        answer.await.map_err(|_| Stopped)
     }
 
     /// How much all of them hold.

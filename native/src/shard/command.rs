@@ -7,6 +7,7 @@ use std::time::{Duration, Instant as HostInstant};
 
 use bytes::Bytes;
 use mio::Waker;
+use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::flow::{Flow, FlowError};
 use tidegate_core::hub::{ConnectionId, HubCounts, PublishError, SubscriptionId, UplinkCounts};
 use tidegate_core::protocol::PublishRequest;
@@ -58,6 +59,11 @@ pub(crate) enum Command {
     Latest {
         topic: Topic,
         reply: oneshot::Sender<Option<Arc<Publication<Json>>>>,
+    },
+    /// About cursors, where topics live in this shard.
+    Cursors {
+        calls: Vec<CursorCall>,
+        reply: oneshot::Sender<Vec<CursorAnswer>>,
     },
     /// The backend announced a publication.
     Heard(Arc<Publication<Json>>),

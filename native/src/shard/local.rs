@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
+use tidegate_core::durable::{CursorKey, DurableName};
 use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::hub::{ConnectionId, ServerHub, SubscribeError, SubscriptionId, Surveyed};
 use tidegate_core::payload::Payload as _;
@@ -33,9 +34,30 @@ pub(crate) struct Opening {
     /// Whether it is on behalf of a client elsewhere.
     pub(crate) is_guest: bool,
     pub(crate) slow: Option<Slow>,
+    /// Whose cursors it goes on from, if any are kept of it.
+    pub(crate) device: Option<Device>,
     /// To call it off by.
     pub(crate) token: u64,
     pub(crate) reply: oneshot::Sender<Opened>,
+}
+
+/// Whose cursors they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    /// Where that is known.
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) name: DurableName,
+}
+
+impl Device {
+    /// The cursor of one of its patterns.
+    pub(super) fn key(self, pattern: Pattern) -> CursorKey {
+        CursorKey {
+            user: self.user,
+            name: self.name,
+            pattern,
+        }
+    }
 }
 
 /// What came of an opening.

@@ -1,5 +1,6 @@
 //! What a shard has done since it started.
 
+use tidegate_core::durable::DurableCounts;
 use tidegate_core::hub::Backlog;
 use tidegate_core::protocol::ErrorCode;
 use tidegate_core::session::CloseReason;
@@ -25,6 +26,8 @@ pub(crate) struct Totals {
     pub(crate) errors: Vec<(ErrorCode, u64)>,
     /// What slow connections cost, and what was lost and recovered.
     pub(crate) backlog: Backlog,
+    /// Durable subscriptions.
+    pub(crate) durables: DurableCounts,
     /// How long publications take through a shard.
     pub(crate) latency: Latency,
 }
@@ -65,6 +68,7 @@ impl Totals {
             }
         }
         self.backlog.add(&other.backlog);
+        self.durables.add(&other.durables);
         self.latency.add(&other.latency);
     }
 }

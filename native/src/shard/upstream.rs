@@ -101,10 +101,19 @@ impl Shard {
         let mut subscriptions = Vec::new();
         let mut unanswered = 0;
         for pattern in &opening.patterns {
-            match self
-                .hub
-                .handle_subscribe(now, id, pattern, opening.flow, &opening.start)
-            {
+            let subscribed = match opening.device.clone() {
+                Some(device) => {
+                    let key = device.key(pattern.clone());
+                    let start = opening.start.of(pattern);
+                    let hub = &mut self.hub;
+                    hub.handle_subscribe_durable(now, id, key, opening.flow, start)
+                }
+                None => {
+                    let hub = &mut self.hub;
+                    hub.handle_subscribe(now, id, pattern, opening.flow, &opening.start)
+                }
+            };
+            match subscribed {
                 Ok(Some(subscribed)) => subscriptions.push(subscribed.id),
                 Ok(None) => unanswered += 1,
                 Err(error) => result = Err(error),

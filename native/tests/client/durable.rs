@@ -1,8 +1,10 @@
 //! Devices that go away and come back, while servers in processes of their own are stopped and killed.
-#![cfg(feature = "sqlite")]
+#![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use std::collections::BTreeSet;
 
+use crate::servers::postgres::PostgresServer;
+use crate::servers::redis::RedisServer;
 use crate::support::program::{Server, program};
 use crate::support::socket::Socket;
 use crate::support::within;
@@ -10,7 +12,7 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use tidegate::client::ClientSubscription;
 use tidegate::core::durable::DurableName;
-use tidegate::{Client, Event, Subscribe};
+use tidegate::{Client, Event, Publish, Subscribe};
 
 async fn serve(backend: &str) -> Server {
     let listen = ["serve", "--listen", "127.0.0.1:0", "--backend", backend];
@@ -66,11 +68,8 @@ async fn publish(server: &Server, numbers: std::ops::RangeInclusive<u64>) {
 }
 
 /// A server that is stopped stores what was acknowledged; its successor goes on exactly there.
-#[tokio::test]
-async fn a_device_goes_on_at_the_successor_of_a_server_that_stopped() {
-    let folder = tempfile::tempdir().unwrap();
-    let backend = format!("sqlite:{}", folder.path().join("tide.db").display());
-    let mut first = serve(&backend).await;
+async fn goes_on_at_the_successor(backend: &str) {
+    let mut first = serve(backend).await;
     let mut device = Device::at(&first).await;
     publish(&first, 1..=3).await;
     device.deal_with_all_up_to(3).await;
@@ -79,7 +78,7 @@ async fn a_device_goes_on_at_the_successor_of_a_server_that_stopped() {
     first.terminate();
     first.ended().await;
 
-    let second = serve(&backend).await;
+    let second = serve(backend).await;
     publish(&second, 6..=6).await;
     let mut device = Device::at(&second).await;
     device.deal_with_all_up_to(6).await;
@@ -87,11 +86,8 @@ async fn a_device_goes_on_at_the_successor_of_a_server_that_stopped() {
 }
 
 /// A server that is killed loses what it has not stored: that comes again, and nothing is missing.
-#[tokio::test]
-async fn a_device_misses_nothing_when_servers_are_killed() {
-    let folder = tempfile::tempdir().unwrap();
-    let backend = format!("sqlite:{}", folder.path().join("tide.db").display());
-    let mut server = serve(&backend).await;
+async fn misses_nothing(backend: &str) {
+    let mut server = serve(backend).await;
     // From here on everything is to reach the device.
     let mut device = Device::at(&server).await;
     publish(&server, 1..=1).await;
@@ -107,7 +103,7 @@ async fn a_device_misses_nothing_when_servers_are_killed() {
         seen.extend(&device.seen);
         server.kill().await;
         drop(device);
-        server = serve(&backend).await;
+        server = serve(backend).await;
     }
     let mut device = Device::at(&server).await;
     publish(&server, 42..=42).await;
@@ -117,6 +113,49 @@ async fn a_device_misses_nothing_when_servers_are_killed() {
     assert!(in_order, "each once, in order: {last_life:?}");
     seen.extend(last_life);
     assert_eq!(seen, (1..=42).collect());
+}
+
+#[tokio::test]
+async fn a_device_misses_nothing_when_servers_at_a_file_stop_and_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    goes_on_at_the_successor(&file("stopped.db")).await;
+    misses_nothing(&file("killed.db")).await;
+}
+
+#[tokio::test]
+async fn a_device_misses_nothing_when_servers_at_a_redis_stop_and_are_killed() {
+    let redis = RedisServer::start();
+    goes_on_at_the_successor(&redis.url()).await;
+    redis.cli(&["FLUSHALL"]);
+    misses_nothing(&redis.url()).await;
+}
+
+#[tokio::test]
+async fn a_device_misses_nothing_when_servers_at_a_postgres_stop_and_are_killed() {
+    let postgres = PostgresServer::start();
+    goes_on_at_the_successor(&format!("{}?table=stopped", postgres.url())).await;
+    misses_nothing(&format!("{}?table=killed", postgres.url())).await;
+}
+
+/// What ends a topic is dealt with as everything before it is.
+#[tokio::test]
+async fn a_terminal_publication_is_acknowledged_too() {
+    let server = serve("memory").await;
+    let mut device = Device::at(&server).await;
+    publish(&server, 1..=1).await;
+    let client = Client::start(&server.url).unwrap();
+    let complete = Publish::end("complete".parse().unwrap());
+    let ending = client.publish_with("user:7", &2, complete);
+    within("publishing", ending).await.unwrap();
+    device.deal_with_all_up_to(2).await;
+    let end = within("the end", device.events.next()).await;
+    assert!(matches!(end, Some(Event::End { .. })), "{end:?}");
+    device.leave().await;
+
+    let mut device = Device::at(&server).await;
+    let end = within("the end", device.events.next()).await;
+    assert!(matches!(end, Some(Event::End { .. })), "{end:?}");
 }
 
 /// The frames, as a client writes them that somebody else has made.

@@ -152,3 +152,44 @@ async fn a_topic_started_anew_resets_who_knew_the_old_one() {
     assert_eq!(events.next().await.unwrap().name, "reset");
     assert_eq!(events.data().await, "anew");
 }
+
+#[tokio::test]
+async fn a_durable_stream_goes_on_at_what_was_given_back_and_each_device_by_itself() {
+    let (hub, address) = served_hub().await;
+    let phone = "topic=a&topic=b:*&durable=phone";
+    let opened = Events::open(&address, phone).await;
+    publish_range(&hub, "a", 1..=3).await;
+    publish_range(&hub, "b:1", 11..=13).await;
+    drop(opened);
+    // What has been sent is not what has been dealt with.
+    let (seen, _) = read_and_break(&address, phone, None, 6).await;
+    assert_eq!(seen, [1, 2, 3, 11, 12, 13]);
+    let (seen, id) = read_and_break(&address, phone, None, 5).await;
+    assert_eq!(seen, [1, 2, 3, 11, 12]);
+    // Giving the id back says that it is, for the next program of the device, too.
+    let (seen, _) = read_and_break(&address, &format!("{phone}&latest=false"), Some(&id), 1).await;
+    assert_eq!(seen, [13]);
+    let (seen, _) = read_and_break(&address, phone, None, 1).await;
+    assert_eq!(seen, [13]);
+    let (seen, _) = read_and_break(&address, "topic=a&durable=tablet", None, 1).await;
+    assert_eq!(seen, [3], "another device begins with the latest");
+}
+
+#[tokio::test]
+async fn a_device_that_has_the_end_is_told_that_nothing_comes() {
+    let (hub, address) = served_hub().await;
+    let query = "topic=a&durable=phone";
+    let opened = Events::open(&address, query).await;
+    publish_range(&hub, "a", 1..=2).await;
+    end(&hub, "a").await;
+    drop(opened);
+    let (seen, id) = read_and_break(&address, query, None, 3).await;
+    assert_eq!(seen, [json!(1), json!(2), json!("end")]);
+    assert_eq!(
+        Events::resume(&address, query, Some(&id)).await.status(),
+        204
+    );
+    assert_eq!(Events::open(&address, query).await.status(), 204);
+    let nameless = Events::open(&address, "topic=a&durable=").await;
+    assert_eq!(nameless.status(), 400);
+}

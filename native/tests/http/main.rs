@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod debug;
+mod devices;
 mod endpoints;
 mod event_streams;
 mod event_streams_on_sockets;

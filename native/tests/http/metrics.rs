@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::support::http::{get, request};
 use crate::support::socket::Socket;
-use crate::support::{config, serve_by_axum, until_counts};
+use crate::support::{config, eventually, serve_by_axum, until_counts};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
-use tidegate::Hub;
 use tidegate::auth::JwtVerifier;
+use tidegate::{Config, Hub};
 use tokio::net::TcpListener;
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
@@ -34,7 +34,11 @@ fn value(text: &str, name: &str) -> u64 {
 
 /// A hub whose callers are known to be near.
 async fn served() -> (Hub, String) {
-    let hub = Hub::new(config()).unwrap();
+    served_as(config()).await
+}
+
+async fn served_as(config: Config) -> (Hub, String) {
+    let hub = Hub::new(config).unwrap();
     let app =
         tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -129,6 +133,35 @@ async fn what_was_missed_is_told_apart_from_what_is_lost() {
     let text = told(&address).await;
     assert_eq!(value(&text, "tidegate_recovered_total"), 2);
     assert_eq!(value(&text, "tidegate_resets_total"), 1);
+}
+
+#[tokio::test]
+async fn durable_subscriptions_are_told_until_they_are_stored_refused_and_forgotten() {
+    let mut config = config();
+    config.server.cursors.total_max = 1;
+    let (_hub, address) = served_as(config).await;
+    let told = async |name: &str| value(&told(&address).await, &format!("tidegate_durables{name}"));
+    let subscribe = |name: &str| json!({ "type": "subscribe", "pattern": "a", "durable": name });
+    let mut socket = Socket::open(&address).await;
+    socket.send(subscribe("phone")).await;
+    socket.expect("subscribed").await;
+    assert_eq!((told("").await, told("_unstored").await), (1, 0));
+    let position = json!({ "topic": "a", "epoch": 1, "offset": 1 });
+    socket
+        .send(json!({ "type": "ack", "pattern": "a", "positions": [position] }))
+        .await;
+    eventually("it is stored", async || told("_stored_total").await == 1).await;
+    assert_eq!((told("").await, told("_unstored").await), (1, 0));
+    let mut another = Socket::open(&address).await;
+    another.send(subscribe("tablet")).await;
+    assert_eq!(
+        another.expect("error").await["code"],
+        "too_many_subscriptions"
+    );
+    assert_eq!(told("_refused_total").await, 1);
+    assert_eq!(told("_forgotten_total").await, 0);
+    drop(socket);
+    eventually("it is left", async || told("").await == 0).await;
 }
 
 #[tokio::test]

@@ -138,6 +138,7 @@ macro_rules! conformance {
                 each_has_a_cursor_of_its_own,
                 a_forgotten_cursor_begins_anew,
                 large_cursors_and_many_calls_are_taken,
+                a_user_is_told_of_their_cursors,
                 a_user_has_so_many_and_no_more,
                 an_unused_cursor_is_forgotten,
             }

@@ -1,6 +1,7 @@
 //! What sessions want of the hub, and what the hub has due to connections.
 
 use super::{Connection, ConnectionId, Downlink, ServerHub, ServerOutput};
+use crate::durable::CursorKey;
 use crate::hub::owed::Owed;
 use crate::hub::{Due, SubscriptionId};
 use crate::lifecycle::EndReason;
@@ -28,7 +29,13 @@ impl<P: Payload + Clone> ServerHub<P> {
                     if let Some(name) = durable
                         && flow.validate().is_ok()
                     {
-                        self.begin_durable(now, id, pattern, flow, start, name);
+                        let user = self.session(id).and_then(|session| session.user().cloned());
+                        let key = CursorKey {
+                            user,
+                            name,
+                            pattern,
+                        };
+                        self.begin_durable(now, id, key, flow, start);
                         continue;
                     }
                     let result = match flow.validate() {

@@ -1,19 +1,25 @@
 //! Durable subscriptions: placed, claimed, started where their cursor stands, and moved on by acknowledgements.
 
-use alloc::collections::BTreeMap;
+mod start;
+
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::parked::Parked;
-use super::{ConnectionId, Downlink, ServerHub};
-use crate::durable::{Claimed, CursorAnswer, CursorKey, CursorLimits, DurableName, Keeper, Shelf};
+use super::{ConnectionId, Downlink, ServerAnswer, ServerHub};
+use crate::durable::{
+    Claimed, CursorAnswer, CursorCall, CursorKey, CursorLimits, DurableCounts, Keeper, Shelf,
+};
 use crate::flow::Flow;
-use crate::hub::SubscribeError;
+use crate::hub::start::OnLoss;
+use crate::hub::{SubscribeError, Subscribed};
 use crate::limits::DURABLE_TOPICS_MAX;
 use crate::payload::Payload;
 use crate::protocol::{Start, TopicPosition};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::topic::Pattern;
+use start::newest;
 
 /// The durable subscriptions of a server's connections.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(super) struct Durables {
     /// The cursors, where topics live here.
     shelf: Shelf,
     waiting: BTreeMap<(ConnectionId, Pattern), Waiting>,
+    /// What came of those of local connections.
+    pub(super) answers: VecDeque<ServerAnswer>,
 }
 
 /// A durable subscription that has not started.
@@ -31,6 +39,8 @@ struct Waiting {
     flow: Flow,
     /// As its client wants it; from the claim on, where the cursor stands.
     start: Start,
+    /// Whether what its client has seen is dealt with: where it has no other way to say so.
+    seen_is_handled: bool,
     stage: Stage,
 }
 
@@ -51,6 +61,7 @@ impl Durables {
             keeper: Keeper::new(seed),
             shelf: Shelf::new(limits),
             waiting: BTreeMap::new(),
+            answers: VecDeque::new(),
         }
     }
 
@@ -76,6 +87,22 @@ impl Durables {
         self.waiting.contains_key(&(connection, pattern.clone()))
     }
 
+    /// What came of a local connection's subscription, if that is known.
+    pub(super) fn take_answer(
+        &mut self,
+        connection: ConnectionId,
+        pattern: &Pattern,
+    ) -> Option<Result<Subscribed, SubscribeError>> {
+        let at = self.answers.iter().position(|answer| {
+            matches!(answer, ServerAnswer::Subscribed { connection: id, pattern: to, .. }
+                if (*id, to) == (connection, pattern))
+        })?;
+        match self.answers.remove(at)? {
+            ServerAnswer::Subscribed { result, .. } => Some(result),
+            ServerAnswer::Published { .. } => None,
+        }
+    }
+
     fn key_of(&self, connection: ConnectionId, pattern: &Pattern) -> Option<CursorKey> {
         let waiting = self.waiting.get(&(connection, pattern.clone()));
         let waiting = waiting.map(|waiting| waiting.key.clone());
@@ -89,20 +116,16 @@ impl<P: Payload + Clone> ServerHub<P> {
         &mut self,
         now: Instant,
         id: ConnectionId,
-        pattern: Pattern,
+        key: CursorKey,
         flow: Flow,
         start: Start,
-        name: DurableName,
     ) {
-        let user = self.session(id).and_then(|session| session.user().cloned());
+        let pattern = key.pattern.clone();
         let waiting = Waiting {
-            key: CursorKey {
-                user,
-                name,
-                pattern: pattern.clone(),
-            },
+            key,
             flow,
             start,
+            seen_is_handled: self.session(id).is_none(),
             stage: Stage::Placing,
         };
         self.durables.waiting.insert((id, pattern.clone()), waiting);
@@ -201,8 +224,12 @@ impl<P: Payload + Clone> ServerHub<P> {
             (Some(waiting), Ok(positions)) => {
                 let positions = newest(positions, &waiting.start);
                 waiting.stage = Stage::Starting { kept_read_at: None };
-                waiting.start = Start::Since(positions.clone());
+                let start = Start::Since(positions.clone());
+                let start = core::mem::replace(&mut waiting.start, start);
                 keeper.handle_held(now, id, &key);
+                if let (Start::Since(seen), true) = (start, waiting.seen_is_handled) {
+                    keeper.handle_ack(now, id, &pattern, &seen);
+                }
                 positions
             }
         };
@@ -224,9 +251,10 @@ impl<P: Payload + Clone> ServerHub<P> {
         let waiting = self.durables.waiting.remove(&(id, pattern.clone()));
         let error = match answer {
             CursorAnswer::Full => SubscribeError::TooManyDurables,
-            CursorAnswer::Claimed(_) | CursorAnswer::Done | CursorAnswer::Unsupported => {
-                SubscribeError::NoDurables
-            }
+            CursorAnswer::Claimed { .. }
+            | CursorAnswer::Done
+            | CursorAnswer::Listed(_)
+            | CursorAnswer::Unsupported => SubscribeError::NoDurables,
         };
         let flow = waiting.map_or(Flow::IMMEDIATE, |waiting| waiting.flow);
         self.answer_durable(now, id, pattern, flow, Err(error));
@@ -261,7 +289,13 @@ impl<P: Payload + Clone> ServerHub<P> {
             }
         }
         self.durables.withdraw(id, pattern);
-        self.start_kept(now, id, pattern, &parked);
+        if self.session(id).is_some() {
+            self.start_session(now, id, pattern, &parked, OnLoss::Kept);
+        } else {
+            let start = (parked.flow, &parked.start, OnLoss::Kept);
+            let result = self.start_local(now, id, pattern, start);
+            self.answer_durable(now, id, pattern, parked.flow, result);
+        }
         self.hub.note_released(pattern.clone());
     }
 
@@ -301,6 +335,19 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
+    /// Asks the store of cursors something on behalf of its host, where topics live here; nothing where they live elsewhere.
+    pub fn handle_cursor_calls(&mut self, now: Instant, calls: &[CursorCall]) -> Vec<CursorAnswer> {
+        if self.upstream.is_some() {
+            return Vec::new();
+        }
+        self.durables.shelf.carry_out(now, calls)
+    }
+
+    /// The durable subscriptions of its connections, and what has come of them.
+    pub fn durable_counts(&self) -> DurableCounts {
+        self.durables.keeper.counts()
+    }
+
     /// When cursors have to be stored, where that is possible.
     pub(super) fn durables_timeout(&self) -> Option<Instant> {
         let upstream = self.upstream.as_ref();
@@ -315,43 +362,24 @@ impl<P: Payload + Clone> ServerHub<P> {
         id: ConnectionId,
         pattern: &Pattern,
         flow: Flow,
-        result: Result<crate::hub::Subscribed, SubscribeError>,
+        result: Result<Subscribed, SubscribeError>,
     ) {
         if self.find(id).is_none() {
             return;
         }
-        if let Downlink::Session(session) = &mut self.connections[id.index as usize].downlink {
-            Session::handle_subscribed(session, pattern.clone(), flow, result);
-            self.drain_session(now, id);
-        }
-    }
-}
-
-impl TopicPosition {
-    /// One step back where the latest value is wanted, so that it counts as missed.
-    fn before_latest(mut self, start: &Start) -> Self {
-        let step = u64::from(*start != Start::New);
-        self.position.offset = self.position.offset.saturating_sub(step);
-        self
-    }
-}
-
-/// Where a cursor stands, and its client where that has seen more.
-fn newest(mut positions: Vec<TopicPosition>, start: &Start) -> Vec<TopicPosition> {
-    let Start::Since(seen) = start else {
-        return positions;
-    };
-    for seen in seen {
-        match positions.iter_mut().find(|known| known.topic == seen.topic) {
-            Some(known) => {
-                let is_ahead = known.position.epoch == seen.position.epoch
-                    && known.position.offset > seen.position.offset;
-                if !is_ahead {
-                    known.position = seen.position;
-                }
+        match &mut self.connections[id.index as usize].downlink {
+            Downlink::Session(session) => {
+                Session::handle_subscribed(session, pattern.clone(), flow, result);
+                self.drain_session(now, id);
             }
-            None => positions.push(seen.clone()),
+            Downlink::Local { pending, .. } => {
+                pending.retain(|known| known != pattern);
+                self.durables.answers.push_back(ServerAnswer::Subscribed {
+                    connection: id,
+                    pattern: pattern.clone(),
+                    result,
+                });
+            }
         }
     }
-    positions
 }

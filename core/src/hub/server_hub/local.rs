@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use super::connection::Downlink;
 use super::{ConnectionId, ServerHub};
+use crate::durable::CursorKey;
 use crate::flow::{Flow, FlowError};
+use crate::hub::start::OnLoss;
 use crate::hub::{SubscribeError, Subscribed, SubscriptionId};
 use crate::payload::Payload;
 use crate::protocol::{ServerFrame, Start};
@@ -55,10 +57,39 @@ impl<P: Payload + Clone> ServerHub<P> {
             }
             return Ok(None);
         }
-        let started = self.start_local(now, id, pattern, flow, start);
+        let started = self.start_local(now, id, pattern, (flow, start, OnLoss::Latest));
         self.hub.note_released(pattern.clone());
         self.drain_hub(now);
         started.map(Some)
+    }
+
+    /// Subscribes a local connection, on behalf of a device that a cursor is kept of. It can't acknowledge: what `start` says
+    /// that it has seen is dealt with. Otherwise as [`ServerHub::handle_subscribe`].
+    ///
+    /// # Errors
+    /// As [`SubscribeError`] says. Nothing was subscribed then.
+    pub fn handle_subscribe_durable(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        key: CursorKey,
+        flow: Flow,
+        start: Start,
+    ) -> Result<Option<Subscribed>, SubscribeError> {
+        flow.validate()?;
+        if self.find(id).is_none() {
+            return Ok(None);
+        }
+        let pattern = key.pattern.clone();
+        let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink
+        else {
+            return Ok(None);
+        };
+        pending.push(pattern.clone());
+        self.settle();
+        self.begin_durable(now, id, key, flow, start);
+        self.drain_hub(now);
+        self.durables.take_answer(id, &pattern).transpose()
     }
 
     pub(super) fn start_local(
@@ -66,12 +97,11 @@ impl<P: Payload + Clone> ServerHub<P> {
         now: Instant,
         id: ConnectionId,
         pattern: &Pattern,
-        flow: Flow,
-        start: &Start,
+        (flow, start, on_loss): (Flow, &Start, OnLoss),
     ) -> Result<Subscribed, SubscribeError> {
         let subscribed = self
             .hub
-            .handle_subscribe(now, id.index, pattern, flow, start)?;
+            .subscribe(now, id.index, pattern, flow, start, on_loss)?;
         if let Downlink::Local { subscriptions, .. } =
             &mut self.connections[id.index as usize].downlink
         {

@@ -18,7 +18,7 @@ use crate::topic::Pattern;
 #[derive(Debug)]
 pub(super) struct Parked {
     connection: ConnectionId,
-    flow: Flow,
+    pub(super) flow: Flow,
     pub(super) start: Start,
     slow: Option<Slow>,
     /// When its history was read: after so many losses of the link.
@@ -183,7 +183,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         if let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink {
             pending.retain(|known| known != pattern);
         }
-        let result = self.start_local(now, id, pattern, parked.flow, &parked.start);
+        let result = self.start_local(
+            now,
+            id,
+            pattern,
+            (parked.flow, &parked.start, OnLoss::Latest),
+        );
         if let Some(upstream) = &mut self.upstream {
             upstream.answers.push_back(ServerAnswer::Subscribed {
                 connection: id,
@@ -193,20 +198,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Starts a durable subscription of a client: what is lost of it is told, and all that is kept follows.
-    pub(super) fn start_kept(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        pattern: &Pattern,
-        parked: &Parked,
-    ) {
-        if self.session(id).is_some() {
-            self.start_session(now, id, pattern, parked, OnLoss::Kept);
-        }
-    }
-
-    fn start_session(
+    pub(super) fn start_session(
         &mut self,
         now: Instant,
         id: ConnectionId,

@@ -25,7 +25,7 @@ pub enum ServerAnswer {
         /// Where the publication stands, or why there is none.
         result: Result<Position, PublishError>,
     },
-    /// Of [`ServerHub::handle_subscribe`].
+    /// Of [`ServerHub::handle_subscribe`] and [`ServerHub::handle_subscribe_durable`].
     Subscribed {
         /// The local connection.
         connection: ConnectionId,
@@ -131,7 +131,8 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// The next answer to a request that could not be answered at once.
     pub fn poll_answer(&mut self) -> Option<ServerAnswer> {
-        self.upstream.as_mut()?.answers.pop_front()
+        let durable = self.durables.answers.pop_front();
+        durable.or_else(|| self.upstream.as_mut()?.answers.pop_front())
     }
 
     /// Whether topics live elsewhere, and the link there is lost or what was missed has not been read yet.

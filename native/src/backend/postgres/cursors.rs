@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall};
+use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, CursorKey, owner_of};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -11,17 +11,49 @@ use super::publish::stored_key;
 use super::upkeep::seconds;
 use crate::Json;
 use crate::backend::BackendError;
+use crate::backend::remembered::remembered;
 
 /// Does what is asked, in this order.
 pub(super) async fn keep(
     link: &Link,
     calls: &[CursorCall],
 ) -> Result<Vec<CursorAnswer>, BackendError> {
-    let owners: Vec<String> = calls.iter().map(|call| call.key().owner()).collect();
+    let mut answers = Vec::new();
+    for calls in calls.chunk_by(|one, next| one.key().is_some() && next.key().is_some()) {
+        match calls {
+            [CursorCall::List { user }] => answers.push(list(link, user).await?),
+            calls => answers.extend(change(link, calls).await?),
+        }
+    }
+    Ok(answers)
+}
+
+/// Says which cursors a user has.
+async fn list(link: &Link, user: &str) -> Result<CursorAnswer, BackendError> {
+    let owner = owner_of(user);
+    let rows = link
+        .query(
+            &link.statements().list_cursors,
+            &[
+                (&stored_key(&owner), Type::TEXT),
+                (&seconds(link.keep.cursors.age_max), Type::FLOAT8),
+            ],
+        )
+        .await?;
+    let told = rows.iter().filter_map(|row| {
+        let unused_ms = row.get::<_, i64>(3).cast_unsigned();
+        remembered(row.get(0), row.get(1), row.get(2), unused_ms)
+    });
+    Ok(CursorAnswer::Listed(told.collect()))
+}
+
+/// Does what concerns one cursor each.
+async fn change(link: &Link, calls: &[CursorCall]) -> Result<Vec<CursorAnswer>, BackendError> {
+    let keys: Vec<&CursorKey> = calls.iter().filter_map(CursorCall::key).collect();
+    let owners: Vec<String> = keys.iter().map(|key| key.owner()).collect();
     let owners: Vec<Cow<'_, str>> = owners.iter().map(|owner| stored_key(owner)).collect();
-    let names: Vec<&str> = calls.iter().map(|call| call.key().name.as_str()).collect();
-    let patterns = calls.iter().map(|call| call.key().pattern.as_str());
-    let patterns: Vec<&str> = patterns.collect();
+    let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+    let patterns: Vec<&str> = keys.iter().map(|key| key.pattern.as_str()).collect();
     let (kinds, cursors): (Vec<&str>, Vec<Option<&Cursor>>) = calls.iter().map(parts).unzip();
     let term = |cursor: &Option<&Cursor>| cursor.map_or(0, |cursor| cursor.term.cast_signed());
     let terms: Vec<i64> = cursors.iter().map(term).collect();
@@ -55,7 +87,7 @@ fn parts(call: &CursorCall) -> (&'static str, Option<&Cursor>) {
     match call {
         CursorCall::Claim { beginning, .. } => ("claim", Some(beginning)),
         CursorCall::Store { cursor, .. } => ("store", Some(cursor)),
-        CursorCall::Remove { .. } => ("remove", None),
+        CursorCall::Remove { .. } | CursorCall::List { .. } => ("remove", None),
     }
 }
 
@@ -68,11 +100,14 @@ fn answer(link: &Link, row: &Row) -> Result<CursorAnswer, BackendError> {
     match row.get(0) {
         "done" => Ok(CursorAnswer::Done),
         "full" => Ok(CursorAnswer::Full),
-        "claimed" => Ok(CursorAnswer::Claimed(Cursor {
-            term: row.get::<_, i64>(1).cast_unsigned(),
-            // What somebody else has damaged is wanted from its beginning.
-            positions: serde_json::from_str(row.get(2)).unwrap_or_default(),
-        })),
+        "claimed" => Ok(CursorAnswer::Claimed {
+            cursor: Cursor {
+                term: row.get::<_, i64>(1).cast_unsigned(),
+                // What somebody else has damaged is wanted from its beginning.
+                positions: serde_json::from_str(row.get(2)).unwrap_or_default(),
+            },
+            forgotten: row.get::<_, i64>(3).cast_unsigned(),
+        }),
         other => Err(link.unexpected(format!("{other:?} in answer to a call about a cursor"))),
     }
 }

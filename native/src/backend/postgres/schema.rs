@@ -8,14 +8,15 @@ use super::statements::Statements;
 use crate::backend::BackendError;
 
 /// The version of our functions: it is a part of their names, so that servers of two versions can work side by side.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The functions, each by its placeholder, with its text.
-pub(super) const FUNCTIONS: [(&str, &str); 6] = [
+pub(super) const FUNCTIONS: [(&str, &str); 7] = [
     ("publish", include_str!("publish.sql")),
     ("take_in", include_str!("take_in.sql")),
     ("renew", include_str!("renew.sql")),
     ("trim", include_str!("trim.sql")),
+    ("age", include_str!("age.sql")),
     ("forget", include_str!("forget.sql")),
     ("keep_cursors", include_str!("cursors.sql")),
 ];

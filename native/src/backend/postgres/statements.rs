@@ -17,8 +17,10 @@ pub(super) struct Statements {
     pub(super) list: String,
     pub(super) renew: String,
     pub(super) trim: String,
+    pub(super) age: String,
     pub(super) forget: String,
     pub(super) keep_cursors: String,
+    pub(super) list_cursors: String,
     pub(super) listen: String,
     pub(super) notify: String,
     pub(super) broadcast: String,
@@ -44,11 +46,13 @@ impl Statements {
             read: fill(READ),
             list: fill(LIST),
             renew: fill("SELECT {renew}($1, $2, $3)"),
-            trim: fill("SELECT {trim}($1, $2, $3, $4, $5, $6)"),
+            trim: fill("SELECT {trim}($1, $2, $3, $4, $5, $6, $7)"),
+            age: fill("SELECT {age}($1, $2, $3, $4, $5, $6)"),
             keep_cursors: fill(
-                "SELECT answer, at_term, at_positions FROM {keep_cursors}($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                "SELECT answer, at_term, at_positions, forgotten FROM {keep_cursors}($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             ),
-            forget: fill("SELECT {forget}($1, $2)"),
+            list_cursors: fill(LIST_CURSORS),
+            forget: fill("SELECT {forget}($1, $2, $3)"),
             listen: fill("LISTEN {channel}"),
             notify: fill("NOTIFY {channel}"),
             broadcast: fill(&format!("SELECT pg_notify({BROADCAST_CHANNEL}, $1)")),
@@ -98,6 +102,13 @@ FROM {topics} t LEFT JOIN LATERAL (
     OR (h.total <= $5 AND h.placed_at >= clock_timestamp() - make_interval(secs => $6))
 WHERE t.channel = $1
 ORDER BY h."offset""#;
+
+/// The cursors of the user $1 that were used within the last $2 seconds, and how many milliseconds ago that was.
+const LIST_CURSORS: &str = r#"
+SELECT c.name, c.pattern, c.positions,
+  greatest(extract(epoch FROM clock_timestamp() - c.used_at) * 1000, 0)::bigint
+FROM {cursors} c WHERE c.owner = $1 AND c.used_at >= clock_timestamp() - make_interval(secs => $2)
+ORDER BY c.name, c.pattern"#;
 
 /// The latest of the topics after $1 that begin with $2, at most $3 of them and $4 bytes, or one that is larger.
 const LIST: &str = r#"

@@ -1,15 +1,16 @@
--- Deletes some of what is beyond the limits, and says whether there may be more. Two looks: at the topics that were published
--- to before young_age and since the last look, and at publications that have grown old, in their order. A topic's latest
+-- Deletes some of what is beyond the limits, and says whether there may be more. Of the limits, those of the first pattern count
+-- that matches a topic. Two looks: at the topics that were published
+-- to before young_age and since the last look, and at publications that are too old for any topic, in their order. A topic's latest
 -- always stays, a publication with an idempotency key stays for keys_age, because its repetition is recognised by it, and
 -- every one for young_age, because somebody may not have read it yet. Who reads later is told up to where there are gaps.
 CREATE OR REPLACE FUNCTION {trim}(
-  count_max bigint, bytes_max bigint, age_max double precision, keys_age double precision,
+  patterns text[], counts bigint[], sizes bigint[], ages double precision[], keys_age double precision,
   young_age double precision, rows_max integer)
 RETURNS boolean
 LANGUAGE plpgsql AS $tidegate$
 DECLARE
   upkeep {upkeep}%ROWTYPE;
-  aged_before timestamptz := clock_timestamp() - make_interval(secs => age_max);
+  aged_before timestamptz := clock_timestamp() - make_interval(secs => (SELECT max(a.age) FROM unnest(ages) AS a (age)));
   keyed_before timestamptz := clock_timestamp() - make_interval(secs => keys_age);
   young_from timestamptz := clock_timestamp() - make_interval(secs => young_age);
   names text[];
@@ -31,13 +32,18 @@ BEGIN
   IF seen > 0 THEN
     WITH gone AS (DELETE FROM {events} WHERE id IN (
       SELECT e.id FROM {events} e JOIN (
-        SELECT t.channel, t.epoch, greatest(t."offset" - greatest(count_max, 1), (
+        SELECT t.channel, t.epoch, greatest(t."offset" - greatest(l.count_max, 1), (
           SELECT max(w."offset") FROM (
             SELECT r."offset", r.placed_at, sum(r.bytes) OVER (ORDER BY r."offset" DESC) AS total FROM {events} r
               WHERE r.channel COLLATE "C" = t.channel AND r.epoch = t.epoch AND r.seq > 0
-                AND r."offset" > t."offset" - count_max) w
-            WHERE (w.total > bytes_max OR w.placed_at < aged_before) AND w."offset" < t."offset")) AS cut
-          FROM {topics} t WHERE t.channel = ANY (names)) c
+                AND r."offset" > t."offset" - l.count_max) w
+            WHERE (w.total > l.bytes_max OR w.placed_at < clock_timestamp() - make_interval(secs => l.age_max))
+              AND w."offset" < t."offset")) AS cut
+          FROM {topics} t CROSS JOIN LATERAL (
+            SELECT u.count_max, u.bytes_max, u.age_max
+              FROM unnest(patterns, counts, sizes, ages) WITH ORDINALITY AS u (pattern, count_max, bytes_max, age_max, number)
+              WHERE t.channel ~ u.pattern ORDER BY u.number LIMIT 1) l
+          WHERE t.channel = ANY (names)) c
         ON e.channel COLLATE "C" = c.channel AND e.seq > 0 AND (e.epoch <> c.epoch OR e."offset" <= c.cut)
         WHERE e.placed_at < young_from AND (e.key IS NULL OR e.placed_at < keyed_before)
         LIMIT rows_max FOR UPDATE OF e SKIP LOCKED) RETURNING seq)

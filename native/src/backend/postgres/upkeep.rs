@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_postgres::types::Type;
 
 use super::link::Link;
+use super::rules::Rules;
 use crate::backend::BackendError;
 
 /// How long a publication with an idempotency key is kept at least: repetitions are recognised by it.
@@ -17,6 +18,12 @@ const ROWS_MAX: i32 = 500;
 
 /// The most topics that are forgotten at once.
 const TOPICS_MAX: i32 = 20;
+
+/// The most topics that are looked at at once for what is too old for them.
+const AGEING_TOPICS_MAX: i32 = 200;
+
+/// The longest time between two looks at all topics.
+const AGEING_MAX: Duration = Duration::from_secs(60);
 
 /// The longest time between two rounds.
 const ROUND_MAX: Duration = Duration::from_secs(5);
@@ -41,14 +48,21 @@ pub(super) async fn announce(link: Arc<Link>) {
 /// Keeps the tables within the limits.
 pub(super) async fn keep_up(link: Arc<Link>) {
     let keep = &link.keep;
-    let shortest = keep.history.age_max.min(keep.retention);
+    let shortest = keep.shortest_age().min(keep.retention);
+    let ages_differ = keep.shortest_age() < keep.widest_history().age_max;
+    let rules = Rules::of(keep);
     let mut rounds = interval((shortest / 4).clamp(ROUND_MIN, ROUND_MAX));
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ages_at = Instant::now();
     let upkeep = async {
         loop {
-            rounds.tick().await;
+            let now = rounds.tick().await;
+            let ages = ages_differ && ages_at <= now;
+            if ages {
+                ages_at = now + (shortest / 4).clamp(ROUND_MIN, AGEING_MAX);
+            }
             // A lost link says so itself.
-            if let Err(error) = round(&link).await
+            if let Err(error) = round(&link, &rules, ages).await
                 && link.check().is_ok()
             {
                 tracing::warn!(%error, "history could not be trimmed; it is tried again");
@@ -58,24 +72,37 @@ pub(super) async fn keep_up(link: Arc<Link>) {
     link.while_it_stands(upkeep).await;
 }
 
-async fn round(link: &Link) -> Result<(), BackendError> {
-    let history = link.keep.widest_history();
-    let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
-    let (count_max, bytes_max) = (number(history.count_max), number(history.bytes_max));
-    let (age_max, keys_age) = (seconds(history.age_max), seconds(KEYS_AGE));
+/// One look at everything; also, where it `ages`, at what is too old for its topic only.
+async fn round(link: &Link, rules: &Rules, ages: bool) -> Result<(), BackendError> {
+    let keys_age = seconds(KEYS_AGE);
     let young_age = seconds(link.stall());
-    let parameters: [super::link::Parameter<'_>; 6] = [
-        (&count_max, Type::INT8),
-        (&bytes_max, Type::INT8),
-        (&age_max, Type::FLOAT8),
+    let parameters: [super::link::Parameter<'_>; 7] = [
+        (&rules.patterns, Type::TEXT_ARRAY),
+        (&rules.counts, Type::INT8_ARRAY),
+        (&rules.sizes, Type::INT8_ARRAY),
+        (&rules.ages, Type::FLOAT8_ARRAY),
         (&keys_age, Type::FLOAT8),
         (&young_age, Type::FLOAT8),
         (&ROWS_MAX, Type::INT4),
     ];
     while said_more(link, &link.statements().trim, &parameters).await? {}
-    let retention = seconds(link.keep.longest_retention());
-    let parameters: [super::link::Parameter<'_>; 2] =
-        [(&retention, Type::FLOAT8), (&TOPICS_MAX, Type::INT4)];
+    let mut next = ages.then(String::new);
+    while let Some(after) = next {
+        let parameters: [super::link::Parameter<'_>; 6] = [
+            (&after, Type::TEXT),
+            (&rules.patterns, Type::TEXT_ARRAY),
+            (&rules.ages, Type::FLOAT8_ARRAY),
+            (&keys_age, Type::FLOAT8),
+            (&young_age, Type::FLOAT8),
+            (&AGEING_TOPICS_MAX, Type::INT4),
+        ];
+        next = link.query(&link.statements().age, &parameters).await?[0].get(0);
+    }
+    let parameters: [super::link::Parameter<'_>; 3] = [
+        (&rules.patterns, Type::TEXT_ARRAY),
+        (&rules.retentions, Type::FLOAT8_ARRAY),
+        (&TOPICS_MAX, Type::INT4),
+    ];
     while said_more(link, &link.statements().forget, &parameters).await? {}
     Ok(())
 }

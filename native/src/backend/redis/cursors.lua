@@ -1,4 +1,4 @@
--- Gives, stores or forgets the cursor of a durable subscription.
+-- Gives, stores, forgets or lists cursors of durable subscriptions.
 -- KEYS: the cursors of one owner (a hash: by device and pattern, term:used_at:positions), and all of the partition by the time
 --   of their last use
 -- ARGV: what to do, device and pattern, its name among all, term, positions, the longest time without use in milliseconds, the
@@ -6,6 +6,18 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local age_max = tonumber(ARGV[6])
+if ARGV[1] == 'list' then
+  local listed, all = {'listed'}, redis.call('HGETALL', KEYS[1])
+  for at = 1, #all, 2 do
+    local used_at, positions = string.match(all[at + 1], '^%d+:(%d+):(.*)$')
+    if used_at and now - tonumber(used_at) <= age_max then
+      listed[#listed + 1] = all[at]
+      listed[#listed + 1] = string.format('%.0f', now - tonumber(used_at))
+      listed[#listed + 1] = positions
+    end
+  end
+  return listed
+end
 local kept = redis.call('HGET', KEYS[1], ARGV[2])
 local term, positions
 if kept then
@@ -16,12 +28,13 @@ if kept then
   end
 end
 
+local forgotten = 0
 local function keep(new_term, new_positions)
   local value = string.format('%s:%.0f:%s', new_term, now, new_positions)
   redis.call('HSET', KEYS[1], ARGV[2], value)
   redis.call('PEXPIRE', KEYS[1], math.max(age_max, 1))
   redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[3])
-  return {'claimed', new_term, new_positions}
+  return {'claimed', new_term, new_positions, tostring(forgotten)}
 end
 
 local function is_full()
@@ -29,9 +42,10 @@ local function is_full()
   return is_full_here or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[8])
 end
 
-if ARGV[1] == 'remove' or (kept and not term) then
+-- What is too old goes, and where the whole hash has expired its place among all is left.
+if ARGV[1] == 'remove' or not term then
   redis.call('HDEL', KEYS[1], ARGV[2])
-  redis.call('ZREM', KEYS[2], ARGV[3])
+  forgotten = redis.call('ZREM', KEYS[2], ARGV[3])
 end
 if ARGV[1] == 'store' and term == ARGV[4] then
   keep(term, ARGV[5])
@@ -43,7 +57,8 @@ if term then
   return keep(string.format('%.0f', tonumber(term) + 1), positions)
 end
 if is_full() then
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', now - age_max))
+  local old = string.format('(%.0f', now - age_max)
+  forgotten = forgotten + redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', old)
   local all = redis.call('HGETALL', KEYS[1])
   for at = 1, #all, 2 do
     local used_at = string.match(all[at + 1], '^%d+:(%d+):')

@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 use redis::Value;
-use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, CursorKey};
+use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, Remembered, owner_of};
 use tidegate_core::protocol::TopicPosition;
 
 use super::call::{CURSORS, Call};
@@ -10,6 +10,7 @@ use super::error::{text, unexpected};
 use super::link::Link;
 use crate::Json;
 use crate::backend::BackendError;
+use crate::backend::remembered::remembered;
 
 impl Link {
     /// Does what is asked: one pipeline for each partition, side by side. The calls about one cursor stay in their order.
@@ -21,7 +22,7 @@ impl Link {
         let mut parts: Vec<(Vec<usize>, Vec<Call>)> = Vec::new();
         parts.resize_with(layout.partitions().len(), Default::default);
         for (at, call) in calls.iter().enumerate() {
-            let (places, scripts) = &mut parts[layout.partition(&owner_of(call.key()))];
+            let (places, scripts) = &mut parts[layout.partition(&place_of(call))];
             places.push(at);
             scripts.push(self.cursor_call(call));
         }
@@ -47,16 +48,19 @@ impl Link {
 
     fn cursor_call(&self, call: &CursorCall) -> Call {
         let (layout, limits) = (&self.shared.layout, &self.shared.keep.cursors);
-        let key = call.key();
-        let owner = owner_of(key);
+        let owner = place_of(call);
         let partition = layout.partition(&owner);
-        let field = format!("{}\n{}", key.name.as_str(), key.pattern.as_str());
+        let field = call.key().map_or_else(String::new, |key| {
+            format!("{}\n{}", key.name.as_str(), key.pattern.as_str())
+        });
         let (what, cursor) = match call {
             CursorCall::Claim { beginning, .. } => ("claim", Some(beginning)),
             CursorCall::Store { cursor, .. } => ("store", Some(cursor)),
             CursorCall::Remove { .. } => ("remove", None),
+            CursorCall::List { .. } => ("list", None),
         };
-        let per_user_max = key.user.as_ref().map(|_| limits.per_user_max.to_string());
+        let user = call.key().and_then(|key| key.user.as_ref());
+        let per_user_max = user.map(|_| limits.per_user_max.to_string());
         let total_max = limits.total_max.div_ceil(layout.partitions().len());
         Call::script(
             &CURSORS,
@@ -85,25 +89,46 @@ impl Link {
         let answer = match words.as_deref() {
             Some(["done"]) => Some(CursorAnswer::Done),
             Some(["full"]) => Some(CursorAnswer::Full),
-            Some(["claimed", term, positions]) => term.parse().ok().map(|term| {
-                CursorAnswer::Claimed(Cursor {
-                    term,
-                    // What somebody else has damaged is wanted from its beginning.
-                    positions: serde_json::from_str(positions).unwrap_or_default(),
+            Some(["listed", listed @ ..]) => Some(CursorAnswer::Listed(told(listed))),
+            Some(["claimed", term, positions, forgotten]) => {
+                term.parse().ok().map(|term| CursorAnswer::Claimed {
+                    cursor: Cursor {
+                        term,
+                        // What somebody else has damaged is wanted from its beginning.
+                        positions: serde_json::from_str(positions).unwrap_or_default(),
+                    },
+                    forgotten: forgotten.parse().unwrap_or_default(),
                 })
-            }),
+            }
             _ => None,
         };
         answer.ok_or_else(|| unexpected(self.name(), "a cursor's script answered something else"))
     }
 }
 
-/// Whose cursors lie together: a user's, or those of a device of whom nobody is known.
-fn owner_of(key: &CursorKey) -> String {
-    match key.user {
-        Some(_) => key.owner(),
-        None => format!("/{}", key.name.as_str()),
+/// Where cursors lie together: those of a user, or of a device of whom nobody is known.
+fn place_of(call: &CursorCall) -> String {
+    match call {
+        CursorCall::List { user } => owner_of(user),
+        CursorCall::Claim { key, .. }
+        | CursorCall::Store { key, .. }
+        | CursorCall::Remove { key } => match key.user {
+            Some(_) => key.owner(),
+            None => format!("/{}", key.name.as_str()),
+        },
     }
+}
+
+/// Three words for each: device and pattern, milliseconds since the last use, positions. In the order of devices and patterns.
+fn told(words: &[&str]) -> Vec<Remembered> {
+    let (all, _) = words.as_chunks::<3>();
+    let told = all.iter().filter_map(|[field, unused_ms, positions]| {
+        let (name, pattern) = field.split_once('\n')?;
+        remembered(name, pattern, positions, unused_ms.parse().ok()?)
+    });
+    let mut told: Vec<Remembered> = told.collect();
+    told.sort_by(|one, other| (&one.name, &one.pattern).cmp(&(&other.name, &other.pattern)));
+    told
 }
 
 fn positions_text(cursor: &Cursor) -> String {

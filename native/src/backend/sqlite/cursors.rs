@@ -1,12 +1,13 @@
 //! The cursors of durable subscriptions.
 
 use rusqlite::{OptionalExtension as _, Row, params};
-use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, CursorKey};
+use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, CursorKey, Remembered, owner_of};
 use tidegate_core::protocol::TopicPosition;
 
 use super::rows::{stored, told};
 use super::writing::Writing;
 use crate::Json;
+use crate::backend::remembered::remembered;
 
 impl Writing<'_> {
     /// Does what is asked of a cursor.
@@ -15,14 +16,30 @@ impl Writing<'_> {
             CursorCall::Claim { key, beginning } => self.claim(key, beginning),
             CursorCall::Store { key, cursor } => self.store_cursor(key, cursor),
             CursorCall::Remove { key } => {
-                self.transaction
-                    .prepare_cached(
-                        "DELETE FROM tidegate_cursors WHERE owner = ?1 AND name = ?2 AND pattern = ?3",
-                    )?
-                    .execute([&key.owner(), key.name.as_str(), key.pattern.as_str()])?;
+                self.remove_cursor(key)?;
                 Ok(CursorAnswer::Done)
             }
+            CursorCall::List { user } => Ok(CursorAnswer::Listed(self.list_cursors(user)?)),
         }
+    }
+
+    fn list_cursors(&self, user: &str) -> Result<Vec<Remembered>, rusqlite::Error> {
+        let unused_since = self.now.saturating_sub(age_max(self));
+        let rows: Vec<(String, String, String, i64)> = self
+            .transaction
+            .prepare_cached(
+                "SELECT name, pattern, positions, used_at FROM tidegate_cursors
+                 WHERE owner = ?1 AND used_at >= ?2 ORDER BY name, pattern",
+            )?
+            .query_map(params![owner_of(user), unused_since], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        let told = rows.iter().filter_map(|(name, pattern, text, used_at)| {
+            let unused_ms = self.now.saturating_sub(*used_at);
+            remembered(name, pattern, text, told(unused_ms))
+        });
+        Ok(told.collect())
     }
 
     fn claim(&self, key: &CursorKey, beginning: &Cursor) -> Result<CursorAnswer, rusqlite::Error> {
@@ -44,11 +61,14 @@ impl Writing<'_> {
                 cursor,
             )
             .optional()?;
-        if let Some(claimed) = claimed {
-            return Ok(CursorAnswer::Claimed(claimed));
+        if let Some(cursor) = claimed {
+            let forgotten = 0;
+            return Ok(CursorAnswer::Claimed { cursor, forgotten });
         }
+        let mut forgotten = self.remove_cursor(key)?;
         if self.has_no_cursor_left(key)? {
-            self.transaction
+            forgotten += self
+                .transaction
                 .prepare_cached("DELETE FROM tidegate_cursors WHERE used_at < ?1")?
                 .execute([unused_since])?;
             if self.has_no_cursor_left(key)? {
@@ -57,7 +77,7 @@ impl Writing<'_> {
         }
         self.transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO tidegate_cursors (owner, name, pattern, term, positions, used_at)
+                "INSERT INTO tidegate_cursors (owner, name, pattern, term, positions, used_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
@@ -68,7 +88,19 @@ impl Writing<'_> {
                 text_of(&beginning.positions),
                 self.now
             ])?;
-        Ok(CursorAnswer::Claimed(beginning.clone()))
+        Ok(CursorAnswer::Claimed {
+            cursor: beginning.clone(),
+            forgotten: forgotten as u64,
+        })
+    }
+
+    /// Says how many there were: one, or none.
+    fn remove_cursor(&self, key: &CursorKey) -> Result<usize, rusqlite::Error> {
+        self.transaction
+            .prepare_cached(
+                "DELETE FROM tidegate_cursors WHERE owner = ?1 AND name = ?2 AND pattern = ?3",
+            )?
+            .execute([&key.owner(), key.name.as_str(), key.pattern.as_str()])
     }
 
     fn has_no_cursor_left(&self, key: &CursorKey) -> Result<bool, rusqlite::Error> {

@@ -42,15 +42,26 @@ pub(super) struct Trimming {
 
 /// How far a sweep has come.
 enum Sweep {
-    Resting { until: Instant },
-    Forgetting,
-    Ageing { seq: i64 },
+    Resting {
+        until: Instant,
+    },
+    Forgetting {
+        /// Topics up to this one were looked at.
+        after: String,
+    },
+    Ageing {
+        seq: i64,
+    },
+    /// Topics that keep their publications for a shorter time than others.
+    AgeingByTopic {
+        after: String,
+    },
     Refused,
 }
 
 impl Trimming {
     pub(super) fn new(now: Instant, keep: &Keep) -> Self {
-        let shortest = keep.retention.min(keep.history.age_max);
+        let shortest = keep.shortest_age().min(keep.retention);
         Self {
             grown: BTreeSet::new(),
             next: now + TOPICS_EVERY,
@@ -78,34 +89,48 @@ impl Trimming {
             self.next = now + TOPICS_EVERY;
             return self.trim_grown(store);
         }
-        match self.sweep {
-            Sweep::Resting { until } if until <= now => {
-                self.sweep = Sweep::Resting {
-                    until: now + self.sweep_every,
-                };
+        let next = match &self.sweep {
+            Sweep::Resting { until } if *until <= now => {
                 if take_turn(store, self.sweep_every)? {
-                    self.sweep = Sweep::Forgetting;
+                    let after = String::new();
+                    Sweep::Forgetting { after }
+                } else {
+                    self.rest(now)
                 }
             }
-            Sweep::Resting { .. } => {}
-            Sweep::Forgetting => {
-                if !store.write(forget_topics)?.value {
-                    self.sweep = Sweep::Ageing { seq: 0 };
+            Sweep::Resting { until } => Sweep::Resting { until: *until },
+            Sweep::Forgetting { after } => {
+                match store.write(|it| forget_topics(it, after))?.value {
+                    Some(after) => Sweep::Forgetting { after },
+                    None => Sweep::Ageing { seq: 0 },
                 }
             }
-            Sweep::Ageing { seq } => {
-                let next = store.write(|writing| age(writing, seq))?.value;
-                self.sweep = next.map_or(Sweep::Refused, |seq| Sweep::Ageing { seq });
-            }
-            Sweep::Refused => {
-                if !store.write(forget_refused)?.value {
-                    self.sweep = Sweep::Resting {
-                        until: now + self.sweep_every,
-                    };
+            Sweep::Ageing { seq } => match store.write(|it| age(it, *seq))?.value {
+                Some(seq) => Sweep::Ageing { seq },
+                None if store.keep.shortest_age() == store.keep.widest_history().age_max => {
+                    Sweep::Refused
+                }
+                None => {
+                    let after = String::new();
+                    Sweep::AgeingByTopic { after }
+                }
+            },
+            Sweep::AgeingByTopic { after } => {
+                match store.write(|it| age_topics(it, after))?.value {
+                    Some(after) => Sweep::AgeingByTopic { after },
+                    None => Sweep::Refused,
                 }
             }
-        }
+            Sweep::Refused if store.write(forget_refused)?.value => Sweep::Refused,
+            Sweep::Refused => self.rest(now),
+        };
+        self.sweep = next;
         Ok(())
+    }
+
+    fn rest(&self, now: Instant) -> Sweep {
+        let until = now + self.sweep_every;
+        Sweep::Resting { until }
     }
 
     fn trim_grown(&mut self, store: &mut Store) -> Result<(), rusqlite::Error> {
@@ -233,19 +258,29 @@ fn trim_keys(writing: &Writing<'_>, topic: &Topic) -> Result<(), rusqlite::Error
     Ok(())
 }
 
-/// Forgets topics that nothing was published to for long. True where there may be more of them.
-fn forget_topics(writing: &mut Writing<'_>) -> Result<bool, rusqlite::Error> {
-    let transaction = writing.transaction;
-    let updated_before = writing
-        .now
-        .saturating_sub(millis(writing.keep.longest_retention()));
-    let channels: Vec<String> = transaction
-        .prepare_cached("SELECT channel FROM tidegate_topics WHERE updated_at < ?1 LIMIT ?2")?
-        .query_map(params![updated_before, TOPICS_AT_ONCE_MAX], |row| {
-            row.get(0)
+/// Forgets topics that nothing was published to for as long as they are remembered, from those after `after` on. Says where to go
+/// on.
+fn forget_topics(
+    writing: &mut Writing<'_>,
+    after: &str,
+) -> Result<Option<String>, rusqlite::Error> {
+    let (transaction, keep) = (writing.transaction, writing.keep);
+    let updated_before = writing.now.saturating_sub(millis(keep.retention));
+    let topics: Vec<(String, i64)> = transaction
+        .prepare_cached(
+            "SELECT channel, updated_at FROM tidegate_topics WHERE channel > ?1 AND updated_at < ?2
+             ORDER BY channel LIMIT ?3",
+        )?
+        .query_map(params![after, updated_before, TOPICS_AT_ONCE_MAX], |row| {
+            Ok((row.get(0)?, row.get(1)?))
         })?
         .collect::<Result<_, _>>()?;
-    for channel in &channels {
+    for (channel, updated_at) in &topics {
+        let topic = Topic::new(channel).ok();
+        let retention = topic.map_or(keep.retention, |topic| keep.retention_of(&topic));
+        if *updated_at >= writing.now.saturating_sub(millis(retention)) {
+            continue;
+        }
         for sql in [
             "DELETE FROM pubsub_events WHERE channel = ?1 AND seq > 0",
             "DELETE FROM tidegate_keys WHERE channel = ?1",
@@ -254,7 +289,42 @@ fn forget_topics(writing: &mut Writing<'_>) -> Result<bool, rusqlite::Error> {
             transaction.prepare_cached(sql)?.execute([channel])?;
         }
     }
-    Ok(channels.len() == TOPICS_AT_ONCE_MAX as usize)
+    let is_full = topics.len() == TOPICS_AT_ONCE_MAX as usize;
+    let last = topics.into_iter().next_back().filter(|_| is_full);
+    Ok(last.map(|(channel, _)| channel))
+}
+
+/// Trims topics after `after` whose oldest publication is too old for them, though not for all. Says where to go on.
+fn age_topics(writing: &mut Writing<'_>, after: &str) -> Result<Option<String>, rusqlite::Error> {
+    let keep = writing.keep;
+    // What is older has gone already, but for the latest of each topic, and that stays.
+    let updated_since = writing.now - millis(keep.widest_history().age_max.max(STAYS));
+    let topics: Vec<(String, i64)> = writing
+        .transaction
+        .prepare_cached(
+            "SELECT t.channel, (SELECT e.placed_at FROM pubsub_events e
+               WHERE e.channel = t.channel AND e.epoch = t.epoch AND e.seq > 0 AND e.\"offset\" < t.\"offset\"
+               ORDER BY e.\"offset\" LIMIT 1)
+             FROM tidegate_topics t WHERE t.channel > ?1 AND t.updated_at >= ?2 ORDER BY t.channel LIMIT ?3",
+        )?
+        .query_map(params![after, updated_since, TOPICS_AT_ONCE_MAX], |row| {
+            let oldest: Option<i64> = row.get(1)?;
+            Ok((row.get(0)?, oldest.unwrap_or(i64::MAX)))
+        })?
+        .collect::<Result<_, _>>()?;
+    for (channel, oldest) in &topics {
+        let Ok(topic) = Topic::new(channel) else {
+            continue;
+        };
+        let age_max = keep.history_of(&topic).age_max.max(STAYS);
+        if *oldest < writing.now.saturating_sub(millis(age_max)) {
+            // The next sweep deletes what this leaves.
+            trim_topic(writing, &topic)?;
+        }
+    }
+    let is_full = topics.len() == TOPICS_AT_ONCE_MAX as usize;
+    let last = topics.into_iter().next_back().filter(|_| is_full);
+    Ok(last.map(|(channel, _)| channel))
 }
 
 /// Deletes what is too old and not the latest of its topic, from `seq` on. Says where to go on.

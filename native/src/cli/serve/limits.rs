@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tidegate::Config;
 use tidegate::core::admission::AdmissionLimits;
+use tidegate::core::durable::CursorLimits;
 use tidegate::core::flow::FlowFloor;
 use tidegate::core::rate::Rate;
 use tidegate::core::topic::Pattern;
@@ -34,6 +35,15 @@ pub(super) struct LimitArgs {
     /// The most subscriptions of one connection
     #[arg(long, value_name = "N", default_value = "1000")]
     subscriptions_per_connection: usize,
+    /// The most durable subscriptions that are remembered; all servers of a backend should say the same
+    #[arg(long, value_name = "N", default_value_t = CursorLimits::default().total_max)]
+    durables: usize,
+    /// The most durable subscriptions of one user
+    #[arg(long, value_name = "N", default_value_t = CursorLimits::default().per_user_max)]
+    durables_per_user: usize,
+    /// How long a durable subscription is remembered that nobody uses
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = time)]
+    durable_age: Duration,
     /// The largest payload of a publication
     #[arg(long, value_name = "BYTES", default_value = "1MiB")]
     payload_bytes: Bytes,
@@ -67,6 +77,15 @@ pub(super) struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// How many durable subscriptions are remembered, and for how long.
+    pub(super) const fn cursors(&self) -> CursorLimits {
+        CursorLimits {
+            age_max: self.durable_age,
+            per_user_max: self.durables_per_user,
+            total_max: self.durables,
+        }
+    }
+
     pub(super) fn apply(&self, config: &mut Config) {
         config.access.limits = AdmissionLimits {
             total_max: self.connections,
@@ -77,6 +96,7 @@ impl LimitArgs {
         let server = &mut config.server;
         server.outbox_bytes_max = self.outbox_bytes.0;
         server.waiting_bytes_max = self.waiting_bytes.0;
+        server.cursors = self.cursors();
         let floors = self.floor.iter().cloned();
         server.floor = floors.fold(FlowFloor::none(), |floor, (pattern, every)| {
             floor.with(pattern, every)

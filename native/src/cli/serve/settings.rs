@@ -164,6 +164,7 @@ impl Settings {
         let keep = Keep {
             history: self.history(),
             histories: self.histories(),
+            cursors: self.limits.cursors(),
             ..Keep::default()
         };
         self.backend.choose(&keep).await
@@ -221,6 +222,7 @@ mod tests {
             told.server.waiting_bytes_max,
             known.server.waiting_bytes_max
         );
+        assert_eq!(told.server.cursors, known.server.cursors);
         assert_eq!(told.server.floor, known.server.floor);
         let seed = known.server.hub.seed;
         let told = tidegate::core::hub::HubConfig {

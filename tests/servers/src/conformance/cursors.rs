@@ -46,7 +46,7 @@ fn claim(key: CursorKey, term: u64) -> CursorCall {
 
 async fn claimed(peer: &Peer, key: CursorKey) -> Cursor {
     match ask(peer, &[claim(key, 500)]).await.pop() {
-        Some(CursorAnswer::Claimed(cursor)) => cursor,
+        Some(CursorAnswer::Claimed { cursor, .. }) => cursor,
         other => panic!("no cursor, but {other:?}"),
     }
 }
@@ -138,7 +138,10 @@ pub async fn a_forgotten_cursor_begins_anew<P: Place>() {
         done.clone(),
         done.clone(),
         done,
-        CursorAnswer::Claimed(anew),
+        CursorAnswer::Claimed {
+            cursor: anew,
+            forgotten: 0,
+        },
     ];
     assert_eq!(answers, expected);
 }
@@ -173,7 +176,7 @@ pub async fn large_cursors_and_many_calls_are_taken<P: Place>() {
         .collect();
     calls.push(claim(phone(), 1));
     let answers = ask(&here, &calls).await;
-    let CursorAnswer::Claimed(last) = &answers[255] else {
+    let CursorAnswer::Claimed { cursor: last, .. } = &answers[255] else {
         panic!("no cursor, but {:?}", answers[255]);
     };
     assert_eq!(last.positions, positions);
@@ -202,7 +205,7 @@ pub async fn a_user_has_so_many_and_no_more<P: Place>() {
     };
     let answers = ask(&here, &[remove, one_more]).await;
     assert!(
-        matches!(answers[1], CursorAnswer::Claimed(_)),
+        matches!(answers[1], CursorAnswer::Claimed { .. }),
         "{answers:?}"
     );
 }
@@ -221,8 +224,62 @@ pub async fn an_unused_cursor_is_forgotten<P: Place>() {
     store(&here, phone(), term, 3).await;
     let forgotten = async {
         // As soon as its clock has moved on.
-        while claimed(&here, phone()).await.term != 500 {}
+        loop {
+            let answer = ask(&here, &[claim(phone(), 500)]).await.pop();
+            let Some(CursorAnswer::Claimed { cursor, forgotten }) = answer else {
+                panic!("no cursor, but {answer:?}");
+            };
+            assert_eq!(forgotten == 1, cursor.term == 500, "it is told");
+            if forgotten == 1 {
+                return cursor;
+            }
+        }
     };
-    in_time("forgetting it", forgotten).await;
-    assert_eq!(claimed(&here, phone()).await.positions, at(0));
+    let anew = in_time("forgetting it", forgotten).await;
+    assert_eq!(anew.positions, at(0));
+}
+
+/// A user is told of all that is remembered of their devices, and of nobody else's.
+pub async fn a_user_is_told_of_their_cursors<P: Place>() {
+    let (_place, [here, there]) = Peer::start::<P, 2>().await;
+    let list = |user: &str| CursorCall::List { user: user.into() };
+    assert_eq!(
+        ask(&here, &[list("ada")]).await,
+        [CursorAnswer::Listed(Vec::new())]
+    );
+    let keys = [
+        phone(),
+        key(Some("ada"), "phone", "user:*"),
+        key(Some("ada"), "tablet é", "user:7"),
+        key(Some("bob"), "phone", "user:7"),
+        key(None, "phone", "user:7"),
+    ];
+    for (offset, key) in (1..).zip(&keys) {
+        let term = claimed(&here, key.clone()).await.term;
+        store(&here, key.clone(), term, offset).await;
+    }
+    let forget = CursorCall::Remove {
+        key: keys[1].clone(),
+    };
+    let answers = ask(&there, &[list("ada"), forget, list("ada"), list("eve")]).await;
+    let told = |answer: &CursorAnswer| -> Vec<(String, String, Vec<TopicPosition>)> {
+        let CursorAnswer::Listed(listed) = answer else {
+            panic!("no list, but {answer:?}");
+        };
+        let told = listed.iter().map(|it| {
+            assert!(
+                it.unused_for < std::time::Duration::from_secs(600),
+                "{it:?}"
+            );
+            let name = it.name.as_str().to_owned();
+            (name, it.pattern.to_string(), it.positions.clone())
+        });
+        told.collect()
+    };
+    let is = |name: &str, to: &str, offset| (name.to_owned(), to.to_owned(), at(offset));
+    let (phone, tablet) = (is("phone", "user:7", 1), is("tablet é", "user:7", 3));
+    let all = [is("phone", "user:*", 2), phone.clone(), tablet.clone()];
+    assert_eq!(told(&answers[0]), all);
+    assert_eq!(told(&answers[2]), [phone, tablet]);
+    assert_eq!(told(&answers[3]), []);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate::backend::{Backend, FeedEvent, Keep, Postgres};
-use tidegate_core::history::HistoryLimits;
+use tidegate_core::history::{HistoryLimits, HistoryRules};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_server_tests::conformance::request;
@@ -39,8 +39,8 @@ async fn publish_many(backend: &Postgres, name: &str, count: usize) -> Position 
 }
 
 /// Our functions in the database.
-const PUBLISH: &str = "tidegate_pubsub_events_publish_1";
-const TRIM: &str = "tidegate_pubsub_events_trim_1";
+const PUBLISH: &str = "tidegate_pubsub_events_publish_2";
+const TRIM: &str = "tidegate_pubsub_events_trim_2";
 
 /// Longer than any test.
 const AGE_MAX: Duration = Duration::from_secs(1000);
@@ -93,6 +93,41 @@ async fn what_has_grown_old_goes_though_nothing_more_is_published() {
     );
 }
 
+/// What a user's room keeps is no reason to keep more of all other topics.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn each_topic_is_trimmed_and_forgotten_by_its_own_rule() {
+    let server = PostgresServer::start();
+    let backend = open(&server, Keep::default()).await;
+    for name in ["job:1", "user:7", "quick"] {
+        publish_many(&backend, name, 20).await;
+    }
+    backend.close().await.expect("closed");
+    server.sql("UPDATE pubsub_events SET placed_at = placed_at - interval '1 hour'");
+    server.sql("UPDATE tidegate_pubsub_events_topics SET updated_at = updated_at - interval '1 hour' WHERE channel <> 'quick'");
+    let limits = |count_max, seconds| HistoryLimits {
+        count_max,
+        age_max: Duration::from_secs(seconds),
+        ..HistoryLimits::default()
+    };
+    let keep = Keep {
+        history: limits(256, 3000),
+        histories: HistoryRules::none()
+            .with(pattern("user:*"), limits(15, 7 * 24 * 3600))
+            .with(pattern("quick"), limits(256, 600)),
+        retention: Duration::from_secs(1800),
+        ..Keep::default()
+    };
+    let backend = open(&server, keep).await;
+    publish_many(&backend, "user:7", 1).await;
+    server.wait_for(
+        "SELECT string_agg(channel || ' ' || count, ', ' ORDER BY channel) FROM (SELECT channel, count(*) FROM pubsub_events WHERE seq > 0 GROUP BY channel) c",
+        "quick 1, user:7 15",
+    );
+    let user = topic("user:7");
+    let all = backend.read(&user, Some(Position::default())).await;
+    assert_eq!(all.expect("read").publications.len(), 15);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn topics_are_forgotten_after_their_retention_and_begin_anew() {
     let server = PostgresServer::start();
@@ -123,7 +158,9 @@ async fn who_may_not_have_read_it_yet_finds_what_is_beyond_the_limits() {
     let mut heard = Heard::open(&backend).await;
     backend.follow(&[pattern("a")]).await.expect("followed");
     let top = publish_many(&backend, "a", 50).await;
-    let trimmed = format!("SELECT {TRIM}(1, 1, 1000, 60, 30, 500)");
+    let trimmed = format!(
+        "SELECT {TRIM}(ARRAY[''], ARRAY[1::bigint], ARRAY[1::bigint], ARRAY[1000::float8], 60, 30, 500)"
+    );
     server.sql(&trimmed);
     assert_eq!(server.sql("SELECT count(*) FROM pubsub_events"), "50");
     assert_eq!(heard.lines(50).await.len(), 50);
@@ -145,7 +182,8 @@ async fn who_stood_still_for_too_long_is_told_of_what_went_meanwhile() {
            ARRAY[false, false], ARRAY[7, 7]::bigint[]);
          UPDATE pubsub_events SET placed_at = placed_at - interval '1 s';
          DO $$ BEGIN
-           WHILE (SELECT count(*) FROM pubsub_events) > 1 LOOP PERFORM {TRIM}(1, 1000, 600, 60, 0.5, 500); END LOOP;
+           WHILE (SELECT count(*) FROM pubsub_events) > 1 LOOP PERFORM
+             {TRIM}(ARRAY[''], ARRAY[1::bigint], ARRAY[1000::bigint], ARRAY[600::float8], 60, 0.5, 500); END LOOP;
          END $$;
          COMMIT;"
     ));

@@ -1,8 +1,9 @@
 //! What stays in the file, what goes, and what remains of a backend that was closed.
 
 use tidegate::backend::{Backend, Keep, Sqlite};
-use tidegate_core::history::HistoryLimits;
-use tidegate_tests::topic;
+use tidegate_core::history::{HistoryLimits, HistoryRules};
+use tidegate_core::publication::Position;
+use tidegate_tests::{pattern, topic};
 
 use crate::place::{File, json, number, open, publish, until};
 
@@ -92,10 +93,51 @@ async fn silent_topics_are_forgotten_with_all_that_belongs_to_them() {
     .await;
     assert_eq!(number(&program, ROWS), 1);
     let kept = backend.read(&topic("silent"), None).await.unwrap();
-    assert_eq!(
-        kept.position,
-        tidegate_core::publication::Position::default()
-    );
+    assert_eq!(kept.position, Position::default());
+}
+
+/// What a user's room keeps is no reason to keep more of all other topics.
+#[tokio::test]
+async fn each_topic_is_trimmed_and_forgotten_by_its_own_rule() {
+    let file = File::new();
+    let (backend, _heard) = file.open().await;
+    for number in 0..20 {
+        for name in ["job:1", "user:7", "quick"] {
+            publish(&backend, name, &number.to_string()).await;
+        }
+    }
+    backend.close().await.unwrap();
+    let program = file.program();
+    program.execute_batch(OLDER).unwrap();
+    let as_before =
+        "UPDATE tidegate_topics SET updated_at = updated_at + 3600000 WHERE channel = 'quick'";
+    program.execute_batch(as_before).unwrap();
+    let limits = |count_max, seconds| HistoryLimits {
+        count_max,
+        age_max: std::time::Duration::from_secs(seconds),
+        ..HistoryLimits::default()
+    };
+    let keep = Keep {
+        history: limits(256, 3000),
+        histories: HistoryRules::none()
+            .with(pattern("user:*"), limits(15, 7 * 24 * 3600))
+            .with(pattern("quick"), limits(256, 600)),
+        retention: std::time::Duration::from_secs(1800),
+        ..Keep::default()
+    };
+    let backend = Sqlite::new(file.path(), keep).unwrap();
+    let _heard = open(&backend).await;
+    publish(&backend, "user:7", "20").await;
+    let counts = "SELECT group_concat(channel || ' ' || count, ', ') FROM
+         (SELECT channel, count(*) AS count FROM pubsub_events WHERE seq > 0 GROUP BY channel ORDER BY channel)";
+    let told = || -> String {
+        let told: Option<String> = program.query_row(counts, [], |row| row.get(0)).unwrap();
+        told.unwrap_or_default()
+    };
+    until("trimming", &backend, || told() == "quick 1, user:7 15").await;
+    let user = topic("user:7");
+    let all = backend.read(&user, Some(Position::default())).await;
+    assert_eq!(all.unwrap().publications.len(), 15);
 }
 
 #[tokio::test]

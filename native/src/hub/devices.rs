@@ -1,0 +1,70 @@
+//! The devices of users, by the durable subscriptions that are remembered of them.
+
+use std::sync::Arc;
+
+use tidegate_core::durable::{CursorAnswer, CursorCall, CursorKey, DurableName, Remembered};
+
+use super::Hub;
+use crate::error::DeviceError;
+
+impl Hub {
+    /// The durable subscriptions that are remembered of a user, by device and pattern.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = tidegate::Hub::new(Default::default())?;
+    /// assert!(hub.devices("ada").await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the hub has stopped, or its backend doesn't answer.
+    pub async fn devices(&self, user: &str) -> Result<Vec<Remembered>, DeviceError> {
+        let user = user.into();
+        let answers = self.ask_cursors(vec![CursorCall::List { user }]).await?;
+        let listed = answers.into_iter().filter_map(|answer| match answer {
+            CursorAnswer::Listed(listed) => Some(listed),
+            CursorAnswer::Claimed { .. }
+            | CursorAnswer::Done
+            | CursorAnswer::Full
+            | CursorAnswer::Unsupported => None,
+        });
+        Ok(listed.flatten().collect())
+    }
+
+    /// Forgets a user's device: its durable subscriptions begin anew. Says how many they were. A connection that has one keeps
+    /// it, but what it acknowledges from now on is not remembered.
+    ///
+    /// # Errors
+    /// When the hub has stopped, or its backend doesn't answer.
+    pub async fn forget_device(
+        &self,
+        user: &str,
+        device: &DurableName,
+    ) -> Result<usize, DeviceError> {
+        let owner: Arc<str> = user.into();
+        let all = self.devices(user).await?.into_iter();
+        let calls: Vec<CursorCall> = all
+            .filter(|known| known.name == *device)
+            .map(|known| CursorCall::Remove {
+                key: CursorKey {
+                    user: Some(Arc::clone(&owner)),
+                    name: known.name,
+                    pattern: known.pattern,
+                },
+            })
+            .collect();
+        let count = calls.len();
+        if count > 0 {
+            self.ask_cursors(calls).await?;
+        }
+        Ok(count)
+    }
+
+    async fn ask_cursors(&self, calls: Vec<CursorCall>) -> Result<Vec<CursorAnswer>, DeviceError> {
+        match &self.inner.backend {
+            Some(backend) => Ok(backend.cursors(&calls).await?),
+            None => Ok(self.inner.shards.cursors(calls).await?),
+        }
+    }
+}
