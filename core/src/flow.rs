@@ -2,6 +2,7 @@
 //!
 //! A [`Flow`] is pace × conflation. [`crate::gate::Gate`] is the machine that carries one out.
 
+mod finest;
 mod floor;
 mod slow;
 
@@ -205,46 +206,5 @@ impl Flow {
     /// publications. Any other subscriber that falls behind is told how many it lost.
     pub const fn conflates(&self) -> bool {
         !self.is_immediate() && !matches!(self.conflate, Conflate::Collect { .. })
-    }
-
-    /// The one flow that serves both `self` and `other` from a single subscription upstream.
-    ///
-    /// Equal flows are served by themselves; two throttles that keep only the latest by the finer of them;
-    /// anything else needs every publication. Sent as deltas, if either may be.
-    #[must_use]
-    pub fn finest(self, other: Self) -> Self {
-        let delta = self.delta || other.delta;
-        self.finest_emitted(other).with_delta(delta)
-    }
-
-    fn finest_emitted(self, other: Self) -> Self {
-        if self.emits_like(&other) {
-            return self;
-        }
-        match (self, other) {
-            (
-                Self {
-                    pace:
-                        Pace::Throttle {
-                            every: a,
-                            trailing: true,
-                            ..
-                        },
-                    conflate: Conflate::Latest,
-                    ..
-                },
-                Self {
-                    pace:
-                        Pace::Throttle {
-                            every: b,
-                            trailing: true,
-                            ..
-                        },
-                    conflate: Conflate::Latest,
-                    ..
-                },
-            ) => Self::throttle(a.min(b)),
-            _ => Self::IMMEDIATE,
-        }
     }
 }

@@ -21,12 +21,14 @@
 use alloc::vec::{self, Vec};
 use core::iter::Chain;
 use core::option;
+use core::time::Duration;
 
 use crate::flow::{Conflate, Flow};
 use crate::publication::Combine;
 use crate::time::Instant;
 
 mod debounce;
+mod feed;
 mod held;
 mod leftovers;
 mod machine;
@@ -37,7 +39,7 @@ mod throttle;
 use held::Held;
 use machine::{Arrival, Edges, Machine};
 use ready::Ready;
-use span::CLOCK_END;
+use span::{CLOCK_END, Span};
 
 /// What leaves a gate at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +129,31 @@ impl<V: Combine> Gate<V> {
         self.debug_assert_settled();
     }
 
+    /// Values arrive together, oldest first: one emission of a gate upstream that collects.
+    ///
+    /// They count as one arrival. Where that passes, they leave as one batch.
+    pub fn handle_batch(&mut self, now: Instant, values: Vec<V>) {
+        let Some(now) = self.advance(now) else { return };
+        if values.is_empty() {
+            return;
+        }
+        let arrival = self.machine.on_value(now, self.edges.leading);
+        if arrival == Arrival::Pass {
+            self.ready.push(Emission::Batch(values));
+            return;
+        }
+        if arrival == Arrival::Emit || self.edges.trailing || self.is_pending() {
+            for value in values {
+                self.held.push(self.conflate, value);
+                self.emit_full(now);
+            }
+        }
+        if arrival == Arrival::Emit {
+            self.emit_held();
+        }
+        self.debug_assert_settled();
+    }
+
     /// The last value of all arrives. What is pending leaves, then this, at once and whatever the pace;
     /// from then on the gate is closed.
     pub fn handle_terminal(&mut self, now: Instant, value: V) {
@@ -180,6 +207,16 @@ impl<V: Combine> Gate<V> {
         self.debug_assert_settled();
     }
 
+    /// From now on values come from a throttle upstream with windows of this length, or, with `None`, as they are published.
+    ///
+    /// A throttle that is fed by a finer one ends its window, while something is pending, with what comes nearest to its end: half a
+    /// window of the feed earlier, or that and an eighth (but no more than 50 ms) later.
+    pub fn handle_feed(&mut self, now: Instant, window: Option<Duration>) {
+        let Some(now) = self.advance(now) else { return };
+        self.machine.set_feed(window.map(Span::from));
+        self.settle(now);
+    }
+
     /// Does what is due by `now`: at most one emission, however late.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.advance(now).is_some() {
@@ -198,7 +235,7 @@ impl<V: Combine> Gate<V> {
         if self.is_closed {
             return None;
         }
-        self.machine.deadline()
+        self.machine.deadline(self.is_pending())
     }
 
     /// Until when only the last of the values that come counts: whoever hands over that one alone, with the time at

@@ -38,6 +38,7 @@ pub use subscribe::Subscribe;
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
+use crate::reduce::Reducing;
 use crate::shard::{Command, Wire};
 use shards::Shards;
 
@@ -313,10 +314,16 @@ impl Hub {
         if options.durable.is_some() {
             return Err(SubscribeError::NotDurable);
         }
+        let reducing = Reducing::new(options.reduce.clone());
+        let options = Subscribe {
+            flow: reducing.flow(options.flow),
+            ..options
+        };
         let (reader, subscriptions) = self.open(vec![Pattern::new(pattern)?], options).await?;
         Ok(Subscription {
             reader,
             subscriptions,
+            reducing,
         })
     }
 

@@ -38,6 +38,7 @@ pub mod fuzzing;
 mod hub;
 mod json;
 pub mod progress;
+mod reduce;
 pub mod run;
 pub mod serve;
 mod shard;
@@ -53,6 +54,7 @@ pub use hub::{
     Publish, Subscribe, Subscription, Tracked,
 };
 pub use json::{Json, JsonError};
+pub use reduce::Reducer;
 pub use tidegate_core as core;
 
 /// A seed that nobody can guess.

@@ -6,6 +6,7 @@ import { typedError } from './errors.js';
 import type { Mailbox } from './mailbox.js';
 import { endReason } from './options.js';
 import { Kind, type Row } from './records.js';
+import { handleReduced } from './reduce.js';
 import type { RefusedNote, ResetNote, SubscriptionNote } from './subscription-notes.js';
 import type { EndReason, Update } from './types.js';
 
@@ -118,8 +119,11 @@ export class Deliveries {
     const parts = entry.parts;
     entry.parts = [];
     parts.push(update);
+    const { reduce } = entry;
     if (entry.collects) {
       this.#mailbox.put(entry, parts);
+    } else if (reduce !== undefined) {
+      this.#mailbox.putTask(() => handleReduced(entry, parts, reduce));
     } else {
       for (const part of parts) {
         this.#takeOne(entry, part);

@@ -3,7 +3,7 @@
 import type { Core } from './core.js';
 import { report, TidegateError } from './errors.js';
 import { type FlowSpec, flowNumbers, flowSpec } from './options.js';
-import type { SubscribeOptions, TopicPosition, Update } from './types.js';
+import type { FlowOptions, Reducer, SubscribeOptions, TopicPosition, Update } from './types.js';
 
 /**
  * Not known to the core: not yet, or no longer.
@@ -26,6 +26,8 @@ export interface Entry {
   handled: ((update: Update) => void) | undefined;
   /** Whether the handler gets arrays. */
   collects: boolean;
+  /** What makes one update of a batch, where its subscriber does that. */
+  reduce: Reducer | undefined;
   flow: FlowSpec | undefined;
   /** The core's number for it. */
   number: number;
@@ -49,33 +51,47 @@ export function newEntry(
   handler: Handler,
   onClosed: (() => void) | undefined,
 ): Entry {
-  return {
+  const entry: Entry = {
     pattern,
     handler,
     options,
     onClosed,
     handled: undefined,
-    collects: typeof options.conflate === 'object',
-    flow: flowSpec(options),
+    collects: false,
+    reduce: undefined,
+    flow: undefined,
     number: DETACHED,
     active: true,
     parts: [],
     abort: undefined,
   };
+  setFlow(entry, options, flowSpec(options));
+  return entry;
 }
 
 /**
- * Calls its handler, while it is active.
+ * Its subscriber wants another flow from now on.
  *
  * @internal
  */
-export function handle(entry: Entry, due: unknown): void {
+export function setFlow(entry: Entry, { conflate }: FlowOptions, spec: FlowSpec | undefined): void {
+  entry.flow = spec;
+  entry.collects = typeof conflate === 'object';
+  entry.reduce = typeof conflate === 'function' ? conflate : undefined;
+}
+
+/**
+ * Calls its handler, while it is active. What is dealt with by that is `due`, or what it was made of.
+ *
+ * @internal
+ */
+export function handle(entry: Entry, due: unknown, madeOf: unknown = due): void {
   if (!entry.active) {
     return;
   }
   const result: unknown = entry.handler(due as never);
   if (entry.handled !== undefined) {
-    acknowledge(entry, due as Update | readonly Update[], result);
+    acknowledge(entry, madeOf as Update | readonly Update[], result);
   }
 }
 

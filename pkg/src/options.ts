@@ -19,6 +19,9 @@ export interface FlowSpec {
   delta?: true;
 }
 
+/** How many publications may wait for a reducer. */
+const REDUCED_MAX = 5_000;
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /**
@@ -67,7 +70,10 @@ export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
   if (flow.trailing !== undefined) {
     spec.trailing = flow.trailing;
   }
-  if (typeof flow.conflate === 'object') {
+  if (typeof flow.conflate === 'function') {
+    spec.conflate = 'collect';
+    spec.max = REDUCED_MAX;
+  } else if (typeof flow.conflate === 'object') {
     spec.conflate = 'collect';
     spec.max = flow.conflate.collect;
   } else if (flow.conflate !== undefined) {

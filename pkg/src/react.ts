@@ -17,6 +17,7 @@ import {
   useContext,
   useEffect,
   useMemo,
+  useRef,
   useSyncExternalStore,
 } from 'react';
 
@@ -25,7 +26,7 @@ import { type PresenceState, PresenceStore } from './react/presence-store.js';
 import { type ProgressState, progressState, type UseProgressOptions } from './react/progress-state.js';
 import { type TopicState, TopicStore } from './react/topic-store.js';
 import type { Tide, TideState } from './tide-types.js';
-import type { FlowOptions, Subscriber, TopicPosition } from './types.js';
+import type { FlowOptions, Reducer, Subscriber, TopicPosition } from './types.js';
 
 export type { Work } from './progress/work.js';
 export type { WorkNouns, WorkTexts, WorkWords } from './progress/work-text.js';
@@ -48,8 +49,11 @@ export const TideProvider: FunctionComponent<TideProviderProps> = ({ tide, child
 
 /** Options of {@link useTopic}. They are compared by their content: an object literal is fine. */
 export interface UseTopicOptions<T = unknown> extends Omit<FlowOptions, 'conflate'> {
-  /** What becomes of updates that come faster than they are wanted. Default: `'latest'`. */
-  readonly conflate?: 'latest' | 'merge' | 'sum';
+  /**
+   * What becomes of updates that come faster than they are wanted. Default: `'latest'`. Of a function, that of the last
+   * rendering is called.
+   */
+  readonly conflate?: 'latest' | 'merge' | 'sum' | Reducer<T>;
   /** Whether the topic's latest value is wanted first, if it has one. Default: true. */
   readonly latest?: boolean;
   /** Resume after these positions. */
@@ -83,14 +87,23 @@ export function useTopic<T>(
   const pattern = isNamed ? patternOrOptions : (tideOrPattern as string | null);
   const options = (isNamed ? optionsAfterBoth : patternOrOptions) ?? {};
 
-  const { initial, latest, since, ...flow } = options;
+  const { initial, latest, since, conflate, ...pace } = options;
+  const reducer = useRef<Reducer<T> | undefined>(undefined);
+  useEffect(() => {
+    reducer.current = typeof conflate === 'function' ? conflate : reducer.current;
+  });
+  const reduce = (older: T, newer: T): T => reducer.current!(older, newer);
+  const flow: FlowOptions = {
+    ...pace,
+    ...(conflate === undefined ? {} : { conflate: typeof conflate === 'function' ? reduce : conflate }),
+  };
   const flowKey = JSON.stringify([
     flow.throttle,
     flow.debounce,
     flow.maxWait,
     flow.leading,
     flow.trailing,
-    flow.conflate,
+    typeof conflate === 'function' ? 'reduce' : conflate,
     flow.delta,
   ]);
   // The key stands for what it was made from. Another flow is no other subscription: it is changed below, but for what

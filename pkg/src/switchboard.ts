@@ -8,7 +8,16 @@
 import type { Core } from './core.js';
 import { Deliveries } from './deliveries.js';
 import { dispose } from './dispose.js';
-import { DETACHED, type Entry, fail, type Handler, newEntry, stageEntry, stageFlow } from './entry.js';
+import {
+  DETACHED,
+  type Entry,
+  fail,
+  type Handler,
+  newEntry,
+  setFlow,
+  stageEntry,
+  stageFlow,
+} from './entry.js';
 import { report, TidegateError } from './errors.js';
 import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
@@ -213,8 +222,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
         return machine.handle_flow(this.host.now(), entry.number);
       });
     }
-    entry.flow = spec;
-    entry.collects = typeof flow.conflate === 'object';
+    setFlow(entry, flow, spec);
     if (machine !== undefined) {
       this.read(this.core.enter(() => machine.drain()));
       this.handOver();

@@ -28,11 +28,21 @@ export interface Update<T = unknown> extends Position {
 export type Duration = number | `${number}ms` | `${number}s` | `${number}m` | `${number}h`;
 
 /**
- * What becomes of publications that wait: the newest replaces the older ones (`'latest'`), is merged over
- * them as an RFC 7396 patch (`'merge'`), has its numbers added to theirs field by field (`'sum'`), or all are
- * handed over as one array (`{ collect: n }`, which leaves early when it holds `n`, at most 10,000).
+ * Makes the data of one update of that of two of the same topic. It must leave both as they are: others may have them, too.
+ *
+ * When it throws, the error is reported, and nothing is lost: what it was to make one of comes as two updates.
  */
-export type Conflation = 'latest' | 'merge' | 'sum' | { readonly collect: number };
+// biome-ignore lint/suspicious/noExplicitAny: data is what its publisher made it; a reducer that names a type is taken at its word
+export type Reducer<T = any> = (older: T, newer: T) => T;
+
+/**
+ * What becomes of publications that wait: the newest replaces the older ones (`'latest'`), is merged over
+ * them as an RFC 7396 patch (`'merge'`), has its numbers added to theirs field by field (`'sum'`), all are
+ * handed over as one array (`{ collect: n }`, which leaves early when it holds `n`, at most 10,000), or a {@link Reducer} of
+ * your own makes one of them. A server can't call that, so all of them come over the connection, in batches; what it makes
+ * leaves early when 5,000 wait.
+ */
+export type Conflation = 'latest' | 'merge' | 'sum' | { readonly collect: number } | Reducer;
 
 /** How often a subscription wants to hear. Durations are between 1 ms and 24 h. */
 export interface FlowOptions {
@@ -53,7 +63,7 @@ export interface FlowOptions {
   readonly conflate?: Conflation;
   /**
    * Have the server send what has changed in place of whole values, where that is shorter; updates are whole all the same. For
-   * large values of which little changes at a time. Not with `{ collect: n }`. Default: false.
+   * large values of which little changes at a time. Not with `{ collect: n }` and reducers. Default: false.
    */
   readonly delta?: boolean;
 }

@@ -35,7 +35,7 @@ pub(crate) struct Screen {
 impl Screen {
     pub(crate) fn new() -> Self {
         Self {
-            relay: Relay::pacing(),
+            relay: Relay::on_other_clock(),
             frame: Instant::ZERO,
             followed: Vec::new(),
         }

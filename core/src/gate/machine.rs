@@ -104,6 +104,14 @@ impl Machine {
         }
     }
 
+    /// Values come from a throttle of this window from now on, or unthrottled.
+    pub(super) fn set_feed(&mut self, window: Option<Span>) {
+        match self {
+            Self::Throttle(throttle) => throttle.set_feed(window),
+            Self::Immediate { .. } | Self::Debounce(_) => {}
+        }
+    }
+
     /// Runs what is due; whether what is pending leaves.
     pub(super) fn on_due(&mut self, now: Instant, is_pending: bool) -> bool {
         match self {
@@ -174,10 +182,10 @@ impl Machine {
         self.on_due(now, is_pending)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self, is_pending: bool) -> Option<Instant> {
         match self {
             Self::Immediate { .. } => None,
-            Self::Throttle(throttle) => throttle.deadline(),
+            Self::Throttle(throttle) => throttle.deadline(is_pending),
             Self::Debounce(debounce) => debounce.deadline(),
         }
     }
@@ -186,7 +194,7 @@ impl Machine {
     pub(super) fn rests_until(&self) -> Option<Instant> {
         match self {
             Self::Immediate { .. } => None,
-            Self::Throttle(throttle) => throttle.deadline(),
+            Self::Throttle(throttle) => throttle.rests_until(),
             Self::Debounce(debounce) => debounce.rests_until(),
         }
     }

@@ -20,6 +20,11 @@ impl Span {
     pub(super) const fn after(self, start: Instant) -> Instant {
         Instant::from_micros(start.as_micros().saturating_add(self.micros.get()))
     }
+
+    /// A part of it: `1 / divisor`, rounded down.
+    pub(super) const fn part(self, divisor: u64) -> Duration {
+        Duration::from_micros(self.micros.get() / divisor)
+    }
 }
 
 impl From<Duration> for Span {

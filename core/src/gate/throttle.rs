@@ -2,6 +2,7 @@
 
 use crate::time::Instant;
 
+use super::feed::Feed;
 use super::machine::Arrival;
 use super::span::Span;
 
@@ -10,14 +11,16 @@ use super::span::Span;
 pub(super) struct Throttle {
     every: Span,
     state: State,
+    /// Set where values come from another throttle.
+    feed: Option<Feed>,
 }
 
 /// ```text
 ///            value (emits if leading)
 ///   Idle ────────────────────────────► Window ──┐ the window's end, a value pending: emits;
-///    ▲                                  │  ▲    │ flush, a value pending: emits;
-///    │ the window's end, none pending;  │  └────┘ a full batch
-///    └──────────────── cancel ──────────┘
+///    ▲                                  │  ▲    │ a value that the end has waited for: emits;
+///    │ the window's end, none pending;  │  │    │ flush, a value pending: emits;
+///    └──────────────── cancel ──────────┘  └────┘ a full batch
 /// ```
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -43,18 +46,37 @@ impl Throttle {
             Some(opened) => State::Window { opened },
             None => State::Idle { last_opened: None },
         };
-        Self { every, state }
+        Self {
+            every,
+            state,
+            feed: None,
+        }
+    }
+
+    /// Values come from a throttle of this window from now on, or unthrottled.
+    pub(super) fn set_feed(&mut self, window: Option<Span>) {
+        if self.feed.map(|feed| feed.window()) != window {
+            self.feed = window.map(Feed::new);
+        }
     }
 
     pub(super) const fn every(&self) -> Span {
         self.every
     }
 
+    /// To be called after [`Self::on_due`], which leaves no window that is over but one whose end waits for this value.
     pub(super) fn on_value(&mut self, now: Instant, leading: bool) -> Arrival {
+        if let Some(feed) = &mut self.feed {
+            feed.on_value(now);
+        }
         match self.state {
             State::Idle { .. } => {
                 self.state = State::Window { opened: now };
                 Arrival::at_edge(leading)
+            }
+            State::Window { opened } if self.every.after(opened) <= now => {
+                self.restart(now);
+                Arrival::Emit
             }
             State::Window { .. } => Arrival::Hold,
         }
@@ -64,7 +86,7 @@ impl Throttle {
     pub(super) fn on_due(&mut self, now: Instant, is_pending: bool) -> bool {
         match self.state {
             State::Idle { .. } => false,
-            State::Window { opened } if self.every.after(opened) > now => false,
+            State::Window { opened } if self.end(opened, is_pending) > now => false,
             State::Window { opened } => {
                 self.state = if is_pending {
                     State::Window { opened: now }
@@ -87,10 +109,26 @@ impl Throttle {
         self.state = State::Idle { last_opened: None };
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self, is_pending: bool) -> Option<Instant> {
         match self.state {
             State::Idle { .. } => None,
-            State::Window { opened } => Some(self.every.after(opened)),
+            State::Window { opened } => Some(self.end(opened, is_pending)),
+        }
+    }
+
+    /// Until when a value does no more than be the newest. With a feed, each also says when the next one comes.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        match self.feed {
+            Some(_) => None,
+            None => self.deadline(true),
+        }
+    }
+
+    fn end(&self, opened: Instant, is_pending: bool) -> Instant {
+        let end = self.every.after(opened);
+        match self.feed {
+            Some(feed) if is_pending => feed.end(end),
+            Some(_) | None => end,
         }
     }
 

@@ -86,7 +86,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// subscribers itself.
     pub fn shared(config: ClientConfig) -> Self {
         Self {
-            relay: Relay::pacing(),
+            relay: Relay::shared(),
             ..Self::new(config)
         }
     }

@@ -1,11 +1,9 @@
 //! A hub that follows an uplink: it aggregates its subscribers' interest, paces for each, and ends with the topic.
 //!
-//! Flow control is pushed up: where all subscribers of a pattern want the same flow, the uplink carries it out, and
-//! nothing waits a second time here; where they differ, the uplink is asked for the finest that serves
-//! all, and each has a gate of its own. A throttle is kept here in any case: the uplink's window begins anew with each
-//! connection, and with each change of what the others want.
+//! Flow control is pushed up: see `relay/pace.rs`.
 
 mod handed;
+mod pace;
 mod route;
 
 use alloc::collections::VecDeque;
@@ -14,7 +12,7 @@ use alloc::sync::Arc;
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
 use super::subscribers::Subscribers;
-use crate::flow::{Flow, FlowError, Pace};
+use crate::flow::{Flow, FlowError};
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
@@ -69,34 +67,43 @@ pub struct Relay<P> {
     subscribers: Subscribers<P, Own>,
     routes: OrderedMap<Pattern, Route<P>>,
     interest: VecDeque<Interest>,
-    /// Whether each subscriber is paced here, whatever the uplink does.
-    is_pacing: bool,
+    above: Above,
+}
+
+/// What the uplink makes of what it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Above {
+    /// Just that.
+    Own,
+    /// That, or something finer: it serves others, too.
+    Shared,
+    /// Nothing that this relay's clock could tell.
+    OtherClock,
 }
 
 impl<P: Payload> Relay<P> {
     /// A relay without subscribers.
     pub fn new() -> Self {
+        Self::below(Above::Own)
+    }
+
+    /// A relay whose uplink serves others, too, and so may be finer than what is asked of it: each subscriber is paced
+    /// here.
+    pub fn shared() -> Self {
+        Self::below(Above::Shared)
+    }
+
+    /// A relay whose clock is not its uplink's: each subscriber is paced here, whatever the uplink does.
+    pub fn on_other_clock() -> Self {
+        Self::below(Above::OtherClock)
+    }
+
+    fn below(above: Above) -> Self {
         Self {
             subscribers: Subscribers::new(),
             routes: OrderedMap::new(),
             interest: VecDeque::new(),
-            is_pacing: false,
-        }
-    }
-
-    /// A relay whose uplink serves others, too, and so may be finer than what is asked of it.
-    pub fn pacing() -> Self {
-        Self {
-            is_pacing: true,
-            ..Self::new()
-        }
-    }
-
-    fn flow_here(&self, own: Flow, upstream: Flow) -> Flow {
-        if self.is_pacing {
-            own
-        } else {
-            flow_here(own, upstream)
+            above,
         }
     }
 
@@ -115,7 +122,7 @@ impl<P: Payload> Relay<P> {
     ) -> Result<SubscriptionId, SubscribeError> {
         flow.validate()?;
         let own = Own { flow };
-        let here = self.flow_here(flow, flow);
+        let (here, _) = self.here(flow, flow);
         let id = self.subscribers.add(downlink, pattern, here, |_| own);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
@@ -181,32 +188,6 @@ impl<P: Payload> Relay<P> {
                 self.subscribers
                     .reset(now, id.index(), topic, Position::default());
             }
-        }
-    }
-
-    /// Asks the uplink for the finest flow, and gives a gate to each subscriber for whom that is too fine.
-    fn aggregate(&mut self, now: Instant, pattern: &Pattern) {
-        let Some(route) = self.routes.get_mut(pattern) else {
-            return;
-        };
-        let flows = route.subscribers.iter().map(|(_, own)| own.flow);
-        let Some(finest) = flows.reduce(Flow::finest) else {
-            return;
-        };
-        if route.upstream != finest {
-            route.set_upstream(finest);
-            self.interest.push_back(Interest::Reflow {
-                pattern: pattern.clone(),
-                flow: finest,
-            });
-        }
-        for (id, own) in &route.subscribers {
-            let here = if self.is_pacing {
-                own.flow
-            } else {
-                flow_here(own.flow, finest)
-            };
-            self.subscribers.set_flow(now, *id, here);
         }
     }
 
@@ -285,13 +266,7 @@ impl<P: Payload> Relay<P> {
             }
         }
         for (id, _) in &route.subscribers {
-            if self.subscribers.is_gated(id.index()) {
-                for item in items {
-                    self.subscribers.deliver(now, id.index(), item);
-                }
-            } else {
-                self.subscribers.deliver_batch(id.index(), items.to_vec());
-            }
+            self.subscribers.deliver_batch(now, id.index(), items);
         }
     }
 
@@ -375,20 +350,6 @@ impl<P: Payload> Relay<P> {
     /// How many subscriptions there are below, and how many above.
     pub fn counts(&self) -> (usize, usize) {
         (self.subscribers.len(), self.routes.len())
-    }
-}
-
-/// What is left to do here for a subscriber of flow `own` while the uplink carries `upstream` out.
-///
-/// A throttle that the uplink carries out keeps its distance here, too, but delays nothing: its leading edge is on, so
-/// what comes at its pace passes.
-fn flow_here(own: Flow, upstream: Flow) -> Flow {
-    match own.pace {
-        _ if !own.emits_like(&upstream) => own,
-        Pace::Throttle { every, .. } if own.conflates() => {
-            Flow::throttle(every).with_conflate(own.conflate)
-        }
-        Pace::Immediate | Pace::Throttle { .. } | Pace::Debounce { .. } => Flow::IMMEDIATE,
     }
 }
 

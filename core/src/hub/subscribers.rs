@@ -2,6 +2,7 @@
 //!
 //! Both kinds of hub stand on this: the one that owns its topics and the one that follows an uplink.
 
+mod flows;
 mod kept_flow;
 mod rest;
 
@@ -212,16 +213,6 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// Hands over what a client received as one batch: its gate, upstream, has collected it already.
-    pub(crate) fn deliver_batch(&mut self, index: u32, items: Vec<Arc<Publication<P>>>) {
-        self.push_emission(index, Emission::Batch(items));
-    }
-
-    /// Whether the subscription with `index` is paced by its own gate here.
-    pub(crate) fn is_gated(&self, index: u32) -> bool {
-        !self.subscriptions[index as usize].flow.is_immediate()
-    }
-
     /// Tells the subscription with `index` that what it missed of `topic` is lost. What is pending goes first:
     /// it must not be combined with what follows.
     pub(crate) fn reset(&mut self, now: Instant, index: u32, topic: &Topic, position: Position) {
@@ -276,33 +267,6 @@ impl<P: Payload, T> Subscribers<P, T> {
         });
     }
 
-    /// Changes a subscription's flow; what is pending stays pending or becomes due.
-    pub(crate) fn set_flow(&mut self, now: Instant, id: SubscriptionId, flow: Flow) -> bool {
-        if self.find(id).is_none() {
-            return false;
-        }
-        let subscription = &mut self.subscriptions[id.index as usize];
-        subscription.flow = flow.into();
-        let gates: Vec<u32> = if subscription.gates == NO_GATES {
-            Vec::new()
-        } else if subscription.pattern.is_exact() {
-            Vec::from([subscription.gates])
-        } else {
-            let gates = &self.by_topic[subscription.gates as usize];
-            gates.values().copied().collect()
-        };
-        for gate in gates {
-            let machine = self.awake(gate);
-            if flow.is_immediate() {
-                // It would leave at once anyway, but as one value: of a batch nothing may be lost.
-                machine.handle_flush(now);
-            }
-            machine.handle_flow(now, flow);
-            self.drain_gate(gate);
-        }
-        true
-    }
-
     fn known_gate(&self, index: u32, topic: &Topic) -> Option<u32> {
         let subscription = &self.subscriptions[index as usize];
         if subscription.gates == NO_GATES {
@@ -321,8 +285,10 @@ impl<P: Payload, T> Subscribers<P, T> {
             return gate;
         }
         let subscription = &mut self.subscriptions[index as usize];
+        let mut gate = Gate::new(subscription.flow.get());
+        gate.handle_feed(Instant::ZERO, subscription.flow.feed());
         let gate = index_of(self.gates.insert(GateSlot {
-            gate: Gate::new(subscription.flow.get()),
+            gate,
             subscription: index,
             topic: topic.clone(),
             armed: None,

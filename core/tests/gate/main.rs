@@ -2,6 +2,7 @@
 
 mod conflation;
 mod debounce;
+mod fed;
 mod flow_change;
 mod life;
 mod properties;

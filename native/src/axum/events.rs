@@ -242,6 +242,7 @@ pub(super) async fn stream(
     let id = last_event_id.and_then(|text| PositionId::parse(&text, &patterns));
     let options = Subscribe {
         flow: served.hub.granted_flow(&patterns, query.flow()?),
+        reduce: None,
         start: match (&id, query.latest) {
             (Some(id), _) => Start::Since(id.positions()),
             (None, Some(false)) => Start::New,

@@ -17,6 +17,7 @@ use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
 use super::request::Request;
 use super::{ClientError, Fault, Status, thread};
+use crate::reduce::Reducing;
 use crate::{Event, Json, Publication, Subscribe};
 
 /// The most bytes that wait for a slow reader of a subscription before the oldest publications are shed.
@@ -82,10 +83,11 @@ impl ServerLink {
     ) -> Result<ServerSubscription, ClientError> {
         let bytes_max = options.outbox_bytes_max.unwrap_or(QUEUE_BYTES_MAX);
         let queue = Arc::new(Queue::new(bytes_max));
+        let reducing = Reducing::new(options.reduce);
         let (reply, answer) = oneshot::channel();
         self.send(Request::Subscribe {
             pattern,
-            flow: options.flow,
+            flow: reducing.flow(options.flow),
             start: options.start,
             durable: options.durable.clone(),
             queue: Arc::clone(&queue),
@@ -95,6 +97,7 @@ impl ServerLink {
         Ok(ServerSubscription {
             id,
             queue,
+            reducing,
             unhandled: options.durable.map(|_| Vec::new()),
             requests: self.requests.clone(),
         })
@@ -123,6 +126,7 @@ impl ServerLink {
 pub(super) struct ServerSubscription {
     id: SubscriptionId,
     pub(super) queue: Arc<Queue>,
+    pub(super) reducing: Reducing,
     /// Of a durable one, what its reader has and may not have dealt with.
     unhandled: Option<Vec<Publication>>,
     requests: mpsc::UnboundedSender<Request>,
@@ -130,6 +134,7 @@ pub(super) struct ServerSubscription {
 
 impl ServerSubscription {
     pub(super) fn set_flow(&self, flow: Flow) -> Result<(), ClientError> {
+        let flow = self.reducing.flow(flow);
         let request = Request::Flow { id: self.id, flow };
         self.requests.send(request).map_err(|_| ClientError::Closed)
     }

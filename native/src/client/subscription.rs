@@ -64,13 +64,16 @@ impl Stream for ClientSubscription {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         match &mut self.0 {
             Source::Server(subscription) => loop {
+                if let Some(event) = subscription.reducing.pop() {
+                    return Poll::Ready(Some(event));
+                }
                 subscription.handle_handled();
                 match ready!(subscription.queue.poll_frame(context)) {
                     None => return Poll::Ready(None),
                     Some(frame) => {
                         if let Some(event) = event(frame) {
                             subscription.hand(&event);
-                            return Poll::Ready(Some(event));
+                            return Poll::Ready(Some(subscription.reducing.take(event)));
                         }
                     }
                 }

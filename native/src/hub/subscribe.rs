@@ -4,11 +4,16 @@ use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::protocol::Start;
 
+use crate::Reducer;
+
 /// How to subscribe.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
     /// How to be paced.
     pub flow: Flow,
+    /// What makes one of publications that wait, in place of the flow's conflation. Not with deltas. At most 5,000 wait for it; then it is
+    /// called early.
+    pub reduce: Option<Reducer>,
     /// Where to start.
     pub start: Start,
     /// The most bytes that wait for a slow reader before the oldest publications are shed.
@@ -35,6 +40,7 @@ impl Default for Subscribe {
     fn default() -> Self {
         Self {
             flow: Flow::IMMEDIATE,
+            reduce: None,
             start: Start::Latest,
             outbox_bytes_max: None,
             durable: None,

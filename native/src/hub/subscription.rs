@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::Publication;
 use crate::error::{Stopped, SubscribeError};
 use crate::json::Json;
+use crate::reduce::Reducing;
 use crate::shard::{Command, LocalReader};
 
 /// What a subscriber hears.
@@ -53,6 +54,7 @@ pub enum Event {
 pub struct Subscription {
     pub(super) reader: LocalReader,
     pub(super) subscriptions: Vec<SubscriptionId>,
+    pub(super) reducing: Reducing,
 }
 
 impl Subscription {
@@ -61,6 +63,7 @@ impl Subscription {
     /// # Errors
     /// When the flow is out of range (the old one stays) or the hub has stopped.
     pub async fn set_flow(&self, flow: Flow) -> Result<(), SubscribeError> {
+        let flow = self.reducing.flow(flow);
         for subscription in &self.subscriptions {
             let (reply, answer) = oneshot::channel();
             self.reader.commands().send(Command::Flow {
@@ -77,6 +80,7 @@ impl Subscription {
 impl Subscription {
     /// Changes the flow, which is in range, without waiting until that is done.
     pub(crate) fn request_flow(&self, flow: Flow) -> Result<(), Stopped> {
+        let flow = self.reducing.flow(flow);
         self.subscriptions.iter().try_for_each(|subscription| {
             let (reply, _) = oneshot::channel();
             let subscription = *subscription;
@@ -92,13 +96,16 @@ impl Subscription {
 impl Stream for Subscription {
     type Item = Event;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if let Some(event) = self.reducing.pop() {
+            return Poll::Ready(Some(event));
+        }
         loop {
             match std::task::ready!(self.reader.poll_frame(context)) {
                 None => return Poll::Ready(None),
                 Some(frame) => {
                     if let Some(event) = event(frame) {
-                        return Poll::Ready(Some(event));
+                        return Poll::Ready(Some(self.reducing.take(event)));
                     }
                 }
             }

@@ -17,5 +17,6 @@ mod event_bus;
 mod in_process;
 mod presence;
 mod progress;
+mod reduce;
 mod shards;
 mod with_backend;

@@ -11,7 +11,7 @@ import { connect, type Tide } from 'tidegate';
 
 import { startFront } from './front.js';
 import { chromiumPath, packageRoot, startServerAt } from './server.js';
-import { layWire } from './wire.js';
+import { type Carried, layWire } from './wire.js';
 
 /** The ways in which tabs share. */
 export const WAYS = ['leader', 'worker'] as const;
@@ -158,6 +158,8 @@ export class Scene {
     readonly way: Way,
     /** Cuts the wire between the browser and the server, or mends it. */
     readonly cut: (isCut: boolean) => void,
+    /** What has come from the server to the browser. */
+    readonly carried: () => Carried,
   ) {}
 
   async open(topics: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Tab> {
@@ -243,7 +245,7 @@ export async function setScene(t: TestContext, way: Way, setting: Setting = {}):
     ignoreDefaultArgs: AS_FOR_PEOPLE,
   });
   t.after(() => browser.close());
-  return new Scene(server, front, await browser.newContext(), browser, way, wire.cut);
+  return new Scene(server, front, await browser.newContext(), browser, way, wire.cut, wire.carried);
 }
 
 /** Publishes at a rate, until it is told to stop. */

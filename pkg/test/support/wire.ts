@@ -2,18 +2,31 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 
+/** What has come over a wire from the server. */
+export interface Carried {
+  readonly bytes: number;
+  /** Frames with a publication, whole or as a delta. */
+  readonly publications: number;
+}
+
 /** A wire to a server that can be cut and mended. */
 export interface Wire {
   /** The address by which the server is reached over it. */
   readonly url: string;
   /** Cuts it, with all that goes over it, or mends it. */
   cut(isCut: boolean): void;
+  carried(): Carried;
 }
+
+/** How a publication's frame begins, in messages that are not compressed. */
+const PUBLICATION = '"type":"pub"';
 
 /** Lays a wire to the server at `behind`. */
 export async function layWire(t: TestContext, behind: string): Promise<Wire> {
   const { port, hostname } = new URL(behind);
   const open = new Set<Socket>();
+  let bytes = 0;
+  let publications = 0;
   let isCut = false;
   const keep = (socket: Socket): void => {
     open.add(socket);
@@ -31,6 +44,13 @@ export async function layWire(t: TestContext, behind: string): Promise<Wire> {
     near.on('close', () => far.destroy());
     far.on('close', () => near.destroy());
     near.pipe(far).pipe(near);
+    let rest = '';
+    far.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      const pieces = (rest + chunk.toString('latin1')).split(PUBLICATION);
+      publications += pieces.length - 1;
+      rest = pieces.at(-1)!.slice(1 - PUBLICATION.length);
+    });
   });
   const cut = (wanted: boolean): void => {
     isCut = wanted;
@@ -46,5 +66,6 @@ export async function layWire(t: TestContext, behind: string): Promise<Wire> {
     cut(true);
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut };
+  const { port: ownPort } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${ownPort}`, cut, carried: () => ({ bytes, publications }) };
 }

@@ -1,4 +1,6 @@
 //! What is sent when, and as what: paces that are pushed up, and deltas.
 
+mod beside_others;
+mod collections;
 mod deltas;
 mod push_up;

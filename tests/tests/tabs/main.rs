@@ -1,6 +1,7 @@
 //! The tabs of a browser: who leads, what they share, and whom they believe.
 
 mod messages;
+mod pace;
 mod rules;
 mod sharing;
 mod superseded;

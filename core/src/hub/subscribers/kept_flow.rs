@@ -17,7 +17,8 @@ const MERGE: u64 = 1 << 53;
 const SUM: u64 = 1 << 54;
 const COLLECT: u64 = 1 << 55;
 
-/// Where in `second` the batch's maximum begins; the lower bits are `max_wait` in microseconds.
+/// Where in `second` the batch's maximum begins; the lower bits are a debounce's `max_wait`, or the window of the throttle that
+/// feeds a throttle and zero where none does, in microseconds.
 const MAX_WAIT_BITS: u32 = 48;
 
 const _: () = assert!(PACE_MAX.as_micros() < 1 << MAX_WAIT_BITS);
@@ -35,20 +36,37 @@ impl KeptFlow {
         self.first & (THROTTLE | DEBOUNCE) == 0
     }
 
+    /// The same flow, of a subscription whose gates are fed by a throttle with this window.
+    pub(super) fn with_feed(self, window: Option<Duration>) -> Self {
+        if self.first & THROTTLE == 0 {
+            return self;
+        }
+        let max = self.second & !((1 << MAX_WAIT_BITS) - 1);
+        Self {
+            second: max | window.map_or(0, micros),
+            ..self
+        }
+    }
+
+    /// The window of the throttle that feeds its gates, where one does.
+    pub(super) fn feed(self) -> Option<Duration> {
+        let window = duration(self.second);
+        (self.first & THROTTLE != 0 && !window.is_zero()).then_some(window)
+    }
+
     pub(super) fn get(self) -> Flow {
         let has = |flag| self.first & flag != 0;
-        let micros = |word: u64| Duration::from_micros(word & ((1 << DURATION_BITS) - 1));
         let (leading, trailing) = (has(LEADING), has(TRAILING));
         let pace = if has(THROTTLE) {
             Pace::Throttle {
-                every: micros(self.first),
+                every: duration(self.first),
                 leading,
                 trailing,
             }
         } else if has(DEBOUNCE) {
             Pace::Debounce {
-                quiet: micros(self.first),
-                max_wait: has(HAS_MAX_WAIT).then(|| micros(self.second)),
+                quiet: duration(self.first),
+                max_wait: has(HAS_MAX_WAIT).then(|| duration(self.second)),
                 leading,
                 trailing,
             }
@@ -111,6 +129,11 @@ impl From<Flow> for KeptFlow {
     }
 }
 
+/// The duration in the lower bits of a word.
+const fn duration(word: u64) -> Duration {
+    Duration::from_micros(word & ((1 << DURATION_BITS) - 1))
+}
+
 /// In whole microseconds, rounded up, and no longer than a valid flow's durations are.
 fn micros(duration: Duration) -> u64 {
     let duration = duration.min(PACE_MAX);
@@ -163,6 +186,17 @@ mod tests {
             let kept = KeptFlow::from(flow);
             prop_assert_eq!(kept.get(), flow);
             prop_assert_eq!(kept.is_immediate(), flow.is_immediate());
+            prop_assert_eq!(kept.feed(), None);
+        }
+
+        #[test]
+        fn only_a_throttle_is_fed_and_its_flow_stays_as_it_was(flow in any_flow(), ms in 1..86_400_000_u64) {
+            let window = Some(Duration::from_millis(ms));
+            let kept = KeptFlow::from(flow).with_feed(window);
+            prop_assert_eq!(kept.get(), flow);
+            let is_throttle = matches!(flow.pace, Pace::Throttle { .. });
+            prop_assert_eq!(kept.feed(), window.filter(|_| is_throttle));
+            prop_assert_eq!(kept.with_feed(None), KeptFlow::from(flow));
         }
     }
 

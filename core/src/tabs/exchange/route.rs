@@ -62,10 +62,10 @@ impl<P> Route<P> {
     }
 
     /// The flow that serves all members. Each paces for itself, a second time: so only a throttle that delays nothing
-    /// there is asked of the server.
+    /// there is asked of the server, and of what may wait only what can be had from what the others get.
     pub(super) fn finest(&self) -> Flow {
         let flows = self.seats.values().map(|seat| seat.flow);
-        let finest = flows.reduce(Flow::finest).unwrap_or_default();
+        let finest = Flow::finest(&flows.collect::<Vec<_>>()).unwrap_or_default();
         match finest {
             Flow {
                 pace:
@@ -74,7 +74,7 @@ impl<P> Route<P> {
                         trailing: true,
                         ..
                     },
-                conflate: Conflate::Latest,
+                conflate: Conflate::Latest | Conflate::Collect { .. },
                 ..
             } => finest,
             Flow { delta, .. } => Flow::IMMEDIATE.with_delta(delta),

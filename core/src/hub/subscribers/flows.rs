@@ -1,0 +1,81 @@
+//! What a relay's gates have and a server's don't: they are behind another gate, which changes with what the others want.
+
+use core::time::Duration;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{NO_GATES, Subscribers, SubscriptionId};
+use crate::flow::Flow;
+use crate::gate::Emission;
+use crate::payload::Payload;
+use crate::publication::Publication;
+use crate::time::Instant;
+
+impl<P: Payload, T> Subscribers<P, T> {
+    /// Changes a subscription's flow; what is pending stays pending or becomes due.
+    pub(crate) fn set_flow(&mut self, now: Instant, id: SubscriptionId, flow: Flow) {
+        self.set_fed_flow(now, id, flow, None);
+    }
+
+    /// Changes a subscription's flow, and the window of the throttle that feeds its gates, where one does.
+    pub(crate) fn set_fed_flow(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        flow: Flow,
+        feed: Option<Duration>,
+    ) {
+        if self.find(id).is_none() {
+            return;
+        }
+        let subscription = &mut self.subscriptions[id.index as usize];
+        subscription.flow = super::KeptFlow::from(flow).with_feed(feed);
+        let gates: Vec<u32> = if subscription.gates == NO_GATES {
+            Vec::new()
+        } else if subscription.pattern.is_exact() {
+            Vec::from([subscription.gates])
+        } else {
+            let gates = &self.by_topic[subscription.gates as usize];
+            gates.values().copied().collect()
+        };
+        for gate in gates {
+            let machine = self.awake(gate);
+            if flow.is_immediate() {
+                // It would leave at once anyway, but as one value: of a batch nothing may be lost.
+                machine.handle_flush(now);
+            }
+            machine.handle_flow(now, flow);
+            machine.handle_feed(now, feed);
+            self.drain_gate(gate);
+        }
+    }
+
+    /// Whether the subscription with `index` is paced by its own gate here.
+    pub(crate) fn is_gated(&self, index: u32) -> bool {
+        !self.subscriptions[index as usize].flow.is_immediate()
+    }
+
+    /// Hands over what a client received as one batch: as it came, where its gate upstream has collected for this one alone.
+    pub(crate) fn deliver_batch(
+        &mut self,
+        now: Instant,
+        index: u32,
+        items: &[Arc<Publication<P>>],
+    ) {
+        let Some(first) = items.first() else { return };
+        let is_one_emission =
+            |item: &Arc<Publication<P>>| item.topic == first.topic && !item.is_terminal();
+        if !self.is_gated(index) {
+            self.push_emission(index, Emission::Batch(items.to_vec()));
+        } else if items.iter().all(is_one_emission) {
+            let gate = self.gate_for(index, &first.topic);
+            self.awake(gate).handle_batch(now, items.to_vec());
+            self.drain_gate(gate);
+        } else {
+            for item in items {
+                self.deliver(now, index, item);
+            }
+        }
+    }
+}

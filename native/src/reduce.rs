@@ -1,0 +1,149 @@
+//! Conflation by a function of the subscriber's own.
+//!
+//! The core knows of payloads how they are merged and summed up; a subscriber's function is called where the subscriber reads. So
+//! that it sees every publication, batches are asked for in its place.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tidegate_core::flow::{Conflate, Flow};
+
+use crate::{Event, Json, JsonError, Publication};
+
+/// How many publications may wait for a reducer.
+const REDUCED_MAX: NonZeroU32 = NonZeroU32::new(5_000).expect("is not zero");
+
+type Reduce = dyn Fn(&Json, &Json) -> Result<Json, JsonError> + Send + Sync;
+
+/// Makes one value of two of the same topic, an older and a newer one: what becomes of publications that wait, by a rule that is
+/// not in [`Conflate`].
+///
+/// Where it fails or panics, that is logged and nothing is lost: both come, one after the other.
+///
+/// ```no_run
+/// # async fn watch(hub: tidegate::Hub) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use tidegate::core::flow::Flow;
+/// use tidegate::{Reducer, Subscribe};
+///
+/// let worst_of_each_second = Subscribe {
+///     flow: Flow::throttle(Duration::from_secs(1)),
+///     reduce: Some(Reducer::of(|older: f64, newer: f64| older.max(newer))),
+///     ..Subscribe::default()
+/// };
+/// let mut temperatures = hub.subscribe_with("oven:3", worst_of_each_second).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Reducer(Arc<Reduce>);
+
+impl Reducer {
+    /// A function of values as they were published.
+    pub fn new(reduce: impl Fn(&Json, &Json) -> Json + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |older, newer| Ok(reduce(older, newer))))
+    }
+
+    /// A function of values that have the form of `T`. It fails for others.
+    pub fn of<T: DeserializeOwned + Serialize>(
+        reduce: impl Fn(T, T) -> T + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(move |older, newer| {
+            Json::from_value(&reduce(older.parse()?, newer.parse()?))
+        }))
+    }
+
+    /// One publication of two; `None` where the function does not make one.
+    fn reduce(&self, older: &Publication, newer: &Publication) -> Option<Publication> {
+        let (from, to) = (&older.payload, &newer.payload);
+        // Whatever the function has broken of its own is its own to mend: it is called anew with other values.
+        let reduced = catch_unwind(AssertUnwindSafe(|| (self.0)(from, to)));
+        let topic = &newer.topic;
+        match reduced {
+            Ok(Ok(payload)) => Some(Arc::new(tidegate_core::publication::Publication {
+                topic: topic.clone(),
+                position: newer.position,
+                payload,
+                end: newer.end,
+            })),
+            Ok(Err(error)) => {
+                tracing::error!(%topic, %error, "a reducer can't read what was published; both are handed on");
+                None
+            }
+            Err(_) => {
+                tracing::error!(%topic, "a reducer panicked; both are handed on");
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Reducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reducer")
+    }
+}
+
+/// What a subscription with or without a reducer hands on.
+#[derive(Debug, Default)]
+pub(crate) struct Reducing {
+    reducer: Option<Reducer>,
+    /// What a failing reducer has left, beyond what was handed on.
+    waiting: VecDeque<Event>,
+}
+
+impl Reducing {
+    pub(crate) fn new(reducer: Option<Reducer>) -> Self {
+        Self {
+            reducer,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// The flow to subscribe with.
+    pub(crate) const fn flow(&self, flow: Flow) -> Flow {
+        match self.reducer {
+            Some(_) => flow.with_conflate(Conflate::Collect { max: REDUCED_MAX }),
+            None => flow,
+        }
+    }
+
+    /// What is to be handed on before anything else.
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.waiting.pop_front()
+    }
+
+    /// What is to be handed on of an event; [`Self::pop`] first gives what else.
+    pub(crate) fn take(&mut self, event: Event) -> Event {
+        match (&self.reducer, event) {
+            (Some(reducer), Event::Batch(publications)) => {
+                let reduced = reduced(reducer, &publications);
+                self.waiting
+                    .extend(reduced.into_iter().map(Event::Publication));
+                self.waiting
+                    .pop_front()
+                    .unwrap_or(Event::Batch(publications))
+            }
+            (_, event) => event,
+        }
+    }
+}
+
+/// The publications of one emission as one, or as more where the reducer fails.
+fn reduced(reducer: &Reducer, publications: &[Publication]) -> Vec<Publication> {
+    let mut results: Vec<Publication> = Vec::new();
+    for newer in publications {
+        let reduced = results
+            .last()
+            .and_then(|older| reducer.reduce(older, newer));
+        match (reduced, results.last_mut()) {
+            (Some(reduced), Some(last)) => *last = reduced,
+            _ => results.push(Arc::clone(newer)),
+        }
+    }
+    results
+}
