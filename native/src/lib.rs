@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+mod atomics;
 pub mod auth;
 pub mod axum;
 pub mod backend;

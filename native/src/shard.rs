@@ -5,6 +5,7 @@
 //! socket that takes no more is left to the hub's outbox, which conflates and sheds, until the kernel says that it
 //! takes again.
 
+mod bell;
 mod command;
 mod event_socket;
 mod event_writer;

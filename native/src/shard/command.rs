@@ -1,7 +1,7 @@
 //! What other threads ask of a shard, and how they wake it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant as HostInstant};
 
@@ -17,6 +17,7 @@ use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer};
 use tokio::sync::oneshot;
 
+use super::bell::Bell;
 use super::guest::Guest;
 use super::local::Opening;
 use super::presence::PresenceCommand;
@@ -120,9 +121,7 @@ pub(crate) struct CommandSender {
 
 struct Wake {
     waker: Waker,
-    /// Whether the shard is awake, or a wake-up is on its way; saves a system call per command in bursts.
-    is_awake: AtomicBool,
-    waiting: AtomicUsize,
+    bell: Bell,
     /// Connections that the shard has, or is about to get.
     connections: AtomicUsize,
 }
@@ -137,8 +136,7 @@ impl CommandSender {
         let (sender, receiver) = mpsc::channel();
         let wake = Arc::new(Wake {
             waker,
-            is_awake: AtomicBool::new(true),
-            waiting: AtomicUsize::new(0),
+            bell: Bell::new(),
             connections: AtomicUsize::new(0),
         });
         (Self { sender, wake }, receiver)
@@ -149,9 +147,9 @@ impl CommandSender {
     /// # Errors
     /// When the shard has stopped.
     pub(crate) fn send(&self, command: Command) -> Result<(), Stopped> {
-        self.wake.waiting.fetch_add(1, Ordering::SeqCst);
+        self.wake.bell.expect_one();
         self.sender.send(command).map_err(|_| Stopped)?;
-        if !self.wake.is_awake.swap(true, Ordering::SeqCst) {
+        if self.wake.bell.must_ring() {
             self.wake.waker.wake().map_err(|_| Stopped)?;
         }
         Ok(())
@@ -178,20 +176,15 @@ impl CommandSender {
 
     /// The shard is awake: it will see the next command by itself.
     pub(super) fn announce_waking(&self) {
-        self.wake.is_awake.store(true, Ordering::SeqCst);
+        self.wake.bell.announce_waking();
     }
 
     pub(super) fn count_taken(&self) {
-        self.wake.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.wake.bell.count_taken();
     }
 
     /// Whether nothing waits; from then on the next command wakes the shard.
     pub(super) fn may_sleep(&self) -> bool {
-        let is_empty = || self.wake.waiting.load(Ordering::SeqCst) == 0;
-        if !is_empty() {
-            return false;
-        }
-        self.wake.is_awake.store(false, Ordering::SeqCst);
-        is_empty()
+        self.wake.bell.may_sleep()
     }
 }

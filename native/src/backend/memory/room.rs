@@ -1,13 +1,13 @@
 //! What all parts of a memory may hold together.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::atomics::{AtomicUsize, Ordering};
 
 /// How much there may be, and how much there is.
 ///
 /// Only what comes to be or goes changes it: a topic whose history is full and keeps its size leaves it alone, so that
 /// no core waits for another one here.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(crate) struct Room {
     topics_max: usize,
     bytes_max: usize,
     topics: AtomicUsize,
@@ -16,11 +16,11 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) const fn unlimited() -> Self {
+    pub(crate) fn unlimited() -> Self {
         Self::new(usize::MAX, usize::MAX)
     }
 
-    pub(super) const fn new(topics_max: usize, bytes_max: usize) -> Self {
+    pub(crate) fn new(topics_max: usize, bytes_max: usize) -> Self {
         Self {
             topics_max,
             bytes_max,
@@ -29,25 +29,25 @@ impl Room {
         }
     }
 
-    pub(super) const fn topics_max(&self) -> usize {
+    pub(crate) fn topics_max(&self) -> usize {
         self.topics_max
     }
 
-    pub(super) const fn bytes_max(&self) -> usize {
+    pub(crate) fn bytes_max(&self) -> usize {
         self.bytes_max
     }
 
-    pub(super) fn topics(&self) -> usize {
+    pub(crate) fn topics(&self) -> usize {
         self.topics.load(Ordering::Relaxed)
     }
 
     /// Whether there may be more topics.
-    pub(super) fn has_topics(&self) -> bool {
+    pub(crate) fn has_topics(&self) -> bool {
         self.topics() < self.topics_max
     }
 
     /// Counts another topic, unless there are as many as there may be.
-    pub(super) fn take_topic(&self) -> bool {
+    pub(crate) fn take_topic(&self) -> bool {
         let one_more = |topics| (topics < self.topics_max).then_some(topics + 1);
         let taken = self
             .topics
@@ -56,19 +56,19 @@ impl Room {
     }
 
     /// A topic is forgotten, and what was kept of it.
-    pub(super) fn give_back(&self, bytes: usize) {
+    pub(crate) fn give_back(&self, bytes: usize) {
         self.topics.fetch_sub(1, Ordering::Relaxed);
         self.change_bytes(bytes, 0);
     }
 
     /// Whether a topic that keeps `own` bytes can keep another `bytes`, at the worst instead of those.
-    pub(super) fn has_bytes(&self, own: usize, bytes: usize) -> bool {
+    pub(crate) fn has_bytes(&self, own: usize, bytes: usize) -> bool {
         let all = self.bytes.load(Ordering::Relaxed);
         all.saturating_sub(own).saturating_add(bytes) <= self.bytes_max
     }
 
     /// A topic that kept `before` keeps `after`. Says whether that is within the limit.
-    pub(super) fn change_bytes(&self, before: usize, after: usize) -> bool {
+    pub(crate) fn change_bytes(&self, before: usize, after: usize) -> bool {
         if before < after {
             let more = after - before;
             return self.bytes.fetch_add(more, Ordering::Relaxed) + more <= self.bytes_max;
