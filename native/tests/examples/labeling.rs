@@ -87,6 +87,18 @@ async fn labelers_share_the_work_and_what_one_leaves_behind_is_for_the_others() 
     assert_eq!(stored["labelers"], last["sessions"]);
 }
 
+/// Labels at a server as long as it answers.
+async fn label_for_ever(address: String, name: String, _there: Socket) {
+    let headers = "Content-Type: application/json\r\n";
+    loop {
+        let body = json!({"labeler": name}).to_string();
+        let answer = request(&address, "POST /next", headers, body).await;
+        let item = answer.json()["item"].clone();
+        let body = json!({"labeler": name, "item": item, "label": "bad"}).to_string();
+        request(&address, "POST /labels", headers, body).await;
+    }
+}
+
 #[tokio::test]
 async fn no_label_is_lost_or_counted_twice_when_servers_are_killed() {
     let redis = RedisServer::start();
@@ -104,42 +116,40 @@ async fn no_label_is_lost_or_counted_twice_when_servers_are_killed() {
     let one = start().await;
     let ada = labeler(&one, "ada").await;
     for round in 0..3 {
-        // Another one works, and is killed amid it.
+        // Others work at another server, which is killed amid it.
         let mut other = start().await;
-        let name = format!("ben-{round}");
-        let ben = labeler(&other, &name).await;
-        let address = other.address.clone();
-        let working = tokio::spawn(async move {
-            loop {
-                let body = json!({"labeler": name}).to_string();
-                let headers = "Content-Type: application/json\r\n";
-                let answer = request(&address, "POST /next", headers, body).await;
-                let item = answer.json()["item"].clone();
-                let body = json!({"labeler": name, "item": item, "label": "bad"}).to_string();
-                request(&address, "POST /labels", headers, body).await;
-            }
-        });
-        within("ada to label some", label_until(&one, "ada", 30)).await;
+        let mut working = Vec::new();
+        for number in 0..4 {
+            let name = format!("ben-{round}-{number}");
+            let there = labeler(&other, &name).await;
+            let work = label_for_ever(other.address.clone(), name, there);
+            working.push(tokio::spawn(work));
+        }
+        within("ada to label some", label_until(&one, "ada", 20)).await;
         other.kill().await;
-        let end = within("its work to break off", working).await;
-        assert!(end.is_err(), "it was amid something");
-        drop(ben);
+        for work in working {
+            let end = within("their work to break off", work).await;
+            assert!(end.is_err(), "it was amid something");
+        }
     }
     drop(ada);
-    // What is stored is what is told, by the server that was there all the time and by one that is new.
-    let new = start().await;
-    let stored = get(&new.address, "/labels").await.json();
-    assert!(stored["done"].as_u64() > Some(90), "{stored}");
-    for server in [&one, &new] {
-        eventually("the counts to agree", async || {
-            let mut told = socket(server, "/live/ws", &[]).await;
-            let pattern = format!("{LABELING}:progress");
-            told.send(json!({"type": "subscribe", "pattern": pattern}))
-                .await;
-            told.expect("subscribed").await;
-            let last = told.expect("pub").await["data"].clone();
-            last["done"] == stored["done"] && last["sessions"] == stored["labelers"]
-        })
-        .await;
-    }
+    // What is stored is what is told: by the server that was there all the time, and by one that is new.
+    let stored = get(&one.address, "/labels").await.json();
+    assert!(stored["done"].as_u64() > Some(60), "{stored}");
+    until_told(&one, &stored).await;
+    until_told(&start().await, &stored).await;
+}
+
+/// Waits until a server tells what is stored.
+async fn until_told(server: &Server, stored: &Value) {
+    eventually("the counts to agree", async || {
+        let mut told = socket(server, "/live/ws", &[]).await;
+        let pattern = format!("{LABELING}:progress");
+        told.send(json!({"type": "subscribe", "pattern": pattern}))
+            .await;
+        told.expect("subscribed").await;
+        let last = told.expect("pub").await["data"].clone();
+        last["done"] == stored["done"] && last["sessions"] == stored["labelers"]
+    })
+    .await;
 }
