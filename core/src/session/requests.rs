@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use super::{Session, SessionOutput, State, access};
 use crate::durable::DurableName;
 use crate::flow::{Flow, FlowError, Slow};
-use crate::hub::{PublishError, SubscribeError, Subscribed};
+use crate::hub::{PublishError, SubscribeError, Subscribed, SubscriptionId};
 use crate::lifecycle::EndReason;
 use crate::protocol::{ErrorCode, PublishRequest, ServerFrame, Start, WireError};
 use crate::publication::Position;
@@ -90,6 +90,17 @@ impl<P> Session<P> {
                 .push_back(SessionOutput::Withdraw(pattern.clone()));
         }
         true
+    }
+
+    /// What was withdrawn may have been answered just before, where the client's frames had waited for its token: gives the
+    /// subscription, which is to be ended.
+    pub fn handle_withdrawn(&mut self, pattern: &Pattern) -> Option<SubscriptionId> {
+        let answered = self.subscriptions.remove(pattern)?;
+        let is_asked_again = |output: &SessionOutput<P>| matches!(output, SessionOutput::Subscribe { pattern: to, .. } if to == pattern);
+        if self.output.iter().any(is_asked_again) {
+            self.pending.insert(pattern.clone());
+        }
+        Some(answered)
     }
 
     pub(super) fn publish(&mut self, now: Instant, request: u64, publish: PublishRequest<P>) {

@@ -200,6 +200,48 @@ fn a_client_that_asks_for_its_own_room_has_it_as_it_asked() {
     assert_eq!(wire.server.counts().subscriptions, 0);
 }
 
+/// What it says beside its token waits for the answer, and is done together with what it has without asking.
+#[test]
+fn a_client_that_asks_for_its_own_room_beside_its_token_leaves_nothing_behind() {
+    let own = || Grant {
+        joins: patterns(&["user:7"]),
+        ..grant("7", &["job:*"], &[])
+    };
+    let unsubscribe = |to: &str| json!({ "type": "unsubscribe", "pattern": to });
+    let durable = json!({ "type": "subscribe", "pattern": "user:7", "durable": "phone" });
+    for (asks, subscriptions) in [
+        (vec![subscribe("user:7")], 1),
+        (vec![durable.clone()], 1),
+        (vec![durable, unsubscribe("user:7")], 0),
+        (vec![subscribe("job:1"), unsubscribe("job:1")], 1),
+        (vec![unsubscribe("user:7"), subscribe("user:7")], 1),
+    ] {
+        let mut wire = wire();
+        let id = asked(&mut wire);
+        wire.send(id, &hello("t"));
+        for frame in &asks {
+            wire.send(id, frame);
+        }
+        answer(&mut wire, "t", Ok(own()));
+        assert_eq!(
+            wire.server.counts().subscriptions,
+            subscriptions,
+            "{asks:?}"
+        );
+        wire.receive(id);
+        wire.publish("job:1", json!(1));
+        wire.publish("user:7", json!(1));
+        let heard = kinds(&wire.receive(id));
+        let is_in_room =
+            !asks.contains(&unsubscribe("user:7")) || asks.ends_with(&[subscribe("user:7")]);
+        assert_eq!(heard.len(), usize::from(is_in_room), "{asks:?}: {heard:?}");
+        wire.server.handle_closed(wire.now, id);
+        assert_eq!(wire.server.counts().subscriptions, 0, "{asks:?}");
+        wire.publish("user:7", json!(2));
+        wire.publish("job:1", json!(2));
+    }
+}
+
 proptest! {
     /// Whatever is asked in whatever order: nothing is delivered that isn't granted, and nothing is left behind.
     #[test]

@@ -51,7 +51,15 @@ impl<P: Payload + Clone> ServerHub<P> {
                         session.handle_subscribed(pattern, flow, result);
                     }
                 }
-                SessionOutput::Withdraw(pattern) => self.withdraw(id, &pattern),
+                SessionOutput::Withdraw(pattern) => {
+                    self.withdraw(id, &pattern);
+                    let answered = self
+                        .session(id)
+                        .and_then(|it| it.handle_withdrawn(&pattern));
+                    if let Some(subscription) = answered {
+                        self.end_asked(now, id, subscription);
+                    }
+                }
                 SessionOutput::FlowAhead { pattern, flow } => {
                     let flow = self.config.floor.grant(&pattern, flow);
                     if let Err(error) = self.set_flow_ahead(id, &pattern, flow)
@@ -65,14 +73,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 }
                 SessionOutput::Forget(pattern) => self.forget_durable(id, &pattern),
                 SessionOutput::Unsubscribe(subscription) => {
-                    if let Some(pattern) = self.hub.pattern_of(subscription).cloned() {
-                        self.durables.keeper.handle_let_go(now, id, &pattern);
-                    }
-                    self.hub.handle_unsubscribe(subscription);
-                    let outbox = &mut self.connections[id.index as usize].outbox;
-                    outbox.discard(subscription);
-                    outbox.set_slow(subscription, None);
-                    outbox.settle_tally(&mut self.tally);
+                    self.end_asked(now, id, subscription);
                 }
                 SessionOutput::Flow {
                     subscription,
@@ -123,6 +124,18 @@ impl<P: Payload + Clone> ServerHub<P> {
                 }
             }
         }
+    }
+
+    /// Ends a subscription as its client wants it.
+    fn end_asked(&mut self, now: Instant, id: ConnectionId, subscription: SubscriptionId) {
+        if let Some(pattern) = self.hub.pattern_of(subscription).cloned() {
+            self.durables.keeper.handle_let_go(now, id, &pattern);
+        }
+        self.hub.handle_unsubscribe(subscription);
+        let outbox = &mut self.connections[id.index as usize].outbox;
+        outbox.discard(subscription);
+        outbox.set_slow(subscription, None);
+        outbox.settle_tally(&mut self.tally);
     }
 
     /// Puts what the hub has due into the outboxes, until neither it nor its uplink has anything more to say.
