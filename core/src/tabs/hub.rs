@@ -80,6 +80,8 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// The user wants no connection any more: subscriptions and unanswered publishes are over.
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.hub.handle_disconnect(now);
+        // What is still to be told, such as what was dealt with, goes before.
+        self.drain(now);
         self.tabs.handle_leave();
         self.drain(now);
     }

@@ -105,6 +105,17 @@ test('two people talk about a task, and each is told what concerns them', LIMIT,
     assert.equal(await page.getByRole('log').getByRole('listitem').count(), 4, 'nothing is shown twice');
   }
   await ada.page.locator('#bell').getByText('completed: Book the hall').waitFor();
+
+  // What concerns ada while she is away is there when she comes back.
+  await ada.page.getByLabel('A new task').fill('Order flowers');
+  await ada.page.getByRole('button', { name: 'Add' }).click();
+  await ben.page.getByRole('button', { name: 'Order flowers' }).click();
+  const address = ada.page.url();
+  await ada.page.goto('about:blank');
+  await say(ben.page, '@ada tulips?');
+  await ada.page.goto(address);
+  await ada.page.getByRole('button', { name: 'ada' }).click();
+  await ada.page.locator('#bell').getByText('ben: @ada tulips?').waitFor();
   await ada.check();
   await ben.check();
 });

@@ -128,6 +128,33 @@ test(
   },
 );
 
+test("an EventSource's device goes on where it was when it last connected again", LIMIT, async (t) => {
+  const [file, server] = await startWithFile(t);
+  const page = await emptyPage(t, server.url);
+  const query = 'topic=job:1&durable=phone-b1946ac92492';
+  await publish(server.url, 'job:1', 1);
+  await followBySource(page, query);
+  await received(page, [1]);
+  await publish(server.url, 'job:1', 2);
+  await received(page, [1, 2]);
+  await succeeded(t, file, server);
+  // By `Last-Event-ID` the browser says what it has seen.
+  await received(page, [1, 2, 3, 4]);
+  await page.reload();
+  await followBySource(page, query);
+  await received(page, [3, 4]);
+  const last = await page.evaluate(() => {
+    following.source?.close();
+    const { epoch, offset } = following.frames.at(-1)!;
+    return `${epoch}:${offset}`;
+  });
+  // So does a page that kept the id of the last event.
+  await page.reload();
+  await followBySource(page, `${query}&last_event_id=${last}`);
+  await publish(server.url, 'job:1', 5);
+  await received(page, [5]);
+});
+
 test('a WebSocket follows a job, resumes, and is told of its end', LIMIT, async (t) => {
   const [file, server] = await startWithFile(t);
   const page = await emptyPage(t, server.url);

@@ -132,10 +132,17 @@ for (const way of WAYS) {
     const gap = longestGap(await toldTo(witness), since);
     t.diagnostic(`${way}: discarded: ${gap} ms without a publication`);
     const last = await publisher.stop();
-    await assertAllWhole(
-      scene.tabs.filter((_, index) => index !== holder),
-      last,
-    );
+    const others = scene.tabs.filter((_, index) => index !== holder);
+    await assertAllWhole(others, last);
+    await assertConnections(scene.server, 1);
+
+    // Somebody looks at it again: the browser loads it anew, and it takes its place among the others.
+    const again = await scene.browser.loadAgain(scene.urls[holder]!);
+    await reached(again, last);
+    const next = new Publisher(t, scene.server, TOPIC, PER_SECOND);
+    await reached(again, last + 100);
+    const end = await next.stop();
+    await assertAllWhole([again, ...others], end);
     await assertConnections(scene.server, 1);
   });
 

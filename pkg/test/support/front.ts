@@ -13,7 +13,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 /**
  * A static server of `folder` that passes WebSockets on to the server at `behind`, as a reverse proxy does: with the
- * host that the page was loaded from. Says its address.
+ * host that the page was loaded from, and for frames that have no origin, which it lets in. Says its address.
  */
 export async function startFront(
   t: TestContext,
@@ -38,7 +38,9 @@ export async function startFront(
     const upstream = connect(Number(target.port), target.hostname, () => {
       const lines = [`${request.method} ${request.url} HTTP/1.1`];
       for (let index = 0; index < request.rawHeaders.length; index += 2) {
-        lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
+        if (request.rawHeaders[index + 1] !== 'null') {
+          lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
+        }
       }
       upstream.write(`${lines.join('\r\n')}\r\n\r\n`);
       upstream.write(head);

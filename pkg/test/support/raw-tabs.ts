@@ -27,6 +27,8 @@ export interface RawBrowser {
   open(url: string): Promise<RawTab>;
   /** Throws a tab out of memory, as the browser does with hidden tabs when that is scarce. */
   discard(url: string): Promise<void>;
+  /** Brings a tab to the front that was thrown out: the browser loads its page again. */
+  loadAgain(url: string): Promise<RawTab>;
 }
 
 type Call = <T>(method: string, params?: object, sessionId?: string) => Promise<T>;
@@ -51,8 +53,7 @@ export async function startRawBrowser(t: TestContext, more: readonly string[] = 
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   });
   const call = await connectTo(await addressIn(child.stderr));
-  const open = async (url: string): Promise<RawTab> => {
-    const { targetId } = await call<{ targetId: string }>('Target.createTarget', { url });
+  const attach = async (targetId: string): Promise<RawTab> => {
     const { sessionId } = await call<{ sessionId: string }>('Target.attachToTarget', {
       targetId,
       flatten: true,
@@ -73,8 +74,30 @@ export async function startRawBrowser(t: TestContext, more: readonly string[] = 
         call('Page.setWebLifecycleState', { state: isFrozen ? 'frozen' : 'active' }, sessionId),
     };
   };
+  const open = async (url: string): Promise<RawTab> => {
+    const { targetId } = await call<{ targetId: string }>('Target.createTarget', { url });
+    return attach(targetId);
+  };
   return {
     open,
+    loadAgain: async (url) => {
+      // A page that is loaded again may be another target.
+      const find = async (): Promise<RawTab | undefined> => {
+        type Targets = { targetInfos: readonly { targetId: string; type: string; url: string }[] };
+        const { targetInfos } = await call<Targets>('Target.getTargets');
+        const target = targetInfos.find((info) => info.type === 'page' && info.url === url);
+        if (target === undefined) {
+          return undefined;
+        }
+        const tab = await attach(target.targetId);
+        await tab.show();
+        const isLoaded = await tab.evaluate<boolean>(`'tide' in globalThis`).catch(() => false);
+        return isLoaded ? tab : undefined;
+      };
+      const tab = await eventually(find, (found) => found !== undefined);
+      assert.ok(tab, `the browser loads ${url} again`);
+      return tab;
+    },
     discard: async (url) => {
       const page = await open(DISCARDS);
       const isDone = await eventually(() => page.evaluate<boolean>(discarding(url)), Boolean);

@@ -221,17 +221,19 @@ export interface Setting {
   readonly server?: string;
   /** The name of the machine that pages are loaded from: with another one than its own, they are not secure. */
   readonly machine?: string;
+  /** What the page and the package are served with. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** More arguments for the browser. */
   readonly args?: readonly string[];
 }
 
 /** Serves the package and the page in front of a server, and starts a browser as people have it. */
 export async function setScene(t: TestContext, way: Way, setting: Setting = {}): Promise<Scene> {
-  const { machine = '127.0.0.1', args = [] } = setting;
+  const { machine = '127.0.0.1', headers = {}, args = [] } = setting;
   const server = setting.server ?? (await startServerAt(t, '127.0.0.1:0', 'memory', KEEPS)).url;
   const folder = await makeFolder(t);
   const wire = await layWire(t, server);
-  const front = (await startFront(t, folder, wire.url)).replace('127.0.0.1', machine);
+  const front = (await startFront(t, folder, wire.url, headers)).replace('127.0.0.1', machine);
   const browser = await chromium.launch({
     executablePath: chromiumPath(),
     args: [

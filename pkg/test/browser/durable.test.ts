@@ -1,0 +1,132 @@
+/** Devices that go away and come back, as pages of a browser, while their server is killed and started again. */
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+
+import { connect } from 'tidegate';
+
+import { startPostgres, startRedis } from '../support/backends.js';
+import { publish, startServerAt } from '../support/server.js';
+import { eventually, type Scene, setScene, type Tab, type Way } from '../support/tabs.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 120_000 };
+
+const TOPIC = 'user:7';
+
+/** The device whose pages these are. Nobody is asked who they are, so it is a text that nobody guesses. */
+const PHONE = 'phone-b1946ac92492';
+const TABLET = 'tablet-59c6c1d2b4b0';
+
+async function newFile(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidegate-durable-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return `sqlite:${join(folder, 'topics.db')}`;
+}
+
+/** Waits until so many durable subscriptions are held, and everything that was acknowledged is stored. */
+async function isStored(server: string, held: number): Promise<void> {
+  const ask = async (): Promise<string> => (await fetch(`${server}/metrics`)).text();
+  const told = new RegExp(`^tidegate_durables ${held}$[^]*^tidegate_durables_unstored 0$`, 'm');
+  assert.match(await eventually(ask, (text) => told.test(text)), told);
+}
+
+async function publishAll(server: string, numbers: readonly number[]): Promise<void> {
+  for (const number of numbers) {
+    await publish(server, TOPIC, number);
+  }
+}
+
+/** The page gives its hub up in order, as an application does that logs out, and is closed. */
+async function leave(scene: Scene, tab: Tab, held: number): Promise<void> {
+  await tab.page.evaluate('tide.close()');
+  await isStored(scene.server, held);
+  await scene.close(tab);
+}
+
+/** Another device of the same user, which is no browser: what it is told up to this number. */
+async function tabletReads(server: string, last: number): Promise<readonly unknown[]> {
+  const tide = connect(server);
+  const read: unknown[] = [];
+  await new Promise<void>((resolve) => {
+    tide.subscribe(TOPIC, { durable: TABLET }, ({ data }) => {
+      read.push(data);
+      if (data === last) {
+        resolve();
+      }
+    });
+  });
+  tide.close();
+  return read;
+}
+
+/** What a page has been told, and that nothing went wrong. */
+async function dataOf(tab: Tab): Promise<readonly unknown[]> {
+  const { data, wrong } = await tab.told();
+  assert.deepEqual(wrong, []);
+  return data;
+}
+
+async function goAwayAndComeBack(t: TestContext, way: Way, backend: string): Promise<void> {
+  const first = await startServerAt(t, '127.0.0.1:0', backend);
+  const scene = await setScene(t, way, { server: first.url });
+  const open = () => scene.open([TOPIC], { options: JSON.stringify({ durable: PHONE }) });
+
+  const page = await open();
+  await isStored(first.url, 1);
+  await publishAll(first.url, [1]);
+  assert.deepEqual(await tabletReads(first.url, 1), [1]);
+  await publishAll(first.url, [2, 3]);
+  await page.reached(3);
+  assert.deepEqual(await dataOf(page), [1, 2, 3]);
+  await leave(scene, page, 0);
+
+  await publishAll(first.url, [4]);
+  await first.kill();
+  const second = await startServerAt(t, new URL(first.url).host, backend);
+  await publishAll(second.url, [5, 6]);
+  // Each has what it has missed, and nothing else.
+  const tabs = [await open()];
+  await tabs[0]!.reached(6);
+  assert.deepEqual(await dataOf(tabs[0]!), [4, 5, 6]);
+  if (way !== 'off') {
+    // Tabs that share are one device: who comes second is given the latest.
+    tabs.push(await open());
+    await tabs[1]!.reached(6);
+    assert.deepEqual(await dataOf(tabs[1]!), [6]);
+  }
+  assert.deepEqual(await tabletReads(second.url, 6), [2, 3, 4, 5, 6]);
+
+  await publish(second.url, TOPIC, 7, { end: 'complete' });
+  for (const tab of tabs) {
+    await tab.reached(7);
+  }
+  for (const tab of tabs) {
+    // The first of two leaves what it shares.
+    await leave(scene, tab, tab === tabs.at(-1) ? 0 : 1);
+  }
+  const last = await open();
+  await eventually(
+    () => last.told(),
+    ({ ends }) => ends.length > 0,
+  );
+  assert.deepEqual((await last.told()).ends, ['complete']);
+  assert.deepEqual(await dataOf(last), [], 'the terminal publication, too, was dealt with');
+}
+
+for (const way of ['off', 'worker'] as const) {
+  test(`a page goes on where its device was, tabs: ${way}, on SQLite`, LIMIT, async (t) => {
+    await goAwayAndComeBack(t, way, await newFile(t));
+  });
+}
+
+test('a page goes on where its device was on Redis', LIMIT, async (t) => {
+  await goAwayAndComeBack(t, 'off', (await startRedis(t)).url);
+});
+
+test('a page goes on where its device was on Postgres', LIMIT, async (t) => {
+  await goAwayAndComeBack(t, 'off', (await startPostgres(t)).url);
+});
