@@ -1,6 +1,6 @@
 //! `cargo xtask sim`: runs the simulation of the whole system over many seeds.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
@@ -20,21 +20,24 @@ pub(crate) struct Arguments {
     /// How many run side by side; as many as the machine has cores, if absent
     #[arg(long)]
     threads: Option<u64>,
+    /// In place of all this, measures what grows with a cluster, and draws the plots of docs/SCALE.md anew
+    #[arg(long)]
+    scale: bool,
 }
 
 /// The simulation tells its progress and failures itself, so its output goes to the screen as it comes.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     let mut command = workspace.cargo(["run", "--release", "--package", "tidegate-tests"]);
-    command
-        .args(["--bin", "sim", "--", "--first"])
-        .arg(arguments.first.to_string())
-        .arg("--minutes")
-        .arg(arguments.minutes.to_string());
-    if let Some(seeds) = arguments.seeds {
-        command.arg("--seeds").arg(seeds.to_string());
-    }
-    if let Some(threads) = arguments.threads {
-        command.arg("--threads").arg(threads.to_string());
+    if arguments.scale {
+        command.args(["--bin", "scale", "--", "docs"]);
+        command.current_dir(&workspace.root);
+    } else {
+        command
+            .args(["--bin", "sim", "--", "--first"])
+            .arg(arguments.first.to_string())
+            .arg("--minutes")
+            .arg(arguments.minutes.to_string());
+        add_options(&mut command, arguments);
     }
     let status = command.status().context("cannot start cargo")?;
     Ok(if status.success() {
@@ -42,4 +45,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn add_options(command: &mut Command, arguments: &Arguments) {
+    if let Some(seeds) = arguments.seeds {
+        command.arg("--seeds").arg(seeds.to_string());
+    }
+    if let Some(threads) = arguments.threads {
+        command.arg("--threads").arg(threads.to_string());
+    }
 }

@@ -93,7 +93,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     /// Whether a subscription can start now. Where not, what it needs is asked for, and [`Mirror::poll_progress`] says
-    /// when to ask again: without a link, one starts from the copies as they are, unless they would take somebody back.
+    /// when to ask again: without a link, one starts from the copies as they are, unless it would be told of a loss.
     /// `read_at` keeps from asking for the same history twice between two losses of the link.
     pub(super) fn prepare(
         &mut self,
@@ -123,7 +123,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if self.link.is_up() {
             return is_known && !is_waiting;
         }
-        is_known && !may_have_seen_more(hub, pattern, start)
+        is_known && !would_lose(hub, pattern, start)
     }
 
     /// Nobody wants a pattern any more.
@@ -313,19 +313,14 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 }
 
-/// Whether who resumes may have seen what the copies lack. They can't be compared without a link, and a reset would take the
-/// subscriber back to an older value.
-fn may_have_seen_more<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> bool {
+/// Whether who resumes would be told of a loss by the copies. They can't be compared without a link: what they lack may not be
+/// lost, and a subscriber who has seen more would be taken back.
+fn would_lose<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> bool {
     let Start::Since(positions) = start else {
         return false;
     };
     let mut seen = positions
         .iter()
         .filter(|seen| seen.position.offset > 0 && pattern.matches(&seen.topic));
-    seen.any(|seen| {
-        let copy = hub.position(&seen.topic);
-        copy.is_none_or(|copy| {
-            copy.epoch != seen.position.epoch || copy.offset < seen.position.offset
-        })
-    })
+    seen.any(|seen| !hub.covers(&seen.topic, seen.position))
 }
