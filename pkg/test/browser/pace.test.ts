@@ -1,0 +1,174 @@
+/** What a real browser is sent by a server whose topics move faster than the tabs want to hear. */
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+
+import { connect, type Tide } from 'tidegate';
+
+import { eventually, type Scene, setScene, type Tab, WAYS, type Way } from '../support/tabs.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 300_000 };
+
+const TOPICS = 200;
+const PER_SECOND = 50;
+const NAMES = Array.from({ length: TOPICS }, (_, number) => `job:${number}`);
+
+function publisher(t: TestContext, scene: Scene): Tide {
+  const tide = connect(scene.server);
+  t.after(() => tide.close());
+  return tide;
+}
+
+/** Subscribes a tab to all topics; it keeps the offsets that it was given of each. */
+const followAll = (flow: string): string => `
+  globalThis.given = ${JSON.stringify(NAMES)}.map((topic) => {
+    const offsets = [];
+    tide.subscribe(topic, ${flow}, ({ offset }) => offsets.push(offset));
+    return offsets;
+  });
+  0`;
+
+const given = (tab: Tab): Promise<number[][]> => tab.page.evaluate('given') as Promise<number[][]>;
+
+/** Waits until a tab has what was published last to each topic. Returns all that it was given. */
+async function caughtUp(tab: Tab, last: readonly number[]): Promise<number[][]> {
+  const isThere = (all: number[][]): boolean => all.every((offsets, topic) => offsets.at(-1) === last[topic]);
+  const all = await eventually(() => given(tab), isThere, 60_000);
+  assert.ok(isThere(all), 'a tab has not got to where its topics are');
+  return all;
+}
+
+/** Publishes to every topic, up to fifty times a second, for some seconds. Returns how often, and the last offsets. */
+async function moveAll(
+  tide: Tide,
+  seconds: number,
+): Promise<{ rounds: number; last: number[]; elapsed: number }> {
+  const began = performance.now();
+  let rounds = 0;
+  let last: number[] = [];
+  for (let due = began; due < began + seconds * 1_000; due += 1_000 / PER_SECOND) {
+    const early = due - performance.now();
+    if (early > 0) {
+      await new Promise((resolve) => setTimeout(resolve, early));
+    } else if (early < -100) {
+      continue;
+    }
+    rounds += 1;
+    const data = { progress: rounds, message: 'resizing photographs' };
+    const positions = await Promise.all(NAMES.map((topic) => tide.publish(topic, data)));
+    last = positions.map(({ offset }) => offset);
+  }
+  return { rounds, last, elapsed: (performance.now() - began) / 1_000 };
+}
+
+const sum = (lists: readonly (readonly unknown[])[]): number =>
+  lists.reduce((count, list) => count + list.length, 0);
+
+for (const way of WAYS) {
+  test(`${way}: a dashboard is sent what it shows, and all while another tab wants all`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    const tide = publisher(t, scene);
+    const dashboard = await scene.open([]);
+    await dashboard.page.evaluate(followAll(`{ throttle: '1s' }`));
+    await eventually(
+      () => scene.counts(),
+      ({ subscriptions }) => subscriptions === TOPICS,
+    );
+
+    const before = scene.carried();
+    const paced = await moveAll(tide, 4);
+    const shown = sum(await caughtUp(dashboard, paced.last));
+    const sent = scene.carried();
+    const publications = sent.publications - before.publications;
+    const bytes = sent.bytes - before.bytes;
+    assert.ok(publications <= TOPICS * (paced.elapsed + 2), `${publications} in ${paced.elapsed} s`);
+    assert.ok(publications <= shown * 1.2, `${publications} were sent, ${shown} shown`);
+    t.diagnostic(
+      `${way}: ${TOPICS * paced.rounds} published in ${paced.elapsed.toFixed(1)} s, ${publications} sent (${bytes} bytes), ${shown} shown`,
+    );
+
+    const other = await scene.open([]);
+    await other.page.evaluate(followAll('{}'));
+    await caughtUp(other, paced.last);
+    const everything = await moveAll(tide, 1);
+    for (const offsets of await caughtUp(other, everything.last)) {
+      const first = offsets[0]!;
+      assert.deepEqual(
+        offsets,
+        offsets.map((_, index) => first + index),
+      );
+    }
+    const all = scene.carried();
+    assert.ok(all.publications - sent.publications >= TOPICS * everything.rounds);
+
+    await scene.close(other);
+    await dashboard.isConnected();
+    await slowedDown(scene, tide, dashboard);
+  });
+}
+
+/** Waits until topics that move cost no more than what is shown of them. */
+async function slowedDown(scene: Scene, tide: Tide, dashboard: Tab): Promise<void> {
+  const ratio = async (): Promise<number> => {
+    const before = scene.carried();
+    const moved = await moveAll(tide, 3);
+    await caughtUp(dashboard, moved.last);
+    const publications = scene.carried().publications - before.publications;
+    return publications / (TOPICS * (moved.elapsed + 2));
+  };
+  const found = await eventually(ratio, (ratio) => ratio <= 1, 60_000);
+  assert.ok(found <= 1, `with the other tab gone, ${found} times what is shown is sent`);
+}
+
+/** A dashboard of some 11 KiB, of which five panels change at a time. */
+function dashboardOf(step: number): unknown {
+  const panels = Array.from({ length: 80 }, (_, panel) => [
+    `panel-${panel}`,
+    {
+      title: `Queue of the north-eastern depot, line ${panel}`,
+      unit: 'parcels/min',
+      value: 1_000 + Math.floor((step + 79 - (panel % 16)) / 16),
+      low: 12,
+      high: 4_000 + panel,
+      state: 'running',
+    },
+  ]);
+  return Object.fromEntries(panels);
+}
+
+const STEPS = 60;
+
+/** The bytes that a browser is sent of what changes, and that its tabs are handed whole values all the same. */
+async function bytesOf(t: TestContext, way: Way, options: readonly string[]): Promise<number> {
+  const scene = await setScene(t, way);
+  const tide = publisher(t, scene);
+  const first = await tide.publish('task:7', dashboardOf(0));
+  assert.equal(first.offset, 1);
+  for (const flow of options) {
+    const tab = await scene.open(['task:7'], { options: flow });
+    await tab.reached(1);
+  }
+  const before = scene.carried().bytes;
+  for (let step = 1; step <= STEPS; step += 1) {
+    await tide.publish('task:7', dashboardOf(step));
+  }
+  const expected = Array.from({ length: STEPS + 1 }, (_, step) => dashboardOf(step));
+  for (const tab of scene.tabs) {
+    await tab.reached(STEPS + 1);
+    const { data, wrong } = await tab.told();
+    assert.deepEqual(data, expected);
+    assert.deepEqual(wrong, []);
+  }
+  return scene.carried().bytes - before;
+}
+
+for (const way of ['off', ...WAYS] as const) {
+  test(`${way}: what comes as deltas is handed to every tab whole`, LIMIT, async (t) => {
+    const others = way === 'off' ? [] : ['{}'];
+    const whole = await bytesOf(t, way, ['{}', ...others]);
+    const deltas = await bytesOf(t, way, ['{"delta":true}', ...others]);
+    t.diagnostic(`${way}: ${whole} bytes whole, ${deltas} as deltas`);
+    assert.ok(deltas < whole / 10, `${deltas} bytes of ${whole}`);
+  });
+}
