@@ -4,3 +4,4 @@ mod beside_others;
 mod collections;
 mod deltas;
 mod push_up;
+mod sums;
