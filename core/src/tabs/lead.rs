@@ -130,6 +130,12 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         };
         leading.exchange.handle_disconnect();
         if let Some(link) = leading.uplink {
+            // What was dealt with is told by the connection that ends.
+            while let Some(output) = leading.exchange.poll_output() {
+                if let ExchangeOutput::Send(frame) = output {
+                    self.output.push_back(TabsOutput::SendUplink(frame));
+                }
+            }
             self.output.push_back(TabsOutput::CloseUplink { link });
         }
         self.leader = None;
