@@ -15,4 +15,5 @@ mod superseded_connections;
 mod superseded_elsewhere;
 mod terminal;
 mod uplink_epochs;
+mod uplink_losses;
 mod uplink_resume;
