@@ -23,6 +23,7 @@ mod leaving;
 mod presence;
 mod renewal;
 mod requests;
+mod slow;
 mod subscription;
 
 use core::time::Duration;
@@ -31,7 +32,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::durable::Acks;
-use crate::flow::Flow;
+use crate::flow::{Flow, Slow};
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, Start, WireError};
@@ -263,10 +264,20 @@ impl<P: Payload + Clone> Client<P> {
             .push_back(ClientEvent::State(ConnectionState::Closed(reason)));
     }
 
-    /// Subscribes to a pattern. A second call for the same one replaces the first.
-    pub fn handle_subscribe(&mut self, now: Instant, pattern: &Pattern, flow: Flow, start: Start) {
+    /// Subscribes to a pattern. A second call for the same one replaces the first. `slow` is what becomes of its publications
+    /// while the connection is behind.
+    pub fn handle_subscribe(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+        slow: Option<Slow>,
+    ) {
         self.handle_unsubscribe(pattern);
-        self.add(now, pattern, Subscription::new(flow, start));
+        let mut subscription = Subscription::new(flow, start);
+        subscription.set_slow(slow);
+        self.add(now, pattern, subscription);
     }
 
     fn add(&mut self, now: Instant, pattern: &Pattern, mut subscription: Subscription<P>) {

@@ -3,7 +3,7 @@
 import type { Core } from './core.js';
 import { report, TidegateError } from './errors.js';
 import { type FlowSpec, flowNumbers, flowSpec } from './options.js';
-import type { FlowOptions, Reducer, SubscribeOptions, TopicPosition, Update } from './types.js';
+import type { FlowOptions, Reducer, Slow, SubscribeOptions, TopicPosition, Update } from './types.js';
 
 /**
  * Not known to the core: not yet, or no longer.
@@ -51,6 +51,10 @@ export function newEntry(
   handler: Handler,
   onClosed: (() => void) | undefined,
 ): Entry {
+  const flow = flowSpec(options);
+  if (options.slow !== undefined && flow?.by_frames) {
+    throw new TidegateError('bad_option', 'slow is not for what is paced by frames, which shows the newest');
+  }
   const entry: Entry = {
     pattern,
     handler,
@@ -65,7 +69,7 @@ export function newEntry(
     parts: [],
     abort: undefined,
   };
-  setFlow(entry, options, flowSpec(options));
+  setFlow(entry, options, flow);
   return entry;
 }
 
@@ -166,6 +170,24 @@ export function stageDurable(core: Core, name: string | undefined): void {
   }
 }
 
+const SLOW: readonly unknown[] = ['conflate', 'drop', 'disconnect'];
+
+/**
+ * Tells the core what becomes of updates while the connection is behind, if that is said, for the call that follows.
+ *
+ * @throws {@link TidegateError} with code `bad_option`.
+ * @internal
+ */
+export function stageSlow(core: Core, slow: Slow | undefined): void {
+  if (slow !== undefined) {
+    const number = SLOW.indexOf(slow) + 1;
+    if (number === 0) {
+      throw new TidegateError('bad_option', `slow is ${String(slow)}: give one of ${SLOW.join()}`);
+    }
+    core.calls.stage_slow(number);
+  }
+}
+
 /**
  * Tells the core how a subscription is paced and where it resumes, for the call that follows; returns where it starts.
  *
@@ -173,12 +195,13 @@ export function stageDurable(core: Core, name: string | undefined): void {
  * @internal
  */
 export function stageEntry(core: Core, entry: Entry): number {
-  const { since, latest, durable } = entry.options;
+  const { since, latest, durable, slow } = entry.options;
   const positions = (since === undefined || Array.isArray(since) ? since : [since]) as
     | readonly TopicPosition[]
     | undefined;
   stagePositions(core, entry.flow, positions ?? []);
   stageDurable(core, durable);
+  stageSlow(core, slow);
   if (positions !== undefined) {
     return Start.Since;
   }

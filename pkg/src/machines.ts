@@ -208,6 +208,7 @@ export interface Exports {
   stage_position(topic: number, epoch: number, offset: number): void;
   /** 0 or 1: whether it is a name. */
   stage_durable(name: number): number;
+  stage_slow(number: number): void;
   panic_on_purpose(): void;
   client_new(seed: number, token: number, asks: boolean, name: number): number;
   client_shared(

@@ -127,10 +127,10 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   }
 
   #add(pattern: string, options: SubscribeOptions, handler: Handler, onClosed?: () => void): Subscription {
-    if (options.durable !== undefined && !this.remembers()) {
+    if ((options.durable ?? options.slow) !== undefined && !this.remembers()) {
       throw new TidegateError(
         'bad_option',
-        'durable is for connections: a hub in the page remembers nothing',
+        'durable and slow are for connections: a hub in the page has no server',
       );
     }
     const entry = newEntry(pattern, options, handler, onClosed);

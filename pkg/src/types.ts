@@ -83,6 +83,15 @@ export interface SubscriptionEvents {
   readonly onError?: (error: Error) => void;
 }
 
+/**
+ * What becomes of updates while a connection takes less than is published. Terminal updates and each topic's newest one always arrive.
+ *
+ * - `'conflate'`: one update of each topic waits, the newest. Nothing is told.
+ * - `'drop'`: all wait; at the server's limit the oldest are dropped, and `onLagged` tells how many.
+ * - `'disconnect'`: all wait; at the limit the server closes the connection, which is resumed, with all that it carries.
+ */
+export type Slow = 'conflate' | 'drop' | 'disconnect';
+
 /** Options of a subscription. */
 export interface SubscribeOptions extends FlowOptions, SubscriptionEvents {
   /** Whether the topic's latest value is wanted first, if it has one. Default: true. */
@@ -95,6 +104,12 @@ export interface SubscribeOptions extends FlowOptions, SubscriptionEvents {
    * throws. Where the server doesn't ask who you are, use a text that nobody guesses. Only for connections, and not paced by frames.
    */
   readonly durable?: string;
+  /**
+   * What becomes of updates while the connection takes less than is published. Default: `'conflate'` with a pace, `'drop'` without. Of
+   * subscriptions with the same pattern the server is told what loses least. Only for connections; not with `durable`, and not
+   * paced by frames.
+   */
+  readonly slow?: Slow;
   /** Unsubscribes when it aborts. */
   readonly signal?: AbortSignal;
 }

@@ -80,7 +80,7 @@ impl Bench {
     pub fn subscribe(&mut self, to: &str, start: Start) {
         let flow = Flow::IMMEDIATE;
         self.client
-            .handle_subscribe(self.now, &pattern(to), flow, start);
+            .handle_subscribe(self.now, &pattern(to), flow, start, None);
     }
 
     /// Publishes a number to `job:1`.

@@ -52,7 +52,7 @@ impl Above for AnyHub {
         flow: Flow,
         start: Start,
     ) -> Result<SubscriptionId, WireError> {
-        self.handle_subscribe(now, DOWNLINK, pattern, flow, start)
+        self.handle_subscribe_slow(now, DOWNLINK, pattern, flow, start, None)
             .map_err(|error| error.to_wire())
     }
 

@@ -154,6 +154,7 @@ impl LocalHub {
                 start,
                 // The package asks only connections for it.
                 durable: _,
+                slow: _,
             } = wanted;
             let id = match paced_by {
                 PacedBy::Time => self

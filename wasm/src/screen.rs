@@ -167,6 +167,8 @@ impl Screen {
                 pattern,
                 flow,
                 start,
+                // What is paced by frames says nothing of it.
+                slow: _,
             } => match above.follow(now, &pattern, flow_above(flow, above.frame_pace()), start) {
                 Ok(id) => {
                     let index = id.index() as usize;
@@ -182,6 +184,7 @@ impl Screen {
                     above.reflow(now, id, flow_above(flow, above.frame_pace()));
                 }
             }
+            Interest::Slow { .. } => {}
             Interest::Unfollow { pattern } => {
                 if let Some(id) = self.id_of(&pattern) {
                     self.forget(id);

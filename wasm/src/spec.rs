@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use tidegate_core::durable::DurableName;
-use tidegate_core::flow::{Conflate, Flow};
+use tidegate_core::flow::{Conflate, Flow, Slow};
 use tidegate_core::protocol::{FlowSpec, Start, TopicPosition, WireError};
 use tidegate_core::topic::Pattern;
 
@@ -26,6 +26,7 @@ struct Staged {
     paced_by: PacedBy,
     since: Vec<TopicPosition>,
     durable: Option<DurableName>,
+    slow: Option<Slow>,
 }
 
 /// Stages a flow; `by_frames` is a throttle of one frame. Numbers that are NaN are absent; edges are 0 for off, 1 for on,
@@ -61,6 +62,7 @@ extern "C" fn stage_flow(
         },
         since: Vec::new(),
         durable: None,
+        slow: None,
     });
 }
 
@@ -73,6 +75,20 @@ extern "C" fn stage_durable(name: u32) -> bool {
         staged.durable = name;
     }
     is_name
+}
+
+/// Stages what becomes of publications while the connection is behind, after the flow: 1 conflate, 2 drop, 3 disconnect; anything else
+/// for what the flow says.
+#[unsafe(no_mangle)]
+extern "C" fn stage_slow(number: u32) {
+    if let Some(staged) = &mut *STAGED.borrow() {
+        staged.slow = match number {
+            1 => Some(Slow::Conflate),
+            2 => Some(Slow::Drop),
+            3 => Some(Slow::Disconnect),
+            _ => None,
+        };
+    }
 }
 
 /// Stages where to resume a topic, after the flow.
@@ -125,6 +141,7 @@ pub(crate) struct Wanted {
     pub(crate) paced_by: PacedBy,
     pub(crate) start: Start,
     pub(crate) durable: Option<DurableName>,
+    pub(crate) slow: Option<Slow>,
 }
 
 /// The positions that were staged.
@@ -145,11 +162,13 @@ pub(crate) fn take(pattern: &str, start: u32) -> Result<Wanted, WireError> {
         paced_by: PacedBy::Time,
         start: Start::Latest,
         durable: None,
+        slow: None,
     };
     if let Some(staged) = staged {
         wanted.flow = flow(staged.flow)?;
         wanted.paced_by = staged.paced_by;
         wanted.durable = staged.durable;
+        wanted.slow = staged.slow;
         wanted.start = match start {
             0 => Start::Latest,
             1 => Start::New,

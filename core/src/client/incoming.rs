@@ -149,8 +149,8 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Subscribes anew, after what was seen: a delta has no base here, and what follows begins with whole values.
-    fn resume(&mut self, pattern: &Pattern) {
+    /// Subscribes anew, after what was seen. What follows begins with whole values.
+    pub(super) fn resume(&mut self, pattern: &Pattern) {
         if let Some(subscription) = self.subscriptions.get_mut(pattern) {
             let request = subscription.request(pattern);
             *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;

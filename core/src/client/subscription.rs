@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::durable::DurableName;
-use crate::flow::Flow;
+use crate::flow::{Flow, Slow};
 use crate::limits::{CLIENT_TOPICS_MAX, SINCE_BYTES_MAX};
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, Start, TopicPosition};
@@ -20,6 +20,7 @@ pub(super) struct Subscription<P> {
     flow: Flow,
     start: Start,
     durable: Option<DurableName>,
+    slow: Option<Slow>,
     phase: Phase,
     /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
     was_live: bool,
@@ -80,6 +81,7 @@ impl<P> Subscription<P> {
             flow,
             start,
             durable: None,
+            slow: None,
             phase: Phase::Unsent,
             was_live: false,
             has_deltas: flow.delta,
@@ -108,7 +110,7 @@ impl<P> Subscription<P> {
             flow: self.flow,
             start,
             durable: self.durable.clone(),
-            slow: None,
+            slow: self.slow,
         }
     }
 
@@ -132,6 +134,10 @@ impl<P> Subscription<P> {
         // Deltas may be on their way still when they are no longer wanted.
         self.has_deltas |= flow.delta;
         self.flow = flow;
+    }
+
+    pub(super) const fn set_slow(&mut self, slow: Option<Slow>) {
+        self.slow = slow;
     }
 
     pub(super) const fn handle_lost(&mut self) {

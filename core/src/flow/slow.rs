@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 /// What a subscriber wants while its connection takes less than is published. Terminals and the newest of each topic wait
 /// in any case.
 ///
-/// Who says nothing gets [`Conflate`](Self::Conflate) with a pace and [`Drop`](Self::Drop) without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who says nothing gets [`Conflate`](Self::Conflate) with a pace and [`Drop`](Self::Drop) without. Of two, the greater one
+/// loses less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slow {
     /// One publication of each topic waits, the newest, or what the flow's conflation makes of them. Nothing is told.

@@ -1,6 +1,7 @@
 //! A relay whose uplink is one connection: what a browser or a program drives.
 
 mod durable;
+mod slow;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
@@ -145,12 +146,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         flow: Flow,
         start: Start,
     ) -> Result<SubscriptionId, SubscribeError> {
-        self.changes += 1;
-        let id = self
-            .relay
-            .handle_subscribe(now, downlink, pattern, flow, start)?;
-        self.drain(now);
-        Ok(id)
+        self.handle_subscribe_slow(now, downlink, pattern, flow, start, None)
     }
 
     /// Ends a subscription.
@@ -252,13 +248,17 @@ impl<P: Payload + Clone> ClientHub<P> {
                 pattern,
                 flow,
                 start,
+                slow,
             } => match self.durable_name(&pattern) {
                 Some(name) => self
                     .client
                     .handle_subscribe_durable(now, &pattern, flow, start, name),
-                None => self.client.handle_subscribe(now, &pattern, flow, start),
+                None => self
+                    .client
+                    .handle_subscribe(now, &pattern, flow, start, slow),
             },
             Interest::Reflow { pattern, flow } => self.client.handle_flow(&pattern, flow),
+            Interest::Slow { pattern, slow } => self.client.handle_slow(&pattern, slow),
             Interest::Unfollow { pattern } => self.client.handle_unsubscribe(&pattern),
         }
     }

@@ -123,6 +123,8 @@ pub enum SubscribeError {
     TooManyDurables,
     /// The client has a durable subscription with this pattern, under another name.
     OtherDurable,
+    /// It is durable, and says what becomes of its publications while the connection is behind.
+    SlowDurable,
 }
 
 impl SubscribeError {
@@ -148,13 +150,16 @@ impl SubscribeError {
             Self::OtherDurable => "there is a durable subscription with this pattern under \
                                    another name here; use that one"
                 .into(),
+            Self::SlowDurable => "a durable subscription is given everything that it has not \
+                                  acknowledged; subscribe without slow, or not durably"
+                .into(),
         }
     }
 
     /// The error as the wire tells it.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
-            Self::Flow(_) => ErrorCode::BadFlow,
+            Self::Flow(_) | Self::SlowDurable => ErrorCode::BadFlow,
             Self::TooManySubscriptions { .. } | Self::TooManyDurables => {
                 ErrorCode::TooManySubscriptions
             }

@@ -3,8 +3,10 @@
 //! Flow control is pushed up: see `relay/pace.rs`.
 
 mod handed;
+mod late;
 mod pace;
 mod route;
+mod slow;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -12,15 +14,15 @@ use alloc::sync::Arc;
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
 use super::subscribers::Subscribers;
-use crate::flow::{Flow, FlowError};
+use crate::flow::{Flow, FlowError, Slow};
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{Start, TopicPosition, WireError};
+use crate::protocol::{Start, WireError};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use route::{Own, Route, Step};
+use route::{Own, Route};
 
 /// What a relay wants of its uplink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub enum Interest {
         flow: Flow,
         /// Where to start.
         start: Start,
+        /// What the uplink is to do while its connection is behind, where a subscriber has said.
+        slow: Option<Slow>,
     },
     /// The finest flow that a subscriber needs has changed.
     Reflow {
@@ -40,6 +44,13 @@ pub enum Interest {
         pattern: Pattern,
         /// The flow from now on.
         flow: Flow,
+    },
+    /// What the uplink is to do while its connection is behind has changed.
+    Slow {
+        /// The subscription.
+        pattern: Pattern,
+        /// What from now on.
+        slow: Option<Slow>,
     },
     /// Unsubscribe: the last subscriber has gone.
     Unfollow {
@@ -120,9 +131,20 @@ impl<P: Payload> Relay<P> {
         flow: Flow,
         start: Start,
     ) -> Result<SubscriptionId, SubscribeError> {
-        flow.validate()?;
-        let own = Own { flow };
-        let (here, _) = self.here(flow, flow);
+        let own = Own { flow, slow: None };
+        self.subscribe(now, downlink, pattern, own, start)
+    }
+
+    fn subscribe(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        own: Own,
+        start: Start,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        own.flow.validate()?;
+        let (here, _) = self.here(own.flow, own.flow);
         let id = self.subscribers.add(downlink, pattern, here, |_| own);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
@@ -140,55 +162,14 @@ impl<P: Payload> Relay<P> {
             self.routes.insert(pattern, Route::new(id, own));
             self.interest.push_back(Interest::Follow {
                 pattern: pattern.clone(),
-                flow,
+                flow: own.flow,
                 start,
+                slow: own.slow,
             });
         }
         Ok(id)
     }
 
-    fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, pattern: &Pattern) {
-        for (_, latest) in self.routes[pattern].topics.iter() {
-            self.subscribers.deliver(now, id.index(), latest);
-        }
-    }
-
-    /// Brings a subscriber who has seen something before to what was seen here last. There is no history here: what
-    /// lies between is lost, if it is more than the latest value.
-    fn catch_up(
-        &mut self,
-        now: Instant,
-        id: SubscriptionId,
-        pattern: &Pattern,
-        known: &[TopicPosition],
-    ) {
-        let route = &self.routes[pattern];
-        for (topic, latest) in route.topics.iter() {
-            let position = known.iter().find(|known| known.topic == *topic);
-            let beginning = Position {
-                offset: 0,
-                ..latest.position
-            };
-            let step = match position {
-                Some(known) => Route::step(known.position, latest),
-                None if pattern.is_exact() => Step::Latest,
-                None => Route::step(beginning, latest),
-            };
-            if step == Step::Reset {
-                self.subscribers
-                    .reset(now, id.index(), topic, latest.position);
-            }
-            if step != Step::Nothing {
-                self.subscribers.deliver(now, id.index(), latest);
-            }
-        }
-        for TopicPosition { topic, position } in known {
-            let has_begun = *position != Position::default();
-            if has_begun && pattern.matches(topic) && route.latest(topic).is_none() {
-                self.subscribers
-                    .reset(now, id.index(), topic, Position::default());
-            }
-        }
     }
 
     /// Ends a subscription at its subscriber's request. What is pending for it is dropped.

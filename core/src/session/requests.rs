@@ -29,6 +29,8 @@ impl<P> Session<P> {
             )
         } else if self.is_withheld(&pattern) {
             access::withheld()
+        } else if durable.is_some() && slow.is_some() {
+            SubscribeError::SlowDurable.to_wire()
         } else if !self.leave(&pattern)
             && (self.subscriptions.contains_key(&pattern) || self.pending.contains(&pattern))
         {

@@ -14,6 +14,7 @@ mod durable;
 mod incoming;
 mod presence;
 mod route;
+mod upstream;
 mod wanted;
 
 use alloc::collections::VecDeque;
@@ -24,6 +25,7 @@ use super::message::TabId;
 use crate::client::{Client, ClientConfig, ConnectionState};
 use crate::durable::DurableName;
 use crate::flow::Flow;
+use crate::hub::SubscribeError;
 use crate::limits::ROUTES_MAX;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
@@ -148,10 +150,10 @@ impl<P: Payload + Clone> Exchange<P> {
                 flow,
                 start,
                 durable,
-                // The tabs have one connection: what is behind it is not a tab's alone.
-                slow: _,
+                slow,
             } => {
-                let subscribed = self.subscribe(now, member, &pattern, flow, &start, durable);
+                let seat = Seat::new(flow, slow);
+                let subscribed = self.subscribe(now, member, &pattern, seat, &start, durable);
                 if let Err(error) = subscribed {
                     self.fail(member, error.about_pattern(pattern));
                 }
@@ -189,10 +191,11 @@ impl<P: Payload + Clone> Exchange<P> {
         now: Instant,
         member: TabId,
         pattern: &Pattern,
-        flow: Flow,
+        seat: Seat,
         start: &Start,
         durable: Option<DurableName>,
     ) -> Result<(), WireError> {
+        let flow = seat.flow;
         flow.validate()
             .map_err(|error| WireError::new(ErrorCode::BadFlow, error.message()))?;
         if self.routes.len() >= ROUTES_MAX && !self.routes.contains_key(pattern) {
@@ -205,11 +208,13 @@ impl<P: Payload + Clone> Exchange<P> {
             let message = "this tab has a subscription with this pattern; change its flow instead";
             return Err(WireError::new(ErrorCode::AlreadySubscribed, message));
         }
+        if seat.slow.is_some() && (durable.is_some() || route.durable.is_some()) {
+            return Err(SubscribeError::SlowDurable.to_wire());
+        }
         let becomes_durable = route.become_durable(durable)?;
         let before = route.upstream;
-        let is_waiting = true;
         let is_first = route.seats.is_empty();
-        route.seats.insert(member, Seat { flow, is_waiting });
+        route.seats.insert(member, seat);
         route.upstream = route.finest();
         // What the server conflated for the others was never seen here.
         let needs_all = !is_first && before.conflates() && !route.upstream.conflates();
@@ -238,14 +243,6 @@ impl<P: Payload + Clone> Exchange<P> {
             None => self.push_up(pattern, before),
         }
         Ok(())
-    }
-
-    /// Tells the server of another flow, where it has changed.
-    fn push_up(&mut self, pattern: &Pattern, before: Flow) {
-        let flow = self.routes[pattern].upstream;
-        if flow != before {
-            self.client.handle_flow(pattern, flow);
-        }
     }
 
     /// Tells a member that its subscription stands; what it misses follows.

@@ -9,7 +9,7 @@ use super::output::TabsOutput;
 use super::{Page, Tabs};
 use crate::client::{ClientConfig, ConnectionState, PresenceEvent, TokenSource};
 use crate::durable::DurableName;
-use crate::flow::{Flow, FlowError};
+use crate::flow::{Flow, FlowError, Slow};
 use crate::hub::{ClientHub, ClientOutput, DownlinkId, Due, SubscribeError, SubscriptionId};
 use crate::payload::Payload;
 use crate::presence::{Key, Roster};
@@ -146,9 +146,26 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         flow: Flow,
         start: Start,
     ) -> Result<SubscriptionId, SubscribeError> {
+        self.handle_subscribe_slow(now, downlink, pattern, flow, start, None)
+    }
+
+    /// Subscribes a downlink to a pattern, and says what becomes of its publications while the connection is behind:
+    /// [`ClientHub::handle_subscribe_slow`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn handle_subscribe_slow(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        start: Start,
+        slow: Option<Slow>,
+    ) -> Result<SubscriptionId, SubscribeError> {
         let id = self
             .hub
-            .handle_subscribe(now, downlink, pattern, flow, start)?;
+            .handle_subscribe_slow(now, downlink, pattern, flow, start, slow)?;
         self.drain(now);
         Ok(id)
     }

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use futures_util::StreamExt as _;
 use lines::Form;
 use tidegate::client::ClientSubscription;
-use tidegate::core::flow::Flow;
+use tidegate::core::flow::{Flow, Slow};
 use tidegate::core::protocol::{FlowSpec, Start};
 use tidegate::duration::parse_duration_ms;
 use tidegate::{Event, Publication};
@@ -42,6 +42,10 @@ pub(super) struct Subscribe {
     /// What becomes of publications that wait.
     #[arg(long, value_enum)]
     conflate: Option<Conflate>,
+    /// What becomes of publications while this program or its connection is behind: conflate (the newest of each topic waits),
+    /// drop (the oldest, and how many is told) or disconnect (and resume)
+    #[arg(long, value_name = "POLICY")]
+    slow: Option<Slow>,
     /// Have what has changed sent in place of whole values, where that is shorter. What is printed is whole.
     #[arg(long)]
     delta: bool,
@@ -82,6 +86,7 @@ impl Subscribe {
         let options = tidegate::Subscribe {
             flow: self.flow()?,
             start: if self.new { Start::New } else { Start::Latest },
+            slow: self.slow,
             ..tidegate::Subscribe::default()
         };
         let client = self.place.connect().await?;

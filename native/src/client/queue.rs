@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
+use tidegate_core::flow::Slow;
 use tidegate_core::outbox::{Delivery, Outbox};
 use tidegate_core::protocol::ServerFrame;
 
@@ -20,9 +21,11 @@ struct State {
 }
 
 impl Queue {
-    pub(super) const fn new(bytes_max: usize) -> Self {
+    pub(super) fn new(bytes_max: usize, slow: Option<Slow>) -> Self {
+        let mut outbox = Outbox::new(bytes_max);
+        outbox.set_slow_of_all(slow);
         let state = State {
-            outbox: Outbox::new(bytes_max),
+            outbox,
             is_finished: false,
         };
         Self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_core::durable::DurableName;
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::hub::{SubscribeError, SubscriptionId};
 use tidegate_core::protocol::{PublishRequest, Start, WireError};
 use tidegate_core::publication::Position;
@@ -25,6 +25,7 @@ pub(super) enum Request {
         flow: Flow,
         start: Start,
         durable: Option<DurableName>,
+        slow: Option<Slow>,
         queue: Arc<Queue>,
         reply: oneshot::Sender<Result<SubscriptionId, SubscribeError>>,
     },

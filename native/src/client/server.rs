@@ -82,7 +82,7 @@ impl ServerLink {
         options: Subscribe,
     ) -> Result<ServerSubscription, ClientError> {
         let bytes_max = options.outbox_bytes_max.unwrap_or(QUEUE_BYTES_MAX);
-        let queue = Arc::new(Queue::new(bytes_max));
+        let queue = Arc::new(Queue::new(bytes_max, options.slow));
         let reducing = Reducing::new(options.reduce);
         let (reply, answer) = oneshot::channel();
         self.send(Request::Subscribe {
@@ -90,6 +90,7 @@ impl ServerLink {
             flow: reducing.flow(options.flow),
             start: options.start,
             durable: options.durable.clone(),
+            slow: options.slow,
             queue: Arc::clone(&queue),
             reply,
         })?;

@@ -21,8 +21,11 @@ pub struct Subscribe {
     /// A name by which a server remembers what was [dealt with](crate::client::ClientSubscription::handled). For its clients: a hub,
     /// and a client of a backend, refuse it.
     pub durable: Option<DurableName>,
-    /// What becomes of publications while the reader is behind; `None` for what the flow says. For hubs and clients of a
-    /// backend: clients of a server have a connection for all their subscriptions, and leave it to the server.
+    /// What becomes of publications while the reader, or the connection to the server, is behind; `None` for what the flow says.
+    ///
+    /// A client of a server has one connection for all its subscriptions. Those with the same pattern are one to the server, which
+    /// is asked for what loses least of what they want; and [`Slow::Disconnect`] closes the connection of all of them, which
+    /// resume on the next. Not with [`durable`](Self::durable).
     pub slow: Option<Slow>,
 }
 

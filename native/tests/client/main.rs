@@ -17,5 +17,6 @@ mod durable;
 mod presence;
 mod redis_tls;
 mod server;
+mod slow;
 mod tls;
 mod tokens;

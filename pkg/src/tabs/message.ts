@@ -1,11 +1,11 @@
 /** What tabs say to each other, between its text and the core. */
 
-import { stageDurable, stageFlow, stagePositions } from '../entry.js';
+import { stageDurable, stageFlow, stagePositions, stageSlow } from '../entry.js';
 import { Encoded, type FrameIntake } from '../frames.js';
 import type { LeaderHub, TabHub } from '../machines.js';
 import { endCode, type FlowSpec } from '../options.js';
 import type { Slots } from '../slots.js';
-import type { EndReason, TopicPosition } from '../types.js';
+import type { EndReason, Slow, TopicPosition } from '../types.js';
 
 /** The version of this vocabulary, as the core's. */
 export const TABS_VERSION = 1;
@@ -28,6 +28,7 @@ interface UpFrame {
   readonly flow?: FlowSpec;
   readonly since?: readonly TopicPosition[];
   readonly durable?: string;
+  readonly slow?: Slow;
   readonly positions?: readonly TopicPosition[];
   readonly latest?: boolean;
   readonly ref?: number;
@@ -156,6 +157,7 @@ function hearUp(hub: LeaderHub, nowMs: number, link: number, frame: UpFrame): nu
     case 'subscribe': {
       stagePositions(core, frame.flow, frame.since ?? []);
       stageDurable(core, frame.durable);
+      stageSlow(core, frame.slow);
       const start = frame.since === undefined ? Number(frame.latest === false) : 2;
       return hub.handle_up_subscribe(nowMs, link, core.text(pattern), start);
     }

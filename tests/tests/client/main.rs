@@ -5,5 +5,6 @@ mod broken_links;
 mod connection;
 mod late_subscribers;
 mod publishes;
+mod slow;
 mod subscriptions;
 mod token_renewal;

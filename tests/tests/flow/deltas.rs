@@ -244,7 +244,7 @@ fn a_client_without_the_base_subscribes_anew_after_what_it_saw() {
     let (now, flow) = (bench.now, delta(Flow::IMMEDIATE));
     bench
         .client
-        .handle_subscribe(now, &pattern("job:1"), flow, Start::Latest);
+        .handle_subscribe(now, &pattern("job:1"), flow, Start::Latest, None);
     bench.open();
     bench.confirm("job:1", Some(position(5)));
     bench.deliver(position(5));

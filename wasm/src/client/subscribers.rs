@@ -1,6 +1,6 @@
 //! Those who subscribe to a client's hub, publish over it, and have tokens for it: whom a worker has not.
 
-use tidegate_core::hub::ClientOutput;
+use tidegate_core::hub::{ClientOutput, SubscribeError};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
 
@@ -74,16 +74,18 @@ impl ClientHub {
                 paced_by,
                 start,
                 durable,
+                slow,
             } = wanted;
             let now = instant(now_ms);
             let id = match paced_by {
                 PacedBy::Time => match durable {
+                    Some(_) if slow.is_some() => Err(SubscribeError::SlowDurable),
                     Some(name) => self
                         .hub
                         .handle_subscribe_durable(now, DOWNLINK, &pattern, flow, start, name),
                     None => self
                         .hub
-                        .handle_subscribe(now, DOWNLINK, &pattern, flow, start),
+                        .handle_subscribe_slow(now, DOWNLINK, &pattern, flow, start, slow),
                 },
                 PacedBy::Frames => self
                     .subscribers

@@ -43,7 +43,7 @@ impl ClientHub {
             flow: wanted.flow,
             start: wanted.start,
             durable: wanted.durable,
-            slow: None,
+            slow: wanted.slow,
         });
         self.hear_up(now_ms, link, frame)
     }

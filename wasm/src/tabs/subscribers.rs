@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use tidegate_core::durable::DurableName;
-use tidegate_core::flow::{Flow, FlowError};
+use tidegate_core::flow::{Flow, FlowError, Slow};
 use tidegate_core::hub::{DownlinkId, SubscribeError, SubscriptionId};
 use tidegate_core::presence::{Key, Roster};
 use tidegate_core::protocol::{PublishRequest, Start};
@@ -24,17 +24,18 @@ impl AnyHub {
         );
     }
 
-    pub(crate) fn handle_subscribe(
+    pub(crate) fn handle_subscribe_slow(
         &mut self,
         now: Instant,
         downlink: DownlinkId,
         pattern: &Pattern,
         flow: Flow,
         start: Start,
+        slow: Option<Slow>,
     ) -> Result<SubscriptionId, SubscribeError> {
         each!(&mut self.way,
-            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
-            hub => hub.handle_subscribe(now, downlink, pattern, flow, start),
+            hub => hub.handle_subscribe_slow(now, downlink, pattern, flow, start, slow),
+            hub => hub.handle_subscribe_slow(now, downlink, pattern, flow, start, slow),
             _ => unreachable!("a worker has no subscribers")
         )
     }

@@ -33,7 +33,8 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// Where the client has a subscription with this pattern that is not durable, that becomes so, and is told the same.
     ///
     /// # Errors
-    /// When the flow is out of range, or the client has a durable subscription with this pattern under another name.
+    /// When the flow is out of range, or the client has a durable subscription with this pattern under another name, or one
+    /// that says what becomes of its publications while the connection is behind.
     pub fn handle_subscribe_durable(
         &mut self,
         now: Instant,
@@ -46,6 +47,9 @@ impl<P: Payload + Clone> ClientHub<P> {
         let before = self.durables.get(pattern);
         if before.is_some_and(|before| before.name != name) {
             return Err(SubscribeError::OtherDurable);
+        }
+        if self.relay.says_slow(pattern) {
+            return Err(SubscribeError::SlowDurable);
         }
         let is_first = before.is_none();
         let becomes_durable = is_first && self.relay.upstream(pattern).is_some();

@@ -48,6 +48,7 @@ impl<P: Payload> Relay<P> {
             let (here, feed) = self.here(own.flow, finest);
             self.subscribers.set_fed_flow(now, *id, here, feed);
         }
+        self.aggregate_slow(pattern);
     }
 
     /// What is left to do here for a subscriber of flow `own` while the uplink carries `upstream` out, and the window of the throttle

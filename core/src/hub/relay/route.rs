@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::flow::{Conflate, Flow};
+use crate::flow::{Conflate, Flow, Slow};
 use crate::hub::SubscriptionId;
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::publication::{Position, Publication};
@@ -15,12 +15,15 @@ use crate::topic::Topic;
 pub(super) struct Own {
     /// The flow that the subscriber asked for.
     pub(super) flow: Flow,
+    /// What is to become of its publications while the uplink's connection is behind, where it has said.
+    pub(super) slow: Option<Slow>,
 }
 
 impl Own {
     /// Whether a dropped publication is a loss to the subscriber: to anybody but who only wants the latest.
     pub(super) fn loses(self) -> bool {
-        !self.flow.conflates() || self.flow.conflate != Conflate::Latest
+        let conflates = self.flow.conflates() || self.slow == Some(Slow::Conflate);
+        !conflates || self.flow.conflate != Conflate::Latest
     }
 }
 
@@ -30,6 +33,8 @@ pub(super) struct Route<P> {
     pub(super) upstream: Flow,
     /// How the uplink conflated when it last did.
     conflated: Conflate,
+    /// What the uplink is to do while its connection is behind, where it was told.
+    pub(super) slow: Option<Slow>,
     pub(super) subscribers: Vec<(SubscriptionId, Own)>,
     /// The topics seen, with the latest value of each for those who come later.
     pub(super) topics: Recent<Arc<Publication<P>>>,
@@ -54,6 +59,7 @@ impl<P> Route<P> {
         Self {
             upstream: own.flow,
             conflated: own.flow.conflate,
+            slow: own.slow,
             subscribers: Vec::from([(id, own)]),
             topics: Recent::new(CLIENT_TOPICS_MAX),
             lag: 0,

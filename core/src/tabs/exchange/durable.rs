@@ -8,19 +8,6 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> Exchange<P> {
-    /// Subscribes upstream, under the name that a member gave where one did.
-    pub(super) fn follow(&mut self, now: Instant, pattern: &Pattern, start: Start) {
-        let Some(route) = self.routes.get(pattern) else {
-            return;
-        };
-        let flow = route.upstream;
-        let client = &mut self.client;
-        match route.durable.clone() {
-            Some(name) => client.handle_subscribe_durable(now, pattern, flow, start, name),
-            None => client.handle_subscribe(now, pattern, flow, start),
-        }
-    }
-
     pub(super) fn acknowledge(
         &mut self,
         now: Instant,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::wanted::{Wanted, matching};
 use crate::durable::DurableName;
-use crate::flow::{Conflate, Flow, Pace};
+use crate::flow::{Conflate, Flow, Pace, Slow};
 use crate::hub::SubscribeError;
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::ordered::OrderedMap;
@@ -20,8 +20,21 @@ use crate::topic::{Pattern, Topic};
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) flow: Flow,
+    /// What is to become of its publications while the connection is behind, where it has said.
+    pub(super) slow: Option<Slow>,
     /// Whether it has not been confirmed yet.
     pub(super) is_waiting: bool,
+}
+
+impl Seat {
+    /// One that waits to be confirmed.
+    pub(super) const fn new(flow: Flow, slow: Option<Slow>) -> Self {
+        Self {
+            flow,
+            slow,
+            is_waiting: true,
+        }
+    }
 }
 
 /// How far everybody here has come with a topic: what comes from the server goes on from there.
@@ -39,6 +52,8 @@ pub(super) struct Route<P> {
     pub(super) durable: Option<DurableName>,
     /// The flow that the server was asked for.
     pub(super) upstream: Flow,
+    /// What the server was told of what waits while the connection is behind.
+    pub(super) slow: Option<Slow>,
     /// The start that the server was asked for.
     wanted: Wanted,
     /// Whether the server has confirmed it.
@@ -54,6 +69,7 @@ impl<P> Route<P> {
             seats: SortedMap::new(),
             durable: None,
             upstream: Flow::IMMEDIATE,
+            slow: None,
             wanted: Wanted::default(),
             is_confirmed: false,
             is_partial: false,

@@ -1,0 +1,56 @@
+//! How somebody starts who subscribes where others follow already.
+
+use super::Relay;
+use super::route::{Route, Step};
+use crate::hub::due::SubscriptionId;
+use crate::payload::Payload;
+use crate::protocol::TopicPosition;
+use crate::publication::Position;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+impl<P: Payload> Relay<P> {
+    pub(super) fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, pattern: &Pattern) {
+        for (_, latest) in self.routes[pattern].topics.iter() {
+            self.subscribers.deliver(now, id.index(), latest);
+        }
+    }
+
+    /// Brings a subscriber who has seen something before to what was seen here last. There is no history here: what
+    /// lies between is lost, if it is more than the latest value.
+    pub(super) fn catch_up(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        pattern: &Pattern,
+        known: &[TopicPosition],
+    ) {
+        let route = &self.routes[pattern];
+        for (topic, latest) in route.topics.iter() {
+            let position = known.iter().find(|known| known.topic == *topic);
+            let beginning = Position {
+                offset: 0,
+                ..latest.position
+            };
+            let step = match position {
+                Some(known) => Route::step(known.position, latest),
+                None if pattern.is_exact() => Step::Latest,
+                None => Route::step(beginning, latest),
+            };
+            if step == Step::Reset {
+                self.subscribers
+                    .reset(now, id.index(), topic, latest.position);
+            }
+            if step != Step::Nothing {
+                self.subscribers.deliver(now, id.index(), latest);
+            }
+        }
+        for TopicPosition { topic, position } in known {
+            let has_begun = *position != Position::default();
+            if has_begun && pattern.matches(topic) && route.latest(topic).is_none() {
+                self.subscribers
+                    .reset(now, id.index(), topic, Position::default());
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the server is asked for on behalf of all members: the finest flow that one of them needs, and of what they want to
+//! become of publications while the connection is behind, what loses least. A member that has said nothing of that wants
+//! to be told of each loss.
+
+use super::Exchange;
+use super::route::Route;
+use crate::flow::{Flow, Slow};
+use crate::payload::Payload;
+use crate::protocol::Start;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+impl<P: Payload + Clone> Exchange<P> {
+    /// Subscribes upstream, under the name that a member gave where one did.
+    pub(super) fn follow(&mut self, now: Instant, pattern: &Pattern, start: Start) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        route.note_slow();
+        let flow = route.upstream;
+        let client = &mut self.client;
+        match route.durable.clone() {
+            Some(name) => client.handle_subscribe_durable(now, pattern, flow, start, name),
+            None => client.handle_subscribe(now, pattern, flow, start, route.slow),
+        }
+    }
+
+    /// Tells the server of another flow, and of what else the members want, where it has changed.
+    pub(super) fn push_up(&mut self, pattern: &Pattern, before: Flow) {
+        let flow = self.routes[pattern].upstream;
+        if flow != before {
+            self.client.handle_flow(pattern, flow);
+        }
+        self.push_slow(pattern);
+    }
+
+    fn push_slow(&mut self, pattern: &Pattern) {
+        if let Some(route) = self.routes.get_mut(pattern)
+            && route.note_slow()
+        {
+            self.client.handle_slow(pattern, route.slow);
+        }
+    }
+}
+
+impl<P> Route<P> {
+    /// Notes what loses least of what the members want. Whether that differs from what was wanted before.
+    fn note_slow(&mut self) -> bool {
+        let is_said = self.seats.values().any(|seat| seat.slow.is_some());
+        let wanted = self
+            .seats
+            .values()
+            .map(|seat| seat.slow.unwrap_or(Slow::Drop));
+        let wanted = wanted.max().filter(|_| is_said);
+        core::mem::replace(&mut self.slow, wanted) != wanted
+    }
+}
