@@ -172,7 +172,7 @@ impl Load {
                     ..plan
                 };
                 let mut swarm = Swarm::connect(plan)?;
-                let latency = measure::calm(&mut swarm, &plan, time)?;
+                let latency = measure::calm(&mut swarm, &plan, measure::CALM_RATE, time)?;
                 note(Column::CalmP50, latency.p50_us);
                 note(Column::CalmP99, latency.p99_us);
             }

@@ -8,6 +8,7 @@ mod mark;
 mod measure;
 mod plot;
 mod process;
+mod stall;
 mod swarm;
 mod table;
 mod websocket;
@@ -43,6 +44,8 @@ enum Command {
     Generate(Generate),
     /// Puts several servers under the same loads and prints a table
     Compare(compare::Arguments),
+    /// Measures what readers that have stopped reading cost those who read
+    Stall(stall::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -78,6 +81,7 @@ fn main() -> Result<()> {
         Command::Floor { listen, batching } => floor::run(listen, batching),
         Command::Generate(arguments) => generate(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Stall(arguments) => stall::run(&arguments),
     }
 }
 

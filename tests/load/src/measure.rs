@@ -16,7 +16,7 @@ pub(crate) const PAYLOAD_BYTES: usize = 128;
 pub(crate) const BURST: u64 = 64;
 
 /// Publications per second of a calm load.
-const CALM_RATE: u32 = 200;
+pub(crate) const CALM_RATE: u32 = 200;
 
 /// Bytes of a large payload, and of all that is sent to fill sockets with: more than the kernel holds for one.
 const FLOOD_PAYLOAD_BYTES: usize = 32 * 1024;
@@ -104,9 +104,9 @@ fn publication(dialect: Dialect, index: usize, number: u64, out: &mut Vec<u8>) {
     dialect.publish(&topic(index), &payload(number, PAYLOAD_BYTES), out);
 }
 
-/// Publishes at a steady, low rate to one topic after the other.
-pub(crate) fn calm(swarm: &mut Swarm, plan: &Plan, time: Duration) -> Result<Latency> {
-    let interval = Duration::from_secs(1) / CALM_RATE;
+/// Publishes at a steady, low rate, in publications per second, to one topic after the other.
+pub(crate) fn calm(swarm: &mut Swarm, plan: &Plan, rate: u32, time: Duration) -> Result<Latency> {
+    let interval = Duration::from_secs(1) / rate;
     let per_topic = (plan.subscribers / plan.topics) as u64;
     let started = Instant::now();
     let mut sent: Vec<Instant> = Vec::new();
