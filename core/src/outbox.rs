@@ -31,6 +31,7 @@ use crate::flow::Slow;
 use crate::hub::SubscriptionId;
 use crate::payload::Payload;
 use crate::protocol::ServerFrame;
+use crate::publication::Publication;
 pub use item::Delivery;
 use item::{delivery_bytes, frame_bytes};
 use queue::Queue;
@@ -188,6 +189,12 @@ impl<P: Payload> Outbox<P> {
             queue.settle_tally(tally);
             tally.waiting_bytes -= queue.bytes();
         }
+    }
+
+    /// What was published and waits behind a transport that doesn't keep up, oldest first, of the first `most` frames.
+    pub(crate) fn behind(&self, most: usize) -> impl Iterator<Item = &Arc<Publication<P>>> {
+        let queue = self.queue.iter();
+        queue.flat_map(move |queue| queue.publications(most))
     }
 
     /// Whether more waits than a transport that keeps up leaves.

@@ -170,8 +170,6 @@ impl<P: Payload> Relay<P> {
         Ok(id)
     }
 
-    }
-
     /// Ends a subscription at its subscriber's request. What is pending for it is dropped.
     pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
         let Some((pattern, _)) = self.subscribers.remove(id) else {

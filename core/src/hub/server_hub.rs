@@ -7,6 +7,7 @@ mod drain;
 mod durable;
 mod groups;
 mod handing;
+mod lag;
 mod leaving;
 mod local;
 mod parked;
@@ -17,11 +18,10 @@ mod upstream;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use slab::Slab;
 
-use super::{Hub, HubConfig, HubCounts, PublishError, Surveyed};
+use super::{Hub, HubConfig, HubCounts, PublishError};
 use crate::delta::Deltas;
 use crate::durable::CursorLimits;
 use crate::flow::FlowFloor;
@@ -300,11 +300,6 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// How much the hub holds.
     pub fn counts(&self) -> HubCounts {
         self.hub.counts()
-    }
-
-    /// Up to `most` topics: [`Hub::survey`](super::Hub::survey).
-    pub fn survey(&self, most: usize) -> Vec<Surveyed<P>> {
-        self.hub.survey(most)
     }
 
     /// How many connections there are, local ones included.

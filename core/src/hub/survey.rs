@@ -23,6 +23,9 @@ pub struct Surveyed<P> {
     pub position: Position,
     /// How many subscriptions get what is published to it, those by wildcard included.
     pub subscribers: usize,
+    /// How many publications the subscriber is behind for whom the oldest of them waits, because its connection takes less
+    /// than is published. A server knows: [`ServerHub::survey`](super::ServerHub::survey).
+    pub lag: u64,
     /// When something was last published to it or asked of it.
     pub touched: Instant,
     /// The latest publication, where there is one.
@@ -54,6 +57,7 @@ impl<P: Payload + Clone> Hub<P> {
             topic: state.topic.clone(),
             position: state.history.position(),
             subscribers,
+            lag: 0,
             touched: state.touched,
             latest: state.history.latest().cloned(),
         }

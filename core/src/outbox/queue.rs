@@ -70,6 +70,15 @@ impl<P: Payload> Queue<P> {
         self.slowness = slowness;
     }
 
+    /// What was published and waits, oldest first, of the first `most` frames.
+    pub(super) fn publications(&self, most: usize) -> impl Iterator<Item = &Arc<Publication<P>>> {
+        let items = self.items.iter().take(most);
+        items.flat_map(|item| match item {
+            Item::Delivery(delivery) => values(&delivery.emission),
+            Item::Frame(_) | Item::Lagged(_) => &[],
+        })
+    }
+
     /// Queues a frame that must arrive.
     pub(super) fn push_frame(&mut self, frame: ServerFrame<P>) {
         if let ServerFrame::Reset { topic, .. } = &frame {

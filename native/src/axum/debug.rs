@@ -85,6 +85,7 @@ fn topic(seen: &TopicSeen) -> Value {
         "epoch": seen.position.epoch,
         "offset": seen.position.offset,
         "subscribers": seen.subscribers,
+        "lag": seen.lag,
         "idle_ms": u64::try_from(seen.idle.as_millis()).unwrap_or(u64::MAX),
         "end": latest.and_then(|latest| latest.end),
         "value": value.map(|text| text.chars().take(VALUE_CHARACTERS_MAX).collect::<String>()).unwrap_or_default(),

@@ -155,10 +155,12 @@ impl Shards {
                 known
                     .and_modify(|known| {
                         let subscribers = known.subscribers + topic.subscribers;
+                        let lag = known.lag.max(topic.lag);
                         if topic.idle < known.idle {
                             known.clone_from(&topic);
                         }
                         known.subscribers = subscribers;
+                        known.lag = lag;
                     })
                     .or_insert(topic);
             }

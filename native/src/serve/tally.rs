@@ -14,6 +14,10 @@ use crate::access::place;
 pub(super) enum Cut {
     Total,
     Address,
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "no handshake fails where there is none")
+    )]
     Tls,
     Head,
     HeadTooLarge,

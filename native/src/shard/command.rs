@@ -98,6 +98,8 @@ pub(crate) struct TopicSeen {
     pub(crate) topic: Topic,
     pub(crate) position: Position,
     pub(crate) subscribers: usize,
+    /// By how many publications the slowest of them is behind.
+    pub(crate) lag: u64,
     /// For how long nothing was published to it or asked of it.
     pub(crate) idle: Duration,
     pub(crate) latest: Option<Arc<Publication<Json>>>,

@@ -245,6 +245,7 @@ pub(super) fn survey(hub: &ServerHub<Json>, now: Instant, most: usize) -> Vec<To
         topic: it.topic,
         position: it.position,
         subscribers: it.subscribers,
+        lag: it.lag,
         idle: now - it.touched,
         latest: it.latest,
     };

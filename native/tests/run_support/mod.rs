@@ -3,12 +3,14 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+pub(crate) mod desk;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Longer than anything here takes, so that what hangs is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,6 +53,20 @@ impl Server {
     /// Its address, for clients.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Publishes a value, and waits until that has happened.
+    pub(crate) fn publish(&self, topic: &str, data: &Value) {
+        let body = json!({ "topic": topic, "data": data }).to_string();
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST /publish HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all((head + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// The arguments that run `command` as the job `id`.

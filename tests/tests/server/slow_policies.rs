@@ -68,6 +68,28 @@ fn a_slow_subscription_that_conflates_gets_the_newest_and_is_told_nothing() {
 }
 
 #[test]
+fn a_survey_tells_how_far_the_slowest_subscriber_of_a_topic_is_behind() {
+    let mut wire = wire(usize::MAX);
+    let lag = |wire: &Wire| wire.server.survey(9)[0].lag;
+    let slow = subscribed(&mut wire, &[("a", Some("drop"))], &json!({}));
+    let quick = subscribed(&mut wire, &[("a", None)], &json!({}));
+    for number in 1..=10 {
+        publish(&mut wire, "a", number..=number);
+        wire.outputs();
+    }
+    assert_eq!(lag(&wire), 10);
+    wire.receive(quick);
+    assert_eq!(lag(&wire), 10);
+    publish(&mut wire, "a", 11..=100);
+    wire.outputs();
+    wire.receive(quick);
+    let lost = lag(&wire);
+    let left = numbers(&wire.receive(slow));
+    assert_eq!(lost, left.len() as u64, "what was dropped is told already");
+    assert_eq!(lag(&wire), 0);
+}
+
+#[test]
 fn a_slow_subscription_that_drops_is_told_how_many_even_with_a_pace() {
     for flow in [json!({}), json!({ "throttle_ms": 1 })] {
         let mut wire = wire(usize::MAX);

@@ -52,6 +52,7 @@ pub(super) struct TopicTold {
     pub(super) epoch: u64,
     pub(super) offset: u64,
     pub(super) subscribers: usize,
+    pub(super) lag: u64,
     pub(super) idle_ms: u64,
     pub(super) value: String,
 }
@@ -61,18 +62,26 @@ pub(super) struct TopicTold {
 pub(super) enum Sort {
     Rate,
     Subscribers,
+    Lag,
     Age,
     Name,
 }
 
 impl Sort {
-    pub(super) const ALL: [Self; 4] = [Self::Rate, Self::Subscribers, Self::Age, Self::Name];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Rate,
+        Self::Subscribers,
+        Self::Lag,
+        Self::Age,
+        Self::Name,
+    ];
 
     /// Its key and its name.
     pub(super) const fn label(self) -> (char, &'static str) {
         match self {
             Self::Rate => ('r', "rate"),
             Self::Subscribers => ('s', "subscribers"),
+            Self::Lag => ('l', "lag"),
             Self::Age => ('a', "age"),
             Self::Name => ('n', "name"),
         }
@@ -87,6 +96,8 @@ pub(super) struct Row {
     pub(super) rate: f64,
     pub(super) offset: u64,
     pub(super) subscribers: usize,
+    /// By how many publications the slowest subscriber is behind.
+    pub(super) lag: u64,
     pub(super) idle_ms: u64,
     pub(super) value: String,
 }
@@ -142,6 +153,7 @@ impl Board {
                 rate: earlier.map_or(0.0, |earlier| rate(*earlier, it.offset, since)),
                 offset: it.offset,
                 subscribers: it.subscribers,
+                lag: it.lag,
                 idle_ms: it.idle_ms,
                 value: clean(&it.value),
             }
@@ -172,6 +184,7 @@ impl Board {
             let order = match self.sort {
                 Sort::Rate => b.rate.total_cmp(&a.rate).then(a.idle_ms.cmp(&b.idle_ms)),
                 Sort::Subscribers => Reverse(a.subscribers).cmp(&Reverse(b.subscribers)),
+                Sort::Lag => Reverse(a.lag).cmp(&Reverse(b.lag)),
                 Sort::Age => a.idle_ms.cmp(&b.idle_ms),
                 Sort::Name => by_name,
             };

@@ -68,6 +68,7 @@ fn draw_topics(frame: &mut Frame<'_>, board: &Board, area: Rect) {
         title(Sort::Rate, "    RATE/s"),
         Cell::from("    OFFSET".bold()),
         title(Sort::Subscribers, "  SUBS"),
+        title(Sort::Lag, "    LAG"),
         title(Sort::Age, "     AGE"),
         Cell::from("LAST VALUE".bold()),
     ]);
@@ -78,6 +79,7 @@ fn draw_topics(frame: &mut Frame<'_>, board: &Board, area: Rect) {
         Constraint::Length(10),
         Constraint::Length(10),
         Constraint::Length(6),
+        Constraint::Length(7),
         Constraint::Length(8),
         Constraint::Fill(3),
     ];
@@ -90,11 +92,17 @@ fn row(row: &board::Row) -> Row<'_> {
     } else {
         Style::new()
     };
+    let behind = if row.lag > 0 {
+        Style::new().fg(Color::Yellow)
+    } else {
+        Style::new()
+    };
     Row::new([
         Cell::from(row.topic.as_str()),
         Cell::from(Span::styled(format!("{:>10}", figure(row.rate)), tone)),
         Cell::from(format!("{:>10}", row.offset)),
         Cell::from(format!("{:>6}", row.subscribers)),
+        Cell::from(Span::styled(format!("{:>7}", row.lag), behind)),
         Cell::from(format!("{:>8}", span(row.idle_ms))),
         Cell::from(Span::styled(row.value.as_str(), Style::new().dim())),
     ])

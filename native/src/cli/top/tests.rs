@@ -13,7 +13,7 @@ use super::{draw, keys};
 fn told(publishes: u64, offsets: [u64; 3]) -> Told {
     let topic = |name: &str, offset: u64, subscribers: usize, idle_ms: u64, value: &str| {
         json!({
-            "topic": name, "epoch": 7, "offset": offset, "subscribers": subscribers, "idle_ms": idle_ms, "value": value,
+            "topic": name, "epoch": 7, "offset": offset, "subscribers": subscribers, "lag": offset % 10, "idle_ms": idle_ms, "value": value,
         })
     };
     serde_json::from_value(json!({
@@ -86,12 +86,12 @@ fn it_shows_the_server_and_its_topics_with_their_rates() {
             "Tidegate http://127.0.0.1:8420 0.1.0 · memory · live",
             "12 connections (3 event streams) · 40 subscriptions · 7 topics",
             "30 published/s · 600 frames sent/s · 2 held back by their pace · 0 topics behind the backend",
-            "TOPIC RATE/s OFFSET SUBS AGE LAST VALUE",
-            r#"job:build 10.5 31 4 0s {"progress":0.42,"message":"src/lib.rs"}"#,
-            r#"job:hash 0 40 12 5s {"status":"COMPLETE"}"#,
-            "task:7:log 0 7 1 1m 30s \" [2Jevil\"",
+            "TOPIC RATE/s OFFSET SUBS LAG AGE LAST VALUE",
+            r#"job:build 10.5 31 4 1 0s {"progress":0.42,"message":"src/lib.rs"}"#,
+            r#"job:hash 0 40 12 0 5s {"status":"COMPLETE"}"#,
+            "task:7:log 0 7 1 7 1m 30s \" [2Jevil\"",
             "",
-            "r by rate s by subscribers a by age n by name / filter q quit",
+            "r by rate s by subscribers l by lag a by age n by name / filter q quit",
         ]
     );
 }
@@ -102,6 +102,8 @@ fn keys_sort_and_filter() {
     assert_eq!(topics(&board), ["job:build", "job:hash", "task:7:log"]);
     press(&mut board, [KeyCode::Char('s')]);
     assert_eq!(topics(&board), ["job:hash", "job:build", "task:7:log"]);
+    press(&mut board, [KeyCode::Char('l')]);
+    assert_eq!(topics(&board), ["task:7:log", "job:build", "job:hash"]);
     press(&mut board, [KeyCode::Char('a')]);
     assert_eq!(topics(&board), ["job:build", "job:hash", "task:7:log"]);
     let filter = ['/', 'h', 'q', 's'].map(KeyCode::Char);
