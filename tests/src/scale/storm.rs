@@ -109,7 +109,7 @@ impl World {
         let mut machine = Client::new(ClientConfig::new(client as u64));
         machine.handle_connect(Instant::ZERO);
         let to = pattern("job:1");
-        machine.handle_subscribe(Instant::ZERO, &to, Flow::IMMEDIATE, Start::Latest);
+        machine.handle_subscribe(Instant::ZERO, &to, Flow::IMMEDIATE, Start::Latest, None);
         machine.handle_opened(Instant::ZERO, 1);
         machine.handle_frame(Instant::ZERO, 1, welcome());
         while machine.poll_output().is_some() {}
