@@ -65,6 +65,6 @@ fn a_publish_that_was_sent_and_not_answered_is_said_to_be_uncertain() {
     world.holds = |call| matches!(call, UplinkCall::Publish(_));
     let number = world.publish(server, "job:1");
     world.run_for(secs(2));
-    let result = world.published[number].result.clone();
+    let result = world.published[number].result;
     assert_eq!(result, Some(Err(PublishError::Unconfirmed)));
 }
