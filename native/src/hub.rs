@@ -14,8 +14,8 @@ mod survey;
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use tidegate_core::event_stream::EventStreamConfig;
@@ -125,7 +125,8 @@ struct Inner {
     door: Arc<Door>,
     floor: FlowFloor,
     /// Where topics live, if not in this process.
-    backend: Option<Arc<dyn Backend>>,
+    /// Held by the thread that talks to it, and let go of when that ends.
+    backend: Option<Weak<dyn Backend>>,
     /// Of the backend, where topics live in one.
     health: Option<watch::Receiver<BackendHealth>>,
     /// Why it is this backend, or none.
@@ -226,9 +227,10 @@ impl Hub {
         let can_broadcast = |backend: &Arc<dyn Backend>| backend.broadcast_bytes_max().is_some();
         let has_others = config.shares_presence && backend.as_ref().is_some_and(can_broadcast);
         let (backend, health) = backend.map(health::watched).unzip();
-        let (shards, ending) = Shards::start(config, backend.clone(), wire)?;
+        let watched = backend.as_ref().map(Arc::downgrade);
+        let (shards, ending) = Shards::start(config, backend, wire)?;
         let inner = Inner {
-            backend,
+            backend: watched,
             shards,
             ending,
             outbox_bytes_max,

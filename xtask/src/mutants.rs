@@ -19,12 +19,12 @@ mod list;
 use list::{MUTATIONS, Mutation};
 
 /// The folders that the tests of the core need, and the files beside them.
-const FOLDERS: [&str; 2] = ["core", "tests"];
+const FOLDERS: [&str; 3] = ["core", "native", "tests"];
 const FILES: [&str; 3] = ["Cargo.lock", "clippy.toml", "rustfmt.toml"];
 
 /// The members of the copied workspace, and what lies in its folders without being one.
 const MEMBERS: &str = "members = [\"core\", \"tests\"]\n\
-    exclude = [\"tests/fuzz\", \"tests/load\", \"tests/servers\"]";
+    exclude = [\"native\", \"tests/fuzz\", \"tests/load\", \"tests/servers\"]";
 
 /// How long the tests of one fault may take: some faults make them wait for ever.
 const TIME_MAX: Duration = Duration::from_secs(900);

@@ -6,6 +6,7 @@ use tidegate_core::durable::{CursorAnswer, CursorCall, CursorKey, DurableName, R
 
 use super::Hub;
 use crate::error::DeviceError;
+use crate::shard::Stopped;
 
 impl Hub {
     /// The durable subscriptions that are remembered of a user, by device and pattern.
@@ -63,7 +64,10 @@ impl Hub {
 
     async fn ask_cursors(&self, calls: Vec<CursorCall>) -> Result<Vec<CursorAnswer>, DeviceError> {
         match &self.inner.backend {
-            Some(backend) => Ok(backend.cursors(&calls).await?),
+            Some(backend) => {
+                let backend = backend.upgrade().ok_or(Stopped)?;
+                Ok(backend.cursors(&calls).await?)
+            }
             None => Ok(self.inner.shards.cursors(calls).await?),
         }
     }

@@ -42,8 +42,8 @@ local function is_full()
   return is_full_here or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[8])
 end
 
--- What is too old goes, and where the whole hash has expired its place among all is left.
-if ARGV[1] == 'remove' or not term then
+-- What is too old goes once it is asked for, so that who asks is told; where the whole hash has expired its place among all is left.
+if ARGV[1] == 'remove' or (ARGV[1] == 'claim' and not term) then
   redis.call('HDEL', KEYS[1], ARGV[2])
   forgotten = redis.call('ZREM', KEYS[2], ARGV[3])
 end
