@@ -4,6 +4,8 @@ mod access;
 mod entrances;
 mod limits;
 mod log;
+#[cfg(feature = "opentelemetry")]
+mod otlp;
 mod settings;
 mod supervisor;
 mod values;
@@ -17,6 +19,7 @@ use clap::Args;
 use tidegate::Hub;
 
 use super::config::{Environment, Flags, in_force};
+use log::Log;
 pub(super) use settings::{Secrets, Settings};
 use supervisor::Supervisor;
 
@@ -51,11 +54,13 @@ impl Serve {
             self.config.as_deref(),
             &Environment::of_process(),
         )?;
-        in_force.settings.log.start();
+        let log = Log::start(&in_force.settings)?;
         for warning in in_force.warnings {
             tracing::warn!("{warning}");
         }
-        serve(&in_force.settings).await?;
+        let served = serve(&in_force.settings).await;
+        log.end();
+        served?;
         Ok(ExitCode::SUCCESS)
     }
 }

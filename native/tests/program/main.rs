@@ -20,3 +20,4 @@ mod config;
 mod entrances;
 mod operation;
 mod presences;
+mod telemetry;

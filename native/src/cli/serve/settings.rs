@@ -60,6 +60,10 @@ pub(in crate::cli) struct Settings {
         help_heading = "Log"
     )]
     pub(super) log: LogFormat,
+    /// Send the log to an OpenTelemetry collector, too, by OTLP over HTTP: its address, such as http://127.0.0.1:4318
+    #[cfg(feature = "opentelemetry")]
+    #[arg(long, value_name = "URL", help_heading = "Log")]
+    pub(super) otlp_endpoint: Option<tidegate::client::ServerAddress>,
     #[arg(skip)]
     secrets: Secrets,
 }
