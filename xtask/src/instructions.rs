@@ -30,5 +30,7 @@ pub(crate) fn command(workspace: &Workspace, is_accepting: bool) -> Result<Optio
     if is_accepting {
         command.arg("--accept");
     }
+    // What is set for quicker builds makes another program.
+    command.env_remove("CARGO_INCREMENTAL");
     Ok(Some(command))
 }

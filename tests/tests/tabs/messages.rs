@@ -318,3 +318,58 @@ proptest! {
         }
     }
 }
+
+fn said(from: u64, counter: u64, body: Body<Json>) -> Fate {
+    let term = Term {
+        counter,
+        tab: TabId(3),
+    };
+    Fate::Says(Message {
+        version: TABS_VERSION,
+        from: TabId(from),
+        to: None,
+        term: if from == 3 { term } else { later_term() },
+        body,
+    })
+}
+
+fn later_term() -> Term {
+    Term {
+        counter: 5,
+        tab: TabId(2),
+    }
+}
+
+/// A leader that has slept through its successor's election goes on talking until it is told.
+#[test]
+fn what_an_earlier_leader_says_is_no_sign_of_life_and_reaches_no_subscriber() {
+    let publication = Arc::new(Publication {
+        topic: topic("a"),
+        position: Position {
+            epoch: 1,
+            offset: 1,
+        },
+        payload: Json::from(1),
+        end: None,
+    });
+    let mut host = Host::<true>::new(Election::Lock, false);
+    let leads = Body::Lead {
+        group: "group".into(),
+        state: ConnectionState::Connected,
+        members: vec![(TabId(1), 1)],
+    };
+    host.suffer(said(2, 5, leads));
+    host.wanted.clear();
+    for _ in 0..40 {
+        host.suffer(Fate::Wait(250));
+        host.suffer(said(3, 3, Body::Tick));
+        let frame = ServerFrame::Publication {
+            publication: Arc::clone(&publication),
+            via: None,
+        };
+        host.suffer(said(3, 3, Body::Down { frame }));
+    }
+    let wanted = host.wanted.concat();
+    assert!(wanted.contains("Probe"), "the silence is noticed: {wanted}");
+    assert!(!wanted.contains("Deliver"), "{wanted}");
+}
