@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: builds and runs the benchmarks.
 
 mod drops;
+mod peers;
 mod side_by_side;
 
 use std::process::{Command, ExitCode};

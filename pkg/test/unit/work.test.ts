@@ -12,24 +12,7 @@ import {
   workTexts,
 } from 'tidegate/progress';
 
-const HOUR_MS = 3_600_000;
-
-/** As a server tells it. */
-const TOLD = {
-  done: 47,
-  target: 500,
-  remaining: 453,
-  queued: 0,
-  active: 3,
-  per_hour: 15,
-  per_second_milli: 4,
-  window_ms: 600_000,
-  eta_ms: 30.2 * HOUR_MS,
-  eta_earliest_ms: 24 * HOUR_MS,
-  eta_latest_ms: 41 * HOUR_MS,
-  sessions: { ada: 30, bob: 17 },
-  others: 0,
-};
+import { HOUR_MS, TOLD } from '../support/work.js';
 
 const work = (more: object = {}): Work => readWork({ ...TOLD, ...more })!;
 

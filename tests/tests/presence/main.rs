@@ -3,4 +3,5 @@
 mod client;
 mod connection;
 mod nodes;
+mod scene;
 mod servers;

@@ -2,42 +2,13 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidegate_core::hub::{ConnectionId, ServerConfig};
-use tidegate_core::presence::{PresenceEnvelope, Roster};
+use tidegate_core::hub::ServerConfig;
+use tidegate_core::presence::PresenceEnvelope;
 use tidegate_tests::json::Json;
-use tidegate_tests::wire::{Wire, kinds};
-use tidegate_tests::{ms, secs, topic};
+use tidegate_tests::wire::Wire;
+use tidegate_tests::{ms, secs};
 
-fn opened(wire: &mut Wire) -> ConnectionId {
-    let id = wire.open();
-    wire.send(id, &json!({ "type": "hello" }));
-    wire.receive(id);
-    id
-}
-
-fn watching(wire: &mut Wire, to: &str) -> ConnectionId {
-    let id = opened(wire);
-    wire.send(id, &watch(to));
-    assert_eq!(kinds(&wire.receive(id)), ["presence_state"]);
-    id
-}
-
-fn track(number: u64, to: &str, key: &str, data: &Value) -> Value {
-    json!({ "type": "track", "ref": number, "topic": to, "key": key, "data": data })
-}
-
-fn watch(to: &str) -> Value {
-    json!({ "type": "watch", "ref": 99, "topic": to })
-}
-
-/// Who is present in the topic for the server itself: keys and metas.
-fn present(wire: &Wire, to: &str) -> Vec<(String, Value)> {
-    let roster = wire.server.presence(&topic(to));
-    let present = roster.into_iter().flat_map(Roster::present);
-    present
-        .map(|present| (present.key.to_string(), present.meta.0))
-        .collect()
-}
+use crate::scene::{opened, present, track, watching};
 
 /// Passes on what servers say to each other, as text.
 fn exchange(wires: &mut [Wire]) {

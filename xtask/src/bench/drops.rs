@@ -1,13 +1,13 @@
 //! `cargo xtask bench drops`: what arrives over connections that are cut again and again, counted.
 
-use std::fs;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
+use super::peers;
 use crate::child::Step;
 use crate::workspace::Workspace;
-use crate::{browser, npm, servers, wasm};
+use crate::{browser, servers, wasm};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -22,16 +22,7 @@ pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     wasm::build(workspace, false)?;
     let server = workspace.cargo(["build", "--release", "-p", "tidegate"]);
     Step::new(workspace, "cargo build --release (the server)", server).run()?;
-    let folder = workspace.target.join("drops");
-    let sources = workspace.root.join("tests/load/drops");
-    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    for file in fs::read_dir(&sources).with_context(|| format!("reading {}", sources.display()))? {
-        let file = file?;
-        fs::copy(file.path(), folder.join(file.file_name()))?;
-    }
-    let mut install = npm::command(&folder);
-    install.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]);
-    Step::new(workspace, "npm install of socket.io", install).run()?;
+    let folder = peers::install(workspace, "drops", "tests/load/drops")?;
     let status = Command::new("node")
         .arg(folder.join("main.mjs"))
         .args(&arguments.more)

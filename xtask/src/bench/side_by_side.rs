@@ -1,14 +1,13 @@
 //! `cargo xtask bench servers`: Tidegate beside a server that only writes, and beside those of others.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+use super::peers;
 use crate::apt;
 use crate::child::Step;
-use crate::npm;
 use crate::workspace::{Workspace, find_program};
 
 /// Debian's packages of the peers that are programs.
@@ -95,16 +94,5 @@ fn bring_peers(workspace: &Workspace) -> Result<PathBuf> {
     if !missing.is_empty() {
         apt::install(workspace, &missing)?;
     }
-    npm::require_node()?;
-    let folder = workspace.target.join("peers");
-    let sources = workspace.root.join("tests/load/peers");
-    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    for file in fs::read_dir(&sources).with_context(|| format!("reading {}", sources.display()))? {
-        let file = file?;
-        fs::copy(file.path(), folder.join(file.file_name()))?;
-    }
-    let mut install = npm::command(&folder);
-    install.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]);
-    Step::new(workspace, "npm install of the peers", install).run()?;
-    Ok(folder)
+    peers::install(workspace, "peers", "tests/load/peers")
 }
