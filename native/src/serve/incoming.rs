@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch as channel;
 
@@ -14,6 +14,10 @@ use super::{Entrance, Phase, Shared};
 /// The shortest pause after a failure to accept, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How long nothing may have failed before the log says that it is over: at the limit of open files, connections are
+/// taken and refused in turn, and that is one trouble and not many.
+const CALM: Duration = Duration::from_secs(10);
 
 /// How often the files of a certificate are looked at.
 #[cfg(feature = "tls")]
@@ -39,11 +43,11 @@ impl Entrance {
     }
 
     async fn accept(&self, shared: &Arc<Shared>, phase: &channel::Sender<Phase>) {
-        let mut pauses = Pauses::default();
+        let mut trouble = Trouble::default();
         loop {
             match self.listener.accept(shared.config.write_timeout).await {
                 Ok((stream, peer)) => {
-                    if pauses.end() {
+                    if trouble.accepted(Instant::now()) {
                         tracing::info!(listener = %self.listener, "connections are accepted again");
                     }
                     self.admit(stream, peer, shared, phase);
@@ -51,7 +55,7 @@ impl Entrance {
                 Err(error) if is_of_the_client(&error) => shared.tally.count_accept_error(),
                 Err(error) => {
                     shared.tally.count_accept_error();
-                    let (pause, is_first) = pauses.next();
+                    let (pause, is_first) = trouble.failed(Instant::now());
                     if is_first {
                         tracing::error!(listener = %self.listener, %error, "no connection can be accepted; it is tried again");
                     }
@@ -123,21 +127,31 @@ fn is_of_the_client(error: &io::Error) -> bool {
     )
 }
 
-/// How long to wait after each of several failures in a row: most are for want of open files, which others have to close
-/// first.
+/// Failures that follow on one another: most are for want of open files, which others have to close first.
 #[derive(Default)]
-struct Pauses(Option<Duration>);
+struct Trouble {
+    /// When the last failure was, while this is not over.
+    last: Option<Instant>,
+    /// The last pause, while nothing was accepted since.
+    pause: Option<Duration>,
+}
 
-impl Pauses {
-    /// The next pause, and whether it is the first.
-    fn next(&mut self) -> (Duration, bool) {
-        let pause = self.0.map_or(PAUSE_MIN, |last| (2 * last).min(PAUSE_MAX));
-        (pause, self.0.replace(pause).is_none())
+impl Trouble {
+    /// How long to wait after a failure, and whether it is the first of this trouble.
+    fn failed(&mut self, now: Instant) -> (Duration, bool) {
+        let pause = self
+            .pause
+            .map_or(PAUSE_MIN, |last| (2 * last).min(PAUSE_MAX));
+        self.pause = Some(pause);
+        (pause, self.last.replace(now).is_none())
     }
 
-    /// Nothing fails any more; says whether anything did.
-    fn end(&mut self) -> bool {
-        self.0.take().is_some()
+    /// A connection was accepted; says whether that ends a trouble.
+    fn accepted(&mut self, now: Instant) -> bool {
+        self.pause = None;
+        self.last
+            .take_if(|last| now.duration_since(*last) >= CALM)
+            .is_some()
     }
 }
 
@@ -164,16 +178,29 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_are_told_once_and_waited_out_longer_and_longer() {
-        let mut pauses = Pauses::default();
-        assert_eq!(pauses.next(), (PAUSE_MIN, true));
-        assert_eq!(pauses.next(), (2 * PAUSE_MIN, false));
+        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        assert_eq!(trouble.failed(now), (PAUSE_MIN, true));
+        assert_eq!(trouble.failed(now), (2 * PAUSE_MIN, false));
         for _ in 0..20 {
-            pauses.next();
+            trouble.failed(now);
         }
-        assert_eq!(pauses.next(), (PAUSE_MAX, false));
-        assert!(pauses.end());
-        assert!(!pauses.end());
-        assert_eq!(pauses.next(), (PAUSE_MIN, true));
+        assert_eq!(trouble.failed(now), (PAUSE_MAX, false));
+        assert!(trouble.accepted(now + CALM));
+        assert!(!trouble.accepted(now + CALM));
+        assert_eq!(trouble.failed(now + CALM), (PAUSE_MIN, true));
+    }
+
+    #[test]
+    fn successes_between_failures_are_no_end() {
+        let (mut trouble, mut now) = (Trouble::default(), Instant::now());
+        assert!(!trouble.accepted(now));
+        assert_eq!(trouble.failed(now), (PAUSE_MIN, true));
+        for _ in 0..20 {
+            now += CALM / 2;
+            assert!(!trouble.accepted(now));
+            assert_eq!(trouble.failed(now), (PAUSE_MIN, false));
+        }
+        assert!(trouble.accepted(now + CALM));
     }
 
     #[test]
