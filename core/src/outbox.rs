@@ -33,7 +33,7 @@ use crate::payload::Payload;
 use crate::protocol::ServerFrame;
 use crate::publication::Publication;
 pub use item::Delivery;
-use item::{delivery_bytes, frame_bytes};
+use item::{delivery_bytes, frame_bytes, values};
 use queue::Queue;
 pub(crate) use run::{Run, RunDelivery};
 use slowness::Slowness;
@@ -191,10 +191,16 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    /// What was published and waits behind a transport that doesn't keep up, oldest first, of the first `most` frames.
-    pub(crate) fn behind(&self, most: usize) -> impl Iterator<Item = &Arc<Publication<P>>> {
+    /// What was published and waits, oldest first, of the first `most` frames.
+    pub(crate) fn waiting(&self, most: usize) -> impl Iterator<Item = &Arc<Publication<P>>> {
+        let front = match &self.front {
+            None | Some(Front::Frame(_)) => &[],
+            Some(Front::Delivery(delivery)) => values(&delivery.emission),
+            Some(Front::Run(run)) => run.left(),
+        };
         let queue = self.queue.iter();
-        queue.flat_map(move |queue| queue.publications(most))
+        let queued = queue.flat_map(move |queue| queue.publications(most));
+        front.iter().take(most).chain(queued)
     }
 
     /// Whether more waits than a transport that keeps up leaves.

@@ -19,6 +19,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate::core::lifecycle::EndReason;
+use tidegate::serve::{ServeConfig, Server, stop_signal};
 use tidegate::{Hub, Publish, PublishError};
 
 /// How many numbers are looked at between two updates. Subscribers throttle; the work need not.
@@ -50,10 +51,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let router = Router::new()
         .route("/count", post(start))
         .with_state(app)
-        .nest("/live", tidegate::axum::router(hub));
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router).await?;
+        .nest("/live", tidegate::axum::router(hub.clone()));
+    let server = Server::new(ServeConfig::default());
+    let server = server.bind(&address.parse()?).await?;
+    let stop = stop_signal();
+    for listener in server.listeners() {
+        println!("listening on http://{listener}");
+    }
+    server.run_with_hub(router, &hub, stop).await;
     Ok(())
 }
 

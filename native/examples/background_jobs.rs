@@ -76,9 +76,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/reports", post(order))
         .route("/debug", get(debug))
         .with_state(app)
-        .nest("/live", tidegate::axum::router(hub));
-    site::serve(router, "background_jobs", "127.0.0.1:8432").await?;
-    Ok(())
+        .nest("/live", tidegate::axum::router(hub.clone()));
+    site::serve(router, &hub, "background_jobs", "127.0.0.1:8432").await
 }
 
 /// Starts a job, and answers at once with the address of its events.

@@ -92,9 +92,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/jobs", post(order))
         .route("/jobs/{id}", delete(cancel))
         .with_state(app)
-        .nest("/live", tidegate::axum::router(hub));
-    site::serve(router, "job_queue", "127.0.0.1:8431").await?;
-    Ok(())
+        .nest("/live", tidegate::axum::router(hub.clone()));
+    site::serve(router, &hub, "job_queue", "127.0.0.1:8431").await
 }
 
 /// Takes a job in, and answers at once with the topic to watch.

@@ -90,9 +90,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/runs", post(order))
         .route("/runs/{id}", get(end))
         .with_state(hub.clone())
-        .nest("/live", tidegate::axum::router(hub));
-    site::serve(router, "run_events", "127.0.0.1:8434").await?;
-    Ok(())
+        .nest("/live", tidegate::axum::router(hub.clone()));
+    site::serve(router, &hub, "run_events", "127.0.0.1:8434").await
 }
 
 /// Starts a run, and answers at once with the topic of its events.

@@ -11,13 +11,12 @@
 //! ended: `curl http://127.0.0.1:8422/jobs/7`. Which backend they found is told by
 //! `curl http://127.0.0.1:8421/live/debug`.
 
-use std::net::SocketAddr;
-
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::StreamExt as _;
+use tidegate::serve::{ServeConfig, Server, stop_signal};
 use tidegate::{Broadcaster, Hub, JobUpdate};
 
 type Failure = (StatusCode, String);
@@ -30,11 +29,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let router = Router::new()
         .route("/jobs/{id}", get(job))
         .with_state(Broadcaster::from_hub(hub.clone())?)
-        .nest("/live", tidegate::axum::router(hub))
-        .into_make_service_with_connect_info::<SocketAddr>();
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router).await?;
+        .nest("/live", tidegate::axum::router(hub.clone()));
+    let server = Server::new(ServeConfig::default());
+    let server = server.bind(&address.parse()?).await?;
+    let stop = stop_signal();
+    for listener in server.listeners() {
+        println!("listening on http://{listener}");
+    }
+    server.run_with_hub(router, &hub, stop).await;
     Ok(())
 }
 

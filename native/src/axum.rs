@@ -17,7 +17,8 @@
 //! [allowed](crate::AccessConfig::origins): a page on some other site must not be able to watch or publish on its reader's
 //! machine.
 //!
-//! `/debug` and `/metrics` must know who asks: serve the application by
+//! [`Server`](crate::serve::Server) serves an application that mounts them so that it can be exposed to the internet, and stops it in
+//! order. `/debug` and `/metrics` must know who asks: whoever serves it otherwise says so by
 //! [`into_make_service_with_connect_info::<SocketAddr>()`](axum::Router::into_make_service_with_connect_info).
 
 mod access;
@@ -25,6 +26,7 @@ mod dashboard;
 mod debug;
 mod devices;
 mod error;
+mod errors;
 mod events;
 mod metrics;
 mod notifications;
@@ -63,6 +65,10 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/user/devices", get(devices::list).delete(devices::forget))
         .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
         .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in))
+        .layer(middleware::map_response_with_state(
+            served.clone(),
+            errors::count,
+        ))
         .route("/healthz", get(healthz))
         .with_state(served)
 }

@@ -16,6 +16,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use serde::Serialize;
 use tidegate_core::event_stream::EventStreamConfig;
@@ -121,9 +122,12 @@ struct Inner {
     /// Ends once the hub has stopped and its backend is closed.
     ending: watch::Receiver<()>,
     outbox_bytes_max: usize,
+    drain_grace: Duration,
     wire: Wire,
     door: Arc<Door>,
     floor: FlowFloor,
+    /// How often an event stream was granted a slower pace than it asked for.
+    slowed: AtomicU64,
     /// Where topics live, if not in this process.
     /// Held by the thread that talks to it, and let go of when that ends.
     backend: Option<Weak<dyn Backend>>,
@@ -234,9 +238,11 @@ impl Hub {
             shards,
             ending,
             outbox_bytes_max,
+            drain_grace: config.server.session.drain_grace,
             wire,
             door: Door::new(config.access.clone()),
             floor: config.server.floor.clone(),
+            slowed: AtomicU64::new(0),
             health,
             reason,
             last_opening: AtomicU64::new(0),

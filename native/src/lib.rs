@@ -6,15 +6,18 @@
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tidegate::serve::{ServeConfig, Server, stop_signal};
+//!
 //! let hub = tidegate::Hub::new(Default::default())?;
 //! let app = axum::Router::new().nest("/live", tidegate::axum::router(hub.clone()));
+//! let publisher = hub.clone();
 //! tokio::spawn(async move {
 //!     for done in 0..=100 {
-//!         let _ = hub.publish("job:42", &serde_json::json!({"done": done, "total": 100})).await;
+//!         let _ = publisher.publish("job:42", &serde_json::json!({"done": done, "total": 100})).await;
 //!     }
 //! });
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8420").await?;
-//! axum::serve(listener, app).await?;
+//! let server = Server::new(ServeConfig::default()).bind(&"127.0.0.1:8420".parse()?).await?;
+//! server.run_with_hub(app, &hub, stop_signal()).await;
 //! # Ok(()) }
 //! ```
 #![forbid(unsafe_code)]

@@ -6,22 +6,19 @@
 //!   number: [`ServeConfig`] has them all;
 //! * TLS whose certificate is read again when its file changes, HTTP/2 over it, Unix sockets, and sockets that the service
 //!   manager has opened;
-//! * a stop that ends within its time;
+//! * a stop that ends within its time, after the hub's clients have gone elsewhere;
 //! * event streams that a [hub](crate::Hub) writes to their sockets itself, as it does with WebSockets. That costs a
 //!   fraction of the memory and processor time, and works over plain HTTP/1.1 only: where TLS ends here, an event stream is
 //!   written by the HTTP server.
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use tidegate::serve::{Listener, ServeConfig, Server};
+//! use tidegate::serve::{ServeConfig, Server, stop_signal};
 //!
 //! let hub = tidegate::Hub::new(Default::default())?;
-//! let app = tidegate::axum::router(hub);
-//! let mut server = Server::new(ServeConfig::default());
-//! for listener in Listener::bind(&"127.0.0.1:8420".parse()?).await? {
-//!     server = server.listen(listener);
-//! }
-//! server.run(app, async { let _ = tokio::signal::ctrl_c().await; }).await;
+//! let app = axum::Router::new().nest("/live", tidegate::axum::router(hub.clone()));
+//! let server = Server::new(ServeConfig::default()).bind(&"127.0.0.1:8420".parse()?).await?;
+//! server.run_with_hub(app, &hub, stop_signal()).await;
 //! # Ok(()) }
 //! ```
 //!
@@ -35,6 +32,7 @@ mod front;
 mod handover;
 mod incoming;
 mod listener;
+mod stopping;
 mod stream;
 mod tally;
 #[cfg(feature = "tls")]
@@ -53,8 +51,10 @@ use tokio::sync::watch as channel;
 
 pub use address::{Address, AddressError};
 pub use config::ServeConfig;
+pub(crate) use front::is_late_body;
 pub(crate) use handover::Handover;
 pub use listener::{ListenError, Listener};
+pub use stopping::stop_signal;
 pub use stream::Peer;
 pub(crate) use stream::Stream;
 pub use tally::Tally;
@@ -102,6 +102,20 @@ impl Server {
             config,
             entrances: Vec::new(),
         }
+    }
+
+    /// Listens at an address, and serves what comes in there, too.
+    ///
+    /// # Errors
+    /// As [`ListenError`] says.
+    pub async fn bind(self, address: &Address) -> Result<Self, ListenError> {
+        let listeners = Listener::bind(address).await?;
+        Ok(listeners.into_iter().fold(self, Self::listen))
+    }
+
+    /// Where it listens.
+    pub fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.entrances.iter().map(|entrance| &entrance.listener)
     }
 
     /// Serves what comes in here, too.

@@ -20,6 +20,7 @@ mod presence;
 mod progress;
 mod socket;
 mod totals;
+mod untaken;
 mod upstream;
 mod websocket;
 
@@ -284,7 +285,7 @@ impl Shard {
                         frames: self.joiner.frames + self.events.written,
                         messages: self.joiner.messages + self.events.chunks,
                         errors: self.joiner.errors.clone(),
-                        backlog: self.hub.backlog(),
+                        backlog: self.backlog(),
                         durables: self.hub.durable_counts(),
                         latency: self.joiner.stopwatch.latency,
                         ..self.totals.clone()
@@ -292,7 +293,7 @@ impl Shard {
                 });
             }
             Command::Survey { most, reply } => {
-                let _ = reply.send(local::survey(&self.hub, now, most));
+                let _ = reply.send(self.survey(now, most));
             }
             Command::Drain => self.hub.handle_drain(now),
             Command::Stop => self.is_stopping = true,
@@ -351,7 +352,10 @@ impl Shard {
         };
         match flushed {
             Flushed::Done | Flushed::Full => {}
-            Flushed::Broken => self.close(id),
+            Flushed::Broken | Flushed::GivenUp => {
+                self.note_end(flushed);
+                self.close(id);
+            }
         }
     }
 }

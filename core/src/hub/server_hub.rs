@@ -114,6 +114,8 @@ pub struct ServerHub<P> {
     relieve_above: usize,
     /// How often subscribers were told to forget what they knew of a topic.
     resets: u64,
+    /// How often a client was granted a slower pace than it asked for.
+    slowed: u64,
     /// Where topics live elsewhere: the way there.
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
@@ -143,6 +145,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             tally: Tally::default(),
             relieve_above: config.waiting_bytes_max,
             resets: 0,
+            slowed: 0,
             random: Random::new(config.hub.seed.rotate_left(32)),
             upstream: None,
             groups: Groups::default(),

@@ -59,9 +59,14 @@ impl<P> RunDelivery<P> {
         }
     }
 
-    /// How many publications are left.
+    /// The publications that are left.
+    pub(super) fn left(&self) -> &[Arc<Publication<P>>] {
+        &self.run.publications[self.taken..]
+    }
+
+    /// How many they are.
     pub(super) fn len(&self) -> usize {
-        self.run.publications.len() - self.taken
+        self.left().len()
     }
 
     /// What the run counted when it was whole.
@@ -97,7 +102,7 @@ impl<P> RunDelivery<P> {
 
     /// What is left, one by one.
     pub(super) fn for_each(self, mut take: impl FnMut(Delivery<P>)) {
-        for publication in &self.run.publications[self.taken..] {
+        for publication in self.left() {
             take(self.delivery(self.via.clone(), Arc::clone(publication)));
         }
     }

@@ -113,10 +113,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/next", post(next))
         .route("/labels", post(label).get(labelled))
         .with_state(app)
-        .nest("/live", tidegate::axum::router(hub));
+        .nest("/live", tidegate::axum::router(hub.clone()));
     let router = site::with_page(router, "/admin", "labeling/admin.html");
-    site::serve_at(router, "labeling", &arguments.address).await?;
-    Ok(())
+    site::serve_at(router, &hub, "labeling", &arguments.address).await
 }
 
 /// Every thing, with every opinion.

@@ -93,9 +93,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/tasks/{id}/messages", post(say))
         .route("/tasks/{id}/complete", post(complete))
         .with_state(app)
-        .nest("/live", tidegate::axum::router(hub));
-    site::serve(router, "task_chat", "127.0.0.1:8435").await?;
-    Ok(())
+        .nest("/live", tidegate::axum::router(hub.clone()));
+    site::serve(router, &hub, "task_chat", "127.0.0.1:8435").await
 }
 
 /// What was said so far, for whoever comes in.

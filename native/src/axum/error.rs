@@ -1,8 +1,8 @@
 //! Errors as HTTP tells them: a status, and the wire's code and message as JSON.
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 use tidegate_core::admission::Refusal;
 use tidegate_core::hub;
@@ -66,7 +66,8 @@ impl From<Refusal> for HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let error = json!({"error": {"code": self.code, "message": self.message}});
-        (self.status, Json(error)).into_response()
+        // The code goes along beside the body, to be counted.
+        (self.status, Extension(self.code), Json(error)).into_response()
     }
 }
 

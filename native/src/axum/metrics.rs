@@ -36,6 +36,7 @@ pub(super) async fn metrics(
     register_held(&mut registry, &counts, served.event_streams.count());
     register_done(&mut registry, &totals);
     register_backlog(&mut registry, &totals);
+    register_errors(&mut registry, &totals, &served);
     durables::register(&mut registry, &totals.durables);
     registry.register_with_unit(
         "delivery_latency",
@@ -136,12 +137,21 @@ fn register_backlog(registry: &mut Registry, totals: &Totals) {
             "Publications that were missed and given to those who resumed",
             backlog.recovered,
         ),
+        (
+            "slowed",
+            "Times that a client was granted a slower pace than it asked for",
+            backlog.slowed,
+        ),
     ] {
         counter(registry, name, help, value);
     }
-    let errors = totals.errors.iter();
+}
+
+fn register_errors(registry: &mut Registry, totals: &Totals, served: &Served) {
+    let over_http = served.errors.counts();
+    let errors = totals.errors.iter().chain(&over_http);
     let errors = errors.map(|(code, count)| ([("code", code.as_str())], *count));
-    let help = "Errors that clients of WebSockets were told";
+    let help = "Errors that clients were told";
     family(registry, "errors", help, errors);
 }
 
@@ -191,6 +201,7 @@ fn register_done(registry: &mut Registry, totals: &Totals) {
     }
     let closed = CLOSE_REASONS.iter().zip(totals.closed);
     let closed = closed.map(|((_, reason), count)| ([("reason", *reason)], count));
+    let closed = closed.chain([([("reason", "too_large")], totals.too_large)]);
     let help = "Connections that the server closed";
     family(registry, "closed", help, closed);
 }

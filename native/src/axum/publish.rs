@@ -73,6 +73,11 @@ fn unread(hub: &Hub, rejection: &BytesRejection) -> HttpError {
             ErrorCode::TooLarge,
             format!("a body may have {} bytes", hub.frame_bytes_max()),
         ),
+        _ if crate::serve::is_late_body(rejection) => HttpError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::Timeout,
+            "the body did not come in time",
+        ),
         status => HttpError::new(status, ErrorCode::BadFrame, rejection.body_text()),
     }
 }

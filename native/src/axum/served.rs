@@ -1,7 +1,8 @@
-//! What the endpoints share: the hub, and how many event streams are open.
+//! What the endpoints share: the hub, how many event streams are open, and which errors were told.
 
 use axum::extract::FromRef;
 
+use super::errors::ErrorsTold;
 use crate::Hub;
 use crate::event_stream::OpenStreams;
 
@@ -10,12 +11,16 @@ use crate::event_stream::OpenStreams;
 pub(super) struct Served {
     pub(super) hub: Hub,
     pub(super) event_streams: OpenStreams,
+    pub(super) errors: ErrorsTold,
 }
 
 impl Served {
     pub(super) fn new(hub: Hub) -> Self {
-        let event_streams = OpenStreams::default();
-        Self { hub, event_streams }
+        Self {
+            hub,
+            event_streams: OpenStreams::default(),
+            errors: ErrorsTold::default(),
+        }
     }
 }
 

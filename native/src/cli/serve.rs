@@ -10,13 +10,14 @@ mod settings;
 mod supervisor;
 mod values;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use tidegate::Hub;
+use tidegate::serve::stop_signal;
 
 use super::config::{Environment, Flags, in_force};
 use log::Log;
@@ -77,74 +78,20 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
     let supervisor = Supervisor::of_environment();
     // Whoever knows that it listens may tell it to stop.
-    let (closing, leaving) = (stop_signal(), stop_signal());
+    let told = stop_signal();
     for address in addresses {
-        println!("tidegate: listening on {address}");
+        // Whoever has read the first of them may read no more; that is no reason to end.
+        let _ = writeln!(std::io::stdout(), "tidegate: listening on {address}");
     }
     supervisor.ready();
-    // Told to stop, it listens no more at once: a successor can, and no client comes back to this one.
-    let served = server.run(tidegate::axum::router(hub.clone()), closing);
-    let drained = async {
-        leaving.await;
+    let stop = async {
+        told.await;
         supervisor.stopping();
-        drain(&hub, settings.drain_deadline()).await;
     };
+    let app = tidegate::axum::router(hub.clone());
     tokio::select! {
-        _ = async { tokio::join!(served, drained) } => {}
+        () = server.run_with_hub(app, &hub, stop) => {}
         () = supervisor.watch(&hub) => {}
     }
     Ok(())
-}
-
-/// Waits until the hub's clients have gone elsewhere or had their time, and stops it.
-async fn drain(hub: &Hub, deadline: Duration) {
-    tracing::info!("asking clients to connect elsewhere; once more to stop at once");
-    hub.drain();
-    tokio::select! {
-        () = all_gone(hub) => {}
-        () = tokio::time::sleep(deadline) => {}
-        () = stop_signal() => {}
-    }
-    hub.stop();
-    // It says goodbye to those who stayed, and to its backend; the process must not end before.
-    hub.stopped().await;
-}
-
-/// In-process streams (Server-Sent Events among them) count as connections, and end only with the hub.
-async fn all_gone(hub: &Hub) {
-    let mut interval = tokio::time::interval(Duration::from_millis(20));
-    while hub
-        .counts()
-        .await
-        .is_ok_and(|counts| counts.connections > 0)
-    {
-        interval.tick().await;
-    }
-}
-
-/// Ends once the server is told to stop, from now on.
-#[cfg(unix)]
-fn stop_signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let signals = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    );
-    async {
-        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
-}
-
-/// Ends once the server is told to stop.
-#[cfg(not(unix))]
-async fn stop_signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

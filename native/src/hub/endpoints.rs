@@ -1,6 +1,8 @@
 //! What the HTTP endpoints of a hub ask of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidegate_core::event_stream::EventStreamConfig;
@@ -17,7 +19,10 @@ impl Hub {
     pub(crate) fn granted_flow(&self, patterns: &[Pattern], flow: Flow) -> Flow {
         let floor = &self.inner.floor;
         let slowed = |flow, pattern| floor.grant(pattern, flow);
-        patterns.iter().fold(flow, slowed)
+        let granted = patterns.iter().fold(flow, slowed);
+        let is_slower = u64::from(granted != flow);
+        self.inner.slowed.fetch_add(is_slower, Ordering::Relaxed);
+        granted
     }
 
     /// The way in, for clients.
@@ -33,6 +38,11 @@ impl Hub {
     /// Whether clients are offered compressed messages.
     pub(crate) fn deflates(&self) -> bool {
         self.inner.wire.compress_above.is_some()
+    }
+
+    /// How long clients have to go elsewhere, once they are asked to.
+    pub(crate) fn drain_grace(&self) -> Duration {
+        self.inner.drain_grace
     }
 
     /// How long event streams wait for what.

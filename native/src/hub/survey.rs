@@ -1,5 +1,7 @@
 //! How much a hub holds, and which topics there are, for whoever runs the server.
 
+use std::sync::atomic::Ordering;
+
 use super::{Counts, Hub};
 use crate::error::Stopped;
 use crate::shard::{TopicSeen, Totals};
@@ -7,7 +9,9 @@ use crate::shard::{TopicSeen, Totals};
 impl Hub {
     /// How much the hub holds, and what it has done.
     pub(crate) async fn totals(&self) -> Result<(Counts, Totals), Stopped> {
-        self.inner.shards.counts().await
+        let (counts, mut totals) = self.inner.shards.counts().await?;
+        totals.backlog.slowed += self.inner.slowed.load(Ordering::Relaxed);
+        Ok((counts, totals))
     }
 
     /// Up to `most` topics, those that were touched last.

@@ -24,8 +24,9 @@ use super::watched::{Vitals, Watched};
 use super::{Phase, Shared};
 
 /// What a client is told that was too slow.
-const TIMED_OUT: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+pub(super) const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\
+content-type: application/json\r\ncontent-length: 79\r\n\r\n\
+{\"error\":{\"code\":\"timeout\",\"message\":\"the head of the request came too late\"}}\n";
 
 /// How often HTTP/2 asks a silent client for a sign of life; it has as long for the answer as for a write.
 #[cfg(feature = "tls")]
@@ -279,6 +280,15 @@ impl Deadline {
     }
 }
 
+/// Whether the system closed a connection because its client didn't acknowledge, or take, what it was sent.
+fn is_given_up(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|error| {
+        let error = error.downcast_ref::<std::io::Error>();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+    })
+}
+
 impl Shared {
     /// A connection has ended, in order or by a fault of its client.
     fn note_end(&self, peer: Peer, vitals: &Vitals, result: hyper::Result<()>) {
@@ -286,7 +296,7 @@ impl Shared {
             return;
         };
         tracing::debug!(?peer, %error, "a connection broke");
-        if vitals.is_stuck() {
+        if vitals.is_stuck() || is_given_up(&error) {
             self.tally.count_cut(Cut::Write);
         } else if error.is_parse_too_large() {
             self.tally.count_cut(Cut::HeadTooLarge);
@@ -295,12 +305,12 @@ impl Shared {
         }
     }
 
-    /// A connection is closed because nothing came. One that merely had nothing more to ask has done nothing wrong.
+    /// A connection is closed because nothing came.
     fn note_overdue(&self, why: Overdue) {
         match why {
             Overdue::Silent => self.tally.count_cut(Cut::Silent),
             Overdue::Head => self.tally.count_cut(Cut::Head),
-            Overdue::Idle => {}
+            Overdue::Idle => self.tally.count_cut(Cut::Idle),
         }
     }
 }

@@ -139,6 +139,12 @@ struct TimedBody {
 #[error("the body did not come in time")]
 struct BodyTooSlow;
 
+/// Whether a body could not be read because it did not come in time.
+pub(crate) fn is_late_body(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.is::<BodyTooSlow>())
+}
+
 impl Body for TimedBody {
     type Data = Bytes;
     type Error = BoxError;

@@ -205,12 +205,14 @@ mod tests {
 
     #[test]
     fn what_a_client_is_told_has_the_length_it_says() {
-        let text = std::str::from_utf8(FULL).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        assert!(
-            head.ends_with(&format!("content-length: {}", body.len())),
-            "{}",
-            body.len()
-        );
+        for said in [FULL, connection::TIMED_OUT] {
+            let text = std::str::from_utf8(said).expect("text");
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+            assert!(
+                head.ends_with(&format!("content-length: {}", body.len())),
+                "{}",
+                body.len()
+            );
+        }
     }
 }

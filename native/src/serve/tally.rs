@@ -25,10 +25,11 @@ pub(super) enum Cut {
     Body,
     Write,
     Silent,
+    Idle,
 }
 
 /// The same, as the operator is told.
-const CUTS: [&str; 9] = [
+const CUTS: [&str; 10] = [
     "total",
     "address",
     "tls",
@@ -38,6 +39,7 @@ const CUTS: [&str; 9] = [
     "body_timeout",
     "write_timeout",
     "silent",
+    "idle",
 ];
 
 /// What a serving loop holds and has done. A request that it serves carries this as an extension, behind an `Arc`.
@@ -86,8 +88,8 @@ impl Tally {
     }
 
     /// How many connections were cut, by the reason: `total` and `address` at the limits, `tls` where the handshake failed or
-    /// took too long, `head_timeout`, `head_too_large`, `malformed`, `body_timeout`, `write_timeout`, and `silent` where
-    /// nothing ever came.
+    /// took too long, `head_timeout`, `head_too_large`, `malformed`, `body_timeout`, `write_timeout`, `silent` where
+    /// nothing ever came, and `idle` where nothing more did, which is no fault.
     pub fn cuts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         CUTS.into_iter().zip(counts)

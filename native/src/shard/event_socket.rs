@@ -7,10 +7,13 @@ use bytes::Bytes;
 use mio::{Registry, Token};
 use tidegate_core::event_stream::{EventStream, EventStreamOutput};
 use tidegate_core::protocol::ServerFrame;
+use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
+use tidegate_core::topic::Topic;
 
 use super::event_writer::EventWriter;
 use super::socket::{Flushed, Transport};
+use super::untaken::Untaken;
 use crate::event_stream::{ALIVE, LAST_CHUNK, OPENING, Told, chunk};
 use crate::json::Json;
 
@@ -20,10 +23,15 @@ const IGNORED_BYTES_MAX: usize = 64 * 1024;
 /// An event stream and its connection.
 pub(super) struct EventSocket {
     transport: Transport,
-    /// What is left of the chunk that the socket took in part. Boxed, because most have nothing that waits, and there are
-    /// many of them.
-    unsent: Option<Box<Bytes>>,
+    /// Boxed, because most have nothing that waits, and there are many of them.
+    unsent: Option<Box<Unsent>>,
     state: Box<State>,
+}
+
+/// What is left of the chunk that the socket took in part, and the publications in it.
+struct Unsent {
+    bytes: Bytes,
+    untaken: Untaken,
 }
 
 struct State {
@@ -65,13 +73,17 @@ impl EventSocket {
         let deadlines = EventStream::new(now, told.deadlines, ends);
         let mut start = head;
         start.extend(chunk(Vec::new(), |out| out.extend_from_slice(OPENING)).unwrap_or_default());
+        let untaken = Untaken::in_frames(frames.iter());
         let mut frames = frames.iter().cloned();
         while let Some(chunk) = writer.next_chunk(&mut told.id, || frames.next()) {
             start.extend_from_slice(&chunk);
         }
         Self {
             transport,
-            unsent: Some(Box::new(start.into())),
+            unsent: Some(Box::new(Unsent {
+                bytes: start.into(),
+                untaken,
+            })),
             state: Box::new(State {
                 told,
                 deadlines,
@@ -129,20 +141,31 @@ impl EventSocket {
         self.state.stage == Stage::Ended && self.unsent.is_none()
     }
 
-    /// Reads what its client sends, and says whether it is still there.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> bool {
+    /// Whether it has not taken what it was given.
+    pub(super) const fn is_stuck(&self) -> bool {
+        self.unsent.is_some()
+    }
+
+    /// The publications that it has not taken.
+    pub(super) fn untaken(&self) -> &[(Topic, Position)] {
+        let unsent = self.unsent.as_ref();
+        unsent.map_or(&[], |unsent| unsent.untaken.positions())
+    }
+
+    /// Reads what its client sends; says how the connection ended, where it did.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<Flushed> {
         loop {
             match self.transport.read(buffer) {
-                Ok(0) => return false,
+                Ok(0) => return Some(Flushed::Broken),
                 Ok(bytes) => {
                     self.state.ignored_bytes += bytes;
                     if self.state.ignored_bytes > IGNORED_BYTES_MAX {
-                        return false;
+                        return Some(Flushed::Broken);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
+                Err(error) => return Some(Flushed::of(&error)),
             }
         }
     }
@@ -161,7 +184,7 @@ impl EventSocket {
         match flushed {
             Flushed::Done if took > 0 => deadlines.handle_written(now),
             Flushed::Full => deadlines.handle_stalled(now, took > 0),
-            Flushed::Done | Flushed::Broken => {}
+            Flushed::Done | Flushed::Broken | Flushed::GivenUp => {}
         }
         let is_sooner = deadlines.poll_timeout() < before;
         Progress { flushed, is_sooner }
@@ -174,10 +197,13 @@ impl EventSocket {
         took: &mut usize,
     ) -> Flushed {
         loop {
-            if let Some(unsent) = self.unsent.take() {
-                match self.write(&unsent, took) {
+            if let Some(Unsent { bytes, untaken }) = self.unsent.take().map(|unsent| *unsent) {
+                match self.write(&bytes, took) {
                     Flushed::Done => {}
-                    stuck @ (Flushed::Full | Flushed::Broken) => return stuck,
+                    stuck @ (Flushed::Full | Flushed::Broken | Flushed::GivenUp) => {
+                        self.note_untaken(untaken);
+                        return stuck;
+                    }
                 }
             }
             if self.takes_frames()
@@ -185,6 +211,7 @@ impl EventSocket {
             {
                 let written = self.write(&chunk, took);
                 if written != Flushed::Done {
+                    self.note_untaken(writer.untaken());
                     return written;
                 }
                 if writer.may_have_more() {
@@ -196,6 +223,13 @@ impl EventSocket {
             }
             self.state.stage = Stage::Ended;
             return self.write(&Bytes::from_static(LAST_CHUNK), took);
+        }
+    }
+
+    /// What is in the bytes that wait.
+    fn note_untaken(&mut self, untaken: Untaken) {
+        if let Some(unsent) = &mut self.unsent {
+            unsent.untaken = untaken;
         }
     }
 
@@ -214,11 +248,14 @@ impl EventSocket {
                     *took += bytes;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.unsent = Some(Box::new(chunk.slice(written..)));
+                    self.unsent = Some(Box::new(Unsent {
+                        bytes: chunk.slice(written..),
+                        untaken: Untaken::default(),
+                    }));
                     return Flushed::Full;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Flushed::Broken,
+                Err(error) => return Flushed::of(&error),
             }
         }
         Flushed::Done

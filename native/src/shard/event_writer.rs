@@ -8,6 +8,7 @@ use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Publication;
 
 use super::local::payload_bytes;
+use super::untaken::Untaken;
 use crate::encode::Encoder;
 use crate::event_stream::{PositionId, chunk, write_publication};
 use crate::json::Json;
@@ -72,6 +73,11 @@ impl EventWriter {
             bytes += payload_bytes(&frame);
             self.frames.push(frame);
         }
+    }
+
+    /// What is lost to a reader that doesn't take the last chunk.
+    pub(super) fn untaken(&self) -> Untaken {
+        Untaken::in_frames(self.frames.iter())
     }
 
     /// Whether frames may be left behind those of the last chunk.

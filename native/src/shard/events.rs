@@ -58,13 +58,15 @@ impl Shard {
             return;
         };
         let progress = socket.flush(now, &mut self.events, || hub.poll_frame(id));
-        let is_over = progress.flushed == Flushed::Broken || socket.is_over();
+        let is_gone = matches!(progress.flushed, Flushed::Broken | Flushed::GivenUp);
+        let is_over = is_gone || socket.is_over();
         if progress.is_sooner
             && let Some(at) = socket.poll_timeout()
         {
             self.streams.arm(id.index(), at);
         }
         if is_over {
+            self.note_end(progress.flushed);
             self.close(id);
         }
     }

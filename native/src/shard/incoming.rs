@@ -6,7 +6,7 @@ use tidegate_core::hub::ConnectionId;
 use tidegate_core::protocol::ClientFrame;
 use tidegate_core::time::Instant;
 
-use super::socket::{Read, Socket, Transport};
+use super::socket::{Flushed, Read, Socket, Transport};
 use super::{Endpoint, EndpointKind, Guest, Shard};
 
 impl Shard {
@@ -73,7 +73,8 @@ impl Shard {
         match self.endpoint(id).map(|endpoint| &mut endpoint.kind) {
             Some(EndpointKind::Socket(_)) => {}
             Some(EndpointKind::Events(socket)) => {
-                if !socket.read(buffer) {
+                if let Some(end) = socket.read(buffer) {
+                    self.note_end(end);
                     self.close(id);
                 }
                 return;
@@ -112,6 +113,12 @@ impl Shard {
             }
             // Where calls are answered at once, answers come in the order of the frames.
             self.carry_out_calls();
+        }
+        if let Some(violation) = read.violation {
+            self.totals.count_violation(&violation);
+        }
+        if read.is_given_up {
+            self.note_end(Flushed::GivenUp);
         }
         if read.is_closed {
             self.close(id);

@@ -7,6 +7,7 @@ use tidegate_core::protocol::{ErrorCode, ServerFrame};
 use tidegate_core::publication::Publication;
 
 use super::latency::Stopwatch;
+use super::untaken::{Untaken, into_first_publication};
 use crate::deflate::Deflater;
 use crate::encode::{self, Encoder, Message};
 use crate::json::Json;
@@ -28,6 +29,8 @@ pub(super) struct Joiner {
     parts: Vec<Part>,
     /// What was joined in this round, and of what.
     joined: Vec<(Vec<Part>, Message)>,
+    /// Which of these the last message is, where it was joined.
+    last: Option<usize>,
     may_have_more: bool,
     deflater: Deflater,
     /// Longer texts are compressed, for those who understand it.
@@ -44,7 +47,8 @@ pub(super) struct Joiner {
 enum Part {
     /// Its message stays with it, for all who get it.
     Publication(Arc<Publication<Json>>),
-    Message(Message),
+    /// With the first publication in it, if there is one.
+    Message(Message, Option<Arc<Publication<Json>>>),
 }
 
 impl Joiner {
@@ -65,11 +69,10 @@ impl Joiner {
         self.gather(next);
         self.frames += self.parts.len() as u64;
         self.messages += u64::from(!self.parts.is_empty());
-        let message = if self.parts.len() > 1 {
-            let at = self.join();
-            &self.joined[at].1
-        } else {
-            self.parts.first()?.message()
+        self.last = (self.parts.len() > 1).then(|| self.join());
+        let message = match self.last {
+            Some(at) => &self.joined[at].1,
+            None => self.parts.first()?.message(),
         };
         let bytes_max = self.compress_above.filter(|_| deflates);
         let is_long = bytes_max.is_some_and(|bytes_max| message.text_len() > bytes_max);
@@ -96,7 +99,8 @@ impl Joiner {
                 }
                 frame => {
                     self.look_at(&frame);
-                    Part::Message(self.encoder.message(&frame))
+                    let message = self.encoder.message(&frame);
+                    Part::Message(message, into_first_publication(frame))
                 }
             };
             bytes += part.message().text_len();
@@ -113,6 +117,12 @@ impl Joiner {
                 None => self.errors.push((error.code, 1)),
             }
         }
+    }
+
+    /// What is lost to a reader that doesn't take the last message.
+    pub(super) fn untaken(&self) -> Untaken {
+        let parts = self.last.map_or(&self.parts, |at| &self.joined[at].0);
+        Untaken::of(parts.iter().filter_map(Part::publication))
     }
 
     /// Whether frames may be left behind those of the last message.
@@ -143,6 +153,7 @@ impl Joiner {
         self.stopwatch.end_round();
         self.parts.clear();
         self.joined.clear();
+        self.last = None;
     }
 }
 
@@ -150,7 +161,14 @@ impl Part {
     fn message(&self) -> &Message {
         match self {
             Self::Publication(publication) => encode::publication_message(publication),
-            Self::Message(message) => message,
+            Self::Message(message, _) => message,
+        }
+    }
+
+    fn publication(&self) -> Option<&Arc<Publication<Json>>> {
+        match self {
+            Self::Publication(publication) => Some(publication),
+            Self::Message(_, publication) => publication.as_ref(),
         }
     }
 
@@ -158,10 +176,9 @@ impl Part {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Publication(one), Self::Publication(other)) => Arc::ptr_eq(one, other),
-            (Self::Message(one), Self::Message(other)) => one.is(other),
-            (Self::Publication(_), Self::Message(_)) | (Self::Message(_), Self::Publication(_)) => {
-                false
-            }
+            (Self::Message(one, _), Self::Message(other, _)) => one.is(other),
+            (Self::Publication(_), Self::Message(..))
+            | (Self::Message(..), Self::Publication(_)) => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use tidegate_core::hub::ConnectionId;
 use tidegate_core::session::CloseReason;
 
+use super::socket::Flushed;
 use super::{Endpoint, EndpointKind, Shard};
 
 impl Shard {
@@ -54,6 +55,13 @@ impl Shard {
                 ..
             }) => queue.finish(),
             None => {}
+        }
+    }
+
+    /// A connection has ended by itself.
+    pub(super) fn note_end(&mut self, end: Flushed) {
+        if end == Flushed::GivenUp {
+            self.totals.count_close(CloseReason::SlowConsumer);
         }
     }
 

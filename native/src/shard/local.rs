@@ -9,14 +9,14 @@ use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 use tidegate_core::durable::{CursorKey, DurableName};
 use tidegate_core::flow::{Flow, Slow};
-use tidegate_core::hub::{ConnectionId, ServerHub, SubscribeError, SubscriptionId, Surveyed};
+use tidegate_core::hub::{ConnectionId, SubscribeError, SubscriptionId};
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::{ServerFrame, Start};
-use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 use tokio::sync::oneshot;
 
-use super::command::{Command, CommandSender, TopicSeen};
+use super::command::{Command, CommandSender};
+use super::untaken::Untaken;
 use crate::json::Json;
 
 /// How many frames are handed over ahead of the reader; the others wait in the hub's outbox, where they are conflated.
@@ -160,6 +160,16 @@ impl LocalQueue {
         (std::mem::take(&mut state.frames).into(), state.is_finished)
     }
 
+    /// Whether its reader leaves more behind than is handed over ahead.
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().is_full
+    }
+
+    /// What its reader has not read.
+    pub(super) fn untaken(&self) -> Untaken {
+        Untaken::in_frames(self.lock().frames.iter())
+    }
+
     /// Nothing more will come, but for what waits already.
     pub(super) fn finish(&self) {
         self.lock().is_finished = true;
@@ -237,17 +247,4 @@ impl Drop for LocalReader {
             let _ = self.commands.send(Command::CloseLocal(self.id));
         }
     }
-}
-
-/// The topics that were touched last, as this shard sees them.
-pub(super) fn survey(hub: &ServerHub<Json>, now: Instant, most: usize) -> Vec<TopicSeen> {
-    let seen = |it: Surveyed<Json>| TopicSeen {
-        topic: it.topic,
-        position: it.position,
-        subscribers: it.subscribers,
-        lag: it.lag,
-        idle: now - it.touched,
-        latest: it.latest,
-    };
-    hub.survey(most).into_iter().map(seen).collect()
 }

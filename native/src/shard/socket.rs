@@ -6,11 +6,14 @@ use bytes::Bytes;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
+use tidegate_core::publication::Position;
 use tidegate_core::session::CloseReason;
+use tidegate_core::topic::Topic;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::joiner::Joiner;
-use super::websocket::{Incoming, Reader};
+use super::untaken::Untaken;
+use super::websocket::{Incoming, Reader, Violation};
 use crate::access::Pass;
 use crate::deflate::Inflater;
 use crate::encode;
@@ -32,6 +35,10 @@ pub(crate) enum Transport {
 pub(super) struct Read {
     pub(super) frames: Vec<Result<ClientFrame<Json>, WireError>>,
     pub(super) is_closed: bool,
+    /// The system closed it, because its client didn't take what it was sent.
+    pub(super) is_given_up: bool,
+    /// Why the server closed the connection, where its client broke the WebSocket protocol.
+    pub(super) violation: Option<Violation>,
     /// The round is over, but the socket has more.
     pub(super) has_more: bool,
 }
@@ -45,6 +52,19 @@ pub(super) enum Flushed {
     Full,
     /// The connection is gone.
     Broken,
+    /// The system gave it up: its client didn't acknowledge, or take, what it was sent.
+    GivenUp,
+}
+
+impl Flushed {
+    /// What an error says of the connection.
+    pub(super) fn of(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut {
+            Self::GivenUp
+        } else {
+            Self::Broken
+        }
+    }
 }
 
 pub(super) struct Socket {
@@ -63,6 +83,8 @@ pub(super) struct Socket {
 struct Waiting {
     /// What is left of the message that it took in part.
     unsent: Bytes,
+    /// The publications in it.
+    untaken: Untaken,
     /// The answer of the WebSocket protocol itself that comes after.
     control: Option<Bytes>,
 }
@@ -115,8 +137,9 @@ impl Socket {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return result,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
+                Err(error) => {
                     result.is_closed = true;
+                    result.is_given_up = Flushed::of(&error) == Flushed::GivenUp;
                     return result;
                 }
             }
@@ -155,6 +178,7 @@ impl Socket {
         }
         if let Err(violation) = read {
             self.write_close(violation.close_code(), &violation.to_string());
+            result.violation = Some(violation);
             result.is_closed = true;
         }
     }
@@ -169,13 +193,16 @@ impl Socket {
         loop {
             match self.write_waiting() {
                 Flushed::Done => {}
-                stuck @ (Flushed::Full | Flushed::Broken) => return stuck,
+                stuck @ (Flushed::Full | Flushed::Broken | Flushed::GivenUp) => return stuck,
             }
             let Some(message) = joiner.next_message(self.deflates, &mut next) else {
                 return Flushed::Done;
             };
             let written = self.write(message);
             joiner.stopwatch.note_written(written == Flushed::Done);
+            if let Some(waiting) = &mut self.waiting {
+                waiting.untaken = joiner.untaken();
+            }
             if written != Flushed::Done || !joiner.may_have_more() {
                 return written;
             }
@@ -185,6 +212,7 @@ impl Socket {
     fn write_waiting(&mut self) -> Flushed {
         while let Some(waiting) = &mut self.waiting {
             let next = if waiting.unsent.is_empty() {
+                waiting.untaken = Untaken::default();
                 waiting.control.take()
             } else {
                 Some(std::mem::take(&mut waiting.unsent))
@@ -195,7 +223,7 @@ impl Socket {
             };
             match self.write(&next) {
                 Flushed::Done => {}
-                stuck @ (Flushed::Full | Flushed::Broken) => return stuck,
+                stuck @ (Flushed::Full | Flushed::Broken | Flushed::GivenUp) => return stuck,
             }
         }
         Flushed::Done
@@ -213,10 +241,21 @@ impl Socket {
                     return Flushed::Full;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Flushed::Broken,
+                Err(error) => return Flushed::of(&error),
             }
         }
         Flushed::Done
+    }
+
+    /// Whether it has not taken what it was given.
+    pub(super) const fn is_stuck(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The publications that it has not taken.
+    pub(super) fn untaken(&self) -> &[(Topic, Position)] {
+        let waiting = self.waiting.as_ref();
+        waiting.map_or(&[], |waiting| waiting.untaken.positions())
     }
 
     /// Tells the client why the connection closes, if it takes a word.
@@ -249,6 +288,8 @@ impl Read {
         Self {
             frames: Vec::new(),
             is_closed: false,
+            is_given_up: false,
+            violation: None,
             has_more: false,
         }
     }

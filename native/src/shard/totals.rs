@@ -6,6 +6,7 @@ use tidegate_core::protocol::ErrorCode;
 use tidegate_core::session::CloseReason;
 
 use super::latency::Latency;
+use super::websocket::Violation;
 
 /// What has happened since the start, summed up.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Totals {
     pub(crate) messages: u64,
     /// Connections that the server closed, by [`CLOSE_REASONS`].
     pub(crate) closed: [u64; CLOSE_REASONS.len()],
+    /// Connections that the server closed because of a message that was too long.
+    pub(crate) too_large: u64,
     /// Errors that clients of WebSockets were told.
     pub(crate) errors: Vec<(ErrorCode, u64)>,
     /// What slow connections cost, and what was lost and recovered.
@@ -51,6 +54,16 @@ impl Totals {
         }
     }
 
+    /// A client broke the WebSocket protocol.
+    pub(super) fn count_violation(&mut self, violation: &Violation) {
+        match violation {
+            Violation::TooLarge { .. } => self.too_large += 1,
+            Violation::Unmasked | Violation::Malformed | Violation::Binary | Violation::NotUtf8 => {
+                self.count_close(CloseReason::Protocol)
+            }
+        }
+    }
+
     /// What several shards have done.
     pub(crate) fn add(&mut self, other: &Self) {
         self.accepted += other.accepted;
@@ -58,6 +71,7 @@ impl Totals {
         self.bad_frames += other.bad_frames;
         self.frames += other.frames;
         self.messages += other.messages;
+        self.too_large += other.too_large;
         for (sum, more) in self.closed.iter_mut().zip(other.closed) {
             *sum += more;
         }

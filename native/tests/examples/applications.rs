@@ -164,3 +164,34 @@ async fn a_run_that_fails_says_why_and_is_over() {
     let why = "the loss is not a number at step 2";
     assert_eq!(events.last(), Some(&json!({"event": "failed", "why": why})));
 }
+
+#[tokio::test]
+async fn every_application_is_served_as_the_program_is_and_stops_in_order() {
+    for name in [
+        "background_jobs",
+        "job_queue",
+        "labeling",
+        "run_events",
+        "task_chat",
+    ] {
+        let mut server = start_with(name, &[("TIDEGATE_BACKEND", "memory")]).await;
+        let large = format!("x: {}\r\n", "x".repeat(32 * 1024));
+        let refused = request(&server.address, "GET /", &large, "").await;
+        assert_eq!(refused.status, 431, "{name}: {refused:?}");
+        let told = get(&server.address, "/live/metrics").await;
+        let cut = "tidegate_cut_total{reason=\"head_too_large\"} 1\n";
+        assert!(told.body.contains(cut), "{name}: {told:?}");
+        server.terminate();
+        assert!(server.ended().await.success(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_is_told_to_stop_asks_its_clients_to_go_elsewhere() {
+    let mut server = start("job_queue").await;
+    let mut socket = follow(&server, "job:*").await;
+    server.terminate();
+    socket.expect("drain").await;
+    drop(socket);
+    assert!(server.ended().await.success());
+}

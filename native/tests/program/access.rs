@@ -5,9 +5,9 @@ use crate::support::program::{Server, finish, program, run};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 
-const SECRET: &str = "a secret of at least thirty-two bytes";
+pub(super) const SECRET: &str = "a secret of at least thirty-two bytes";
 
-fn token(claims: &serde_json::Value) -> String {
+pub(super) fn token(claims: &serde_json::Value) -> String {
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     encode(&Header::default(), claims, &key).unwrap()
 }

@@ -18,6 +18,7 @@ mod backends;
 mod commands;
 mod config;
 mod entrances;
+mod limits;
 mod operation;
 mod presences;
 mod telemetry;

@@ -119,6 +119,7 @@ async fn a_head_that_dribbles_is_answered_408_and_others_are_served() {
     let _ = within("an end", read.read_to_end(&mut answer)).await;
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer:?}");
+    assert!(answer.contains("\"code\":\"timeout\""), "{answer:?}");
     dribble.abort();
     served.until_cut("head_timeout=1").await;
 }
@@ -216,12 +217,12 @@ async fn who_does_not_take_an_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn a_connection_without_further_requests_closes_without_a_word() {
+async fn a_connection_without_further_requests_closes_without_a_word_and_is_counted() {
     let served = Served::start(|config| config.idle_timeout = SHORT).await;
     let request = b"GET /cuts HTTP/1.1\r\nhost: x\r\n\r\n";
     let answer = say(&mut served.connect().await, request).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
-    assert_eq!(served.cuts().await, "");
+    served.until_cut("idle=1").await;
 }
 
 #[tokio::test]

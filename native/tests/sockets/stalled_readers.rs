@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 
 use crate::support::http::get;
 use crate::support::socket::Socket;
-use crate::support::{config, eventually, within};
+use crate::support::{config, eventually, until_counts, within};
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tidegate::Hub;
-use tokio::net::{TcpListener, TcpSocket};
+use tidegate::serve::{ServeConfig, Server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const CLIENTS: usize = 1_000;
 const PUBLICATIONS: u64 = 60;
@@ -28,11 +31,14 @@ fn small_listener() -> TcpListener {
 }
 
 /// Connects with a small buffer, so that not reading is soon felt at the other end.
-async fn small_socket(address: &str) -> Socket {
+async fn small_stream(address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
-    let stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    Socket::over(stream).await
+    socket.connect(address.parse().unwrap()).await.unwrap()
+}
+
+async fn small_socket(address: &str) -> Socket {
+    Socket::over(small_stream(address).await).await
 }
 
 async fn metric(address: &str, name: &str) -> usize {
@@ -130,4 +136,89 @@ async fn a_thousand_who_stall_take_nothing_from_a_thousand_who_read() {
         metric(&address, "tidegate_waiting_bytes").await == 0
     })
     .await;
+}
+
+/// How far the slowest subscriber of `a` is behind, and how many connections are, as their operator is told.
+async fn behind(address: &str) -> (u64, usize) {
+    let debug = get(address, "/debug?topics=1").await.json();
+    let lag = debug["latest_topics"][0]["lag"].as_u64().unwrap();
+    (lag, metric(address, "tidegate_connections_behind").await)
+}
+
+async fn until_behind(address: &str, expected: (u64, usize)) {
+    let what = format!("a lag of {} by {}", expected.0, expected.1);
+    eventually(&what, async || behind(address).await == expected).await;
+}
+
+/// A server whose sockets take little, and a publication that none of them takes whole.
+async fn narrow() -> (Hub, String, String) {
+    let hub = Hub::new(config()).unwrap();
+    let listener = small_listener();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = Server::new(ServeConfig::default()).listen(listener);
+    let app = tidegate::axum::router(hub.clone());
+    tokio::spawn(server.run(app, std::future::pending()));
+    (hub, address, "x".repeat(900_000))
+}
+
+#[tokio::test]
+async fn a_websocket_that_takes_nothing_is_behind_from_the_first_publication_on() {
+    let (hub, address, large) = narrow().await;
+    for (pattern, flow) in [
+        ("a", json!({})),
+        ("*", json!({})),
+        ("a", json!({ "throttle_ms": 1 })),
+    ] {
+        let mut socket = small_socket(&address).await;
+        socket
+            .send(json!({ "type": "subscribe", "pattern": pattern, "flow": flow, "latest": false }))
+            .await;
+        socket.expect("subscribed").await;
+        hub.publish("a", &large).await.unwrap();
+        until_behind(&address, (1, 1)).await;
+        hub.publish("a", &2).await.unwrap();
+        until_behind(&address, (2, 1)).await;
+        while socket.expect("pub").await["data"] != 2 {}
+        until_behind(&address, (0, 0)).await;
+        drop(socket);
+        until_counts(&hub, 0, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_stream_that_takes_nothing_is_behind_from_the_first_publication_on() {
+    let (hub, address, large) = narrow().await;
+    let mut stream = small_stream(&address).await;
+    let request = format!("GET /events?topic=a HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until_counts(&hub, 1, 1).await;
+    hub.publish("a", &large).await.unwrap();
+    until_behind(&address, (1, 1)).await;
+    hub.publish("a", &2).await.unwrap();
+    until_behind(&address, (2, 1)).await;
+    let mut text = Vec::new();
+    while !text.ends_with(b"\"data\":2}\n\n\r\n") {
+        let read = within("an event", stream.read_buf(&mut text)).await;
+        assert_ne!(read.unwrap(), 0, "it ends");
+    }
+    until_behind(&address, (0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_stream_within_the_process_is_behind_by_what_its_reader_has_not_read() {
+    let (hub, address, _) = narrow().await;
+    let mut stream = hub.subscribe("a").await.unwrap();
+    for number in 1..=3 {
+        hub.publish("a", &number).await.unwrap();
+    }
+    until_behind(&address, (3, 0)).await;
+    // More than is handed over ahead.
+    for number in 4..=100 {
+        hub.publish("a", &number).await.unwrap();
+    }
+    until_behind(&address, (100, 1)).await;
+    for _ in 1..=100 {
+        within("a publication", stream.next()).await.unwrap();
+    }
+    until_behind(&address, (0, 0)).await;
 }

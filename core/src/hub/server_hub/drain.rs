@@ -25,7 +25,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                     durable,
                     slow,
                 } => {
-                    let flow = self.config.floor.grant(&pattern, flow);
+                    let flow = self.grant_flow(&pattern, flow);
                     if let Some(name) = durable
                         && flow.validate().is_ok()
                     {
@@ -61,7 +61,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                     }
                 }
                 SessionOutput::FlowAhead { pattern, flow } => {
-                    let flow = self.config.floor.grant(&pattern, flow);
+                    let flow = self.grant_flow(&pattern, flow);
                     if let Err(error) = self.set_flow_ahead(id, &pattern, flow)
                         && let Some(session) = self.session(id)
                     {
@@ -80,7 +80,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                     pattern,
                     flow,
                 } => {
-                    let flow = self.config.floor.grant(&pattern, flow);
+                    let flow = self.grant_flow(&pattern, flow);
                     match self.hub.handle_flow(now, subscription, flow) {
                         Ok(()) => self.set_delta(id, &pattern, flow.delta),
                         Err(error) => {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::ServerHub;
 use crate::hub::Surveyed;
 use crate::payload::Payload;
+use crate::publication::Position;
 use crate::topic::Topic;
 
 /// The most frames that one survey looks at in all, and of one connection, so that it holds nobody up. Those that wait
@@ -16,19 +17,23 @@ const FRAMES_OF_CONNECTION_MAX: usize = 1_000;
 impl<P: Payload + Clone> ServerHub<P> {
     /// Up to `most` topics, as [`Hub::survey`](crate::hub::Hub::survey) finds them, with how far the slowest subscriber of each is
     /// behind. Of what waits, the first 1,000 frames of a connection are looked at, and 100,000 in all.
-    pub fn survey(&self, most: usize) -> Vec<Surveyed<P>> {
+    ///
+    /// What connections were given and their transports have not taken yet, the host knows alone: `untaken`, the oldest of
+    /// each topic and connection. It drains outputs before, so that only what is really waiting counts.
+    pub fn survey(&self, most: usize, untaken: &[(Topic, Position)]) -> Vec<Surveyed<P>> {
         let mut surveyed = self.hub.survey(most);
         let topics = surveyed.iter().map(|it| it.topic.clone());
         let places: BTreeMap<Topic, usize> = topics.zip(0..).collect();
         let connections = self.connections.iter();
         let waiting = connections
-            .flat_map(|(_, connection)| connection.outbox.behind(FRAMES_OF_CONNECTION_MAX));
-        for publication in waiting.take(FRAMES_MAX) {
-            let Some(place) = places.get(&publication.topic) else {
+            .flat_map(|(_, connection)| connection.outbox.waiting(FRAMES_OF_CONNECTION_MAX))
+            .map(|publication| (&publication.topic, publication.position));
+        let untaken = untaken.iter().map(|(topic, position)| (topic, *position));
+        for (topic, position) in untaken.chain(waiting.take(FRAMES_MAX)) {
+            let Some(place) = places.get(topic) else {
                 continue;
             };
             let found = &mut surveyed[*place];
-            let position = publication.position;
             if position.epoch == found.position.epoch {
                 let lag = (found.position.offset + 1).saturating_sub(position.offset);
                 found.lag = found.lag.max(lag);

@@ -3,11 +3,12 @@
 use alloc::vec::Vec;
 
 use super::{ConnectionId, Downlink, ServerHub};
-use crate::flow::Slow;
+use crate::flow::{Flow, Slow};
 use crate::hub::{SubscribeError, Subscribed};
 use crate::outbox::Losses;
 use crate::payload::Payload;
 use crate::time::Instant;
+use crate::topic::Pattern;
 
 /// After room was made, at most this share of the limit waits, so that it is not made at every push.
 const RELIEVE_TO_PERCENT: usize = 75;
@@ -25,6 +26,8 @@ pub struct Backlog {
     pub resets: u64,
     /// Publications that were missed and given to those who resumed.
     pub recovered: u64,
+    /// How often a client was granted a slower pace than it asked for.
+    pub slowed: u64,
 }
 
 impl Backlog {
@@ -35,11 +38,19 @@ impl Backlog {
         self.losses.add(other.losses);
         self.resets += other.resets;
         self.recovered += other.recovered;
+        self.slowed += other.slowed;
     }
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// What slow connections cost, and what was lost and recovered.
+    /// Whether more waits for a connection than it takes.
+    pub fn is_behind(&self, id: ConnectionId) -> bool {
+        self.find(id)
+            .is_some_and(|connection| connection.outbox.is_behind())
+    }
+
+    /// What slow connections cost, and what was lost and recovered. A connection counts that has left something here; one whose
+    /// transport alone has not taken what it was given, its host knows.
     pub fn backlog(&self) -> Backlog {
         let connections = self.connections.iter();
         Backlog {
@@ -50,6 +61,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             losses: self.tally.losses,
             resets: self.resets,
             recovered: self.hub.recovered(),
+            slowed: self.slowed,
         }
     }
 
@@ -59,6 +71,13 @@ impl<P: Payload + Clone> ServerHub<P> {
             let outbox = &mut self.connections[id.index as usize].outbox;
             outbox.set_slow_of_all(Some(slow));
         }
+    }
+
+    /// What a client is granted that asks for `flow`.
+    pub(super) fn grant_flow(&mut self, pattern: &Pattern, flow: Flow) -> Flow {
+        let granted = self.config.floor.grant(pattern, flow);
+        self.slowed += u64::from(granted != flow);
+        granted
     }
 
     /// A session's subscription stands, or was refused.

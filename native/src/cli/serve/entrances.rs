@@ -151,17 +151,14 @@ impl EntranceArgs {
         Ok(())
     }
 
-    /// Listens everywhere. Gives the server, which takes `stop_grace` at most to stop, and the addresses to tell.
+    /// Listens everywhere. Gives the server, and the addresses to tell.
     ///
     /// # Errors
     /// Where it can't, and why.
-    pub(super) async fn open(&self, stop_grace: Duration) -> anyhow::Result<(Server, Vec<String>)> {
+    pub(super) async fn open(&self) -> anyhow::Result<(Server, Vec<String>)> {
         self.check()?;
         let tls = self.tls()?;
-        let mut server = Server::new(ServeConfig {
-            stop_grace,
-            ..self.config()
-        });
+        let mut server = Server::new(self.config());
         let mut told = Vec::new();
         for address in &self.listen {
             let listeners = Listener::bind(address).await;

@@ -19,9 +19,6 @@ use super::log::LogFormat;
 use super::values::{Bytes, OrOff, history_of, shards, time};
 use crate::cli::BackendArg;
 
-/// How long connections may take to end once the hub has stopped.
-const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(2);
-
 /// The settings of a server.
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Settings {
@@ -179,14 +176,7 @@ impl Settings {
     /// # Errors
     /// Where it can't, and why.
     pub(super) async fn open(&self) -> anyhow::Result<(Server, Vec<String>)> {
-        // The hub ends what is left at its deadline; what doesn't end by that hangs.
-        let stop_grace = self.drain_deadline() + GRACE_AFTER_DRAIN;
-        self.entrances.open(stop_grace).await
-    }
-
-    /// How long clients have to go elsewhere before a server that was told to stop does so.
-    pub(super) const fn drain_deadline(&self) -> Duration {
-        self.stopping.drain_deadline
+        self.entrances.open().await
     }
 
     fn histories(&self) -> HistoryRules {

@@ -1,0 +1,37 @@
+//! Counts what callers over HTTP were told instead of what they asked for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::response::Response;
+use tidegate_core::protocol::ErrorCode;
+
+use super::served::Served;
+
+/// How many errors of each code were told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ErrorsTold(Arc<Mutex<Vec<(ErrorCode, u64)>>>);
+
+impl ErrorsTold {
+    fn count(&self, code: ErrorCode) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None => told.push((code, 1)),
+        }
+    }
+
+    /// Those that were told so far.
+    pub(super) fn counts(&self) -> Vec<(ErrorCode, u64)> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.clone()
+    }
+}
+
+/// Counts an answer that is an error: it carries its code.
+pub(super) async fn count(State(served): State<Served>, answer: Response) -> Response {
+    if let Some(code) = answer.extensions().get::<ErrorCode>() {
+        served.errors.count(*code);
+    }
+    answer
+}
