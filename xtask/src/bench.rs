@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: builds and runs the benchmarks.
 
 mod drops;
+mod load;
 mod peers;
 mod side_by_side;
+mod soak;
 
 use std::process::{Command, ExitCode};
 
@@ -46,6 +48,8 @@ enum Load {
     Servers(side_by_side::Arguments),
     /// Cuts connections again and again, kills the server and its Redis, and counts what arrives: Tidegate and socket.io
     Drops(drops::Arguments),
+    /// Puts a server under a mixed load for an hour, and tells what it holds over time
+    Soak(soak::Arguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -113,6 +117,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     match &arguments.load {
         Some(Load::Servers(arguments)) => return side_by_side::run(workspace, arguments),
         Some(Load::Drops(arguments)) => return drops::run(workspace, arguments),
+        Some(Load::Soak(arguments)) => return soak::run(workspace, arguments),
         None => {}
     }
     if arguments.filter.as_deref() == Some(INSTRUCTIONS) {

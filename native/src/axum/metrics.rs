@@ -16,6 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use tokio::runtime::Handle;
 
 use super::Served;
 use super::error::HttpError;
@@ -34,6 +35,12 @@ pub(super) async fn metrics(
     let (counts, totals) = served.hub.totals().await?;
     let mut registry = Registry::with_prefix("tidegate");
     register_held(&mut registry, &counts, served.event_streams.count());
+    gauge(
+        &mut registry,
+        "tasks",
+        "Tasks of the runtime that serves",
+        Handle::current().metrics().num_alive_tasks(),
+    );
     register_done(&mut registry, &totals);
     register_backlog(&mut registry, &totals);
     register_errors(&mut registry, &totals, &served);

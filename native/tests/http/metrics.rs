@@ -93,6 +93,7 @@ async fn what_a_hub_holds_and_has_done_is_told_by_name() {
     ] {
         assert_eq!(value(&text, name), expected, "{name}");
     }
+    assert!(value(&text, "tidegate_tasks") > 0, "{text}");
     let timed = value(&text, "tidegate_delivery_latency_seconds_count");
     assert!((1..=2).contains(&timed), "{text}");
     assert_eq!(

@@ -138,7 +138,8 @@ impl Dialect {
     }
 }
 
-fn get(path: &str, more: &str) -> Vec<u8> {
+/// A request without a body, with more header lines where the server wants them.
+pub(crate) fn get(path: &str, more: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n").into_bytes()
 }
 

@@ -8,6 +8,7 @@ mod mark;
 mod measure;
 mod plot;
 mod process;
+mod soak;
 mod stall;
 mod swarm;
 mod table;
@@ -46,6 +47,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Measures what readers that have stopped reading cost those who read
     Stall(stall::Arguments),
+    /// Puts a server under a mixed load for long, and tells what it holds over time
+    Soak(soak::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -82,6 +85,7 @@ fn main() -> Result<()> {
         Command::Generate(arguments) => generate(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Stall(arguments) => stall::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
     }
 }
 

@@ -100,14 +100,16 @@ fn bars(
     svg
 }
 
-const STYLE: &str = "<style>
+pub(crate) const STYLE: &str = "<style>
 text { font: 13px system-ui, sans-serif; fill: #24292f; }
 .title { font-size: 16px; font-weight: 600; }
 .subtitle { fill: #57606a; }
 .floor { fill: #8c959f; } .ours { fill: #0969da; } .peer { fill: #d4a72c; }
+.axis { stroke: #d0d7de; } .line { stroke: #0969da; stroke-width: 1.5; fill: none; }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3; }
 .subtitle { fill: #9198a1; }
 .floor { fill: #6e7681; } .ours { fill: #4493f8; } .peer { fill: #bb8009; }
+.axis { stroke: #3d444d; } .line { stroke: #4493f8; }
 }
 </style>";

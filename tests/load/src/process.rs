@@ -36,6 +36,16 @@ impl Observed {
         Ok(Duration::from_nanos(nanos))
     }
 
+    /// How many files it has open, sockets among them.
+    pub(crate) fn open_files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid))?.count())
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/task", self.pid))?.count())
+    }
+
     /// Bytes of memory that it occupies.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid))?;

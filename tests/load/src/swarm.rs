@@ -215,7 +215,8 @@ fn drain(stream: &mut mio::net::TcpStream, buffer: &mut [u8], ping: Option<&Ping
     }
 }
 
-fn open(server: SocketAddr, steps: &[Step]) -> Result<mio::net::TcpStream> {
+/// Connects, and takes the steps of an opening.
+pub(crate) fn open(server: SocketAddr, steps: &[Step]) -> Result<mio::net::TcpStream> {
     let stream = connect(server)?;
     take_steps(&stream, steps)?;
     stream.set_nonblocking(true)?;

@@ -38,6 +38,15 @@ pub(crate) fn server_text(text: &[u8]) -> Vec<u8> {
     framed(text, None)
 }
 
+/// A client's word that it closes.
+pub(crate) fn client_close() -> Vec<u8> {
+    let mut frame = Frame::close(None);
+    frame.header_mut().mask = Some(MASK);
+    let mut bytes = Vec::new();
+    frame.format(&mut bytes).expect("a Vec takes every write");
+    bytes
+}
+
 fn framed(text: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let header = FrameHeader {
         opcode: OpCode::Data(Data::Text),

@@ -1,13 +1,12 @@
 //! `cargo xtask bench servers`: Tidegate beside a server that only writes, and beside those of others.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::peers;
+use super::{load, peers};
 use crate::apt;
-use crate::child::Step;
 use crate::workspace::{Workspace, find_program};
 
 /// Debian's packages of the peers that are programs.
@@ -35,27 +34,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
-    ensure!(
-        cfg!(target_os = "linux"),
-        "servers are compared on Linux only: it tells their processor time and keeps them on one core"
-    );
-    let packages = [
-        "build",
-        "--release",
-        "-p",
-        "tidegate",
-        "-p",
-        "tidegate-load",
-    ];
-    Step::new(
-        workspace,
-        "cargo build --release (the server and its load)",
-        workspace.cargo(packages),
-    )
-    .run()?;
-    let mut command = Command::new(workspace.product("release", "tidegate-load"));
-    command.arg("compare").arg("--tidegate");
-    command.arg(workspace.product("release", "tidegate"));
+    let mut command = load::command(workspace, "compare")?;
     if arguments.peers {
         command.arg("--peers").arg(bring_peers(workspace)?);
     }
