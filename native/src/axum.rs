@@ -43,6 +43,8 @@ use axum::routing::{get, post};
 
 use crate::Hub;
 pub use events::EventsQuery;
+#[cfg(feature = "fuzzing")]
+pub(crate) use events::fuzz::events_query as fuzz_events_query;
 use served::Served;
 
 /// Everything that a hub serves, the dashboard included.

@@ -37,6 +37,11 @@ pub fn deflate(bytes: &[u8]) {
     }
 }
 
+/// What asks for an event stream is understood, or refused as the client's fault; an id says the same once it was written and read again.
+pub fn events_query(bytes: &[u8]) {
+    crate::axum::fuzz_events_query(bytes);
+}
+
 /// What a client sends over a WebSocket is the same messages however it is cut into pieces, and what is kept of it is bounded.
 pub fn websocket(bytes: &[u8]) {
     crate::shard::fuzz_websocket(bytes);

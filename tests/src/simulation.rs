@@ -19,6 +19,7 @@ mod run;
 mod scenario;
 mod shrink;
 mod subscribers;
+mod successions;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +107,7 @@ pub struct System {
     listeners: Vec<(usize, ConnectionId)>,
     /// Where any of them ever was: topic, epoch and offset.
     places: BTreeSet<(Topic, u64, u64)>,
+    told: successions::Told,
     links: Vec<Link>,
     by_connection: BTreeMap<(usize, ConnectionId), LinkId>,
     events: BTreeMap<(Instant, u64), Event>,
@@ -142,6 +144,7 @@ impl System {
             devices: DEVICES.map(|_| Device::default()).into(),
             listeners: Vec::new(),
             places: BTreeSet::new(),
+            told: BTreeMap::new(),
             links: Vec::new(),
             by_connection: BTreeMap::new(),
             events: BTreeMap::new(),

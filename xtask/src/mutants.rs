@@ -288,12 +288,10 @@ fn how(output: &str) -> String {
     format!("{seed}, {}", place.trim_start_matches("tests/src/"))
 }
 
+/// Quiet runs name only tests that failed, each above what it has printed.
 fn first_failed(output: &str) -> String {
-    let line = output.lines().find(|line| line.ends_with("... FAILED"));
-    let name = line.map(|line| {
-        line.trim_start_matches("test ")
-            .trim_end_matches(" ... FAILED")
-    });
+    let mut lines = output.lines();
+    let name = lines.find_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
     name.map_or_else(|| "a suite".to_owned(), |name| format!("`{name}`"))
 }
 
@@ -309,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_first_failed_test_is_named() {
-        let output = "test a ... ok\ntest b::c ... FAILED\ntest d ... FAILED\n";
+        let output = "running 3 tests\n.FF\n---- b::c stdout ----\nwhy\n---- d stdout ----\n";
         assert_eq!(first_failed(output), "`b::c`");
     }
 }

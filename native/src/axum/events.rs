@@ -1,6 +1,8 @@
 //! `GET /events`: Server-Sent Events.
 
 mod body;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzz;
 
 use std::time::SystemTime;
 

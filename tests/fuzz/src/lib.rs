@@ -18,7 +18,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "server",
         run: targets::server::run,
@@ -38,6 +38,10 @@ pub const TARGETS: [Target; 10] = [
     Target {
         name: "messages",
         run: tidegate::fuzzing::messages,
+    },
+    Target {
+        name: "events-query",
+        run: tidegate::fuzzing::events_query,
     },
     Target {
         name: "websocket",

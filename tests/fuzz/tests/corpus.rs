@@ -87,6 +87,7 @@ hold_all! {
     a_server_survives_other_servers: "servers",
     any_text_is_a_topic_or_is_refused: "topics",
     any_message_is_frames_or_errors: "messages",
+    any_query_for_events_is_understood_or_refused: "events-query",
     any_bytes_of_a_websocket_are_messages_or_a_violation: "websocket",
     any_compressed_bytes_stay_bounded: "deflate",
     any_entry_of_a_stream_is_a_publication_or_none: "stream-entries",

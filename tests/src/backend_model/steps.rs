@@ -155,6 +155,9 @@ impl World {
                 panic!("{id:?} has left and is told {frame:?}");
             };
             watches.note(&frame);
+            for [before, after] in watches.take_successions() {
+                self.store.check_succession(&before, &after);
+            }
         }
         if let Some(watches) = self.servers[server].watches.get_mut(&id) {
             watches.settle();

@@ -210,6 +210,44 @@ impl Store {
             .retain(|(_, position)| position.epoch != epoch || position.offset <= top);
     }
 
+    /// Whoever was told of one publication after another in one epoch, and of no loss, has a copy that the original continued:
+    /// nothing took the place of the earlier one in between.
+    ///
+    /// # Panics
+    /// If something did.
+    pub(crate) fn check_succession(&self, before: &Publication<Json>, after: &Publication<Json>) {
+        if !self.has_lost_tails || before.position.epoch != after.position.epoch {
+            return;
+        }
+        let of_topic: Vec<&Arc<Publication<Json>>> = self
+            .stored
+            .iter()
+            .filter(|stored| {
+                stored.topic == before.topic && stored.position.epoch == before.position.epoch
+            })
+            .collect();
+        let is = |stored: &&Arc<Publication<Json>>, told: &Publication<Json>| {
+            stored.position == told.position && stored.payload == told.payload
+        };
+        // Sums, and what an epoch was begun anew with, were never stored as they were told.
+        let Some(last) = of_topic.iter().position(|stored| is(stored, after)) else {
+            return;
+        };
+        let Some(first) = of_topic[..last]
+            .iter()
+            .rposition(|stored| is(stored, before))
+        else {
+            return;
+        };
+        let instead = of_topic[first + 1..last]
+            .iter()
+            .find(|stored| stored.position.offset <= before.position.offset);
+        assert_eq!(
+            instead, None,
+            "{after:?} was told after {before:?}, which the backend had lost"
+        );
+    }
+
     /// The latest publication of a topic.
     pub fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<Json>>> {
         self.topics.get(topic)?.ring.back()

@@ -24,6 +24,8 @@ pub struct Watch {
     pub told: Vec<String>,
     /// The last publication of each topic.
     pub last: BTreeMap<Topic, Last>,
+    /// The same, as it was told; none after a reset.
+    known: BTreeMap<Topic, Arc<Publication<Json>>>,
     is_gapless: bool,
     is_started: bool,
     highest: BTreeMap<(Topic, u64), u64>,
@@ -65,6 +67,7 @@ impl Watch {
             stage: Stage::Pending,
             told: Vec::new(),
             last: BTreeMap::new(),
+            known: BTreeMap::new(),
             is_gapless: !flow.conflates(),
             is_started: false,
             highest: BTreeMap::new(),
@@ -125,11 +128,12 @@ impl Watch {
         self.last.insert(topic, seen(known));
     }
 
-    fn handle_publication(&mut self, publication: &Publication<Json>) {
-        let Publication {
-            topic, position, ..
-        } = publication;
-        let position = *position;
+    /// Gives what was told of the topic before it.
+    fn handle_publication(
+        &mut self,
+        publication: &Arc<Publication<Json>>,
+    ) -> Option<Arc<Publication<Json>>> {
+        let (topic, position) = (&publication.topic, publication.position);
         assert_eq!(self.stage, Stage::Live, "{publication:?} for {self:#?}");
         assert!(self.pattern.matches(topic));
         let key = (topic.clone(), position.epoch);
@@ -180,6 +184,7 @@ impl Watch {
             );
             self.lag -= missing;
         }
+        self.known.insert(topic.clone(), Arc::clone(publication))
     }
 
     /// Whoever resumes may have seen the end of the topic before.
@@ -221,6 +226,8 @@ pub struct Watches {
     pub is_stale: bool,
     /// What came of the connection's publishes.
     pub published: Vec<(u64, Option<Position>)>,
+    /// Publications of one topic that were told one after the other, and have not been compared with what was stored.
+    successions: Vec<[Arc<Publication<Json>>; 2]>,
 }
 
 impl Watches {
@@ -263,6 +270,23 @@ impl Watches {
         watch
     }
 
+    /// What was told one after the other of one topic, without a word of a loss between.
+    pub(super) fn take_successions(&mut self) -> Vec<[Arc<Publication<Json>>; 2]> {
+        core::mem::take(&mut self.successions)
+    }
+
+    fn note_publication(
+        &mut self,
+        publication: &Arc<Publication<Json>>,
+        via: Option<&Pattern>,
+        text: &str,
+    ) {
+        let watch = self.via(&publication.topic, via, text);
+        if let Some(before) = watch.handle_publication(publication) {
+            self.successions.push([before, Arc::clone(publication)]);
+        }
+    }
+
     /// Takes in a frame.
     ///
     /// # Panics
@@ -278,15 +302,13 @@ impl Watches {
             } => self
                 .by(pattern, &text)
                 .handle_subscribed(*position, *recovered),
-            ServerFrame::Publication { publication, via } => self
-                .via(&publication.topic, via.as_ref(), &text)
-                .handle_publication(publication),
+            ServerFrame::Publication { publication, via } => {
+                self.note_publication(publication, via.as_ref(), &text);
+            }
             ServerFrame::Delta { .. } => panic!("what stays within the process is whole"),
             ServerFrame::Batch { items, via } => {
                 for item in items {
-                    let item: &Arc<Publication<Json>> = item;
-                    self.via(&item.topic, via.as_ref(), &text)
-                        .handle_publication(item);
+                    self.note_publication(item, via.as_ref(), &text);
                 }
             }
             ServerFrame::Reset {
@@ -296,6 +318,7 @@ impl Watches {
             } => {
                 let watch = self.via(topic, via.as_ref(), &text);
                 assert_eq!(watch.stage, Stage::Live);
+                watch.known.remove(topic);
                 watch.last.insert(topic.clone(), Last::Reset(*position));
             }
             ServerFrame::Lagged { pattern, missed } => self.by(pattern, &text).lag += missed,

@@ -228,6 +228,7 @@ impl System {
                 let now = self.programs[program].clock(self.now);
                 self.stats.deliveries += 1;
                 self.note(format_args!("program {program} tells {record}: {due:?}"));
+                self.check_succession(program, record, &due);
                 self.records[record].note(now, due);
             }
             ClientOutput::Presence(_) => {}

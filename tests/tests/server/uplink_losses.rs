@@ -5,7 +5,7 @@ use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig};
 use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_core::uplink::{UplinkCall, UplinkConfig};
 use tidegate_tests::backend_model::World;
-use tidegate_tests::json::Json;
+use tidegate_tests::json::{Json, report};
 use tidegate_tests::{secs, topic};
 
 fn write(world: &mut World) {
@@ -13,9 +13,35 @@ fn write(world: &mut World) {
 }
 
 fn publications(world: &World, server: usize, watcher: ConnectionId) -> usize {
+    told(world, server, watcher, "Publication")
+}
+
+fn told(world: &World, server: usize, watcher: ConnectionId, what: &str) -> usize {
     let told = &world.told(server, watcher, "job:1").told;
-    let publications = told.iter().filter(|text| text.starts_with("Publication"));
-    publications.count()
+    told.iter().filter(|text| text.starts_with(what)).count()
+}
+
+/// A server and its subscriber heard five publications. While the server has no link, the backend fails over to a replica that has
+/// three of them, and is written to so often.
+fn failed_over(written: u64) -> (World, usize, ConnectionId) {
+    let mut world = World::new(1);
+    let server = world.add_server();
+    let watcher = world.watch(server, "job:1", Flow::IMMEDIATE, Start::Latest);
+    world.run_for(secs(1));
+    (0..5).for_each(|number| write_number(&mut world, number));
+    world.run_for(secs(1));
+    world.servers[server].link.is_reachable = false;
+    world.cut(server, true);
+    world.store.lose_tail(&topic("job:1"), 2);
+    (0..written).for_each(|number| write_number(&mut world, 100 + number));
+    world.run_for(secs(1));
+    world.servers[server].link.is_reachable = true;
+    world.run_for(secs(30));
+    (world, server, watcher)
+}
+
+fn write_number(world: &mut World, number: u64) {
+    world.publish_raw(&PublishRequest::new(topic("job:1"), report(number)));
 }
 
 #[test]
@@ -67,4 +93,22 @@ fn a_publish_that_was_sent_and_not_answered_is_said_to_be_uncertain() {
     world.run_for(secs(2));
     let result = world.published[number].result;
     assert_eq!(result, Some(Err(PublishError::Unconfirmed)));
+}
+
+#[test]
+fn subscribers_are_taken_back_to_what_a_failover_has_left() {
+    let (world, server, watcher) = failed_over(0);
+    assert_eq!(told(&world, server, watcher, "Reset"), 1);
+    assert_eq!(publications(&world, server, watcher), 6, "the latest again");
+    world.check_converged();
+}
+
+#[test]
+fn what_took_the_place_of_a_lost_tail_is_no_continuation_of_it() {
+    // As many as were lost, and more: offsets show nothing.
+    for written in [1, 2, 3, 20] {
+        let (world, server, watcher) = failed_over(written);
+        assert_eq!(told(&world, server, watcher, "Reset"), 1, "{written}");
+        world.check_converged();
+    }
 }

@@ -172,10 +172,18 @@ fn choose(
         .or_else(of_variable)
         .or(of_file)
         .unwrap_or_else(|| (Source::Default, Vec::new()));
-    if let Source::Variable(name) = &source {
+    let unchecked = match &source {
+        Source::Variable(name) => Some(("environment", name.clone())),
+        // The parser of the command line, which has looked at all others, would show it with its password.
+        Source::Flag if setting.kind == Kind::Address => {
+            Some(("command line", format!("--{}", setting.name)))
+        }
+        Source::Flag | Source::File(_) | Source::Default => None,
+    };
+    if let Some((place, name)) = unchecked {
         for reason in values.iter().filter_map(|value| setting.check(value).err()) {
             problems.push(Problem::WrongValue {
-                place: "environment".to_owned(),
+                place: place.to_owned(),
                 name: name.clone(),
                 reason,
             });
@@ -296,5 +304,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<Strin
         .map(ToOwned::to_owned)
 }
 
+#[cfg(test)]
+mod any;
 #[cfg(test)]
 mod tests;

@@ -95,9 +95,11 @@ fn shown<'a>(setting: &Setting, value: &'a OsString) -> Cow<'a, str> {
     text
 }
 
-/// A value as TOML has it.
+/// A value as TOML has it, whose numbers have neither a sign that says nothing nor zeros before them.
 fn literal(text: &str) -> String {
-    let is_bare = text.parse::<bool>().is_ok() || text.parse::<u64>().is_ok();
+    let number = text.parse::<u64>();
+    let is_number = number.is_ok_and(|number| number.to_string() == text);
+    let is_bare = is_number || text.parse::<bool>().is_ok();
     if is_bare {
         text.to_owned()
     } else {

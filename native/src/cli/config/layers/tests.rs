@@ -146,6 +146,27 @@ fn a_variable_with_a_wrong_value_is_told_by_its_name() {
 }
 
 #[test]
+fn an_address_that_is_none_is_told_wherever_it_is_said_and_without_its_password() {
+    let wrong = "redis:/ada:hush@cache";
+    let setups = [
+        Setup {
+            flags: vec!["--backend=redis:/ada:hush@cache"],
+            ..Setup::default()
+        },
+        Setup {
+            variables: vec![("TIDEGATE_BACKEND", wrong)],
+            ..Setup::default()
+        },
+        of_file(&format!("backend = {wrong:?}")),
+    ];
+    for setup in setups {
+        let problems = setup.problems();
+        assert!(problems[0].contains("redis://…"), "{problems:?}");
+        assert!(!problems[0].contains("hush"), "{problems:?}");
+    }
+}
+
+#[test]
 fn a_variable_that_is_none_of_ours_is_warned_of() {
     let setup = Setup {
         variables: vec![("TIDEGATE_HISTROY", "5"), ("TIDEGATE_TOKEN", "t")],

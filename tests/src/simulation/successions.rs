@@ -1,0 +1,47 @@
+//! What a subscriber of a program is told, compared with what the backend has stored.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_core::flow::Pace;
+use tidegate_core::gate::Emission;
+use tidegate_core::hub::Due;
+use tidegate_core::publication::Publication;
+use tidegate_core::topic::Topic;
+
+use super::System;
+use super::links::LinkId;
+use crate::json::Json;
+
+/// What each subscriber was told last of a topic, and over which link.
+pub(super) type Told = BTreeMap<(usize, Topic), (LinkId, Arc<Publication<Json>>)>;
+
+impl System {
+    /// What comes over one link comes of one server's copy of the topic. Somebody who is paced may be told later, over another
+    /// link than it has come by.
+    pub(super) fn check_succession(&mut self, program: usize, record: usize, due: &Due<Json>) {
+        let Some(link) = self.programs[program].link else {
+            return;
+        };
+        if self.records[record].flow.pace != Pace::Immediate {
+            return;
+        }
+        match due {
+            Due::Deliver { delivery, .. } => {
+                let items = match &delivery.emission {
+                    Emission::One(publication) => core::slice::from_ref(publication),
+                    Emission::Batch(items) => items,
+                };
+                for item in items {
+                    let told = (link, Arc::clone(item));
+                    let before = self.told.insert((record, item.topic.clone()), told);
+                    if let Some((_, before)) = before.filter(|(other, _)| *other == link) {
+                        self.world.store.check_succession(&before, item);
+                    }
+                }
+            }
+            Due::Reset { topic, .. } => _ = self.told.remove(&(record, topic.clone())),
+            Due::Lagged { .. } | Due::End { .. } | Due::Refused { .. } => {}
+        }
+    }
+}
