@@ -161,6 +161,15 @@ impl<P: Payload> History<P> {
         publication
     }
 
+    /// Lets the next publication be the one with `offset`, which is above the top. What lies in between is lost.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        if offset > self.top + 1 {
+            self.ring.clear();
+            self.bytes = 0;
+            self.top = offset - 1;
+        }
+    }
+
     /// Appends a publication that was given its position elsewhere: the one after the top.
     pub(crate) fn append_next(
         &mut self,

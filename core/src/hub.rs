@@ -8,7 +8,6 @@
 //! All are machines of the same shape: `handle_*` says what happened, `poll_output` is drained until `None`,
 //! `poll_timeout` says when `handle_timeout` must be called at the latest.
 
-mod audience;
 mod client_hub;
 mod config;
 mod due;
@@ -42,7 +41,6 @@ use store::Stored;
 use subscribers::Subscribers;
 use topics::{Topics, TopicsFull};
 
-pub use audience::{Audience, Reached};
 pub use client_hub::{ClientHub, ClientOutput};
 pub use config::{HubConfig, HubCounts, UplinkCounts};
 pub use due::{DownlinkId, Due, SubscriptionId};
@@ -79,7 +77,7 @@ pub struct Hub<P> {
     /// Patterns that have lost their last subscription, where that has to be told.
     released: Vec<Pattern>,
     is_copy: bool,
-    /// How often somebody has subscribed, left or changed a flow.
+    /// How often somebody has subscribed, left or changed a flow, or a topic was forgotten.
     changes: u64,
     /// How many publications were given to those who had missed them.
     recovered: u64,
@@ -248,6 +246,7 @@ impl<P: Payload> Hub<P> {
         let is_wanted =
             |topic: &Topic| is_copy || router.find(&Pattern::from(topic.clone())).is_some();
         while let Some(topic) = self.topics.expire(now, is_wanted) {
+            self.changes += 1;
             self.topics.remove(topic);
         }
     }

@@ -1,19 +1,18 @@
 //! Deadlines of a million gates, under small dense keys.
 //!
-//! # Why a heap
-//! What happens most is that a deadline moves later: a debounced gate moves its own at every call. Then comes
-//! being asked for the earliest one, exactly, after every call of the host.
+//! # Why a heap whose entries lag behind
+//! What happens most is that a deadline moves later: a debounced gate moves its own at every call, a connection with every
+//! frame. With a million of them, what that costs is how many scattered places it touches. So a deadline that moves later is
+//! noted with its key, one write to one place, and its entry in the heap stays where it is. When the entry comes up, it is put
+//! where it belongs: once for each of its own delays, however often it was moved meanwhile. What is due comes in
+//! its order all the same; only the earliest deadline may be told too early.
 //!
-//! A timing wheel arms in constant time, but to find the earliest deadline it searches slots, and it
-//! either rounds deadlines or sorts them late. Leaving moved entries where they are until they come up
-//! makes moving cheaper still, but piles up corrections: a million gates that moved once can all come up
-//! in one call. An indexed heap has neither trouble, and with four children to a node three entries of
-//! four are leaves, where moving later is one write; the others sink past nodes that share a line of the
-//! processor's cache. The earliest deadline is the first entry.
+//! A timing wheel moves in constant time, too, but touches both neighbours of an entry in the old slot and the new one, and it either
+//! rounds deadlines or sorts them late. Four children to a node make three entries of four leaves, and those that are compared share
+//! a line of the processor's cache.
 //!
-//! An entry is 16 bytes, a key 4 more, armed or not. Nothing is allocated per entry.
+//! An entry is 16 bytes, a key 16 more, armed or not. Nothing is allocated per entry.
 
-use core::cmp::Ordering;
 use core::mem::size_of;
 
 use alloc::vec::Vec;
@@ -40,8 +39,23 @@ pub struct Timers {
     heap: Vec<Family>,
     /// How many places are in use, from the root on.
     len: usize,
-    /// Where in the heap a key is.
-    positions: Vec<u32>,
+    keys: Vec<Key>,
+}
+
+/// What is known of a key, in one place.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    /// Its deadline. Its entry in the heap is never later.
+    at: Instant,
+    /// Where in the heap it is.
+    position: u32,
+}
+
+impl Key {
+    const NOWHERE: Self = Self {
+        at: Instant::ZERO,
+        position: NOWHERE,
+    };
 }
 
 /// The children of one node: a cache line, wherever the array lies.
@@ -83,7 +97,7 @@ impl Timers {
         Self {
             heap: Vec::new(),
             len: 0,
-            positions: Vec::new(),
+            keys: Vec::new(),
         }
     }
 
@@ -92,14 +106,14 @@ impl Timers {
     /// # Panics
     /// If `key` is `u32::MAX`.
     pub fn arm(&mut self, key: u32, at: Instant) {
-        let entry = Entry { at, key };
         let Some(position) = self.position(key) else {
-            return self.add(entry);
+            return self.add(Entry { at, key });
         };
-        match at.cmp(&self.entry(position).at) {
-            Ordering::Equal => {}
-            Ordering::Less => self.rise(position, entry),
-            Ordering::Greater => self.sink(position, entry),
+        let known = &mut self.keys[key as usize].at;
+        let is_earlier = at < *known;
+        *known = at;
+        if is_earlier && at < self.entry(position).at {
+            self.rise(position, Entry { at, key });
         }
     }
 
@@ -116,20 +130,27 @@ impl Timers {
 
     /// When `key` is due, if it is armed.
     pub fn deadline(&self, key: u32) -> Option<Instant> {
-        self.position(key).map(|position| self.entry(position).at)
+        self.position(key).map(|_| self.keys[key as usize].at)
     }
 
-    /// The earliest of all deadlines.
+    /// When to ask for what is due: no later than the earliest of all deadlines, and after the time at which
+    /// [`expire`](Self::expire) said that there is nothing.
     pub fn poll_timeout(&self) -> Option<Instant> {
         (self.len > 0).then(|| self.entry(ROOT).at)
     }
 
     /// Disarms the key that is due first, and returns it; `None` when nothing is due at `now`.
     pub fn expire(&mut self, now: Instant) -> Option<u32> {
-        if self.poll_timeout()? > now {
-            return None;
+        while self.poll_timeout()? <= now {
+            let Entry { at, key } = self.entry(ROOT);
+            let due = self.keys[key as usize].at;
+            if due == at {
+                self.remove(ROOT);
+                return Some(key);
+            }
+            self.sink(ROOT, Entry { at: due, key });
         }
-        Some(self.remove(ROOT).key)
+        None
     }
 
     /// How many keys are armed.
@@ -144,22 +165,21 @@ impl Timers {
 
     /// How many bytes are allocated. Never falls: room once needed is kept.
     pub fn memory_bytes(&self) -> usize {
-        self.heap.capacity() * size_of::<Family>() + self.positions.capacity() * size_of::<u32>()
+        self.heap.capacity() * size_of::<Family>() + self.keys.capacity() * size_of::<Key>()
     }
 
     fn position(&self, key: u32) -> Option<usize> {
-        match self.positions.get(key as usize) {
-            None | Some(&NOWHERE) => None,
-            Some(&position) => Some(position as usize),
-        }
+        let position = self.keys.get(key as usize)?.position;
+        (position != NOWHERE).then_some(position as usize)
     }
 
     fn add(&mut self, entry: Entry) {
         assert_ne!(entry.key, NOWHERE, "timer keys are below 2^32 - 1");
         let keys = entry.key as usize + 1;
-        if self.positions.len() < keys {
-            self.positions.resize(keys, NOWHERE);
+        if self.keys.len() < keys {
+            self.keys.resize(keys, Key::NOWHERE);
         }
+        self.keys[entry.key as usize].at = entry.at;
         let position = ROOT + self.len;
         if position / CHILDREN == self.heap.len() {
             self.heap.push(Family([Entry::NONE; CHILDREN]));
@@ -171,7 +191,7 @@ impl Timers {
     /// Takes out what is at `position`, and puts the last entry there.
     fn remove(&mut self, position: usize) -> Entry {
         let removed = self.entry(position);
-        self.positions[removed.key as usize] = NOWHERE;
+        self.keys[removed.key as usize].position = NOWHERE;
         self.len -= 1;
         let end = ROOT + self.len;
         let last = self.entry(end);
@@ -231,7 +251,7 @@ impl Timers {
     fn place(&mut self, position: usize, entry: Entry) {
         self.heap[position / CHILDREN].0[position % CHILDREN] = entry;
         // Keys are distinct and below NOWHERE, so positions are too.
-        self.positions[entry.key as usize] = position as u32;
+        self.keys[entry.key as usize].position = position as u32;
     }
 }
 
@@ -268,14 +288,12 @@ mod tests {
                 assert!(!entry.is_before(timers.entry(parent(position))));
             }
             assert_eq!(timers.position(entry.key), Some(position));
+            assert!(timers.deadline(entry.key) >= Some(entry.at));
         }
         for (position, entry) in timers.heap.iter().flat_map(|family| family.0).enumerate() {
             assert_eq!(entry == Entry::NONE, !(ROOT..end).contains(&position));
         }
-        let armed = timers
-            .positions
-            .iter()
-            .filter(|position| **position != NOWHERE);
+        let armed = timers.keys.iter().filter(|key| key.position != NOWHERE);
         assert_eq!(armed.count(), timers.len());
     }
 
@@ -304,6 +322,7 @@ mod tests {
                         let now = Instant::from_millis(now);
                         let due = sorted.first().filter(|(at, _)| *at <= now).copied();
                         prop_assert_eq!(timers.expire(now), due.map(|(_, key)| key));
+                        prop_assert!(due.is_some() || timers.poll_timeout().is_none_or(|at| at > now));
                         if let Some(due) = due {
                             sorted.remove(&due);
                             deadlines.remove(&due.1);
@@ -312,7 +331,9 @@ mod tests {
                 }
                 check_heap(&timers);
                 prop_assert_eq!(timers.len(), sorted.len());
-                prop_assert_eq!(timers.poll_timeout(), sorted.first().map(|(at, _)| *at));
+                let earliest = sorted.first().map(|(at, _)| *at);
+                prop_assert_eq!(timers.poll_timeout().is_some(), earliest.is_some());
+                prop_assert!(timers.poll_timeout() <= earliest);
                 for key in 0..60 {
                     prop_assert_eq!(timers.deadline(key), deadlines.get(&key).copied());
                 }

@@ -144,11 +144,6 @@ export class Core {
     this.#records.forEach(count, take);
   }
 
-  /** Whether the list of records, which is not empty, begins with one of this kind and subject. */
-  firstRecordSays(kind: number, subject: number): boolean {
-    return this.#records.beginsWith(kind, subject);
-  }
-
   /** The number of a topic: see {@link Topics.number}. */
   topicNumber(topic: string): number {
     return this.#topics.number(topic);

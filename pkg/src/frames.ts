@@ -56,23 +56,12 @@ interface OtherFrame {
 type Frame = PublicationFrame | BatchFrame | PresenceFrame | OtherFrame;
 
 /**
- * Calls `take` with each frame of a message.
+ * A message of the server: a frame, or an array of frames.
  *
  * @throws {@link TidegateError} with code `bad_frame`, for what is no message.
  * @internal
  */
-export function forEachFrame(text: unknown, take: (frame: unknown) => void): void {
-  const message = parse(text);
-  if (!Array.isArray(message)) {
-    take(message);
-    return;
-  }
-  for (const frame of message) {
-    take(frame);
-  }
-}
-
-function parse(text: unknown): unknown {
+export function parseMessage(text: unknown): unknown {
   if (typeof text !== 'string') {
     throw new TidegateError('bad_frame', 'the server sent a message that is not text');
   }

@@ -29,11 +29,17 @@ export class Licences {
   readonly #byTopic = new Map<string, Licence>();
   /** Those that may have ended since are among them. */
   readonly #untold = new Map<string, Licence>();
+  readonly #now: () => number;
   /** When the last of the untold came. */
   #heardMs = 0;
 
+  /** `now` tells when a frame has come. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
   /** The licence to hand a frame on, which counts as handed on then; nothing if the core must be asked. */
-  take(link: number, frame: PublicationFrame, nowMs: number): Licence | undefined {
+  take(link: number, frame: PublicationFrame): Licence | undefined {
     const licence = this.#byTopic.get(frame.topic);
     if (
       licence === undefined ||
@@ -53,7 +59,7 @@ export class Licences {
       licence.isTold = false;
       this.#untold.set(licence.topic, licence);
     }
-    this.#heardMs = nowMs;
+    this.#heardMs = this.#now();
     return licence;
   }
 

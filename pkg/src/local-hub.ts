@@ -3,13 +3,14 @@
 import type { Core } from './core.js';
 import { dispose } from './dispose.js';
 import { localCore } from './engine.js';
-import type { Entry } from './entry.js';
 import { type PlainError, TidegateError, typedError } from './errors.js';
 import { type Host, systemHost } from './host.js';
+import { LocalLicences } from './local-licences.js';
 import type { LocalHub } from './machines.js';
 import { endCode } from './options.js';
 import { Kind, type Row } from './records.js';
 import { Switchboard } from './switchboard.js';
+import { taskClock } from './task-clock.js';
 import type { Position, PublishOptions, Subscriber } from './types.js';
 
 /** Options of {@link createHub}. */
@@ -32,25 +33,8 @@ export interface Hub extends Subscriber, Disposable {
   close(): void;
 }
 
-/**
- * What a publish returns where there is nothing to read: the publication is the next one of its topic, for the audience
- * that was named.
- */
-const CONTINUES = -2;
-
-/** What the core has said of a publication: its own audience from then on, the one that was named, or nobody can say. */
-const SAME_AUDIENCE = -2;
-const NO_AUDIENCE = -1;
-
-/** Whom a topic's publications reach, as the core has said. */
-interface Audience {
-  readonly topic: string;
-  readonly number: number;
-  readonly entries: readonly Entry[];
-  /** Where its last publication stands. */
-  epoch: number;
-  offset: number;
-}
+/** The finest time that the core tells apart, in milliseconds. */
+const TICK_MS = 0.001;
 
 interface FailedNote {
   readonly note: 'failed';
@@ -64,15 +48,18 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   #offset = 0;
   /** The slot of what was published last. */
   #slot = -1;
-  #reachedAudience = NO_AUDIENCE;
-  /** By the numbers of topics. */
-  #audiences: (Audience | undefined)[] = [];
+  /** Of what was published last: how much the core is to be told of what follows, if that may be published without asking. */
+  #kept = 0;
+  readonly #licences = new LocalLicences();
+  /** When it is, for what is published without asking. */
+  readonly #now: () => number;
   #failure: TidegateError | undefined;
   #isClosed = false;
 
   constructor(core: Core, host: Host) {
     super(host);
     this.core = core;
+    this.#now = taskClock(host);
   }
 
   protected override make(): LocalHub {
@@ -80,7 +67,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     const machine = core.machine<LocalHub>('hub_', core.calls.hub_new(this.host.random()));
     machine.terminal_field();
     this.#terminalField = core.told() || undefined;
-    this.#audiences = [];
+    this.#licences.clear();
     return machine;
   }
 
@@ -106,56 +93,64 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return machine.handle_unsubscribe(subscription);
   }
 
-  protected override takeRow(row: Row): void {
-    this.#takeRow(row);
+  /** The machine, which is told first what was published without asking it. */
+  protected override machine(): LocalHub {
+    const hub = super.machine();
+    this.#licences.tell(hub);
+    return hub;
   }
 
-  readonly #takeRow = (row: Row): void => {
+  protected override takeRow(row: Row): void {
     if (row.kind === Kind.Stored) {
       this.#epoch = row.epoch;
       this.#offset = row.offset;
-      this.#reachedAudience = row.subject;
+    } else if (row.kind === Kind.Licensed) {
+      this.#kept = row.subject;
+    } else if (row.kind === Kind.LicencesEnded) {
+      this.#licences.endAll();
     }
-  };
+  }
 
   protected override takeNote(note: FailedNote): void {
     this.#failure = typedError(note.error);
   }
 
   publish(topic: string, data: unknown, options?: PublishOptions): Position {
+    const payload = data ?? null;
+    const licence = options === undefined ? this.#licences.of(topic) : undefined;
+    if (licence !== undefined && this.hasMachine() && this.#status(payload) === undefined) {
+      const now = this.#now();
+      if (now + TICK_MS < this.deadline) {
+        if (this.#licences.add(licence, payload, now)) {
+          this.machine();
+        }
+        const { epoch, offset } = licence;
+        this.handAll(licence.entries, { topic, data: payload, epoch, offset });
+        return { epoch, offset };
+      }
+    }
+    return this.#ask(topic, payload, options);
+  }
+
+  /** Publishes what the core is to decide on. */
+  #ask(topic: string, payload: unknown, options: PublishOptions | undefined): Position {
     this.isStarted();
     const { core } = this;
-    const machine = this.machine();
-    const payload = data ?? null;
+    const machine = super.machine();
     this.#failure = undefined;
-    this.#reachedAudience = NO_AUDIENCE;
-    let number: number;
-    let known: Audience | undefined;
+    this.#kept = 0;
     let count: number;
     try {
-      number = core.topicNumber(topic);
-      known = this.#audiences[number];
-      if (known?.topic !== topic) {
-        known = undefined;
-      }
-      count = this.#publish(machine, number, payload, options, known?.number ?? NO_AUDIENCE);
+      this.#licences.end(machine, topic);
+      count = this.#publish(machine, core.topicNumber(topic), payload, options);
     } catch (error) {
       throw core.recover(error);
     }
-    if (known !== undefined && (count === CONTINUES || this.#isSame(count))) {
-      known.epoch = count === CONTINUES ? known.epoch : this.#epoch;
-      known.offset = count === CONTINUES ? known.offset + 1 : this.#offset;
-      const { epoch, offset, entries } = known;
-      this.handAll(entries, { topic, data: payload, epoch, offset });
-      return { epoch, offset };
-    }
     this.read(count, this.#slot);
-    const audience = this.#reachedAudience;
     const [failure, position] = [this.#failure, { epoch: this.#epoch, offset: this.#offset }];
-    this.#audiences[number] =
-      audience === NO_AUDIENCE
-        ? undefined
-        : { topic, number: audience, entries: this.reached(), ...position };
+    if (this.#kept > 0) {
+      this.#licences.grant(topic, position, this.reached(), this.#kept);
+    }
     this.handOver();
     if (failure !== undefined) {
       throw failure;
@@ -163,33 +158,23 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return position;
   }
 
-  #publish(
-    machine: LocalHub,
-    topic: number,
-    payload: unknown,
-    options: PublishOptions | undefined,
-    audience: number,
-  ): number {
+  #publish(machine: LocalHub, topic: number, payload: unknown, options: PublishOptions | undefined): number {
     const { core } = this;
-    const status = this.#terminalField === undefined ? undefined : textMember(payload, this.#terminalField);
     const now = this.host.now();
     const end = endCode(options?.end);
     this.#slot = core.slots.put(payload);
-    const [told, id] = [core.text(status), core.text(options?.id)];
-    return machine.handle_publish(now, topic, this.#slot, end, told, id, options?.restart ?? false, audience);
+    const [status, id] = [core.text(this.#status(payload)), core.text(options?.id)];
+    return machine.handle_publish(now, topic, this.#slot, end, status, id, options?.restart ?? false);
   }
 
-  /** Whether a publication has reached the audience that was named. Then nothing else is in the list but freed slots. */
-  #isSame(count: number): boolean {
-    if (!this.core.firstRecordSays(Kind.Stored, SAME_AUDIENCE)) {
-      return false;
-    }
-    this.core.forEachRecord(count, this.#takeRow);
-    return true;
+  /** The text by which a payload may be terminal. */
+  #status(payload: unknown): string | undefined {
+    return this.#terminalField === undefined ? undefined : textMember(payload, this.#terminalField);
   }
 
   close(): void {
     this.#isClosed = true;
+    this.#licences.clear();
     this.shutDown();
   }
 

@@ -160,8 +160,8 @@ export interface LocalHub extends HubMachine {
     status: number,
     id: number,
     restart: boolean,
-    audience: number,
   ): number;
+  handle_handed(atMs: number, topic: number, offset: number, slot: number): void;
   handle_unsubscribe(subscription: number): number;
   /** 0 or 1. */
   is_holding(): number;

@@ -1,8 +1,8 @@
 /** What is done with the frames of the server: handed on by licence, or asked of the core. */
 
 import type { Entry } from './entry.js';
-import { FrameIntake, isPublication } from './frames.js';
-import { type Licence, Licences } from './licences.js';
+import { FrameIntake, isPublication, parseMessage } from './frames.js';
+import { Licences } from './licences.js';
 import type { TabHub } from './machines.js';
 import { Kind, type Row } from './records.js';
 import type { Update } from './types.js';
@@ -13,6 +13,9 @@ import type { Update } from './types.js';
  * @internal
  */
 export interface ReceptionEvents {
+  now(): number;
+  /** As `now`, or a little before: see `task-clock.ts`. */
+  readonly taskNow: () => number;
   /** The hub, without being told anything. */
   hub(): TabHub;
   /** Reads what a call left. `published`: the slot of the publication that was handed over. */
@@ -21,32 +24,57 @@ export interface ReceptionEvents {
   reached(): readonly Entry[];
   /** Hands the same to many. */
   hand(entries: readonly Entry[], update: Update): void;
+  /** Something is wrong with what came. */
+  failed(thrown: unknown): void;
 }
 
 /** @internal */
 export class Reception {
   readonly #events: ReceptionEvents;
-  readonly #licences = new Licences();
+  readonly #licences: Licences;
   #intake = new FrameIntake();
   #isLicensed = false;
 
   constructor(events: ReceptionEvents) {
     this.#events = events;
+    this.#licences = new Licences(events.taskNow);
   }
 
-  /** Hands a frame on, if it may without asking. */
-  handsOn(link: number, frame: unknown, nowMs: number): boolean {
-    const licence = isPublication(frame) ? this.#licences.take(link, frame, nowMs) : undefined;
-    if (licence === undefined) {
-      return false;
+  /** Takes a message of the server. */
+  receive(link: number, text: unknown): void {
+    let message: unknown;
+    try {
+      message = parseMessage(text);
+    } catch (thrown) {
+      this.#events.failed(thrown);
+      return;
     }
-    const { topic, epoch, offset, data, entries }: Licence = licence;
-    this.#events.hand(entries, { topic, data, epoch, offset });
-    return true;
+    if (Array.isArray(message)) {
+      for (const frame of message) {
+        this.#take(link, frame);
+      }
+    } else {
+      this.#take(link, message);
+    }
+  }
+
+  /** Hands a frame on, if it may without asking. One that is not understood is reported, and does not stop those after it. */
+  #take(link: number, frame: unknown): void {
+    const licence = isPublication(frame) ? this.#licences.take(link, frame) : undefined;
+    if (licence !== undefined) {
+      const { topic, epoch, offset, data, entries } = licence;
+      this.#events.hand(entries, { topic, data, epoch, offset });
+      return;
+    }
+    try {
+      this.#ask(link, frame, this.#events.now());
+    } catch (thrown) {
+      this.#events.failed(thrown);
+    }
   }
 
   /** Asks the core what comes of a frame. */
-  ask(link: number, frame: unknown, nowMs: number): void {
+  #ask(link: number, frame: unknown, nowMs: number): void {
     const { read, reached } = this.#events;
     const hub = this.#events.hub();
     if (!isPublication(frame)) {

@@ -76,13 +76,6 @@ export class RecordReader {
     return this.#numbers;
   }
 
-  /** Whether the list, which is not empty, begins with a record of this kind and subject. */
-  beginsWith(kind: number, subject: number): boolean {
-    const numbers = this.#view();
-    const at = this.#core.calls.records_at() / Float64Array.BYTES_PER_ELEMENT;
-    return numbers[at] === kind && numbers[at + 1] === subject;
-  }
-
   /** Reads the list of `count` records. Freed slots are emptied here, after what was still to be read from them. */
   forEach(count: number, take: (row: Row) => void): void {
     if (count === 0) {

@@ -4,7 +4,7 @@ import type { Core } from './core.js';
 import { dispose } from './dispose.js';
 import { connectionCore, loadGiven } from './engine.js';
 import { TidegateError, typed, typedError } from './errors.js';
-import { forEachFrame, frameText } from './frames.js';
+import { frameText } from './frames.js';
 import { Listeners } from './listeners.js';
 import type { TabHub } from './machines.js';
 import { type PresenceNote, Presences } from './presence.js';
@@ -19,6 +19,7 @@ import { isTabsNote, type TabsNote } from './tabs/group.js';
 import type { Membership } from './tabs/membership.js';
 import { hear, type TabMessage } from './tabs/message.js';
 import { hostOf, Sharing } from './tabs/sharing.js';
+import { taskClock } from './task-clock.js';
 import type {
   ConnectOptions,
   Listening,
@@ -47,10 +48,13 @@ export class Connection extends Switchboard<TabHub, Note> {
   readonly #early: (() => void)[] = [];
   readonly #transport: Transport;
   readonly #reception = new Reception({
+    now: () => this.host.now(),
+    taskNow: taskClock(this.host),
     hub: () => super.machine(),
     read: (count, published) => this.read(count, published),
     reached: () => this.reached(),
     hand: (entries, update) => this.put(entries, update),
+    failed: (thrown) => this.#fail(thrown),
   });
   readonly #publishing = new Publishing({
     isStarted: () => this.isStarted(),
@@ -292,19 +296,9 @@ export class Connection extends Switchboard<TabHub, Note> {
   }
 
   #receive(link: number, text: unknown): void {
-    if (!this.hasMachine()) {
-      return;
-    }
-    this.#attempt(() => {
-      const now = this.host.now();
-      forEachFrame(text, (frame) => this.#take(link, frame, now));
-    });
-  }
-
-  /** A frame that is not understood is reported, and does not stop those after it. */
-  #take(link: number, frame: unknown, now: number): void {
-    if (!this.#reception.handsOn(link, frame, now)) {
-      this.#attempt(() => this.#reception.ask(link, frame, now), false);
+    if (this.hasMachine()) {
+      this.#reception.receive(link, text);
+      this.handOver();
     }
   }
 
@@ -322,12 +316,16 @@ export class Connection extends Switchboard<TabHub, Note> {
     try {
       call();
     } catch (thrown) {
-      const error = this.core.recover(thrown);
-      this.queue(() => this.#listeners.emit('error', error));
+      this.#fail(thrown);
     }
     if (handsOver) {
       this.handOver();
     }
+  }
+
+  #fail(thrown: unknown): void {
+    const error = this.core.recover(thrown);
+    this.queue(() => this.#listeners.emit('error', error));
   }
 
   on<E extends keyof TideEvents>(

@@ -1,7 +1,7 @@
 //! Pub/sub within a page or a program: a hub that owns its topics, without a server.
 
 use slab::Slab;
-use tidegate_core::hub::{Audience, Hub, HubConfig, Reached};
+use tidegate_core::hub::{Hub, HubConfig};
 use tidegate_core::lifecycle::{EndReason, TerminalRule};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
@@ -10,22 +10,15 @@ use crate::clock::{deadline_ms, instant};
 use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed, push_publish_failure};
 use crate::exports::exports;
-use crate::records::{self, Record, end_of};
+use crate::records::{self, Record, end_of, position};
 use crate::screen::{self, Screen};
 use crate::single::Single;
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
-use crate::{slot, texts, topics};
+use crate::{texts, topics};
 
 /// Everything in a page subscribes as one downlink, but for what is paced by frames.
 const DOWNLINK: u32 = 0;
-
-/// What a publish returns where there is nothing to read: it has the next offset of its topic's last one, and has reached
-/// the audience that was named.
-const CONTINUES: u32 = u32::MAX - 1;
-
-/// So many freed slots may wait to be read.
-const FREED_MAX: usize = 64;
 
 static HUBS: Single<Slab<LocalHub>> = Single::new(Slab::new());
 
@@ -37,6 +30,7 @@ extern "C" fn hub_new(seed: f64) -> u32 {
         ids: SubscriptionIds::default(),
         screen: Screen::new(),
         now: Instant::ZERO,
+        changes: 0,
     });
     u32::try_from(hub).expect("fewer than 2^32 hubs fit into this memory")
 }
@@ -50,8 +44,9 @@ extern "C" fn hub_free(hub: u32) {
 exports! { HUBS:
     hub_terminal_field = terminal_field();
     hub_handle_publish = handle_publish(
-        now_ms: f64, topic: u32, slot: u32, end: u32, status: u32, id: u32, restart: bool, audience: f64
+        now_ms: f64, topic: u32, slot: u32, end: u32, status: u32, id: u32, restart: bool
     ) -> u32;
+    hub_handle_handed = handle_handed(at_ms: f64, topic: u32, offset: f64, slot: u32);
     hub_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
     hub_handle_unsubscribe = handle_unsubscribe(subscription: u32) -> u32;
     hub_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
@@ -71,6 +66,8 @@ struct LocalHub {
     screen: Screen,
     /// When something was last asked of the hub.
     now: Instant,
+    /// What ended all licences that JavaScript was last told of.
+    changes: u64,
 }
 
 impl LocalHub {
@@ -83,19 +80,13 @@ impl LocalHub {
         }
     }
 
-    /// Publishes what is in `slot`, and returns [`CONTINUES`] or how many records there are. The first record tells where it was stored and whom it has reached, or is the note of
-    /// a failure.
+    /// Publishes what is in `slot`. The first record tells where it was stored, or is the note of a failure; the last one but
+    /// freed slots says if what follows may be published without asking.
     ///
-    /// `status` is what the terminal rule reads, where the payload has it; `audience` the topic's audience that was
-    /// told last, -1 where there is none.
+    /// `status` is what the terminal rule reads, where the payload has it.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
-    )]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a whole number below 2^53, which is not negative"
     )]
     fn handle_publish(
         &mut self,
@@ -106,7 +97,6 @@ impl LocalHub {
         status: u32,
         id: u32,
         restart: bool,
-        audience: f64,
     ) -> u32 {
         let status = texts::take_optional(status);
         let request = PublishRequest {
@@ -116,26 +106,38 @@ impl LocalHub {
             id: texts::take_optional(id),
             restart,
         };
-        let known = (audience >= 0.0).then_some(Audience::new(audience as u64));
+        let mut may_continue = request.id.is_none();
         records::begin();
-        match self.hub.handle_publish_to(instant(now_ms), request, known) {
-            Ok((position, reached)) => {
-                // Whom a screen hands a publication to is not the hub's to say.
-                if reached == Reached::Same && position.offset > 1 && slot::freed() < FREED_MAX {
-                    return CONTINUES;
-                }
-                let reached = match reached {
-                    Reached::Due(_) if self.screen.is_used() => Reached::Due(None),
-                    Reached::Due(_) | Reached::Same => reached,
-                };
-                records::push(Record::Stored { position, reached });
-                if reached == Reached::Same {
-                    return records::finish();
-                }
+        match self.hub.handle_publish(instant(now_ms), request) {
+            Ok(position) => records::push(Record::Stored { position }),
+            Err(error) => {
+                may_continue = false;
+                push_publish_failure(0, &error.to_wire());
             }
-            Err(error) => push_publish_failure(0, &error.to_wire()),
         }
-        self.finish()
+        self.push_due();
+        if may_continue {
+            self.push_licence(topic);
+        }
+        records::finish()
+    }
+
+    /// Says if what follows on a topic's last publication may be published without asking. Whom a screen hands something to
+    /// is not the hub's to say.
+    fn push_licence(&self, topic: u32) {
+        if !self.screen.is_used()
+            && let Some(kept) = self.hub.licence(&topics::topic(topic))
+        {
+            records::push(Record::Licensed { kept });
+        }
+    }
+
+    /// What is in `slot` was published by licence at `at_ms`.
+    fn handle_handed(&mut self, at_ms: f64, topic: u32, offset: f64, slot: u32) {
+        let payload = Handle::new(slot, topic);
+        let offset = position(0.0, offset).offset;
+        self.hub
+            .handle_handed(instant(at_ms), &topics::topic(topic), offset, payload);
     }
 
     fn end_by_rule(&self, status: &str) -> Option<EndReason> {
@@ -230,6 +232,11 @@ impl LocalHub {
     }
 
     fn finish(&mut self) -> u32 {
+        self.push_due();
+        records::finish()
+    }
+
+    fn push_due(&mut self) {
         loop {
             if let Some(due) = self.hub.poll_output() {
                 if due::downlink(&due) == screen::DOWNLINK {
@@ -240,8 +247,13 @@ impl LocalHub {
             } else if let Some(due) = self.screen.poll_due(self.now, &mut self.hub) {
                 due::push(&due, PacedBy::Frames);
             } else {
-                return records::finish();
+                break;
             }
+        }
+        let changes = self.hub.changes();
+        if self.changes != changes {
+            self.changes = changes;
+            records::push(Record::LicencesEnded);
         }
     }
 }

@@ -7,7 +7,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use tidegate_core::hub::Reached;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::publication::Position;
 
@@ -27,11 +26,6 @@ struct Records {
     numbers: Vec<f64>,
     texts: String,
 }
-
-/// What a record says of whom a publication has reached, if it names no audience: the one that was named, or some whom
-/// nobody can name.
-const SAME: f64 = -2.0;
-const NOBODY_KNOWN: f64 = -1.0;
 
 /// One thing that JavaScript is told.
 pub(crate) enum Record<'a> {
@@ -66,13 +60,11 @@ pub(crate) enum Record<'a> {
     GateIdle { gate: usize },
     /// The next `length` characters of the text are to be sent; the data in `slot` is still missing in them.
     Send { length: usize, data: Option<u32> },
-    /// A publication of this page's was stored, and has reached some.
-    Stored {
-        position: Position,
-        reached: Reached,
-    },
-    /// What continues the publication that has come may be handed on without asking, to those whom this list has it for.
-    Licensed,
+    /// A publication of this page's was stored.
+    Stored { position: Position },
+    /// What continues the publication that has come may be handed on without asking, to those whom this list has it for; the
+    /// last `kept` are to be told.
+    Licensed { kept: usize },
     /// Nothing may be handed on without asking any more.
     LicencesEnded,
     /// What is in `slot` belongs into the next hole of the message that follows.
@@ -212,18 +204,13 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
             numbers[6] = data.map_or(-1.0, f64::from);
             numbers
         }
-        Record::Stored { position, reached } => {
-            let audience = match reached {
-                Reached::Same => SAME,
-                Reached::Due(None) => NOBODY_KNOWN,
-                Reached::Due(Some(audience)) => audience.number() as f64,
-            };
-            let mut numbers = plain(14, audience);
+        Record::Stored { position } => {
+            let mut numbers = plain(14, 0.0);
             numbers[3] = position.epoch as f64;
             numbers[4] = position.offset as f64;
             numbers
         }
-        Record::Licensed => plain(15, 0.0),
+        Record::Licensed { kept } => plain(15, kept as f64),
         Record::LicencesEnded => plain(16, 0.0),
         Record::Data { slot } => {
             let mut numbers = plain(20, 0.0);

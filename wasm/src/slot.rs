@@ -66,12 +66,6 @@ impl Drop for Slot {
     }
 }
 
-/// How many slots were freed since `for_each_freed` was last called.
-#[cfg(feature = "hub")]
-pub(crate) fn freed() -> usize {
-    SLOTS.borrow().freed.len()
-}
-
 /// Names the slots that were freed since this was last called, to be told to JavaScript after
 /// everything that it may still have to read from them.
 pub(crate) fn for_each_freed(tell: impl FnMut(u32)) {

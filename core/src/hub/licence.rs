@@ -7,6 +7,7 @@
 //! anything but to handle publications of other topics. All licences end when [`ClientHub::changes`] does not say what it
 //! said before; a topic's own ends when the hub is handed a publication of it.
 
+mod publishing;
 #[cfg(test)]
 mod tests;
 

@@ -162,6 +162,14 @@ impl<P: Payload> Topics<P> {
         })
     }
 
+    /// Lets a topic's next publication be the one with `offset`: what lies before it and was not kept is lost.
+    pub(super) fn skip_to(&mut self, index: u32, offset: u64) {
+        let history = &mut self.slab[index as usize].history;
+        self.retained_bytes -= history.bytes();
+        history.skip_to(offset);
+        self.retained_bytes += history.bytes();
+    }
+
     /// Changes a topic's history, which keeps its latest publication only while all histories together are at their
     /// limit.
     pub(super) fn change<T>(

@@ -190,7 +190,7 @@ impl ClientHub {
     /// to is not the hub's to say.
     pub(super) fn push_licence(&self, topic: u32) {
         if !self.subscribers.screen.is_used() && self.hub.has_licence(&topics::topic(topic)) {
-            records::push(Record::Licensed);
+            records::push(Record::Licensed { kept: 1 });
         }
     }
 

@@ -1,4 +1,4 @@
-mod host;
+pub(super) mod host;
 
 use alloc::string::ToString;
 use alloc::sync::Arc;

@@ -18,7 +18,7 @@ use crate::topic::{Pattern, Topic};
 const HEARTBEAT_MS: u64 = 1000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Text(pub(super) String);
+pub(in crate::hub::licence) struct Text(pub(in crate::hub::licence) String);
 
 impl Payload for Text {
     fn merge(&self, newer: &Self) -> Self {

@@ -1,0 +1,135 @@
+/** What is published without asking the core reaches those whom the core would have named, and is kept as it keeps it. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import {
+  createHub,
+  type Position,
+  type PublishOptions,
+  type Subscription,
+  type TidegateError,
+} from 'tidegate';
+
+import { VirtualHost } from '../support/virtual-host.js';
+
+const TOPICS = ['a:1', 'a:2'];
+const PATTERNS = [...TOPICS, 'a:*'];
+
+/** A hub, and all that came of what happened. Options that say nothing make it ask the core for each publication. */
+class Side {
+  readonly host = new VirtualHost();
+  readonly hub = createHub({ host: this.host });
+  readonly log: unknown[] = [];
+  readonly subscriptions: Subscription[] = [];
+  readonly #options: PublishOptions | undefined;
+  readonly #positions = new Map<string, Position>();
+
+  constructor(options?: PublishOptions) {
+    this.#options = options;
+  }
+
+  publish(topic: string, data: unknown, options = this.#options): void {
+    try {
+      const position = this.hub.publish(topic, data, options);
+      this.log.push(position.offset);
+      this.#positions.set(topic, position);
+    } catch (error) {
+      this.log.push((error as TidegateError).code);
+    }
+  }
+
+  /** Every third subscriber leaves at its fourth update, and every fourth publishes at its second. */
+  subscribe(pattern: string, isPaced: boolean, missed: number): void {
+    const name = this.subscriptions.length;
+    let got = 0;
+    const since = [...this.#positions].map(([topic, { epoch, offset }]) => ({
+      topic,
+      epoch,
+      offset: Math.max(0, offset - missed),
+    }));
+    const options = { ...(isPaced ? { throttle: 100 } : {}), ...(missed > 0 ? { since } : {}) };
+    const onEnd = (reason: string): unknown => this.log.push([name, reason]);
+    const onReset = (at: { topic: string; offset: number }): unknown =>
+      this.log.push([name, 'reset', at.topic, at.offset]);
+    const subscription = this.hub.subscribe(pattern, { ...options, onEnd, onReset }, (update) => {
+      const { topic, data, offset, end } = update as {
+        topic: string;
+        data: unknown;
+        offset: number;
+        end?: string;
+      };
+      this.log.push([name, topic, data, offset, end]);
+      got += 1;
+      if (name % 3 === 0 && got === 4) {
+        subscription();
+      }
+      if (name % 4 === 0 && got === 2) {
+        this.publish('a:2', `by ${name}`);
+      }
+    });
+    this.subscriptions.push(subscription);
+  }
+}
+
+/** Random numbers that are the same in every run. */
+function randomBelow(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % limit;
+  };
+}
+
+function happen(side: Side, seed: number): void {
+  const below = randomBelow(seed);
+  for (let step = 0; step < 400; step += 1) {
+    const topic = TOPICS[below(2)]!;
+    const what = below(40);
+    if (what < 2) {
+      side.subscribe(PATTERNS[below(3)]!, below(4) === 0, below(3) === 0 ? below(300) : 0);
+    } else if (what === 2) {
+      side.subscriptions[below(1 + side.subscriptions.length)]?.();
+    } else if (what === 3) {
+      side.publish(topic, { status: below(2) === 0 ? 'complete' : 'running' }, { restart: true });
+    } else if (what < 6) {
+      side.host.advance(below(what === 4 ? 200 : 500_000));
+    } else {
+      for (let times = below(20); times >= 0; times -= 1) {
+        side.publish(topic, step);
+      }
+    }
+  }
+}
+
+test('who publishes without asking the core does what the core would have done', async () => {
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const sides = [new Side(), new Side({})] as const;
+    for (const side of sides) {
+      happen(side, seed);
+      await side.host.settle();
+      side.hub.close();
+    }
+    assert.deepEqual(sides[0].log, sides[1].log, `seed ${seed}`);
+  }
+});
+
+test('what many topics were published is told to the core before it is too much', async () => {
+  const { hub, host } = new Side();
+  const topics = Array.from({ length: 40 }, (_, index) => `job:${index}`);
+  for (const topic of topics) {
+    hub.subscribe(topic, () => {});
+  }
+  for (let round = 0; round < 500; round += 1) {
+    for (const topic of topics) {
+      hub.publish(topic, round);
+    }
+  }
+  const seen: unknown[] = [];
+  const position = hub.publish('job:7', 'last');
+  const since = { topic: 'job:7', ...position, offset: position.offset - 255 };
+  hub.subscribe('job:7', { since }, ({ data }) => seen.push(data));
+  await host.settle();
+  assert.deepEqual(seen, [...Array.from({ length: 254 }, (_, index) => 246 + index), 'last']);
+  hub.close();
+});
