@@ -277,6 +277,8 @@ impl Shard {
                 self.hub.handle_claims(now, claims);
             }
             Command::Snapshot { reply } => {
+                // What was published before it is asked counts.
+                self.drain();
                 let _ = reply.send(Snapshot {
                     counts: self.hub.counts(),
                     uplink: self.hub.uplink_counts(),

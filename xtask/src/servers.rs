@@ -10,10 +10,11 @@ use crate::apt;
 use crate::workspace::{Workspace, find_program};
 
 /// What tests start, each program with Debian's package of it.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("curl", "curl"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
+    ("nginx", "nginx-light"),
     ("initdb", "postgresql"),
     ("postgres", "postgresql"),
     ("psql", "postgresql-client"),

@@ -11,3 +11,4 @@ mod event_streams;
 mod event_streams_on_sockets;
 mod event_streams_resume;
 mod metrics;
+mod unknown_topics;

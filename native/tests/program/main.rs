@@ -17,8 +17,12 @@ mod anything_publishes;
 mod backends;
 mod commands;
 mod config;
+#[cfg(all(target_os = "linux", feature = "redis", feature = "sqlite"))]
+mod deploy;
 mod entrances;
 mod limits;
 mod operation;
 mod presences;
+#[cfg(all(unix, feature = "tls"))]
+mod secrecy;
 mod telemetry;
