@@ -10,6 +10,7 @@ mod child;
 mod demo;
 mod fuzz;
 mod instructions;
+mod miri;
 mod mutants;
 mod npm;
 mod outside;
@@ -53,6 +54,8 @@ enum Command {
     Mutants(mutants::Arguments),
     /// Lets libFuzzer look for bytes from elsewhere that break something
     Fuzz(fuzz::Arguments),
+    /// Runs the core's tests in Miri
+    Miri(miri::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -75,5 +78,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Sim(arguments) => sim::run(&workspace, &arguments),
         Command::Mutants(arguments) => mutants::run(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
+        Command::Miri(arguments) => miri::run(&workspace, &arguments),
     }
 }

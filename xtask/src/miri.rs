@@ -1,0 +1,59 @@
+//! `cargo xtask miri`: runs the core's tests in Miri, which finds undefined behaviour in what the core is made of.
+//!
+//! The core itself has no unsafe code; the maps, slabs and buffers that it uses have.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, ensure};
+
+use crate::child::Step;
+use crate::workspace::{Workspace, show_cargo_progress};
+
+/// Tests that go through thousands of numbers and no memory but maps that other tests have, too: minutes each.
+const LEFT_OUT: [&str; 2] = [
+    "admission::tests::whoever_comes_and_goes",
+    "client::backoff::tests::waits_",
+];
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only the tests whose names contain one of these
+    filters: Vec<String>,
+    /// How many cases each property is given, where it does not say so itself
+    #[arg(long, default_value_t = 4)]
+    cases: u32,
+    /// The toolchain that has Miri
+    #[arg(long, default_value = "nightly")]
+    toolchain: String,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
+    let toolchain = &arguments.toolchain;
+    let version = Command::new("rustup")
+        .args(["run", toolchain, "cargo", "miri", "--version"])
+        .output();
+    ensure!(
+        version.is_ok_and(|output| output.status.success()),
+        "{toolchain} has no Miri; bring it by: rustup toolchain install {toolchain} --component miri,rust-src"
+    );
+    let mut command = Command::new("rustup");
+    command
+        .args(["run", toolchain, "cargo", "miri", "test"])
+        .args(["--package", "tidegate-core", "--lib", "--target-dir"])
+        .arg(workspace.target.join("miri"))
+        .arg("--")
+        .args(&arguments.filters)
+        .args(LEFT_OUT.iter().flat_map(|name| ["--skip", *name]))
+        .current_dir(&workspace.root)
+        // Properties look for the folder of what once failed.
+        .env("MIRIFLAGS", "-Zmiri-disable-isolation")
+        .env("PROPTEST_CASES", arguments.cases.to_string());
+    show_cargo_progress(&mut command);
+    let log = Step::new(workspace, "the core's tests in Miri", command).run()?;
+    let results = log
+        .text
+        .lines()
+        .filter(|line| line.starts_with("test result:"));
+    results.for_each(|line| eprintln!("  {line}"));
+    Ok(ExitCode::SUCCESS)
+}
