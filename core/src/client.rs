@@ -20,13 +20,13 @@ mod durable;
 mod event;
 mod incoming;
 mod leaving;
+mod open;
 mod presence;
 mod renewal;
 mod requests;
+mod rewind;
 mod slow;
 mod subscription;
-
-use core::time::Duration;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -40,6 +40,7 @@ use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
 pub(crate) use backoff::Backoff;
+use open::Open;
 use presence::Presences;
 use renewal::Tokens;
 use requests::Requests;
@@ -90,18 +91,6 @@ enum State {
     },
     Open(Open),
     Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Open {
-    link: u32,
-    since: Instant,
-    heard: Instant,
-    /// How long the server lets a connection be silent; unknown until it has welcomed us.
-    heartbeat: Option<Duration>,
-    probed: Option<Instant>,
-    /// When the server, which is about to go, is left for another connection.
-    leaves: Option<Instant>,
 }
 
 impl<P: Payload + Clone> Client<P> {
@@ -183,14 +172,7 @@ impl<P: Payload + Clone> Client<P> {
                 return;
             }
         }
-        self.state = State::Open(Open {
-            link,
-            since: now,
-            heard: now,
-            heartbeat: None,
-            probed: None,
-            leaves: None,
-        });
+        self.state = State::Open(Open::new(now, link));
         self.send(ClientFrame::Hello {
             token: self.token(),
             client: self.config.name.clone(),
@@ -341,14 +323,14 @@ impl<P: Payload + Clone> Client<P> {
             State::Open(open) if open.leaves.is_some_and(|at| at <= now) => {
                 self.abandon(now, open.link);
             }
-            State::Open(open) if self.silence_ends(&open) <= now => match open.probed {
+            State::Open(open) if open.silence_ends(&self.config) <= now => match open.probed {
                 // A late timer may run before what has arrived is handed over, so silence is no proof: ask.
                 None if open.heartbeat.is_some() => {
                     self.state = State::Open(Open {
                         probed: Some(now),
                         ..open
                     });
-                    self.send(ClientFrame::Ping);
+                    self.ping();
                 }
                 None | Some(_) => self.abandon(now, open.link),
             },
@@ -360,16 +342,6 @@ impl<P: Payload + Clone> Client<P> {
             | State::Closed => {}
         }
         self.renew(now);
-    }
-
-    /// When an open connection must be asked, or given up.
-    fn silence_ends(&self, open: &Open) -> Instant {
-        match (open.probed, open.heartbeat) {
-            (Some(at), _) => at + self.config.probe_timeout,
-            // The server pings after a heartbeat's silence; half of one more is for the way.
-            (None, Some(heartbeat)) => open.heard + heartbeat + heartbeat / 2,
-            (None, None) => open.since + self.config.connect_timeout,
-        }
     }
 
     fn send(&mut self, frame: ClientFrame<P>) {
@@ -388,7 +360,7 @@ impl<P: Payload + Clone> Client<P> {
                 Some(*until)
             }
             State::Open(open) => {
-                let silent = self.silence_ends(open);
+                let silent = open.silence_ends(&self.config);
                 let others = [open.leaves, self.tokens.poll_timeout(), self.acks_due_at()];
                 Some(others.into_iter().flatten().fold(silent, Instant::min))
             }

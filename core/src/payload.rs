@@ -10,8 +10,9 @@ use alloc::string::String;
 pub trait Payload {
     /// The older value (`self`) with `newer` applied to it as an RFC 7396 merge patch.
     ///
-    /// Merging patches in order and then applying the result equals applying them one by one, except
-    /// that a `null` member must survive the merge of two *patches*; implementations keep it.
+    /// Merging patches in order and then applying the result equals applying them one by one, where a member that is an object in
+    /// one of them is in all, or is `null` in the last: a `null` member survives the merge of two *patches*, implementations keep it. No patch can say
+    /// that a member is gone and that something else has come in its place.
     fn merge(&self, newer: &Self) -> Self;
 
     /// `self` and `newer` added up, field by field: numbers add, objects recurse, and whatever is not a

@@ -42,7 +42,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "client-does-not-resume",
         file: "core/src/client/subscription.rs",
-        old: "_ if self.was_live => Start::Since(self.seen()),",
+        old: "_ if self.was_live => Start::Since(self.seen(0)),",
         new: "_ if self.was_live => Start::New,",
         breaks: "what is published while a connection is lost is lost with it",
     },
@@ -69,9 +69,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "client-trusts-silence",
-        file: "core/src/client.rs",
-        old: "(None, Some(heartbeat)) => open.heard + heartbeat + heartbeat / 2,",
-        new: "(None, Some(heartbeat)) => open.heard + heartbeat * 100,",
+        file: "core/src/client/open.rs",
+        old: "(None, Some(heartbeat)) => self.heard + heartbeat + heartbeat / 2,",
+        new: "(None, Some(heartbeat)) => self.heard + heartbeat * 100,",
         breaks: "a half-open connection is never found",
     },
     Mutation {
@@ -147,9 +147,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "relay-tells-one-subscriber-of-a-reset",
         file: "core/src/hub/relay.rs",
-        old: "        route.topics.remove(topic);\n        for (id, _) in &route.subscribers {",
-        new: "        route.topics.remove(topic);\n        for (id, _) in route.subscribers.iter().take(1) {",
+        old: "        route.topics.remove(topic);\n        for id in route.receiving() {",
+        new: "        route.topics.remove(topic);\n        for id in route.receiving().take(1) {",
         breaks: "of several subscribers only the first learns of a loss",
+    },
+    Mutation {
+        name: "relay-starts-newcomers-with-what-others-were-sent",
+        file: "core/src/hub/relay/joining.rs",
+        old: "        if self.above == Above::OtherClock || !route.must_rewind",
+        new: "        if self.above != Above::OtherClock || !route.must_rewind",
+        breaks: "who joins others for whom values are added up starts with a sum",
     },
     Mutation {
         name: "mirror-forgets-what-was-held",

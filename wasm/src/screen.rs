@@ -4,11 +4,12 @@
 //! which a throttle lets one emission through per tick. The host ticks when a frame is drawn, and only while it is asked
 //! to: where no window is open, the clock may stand still, because the next emission opens one and asks for a tick.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use alloc::vec::Vec;
 
-use tidegate_core::flow::{Flow, FlowError, Pace};
+use tidegate_core::flow::{Conflate, Flow, FlowError, Pace};
 use tidegate_core::gate::Emission;
 use tidegate_core::hub::{Due, Interest, Relay, RelayDue, SubscribeError, SubscriptionId};
 use tidegate_core::protocol::Start;
@@ -184,7 +185,8 @@ impl Screen {
                     above.reflow(now, id, flow_above(flow, above.frame_pace()));
                 }
             }
-            Interest::Slow { .. } => {}
+            // The hub above is given no clock to go back by, and is asked for nothing that is combined.
+            Interest::Slow { .. } | Interest::Rewind { .. } => {}
             Interest::Unfollow { pattern } => {
                 if let Some(id) = self.id_of(&pattern) {
                     self.forget(id);
@@ -196,13 +198,22 @@ impl Screen {
 }
 
 /// What is asked of the hub above, which knows no frames: the pace that stands for one. The edges stay with the gates
-/// here.
+/// here, and so does adding up: whoever joins later starts with a value as it was published.
 fn flow_above(flow: Flow, frame_pace: Pace) -> Flow {
     if flow.pace == Pace::Immediate || frame_pace == Pace::Immediate {
         return Flow::IMMEDIATE.with_delta(flow.delta);
     }
-    Flow {
+    let above = Flow {
         pace: frame_pace,
         ..flow
+    };
+    match flow.conflate {
+        Conflate::Latest | Conflate::Collect { .. } => above,
+        Conflate::Merge | Conflate::Sum => above.with_delta(false).with_conflate(EACH),
     }
 }
+
+/// Every publication of a frame.
+const EACH: Conflate = Conflate::Collect {
+    max: NonZeroU32::new(1_000).unwrap(),
+};

@@ -108,6 +108,24 @@ pub enum ClientEvent<P> {
         /// The publication.
         publication: Arc<Publication<P>>,
     },
+    /// What a subscription that goes back has seen comes again from here on, and what is new after it. Said anew where the connection was
+    /// lost meanwhile.
+    Rewinding {
+        /// The subscription.
+        pattern: Pattern,
+    },
+    /// A publication that was seen before, of a subscription that goes back.
+    Repeat {
+        /// The subscription.
+        pattern: Pattern,
+        /// The publication, as it was published.
+        publication: Arc<Publication<P>>,
+    },
+    /// All that was to come again has come.
+    Rewound {
+        /// The subscription.
+        pattern: Pattern,
+    },
     /// One emission of a collecting subscription.
     Batch {
         /// The subscription.

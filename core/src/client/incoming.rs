@@ -47,14 +47,15 @@ impl<P: Payload + Clone> Client<P> {
                 {
                     subscription.handle_subscribed(&pattern, position, recovered);
                     self.output.push_back(ClientEvent::Subscribed {
-                        pattern,
+                        pattern: pattern.clone(),
                         position,
                         recovered,
                     });
+                    self.handle_confirmed(&pattern);
                 }
             }
             ServerFrame::Unsubscribed { pattern } => self.handle_unsubscribed(&pattern),
-            ServerFrame::Pong => {}
+            ServerFrame::Pong => self.handle_pong(),
             ServerFrame::Publication { publication, via } => {
                 self.handle_publication(publication, via)
             }
@@ -188,7 +189,13 @@ impl<P: Payload + Clone> Client<P> {
                 },
             });
         }
-        news != News::Old
+        if news == News::Again {
+            self.output.push_back(ClientEvent::Repeat {
+                pattern: pattern.clone(),
+                publication: Arc::clone(publication),
+            });
+        }
+        matches!(news, News::Next | News::Restart)
     }
 
     /// What came of a subscription, up to this publication, was taken without being asked about, when something was last

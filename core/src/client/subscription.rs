@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::rewind::Rewind;
 use crate::durable::DurableName;
 use crate::flow::{Flow, Slow};
 use crate::limits::{CLIENT_TOPICS_MAX, SINCE_BYTES_MAX};
@@ -27,6 +28,8 @@ pub(super) struct Subscription<P> {
     /// Whether deltas were ever asked for.
     has_deltas: bool,
     positions: Recent<Seen<P>>,
+    /// Set while it goes back to what was seen last.
+    pub(super) rewind: Option<Rewind>,
 }
 
 /// The last publication of a topic that was seen.
@@ -54,6 +57,8 @@ impl<P> From<Position> for Seen<P> {
 pub(super) enum News {
     /// For another one, or seen before.
     Old,
+    /// Seen before, and asked for again.
+    Again,
     /// What follows.
     Next,
     /// It is of another epoch, although the topic had not ended: what lies between is lost.
@@ -86,6 +91,7 @@ impl<P> Subscription<P> {
             was_live: false,
             has_deltas: flow.delta,
             positions,
+            rewind: None,
         }
     }
 
@@ -97,13 +103,17 @@ impl<P> Subscription<P> {
         }
     }
 
-    /// The frame that subscribes, or resumes after what was seen.
+    /// The frame that subscribes, or resumes after what was seen; before what was seen last, where it goes back.
     pub(super) fn request(&mut self, pattern: &Pattern) -> ClientFrame<P> {
         self.phase = Phase::Sent;
-        let start = match &self.start {
-            Start::Since(_) => Start::Since(self.seen()),
-            _ if self.was_live => Start::Since(self.seen()),
-            start @ (Start::Latest | Start::New) => start.clone(),
+        let start = match (&self.start, &mut self.rewind) {
+            (_, Some(rewind)) if self.was_live => {
+                rewind.handle_asked();
+                Start::Since(self.seen(1))
+            }
+            (Start::Since(_), _) => Start::Since(self.seen(0)),
+            _ if self.was_live => Start::Since(self.seen(0)),
+            (start @ (Start::Latest | Start::New), _) => start.clone(),
         };
         ClientFrame::Subscribe {
             pattern: pattern.clone(),
@@ -114,20 +124,34 @@ impl<P> Subscription<P> {
         }
     }
 
-    /// The positions that a frame has room for, those of the topics that published last.
-    fn seen(&self) -> Vec<TopicPosition> {
+    /// The positions that a frame has room for, those of the topics that published last; so many publications before what was
+    /// seen, and then those that others know of topics of which nothing was.
+    fn seen(&self, back: u64) -> Vec<TopicPosition> {
+        let mut known = Vec::new();
         let mut bytes = 0;
-        self.positions
-            .newest_first()
-            .take_while(|(topic, _)| {
-                bytes += topic.as_str().len() + POSITION_OVERHEAD_BYTES;
-                bytes <= SINCE_BYTES_MAX
-            })
-            .map(|(topic, seen)| TopicPosition {
-                topic: topic.clone(),
-                position: seen.position,
-            })
-            .collect()
+        let mut add = |topic: &Topic, position: Position| {
+            bytes += topic.as_str().len() + POSITION_OVERHEAD_BYTES;
+            let has_room = bytes <= SINCE_BYTES_MAX;
+            if has_room {
+                let topic = topic.clone();
+                known.push(TopicPosition { topic, position });
+            }
+            has_room
+        };
+        for (topic, Seen { position, .. }) in self.positions.newest_first() {
+            let Position { epoch, offset } = *position;
+            let offset = offset.saturating_sub(back);
+            if !add(topic, Position { epoch, offset }) {
+                return known;
+            }
+        }
+        let others = self.rewind.as_ref().filter(|_| back > 0);
+        for TopicPosition { topic, position } in others.map_or(&[][..], |rewind| &rewind.known) {
+            if self.positions.get(topic).is_none() && !add(topic, *position) {
+                break;
+            }
+        }
+        known
     }
 
     pub(super) const fn set_flow(&mut self, flow: Flow) {
@@ -142,6 +166,9 @@ impl<P> Subscription<P> {
 
     pub(super) const fn handle_lost(&mut self) {
         self.phase = Phase::Unsent;
+        if let Some(rewind) = &mut self.rewind {
+            rewind.handle_lost();
+        }
     }
 
     /// The publication that a delta makes of its base; `None` where the base is not known.
@@ -229,7 +256,8 @@ impl<P> Subscription<P> {
             // Who asked for what is new is told where the topic stands. If that is its end, nobody has seen it yet.
             let is_told_only = self.start == Start::New && !last.is_terminal;
             if !(is_told_only && publication.is_terminal() && last.position == position) {
-                return News::Old;
+                let is_again = self.rewind.as_ref().is_some_and(Rewind::is_repeating);
+                return if is_again { News::Again } else { News::Old };
             }
         }
         last.position = position;

@@ -11,10 +11,12 @@ impl Flow {
     /// The one flow that serves all of `flows` from a single subscription upstream; `None` where there are none.
     ///
     /// - Equal flows are served by themselves.
-    /// - Throttles that keep only the latest, and throttles that collect, by a throttle of the longest window that all
+    /// - Throttles that all keep only the latest, all add up, or all collect, by a throttle of the longest window that all
     ///   of theirs are made of, so that the end of each is the end of one of its windows: 500 ms for 1 s and 1.5 s.
     ///   Where that would be less than a quarter of the shortest, by the shortest.
-    /// - Anything else needs every publication.
+    /// - Anything else needs every publication. So do merges of different paces: merged patches, merged once more, may be another
+    ///   patch than all of them merged at once. A member that is removed and then an object again is whole in one, and merged
+    ///   with what it was before in the other.
     ///
     /// Sent as deltas, if any of them may be.
     pub fn finest(flows: &[Self]) -> Option<Self> {
@@ -80,6 +82,8 @@ fn window(millis: u64, shortest: Duration) -> Option<Duration> {
 fn common_conflation(a: Conflate, b: Conflate) -> Option<Conflate> {
     match (a, b) {
         (Conflate::Latest, Conflate::Latest) => Some(Conflate::Latest),
+        // What is added up in parts and then in all is the same, where a field is a number each time.
+        (Conflate::Sum, Conflate::Sum) => Some(Conflate::Sum),
         (Conflate::Collect { max: a }, Conflate::Collect { max: b }) => {
             Some(Conflate::Collect { max: a.min(b) })
         }
@@ -141,6 +145,13 @@ mod tests {
     }
 
     #[test]
+    fn sums_are_served_by_sums_of_the_window_that_theirs_are_made_of() {
+        let sum = |ms| throttle(ms).with_conflate(Conflate::Sum);
+        assert_eq!(finest(&[sum(1_000), sum(3_000)]), sum(1_000));
+        assert_eq!(finest(&[sum(1_000), sum(1_500)]), sum(500));
+    }
+
+    #[test]
     fn what_has_nothing_in_common_needs_every_publication() {
         let edge = Flow {
             pace: Pace::Throttle {
@@ -151,12 +162,14 @@ mod tests {
             ..Flow::IMMEDIATE
         };
         let sums = throttle(100).with_conflate(Conflate::Sum);
+        let merges = throttle(100).with_conflate(Conflate::Merge);
         for other in [
             Flow::IMMEDIATE,
             Flow::debounce(Duration::from_millis(100)),
             collect(100, 5),
             edge,
             sums,
+            merges,
         ] {
             assert_eq!(
                 finest(&[throttle(100), other]),
@@ -165,7 +178,7 @@ mod tests {
             );
         }
         assert_eq!(
-            finest(&[sums, throttle(200).with_conflate(Conflate::Sum)]),
+            finest(&[merges, throttle(200).with_conflate(Conflate::Merge)]),
             Flow::IMMEDIATE
         );
     }

@@ -259,6 +259,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             },
             Interest::Reflow { pattern, flow } => self.client.handle_flow(&pattern, flow),
             Interest::Slow { pattern, slow } => self.client.handle_slow(&pattern, slow),
+            Interest::Rewind { pattern, known } => self.client.handle_rewind(&pattern, &known),
             Interest::Unfollow { pattern } => self.client.handle_unsubscribe(&pattern),
         }
     }
@@ -277,7 +278,13 @@ impl<P: Payload + Clone> ClientHub<P> {
             }
             ClientEvent::Send(frame) => self.output.push_back(ClientOutput::Send(frame)),
             ClientEvent::State(state) => self.output.push_back(ClientOutput::State(state)),
-            ClientEvent::Subscribed { .. } => {}
+            ClientEvent::Subscribed { pattern, .. } => self.relay.handle_subscribed(&pattern),
+            ClientEvent::Rewinding { pattern } => self.relay.handle_rewinding(&pattern),
+            ClientEvent::Repeat {
+                pattern,
+                publication,
+            } => self.relay.handle_repeat(now, &pattern, &publication),
+            ClientEvent::Rewound { pattern } => self.relay.handle_rewound(now, &pattern),
             ClientEvent::Publication {
                 pattern,
                 publication,

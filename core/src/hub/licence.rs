@@ -32,6 +32,9 @@ pub(super) const fn is_ended_by<P>(event: &ClientEvent<P>) -> bool {
         | ClientEvent::Disconnect { .. }
         | ClientEvent::State(_)
         | ClientEvent::Subscribed { .. }
+        | ClientEvent::Rewinding { .. }
+        | ClientEvent::Repeat { .. }
+        | ClientEvent::Rewound { .. }
         | ClientEvent::Batch { .. }
         | ClientEvent::Reset { .. }
         | ClientEvent::Lagged { .. }

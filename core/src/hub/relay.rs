@@ -3,13 +3,16 @@
 //! Flow control is pushed up: see `relay/pace.rs`.
 
 mod handed;
+mod joining;
 mod late;
 mod pace;
+mod past;
 mod route;
 mod slow;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
@@ -18,7 +21,7 @@ use crate::flow::{Flow, FlowError, Slow};
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{Start, WireError};
+use crate::protocol::{Start, TopicPosition, WireError};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
@@ -52,6 +55,14 @@ pub enum Interest {
         /// What from now on.
         slow: Option<Slow>,
     },
+    /// Go back to what was seen last of each topic, for somebody who has joined and knows so much. Every publication at once was asked
+    /// for before.
+    Rewind {
+        /// The subscription.
+        pattern: Pattern,
+        /// Where the newcomer stands.
+        known: Vec<TopicPosition>,
+    },
     /// Unsubscribe: the last subscriber has gone.
     Unfollow {
         /// The subscription.
@@ -71,8 +82,8 @@ pub enum RelayDue<P> {
 /// The hub that follows an uplink.
 ///
 /// `handle_subscribe`, `handle_unsubscribe`, `handle_flow` come from below; `handle_publication`, `handle_batch`,
-/// `handle_reset`, `handle_lagged`, `handle_end`, `handle_refused` from the uplink; after each,
-/// `poll_output` until `None`.
+/// `handle_reset`, `handle_lagged`, `handle_end`, `handle_refused` from the uplink, and `handle_subscribed`, `handle_rewinding`,
+/// `handle_repeat`, `handle_rewound` from one that can go back; after each, `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Relay<P> {
     subscribers: Subscribers<P, Own>,
@@ -148,18 +159,22 @@ impl<P: Payload> Relay<P> {
         let id = self.subscribers.add(downlink, pattern, here, |_| own);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
-            if route.lag > 0 && own.loses() {
+            let lag = route.lag;
+            let waits = self.join(id, pattern, own, &start);
+            if lag > 0 && own.loses() && !waits {
                 // What the others were told of may lie ahead of what this one starts with.
-                self.subscribers.lagged(id.index(), route.lag);
+                self.subscribers.lagged(id.index(), lag);
             }
             self.aggregate(now, pattern);
             match start {
+                _ if waits => self.ask_back(pattern, start),
                 Start::Latest => self.deliver_latest(now, id, pattern),
                 Start::New => {}
                 Start::Since(known) => self.catch_up(now, id, pattern, &known),
             }
         } else {
-            self.routes.insert(pattern, Route::new(id, own));
+            let route = Route::new(pattern, id, own, &start);
+            self.routes.insert(pattern, route);
             self.interest.push_back(Interest::Follow {
                 pattern: pattern.clone(),
                 flow: own.flow,
@@ -178,7 +193,7 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(&pattern) else {
             return;
         };
-        route.subscribers.retain(|(known, _)| *known != id);
+        route.leave(id);
         if route.subscribers.is_empty() {
             self.routes.remove(&pattern);
             self.interest.push_back(Interest::Unfollow { pattern });
@@ -228,9 +243,10 @@ impl<P: Payload> Relay<P> {
                 self.subscribers.lagged(id.index(), untold);
             }
         }
-        for (id, _) in &route.subscribers {
+        for id in route.receiving() {
             self.subscribers.deliver(now, id.index(), publication);
         }
+        self.hand_to_joining(now, pattern, publication, true);
     }
 
     /// A batch came by the uplink's collecting subscription to `pattern`.
@@ -244,7 +260,7 @@ impl<P: Payload> Relay<P> {
                 self.subscribers.lagged(id.index(), untold);
             }
         }
-        for (id, _) in &route.subscribers {
+        for id in route.receiving() {
             self.subscribers.deliver_batch(now, id.index(), items);
         }
     }
@@ -261,7 +277,7 @@ impl<P: Payload> Relay<P> {
             return;
         };
         route.topics.remove(topic);
-        for (id, _) in &route.subscribers {
+        for id in route.receiving() {
             self.subscribers.reset(now, id.index(), topic, position);
         }
     }

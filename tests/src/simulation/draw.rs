@@ -333,11 +333,11 @@ impl Dice {
             _ => Flow::IMMEDIATE,
         };
         let has_deltas = self.one_in(4) && !matches!(flow.conflate, Conflate::Collect { .. });
-        let flow = flow.with_delta(has_deltas);
-        if to == SUMS {
+        // Most add up where that makes sense; others join them, and want values as they were published.
+        if to == SUMS && !has_deltas {
             flow.with_conflate(Conflate::Sum)
         } else {
-            flow
+            flow.with_delta(has_deltas)
         }
     }
 }

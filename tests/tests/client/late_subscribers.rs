@@ -1,11 +1,11 @@
 //! Subscribers who join others of the same client: what they start with, whatever they know already.
 
 use serde_json::json;
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::{Start, TopicPosition};
 use tidegate_core::publication::Position;
-use tidegate_tests::network::{Network, Quality};
-use tidegate_tests::{ms, topic};
+use tidegate_tests::network::{Cut, Network, Quality};
+use tidegate_tests::{ms, secs, topic};
 
 /// A server and a client that is connected, half a second after the origin.
 fn network() -> Network {
@@ -77,5 +77,126 @@ fn whoever_resumes_beside_others_what_has_not_begun_is_not_reset() {
     for record in [first, second] {
         assert_eq!(net.records[record].resets(), 0);
         assert_eq!(net.records[record].values(), [json!(1)]);
+    }
+}
+
+/// What subscribers who add up or merge were given, as one number.
+fn total(net: &Network, record: usize) -> u64 {
+    let values = net.records[record].values();
+    values.iter().filter_map(serde_json::Value::as_u64).sum()
+}
+
+fn sum(every: u64) -> Flow {
+    Flow::throttle(ms(every)).with_conflate(Conflate::Sum)
+}
+
+#[test]
+fn who_joins_those_for_whom_values_are_added_up_starts_with_the_value_that_was_published() {
+    for to in ["job:1", "job:*"] {
+        let mut net = network();
+        let adds = net.subscribe(0, to, sum(200));
+        net.run_for(ms(100));
+        for number in 1..=5 {
+            net.publish("job:1", number).unwrap();
+        }
+        net.run_for(ms(300));
+        assert_eq!(net.records[adds].values(), [json!(1), json!(14)]);
+        let flows = [Flow::IMMEDIATE, Flow::throttle(ms(500)), sum(200)];
+        let joined = flows.map(|flow| net.subscribe(0, to, flow));
+        net.run_for(ms(200));
+        for record in joined {
+            assert_eq!(net.records[record].values(), [json!(5)], "{to}");
+        }
+        net.publish("job:1", 7).unwrap();
+        net.run_for(secs(1));
+        for record in joined {
+            assert_eq!(net.records[record].values(), [json!(5), json!(7)], "{to}");
+        }
+        assert_eq!(total(&net, adds), 22);
+        net.check_converged();
+    }
+}
+
+#[test]
+fn who_joins_costs_those_for_whom_values_are_added_up_none_of_what_the_server_holds_back() {
+    let mut net = network();
+    let adds = net.subscribe(0, "job:1", sum(60_000));
+    net.run_for(ms(100));
+    // More than the topic's history keeps.
+    for _ in 0..1_000 {
+        net.publish("job:1", 1).unwrap();
+    }
+    net.run_for(ms(100));
+    let joined = net.subscribe(0, "job:1", sum(1_000));
+    net.run_for(ms(5));
+    for _ in 0..100 {
+        net.publish("job:1", 1).unwrap();
+    }
+    net.run_for(secs(120));
+    assert_eq!(total(&net, adds), 1_100);
+    assert!(
+        (1..=101).contains(&total(&net, joined)),
+        "{}",
+        total(&net, joined)
+    );
+    for record in [adds, joined] {
+        assert_eq!(net.records[record].losses(), 0);
+    }
+    net.check_converged();
+}
+
+#[test]
+fn who_joins_while_the_connection_breaks_starts_with_the_value_that_was_published() {
+    for cut_after in 0..80 {
+        let mut net = network();
+        let adds = net.subscribe(0, "job:1", sum(200));
+        net.run_for(ms(100));
+        for number in 1..=5 {
+            net.publish("job:1", number).unwrap();
+        }
+        net.run_for(ms(300));
+        let joined = net.subscribe(0, "job:1", Flow::IMMEDIATE);
+        net.run_for(ms(cut_after));
+        net.cut(0, Cut::Both);
+        net.run_for(secs(30));
+        assert_eq!(net.records[joined].values(), [json!(5)], "{cut_after}");
+        assert_eq!(total(&net, adds), 15, "{cut_after}");
+    }
+}
+
+#[test]
+fn all_who_resume_one_pattern_are_brought_to_the_latest_whatever_the_others_know() {
+    for to in ["job:1", "job:*"] {
+        let mut net = network();
+        let mut top = Position::default();
+        for number in 1..=5 {
+            top = net.publish("job:1", number).unwrap();
+        }
+        let since = |offset| {
+            let topic = topic("job:1");
+            let position = Position { offset, ..top };
+            Start::Since(vec![TopicPosition { topic, position }])
+        };
+        // The first is up to date: nothing of the topic comes for it.
+        let records =
+            [5, 3, 4, 5].map(|offset| net.subscribe_from(0, to, Flow::IMMEDIATE, since(offset)));
+        let latest = net.subscribe(0, to, Flow::IMMEDIATE);
+        net.run_for(ms(500));
+        for (record, told) in [
+            (records[0], vec![]),
+            (records[1], vec![json!(5)]),
+            (records[2], vec![json!(5)]),
+            (records[3], vec![]),
+            (latest, vec![json!(5)]),
+        ] {
+            assert_eq!(net.records[record].values(), told, "{to}");
+        }
+        let resets = records.map(|record| net.records[record].resets());
+        assert_eq!(resets, [0, 1, 0, 0], "{to}");
+        net.publish("job:1", 6).unwrap();
+        net.run_for(ms(100));
+        for record in records {
+            assert_eq!(net.records[record].values().last(), Some(&json!(6)), "{to}");
+        }
     }
 }

@@ -35,8 +35,19 @@ impl Page {
         page
     }
 
-    /// The frames that the client has sent since the last look, as they are written.
+    /// The frames that the client has sent since the last look, and in answer to what it was answered, as they are written.
     fn sent(&mut self) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let sent = self.answered();
+            if sent.is_empty() {
+                return all;
+            }
+            all.extend(sent);
+        }
+    }
+
+    fn answered(&mut self) -> Vec<Value> {
         let mut sent = Vec::new();
         while let Some(output) = self.hub.poll_output() {
             if let ClientOutput::Send(frame) = output {
@@ -54,6 +65,7 @@ impl Page {
                 Some("unsubscribe") => ServerFrame::Unsubscribed {
                     pattern: pattern("job:1"),
                 },
+                Some("ping") => ServerFrame::Pong,
                 _ => continue,
             };
             self.hub.handle_frame(self.now, 1, answer);

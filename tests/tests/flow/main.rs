@@ -2,6 +2,7 @@
 
 mod beside_others;
 mod collections;
+mod converges;
 mod deltas;
 mod push_up;
 mod sums;

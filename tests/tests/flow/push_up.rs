@@ -321,7 +321,7 @@ fn a_subscriber_who_wants_everything_beside_a_paced_one_is_told_what_was_conflat
 }
 
 #[test]
-fn who_adds_up_beside_one_who_wants_the_latest_is_told_what_was_not_added() {
+fn who_adds_up_beside_one_who_wants_the_latest_adds_up_everything_since_it_came() {
     let mut net = network();
     net.subscribe(0, "job:1", Flow::throttle(ms(100)));
     net.run_for(ms(100));
@@ -331,8 +331,15 @@ fn who_adds_up_beside_one_who_wants_the_latest_is_told_what_was_not_added() {
     net.run_for(ms(20));
     let sums = Flow::throttle(ms(50)).with_conflate(Conflate::Sum);
     let sums = net.subscribe(0, "job:1", sums);
+    net.run_for(ms(80));
+    for number in 5..9 {
+        net.publish("job:1", number).unwrap();
+        net.run_for(ms(5));
+    }
     net.run_for(ms(300));
-    assert_eq!(net.records[sums].missed(), 3);
+    let record = &net.records[sums];
+    let total: u64 = record.values().iter().filter_map(Value::as_u64).sum();
+    assert_eq!((total, record.losses()), (4 + 5 + 6 + 7 + 8, 0));
 }
 
 #[test]

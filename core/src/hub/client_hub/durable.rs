@@ -75,6 +75,9 @@ impl<P: Payload + Clone> ClientHub<P> {
         if becomes_durable && let Some(flow) = self.relay.upstream(pattern) {
             self.client
                 .handle_subscribe_durable(now, pattern, flow, start, name);
+            if self.relay.is_rewinding(pattern) {
+                self.client.handle_rewind(pattern, &[]);
+            }
         }
         self.drain(now);
         Ok(id)

@@ -12,7 +12,7 @@ impl<P: Payload> Relay<P> {
     pub(in crate::hub) fn hands_on_at_once(&self, pattern: &Pattern) -> bool {
         self.routes.get(pattern).is_some_and(|route| {
             let mut ids = route.subscribers.iter();
-            !ids.any(|(id, _)| self.subscribers.is_gated(id.index()))
+            route.joining.is_empty() && !ids.any(|(id, _)| self.subscribers.is_gated(id.index()))
         })
     }
 

@@ -10,7 +10,8 @@
 //!   is published, or something newer, one window of its own later, at the latest. With others it may be one window of the
 //!   uplink's more, and what a gate waits for its feed. While publications keep coming and its window is made of
 //!   whole windows of the uplink's, which [`Flow::finest`] sees to where it costs little, it gets the same at the same times as alone.
-//! - What is collected is complete.
+//! - What is collected is complete, and so is what is added up. A batch that is full, and leaves early, opens a window amid one of the uplink's: what
+//!   comes in it may be half of one of those later still.
 //!
 //! [`Gate::handle_feed`]: crate::gate::Gate::handle_feed
 
@@ -31,7 +32,12 @@ impl<P: Payload> Relay<P> {
             return;
         };
         let flows = route.subscribers.iter().map(|(_, own)| own.flow);
-        let Some(finest) = Flow::finest(&flows.collect::<Vec<_>>()) else {
+        let mut flows: Vec<Flow> = flows.collect();
+        if route.is_rewinding {
+            // Who waits to start must be sent what was published, not what was made of it.
+            flows.push(Flow::IMMEDIATE);
+        }
+        let Some(finest) = Flow::finest(&flows) else {
             return;
         };
         if route.upstream != finest {

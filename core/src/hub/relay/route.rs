@@ -3,12 +3,15 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::joining::Joining;
+use super::past::Past;
 use crate::flow::{Conflate, Flow, Slow};
 use crate::hub::SubscriptionId;
 use crate::limits::CLIENT_TOPICS_MAX;
+use crate::protocol::Start;
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
-use crate::topic::Topic;
+use crate::topic::{Pattern, Topic};
 
 /// What the relay remembers of a subscription.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,18 @@ pub(super) struct Route<P> {
     /// What the uplink is to do while its connection is behind, where it was told.
     pub(super) slow: Option<Slow>,
     pub(super) subscribers: Vec<(SubscriptionId, Own)>,
+    /// Those of them who wait for what they start with.
+    pub(super) joining: Vec<Joining>,
+    /// Where the uplink was asked to start, until it has confirmed that.
+    pub(super) starting: Option<Start>,
+    /// Whether there may be topics whose latest values nobody here was sent.
+    pub(super) is_partial: bool,
+    /// Whether the uplink was asked to go back, and has not said that it is done.
+    pub(super) is_rewinding: bool,
+    /// Whether it has gone back: those who wait are given what comes.
+    pub(super) is_repeating: bool,
+    /// How the uplink may have conflated what is still to come.
+    pub(super) past: Past,
     /// The topics seen, with the latest value of each for those who come later.
     pub(super) topics: Recent<Arc<Publication<P>>>,
     /// How many publications were told to be missing and have not shown as a gap.
@@ -55,12 +70,23 @@ pub(super) enum Step {
 
 impl<P> Route<P> {
     /// A route with its first subscriber.
-    pub(super) fn new(id: SubscriptionId, own: Own) -> Self {
+    pub(super) fn new(pattern: &Pattern, id: SubscriptionId, own: Own, start: &Start) -> Self {
+        let is_partial = match start {
+            Start::Latest => false,
+            Start::New => pattern.is_exact(),
+            Start::Since(_) => true,
+        };
         Self {
             upstream: own.flow,
             conflated: own.flow.conflate,
             slow: own.slow,
             subscribers: Vec::from([(id, own)]),
+            joining: Vec::new(),
+            starting: Some(start.clone()),
+            is_partial,
+            is_rewinding: false,
+            is_repeating: false,
+            past: Past::default().then(own.flow),
             topics: Recent::new(CLIENT_TOPICS_MAX),
             lag: 0,
         }
@@ -96,6 +122,12 @@ impl<P> Route<P> {
         *latest = Arc::clone(publication);
     }
 
+    /// Whether something else of its topic was seen last than what has come again.
+    pub(super) fn is_past(&self, publication: &Publication<P>) -> bool {
+        let latest = self.latest(&publication.topic);
+        latest.is_some_and(|latest| latest.position != publication.position)
+    }
+
     pub(super) const fn handle_lagged(&mut self, missed: u64) {
         self.lag = self.lag.saturating_add(missed);
     }
@@ -117,13 +149,14 @@ impl<P> Route<P> {
         if self.upstream.conflates() {
             self.conflated = self.upstream.conflate;
         }
+        self.past = self.past.then(flow);
         self.upstream = flow;
     }
 
     /// The subscribers who lose something by what the uplink dropped.
     pub(super) fn losing(&self) -> impl Iterator<Item = SubscriptionId> {
         let losing = self.subscribers.iter().filter(|(_, own)| own.loses());
-        losing.map(|(id, _)| *id)
+        losing.map(|(id, _)| *id).filter(|id| !self.is_joining(*id))
     }
 
     /// The subscribers who miss what the uplink conflated: not those who would have had it conflated likewise.
@@ -133,7 +166,15 @@ impl<P> Route<P> {
             .subscribers
             .iter()
             .filter(move |(_, own)| own.loses() && !conflates_likewise(own.flow));
-        missing.map(|(id, _)| *id)
+        missing
+            .map(|(id, _)| *id)
+            .filter(|id| !self.is_joining(*id))
+    }
+
+    /// Those who are given what comes: not who waits for what it starts with.
+    pub(super) fn receiving(&self) -> impl Iterator<Item = SubscriptionId> {
+        let ids = self.subscribers.iter().map(|(id, _)| *id);
+        ids.filter(|id| !self.is_joining(*id))
     }
 
     pub(super) fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {

@@ -41,6 +41,10 @@ impl<P: Payload + Clone> Exchange<P> {
                 publication,
             } => self.handle_publication(&pattern, publication),
             ClientEvent::Batch { pattern, items } => self.handle_batch(&pattern, items),
+            // Nobody here goes back: members are brought to where the others are by a new start.
+            ClientEvent::Rewinding { .. }
+            | ClientEvent::Repeat { .. }
+            | ClientEvent::Rewound { .. } => {}
             ClientEvent::Reset {
                 pattern,
                 topic,
