@@ -12,3 +12,4 @@ mod event_streams_on_sockets;
 mod event_streams_resume;
 mod metrics;
 mod unknown_topics;
+mod user_rooms;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use crate::support::http::{get, request};
 use crate::support::socket::Socket;
 use crate::support::{config, eventually, serve_by_axum, until_counts};
+use futures_util::SinkExt as _;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 use tidegate::auth::JwtVerifier;
 use tidegate::{Config, Hub};
 use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
@@ -163,6 +165,42 @@ async fn durable_subscriptions_are_told_until_they_are_stored_refused_and_forgot
     assert_eq!(told("_forgotten_total").await, 0);
     drop(socket);
     eventually("it is left", async || told("").await == 0).await;
+}
+
+#[tokio::test]
+async fn who_breaks_the_websocket_protocol_is_counted() {
+    let (_hub, address) = served().await;
+    for (message, code) in [
+        (Message::binary(vec![1]), 1003),
+        (Message::text("x".repeat(2 << 20)), 1009),
+    ] {
+        let mut socket = Socket::open(&address).await;
+        // A server need not read what it refuses.
+        let _ = socket.inner.send(message).await;
+        assert_eq!(socket.close_code().await, code);
+    }
+    let text = told(&address).await;
+    for reason in ["protocol", "too_large"] {
+        let name = format!("tidegate_closed_total{{reason=\"{reason}\"}}");
+        assert_eq!(value(&text, &name), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_callers_over_http_are_told_instead_is_counted_by_its_code() {
+    let (_hub, address) = served().await;
+    for path in [
+        "/events?topic=a:",
+        "/events?topic=",
+        "/events?topic=a&throttle=soon",
+    ] {
+        assert_eq!(get(&address, path).await.status, 400, "{path}");
+    }
+    let text = told(&address).await;
+    for (code, count) in [("bad_topic", 2), ("bad_flow", 1)] {
+        let name = format!("tidegate_errors_total{{code=\"{code}\"}}");
+        assert_eq!(value(&text, &name), count, "{name}");
+    }
 }
 
 #[tokio::test]
