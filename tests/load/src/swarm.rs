@@ -11,6 +11,9 @@ use mio::{Events, Interest, Poll, Token};
 use crate::dialect::{Dialect, Step};
 use crate::mark::Scanner;
 
+/// After so many connections, signs of life are given: connecting all may take longer than a server waits for one.
+const ALIVE_EVERY: usize = 256;
+
 const PUBLISHER: Token = Token(usize::MAX);
 
 /// How long a server may take to answer a step of an opening, and to deliver anything of what was published.
@@ -104,6 +107,9 @@ impl Swarm {
                 stream,
                 scanner: Scanner::default(),
             });
+            if swarm.subscribers.len().is_multiple_of(ALIVE_EVERY) {
+                swarm.read(Some(Duration::ZERO), |_| {})?;
+            }
         }
         Ok(swarm)
     }
