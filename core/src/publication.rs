@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::EndReason;
 use crate::payload::Payload;
+use crate::random::Random;
 use crate::topic::Topic;
 
 /// The largest epoch and offset: what a JavaScript number holds exactly.
@@ -20,8 +21,10 @@ pub const POSITION_MAX: u64 = (1 << 53) - 1;
 /// Epochs are compared for equality only: another epoch means that the topic was started anew, and that
 /// nothing can be said about what lies between. Both stay within [`POSITION_MAX`].
 ///
-/// Those who keep copies of a topic compare for one thing more: a topic that begins anew after its end takes the
-/// epoch after ([`epoch_after`]), any other beginning a random one. So who has missed a whole epoch notices.
+/// Those who keep topics, copies of them or cursors ask for two things more. A topic that begins anew after its end takes the
+/// epoch after ([`epoch_after`]), any other beginning a random one: so who has missed a whole epoch notices. And a topic of which
+/// nothing earlier is remembered begins with an epoch that tells so ([`first_epoch`]): so who has never heard of it knows
+/// whether there was more than it is in now.
 ///
 /// Its text form is `epoch:offset` in decimal, which is what Server-Sent Events carry as `id:`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +39,25 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.epoch, self.offset)
     }
+}
+
+/// First epochs are multiples of this. A topic that has begun anew so often counts as one that has not.
+const FIRST_EPOCHS: u64 = 1 << 16;
+
+/// A random epoch for a topic of which nothing earlier is remembered.
+pub const fn first_epoch(random: &mut Random) -> u64 {
+    (1 + random.up_to(POSITION_MAX / FIRST_EPOCHS - 1)) * FIRST_EPOCHS
+}
+
+/// A random epoch for a topic that goes on after a part of it was lost.
+pub const fn later_epoch(random: &mut Random) -> u64 {
+    first_epoch(random) + 1 + random.up_to(FIRST_EPOCHS - 2)
+}
+
+/// The epoch that a topic had first which is in `epoch` now. After a part of it was lost this is another one than it had, and not
+/// `epoch`.
+pub const fn first_epoch_of(epoch: u64) -> u64 {
+    epoch - epoch % FIRST_EPOCHS
 }
 
 /// The epoch of a topic that begins anew after it has ended in `epoch`. From 1 to [`POSITION_MAX`], and then from 1 again.
@@ -133,6 +155,21 @@ mod tests {
             offset: 42,
         };
         assert_eq!(position.to_string().parse(), Ok(position));
+    }
+
+    #[test]
+    fn a_first_epoch_is_told_from_those_that_follow() {
+        let mut random = Random::new(5);
+        for _ in 0..1_000 {
+            let first = first_epoch(&mut random);
+            assert!((1..=POSITION_MAX).contains(&first));
+            let again = epoch_after(epoch_after(first));
+            for epoch in [first, epoch_after(first), again] {
+                assert_eq!(first_epoch_of(epoch), first);
+            }
+            let later = later_epoch(&mut random);
+            assert!(later <= POSITION_MAX && first_epoch_of(later) != later);
+        }
     }
 
     #[test]

@@ -151,11 +151,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Stores publications, in this order, and announces them to all who follow; one answer for each, in the same order.
     ///
     /// A topic's offsets rise by one from 1 within an epoch, and become visible in that order. The first publication of
-    /// a topic that is not remembered begins a new random epoch (from 1 to [`POSITION_MAX`]). So does `restart` where
-    /// the topic has ended. A request whose `id` is remembered for its topic answers the first one's position and stores
+    /// a topic that is not remembered begins an epoch by [`first_epoch`]; `restart` where the topic has ended
+    /// begins the one after ([`epoch_after`]). A request whose `id` is remembered for its topic answers the first one's position and stores
     /// nothing. `end` is set where the publication is terminal: the terminal rule has been asked before.
     ///
-    /// [`POSITION_MAX`]: tidegate_core::publication::POSITION_MAX
+    /// [`first_epoch`]: tidegate_core::publication::first_epoch
+    /// [`epoch_after`]: tidegate_core::publication::epoch_after
     ///
     /// # Errors
     /// For a request, why it was refused. For the call, that the outcome of the whole batch is unknown; it may be

@@ -13,6 +13,7 @@ use tidegate_core::hub::{
     ClientHub, ClientOutput, ConnectionId, Due, ServerConfig, ServerHub, ServerOutput,
     SubscriptionId,
 };
+use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame, Start};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
@@ -135,9 +136,22 @@ impl World {
 
     /// Publishes the next number.
     pub fn publish(&mut self, to: &str) {
+        self.publish_with(to, None);
+    }
+
+    /// Publishes the next number as the last of its topic, unless the next one begins it anew.
+    pub fn publish_end(&mut self, to: &str) {
+        self.publish_with(to, Some(EndReason::Complete));
+    }
+
+    fn publish_with(&mut self, to: &str, end: Option<EndReason>) {
         self.published += 1;
         let payload = serde_json::json!({ "n": self.published });
-        let request = PublishRequest::new(topic(to), payload.into());
+        let request = PublishRequest {
+            end,
+            restart: true,
+            ..PublishRequest::new(topic(to), payload.into())
+        };
         let (_, publication) = self.store.publish(&request);
         for server in &mut self.servers {
             if let Some(publication) = &publication {

@@ -8,7 +8,7 @@ use crate::limits::RECOVERED_MAX;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::TopicPosition;
-use crate::publication::Position;
+use crate::publication::{Position, first_epoch_of};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
@@ -83,7 +83,8 @@ impl<P: Payload> Hub<P> {
         recovered
     }
 
-    /// Recovers every matching topic: the known ones since their position, others from their beginning.
+    /// Recovers every matching topic: the known ones since their position, others from their beginning. Whoever is to be given all
+    /// that is kept has never heard of those others: where one has begun anew since, what it was before is lost.
     pub(super) fn recover_pattern(
         &mut self,
         now: Instant,
@@ -100,10 +101,12 @@ impl<P: Payload> Hub<P> {
         let mut room = RECOVERED_MAX;
         for topic in self.topics.matching(pattern) {
             let state = self.topics.get(topic);
-            let beginning = Position {
-                offset: 0,
-                ..state.history.position()
+            let Position { epoch, .. } = state.history.position();
+            let epoch = match on_loss {
+                OnLoss::Kept => first_epoch_of(epoch),
+                OnLoss::Latest => epoch,
             };
+            let beginning = Position { epoch, offset: 0 };
             let position = known.remove(&state.topic).unwrap_or(beginning);
             recovered &= self.recover_topic(now, id, topic, (position, on_loss), &mut room);
         }

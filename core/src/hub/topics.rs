@@ -17,7 +17,7 @@ use crate::limits::{IDEMPOTENCY_KEYS_MAX, PACE_MIN};
 use crate::names::Names;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::publication::{POSITION_MAX, Position, Publication, epoch_after};
+use crate::publication::{Position, Publication, epoch_after, first_epoch};
 use crate::random::Random;
 use crate::router::RouteId;
 use crate::time::Instant;
@@ -69,7 +69,7 @@ impl<P: Payload> Topics<P> {
             by_name,
             published: OrderedMap::new(),
             expiry: Timers::new(),
-            first_epoch: new_epoch(&mut epochs),
+            first_epoch: first_epoch(&mut epochs),
             epochs,
             topics_max: config.topics_max,
             // A topic that somebody wants is looked at again later, never at the same instant.
@@ -230,7 +230,7 @@ impl<P: Payload> Topics<P> {
         let state = self.slab.remove(index as usize);
         self.retained_bytes -= state.history.bytes();
         if !state.history.is_empty() && self.first_epoch != NOT_BEGUN {
-            self.first_epoch = new_epoch(&mut self.epochs);
+            self.first_epoch = first_epoch(&mut self.epochs);
         }
         self.by_name.remove(state.topic.as_str(), index);
         self.published.remove(&state.topic);
@@ -269,11 +269,6 @@ impl<P: Payload> Topics<P> {
 
 /// The epoch of a copy before its original has begun. No topic is ever in it.
 const NOT_BEGUN: u64 = 0;
-
-/// Epochs are compared for equality only; a random one is as good as certain to be new.
-const fn new_epoch(epochs: &mut Random) -> u64 {
-    1 + epochs.up_to(POSITION_MAX - 1)
-}
 
 impl<P> TopicState<P> {
     /// Where the publication with an idempotency key went, if it is remembered.

@@ -28,7 +28,7 @@ use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::Position;
+use tidegate_core::publication::{Position, later_epoch};
 use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
 use tokio::task::JoinSet;
@@ -222,7 +222,7 @@ impl Backend for Postgres {
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         Box::pin(async move {
             let link = self.link()?;
-            let new = intake::new_epoch(&mut Random::new(crate::random_seed()));
+            let new = later_epoch(&mut Random::new(crate::random_seed())).cast_signed();
             link.query(
                 &link.statements().renew,
                 &[

@@ -8,7 +8,7 @@ use tidegate_core::history::Excerpt;
 use tidegate_core::hub::PublishError;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{POSITION_MAX, Position, Publication, epoch_after};
+use tidegate_core::publication::{Position, Publication, epoch_after, first_epoch, later_epoch};
 use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
 
@@ -110,7 +110,7 @@ impl Store {
         payload: Json,
         end: Option<tidegate_core::lifecycle::EndReason>,
     ) -> Arc<Publication<Json>> {
-        let epoch = 1 + self.epochs.up_to(POSITION_MAX - 1);
+        let epoch = first_epoch(&mut self.epochs);
         let kept = self.topics.entry(topic.clone()).or_insert(Kept::new(epoch));
         if kept.ring.back().is_some_and(|latest| latest.is_terminal()) {
             kept.begin(epoch_after(kept.epoch));
@@ -175,7 +175,7 @@ impl Store {
 
     /// Keeps a topic's latest publication as the first of a new epoch, and gives it to be announced.
     pub fn renew(&mut self, topic: &Topic, epoch: u64) -> Option<Arc<Publication<Json>>> {
-        let new_epoch = 1 + self.epochs.up_to(POSITION_MAX - 1);
+        let new_epoch = later_epoch(&mut self.epochs);
         let kept = self.topics.get_mut(topic)?;
         if kept.epoch != epoch {
             return None;

@@ -189,8 +189,8 @@ impl System {
     /// Whoever was never told of a loss has dealt with everything of an epoch, from the first to the last that it has dealt with; and to
     /// the end of the topic's last epoch.
     ///
-    /// An epoch that begins and ends before anything of the topic was acknowledged is not known to the cursor, and may be
-    /// missed where the topic has begun anew since.
+    /// An epoch that begins and ends before anything of the topic was acknowledged, while a server of the device has no link, may be
+    /// missed where the topic has begun anew since: nobody there has heard of it.
     ///
     /// # Panics
     /// If something is missing.

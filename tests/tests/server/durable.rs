@@ -73,6 +73,40 @@ proptest! {
         prop_assert_eq!(world.device.deliveries, 0, "what was dealt with came back");
     }
 
+    /// A topic that a device has never heard of is given from its beginning; where it has begun anew since, or keeps less, a loss
+    /// is told, once: what was before is gone.
+    #[test]
+    fn what_began_and_ended_in_absence_is_given_or_told_as_lost(
+        others_ends in 0..3_usize,
+        ends in 1..4_usize,
+        lengths in prop::collection::vec(0..4_usize, 4),
+        kept in 1..6_usize,
+    ) {
+        let mut world = World::new("user:*", kept);
+        for _ in 0..others_ends {
+            world.publish_end("user:7");
+        }
+        world.publish_end("user:7");
+        world.calm_down();
+        prop_assert_eq!(world.device.resets, 0, "what was before the device is no loss");
+        world.drop_connection();
+        for length in &lengths[..ends] {
+            for _ in 0..*length {
+                world.publish("user:9");
+            }
+            world.publish_end("user:9");
+        }
+        world.replace_servers();
+        world.restart_device();
+        world.calm_down();
+        let last = lengths[ends - 1] + 1;
+        prop_assert_eq!(world.device.resets, usize::from(ends > 1 || last > kept));
+        prop_assert_eq!(world.device.deliveries, last.min(kept));
+        world.restart_device();
+        world.calm_down();
+        prop_assert_eq!((world.device.resets, world.device.deliveries), (0, 0));
+    }
+
     /// Where topics keep less than a device misses, it is told so, and gets all that they keep.
     #[test]
     fn what_is_not_kept_is_told(missed in 0..40_u64, kept in 1..20_usize) {

@@ -10,7 +10,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{POSITION_MAX, Position, epoch_after};
+use tidegate_core::publication::{Position, epoch_after, first_epoch, later_epoch};
 use tidegate_core::random::Random;
 use tidegate_core::router::{Router, Ticket};
 use tidegate_core::time::Instant;
@@ -115,7 +115,7 @@ impl Store {
     ) -> Position {
         let epochs = &mut self.epochs;
         let kept = self.topics.entry(topic.clone()).or_insert_with(|| Kept {
-            history: History::new(random_epoch(epochs)),
+            history: History::new(first_epoch(epochs)),
             published_at: now,
             keys: VecDeque::new(),
         });
@@ -244,7 +244,7 @@ impl Store {
         }
         let latest = kept.history.latest().cloned();
         self.room.change_bytes(kept.history.bytes(), 0);
-        kept.history = History::new(random_epoch(&mut self.epochs));
+        kept.history = History::new(later_epoch(&mut self.epochs));
         if let Some(latest) = latest {
             self.append(now, topic, latest.payload.clone(), latest.end);
         }
@@ -313,10 +313,6 @@ fn latest_of(topic: &Topic, kept: &Kept) -> Excerpt<Json> {
         position: kept.history.position(),
         publications: kept.history.latest().cloned().into_iter().collect(),
     }
-}
-
-const fn random_epoch(epochs: &mut Random) -> u64 {
-    1 + epochs.up_to(POSITION_MAX - 1)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::payload::Payload as _;
-use tidegate_core::publication::POSITION_MAX;
+use tidegate_core::publication::first_epoch;
 use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
 use tokio_postgres::Client;
@@ -105,7 +105,10 @@ async fn place(link: &Link, client: &Client, rows: &[Checked]) -> Result<usize, 
         .collect();
     let are_valid: Vec<bool> = rows.iter().map(|row| row.fault.is_none()).collect();
     let mut random = Random::new(crate::random_seed());
-    let epochs: Vec<i64> = rows.iter().map(|_| new_epoch(&mut random)).collect();
+    let epochs: Vec<i64> = rows
+        .iter()
+        .map(|_| first_epoch(&mut random).cast_signed())
+        .collect();
     let taken = link
         .query_on(
             client,
@@ -130,11 +133,6 @@ async fn place(link: &Link, client: &Client, rows: &[Checked]) -> Result<usize, 
         }
     }
     Ok(taken.len())
-}
-
-/// A random epoch.
-pub(super) fn new_epoch(random: &mut Random) -> i64 {
-    (1 + random.up_to(POSITION_MAX - 1)).cast_signed()
 }
 
 /// When somebody was warned last, and what was passed over since.

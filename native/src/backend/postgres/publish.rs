@@ -6,11 +6,10 @@ use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::Position;
+use tidegate_core::publication::{Position, first_epoch};
 use tidegate_core::random::Random;
 use tokio_postgres::types::Type;
 
-use super::intake::new_epoch;
 use super::link::Link;
 use super::listen::{end, position};
 use crate::Json;
@@ -61,7 +60,10 @@ async fn publish_part(
         .collect();
     let restarts: Vec<bool> = batch.iter().map(|request| request.restart).collect();
     let mut random = Random::new(crate::random_seed());
-    let epochs: Vec<i64> = batch.iter().map(|_| new_epoch(&mut random)).collect();
+    let epochs: Vec<i64> = batch
+        .iter()
+        .map(|_| first_epoch(&mut random).cast_signed())
+        .collect();
     let rows = link
         .query(
             &statements.publish,

@@ -8,7 +8,7 @@ use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{POSITION_MAX, Position};
+use tidegate_core::publication::{Position, first_epoch, later_epoch};
 use tidegate_core::topic::Topic;
 
 use super::call::{Call, PUBLISH, RENEW};
@@ -61,7 +61,7 @@ impl Shared {
                 &request.end.map_or("", EndReason::as_str),
                 &id,
                 &if request.restart { "1" } else { "0" },
-                &self.new_epoch().to_string(),
+                &first_epoch(&mut lock(&self.random)).to_string(),
                 &history.count_max.to_string(),
                 &history.bytes_max.to_string(),
                 &history.age_max.as_millis().to_string(),
@@ -74,11 +74,6 @@ impl Shared {
                 &millis(self.keep.longest_retention()),
             ],
         )
-    }
-
-    /// The new epoch, should one begin.
-    fn new_epoch(&self) -> u64 {
-        1 + lock(&self.random).up_to(POSITION_MAX - 1)
     }
 }
 
@@ -146,7 +141,7 @@ impl Link {
                 &layout.feed(topic),
                 &layout.announce(),
                 &epoch.to_string(),
-                &self.shared.new_epoch().to_string(),
+                &later_epoch(&mut lock(&self.shared.random)).to_string(),
                 &millis(self.shared.keep.retention_of(topic)),
             ],
         );

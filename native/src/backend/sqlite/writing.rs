@@ -7,7 +7,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use tidegate_core::payload::Payload;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{POSITION_MAX, Position, epoch_after};
+use tidegate_core::publication::{Position, epoch_after, first_epoch, later_epoch};
 use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
 
@@ -219,7 +219,7 @@ impl<'a> Writing<'a> {
             known.position.offset.saturating_sub(1),
         )?;
         let renewed = Position {
-            epoch: self.new_epoch(),
+            epoch: later_epoch(self.epochs),
             offset: latest.len() as u64,
         };
         self.remember(topic, renewed, known.end)?;
@@ -252,16 +252,12 @@ impl<'a> Writing<'a> {
                 offset: 1,
             },
             None => Position {
-                epoch: self.new_epoch(),
+                epoch: first_epoch(self.epochs),
                 offset: 1,
             },
         };
         self.remember(topic, position, end)?;
         Ok(position)
-    }
-
-    const fn new_epoch(&mut self) -> u64 {
-        1 + self.epochs.up_to(POSITION_MAX - 1)
     }
 
     fn remember(

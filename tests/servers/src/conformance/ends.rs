@@ -3,7 +3,7 @@
 use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::PublishRequest;
-use tidegate_core::publication::{Position, epoch_after};
+use tidegate_core::publication::{Position, epoch_after, first_epoch_of};
 
 use super::{Peer, Place, publication_of, request};
 
@@ -56,6 +56,7 @@ pub async fn a_restart_begins_a_new_epoch<P: Place>() {
     let anew = there.try_publish(restart).await.expect("restarted");
     assert_eq!(anew.offset, 1);
     assert_eq!(anew.epoch, epoch_after(first.epoch));
+    assert_eq!(first_epoch_of(first.epoch), first.epoch);
     let next = here.publish("job:1", "4").await;
     assert_eq!(next, Position { offset: 2, ..anew });
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::publication::Position;
+use tidegate_core::publication::{Position, first_epoch_of};
 
 use super::{Peer, Place, request};
 
@@ -18,6 +18,7 @@ pub async fn a_renewed_topic_keeps_its_latest_in_a_new_epoch<P: Place>() {
     here.renew("job:1", old.epoch).await;
     let kept = there.read("job:1", Some(Position::default())).await;
     assert_ne!(kept.position.epoch, old.epoch);
+    assert_ne!(first_epoch_of(kept.position.epoch), kept.position.epoch);
     assert_eq!(kept.position.offset, 1);
     assert_eq!(kept.publications[0].payload.as_str(), "3");
     assert_eq!(there.read("job:1", Some(old)).await, kept);
