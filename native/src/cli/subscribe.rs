@@ -6,6 +6,7 @@ mod lines;
 mod screen;
 mod view;
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -13,9 +14,11 @@ use clap::{Args, ValueEnum};
 use futures_util::StreamExt as _;
 use lines::Form;
 use tidegate::client::ClientSubscription;
+use tidegate::core::durable::DurableName;
 use tidegate::core::flow::{Flow, Slow};
 use tidegate::core::protocol::{FlowSpec, Start};
 use tidegate::duration::parse_duration_ms;
+use tidegate::serve::stop_signal;
 use tidegate::{Event, Publication};
 use view::View;
 
@@ -23,7 +26,8 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate sub job:42
   tidegate sub 'job:*' --throttle 1s
-  tidegate sub job:42 --json | jq .data.progress";
+  tidegate sub job:42 --json | jq .data.progress
+  tidegate sub user:7 --durable desk-6b1f92c4";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -46,6 +50,10 @@ pub(super) struct Subscribe {
     /// drop (the oldest, and how many is told) or disconnect (and resume)
     #[arg(long, value_name = "POLICY")]
     slow: Option<Slow>,
+    /// The name of a device. The server remembers under it what was printed: the next time, in a week or at another server, what has
+    /// come since is printed first. Where nobody is asked who they are, use a text that nobody guesses
+    #[arg(long, value_name = "NAME", value_parser = device, conflicts_with_all = ["slow", "backend"])]
+    durable: Option<DurableName>,
     /// Have what has changed sent in place of whole values, where that is shorter. What is printed is whole.
     #[arg(long)]
     delta: bool,
@@ -81,12 +89,17 @@ fn milliseconds(text: &str) -> Result<u64, String> {
     parse_duration_ms(text).ok_or_else(|| "write a time such as 250ms, 1s or 2m".to_owned())
 }
 
+fn device(text: &str) -> Result<DurableName, String> {
+    DurableName::new(text).map_err(|error| error.to_string())
+}
+
 impl Subscribe {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let options = tidegate::Subscribe {
             flow: self.flow()?,
             start: if self.new { Start::New } else { Start::Latest },
             slow: self.slow,
+            durable: self.durable.clone(),
             ..tidegate::Subscribe::default()
         };
         let client = self.place.connect().await?;
@@ -110,9 +123,11 @@ impl Subscribe {
     async fn hear(&self, mut events: ClientSubscription) -> anyhow::Result<ExitCode> {
         let mut view = self.view()?;
         let mut left = self.count;
+        let mut stopped = pin!(self.stopped());
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
+                () = &mut stopped => return Ok(ExitCode::SUCCESS),
                 () = view.tick() => {
                     view.draw()?;
                     continue;
@@ -137,9 +152,18 @@ impl Subscribe {
                 *left = left.saturating_sub(publications.len() as u64);
                 if *left == 0 {
                     view.draw()?;
+                    events.handled();
                     return Ok(ExitCode::SUCCESS);
                 }
             }
+        }
+    }
+
+    /// Ends once the program is told to stop, where the server is still to be told what was printed.
+    async fn stopped(&self) {
+        match &self.durable {
+            Some(_) => stop_signal().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 
 use crate::servers::postgres::PostgresServer;
 use crate::servers::redis::RedisServer;
-use crate::support::program::{Server, program};
+use crate::support::program::{Server, finish, program};
 use crate::support::socket::Socket;
 use crate::support::within;
 use futures_util::StreamExt as _;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tidegate::client::ClientSubscription;
 use tidegate::core::durable::DurableName;
 use tidegate::{Client, Event, Publish, Subscribe};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 async fn serve(backend: &str) -> Server {
     let listen = ["serve", "--listen", "127.0.0.1:0", "--backend", backend];
@@ -27,10 +29,14 @@ struct Device {
 
 impl Device {
     async fn at(server: &Server) -> Self {
+        Self::of(server, "user:7").await
+    }
+
+    async fn of(server: &Server, to: &str) -> Self {
         let client = Client::start(&server.url).unwrap();
         let name = DurableName::new("phone-6b1f").unwrap();
         let options = Subscribe::durable(name);
-        let events = client.subscribe_with("user:7", options).await.unwrap();
+        let events = client.subscribe_with(to, options).await.unwrap();
         Self {
             client,
             events,
@@ -156,6 +162,93 @@ async fn a_terminal_publication_is_acknowledged_too() {
     let mut device = Device::at(&server).await;
     let end = within("the end", device.events.next()).await;
     assert!(matches!(end, Some(Event::End { .. })), "{end:?}");
+}
+
+/// The server stops, and another one takes its place.
+async fn restarted(mut server: Server, backend: &str) -> Server {
+    server.terminate();
+    server.ended().await;
+    serve(backend).await
+}
+
+/// A device that was away when a topic began, ended and began anew is told that it has missed something of it.
+#[tokio::test]
+async fn a_device_is_told_of_what_began_and_ended_in_its_absence() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = format!("sqlite:{}", folder.path().join("topics.db").display());
+    let server = serve(&backend).await;
+    let mut device = Device::of(&server, "task:*").await;
+    let client = Client::start(&server.url).unwrap();
+    within("publishing", client.publish("task:1", &1))
+        .await
+        .unwrap();
+    device.deal_with_all_up_to(1).await;
+    device.leave().await;
+    for (to, number) in [("task:2", 2), ("task:3", 3), ("task:3", 4)] {
+        let complete = Publish {
+            end: Some("complete".parse().unwrap()),
+            restart: true,
+            ..Publish::default()
+        };
+        let ending = client.publish_with(to, &number, complete);
+        within("publishing", ending).await.unwrap();
+    }
+    drop(client);
+
+    let server = restarted(server, &backend).await;
+    let mut device = Device::of(&server, "task:*").await;
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        match within("what was missed", device.events.next()).await {
+            Some(Event::Publication(known)) => {
+                told.push(format!("{} {}", known.topic, known.payload))
+            }
+            Some(Event::Reset { topic, .. }) => told.push(format!("{topic} reset")),
+            Some(Event::Stale | Event::Live) => {}
+            other => panic!("{other:?} after {told:?}"),
+        }
+    }
+    assert_eq!(told, ["task:2 2", "task:3 reset", "task:3 4"]);
+}
+
+/// What a command of the device has printed is dealt with, also when it is interrupted.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_command_goes_on_after_what_it_has_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = format!("sqlite:{}", folder.path().join("topics.db").display());
+    let server = serve(&backend).await;
+    let sub = |server: &Server, more: &[&str]| {
+        let device = ["sub", "user:7", "--durable", "desk-92c4", "--server"];
+        let mut command = program(&device);
+        command.arg(&server.url).args(more);
+        command.spawn().unwrap()
+    };
+    publish(&server, 1..=2).await;
+    let first = finish(sub(&server, &["-n", "1"])).await;
+    assert_eq!(
+        (first.code, &*first.stdout),
+        (0, "user:7 #2 2\n"),
+        "{first:?}"
+    );
+    publish(&server, 3..=5).await;
+    let mut server = restarted(server, &backend).await;
+    publish(&server, 6..=6).await;
+    let second = finish(sub(&server, &["-n", "3"])).await;
+    let expected = "user:7 #3 3\nuser:7 #4 4\nuser:7 #5 5\n";
+    assert_eq!(second.stdout, expected, "{second:?}");
+
+    let mut third = sub(&server, &[]);
+    let mut lines = BufReader::new(third.stdout.take().unwrap()).lines();
+    let line = within("a line", lines.next_line()).await.unwrap();
+    assert_eq!(line.as_deref(), Some("user:7 #6 6"));
+    let pid = i32::try_from(third.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    assert_eq!(finish(third).await.code, 0);
+    server = restarted(server, &backend).await;
+    publish(&server, 7..=7).await;
+    let last = finish(sub(&server, &["-n", "1"])).await;
+    assert_eq!(last.stdout, "user:7 #7 7\n", "{last:?}");
 }
 
 /// The frames, as a client writes them that somebody else has made.
