@@ -13,9 +13,12 @@
 //! - **At least once.** A cursor moves only when its device says that it has dealt with something. What is not stored of that,
 //!   because a server died, is sent again; topic, epoch and offset tell that it is a repetition.
 //! - **Told, never lost in silence.** Where a topic keeps less than what was missed, a reset comes first, and then all that it
-//!   keeps.
+//!   keeps. So it does where a topic that the cursor has never heard of has begun anew since its first epoch.
+//! - **One device.** What one of several subscribers of a client, or tabs of a browser, has dealt with, all have. Whoever joins
+//!   them is given what nobody has dealt with, so that a position stands for everything before it, whoever says it.
 
 mod acks;
+mod handed;
 mod held;
 mod keeper;
 mod shelf;
@@ -31,7 +34,8 @@ use crate::limits::DURABLE_NAME_BYTES_MAX;
 use crate::protocol::TopicPosition;
 use crate::topic::Pattern;
 
-pub(crate) use acks::{Acks, Handed};
+pub(crate) use acks::Acks;
+pub(crate) use handed::Handed;
 pub(crate) use keeper::{Claimed, Keeper};
 pub use shelf::Shelf;
 
@@ -110,7 +114,7 @@ pub struct Cursor {
     /// Rises with each claim. What is stored under an earlier term counts no more.
     pub term: u64,
     /// The positions, at most [`DURABLE_TOPICS_MAX`](crate::limits::DURABLE_TOPICS_MAX). A topic that is not named is wanted from
-    /// its beginning.
+    /// its first beginning.
     pub positions: Vec<TopicPosition>,
 }
 

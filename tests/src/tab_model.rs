@@ -4,6 +4,7 @@
 //! Messages keep their order for each sender and receiver, and no other. The same calls give the same log, byte for
 //! byte.
 
+mod devices;
 mod fate;
 mod host;
 mod judge;

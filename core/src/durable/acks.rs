@@ -1,11 +1,9 @@
-//! What a client's handlers have dealt with, and when the server is told.
+//! When the server is told of what a client's handlers have dealt with.
 
 use core::time::Duration;
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::limits::UNHANDLED_MAX;
 use crate::ordered::OrderedMap;
 use crate::protocol::TopicPosition;
 use crate::publication::Position;
@@ -17,79 +15,6 @@ const TOLD_EVERY: usize = 32;
 
 /// How long it may take until the server is told.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
-
-/// What one subscriber was handed and has not dealt with, in its order.
-///
-/// A publication counts as dealt with once all before it are: a position says that of everything up to it.
-#[derive(Debug)]
-pub(crate) struct Handed {
-    topics: OrderedMap<Topic, Handing>,
-    /// Whether a later publication stands for the earlier ones, which may never have been seen.
-    conflates: bool,
-    /// Whether nothing more will be handed.
-    is_over: bool,
-}
-
-#[derive(Debug, Default)]
-struct Handing {
-    unhandled: VecDeque<(Position, bool)>,
-    /// More was handed than is remembered: what comes after can't be told apart any more.
-    is_lost: bool,
-}
-
-impl Handed {
-    /// Nothing was handed yet, to one whose flow `conflates` or not.
-    pub(crate) const fn new(conflates: bool) -> Self {
-        Self {
-            topics: OrderedMap::new(),
-            conflates,
-            is_over: false,
-        }
-    }
-
-    /// Nothing more will be handed: the subscription has ended with its topic.
-    pub(crate) const fn end(&mut self) {
-        self.is_over = true;
-    }
-
-    /// Whether everything is dealt with that ever will be handed.
-    pub(crate) fn is_done(&self) -> bool {
-        self.is_over && self.topics.is_empty()
-    }
-
-    /// The subscriber was handed a publication.
-    pub(crate) fn hand(&mut self, topic: &Topic, position: Position) {
-        let handing = self.topics.or_insert_with(topic, Handing::default);
-        if handing.unhandled.len() >= UNHANDLED_MAX {
-            handing.is_lost = true;
-        }
-        if !handing.is_lost {
-            handing.unhandled.push_back((position, false));
-        }
-    }
-
-    /// The subscriber has dealt with a publication. Where everything up to some position is dealt with now, that one.
-    pub(crate) fn handle(&mut self, topic: &Topic, position: Position) -> Option<Position> {
-        let handing = self.topics.get_mut(topic)?;
-        let handed = handing.unhandled.iter();
-        let at = handed
-            .into_iter()
-            .position(|(known, _)| *known == position)?;
-        let first = if self.conflates { 0 } else { at };
-        for (_, is_handled) in handing.unhandled.range_mut(first..=at) {
-            *is_handled = true;
-        }
-        let mut last = None;
-        while let Some((position, true)) = handing.unhandled.front() {
-            last = Some(*position);
-            handing.unhandled.pop_front();
-        }
-        if handing.unhandled.is_empty() && !handing.is_lost {
-            self.topics.remove(topic);
-        }
-        last
-    }
-}
 
 /// What the server is to be told of one durable subscription.
 #[derive(Debug, Default)]
@@ -104,11 +29,17 @@ pub(crate) struct Acks {
 }
 
 impl Acks {
-    /// Everything of a topic up to a position is dealt with.
+    /// Everything of a topic up to a position is dealt with. One of several subscribers may be behind what another has told.
     pub(crate) fn handle(&mut self, now: Instant, topic: &Topic, position: Position) {
+        let told = self.positions.get(topic);
+        if told.is_some_and(|told| is_behind(position, *told)) {
+            return;
+        }
         self.positions.insert(topic, position);
         self.count += 1;
-        self.handled = Some(position);
+        if self.handled.is_none_or(|last| !is_behind(position, last)) {
+            self.handled = Some(position);
+        }
         let due_at = *self.due_at.get_or_insert(now + TOLD_WITHIN);
         if self.count >= TOLD_EVERY || self.is_done() {
             self.due_at = Some(due_at.min(now));
@@ -155,4 +86,9 @@ impl Acks {
     pub(crate) const fn due_at(&self) -> Option<Instant> {
         self.due_at
     }
+}
+
+/// Whether a position says less than another one of its epoch.
+fn is_behind(position: Position, other: Position) -> bool {
+    position.epoch == other.epoch && position.offset < other.offset
 }

@@ -65,7 +65,7 @@ pub enum ClientOutput<P> {
 pub struct ClientHub<P> {
     pub(super) client: Client<P>,
     pub(super) relay: Relay<P>,
-    durables: SortedMap<Pattern, Durable>,
+    durables: SortedMap<Pattern, Durable<P>>,
     output: VecDeque<ClientOutput<P>>,
     /// Counts what ends licences.
     pub(super) changes: u64,
@@ -169,6 +169,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     ) -> Result<(), FlowError> {
         self.changes += 1;
         self.relay.handle_flow(now, id, flow)?;
+        self.note_flow(id, flow);
         self.drain(now);
         Ok(())
     }

@@ -4,7 +4,8 @@
 //! a pattern is subscribed to once, with the finest flow that a member needs, and what comes of it is said to all members
 //! at once: who has seen it drops it by its offset. A member that starts where nobody else is gets the latest values
 //! that were seen here, where those are all that it misses; otherwise the subscription upstream is made anew
-//! from the oldest position that any member is at.
+//! from the oldest position that any member is at. One that joins a durable subscription gets what nobody has dealt with: see
+//! `exchange/durable.rs`.
 //!
 //! Two things differ from a server. A new member's resume may show the others' subscribers by wildcard who asked for
 //! [`Start::New`] what was published before. And a member may be told of a reset although its own position could have been
@@ -152,7 +153,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 durable,
                 slow,
             } => {
-                let seat = Seat::new(flow, slow);
+                let seat = Seat::new(flow, slow, durable.is_some());
                 let subscribed = self.subscribe(now, member, &pattern, seat, &start, durable);
                 if let Err(error) = subscribed {
                     self.fail(member, error.about_pattern(pattern));
@@ -165,7 +166,9 @@ impl<P: Payload + Clone> Exchange<P> {
                     self.fail(member, not_subscribed(pattern));
                 }
             }
-            ClientFrame::Ack { pattern, positions } => self.acknowledge(now, &pattern, &positions),
+            ClientFrame::Ack { pattern, positions } => {
+                self.acknowledge(now, member, &pattern, &positions);
+            }
             ClientFrame::Forget { pattern } => self.forget(now, member, pattern),
             ClientFrame::Flow { pattern, flow } => self.reflow(now, member, pattern, flow),
             ClientFrame::Publish { request, publish } => {
@@ -211,19 +214,17 @@ impl<P: Payload + Clone> Exchange<P> {
         if seat.slow.is_some() && (durable.is_some() || route.durable.is_some()) {
             return Err(SubscribeError::SlowDurable.to_wire());
         }
-        let becomes_durable = route.become_durable(durable)?;
+        let begins = route.begin_durable(pattern, start, durable)?;
         let before = route.upstream;
         let is_first = route.seats.is_empty();
         route.seats.insert(member, seat);
         route.upstream = route.finest();
-        // What the server conflated for the others was never seen here.
-        let needs_all = !is_first && before.conflates() && !route.upstream.conflates();
-        if becomes_durable {
-            // The others drop what they have seen of what the cursor is behind.
-            route.want(pattern, start, true);
-            self.follow(now, pattern, start.clone());
+        if let Some(begins) = begins {
+            self.begin(now, pattern, begins, before);
             return Ok(());
         }
+        // What the server conflated for the others was never seen here.
+        let needs_all = !is_first && before.conflates() && !route.upstream.conflates();
         if route.is_confirmed
             && !needs_all
             && let Some(missed) = route.catch_up(pattern, flow, start)

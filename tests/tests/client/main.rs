@@ -3,6 +3,7 @@
 mod access_renewed;
 mod broken_links;
 mod connection;
+mod durable;
 mod late_subscribers;
 mod publishes;
 mod slow;

@@ -1,4 +1,4 @@
-//! Durable subscriptions below a client: who was handed what, and who has dealt with it.
+//! Durable subscriptions below a client: who was handed what, and what somebody has dealt with.
 
 use alloc::vec::Vec;
 
@@ -16,9 +16,41 @@ use crate::topic::{Pattern, Topic};
 
 /// The durable subscriptions to one pattern. They are of one device: what one of them has dealt with, all have.
 #[derive(Debug)]
-pub(super) struct Durable {
+pub(super) struct Durable<P> {
     name: DurableName,
-    handed: SortedMap<SubscriptionId, Handed>,
+    subscribers: SortedMap<SubscriptionId, Subscriber>,
+    handed: Handed<P>,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    /// Whether a later publication stands for the earlier ones, which it may never have been given.
+    conflates: bool,
+    /// Whether it has ended with its topic, and nothing more will be handed to it.
+    is_over: bool,
+}
+
+impl<P> Durable<P> {
+    const fn new(name: DurableName) -> Self {
+        Self {
+            name,
+            subscribers: SortedMap::new(),
+            handed: Handed::new(),
+        }
+    }
+
+    /// Whether what a subscriber deals with stands for everything before; `None` where it does not count at all, as what it was not given
+    /// is what another one, who does not conflate, has still to deal with.
+    fn stands_for_all(&self, id: SubscriptionId) -> Option<bool> {
+        let conflates = self.subscribers.get(&id)?.conflates;
+        let all_conflate = || self.subscribers.values().all(|known| known.conflates);
+        (!conflates || all_conflate()).then_some(conflates)
+    }
+
+    /// Whether everything is dealt with that ever will be handed.
+    fn is_done(&self) -> bool {
+        self.handed.is_empty() && self.subscribers.values().all(|known| known.is_over)
+    }
 }
 
 impl<P: Payload + Clone> ClientHub<P> {
@@ -28,7 +60,8 @@ impl<P: Payload + Clone> ClientHub<P> {
     }
 
     /// Subscribes a downlink to a pattern under a name by which the server remembers what was dealt with: what
-    /// [`ClientHub::handle_handled`] tells. Who subscribes under that name later, from wherever, gets what was not.
+    /// [`ClientHub::handle_handled`] tells. Who subscribes under that name later, from wherever, gets what was not: here, too,
+    /// whoever joins others is given that, and not the latest.
     ///
     /// Where the client has a subscription with this pattern that is not durable, that becomes so, and is told the same.
     ///
@@ -51,28 +84,40 @@ impl<P: Payload + Clone> ClientHub<P> {
         if self.relay.says_slow(pattern) {
             return Err(SubscribeError::SlowDurable);
         }
+        flow.validate()?;
+        let is_followed = self.relay.upstream(pattern).is_some();
         let is_first = before.is_none();
-        let becomes_durable = is_first && self.relay.upstream(pattern).is_some();
-        let start_here = if becomes_durable {
+        let missed = match before {
+            Some(before) if is_followed => before.handed.waiting(),
+            Some(_) | None => Vec::new(),
+        };
+        let start_here = if is_followed {
             Start::New
         } else {
             start.clone()
         };
-        flow.validate()?;
         if is_first {
-            let handed = SortedMap::new();
-            let name = name.clone();
-            self.durables
-                .insert(pattern.clone(), Durable { name, handed });
+            let durable = Durable::new(name.clone());
+            self.durables.insert(pattern.clone(), durable);
         }
         self.changes += 1;
         let id = self
             .relay
             .handle_subscribe(now, downlink, pattern, flow, start_here)?;
+        let subscriber = Subscriber {
+            conflates: flow.conflates(),
+            is_over: false,
+        };
         if let Some(durable) = self.durables.get_mut(pattern) {
-            durable.handed.insert(id, Handed::new(flow.conflates()));
+            durable.subscribers.insert(id, subscriber);
         }
-        if becomes_durable && let Some(flow) = self.relay.upstream(pattern) {
+        for publication in &missed {
+            self.relay.hand_on(now, id, publication);
+        }
+        if is_first
+            && is_followed
+            && let Some(flow) = self.relay.upstream(pattern)
+        {
             self.client
                 .handle_subscribe_durable(now, pattern, flow, start, name);
             if self.relay.is_rewinding(pattern) {
@@ -83,8 +128,8 @@ impl<P: Payload + Clone> ClientHub<P> {
         Ok(id)
     }
 
-    /// A durable subscription's owner has dealt with a publication that came by it. Of one that conflates, this holds for
-    /// everything before, too.
+    /// A durable subscription's owner has dealt with a publication that came by it. Where all of them conflate, this holds for
+    /// everything before, too; where only some do, it counts for those that don't.
     pub fn handle_handled(
         &mut self,
         now: Instant,
@@ -92,18 +137,20 @@ impl<P: Payload + Clone> ClientHub<P> {
         topic: &Topic,
         position: Position,
     ) {
-        let mut is_done = false;
+        let mut done = None;
         for (pattern, durable) in self.durables.iter_mut() {
-            if let Some(handed) = durable.handed.get_mut(&id) {
-                if let Some(position) = handed.handle(topic, position) {
-                    self.client.handle_handled(now, pattern, topic, position);
-                }
-                is_done = handed.is_done();
-                break;
+            let Some(stands_for_all) = durable.stands_for_all(id) else {
+                continue;
+            };
+            let position = durable.handed.handle(topic, position, stands_for_all);
+            if let Some(position) = position {
+                self.client.handle_handled(now, pattern, topic, position);
             }
+            done = durable.is_done().then(|| pattern.clone());
+            break;
         }
-        if is_done {
-            self.let_go(id);
+        if let Some(pattern) = done {
+            self.finish_durable(&pattern);
         }
         self.drain(now);
     }
@@ -123,56 +170,70 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// A subscription has been ended by its owner, or there is nothing left of it to be dealt with.
+    /// A subscription has been ended by its owner, or was refused.
     pub(super) fn let_go(&mut self, id: SubscriptionId) {
-        let Some(pattern) = self.durable_pattern(id) else {
-            return;
-        };
-        let Some(durable) = self.durables.get_mut(&pattern) else {
-            return;
-        };
-        durable.handed.remove(&id);
-        if durable.handed.is_empty() {
-            self.durables.remove(&pattern);
-            if self.relay.upstream(&pattern).is_none() {
-                // It had ended before: what was dealt with since is still to be told.
-                self.client.handle_unsubscribe(&pattern);
+        if let Some(pattern) = self.durable_pattern(id)
+            && let Some(durable) = self.durables.get_mut(&pattern)
+        {
+            durable.subscribers.remove(&id);
+            if durable.subscribers.is_empty() {
+                self.finish_durable(&pattern);
             }
+        }
+    }
+
+    /// Nobody is left, or nothing that could be dealt with.
+    fn finish_durable(&mut self, pattern: &Pattern) {
+        self.durables.remove(pattern);
+        if self.relay.upstream(pattern).is_none() {
+            // It had ended before: what was dealt with since is still to be told.
+            self.client.handle_unsubscribe(pattern);
         }
     }
 
     fn durable_pattern(&self, id: SubscriptionId) -> Option<Pattern> {
         let mut durables = self.durables.iter();
-        let found = durables.find(|(_, durable)| durable.handed.contains_key(&id));
+        let found = durables.find(|(_, durable)| durable.subscribers.contains_key(&id));
         found.map(|(pattern, _)| pattern.clone())
+    }
+
+    /// A subscriber has another flow.
+    pub(super) fn note_flow(&mut self, id: SubscriptionId, flow: Flow) {
+        let mut durables = self.durables.values_mut();
+        let subscriber = durables.find_map(|durable| durable.subscribers.get_mut(&id));
+        if let Some(subscriber) = subscriber {
+            subscriber.conflates = flow.conflates();
+        }
     }
 
     /// Notes what is due to durable subscriptions.
     pub(super) fn note_handed(&mut self, due: &Due<P>) {
         match due {
             Due::Deliver { delivery, .. } => {
-                if let Some(handed) = self.handed(delivery.subscription) {
-                    for publication in delivery.emission.clone() {
-                        handed.hand(&publication.topic, publication.position);
+                for durable in self.durables.values_mut() {
+                    if durable.stands_for_all(delivery.subscription).is_some() {
+                        for publication in delivery.emission.clone() {
+                            durable.handed.hand(&publication);
+                        }
                     }
                 }
             }
             Due::End { subscription, .. } => {
-                if let Some(handed) = self.handed(*subscription) {
-                    handed.end();
-                    if handed.is_done() {
-                        self.let_go(*subscription);
+                let pattern = self.durable_pattern(*subscription);
+                if let Some(pattern) = pattern
+                    && let Some(durable) = self.durables.get_mut(&pattern)
+                {
+                    if let Some(subscriber) = durable.subscribers.get_mut(subscription) {
+                        subscriber.is_over = true;
+                    }
+                    if durable.is_done() {
+                        self.finish_durable(&pattern);
                     }
                 }
             }
             Due::Refused { subscription, .. } => self.let_go(*subscription),
             Due::Reset { .. } | Due::Lagged { .. } => {}
         }
-    }
-
-    fn handed(&mut self, id: SubscriptionId) -> Option<&mut Handed> {
-        let mut durables = self.durables.values_mut();
-        durables.find_map(|durable| durable.handed.get_mut(&id))
     }
 
     /// The name by which the server remembers a pattern.

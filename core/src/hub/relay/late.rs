@@ -1,15 +1,27 @@
 //! How somebody starts who subscribes where others follow already.
 
+use alloc::sync::Arc;
+
 use super::Relay;
 use super::route::{Route, Step};
 use crate::hub::due::SubscriptionId;
 use crate::payload::Payload;
 use crate::protocol::TopicPosition;
-use crate::publication::Position;
+use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload> Relay<P> {
+    /// Hands a publication that was seen here before to one subscriber, at its pace.
+    pub(in crate::hub) fn hand_on(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        publication: &Arc<Publication<P>>,
+    ) {
+        self.subscribers.deliver(now, id.index(), publication);
+    }
+
     pub(super) fn deliver_latest(&mut self, now: Instant, id: SubscriptionId, pattern: &Pattern) {
         for (_, latest) in self.routes[pattern].topics.iter() {
             self.subscribers.deliver(now, id.index(), latest);

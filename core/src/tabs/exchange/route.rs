@@ -6,10 +6,9 @@ use alloc::vec::Vec;
 use super::wanted::{Wanted, matching};
 use crate::durable::DurableName;
 use crate::flow::{Conflate, Flow, Pace, Slow};
-use crate::hub::SubscribeError;
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::ordered::OrderedMap;
-use crate::protocol::{ServerFrame, Start, WireError};
+use crate::protocol::{ServerFrame, Start};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
 use crate::sorted::SortedMap;
@@ -22,16 +21,19 @@ pub(super) struct Seat {
     pub(super) flow: Flow,
     /// What is to become of its publications while the connection is behind, where it has said.
     pub(super) slow: Option<Slow>,
+    /// Whether it is durable: by the name that the route has.
+    pub(super) is_durable: bool,
     /// Whether it has not been confirmed yet.
     pub(super) is_waiting: bool,
 }
 
 impl Seat {
     /// One that waits to be confirmed.
-    pub(super) const fn new(flow: Flow, slow: Option<Slow>) -> Self {
+    pub(super) const fn new(flow: Flow, slow: Option<Slow>, is_durable: bool) -> Self {
         Self {
             flow,
             slow,
+            is_durable,
             is_waiting: true,
         }
     }
@@ -55,7 +57,7 @@ pub(super) struct Route<P> {
     /// What the server was told of what waits while the connection is behind.
     pub(super) slow: Option<Slow>,
     /// The start that the server was asked for.
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     /// Whether the server has confirmed it.
     pub(super) is_confirmed: bool,
     /// Whether there may be topics whose retained values nobody here has asked for.
@@ -94,19 +96,6 @@ impl<P> Route<P> {
                 ..
             } => finest,
             Flow { delta, .. } => Flow::IMMEDIATE.with_delta(delta),
-        }
-    }
-
-    /// A member subscribes under a name, or under none. Says whether the route was without one and has it now.
-    pub(super) fn become_durable(&mut self, name: Option<DurableName>) -> Result<bool, WireError> {
-        match (&self.durable, name) {
-            (_, None) => Ok(false),
-            (None, Some(name)) => {
-                self.durable = Some(name);
-                Ok(true)
-            }
-            (Some(known), Some(name)) if *known == name => Ok(false),
-            (Some(_), Some(_)) => Err(SubscribeError::OtherDurable.to_wire()),
         }
     }
 
@@ -198,6 +187,11 @@ impl<P> Route<P> {
             let offset = position.offset.saturating_sub(1);
             self.set_top(topic, Position { offset, ..position });
         }
+    }
+
+    /// The epoch that a topic was last seen in here.
+    pub(super) fn epoch(&self, topic: &Topic) -> Option<u64> {
+        self.tops.get(topic).map(|top| top.position.epoch)
     }
 
     /// Where an exact pattern's topic stands, as far as was seen here.

@@ -1,0 +1,164 @@
+//! What a client was given by a durable subscription, and what nobody there has dealt with.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::limits::UNHANDLED_MAX;
+use crate::ordered::OrderedMap;
+use crate::publication::{Position, Publication};
+use crate::topic::Topic;
+
+/// What the subscribers to one pattern were handed and none of them has dealt with, each topic in its order.
+///
+/// They are of one device: what one of them has dealt with, all have. A publication counts as dealt with once all before it
+/// are: a position says that of everything up to it. So whoever joins them must be given what waits here.
+#[derive(Debug)]
+pub(crate) struct Handed<P> {
+    topics: OrderedMap<Topic, Handing<P>>,
+}
+
+#[derive(Debug)]
+struct Handing<P> {
+    /// What was handed, and whether somebody has dealt with it.
+    handed: Vec<(Arc<Publication<P>>, bool)>,
+    /// How many of the first ones are dealt with.
+    done: usize,
+    /// More was handed than is remembered: what comes after can't be told apart any more.
+    is_lost: bool,
+}
+
+impl<P> Handed<P> {
+    /// Nothing was handed yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            topics: OrderedMap::new(),
+        }
+    }
+
+    /// Whether everything is dealt with.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// A subscriber was handed a publication, perhaps after others: each is handed a topic in its order.
+    pub(crate) fn hand(&mut self, publication: &Arc<Publication<P>>) {
+        let handing = self.topics.or_insert_with(&publication.topic, || Handing {
+            handed: Vec::new(),
+            done: 0,
+            is_lost: false,
+        });
+        let position = publication.position;
+        if let Some((last, _)) = handing.handed.last()
+            && last.position.epoch == position.epoch
+            && last.position.offset >= position.offset
+        {
+            return;
+        }
+        handing.is_lost |= handing.handed.len() >= UNHANDLED_MAX;
+        if !handing.is_lost {
+            handing.handed.push((Arc::clone(publication), false));
+        }
+    }
+
+    /// A subscriber has dealt with a publication, and with all before it where it `stands_for_them`. Where everything up to
+    /// some position is dealt with now, that one.
+    pub(crate) fn handle(
+        &mut self,
+        topic: &Topic,
+        position: Position,
+        stands_for_them: bool,
+    ) -> Option<Position> {
+        let handing = self.topics.get_mut(topic)?;
+        let before = handing.done;
+        let mut handed = handing.handed[before..].iter();
+        let at = before + handed.position(|(known, _)| known.position == position)?;
+        let first = if stands_for_them { before } else { at };
+        for (_, is_handled) in &mut handing.handed[first..=at] {
+            *is_handled = true;
+        }
+        while let Some((_, true)) = handing.handed.get(handing.done) {
+            handing.done += 1;
+        }
+        let done = handing.done;
+        if done == before {
+            return None;
+        }
+        let last = handing.handed[done - 1].0.position;
+        if done == handing.handed.len() && !handing.is_lost {
+            self.topics.remove(topic);
+        } else if done > handing.handed.len() / 2 {
+            handing.handed.drain(..done);
+            handing.done = 0;
+        }
+        Some(last)
+    }
+
+    /// What nobody has dealt with.
+    pub(crate) fn waiting(&self) -> Vec<Arc<Publication<P>>> {
+        let mut waiting = Vec::new();
+        for handing in self.topics.values() {
+            for (publication, is_handled) in &handing.handed {
+                if !is_handled {
+                    waiting.push(Arc::clone(publication));
+                }
+            }
+        }
+        waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication(epoch: u64, offset: u64) -> Arc<Publication<u8>> {
+        Arc::new(Publication {
+            topic: Topic::new("user:7").expect("valid"),
+            position: Position { epoch, offset },
+            payload: 0,
+            end: None,
+        })
+    }
+
+    fn handed(positions: &[(u64, u64)]) -> Handed<u8> {
+        let mut handed = Handed::new();
+        for (epoch, offset) in positions {
+            handed.hand(&publication(*epoch, *offset));
+        }
+        handed
+    }
+
+    fn waiting(handed: &Handed<u8>) -> Vec<(u64, u64)> {
+        let waiting = handed.waiting().into_iter().map(|known| known.position);
+        waiting.map(|known| (known.epoch, known.offset)).collect()
+    }
+
+    #[test]
+    fn what_is_handed_to_several_waits_once_and_in_order() {
+        let handed = handed(&[
+            (1, 4),
+            (1, 6),
+            (1, 4),
+            (2, 1),
+            (1, 5),
+            (1, 3),
+            (1, 6),
+            (2, 2),
+        ]);
+        let expected = [(1, 3), (1, 4), (1, 5), (1, 6), (2, 1), (2, 2)];
+        assert_eq!(waiting(&handed), expected);
+    }
+
+    #[test]
+    fn a_position_is_told_once_everything_before_it_is_dealt_with() {
+        let mut handed = handed(&[(1, 1), (1, 2), (1, 3), (1, 4)]);
+        let topic = Topic::new("user:7").expect("valid");
+        let at = |offset| Position { epoch: 1, offset };
+        assert_eq!(handed.handle(&topic, at(2), false), None);
+        assert_eq!(waiting(&handed), [(1, 1), (1, 3), (1, 4)]);
+        assert_eq!(handed.handle(&topic, at(1), false), Some(at(2)));
+        assert_eq!(handed.handle(&topic, at(1), false), None, "a second time");
+        assert_eq!(handed.handle(&topic, at(4), true), Some(at(4)));
+        assert!(handed.is_empty());
+    }
+}
