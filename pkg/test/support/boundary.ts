@@ -142,6 +142,7 @@ export const CALLS: Readonly<Record<string, Signature>> = {
   hub_free: machine('freed'),
   hub_terminal_field: machine('other'),
   hub_handle_publish: machine('records?', 'now', 'topic', 'slot', 'code', 'text', 'text', 'flag', 'number'),
+  hub_handle_handed: machine('other', 'now', 'topic', 'number', 'slot'),
   hub_handle_subscribe: machine('failure?', 'now', 'text', 'code'),
   hub_handle_unsubscribe: machine('records', 'code'),
   hub_handle_flow: machine('failure?', 'now', 'code'),
