@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { CALLS, Caller, OTHERS } from '../support/boundary.js';
+import { Caller } from '../support/boundary.js';
+import { CALLS, OTHERS } from '../support/boundary-calls.js';
 
 const MODULES = new URL('../../dist/wasm/', import.meta.url);
 
