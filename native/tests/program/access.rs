@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::program::{Server, finish, program, run};
-use jsonwebtoken::{EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
 pub(super) const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -47,6 +47,53 @@ async fn a_server_that_asks_serves_whoever_has_a_token() {
     assert!(elsewhere.stderr.contains("forbidden"), "{elsewhere:?}");
     for nothing in ["", "forged"] {
         let refused = publish("job:1", nothing).await;
+        assert_ne!(refused.code, 0, "{refused:?}");
+        assert!(refused.stderr.contains("unauthorized"), "{refused:?}");
+    }
+}
+
+/// The key of RFC 8037, appendix A, as PKCS #8, and as the set that a server is given.
+const ED25519: [u8; 48] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+    0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
+    0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
+];
+const ED25519_SET: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"rfc8037","alg":"EdDSA","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+#[tokio::test]
+async fn a_server_with_public_keys_serves_whoever_one_of_them_has_signed_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, ED25519_SET).unwrap();
+    let server = Server::start_with(program(&[
+        "serve",
+        "--backend",
+        "memory",
+        "--listen",
+        "127.0.0.1:0",
+        "--jwks",
+        keys.to_str().unwrap(),
+    ]))
+    .await;
+    let claims = json!({ "exp": 4_000_000_000_u64, "publish": ["job:*"] });
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some("rfc8037".to_owned());
+    let signed = |key: &[u8]| encode(&header, &claims, &EncodingKey::from_ed_der(key)).unwrap();
+    let publish = async |topic: &str, token: &str| {
+        let mut publish = program(&["pub", "--server", &server.url, topic, "1"]);
+        finish(publish.env("TIDEGATE_TOKEN", token).spawn().unwrap()).await
+    };
+    let published = publish("job:1", &signed(&ED25519)).await;
+    assert_eq!(published.code, 0, "{published:?}");
+    let elsewhere = publish("task:1", &signed(&ED25519)).await;
+    assert!(elsewhere.stderr.contains("forbidden"), "{elsewhere:?}");
+    let mut other = ED25519;
+    other[47] ^= 1;
+    // A secret is no key of the set, and neither is the set's public text.
+    let by_secret = EncodingKey::from_secret(ED25519_SET.as_bytes());
+    let by_secret = encode(&Header::default(), &claims, &by_secret).unwrap();
+    for forged in [signed(&other), by_secret] {
+        let refused = publish("job:1", &forged).await;
         assert_ne!(refused.code, 0, "{refused:?}");
         assert!(refused.stderr.contains("unauthorized"), "{refused:?}");
     }
