@@ -40,23 +40,20 @@ impl<P> Handed<P> {
         self.topics.is_empty()
     }
 
-    /// A subscriber was handed a publication, perhaps after others: each is handed a topic in its order.
+    /// A subscriber was handed a publication, perhaps after others: each has a pace of its own.
     pub(crate) fn hand(&mut self, publication: &Arc<Publication<P>>) {
         let handing = self.topics.or_insert_with(&publication.topic, || Handing {
             handed: Vec::new(),
             done: 0,
             is_lost: false,
         });
-        let position = publication.position;
-        if let Some((last, _)) = handing.handed.last()
-            && last.position.epoch == position.epoch
-            && last.position.offset >= position.offset
-        {
+        let Some(place) = handing.place(publication.position) else {
             return;
-        }
+        };
         handing.is_lost |= handing.handed.len() >= UNHANDLED_MAX;
         if !handing.is_lost {
-            handing.handed.push((Arc::clone(publication), false));
+            let entry = (Arc::clone(publication), false);
+            handing.handed.insert(place, entry);
         }
     }
 
@@ -107,6 +104,29 @@ impl<P> Handed<P> {
     }
 }
 
+impl<P> Handing<P> {
+    /// Where a publication belongs: its epoch's are in order, and epochs as they came. None, if it is there, or was dealt
+    /// with by who dealt with a later one.
+    fn place(&self, position: Position) -> Option<usize> {
+        let mut place = None;
+        for (index, (known, _)) in self.handed.iter().enumerate().rev() {
+            if known.position.epoch != position.epoch {
+                continue;
+            }
+            if known.position.offset == position.offset {
+                return None;
+            }
+            place = Some(index);
+            if known.position.offset < position.offset {
+                place = Some(index + 1);
+                break;
+            }
+        }
+        let place = place.unwrap_or(self.handed.len());
+        (place >= self.done).then_some(place)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +167,18 @@ mod tests {
         ]);
         let expected = [(1, 3), (1, 4), (1, 5), (1, 6), (2, 1), (2, 2)];
         assert_eq!(waiting(&handed), expected);
+    }
+
+    #[test]
+    fn whoever_deals_with_a_later_one_has_dealt_with_it_for_all() {
+        let mut handed = handed(&[(1, 1), (1, 3), (1, 5), (1, 6), (1, 7)]);
+        let topic = Topic::new("user:7").expect("valid");
+        let at = |offset| Position { epoch: 1, offset };
+        assert_eq!(handed.handle(&topic, at(3), true), Some(at(3)));
+        handed.hand(&publication(1, 2));
+        handed.hand(&publication(1, 4));
+        assert_eq!(waiting(&handed), [(1, 4), (1, 5), (1, 6), (1, 7)]);
+        assert_eq!(handed.handle(&topic, at(4), false), Some(at(4)));
     }
 
     #[test]
