@@ -86,6 +86,7 @@ async fn where_no_collector_answers_the_log_says_so_once_and_the_server_serves()
     assert!(within("its end", child.wait()).await.unwrap().success());
     let mut again = 0;
     while let Some(line) = log.next_line().await.unwrap() {
+        assert!(!line.contains('\u{1b}'), "no terminal shows it: {line:?}");
         again += usize::from(line.contains(&lost));
     }
     assert_eq!(again, 0);

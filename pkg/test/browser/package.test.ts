@@ -21,16 +21,17 @@ export async function program(server) {
   const seen = [];
   hub.subscribe('a', ({ data }) => seen.push(data));
   hub.publish('a', 1);
-  const times = [];
+  // From before the first call: when that is carried out is up to the browser.
+  const times = [performance.now()];
   await new Promise((resolve) => {
-    const fn = throttle(() => times.push(performance.now()) === 2 && resolve(), 30);
+    const fn = throttle(() => times.push(performance.now()) === 3 && resolve(), 30);
     fn(); fn();
   });
   const tide = connect(server);
   const job = [];
   for await (const { data } of tide.watch('job:1')) job.push(data.progress);
   tide.close();
-  return { early, seen, calls: times.length, apart: times[1] - times[0] >= 29, last: job.at(-1) };
+  return { early, seen, calls: times.length - 1, apart: times[2] - times[0] >= 29, last: job.at(-1) };
 }
 `;
 

@@ -1,5 +1,7 @@
 //! What the server tells of itself: line by line on standard error, and to a collector where it is told of one.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -32,7 +34,9 @@ impl Log {
     /// When no collector can be told at all: not when it is away, which is told once it is noticed.
     pub(super) fn start(settings: &Settings) -> anyhow::Result<Self> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-        let lines = fmt::layer().with_writer(std::io::stderr);
+        let lines = fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(has_colors());
         let lines = match settings.log {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -59,4 +63,11 @@ impl Log {
             export.end();
         }
     }
+}
+
+/// Whether lines are coloured: on a terminal only, and not where `NO_COLOR` says something (no-color.org). A file or a
+/// collector of logs would keep the escape sequences.
+fn has_colors() -> bool {
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
 }
