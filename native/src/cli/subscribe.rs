@@ -127,7 +127,12 @@ impl Subscribe {
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
-                () = &mut stopped => return Ok(ExitCode::SUCCESS),
+                () = &mut stopped => {
+                    // What was given is shown, whether or not it was asked for more since.
+                    view.draw()?;
+                    events.handled();
+                    return Ok(ExitCode::SUCCESS);
+                }
                 () = view.tick() => {
                     view.draw()?;
                     continue;
