@@ -3,21 +3,18 @@
 
 mod count;
 mod position_id;
+mod standing;
 
-use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tidegate_core::event_stream::EventStreamConfig;
-use tidegate_core::protocol::ServerFrame;
-use tidegate_core::publication::Publication;
 
 use crate::access::Pass;
-use crate::encode::{self, Encoder, Message};
-use crate::json::Json;
 use crate::shard::{Command, LocalReader, Transport};
 pub(crate) use count::{OpenStream, OpenStreams};
 pub(crate) use position_id::PositionId;
+pub(crate) use standing::{Standing, write_publication};
 
 /// What every stream begins with: how long an `EventSource` waits before it connects again, in milliseconds.
 pub(crate) const OPENING: &[u8] = b"retry: 2000\n\n";
@@ -39,8 +36,7 @@ pub(crate) struct EventStream {
 
 /// What belongs to a stream, whoever writes it.
 pub(crate) struct Told {
-    /// Where it stands.
-    pub(crate) id: PositionId,
+    pub(crate) standing: Standing,
     /// When whoever reads has to show another token.
     pub(crate) ends: Option<SystemTime>,
     pub(crate) deadlines: EventStreamConfig,
@@ -81,71 +77,6 @@ impl Told {
         let left = self.ends?.duration_since(SystemTime::now());
         Some(left.unwrap_or(Duration::ZERO))
     }
-}
-
-impl PositionId {
-    /// Appends what a frame tells, with the id to resume after it. Frames that tell a reader nothing append nothing.
-    pub(crate) fn write_event(
-        &mut self,
-        out: &mut Vec<u8>,
-        frame: &ServerFrame<Json>,
-        encoder: &mut Encoder,
-    ) {
-        let name = match frame {
-            ServerFrame::Publication { publication, .. } => {
-                self.advance(&publication.topic, publication.position);
-                None
-            }
-            ServerFrame::Batch { items, .. } => {
-                for item in items {
-                    self.advance(&item.topic, item.position);
-                }
-                Some("batch")
-            }
-            ServerFrame::Reset { topic, .. } => {
-                self.forget(topic);
-                Some("reset")
-            }
-            ServerFrame::Lagged { .. } => Some("lagged"),
-            ServerFrame::End { .. } => Some("end"),
-            ServerFrame::Stale => Some("stale"),
-            ServerFrame::Live => Some("live"),
-            ServerFrame::Subscribed {
-                pattern, position, ..
-            } => return self.begin(pattern, *position),
-            // Whoever is in the process, as this stream is, is sent whole values.
-            ServerFrame::Delta { .. }
-            | ServerFrame::Welcome { .. }
-            | ServerFrame::Unsubscribed { .. }
-            | ServerFrame::Published { .. }
-            | ServerFrame::PresenceState(_)
-            | ServerFrame::PresenceDiff(_)
-            | ServerFrame::Error(_)
-            | ServerFrame::Ping
-            | ServerFrame::Pong
-            | ServerFrame::Drain { .. } => return,
-        };
-        if let Some(name) = name {
-            out.extend_from_slice(b"event: ");
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'\n');
-        }
-        // An event without an id would keep the last one, so each has its own.
-        self.write_line(out);
-        write_data(out, &encoder.message(frame));
-    }
-}
-
-/// Appends the event of a publication as it is the same for all streams of its topic alone.
-pub(crate) fn write_publication(out: &mut Vec<u8>, publication: &Publication<Json>) {
-    writeln!(out, "id: {}", publication.position).expect("a Vec takes every write");
-    write_data(out, encode::publication_message(publication));
-}
-
-fn write_data(out: &mut Vec<u8>, message: &Message) {
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(message.text_bytes());
-    out.extend_from_slice(b"\n\n");
 }
 
 /// A chunk of a body whose bytes `write` appends to what it is given; `None` where it appends nothing.

@@ -237,7 +237,8 @@ impl<P: Payload + Clone> ServerHub<P> {
             Downlink::Session(session) => session
                 .subscriptions()
                 .for_each(|subscription| hub.handle_unsubscribe(subscription)),
-            Downlink::Local { subscriptions, .. } => subscriptions
+            Downlink::Local(local) => local
+                .subscriptions
                 .iter()
                 .for_each(|subscription| hub.handle_unsubscribe(*subscription)),
         }
@@ -357,7 +358,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     fn session(&mut self, id: ConnectionId) -> Option<&mut Session<P>> {
         match &mut self.connections.get_mut(id.index as usize)?.downlink {
             Downlink::Session(session) => Some(session),
-            Downlink::Local { .. } => None,
+            Downlink::Local(_) => None,
         }
     }
 

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Flow, Slow, UnknownSlow};
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
-use tidegate_core::topic::Pattern;
+use tidegate_core::topic::{Pattern, Topic};
 
 use super::access::Visitor;
 use super::error::HttpError;
@@ -24,7 +24,7 @@ use super::served::Served;
 use crate::Subscribe;
 use crate::access::{Known, Pass};
 use crate::duration::parse_duration_ms;
-use crate::event_stream::{EventStream, PositionId, Told};
+use crate::event_stream::{EventStream, PositionId, Standing, Told};
 use crate::serve::Handover;
 use crate::shard::LocalReader;
 use body::EventBody;
@@ -209,6 +209,8 @@ pub(super) async fn events(
 pub(super) struct Reader {
     /// By which name they are known, if they are.
     user: Option<String>,
+    /// The room that all their connections are in, if they have one.
+    room: Option<Topic>,
     /// When the stream ends with their token.
     ends: Option<SystemTime>,
 }
@@ -218,10 +220,12 @@ impl Reader {
         match known {
             Known::Someone(identity) => Self {
                 user: identity.user.clone(),
+                room: identity.room(),
                 ends: identity.expires,
             },
             Known::Anyone(_) | Known::Nobody => Self {
                 user: None,
+                room: None,
                 ends: None,
             },
         }
@@ -255,11 +259,14 @@ pub(super) async fn stream(
         slow: query.slow()?,
     };
     let goes_on = id.is_some() || options.durable.is_some();
-    let Reader { user, ends } = reader;
-    let (reader, _) = served
-        .hub
-        .open_for_client(patterns.clone(), options, user.as_deref())
-        .await?;
+    let Reader { user, room, ends } = reader;
+    // Whoever asks for it has it as they ask.
+    let room = room.filter(|room| !patterns.iter().any(|pattern| pattern.matches(room)));
+    let opened =
+        served
+            .hub
+            .open_for_client(patterns.clone(), options, user.as_deref(), room.clone());
+    let (reader, _) = opened.await?;
     if goes_on && has_only_ended(&reader, patterns.len()) {
         // Nothing was missed and nothing will come: this status tells an EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -267,7 +274,10 @@ pub(super) async fn stream(
     let events = EventStream::new(
         reader,
         Told {
-            id: id.unwrap_or_else(|| PositionId::new(&patterns)),
+            standing: Standing {
+                id: id.unwrap_or_else(|| PositionId::new(&patterns)),
+                room,
+            },
             ends,
             deadlines: served.hub.event_streams(),
             _counted: served.event_streams.open(),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tidegate_core::hub::SubscriptionId;
-use tidegate_core::topic::Pattern;
+use tidegate_core::topic::{Pattern, Topic};
 use tokio::sync::oneshot;
 
 use super::{Hub, Subscribe};
@@ -17,8 +17,12 @@ type Stream = (LocalReader, Vec<SubscriptionId>);
 enum Reader {
     /// This process.
     Here,
-    /// Somebody elsewhere, perhaps a device that goes away and comes back.
-    Client(Option<Device>),
+    /// Somebody elsewhere.
+    Client {
+        /// A device that goes away and comes back.
+        device: Option<Device>,
+        room: Option<Topic>,
+    },
 }
 
 impl Hub {
@@ -32,16 +36,18 @@ impl Hub {
     }
 
     /// A stream on behalf of a client, who is sent elsewhere when the hub drains. Where a `user` gives it the name of a device, it
-    /// goes on from that one's cursors, and what its start has seen is dealt with.
+    /// goes on from that one's cursors, and what its start has seen is dealt with. A `room` is what it is in besides, from now on and
+    /// as long as it lasts; none of the patterns matches it.
     pub(crate) async fn open_for_client(
         &self,
         patterns: Vec<Pattern>,
         options: Subscribe,
         user: Option<&str>,
+        room: Option<Topic>,
     ) -> Result<Stream, SubscribeError> {
         let user = user.map(Into::into);
         let device = options.durable.clone().map(|name| Device { user, name });
-        let reader = Reader::Client(device);
+        let reader = Reader::Client { device, room };
         self.open_as(patterns, options, reader).await
     }
 
@@ -59,19 +65,22 @@ impl Hub {
             token,
             is_answered: false,
         };
+        let is_guest = matches!(reader, Reader::Client { .. });
+        let (device, room) = match reader {
+            Reader::Here => (None, None),
+            Reader::Client { device, room } => (device, room),
+        };
         shard.send_connection(Command::OpenLocal(Opening {
             patterns,
+            room,
             flow: options.flow,
             start: options.start,
             outbox_bytes_max: options
                 .outbox_bytes_max
                 .unwrap_or(self.inner.outbox_bytes_max),
-            is_guest: matches!(reader, Reader::Client(_)),
+            is_guest,
             slow: options.slow,
-            device: match reader {
-                Reader::Here => None,
-                Reader::Client(device) => device,
-            },
+            device,
             token,
             reply,
         }))?;

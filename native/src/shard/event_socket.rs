@@ -75,7 +75,7 @@ impl EventSocket {
         start.extend(chunk(Vec::new(), |out| out.extend_from_slice(OPENING)).unwrap_or_default());
         let untaken = Untaken::in_frames(frames.iter());
         let mut frames = frames.iter().cloned();
-        while let Some(chunk) = writer.next_chunk(&mut told.id, || frames.next()) {
+        while let Some(chunk) = writer.next_chunk(&mut told.standing, || frames.next()) {
             start.extend_from_slice(&chunk);
         }
         Self {
@@ -207,7 +207,7 @@ impl EventSocket {
                 }
             }
             if self.takes_frames()
-                && let Some(chunk) = writer.next_chunk(&mut self.state.told.id, &mut next)
+                && let Some(chunk) = writer.next_chunk(&mut self.state.told.standing, &mut next)
             {
                 let written = self.write(&chunk, took);
                 if written != Flushed::Done {

@@ -10,7 +10,7 @@ use tidegate_core::publication::Publication;
 use super::local::payload_bytes;
 use super::untaken::Untaken;
 use crate::encode::Encoder;
-use crate::event_stream::{PositionId, chunk, write_publication};
+use crate::event_stream::{Standing, chunk, write_publication};
 use crate::json::Json;
 
 /// The most frames that leave in one chunk.
@@ -36,11 +36,11 @@ pub(super) struct EventWriter {
 }
 
 impl EventWriter {
-    /// The bytes of the frames that `next` gives, up to as many as one chunk takes, for a stream that stands at `id`; `None`
+    /// The bytes of the frames that `next` gives, up to as many as one chunk takes, for a stream that stands there; `None`
     /// where there is nothing to tell.
     pub(super) fn next_chunk(
         &mut self,
-        id: &mut PositionId,
+        standing: &mut Standing,
         mut next: impl FnMut() -> Option<ServerFrame<Json>>,
     ) -> Option<Bytes> {
         loop {
@@ -49,10 +49,10 @@ impl EventWriter {
                 return None;
             }
             self.written += self.frames.len() as u64;
-            let written = if self.is_same_for_all(id) {
-                Some(self.shared_chunk(id))
+            let written = if self.is_same_for_all(standing) {
+                Some(self.shared_chunk(standing))
             } else {
-                self.own_chunk(id)
+                self.own_chunk(standing)
             };
             if written.is_some() || !self.may_have_more {
                 self.chunks += u64::from(written.is_some());
@@ -85,15 +85,15 @@ impl EventWriter {
         self.may_have_more
     }
 
-    fn is_same_for_all(&self, id: &PositionId) -> bool {
-        let is_shared = |frame: &ServerFrame<Json>| publication(frame).is_some();
-        matches!(id, PositionId::One(..)) && self.frames.iter().all(is_shared)
+    fn is_same_for_all(&self, standing: &Standing) -> bool {
+        let mut frames = self.frames.iter();
+        frames.all(|frame| publication(frame).is_some_and(|known| standing.shares(known)))
     }
 
-    fn shared_chunk(&mut self, id: &mut PositionId) -> Bytes {
+    fn shared_chunk(&mut self, standing: &mut Standing) -> Bytes {
         let publications = self.frames.iter().filter_map(publication);
         if let Some(last) = publications.clone().next_back() {
-            id.advance(&last.topic, last.position);
+            standing.id.advance(&last.topic, last.position);
         }
         let known = self.shared.iter().find(|(known, _)| {
             known.len() == self.frames.len()
@@ -124,13 +124,13 @@ impl EventWriter {
         chunk
     }
 
-    fn own_chunk(&mut self, id: &mut PositionId) -> Option<Bytes> {
+    fn own_chunk(&mut self, standing: &mut Standing) -> Option<Bytes> {
         let Self {
             encoder, frames, ..
         } = self;
         chunk(Vec::new(), |out| {
             for frame in frames.iter() {
-                id.write_event(out, frame, encoder);
+                standing.write_event(out, frame, encoder);
             }
         })
     }
@@ -162,16 +162,24 @@ mod tests {
     use tidegate_core::topic::{Pattern, Topic};
 
     use super::*;
+    use crate::event_stream::PositionId;
 
-    fn id(topics: &[&str]) -> PositionId {
+    fn standing(topics: &[&str]) -> Standing {
         let patterns = topics.iter().map(|text| Pattern::new(text).expect("valid"));
-        PositionId::new(&patterns.collect::<Vec<_>>())
+        Standing {
+            id: PositionId::new(&patterns.collect::<Vec<_>>()),
+            room: None,
+        }
     }
 
     fn frames(offsets: std::ops::Range<u64>) -> Vec<ServerFrame<Json>> {
+        frames_of("a", offsets)
+    }
+
+    fn frames_of(topic: &str, offsets: std::ops::Range<u64>) -> Vec<ServerFrame<Json>> {
         let publication = |offset| {
             Arc::new(Publication {
-                topic: Topic::new("a").expect("valid"),
+                topic: Topic::new(topic).expect("valid"),
                 position: Position { epoch: 7, offset },
                 payload: Json::from_text("{\"n\":1}").expect("valid"),
                 end: None,
@@ -187,11 +195,11 @@ mod tests {
 
     fn written(
         writer: &mut EventWriter,
-        id: &mut PositionId,
+        standing: &mut Standing,
         frames: &[ServerFrame<Json>],
     ) -> Option<Bytes> {
         let mut frames = frames.iter().cloned();
-        writer.next_chunk(id, || frames.next())
+        writer.next_chunk(standing, || frames.next())
     }
 
     #[test]
@@ -199,12 +207,12 @@ mod tests {
         for count in [1, 3] {
             let mut writer = EventWriter::default();
             let frames = frames(1..1 + count);
-            let mut ids = [id(&["a"]), id(&["a"])];
-            let [one, other] = ids
+            let mut both = [standing(&["a"]), standing(&["a"])];
+            let [one, other] = both
                 .each_mut()
-                .map(|id| written(&mut writer, id, &frames).expect("a chunk"));
+                .map(|standing| written(&mut writer, standing, &frames).expect("a chunk"));
             assert!(std::ptr::eq(one.deref(), other.deref()), "{count}");
-            assert_eq!(ids[0].positions()[0].position.offset, count);
+            assert_eq!(both[0].id.positions()[0].position.offset, count);
         }
     }
 
@@ -212,12 +220,12 @@ mod tests {
     fn a_shared_chunk_is_what_a_stream_would_be_told_alone() {
         let frames = frames(1..4);
         let mut writer = EventWriter::default();
-        let shared = written(&mut writer, &mut id(&["a"]), &frames).expect("a chunk");
+        let shared = written(&mut writer, &mut standing(&["a"]), &frames).expect("a chunk");
         let own = chunk(Vec::new(), |out| {
-            let (mut id, mut encoder) = (id(&["a"]), Encoder::default());
+            let (mut standing, mut encoder) = (standing(&["a"]), Encoder::default());
             frames
                 .iter()
-                .for_each(|frame| id.write_event(out, frame, &mut encoder));
+                .for_each(|frame| standing.write_event(out, frame, &mut encoder));
         });
         assert_eq!(Some(shared), own);
     }
@@ -226,10 +234,25 @@ mod tests {
     fn a_stream_of_several_topics_has_an_id_of_its_own() {
         let frames = frames(1..2);
         let mut writer = EventWriter::default();
-        let mut several = id(&["a", "b"]);
+        let mut several = standing(&["a", "b"]);
         let chunk = written(&mut writer, &mut several, &frames).expect("a chunk");
         let text = String::from_utf8(chunk.to_vec()).expect("text");
         assert!(text.contains("\r\nid: a=7:1\ndata: {"), "{text}");
+    }
+
+    #[test]
+    fn what_comes_by_a_room_has_a_name_and_leaves_the_id_as_it_was() {
+        let mut writer = EventWriter::default();
+        let mut of_user = standing(&["a"]);
+        of_user.room = Some(Topic::new("user:7").expect("valid"));
+        let frames = [frames(1..2), frames_of("user:7", 5..6), frames(2..3)].concat();
+        let chunk = written(&mut writer, &mut of_user, &frames).expect("a chunk");
+        let text = String::from_utf8(chunk.to_vec()).expect("text");
+        let ids: Vec<&str> = text.lines().filter(|it| it.starts_with("id: ")).collect();
+        assert_eq!(ids, ["id: 7:1", "id: 7:2"]);
+        let room = "\n\nevent: user\ndata: {\"type\":\"pub\",\"topic\":\"user:7\",";
+        assert!(text.contains(room), "{text}");
+        assert_eq!(of_user.id.positions()[0].position.offset, 2);
     }
 
     #[test]
@@ -242,8 +265,8 @@ mod tests {
         };
         let mut writer = EventWriter::default();
         let nothing = vec![subscribed; FRAMES_PER_CHUNK];
-        assert_eq!(written(&mut writer, &mut id(&["a"]), &nothing), None);
+        assert_eq!(written(&mut writer, &mut standing(&["a"]), &nothing), None);
         let more = [nothing, frames(1..2)].concat();
-        assert!(written(&mut writer, &mut id(&["a"]), &more).is_some());
+        assert!(written(&mut writer, &mut standing(&["a"]), &more).is_some());
     }
 }

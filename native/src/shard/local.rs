@@ -12,7 +12,7 @@ use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::hub::{ConnectionId, SubscribeError, SubscriptionId};
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::{ServerFrame, Start};
-use tidegate_core::topic::Pattern;
+use tidegate_core::topic::{Pattern, Topic};
 use tokio::sync::oneshot;
 
 use super::command::{Command, CommandSender};
@@ -28,6 +28,8 @@ const AHEAD_BYTES: usize = 64 * 1024;
 /// A request for a local connection with its subscriptions.
 pub(crate) struct Opening {
     pub(crate) patterns: Vec<Pattern>,
+    /// What it is in besides, without having asked. None of the patterns matches it.
+    pub(crate) room: Option<Topic>,
     pub(crate) flow: Flow,
     pub(crate) start: Start,
     pub(crate) outbox_bytes_max: usize,

@@ -100,19 +100,18 @@ impl Shard {
         let mut result = Ok(());
         let mut subscriptions = Vec::new();
         let mut unanswered = 0;
-        for pattern in &opening.patterns {
-            let subscribed = match opening.device.clone() {
-                Some(device) => {
-                    let key = device.key(pattern.clone());
-                    let start = opening.start.of(pattern);
-                    let hub = &mut self.hub;
-                    hub.handle_subscribe_durable(now, id, key, opening.flow, start)
-                }
-                None => {
-                    let hub = &mut self.hub;
-                    hub.handle_subscribe(now, id, pattern, opening.flow, &opening.start)
-                }
+        let room = opening.room.clone().map(Pattern::from);
+        let joined = room.map(|room| self.hub.handle_join(now, id, &room));
+        let asked = opening.patterns.iter().map(|pattern| {
+            let hub = &mut self.hub;
+            let Some(device) = opening.device.clone() else {
+                return hub.handle_subscribe(now, id, pattern, opening.flow, &opening.start);
             };
+            let key = device.key(pattern.clone());
+            let start = opening.start.of(pattern);
+            hub.handle_subscribe_durable(now, id, key, opening.flow, start)
+        });
+        for subscribed in joined.into_iter().chain(asked) {
             match subscribed {
                 Ok(Some(subscribed)) => subscriptions.push(subscribed.id),
                 Ok(None) => unanswered += 1,

@@ -2,22 +2,29 @@
 
 use std::sync::Arc;
 
+use crate::support::events::Events;
 use crate::support::http::request;
 use crate::support::socket::Socket;
-use crate::support::{config, serve};
+use crate::support::{config, serve, serve_by_axum, until_counts};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use tidegate::Hub;
 use tidegate::auth::JwtVerifier;
+#[cfg(feature = "sqlite")]
+use tidegate::backend::{Keep, Sqlite};
+use tidegate::{Config, Hub};
 use tokio::net::TcpStream;
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
-/// A server that asks for tokens.
-async fn asking() -> (Hub, String) {
+fn asking_config() -> Config {
     let mut config = config();
     config.access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));
-    let hub = Hub::new(config).unwrap();
+    config
+}
+
+/// A server that asks for tokens.
+async fn asking() -> (Hub, String) {
+    let hub = Hub::new(asking_config()).unwrap();
     let address = serve(tidegate::axum::router(hub.clone())).await;
     (hub, address)
 }
@@ -61,6 +68,71 @@ async fn a_users_event_stream_may_have_their_room_beside_other_topics_and_nobody
             "{told:?}"
         );
     }
+}
+
+/// What comes by the room has its own name, and no id: what a browser would resume from stays as it is.
+async fn is_in_its_users_room(hub: &Hub, address: &str) {
+    let head = format!("Authorization: {}\r\n", sevens());
+    let ticket = request(address, "POST /ticket", &head, "").await.json();
+    let query = format!("topic=job:1&ticket={}", ticket["ticket"].as_str().unwrap());
+    let mut events = Events::open(address, &query).await;
+    until_counts(hub, 1, 2).await;
+    hub.publish("job:1", &1).await.unwrap();
+    hub.publish("user:8", &"for somebody else").await.unwrap();
+    hub.publish("user:7", &"it rings").await.unwrap();
+    let (of_job, of_room) = match (events.next().await, events.next().await) {
+        (Some(one), Some(other)) if one.name == "user" => (other, one),
+        (Some(one), Some(other)) => (one, other),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (of_job.name.as_str(), &of_job.data["data"]),
+        ("message", &json!(1))
+    );
+    let last = of_job.id.clone().expect("a place to resume from");
+    assert_eq!(
+        (of_room.name.as_str(), &of_room.id, &of_room.data["data"]),
+        ("user", &None, &json!("it rings"))
+    );
+
+    // Resumed, it is in the room again, and goes on after what it was told of its topic.
+    drop(events);
+    until_counts(hub, 0, 0).await;
+    let events = Events::resume(address, &query, Some(&last)).await;
+    until_counts(hub, 1, 2).await;
+    crate::support::end(hub, "job:1").await;
+    let told = events.rest().await;
+    let names: Vec<&str> = told.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["message", "end"],
+        "a room keeps no response open: {told:?}"
+    );
+    until_counts(hub, 0, 0).await;
+    assert_eq!(
+        Events::resume(address, &query, told[1].id.as_deref())
+            .await
+            .status(),
+        204
+    );
+    until_counts(hub, 0, 0).await;
+}
+
+#[tokio::test]
+async fn a_users_event_stream_is_in_their_room_without_asking() {
+    let (hub, address) = asking().await;
+    is_in_its_users_room(&hub, &address).await;
+}
+
+/// Where topics live elsewhere, and another server loop writes the stream.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_users_event_stream_is_in_their_room_beside_a_backend_and_by_any_loop() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Sqlite::new(folder.path().join("topics.db"), Keep::default()).unwrap();
+    let hub = Hub::with_backend(asking_config(), Arc::new(file)).unwrap();
+    let address = serve_by_axum(tidegate::axum::router(hub.clone())).await;
+    is_in_its_users_room(&hub, &address).await;
 }
 
 #[tokio::test]

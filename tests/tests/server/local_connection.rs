@@ -69,6 +69,57 @@ fn it_is_closed_once_when_all_topics_that_it_asks_for_have_ended() {
     assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
 }
 
+fn join(wire: &mut Wire, id: ConnectionId, room: &str) {
+    let joined = wire.server.handle_join(wire.now, id, &pattern(room));
+    assert!(joined.expect("there is room").is_some());
+}
+
+#[test]
+fn it_is_in_its_room_as_long_as_it_lasts_and_no_longer() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    wire.publish("user:7", "before");
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    join(&mut wire, id, "user:7");
+    subscribe(&mut wire, id, "job:1");
+    wire.publish("user:7", "hello");
+    wire.publish("job:1", json!({ "status": "complete" }));
+    assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
+    let frames = wire.receive(id);
+    assert_eq!(
+        kinds(&frames),
+        ["subscribed", "subscribed", "pub", "pub", "end"]
+    );
+    assert_eq!(frames[2]["data"], json!("hello"));
+    wire.server.handle_closed(wire.now, id);
+    assert_eq!(wire.server.counts().subscriptions, 0);
+}
+
+#[test]
+fn the_end_of_its_room_is_not_its_end() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    join(&mut wire, id, "user:7");
+    subscribe(&mut wire, id, "job:1");
+    wire.publish("user:7", json!({ "status": "complete" }));
+    assert_eq!(wire.closes(), []);
+    wire.publish("job:1", 1);
+    wire.publish("job:1", json!({ "status": "complete" }));
+    assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
+}
+
+#[test]
+fn in_a_room_it_ends_when_all_that_it_asks_for_has_ended_before() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    for to in ["job:1", "job:2"] {
+        wire.publish(to, json!({ "status": "complete" }));
+    }
+    let id = wire.server.handle_open_local(BYTES_MAX);
+    join(&mut wire, id, "user:7");
+    subscribe(&mut wire, id, "job:1");
+    subscribe(&mut wire, id, "job:2");
+    assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
+}
+
 #[test]
 fn its_flow_can_be_changed() {
     let mut wire = Wire::new(ServerConfig::new(1));

@@ -36,13 +36,48 @@ pub(super) struct Connection<P> {
 #[derive(Debug)]
 pub(super) enum Downlink<P> {
     Session(Box<Session<P>>),
-    Local {
-        subscriptions: Vec<SubscriptionId>,
-        /// Asked for, and not answered yet.
-        pending: Vec<Pattern>,
-        /// Whether it is on behalf of a client elsewhere.
-        is_guest: bool,
-        /// Whether its end is among the outputs.
-        is_ending: bool,
-    },
+    Local(Local),
+}
+
+/// What subscribes by calls.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    pub(super) subscriptions: Vec<SubscriptionId>,
+    /// Asked for, and not answered yet.
+    pub(super) pending: Vec<Pattern>,
+    /// Boxed, because few have one.
+    pub(super) room: Option<Box<Room>>,
+    /// Whether it is on behalf of a client elsewhere.
+    pub(super) is_guest: bool,
+    /// Whether its end is among the outputs.
+    pub(super) is_ending: bool,
+}
+
+/// What a local connection is in beside what it asks for.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) pattern: Pattern,
+    pub(super) subscription: Option<SubscriptionId>,
+}
+
+impl Local {
+    /// A subscription stands.
+    pub(super) fn begin(&mut self, pattern: &Pattern, id: SubscriptionId) {
+        self.subscriptions.push(id);
+        if let Some(room) = &mut self.room
+            && room.pattern == *pattern
+            && room.subscription.is_none()
+        {
+            room.subscription = Some(id);
+        }
+    }
+
+    /// Whether there may be more of what it asked for. Its room alone keeps nobody.
+    pub(super) fn is_wanted(&self) -> bool {
+        let room = self.room.as_deref();
+        let mut pending = self.pending.iter();
+        let mut subscriptions = self.subscriptions.iter();
+        pending.any(|pattern| room.is_none_or(|room| room.pattern != *pattern))
+            || subscriptions.any(|id| room.is_none_or(|room| room.subscription != Some(*id)))
+    }
 }

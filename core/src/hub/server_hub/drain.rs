@@ -1,5 +1,6 @@
 //! What sessions want of the hub, and what the hub has due to connections.
 
+use super::connection::Local;
 use super::{Connection, ConnectionId, Downlink, ServerHub, ServerOutput};
 use crate::durable::CursorKey;
 use crate::hub::owed::Owed;
@@ -232,15 +233,10 @@ impl<P: Payload + Clone> ServerHub<P> {
                 session.handle_end(pattern, reason);
                 self.drain_session(now, id);
             }
-            Downlink::Local {
-                subscriptions,
-                pending,
-                is_ending,
-                ..
-            } => {
-                subscriptions.retain(|known| *known != subscription);
-                let is_last = subscriptions.is_empty() && pending.is_empty() && !*is_ending;
-                *is_ending |= is_last;
+            Downlink::Local(local) => {
+                local.subscriptions.retain(|known| *known != subscription);
+                let is_last = !local.is_wanted() && !local.is_ending;
+                local.is_ending |= is_last;
                 self.send(downlink, ServerFrame::End { pattern, reason });
                 if is_last {
                     self.output
@@ -265,7 +261,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             }
             // One within the process holds what must stay, but for one that would rather begin anew.
             Connection {
-                downlink: Downlink::Local { is_ending, .. },
+                downlink: Downlink::Local(Local { is_ending, .. }),
                 outbox,
                 ..
             } if outbox.is_forfeit() && !*is_ending => {

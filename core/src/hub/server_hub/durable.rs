@@ -372,8 +372,8 @@ impl<P: Payload + Clone> ServerHub<P> {
                 Session::handle_subscribed(session, pattern.clone(), flow, result);
                 self.drain_session(now, id);
             }
-            Downlink::Local { pending, .. } => {
-                pending.retain(|known| known != pattern);
+            Downlink::Local(local) => {
+                local.pending.retain(|known| known != pattern);
                 self.durables.answers.push_back(ServerAnswer::Subscribed {
                     connection: id,
                     pattern: pattern.clone(),

@@ -28,16 +28,11 @@ impl<P: Payload + Clone> ServerHub<P> {
             return false;
         }
         match &mut self.connections[id.index as usize].downlink {
-            Downlink::Local {
-                subscriptions,
-                pending,
-                is_ending,
-                ..
-            } if !subscriptions.is_empty() || !pending.is_empty() => {
-                *is_ending = false;
+            Downlink::Local(local) if local.is_wanted() => {
+                local.is_ending = false;
                 true
             }
-            Downlink::Local { .. } | Downlink::Session(_) => false,
+            Downlink::Local(_) | Downlink::Session(_) => false,
         }
     }
 

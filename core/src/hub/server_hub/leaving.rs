@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use alloc::vec::Vec;
 
+use super::connection::Local;
 use super::{ConnectionId, Downlink, ServerHub, ServerOutput};
 use crate::limits::DRAIN_PER_CONNECTION;
 use crate::payload::Payload;
@@ -30,9 +31,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         if self.find(id).is_none() {
             return;
         }
-        if let Downlink::Local { is_guest, .. } = &mut self.connections[id.index as usize].downlink
-        {
-            *is_guest = true;
+        if let Downlink::Local(local) = &mut self.connections[id.index as usize].downlink {
+            local.is_guest = true;
         }
         if self.is_draining {
             self.send_guest_away(now, id, Duration::ZERO);
@@ -46,7 +46,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     fn send_guest_away(&mut self, now: Instant, id: ConnectionId, window: Duration) {
-        if let Downlink::Local { is_guest: true, .. } =
+        if let Downlink::Local(Local { is_guest: true, .. }) =
             &self.connections[id.index as usize].downlink
         {
             let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
@@ -58,14 +58,11 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// The time of a guest has come.
     pub(super) fn leave_if_guest(&mut self, id: ConnectionId) {
         let connection = self.connections.get_mut(id.index as usize);
-        if let Some(Downlink::Local {
-            is_guest: true,
-            is_ending,
-            ..
-        }) = connection.map(|connection| &mut connection.downlink)
-            && !*is_ending
+        if let Some(Downlink::Local(local)) = connection.map(|connection| &mut connection.downlink)
+            && local.is_guest
+            && !local.is_ending
         {
-            *is_ending = true;
+            local.is_ending = true;
             self.output
                 .push_back(ServerOutput::Close(id, CloseReason::Drained));
         }

@@ -1,8 +1,8 @@
 //! Connections within the process, whose owners subscribe by calls.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
-use super::connection::Downlink;
+use super::connection::{Downlink, Local, Room};
 use super::{ConnectionId, ServerHub};
 use crate::durable::CursorKey;
 use crate::flow::{Flow, FlowError};
@@ -16,14 +16,7 @@ use crate::topic::Pattern;
 impl<P: Payload + Clone> ServerHub<P> {
     /// Something in the same process wants to subscribe; at most `outbox_bytes_max` bytes wait for it.
     pub fn handle_open_local(&mut self, outbox_bytes_max: usize) -> ConnectionId {
-        let subscriptions = Vec::new();
-        let local = Downlink::Local {
-            subscriptions,
-            pending: Vec::new(),
-            is_guest: false,
-            is_ending: false,
-        };
-        let id = self.add(local, outbox_bytes_max);
+        let id = self.add(Downlink::Local(Local::default()), outbox_bytes_max);
         if self.is_stale() {
             self.send(id.index, ServerFrame::Stale);
         }
@@ -43,17 +36,14 @@ impl<P: Payload + Clone> ServerHub<P> {
         flow: Flow,
         start: &Start,
     ) -> Result<Option<Subscribed>, SubscribeError> {
-        let Some(Downlink::Local { .. }) = self.find(id).map(|connection| &connection.downlink)
-        else {
+        if self.local(id).is_none() {
             return Ok(None);
-        };
+        }
         flow.validate()?;
         self.settle();
         if !self.prepare(now, id, pattern, flow, start, None) {
-            if let Downlink::Local { pending, .. } =
-                &mut self.connections[id.index as usize].downlink
-            {
-                pending.push(pattern.clone());
+            if let Some(local) = self.local(id) {
+                local.pending.push(pattern.clone());
             }
             return Ok(None);
         }
@@ -61,6 +51,27 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.note_released(pattern.clone());
         self.drain_hub(now);
         started.map(Some)
+    }
+
+    /// A local connection is in a room without having asked: it is sent all that is published there from now on, and ends with
+    /// what it asks for all the same. To be called once, before it subscribes to anything; otherwise as
+    /// [`ServerHub::handle_subscribe`].
+    ///
+    /// # Errors
+    /// As [`SubscribeError`] says. It is in no room then.
+    pub fn handle_join(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        room: &Pattern,
+    ) -> Result<Option<Subscribed>, SubscribeError> {
+        if let Some(local) = self.local(id) {
+            local.room = Some(Box::new(Room {
+                pattern: room.clone(),
+                subscription: None,
+            }));
+        }
+        self.handle_subscribe(now, id, room, Flow::IMMEDIATE, &Start::New)
     }
 
     /// Subscribes a local connection, on behalf of a device that a cursor is kept of. It can't acknowledge: what `start` says
@@ -77,15 +88,11 @@ impl<P: Payload + Clone> ServerHub<P> {
         start: Start,
     ) -> Result<Option<Subscribed>, SubscribeError> {
         flow.validate()?;
-        if self.find(id).is_none() {
-            return Ok(None);
-        }
         let pattern = key.pattern.clone();
-        let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink
-        else {
+        let Some(local) = self.local(id) else {
             return Ok(None);
         };
-        pending.push(pattern.clone());
+        local.pending.push(pattern.clone());
         self.settle();
         self.begin_durable(now, id, key, flow, start);
         self.drain_hub(now);
@@ -102,10 +109,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         let subscribed = self
             .hub
             .subscribe(now, id.index, pattern, flow, start, on_loss)?;
-        if let Downlink::Local { subscriptions, .. } =
-            &mut self.connections[id.index as usize].downlink
-        {
-            subscriptions.push(subscribed.id);
+        if let Some(local) = self.local(id) {
+            local.begin(pattern, subscribed.id);
         }
         self.connections[id.index as usize].outbox.begin_start();
         self.send(
@@ -120,6 +125,14 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_due(now);
         self.end_start(now, id);
         Ok(subscribed)
+    }
+
+    fn local(&mut self, id: ConnectionId) -> Option<&mut Local> {
+        self.find(id)?;
+        match &mut self.connections[id.index as usize].downlink {
+            Downlink::Local(local) => Some(local),
+            Downlink::Session(_) => None,
+        }
     }
 
     /// Changes the flow of a local connection's subscription.

@@ -98,7 +98,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub(super) fn withdraw_all(&mut self, connection: ConnectionId) {
         let pending: Vec<Pattern> = match &self.connections[connection.index as usize].downlink {
             Downlink::Session(session) => session.pending().cloned().collect(),
-            Downlink::Local { pending, .. } => pending.clone(),
+            Downlink::Local(local) => local.pending.clone(),
         };
         for pattern in pending {
             self.withdraw(connection, &pattern);
@@ -180,8 +180,8 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.start_session(now, id, pattern, &parked, OnLoss::Latest);
             return;
         }
-        if let Downlink::Local { pending, .. } = &mut self.connections[id.index as usize].downlink {
-            pending.retain(|known| known != pattern);
+        if let Downlink::Local(local) = &mut self.connections[id.index as usize].downlink {
+            local.pending.retain(|known| known != pattern);
         }
         let result = self.start_local(
             now,

@@ -156,7 +156,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         let behind = self.connections.iter().filter(|(_, connection)| {
             let is_closed = match &connection.downlink {
                 Downlink::Session(session) => session.is_closed(),
-                Downlink::Local { .. } => false,
+                Downlink::Local(_) => false,
             };
             connection.outbox.is_behind() && !is_closed
         });

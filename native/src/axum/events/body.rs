@@ -82,7 +82,10 @@ impl Pace {
         let is_over = loop {
             match stream.reader.poll_frame(context) {
                 Poll::Ready(Some(frame)) => {
-                    stream.told.id.write_event(&mut chunk, &frame, &mut encoder);
+                    stream
+                        .told
+                        .standing
+                        .write_event(&mut chunk, &frame, &mut encoder);
                 }
                 Poll::Ready(None) => break true,
                 Poll::Pending => break false,
