@@ -1,7 +1,6 @@
 /** The browser's own `WebSocket` and `EventSource`, without this package, against a real server. */
 
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,11 +10,10 @@ import type { Page } from 'playwright-core';
 
 import { startBrowser } from '../support/browser.js';
 import { publish, type RunningServer, startServer, startServerAt } from '../support/server.js';
+import { SECRET, token } from '../support/tokens.js';
 
 /** What hangs has failed. */
 const LIMIT = { timeout: 90_000 };
-
-const SECRET = 'a secret of at least thirty-two bytes';
 
 /** What a page has received, and how it follows a topic. */
 interface Following {
@@ -175,26 +173,34 @@ test('a WebSocket follows a job, resumes, and is told of its end', LIMIT, async 
   await received(page, [1, 2, 3, 4, 5]);
 });
 
-function part(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url');
-}
-
-function tokenOf(claims: object): string {
-  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ exp: 4_000_000_000, ...claims })}`;
-  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
-}
-
-test('a page shows a token in each way that a browser has', LIMIT, async (t) => {
+/** A server that asks for tokens. */
+async function startAsking(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-outside-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const secret = join(folder, 'secret');
   await writeFile(secret, SECRET);
   const asks = ['--jwt-secret-file', secret];
-  const { url } = await startServerAt(t, '127.0.0.1:0', 'memory', asks);
-  const token = tokenOf({ sub: 'ada', subscribe: ['job:*'], publish: ['job:*'] });
-  const headers = { authorization: `Bearer ${token}` };
-  const body = JSON.stringify({ topic: 'job:1', data: 'for ada' });
+  return (await startServerAt(t, '127.0.0.1:0', 'memory', asks)).url;
+}
+
+/** Publishes as whoever has the token. */
+async function publishAs(url: string, bearer: string, topic: string, data: unknown): Promise<void> {
+  const headers = { authorization: `Bearer ${bearer}` };
+  const body = JSON.stringify({ topic, data });
   assert.equal((await fetch(`${url}/publish`, { method: 'POST', headers, body })).status, 200);
+}
+
+/** Gives a page a token in its cookie. */
+async function logIn(page: Page, url: string, value: string): Promise<void> {
+  await page
+    .context()
+    .addCookies([{ name: 'tidegate_token', value, url, httpOnly: true, sameSite: 'Strict' }]);
+}
+
+test('a page shows a token in each way that a browser has', LIMIT, async (t) => {
+  const url = await startAsking(t);
+  const adas = token({ sub: 'ada', subscribe: ['job:*'], publish: ['job:*'] });
+  await publishAs(url, adas, 'job:1', 'for ada');
   const page = await emptyPage(t, url);
 
   await followBySocket(page, 'job:1');
@@ -204,22 +210,45 @@ test('a page shows a token in each way that a browser has', LIMIT, async (t) => 
     await follow();
     await received(page, ['for ada']);
   };
-  await fresh(() => followBySocket(page, 'job:1', {}, [`tidegate.token.${token}`]));
+  await fresh(() => followBySocket(page, 'job:1', {}, [`tidegate.token.${adas}`]));
   assert.equal(
     await page.evaluate(() => following.socket?.protocol),
     'tidegate.v1.json',
     'the token is not sent back',
   );
-  await fresh(() => followBySocket(page, 'job:1', { token }));
+  await fresh(() => followBySocket(page, 'job:1', { token: adas }));
+  const headers = { authorization: `Bearer ${adas}` };
   const { ticket } = (await (await fetch(`${url}/ticket`, { method: 'POST', headers })).json()) as {
     ticket: string;
   };
   await fresh(() => followBySource(page, `topic=job:1&ticket=${ticket}`));
-  await page
-    .context()
-    .addCookies([{ name: 'tidegate_token', value: token, url, httpOnly: true, sameSite: 'Strict' }]);
+  await logIn(page, url, adas);
   await fresh(() => followBySocket(page, 'job:1'));
   await fresh(() => followBySource(page, 'topic=job:1'));
+});
+
+test("an EventSource is in its user's room, and resumes from where its topics were", LIMIT, async (t) => {
+  const url = await startAsking(t);
+  const page = await emptyPage(t, url);
+  await logIn(page, url, token({ sub: 7, subscribe: ['job:*'] }));
+  const server = token({ publish: ['**'] });
+  await publishAs(url, server, 'job:1', 'begun');
+  await followBySource(page, 'topic=job:1');
+  await received(page, ['begun']);
+  const heard = await page.evaluateHandle(() => {
+    const heard: { data: unknown; lastEventId: string }[] = [];
+    following.source?.addEventListener('user', ({ data, lastEventId }) => {
+      heard.push({ data: JSON.parse(data).data, lastEventId });
+    });
+    return heard;
+  });
+  await publishAs(url, server, 'user:8', 'for somebody else');
+  await publishAs(url, server, 'user:7', 'it rings');
+  await page.waitForFunction((heard) => heard.length > 0, heard);
+  const { epoch, offset } = await page.evaluate(() => following.frames.at(-1)!);
+  assert.deepEqual(await heard.jsonValue(), [{ data: 'it rings', lastEventId: `${epoch}:${offset}` }]);
+  // Who asked for a job is told of that alone by the events that they listen to.
+  await received(page, ['begun']);
 });
 
 test('a page that hangs is told what it missed, and the page beside it misses nothing', LIMIT, async (t) => {
