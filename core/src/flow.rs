@@ -4,6 +4,7 @@
 
 mod finest;
 mod floor;
+mod past;
 mod slow;
 
 use core::num::NonZeroU32;
@@ -12,6 +13,7 @@ use core::time::Duration;
 use alloc::string::String;
 
 pub use floor::FlowFloor;
+pub(crate) use past::Past;
 pub use slow::{Slow, UnknownSlow};
 
 use crate::limits::{COLLECT_MAX, PACE_MAX, PACE_MIN};

@@ -55,6 +55,7 @@ pub mod gate;
 pub mod history;
 pub mod hub;
 pub mod intake;
+mod joining;
 pub mod lifecycle;
 pub mod limits;
 mod names;

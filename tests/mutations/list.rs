@@ -42,7 +42,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "client-does-not-resume",
         file: "core/src/client/subscription.rs",
-        old: "_ if self.was_live => Start::Since(self.seen(0)),",
+        old: "_ if self.was_live => Start::Since(self.seen(pattern)),",
         new: "_ if self.was_live => Start::New,",
         breaks: "what is published while a connection is lost is lost with it",
     },
@@ -157,6 +157,13 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         old: "        if self.above == Above::OtherClock || !route.must_rewind",
         new: "        if self.above != Above::OtherClock || !route.must_rewind",
         breaks: "who joins others for whom values are added up starts with a sum",
+    },
+    Mutation {
+        name: "tabs-that-differ-share-a-sum",
+        file: "core/src/tabs/exchange/route.rs",
+        old: "return self.is_level(pattern, start).then(Vec::new);",
+        new: "return Some(Vec::new());",
+        breaks: "a tab that joins others adds up what it has seen, or has never seen a part of it",
     },
     Mutation {
         name: "mirror-forgets-what-was-held",

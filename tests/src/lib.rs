@@ -7,6 +7,7 @@
 pub mod asking;
 pub mod backend_model;
 pub mod bench;
+pub mod combined;
 pub mod durable_model;
 pub mod explore;
 pub mod json;

@@ -62,6 +62,8 @@ pub struct Record {
     lag: u64,
     /// When the flow was last changed.
     flow_since: Instant,
+    /// Whether the flow ever was another one. What is on its way then was conflated for the other one.
+    pub(crate) has_changed: bool,
 }
 
 impl Record {
@@ -78,12 +80,14 @@ impl Record {
             last: BTreeMap::new(),
             lag: 0,
             flow_since: now,
+            has_changed: false,
         }
     }
 
     pub(crate) fn set_flow(&mut self, now: Instant, flow: Flow) {
         // What was conflated before, or is on its way, is no gap.
         self.is_gapless &= !drops(flow);
+        self.has_changed = true;
         self.flow = flow;
         self.flow_since = now;
     }

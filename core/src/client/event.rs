@@ -120,11 +120,18 @@ pub enum ClientEvent<P> {
         pattern: Pattern,
         /// The publication, as it was published.
         publication: Arc<Publication<P>>,
+        /// Whether it is what was seen last of its topic.
+        is_latest: bool,
     },
     /// All that was to come again has come.
     Rewound {
         /// The subscription.
         pattern: Pattern,
+    },
+    /// A ping was answered, and everything has come that was sent before.
+    Answered {
+        /// Its number.
+        ping: u32,
     },
     /// One emission of a collecting subscription.
     Batch {

@@ -189,10 +189,11 @@ impl<P: Payload + Clone> Client<P> {
                 },
             });
         }
-        if news == News::Again {
+        if let News::Again { is_latest } = news {
             self.output.push_back(ClientEvent::Repeat {
                 pattern: pattern.clone(),
                 publication: Arc::clone(publication),
+                is_latest,
             });
         }
         matches!(news, News::Next | News::Restart)
@@ -217,10 +218,13 @@ impl<P: Payload + Clone> Client<P> {
 
     fn handle_reset(&mut self, topic: Topic, position: Position, via: Option<Pattern>) {
         let pattern = via.unwrap_or_else(|| Pattern::from(topic.clone()));
-        if let Some(subscription) = self.subscriptions.get_mut(&pattern)
-            && subscription.is_live()
-            && subscription.handle_reset(&topic, position)
-        {
+        let subscription = self.subscriptions.get_mut(&pattern);
+        let Some(subscription) = subscription.filter(|known| known.is_live()) else {
+            return;
+        };
+        if subscription.has_gone_too_far(&topic, position) {
+            self.ask_again(&pattern);
+        } else if subscription.handle_reset(&topic, position) {
             self.output.push_back(ClientEvent::Reset {
                 pattern,
                 topic,

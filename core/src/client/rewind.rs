@@ -2,7 +2,9 @@
 //!
 //! Whoever joins others of one client starts with the latest values, and these may not be at hand: a server that adds values up
 //! for the others never sent them, and who resumed and was up to date was sent none. So the subscription is made anew, from one
-//! publication before what was seen; what comes again is told apart from what is new.
+//! publication before what was seen, or from where those who have joined are; what comes again is told apart from what is new.
+//! Where the server no longer keeps what one of them misses, all of them are content with what was seen last: the others must not be told
+//! of a loss for their sake.
 //!
 //! What the server holds back for the others must not be lost by that: its history may be shorter. So the owner asks for every
 //! publication at once first, and the subscription is left when the server has answered a ping that came after: whatever
@@ -16,9 +18,12 @@
 //! ```
 
 use super::{Client, ClientEvent, State, Subscription};
+use crate::joining::matching;
+use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, TopicPosition};
-use crate::topic::Pattern;
+use crate::protocol::{ClientFrame, Start};
+use crate::publication::Position;
+use crate::topic::{Pattern, Topic};
 
 use alloc::vec::Vec;
 
@@ -26,8 +31,10 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 pub(super) struct Rewind {
     stage: Stage,
-    /// Where those who have joined stand.
-    pub(super) known: Vec<TopicPosition>,
+    /// Where those who have joined and know something start.
+    starts: Vec<OrderedMap<Topic, Position>>,
+    /// Whether only what was seen last is asked for.
+    is_shallow: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +52,59 @@ impl Rewind {
     const fn new(ping: Option<u32>) -> Self {
         Self {
             stage: Stage::Flattening { ping },
-            known: Vec::new(),
+            starts: Vec::new(),
+            is_shallow: false,
         }
     }
 
     pub(super) const fn is_repeating(&self) -> bool {
         matches!(self.stage, Stage::Repeating { .. })
+    }
+
+    /// The topics that those who have joined know something of.
+    pub(super) fn known(&self) -> impl Iterator<Item = &Topic> {
+        self.starts.iter().flat_map(|known| known.keys())
+    }
+
+    /// After which position a topic is asked for, of which `seen` was seen last; `None`: from its beginning.
+    pub(super) fn after(
+        &self,
+        pattern: &Pattern,
+        topic: &Topic,
+        seen: Option<Position>,
+    ) -> Option<Position> {
+        let mut after = seen.map(|seen| Position {
+            offset: seen.offset.saturating_sub(1),
+            ..seen
+        });
+        if self.is_shallow && after.is_some() {
+            return after;
+        }
+        for known in &self.starts {
+            let Some(known) = known.get(topic).copied() else {
+                if pattern.is_exact() {
+                    continue;
+                }
+                return None;
+            };
+            let offset = known.offset;
+            after = match after {
+                Some(after) if known.epoch == after.epoch || offset == 0 => Some(Position {
+                    offset: after.offset.min(offset),
+                    ..after
+                }),
+                Some(after) => Some(after),
+                None => (offset > 0).then_some(known),
+            };
+        }
+        after
+    }
+
+    /// The server says that something is lost. Whether that may be for the sake of those who have joined.
+    pub(super) fn handle_reset(&mut self) -> bool {
+        let is_deep = self.is_repeating() && !self.is_shallow && !self.starts.is_empty();
+        self.is_shallow |= is_deep;
+        is_deep
     }
 
     /// The subscription is asked for anew, from before what was seen.
@@ -76,10 +130,10 @@ impl Rewind {
 }
 
 impl<P: Payload + Clone> Client<P> {
-    /// Goes back to what was seen last of each topic of a subscription, for somebody who has joined and stands at these positions. Every
+    /// Goes back to before what was seen last of each topic of a subscription, for somebody who has joined and starts so. Every
     /// publication at once was asked for before. What comes of it is told by [`ClientEvent::Rewinding`], [`ClientEvent::Repeat`] and
     /// [`ClientEvent::Rewound`].
-    pub fn handle_rewind(&mut self, pattern: &Pattern, known: &[TopicPosition]) {
+    pub fn handle_rewind(&mut self, pattern: &Pattern, start: &Start) {
         let is_under_way = match self.subscriptions.get(pattern) {
             Some(subscription) => subscription.rewind.is_some(),
             None => return,
@@ -89,13 +143,15 @@ impl<P: Payload + Clone> Client<P> {
             return;
         };
         let rewind = subscription.rewind.get_or_insert_with(|| Rewind::new(ping));
-        rewind.known.extend_from_slice(known);
+        if let Start::Since(since) = start {
+            rewind.starts.push(matching(pattern, since));
+        }
         if !matches!(rewind.stage, Stage::Flattening { .. }) {
             self.ask_again(pattern);
         }
     }
 
-    fn ask_again(&mut self, pattern: &Pattern) {
+    pub(super) fn ask_again(&mut self, pattern: &Pattern) {
         if let Some(subscription) = self.subscriptions.get_mut(pattern)
             && let Some(rewind) = &mut subscription.rewind
         {
@@ -106,7 +162,12 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Sends a ping over an open connection, and returns how many that makes.
+    /// Sends a ping over an open connection. Returns its number, by which [`ClientEvent::Answered`] tells that everything has come that was sent
+    /// because of what was asked before.
+    pub fn handle_ping(&mut self) -> Option<u32> {
+        self.ping()
+    }
+
     pub(super) fn ping(&mut self) -> Option<u32> {
         let State::Open(open) = &mut self.state else {
             return None;
@@ -131,6 +192,7 @@ impl<P: Payload + Clone> Client<P> {
         if let Some(pattern) = waiting.map(|(pattern, _)| pattern.clone()) {
             self.handle_answered(&pattern);
         }
+        self.output.push_back(ClientEvent::Answered { ping: pong });
     }
 
     /// The ping that a subscription waits for was answered.

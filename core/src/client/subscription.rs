@@ -57,8 +57,8 @@ impl<P> From<Position> for Seen<P> {
 pub(super) enum News {
     /// For another one, or seen before.
     Old,
-    /// Seen before, and asked for again.
-    Again,
+    /// Seen before, and asked for again. Whether it is what was seen last.
+    Again { is_latest: bool },
     /// What follows.
     Next,
     /// It is of another epoch, although the topic had not ended: what lies between is lost.
@@ -106,14 +106,15 @@ impl<P> Subscription<P> {
     /// The frame that subscribes, or resumes after what was seen; before what was seen last, where it goes back.
     pub(super) fn request(&mut self, pattern: &Pattern) -> ClientFrame<P> {
         self.phase = Phase::Sent;
-        let start = match (&self.start, &mut self.rewind) {
-            (_, Some(rewind)) if self.was_live => {
-                rewind.handle_asked();
-                Start::Since(self.seen(1))
-            }
-            (Start::Since(_), _) => Start::Since(self.seen(0)),
-            _ if self.was_live => Start::Since(self.seen(0)),
-            (start @ (Start::Latest | Start::New), _) => start.clone(),
+        if self.was_live
+            && let Some(rewind) = &mut self.rewind
+        {
+            rewind.handle_asked();
+        }
+        let start = match &self.start {
+            _ if self.was_live => Start::Since(self.seen(pattern)),
+            Start::Since(_) => Start::Since(self.seen(pattern)),
+            start @ (Start::Latest | Start::New) => start.clone(),
         };
         ClientFrame::Subscribe {
             pattern: pattern.clone(),
@@ -124,9 +125,10 @@ impl<P> Subscription<P> {
         }
     }
 
-    /// The positions that a frame has room for, those of the topics that published last; so many publications before what was
-    /// seen, and then those that others know of topics of which nothing was.
-    fn seen(&self, back: u64) -> Vec<TopicPosition> {
+    /// The positions that a frame has room for, those of the topics that published last; before what was seen, where it goes back, and
+    /// then those that others know of topics of which nothing was.
+    fn seen(&self, pattern: &Pattern) -> Vec<TopicPosition> {
+        let rewind = self.rewind.as_ref().filter(|_| self.was_live);
         let mut known = Vec::new();
         let mut bytes = 0;
         let mut add = |topic: &Topic, position: Position| {
@@ -139,16 +141,27 @@ impl<P> Subscription<P> {
             has_room
         };
         for (topic, Seen { position, .. }) in self.positions.newest_first() {
-            let Position { epoch, offset } = *position;
-            let offset = offset.saturating_sub(back);
-            if !add(topic, Position { epoch, offset }) {
+            let position = match rewind {
+                Some(rewind) => rewind.after(pattern, topic, Some(*position)),
+                None => Some(*position),
+            };
+            if let Some(position) = position
+                && !add(topic, position)
+            {
                 return known;
             }
         }
-        let others = self.rewind.as_ref().filter(|_| back > 0);
-        for TopicPosition { topic, position } in others.map_or(&[][..], |rewind| &rewind.known) {
-            if self.positions.get(topic).is_none() && !add(topic, *position) {
-                break;
+        if let Some(rewind) = rewind {
+            let mut others: Vec<&Topic> = rewind.known().collect();
+            others.sort_unstable();
+            others.dedup();
+            others.retain(|topic| self.positions.get(topic).is_none());
+            for topic in others {
+                if let Some(position) = rewind.after(pattern, topic, None)
+                    && !add(topic, position)
+                {
+                    break;
+                }
             }
         }
         known
@@ -212,6 +225,14 @@ impl<P> Subscription<P> {
         }
     }
 
+    /// Whether a reset of a topic is said because it was asked to go back further than to what was seen last of it: then it is to be asked to
+    /// go back by less.
+    pub(super) fn has_gone_too_far(&mut self, topic: &Topic, position: Position) -> bool {
+        let seen = self.positions.get(topic).map(|seen| seen.position);
+        let rewind = self.rewind.as_mut();
+        seen.is_some_and(|seen| seen != position) && rewind.is_some_and(Rewind::handle_reset)
+    }
+
     /// What lay between what was seen of a topic and this position is lost. Whether anything did: a connection that is
     /// shared is also told what was lost to others.
     pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) -> bool {
@@ -257,7 +278,12 @@ impl<P> Subscription<P> {
             let is_told_only = self.start == Start::New && !last.is_terminal;
             if !(is_told_only && publication.is_terminal() && last.position == position) {
                 let is_again = self.rewind.as_ref().is_some_and(Rewind::is_repeating);
-                return if is_again { News::Again } else { News::Old };
+                let is_latest = last.position == position;
+                return if is_again {
+                    News::Again { is_latest }
+                } else {
+                    News::Old
+                };
             }
         }
         last.position = position;

@@ -260,7 +260,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             },
             Interest::Reflow { pattern, flow } => self.client.handle_flow(&pattern, flow),
             Interest::Slow { pattern, slow } => self.client.handle_slow(&pattern, slow),
-            Interest::Rewind { pattern, known } => self.client.handle_rewind(&pattern, &known),
+            Interest::Rewind { pattern, start } => self.client.handle_rewind(&pattern, &start),
             Interest::Unfollow { pattern } => self.client.handle_unsubscribe(&pattern),
         }
     }
@@ -284,7 +284,11 @@ impl<P: Payload + Clone> ClientHub<P> {
             ClientEvent::Repeat {
                 pattern,
                 publication,
-            } => self.relay.handle_repeat(now, &pattern, &publication),
+                is_latest,
+            } => {
+                let relay = &mut self.relay;
+                relay.handle_repeat(now, &pattern, &publication, is_latest);
+            }
             ClientEvent::Rewound { pattern } => self.relay.handle_rewound(now, &pattern),
             ClientEvent::Publication {
                 pattern,
@@ -301,6 +305,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             ClientEvent::Lagged { pattern, missed } => self.relay.handle_lagged(&pattern, missed),
             ClientEvent::Ended { pattern, reason } => self.relay.handle_end(&pattern, reason),
             ClientEvent::Refused { pattern, error } => self.relay.handle_refused(&pattern, &error),
+            ClientEvent::Answered { .. } => {}
             ClientEvent::Presence(event) => self.output.push_back(ClientOutput::Presence(event)),
             ClientEvent::Published { request, result } => {
                 self.output

@@ -27,6 +27,7 @@ pub(super) const fn is_ended_by<P>(event: &ClientEvent<P>) -> bool {
         | ClientEvent::Publication { .. }
         | ClientEvent::Presence(_)
         | ClientEvent::Published { .. }
+        | ClientEvent::Answered { .. }
         | ClientEvent::AskToken { .. } => false,
         ClientEvent::Connect { .. }
         | ClientEvent::Disconnect { .. }

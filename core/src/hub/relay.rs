@@ -6,22 +6,21 @@ mod handed;
 mod joining;
 mod late;
 mod pace;
-mod past;
 mod route;
 mod slow;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
 use super::subscribers::Subscribers;
 use crate::flow::{Flow, FlowError, Slow};
+use crate::joining::Comes;
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{Start, TopicPosition, WireError};
+use crate::protocol::{Start, WireError};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
@@ -55,13 +54,13 @@ pub enum Interest {
         /// What from now on.
         slow: Option<Slow>,
     },
-    /// Go back to what was seen last of each topic, for somebody who has joined and knows so much. Every publication at once was asked
+    /// Go back to before what was seen last of each topic, for somebody who has joined and starts so. Every publication at once was asked
     /// for before.
     Rewind {
         /// The subscription.
         pattern: Pattern,
-        /// Where the newcomer stands.
-        known: Vec<TopicPosition>,
+        /// Where the newcomer starts.
+        start: Start,
     },
     /// Unsubscribe: the last subscriber has gone.
     Unfollow {
@@ -246,7 +245,7 @@ impl<P: Payload> Relay<P> {
         for id in route.receiving() {
             self.subscribers.deliver(now, id.index(), publication);
         }
-        self.hand_to_joining(now, pattern, publication, true);
+        self.hand_to_joining(now, pattern, publication, Comes::New);
     }
 
     /// A batch came by the uplink's collecting subscription to `pattern`.

@@ -3,16 +3,18 @@
 //! A member speaks the frames of the wire, as if this were the server; above is one [`Client`]. Interest is aggregated:
 //! a pattern is subscribed to once, with the finest flow that a member needs, and what comes of it is said to all members
 //! at once: who has seen it drops it by its offset. A member that starts where nobody else is gets the latest values
-//! that were seen here, where those are all that it misses; otherwise the subscription upstream is made anew
-//! from the oldest position that any member is at. One that joins a durable subscription gets what nobody has dealt with: see
-//! `exchange/durable.rs`.
+//! that were seen here, where those are all that it misses; otherwise the subscription upstream goes back, and what comes again is for it
+//! alone: see `exchange/joining.rs`. So all are at one position, and may be sent sums. One that joins a durable subscription gets what nobody has
+//! dealt with: see `exchange/durable.rs`.
 //!
 //! Two things differ from a server. A new member's resume may show the others' subscribers by wildcard who asked for
 //! [`Start::New`] what was published before. And a member may be told of a reset although its own position could have been
-//! recovered, where another's could not.
+//! recovered, where that of another one who joins could not.
 
 mod durable;
 mod incoming;
+mod joining;
+mod pings;
 mod presence;
 mod route;
 mod upstream;
@@ -36,8 +38,9 @@ use crate::protocol::{
 use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
+use pings::Pinged;
 use presence::Presences;
-use route::{Route, Seat};
+use route::{Place, Route, Seat};
 
 /// How long a member's link may be silent before it asks: there is nothing that could be lost between tabs without
 /// their noticing by other means.
@@ -71,6 +74,8 @@ pub(super) struct Exchange<P> {
     routes: OrderedMap<Pattern, Route<P>>,
     requests: SortedMap<u64, Asked>,
     presences: Presences,
+    /// The pings that the server has not answered.
+    pings: Vec<Pinged>,
     output: VecDeque<ExchangeOutput<P>>,
 }
 
@@ -82,6 +87,7 @@ impl<P: Payload + Clone> Exchange<P> {
             routes: OrderedMap::new(),
             requests: SortedMap::new(),
             presences: Presences::default(),
+            pings: Vec::new(),
             output: VecDeque::new(),
         }
     }
@@ -153,7 +159,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 durable,
                 slow,
             } => {
-                let seat = Seat::new(flow, slow, durable.is_some());
+                let seat = Seat::new(flow, slow, durable.is_some(), start.clone());
                 let subscribed = self.subscribe(now, member, &pattern, seat, &start, durable);
                 if let Err(error) = subscribed {
                     self.fail(member, error.about_pattern(pattern));
@@ -183,7 +189,7 @@ impl<P: Payload + Clone> Exchange<P> {
             ClientFrame::Untrack { request } => self.untrack(member, request),
             ClientFrame::Watch { request, topic } => self.watch(now, member, request, topic),
             ClientFrame::Unwatch { topic } => self.unwatch(member, &topic),
-            ClientFrame::Ping => self.one(member, ServerFrame::Pong),
+            ClientFrame::Ping => self.ping(member),
             ClientFrame::Pong => {}
         }
         self.drain();
@@ -198,8 +204,8 @@ impl<P: Payload + Clone> Exchange<P> {
         start: &Start,
         durable: Option<DurableName>,
     ) -> Result<(), WireError> {
-        let flow = seat.flow;
-        flow.validate()
+        seat.flow
+            .validate()
             .map_err(|error| WireError::new(ErrorCode::BadFlow, error.message()))?;
         if self.routes.len() >= ROUTES_MAX && !self.routes.contains_key(pattern) {
             let message =
@@ -215,33 +221,25 @@ impl<P: Payload + Clone> Exchange<P> {
             return Err(SubscribeError::SlowDurable.to_wire());
         }
         let begins = route.begin_durable(pattern, start, durable)?;
-        let before = route.upstream;
         let is_first = route.seats.is_empty();
         route.seats.insert(member, seat);
-        route.upstream = route.finest();
+        let before = route.aggregate();
         if let Some(begins) = begins {
             self.begin(now, pattern, begins, before);
-            return Ok(());
-        }
-        // What the server conflated for the others was never seen here.
-        let needs_all = !is_first && before.conflates() && !route.upstream.conflates();
-        if route.is_confirmed
-            && !needs_all
-            && let Some(missed) = route.catch_up(pattern, flow, start)
-        {
-            self.confirm(member, pattern, true);
-            let missed = missed.into_iter();
-            self.output
-                .extend(missed.map(|frame| ExchangeOutput::One(member, frame)));
-            self.push_up(pattern, before);
-            return Ok(());
-        }
-        match route.want(pattern, start, is_first || needs_all) {
-            Some(wanted) => {
+        } else if is_first {
+            route.first = Some(start.clone());
+            if let Some(wanted) = route.want(pattern, start, true) {
                 route.begin();
                 self.follow(now, pattern, wanted);
             }
-            None => self.push_up(pattern, before),
+        } else {
+            let is_durable = route.durable.is_some();
+            self.push_up(pattern, before);
+            if is_durable {
+                self.join_durable(now, member, pattern, start);
+            } else {
+                self.join(member, pattern);
+            }
         }
         Ok(())
     }
@@ -254,7 +252,7 @@ impl<P: Payload + Clone> Exchange<P> {
         let position = route.position(pattern);
         let flow = route.upstream;
         if let Some(seat) = route.seats.get_mut(&member) {
-            seat.is_waiting = false;
+            seat.place = Place::There;
         }
         let pattern = pattern.clone();
         self.one(
@@ -280,8 +278,7 @@ impl<P: Payload + Clone> Exchange<P> {
             self.routes.remove(pattern);
             self.client.handle_unsubscribe(pattern);
         } else {
-            let before = route.upstream;
-            route.upstream = route.finest();
+            let before = route.aggregate();
             self.push_up(pattern, before);
         }
         true
@@ -299,10 +296,11 @@ impl<P: Payload + Clone> Exchange<P> {
             return self.fail(member, not_subscribed(pattern));
         };
         seat.flow = flow;
-        let before = route.upstream;
-        route.upstream = route.finest();
+        let before = route.aggregate();
         if before.conflates()
             && !route.upstream.conflates()
+            && !route.is_rewinding
+            && !route.past.has_combined()
             && let Some(wanted) = route.want(&pattern, &Start::New, true)
         {
             // From here on nothing may be missing, so what the server holds back must not be conflated, either.
@@ -366,6 +364,7 @@ impl<P: Payload + Clone> Exchange<P> {
         self.routes = OrderedMap::new();
         self.requests.clear();
         self.presences = Presences::default();
+        self.pings.clear();
         self.client.handle_disconnect();
         self.drain();
     }

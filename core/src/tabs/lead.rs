@@ -245,8 +245,8 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         leading.owes_tick = true;
         if leading.is_open && !is_recent && !is_host {
             leading.pinged = Some(now);
-            self.output
-                .push_back(TabsOutput::SendUplink(ClientFrame::Ping));
+            leading.exchange.handle_ping();
+            self.drain_exchange();
         }
     }
 

@@ -316,7 +316,9 @@ impl Dice {
 
     fn flow(&mut self, to: usize) -> Flow {
         let max = NonZeroU32::new(3).expect("it is 3");
-        let flow = match self.below(9) {
+        // Who adds up seldom does so at once: what several add up is to be added up on the way.
+        let kinds = if to == SUMS { 5 } else { 9 };
+        let flow = match self.below(kinds) {
             0 => Flow::throttle(ms(50)),
             1 => Flow::throttle(ms(700)),
             2 => Flow::debounce(ms(80)),

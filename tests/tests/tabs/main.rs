@@ -1,5 +1,6 @@
 //! The tabs of a browser: who leads, what they share, and whom they believe.
 
+mod converges;
 mod durable;
 mod messages;
 mod pace;

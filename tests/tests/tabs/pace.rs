@@ -137,3 +137,99 @@ fn what_tabs_collect_comes_in_batches_from_the_server_and_nothing_is_missing() {
         }
     }
 }
+
+/// A counter goes up by one for a second, and what is under way arrives. Returns what came from the server meanwhile.
+fn count(browser: &mut Browser) -> Received {
+    let since = browser.log.len();
+    for _ in 0..PER_SECOND {
+        let data = serde_json::json!({ "done": 1 });
+        let request = PublishRequest::new(topic("job:1"), Json(data));
+        browser.publish(request).expect("the topic is open");
+        browser.run_for(ms(1_000 / PER_SECOND));
+    }
+    browser.run_for(ms(1_500));
+    received(browser, since)
+}
+
+fn total(browser: &Browser, record: usize) -> u64 {
+    let values = browser.records[record].values();
+    values
+        .iter()
+        .filter_map(|value| value["done"].as_u64())
+        .sum()
+}
+
+#[test]
+fn a_counter_that_tabs_add_up_comes_at_its_pace_and_one_by_one_only_while_they_differ() {
+    let sums = |every| Flow::throttle(secs(every)).with_conflate(Conflate::Sum);
+    for way in WAYS {
+        let mut browser = Browser::new(7, way);
+        let pages = [browser.open(), browser.open()];
+        let mut records = [(0, 1), (1, 3)]
+            .map(|(page, every)| browser.subscribe(pages[page], "job:1", sums(every)));
+        browser.run_for(secs(2));
+        let alone = count(&mut browser);
+        // At 0 and 1 s.
+        assert_eq!(alone.publications, 2, "{way:?}: {alone:?}");
+
+        // Somebody joins: all that others have is sent once more, and then sums again.
+        let page = browser.open();
+        let joined = browser.subscribe(page, "job:1", sums(1));
+        browser.run_for(secs(2));
+        let together = count(&mut browser);
+        assert_eq!(together.publications, 2, "{way:?}: {together:?}");
+
+        // One who leads goes, and all that are left are where it was.
+        let leader = browser.leaders()[0];
+        let is_page = browser.pages[leader].is_open_tab();
+        if is_page {
+            browser.crash(leader);
+            browser.run_for(secs(60));
+            records.swap(0, 1);
+        }
+        let after = count(&mut browser);
+        assert_eq!(
+            after.publications, 2,
+            "{way:?}: {after:?} by another leader"
+        );
+
+        // One wants every publication while it is there.
+        let every = browser.subscribe(page, "job:1", Flow::IMMEDIATE);
+        browser.run_for(secs(2));
+        let all = count(&mut browser);
+        assert_eq!(all.publications, PER_SECOND, "{way:?}: {all:?}");
+        browser.unsubscribe(every);
+        browser.run_for(secs(2));
+        let again = count(&mut browser);
+        assert_eq!(again.publications, 2, "{way:?}: {again:?} once it has gone");
+        assert!(
+            again.bytes * 15 <= all.bytes,
+            "{way:?}: {again:?} of {all:?}"
+        );
+        println!("{way:?}: {again:?} added up, {all:?} one by one");
+
+        browser.run_for(secs(5));
+        assert_eq!(total(&browser, records[0]), 5 * PER_SECOND, "{way:?}");
+        assert_eq!(total(&browser, joined), 1 + 4 * PER_SECOND, "{way:?}");
+        browser.check_converged();
+    }
+}
+
+#[test]
+fn patches_that_tabs_merge_at_one_pace_come_at_that_pace_and_one_by_one_at_two() {
+    let merges = |every| Flow::throttle(secs(every)).with_conflate(Conflate::Merge);
+    for way in WAYS {
+        let mut browser = Browser::new(9, way);
+        let pages = [browser.open(), browser.open()];
+        let records = pages.map(|page| browser.subscribe(page, "job:1", merges(1)));
+        browser.run_for(secs(2));
+        let same = count(&mut browser);
+        assert_eq!(same.publications, 2, "{way:?}: {same:?}");
+        browser.set_flow(records[1], merges(2));
+        browser.run_for(secs(2));
+        let differ = count(&mut browser);
+        assert_eq!(differ.publications, PER_SECOND, "{way:?}: {differ:?}");
+        browser.run_for(secs(5));
+        browser.check_converged();
+    }
+}

@@ -1,7 +1,7 @@
 //! What the tabs of a browser share, and what each has for itself; each rule in a small scene.
 
 use tidegate_core::client::ConnectionState;
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::presence::Key;
 use tidegate_core::protocol::{PublishRequest, Start};
@@ -142,6 +142,39 @@ fn a_tab_that_only_wants_what_is_new_keeps_nothing_from_those_who_want_the_lates
     browser.run_for(secs(1));
     assert_eq!(numbers(&browser.records[new]), [2]);
     assert_eq!(numbers(&browser.records[latest]), [1, 2]);
+}
+
+#[test]
+fn a_tab_that_was_away_for_longer_than_the_history_is_told_so_and_no_other() {
+    let sums = Flow::throttle(ms(200)).with_conflate(Conflate::Sum);
+    for to in ["job:1", "job:*"] {
+        let mut browser = Browser::new(9, Path::Lock);
+        let [stays, sleeps] = [0, 1].map(|_| {
+            let page = browser.open();
+            browser.subscribe(page, to, sums)
+        });
+        let total = |browser: &Browser, record: usize| -> u64 {
+            numbers(&browser.records[record]).into_iter().sum()
+        };
+        browser.run_for(secs(1));
+        let count = |browser: &mut Browser, times: u64| {
+            for _ in 0..times {
+                publish(browser, 1);
+                browser.run_for(ms(5));
+            }
+        };
+        count(&mut browser, 10);
+        browser.run_for(secs(1));
+        browser.freeze(browser.records[sleeps].peer);
+        count(&mut browser, 1_000);
+        browser.wake(browser.records[sleeps].peer);
+        count(&mut browser, 500);
+        browser.run_for(secs(1));
+        assert_eq!(total(&browser, stays), 1_510, "{to}");
+        assert_eq!(browser.records[stays].losses(), 0, "{to}");
+        assert_eq!(browser.records[sleeps].losses(), 1, "{to}");
+        browser.check_converged();
+    }
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             self.client
                 .handle_subscribe_durable(now, pattern, flow, start, name);
             if self.relay.is_rewinding(pattern) {
-                self.client.handle_rewind(pattern, &[]);
+                self.client.handle_rewind(pattern, &Start::Latest);
             }
         }
         self.drain(now);

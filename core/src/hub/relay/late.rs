@@ -3,8 +3,9 @@
 use alloc::sync::Arc;
 
 use super::Relay;
-use super::route::{Route, Step};
+use super::route::Route;
 use crate::hub::due::SubscriptionId;
+use crate::joining::Step;
 use crate::payload::Payload;
 use crate::protocol::TopicPosition;
 use crate::publication::{Position, Publication};

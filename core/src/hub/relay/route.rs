@@ -3,10 +3,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::joining::Joining;
-use super::past::Past;
-use crate::flow::{Conflate, Flow, Slow};
+use crate::flow::{Conflate, Flow, Past, Slow};
 use crate::hub::SubscriptionId;
+use crate::joining::{Joining, Step};
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::protocol::Start;
 use crate::publication::{Position, Publication};
@@ -34,13 +33,11 @@ impl Own {
 pub(super) struct Route<P> {
     /// The flow that the uplink is asked for.
     pub(super) upstream: Flow,
-    /// How the uplink conflated when it last did.
-    conflated: Conflate,
     /// What the uplink is to do while its connection is behind, where it was told.
     pub(super) slow: Option<Slow>,
     pub(super) subscribers: Vec<(SubscriptionId, Own)>,
     /// Those of them who wait for what they start with.
-    pub(super) joining: Vec<Joining>,
+    pub(super) joining: Vec<(SubscriptionId, Joining)>,
     /// Where the uplink was asked to start, until it has confirmed that.
     pub(super) starting: Option<Start>,
     /// Whether there may be topics whose latest values nobody here was sent.
@@ -57,17 +54,6 @@ pub(super) struct Route<P> {
     pub(super) lag: u64,
 }
 
-/// How a subscriber that comes late gets from where it was to what was seen last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// It is there.
-    Nothing,
-    /// The latest value is what it misses.
-    Latest,
-    /// More lies between than was kept.
-    Reset,
-}
-
 impl<P> Route<P> {
     /// A route with its first subscriber.
     pub(super) fn new(pattern: &Pattern, id: SubscriptionId, own: Own, start: &Start) -> Self {
@@ -78,7 +64,6 @@ impl<P> Route<P> {
         };
         Self {
             upstream: own.flow,
-            conflated: own.flow.conflate,
             slow: own.slow,
             subscribers: Vec::from([(id, own)]),
             joining: Vec::new(),
@@ -122,12 +107,6 @@ impl<P> Route<P> {
         *latest = Arc::clone(publication);
     }
 
-    /// Whether something else of its topic was seen last than what has come again.
-    pub(super) fn is_past(&self, publication: &Publication<P>) -> bool {
-        let latest = self.latest(&publication.topic);
-        latest.is_some_and(|latest| latest.position != publication.position)
-    }
-
     pub(super) const fn handle_lagged(&mut self, missed: u64) {
         self.lag = self.lag.saturating_add(missed);
     }
@@ -146,9 +125,6 @@ impl<P> Route<P> {
 
     /// Asks the uplink for another flow from now on.
     pub(super) fn set_upstream(&mut self, flow: Flow) {
-        if self.upstream.conflates() {
-            self.conflated = self.upstream.conflate;
-        }
         self.past = self.past.then(flow);
         self.upstream = flow;
     }
@@ -161,7 +137,7 @@ impl<P> Route<P> {
 
     /// The subscribers who miss what the uplink conflated: not those who would have had it conflated likewise.
     pub(super) fn missing(&self) -> impl Iterator<Item = SubscriptionId> {
-        let conflates_likewise = |flow: Flow| flow.conflates() && flow.conflate == self.conflated;
+        let conflates_likewise = |flow: Flow| flow.conflates() && self.past.has(flow.conflate);
         let missing = self
             .subscribers
             .iter()

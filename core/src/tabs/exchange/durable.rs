@@ -4,11 +4,12 @@
 //! the server is asked for anew, and what it has dealt with stands for all that lies before. Those who have seen it drop it.
 
 use super::route::Route;
-use super::wanted::{Wanted, matching};
+use super::wanted::Wanted;
 use super::{Exchange, not_subscribed};
 use crate::durable::DurableName;
 use crate::flow::Flow;
 use crate::hub::SubscribeError;
+use crate::joining::matching;
 use crate::payload::Payload;
 use crate::protocol::{ServerFrame, Start, TopicPosition, WireError};
 use crate::tabs::message::TabId;
@@ -50,6 +51,30 @@ impl<P: Payload + Clone> Exchange<P> {
         match begins {
             Begins::Anew(start) => self.follow(now, pattern, start),
             Begins::WithOthers => self.push_up(pattern, before),
+        }
+    }
+
+    /// A member that is not durable has taken its seat beside those who are.
+    pub(super) fn join_durable(
+        &mut self,
+        now: Instant,
+        member: TabId,
+        pattern: &Pattern,
+        start: &Start,
+    ) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        let Some(flow) = route.seats.get(&member).map(|seat| seat.flow) else {
+            return;
+        };
+        if route.is_confirmed && route.catch_up(pattern, flow, start).is_some() {
+            return self.join(member, pattern);
+        }
+        let needs_all = !flow.conflates() && !route.past.is_whole();
+        if let Some(wanted) = route.want(pattern, start, needs_all) {
+            route.begin();
+            self.follow(now, pattern, wanted);
         }
     }
 

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use super::route::via;
 use super::{Exchange, ExchangeOutput};
 use crate::client::{ClientEvent, ClosedReason, ConnectionState};
+use crate::joining::Comes;
 use crate::payload::Payload;
 use crate::protocol::{ServerFrame, WireError};
 use crate::publication::{Position, Publication};
-use crate::tabs::message::TabId;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> Exchange<P> {
@@ -26,6 +26,9 @@ impl<P: Payload + Clone> Exchange<P> {
             }
             ClientEvent::Send(frame) => self.output.push_back(ExchangeOutput::Send(frame)),
             ClientEvent::State(state) => {
+                if state == ConnectionState::Disconnected {
+                    self.answer_pings();
+                }
                 if let ConnectionState::Closed(ClosedReason::Refused(error)) = &state {
                     self.all(ServerFrame::Error(error.clone().fatal()));
                 }
@@ -41,10 +44,14 @@ impl<P: Payload + Clone> Exchange<P> {
                 publication,
             } => self.handle_publication(&pattern, publication),
             ClientEvent::Batch { pattern, items } => self.handle_batch(&pattern, items),
-            // Nobody here goes back: members are brought to where the others are by a new start.
-            ClientEvent::Rewinding { .. }
-            | ClientEvent::Repeat { .. }
-            | ClientEvent::Rewound { .. } => {}
+            ClientEvent::Rewinding { pattern } => self.handle_rewinding(&pattern),
+            ClientEvent::Repeat {
+                pattern,
+                publication,
+                is_latest,
+            } => self.handle_repeat(&pattern, &publication, is_latest),
+            ClientEvent::Rewound { pattern } => self.handle_rewound(&pattern),
+            ClientEvent::Answered { ping } => self.handle_answered(ping),
             ClientEvent::Reset {
                 pattern,
                 topic,
@@ -52,6 +59,7 @@ impl<P: Payload + Clone> Exchange<P> {
             } => {
                 if let Some(route) = self.routes.get_mut(&pattern) {
                     route.handle_reset(&topic, position);
+                    route.note_reset(&topic, position);
                     let via = via(&pattern);
                     self.all(ServerFrame::Reset {
                         topic,
@@ -64,6 +72,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 self.all(ServerFrame::Lagged { pattern, missed });
             }
             ClientEvent::Ended { pattern, reason } => {
+                self.handle_rewinding(&pattern);
                 self.routes.remove(&pattern);
                 self.all(ServerFrame::End { pattern, reason });
             }
@@ -73,28 +82,8 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    fn handle_subscribed(
-        &mut self,
-        pattern: &Pattern,
-        position: Option<Position>,
-        recovered: bool,
-    ) {
-        let Some(route) = self.routes.get_mut(pattern) else {
-            return;
-        };
-        if route.is_confirmed {
-            // The client has resumed after a lost connection.
-            return;
-        }
-        route.handle_subscribed(pattern, position);
-        let waiting = route.seats.iter().filter(|(_, seat)| seat.is_waiting);
-        let waiting: Vec<TabId> = waiting.map(|(member, _)| *member).collect();
-        for member in waiting {
-            self.confirm(member, pattern, recovered);
-        }
-    }
-
     fn handle_publication(&mut self, pattern: &Pattern, publication: Arc<Publication<P>>) {
+        self.hand_to_joining(pattern, &publication, Comes::New);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.handle_publication(&publication);
             let via = via(pattern);

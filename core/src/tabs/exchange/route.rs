@@ -3,9 +3,10 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::wanted::{Wanted, matching};
+use super::wanted::Wanted;
 use crate::durable::DurableName;
-use crate::flow::{Conflate, Flow, Pace, Slow};
+use crate::flow::{Conflate, Flow, Pace, Past, Slow};
+use crate::joining::{Joining, matching};
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::ordered::OrderedMap;
 use crate::protocol::{ServerFrame, Start};
@@ -23,18 +24,35 @@ pub(super) struct Seat {
     pub(super) slow: Option<Slow>,
     /// Whether it is durable: by the name that the route has.
     pub(super) is_durable: bool,
-    /// Whether it has not been confirmed yet.
-    pub(super) is_waiting: bool,
+    pub(super) place: Place,
+}
+
+/// Where a member stands.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// It waits for the server to confirm what was asked for, and wants to start so.
+    Waiting(Start),
+    /// It waits until the server goes back, and wants to start so.
+    Behind(Start),
+    /// It takes of what comes again, and of what is new, what it does not know.
+    Joining(Joining),
+    /// Where everybody is.
+    There,
 }
 
 impl Seat {
     /// One that waits to be confirmed.
-    pub(super) const fn new(flow: Flow, slow: Option<Slow>, is_durable: bool) -> Self {
+    pub(super) const fn new(
+        flow: Flow,
+        slow: Option<Slow>,
+        is_durable: bool,
+        start: Start,
+    ) -> Self {
         Self {
             flow,
             slow,
             is_durable,
-            is_waiting: true,
+            place: Place::Waiting(start),
         }
     }
 }
@@ -43,7 +61,8 @@ impl Seat {
 #[derive(Debug)]
 struct Top<P> {
     position: Position,
-    /// The publication at that position, where it was seen here.
+    /// The publication at that position, where it was seen here. It may be made of several where the server was asked for that since
+    /// it went back.
     latest: Option<Arc<Publication<P>>>,
 }
 
@@ -54,14 +73,20 @@ pub(super) struct Route<P> {
     pub(super) durable: Option<DurableName>,
     /// The flow that the server was asked for.
     pub(super) upstream: Flow,
+    /// How the server may have conflated what is still to come.
+    pub(super) past: Past,
     /// What the server was told of what waits while the connection is behind.
     pub(super) slow: Option<Slow>,
     /// The start that the server was asked for.
     pub(super) wanted: Wanted,
+    /// The start that the first member asked for, until the server has confirmed it.
+    pub(super) first: Option<Start>,
     /// Whether the server has confirmed it.
     pub(super) is_confirmed: bool,
+    /// Whether the server is to go back for members who are not where the others are, and has not come to where it was.
+    pub(super) is_rewinding: bool,
     /// Whether there may be topics whose retained values nobody here has asked for.
-    is_partial: bool,
+    pub(super) is_partial: bool,
     tops: Recent<Top<P>>,
 }
 
@@ -71,20 +96,39 @@ impl<P> Route<P> {
             seats: SortedMap::new(),
             durable: None,
             upstream: Flow::IMMEDIATE,
+            past: Past::default(),
             slow: None,
             wanted: Wanted::default(),
+            first: None,
             is_confirmed: false,
+            is_rewinding: false,
             is_partial: false,
             tops: Recent::new(CLIENT_TOPICS_MAX),
         }
     }
 
+    /// Asks for the flow that serves all members, and returns what was asked for before.
+    pub(super) fn aggregate(&mut self) -> Flow {
+        let finest = self.finest();
+        self.past = self.past.then(finest);
+        core::mem::replace(&mut self.upstream, finest)
+    }
+
     /// The flow that serves all members. Each paces for itself, a second time: so only a throttle that delays nothing
-    /// there is asked of the server, and of what may wait only what can be had from what the others get.
-    pub(super) fn finest(&self) -> Flow {
+    /// there is asked of the server. What was added up or merged can't be taken apart for somebody who has seen a part of it: while one member
+    /// is elsewhere than the others, all are sent one by one. So are those of a durable subscription, who deal with each.
+    fn finest(&self) -> Flow {
         let flows = self.seats.values().map(|seat| seat.flow);
-        let finest = Flow::finest(&flows.collect::<Vec<_>>()).unwrap_or_default();
+        let mut flows: Vec<Flow> = flows.collect();
+        if self.is_rewinding {
+            flows.push(Flow::IMMEDIATE);
+        }
+        let finest = Flow::finest(&flows).unwrap_or_default();
+        let is_combined = matches!(finest.conflate, Conflate::Sum | Conflate::Merge);
         match finest {
+            Flow { delta, .. } if is_combined && self.durable.is_some() => {
+                Flow::IMMEDIATE.with_delta(delta)
+            }
             Flow {
                 pace:
                     Pace::Throttle {
@@ -92,7 +136,6 @@ impl<P> Route<P> {
                         trailing: true,
                         ..
                     },
-                conflate: Conflate::Latest | Conflate::Collect { .. },
                 ..
             } => finest,
             Flow { delta, .. } => Flow::IMMEDIATE.with_delta(delta),
@@ -199,6 +242,27 @@ impl<P> Route<P> {
         Some(self.tops.get(&pattern.exact()?)?.position)
     }
 
+    /// What was seen last of a topic.
+    pub(super) fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {
+        self.tops.get(topic)?.latest.as_ref()
+    }
+
+    /// Whether somebody of this flow can take what is still to come: what the server has conflated for the others may not be good for it.
+    pub(super) fn serves(&self, flow: Flow) -> bool {
+        self.past.serves(flow) && (flow.conflates() || self.past.is_whole())
+    }
+
+    /// Whether somebody who starts so is where everybody is.
+    fn is_level(&self, pattern: &Pattern, start: &Start) -> bool {
+        let Start::Since(known) = start else {
+            return false;
+        };
+        let known = matching(pattern, known);
+        let mut tops = self.tops.iter();
+        let is_known = |(topic, top): (&Topic, &Top<P>)| known.get(topic) == Some(&top.position);
+        !self.is_partial && known.len() == self.tops.len() && tops.all(is_known)
+    }
+
     /// What brings a member that starts now to where everybody is; `None` where only the server can.
     pub(super) fn catch_up(
         &self,
@@ -206,6 +270,13 @@ impl<P> Route<P> {
         flow: Flow,
         start: &Start,
     ) -> Option<Vec<ServerFrame<P>>> {
+        if self.is_rewinding || !self.serves(flow) {
+            return None;
+        }
+        if self.past.has_combined() {
+            // What the server holds back to be added up came before this one did.
+            return self.is_level(pattern, start).then(Vec::new);
+        }
         let known = match start {
             Start::New => return Some(Vec::new()),
             Start::Latest => OrderedMap::new(),

@@ -4,7 +4,7 @@
 
 use super::Exchange;
 use super::route::Route;
-use crate::flow::{Flow, Slow};
+use crate::flow::{Flow, Past, Slow};
 use crate::payload::Payload;
 use crate::protocol::Start;
 use crate::time::Instant;
@@ -18,10 +18,14 @@ impl<P: Payload + Clone> Exchange<P> {
         };
         route.note_slow();
         let flow = route.upstream;
+        route.past = Past::default().then(flow);
         let client = &mut self.client;
         match route.durable.clone() {
             Some(name) => client.handle_subscribe_durable(now, pattern, flow, start, name),
             None => client.handle_subscribe(now, pattern, flow, start, route.slow),
+        }
+        if route.is_rewinding {
+            client.handle_rewind(pattern, &Start::Latest);
         }
     }
 

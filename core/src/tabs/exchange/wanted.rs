@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::joining::matching;
 use crate::ordered::OrderedMap;
 use crate::protocol::{Start, TopicPosition};
 use crate::publication::{POSITION_MAX, Position};
@@ -115,17 +116,6 @@ impl Wanted {
             None => Start::New,
         }
     }
-}
-
-/// What a member knows of the topics that it asks for.
-pub(super) fn matching(pattern: &Pattern, known: &[TopicPosition]) -> OrderedMap<Topic, Position> {
-    let mut positions = OrderedMap::new();
-    for known in known {
-        if pattern.matches(&known.topic) {
-            positions.insert(&known.topic, known.position);
-        }
-    }
-    positions
 }
 
 fn older(a: Position, b: Position) -> Position {

@@ -1,0 +1,137 @@
+//! Somebody who has joined others, and gets from where it stands to where they are.
+//!
+//! What the others were sent may not tell it where its topics are. So their uplink goes back, and of what comes again, and of what is
+//! new after it, each newcomer takes what it does not know.
+
+use crate::ordered::OrderedMap;
+use crate::protocol::{Start, TopicPosition};
+use crate::publication::{Position, Publication};
+use crate::sorted::SortedMap;
+use crate::topic::{Pattern, Topic};
+
+/// Somebody who waits for what it starts with.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    wants: Wants,
+    /// How far it has come with each topic.
+    known: SortedMap<Topic, Position>,
+}
+
+/// What it starts with, of topics that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    Latest,
+    New,
+    /// Everything, from the beginning.
+    All,
+}
+
+/// What a publication is to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comes {
+    /// It is new to them.
+    New,
+    /// It comes again, and is the latest of its topic that they have seen.
+    Latest,
+    /// It comes again, and they have seen later ones.
+    Earlier,
+}
+
+/// How somebody who comes late gets from where it was to a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is there, or does not want it.
+    Nothing,
+    /// That publication is what it misses.
+    Latest,
+    /// More lies between than there is.
+    Reset,
+}
+
+impl Joining {
+    pub(crate) fn new(pattern: &Pattern, start: &Start) -> Self {
+        let mut known = SortedMap::new();
+        if let Start::Since(since) = start {
+            for TopicPosition { topic, position } in since {
+                known.insert(topic.clone(), *position);
+            }
+        }
+        let wants = match start {
+            Start::New => Wants::New,
+            Start::Since(_) if !pattern.is_exact() => Wants::All,
+            Start::Latest | Start::Since(_) => Wants::Latest,
+        };
+        Self { wants, known }
+    }
+
+    /// How it gets to a publication.
+    pub(crate) fn take<P>(&mut self, publication: &Publication<P>, comes: Comes) -> Step {
+        let Publication {
+            topic, position, ..
+        } = publication;
+        let is_first = position.offset == 1;
+        let step = match self.known.get(topic) {
+            Some(known) if known.epoch == position.epoch => {
+                match position.offset.checked_sub(known.offset) {
+                    None | Some(0) => Step::Nothing,
+                    Some(1) => Step::Latest,
+                    Some(_) => Step::Reset,
+                }
+            }
+            Some(known) if *known == Position::default() && is_first => Step::Latest,
+            Some(_) => Step::Reset,
+            None => match (self.wants, comes) {
+                (Wants::Latest, Comes::New | Comes::Latest) | (Wants::New, Comes::New) => {
+                    Step::Latest
+                }
+                (Wants::Latest | Wants::New, Comes::Latest | Comes::Earlier) => Step::Nothing,
+                (Wants::All, _) if is_first => Step::Latest,
+                (Wants::All, _) => Step::Reset,
+            },
+        };
+        if step != Step::Nothing {
+            self.note(publication);
+        }
+        step
+    }
+
+    fn note<P>(&mut self, publication: &Publication<P>) {
+        if publication.is_terminal() {
+            // What follows is of another epoch, as it should be.
+            self.known.remove(&publication.topic);
+        } else {
+            self.known
+                .insert(publication.topic.clone(), publication.position);
+        }
+    }
+
+    /// It was told that what it misses of a topic is lost; the latest value, at this position, follows.
+    pub(crate) fn handle_reset(&mut self, topic: &Topic, position: Position) {
+        let offset = position.offset.saturating_sub(1);
+        self.known
+            .insert(topic.clone(), Position { offset, ..position });
+    }
+
+    /// Whether it has seen what is lost: more than the latest of a topic that there is.
+    pub(crate) fn is_ahead_of<P>(&self, latest: &Publication<P>) -> bool {
+        self.known.get(&latest.topic).is_some_and(|known| {
+            known.epoch == latest.position.epoch && known.offset > latest.position.offset
+        })
+    }
+
+    /// The topics of which it knows something.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.known.keys()
+    }
+}
+
+/// What somebody knows of the topics of a pattern.
+pub(crate) fn matching(pattern: &Pattern, known: &[TopicPosition]) -> OrderedMap<Topic, Position> {
+    let mut positions = OrderedMap::new();
+    for known in known {
+        if pattern.matches(&known.topic) {
+            positions.insert(&known.topic, known.position);
+        }
+    }
+    positions
+}

@@ -1,0 +1,250 @@
+//! Members who join others, and are brought to where these are.
+//!
+//! Everybody who has been is at the same position of each topic, so what the server adds up or merges is good for all of them. Where one who
+//! joins is not there, and what was seen here does not take it there, the subscription upstream goes back ([`Client::handle_rewind`]): all are sent one
+//! by one meanwhile, and what comes again is said to those alone who miss it. Then all are sent what serves them all again.
+//!
+//! [`Client::handle_rewind`]: crate::client::Client::handle_rewind
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::route::{Place, Route, via};
+use super::{Exchange, ExchangeOutput};
+use crate::joining::{Comes, Joining, Step};
+use crate::payload::Payload;
+use crate::protocol::{ServerFrame, Start};
+use crate::publication::{Position, Publication};
+use crate::tabs::message::TabId;
+use crate::topic::{Pattern, Topic};
+
+impl<P: Payload + Clone> Exchange<P> {
+    /// Brings a member that waits to where the others are. Where the server has not confirmed what they asked for, it waits for that.
+    pub(super) fn join(&mut self, member: TabId, pattern: &Pattern) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        if !route.is_confirmed {
+            return;
+        }
+        let Some(seat) = route.seats.get(&member) else {
+            return;
+        };
+        let Place::Waiting(start) = &seat.place else {
+            return;
+        };
+        match route.catch_up(pattern, seat.flow, start) {
+            Some(missed) => {
+                let is_resumed = *start != Start::New;
+                self.confirm(member, pattern, is_resumed);
+                let missed = missed.into_iter();
+                self.output
+                    .extend(missed.map(|frame| ExchangeOutput::One(member, frame)));
+            }
+            None => self.go_back(member, pattern),
+        }
+    }
+
+    /// Asks the server to go back for a member that waits.
+    fn go_back(&mut self, member: TabId, pattern: &Pattern) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        if let Some(seat) = route.seats.get_mut(&member)
+            && let Place::Waiting(start) = &seat.place
+        {
+            let start = start.clone();
+            seat.place = Place::Behind(start.clone());
+            route.is_rewinding = true;
+            let before = route.aggregate();
+            self.push_up(pattern, before);
+            self.client.handle_rewind(pattern, &start);
+        }
+    }
+
+    /// The server has confirmed what was asked for. Who wanted just that is where everybody is; all others join them.
+    pub(super) fn handle_subscribed(
+        &mut self,
+        pattern: &Pattern,
+        position: Option<Position>,
+        recovered: bool,
+    ) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        if route.is_confirmed {
+            // The client has resumed after a lost connection, or goes back.
+            return;
+        }
+        route.handle_subscribed(pattern, position);
+        let (there, late) = route.waiting();
+        for member in there {
+            self.confirm(member, pattern, recovered);
+        }
+        for (member, is_resumed) in late {
+            if is_resumed {
+                self.join(member, pattern);
+            } else {
+                // What comes for the others begins elsewhere.
+                self.go_back(member, pattern);
+            }
+        }
+    }
+
+    /// What was seen comes again from here on, and what is new after it.
+    pub(super) fn handle_rewinding(&mut self, pattern: &Pattern) {
+        let Some(route) = self.routes.get(pattern) else {
+            return;
+        };
+        for (member, start) in route.behind() {
+            self.confirm(member, pattern, start != Start::New);
+            if let Some(route) = self.routes.get_mut(pattern)
+                && let Some(seat) = route.seats.get_mut(&member)
+            {
+                seat.place = Place::Joining(Joining::new(pattern, &start));
+            }
+        }
+    }
+
+    /// A publication that was seen before came again.
+    pub(super) fn handle_repeat(
+        &mut self,
+        pattern: &Pattern,
+        publication: &Arc<Publication<P>>,
+        is_latest: bool,
+    ) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        let comes = if is_latest {
+            route.handle_publication(publication);
+            Comes::Latest
+        } else {
+            Comes::Earlier
+        };
+        self.hand_to_joining(pattern, publication, comes);
+    }
+
+    /// Tells those who join what a publication is to them. One that comes again is for them alone.
+    pub(super) fn hand_to_joining(
+        &mut self,
+        pattern: &Pattern,
+        publication: &Arc<Publication<P>>,
+        comes: Comes,
+    ) {
+        if publication.is_terminal() && pattern.is_exact() {
+            // Nothing follows that they could wait for.
+            self.handle_rewinding(pattern);
+        }
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        for (member, seat) in route.seats.iter_mut() {
+            let Place::Joining(joining) = &mut seat.place else {
+                continue;
+            };
+            let step = joining.take(publication, comes);
+            if step == Step::Reset {
+                let (topic, position) = (&publication.topic, publication.position);
+                let frame = reset(pattern, topic, position);
+                self.output.push_back(ExchangeOutput::One(*member, frame));
+            }
+            if step != Step::Nothing && comes != Comes::New {
+                let frame = again(pattern, publication);
+                self.output.push_back(ExchangeOutput::One(*member, frame));
+            }
+        }
+    }
+
+    /// All that was to come again has come: everybody is at the same position.
+    pub(super) fn handle_rewound(&mut self, pattern: &Pattern) {
+        let Some(route) = self.routes.get_mut(pattern) else {
+            return;
+        };
+        for (member, joining) in route.handle_rewound() {
+            for topic in joining.topics() {
+                // Whoever knows more than there is has seen what is lost.
+                if let Some(latest) = route.latest(topic)
+                    && joining.is_ahead_of(latest)
+                {
+                    let lost = reset(pattern, topic, Position::default());
+                    let latest = again(pattern, latest);
+                    let frames = [lost, latest].map(|frame| ExchangeOutput::One(member, frame));
+                    self.output.extend(frames);
+                }
+            }
+        }
+        let before = route.aggregate();
+        self.push_up(pattern, before);
+    }
+}
+
+fn reset<P>(pattern: &Pattern, topic: &Topic, position: Position) -> ServerFrame<P> {
+    ServerFrame::Reset {
+        topic: topic.clone(),
+        position,
+        via: via(pattern),
+    }
+}
+
+fn again<P>(pattern: &Pattern, publication: &Arc<Publication<P>>) -> ServerFrame<P> {
+    ServerFrame::Publication {
+        publication: Arc::clone(publication),
+        via: via(pattern),
+    }
+}
+
+impl<P> Route<P> {
+    /// The members who waited for the confirmation that has come: those for whom it was asked so, and all others, of whom some go on from
+    /// what they know.
+    fn waiting(&mut self) -> (Vec<TabId>, Vec<(TabId, bool)>) {
+        let (mut there, mut late) = (Vec::new(), Vec::new());
+        let first = self.first.take();
+        for (member, seat) in self.seats.iter() {
+            if let Place::Waiting(start) = &seat.place {
+                let is_same = first.as_ref() == Some(start) && self.serves(seat.flow);
+                if self.durable.is_some() || is_same {
+                    there.push(*member);
+                } else {
+                    late.push((*member, matches!(start, Start::Since(_))));
+                }
+            }
+        }
+        (there, late)
+    }
+
+    /// The members for whom the server goes back, and how they start.
+    fn behind(&self) -> Vec<(TabId, Start)> {
+        let seats = self.seats.iter();
+        let behind = seats.filter_map(|(member, seat)| match &seat.place {
+            Place::Behind(start) => Some((*member, start.clone())),
+            Place::Waiting(_) | Place::Joining(_) | Place::There => None,
+        });
+        behind.collect()
+    }
+
+    /// What those who join miss of a topic is lost. Its latest value follows.
+    pub(super) fn note_reset(&mut self, topic: &Topic, position: Position) {
+        for seat in self.seats.values_mut() {
+            if let Place::Joining(joining) = &mut seat.place {
+                joining.handle_reset(topic, position);
+            }
+        }
+    }
+
+    /// Nobody joins any more. Returns those who did.
+    fn handle_rewound(&mut self) -> Vec<(TabId, Joining)> {
+        self.is_rewinding = false;
+        self.is_partial = false;
+        // Everything was asked for at once since.
+        self.past = crate::flow::Past::default();
+        let mut joined = Vec::new();
+        for (member, seat) in self.seats.iter_mut() {
+            match core::mem::replace(&mut seat.place, Place::There) {
+                Place::Joining(joining) => joined.push((*member, joining)),
+                other => seat.place = other,
+            }
+        }
+        joined
+    }
+}

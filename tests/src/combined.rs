@@ -1,0 +1,163 @@
+//! What a subscriber was told, compared with what was published: as it was published, added up or merged.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use tidegate_core::flow::{Conflate, Flow, Pace};
+use tidegate_core::publication::{Position, Publication};
+use tidegate_core::time::Instant;
+use tidegate_core::topic::Topic;
+
+use crate::json::Json;
+use crate::ms;
+use crate::record::Record;
+
+/// Everything that was published.
+pub type Truth = [(Instant, Arc<Publication<Json>>)];
+
+/// A pace that is asked for in pages, some more often than others.
+pub fn any_pace() -> impl Strategy<Value = Pace> {
+    let edges = |every: u64, leading| Pace::Throttle {
+        every: ms(every),
+        leading,
+        trailing: true,
+    };
+    let quiet = |quiet: u64, max_wait: Option<u64>| Pace::Debounce {
+        quiet: ms(quiet),
+        max_wait: max_wait.map(ms),
+        leading: false,
+        trailing: true,
+    };
+    prop_oneof![
+        2 => Just(Pace::Immediate),
+        // Some that are asked for more than once.
+        3 => prop::sample::select(vec![100, 300]).prop_map(move |every| edges(every, true)),
+        3 => (1..400_u64, any::<bool>()).prop_map(move |(every, leading)| edges(every, leading)),
+        2 => (1..200_u64, prop::option::of(1..400_u64)).prop_map(move |(wait, most)| quiet(wait, most)),
+    ]
+}
+
+/// A flow of any pace and conflation, with and without deltas.
+pub fn any_flow() -> impl Strategy<Value = Flow> {
+    let conflate = prop_oneof![
+        3 => Just(Conflate::Latest),
+        2 => Just(Conflate::Merge),
+        2 => Just(Conflate::Sum),
+        1 => (1..20_u32).prop_map(|max| Conflate::Collect {
+            max: NonZeroU32::new(max).expect("at least one"),
+        }),
+    ];
+    (any_pace(), conflate, any::<bool>()).prop_map(|(pace, conflate, delta)| Flow {
+        pace,
+        conflate,
+        delta: delta && !matches!(conflate, Conflate::Collect { .. }),
+    })
+}
+
+/// A patch: so much is done, and one member is set or removed.
+pub fn any_patch() -> impl Strategy<Value = Json> {
+    let value = prop_oneof![
+        4 => "[a-z]{0,30}".prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => Just(json!([1, null, { "a": null }])),
+    ];
+    (1..9_u64, 0..5_u8, value).prop_map(|(done, member, value)| {
+        let mut patch = json!({ "done": done, "title": "photographs of harbours" });
+        patch[format!("m{member}")] = value;
+        Json(patch)
+    })
+}
+
+/// How far the subscribers of one client were told of the topics of a pattern, as far as they are still there.
+pub fn tops<'a>(others: impl Iterator<Item = &'a Record>, pattern: &str) -> BTreeMap<Topic, u64> {
+    let others = others.filter(|record| !record.is_gone && record.pattern.as_str() == pattern);
+    let mut tops = BTreeMap::new();
+    for record in others {
+        for (_, seen) in record.publications() {
+            let top = tops.entry(seen.topic.clone()).or_insert(0);
+            *top = seen.position.offset.max(*top);
+        }
+    }
+    tops
+}
+
+/// What was published of a topic from one offset to another, both included.
+fn between<'a>(
+    truth: &'a Truth,
+    topic: &Topic,
+    first: u64,
+    last: u64,
+) -> impl Iterator<Item = &'a Value> {
+    let topic = topic.clone();
+    let published = truth.iter().map(|(_, publication)| publication);
+    let own = published.filter(move |publication| {
+        publication.topic == topic && (first..=last).contains(&publication.position.offset)
+    });
+    own.map(|publication| &publication.payload.0)
+}
+
+fn done<'a>(values: impl Iterator<Item = &'a Value>) -> u64 {
+    values.filter_map(|value| value["done"].as_u64()).sum()
+}
+
+/// All of them as one patch: they have no members within members.
+fn merged<'a>(values: impl Iterator<Item = &'a Value>) -> Map<String, Value> {
+    let members = values.filter_map(Value::as_object).flatten();
+    members
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Checks that a subscriber who has never changed its flow got what it would get alone: of each topic what was published, from a value that
+/// it may have started with on, where others of its client were at `tops` when it came.
+///
+/// # Panics
+/// If not.
+pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>) {
+    if record.missed() > 0 {
+        // It was told of a loss.
+        return;
+    }
+    let mut told: BTreeMap<&Topic, Vec<&Publication<Json>>> = BTreeMap::new();
+    for (_, publication) in record.publications() {
+        told.entry(&publication.topic)
+            .or_default()
+            .push(publication);
+    }
+    for (topic, told) in told {
+        let position = |publication: &&Publication<Json>| publication.position.offset;
+        let first = told.first().map_or(0, position);
+        let last = told.last().map_or(0, position);
+        // It starts with the topic's value at the time, or a later one.
+        let top = tops.get(topic).copied().unwrap_or(1);
+        let mut starts = top..=first;
+        let values = || told.iter().map(|publication| &publication.payload.0);
+        let name = || {
+            format!(
+                "{:?} of {topic} from {top}: {:#?}",
+                record.flow, record.seen
+            )
+        };
+        match record.flow.conflate {
+            Conflate::Sum if !record.flow.is_immediate() => {
+                let is_sum = |start| done(between(truth, topic, start, last)) == done(values());
+                assert!(starts.any(is_sum), "{}", name());
+            }
+            Conflate::Merge if !record.flow.is_immediate() => {
+                let is_merged =
+                    |start| merged(between(truth, topic, start, last)) == merged(values());
+                assert!(starts.any(is_merged), "{}", name());
+            }
+            Conflate::Latest | Conflate::Merge | Conflate::Sum | Conflate::Collect { .. } => {
+                for publication in &told {
+                    let Position { offset, .. } = publication.position;
+                    let expected = between(truth, topic, offset, offset).next();
+                    assert_eq!(Some(&publication.payload.0), expected, "{}", name());
+                }
+            }
+        }
+    }
+}

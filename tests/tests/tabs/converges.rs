@@ -1,0 +1,248 @@
+//! Tabs that share a connection, and come and go, crash, sleep, change who leads and at which pace they are told: each gets what it would
+//! get alone, as it was published, added up or merged.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::json;
+use tidegate_core::flow::{Conflate, Flow};
+use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::publication::Position;
+use tidegate_core::topic::Topic;
+use tidegate_tests::combined::{any_flow, any_patch, check, tops};
+use tidegate_tests::json::Json;
+use tidegate_tests::tab_model::scene::indices;
+use tidegate_tests::tab_model::{Browser, Life, Path};
+use tidegate_tests::{ms, secs, topic};
+
+const TOPICS: [&str; 2] = ["job:1", "job:2"];
+const PATTERNS: [&str; 3] = ["job:1", "job:2", "job:*"];
+const PAGES_MAX: usize = 5;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Publish {
+        topic: usize,
+        patch: Json,
+    },
+    Open {
+        pattern: usize,
+        flow: Flow,
+    },
+    Subscribe {
+        which: usize,
+        pattern: usize,
+        flow: Flow,
+        is_new: bool,
+    },
+    Reflow {
+        which: usize,
+        flow: Flow,
+    },
+    Unsubscribe {
+        which: usize,
+    },
+    Befall {
+        which: usize,
+        what: Fate,
+    },
+    LoseLock,
+    Network,
+    Wait {
+        ms: u64,
+    },
+}
+
+/// What befalls a page.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Close,
+    Crash,
+    Freeze,
+    FreezeAtOnce,
+    Wake,
+}
+
+/// Any flow, and often one that is added up or merged at the pace of others.
+fn any_combined() -> impl Strategy<Value = Flow> {
+    let often = (prop::sample::select(vec![100, 300]), any::<bool>());
+    let often = often.prop_map(|(every, adds)| {
+        let conflate = if adds { Conflate::Sum } else { Conflate::Merge };
+        Flow::throttle(ms(every)).with_conflate(conflate)
+    });
+    let sums = Just(Flow::throttle(ms(300)).with_conflate(Conflate::Sum));
+    prop_oneof![3 => sums, 2 => often, 2 => any_flow()]
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let fate = prop::sample::select(vec![
+        Fate::Close,
+        Fate::Crash,
+        Fate::Freeze,
+        Fate::FreezeAtOnce,
+        Fate::Wake,
+        Fate::Wake,
+    ]);
+    let pattern = || 0..PATTERNS.len();
+    prop_oneof![
+        16 => (0..TOPICS.len(), any_patch()).prop_map(|(topic, patch)| Op::Publish { topic, patch }),
+        3 => (pattern(), any_combined()).prop_map(|(pattern, flow)| Op::Open { pattern, flow }),
+        2 => (any::<usize>(), pattern(), any_combined(), prop::bool::weighted(0.2))
+            .prop_map(|(which, pattern, flow, is_new)| Op::Subscribe { which, pattern, flow, is_new }),
+        1 => (any::<usize>(), any_combined()).prop_map(|(which, flow)| Op::Reflow { which, flow }),
+        1 => any::<usize>().prop_map(|which| Op::Unsubscribe { which }),
+        2 => (any::<usize>(), fate).prop_map(|(which, what)| Op::Befall { which, what }),
+        1 => prop_oneof![Just(Op::LoseLock), Just(Op::Network)],
+        8 => prop_oneof![4 => 0..30_u64, 3 => 0..300_u64, 1 => 0..9_000_u64].prop_map(|ms| Op::Wait { ms }),
+    ]
+}
+
+/// A subscriber that has not changed its flow, and how far others of the browser with the same pattern were when it came.
+#[derive(Debug)]
+struct Constant {
+    record: usize,
+    tops: BTreeMap<Topic, u64>,
+}
+
+#[derive(Debug)]
+struct Scene {
+    browser: Browser,
+    constant: Vec<Constant>,
+}
+
+impl Scene {
+    fn subscribe(&mut self, page: usize, pattern: &str, flow: Flow, start: Start) {
+        let tops = tops(self.browser.records.iter(), pattern);
+        let record = self.browser.subscribe_from(page, pattern, flow, start);
+        self.constant.push(Constant { record, tops });
+    }
+
+    fn some_page(&self, which: usize) -> Option<usize> {
+        let pages = indices(&self.browser);
+        pages.get(which % pages.len().max(1)).copied()
+    }
+
+    fn some_record(&self, which: usize) -> Option<usize> {
+        let records = self.browser.records.iter().enumerate();
+        let here = records.filter(|(_, record)| {
+            !record.is_gone && self.browser.pages[record.peer].life == Life::Awake
+        });
+        let here: Vec<usize> = here.map(|(index, _)| index).collect();
+        here.get(which % here.len().max(1)).copied()
+    }
+
+    fn act(&mut self, op: Op) {
+        match op {
+            Op::Publish { topic: to, patch } => {
+                let request = PublishRequest::new(topic(TOPICS[to]), patch);
+                self.browser.publish(request).expect("the topic is open");
+            }
+            Op::Open { pattern, flow } => {
+                if indices(&self.browser).len() < PAGES_MAX {
+                    let page = self.browser.open();
+                    self.subscribe(page, PATTERNS[pattern], flow, Start::Latest);
+                }
+            }
+            Op::Subscribe {
+                which,
+                pattern,
+                flow,
+                is_new,
+            } => {
+                // By wildcard, who resumes is told of topics that it has never heard of from their beginning, also of those that it had not asked for.
+                let start = if is_new && PATTERNS[pattern] != "job:*" {
+                    Start::New
+                } else {
+                    Start::Latest
+                };
+                if let Some(page) = self.some_page(which)
+                    && self.browser.pages[page].life == Life::Awake
+                {
+                    self.subscribe(page, PATTERNS[pattern], flow, start);
+                }
+            }
+            Op::Reflow { which, flow } => {
+                if let Some(record) = self.some_record(which) {
+                    self.browser.set_flow(record, flow);
+                    self.constant.retain(|known| known.record != record);
+                }
+            }
+            Op::Unsubscribe { which } => {
+                if let Some(record) = self.some_record(which) {
+                    self.browser.unsubscribe(record);
+                }
+            }
+            Op::Befall { which, what } => self.befall(which, what),
+            Op::LoseLock => self.browser.lose_lock(),
+            Op::Network => {
+                let is_up = self.browser.is_network_up;
+                self.browser.set_network(!is_up);
+            }
+            Op::Wait { ms: millis } => self.browser.run_for(ms(millis)),
+        }
+    }
+
+    fn befall(&mut self, which: usize, what: Fate) {
+        let Some(page) = self.some_page(which) else {
+            return;
+        };
+        let browser = &mut self.browser;
+        match (what, browser.pages[page].life) {
+            (Fate::Close, Life::Awake) => browser.close(page),
+            (Fate::Crash, Life::Awake) => browser.crash(page),
+            (Fate::Freeze, Life::Awake) => browser.freeze(page),
+            (Fate::FreezeAtOnce, Life::Awake) => browser.freeze_at_once(page),
+            (Fate::Wake, Life::Frozen | Life::Cached) => browser.wake(page),
+            (_, Life::Awake | Life::Frozen | Life::Cached | Life::Gone) => {}
+        }
+    }
+}
+
+fn run(path: Path, ops: Vec<Op>, seed: u64) {
+    let mut scene = Scene {
+        browser: Browser::new(seed, path),
+        constant: Vec::new(),
+    };
+    for op in ops {
+        scene.act(op);
+    }
+    let Scene {
+        mut browser,
+        constant,
+    } = scene;
+    browser.heal();
+    // For those who only want what is new.
+    for to in TOPICS {
+        let request = PublishRequest::new(topic(to), Json(json!({ "done": 1 })));
+        browser.publish(request).expect("the topic is open");
+    }
+    browser.run_for(secs(10));
+    browser.check_converged();
+    assert!(browser.records.iter().all(|record| record.resets() == 0));
+    for Constant { record, mut tops } in constant {
+        let record = &browser.records[record];
+        if !record.pattern.is_exact() {
+            // Whoever loses the leader just as it is confirmed, and has been told of nothing, is told of everything.
+            for (_, told) in record.publications() {
+                let Position { offset, .. } = told.position;
+                if let Some(top) = tops.get_mut(&told.topic) {
+                    *top = offset.min(*top);
+                }
+            }
+        }
+        check(&browser.truth, record, &tops);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_tab_has_what_was_published_whole_added_up_or_merged(
+        path in prop::sample::select(Path::ALL.to_vec()),
+        ops in prop::collection::vec(any_op(), 1..120),
+        seed: u64,
+    ) {
+        run(path, ops, seed);
+    }
+}
