@@ -130,13 +130,19 @@ fn debounce(bench: &Bench) {
     for count in [TOPICS, DEADLINES] {
         let mut gates = Gates::new(count, Flow::debounce(EVERY));
         let mut now = Instant::ZERO;
+        let mut values = 0;
+        let mut handle_next = move || {
+            // Slow enough that no value comes too late for its gate.
+            now = now + Duration::from_micros(values % 2);
+            let index = scattered(values.wrapping_mul(values), count);
+            gates.handle_value(now, index, Value(values));
+            gates.handle_timeout(now);
+            values += 1;
+        };
+        // Until every gate waits, and every deadline has been put off.
+        (0..6 * count).for_each(|_| handle_next());
         group.case(format!("gate and timer, one of {count}"), 1, move |n| {
-            timed(n, |i| {
-                // Slow enough that no value comes too late for its gate.
-                now = now + Duration::from_micros(i % 2);
-                gates.handle_value(now, scattered(i, count), Value(i));
-                gates.handle_timeout(now);
-            })
+            timed(n, |_| handle_next())
         });
     }
     bench.measure(group);

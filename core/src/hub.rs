@@ -32,7 +32,7 @@ use crate::flow::{Flow, FlowError};
 use crate::payload::Payload;
 use crate::protocol::{PublishRequest, Start};
 use crate::publication::{Position, Publication};
-use crate::router::{RouteId, Router, Ticket};
+use crate::router::{RouteId, Routes, Seat};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 use routing::{Gathered, wake};
@@ -67,9 +67,9 @@ pub struct Subscribed {
 #[derive(Debug)]
 pub struct Hub<P> {
     config: HubConfig,
-    router: Router<u32>,
+    router: Routes<u32>,
     topics: Topics<P>,
-    subscribers: Subscribers<P, Ticket>,
+    subscribers: Subscribers<P, Seat>,
     gathered: Gathered<P>,
     /// Reused between publishes, so that routing allocates nothing.
     matched: Vec<RouteId>,
@@ -87,7 +87,7 @@ impl<P: Payload> Hub<P> {
     /// An empty hub.
     pub fn new(config: HubConfig) -> Self {
         Self {
-            router: Router::new(config.seed),
+            router: Routes::new(config.seed),
             topics: Topics::new(&config),
             subscribers: Subscribers::new(),
             gathered: Gathered::new(),
@@ -171,12 +171,12 @@ impl<P: Payload> Hub<P> {
         let known = exact.and_then(|topic| self.topics.get(topic).route);
         let mut joined = None;
         let id = self.subscribers.add(downlink, pattern, flow, |index| {
-            let ticket = match known {
+            let seat = match known {
                 Some(route) => router.join(route, index),
                 None => router.subscribe(pattern, index),
             };
-            joined = Some(ticket.route());
-            ticket
+            joined = Some(seat.route());
+            seat
         });
         if let Some(topic) = exact
             && !self.is_copy
@@ -204,11 +204,9 @@ impl<P: Payload> Hub<P> {
     /// Ends a subscription at its subscriber's request. What is pending for it is dropped.
     pub fn handle_unsubscribe(&mut self, id: SubscriptionId) {
         self.route_gathered();
-        let Some((pattern, ticket)) = self.subscribers.remove(id) else {
-            return;
-        };
-        self.leave_route(&pattern, ticket);
-        self.note_released(pattern);
+        if let Some(seat) = self.subscribers.remove(id) {
+            self.leave_route(seat);
+        }
     }
 
     /// Changes the flow of a live subscription.
@@ -224,12 +222,12 @@ impl<P: Payload> Hub<P> {
         flow.validate()?;
         self.changes += 1;
         self.route_gathered();
-        let ticket = self.subscribers.tag(id).copied();
+        let seat = self.subscribers.tag(id).copied();
         self.subscribers.set_flow(now, id, flow);
-        if let Some(ticket) = ticket
-            && !wake(&mut self.router, ticket)
+        if let Some(seat) = seat
+            && !wake(&mut self.router, seat)
         {
-            self.subscribers.forget_passed(ticket.route());
+            self.subscribers.forget_passed(seat.route());
         }
         Ok(())
     }
@@ -239,7 +237,7 @@ impl<P: Payload> Hub<P> {
         self.route_gathered();
         let router = &mut self.router;
         self.subscribers
-            .handle_timeout(now, |ticket| wake(router, *ticket));
+            .handle_timeout(now, |seat| wake(router, *seat));
         let router = &self.router;
         // A copy is dropped when it is followed no more.
         let is_copy = self.is_copy;
@@ -274,7 +272,8 @@ impl<P: Payload> Hub<P> {
 
     /// What a subscription is to.
     fn pattern_of(&self, id: SubscriptionId) -> Option<&Pattern> {
-        self.subscribers.pattern(id)
+        let seat = self.subscribers.tag(id)?;
+        Some(self.router.pattern(seat.route()))
     }
 
     /// How much the hub holds.

@@ -34,7 +34,9 @@ export class Mailbox {
       return;
     }
     this.#isHandingOver = true;
-    for (const entry of entries) {
+    // By index: with one handler, an iterator costs as much as the call.
+    for (let nth = 0; nth < entries.length; nth += 1) {
+      const entry = entries[nth]!;
       try {
         handle(entry, entry.collects ? [update] : update);
       } catch (error) {

@@ -6,7 +6,7 @@
 import { type Host, systemHost } from './host.js';
 
 /** So many calls are told the same time at most. */
-const CALLS_MAX = 64;
+const CALLS_MAX = 256;
 
 const nothing = Promise.resolve();
 let toldMs = 0;

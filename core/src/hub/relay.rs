@@ -85,7 +85,8 @@ pub enum RelayDue<P> {
 /// `handle_repeat`, `handle_rewound` from one that can go back; after each, `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Relay<P> {
-    subscribers: Subscribers<P, Own>,
+    /// Each with its pattern.
+    subscribers: Subscribers<P, Pattern>,
     routes: OrderedMap<Pattern, Route<P>>,
     interest: VecDeque<Interest>,
     above: Above,
@@ -155,14 +156,16 @@ impl<P: Payload> Relay<P> {
     ) -> Result<SubscriptionId, SubscribeError> {
         own.flow.validate()?;
         let (here, _) = self.here(own.flow, own.flow);
-        let id = self.subscribers.add(downlink, pattern, here, |_| own);
+        let id = self
+            .subscribers
+            .add(downlink, pattern, here, |_| pattern.clone());
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
             let lag = route.lag;
             let waits = self.join(id, pattern, own, &start);
             if lag > 0 && own.loses() && !waits {
                 // What the others were told of may lie ahead of what this one starts with.
-                self.subscribers.lagged(id.index(), lag);
+                self.subscribers.lagged(id.index(), pattern, lag);
             }
             self.aggregate(now, pattern);
             match start {
@@ -186,7 +189,7 @@ impl<P: Payload> Relay<P> {
 
     /// Ends a subscription at its subscriber's request. What is pending for it is dropped.
     pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
-        let Some((pattern, _)) = self.subscribers.remove(id) else {
+        let Some(pattern) = self.subscribers.remove(id) else {
             return;
         };
         let Some(route) = self.routes.get_mut(&pattern) else {
@@ -212,7 +215,7 @@ impl<P: Payload> Relay<P> {
         flow: Flow,
     ) -> Result<(), FlowError> {
         flow.validate()?;
-        let Some(pattern) = self.subscribers.pattern(id).cloned() else {
+        let Some(pattern) = self.subscribers.tag(id).cloned() else {
             return Ok(());
         };
         if let Some(route) = self.routes.get_mut(&pattern) {
@@ -239,7 +242,7 @@ impl<P: Payload> Relay<P> {
         let untold = route.see(publication);
         if untold > 0 {
             for id in route.missing() {
-                self.subscribers.lagged(id.index(), untold);
+                self.subscribers.lagged(id.index(), pattern, untold);
             }
         }
         for id in route.receiving() {
@@ -256,7 +259,7 @@ impl<P: Payload> Relay<P> {
         let untold = items.iter().map(|item| route.see(item)).sum();
         if untold > 0 {
             for id in route.missing() {
-                self.subscribers.lagged(id.index(), untold);
+                self.subscribers.lagged(id.index(), pattern, untold);
             }
         }
         for id in route.receiving() {
@@ -286,7 +289,7 @@ impl<P: Payload> Relay<P> {
         if let Some(route) = self.routes.get_mut(pattern) {
             route.handle_lagged(missed);
             for id in route.losing() {
-                self.subscribers.lagged(id.index(), missed);
+                self.subscribers.lagged(id.index(), pattern, missed);
             }
         }
     }
@@ -295,7 +298,7 @@ impl<P: Payload> Relay<P> {
     pub fn handle_end(&mut self, pattern: &Pattern, reason: EndReason) {
         if let Some(route) = self.routes.remove(pattern) {
             for (id, _) in route.subscribers {
-                self.subscribers.end(id, reason);
+                self.subscribers.end(id, pattern.clone(), reason);
             }
         }
     }

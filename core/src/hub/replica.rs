@@ -211,7 +211,7 @@ impl<P: Payload> Hub<P> {
                     .reset(now, *index, &excerpt.topic, excerpt.position);
             }
             self.router.wake_all(route);
-            self.release_passed(route);
+            self.subscribers.forget_passed(route);
         }
         if let Some(latest) = excerpt.publications.last() {
             self.route(now, latest);
@@ -241,7 +241,7 @@ impl<P: Payload> super::topics::Topics<P> {
         publication: Arc<Publication<P>>,
         limits: &crate::history::HistoryLimits,
     ) {
-        self.change(now, index, limits, |history| {
+        self.change(now, index, limits, |_, history| {
             if history.position().epoch != publication.position.epoch {
                 *history = History::new(publication.position.epoch);
             }
@@ -256,6 +256,6 @@ impl<P: Payload> super::topics::Topics<P> {
             count_max: usize::MAX,
             bytes_max: usize::MAX,
         };
-        self.change(now, index, &all, |history| history.prepend(now, older));
+        self.change(now, index, &all, |_, history| history.prepend(now, older));
     }
 }

@@ -13,7 +13,7 @@ use crate::lifecycle::EndReason;
 use crate::outbox::Run;
 use crate::payload::Payload;
 use crate::publication::Publication;
-use crate::router::{RouteId, Router, Ticket};
+use crate::router::{RouteId, Routes, Seat};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
@@ -107,7 +107,7 @@ impl<P: Payload> Hub<P> {
         self.router
             .for_each_wildcard(&publication.topic, |route| matched.push(route));
         for route in matched.drain(..) {
-            if !self.router.pattern(route).is_exact() {
+            if !self.router.is_exact(route) {
                 for index in self.router.subscribers(route) {
                     self.subscribers.deliver(now, *index, publication);
                 }
@@ -147,7 +147,7 @@ impl<P: Payload> Hub<P> {
             .for_each_wildcard(&first.topic, |route| matched.push(route));
         for route in matched.drain(..) {
             let subscribers = &mut self.subscribers;
-            if !self.router.pattern(route).is_exact() {
+            if !self.router.is_exact(route) {
                 for index in self.router.subscribers(route) {
                     subscribers.deliver_run(now, *index, run);
                 }
@@ -169,15 +169,7 @@ impl<P: Payload> Hub<P> {
     /// Does what is due, so that publications may pass by the gates that rest on.
     pub(super) fn catch_up(&mut self, now: Instant) -> Instant {
         let router = &mut self.router;
-        self.subscribers
-            .catch_up(now, |ticket| wake(router, *ticket))
-    }
-
-    /// What has passed by a route need not be kept if nobody rests there.
-    pub(super) fn release_passed(&mut self, route: RouteId) {
-        if !self.router.has_resting(route) {
-            self.subscribers.forget_passed(route);
-        }
+        self.subscribers.catch_up(now, |seat| wake(router, *seat))
     }
 
     fn end_route(&mut self, route: RouteId, reason: EndReason) {
@@ -194,21 +186,27 @@ impl<P: Payload> Hub<P> {
     }
 
     pub(super) fn end_subscription(&mut self, id: SubscriptionId, reason: EndReason) {
-        let pattern = self.subscribers.pattern(id).cloned();
-        if let Some(pattern) = pattern
-            && let Some(ticket) = self.subscribers.end(id, reason)
-        {
-            self.leave_route(&pattern, ticket);
-            self.note_released(pattern);
+        let Some(pattern) = self.pattern_of(id).cloned() else {
+            return;
+        };
+        if let Some(seat) = self.subscribers.end(id, pattern, reason) {
+            self.leave_route(seat);
         }
     }
 
     /// A subscription has gone: its route may have gone with it.
-    pub(super) fn leave_route(&mut self, pattern: &Pattern, ticket: Ticket) {
+    pub(super) fn leave_route(&mut self, seat: Seat) {
         self.changes += 1;
-        self.router.unsubscribe(ticket);
-        self.release_passed(ticket.route());
-        if self.is_copy || self.router.subscriber_count(ticket.route()) > 0 {
+        let subscribers = &mut self.subscribers;
+        let left = self
+            .router
+            .leave(seat, |moved| *subscribers.tag_mut(*moved) = seat);
+        if left.ended_rest {
+            subscribers.forget_passed(seat.route());
+        }
+        let Some(pattern) = left.gone else { return };
+        if self.is_copy {
+            self.released.push(pattern);
             return;
         }
         let topic = pattern.exact().and_then(|topic| self.topics.find(&topic));
@@ -220,11 +218,13 @@ impl<P: Payload> Hub<P> {
         }
     }
 
+    /// Nothing keeps a pattern here any more, unless somebody subscribes to it.
     pub(super) fn note_released(&mut self, pattern: Pattern) {
         if self.is_copy && !self.has_route(&pattern) {
             self.released.push(pattern);
         }
     }
+
     /// What is owed next, runs as they are.
     pub(super) fn poll_owed(&mut self) -> Option<Owed<P>> {
         self.route_gathered();
@@ -238,7 +238,7 @@ impl<P: Payload> Hub<P> {
 }
 
 /// Lets a subscription be visited again, and says whether another one of its route is passed over.
-pub(super) fn wake(router: &mut Router<u32>, ticket: Ticket) -> bool {
-    router.wake(ticket);
-    router.has_resting(ticket.route())
+pub(super) fn wake(router: &mut Routes<u32>, seat: Seat) -> bool {
+    router.wake(seat);
+    router.has_resting(seat.route())
 }

@@ -34,8 +34,8 @@ use rest::{Passed, Resting};
 pub(crate) struct Subscribers<P, T> {
     subscriptions: Slab<Subscription<T>>,
     gates: Slab<GateSlot<P>>,
-    /// The gates of subscriptions whose patterns have wildcards.
-    by_topic: Slab<OrderedMap<Topic, u32>>,
+    /// What those subscriptions have whose patterns have wildcards.
+    wide: Slab<Wide>,
     timers: Timers,
     due: Owing<P>,
     generation: u32,
@@ -45,20 +45,36 @@ pub(crate) struct Subscribers<P, T> {
     latest: Instant,
 }
 
-/// Kept small: there may be a million of them.
+/// Kept small: there may be a million of them. The pattern is known to its owner.
 #[derive(Debug)]
 struct Subscription<T> {
     generation: u32,
     downlink: DownlinkId,
-    pattern: Pattern,
     flow: KeptFlow,
-    /// Its gate; where the pattern has wildcards, where its gates are found by their topics.
-    gates: u32,
+    gates: Gates,
     tag: T,
 }
 
-/// The subscription has no gates: they are made when a publication first needs one, and dropped when they idle.
-const NO_GATES: u32 = u32::MAX;
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Subscription<crate::router::Seat>>() == 40);
+
+/// The gates of a subscription. They are made when a publication first needs one, and dropped when they idle.
+#[derive(Clone, Copy, Debug)]
+enum Gates {
+    /// To one topic, without a gate.
+    None,
+    /// To one topic, with this gate.
+    One(u32),
+    /// To what a pattern with wildcards selects: see [`Wide`].
+    Wide(u32),
+}
+
+/// What only a subscription by a pattern with wildcards has.
+#[derive(Debug)]
+struct Wide {
+    pattern: Pattern,
+    gates: OrderedMap<Topic, u32>,
+}
 
 #[derive(Debug)]
 struct GateSlot<P> {
@@ -76,7 +92,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         Self {
             subscriptions: Slab::new(),
             gates: Slab::new(),
-            by_topic: Slab::new(),
+            wide: Slab::new(),
             timers: Timers::new(),
             due: Owing::new(),
             generation: 0,
@@ -94,14 +110,22 @@ impl<P: Payload, T> Subscribers<P, T> {
         tag: impl FnOnce(u32) -> T,
     ) -> SubscriptionId {
         self.generation = self.generation.wrapping_add(1);
+        let gates = if pattern.is_exact() {
+            Gates::None
+        } else {
+            let wide = Wide {
+                pattern: pattern.clone(),
+                gates: OrderedMap::new(),
+            };
+            Gates::Wide(index_of(self.wide.insert(wide)))
+        };
         let entry = self.subscriptions.vacant_entry();
         let index = index_of(entry.key());
         entry.insert(Subscription {
             generation: self.generation,
             downlink,
-            pattern: pattern.clone(),
             flow: flow.into(),
-            gates: NO_GATES,
+            gates,
             tag: tag(index),
         });
         SubscriptionId {
@@ -111,18 +135,18 @@ impl<P: Payload, T> Subscribers<P, T> {
     }
 
     /// Removes a subscription and its gates, with what is pending in them.
-    pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<(Pattern, T)> {
+    pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<T> {
         self.find(id)?;
         let subscription = self.subscriptions.remove(id.index as usize);
-        if subscription.gates != NO_GATES {
-            if subscription.pattern.is_exact() {
-                self.drop_gate(subscription.gates);
-            } else {
-                let gates = self.by_topic.remove(subscription.gates as usize);
+        match subscription.gates {
+            Gates::None => {}
+            Gates::One(gate) => self.drop_gate(gate),
+            Gates::Wide(wide) => {
+                let Wide { gates, .. } = self.wide.remove(wide as usize);
                 gates.values().for_each(|gate| self.drop_gate(*gate));
             }
         }
-        Some((subscription.pattern, subscription.tag))
+        Some(subscription.tag)
     }
 
     fn drop_gate(&mut self, gate: u32) {
@@ -134,11 +158,6 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.subscriptions
             .get(id.index as usize)
             .filter(|subscription| subscription.generation == id.generation)
-    }
-
-    /// The pattern of a subscription.
-    pub(crate) fn pattern(&self, id: SubscriptionId) -> Option<&Pattern> {
-        self.find(id).map(|subscription| &subscription.pattern)
     }
 
     /// The full id of the subscription that has `index` now.
@@ -173,7 +192,9 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
         if subscription.flow.is_immediate() {
             let emission = Emission::One(Arc::clone(publication));
-            self.due.push_back(subscription.due(index, None, emission));
+            let via = self.via(subscription);
+            self.due
+                .push_back(subscription.due(index, via, None, emission));
             return None;
         }
         let gate = self.gate_for(index, &publication.topic);
@@ -192,7 +213,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         let subscription = &self.subscriptions[index as usize];
         if subscription.flow.is_immediate() {
             let id = self.id(index);
-            let delivery = RunDelivery::new(id, subscription.via(), Arc::clone(run));
+            let delivery = RunDelivery::new(id, self.via(subscription), Arc::clone(run));
             self.due.push_run(subscription.downlink, delivery);
             return None;
         }
@@ -226,14 +247,19 @@ impl<P: Payload, T> Subscribers<P, T> {
             subscription: self.id(index),
             topic: topic.clone(),
             position,
-            via: subscription.via(),
+            via: self.via(subscription),
         });
     }
 
     /// Ends a subscription with its topic. Its terminal publication was delivered before.
-    pub(crate) fn end(&mut self, id: SubscriptionId, reason: EndReason) -> Option<T> {
+    pub(crate) fn end(
+        &mut self,
+        id: SubscriptionId,
+        pattern: Pattern,
+        reason: EndReason,
+    ) -> Option<T> {
         let downlink = self.find(id)?.downlink;
-        let (pattern, tag) = self.remove(id)?;
+        let tag = self.remove(id)?;
         self.due.push_back(Due::End {
             downlink,
             subscription: id,
@@ -244,12 +270,12 @@ impl<P: Payload, T> Subscribers<P, T> {
     }
 
     /// Tells the subscription with `index` that the uplink dropped publications.
-    pub(crate) fn lagged(&mut self, index: u32, missed: u64) {
+    pub(crate) fn lagged(&mut self, index: u32, pattern: &Pattern, missed: u64) {
         let subscription = &self.subscriptions[index as usize];
         self.due.push_back(Due::Lagged {
             downlink: subscription.downlink,
             subscription: self.id(index),
-            pattern: subscription.pattern.clone(),
+            pattern: pattern.clone(),
             missed,
         });
     }
@@ -268,15 +294,10 @@ impl<P: Payload, T> Subscribers<P, T> {
     }
 
     fn known_gate(&self, index: u32, topic: &Topic) -> Option<u32> {
-        let subscription = &self.subscriptions[index as usize];
-        if subscription.gates == NO_GATES {
-            None
-        } else if subscription.pattern.is_exact() {
-            Some(subscription.gates)
-        } else {
-            self.by_topic[subscription.gates as usize]
-                .get(topic)
-                .copied()
+        match self.subscriptions[index as usize].gates {
+            Gates::None => None,
+            Gates::One(gate) => Some(gate),
+            Gates::Wide(wide) => self.wide[wide as usize].gates.get(topic).copied(),
         }
     }
 
@@ -294,13 +315,10 @@ impl<P: Payload, T> Subscribers<P, T> {
             armed: None,
             resting: None,
         }));
-        if subscription.pattern.is_exact() {
-            subscription.gates = gate;
+        if let Gates::Wide(wide) = subscription.gates {
+            self.wide[wide as usize].gates.insert(topic, gate);
         } else {
-            if subscription.gates == NO_GATES {
-                subscription.gates = index_of(self.by_topic.insert(OrderedMap::new()));
-            }
-            self.by_topic[subscription.gates as usize].insert(topic, gate);
+            subscription.gates = Gates::One(gate);
         }
         gate
     }
@@ -342,14 +360,10 @@ impl<P: Payload, T> Subscribers<P, T> {
             return;
         };
         let subscription = &mut self.subscriptions[slot.subscription as usize];
-        if subscription.pattern.is_exact() {
-            subscription.gates = NO_GATES;
-        } else if let Some(gates) = self.by_topic.get_mut(subscription.gates as usize) {
-            gates.remove(&slot.topic);
-            if gates.is_empty() {
-                self.by_topic.remove(subscription.gates as usize);
-                subscription.gates = NO_GATES;
-            }
+        if let Gates::Wide(wide) = subscription.gates {
+            self.wide[wide as usize].gates.remove(&slot.topic);
+        } else {
+            subscription.gates = Gates::None;
         }
         self.drop_gate(gate);
     }
@@ -358,8 +372,9 @@ impl<P: Payload, T> Subscribers<P, T> {
         let subscription = &self.subscriptions[index as usize];
         let flow = subscription.flow.get();
         let conflate = flow.conflates().then_some(flow.conflate);
+        let via = self.via(subscription);
         self.due
-            .push_back(subscription.due(index, conflate, emission));
+            .push_back(subscription.due(index, via, conflate, emission));
     }
 
     /// Emits what is due at `now`. Calls `wake` with the tag of each subscription whose gate rests no more; it says
@@ -391,6 +406,19 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.find(id).map(|subscription| &subscription.tag)
     }
 
+    /// What the hub remembers of the subscription with `index`, to be changed.
+    pub(crate) fn tag_mut(&mut self, index: u32) -> &mut T {
+        &mut self.subscriptions[index as usize].tag
+    }
+
+    /// The pattern of a subscription, where that has wildcards.
+    fn via(&self, subscription: &Subscription<T>) -> Option<Pattern> {
+        match subscription.gates {
+            Gates::None | Gates::One(_) => None,
+            Gates::Wide(wide) => Some(self.wide[wide as usize].pattern.clone()),
+        }
+    }
+
     pub(crate) fn poll_output(&mut self) -> Option<Due<P>> {
         self.due.pop_front()
     }
@@ -409,13 +437,10 @@ impl<P: Payload, T> Subscribers<P, T> {
 }
 
 impl<T> Subscription<T> {
-    fn via(&self) -> Option<Pattern> {
-        (!self.pattern.is_exact()).then(|| self.pattern.clone())
-    }
-
     fn due<P>(
         &self,
         index: u32,
+        via: Option<Pattern>,
         conflate: Option<Conflate>,
         emission: Emission<Arc<Publication<P>>>,
     ) -> Due<P> {
@@ -426,7 +451,7 @@ impl<T> Subscription<T> {
                     index,
                     generation: self.generation,
                 },
-                via: self.via(),
+                via,
                 conflate,
                 emission,
             },

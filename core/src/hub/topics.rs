@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -56,7 +57,11 @@ pub(crate) struct TopicState<P> {
     pub(crate) route: Option<RouteId>,
     pub(crate) history: History<P>,
     pub(crate) touched: Instant,
-    keys: VecDeque<(String, Position)>,
+    #[expect(
+        clippy::box_collection,
+        reason = "most topics are not published to with keys"
+    )]
+    keys: Option<Box<VecDeque<(String, Position)>>>,
 }
 
 impl<P: Payload> Topics<P> {
@@ -102,7 +107,7 @@ impl<P: Payload> Topics<P> {
             route: None,
             history: History::new(self.first_epoch),
             touched: now,
-            keys: VecDeque::new(),
+            keys: None,
         });
         #[expect(
             clippy::cast_possible_truncation,
@@ -156,9 +161,8 @@ impl<P: Payload> Topics<P> {
         end: Option<EndReason>,
         limits: &HistoryLimits,
     ) -> Arc<Publication<P>> {
-        let topic = self.slab[index as usize].topic.clone();
-        self.change(now, index, limits, |history| {
-            history.append(now, &topic, payload, end, limits)
+        self.change(now, index, limits, |topic, history| {
+            history.append(now, topic, payload, end, limits)
         })
     }
 
@@ -177,12 +181,12 @@ impl<P: Payload> Topics<P> {
         now: Instant,
         index: u32,
         limits: &HistoryLimits,
-        change: impl FnOnce(&mut History<P>) -> T,
+        change: impl FnOnce(&Topic, &mut History<P>) -> T,
     ) -> T {
         let state = &mut self.slab[index as usize];
         state.touched = now;
         let elsewhere = self.retained_bytes - state.history.bytes();
-        let result = change(&mut state.history);
+        let result = change(&state.topic, &mut state.history);
         if elsewhere + state.history.bytes() > self.retained_bytes_max {
             let latest_only = HistoryLimits {
                 count_max: 1,
@@ -273,14 +277,16 @@ const NOT_BEGUN: u64 = 0;
 impl<P> TopicState<P> {
     /// Where the publication with an idempotency key went, if it is remembered.
     pub(crate) fn position_of_key(&self, id: &str) -> Option<Position> {
-        let found = self.keys.iter().rev().find(|(known, _)| known == id);
+        let mut keys = self.keys.iter().flat_map(|keys| keys.iter().rev());
+        let found = keys.find(|(known, _)| known == id);
         found.map(|(_, position)| *position)
     }
 
     pub(crate) fn remember_key(&mut self, id: String, position: Position) {
-        if self.keys.len() == IDEMPOTENCY_KEYS_MAX {
-            self.keys.pop_front();
+        let keys = self.keys.get_or_insert_default();
+        if keys.len() == IDEMPOTENCY_KEYS_MAX {
+            keys.pop_front();
         }
-        self.keys.push_back((id, position));
+        keys.push_back((id, position));
     }
 }

@@ -25,7 +25,6 @@ pub(super) struct Places {
     slots: Vec<Slot>,
     /// The slot freed last, which is taken next.
     free: Option<u32>,
-    len: usize,
 }
 
 #[derive(Debug)]
@@ -39,7 +38,6 @@ struct Slot {
 impl Places {
     /// A place for an entry that lies at index `at` of its route.
     pub(super) fn take(&mut self, at: u32) -> Place {
-        self.len += 1;
         let Some(index) = self.free else {
             let index = index(self.slots.len());
             self.slots.push(Slot { at, generation: 0 });
@@ -57,16 +55,6 @@ impl Places {
         }
     }
 
-    /// Where the entry lies. Panics if it has been given back.
-    pub(super) fn at(&self, place: Place) -> u32 {
-        let slot = &self.slots[place.index as usize];
-        assert_eq!(
-            slot.generation, place.generation,
-            "the subscription of this ticket has ended"
-        );
-        slot.at
-    }
-
     /// Where the entry lies, for the last time. Panics if that was asked before.
     pub(super) fn give_back(&mut self, place: Place) -> u32 {
         let slot = &mut self.slots[place.index as usize];
@@ -75,7 +63,6 @@ impl Places {
             "a ticket ends one subscription, once"
         );
         slot.generation = slot.generation.wrapping_add(1);
-        self.len -= 1;
         let next_free = self.free.replace(place.index).unwrap_or(place.index);
         core::mem::replace(&mut slot.at, next_free)
     }
@@ -83,10 +70,6 @@ impl Places {
     /// The entry of the place with this index lies at index `at` now.
     pub(super) fn move_to(&mut self, index: u32, at: u32) {
         self.slots[index as usize].at = at;
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.len
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

@@ -53,9 +53,9 @@ fn a_subscriber_that_leaves_is_replaced_by_the_last() {
 fn a_route_is_gone_with_its_last_subscriber() {
     let mut router = Router::new(1);
     let ticket = router.subscribe(&pattern("job:*:log"), 7);
-    assert_eq!(router.trie.node_count(), 3);
+    assert_eq!(router.routes.node_count(), 3);
     assert_eq!(router.unsubscribe(ticket), 7);
-    assert_eq!(router.trie.node_count(), 0);
+    assert_eq!(router.routes.node_count(), 0);
     assert_eq!(router.subscriber_count(ticket.route()), 0);
     assert_eq!(router.find(&pattern("job:*:log")), None);
     assert!(router.is_empty() && router.route_count() == 0);
@@ -93,16 +93,43 @@ fn the_deepest_topics_find_their_patterns() {
 fn subscriptions_are_compact() {
     const TOPICS: usize = 10_000;
     const EACH: usize = 10;
-    let mut router = Router::new(1);
+    let (mut routes, mut router) = (Routes::new(1), Router::new(1));
     for i in 0..TOPICS * EACH {
-        let job = i % TOPICS;
-        router.subscribe(&pattern(&format!("job:{job}")), 0_u32);
+        let job = pattern(&format!("job:{}", i % TOPICS));
+        routes.subscribe(&job, 0_u32);
+        router.subscribe(&job, 0_u32);
     }
-    let each = router.memory_bytes() / router.len();
-    assert!(
-        each <= 40,
-        "{each} bytes per subscription, 4 of them the subscriber's"
-    );
+    for (each, most) in [
+        (routes.memory_bytes() / routes.len(), 26),
+        (router.memory_bytes() / router.len(), 42),
+    ] {
+        assert!(
+            each <= most,
+            "{each} bytes per subscription, 4 of them the subscriber's"
+        );
+    }
+}
+
+#[test]
+fn whoever_takes_the_seat_of_one_that_leaves_is_told() {
+    let mut routes = Routes::new(1);
+    let jobs = pattern("job:*");
+    let mut seats: Vec<Seat> = (0..4_usize).map(|i| routes.subscribe(&jobs, i)).collect();
+    let route = seats[0].route();
+    routes.visit(route, |subscriber| *subscriber == 3);
+    for (leaver, mover) in [(1, Some(3)), (2, None), (3, None), (0, None)] {
+        let seat = seats[leaver];
+        let mut moved = None;
+        let left = routes.leave(seat, |subscriber| moved = Some(*subscriber));
+        assert_eq!((left.subscriber, moved), (leaver, mover));
+        // It rests where it has gone.
+        assert_eq!(left.ended_rest, leaver == 3);
+        assert_eq!(left.gone, (leaver == 0).then(|| jobs.clone()));
+        if let Some(mover) = moved {
+            seats[mover] = seat;
+        }
+    }
+    assert!(routes.is_empty());
 }
 
 #[derive(Clone, Debug)]
@@ -209,7 +236,7 @@ impl Pair {
             })
             .collect();
         assert_eq!(
-            self.router.trie.node_count(),
+            self.router.routes.node_count(),
             prefixes.len(),
             "nodes without need"
         );
@@ -244,7 +271,7 @@ proptest! {
             }
             pair.check();
             prop_assert!(pair.router.is_empty());
-            prop_assert_eq!(pair.router.trie.node_count(), 0);
+            prop_assert_eq!(pair.router.routes.node_count(), 0);
         }
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{NO_GATES, Subscribers, SubscriptionId};
+use super::{Gates, Subscribers, SubscriptionId};
 use crate::flow::Flow;
 use crate::gate::Emission;
 use crate::payload::Payload;
@@ -31,13 +31,13 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
         let subscription = &mut self.subscriptions[id.index as usize];
         subscription.flow = super::KeptFlow::from(flow).with_feed(feed);
-        let gates: Vec<u32> = if subscription.gates == NO_GATES {
-            Vec::new()
-        } else if subscription.pattern.is_exact() {
-            Vec::from([subscription.gates])
-        } else {
-            let gates = &self.by_topic[subscription.gates as usize];
-            gates.values().copied().collect()
+        let gates: Vec<u32> = match subscription.gates {
+            Gates::None => Vec::new(),
+            Gates::One(gate) => Vec::from([gate]),
+            Gates::Wide(wide) => {
+                let gates = self.wide[wide as usize].gates.values();
+                gates.copied().collect()
+            }
         };
         for gate in gates {
             let machine = self.awake(gate);

@@ -109,8 +109,7 @@ impl<P: Payload, T> Subscribers<P, T> {
     /// Lets the gate of a subscription rest no more, as if each publication had been handed to it.
     #[cfg(test)]
     pub(crate) fn rouse(&mut self, index: u32) {
-        let gate = self.subscriptions[index as usize].gates;
-        if gate != super::NO_GATES {
+        if let super::Gates::One(gate) = self.subscriptions[index as usize].gates {
             self.awake(gate);
         }
     }
