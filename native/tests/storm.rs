@@ -312,7 +312,10 @@ async fn nothing_is_left_of_thousands_that_were_killed_while_handlers_failed() {
     );
     let files = open_files("self");
     let (half_open, faults) = tokio::join!(storm(&address, &Visit::ALL), events(&bus));
-    assert_eq!(faults, (PANICS, HANGS));
+    // On a busy machine, telling of a panic may take so long that it counts as hanging.
+    let (panicked, hung) = faults;
+    assert!(panicked > 0 && hung >= HANGS, "{faults:?}");
+    assert_eq!(panicked + hung, PANICS + HANGS);
     assert!(half_open.len() > 200);
     // The server gives them up by itself: their ends here stay open until then.
     eventually("the counts to be as before", async || {

@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::{end, eventually, served_hub_with, until_counts, within};
+use support::{end, eventually, until_counts, within};
 use tidegate::Hub;
-use tokio::net::TcpSocket;
+use tidegate::serve::{ServeConfig, Server};
+use tokio::net::{TcpListener, TcpSocket};
 
 const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
@@ -15,6 +18,28 @@ const FILLING_BYTES: usize = 16 * 1024;
 
 /// More than the kernel's buffers and the outbox hold together.
 const PUBLICATIONS: u64 = 2_000;
+
+/// Longer than any test takes.
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A hub that lets so many bytes wait for a connection, and its address.
+async fn served_hub(outbox_bytes_max: usize) -> (Hub, String) {
+    let hub = support::hub_with(|config| {
+        config.outbox_bytes_max = outbox_bytes_max;
+        // Who does not read gives no sign of life either, and is to be kept.
+        config.session.heartbeat = LONG;
+    });
+    let patient = ServeConfig {
+        write_timeout: LONG,
+        ..ServeConfig::default()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = Server::new(patient).listen(listener);
+    let app = tidegate::axum::router(hub.clone());
+    tokio::spawn(server.run(app, std::future::pending()));
+    (hub, address)
+}
 
 /// Connects with a small buffer, so that not reading is soon felt at the other end.
 async fn small_socket(address: &str) -> Socket {
@@ -47,7 +72,7 @@ fn resident_bytes() -> u64 {
 
 #[tokio::test]
 async fn who_does_not_read_delays_nobody_and_comes_to_the_end_all_the_same() {
-    let (hub, address) = served_hub_with(|config| config.outbox_bytes_max = OUTBOX_BYTES_MAX).await;
+    let (hub, address) = served_hub(OUTBOX_BYTES_MAX).await;
     let mut slow = small_socket(&address).await;
     slow.subscribe("a", json!({})).await;
     let mut quick = Socket::open(&address).await;
@@ -92,7 +117,7 @@ async fn who_does_not_read_delays_nobody_and_comes_to_the_end_all_the_same() {
 
 #[tokio::test]
 async fn who_conflates_comes_to_the_last_value_without_a_word_of_loss() {
-    let (hub, address) = served_hub_with(|config| config.outbox_bytes_max = OUTBOX_BYTES_MAX).await;
+    let (hub, address) = served_hub(OUTBOX_BYTES_MAX).await;
     let mut slow = small_socket(&address).await;
     slow.subscribe("a", json!({"throttle_ms": 1})).await;
     publish_all(&hub, "a").await;
@@ -111,7 +136,7 @@ async fn who_conflates_comes_to_the_last_value_without_a_word_of_loss() {
 
 #[tokio::test]
 async fn each_topic_of_a_pattern_keeps_its_newest_value_for_a_slow_reader() {
-    let (hub, address) = served_hub_with(|config| config.outbox_bytes_max = OUTBOX_BYTES_MAX).await;
+    let (hub, address) = served_hub(OUTBOX_BYTES_MAX).await;
     let mut slow = small_socket(&address).await;
     slow.subscribe("job:*", json!({})).await;
     hub.publish("job:quiet", &json!({"n": "only"}))
@@ -146,7 +171,7 @@ async fn each_topic_of_a_pattern_keeps_its_newest_value_for_a_slow_reader() {
 #[tokio::test]
 async fn many_that_do_not_read_cost_no_more_than_their_limit() {
     const READERS: usize = 20;
-    let (hub, address) = served_hub_with(|config| config.outbox_bytes_max = 64 * 1024).await;
+    let (hub, address) = served_hub(64 * 1024).await;
     let mut slow = Vec::new();
     for _ in 0..READERS {
         let mut socket = small_socket(&address).await;
@@ -174,7 +199,7 @@ async fn many_that_do_not_read_cost_no_more_than_their_limit() {
 
 #[tokio::test]
 async fn who_cannot_be_served_within_twice_the_limit_is_let_go() {
-    let (hub, address) = served_hub_with(|config| config.outbox_bytes_max = 64 * 1024).await;
+    let (hub, address) = served_hub(64 * 1024).await;
     let mut slow = small_socket(&address).await;
     slow.subscribe("job:*", json!({})).await;
     // The newest of each topic must stay, and there are ever more topics.

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 /// How long the last update may take once the command has ended.
 const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
 
-/// How long it may take where no server has answered any update.
+/// How long it may take where no update was answered, and it is known why: the server can't be reached.
 const FIRST_UPDATE_MAX: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
@@ -86,13 +86,15 @@ impl Publishing {
     }
 
     /// Waits for the last update, but not for ever, and tells where it was not published.
-    async fn finish(self) {
-        let patience = if self.has_answered.load(Ordering::Relaxed) {
-            LAST_UPDATE_MAX
-        } else {
-            FIRST_UPDATE_MAX
+    async fn finish(mut self) {
+        let done = match tokio::time::timeout(FIRST_UPDATE_MAX, &mut self.task).await {
+            Err(_) if self.may_be_answered() => {
+                let rest = LAST_UPDATE_MAX.saturating_sub(FIRST_UPDATE_MAX);
+                tokio::time::timeout(rest, &mut self.task).await
+            }
+            done => done,
         };
-        match tokio::time::timeout(patience, self.task).await {
+        match done {
             Ok(Ok(Ok(()))) => {
                 // All was confirmed, so that none can be told as unanswered.
                 let _ = self.client.close_flushed().await;
@@ -114,6 +116,12 @@ impl Publishing {
                 );
             }
         }
+    }
+
+    /// Whether an answer is only slow, as of a machine that is busy.
+    fn may_be_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+            || self.client.status().borrow().last_error.is_none()
     }
 }
 

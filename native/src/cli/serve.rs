@@ -83,10 +83,10 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         // Whoever has read the first of them may read no more; that is no reason to end.
         let _ = writeln!(std::io::stdout(), "tidegate: listening on {address}");
     }
-    supervisor.ready();
+    supervisor.ready().await;
     let stop = async {
         told.await;
-        supervisor.stopping();
+        supervisor.stopping().await;
     };
     let app = tidegate::axum::router(hub.clone());
     tokio::select! {

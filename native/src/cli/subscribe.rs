@@ -164,11 +164,15 @@ impl Subscribe {
         }
     }
 
-    /// Ends once the program is told to stop, where the server is still to be told what was printed.
-    async fn stopped(&self) {
-        match &self.durable {
-            Some(_) => stop_signal().await,
-            None => std::future::pending().await,
+    /// Ends once the program is told to stop, where the server is still to be told what was printed. That is listened for
+    /// from now on: whoever has read the first line may send the signal.
+    fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let told = self.durable.is_some().then(stop_signal);
+        async {
+            match told {
+                Some(told) => told.await,
+                None => std::future::pending().await,
+            }
         }
     }
 

@@ -140,8 +140,8 @@ async fn a_device_misses_nothing_when_servers_at_a_redis_stop_and_are_killed() {
 #[tokio::test]
 async fn a_device_misses_nothing_when_servers_at_a_postgres_stop_and_are_killed() {
     let postgres = PostgresServer::start();
-    goes_on_at_the_successor(&format!("{}?table=stopped", postgres.url())).await;
-    misses_nothing(&format!("{}?table=killed", postgres.url())).await;
+    goes_on_at_the_successor(&format!("{}&table=stopped", postgres.patient_url())).await;
+    misses_nothing(&format!("{}&table=killed", postgres.patient_url())).await;
 }
 
 /// What ends a topic is dealt with as everything before it is.

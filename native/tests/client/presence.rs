@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::support::place::Place;
 use crate::support::program::Server;
 use crate::support::{eventually, served_hub, until_counts, within};
 use futures_util::StreamExt as _;
@@ -81,7 +82,8 @@ async fn a_client_that_goes_takes_its_presences_with_it_and_its_watches_end() {
 
 #[tokio::test]
 async fn a_presence_comes_back_with_the_server() {
-    let mut server = Server::start().await;
+    let place = Place::new();
+    let mut server = Server::start_at(&place.address).await;
     let client = connect(&server.address).await;
     let _ada = client
         .presence(ROOM)
@@ -91,9 +93,8 @@ async fn a_presence_comes_back_with_the_server() {
         .unwrap();
     let mut changes = client.presence(ROOM).unwrap().watch().await.unwrap();
     assert_eq!(next(&mut changes).await, [joined("ada")]);
-    let address = server.address.clone();
     server.kill().await;
-    let successor = Server::start_at(&address).await;
+    let successor = Server::start_at(&place.address).await;
     let other = connect(&successor.address).await;
     let room = other.presence(ROOM).unwrap();
     eventually("ada is seen by others", async || {

@@ -1,18 +1,12 @@
 //! Redis over TLS: what `rediss://` encrypts, and whom it trusts.
 #![cfg(feature = "redis")]
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use crate::servers::redis::RedisServer;
 use crate::support::certificates::self_signed;
+use crate::support::place::Place;
 use crate::support::program::{finish, program};
-
-/// A port that is given back at once, for the server to take.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
 
 #[tokio::test]
 async fn rediss_encrypts_and_trusts_whom_the_system_trusts() {
@@ -20,12 +14,13 @@ async fn rediss_encrypts_and_trusts_whom_the_system_trusts() {
     self_signed(folder.path(), "127.0.0.1");
     let certificate = folder.path().join("server.crt");
     let key = folder.path().join("server.key");
-    let port = free_port().to_string();
+    let place = Place::new();
+    let (_, port) = place.address.split_once(':').unwrap();
     let _redis = RedisServer::start_with(&[
         "--save",
         "",
         "--tls-port",
-        &port,
+        port,
         "--tls-cert-file",
         certificate.to_str().unwrap(),
         "--tls-key-file",
@@ -49,7 +44,7 @@ async fn rediss_encrypts_and_trusts_whom_the_system_trusts() {
     assert!(stranger.stderr.contains("certificate"), "{stranger:?}");
 
     let mut plain = Command::new("redis-cli");
-    let plain = plain.args(["-p", &port, "PING"]).output().unwrap();
+    let plain = plain.args(["-p", port, "PING"]).output().unwrap();
     assert!(
         !String::from_utf8_lossy(&plain.stdout).contains("PONG"),
         "the port speaks TLS only: {plain:?}"

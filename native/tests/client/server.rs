@@ -3,6 +3,7 @@
 use crate::support;
 use std::time::Duration;
 
+use crate::support::place::Place;
 use crate::support::program::Server;
 use crate::support::{end, eventually, served_hub, until_counts, within};
 use futures_util::StreamExt as _;
@@ -13,7 +14,7 @@ use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::ErrorCode;
 use tidegate::{Client, Event, Publish, Subscribe};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 async fn next(events: &mut ClientSubscription) -> Option<Event> {
     within("an event", events.next()).await
@@ -108,9 +109,8 @@ async fn what_is_queued_is_published_in_its_order() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = Place::new();
+    let url = nobody.url();
     let error = Client::connect(&url).await.err().unwrap();
     assert!(matches!(error, ClientError::Unreachable { .. }));
     let message = error.to_string();
@@ -227,7 +227,8 @@ async fn a_reader_that_is_slow_is_told_what_it_missed() {
 
 #[tokio::test]
 async fn a_server_that_is_killed_under_load_is_outlived() {
-    let mut server = Server::start().await;
+    let place = Place::new();
+    let mut server = Server::start_at(&place.address).await;
     let (publisher, watcher) = (connect(&server.url).await, connect(&server.url).await);
     let events = watcher.subscribe("job:1").await.unwrap();
     let watching = tokio::spawn(async move { events.collect::<Vec<Event>>().await });
@@ -248,7 +249,7 @@ async fn a_server_that_is_killed_under_load_is_outlived() {
             value(&mut progress).await;
         }
         server.kill().await;
-        server = Server::start_at(&server.address).await;
+        server = Server::start_at(&place.address).await;
     }
     within("every publish to be answered", load).await.unwrap();
     let events = within("the terminal", watching).await.unwrap();
@@ -290,7 +291,8 @@ fn check_that_only_told_losses_happened(events: &[Event]) {
 
 #[tokio::test]
 async fn a_server_that_is_told_to_stop_sends_its_clients_on() {
-    let mut server = Server::start().await;
+    let place = Place::new();
+    let mut server = Server::start_at(&place.address).await;
     let client = connect(&server.url).await;
     let mut events = client.subscribe("job:1").await.unwrap();
     client.publish("job:1", &1).await.unwrap();
@@ -303,10 +305,10 @@ async fn a_server_that_is_told_to_stop_sends_its_clients_on() {
     until_state(&client, |state| *state != ConnectionState::Connected).await;
     let pending = client.enqueue("job:1", &2, Publish::default()).unwrap();
     eventually("the address to be free", async || {
-        TcpStream::connect(&server.address).await.is_err()
+        TcpStream::connect(&place.address).await.is_err()
     })
     .await;
-    let successor = Server::start_at(&server.address).await;
+    let successor = Server::start_at(&place.address).await;
     within("the pending publish", pending).await.unwrap();
     let mut seen = next(&mut events).await.unwrap();
     while !matches!(&seen, Event::Publication(publication) if publication.payload.as_str() == "2") {

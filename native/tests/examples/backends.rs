@@ -75,7 +75,7 @@ async fn a_job_and_two_web_servers_share_a_redis_only() {
 async fn a_job_and_two_web_servers_share_a_database_only() {
     let postgres = PostgresServer::start();
     let name = format!("postgres at 127.0.0.1:{}/postgres", postgres.port());
-    share(&postgres.url(), &name).await;
+    share(&postgres.patient_url(), &name).await;
 }
 
 #[tokio::test]

@@ -262,7 +262,8 @@ async fn all_shards_are_stale_while_the_link_is_lost_and_live_again() {
     end(&hub, "job:1").await;
     for events in subscriptions {
         let events: Vec<Event> = within("the end", events.collect()).await;
-        assert!(matches!(events.last(), Some(Event::End { .. })));
+        let last = events.last();
+        assert!(matches!(last, Some(Event::End { .. })), "{events:?}");
         let is_four = |event: &Event| matches!(event, Event::Publication(publication) if publication.payload.as_str() == "4");
         assert_eq!(events.iter().filter(|event| is_four(event)).count(), 1);
     }

@@ -1,8 +1,11 @@
 //! Hubs that share a backend: what is published at one arrives at all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::support::{config, within};
+use crate::support::fragile::Fragile;
+use crate::support::{config, end, within};
 use futures_util::StreamExt as _;
 use serde_json::json;
 use tidegate::backend::{Keep, Memory};
@@ -99,4 +102,23 @@ async fn the_latest_value_is_known_everywhere() {
     here.publish("job:42", &"x").await.unwrap();
     let latest = there.latest("job:42").await.unwrap().unwrap();
     assert_eq!(latest.payload.as_str(), "\"x\"");
+}
+
+#[tokio::test]
+async fn what_ended_while_the_link_was_lost_is_told_of_its_end_and_of_nothing_after_it() {
+    let store = Memory::new(Keep::default());
+    let is_away = Arc::new(AtomicBool::new(false));
+    let mut quick = config();
+    quick.uplink.probe_every = Duration::from_millis(20);
+    let here =
+        Hub::with_backend(quick, Arc::new(Fragile::way_to(store.share(), &is_away))).unwrap();
+    let there = Hub::with_backend(config(), Arc::new(store.share())).unwrap();
+    let mut events = here.subscribe("job:42").await.unwrap();
+    is_away.store(true, Ordering::SeqCst);
+    while within("the loss", events.next()).await != Some(Event::Stale) {}
+    end(&there, "job:42").await;
+    is_away.store(false, Ordering::SeqCst);
+    let told: Vec<Event> = within("the close", events.collect()).await;
+    let reason = EndReason::Complete;
+    assert_eq!(told.last(), Some(&Event::End { reason }), "{told:?}");
 }

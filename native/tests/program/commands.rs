@@ -3,6 +3,7 @@
 use crate::support;
 use std::process::Stdio;
 
+use crate::support::place::Place;
 use crate::support::program::{Outcome, Server, finish, program, run};
 use crate::support::{events::Events, within};
 use serde_json::{Value, json};
@@ -37,12 +38,6 @@ async fn subscribe(server: &Server, arguments: &[&str]) -> Outcome {
     let mut all = vec!["sub", "--server", &server.url];
     all.extend(arguments);
     run(&all).await
-}
-
-/// An address at which nobody listens.
-async fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
@@ -280,7 +275,8 @@ async fn a_reader_that_has_had_enough_ends_sub_without_a_word() {
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_has_an_exit_status_of_its_own() {
-    let url = nobody().await;
+    let nobody = Place::new();
+    let url = nobody.url();
     for arguments in [
         &["pub", "--server", &url, "a", "1"][..],
         &["pub", "--server", &url, "a"],
@@ -298,7 +294,8 @@ async fn a_server_that_does_not_answer_has_an_exit_status_of_its_own() {
 
 #[tokio::test]
 async fn a_command_runs_all_the_same_without_a_server() {
-    let url = nobody().await;
+    let nobody = Place::new();
+    let url = nobody.url();
     let script = "echo out; echo err >&2; exit 7";
     let outcome = run(&["run", "--server", &url, "--", "sh", "-c", script]).await;
     assert_eq!((outcome.code, outcome.stdout.as_str()), (7, "out\n"));

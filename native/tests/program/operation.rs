@@ -38,6 +38,20 @@ async fn systemd_is_told_that_the_server_listens_lives_and_stops() {
 }
 
 #[tokio::test]
+async fn systemd_is_told_also_where_it_is_behind_with_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let other = UnixDatagram::unbound().unwrap();
+    while other.try_send_to(b"of another service", &path).is_ok() {}
+    let mut command = program(&SERVE);
+    command.env("NOTIFY_SOCKET", &path);
+    let _server = Server::start_with(command).await;
+    // It listens, and has found no room to say so.
+    while heard(&socket).await != "READY=1" {}
+}
+
+#[tokio::test]
 async fn whoever_names_a_socket_that_is_none_has_a_server_all_the_same() {
     let mut command = program(&SERVE);
     command.env("NOTIFY_SOCKET", "/nowhere/notify");

@@ -11,6 +11,7 @@ use axum::routing::post;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 
+use crate::support::place::Place;
 use crate::support::program::{Server, program};
 use crate::support::within;
 
@@ -65,10 +66,8 @@ async fn a_collector_has_the_whole_log_once_the_server_has_ended() {
 
 #[tokio::test]
 async fn where_no_collector_answers_the_log_says_so_once_and_the_server_serves() {
-    // Nobody listens there any more.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", gone.local_addr().unwrap());
-    drop(gone);
+    let nobody = Place::new();
+    let address = nobody.url();
     let mut child = serve(&address).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
     let told = within("the server's address", stdout.next_line()).await;

@@ -1,8 +1,8 @@
 //! `tidegate sub` on a terminal: jobs are bars, what has ended stays, and nothing of others' reaches the terminal as a command.
 #![cfg(unix)]
 
-use crate::run_support::Server;
 use crate::run_support::desk::Desk;
+use crate::run_support::{Server, wait_for};
 use pty_process::Size;
 use serde_json::json;
 
@@ -81,11 +81,22 @@ fn a_new_size_is_drawn_for() {
     server.publish("job:1", &json!({ "progress": 0.4, "message": long }));
     desk.see(&long[..40]);
     desk.resize(Size::new(20, 40));
-    desk.see("…");
-    let text = desk.text();
-    let last = text.rsplit("\u{1b}[J").next().unwrap();
-    let shown = last.lines().next().unwrap().replace("\u{1b}[0m", "");
-    assert!(shown.contains('…'), "{last:?}");
+    wait_for("a line that fits", || {
+        drawn(&desk.text()).is_some_and(|line| line.contains('…') && line.chars().count() < 40)
+    });
+}
+
+/// What is seen of the first line that was drawn last, once all of it is there.
+fn drawn(text: &str) -> Option<String> {
+    let (_, last) = text.rsplit_once("\u{1b}[J")?;
+    let (line, _) = last.split_once('\n')?;
+    let mut pieces = line.trim_end().split("\u{1b}[");
+    let start = pieces.next()?.to_owned();
+    // Colours are letters and numbers before an `m`.
+    pieces.try_fold(start, |seen, piece| {
+        let (_, text) = piece.split_once('m')?;
+        Some(seen + text)
+    })
 }
 
 #[test]

@@ -216,16 +216,24 @@ async fn pings_of_both_layers_are_answered() {
 }
 
 #[tokio::test]
-async fn a_silent_client_is_asked_and_then_left() {
+async fn who_never_says_hello_is_left() {
     let (hub, address) = served_hub_with(|config| {
         config.session.hello_timeout = std::time::Duration::from_millis(50);
-        config.session.heartbeat = std::time::Duration::from_millis(50);
-        config.session.pong_timeout = std::time::Duration::from_millis(50);
     })
     .await;
     let mut mute = Socket::open(&address).await;
     assert_eq!(mute.next().await["code"], "timeout");
     assert_eq!(mute.close_code().await, 4408);
+    until_counts(&hub, 0, 0).await;
+}
+
+#[tokio::test]
+async fn a_silent_client_is_asked_and_then_left() {
+    let (hub, address) = served_hub_with(|config| {
+        config.session.heartbeat = std::time::Duration::from_millis(50);
+        config.session.pong_timeout = std::time::Duration::from_millis(50);
+    })
+    .await;
     let mut silent = Socket::open(&address).await;
     silent.send(json!({"type": "hello"})).await;
     let welcome = silent.message().await.unwrap();

@@ -20,8 +20,13 @@ pub(crate) struct Fragile {
 
 impl Fragile {
     pub(crate) fn new(is_away: &Arc<AtomicBool>) -> Self {
+        Self::way_to(Memory::new(Keep::default()), is_away)
+    }
+
+    /// The way to a store that others use, too: they have ways of their own.
+    pub(crate) fn way_to(store: Memory, is_away: &Arc<AtomicBool>) -> Self {
         Self {
-            inner: Memory::new(Keep::default()),
+            inner: store,
             is_away: Arc::clone(is_away),
         }
     }

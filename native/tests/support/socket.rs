@@ -78,11 +78,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         within("a message", self.inner.next()).await?.ok()
     }
 
-    /// The next frame but `welcome` and `ping`, whatever message it came in.
+    /// The next frame but `welcome` and `ping`, whatever message it came in. A `ping` is answered.
     pub(crate) async fn next(&mut self) -> Value {
         loop {
             match self.waiting.pop_front() {
-                Some(frame) if frame["type"] == "welcome" || frame["type"] == "ping" => {}
+                Some(frame) if frame["type"] == "welcome" => {}
+                Some(frame) if frame["type"] == "ping" => {
+                    let pong = Message::text(r#"{"type":"pong"}"#);
+                    // Who asked may be gone by now, which the next frame tells.
+                    let _ = within("a message to leave", self.inner.send(pong)).await;
+                }
                 Some(frame) => return frame,
                 None => self.receive().await,
             }

@@ -15,6 +15,9 @@ import { SECRET, token } from '../support/tokens.js';
 const LIMIT = { timeout: 60_000 };
 const results = join(packageRoot, 'test-results');
 
+/** How long a token lasts that is to end, in seconds: longer than a busy browser takes to show what it gives. */
+const LASTS_S = 12;
+
 async function askingServer(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-'));
   t.after(() => rm(folder, { recursive: true }));
@@ -90,7 +93,10 @@ test(
     const browser = await startBrowser(t);
     const page = await browser.newPage();
     await page.goto(server);
-    await signIn(page, token({ sub: 'ada', exp: Math.floor(Date.now() / 1000) + 4, subscribe: ['job:**'] }));
+    await signIn(
+      page,
+      token({ sub: 'ada', exp: Math.floor(Date.now() / 1000) + LASTS_S, subscribe: ['job:**'] }),
+    );
     await page.getByText('30%').waitFor();
     await page.getByRole('alert').filter({ hasText: 'has expired' }).waitFor();
     assert.equal(await page.getByText('30%').isVisible(), true);

@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { connect } from 'tidegate';
 
 import { startPostgres, startRedis } from '../support/backends.js';
+import { freeAddress } from '../support/ports.js';
 import { publish, startServerAt } from '../support/server.js';
 import { eventually, type Scene, setScene, type Tab, WAYS, type Way } from '../support/tabs.js';
 
@@ -71,7 +72,7 @@ async function dataOf(tab: Tab): Promise<readonly unknown[]> {
 }
 
 async function goAwayAndComeBack(t: TestContext, way: Way, backend: string): Promise<void> {
-  const first = await startServerAt(t, '127.0.0.1:0', backend);
+  const first = await startServerAt(t, await freeAddress(), backend);
   const scene = await setScene(t, way, { server: first.url });
   const open = () => scene.open([TOPIC], { options: JSON.stringify({ durable: PHONE }) });
 

@@ -10,6 +10,7 @@ import type { Browser, Page } from 'playwright-core';
 
 import { startRedis } from '../support/backends.js';
 import { complaints, startBrowser } from '../support/browser.js';
+import { freeAddress } from '../support/ports.js';
 import { packageRoot, type RunningServer, startExample, startExampleAt } from '../support/server.js';
 
 /** What hangs has failed. A server that was killed is missed after 15 s. */
@@ -59,7 +60,7 @@ async function startTwo(t: TestContext): Promise<(listen?: string) => Promise<Ru
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-labeling-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const shared = ['--backend', redis.url, '--labels', join(folder, 'labels.db')];
-  return (listen = '127.0.0.1:0') => startExampleAt(t, 'labeling', [listen, ...shared]);
+  return async (listen) => startExampleAt(t, 'labeling', [listen ?? (await freeAddress()), ...shared]);
 }
 
 const stored = async ({ url }: RunningServer): Promise<Stored> =>

@@ -9,7 +9,8 @@ import { type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
 
 import { startBrowser } from '../support/browser.js';
-import { publish, type RunningServer, startServer, startServerAt } from '../support/server.js';
+import { freeAddress } from '../support/ports.js';
+import { publish, type RunningServer, startServerAt } from '../support/server.js';
 import { SECRET, token } from '../support/tokens.js';
 
 /** What hangs has failed. */
@@ -101,7 +102,7 @@ async function startWithFile(t: TestContext): Promise<[string, RunningServer]> {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-outside-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const file = `sqlite:${join(folder, 'topics.db')}`;
-  return [file, await startServerAt(t, '127.0.0.1:0', file)];
+  return [file, await startServerAt(t, await freeAddress(), file)];
 }
 
 test(
@@ -252,7 +253,9 @@ test("an EventSource is in its user's room, and resumes from where its topics we
 });
 
 test('a page that hangs is told what it missed, and the page beside it misses nothing', LIMIT, async (t) => {
-  const server = await startServer(t);
+  // Who hangs gives no sign of life either, and is to be kept.
+  const patient = ['--heartbeat', '1h', '--write-timeout', '1h'];
+  const { url: server } = await startServerAt(t, '127.0.0.1:0', 'memory', patient);
   const browser = await startBrowser(t);
   const [hanging, quick] = [await browser.newPage(), await browser.newPage()];
   const follows = [

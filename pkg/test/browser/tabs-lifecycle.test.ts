@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { freeAddress } from '../support/ports.js';
 import { startServerAt } from '../support/server.js';
 import {
   assertOneConnection,
@@ -80,7 +81,7 @@ for (const way of WAYS) {
     const folder = await mkdtemp(join(tmpdir(), 'tidegate-tabs-file-'));
     t.after(() => rm(folder, { recursive: true, force: true }));
     const backend = `sqlite:${join(folder, 'topics.db')}`;
-    const first = await startServerAt(t, '127.0.0.1:0', backend);
+    const first = await startServerAt(t, await freeAddress(), backend);
     const scene = await setScene(t, way, { server: first.url });
     await scene.openMany(4, [TOPIC]);
     const before = new Publisher(t, scene.server, TOPIC, PER_SECOND);

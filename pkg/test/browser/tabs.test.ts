@@ -124,14 +124,14 @@ for (const way of WAYS) {
   test(`${way}: the end of a topic reaches every tab at once, whatever its pace`, LIMIT, async (t) => {
     const scene = await setScene(t, way);
     for (let number = 0; number < 4; number += 1) {
-      await scene.open([TOPIC], { options: '{"throttle":"10s"}' });
+      await scene.open([TOPIC], { options: '{"throttle":"1h"}' });
     }
     await publish(scene.server, TOPIC, { progress: 0.1 });
     await scene.tabs[0]!.reached(1);
     await publish(scene.server, TOPIC, { progress: 0.5 });
     await publish(scene.server, TOPIC, { progress: 1 }, { end: 'complete' });
     for (const tab of scene.tabs) {
-      await tab.reached(3, 5_000);
+      await tab.reached(3);
       const { ends, data, wrong } = await tab.told();
       assert.deepEqual([ends, data.at(-1), wrong], [['complete'], { progress: 1 }, []]);
     }

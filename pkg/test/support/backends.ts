@@ -3,12 +3,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+
+import { freePort } from './ports.js';
 
 const run = promisify(execFile);
 
@@ -21,17 +22,6 @@ export interface BackendServer {
   readonly url: string;
   /** Runs `redis-cli` or `psql` with arguments, and gives back what it printed. */
   client(...args: readonly string[]): Promise<string>;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') {
-    throw new Error('a listening socket has a port');
-  }
-  return address.port;
 }
 
 async function newFolder(t: TestContext): Promise<string> {

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::connection::Downlink;
 use super::parked::Parked;
 use super::{ConnectionId, ServerHub};
 use crate::hub::mirror::Mirror;
@@ -245,7 +246,8 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     fn tell_stale(&mut self, now: Instant, is_stale: bool) {
-        let ids: Vec<ConnectionId> = self.ids().collect();
+        // What has ended tells nothing more.
+        let ids: Vec<ConnectionId> = self.ids().filter(|id| !self.has_ended(*id)).collect();
         for id in ids {
             match self.session(id) {
                 Some(session) => {
@@ -256,5 +258,11 @@ impl<P: Payload + Clone> ServerHub<P> {
                 None => self.send(id.index, ServerFrame::Live),
             }
         }
+    }
+
+    /// Whether all that a local connection has asked for has ended, and so does the connection.
+    fn has_ended(&self, id: ConnectionId) -> bool {
+        let downlink = &self.connections[id.index as usize].downlink;
+        matches!(downlink, Downlink::Local(local) if local.is_ending && !local.is_wanted())
     }
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tidegate::Hub;
 
+/// How long a word to it may wait for room in its queue: the server is not to stand still with a supervisor that does.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Whoever has started the server and wants to know how it is.
 pub(super) struct Supervisor {
     #[cfg(unix)]
-    socket: Option<std::os::unix::net::UnixDatagram>,
+    socket: Option<tokio::net::UnixDatagram>,
     /// How often it wants a sign of life.
     watchdog: Option<Duration>,
 }
@@ -30,13 +33,13 @@ impl Supervisor {
     }
 
     /// The server listens.
-    pub(super) fn ready(&self) {
-        self.tell("READY=1");
+    pub(super) async fn ready(&self) {
+        self.tell("READY=1").await;
     }
 
     /// The server was told to stop, and does so.
-    pub(super) fn stopping(&self) {
-        self.tell("STOPPING=1");
+    pub(super) async fn stopping(&self) {
+        self.tell("STOPPING=1").await;
     }
 
     /// Gives signs of life, twice as often as is wanted, for as long as all shards of the hub answer.
@@ -51,21 +54,24 @@ impl Supervisor {
                 // It stops, which it may take its time for.
                 return std::future::pending().await;
             }
-            self.tell("WATCHDOG=1");
+            self.tell("WATCHDOG=1").await;
         }
     }
 
     #[cfg(unix)]
-    fn tell(&self, state: &str) {
-        if let Some(socket) = &self.socket
-            && let Err(error) = socket.send(state.as_bytes())
-        {
+    async fn tell(&self, state: &str) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        // Its queue is short, and each word is said once.
+        let told = tokio::time::timeout(PATIENCE, socket.send(state.as_bytes())).await;
+        if let Err(error) = told.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
             tracing::debug!(%error, state, "systemd was not told");
         }
     }
 
     #[cfg(not(unix))]
-    fn tell(&self, _state: &str) {}
+    async fn tell(&self, _state: &str) {}
 }
 
 /// How often a sign of life is wanted of this process.
@@ -76,7 +82,7 @@ fn watchdog(micros: Option<String>, pid: Option<String>) -> Option<Duration> {
 }
 
 #[cfg(unix)]
-fn connected(name: &std::ffi::OsStr) -> std::io::Result<std::os::unix::net::UnixDatagram> {
+fn connected(name: &std::ffi::OsStr) -> std::io::Result<tokio::net::UnixDatagram> {
     let socket = std::os::unix::net::UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     #[cfg(target_os = "linux")]
@@ -87,11 +93,11 @@ fn connected(name: &std::ffi::OsStr) -> std::io::Result<std::os::unix::net::Unix
         if let Some(name) = name.as_bytes().strip_prefix(b"@") {
             let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
             socket.connect_addr(&address)?;
-            return Ok(socket);
+            return tokio::net::UnixDatagram::from_std(socket);
         }
     }
     socket.connect(name)?;
-    Ok(socket)
+    tokio::net::UnixDatagram::from_std(socket)
 }
 
 #[cfg(test)]
