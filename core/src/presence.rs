@@ -119,3 +119,6 @@ pub struct PresenceDiff<M> {
     /// Those that went, ordered by key, then by id.
     pub leaves: alloc::vec::Vec<Absent>,
 }
+
+#[cfg(test)]
+mod tests;

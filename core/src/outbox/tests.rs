@@ -161,9 +161,12 @@ fn sums_go_on_adding_up_while_they_wait() {
 fn who_must_have_everything_loses_the_oldest_and_is_told_how_many() {
     let ids = subscriptions(&["a"]);
     let mut outbox = Outbox::new(BYTES_MAX);
+    let mut most = 0;
     for offset in 1..=100 {
         outbox.push_delivery(delivery(ids[0], None, publication("a", offset, 100)));
         assert!(outbox.bytes() <= BYTES_MAX);
+        most = most.max(outbox.bytes());
+        assert!(outbox.bytes() >= most / 2, "more is lost than room needs");
     }
     let left = drain(&mut outbox);
     let missed: usize = left[0].strip_prefix('-').unwrap().parse().unwrap();
@@ -203,9 +206,13 @@ fn every_dropped_publication_of_a_batch_counts() {
             emission: Emission::Batch(items.collect()),
         });
     }
+    let mut tally = Tally::default();
+    outbox.settle_tally(&mut tally);
     let left = drain(&mut outbox);
     let missed: usize = left[0].strip_prefix('-').unwrap().parse().unwrap();
     assert_eq!(missed + (left.len() - 1) * 3, 120);
+    assert_eq!(tally.losses.lagged, missed as u64);
+    assert_eq!(tally.losses.conflated, 0);
 }
 
 #[test]
@@ -578,6 +585,8 @@ impl Bench {
 
 /// Beyond twice the limit only what must stay waits.
 fn check_bound(outbox: &Outbox<Amount>, was_overfull: &mut bool) {
+    let waiting = outbox.len();
+    assert_eq!(outbox.is_empty(), waiting == 0);
     let Some(queue) = &outbox.queue else {
         assert!(outbox.bytes() <= BYTES_MAX, "{} bytes", outbox.bytes());
         *was_overfull = false;

@@ -84,6 +84,7 @@ mod tests {
                 let whole = (1..).take_while(|clock| model.contains(clock)).last();
                 prop_assert_eq!(clocks.whole(), whole.unwrap_or(0));
                 let spans: Vec<_> = clocks.spans().collect();
+                prop_assert_eq!(clocks.len(), spans.len());
                 prop_assert!(spans.windows(2).all(|two| two[0].end() + 1 < *two[1].start()));
             }
         }

@@ -10,10 +10,10 @@ use super::{PresenceLimits, TrackId};
 use crate::payload::Payload;
 
 /// What a presence costs in a message beside its texts and its meta: member names and a clock.
-const JOIN_OVERHEAD_BYTES: usize = 64;
+pub(super) const JOIN_OVERHEAD_BYTES: usize = 64;
 
 /// What a removal costs in a message.
-const LEAVE_BYTES: usize = 20;
+pub(super) const LEAVE_BYTES: usize = 20;
 
 #[derive(Debug)]
 pub(super) struct Own<M> {

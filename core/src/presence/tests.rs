@@ -1,0 +1,192 @@
+//! What a node tells of its presences, in parts of bounded size, and what another one makes of them.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::message::Part;
+use super::own::{JOIN_OVERHEAD_BYTES, LEAVE_BYTES, Own};
+use super::peer::Peer;
+use super::section::{Entry, Section};
+use super::{Key, NodeId, PresenceLimits, TrackId, TrackerConfig};
+use crate::payload::Payload;
+use crate::time::Instant;
+use crate::topic::Topic;
+
+/// A meta that is nothing but so large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Meta(usize);
+
+impl Payload for Meta {
+    fn merge(&self, newer: &Self) -> Self {
+        newer.clone()
+    }
+
+    fn sum(&self, newer: &Self) -> Self {
+        newer.clone()
+    }
+
+    fn text_field(&self, _field: &str) -> Option<String> {
+        None
+    }
+
+    fn size(&self) -> usize {
+        self.0
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+fn entry(bytes: usize) -> Entry<Meta> {
+    Entry {
+        topic: Topic::new("room:1").unwrap(),
+        key: Key::new("ada").unwrap(),
+        meta: Meta(bytes),
+    }
+}
+
+fn track(number: usize) -> TrackId {
+    let number = number as u64;
+    TrackId { session: 1, number }
+}
+
+/// A node that remembers `removals_max` removals, after these: sizes are added, each `None` removes the oldest.
+fn own(steps: &[Option<usize>], removals_max: usize) -> Own<Meta> {
+    let limits = PresenceLimits {
+        removals_max,
+        ..PresenceLimits::default()
+    };
+    let mut own = Own::new(&limits);
+    let mut live = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        if let Some(bytes) = step {
+            own.add(track(number), entry(*bytes));
+            live.push(number);
+        } else if !live.is_empty() {
+            own.remove(track(live.remove(0)));
+        }
+        assert_eq!(own.len(), live.len());
+    }
+    own
+}
+
+fn any_steps() -> impl Strategy<Value = Vec<Option<usize>>> {
+    prop::collection::vec(prop::option::weighted(0.6, 0..300_usize), 1..40)
+}
+
+fn join_bytes(entry: &Entry<Meta>) -> usize {
+    "room:1".len() + "ada".len() + entry.meta.0 + JOIN_OVERHEAD_BYTES
+}
+
+fn bytes(part: &Part<Meta>) -> usize {
+    let joins = part.joins.iter().map(|(_, entry)| join_bytes(entry));
+    joins.sum::<usize>() + part.leaves.len() * LEAVE_BYTES
+}
+
+/// What the first change of a part costs. Changes come by their clocks; a part begins with a leave only where the clock is no join's.
+fn first_bytes(part: &Part<Meta>) -> usize {
+    match part.joins.first() {
+        Some((clock, entry)) if *clock == part.since + 1 => join_bytes(entry),
+        _ => LEAVE_BYTES,
+    }
+}
+
+proptest! {
+    #[test]
+    fn parts_follow_each_other_and_are_as_large_as_they_may(
+        steps in any_steps(),
+        since in 0..40_u64,
+        bytes_max in 1..1_000_usize,
+    ) {
+        let own = own(&steps, 1_000);
+        let since = since.min(own.clock());
+        let parts = own.parts(since, bytes_max);
+        prop_assert_eq!(parts[0].since, since);
+        prop_assert_eq!(parts.last().unwrap().until, own.clock());
+        for part in &parts {
+            let changes = part.joins.len() + part.leaves.len();
+            prop_assert!(changes <= 1 || bytes(part) <= bytes_max);
+        }
+        for two in parts.windows(2) {
+            prop_assert_eq!(two[0].until, two[1].since);
+            prop_assert!(bytes(&two[0]) + first_bytes(&two[1]) > bytes_max);
+        }
+    }
+
+    #[test]
+    fn who_hears_all_parts_holds_what_the_node_has(
+        steps in any_steps(),
+        bytes_max in 1..1_000_usize,
+        removals_max in 1..5_usize,
+        goes_on in any::<bool>(),
+    ) {
+        let early = own(&steps[..steps.len() / 2], removals_max);
+        let late = own(&steps, removals_max);
+        let mut section: Section<Meta> = Section::default();
+        for part in early.parts(0, bytes_max) {
+            section.join(part.into_section());
+        }
+        let since = if goes_on { section.seen.whole() } else { 0 };
+        for part in late.parts(since, bytes_max) {
+            section.join(part.into_section());
+        }
+        let told: BTreeMap<u64, Entry<Meta>> =
+            late.parts(0, usize::MAX).remove(0).joins.into_iter().collect();
+        prop_assert_eq!(&section.entries, &told);
+        prop_assert_eq!(section.seen.whole(), late.clock());
+    }
+
+    #[test]
+    fn joins_outside_of_its_clocks_are_no_part_of_a_part(
+        since in 0..20_u64,
+        span in 0..20_u64,
+        clocks in prop::collection::vec(0..50_u64, 0..20),
+    ) {
+        let until = since + span;
+        let joins = clocks.iter().map(|clock| (*clock, entry(1))).collect();
+        let part = Part { since, until, clock: until, joins, leaves: Vec::new() };
+        let section = part.into_section();
+        let mut within = clocks;
+        within.retain(|clock| (since + 1..=until).contains(clock));
+        within.sort_unstable();
+        within.dedup();
+        prop_assert_eq!(section.entries.into_keys().collect::<Vec<_>>(), within);
+    }
+}
+
+#[test]
+fn as_many_removals_are_remembered_as_there_is_room_for() {
+    for count in 1..=6 {
+        let steps = [[Some(1), None]; 6];
+        let own = own(&steps.as_flattened()[..2 * count], 3);
+        // Each removal has an even clock. Who has missed one that is forgotten is told everything.
+        let forgotten = count.saturating_sub(3) as u64;
+        let whole = own.parts(2 * forgotten, usize::MAX).remove(0);
+        assert_eq!(whole.since, 2 * forgotten);
+        if forgotten > 0 {
+            let anew = own.parts(2 * forgotten - 1, usize::MAX).remove(0);
+            assert_eq!(anew.since, 0, "{count}");
+        }
+    }
+}
+
+#[test]
+fn a_node_is_asked_again_only_after_a_while() {
+    let config = TrackerConfig::new(NodeId(1));
+    let mut peer: Peer<Meta> = Peer::new(Instant::ZERO);
+    assert_eq!(peer.ask(Instant::ZERO, 5, &config), Some(0));
+    let half = Instant::ZERO + config.ask_again / 2;
+    assert_eq!(peer.ask(half, 5, &config), None);
+    assert_eq!(
+        peer.ask(Instant::ZERO + config.ask_again, 5, &config),
+        Some(0)
+    );
+    assert_eq!(
+        peer.ask(Instant::ZERO + config.ask_again * 3, 0, &config),
+        None
+    );
+}
