@@ -275,7 +275,7 @@ impl<P: Payload + Clone> Client<P> {
     pub fn handle_unsubscribe(&mut self, pattern: &Pattern) {
         self.send_last_acks(pattern);
         if self.subscriptions.remove(pattern).is_some() && self.is_open() {
-            *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
+            self.leave(pattern);
             self.send(ClientFrame::Unsubscribe {
                 pattern: pattern.clone(),
             });

@@ -17,7 +17,7 @@ pub(crate) use past::Past;
 pub use slow::{Slow, UnknownSlow};
 
 use crate::limits::{COLLECT_MAX, PACE_MAX, PACE_MIN};
-use crate::words::decimal;
+use crate::words::{decimal, sentence};
 
 /// When a gate lets publications through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,11 +101,11 @@ impl FlowError {
     pub fn message(&self) -> String {
         match self {
             Self::DurationOutOfRange { field } => {
-                [field, " must be between 1 ms and 24 h"].concat()
+                sentence(&[field, " must be between 1 ms and 24 h"])
             }
             Self::CollectTooLarge => {
                 let max = decimal(COLLECT_MAX as usize);
-                ["collect max must be at most ", &max, " publications"].concat()
+                sentence(&["collect max must be at most ", &max, " publications"])
             }
             Self::DeltaOfCollect => {
                 "delta goes with latest, merge and sum; what is collected is sent whole".into()

@@ -1,39 +1,23 @@
 //! A map by topic that remembers a bounded number: those that were touched last.
 
+use alloc::vec::Vec;
+
 use crate::ordered::OrderedMap;
 use crate::topic::Topic;
 
 /// A map that forgets what was not touched for the longest, once it holds more than it may.
 #[derive(Debug)]
 pub(crate) struct Recent<V> {
-    entries: OrderedMap<Topic, Entry<V>>,
-    /// The ends of the list of all entries, in the order in which they were touched.
-    ends: Neighbours,
+    entries: OrderedMap<Topic, V>,
+    order: Order,
     topics_max: usize,
-}
-
-#[derive(Debug)]
-struct Entry<V> {
-    value: V,
-    beside: Neighbours,
-}
-
-/// The entries that were touched next before and after one, by their numbers. Seen from the list as a whole, which
-/// lies between its ends: the last touched and the first.
-#[derive(Clone, Copy, Debug, Default)]
-struct Neighbours {
-    older: Option<u32>,
-    newer: Option<u32>,
 }
 
 impl<V> Recent<V> {
     pub(crate) const fn new(topics_max: usize) -> Self {
         Self {
             entries: OrderedMap::new(),
-            ends: Neighbours {
-                older: None,
-                newer: None,
-            },
+            order: Order::new(),
             topics_max,
         }
     }
@@ -42,28 +26,23 @@ impl<V> Recent<V> {
     pub(crate) fn touch(&mut self, topic: &Topic, make: impl FnOnce() -> V) -> &mut V {
         let number = match self.entries.number(topic) {
             Some(number) => {
-                self.unlink(number);
+                self.order.unlink(number);
                 number
             }
             None => {
                 if self.entries.len() >= self.topics_max {
                     self.remove_oldest();
                 }
-                let entry = Entry {
-                    value: make(),
-                    beside: Neighbours::default(),
-                };
-                self.entries.insert(topic, entry)
+                self.entries.insert(topic, make())
             }
         };
-        self.link_newest(number);
-        let entry = self.entries.value_mut(number).expect("just touched");
-        &mut entry.value
+        self.order.link_newest(number);
+        self.entries.value_mut(number).expect("just touched")
     }
 
     /// Forgets what was not touched for the longest.
     pub(crate) fn remove_oldest(&mut self) -> Option<V> {
-        let (topic, _) = self.entries.entry(self.ends.newer?)?;
+        let (topic, _) = self.entries.entry(self.order.ends.newer?)?;
         self.remove(&topic.clone())
     }
 
@@ -76,51 +55,80 @@ impl<V> Recent<V> {
     }
 
     pub(crate) fn get(&self, topic: &Topic) -> Option<&V> {
-        self.entries.get(topic).map(|entry| &entry.value)
+        self.entries.get(topic)
     }
 
     pub(crate) fn remove(&mut self, topic: &Topic) -> Option<V> {
-        self.unlink(self.entries.number(topic)?);
-        self.entries.remove(topic).map(|entry| entry.value)
+        self.order.unlink(self.entries.number(topic)?);
+        self.entries.remove(topic)
     }
 
     /// Everything, in the order of the topics.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Topic, &V)> {
-        self.entries
-            .iter()
-            .map(|(topic, entry)| (topic, &entry.value))
+        self.entries.iter()
     }
 
     /// Everything, last touched first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = (&Topic, &V)> {
-        let mut next = self.ends.older;
+        let mut next = self.order.ends.older;
         core::iter::from_fn(move || {
-            let (topic, entry) = self.entries.entry(next?)?;
-            next = entry.beside.older;
-            Some((topic, &entry.value))
+            let number = next?;
+            next = self.order.beside[number as usize].older;
+            self.entries.entry(number)
         })
     }
+}
 
-    fn unlink(&mut self, number: u32) {
-        if let Some((_, entry)) = self.entries.entry(number) {
-            let Neighbours { older, newer } = entry.beside;
-            self.beside(newer).older = older;
-            self.beside(older).newer = newer;
+/// The list of all entries by their numbers, in the order in which they were touched. It knows no values, so that it is compiled
+/// once for all maps.
+#[derive(Debug)]
+struct Order {
+    /// By number; what is no longer in the list has what it had.
+    beside: Vec<Neighbours>,
+    ends: Neighbours,
+}
+
+/// The entries that were touched next before and after one, by their numbers. Seen from the list as a whole, which
+/// lies between its ends: the last touched and the first.
+#[derive(Clone, Copy, Debug)]
+struct Neighbours {
+    older: Option<u32>,
+    newer: Option<u32>,
+}
+
+const NOBODY: Neighbours = Neighbours {
+    older: None,
+    newer: None,
+};
+
+impl Order {
+    const fn new() -> Self {
+        Self {
+            beside: Vec::new(),
+            ends: NOBODY,
         }
     }
 
+    fn unlink(&mut self, number: u32) {
+        let Neighbours { older, newer } = self.beside[number as usize];
+        self.beside(newer).older = older;
+        self.beside(older).newer = newer;
+    }
+
     fn link_newest(&mut self, number: u32) {
+        while self.beside.len() <= number as usize {
+            self.beside.push(NOBODY);
+        }
         let older = self.ends.older;
-        *self.beside(Some(number)) = Neighbours { older, newer: None };
+        self.beside[number as usize] = Neighbours { older, newer: None };
         self.beside(older).newer = Some(number);
         self.ends.older = Some(number);
     }
 
     /// What is beside an entry; the ends of the list where there is none.
     fn beside(&mut self, number: Option<u32>) -> &mut Neighbours {
-        let entry = number.and_then(|number| self.entries.value_mut(number));
-        match entry {
-            Some(entry) => &mut entry.beside,
+        match number {
+            Some(number) => &mut self.beside[number as usize],
             None => &mut self.ends,
         }
     }

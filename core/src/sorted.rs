@@ -3,7 +3,6 @@
 //! The standard library's map is compiled anew for every pair of types, at 4 to 6 KB each; this is an array with
 //! binary search, at a tenth of that. Adding and removing costs time in proportion to what is held.
 
-use core::mem;
 use core::ops::{Index, RangeFrom};
 
 use alloc::vec::{self, Vec};
@@ -84,13 +83,16 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.place(key).is_ok()
     }
 
-    /// Puts a value in the place of the one that the key has; returns that one.
-    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    /// Puts a value in the place of the one that the key has; says if it has none.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
         match self.place(&key) {
-            Ok(at) => Some(mem::replace(&mut self.0[at].1, value)),
+            Ok(at) => {
+                self.0[at].1 = value;
+                false
+            }
             Err(at) => {
                 self.0.insert(at, (key, value));
-                None
+                true
             }
         }
     }

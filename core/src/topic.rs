@@ -50,8 +50,17 @@ const MANY: &str = "**";
 ///
 /// 1 to [`TOPIC_BYTES_MAX`] bytes of UTF-8: segments separated by `:`, none of them empty, without whitespace,
 /// control characters and `*`. A clone shares the text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic(Arc<str>);
+
+impl Clone for Topic {
+    /// In a browser, where size counts for more than a call, it is compiled once for all who clone.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl Topic {
     /// Checks `text` and copies it.

@@ -2,7 +2,6 @@
 //! machine of the core.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 /// A number in decimal digits.
 pub(crate) fn decimal(number: usize) -> String {
@@ -10,14 +9,22 @@ pub(crate) fn decimal(number: usize) -> String {
 }
 
 /// A number in the digits of a `radix` of at most 16, with as many zeros before it as make it `width` digits long.
-pub(crate) fn digits(mut number: u64, radix: u64, width: usize) -> String {
-    let mut reversed = Vec::new();
-    while number > 0 || reversed.len() < width {
-        let digit = char::from_digit((number % radix) as u32, radix as u32);
-        reversed.push(digit.unwrap_or_default());
-        number /= radix;
+pub(crate) fn digits(number: u64, radix: u64, width: usize) -> String {
+    let mut text = match (number / radix, width) {
+        (0, ..=1) => String::new(),
+        (higher, _) => digits(higher, radix, width.saturating_sub(1)),
+    };
+    text.extend(char::from_digit((number % radix) as u32, radix as u32));
+    text
+}
+
+/// Parts of a sentence as one text.
+pub(crate) fn sentence(parts: &[&str]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        text.push_str(part);
     }
-    reversed.into_iter().rev().collect()
+    text
 }
 
 #[cfg(test)]

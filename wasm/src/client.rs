@@ -10,7 +10,6 @@ mod subscribers;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use slab::Slab;
 use tidegate_core::client::{ClientConfig, TokenSource};
 use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Publication;
@@ -21,14 +20,14 @@ use crate::clock::{deadline_ms, instant};
 use crate::errors::number_or_failed;
 use crate::exports::exports;
 use crate::frames::{self, Incoming};
+use crate::machines::Machines;
 use crate::records::{self, end_of, position};
-use crate::single::Single;
 use crate::slot::Handle;
 use crate::{presence, spec, texts, topics};
 #[cfg(not(feature = "worker"))]
 use subscribers::Subscribers;
 
-pub(crate) static CLIENTS: Single<Slab<ClientHub>> = Single::new(Slab::new());
+pub(crate) static CLIENTS: Machines<ClientHub> = Machines::new();
 
 /// A hub that has not been asked to connect; returns its number. `seed` is any number; give each hub another one. With
 /// `asks`, it asks for tokens.
@@ -52,14 +51,15 @@ pub(crate) fn config(seed: f64, token: u32, asks: bool, name: u32) -> ClientConf
 }
 
 pub(crate) fn add(hub: AnyHub) -> u32 {
-    let client = CLIENTS.borrow().insert(ClientHub::with_hub(hub));
-    u32::try_from(client).expect("fewer than 2^32 hubs fit into this memory")
+    // SAFETY: hubs are made by exported functions that use no other.
+    unsafe { CLIENTS.add(ClientHub::with_hub(hub)) }
 }
 
 /// Frees what a hub holds; its number may be given again.
 #[unsafe(no_mangle)]
 extern "C" fn client_free(client: u32) {
-    CLIENTS.borrow().try_remove(client as usize);
+    // SAFETY: this exported function uses no hub.
+    unsafe { CLIENTS.free(client) }
 }
 
 exports! { CLIENTS:

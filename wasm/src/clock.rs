@@ -10,6 +10,7 @@ use tidegate_core::time::Instant;
     clippy::cast_sign_loss,
     reason = "a cast saturates, and an instant that is no number is the origin"
 )]
+#[inline(never)]
 pub(crate) fn instant(ms: f64) -> Instant {
     Instant::from_micros((ms * 1e3 + 0.5) as u64)
 }
@@ -20,6 +21,7 @@ pub(crate) fn instant(ms: f64) -> Instant {
     clippy::cast_sign_loss,
     reason = "a cast saturates"
 )]
+#[inline(never)]
 pub(crate) fn duration(ms: f64) -> Duration {
     Duration::from_micros((ms * 1e3 + 0.5) as u64)
 }

@@ -41,7 +41,10 @@ pub(crate) fn push_publish_failure(request: u64, error: &WireError) {
 
 /// A topic or pattern that breaks the syntax.
 pub(crate) fn bad_topic(text: &str, error: TopicError) -> WireError {
-    let message = ["'", text, "': ", &error.message()].concat();
+    let mut message = String::from("'");
+    message.push_str(text);
+    message.push_str("': ");
+    message.push_str(&error.message());
     WireError::new(ErrorCode::BadTopic, message)
 }
 

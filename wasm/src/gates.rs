@@ -13,17 +13,17 @@ use tidegate_core::topic::Topic;
 
 use crate::clock::{deadline_ms, duration, instant};
 use crate::exports::exports;
+use crate::machines::Machines;
 use crate::records::{self, Record};
-use crate::single::Single;
 use crate::slot::Handle;
 
-static GATES: Single<Slab<FunctionGates>> = Single::new(Slab::new());
+static GATES: Machines<FunctionGates> = Machines::new();
 
 /// None yet; returns their number.
 #[unsafe(no_mangle)]
 extern "C" fn gates_new() -> u32 {
-    let gates = GATES.borrow().insert(FunctionGates::new());
-    u32::try_from(gates).expect("fewer than 2^32 of them fit into this memory")
+    // SAFETY: this exported function uses no gates.
+    unsafe { GATES.add(FunctionGates::new()) }
 }
 
 exports! { GATES:

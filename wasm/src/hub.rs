@@ -1,6 +1,5 @@
 //! Pub/sub within a page or a program: a hub that owns its topics, without a server.
 
-use slab::Slab;
 use tidegate_core::hub::{Hub, HubConfig};
 use tidegate_core::lifecycle::{EndReason, TerminalRule};
 use tidegate_core::protocol::PublishRequest;
@@ -10,9 +9,9 @@ use crate::clock::{deadline_ms, instant};
 use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed, push_publish_failure};
 use crate::exports::exports;
+use crate::machines::Machines;
 use crate::records::{self, Record, end_of, position};
 use crate::screen::{self, Screen};
-use crate::single::Single;
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
 use crate::{texts, topics};
@@ -20,25 +19,27 @@ use crate::{texts, topics};
 /// Everything in a page subscribes as one downlink, but for what is paced by frames.
 const DOWNLINK: u32 = 0;
 
-static HUBS: Single<Slab<LocalHub>> = Single::new(Slab::new());
+static HUBS: Machines<LocalHub> = Machines::new();
 
 /// An empty hub; returns its number. `seed` is any number; give each hub another one.
 #[unsafe(no_mangle)]
 extern "C" fn hub_new(seed: f64) -> u32 {
-    let hub = HUBS.borrow().insert(LocalHub {
+    let hub = LocalHub {
         hub: Hub::new(HubConfig::new(seed.to_bits())),
         ids: SubscriptionIds::default(),
         screen: Screen::new(),
         now: Instant::ZERO,
         changes: 0,
-    });
-    u32::try_from(hub).expect("fewer than 2^32 hubs fit into this memory")
+    };
+    // SAFETY: this exported function uses no hub.
+    unsafe { HUBS.add(hub) }
 }
 
 /// Frees what a hub holds; its number may be given again.
 #[unsafe(no_mangle)]
 extern "C" fn hub_free(hub: u32) {
-    HUBS.borrow().try_remove(hub as usize);
+    // SAFETY: this exported function uses no hub.
+    unsafe { HUBS.free(hub) }
 }
 
 exports! { HUBS:

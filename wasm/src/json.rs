@@ -1,14 +1,19 @@
 //! Texts for JavaScript: JSON in ASCII alone, whose length is the same in bytes here and in characters there.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 /// An object that is being written, one member after the other.
-pub(crate) struct Object(String);
+#[expect(
+    clippy::box_collection,
+    reason = "each call passes it on, and what fits into a number is passed without code"
+)]
+pub(crate) struct Object(Box<String>);
 
 impl Object {
     /// An object without members.
-    pub(crate) const fn new() -> Self {
-        Self(String::new())
+    pub(crate) fn new() -> Self {
+        Self(Box::default())
     }
 
     /// Adds a text.
@@ -100,7 +105,7 @@ impl Object {
             self.0.push('{');
         }
         self.0.push('}');
-        self.0
+        *self.0
     }
 
     #[inline(never)]

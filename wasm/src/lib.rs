@@ -40,6 +40,7 @@ mod gates;
 #[cfg(feature = "hub")]
 mod hub;
 mod json;
+mod machines;
 mod panic;
 #[cfg(feature = "client")]
 mod presence;

@@ -13,6 +13,7 @@ mod instructions;
 mod miri;
 mod mutants;
 mod npm;
+mod order;
 mod outside;
 mod progress;
 mod servers;

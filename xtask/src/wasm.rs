@@ -1,6 +1,6 @@
 //! `cargo xtask wasm`: from the Rust crate to the built npm package.
 //!
-//! compiler → `tidegate_wasm.wasm` → wasm-opt → check, once for each module of the package → `npm run build`.
+//! compiler → `tidegate_wasm.wasm` → wasm-opt → order → check, once for each module of the package → `npm run build`.
 //! The compiler decides by itself what is stale; the later steps are skipped while what they were
 //! made from is unchanged.
 
@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::child::Step;
 use crate::npm;
+use crate::order;
 use crate::progress::note;
 use crate::stamp::{Fingerprint, Stamp};
 use crate::toolchain::{TARGET, Toolchain};
@@ -28,15 +29,19 @@ const MODULES: [(&str, &str); 6] = [
     ("tidegate_bg", "tabs,hub"),
 ];
 /// What every browser since 2023 and Node 20 can run. Naming them keeps the optimizer from using
-/// more: with all features on it writes modules that Node 20 rejects. Nothing of ours lies in the first kilobyte of the
-/// memory, which is the far end of the stack, and the memory is the module's own, so that it begins as zeros.
-const OPTIMIZER_OPTIONS: [&str; 13] = [
+/// more: with all features on it writes modules that Node 20 rejects.
+const FEATURE_OPTIONS: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
     "--enable-mutable-globals",
     "--enable-reference-types",
     "--enable-multivalue",
+];
+/// Nothing of ours lies in the first kilobyte of the memory, which is the far end of the stack, and the memory is the module's own,
+/// so that it begins as zeros. A function that is called once stays one unless it is small: within a larger one its
+/// locals have numbers of their own, which compress worse.
+const OPTIMIZER_OPTIONS: [&str; 9] = [
     "--low-memory-unused",
     "--zero-filled-memory",
     "-O1",
@@ -44,7 +49,11 @@ const OPTIMIZER_OPTIONS: [&str; 13] = [
     "--rereloop",
     "-Oz",
     "-Oz",
+    "--one-caller-inline-max-function-size",
+    "0",
 ];
+/// What the optimizer does as it writes a module, which is read from text.
+const WRITER_OPTIONS: [&str; 2] = ["--generate-stack-ir", "--optimize-stack-ir"];
 const STRIP_OPTIONS: [&str; 3] = [
     "--strip-debug",
     "--strip-producers",
@@ -127,7 +136,10 @@ fn make_module(workspace: &Workspace, compiled: &Path, name: &str, force: bool) 
     let stamp = Stamp::of(workspace, name);
     let inputs = Fingerprint::default()
         .value(CHECK_PROGRAM)
+        .value(include_str!("order.rs"))
+        .value(&FEATURE_OPTIONS.join(" "))
         .value(&OPTIMIZER_OPTIONS.join(" "))
+        .value(&WRITER_OPTIONS.join(" "))
         .value(&STRIP_OPTIONS.join(" "))
         .tree(compiled, &[])?
         .tree(&workspace.package().join("package-lock.json"), &[])?;
@@ -137,17 +149,38 @@ fn make_module(workspace: &Workspace, compiled: &Path, name: &str, force: bool) 
         return Ok(());
     }
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    optimize(workspace, compiled, &module, name)?;
+    check(workspace, &module)?;
+    stamp.set(&inputs, &outputs()?)
+}
+
+/// Makes a module small, and puts its functions in the order in which they compress best: as text, which is easy to sort.
+fn optimize(workspace: &Workspace, compiled: &Path, module: &Path, name: &str) -> Result<()> {
+    let text = compiled.with_extension("wat");
     let mut command = npm::tool(workspace, "wasm-opt")?;
     command
+        .args(FEATURE_OPTIONS)
         .args(OPTIMIZER_OPTIONS)
         .args(STRIP_OPTIONS)
         .arg(compiled)
-        .arg("-o")
-        .arg(&module);
+        .args(["--emit-text", "-o"])
+        .arg(&text);
     let title = format!("optimizing {name}.wasm for size");
     Step::new(workspace, &title, command).run()?;
-    check(workspace, &module)?;
-    stamp.set(&inputs, &outputs()?)
+
+    let unordered =
+        fs::read_to_string(&text).with_context(|| format!("reading {}", text.display()))?;
+    fs::write(&text, order::functions(&unordered))?;
+    let mut command = npm::tool(workspace, "wasm-opt")?;
+    command
+        .args(FEATURE_OPTIONS)
+        .args(WRITER_OPTIONS)
+        .arg(&text)
+        .arg("-o")
+        .arg(module);
+    let title = format!("writing {name}.wasm with like beside like");
+    Step::new(workspace, &title, command).run()?;
+    Ok(())
 }
 
 /// Lets Node validate the module, look at its imports and weigh it.

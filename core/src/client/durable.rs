@@ -47,7 +47,7 @@ impl<P: Payload + Clone> Client<P> {
             && self.subscriptions.remove(pattern).is_some()
             && self.is_open()
         {
-            *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
+            self.leave(pattern);
             let pattern = pattern.clone();
             self.send(ClientFrame::Forget { pattern });
         }

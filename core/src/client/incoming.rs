@@ -106,6 +106,11 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
+    /// The server is to be told that a subscription has ended, and answers.
+    pub(super) fn leave(&mut self, pattern: &Pattern) {
+        *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
+    }
+
     fn handle_unsubscribed(&mut self, pattern: &Pattern) {
         if let Some(unanswered) = self.leaving.get_mut(pattern) {
             *unanswered -= 1;
@@ -154,7 +159,7 @@ impl<P: Payload + Clone> Client<P> {
     pub(super) fn resume(&mut self, pattern: &Pattern) {
         if let Some(subscription) = self.subscriptions.get_mut(pattern) {
             let request = subscription.request(pattern);
-            *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
+            self.leave(pattern);
             self.send(ClientFrame::Unsubscribe {
                 pattern: pattern.clone(),
             });

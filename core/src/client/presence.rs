@@ -53,18 +53,17 @@ impl<P: Clone> Presences<P> {
 
     /// What a new connection must be told. Presences come first, so that the states hold them.
     fn frames(&self) -> Vec<ClientFrame<P>> {
-        let tracks = self
-            .tracks
-            .iter()
-            .map(|(number, track)| track.frame(*number));
-        let watches = self
-            .watches
-            .iter()
-            .map(|(topic, watch)| ClientFrame::Watch {
+        let mut frames = Vec::new();
+        for (number, track) in self.tracks.iter() {
+            frames.push(track.frame(*number));
+        }
+        for (topic, watch) in self.watches.iter() {
+            frames.push(ClientFrame::Watch {
                 request: watch.request,
                 topic: topic.clone(),
             });
-        tracks.chain(watches).collect()
+        }
+        frames
     }
 }
 

@@ -9,7 +9,7 @@ use crate::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
 use crate::random::Random;
 use crate::sorted::SortedMap;
 use crate::time::Instant;
-use crate::words::{decimal, digits};
+use crate::words::{decimal, digits, sentence};
 
 /// The most publishes that are sent and not answered: no more than a topic remembers keys of, or their repetition would
 /// be taken for something new.
@@ -87,17 +87,16 @@ impl<P: Clone> Requests<P> {
         let request = self.number();
         if self.unanswered.len() >= self.requests_max {
             let waiting = decimal(self.requests_max);
-            let message = [
+            let message = sentence(&[
                 &waiting,
                 " publishes wait for their answer; wait for some of them",
-            ]
-            .concat();
+            ]);
             let error = WireError::new(ErrorCode::TooManyRequests, message);
             return Err((request, error.about_request(request)));
         }
         if publish.id.is_none() {
-            let key = [digits(self.key_prefix, 16, 1), digits(request, 10, 1)].join("-");
-            publish.id = Some(key);
+            let prefix = digits(self.key_prefix, 16, 1);
+            publish.id = Some(sentence(&[&prefix, "-", &digits(request, 10, 1)]));
         }
         self.unanswered.insert(request, publish);
         Ok(request)

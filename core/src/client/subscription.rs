@@ -52,6 +52,15 @@ impl<P> From<Position> for Seen<P> {
     }
 }
 
+/// What was seen last of a topic, which this touches; `position`, where nothing was.
+fn seen_at<'a, P>(
+    positions: &'a mut Recent<Seen<P>>,
+    topic: &Topic,
+    position: Position,
+) -> &'a mut Seen<P> {
+    positions.touch(topic, || position.into())
+}
+
 /// What a publication is to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
@@ -79,7 +88,7 @@ impl<P> Subscription<P> {
         let mut positions = Recent::new(CLIENT_TOPICS_MAX);
         if let Start::Since(since) = &start {
             for known in since {
-                positions.touch(&known.topic, || known.position.into());
+                seen_at(&mut positions, &known.topic, known.position);
             }
         }
         Self {
@@ -220,7 +229,7 @@ impl<P> Subscription<P> {
             let is_new = self.start == Start::New && !recovered;
             let nothing_follows = position.offset == 0 || (is_first && is_new);
             if nothing_follows {
-                self.positions.touch(&topic, || position.into());
+                seen_at(&mut self.positions, &topic, position);
             }
         }
     }
@@ -241,7 +250,7 @@ impl<P> Subscription<P> {
             return false;
         }
         if position.offset == 0 && position.epoch != 0 {
-            *self.positions.touch(topic, || position.into()) = position.into();
+            *seen_at(&mut self.positions, topic, position) = position.into();
         } else {
             self.positions.remove(topic);
         }
@@ -255,17 +264,12 @@ impl<P> Subscription<P> {
         }
         let position = publication.position;
         let mut news = News::Next;
-        let last = self.positions.touch(&publication.topic, || {
-            // The first one of a topic follows whatever there was.
-            Seen {
-                position: Position {
-                    offset: 0,
-                    ..position
-                },
-                is_terminal: false,
-                base: None,
-            }
-        });
+        // The first one of a topic follows whatever there was.
+        let before = Position {
+            offset: 0,
+            ..position
+        };
+        let last = seen_at(&mut self.positions, &publication.topic, before);
         // The server counts on it, whether it is news or not.
         last.base = self.has_deltas.then(|| Arc::clone(publication));
         if last.position.epoch != position.epoch {

@@ -75,11 +75,14 @@ impl Acks {
         self.due_at.take()?;
         self.count = 0;
         let positions = core::mem::take(&mut self.positions);
-        let positions = positions.iter().map(|(topic, position)| TopicPosition {
-            topic: topic.clone(),
-            position: *position,
-        });
-        Some(positions.collect())
+        let mut told = Vec::new();
+        for (topic, position) in positions.iter() {
+            told.push(TopicPosition {
+                topic: topic.clone(),
+                position: *position,
+            });
+        }
+        Some(told)
     }
 
     /// When something is to be told at the latest.

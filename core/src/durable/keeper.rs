@@ -113,7 +113,8 @@ impl Keeper {
             return;
         };
         let patterns = self.holders.entry(connection).or_default();
-        let before = patterns.insert(key.pattern.clone(), key.clone());
+        let before = patterns.remove(&key.pattern);
+        patterns.insert(key.pattern.clone(), key.clone());
         held.holders += 1;
         if let Some(before) = before
             && let Some(held) = self.cursors.get_mut(&before)

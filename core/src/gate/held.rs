@@ -1,7 +1,6 @@
 //! What waits behind a gate, conflated as it arrives.
 
 use alloc::vec;
-use alloc::vec::Vec;
 
 use crate::flow::Conflate;
 use crate::publication::Combine;
@@ -29,8 +28,11 @@ impl<V: Combine> Held<V> {
         self.0 = match conflate {
             Conflate::Latest => Some(Emission::One(value)),
             Conflate::Merge | Conflate::Sum => {
-                let older = self.take().into_iter().flatten();
-                combined(conflate, older.chain([value]))
+                let older = self.take().and_then(|held| newest(conflate, held));
+                Some(Emission::One(match older {
+                    None => value,
+                    Some(older) => conflated(conflate, &older, value),
+                }))
             }
             Conflate::Collect { .. } => Some(Emission::Batch(match self.take() {
                 None => vec![value],
@@ -58,21 +60,31 @@ impl<V: Combine> Held<V> {
     pub(super) fn reshape(&mut self, conflate: Conflate) {
         let Some(held) = self.take() else { return };
         self.0 = match conflate {
-            Conflate::Latest | Conflate::Merge | Conflate::Sum => combined(conflate, held),
-            Conflate::Collect { .. } => Some(Emission::Batch(held.into_iter().collect::<Vec<_>>())),
+            Conflate::Latest | Conflate::Merge | Conflate::Sum => {
+                newest(conflate, held).map(Emission::One)
+            }
+            Conflate::Collect { .. } => Some(match held {
+                Emission::One(value) => Emission::Batch(vec![value]),
+                Emission::Batch(batch) => Emission::Batch(batch),
+            }),
         };
     }
 }
 
-/// Several values, oldest first, as one; the newest of them where values are not to be looked into.
-fn combined<V: Combine>(
-    conflate: Conflate,
-    values: impl IntoIterator<Item = V>,
-) -> Option<Emission<V>> {
-    let newest = values.into_iter().reduce(|older, newer| match conflate {
+/// What waits as one value; the newest of several where values are not to be looked into.
+fn newest<V: Combine>(conflate: Conflate, held: Emission<V>) -> Option<V> {
+    match held {
+        Emission::One(value) => Some(value),
+        Emission::Batch(values) => values
+            .into_iter()
+            .reduce(|older, newer| conflated(conflate, &older, newer)),
+    }
+}
+
+fn conflated<V: Combine>(conflate: Conflate, older: &V, newer: V) -> V {
+    match conflate {
         Conflate::Latest | Conflate::Collect { .. } => newer,
-        Conflate::Merge => newer.merge_over(&older),
-        Conflate::Sum => newer.add_to(&older),
-    });
-    newest.map(Emission::One)
+        Conflate::Merge => newer.merge_over(older),
+        Conflate::Sum => newer.add_to(older),
+    }
 }

@@ -29,8 +29,12 @@ impl Span {
 
 impl From<Duration> for Span {
     fn from(duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_nanos().div_ceil(1_000))
-            .unwrap_or(u64::MAX)
+        // Not by way of all its nanoseconds: these have 128 bits, and dividing such takes much code.
+        let below_a_second = u64::from(duration.subsec_nanos().div_ceil(1_000));
+        let micros = duration
+            .as_secs()
+            .saturating_mul(1_000_000)
+            .saturating_add(below_a_second)
             .min(CLOCK_END.as_micros());
         Self {
             micros: NonZeroU64::new(micros).unwrap_or(NonZeroU64::MIN),

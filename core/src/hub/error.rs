@@ -6,7 +6,7 @@ use crate::flow::FlowError;
 use crate::lifecycle::EndReason;
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::protocol::{ErrorCode, WireError};
-use crate::words::decimal;
+use crate::words::{decimal, sentence};
 
 /// Why a publish was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,35 +48,31 @@ impl PublishError {
     /// What is wrong and what to do about it, in words.
     pub fn message(&self) -> String {
         match *self {
-            Self::Ended(reason) => [
+            Self::Ended(reason) => sentence(&[
                 "the topic has ended (",
                 reason.as_str(),
                 "); publish with restart to start it anew",
-            ]
-            .concat(),
-            Self::PayloadTooLarge { bytes, bytes_max } => [
+            ]),
+            Self::PayloadTooLarge { bytes, bytes_max } => sentence(&[
                 "the payload has ",
                 &decimal(bytes),
                 " bytes; at most ",
                 &decimal(bytes_max),
                 " are allowed",
-            ]
-            .concat(),
+            ]),
             Self::TooManyTopics { topics_max } => too_many_topics(topics_max),
-            Self::Full { bytes_max } => [
+            Self::Full { bytes_max } => sentence(&[
                 "the hub retains ",
                 &decimal(bytes_max),
                 " bytes of payloads and takes no more; end or forget topics, or raise retained_bytes_max",
-            ]
-            .concat(),
-            Self::KeyTooLong { bytes } => [
+            ]),
+            Self::KeyTooLong { bytes } => sentence(&[
                 "the idempotency key has ",
                 &decimal(bytes),
                 " bytes; at most ",
                 &decimal(IDEMPOTENCY_KEY_BYTES_MAX),
                 " are allowed",
-            ]
-            .concat(),
+            ]),
             Self::Unavailable => {
                 "the backend can't be reached, and the publication was not stored; publish it again later".into()
             }
@@ -132,12 +128,11 @@ impl SubscribeError {
     pub fn message(&self) -> String {
         match *self {
             Self::Flow(error) => error.message(),
-            Self::TooManySubscriptions { subscriptions_max } => [
+            Self::TooManySubscriptions { subscriptions_max } => sentence(&[
                 "the hub holds ",
                 &decimal(subscriptions_max),
                 " subscriptions and takes no more; raise subscriptions_max",
-            ]
-            .concat(),
+            ]),
             Self::TooManyTopics { topics_max } => too_many_topics(topics_max),
             Self::NoDurables => {
                 "where this server's topics live, durable subscriptions are not kept; \
@@ -172,10 +167,9 @@ impl SubscribeError {
 }
 
 fn too_many_topics(topics_max: usize) -> String {
-    [
+    sentence(&[
         "the hub holds ",
         &decimal(topics_max),
         " topics and takes no more; end or forget some, or raise topics_max",
-    ]
-    .concat()
+    ])
 }

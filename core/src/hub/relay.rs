@@ -11,6 +11,7 @@ mod slow;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
@@ -318,12 +319,11 @@ impl<P: Payload> Relay<P> {
     }
 
     /// Who is subscribed to exactly this pattern.
-    pub(super) fn subscribers_of(&self, pattern: &Pattern) -> impl Iterator<Item = SubscriptionId> {
-        let subscribers = self
-            .routes
-            .get(pattern)
-            .map(|route| route.subscribers.iter());
-        subscribers.into_iter().flatten().map(|(id, _)| *id)
+    pub(super) fn subscribers_of(&self, pattern: &Pattern) -> Vec<SubscriptionId> {
+        match self.routes.get(pattern) {
+            Some(route) => route.subscribers.iter().map(|(id, _)| *id).collect(),
+            None => Vec::new(),
+        }
     }
 
     /// Emits what is due.

@@ -9,8 +9,17 @@ use serde::{Serialize, Serializer};
 
 /// What an application counts as one: a user, say. 1 to [`Key::BYTES_MAX`] bytes without control characters. A clone
 /// shares the text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
+
+impl Clone for Key {
+    /// In a browser, where size counts for more than a call, it is compiled once for all who clone.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 /// A text that is no [`Key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

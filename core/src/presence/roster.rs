@@ -60,17 +60,15 @@ impl<M: Clone> Roster<M> {
         for present in present {
             stay.insert((&present.key, present.id), ());
         }
-        let is_gone = |key: &Key, id: PresenceId| {
-            (!stay.contains_key(&(key, id))).then(|| Absent {
-                key: key.clone(),
-                id,
-            })
-        };
-        let known = self
-            .keys
-            .iter()
-            .flat_map(|(key, metas)| metas.keys().map(move |id| (key, *id)));
-        let gone: Vec<Absent> = known.filter_map(|(key, id)| is_gone(key, id)).collect();
+        let mut gone = Vec::new();
+        for (key, metas) in self.keys.iter() {
+            for id in metas.keys() {
+                if !stay.contains_key(&(key, *id)) {
+                    let key = key.clone();
+                    gone.push(Absent { key, id: *id });
+                }
+            }
+        }
         self.apply(present, &gone)
     }
 
@@ -91,7 +89,7 @@ impl<M: Clone> Roster<M> {
             }
             metas.insert(present.id, present.meta.clone());
             self.metas += 1;
-            let change = changes.or_insert_with(present.key.clone(), || Change::new(was_present));
+            let change = changed(&mut changes, &present.key, was_present);
             change.joins.push(present.clone());
         }
         for Absent { key, id } in leaves {
@@ -99,17 +97,20 @@ impl<M: Clone> Roster<M> {
                 continue;
             };
             self.metas -= 1;
-            let change = changes.or_insert_with(key.clone(), || Change::new(true));
+            let change = changed(&mut changes, key, true);
             change.leaves.push(Present {
                 id: *id,
                 key: key.clone(),
                 meta,
             });
         }
-        changes
-            .into_iter()
-            .filter_map(|(key, change)| self.conclude(key, change))
-            .collect()
+        let mut concluded = Vec::new();
+        for (key, change) in changes {
+            if let Some(change) = self.conclude(key, change) {
+                concluded.push(change);
+            }
+        }
+        concluded
     }
 
     /// Says what the changes of a key amount to: nothing, where it came and went in one message.
@@ -180,4 +181,13 @@ impl<M> Change<M> {
             leaves: Vec::new(),
         }
     }
+}
+
+/// What has changed of a key, to be added to.
+fn changed<'a, M>(
+    changes: &'a mut SortedMap<Key, Change<M>>,
+    key: &Key,
+    was_present: bool,
+) -> &'a mut Change<M> {
+    changes.or_insert_with(key.clone(), || Change::new(was_present))
 }

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use crate::limits::TOPIC_BYTES_MAX;
-use crate::words::{decimal, digits};
+use crate::words::{decimal, digits, sentence};
 
 /// A text that isn't a topic, or not a pattern.
 ///
@@ -22,7 +22,7 @@ impl TopicError {
     /// What is wrong, where, and what to do about it, in words.
     pub fn message(&self) -> String {
         let [fault, at] = [self.kind.fault(), decimal(self.at)];
-        [&fault, " at byte ", &at, ": ", self.kind.advice()].concat()
+        sentence(&[&fault, " at byte ", &at, ": ", self.kind.advice()])
     }
 }
 
@@ -68,13 +68,13 @@ impl TopicErrorKind {
             Self::Empty => "empty topic".into(),
             Self::TooLong { bytes } => decimal(bytes) + " bytes are too long",
             Self::EmptySegment => "empty segment".into(),
-            Self::ControlCharacter(it) => ["control character U+", &code(it)].concat(),
-            Self::Whitespace(it) => ["whitespace U+", &code(it)].concat(),
+            Self::ControlCharacter(it) => sentence(&["control character U+", &code(it)]),
+            Self::Whitespace(it) => sentence(&["whitespace U+", &code(it)]),
             Self::WildcardInTopic => "wildcard in a topic".into(),
             Self::PartialWildcard => "partial wildcard".into(),
             Self::ManyNotLast => "'**' before the last segment".into(),
             Self::NameTooLong { bytes } => {
-                ["a name of ", &decimal(bytes), " bytes is too long"].concat()
+                sentence(&["a name of ", &decimal(bytes), " bytes is too long"])
             }
             Self::SeparatorInName => "':' in a name".into(),
         }

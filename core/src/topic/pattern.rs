@@ -10,12 +10,24 @@ use super::{
 ///
 /// A segment `*` stands for exactly one segment; `**`, only as the last, for one or more. The syntax is otherwise
 /// that of [`Topic`]. A clone shares the text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern {
     text: Arc<str>,
     /// How many bytes come before the first wildcard; all of them in an exact pattern. A function of the
     /// text, so the derived comparisons are those of the text.
     literal: u8,
+}
+
+impl Clone for Pattern {
+    /// In a browser, where size counts for more than a call, it is compiled once for all who clone.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
+    fn clone(&self) -> Self {
+        Self {
+            text: Arc::clone(&self.text),
+            literal: self.literal,
+        }
+    }
 }
 
 /// One segment of a [`Pattern`].

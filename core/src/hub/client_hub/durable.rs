@@ -162,8 +162,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             self.changes += 1;
             self.durables.remove(&pattern);
             self.client.handle_forget(&pattern);
-            let all: Vec<SubscriptionId> = self.relay.subscribers_of(&pattern).collect();
-            for id in all {
+            for id in self.relay.subscribers_of(&pattern) {
                 self.relay.handle_unsubscribe(now, id);
             }
         }

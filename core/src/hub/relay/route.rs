@@ -82,11 +82,7 @@ impl<P> Route<P> {
     /// A conflating uplink leaves gaps, and goes on to do so for the time that it takes to tell it that somebody has
     /// come who wants everything.
     pub(super) fn see(&mut self, publication: &Arc<Publication<P>>) -> u64 {
-        let latest = self
-            .topics
-            .touch(&publication.topic, || Arc::clone(publication));
-        let (before, position) = (latest.position, publication.position);
-        *latest = Arc::clone(publication);
+        let (before, position) = (self.keep(publication), publication.position);
         // The first one of a topic finds itself, and so no gap.
         let seen = if before.epoch == position.epoch {
             before.offset
@@ -99,12 +95,12 @@ impl<P> Route<P> {
         gap - told
     }
 
-    /// Keeps what was handed on as the latest of its topic.
-    pub(super) fn keep(&mut self, publication: &Arc<Publication<P>>) {
+    /// Keeps what was handed on as the latest of its topic. Returns the position of the latest before; its own, where it is the first.
+    pub(super) fn keep(&mut self, publication: &Arc<Publication<P>>) -> Position {
         let latest = self
             .topics
             .touch(&publication.topic, || Arc::clone(publication));
-        *latest = Arc::clone(publication);
+        core::mem::replace(latest, Arc::clone(publication)).position
     }
 
     pub(super) const fn handle_lagged(&mut self, missed: u64) {

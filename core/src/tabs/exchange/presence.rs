@@ -56,7 +56,7 @@ impl<P: Payload + Clone> Exchange<P> {
     pub(super) fn watch(&mut self, now: Instant, member: TabId, request: u64, topic: Topic) {
         let watches = &mut self.presences.watches;
         let watch = watches.or_insert_with(&topic, Watch::default);
-        if watch.members.insert(member, request).is_none() {
+        if watch.members.insert(member, request) {
             self.client.handle_watch(now, &topic);
         }
         if watch.is_told
