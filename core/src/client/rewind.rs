@@ -61,9 +61,15 @@ impl Rewind {
         matches!(self.stage, Stage::Repeating { .. })
     }
 
-    /// The topics that those who have joined know something of.
+    /// The topics that those who have joined know something of, each once.
     pub(super) fn known(&self) -> impl Iterator<Item = &Topic> {
-        self.starts.iter().flat_map(|known| known.keys())
+        let starts = self.starts.iter().enumerate();
+        starts.flat_map(|(number, known)| {
+            let earlier = &self.starts[..number];
+            let is_new =
+                move |topic: &&Topic| earlier.iter().all(|known| !known.contains_key(topic));
+            known.keys().filter(is_new)
+        })
     }
 
     /// After which position a topic is asked for, of which `seen` was seen last; `None`: from its beginning.

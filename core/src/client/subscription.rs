@@ -161,12 +161,9 @@ impl<P> Subscription<P> {
             }
         }
         if let Some(rewind) = rewind {
-            let mut others: Vec<&Topic> = rewind.known().collect();
-            others.sort_unstable();
-            others.dedup();
-            others.retain(|topic| self.positions.get(topic).is_none());
-            for topic in others {
-                if let Some(position) = rewind.after(pattern, topic, None)
+            for topic in rewind.known() {
+                if self.positions.get(topic).is_none()
+                    && let Some(position) = rewind.after(pattern, topic, None)
                     && !add(topic, position)
                 {
                     break;
