@@ -13,13 +13,14 @@
 //! that wait lie in **ranges** (a radix heap): how far a deadline is away from the last one that was reached, by the highest bit in which they differ, says in
 //! which. Adding is appending. When a range is reached, what is in it is spread over the finer ones before it, which are empty then, from
 //! its beginning to its end, so that memory is read and written in its order; an entry passes some ten of them in a delay of a
-//! second. What lies within some hundred microseconds is sorted.
+//! second. What lies within some hundred microseconds is in a heap, which is small most of the time.
 //!
 //! An entry is 16 bytes, a key 16 more, armed or not, and arrays have room to grow. Entries of no use are cleared away together once they are more than the keys.
 
-use core::cmp::Reverse;
+use core::cmp::Ordering;
 use core::mem::size_of;
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
 use crate::time::Instant;
@@ -30,8 +31,8 @@ const NEVER: u64 = u64::MAX;
 /// How many ranges there are: one for each bit of a time.
 const RANGES: usize = u64::BITS as usize;
 
-/// A range up to this one is sorted when it is reached; it is as many microseconds long as two to the power of its number.
-const SORTED_MAX: usize = 7;
+/// A range up to this one comes next as a whole when it is reached; it is as many microseconds long as two to the power of its number.
+const WHOLE_MAX: usize = 7;
 
 /// The room that a range keeps while nothing is in it, in entries.
 const KEPT_MAX: usize = 256;
@@ -46,8 +47,8 @@ const USELESS_MIN: usize = 64;
 /// have the same results.
 #[derive(Debug)]
 pub struct Timers {
-    /// What comes next, last first: every entry up to `reached`.
-    next: Vec<Entry>,
+    /// What comes next: every entry up to `reached`.
+    next: BinaryHeap<Entry>,
     /// In microseconds.
     reached: u64,
     /// The entries after that.
@@ -93,18 +94,30 @@ impl Key {
     };
 }
 
-/// In their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The greatest is the first to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     at: u64,
     key: u32,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.key).cmp(&(self.at, self.key))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Timers {
     /// Nothing armed.
     pub const fn new() -> Self {
         Self {
-            next: Vec::new(),
+            next: BinaryHeap::new(),
             reached: 0,
             ranges: [const { Range::EMPTY }; RANGES],
             filled: 0,
@@ -209,7 +222,7 @@ impl Timers {
 
     /// The time of the first entry; [`NEVER`] where there is none.
     fn first(&self) -> u64 {
-        match (self.next.last(), self.filled) {
+        match (self.next.peek(), self.filled) {
             (Some(entry), _) => entry.at,
             (None, 0) => NEVER,
             (None, filled) => self.ranges[filled.trailing_zeros() as usize].first,
@@ -218,8 +231,7 @@ impl Timers {
 
     fn add(&mut self, entry: Entry) {
         if entry.at <= self.reached {
-            let after = self.next.partition_point(|other| *other > entry);
-            return self.next.insert(after, entry);
+            return self.next.push(entry);
         }
         let number = (entry.at ^ self.reached).ilog2();
         let range = &mut self.ranges[number as usize];
@@ -236,10 +248,10 @@ impl Timers {
         };
         self.filled &= self.filled - 1;
         let mut reached = core::mem::replace(range, Range::EMPTY);
-        if number <= SORTED_MAX {
+        if number <= WHOLE_MAX {
             // To the range's end.
             self.reached = reached.first | ((1 << number) - 1);
-            self.next.append(&mut reached.entries);
+            self.next.extend(reached.entries.drain(..));
         } else {
             self.reached = reached.first;
             for entry in reached.entries.drain(..) {
@@ -250,7 +262,6 @@ impl Timers {
                 }
             }
         }
-        self.next.sort_unstable_by_key(|entry| Reverse(*entry));
         if reached.entries.capacity() <= KEPT_MAX {
             self.ranges[number].entries = reached.entries;
         }

@@ -29,7 +29,7 @@ const FIRST_TERM_MAX: u64 = 1 << 32;
 
 /// The machine.
 ///
-/// `handle_claim`, `handle_held`, `handle_ack`, `handle_let_go`, `handle_forget`, `handle_flush`; then `poll_calls`, which asks one batch
+/// `handle_claim`, `handle_held`, `handle_seen`, `handle_ack`, `handle_let_go`, `handle_forget`, `handle_flush`; then `poll_calls`, which asks one batch
 /// at a time, answered by `handle_answers` or `handle_lost`; and `poll_claimed`.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -156,6 +156,18 @@ impl Keeper {
         if held.is_dirty && self.store_at.is_none() {
             self.store_at = Some(now + STORE_EVERY);
         }
+    }
+
+    /// The same, as it is said by who has just come. Its device may turn up elsewhere as soon as it is answered, so that this is stored at once.
+    pub(crate) fn handle_seen(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        pattern: &Pattern,
+        positions: &[TopicPosition],
+    ) {
+        self.handle_ack(now, connection, pattern, positions);
+        self.store_at = self.store_at.map(|_| now);
     }
 
     /// A connection has ended a durable subscription. Says whether it had one.

@@ -32,10 +32,8 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Checks what `Timers` says of its own members.
 fn check(timers: &Timers) {
-    let is_after = |pair: &[Entry]| pair[0] >= pair[1];
-    assert!(timers.next.windows(2).all(is_after));
     assert!(timers.next.iter().all(|entry| entry.at <= timers.reached));
-    let mut all = timers.next.clone();
+    let mut all = timers.next.clone().into_vec();
     for (number, range) in (0..).zip(&timers.ranges) {
         let first = range.entries.iter().map(|entry| entry.at).min();
         assert_eq!(range.first, first.unwrap_or(NEVER));

@@ -1,12 +1,14 @@
 //! Subscribers within the server's process: streams, and responses that end with their topics.
 
 use serde_json::{Value, json};
+use tidegate_core::durable::{CursorKey, DurableName};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
-use tidegate_core::protocol::Start;
+use tidegate_core::protocol::{Start, TopicPosition};
+use tidegate_core::publication::Position;
 use tidegate_core::session::CloseReason;
 use tidegate_tests::wire::{Wire, kinds, payloads};
-use tidegate_tests::{ms, pattern};
+use tidegate_tests::{ms, pattern, topic};
 
 const BYTES_MAX: usize = 10_000;
 
@@ -118,6 +120,40 @@ fn in_a_room_it_ends_when_all_that_it_asks_for_has_ended_before() {
     subscribe(&mut wire, id, "job:1");
     subscribe(&mut wire, id, "job:2");
     assert_eq!(wire.closes(), [(id, CloseReason::Ended)]);
+}
+
+/// Its device may turn up at another server as soon as it has its answer.
+#[test]
+fn what_a_device_says_that_it_has_seen_is_stored_before_anything_else_happens() {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    let topic = topic("job:1");
+    wire.publish("job:1", 1);
+    wire.publish("job:1", 2);
+    let mut stored = Vec::new();
+    for seen in [None, Some(1), Some(2)] {
+        let id = wire.server.handle_open_local(BYTES_MAX);
+        let key = CursorKey {
+            user: None,
+            name: DurableName::new("phone").expect("valid"),
+            pattern: pattern("job:1"),
+        };
+        let position = wire.server.latest(&topic).expect("published").position;
+        let start = seen.map_or(Start::Latest, |offset| {
+            let position = Position { offset, ..position };
+            let topic = topic.clone();
+            Start::Since(vec![TopicPosition { topic, position }])
+        });
+        let now = wire.now;
+        let flow = Flow::IMMEDIATE;
+        let subscribed = wire
+            .server
+            .handle_subscribe_durable(now, id, key, flow, start);
+        assert!(subscribed.expect("there is room").is_some());
+        let counts = wire.server.durable_counts();
+        stored.push((counts.stored, counts.unstored));
+    }
+    // It begins one before the latest, which is what the second one has seen.
+    assert_eq!(stored, [(0, 0), (0, 0), (1, 0)]);
 }
 
 #[test]

@@ -228,7 +228,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 let start = core::mem::replace(&mut waiting.start, start);
                 keeper.handle_held(now, id, &key);
                 if let (Start::Since(seen), true) = (start, waiting.seen_is_handled) {
-                    keeper.handle_ack(now, id, &pattern, &seen);
+                    keeper.handle_seen(now, id, &pattern, &seen);
                 }
                 positions
             }
