@@ -224,6 +224,7 @@ impl<P: Payload + Clone> Client<P> {
         }
         self.state = State::Closed;
         self.leaving.clear();
+        self.tokens.handle_lost();
         let error = match &reason {
             ClosedReason::ByUser => {
                 WireError::new(ErrorCode::ConnectionLost, "the client was closed")

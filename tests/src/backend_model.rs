@@ -110,6 +110,8 @@ pub struct World {
     pub holds: fn(&UplinkCall<Json>) -> bool,
     /// Everything that happened.
     pub log: Trace,
+    /// Whether servers are woken before their time, too.
+    pub is_restless: bool,
     /// Whether servers ask remote clients who they are.
     pub asks: bool,
     /// What remote connections want done.
@@ -138,6 +140,7 @@ impl World {
             held_calls: Vec::new(),
             holds: |_| false,
             log: Trace::new(Keeping::Text),
+            is_restless: true,
             asks: false,
             outward: VecDeque::new(),
             gone_by: BTreeMap::new(),

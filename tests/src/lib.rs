@@ -14,6 +14,7 @@ pub mod json;
 pub mod network;
 pub mod presence_model;
 pub mod record;
+pub mod restless;
 pub mod scale;
 pub mod simulation;
 pub mod tab_model;

@@ -30,6 +30,7 @@ use tidegate_core::topic::{Pattern, Topic};
 
 use crate::json::Json;
 use crate::record::Record;
+use crate::restless::wake_early;
 use crate::{pattern, topic};
 use link::{Event, Link, LinkId};
 
@@ -355,8 +356,16 @@ impl Network {
                 }
             }
             if is_quiet {
-                return;
+                return self.wake_early();
             }
+        }
+    }
+
+    fn wake_early(&mut self) {
+        let now = self.now;
+        wake_early(&mut self.server, now, |hub| hub.poll_output());
+        for peer in &mut self.peers {
+            wake_early(&mut peer.hub, now, |hub| hub.poll_output());
         }
     }
 

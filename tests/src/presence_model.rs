@@ -17,6 +17,7 @@ use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
 
 use crate::json::Json;
+use crate::restless::wake_early;
 use crate::topic;
 
 /// What the broadcast is like.
@@ -196,8 +197,8 @@ impl Cluster {
     pub fn close(&mut self, place: usize, session: u64) {
         let now = self.now;
         self.with(place, |tracker| tracker.handle_session_closed(now, session));
-        let live = &mut self.places[place].live;
-        live.retain(|track, _| track.session != session);
+        let place = &mut self.places[place];
+        place.live.retain(|track, _| track.session != session);
     }
 
     /// Someone watches a topic from now on.
@@ -237,6 +238,9 @@ impl Cluster {
                 }
             }
         }
+        if let Some(tracker) = &mut self.places[place].tracker {
+            wake_early(tracker, self.now, |tracker| tracker.poll_output());
+        }
         self.check_watchers(place);
     }
 
@@ -266,10 +270,8 @@ impl Cluster {
     /// # Panics
     /// If a tracker asks to be woken in the past, or a promise is broken.
     pub fn step(&mut self, end: Instant) -> bool {
-        let timers = self.places.iter().filter_map(|place| {
-            let tracker = place.tracker.as_ref()?;
-            tracker.poll_timeout()
-        });
+        let places = self.places.iter();
+        let timers = places.filter_map(|place| place.tracker.as_ref()?.poll_timeout());
         let message = self.messages.first_key_value().map(|((at, _), _)| *at);
         let Some(next) = timers.chain(message).min().filter(|next| *next <= end) else {
             return false;
@@ -314,12 +316,8 @@ impl Cluster {
 
     /// Nobody of a run that ended too long ago may be present anywhere.
     fn check_ghosts(&self) {
-        let due: Vec<NodeId> = self
-            .gone_by
-            .iter()
-            .filter(|(_, by)| **by < self.now)
-            .map(|(node, _)| *node)
-            .collect();
+        let due = self.gone_by.iter().filter(|(_, by)| **by < self.now);
+        let due: Vec<NodeId> = due.map(|(node, _)| *node).collect();
         for place in &self.places {
             for to in place.watchers.keys() {
                 let tracker = place.tracker.as_ref().expect("watchers die with theirs");

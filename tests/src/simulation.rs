@@ -36,6 +36,7 @@ use tidegate_core::uplink::UplinkConfig;
 use crate::backend_model::World;
 use crate::network::Quality;
 use crate::record::Record;
+use crate::restless::wake_early;
 use crate::trace::{Keeping, Trace};
 use crate::{ms, secs};
 use browsers::BrowserNode;
@@ -44,7 +45,7 @@ use links::{Event, Link, LinkId};
 
 pub use devices::DEVICES;
 pub use programs::Program;
-pub use run::{Failure, Outcome, Stats, run, save};
+pub use run::{Failure, Outcome, Stats, run, run_restless, save};
 pub use scenario::{
     BackendAct, By, ClientAct, Kind, Op, PageAct, Plan, Scenario, ServerAct, StartAt, Who,
 };
@@ -118,6 +119,7 @@ pub struct System {
     /// What programs want to become of what they are too slow for.
     slow: Option<Slow>,
     must_lose_nothing: bool,
+    is_restless: bool,
     had_pauses: bool,
     /// Whether a clock went on by as long as topics are remembered.
     may_have_forgotten: bool,
@@ -131,6 +133,7 @@ impl System {
         world.log = Trace::new(keeping);
         world.weather = plan.kind.weather();
         world.asks = plan.asks;
+        world.is_restless = false;
         world.store.count_max = plan.kind.history(plan.is_tight);
         let mut system = Self {
             now: world.now,
@@ -154,6 +157,7 @@ impl System {
             is_tight: plan.is_tight,
             slow: plan.slow,
             must_lose_nothing: false,
+            is_restless: false,
             had_pauses: false,
             may_have_forgotten: false,
         };
@@ -276,10 +280,29 @@ impl System {
             if let Some(outward) = self.world.outward.pop_front() {
                 self.handle_world(outward);
             } else if !self.settle_programs() && !self.settle_browsers() {
-                return;
+                return self.wake_early();
             }
         }
         panic!("there is no end of things to do");
+    }
+
+    /// Whether machines are woken before their time, too.
+    fn set_restless(&mut self, is_restless: bool) {
+        self.is_restless = is_restless;
+        self.world.is_restless = is_restless;
+        for node in &mut self.browsers {
+            node.browser.is_restless = is_restless;
+        }
+    }
+
+    /// Servers and pages are woken where they are settled.
+    fn wake_early(&mut self) {
+        for program in self.programs.iter_mut().filter(|_| self.is_restless) {
+            let now = program.clock(self.now);
+            if let Some(hub) = &mut program.hub {
+                wake_early(hub, now, |hub| hub.poll_output());
+            }
+        }
     }
 
     fn note(&mut self, what: core::fmt::Arguments<'_>) {

@@ -101,6 +101,8 @@ pub struct Browser {
     pub outward: VecDeque<Outward>,
     /// Whether it does.
     pub is_part: bool,
+    /// Whether pages are woken before their time, too.
+    pub is_restless: bool,
     /// How long tokens last, where the server asks for them: each page gives others.
     pub token_life: Option<Duration>,
     /// The pages that were asked for a token, in this order.
@@ -143,6 +145,7 @@ impl Browser {
             configure: |_| {},
             outward: VecDeque::new(),
             is_part: false,
+            is_restless: true,
             token_life: None,
             asked: Vec::new(),
             path,

@@ -13,6 +13,7 @@ use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
 
 use crate::json::Json;
+use crate::restless::wake_early;
 use crate::topic;
 
 /// A server with connections whose transports take frames only when the test does.
@@ -97,6 +98,7 @@ impl Wire {
     /// If the server asks for a time that has passed.
     pub fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
+        self.wake_early();
         while let Some(due) = self.server.poll_timeout().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.server.handle_timeout(self.now);
@@ -109,6 +111,12 @@ impl Wire {
             );
         }
         self.now = end;
+        self.wake_early();
+    }
+
+    fn wake_early(&mut self) {
+        self.take_outputs();
+        wake_early(&mut self.server, self.now, |server| server.poll_output());
     }
 
     fn take_outputs(&mut self) {

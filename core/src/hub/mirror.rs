@@ -202,7 +202,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
                 self.handle_listed(now, hub, call, &pattern, &excerpts);
             }
             (Asked::Renew(topic), UplinkAnswer::Done) => self.read_again(&topic),
-            (Asked::Publish, UplinkAnswer::Published(results)) => {
+            (Asked::Publish(count), UplinkAnswer::Published(results)) if results.len() == count => {
                 self.publishes.handle_results(results);
             }
             (Asked::Cursors(count), UplinkAnswer::Cursors(answers)) if answers.len() == count => {
@@ -217,7 +217,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     fn handle_failure(&mut self, now: Instant, call: CallId, failure: UplinkFailure) {
         match (self.link.failed(call), failure) {
             (None, _) => {}
-            (Some(Asked::Publish), UplinkFailure::Full) => {
+            (Some(Asked::Publish(_)), UplinkFailure::Full) => {
                 self.publishes.handle_failure(failure);
                 self.step(now);
             }
@@ -249,7 +249,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.change_interest(now);
         self.read_next(now);
         if let Some(batch) = self.publishes.next_batch() {
-            self.call(now, Asked::Publish, UplinkCall::Publish(batch));
+            self.call(now, Asked::Publish(batch.len()), UplinkCall::Publish(batch));
         }
     }
 

@@ -16,7 +16,8 @@ pub(crate) enum Asked {
     Unfollow,
     Read(Topic),
     List(Pattern),
-    Publish,
+    /// So many publications.
+    Publish(usize),
     Renew(Topic),
     /// So many calls about cursors.
     Cursors(usize),
@@ -111,7 +112,7 @@ impl Link {
             | Asked::Unfollow
             | Asked::Read(_)
             | Asked::List(_)
-            | Asked::Publish
+            | Asked::Publish(_)
             | Asked::Cursors(_)
             | Asked::Renew(_) => {}
         }

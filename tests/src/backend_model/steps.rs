@@ -11,6 +11,7 @@ use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
 use super::World;
 use super::link::Event;
 use crate::json::Json;
+use crate::restless::wake_early;
 
 /// The most things that one event may make a server do.
 const OUTPUTS_MAX: usize = 100_000;
@@ -68,12 +69,13 @@ impl World {
     pub(crate) fn settle(&mut self, server: usize) {
         for _ in 0..OUTPUTS_MAX {
             let hub = &mut self.servers[server].hub;
-            if let Some((id, call)) = hub.poll_call() {
+            // What is owed to connections is handed over by it, and may lead to any of the others.
+            if let Some(output) = hub.poll_output() {
+                self.handle_output(server, output);
+            } else if let Some((id, call)) = hub.poll_call() {
                 self.handle_call(server, id, call);
             } else if let Some(answer) = hub.poll_answer() {
                 self.handle_answer(server, answer);
-            } else if let Some(output) = hub.poll_output() {
-                self.handle_output(server, output);
             } else if let Some(message) = hub.poll_presence() {
                 self.note(format_args!("{server} broadcasts {message:?}"));
                 self.broadcast(server, |to, life| Event::Presence {
@@ -86,10 +88,31 @@ impl World {
             } else if let Some(output) = self.poll_progress(server) {
                 self.handle_progress(server, output);
             } else {
-                return;
+                return self.wake_early(server);
             }
         }
         panic!("server {server} has no end of things to do");
+    }
+
+    fn wake_early(&mut self, server: usize) {
+        if !self.is_restless || !self.runs(server) {
+            return;
+        }
+        let now = self.clock(server);
+        let early = &mut self.servers[server];
+        wake_early(&mut early.hub, now, |hub| {
+            let done = [
+                hub.poll_call().map(|call| format!("{call:?}")),
+                hub.poll_answer().map(|answer| format!("{answer:?}")),
+                hub.poll_output().map(|output| format!("{output:?}")),
+                hub.poll_presence().map(|message| format!("{message:?}")),
+                hub.poll_token().map(|token| format!("{token:?}")),
+            ];
+            done.into_iter().flatten().next()
+        });
+        if let Some(tracker) = &mut early.tracker {
+            wake_early(tracker, now, |tracker| tracker.poll_output());
+        }
     }
 
     /// A server tells the others something.

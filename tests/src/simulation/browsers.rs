@@ -50,6 +50,7 @@ impl System {
     pub(super) fn add_browser(&mut self, path: Path, keeping: Keeping) {
         let mut browser = Browser::new(self.random.next_u64(), path);
         browser.is_part = true;
+        browser.is_restless = false;
         browser.now = self.now;
         browser.log = Trace::new(keeping);
         let quality = self.quality();

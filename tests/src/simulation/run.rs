@@ -81,12 +81,22 @@ fn listen() {
 
 /// Carries out a scenario, heals everything, and judges.
 pub fn run(scenario: &Scenario, keeping: Keeping) -> Outcome {
+    carry_out(scenario, keeping, false)
+}
+
+/// The same, by hosts that wake every machine after each step, before it has asked for that: nothing may come of it.
+pub fn run_restless(scenario: &Scenario, keeping: Keeping) -> Outcome {
+    carry_out(scenario, keeping, true)
+}
+
+fn carry_out(scenario: &Scenario, keeping: Keeping, is_restless: bool) -> Outcome {
     listen();
     IS_RUNNING.set(true);
     let mut kept = None;
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         let system = kept.insert(System::new(scenario.seed, &scenario.plan, keeping));
         system.must_lose_nothing = scenario.plan.is_gentle;
+        system.set_restless(is_restless);
         for (op, pause) in &scenario.ops {
             system.take(op);
             system.run_for(*pause);

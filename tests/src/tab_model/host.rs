@@ -7,6 +7,7 @@ use tidegate_core::tabs::{Body, Election, Message, Role, TabOutput, Tabs, TabsCo
 use super::locks::Ask;
 use super::{Browser, Event, Life, Machine, Page};
 use crate::json::Json;
+use crate::restless::wake_early;
 
 impl Browser {
     /// Does what the machines want done, until they want nothing more.
@@ -24,8 +25,16 @@ impl Browser {
                 }
             }
             if is_quiet {
-                return;
+                return self.wake_early();
             }
+        }
+    }
+
+    fn wake_early(&mut self) {
+        let now = self.now;
+        let pages = self.pages.iter_mut();
+        for page in pages.filter(|page| page.life == Life::Awake && self.is_restless) {
+            wake_early(&mut page.machine, now, |machine| machine.poll_output());
         }
     }
 

@@ -78,14 +78,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         match self {
             Self::Tab(hub) => hub.handle_timeout(now),
             Self::Worker(tabs) => tabs.handle_timeout(now),
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Self::Tab(hub) => hub.poll_timeout(),
             Self::Worker(tabs) => tabs.poll_timeout(),

@@ -281,3 +281,28 @@ fn a_token_without_end_is_never_asked_for_again() {
         assert!(questions(&bench.events()).is_empty());
     }
 }
+
+#[test]
+fn who_has_disconnected_asks_for_no_token_however_often_it_is_woken() {
+    let mut bench = connected(1, secs(100));
+    bench.client.handle_disconnect();
+    bench.events();
+    bench.now = bench.now + secs(200);
+    bench.client.handle_timeout(bench.now);
+    assert_eq!(questions(&bench.events()), [] as [u32; 0]);
+}
+
+#[test]
+fn who_connects_again_asks_once_although_its_last_token_has_ended_meanwhile() {
+    let mut bench = connected(1, secs(100));
+    bench.client.handle_disconnect();
+    bench.events();
+    bench.now = bench.now + secs(200);
+    bench.client.handle_connect(bench.now);
+    let asked = questions(&bench.events());
+    assert_eq!(asked.len(), 1);
+    bench.client.handle_timeout(bench.now);
+    assert_eq!(questions(&bench.events()), [] as [u32; 0]);
+    give(&mut bench, asked[0], "second");
+    assert_eq!(bench.events(), [ClientEvent::Connect { link: 2 }]);
+}

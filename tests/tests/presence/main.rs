@@ -2,6 +2,7 @@
 
 mod client;
 mod connection;
+mod limits;
 mod nodes;
 mod scene;
 mod servers;

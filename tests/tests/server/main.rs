@@ -3,6 +3,7 @@
 mod access;
 mod draining;
 mod durable;
+mod early_timers;
 mod handing_over;
 mod late_copies;
 mod local_connection;
@@ -14,6 +15,7 @@ mod slow_policies;
 mod superseded_connections;
 mod superseded_elsewhere;
 mod terminal;
+mod uplink_batches;
 mod uplink_epochs;
 mod uplink_losses;
 mod uplink_resume;

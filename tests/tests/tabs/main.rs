@@ -2,6 +2,7 @@
 
 mod converges;
 mod durable;
+mod goodbyes;
 mod messages;
 mod pace;
 mod rules;

@@ -233,6 +233,8 @@ impl Tracker {
             self.send(ProgressBody::Bye {});
         }
         self.link = Link::Over;
+        // What it would have told the world later needs no deadline any more.
+        self.settle(now);
     }
 
     pub(super) fn review_peers(&mut self, now: Instant) {
