@@ -38,7 +38,8 @@ export class Core {
   #module: WebAssembly.Module | undefined;
   #exports: Exports | undefined;
   readonly #imports = {
-    // Called from inside the core: they touch nothing but slots, and must not throw.
+    // Called from inside the core: they touch nothing but slots, and must not throw. What a payload's getter asks of the
+    // core meanwhile breaks it.
     slots: {
       merge_slots: (older: number, newer: number) =>
         this.slots.put(mergePatch(this.slots.value(older), this.slots.value(newer))),

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use tidegate_core::payload::Payload;
 
+use crate::machines::ask;
 use crate::single::Single;
 use crate::topics;
 
@@ -109,18 +110,18 @@ impl Handle {
 
 impl Payload for Handle {
     fn merge(&self, newer: &Self) -> Self {
-        Self::new(merge_slots(self.slot(), newer.slot()), newer.topic())
+        let merged = ask(|| merge_slots(self.slot(), newer.slot()));
+        Self::new(merged, newer.topic())
     }
 
     fn sum(&self, newer: &Self) -> Self {
-        Self::new(sum_slots(self.slot(), newer.slot()), newer.topic())
+        let sum = ask(|| sum_slots(self.slot(), newer.slot()));
+        Self::new(sum, newer.topic())
     }
 
     fn patched(&self, patch: &Self) -> Option<Self> {
-        Some(Self::new(
-            patch_slots(self.slot(), patch.slot()),
-            patch.topic(),
-        ))
+        let patched = ask(|| patch_slots(self.slot(), patch.slot()));
+        Some(Self::new(patched, patch.topic()))
     }
 
     /// JavaScript hands over what the terminal rule reads, where a payload is published.
