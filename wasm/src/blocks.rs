@@ -89,8 +89,10 @@ impl State {
         let Some(end) = block.checked_add(size) else {
             return null_mut();
         };
-        let missing = end.saturating_sub(memory_size(0) * PAGE);
-        if missing > 0 && memory_grow(0, missing.div_ceil(PAGE)) == usize::MAX {
+        let pages = memory_size(0);
+        let missing = end.saturating_sub(pages * PAGE);
+        // Each time that memory grows, JavaScript engines think of collecting garbage.
+        if missing > 0 && memory_grow(0, missing.div_ceil(PAGE).max(pages / 8)) == usize::MAX {
             return null_mut();
         }
         self.unused = end;
