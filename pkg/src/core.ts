@@ -13,6 +13,13 @@ export type WasmSource = URL | string | Request | Response | BufferSource | WebA
 /** What a call into the core returns instead of a number when it failed. */
 const FAILED = -1;
 
+/**
+ * The finest time that a core tells apart, in milliseconds.
+ *
+ * @internal
+ */
+export const TICK_MS = 0.001;
+
 /** The number of no text. */
 const NO_TEXT = -1;
 

@@ -20,7 +20,7 @@ export class Deliveries {
   /** The last update read: a publication for many subscriptions is made an object once. */
   #update: Update | undefined;
   #updateSlot = -1;
-  /** The slot of what was just published, and whom the list that is read has it for, in its order. */
+  /** The slot of what was just published, and whom the list that is read has it for, in its order, but for those who are paced. */
   #published = -1;
   #reached: Entry[] = [];
 
@@ -57,7 +57,7 @@ export class Deliveries {
     this.#updateSlot = -1;
   }
 
-  /** Whom the last list had what was just published for. */
+  /** Whom the last list had what was just published for, but for those who are paced. */
   get reached(): readonly Entry[] {
     return this.#reached;
   }
@@ -71,6 +71,9 @@ export class Deliveries {
         if (row.slot === this.#published && entry !== undefined) {
           this.#reached.push(entry);
         }
+        break;
+      case Kind.Paced:
+        this.#takeOne(entry, this.#updateOf(core, row));
         break;
       case Kind.Part:
         entry?.parts.push(this.#updateOf(core, row));

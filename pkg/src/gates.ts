@@ -1,6 +1,6 @@
 /** `throttle` and `debounce` for plain functions, decided by the core's gates. */
 
-import type { Core } from './core.js';
+import { type Core, TICK_MS } from './core.js';
 import { dispose } from './dispose.js';
 import { localCore } from './engine.js';
 import { report } from './errors.js';
@@ -9,6 +9,7 @@ import { Alarm, type Host, type Sleeper, systemHost } from './host.js';
 import type { FunctionGates } from './machines.js';
 import { durationMs } from './options.js';
 import { Kind } from './records.js';
+import { type LateClock, lateClock } from './task-clock.js';
 import type { Duration } from './types.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: a function of any parameters, whose types are kept by inference
@@ -54,6 +55,7 @@ export interface DebounceOptions {
 type Opener = (gates: FunctionGates) => number;
 
 interface Call {
+  readonly target: Target;
   readonly self: unknown;
   readonly args: unknown[];
 }
@@ -61,13 +63,27 @@ interface Call {
 /** No gate: the function has not been called lately. */
 const CLOSED = -1;
 
+/** What is said of a gate that does not rest. */
+const AWAKE = Number.NEGATIVE_INFINITY;
+
 interface Target {
   readonly fn: AnyFunction;
   readonly open: Opener;
   gate: number;
   /** Of which core the gate is. */
   era: number;
+  /** Until when the core need be told of the last call alone, in the host's milliseconds. */
+  restsUntil: number;
+  /** The last call that the core was not told of, and when that was. */
+  heldSelf: unknown;
+  heldArgs: unknown[] | undefined;
+  heldAt: number;
   result: unknown;
+}
+
+function release(target: Target): void {
+  target.heldSelf = undefined;
+  target.heldArgs = undefined;
 }
 
 /** All gates of functions that share a host. */
@@ -75,7 +91,10 @@ class GateSet implements Sleeper {
   deadline = Number.POSITIVE_INFINITY;
   readonly #host: Host;
   readonly #alarm: Alarm;
+  readonly #clock: LateClock;
   readonly #targets: (Target | undefined)[] = [];
+  /** Those that may hold a call. */
+  readonly #holding = new Set<Target>();
   #core: Core | undefined;
   #gates: FunctionGates | undefined;
   #era = 0;
@@ -83,6 +102,7 @@ class GateSet implements Sleeper {
   private constructor(host: Host) {
     this.#host = host;
     this.#alarm = Alarm.of(host);
+    this.#clock = lateClock(host);
   }
 
   static readonly #sets = new WeakMap<Host, GateSet>();
@@ -97,37 +117,63 @@ class GateSet implements Sleeper {
   }
 
   call(target: Target, self: unknown, args: unknown[]): void {
+    if (target.restsUntil !== AWAKE && this.#isOpen(target)) {
+      // No earlier than it really is: nothing may be put off for less time than it was asked to be.
+      const now = this.#clock.now() + this.#clock.lateMs;
+      if (now + TICK_MS < target.restsUntil) {
+        this.#hold(target, self, args, now);
+        return;
+      }
+    }
     const gates = this.#machine();
     const { core } = gates;
-    if (!this.#isOpen(target)) {
-      target.gate = core.enter(() => target.open(gates));
-      target.era = this.#era;
-      this.#targets[target.gate] = target;
+    let count: number;
+    try {
+      if (!this.#isOpen(target)) {
+        target.gate = target.open(gates);
+        target.era = this.#era;
+        this.#targets[target.gate] = target;
+      }
+      this.#tell(gates, target);
+      target.restsUntil = AWAKE;
+      const call: Call = { target, self, args };
+      count = gates.handle_call(this.#host.now(), target.gate, core.slots.put(call));
+    } catch (error) {
+      throw core.recover(error);
     }
-    const slot = core.slots.put({ self, args } satisfies Call);
-    this.#run(core.enter(() => gates.handle_call(this.#host.now(), target.gate, slot)));
+    this.#run(count);
   }
 
   flush(target: Target): void {
     if (this.#isOpen(target)) {
-      this.#call((gates) => gates.handle_flush(this.#host.now(), target.gate));
+      const gates = this.#machine();
+      this.#ask(target, () => gates.handle_flush(this.#host.now(), target.gate));
     }
   }
 
   cancel(target: Target): void {
     if (this.#isOpen(target)) {
-      this.#call((gates) => gates.handle_cancel(this.#host.now(), target.gate));
+      const gates = this.#machine();
+      this.#ask(target, () => gates.handle_cancel(this.#host.now(), target.gate));
     }
   }
 
   isPending(target: Target): boolean {
     const gates = this.#machine();
-    return this.#isOpen(target) && gates.core.enter(() => gates.is_pending(target.gate)) !== 0;
+    if (!this.#isOpen(target)) {
+      return false;
+    }
+    this.#tell(gates, target);
+    return gates.core.enter(() => gates.is_pending(target.gate)) !== 0;
   }
 
   wake(): void {
     try {
-      this.#call((gates) => gates.handle_timeout(this.#host.now()));
+      const gates = this.#machine();
+      for (const target of [...this.#holding]) {
+        this.#tell(gates, target);
+      }
+      this.#run(gates.core.enter(() => gates.handle_timeout(this.#host.now())));
     } catch (error) {
       report(error);
     }
@@ -137,9 +183,33 @@ class GateSet implements Sleeper {
     return true;
   }
 
-  #call(act: (gates: FunctionGates) => number): void {
+  /** Asks the core something about a gate, of which it is told first what it does not know. */
+  #ask(target: Target, act: () => number): void {
     const gates = this.#machine();
-    this.#run(gates.core.enter(() => act(gates)));
+    this.#tell(gates, target);
+    target.restsUntil = AWAKE;
+    this.#run(gates.core.enter(act));
+  }
+
+  /** Keeps a call of a gate that rests, in place of the one before. */
+  #hold(target: Target, self: unknown, args: unknown[], now: number): void {
+    if (target.heldArgs === undefined) {
+      this.#holding.add(target);
+    }
+    target.heldSelf = self;
+    target.heldArgs = args;
+    target.heldAt = now;
+  }
+
+  #tell(gates: FunctionGates, target: Target): void {
+    const { heldSelf: self, heldArgs: args } = target;
+    if (args !== undefined) {
+      release(target);
+      this.#holding.delete(target);
+      const { core } = gates;
+      const call: Call = { target, self, args };
+      core.enter(() => gates.handle_held(target.heldAt, target.gate, core.slots.put(call)));
+    }
   }
 
   #isOpen(target: Target): boolean {
@@ -153,6 +223,8 @@ class GateSet implements Sleeper {
       this.#gates = core.enter(() => core.machine<FunctionGates>('gates_', core.calls.gates_new()));
       this.#era = core.era;
       this.#targets.length = 0;
+      this.#holding.forEach(release);
+      this.#holding.clear();
     }
     return this.#gates;
   }
@@ -161,13 +233,18 @@ class GateSet implements Sleeper {
   #run(count: number): void {
     const gates = this.#machine();
     const { core } = gates;
-    const due: [Target, Call][] = [];
+    const due: Call[] = [];
     core.forEachRecord(count, (row) => {
-      const target = this.#targets[row.subject]!;
       if (row.kind === Kind.Call) {
-        due.push([target, core.slots.value(row.slot) as Call]);
+        due.push(core.slots.value(row.slot) as Call);
+        return;
+      }
+      const target = this.#targets[row.subject]!;
+      if (row.kind === Kind.GateRests) {
+        target.restsUntil = row.offset;
       } else if (row.kind === Kind.GateIdle) {
         target.gate = CLOSED;
+        target.restsUntil = AWAKE;
         this.#targets[row.subject] = undefined;
       }
     });
@@ -176,18 +253,21 @@ class GateSet implements Sleeper {
       core.enter(() => gates.poll_timeout()),
     );
     const last = due.pop();
-    for (const [target, { self, args }] of due) {
+    for (const call of due) {
       try {
-        target.result = target.fn.apply(self, args);
+        make(call);
       } catch (error) {
         report(error);
       }
     }
     if (last !== undefined) {
-      const [target, { self, args }] = last;
-      target.result = target.fn.apply(self, args);
+      make(last);
     }
   }
+}
+
+function make({ target, self, args }: Call): void {
+  target.result = target.fn.apply(self, args);
 }
 
 function readyCore(): Core {
@@ -201,7 +281,17 @@ function gated<F extends AnyFunction>(fn: F, host: Host, open: Opener): Gated<F>
     throw new TypeError('the first argument must be a function');
   }
   const set = GateSet.of(host);
-  const target: Target = { fn, open, gate: CLOSED, era: 0, result: undefined };
+  const target: Target = {
+    fn,
+    open,
+    gate: CLOSED,
+    era: 0,
+    restsUntil: AWAKE,
+    heldSelf: undefined,
+    heldArgs: undefined,
+    heldAt: 0,
+    result: undefined,
+  };
   const result = (): ReturnType<F> | undefined => target.result as ReturnType<F> | undefined;
   function wrapper(this: ThisParameterType<F>, ...args: Parameters<F>): ReturnType<F> | undefined {
     set.call(target, this, args);

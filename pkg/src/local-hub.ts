@@ -1,6 +1,6 @@
 /** `createHub`: pub/sub within a page or a program, without a server. */
 
-import type { Core } from './core.js';
+import { type Core, TICK_MS } from './core.js';
 import { dispose } from './dispose.js';
 import { localCore } from './engine.js';
 import { type PlainError, TidegateError, typedError } from './errors.js';
@@ -10,11 +10,16 @@ import type { LocalHub } from './machines.js';
 import { endCode } from './options.js';
 import { Kind, type Row } from './records.js';
 import { Switchboard } from './switchboard.js';
-import { taskClock } from './task-clock.js';
+import { type LateClock, lateClock, taskClock } from './task-clock.js';
 import type { Position, PublishOptions, Subscriber } from './types.js';
 
 /** Options of {@link createHub}. */
 export interface HubOptions {
+  /**
+   * How many publications each topic keeps, for those who subscribe with `since`: from 1, the latest alone, to 100,000.
+   * Default: 256. Many topics that nobody resumes take less memory and time with 1.
+   */
+  readonly history?: number;
   /** Where time comes from. Default: the platform. */
   readonly host?: Host;
 }
@@ -33,8 +38,9 @@ export interface Hub extends Subscriber, Disposable {
   close(): void;
 }
 
-/** The finest time that the core tells apart, in milliseconds. */
-const TICK_MS = 0.001;
+/** How many publications a topic keeps, if nothing else is said, and at most. */
+const HISTORY = 256;
+const HISTORY_MAX = 100_000;
 
 interface FailedNote {
   readonly note: 'failed';
@@ -50,21 +56,27 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   #slot = -1;
   /** Of what was published last: how much the core is to be told of what follows, if that may be published without asking. */
   #kept = 0;
+  #until = Number.POSITIVE_INFINITY;
   readonly #licences = new LocalLicences();
-  /** When it is, for what is published without asking. */
+  /** When it is, for what is published without asking: to those who get it at once, and to those who hold it back. */
   readonly #now: () => number;
+  readonly #clock: LateClock;
   #failure: TidegateError | undefined;
   #isClosed = false;
 
-  constructor(core: Core, host: Host) {
+  readonly #history: number;
+
+  constructor(core: Core, host: Host, history: number) {
     super(host);
     this.core = core;
     this.#now = taskClock(host);
+    this.#clock = lateClock(host);
+    this.#history = history;
   }
 
   protected override make(): LocalHub {
     const { core } = this;
-    const machine = core.machine<LocalHub>('hub_', core.calls.hub_new(this.host.random()));
+    const machine = core.machine<LocalHub>('hub_', core.calls.hub_new(this.host.random(), this.#history));
     machine.terminal_field();
     this.#terminalField = core.told() || undefined;
     this.#licences.clear();
@@ -106,6 +118,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
       this.#offset = row.offset;
     } else if (row.kind === Kind.Licensed) {
       this.#kept = row.subject;
+      this.#until = row.offset;
     } else if (row.kind === Kind.LicencesEnded) {
       this.#licences.endAll();
     }
@@ -119,13 +132,17 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     const payload = data ?? null;
     const licence = options === undefined ? this.#licences.of(topic) : undefined;
     if (licence !== undefined && this.hasMachine() && this.#status(payload) === undefined) {
-      const now = this.#now();
-      if (now + TICK_MS < this.deadline) {
+      // Who holds back must not be told too early a time, nor take what comes after its window.
+      const holds = licence.until !== Number.POSITIVE_INFINITY;
+      const now = holds ? this.#clock.now() + this.#clock.lateMs : this.#now();
+      if (now + TICK_MS < this.deadline && now + TICK_MS < licence.until) {
         if (this.#licences.add(licence, payload, now)) {
           this.machine();
         }
-        const { epoch, offset } = licence;
-        this.handAll(licence.entries, { topic, data: payload, epoch, offset });
+        const { epoch, offset, entries } = licence;
+        if (entries.length > 0) {
+          this.handAll(entries, { topic, data: payload, epoch, offset });
+        }
         return { epoch, offset };
       }
     }
@@ -136,20 +153,21 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   #ask(topic: string, payload: unknown, options: PublishOptions | undefined): Position {
     this.isStarted();
     const { core } = this;
-    const machine = super.machine();
+    const now = this.host.now();
+    const machine = now + TICK_MS < this.deadline ? super.machine() : this.machine();
     this.#failure = undefined;
     this.#kept = 0;
     let count: number;
     try {
       this.#licences.end(machine, topic);
-      count = this.#publish(machine, core.topicNumber(topic), payload, options);
+      count = this.#publish(machine, now, core.topicNumber(topic), payload, options);
     } catch (error) {
       throw core.recover(error);
     }
     this.read(count, this.#slot);
     const [failure, position] = [this.#failure, { epoch: this.#epoch, offset: this.#offset }];
     if (this.#kept > 0) {
-      this.#licences.grant(topic, position, this.reached(), this.#kept);
+      this.#licences.grant(topic, position, this.reached(), this.#kept, this.#until);
     }
     this.handOver();
     if (failure !== undefined) {
@@ -158,9 +176,14 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return position;
   }
 
-  #publish(machine: LocalHub, topic: number, payload: unknown, options: PublishOptions | undefined): number {
+  #publish(
+    machine: LocalHub,
+    now: number,
+    topic: number,
+    payload: unknown,
+    options: PublishOptions | undefined,
+  ): number {
     const { core } = this;
-    const now = this.host.now();
     const end = endCode(options?.end);
     this.#slot = core.slots.put(payload);
     const [status, id] = [core.text(this.#status(payload)), core.text(options?.id)];
@@ -195,12 +218,19 @@ function textMember(value: unknown, field: string): string | undefined {
 /**
  * Makes a hub. In a browser, await `ready()` first.
  *
- * @throws {@link TidegateError} with code `not_ready`.
+ * @throws {@link TidegateError} with code `not_ready` or `bad_option`.
  */
 export function createHub(options: HubOptions = {}): Hub {
+  const { history = HISTORY, host = systemHost } = options;
+  if (!Number.isInteger(history) || history < 1 || history > HISTORY_MAX) {
+    throw new TidegateError(
+      'bad_option',
+      `history is ${String(history)}: give a whole number from 1 to ${HISTORY_MAX}`,
+    );
+  }
   const core = localCore();
   if (!core.isReady()) {
     throw new TidegateError('not_ready', 'the WASM core is not loaded yet: await ready() before createHub()');
   }
-  return new PageHub(core, options.host ?? systemHost) as Hub;
+  return new PageHub(core, host, history) as Hub;
 }

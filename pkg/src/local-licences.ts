@@ -7,7 +7,7 @@ import type { Entry } from './entry.js';
 import type { LocalHub } from './machines.js';
 import type { Position } from './types.js';
 
-/** How many publications, of all topics, may be untold: telling so many takes about a millisecond. */
+/** How many publications may be untold beside the last one of each topic: telling so many takes about a millisecond. */
 const UNTOLD_MAX = 4096;
 
 /**
@@ -21,6 +21,8 @@ export interface LocalLicence {
   readonly entries: readonly Entry[];
   /** How many of the last publications the core is to be told of. */
   readonly kept: number;
+  /** Until when, in the host's milliseconds. */
+  readonly until: number;
   /** Of the publication that was handed on last. */
   offset: number;
   /** What the core is to be told of, and when it was published: rings, once they are full. */
@@ -56,12 +58,18 @@ export class LocalLicences {
     times[next] = nowMs;
     licence.next = next + 1;
     licence.offset += 1;
-    return this.#count > UNTOLD_MAX;
+    return this.#count - this.#untold.size > UNTOLD_MAX;
   }
 
   /** The core allows to publish what follows on this, which it has had for these entries. */
-  grant(topic: string, { epoch, offset }: Position, entries: readonly Entry[], kept: number): void {
-    this.#byTopic.set(topic, { topic, epoch, entries, kept, offset, untold: [], times: [], next: 0 });
+  grant(
+    topic: string,
+    { epoch, offset }: Position,
+    entries: readonly Entry[],
+    kept: number,
+    until: number,
+  ): void {
+    this.#byTopic.set(topic, { topic, epoch, entries, kept, until, offset, untold: [], times: [], next: 0 });
   }
 
   /** Tells the core what was published to a topic, for which it is to decide something itself. */
@@ -97,7 +105,8 @@ export class LocalLicences {
       const number = core.topicNumber(topic);
       for (let nth = 0; nth < count; nth += 1) {
         const at = (next + nth) % count;
-        hub.handle_handed(times[at]!, number, licence.offset - count + nth + 1, core.slots.put(untold[at]));
+        const offset = licence.offset - count + nth + 1;
+        hub.handle_handed(times[at]!, number, offset, core.slots.put(untold[at]), nth === count - 1);
       }
     });
     untold.length = 0;

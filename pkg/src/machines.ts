@@ -161,7 +161,7 @@ export interface LocalHub extends HubMachine {
     id: number,
     restart: boolean,
   ): number;
-  handle_handed(atMs: number, topic: number, offset: number, slot: number): void;
+  handle_handed(atMs: number, topic: number, offset: number, slot: number, isLast: boolean): void;
   handle_unsubscribe(subscription: number): number;
   /** 0 or 1. */
   is_holding(): number;
@@ -172,6 +172,8 @@ export interface FunctionGates extends Machine {
   throttle(everyMs: number, leading: boolean, trailing: boolean): number;
   debounce(quietMs: number, maxWaitMs: number, leading: boolean, trailing: boolean): number;
   handle_call(nowMs: number, gate: number, slot: number): number;
+  /** Tells of the last call that was held while a gate rested. */
+  handle_held(atMs: number, gate: number, slot: number): void;
   handle_flush(nowMs: number, gate: number): number;
   handle_cancel(nowMs: number, gate: number): number;
   handle_timeout(nowMs: number): number;
@@ -221,6 +223,6 @@ export interface Exports {
     generation: number,
     group: number,
   ): number;
-  hub_new(seed: number): number;
+  hub_new(seed: number, kept: number): number;
   gates_new(): number;
 }

@@ -32,6 +32,9 @@ export const Kind = {
   Stored: 14,
   Licensed: 15,
   LicencesEnded: 16,
+  GateRests: 17,
+  /** As `One`, for a subscription that may get no more for a while. */
+  Paced: 18,
   Data: 20,
   Post: 21,
 } as const;

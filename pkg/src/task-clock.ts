@@ -1,6 +1,5 @@
 /**
- * The platform's time for what is called more often than asking for it is cheap: it is asked for once for several calls of
- * one task, within which no timer fires anyway.
+ * The platform's time for what is called more often than asking for it is cheap.
  */
 
 import { type Host, systemHost } from './host.js';
@@ -32,10 +31,47 @@ function taskNow(): number {
 }
 
 /**
- * What tells the time of a host: that of the current task, or a little before, where the host is the platform.
+ * What tells the time of a host: that of the current task, or a little before, where the host is the platform. No timer
+ * fires within a task anyway, so it is asked for once for several calls.
  *
  * @internal
  */
 export function taskClock(host: Host): () => number {
   return host === systemHost ? taskNow : () => host.now();
+}
+
+/**
+ * A clock that may be late.
+ *
+ * @internal
+ */
+export interface LateClock {
+  /** A time that has come, in the host's milliseconds: less than {@link lateMs} ago, or just now. */
+  now(): number;
+  readonly lateMs: number;
+}
+
+let readAt = Number.NaN;
+let readMs = 0;
+
+/** The platform's clock, read once in each millisecond of the one for dates, which tells no finer but answers sooner. */
+const millisecondClock: LateClock = {
+  now() {
+    const at = Date.now();
+    if (at !== readAt) {
+      readAt = at;
+      readMs = performance.now();
+    }
+    return readMs;
+  },
+  lateMs: 1,
+};
+
+/**
+ * What tells the time of a host for those who can do with less than it tells.
+ *
+ * @internal
+ */
+export function lateClock(host: Host): LateClock {
+  return host === systemHost ? millisecondClock : { now: () => host.now(), lateMs: 0 };
 }

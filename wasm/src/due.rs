@@ -80,7 +80,8 @@ pub(crate) fn push(due: &Due<Handle>, paced_by: PacedBy) {
     let number = |id| number(id, paced_by);
     match due {
         Due::Deliver { delivery, .. } => {
-            push_emission(number(delivery.subscription), &delivery.emission)
+            let is_paced = delivery.conflate.is_some();
+            push_emission(number(delivery.subscription), &delivery.emission, is_paced)
         }
         Due::Reset {
             subscription,
@@ -127,11 +128,12 @@ fn note(what: &str, subscription: u32) -> Object {
         .number("subscription", u64::from(subscription))
 }
 
-fn push_emission(subscription: u32, emission: &Emission<Arc<Publication<Handle>>>) {
+fn push_emission(subscription: u32, emission: &Emission<Arc<Publication<Handle>>>, is_paced: bool) {
     match emission {
         Emission::One(publication) => records::push(Record::One {
             subscription,
             item: item(publication),
+            is_paced,
         }),
         Emission::Batch(publications) => {
             let Some((last, parts)) = publications.split_last() else {

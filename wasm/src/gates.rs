@@ -30,6 +30,7 @@ exports! { GATES:
     gates_throttle = throttle(every_ms: f64, leading: bool, trailing: bool) -> u32;
     gates_debounce = debounce(quiet_ms: f64, max_wait_ms: f64, leading: bool, trailing: bool) -> u32;
     gates_handle_call = handle_call(now_ms: f64, gate: u32, slot: u32) -> u32;
+    gates_handle_held = handle_held(at_ms: f64, gate: u32, slot: u32);
     gates_handle_flush = handle_flush(now_ms: f64, gate: u32) -> u32;
     gates_handle_cancel = handle_cancel(now_ms: f64, gate: u32) -> u32;
     gates_handle_timeout = handle_timeout(now_ms: f64) -> u32;
@@ -87,15 +88,31 @@ impl FunctionGates {
     /// The function was called with the arguments in `slot`.
     fn handle_call(&mut self, now_ms: f64, gate: u32, slot: u32) -> u32 {
         records::begin();
-        let call = Arc::new(Publication {
+        let call = self.call(slot);
+        self.gates[gate as usize].handle_value(instant(now_ms), call);
+        self.settle(gate);
+        records::finish()
+    }
+
+    /// While its gate rested, the function was last called at `at_ms`, with the arguments in `slot`. Nothing is due by that.
+    ///
+    /// To be told before anything else is asked of the gate, and before what is due by time.
+    fn handle_held(&mut self, at_ms: f64, gate: u32, slot: u32) {
+        let call = self.call(slot);
+        let machine = &mut self.gates[gate as usize];
+        machine.handle_value(instant(at_ms), call);
+        if let Some(at) = machine.poll_timeout() {
+            self.timers.arm(gate, at);
+        }
+    }
+
+    fn call(&self, slot: u32) -> Arc<Publication<Handle>> {
+        Arc::new(Publication {
             topic: self.topic.clone(),
             position: Position::default(),
             payload: Handle::without_topic(slot),
             end: None,
-        });
-        self.gates[gate as usize].handle_value(instant(now_ms), call);
-        self.settle(gate);
-        records::finish()
+        })
     }
 
     /// What is pending is due at once.
@@ -151,8 +168,17 @@ impl FunctionGates {
             records::push(Record::GateIdle {
                 gate: gate as usize,
             });
-        } else if let Some(at) = machine.poll_timeout() {
+            return;
+        }
+        let rests_until = machine.rests_until();
+        if let Some(at) = rests_until.or_else(|| machine.poll_timeout()) {
             self.timers.arm(gate, at);
+        }
+        if rests_until.is_some() {
+            records::push(Record::GateRests {
+                gate: gate as usize,
+                until_ms: deadline_ms(rests_until),
+            });
         }
     }
 }

@@ -21,11 +21,14 @@ const DOWNLINK: u32 = 0;
 
 static HUBS: Machines<LocalHub> = Machines::new();
 
-/// An empty hub; returns its number. `seed` is any number; give each hub another one.
+/// An empty hub, each topic of which keeps `kept` publications; returns its number. `seed` is any number; give each hub
+/// another one.
 #[unsafe(no_mangle)]
-extern "C" fn hub_new(seed: f64) -> u32 {
+extern "C" fn hub_new(seed: f64, kept: u32) -> u32 {
+    let mut config = HubConfig::new(seed.to_bits());
+    config.history.count_max = kept as usize;
     let hub = LocalHub {
-        hub: Hub::new(HubConfig::new(seed.to_bits())),
+        hub: Hub::new(config),
         ids: SubscriptionIds::default(),
         screen: Screen::new(),
         now: Instant::ZERO,
@@ -47,7 +50,7 @@ exports! { HUBS:
     hub_handle_publish = handle_publish(
         now_ms: f64, topic: u32, slot: u32, end: u32, status: u32, id: u32, restart: bool
     ) -> u32;
-    hub_handle_handed = handle_handed(at_ms: f64, topic: u32, offset: f64, slot: u32);
+    hub_handle_handed = handle_handed(at_ms: f64, topic: u32, offset: f64, slot: u32, is_last: bool);
     hub_handle_subscribe = handle_subscribe(now_ms: f64, pattern: u32, start: u32) -> u32;
     hub_handle_unsubscribe = handle_unsubscribe(subscription: u32) -> u32;
     hub_handle_flow = handle_flow(now_ms: f64, subscription: u32) -> u32;
@@ -127,18 +130,22 @@ impl LocalHub {
     /// is not the hub's to say.
     fn push_licence(&self, topic: u32) {
         if !self.screen.is_used()
-            && let Some(kept) = self.hub.licence(&topics::topic(topic))
+            && let Some(licence) = self.hub.licence(&topics::topic(topic))
         {
-            records::push(Record::Licensed { kept });
+            records::push(Record::Licensed {
+                kept: licence.kept,
+                until_ms: deadline_ms(licence.until),
+            });
         }
     }
 
-    /// What is in `slot` was published by licence at `at_ms`.
-    fn handle_handed(&mut self, at_ms: f64, topic: u32, offset: f64, slot: u32) {
+    /// What is in `slot` was published by licence at `at_ms`; with `is_last`, nothing after it.
+    fn handle_handed(&mut self, at_ms: f64, topic: u32, offset: f64, slot: u32, is_last: bool) {
         let payload = Handle::new(slot, topic);
         let offset = position(0.0, offset).offset;
+        let topic = topics::topic(topic);
         self.hub
-            .handle_handed(instant(at_ms), &topics::topic(topic), offset, payload);
+            .handle_handed(instant(at_ms), &topic, offset, payload, is_last);
     }
 
     fn end_by_rule(&self, status: &str) -> Option<EndReason> {

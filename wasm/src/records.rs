@@ -31,8 +31,12 @@ struct Records {
 pub(crate) enum Record<'a> {
     /// A plain function is to be called with the arguments in `slot`.
     Call { gate: usize, slot: u32 },
-    /// A publication for a subscription.
-    One { subscription: u32, item: Item<'a> },
+    /// A publication for a subscription, and whether that may get no more for a while.
+    One {
+        subscription: u32,
+        item: Item<'a>,
+        is_paced: bool,
+    },
     /// A publication of a batch, of which more follows.
     Part { subscription: u32, item: Item<'a> },
     /// The last publication of a batch.
@@ -58,13 +62,16 @@ pub(crate) enum Record<'a> {
     Note { length: usize },
     /// A plain function's gate is as good as new, and gone: the next call makes another one.
     GateIdle { gate: usize },
+    /// Until then, in the host's milliseconds, of the calls of a plain function only the last counts: the gate need not be
+    /// told of the others, and of that one only before anything else.
+    GateRests { gate: usize, until_ms: f64 },
     /// The next `length` characters of the text are to be sent; the data in `slot` is still missing in them.
     Send { length: usize, data: Option<u32> },
     /// A publication of this page's was stored.
     Stored { position: Position },
-    /// What continues the publication that has come may be handed on without asking, to those whom this list has it for; the
-    /// last `kept` are to be told.
-    Licensed { kept: usize },
+    /// What continues the publication that has come may be handed on without asking, to those whom this list has it for and
+    /// who are not paced; the last `kept` are to be told. Until then, in the host's milliseconds.
+    Licensed { kept: usize, until_ms: f64 },
     /// Nothing may be handed on without asking any more.
     LicencesEnded,
     /// What is in `slot` belongs into the next hole of the message that follows.
@@ -138,6 +145,11 @@ extern "C" fn told_length() -> usize {
 )]
 fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
     let plain = |kind: u8, subject: f64| [f64::from(kind), subject, 0.0, 0.0, 0.0, 0.0, 0.0];
+    let until = |kind: u8, subject: usize, until_ms: f64| {
+        let mut numbers = plain(kind, subject as f64);
+        numbers[4] = until_ms;
+        numbers
+    };
     let item = |kind: u8, subscription: u32, item: &Item<'_>| {
         [
             f64::from(kind),
@@ -154,7 +166,8 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
         Record::One {
             subscription,
             item: ref it,
-        } => item(1, subscription, it),
+            is_paced,
+        } => item(if is_paced { 18 } else { 1 }, subscription, it),
         Record::Part {
             subscription,
             item: ref it,
@@ -199,6 +212,7 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
         }
         Record::Note { length } => plain(11, length as f64),
         Record::GateIdle { gate } => plain(12, gate as f64),
+        Record::GateRests { gate, until_ms } => until(17, gate, until_ms),
         Record::Send { length, data } => {
             let mut numbers = plain(13, length as f64);
             numbers[6] = data.map_or(-1.0, f64::from);
@@ -210,7 +224,7 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
             numbers[4] = position.offset as f64;
             numbers
         }
-        Record::Licensed { kept } => plain(15, kept as f64),
+        Record::Licensed { kept, until_ms } => until(15, kept, until_ms),
         Record::LicencesEnded => plain(16, 0.0),
         Record::Data { slot } => {
             let mut numbers = plain(20, 0.0);

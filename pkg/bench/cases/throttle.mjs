@@ -21,11 +21,8 @@ const names = Array.from({ length: TOPICS }, (_, index) => `job:${index}`);
 
 /** Each makes its throttles, and returns what feeds one update to a topic, and what ends it all. */
 const CONTENDERS = {
-  tidegate: () => {
-    const hub = createHub();
-    hub.subscribe('job:*', { throttle: WINDOW_MS }, handle);
-    return { feed: (topic, data) => hub.publish(topic, data), end: () => hub.close() };
-  },
+  'tidegate hub': () => hubWith({}),
+  '… that keeps the last': () => hubWith({ history: 1 }),
   'tidegate throttle()': () =>
     byTopic(
       () => throttle(handle, WINDOW_MS),
@@ -46,6 +43,12 @@ const CONTENDERS = {
     return byTopic(open, (fn) => fn.end());
   },
 };
+
+function hubWith(options) {
+  const hub = createHub(options);
+  hub.subscribe('job:*', { throttle: WINDOW_MS }, handle);
+  return { feed: (topic, data) => hub.publish(topic, data), end: () => hub.close() };
+}
 
 function byTopic(open, close) {
   const functions = new Map();

@@ -7,6 +7,7 @@ import {
   createHub,
   type Position,
   type PublishOptions,
+  type SubscribeOptions,
   type Subscription,
   type TidegateError,
 } from 'tidegate';
@@ -15,6 +16,13 @@ import { VirtualHost } from '../support/virtual-host.js';
 
 const TOPICS = ['a:1', 'a:2'];
 const PATTERNS = [...TOPICS, 'a:*'];
+const PACES = [
+  {},
+  { throttle: 100 },
+  { throttle: 50, leading: false },
+  { debounce: 80 },
+  { debounce: 80, maxWait: 120, leading: true },
+] as const;
 
 /** A hub, and all that came of what happened. Options that say nothing make it ask the core for each publication. */
 class Side {
@@ -40,7 +48,7 @@ class Side {
   }
 
   /** Every third subscriber leaves at its fourth update, and every fourth publishes at its second. */
-  subscribe(pattern: string, isPaced: boolean, missed: number): void {
+  subscribe(pattern: string, pace: SubscribeOptions, missed: number): void {
     const name = this.subscriptions.length;
     let got = 0;
     const since = [...this.#positions].map(([topic, { epoch, offset }]) => ({
@@ -48,7 +56,7 @@ class Side {
       epoch,
       offset: Math.max(0, offset - missed),
     }));
-    const options = { ...(isPaced ? { throttle: 100 } : {}), ...(missed > 0 ? { since } : {}) };
+    const options = { ...pace, ...(missed > 0 ? { since } : {}) };
     const onEnd = (reason: string): unknown => this.log.push([name, reason]);
     const onReset = (at: { topic: string; offset: number }): unknown =>
       this.log.push([name, 'reset', at.topic, at.offset]);
@@ -81,13 +89,18 @@ function randomBelow(seed: number): (limit: number) => number {
   };
 }
 
+function subscribe(side: Side, below: (limit: number) => number): void {
+  const pace = PACES[below(3) === 0 ? below(PACES.length) : 0]!;
+  side.subscribe(PATTERNS[below(3)]!, pace, below(3) === 0 ? below(300) : 0);
+}
+
 function happen(side: Side, seed: number): void {
   const below = randomBelow(seed);
   for (let step = 0; step < 400; step += 1) {
     const topic = TOPICS[below(2)]!;
     const what = below(40);
     if (what < 2) {
-      side.subscribe(PATTERNS[below(3)]!, below(4) === 0, below(3) === 0 ? below(300) : 0);
+      subscribe(side, below);
     } else if (what === 2) {
       side.subscriptions[below(1 + side.subscriptions.length)]?.();
     } else if (what === 3) {
@@ -132,4 +145,26 @@ test('what many topics were published is told to the core before it is too much'
   await host.settle();
   assert.deepEqual(seen, [...Array.from({ length: 254 }, (_, index) => 246 + index), 'last']);
   hub.close();
+});
+
+test('what a hub is to keep of each topic is what those get who resume', async () => {
+  const host = new VirtualHost();
+  const hub = createHub({ host, history: 2 });
+  hub.subscribe('job:1', () => {});
+  const [first] = [1, 2, 3, 4].map((data) => hub.publish('job:1', data));
+  const seen: unknown[] = [];
+  const resume = (offset: number): unknown =>
+    hub.subscribe('job:1', { since: { topic: 'job:1', epoch: first!.epoch, offset } }, ({ data }) => {
+      seen.push(data);
+    });
+  resume(2);
+  await host.settle();
+  assert.deepEqual(seen, [3, 4]);
+  hub.close();
+  for (const history of [0, 1.5, Number.NaN, 100_001]) {
+    assert.throws(
+      () => createHub({ history }),
+      (error) => (error as TidegateError).code === 'bad_option',
+    );
+  }
 });

@@ -5,7 +5,7 @@ use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
 
 use super::{CLIENTS, ClientHub, output};
-use crate::clock::instant;
+use crate::clock::{deadline_ms, instant};
 use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed};
 use crate::exports::exports;
@@ -190,7 +190,10 @@ impl ClientHub {
     /// to is not the hub's to say.
     pub(super) fn push_licence(&self, topic: u32) {
         if !self.subscribers.screen.is_used() && self.hub.has_licence(&topics::topic(topic)) {
-            records::push(Record::Licensed { kept: 1 });
+            records::push(Record::Licensed {
+                kept: 1,
+                until_ms: deadline_ms(None),
+            });
         }
     }
 

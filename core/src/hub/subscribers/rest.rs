@@ -15,6 +15,7 @@ use crate::payload::Payload;
 use crate::publication::Publication;
 use crate::router::RouteId;
 use crate::time::Instant;
+use crate::topic::Topic;
 
 /// What a gate has seen when it begins to rest.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,25 @@ impl<P: Payload, T> Subscribers<P, T> {
         slot.resting = Some(Resting { route, seen });
         self.arm(gate, until);
         true
+    }
+
+    /// Until when the gate of the subscription with `index` will hold back all but the last of what comes of `topic`. `None` if it
+    /// may do anything else.
+    pub(crate) fn holds_until(&self, index: u32, topic: &Topic) -> Option<Instant> {
+        let slot = &self.gates[self.known_gate(index, topic)? as usize];
+        // A deadline that is later than this would let it pass unseen.
+        let armed = Instant::from_micros(slot.armed?.get());
+        slot.gate.rests_until().filter(|until| armed <= *until)
+    }
+
+    /// A publication is held back by the gate of the subscription with `index`, if it has one that doesn't rest.
+    pub(crate) fn hold_back(&mut self, at: Instant, index: u32, publication: &Arc<Publication<P>>) {
+        if let Some(gate) = self.known_gate(index, &publication.topic) {
+            let slot = &mut self.gates[gate as usize];
+            if slot.resting.is_none() {
+                slot.gate.handle_value(at, Arc::clone(publication));
+            }
+        }
     }
 
     /// A gate to which something is about to happen. If it rested, it learns now what has passed it by.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::super::tests::host::Text;
-use crate::flow::Flow;
+use crate::flow::{Conflate, Flow, Pace};
 use crate::gate::Emission;
 use crate::history::HistoryLimits;
 use crate::hub::{Due, Hub, HubConfig, SubscriptionId};
@@ -32,7 +32,7 @@ enum Begin {
 enum Step {
     Subscribe {
         pattern: usize,
-        paced: bool,
+        pace: usize,
         begin: Begin,
     },
     Unsubscribe {
@@ -40,7 +40,7 @@ enum Step {
     },
     Reflow {
         which: usize,
-        paced: bool,
+        pace: usize,
     },
     Publish {
         topic: usize,
@@ -61,10 +61,10 @@ fn step() -> impl Strategy<Value = Step> {
         (0..8u64).prop_map(Begin::Since),
     ];
     prop_oneof![
-        2 => (0..PATTERNS.len(), prop::bool::weighted(0.2), begin)
-            .prop_map(|(pattern, paced, begin)| Step::Subscribe { pattern, paced, begin }),
+        2 => (0..PATTERNS.len(), pace(), begin)
+            .prop_map(|(pattern, pace, begin)| Step::Subscribe { pattern, pace, begin }),
         1 => (0..8usize).prop_map(|which| Step::Unsubscribe { which }),
-        1 => (0..8usize, any::<bool>()).prop_map(|(which, paced)| Step::Reflow { which, paced }),
+        1 => (0..8usize, pace()).prop_map(|(which, pace)| Step::Reflow { which, pace }),
         12 => (0..TOPICS.len(), prop::bool::weighted(0.05), prop::bool::weighted(0.1))
             .prop_map(|(topic, ends, key)| Step::Publish { topic, ends, key }),
         2 => (prop_oneof![0..150u64, 0..3000u64], any::<bool>())
@@ -72,11 +72,43 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn flow(paced: bool) -> Flow {
-    if paced {
-        Flow::throttle(Duration::from_millis(100))
-    } else {
-        Flow::IMMEDIATE
+/// Mostly none.
+fn pace() -> impl Strategy<Value = usize> {
+    prop_oneof![6 => Just(0), 4 => 1..PACES]
+}
+
+const PACES: usize = 7;
+
+fn flow(pace: usize) -> Flow {
+    let ms = Duration::from_millis;
+    let debounced = |max_wait, leading, trailing| Flow {
+        pace: Pace::Debounce {
+            quiet: ms(80),
+            max_wait,
+            leading,
+            trailing,
+        },
+        ..Flow::IMMEDIATE
+    };
+    let throttled = |leading, trailing| Flow {
+        pace: Pace::Throttle {
+            every: ms(100),
+            leading,
+            trailing,
+        },
+        ..Flow::IMMEDIATE
+    };
+    match pace {
+        0 => Flow::IMMEDIATE,
+        1 => throttled(true, true),
+        2 => throttled(false, true),
+        3 => throttled(true, false),
+        4 => debounced(None, false, true),
+        5 => debounced(Some(ms(120)), true, true),
+        _ => Flow {
+            conflate: Conflate::Sum,
+            ..throttled(true, true)
+        },
     }
 }
 
@@ -89,6 +121,7 @@ struct Licence {
     ids: Vec<SubscriptionId>,
     position: Position,
     kept: usize,
+    until: Option<Instant>,
 }
 
 /// A host that publishes by licence, or asks each time.
@@ -145,14 +178,14 @@ impl Host {
         match *step {
             Step::Subscribe {
                 pattern,
-                paced,
+                pace,
                 ref begin,
-            } => self.subscribe(pattern, paced, begin),
+            } => self.subscribe(pattern, pace, begin),
             Step::Unsubscribe { which } if which < self.ids.len() => {
                 self.hub.handle_unsubscribe(self.ids.remove(which));
             }
-            Step::Reflow { which, paced } if which < self.ids.len() => {
-                let changed = self.hub.handle_flow(self.now, self.ids[which], flow(paced));
+            Step::Reflow { which, pace } if which < self.ids.len() => {
+                let changed = self.hub.handle_flow(self.now, self.ids[which], flow(pace));
                 changed.expect("a sound flow");
             }
             Step::Wait { late: false, .. } => self.hub.handle_timeout(self.now),
@@ -161,7 +194,7 @@ impl Host {
         self.drain();
     }
 
-    fn subscribe(&mut self, pattern: usize, paced: bool, begin: &Begin) {
+    fn subscribe(&mut self, pattern: usize, pace: usize, begin: &Begin) {
         let start = match begin {
             Begin::Latest => Start::Latest,
             Begin::New => Start::New,
@@ -170,7 +203,7 @@ impl Host {
         let pattern = Pattern::new(PATTERNS[pattern]).expect("a pattern");
         let subscribed = self
             .hub
-            .handle_subscribe(self.now, 0, &pattern, flow(paced), &start)
+            .handle_subscribe(self.now, 0, &pattern, flow(pace), &start)
             .expect("within limits");
         self.log.push(format!("{subscribed:?}"));
         self.ids.push(subscribed.id);
@@ -191,10 +224,15 @@ impl Host {
     fn publish(&mut self, number: usize, ends: bool, key: bool, step: usize) {
         let payload = Text(step.to_string());
         let is_due = self.hub.poll_timeout().is_some_and(|at| at <= self.now);
+        if is_due {
+            (0..TOPICS.len()).for_each(|topic| self.tell(topic));
+        }
+        let now = self.now;
         if !ends
             && !key
             && !is_due
             && let Some(licence) = self.licences.get_mut(&number)
+            && licence.until.is_none_or(|until| now < until)
         {
             self.spared += 1;
             licence.position.offset += 1;
@@ -222,22 +260,26 @@ impl Host {
         let position = position.expect("within limits");
         let ids = self.drain_for(&payload);
         self.log.push(format!("{position:?}"));
-        if let Some(kept) = self.hub.licence(&topic(number))
+        if let Some(granted) = self.hub.licence(&topic(number))
             && self.takes_licences
             && !key
         {
             let licence = Licence {
                 ids,
                 position,
-                kept,
+                kept: granted.kept,
+                until: granted.until,
             };
             self.licences.insert(number, licence);
         }
     }
 
     fn tell(&mut self, number: usize) {
-        for (at, offset, payload) in self.untold.remove(&number).unwrap_or_default() {
-            self.hub.handle_handed(at, &topic(number), offset, payload);
+        let untold = self.untold.remove(&number).unwrap_or_default();
+        let last = untold.len();
+        for (nth, (at, offset, payload)) in (1..).zip(untold) {
+            self.hub
+                .handle_handed(at, &topic(number), offset, payload, nth == last);
         }
     }
 
@@ -254,7 +296,7 @@ impl Host {
                     let Emission::One(it) = delivery.emission else {
                         unreachable!("nobody collects");
                     };
-                    if it.payload == *published {
+                    if it.payload == *published && delivery.conflate.is_none() {
                         reached.push(delivery.subscription);
                     }
                     handed(delivery.subscription, it.position, &it.payload)
@@ -298,7 +340,7 @@ proptest! {
 
 const SUBSCRIBE: Step = Step::Subscribe {
     pattern: 0,
-    paced: false,
+    pace: 0,
     begin: Begin::Latest,
 };
 
@@ -317,10 +359,30 @@ fn what_follows_on_a_publication_is_spared_until_something_changes() {
 }
 
 #[test]
+fn what_is_held_back_is_spared_until_its_time_comes() {
+    let throttled = |pattern| Step::Subscribe {
+        pattern,
+        pace: 1,
+        begin: Begin::Latest,
+    };
+    let wait = |ms| Step::Wait { ms, late: false };
+    for pattern in [0, 2] {
+        // The first is handed over: what follows within the window is held back, and spared.
+        let mut steps = Vec::from([throttled(pattern), PUBLISH, PUBLISH, PUBLISH, PUBLISH]);
+        // The next window begins with what was held back, and ends with what comes in it; the third one ends with nothing.
+        steps.extend([wait(100), PUBLISH, PUBLISH, wait(100), wait(100)]);
+        steps.extend([PUBLISH, PUBLISH, PUBLISH]);
+        let [licensed, asking] = run(&steps);
+        assert_eq!(licensed.spared, 3 + 1 + 2, "{:?}", PATTERNS[pattern]);
+        assert_eq!(asking.spared, 0);
+    }
+}
+
+#[test]
 fn who_comes_later_recovers_what_was_published_by_licence_as_far_as_a_topic_keeps_it() {
     let resume = Step::Subscribe {
         pattern: 0,
-        paced: false,
+        pace: 0,
         begin: Begin::Since(4),
     };
     let mut steps = Vec::from([SUBSCRIBE]);
