@@ -5,7 +5,7 @@ use std::env;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -103,12 +103,66 @@ impl<'a> Step<'a> {
     ///
     /// # Errors
     /// When it can't be started, exits with another status than 0, or exceeds its time.
-    pub(crate) fn run(mut self) -> Result<Log> {
+    pub(crate) fn run(self) -> Result<Log> {
+        self.begin()?.finish()
+    }
+
+    /// Starts the program, to do something else until it ends. Nothing is shown of it before [`Running::finish`].
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) fn begin(mut self) -> Result<Running> {
         let folder = self.workspace.logs();
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        let path = folder.join(format!("{}.log", file_stem(&self.title)));
+        let program = self.command.get_program().to_owned();
+        let mut child = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Running {
+            path: folder.join(format!("{}.log", file_stem(&self.title))),
+            called: format!("{:?}", self.command),
+            lines: read_lines(&mut child),
+            started: Instant::now(),
+            child,
+            title: self.title,
+            time_max: self.time_max,
+            may_fail: self.may_fail,
+        })
+    }
+}
+
+/// A program that runs. Whoever drops it ends it.
+pub(crate) struct Running {
+    title: String,
+    called: String,
+    child: Child,
+    lines: Receiver<String>,
+    path: PathBuf,
+    started: Instant,
+    time_max: Option<Duration>,
+    may_fail: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended can't be ended once more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// Shows what the program does, until it ends.
+    ///
+    /// # Errors
+    /// When it exits with another status than 0, or exceeds its time.
+    pub(crate) fn finish(mut self) -> Result<Log> {
         let mut progress = Progress::start(&self.title);
-        let outcome = self.follow(&path, &mut progress);
+        let outcome = self.follow(&mut progress);
         let failed_mark = if self.may_fail {
             Mark::Skipped
         } else {
@@ -122,24 +176,20 @@ impl<'a> Step<'a> {
         outcome
     }
 
-    fn follow(&mut self, path: &Path, progress: &mut Progress) -> Result<Log> {
+    fn follow(&mut self, progress: &mut Progress) -> Result<Log> {
+        let path = self.path.clone();
         let mut file = BufWriter::new(
-            File::create(path).with_context(|| format!("creating {}", path.display()))?,
+            File::create(&path).with_context(|| format!("creating {}", path.display()))?,
         );
-        writeln!(file, "$ {:?}", self.command)?;
-        let mut child = self.spawn()?;
-        let lines = read_lines(&mut child);
+        writeln!(file, "$ {}", self.called)?;
         let mut text = String::new();
-        let status = self.wait(&mut child, &lines, progress, |line| {
+        let status = self.wait(progress, |line| {
             text.push_str(line);
             text.push('\n');
         })?;
         file.write_all(text.as_bytes())?;
         file.flush()?;
-        let log = Log {
-            path: path.to_path_buf(),
-            text,
-        };
+        let log = Log { path, text };
         let reason = match status {
             Some(status) if status.success() => return Ok(log),
             Some(status) => format!("{status}"),
@@ -155,28 +205,15 @@ impl<'a> Step<'a> {
         })
     }
 
-    fn spawn(&mut self) -> Result<Child> {
-        let program = self.command.get_program().to_owned();
-        self.command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))
-    }
-
     /// Passes the child's lines on until it has ended. `None`: it was ended for its time.
     fn wait(
-        &self,
-        child: &mut Child,
-        lines: &Receiver<String>,
+        &mut self,
         progress: &mut Progress,
         mut keep: impl FnMut(&str),
     ) -> Result<Option<ExitStatus>> {
-        let started = Instant::now();
         let mut ended: Option<(ExitStatus, Instant)> = None;
         loop {
-            match lines.recv_timeout(LOOK_EVERY) {
+            match self.lines.recv_timeout(LOOK_EVERY) {
                 Ok(line) => match cargo_status(&line) {
                     Some(status) => progress.status(&status),
                     None => {
@@ -187,11 +224,11 @@ impl<'a> Step<'a> {
                     }
                 },
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(status) = child.try_wait()? {
+                    if let Some(status) = self.child.try_wait()? {
                         ended.get_or_insert((status, Instant::now()));
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ok(Some(child.wait()?)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Some(self.child.wait()?)),
             }
             progress.tick();
             if let Some((status, at)) = ended
@@ -199,9 +236,12 @@ impl<'a> Step<'a> {
             {
                 return Ok(Some(status));
             }
-            if self.time_max.is_some_and(|limit| started.elapsed() > limit) {
-                child.kill()?;
-                child.wait()?;
+            if self
+                .time_max
+                .is_some_and(|limit| self.started.elapsed() > limit)
+            {
+                self.child.kill()?;
+                self.child.wait()?;
                 return Ok(None);
             }
         }

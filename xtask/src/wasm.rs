@@ -5,12 +5,13 @@
 //! made from is unchanged.
 
 use std::fs;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::child::Step;
+use crate::child::{Running, Step};
 use crate::npm;
 use crate::order;
 use crate::progress::note;
@@ -77,9 +78,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
 pub(crate) fn build(workspace: &Workspace, force: bool) -> Result<()> {
     npm::install(workspace)?;
     let toolchain = Toolchain::find_or_bring(workspace)?;
+    // The compiler and the optimizer have use for one processor each: while one module is optimized, the next is compiled.
+    let mut before = None;
     for (name, features) in MODULES {
         let compiled = compile(workspace, &toolchain, name, features)?;
-        make_module(workspace, &compiled, name, force)?;
+        let next = Making::begin(workspace, &compiled, name, force)?;
+        if let Some(making) = mem::replace(&mut before, next) {
+            making.finish(workspace)?;
+        }
+    }
+    if let Some(last) = before {
+        last.finish(workspace)?;
     }
     remove_others(&modules_folder(workspace))?;
     build_package(workspace, force)
@@ -130,57 +139,91 @@ fn compile(
     Ok(kept)
 }
 
-fn make_module(workspace: &Workspace, compiled: &Path, name: &str, force: bool) -> Result<()> {
-    let folder = modules_folder(workspace);
-    let module = folder.join(format!("{name}.wasm"));
-    let stamp = Stamp::of(workspace, name);
-    let inputs = Fingerprint::default()
-        .value(CHECK_PROGRAM)
-        .value(include_str!("order.rs"))
-        .value(&FEATURE_OPTIONS.join(" "))
-        .value(&OPTIMIZER_OPTIONS.join(" "))
-        .value(&WRITER_OPTIONS.join(" "))
-        .value(&STRIP_OPTIONS.join(" "))
-        .tree(compiled, &[])?
-        .tree(&workspace.package().join("package-lock.json"), &[])?;
-    let outputs = || Fingerprint::default().tree(&module, &[]);
-    if !force && module.is_file() && stamp.holds(&inputs, &outputs()?) {
-        note(&format!("{name}.wasm is up to date"));
-        return Ok(());
-    }
-    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    optimize(workspace, compiled, &module, name)?;
-    check(workspace, &module)?;
-    stamp.set(&inputs, &outputs()?)
+/// A module that is being optimized.
+struct Making {
+    name: &'static str,
+    module: PathBuf,
+    text: PathBuf,
+    stamp: Stamp,
+    inputs: Fingerprint,
+    optimizing: Running,
 }
 
-/// Makes a module small, and puts its functions in the order in which they compress best: as text, which is easy to sort.
-fn optimize(workspace: &Workspace, compiled: &Path, module: &Path, name: &str) -> Result<()> {
-    let text = compiled.with_extension("wat");
-    let mut command = npm::tool(workspace, "wasm-opt")?;
-    command
-        .args(FEATURE_OPTIONS)
-        .args(OPTIMIZER_OPTIONS)
-        .args(STRIP_OPTIONS)
-        .arg(compiled)
-        .args(["--emit-text", "-o"])
-        .arg(&text);
-    let title = format!("optimizing {name}.wasm for size");
-    Step::new(workspace, &title, command).run()?;
+impl Making {
+    /// Begins to make a module small; `None` if it is already.
+    fn begin(
+        workspace: &Workspace,
+        compiled: &Path,
+        name: &'static str,
+        force: bool,
+    ) -> Result<Option<Self>> {
+        let folder = modules_folder(workspace);
+        let module = folder.join(format!("{name}.wasm"));
+        let stamp = Stamp::of(workspace, name);
+        let inputs = Fingerprint::default()
+            .value(CHECK_PROGRAM)
+            .value(include_str!("order.rs"))
+            .value(&FEATURE_OPTIONS.join(" "))
+            .value(&OPTIMIZER_OPTIONS.join(" "))
+            .value(&WRITER_OPTIONS.join(" "))
+            .value(&STRIP_OPTIONS.join(" "))
+            .tree(compiled, &[])?
+            .tree(&workspace.package().join("package-lock.json"), &[])?;
+        if !force && module.is_file() && stamp.holds(&inputs, &fingerprint(&module)?) {
+            note(&format!("{name}.wasm is up to date"));
+            return Ok(None);
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let text = compiled.with_extension("wat");
+        let mut command = npm::tool(workspace, "wasm-opt")?;
+        command
+            .args(FEATURE_OPTIONS)
+            .args(OPTIMIZER_OPTIONS)
+            .args(STRIP_OPTIONS)
+            .arg(compiled)
+            .args(["--emit-text", "-o"])
+            .arg(&text);
+        let title = format!("optimizing {name}.wasm for size");
+        Ok(Some(Self {
+            name,
+            module,
+            text,
+            stamp,
+            inputs,
+            optimizing: Step::new(workspace, &title, command).begin()?,
+        }))
+    }
 
-    let unordered =
-        fs::read_to_string(&text).with_context(|| format!("reading {}", text.display()))?;
-    fs::write(&text, order::functions(&unordered))?;
-    let mut command = npm::tool(workspace, "wasm-opt")?;
-    command
-        .args(FEATURE_OPTIONS)
-        .args(WRITER_OPTIONS)
-        .arg(&text)
-        .arg("-o")
-        .arg(module);
-    let title = format!("writing {name}.wasm with like beside like");
-    Step::new(workspace, &title, command).run()?;
-    Ok(())
+    /// Puts the module's functions in the order in which they compress best: as text, which is easy to sort.
+    fn finish(self, workspace: &Workspace) -> Result<()> {
+        let Self {
+            name,
+            module,
+            text,
+            stamp,
+            inputs,
+            optimizing,
+        } = self;
+        optimizing.finish()?;
+        let unordered =
+            fs::read_to_string(&text).with_context(|| format!("reading {}", text.display()))?;
+        fs::write(&text, order::functions(&unordered))?;
+        let mut command = npm::tool(workspace, "wasm-opt")?;
+        command
+            .args(FEATURE_OPTIONS)
+            .args(WRITER_OPTIONS)
+            .arg(&text)
+            .arg("-o")
+            .arg(&module);
+        let title = format!("writing {name}.wasm with like beside like");
+        Step::new(workspace, &title, command).run()?;
+        check(workspace, &module)?;
+        stamp.set(&inputs, &fingerprint(&module)?)
+    }
+}
+
+fn fingerprint(module: &Path) -> Result<Fingerprint> {
+    Fingerprint::default().tree(module, &[])
 }
 
 /// Lets Node validate the module, look at its imports and weigh it.

@@ -13,7 +13,7 @@ import { startFront } from '../support/front.js';
 import { chromiumPath, packageRoot, startServer } from '../support/server.js';
 
 /** How many publications pass. A million take a minute or two. */
-const PUBLICATIONS = Number(process.env['TIDEGATE_PUBLICATIONS'] ?? 100_000);
+const PUBLICATIONS = Number(process.env['TIDEGATE_PUBLICATIONS'] ?? 50_000);
 
 /** So many are published before the page is waited for. */
 const BATCH = 1_000;
@@ -104,7 +104,8 @@ for (const way of ['off', 'leader']) {
         `${(after.wasm - before!.wasm) / 1024} KiB more`,
     );
     assert.equal(await page.evaluate('told.wrong'), 0);
-    assert.ok(grown < 256 * 1024, `the heap has grown by ${grown} bytes`);
-    assert.ok(after.wasm - before!.wasm <= 64 * 1024, 'the WASM memory has grown');
+    assert.ok(grown < 128 * 1024, `the heap has grown by ${grown} bytes`);
+    // It grows by an eighth at a time.
+    assert.ok(after.wasm <= before!.wasm * 1.125 + 64 * 1024, 'the WASM memory has grown more than once');
   });
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and every test, one step after the other.
+//! `cargo xtask test`: every check and every test, one step after the other, but for what may begin beside another one.
 //!
 //! A step whose predecessor failed is not run; all others are, so that one run tells all that is
 //! wrong.
@@ -17,7 +17,8 @@ use std::time::Instant;
 use anyhow::Result;
 
 use self::report::{Outcome, Report};
-use self::steps::Step;
+use self::steps::{Step, counted};
+use crate::child::Running;
 use crate::progress::elapsed_text;
 use crate::workspace::Workspace;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     let started = Instant::now();
     let chosen = choose(arguments);
     let mut report = Report::default();
+    let mut begun: Option<(Step, Running)> = None;
     for (index, &step) in chosen.iter().enumerate() {
         eprintln!(
             "\n[{:>2}/{}] {}  (at {})",
@@ -48,7 +50,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
                 eprintln!("  not run: it builds on `{needed}`, which failed");
                 Outcome::NotRun
             }
-            None => run_step(workspace, step),
+            None => {
+                let beside = step.beside().filter(|beside| chosen.contains(beside));
+                if let Some(beside) = beside {
+                    begun = beside.begin(workspace)?.map(|running| (beside, running));
+                }
+                let early = begun.take_if(|(which, _)| *which == step);
+                run_step(workspace, step, early.map(|(_, running)| running))
+            }
         };
         report.add(step, outcome);
     }
@@ -60,9 +69,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     })
 }
 
-fn run_step(workspace: &Workspace, step: Step) -> Outcome {
+/// Runs a step, or what is left of one that has begun before.
+fn run_step(workspace: &Workspace, step: Step, begun: Option<Running>) -> Outcome {
     let started = Instant::now();
-    let result = step.run(workspace);
+    let result = match begun {
+        Some(running) => counted(running.finish()),
+        None => step.run(workspace),
+    };
     let elapsed = started.elapsed();
     match result {
         Ok(counts) => Outcome::Passed { elapsed, counts },

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use super::counts::Counts;
 use super::{no_std, package, rules, server_tests};
-use crate::child::{self, ChildFailed, Log};
+use crate::child::{self, ChildFailed, Log, Running};
 use crate::workspace::Workspace;
 use crate::{browser, instructions, npm, wasm};
 
@@ -127,6 +127,19 @@ impl Step {
         )
     }
 
+    /// Which step may begin with this one: it has no use for more than one processor, and the two meet nowhere.
+    pub(super) fn beside(self) -> Option<Self> {
+        (self == Self::Wasm).then_some(Self::Clippy)
+    }
+
+    /// Begins what [`Step::run`] would, for those that are [`beside`](Self::beside) another one.
+    pub(super) fn begin(self, workspace: &Workspace) -> Result<Option<Running>> {
+        match self {
+            Self::Clippy => Ok(Some(clippy(workspace).begin()?)),
+            _ => Ok(None),
+        }
+    }
+
     pub(super) fn run(self, workspace: &Workspace) -> Result<Counts, Failure> {
         match self {
             Self::Format => {
@@ -136,7 +149,10 @@ impl Step {
             }
             Self::Rules => Ok(rules::check(workspace).map(|()| Counts::default())?),
             Self::NoStd => Ok(no_std::check(workspace).map(|()| Counts::default())?),
-            Self::Clippy => clippy(workspace),
+            Self::Clippy => {
+                clippy(workspace).run()?;
+                Ok(Counts::default())
+            }
             Self::Wasm => Ok(wasm::build(workspace, false).map(|()| Counts::default())?),
             Self::Lint => script(workspace, "lint", &[]),
             Self::Node => script(workspace, "test", &[]),
@@ -167,11 +183,10 @@ fn script(
     Ok(Counts::in_output(&log.text))
 }
 
-fn clippy(workspace: &Workspace) -> Result<Counts, Failure> {
+fn clippy(workspace: &Workspace) -> child::Step<'_> {
     let mut command = workspace.cargo(["clippy", "--workspace", "--all-targets"]);
     command.args(["--", "-D", "warnings"]);
-    step(workspace, "cargo clippy", command)?;
-    Ok(Counts::default())
+    child::Step::new(workspace, "cargo clippy", command)
 }
 
 /// Rust tests that need nothing but themselves.
