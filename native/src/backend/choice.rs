@@ -11,8 +11,12 @@ use super::{Backend, BackendError, Feed, Keep};
 
 pub use address::{Address, ServerUrl};
 
-/// How long a backend may take to answer when it is chosen.
-const REACH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a server may take to answer when it is chosen.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a file may take. It is there or not; that it takes long to write its tables tells of a busy disk, and there
+/// is nothing else to try.
+const FILE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long it may take to close after that.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -184,7 +188,11 @@ impl Choosing<'_> {
             Place::Redis(url) => make::redis(url, self.keep),
         }?;
         if self.may_change || backend.migration().await?.is_none() {
-            reach(&*backend).await?;
+            let within = match place {
+                Place::Sqlite(_) => FILE_TIMEOUT,
+                Place::Postgres(_) | Place::Redis(_) => SERVER_TIMEOUT,
+            };
+            reach(&*backend, within).await?;
         }
         Ok(backend)
     }
@@ -268,18 +276,18 @@ impl Choosing<'_> {
 const ELSEWHERE: &str = "set TIDEGATE_SQLITE to a path that can be written, or TIDEGATE_BACKEND to another backend (memory for none)";
 
 /// Opens a backend, asks it, and closes it again.
-async fn reach(backend: &dyn Backend) -> Result<(), BackendError> {
+async fn reach(backend: &dyn Backend, within: Duration) -> Result<(), BackendError> {
     let asked = async {
         backend.open(Feed::new(|_| {})).await?;
         backend.probe().await
     };
-    let reached = tokio::time::timeout(REACH_TIMEOUT, asked).await;
+    let reached = tokio::time::timeout(within, asked).await;
     // One that can't be closed in time ends with its last owner.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, backend.close()).await;
     reached.unwrap_or_else(|_| {
         Err(BackendError::Unreachable {
             backend: backend.describe(),
-            reason: format!("it did not answer within {REACH_TIMEOUT:?}"),
+            reason: format!("it did not answer within {within:?}"),
         })
     })
 }
