@@ -48,8 +48,16 @@ pub(crate) struct Log {
 #[derive(Debug)]
 pub(crate) struct ChildFailed {
     title: String,
-    reason: String,
+    end: End,
     log: Log,
+}
+
+/// How a child ended that failed.
+#[derive(Debug)]
+enum End {
+    Exited(ExitStatus),
+    /// It was ended here, for it ran longer than this.
+    TooLong(Duration),
 }
 
 impl ChildFailed {
@@ -57,13 +65,22 @@ impl ChildFailed {
     pub(crate) fn output(&self) -> &str {
         &self.log.text
     }
+
+    /// Whether somebody else has ended it: what it would have come to is not known.
+    pub(crate) fn was_killed(&self) -> bool {
+        matches!(self.end, End::Exited(status) if status.code().is_none())
+    }
 }
 
 impl std::error::Error for ChildFailed {}
 
 impl fmt::Display for ChildFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { title, reason, log } = self;
+        let Self { title, end, log } = self;
+        let reason = match end {
+            End::Exited(status) => status.to_string(),
+            End::TooLong(limit) => format!("ended after {} s without a result", limit.as_secs()),
+        };
         let lines_max = if env::var_os("CI").is_some() {
             TAIL_LINES_CI
         } else {
@@ -190,17 +207,14 @@ impl Running {
         file.write_all(text.as_bytes())?;
         file.flush()?;
         let log = Log { path, text };
-        let reason = match status {
+        let end = match status {
             Some(status) if status.success() => return Ok(log),
-            Some(status) => format!("{status}"),
-            None => format!(
-                "ended after {} s without a result",
-                self.time_max.unwrap_or_default().as_secs()
-            ),
+            Some(status) => End::Exited(status),
+            None => End::TooLong(self.time_max.unwrap_or_default()),
         };
         bail!(ChildFailed {
             title: self.title.clone(),
-            reason,
+            end,
             log,
         })
     }

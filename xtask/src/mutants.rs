@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::child::{ChildFailed, Step};
 use crate::workspace::Workspace;
@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 40)]
     seeds: u64,
 }
+
+/// What stands for a fault with which the core does not compile. The fault is to be written anew, so nobody takes this over.
+const THE_COMPILER: &str = "**the compiler**";
 
 /// Who has noticed a fault.
 enum Caught {
@@ -103,7 +106,8 @@ impl Found {
         if takes_over && path.exists() {
             let text = fs::read_to_string(&path)?;
             let lines = text.lines().filter_map(|line| line.split_once('\t'));
-            by_name.extend(lines.map(|(name, by)| (name.to_owned(), by.to_owned())));
+            let stays = lines.filter(|(_, by)| *by != THE_COMPILER);
+            by_name.extend(stays.map(|(name, by)| (name.to_owned(), by.to_owned())));
         } else {
             fs::create_dir_all(&workspace.target)?;
             fs::write(&path, "")?;
@@ -117,7 +121,7 @@ impl Found {
             Caught::Simulation(how) => format!("the simulation: {how}"),
             Caught::Other(test) => test.clone(),
             Caught::Nobody => "**nobody**".to_owned(),
-            Caught::Compiler => "**the compiler**".to_owned(),
+            Caught::Compiler => THE_COMPILER.to_owned(),
         };
         self.by_name.insert(name.to_owned(), by.clone());
         let lines = self.by_name.iter();
@@ -202,20 +206,22 @@ fn try_all(
     mutation: &Mutation,
 ) -> Result<Caught> {
     let title = |what: &str| format!("{}: {what}", mutation.name);
+    let compiles = |what: &[&str]| {
+        let build = cargo(workspace, copy, what);
+        compiles(Step::new(workspace, &title("build"), build))
+    };
     if let Some(suite) = &arguments.suite {
         let arguments = ["test", "--package", "tidegate-tests", "--test", suite];
+        if !compiles(&[&arguments[..], &["--no-run"]].concat())? {
+            return Ok(Caught::Compiler);
+        }
         let test = cargo(workspace, copy, &arguments);
         let output = failed(Step::new(workspace, &title(suite), test))?;
         return Ok(output.map_or(Caught::Nobody, |output| {
             Caught::Other(format!("`{suite}`: {}", first_failed(&output)))
         }));
     }
-    let build = cargo(
-        workspace,
-        copy,
-        &["build", "--package", "tidegate-tests", "--bin", "sim"],
-    );
-    if failed(Step::new(workspace, &title("build"), build))?.is_some() {
+    if !compiles(&["build", "--package", "tidegate-tests", "--bin", "sim"])? {
         return Ok(Caught::Compiler);
     }
     let seeds = arguments.seeds.to_string();
@@ -242,6 +248,9 @@ fn try_all(
         ],
     ];
     for other in others {
+        if !compiles(&[other, &["--no-run"]].concat())? {
+            return Ok(Caught::Compiler);
+        }
         let test = cargo(workspace, copy, other);
         if let Some(output) = failed(Step::new(workspace, &title(other[2]), test))? {
             return Ok(Caught::Other(first_failed(&output)));
@@ -266,14 +275,33 @@ fn built(workspace: &Workspace) -> PathBuf {
     workspace.target.join("mutants-build")
 }
 
-/// What a step that failed has printed; `None` for one that passed.
+/// Whether what is built compiles. A build that was stopped, or came to nothing for want of memory or room, says nothing about it
+/// and is an error: its fault is tried again.
+fn compiles(build: Step<'_>) -> Result<bool> {
+    let Err(error) = build.may_fail().run() else {
+        return Ok(true);
+    };
+    match error.downcast_ref::<ChildFailed>() {
+        Some(failed) if is_refused(failed.output()) => Ok(false),
+        Some(_) | None => Err(error),
+    }
+}
+
+/// Whether the compiler points at an error in the code. Of a build that was ended, or a disk that is full, it says no place.
+fn is_refused(output: &str) -> bool {
+    let lines: Vec<&str> = output.lines().collect();
+    let mut two = lines.windows(2);
+    two.any(|two| two[0].starts_with("error") && two[1].trim_start().starts_with("--> "))
+}
+
+/// What a step that failed has printed; `None` for one that passed. Nothing is known of one that was stopped.
 fn failed(step: Step<'_>) -> Result<Option<String>> {
-    match step.time_max(TIME_MAX).may_fail().run() {
-        Ok(_) => Ok(None),
-        Err(error) => match error.downcast_ref::<ChildFailed>() {
-            Some(failed) => Ok(Some(failed.output().to_owned())),
-            None => bail!(error),
-        },
+    let Err(error) = step.time_max(TIME_MAX).may_fail().run() else {
+        return Ok(None);
+    };
+    match error.downcast_ref::<ChildFailed>() {
+        Some(failed) if !failed.was_killed() => Ok(Some(failed.output().to_owned())),
+        Some(_) | None => Err(error),
     }
 }
 
@@ -303,6 +331,20 @@ mod tests {
     fn a_failure_is_told_by_its_seed_and_place() {
         let output = "\nseed 12 fails at tests/src/record.rs:202:9: job:1 at 5:2: more";
         assert_eq!(how(output), "seed 12, record.rs:202");
+    }
+
+    #[test]
+    fn only_what_the_compiler_refuses_does_not_compile() {
+        let refused = "error[E0308]: mismatched types\n  --> core/src/a.rs:1:1\n\n\
+            error: could not compile `tidegate-core` (lib) due to 1 previous error; 2 warnings emitted\n";
+        assert!(is_refused(refused));
+        let killed = "error: could not compile `tidegate-core` (lib)\n\nCaused by:\n  process didn't exit successfully: \
+            `rustc --crate-name tidegate_core` (signal: 9, SIGKILL: kill)\n";
+        assert!(!is_refused(killed));
+        let without_room = "error: linking with `cc` failed: exit status: 1\n  |\n  = note: No space left on device\n\n\
+            error: could not compile `tidegate-tests` (bin \"sim\") due to 1 previous error\n";
+        assert!(!is_refused(without_room));
+        assert!(!is_refused(""));
     }
 
     #[test]
