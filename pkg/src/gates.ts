@@ -9,7 +9,7 @@ import { Alarm, type Host, type Sleeper, systemHost } from './host.js';
 import type { FunctionGates } from './machines.js';
 import { durationMs } from './options.js';
 import { Kind } from './records.js';
-import { type LateClock, lateClock } from './task-clock.js';
+import { ceilingClock } from './task-clock.js';
 import type { Duration } from './types.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: a function of any parameters, whose types are kept by inference
@@ -91,7 +91,7 @@ class GateSet implements Sleeper {
   deadline = Number.POSITIVE_INFINITY;
   readonly #host: Host;
   readonly #alarm: Alarm;
-  readonly #clock: LateClock;
+  readonly #soon: () => number;
   readonly #targets: (Target | undefined)[] = [];
   /** Those that may hold a call. */
   readonly #holding = new Set<Target>();
@@ -102,7 +102,7 @@ class GateSet implements Sleeper {
   private constructor(host: Host) {
     this.#host = host;
     this.#alarm = Alarm.of(host);
-    this.#clock = lateClock(host);
+    this.#soon = ceilingClock(host);
   }
 
   static readonly #sets = new WeakMap<Host, GateSet>();
@@ -117,13 +117,16 @@ class GateSet implements Sleeper {
   }
 
   call(target: Target, self: unknown, args: unknown[]): void {
-    if (target.restsUntil !== AWAKE && this.#isOpen(target)) {
-      // No earlier than it really is: nothing may be put off for less time than it was asked to be.
-      const now = this.#clock.now() + this.#clock.lateMs;
-      if (now + TICK_MS < target.restsUntil) {
-        this.#hold(target, self, args, now);
-        return;
+    // Nothing may be put off for less time than it was asked to be, nor held when its time has come.
+    const soon = this.#soon();
+    if (soon + TICK_MS < target.restsUntil && target.era === this.#core?.era) {
+      if (target.heldArgs === undefined) {
+        this.#holding.add(target);
       }
+      target.heldSelf = self;
+      target.heldArgs = args;
+      target.heldAt = soon;
+      return;
     }
     const gates = this.#machine();
     const { core } = gates;
@@ -189,16 +192,6 @@ class GateSet implements Sleeper {
     this.#tell(gates, target);
     target.restsUntil = AWAKE;
     this.#run(gates.core.enter(act));
-  }
-
-  /** Keeps a call of a gate that rests, in place of the one before. */
-  #hold(target: Target, self: unknown, args: unknown[], now: number): void {
-    if (target.heldArgs === undefined) {
-      this.#holding.add(target);
-    }
-    target.heldSelf = self;
-    target.heldArgs = args;
-    target.heldAt = now;
   }
 
   #tell(gates: FunctionGates, target: Target): void {

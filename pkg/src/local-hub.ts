@@ -10,7 +10,7 @@ import type { LocalHub } from './machines.js';
 import { endCode } from './options.js';
 import { Kind, type Row } from './records.js';
 import { Switchboard } from './switchboard.js';
-import { type LateClock, lateClock, taskClock } from './task-clock.js';
+import { ceilingClock, taskClock } from './task-clock.js';
 import type { Position, PublishOptions, Subscriber } from './types.js';
 
 /** Options of {@link createHub}. */
@@ -60,7 +60,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   readonly #licences = new LocalLicences();
   /** When it is, for what is published without asking: to those who get it at once, and to those who hold it back. */
   readonly #now: () => number;
-  readonly #clock: LateClock;
+  readonly #soon: () => number;
   #failure: TidegateError | undefined;
   #isClosed = false;
 
@@ -70,7 +70,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     super(host);
     this.core = core;
     this.#now = taskClock(host);
-    this.#clock = lateClock(host);
+    this.#soon = ceilingClock(host);
     this.#history = history;
   }
 
@@ -134,7 +134,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     if (licence !== undefined && this.hasMachine() && this.#status(payload) === undefined) {
       // Who holds back must not be told too early a time, nor take what comes after its window.
       const holds = licence.until !== Number.POSITIVE_INFINITY;
-      const now = holds ? this.#clock.now() + this.#clock.lateMs : this.#now();
+      const now = holds ? this.#soon() : this.#now();
       if (now + TICK_MS < this.deadline && now + TICK_MS < licence.until) {
         if (this.#licences.add(licence, payload, now)) {
           this.machine();

@@ -40,38 +40,24 @@ export function taskClock(host: Host): () => number {
   return host === systemHost ? taskNow : () => host.now();
 }
 
-/**
- * A clock that may be late.
- *
- * @internal
- */
-export interface LateClock {
-  /** A time that has come, in the host's milliseconds: less than {@link lateMs} ago, or just now. */
-  now(): number;
-  readonly lateMs: number;
-}
-
 let readAt = Number.NaN;
 let readMs = 0;
 
-/** The platform's clock, read once in each millisecond of the one for dates, which tells no finer but answers sooner. */
-const millisecondClock: LateClock = {
-  now() {
-    const at = Date.now();
-    if (at !== readAt) {
-      readAt = at;
-      readMs = performance.now();
-    }
-    return readMs;
-  },
-  lateMs: 1,
-};
+/** Reads the clock once in each millisecond of the one for dates, which tells no finer but answers sooner. */
+function millisecondNow(): number {
+  const at = Date.now();
+  if (at !== readAt) {
+    readAt = at;
+    readMs = performance.now() + 1;
+  }
+  return readMs;
+}
 
 /**
- * What tells the time of a host for those who can do with less than it tells.
+ * What tells a time of a host that is not past: now, or, where the host is the platform, up to a millisecond later.
  *
  * @internal
  */
-export function lateClock(host: Host): LateClock {
-  return host === systemHost ? millisecondClock : { now: () => host.now(), lateMs: 0 };
+export function ceilingClock(host: Host): () => number {
+  return host === systemHost ? millisecondNow : () => host.now();
 }
