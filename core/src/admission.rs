@@ -180,6 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "thousands of counts, and no memory but maps that others have, too")]
         fn whoever_comes_and_goes_leaves_nothing_behind(
             visits in prop::collection::vec(
                 (prop::option::weighted(0.8, 0_u8..4), prop::option::of(0_u8..3)),

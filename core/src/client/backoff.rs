@@ -53,6 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of numbers, and no memory")]
     fn waits_stay_below_a_ceiling_that_doubles_up_to_the_longest() {
         let (base, max) = (Duration::from_millis(250), Duration::from_secs(20));
         for seed in 0..200 {
@@ -68,6 +69,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a thousand numbers, and no memory")]
     fn waits_spread_over_the_whole_range() {
         let mut early = 0;
         for seed in 0..1000 {

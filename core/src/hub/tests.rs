@@ -67,7 +67,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         1 => topic().prop_map(|topic| Step::End { topic }),
         8 => (0..30_u64).prop_map(|millis| Step::Wait { millis }),
     ];
-    prop::collection::vec(step, 1..200)
+    prop::collection::vec(step, 1..if cfg!(miri) { 20 } else { 200 })
 }
 
 /// A subscription by itself: what its gate makes of each publication.

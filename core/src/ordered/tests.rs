@@ -32,6 +32,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of insertions")]
 fn stays_flat_when_texts_come_in_their_order() {
     let mut map = OrderedMap::new();
     for number in 10_000..60_000 {

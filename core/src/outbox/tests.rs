@@ -365,7 +365,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..3_usize).prop_map(|subscription| Step::Discard { subscription }),
         3 => (0..6_usize).prop_map(|count| Step::Pop { count }),
     ];
-    prop::collection::vec(step, 0..250)
+    prop::collection::vec(step, 0..if cfg!(miri) { 40 } else { 250 })
 }
 
 /// What one subscription was owed and what it got, since it began or was discarded.

@@ -160,7 +160,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         3 => any::<usize>().prop_map(Step::Unsubscribe),
         3 => any_topic().prop_map(Step::Publish),
     ];
-    prop::collection::vec(step, 0..200)
+    prop::collection::vec(step, 0..if cfg!(miri) { 40 } else { 200 })
 }
 
 /// A router and, beside it, the list of subscriptions that it must agree with.

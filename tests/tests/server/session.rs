@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, ServerConfig};
+use tidegate_core::limits::HELLO_FIELD_BYTES_MAX;
 use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::session::CloseReason;
 use tidegate_tests::wire::{Wire, kinds, payloads};
@@ -310,6 +311,21 @@ fn a_hello_that_is_too_long_ends_the_session() {
         Vec::<Value>::new(),
         "nothing is heard after it"
     );
+}
+
+#[test]
+fn each_member_of_a_hello_may_be_as_long_as_the_limit() {
+    for member in ["token", "client"] {
+        let mut wire = wire();
+        let id = wire.open();
+        let mut hello = json!({ "type": "hello" });
+        hello[member] = json!("x".repeat(HELLO_FIELD_BYTES_MAX));
+        assert_eq!(
+            kinds(&answer(&mut wire, id, &hello)),
+            ["welcome"],
+            "{member}"
+        );
+    }
 }
 
 #[test]

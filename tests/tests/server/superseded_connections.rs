@@ -143,6 +143,16 @@ fn a_group_without_a_name_or_with_an_endless_one_is_refused() {
     }
 }
 
+#[test]
+fn a_group_may_have_a_name_as_long_as_the_limit() {
+    for bytes in [1, GROUP_BYTES_MAX] {
+        let mut wire = wire();
+        let id = wire.open();
+        wire.send(id, &hello(&"x".repeat(bytes), 1, 1));
+        assert_eq!(kinds(&wire.receive(id)), ["welcome"], "{bytes} bytes");
+    }
+}
+
 proptest! {
     /// Against a model: each user's group keeps one connection, of the latest term among those that are open.
     #[test]

@@ -5,6 +5,7 @@ mod durable;
 mod goodbyes;
 mod messages;
 mod pace;
+mod probes;
 mod rules;
 mod sharing;
 mod superseded;

@@ -15,7 +15,7 @@ use tidegate_tests::{ms, pattern, secs};
 
 const OWN: TabId = TabId(5);
 
-fn outputs(hub: &mut TabHub<Json>) -> Vec<TabsOutput<Json>> {
+pub(crate) fn outputs(hub: &mut TabHub<Json>) -> Vec<TabsOutput<Json>> {
     let all = std::iter::from_fn(|| hub.poll_output());
     all.filter_map(|output| match output {
         TabOutput::Tabs(output) => Some(output),
@@ -25,7 +25,7 @@ fn outputs(hub: &mut TabHub<Json>) -> Vec<TabsOutput<Json>> {
 }
 
 /// A tab that leads by its lock and is connected, and the hello that it said.
-fn leading(now: Instant) -> (TabHub<Json>, ClientFrame<Json>) {
+pub(crate) fn leading(now: Instant) -> (TabHub<Json>, ClientFrame<Json>) {
     let config = TabsConfig::new(
         OWN,
         Election::Lock,

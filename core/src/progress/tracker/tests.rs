@@ -268,7 +268,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
 
     #[test]
     fn all_agree_in_the_end_on_what_any_of_them_has_heard(seed in any::<u64>(), events in prop::collection::vec(event(), 0..60)) {
