@@ -18,6 +18,21 @@ use crate::record::Record;
 /// Everything that was published.
 pub type Truth = [(Instant, Arc<Publication<Json>>)];
 
+/// What is published to.
+pub const TOPICS: [&str; 2] = ["job:1", "job:2"];
+
+/// What is subscribed to.
+pub const PATTERNS: [&str; 3] = ["job:1", "job:2", "job:*"];
+
+/// A subscriber that has not changed its flow, and how far others of its client with the same pattern were when it came.
+#[derive(Debug)]
+pub struct Constant {
+    /// Its record.
+    pub record: usize,
+    /// How far the others were, by topic.
+    pub tops: BTreeMap<Topic, u64>,
+}
+
 /// A pace that is asked for in pages, some more often than others.
 pub fn any_pace() -> impl Strategy<Value = Pace> {
     let edges = |every: u64, leading| Pace::Throttle {

@@ -1,18 +1,13 @@
 //! Whatever mix of pace, conflation, deltas, lost connections and newcomers: nobody ends up with a stale value, what is handed on
 //! as it is was published so, sums are complete, and merged patches give what the patches give.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use tidegate_core::flow::Flow;
-use tidegate_core::topic::Topic;
-use tidegate_tests::combined::{any_flow, any_patch, check, tops};
+use tidegate_tests::combined::{Constant, PATTERNS, TOPICS, any_flow, any_patch, check, tops};
 use tidegate_tests::json::Json;
 use tidegate_tests::network::{Cut, Network, Quality};
 use tidegate_tests::{ms, secs};
 
-const TOPICS: [&str; 2] = ["job:1", "job:2"];
-const PATTERNS: [&str; 3] = ["job:1", "job:2", "job:*"];
 const PEERS: usize = 2;
 
 #[derive(Clone, Debug)]
@@ -52,13 +47,6 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (0..PEERS, prop::sample::select(Cut::ALL.to_vec())).prop_map(|(peer, how)| Op::Cut { peer, how }),
         6 => (0..300_u64).prop_map(|ms| Op::Wait { ms }),
     ]
-}
-
-/// A subscriber that has not changed its flow, and how far others of its client with the same pattern were when it came.
-#[derive(Debug)]
-struct Constant {
-    record: usize,
-    tops: BTreeMap<Topic, u64>,
 }
 
 fn run(ops: Vec<Op>, seed: u64) {

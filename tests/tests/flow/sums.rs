@@ -3,27 +3,9 @@
 use proptest::prelude::*;
 use serde_json::json;
 use tidegate_core::flow::{Conflate, Flow, Pace};
+use tidegate_tests::combined::any_pace;
 use tidegate_tests::network::{Cut, Direction, Network, Quality};
 use tidegate_tests::{ms, secs};
-
-fn any_pace() -> impl Strategy<Value = Pace> {
-    let edges = |every: u64, leading| Pace::Throttle {
-        every: ms(every),
-        leading,
-        trailing: true,
-    };
-    let quiet = |quiet: u64, max_wait: Option<u64>| Pace::Debounce {
-        quiet: ms(quiet),
-        max_wait: max_wait.map(ms),
-        leading: false,
-        trailing: true,
-    };
-    prop_oneof![
-        2 => Just(Pace::Immediate),
-        4 => (1..400_u64, any::<bool>()).prop_map(move |(every, leading)| edges(every, leading)),
-        2 => (1..200_u64, prop::option::of(1..400_u64)).prop_map(move |(wait, most)| quiet(wait, most)),
-    ]
-}
 
 fn any_cut() -> impl Strategy<Value = Cut> {
     prop::sample::select(Cut::ALL.to_vec())

@@ -1,22 +1,17 @@
 //! Tabs that share a connection, and come and go, crash, sleep, change who leads and at which pace they are told: each gets what it would
 //! get alone, as it was published, added up or merged.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use serde_json::json;
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_core::publication::Position;
-use tidegate_core::topic::Topic;
-use tidegate_tests::combined::{any_flow, any_patch, check, tops};
+use tidegate_tests::combined::{Constant, PATTERNS, TOPICS, any_flow, any_patch, check, tops};
 use tidegate_tests::json::Json;
 use tidegate_tests::tab_model::scene::indices;
 use tidegate_tests::tab_model::{Browser, Life, Path};
 use tidegate_tests::{ms, secs, topic};
 
-const TOPICS: [&str; 2] = ["job:1", "job:2"];
-const PATTERNS: [&str; 3] = ["job:1", "job:2", "job:*"];
 const PAGES_MAX: usize = 5;
 
 #[derive(Clone, Debug)]
@@ -95,13 +90,6 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => prop_oneof![Just(Op::LoseLock), Just(Op::Network)],
         8 => prop_oneof![4 => 0..30_u64, 3 => 0..300_u64, 1 => 0..9_000_u64].prop_map(|ms| Op::Wait { ms }),
     ]
-}
-
-/// A subscriber that has not changed its flow, and how far others of the browser with the same pattern were when it came.
-#[derive(Debug)]
-struct Constant {
-    record: usize,
-    tops: BTreeMap<Topic, u64>,
 }
 
 #[derive(Debug)]
