@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 
 import { connect, type Tide } from 'tidegate';
 
-import { eventually, type Scene, setScene, type Tab, WAYS, type Way } from '../support/tabs.js';
+import { assertWhole, eventually, type Scene, setScene, type Tab, WAYS, type Way } from '../support/tabs.js';
 
 /** What hangs has failed. */
 const LIMIT = { timeout: 300_000 };
@@ -39,10 +39,14 @@ async function caughtUp(tab: Tab, last: readonly number[]): Promise<number[][]> 
   return all;
 }
 
+const report = (round: number): unknown => ({ progress: round, message: 'resizing photographs' });
+
 /** Publishes to every topic, up to fifty times a second, for some seconds. Returns how often, and the last offsets. */
 async function moveAll(
   tide: Tide,
   seconds: number,
+  names: readonly string[] = NAMES,
+  dataOf: (round: number) => unknown = report,
 ): Promise<{ rounds: number; last: number[]; elapsed: number }> {
   const began = performance.now();
   let rounds = 0;
@@ -55,8 +59,8 @@ async function moveAll(
       continue;
     }
     rounds += 1;
-    const data = { progress: rounds, message: 'resizing photographs' };
-    const positions = await Promise.all(NAMES.map((topic) => tide.publish(topic, data)));
+    const data = dataOf(rounds);
+    const positions = await Promise.all(names.map((topic) => tide.publish(topic, data)));
     last = positions.map(({ offset }) => offset);
   }
   return { rounds, last, elapsed: (performance.now() - began) / 1_000 };
@@ -119,6 +123,76 @@ async function slowedDown(scene: Scene, tide: Tide, dashboard: Tab): Promise<voi
   };
   const found = await eventually(ratio, (ratio) => ratio <= 1, 60_000);
   assert.ok(found <= 1, `with the other tab gone, ${found} times what is shown is sent`);
+}
+
+const COUNTER = 'job:counter';
+
+/** What a tab has added up, once it has what was published last. */
+async function totalOf(tab: Tab, last: number): Promise<number> {
+  await tab.reached(last, 60_000);
+  const { data, wrong } = await tab.told();
+  assert.deepEqual(wrong, []);
+  return data.reduce<number>((total, value) => total + (value as { done: number }).done, 0);
+}
+
+for (const way of WAYS) {
+  test(`${way}: a counter of two tabs is added up by the server, and is exact`, LIMIT, async (t) => {
+    const scene = await setScene(t, way);
+    const tide = publisher(t, scene);
+    const options = JSON.stringify({ throttle: '1s', conflate: 'sum' });
+    const dashboards = [await scene.open([COUNTER], { options }), await scene.open([COUNTER], { options })];
+    await eventually(
+      () => scene.counts(),
+      ({ subscriptions }) => subscriptions === 1,
+    );
+
+    let published = 0;
+    const count = async (
+      seconds: number,
+    ): Promise<{ last: number; sent: number; rounds: number; most: number }> => {
+      const before = scene.carried().publications;
+      const { rounds, last, elapsed } = await moveAll(tide, seconds, [COUNTER], () => ({ done: 1 }));
+      published += rounds;
+      for (const tab of scene.tabs) {
+        await tab.reached(last[0]!, 60_000);
+      }
+      const sent = scene.carried().publications - before;
+      return { last: last[0]!, sent, rounds, most: elapsed + 2 };
+    };
+
+    // Until both are where the topic is, all is sent one by one.
+    await eventually(
+      () => count(1),
+      ({ sent, most }) => sent <= most,
+      60_000,
+    );
+    const alone = await count(4);
+    assert.ok(alone.sent <= alone.most, `${alone.sent} were sent of ${alone.rounds}, at most ${alone.most}`);
+    for (const tab of dashboards) {
+      assert.equal(await totalOf(tab, alone.last), published);
+    }
+
+    const other = await scene.open([COUNTER]);
+    await other.reached(alone.last);
+    const all = await count(2);
+    assert.ok(all.sent >= all.rounds, `${all.sent} were sent of ${all.rounds}`);
+    assertWhole(await other.told(), all.last);
+    await scene.close(other);
+    await eventually(
+      () => count(2),
+      ({ sent, most }) => sent <= most,
+      60_000,
+    );
+
+    const again = await count(3);
+    assert.ok(again.sent <= again.most, `${again.sent} were sent of ${again.rounds}, at most ${again.most}`);
+    for (const tab of dashboards) {
+      assert.equal(await totalOf(tab, again.last), published);
+    }
+    t.diagnostic(
+      `${way}: ${alone.sent} sent of ${alone.rounds}; ${all.sent} of ${all.rounds} beside a tab that wants all; ${again.sent} of ${again.rounds} without it`,
+    );
+  });
 }
 
 /** A dashboard of some 11 KiB, of which five panels change at a time. */
