@@ -202,6 +202,11 @@ impl Flow {
         matches!(self.pace, Pace::Immediate)
     }
 
+    /// Whether who has the latest value misses nothing by a gap before it.
+    pub(crate) fn skips(&self) -> bool {
+        self.conflates() && self.conflate == Conflate::Latest
+    }
+
     /// Whether publications that wait may be combined into one: a paced flow that does not collect.
     ///
     /// A subscriber with such a flow has no gaps to be told of: under pressure it gets fewer, newer

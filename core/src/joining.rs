@@ -89,6 +89,10 @@ impl Joining {
                 (Wants::All, _) => Step::Reset,
             },
         };
+        if step == Step::Reset && comes == Comes::Earlier {
+            // It is told of its loss with the latest value, as it would be alone.
+            return Step::Nothing;
+        }
         if step != Step::Nothing {
             self.note(publication);
         }

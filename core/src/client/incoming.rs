@@ -227,7 +227,7 @@ impl<P: Payload + Clone> Client<P> {
         let Some(subscription) = subscription.filter(|known| known.is_live()) else {
             return;
         };
-        if subscription.has_gone_too_far(&topic, position) {
+        if subscription.has_gone_too_far(&topic) {
             self.ask_again(&pattern);
         } else if subscription.handle_reset(&topic, position) {
             self.output.push_back(ClientEvent::Reset {

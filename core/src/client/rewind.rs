@@ -3,8 +3,8 @@
 //! Whoever joins others of one client starts with the latest values, and these may not be at hand: a server that adds values up
 //! for the others never sent them, and who resumed and was up to date was sent none. So the subscription is made anew, from one
 //! publication before what was seen, or from where those who have joined are; what comes again is told apart from what is new.
-//! Where the server no longer keeps what one of them misses, all of them are content with what was seen last: the others must not be told
-//! of a loss for their sake.
+//! Where the server no longer keeps what one of them misses, that one is content with what was seen last: the others must not be told
+//! of a loss for its sake.
 //!
 //! What the server holds back for the others must not be lost by that: its history may be shorter. So the owner asks for every
 //! publication at once first, and the subscription is left when the server has answered a ping that came after: whatever
@@ -33,8 +33,6 @@ pub(super) struct Rewind {
     stage: Stage,
     /// Where those who have joined and know something start.
     starts: Vec<OrderedMap<Topic, Position>>,
-    /// Whether only what was seen last is asked for.
-    is_shallow: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +51,6 @@ impl Rewind {
         Self {
             stage: Stage::Flattening { ping },
             starts: Vec::new(),
-            is_shallow: false,
         }
     }
 
@@ -83,9 +80,6 @@ impl Rewind {
             offset: seen.offset.saturating_sub(1),
             ..seen
         });
-        if self.is_shallow && after.is_some() {
-            return after;
-        }
         for known in &self.starts {
             let Some(known) = known.get(topic).copied() else {
                 if pattern.is_exact() {
@@ -106,11 +100,23 @@ impl Rewind {
         after
     }
 
-    /// The server says that something is lost. Whether that may be for the sake of those who have joined.
-    pub(super) fn handle_reset(&mut self) -> bool {
-        let is_deep = self.is_repeating() && !self.is_shallow && !self.starts.is_empty();
-        self.is_shallow |= is_deep;
-        is_deep
+    /// The server says that something of a topic is lost, of which `seen` was seen. Whether that may be for the sake of one who has joined: the
+    /// one who is furthest behind is content with what was seen last from here on.
+    pub(super) fn handle_reset(&mut self, topic: &Topic, seen: Position) -> bool {
+        let behind = |known: &OrderedMap<Topic, Position>| match known.get(topic) {
+            Some(known) if known.epoch == seen.epoch || known.offset == 0 => known.offset,
+            Some(_) => seen.offset,
+            None => 0,
+        };
+        if !self.is_repeating() {
+            return false;
+        }
+        let starts = self.starts.iter().enumerate();
+        let Some((number, _)) = starts.min_by_key(|(_, known)| behind(known)) else {
+            return false;
+        };
+        self.starts.remove(number);
+        true
     }
 
     /// The subscription is asked for anew, from before what was seen.

@@ -233,10 +233,11 @@ impl<P> Subscription<P> {
 
     /// Whether a reset of a topic is said because it was asked to go back further than to what was seen last of it: then it is to be asked to
     /// go back by less.
-    pub(super) fn has_gone_too_far(&mut self, topic: &Topic, position: Position) -> bool {
+    pub(super) fn has_gone_too_far(&mut self, topic: &Topic) -> bool {
         let seen = self.positions.get(topic).map(|seen| seen.position);
         let rewind = self.rewind.as_mut();
-        seen.is_some_and(|seen| seen != position) && rewind.is_some_and(Rewind::handle_reset)
+        seen.zip(rewind)
+            .is_some_and(|(seen, rewind)| rewind.handle_reset(topic, seen))
     }
 
     /// What lay between what was seen of a topic and this position is lost. Whether anything did: a connection that is

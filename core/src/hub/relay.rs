@@ -131,7 +131,7 @@ impl<P: Payload> Relay<P> {
     }
 
     /// Subscribes a downlink. Where others follow the pattern already, it starts with the latest values seen: there is
-    /// no history here, so positions that are further behind are answered by a reset.
+    /// no history here, so the uplink goes back for who knows less than that, where it can.
     ///
     /// # Errors
     /// When the flow is out of range.
@@ -173,7 +173,7 @@ impl<P: Payload> Relay<P> {
                 _ if waits => self.ask_back(pattern, start),
                 Start::Latest => self.deliver_latest(now, id, pattern),
                 Start::New => {}
-                Start::Since(known) => self.catch_up(now, id, pattern, &known),
+                Start::Since(known) => self.catch_up(now, id, pattern, own.flow, &known),
             }
         } else {
             let route = Route::new(pattern, id, own, &start);

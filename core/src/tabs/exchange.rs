@@ -7,9 +7,8 @@
 //! alone: see `exchange/joining.rs`. So all are at one position, and may be sent sums. One that joins a durable subscription gets what nobody has
 //! dealt with: see `exchange/durable.rs`.
 //!
-//! Two things differ from a server. A new member's resume may show the others' subscribers by wildcard who asked for
-//! [`Start::New`] what was published before. And a member may be told of a reset although its own position could have been
-//! recovered, where that of another one who joins could not.
+//! One thing differs from a server. A new member's resume may show the others' subscribers by wildcard who asked for
+//! [`Start::New`] what was published before.
 
 mod durable;
 mod incoming;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tidegate_core::flow::{Conflate, Flow};
+use tidegate_core::hub::ServerConfig;
 use tidegate_core::protocol::{Start, TopicPosition};
 use tidegate_core::publication::Position;
 use tidegate_tests::network::{Cut, Network, Quality};
@@ -48,12 +49,16 @@ fn a_late_subscriber_with_a_position_is_caught_up_or_told_that_it_is_not() {
             position,
         }];
         let record = net.subscribe_from(0, "job:1", Flow::IMMEDIATE, Start::Since(since));
+        net.run_for(ms(200));
         (net.records[record].resets(), net.records[record].values())
     };
     let at = |offset| Position { offset, ..top };
-    assert_eq!(resumed(at(5)), (0, vec![]));
-    assert_eq!(resumed(at(4)), (0, vec![json!(5)]));
-    for lost in [at(3), at(6), Position::default()] {
+    let all = [1, 2, 3, 4, 5].map(|number| json!(number));
+    for seen in [5, 4, 3, 0] {
+        let missed = all[seen..].to_vec();
+        assert_eq!(resumed(at(seen as u64)), (0, missed), "{seen}");
+    }
+    for lost in [at(6), Position::default()] {
         assert_eq!(resumed(lost), (1, vec![json!(5)]), "{lost}");
     }
     net.publish("job:1", 6).unwrap();
@@ -198,5 +203,45 @@ fn all_who_resume_one_pattern_get_what_they_miss_whatever_the_others_know() {
         for record in records {
             assert_eq!(net.records[record].values().last(), Some(&json!(6)), "{to}");
         }
+    }
+}
+
+#[test]
+fn one_beyond_the_history_costs_others_who_join_at_that_moment_nothing() {
+    for to in ["job:1", "job:*"] {
+        let mut config = ServerConfig::new(1);
+        config.hub.history.count_max = 3;
+        let mut net = Network::with_config(config);
+        net.connected_peer(Quality::delayed(ms(10)));
+        let first = net.subscribe(0, to, sum(200));
+        net.run_for(ms(100));
+        let mut top = Position::default();
+        for number in 1..=6 {
+            top = net.publish("job:1", number).unwrap();
+        }
+        net.run_for(ms(300));
+        let mut join = |offset| {
+            let topic = topic("job:1");
+            let position = Position { offset, ..top };
+            let since = vec![TopicPosition { topic, position }];
+            net.subscribe_from(0, to, Flow::IMMEDIATE, Start::Since(since))
+        };
+        let joined = [4, 1, 3, 2].map(|offset| (offset, join(offset)));
+        net.run_for(secs(1));
+        for (seen, record) in joined {
+            let record = &net.records[record];
+            let (resets, told) = match seen {
+                4 => (0, vec![json!(5), json!(6)]),
+                3 => (0, vec![json!(4), json!(5), json!(6)]),
+                _ => (1, vec![json!(6)]),
+            };
+            assert_eq!(
+                (record.resets(), record.values()),
+                (resets, told),
+                "{to}: {seen}"
+            );
+        }
+        assert_eq!(net.records[first].losses(), 0);
+        assert_eq!(total(&net, first), 21);
     }
 }

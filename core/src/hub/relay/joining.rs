@@ -16,7 +16,7 @@ use crate::payload::Payload;
 use crate::protocol::{Start, TopicPosition};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
-use crate::topic::Pattern;
+use crate::topic::{Pattern, Topic};
 
 impl<P: Payload> Relay<P> {
     /// Lets a newcomer wait, where what is at hand would not tell it where its topics are. Says whether it does.
@@ -30,7 +30,7 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(pattern) else {
             return false;
         };
-        if self.above == Above::OtherClock || !route.must_rewind(own.flow, start) {
+        if self.above == Above::OtherClock || !route.must_rewind(pattern, own.flow, start) {
             return false;
         }
         route.joining.push((id, Joining::new(pattern, start)));
@@ -152,7 +152,7 @@ impl<P> Route<P> {
     }
 
     /// Whether what is at hand does not tell somebody of this flow, who starts so, where its topics are.
-    fn must_rewind(&self, flow: Flow, start: &Start) -> bool {
+    fn must_rewind(&self, pattern: &Pattern, flow: Flow, start: &Start) -> bool {
         if self.is_rewinding || !self.past.serves(flow) {
             // What the uplink has made of several for the others is still to come.
             return true;
@@ -172,8 +172,38 @@ impl<P> Route<P> {
                 let is_unseen = |known: &TopicPosition| {
                     known.position != Position::default() && self.latest(&known.topic).is_none()
                 };
-                self.is_partial || known.iter().any(is_unseen)
+                self.is_partial
+                    || known.iter().any(is_unseen)
+                    || self.misses_several(pattern, flow, known)
             }
         }
+    }
+
+    /// Whether more lies between what somebody of this flow knows of a topic and where that is than the latest value, and the uplink may
+    /// have it.
+    fn misses_several(&self, pattern: &Pattern, flow: Flow, known: &[TopicPosition]) -> bool {
+        let mut topics = self.topics.iter();
+        topics.any(|(topic, latest)| {
+            let is_behind = |seen: Position| {
+                seen.epoch == latest.position.epoch && seen.offset + 1 < latest.position.offset
+            };
+            Self::before(pattern, topic, latest, known).is_some_and(is_behind) && !flow.skips()
+        })
+    }
+
+    /// Where somebody stands who knows this, before the latest value of a topic; `None`, where it wants that alone.
+    pub(super) fn before(
+        pattern: &Pattern,
+        topic: &Topic,
+        latest: &Publication<P>,
+        known: &[TopicPosition],
+    ) -> Option<Position> {
+        let beginning = Position {
+            offset: 0,
+            ..latest.position
+        };
+        let known = known.iter().find(|known| known.topic == *topic);
+        let known = known.map(|known| known.position);
+        known.or((!pattern.is_exact()).then_some(beginning))
     }
 }

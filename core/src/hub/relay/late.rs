@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use super::Relay;
 use super::route::Route;
+use crate::flow::Flow;
 use crate::hub::due::SubscriptionId;
 use crate::joining::Step;
 use crate::payload::Payload;
@@ -29,26 +30,21 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// Brings a subscriber who has seen something before to what was seen here last. There is no history here: what
-    /// lies between is lost, if it is more than the latest value.
+    /// Brings a subscriber who has seen something before to what was seen here last. There is no history here: who misses more than the
+    /// latest value has joined otherwise, where the uplink may have that.
     pub(super) fn catch_up(
         &mut self,
         now: Instant,
         id: SubscriptionId,
         pattern: &Pattern,
+        flow: Flow,
         known: &[TopicPosition],
     ) {
         let route = &self.routes[pattern];
         for (topic, latest) in route.topics.iter() {
-            let position = known.iter().find(|known| known.topic == *topic);
-            let beginning = Position {
-                offset: 0,
-                ..latest.position
-            };
-            let step = match position {
-                Some(known) => Route::step(known.position, latest),
-                None if pattern.is_exact() => Step::Latest,
-                None => Route::step(beginning, latest),
+            let step = match Route::before(pattern, topic, latest, known) {
+                Some(known) => Route::step(known, latest, flow.skips()),
+                None => Step::Latest,
             };
             if step == Step::Reset {
                 self.subscribers

@@ -107,14 +107,15 @@ impl<P> Route<P> {
         self.lag = self.lag.saturating_add(missed);
     }
 
-    /// What somebody who has seen `known` of a topic misses, now that `latest` was seen here.
-    pub(super) fn step(known: Position, latest: &Publication<P>) -> Step {
+    /// What somebody who has seen `known` of a topic misses, now that `latest` was seen here: who `skips` wants no more than that.
+    pub(super) fn step(known: Position, latest: &Publication<P>, skips: bool) -> Step {
         if known.epoch != latest.position.epoch {
             return Step::Reset;
         }
         match latest.position.offset.checked_sub(known.offset) {
             Some(0) => Step::Nothing,
             Some(1) => Step::Latest,
+            Some(_) if skips => Step::Latest,
             Some(_) | None => Step::Reset,
         }
     }

@@ -286,9 +286,8 @@ impl<P> Route<P> {
             return None;
         }
         // Who keeps only the latest value misses nothing by a gap; who asks for the latest, neither.
-        let skips = *start == Start::Latest
-            || (pattern.is_exact() && known.is_empty())
-            || (flow.conflates() && flow.conflate == Conflate::Latest);
+        let skips =
+            *start == Start::Latest || (pattern.is_exact() && known.is_empty()) || flow.skips();
         let mut frames = Vec::new();
         for (topic, top) in self.tops.iter() {
             let seen = match known.get(topic) {
