@@ -330,6 +330,8 @@ impl Shard {
                     ServerOutput::Close(id, reason) => self.finish(id, reason),
                 }
             }
+            // What was handed over just now may have been the last that anybody wanted of a topic.
+            is_idle &= !self.carry_out_calls();
         }
         self.joiner.forget();
         self.events.forget();

@@ -224,17 +224,20 @@ impl Shard {
         }
     }
 
-    /// Passes calls to the uplink. What it answers at once may lead to further ones.
-    pub(super) fn carry_out_calls(&mut self) {
+    /// Passes calls to the uplink. What it answers at once may lead to further ones. Says whether there were any.
+    pub(super) fn carry_out_calls(&mut self) -> bool {
         let now = self.now();
         let Some(upstream) = &self.upstream else {
-            return;
+            return false;
         };
+        let mut had_calls = false;
         while let Some((id, call)) = self.hub.poll_call() {
+            had_calls = true;
             if let Some(answer) = upstream.uplink.call(id, call) {
                 self.hub.handle_answer(now, id, answer);
             }
         }
+        had_calls
     }
 
     /// The retained latest publication of a topic, where topics live in this process.
