@@ -45,6 +45,7 @@ pub use client_hub::{ClientHub, ClientOutput};
 pub use config::{HubConfig, HubCounts, UplinkCounts};
 pub use due::{DownlinkId, Due, SubscriptionId};
 pub use error::{PublishError, SubscribeError};
+pub use licence::Licence;
 pub use relay::{Interest, Relay, RelayDue};
 pub use server_hub::{Backlog, ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};
 pub use survey::{SURVEYED_MAX, Surveyed};

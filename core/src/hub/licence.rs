@@ -20,6 +20,8 @@ use crate::publication::Publication;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
+pub use publishing::Licence;
+
 /// Whether licences end with what has happened: anything that may change whom a publication reaches, or what continues it.
 pub(super) const fn is_ended_by<P>(event: &ClientEvent<P>) -> bool {
     match event {
