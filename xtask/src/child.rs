@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use console::strip_ansi_codes;
 
+use crate::group::Group;
 use crate::progress::{Mark, Progress, cargo_status};
 use crate::workspace::Workspace;
 
@@ -104,7 +105,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Ends the program, as a failure, when it runs for longer.
+    /// Ends the program and all that it has started, as a failure, when it runs for longer.
     pub(crate) fn time_max(mut self, limit: Duration) -> Self {
         self.time_max = Some(limit);
         self
@@ -132,19 +133,18 @@ impl<'a> Step<'a> {
         let folder = self.workspace.logs();
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
         let program = self.command.get_program().to_owned();
-        let mut child = self
-            .command
+        self.command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::piped());
+        let mut group = Group::start(&mut self.command)
             .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Running {
             path: folder.join(format!("{}.log", file_stem(&self.title))),
             called: format!("{:?}", self.command),
-            lines: read_lines(&mut child),
+            lines: read_lines(&mut group.leader),
             started: Instant::now(),
-            child,
+            group,
             title: self.title,
             time_max: self.time_max,
             may_fail: self.may_fail,
@@ -152,24 +152,16 @@ impl<'a> Step<'a> {
     }
 }
 
-/// A program that runs. Whoever drops it ends it.
+/// A program that runs. Whoever drops it ends it, with all that it has started.
 pub(crate) struct Running {
     title: String,
     called: String,
-    child: Child,
+    group: Group,
     lines: Receiver<String>,
     path: PathBuf,
     started: Instant,
     time_max: Option<Duration>,
     may_fail: bool,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // One that has ended can't be ended once more.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Running {
@@ -238,11 +230,11 @@ impl Running {
                     }
                 },
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(status) = self.child.try_wait()? {
+                    if let Some(status) = self.group.leader.try_wait()? {
                         ended.get_or_insert((status, Instant::now()));
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ok(Some(self.child.wait()?)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Some(self.group.leader.wait()?)),
             }
             progress.tick();
             if let Some((status, at)) = ended
@@ -254,8 +246,7 @@ impl Running {
                 .time_max
                 .is_some_and(|limit| self.started.elapsed() > limit)
             {
-                self.child.kill()?;
-                self.child.wait()?;
+                self.group.end()?;
                 return Ok(None);
             }
         }
@@ -339,6 +330,22 @@ mod tests {
         split_lines(output, &sender);
         drop(sender);
         receiver.iter().collect()
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_program_that_takes_too_long_is_ended_with_what_it_has_started() {
+        let workspace = Workspace::locate().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 3600 & echo begun; wait"]);
+        let step = Step::new(&workspace, "a program that starts another", command);
+        let mut running = step.time_max(Duration::ZERO).begin().unwrap();
+        assert_eq!(running.lines.recv().as_deref(), Ok("begun"));
+        let ended = running.wait(&mut Progress::start("too long"), |_| {});
+        assert_eq!(ended.unwrap(), None);
+        // The other one has the output, too, for as long as it lives.
+        let more = running.lines.recv_timeout(Duration::from_secs(60));
+        assert_eq!(more, Err(RecvTimeoutError::Disconnected));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod browser;
 mod child;
 mod demo;
 mod fuzz;
+mod group;
 mod instructions;
 mod miri;
 mod mutants;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
+    group::end_when_asked_to()?;
     let workspace = Workspace::locate()?;
     match cli.command {
         Command::Wasm(arguments) => wasm::run(&workspace, &arguments),

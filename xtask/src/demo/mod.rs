@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use self::member::Member;
 use crate::child::Step;
+use crate::group;
 use crate::wasm;
 use crate::workspace::Workspace;
 
@@ -66,14 +67,10 @@ impl Programs {
 struct Stop(Receiver<()>);
 
 impl Stop {
-    fn on_ctrl_c() -> Result<Self> {
+    fn on_ctrl_c() -> Self {
         let (sender, receiver) = mpsc::channel();
-        ctrlc::set_handler(move || {
-            // Nobody listens any more when everything is about to end anyway.
-            let _ = sender.send(());
-        })
-        .context("cannot listen for Ctrl-C")?;
-        Ok(Self(receiver))
+        group::tell_when_asked_to_end(sender);
+        Self(receiver)
     }
 
     /// Waits, and answers whether it is time to end.
@@ -92,7 +89,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     let programs = build_programs(workspace)?;
     let sample = copy::prepare(workspace, &programs.hash_tree, &tree)?;
 
-    let stop = Stop::on_ctrl_c()?;
+    let stop = Stop::on_ctrl_c();
     let mut server = start_server(workspace, &programs, arguments.listen)?;
     if !await_server(&mut server, arguments.listen, &stop)? {
         return server.stop().map(|()| ExitCode::SUCCESS);
