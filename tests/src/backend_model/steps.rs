@@ -110,9 +110,7 @@ impl World {
             ];
             done.into_iter().flatten().next()
         });
-        // One that knows of nothing yet takes being woken for having told that: it leaves out who is at work when it begins.
-        let is_at_work = |tracker: &&mut Tracker| !tracker.tally().sessions().is_empty();
-        if let Some(tracker) = early.tracker.as_mut().filter(is_at_work) {
+        if let Some(tracker) = &mut early.tracker {
             wake_early(tracker, now, |tracker| tracker.poll_output());
         }
     }

@@ -17,7 +17,7 @@ pub(super) struct Gates {
     queue: Gate<Changed>,
     /// What has changed and was not handed to the gates, because another node tells the world.
     unsaid: Unsaid,
-    /// Whether this node told the world when it was last looked at.
+    /// Whether this node told the world when it was last looked at, and has had something to tell since it does.
     was_speaker: bool,
     /// When a falling speed is told next.
     refresh_at: Option<Instant>,
@@ -113,13 +113,12 @@ impl Tracker {
             }
         }
         let is_speaker = self.is_speaker();
-        if is_speaker && !self.gates.was_speaker {
-            self.gates.was_speaker = true;
-            if self.has_anything() {
-                self.gates.change_all();
-            }
+        // One that knows of nothing has told nothing, however often it was woken.
+        let speaks = is_speaker && (self.gates.was_speaker || self.has_anything());
+        if speaks && !self.gates.was_speaker {
+            self.gates.change_all();
         }
-        self.gates.was_speaker = is_speaker;
+        self.gates.was_speaker = speaks;
         if is_speaker {
             self.feed_gates(now);
         } else {

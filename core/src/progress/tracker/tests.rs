@@ -1,4 +1,5 @@
 mod cluster;
+mod restless;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
