@@ -181,12 +181,12 @@ fn deadlines(bench: &Bench) {
         let mut timers = Timers::new();
         (0..DEADLINES as u32).for_each(|key| {
             let at = scattered(u64::from(key), DEADLINES) as u64;
-            timers.arm(key, Instant::from_micros(at));
+            timers.arm(key, Instant::from_micros(at + 1));
         });
         timers
     };
     let mut timers = armed();
-    let mut latest = DEADLINES as u64;
+    let mut latest = DEADLINES as u64 + 1;
     group.case("one moves to the end", 1, move |n| {
         timed(n, |i| {
             latest += 1;
@@ -195,13 +195,20 @@ fn deadlines(bench: &Bench) {
         })
     });
     let mut timers = armed();
-    let mut latest = DEADLINES as u64;
+    let mut latest = DEADLINES as u64 + 1;
     group.case("the first is due, and armed again", 1, move |n| {
         timed(n, |_| {
             latest += 1;
             if let Some(key) = timers.expire(Instant::from_micros(u64::MAX)) {
                 timers.arm(key, Instant::from_micros(latest));
             }
+        })
+    });
+    let mut timers = armed();
+    group.case("none is due: the host asks, and sleeps", 1, move |n| {
+        timed(n, |_| {
+            black_box(timers.expire(black_box(Instant::ZERO)));
+            black_box(timers.poll_timeout());
         })
     });
     bench.measure(group);

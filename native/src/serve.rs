@@ -7,9 +7,9 @@
 //! * TLS whose certificate is read again when its file changes, HTTP/2 over it, Unix sockets, and sockets that the service
 //!   manager has opened;
 //! * a stop that ends within its time, after the hub's clients have gone elsewhere;
-//! * event streams that a [hub](crate::Hub) writes to their sockets itself, as it does with WebSockets. That costs a
-//!   fraction of the memory and processor time, and works over plain HTTP/1.1 only: where TLS ends here, an event stream is
-//!   written by the HTTP server.
+//! * event streams that a [hub](crate::Hub) writes to their sockets itself, as it does with WebSockets, in TLS and without. That
+//!   costs a fraction of the memory and processor time, and works over HTTP/1.1 only: over HTTP/2 an event stream is written by
+//!   the HTTP server.
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,6 +51,7 @@ use tokio::sync::watch as channel;
 
 pub use address::{Address, AddressError};
 pub use config::ServeConfig;
+pub(crate) use connection::Wire;
 pub(crate) use front::is_late_body;
 pub(crate) use handover::Handover;
 pub use listener::{ListenError, Listener};

@@ -20,6 +20,7 @@ mod presence;
 mod progress;
 mod socket;
 mod totals;
+mod transport;
 mod untaken;
 mod upstream;
 mod websocket;
@@ -52,9 +53,9 @@ pub(crate) use local::{Device, LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
 use progress::Listeners;
 pub(crate) use progress::{Overheard, ProgressCommand};
-pub(crate) use socket::Transport;
 use socket::{Flushed, Socket};
 pub(crate) use totals::{CLOSE_REASONS, Totals};
+pub(crate) use transport::Transport;
 use upstream::Upstream;
 #[cfg(feature = "fuzzing")]
 pub(crate) use websocket::fuzz::websocket as fuzz_websocket;

@@ -22,7 +22,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::access::Visitor;
 use super::error::HttpError;
 use crate::Hub;
-use crate::serve::{Stream, Watched};
+use crate::serve::{Stream, Watched, Wire};
 use crate::shard::{Guest, Transport};
 
 pub(super) async fn upgrade(
@@ -134,18 +134,12 @@ fn upgrade_required(message: &str) -> HttpError {
     HttpError::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadFrame, message)
 }
 
-/// Gives the connection to the shard: the socket itself where it is no more than that.
+/// Gives the connection to the shard: the socket itself where it is no more than that, or TLS over one.
 fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
-    let handed = match upgraded.downcast::<TokioIo<Watched<Stream>>>() {
-        Ok(parts) => {
-            let stream = parts.io.into_inner().into_inner();
-            stream
-                .into_transport()
-                .map(|transport| (transport, parts.read_buf))
-        }
-        Err(upgraded) => from_foreign_server(upgraded),
-    };
-    match handed {
+    let handed = of_own_server::<Stream>(upgraded);
+    #[cfg(feature = "tls")]
+    let handed = handed.or_else(of_own_server::<tokio_rustls::server::TlsStream<Stream>>);
+    match handed.unwrap_or_else(from_foreign_server) {
         // A hub that has stopped drops the connection, which tells the client.
         Ok((transport, received)) => drop(hub.connect(transport, received, guest)),
         Err(error) => {
@@ -154,8 +148,18 @@ fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
     }
 }
 
+/// A connection, and what of it has been read already.
+type Handed = std::io::Result<(Transport, Bytes)>;
+
+/// The connection, if it is of this kind.
+fn of_own_server<W: Wire>(upgraded: Upgraded) -> Result<Handed, Upgraded> {
+    let parts = upgraded.downcast::<TokioIo<Watched<W>>>()?;
+    let transport = parts.io.into_inner().into_inner().into_transport();
+    Ok(transport.map(|transport| (transport, parts.read_buf)))
+}
+
 /// The same where somebody else's loop serves the router.
-fn from_foreign_server(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)> {
+fn from_foreign_server(upgraded: Upgraded) -> Handed {
     match downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => {
             let stream = parts.io.into_inner();
@@ -166,7 +170,7 @@ fn from_foreign_server(upgraded: Upgraded) -> std::io::Result<(Transport, Bytes)
     }
 }
 
-/// A connection that is not plain TCP (TLS, say) reaches the shard through a pair of sockets.
+/// A connection that is not plain TCP (TLS of that loop, say) reaches the shard through a pair of sockets.
 #[cfg(unix)]
 fn bridge(upgraded: Upgraded) -> std::io::Result<Transport> {
     let (near, far) = std::os::unix::net::UnixStream::pair()?;

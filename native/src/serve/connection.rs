@@ -1,6 +1,7 @@
 //! One connection: its handshake, its requests, and what is done when it takes too long.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -15,6 +16,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
 use super::front::{Front, Slot};
 use super::stream::{Peer, Stream};
@@ -22,6 +25,7 @@ use super::tally::Cut;
 use super::watch::{Overdue, Patience};
 use super::watched::{Vitals, Watched};
 use super::{Phase, Shared};
+use crate::shard::Transport;
 
 /// What a client is told that was too slow.
 pub(super) const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\
@@ -39,41 +43,38 @@ pub(super) struct Scene {
     pub(super) phase: watch::Receiver<Phase>,
 }
 
-/// A byte stream that HTTP/1 can be spoken over.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Whether it may be handed to somebody who writes to sockets.
-    const IS_PLAIN: bool;
-
-    /// The connection itself, where it is no more than that.
-    fn into_plain(self) -> Option<Stream>;
+/// A byte stream that HTTP/1 can be spoken over, and that a shard may have afterwards.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The connection as a shard has it.
+    ///
+    /// # Errors
+    /// When the system doesn't let go of it.
+    fn into_transport(self) -> io::Result<Transport>;
 }
 
 impl Wire for Stream {
-    const IS_PLAIN: bool = true;
-
-    fn into_plain(self) -> Option<Stream> {
-        Some(self)
+    fn into_transport(self) -> io::Result<Transport> {
+        Ok(match self {
+            Self::Tcp(stream) => Transport::Tcp(mio::net::TcpStream::from_std(stream.into_std()?)),
+            #[cfg(unix)]
+            Self::Unix(stream) => {
+                Transport::Unix(mio::net::UnixStream::from_std(stream.into_std()?))
+            }
+        })
     }
 }
 
 #[cfg(feature = "tls")]
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire
-    for tokio_rustls::server::TlsStream<S>
-{
-    const IS_PLAIN: bool = false;
-
-    fn into_plain(self) -> Option<Stream> {
-        None
+impl Wire for TlsStream<Stream> {
+    fn into_transport(self) -> io::Result<Transport> {
+        let (stream, session) = self.into_inner();
+        Ok(Transport::tls(stream.into_transport()?, session))
     }
 }
 
 /// Shakes hands, and serves what is asked for.
 #[cfg(feature = "tls")]
-pub(super) async fn serve_tls(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    tls: super::Tls,
-    scene: Scene,
-) {
+pub(super) async fn serve_tls(stream: Stream, tls: super::Tls, scene: Scene) {
     let time = scene.shared.config.handshake_timeout;
     let handshake = tokio::time::timeout(time, tls.acceptor().accept(stream));
     let mut phase = scene.phase.clone();
@@ -104,12 +105,7 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
     let config = &shared.config;
     let vitals = Vitals::new(patience(&shared));
     let slot = Arc::new(Slot::default());
-    let front = front(
-        &shared,
-        peer,
-        &vitals,
-        S::IS_PLAIN.then(|| Arc::clone(&slot)),
-    );
+    let front = front(&shared, peer, &vitals, Some(Arc::clone(&slot)));
     let watched = Watched::new(stream, Arc::clone(&vitals), config.write_timeout, true);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -141,7 +137,7 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
                 let taken = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let parts = connection.into_parts();
                 let stream = parts.map(|parts| parts.io.into_inner().into_inner());
-                if let (Some(taken), Some(stream)) = (taken, stream.and_then(Wire::into_plain)) {
+                if let (Some(taken), Some(stream)) = (taken, stream) {
                     taken.hand(stream);
                 }
                 return;

@@ -8,7 +8,7 @@ use axum::http::header::{
 };
 use axum::http::{Response, StatusCode};
 
-use super::stream::Stream;
+use super::connection::Wire;
 use crate::event_stream::EventStream;
 
 /// An event stream that waits to be written. It goes with the answer as an extension: a loop that can hands its connection to
@@ -58,7 +58,7 @@ impl Handover {
 
 impl TakenOver {
     /// Gives the connection away.
-    pub(super) fn hand(self, stream: Stream) {
+    pub(super) fn hand(self, stream: impl Wire) {
         match stream.into_transport() {
             Ok(transport) => self.events.hand_over(transport, self.head),
             Err(error) => {

@@ -10,8 +10,6 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::shard::Transport;
-
 /// Who is at the other end of a connection. A request that is served by a [`Server`](super::Server) carries it as an
 /// extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,20 +46,6 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// The connection as a shard has it.
-    ///
-    /// # Errors
-    /// When the system doesn't let go of it.
-    pub(crate) fn into_transport(self) -> io::Result<Transport> {
-        Ok(match self {
-            Self::Tcp(stream) => Transport::Tcp(mio::net::TcpStream::from_std(stream.into_std()?)),
-            #[cfg(unix)]
-            Self::Unix(stream) => {
-                Transport::Unix(mio::net::UnixStream::from_std(stream.into_std()?))
-            }
-        })
-    }
-
     /// Writes what the connection takes at once; what it doesn't is not said.
     pub(super) fn say(&self, text: &[u8]) {
         let _ = match self {

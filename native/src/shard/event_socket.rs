@@ -12,7 +12,8 @@ use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
 
 use super::event_writer::EventWriter;
-use super::socket::{Flushed, Transport};
+use super::socket::Flushed;
+use super::transport::Transport;
 use super::untaken::Untaken;
 use crate::event_stream::{ALIVE, LAST_CHUNK, OPENING, Told, chunk};
 use crate::json::Json;
@@ -29,6 +30,7 @@ pub(super) struct EventSocket {
 }
 
 /// What is left of the chunk that the socket took in part, and the publications in it.
+#[derive(Default)]
 struct Unsent {
     bytes: Bytes,
     untaken: Untaken,
@@ -257,6 +259,11 @@ impl EventSocket {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Flushed::of(&error),
             }
+        }
+        if let Err(error) = self.transport.flush() {
+            // Nothing of it is left to write, but it isn't over either.
+            self.unsent = Some(Box::default());
+            return Flushed::after(&error);
         }
         Flushed::Done
     }

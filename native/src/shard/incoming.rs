@@ -6,7 +6,8 @@ use tidegate_core::hub::ConnectionId;
 use tidegate_core::protocol::ClientFrame;
 use tidegate_core::time::Instant;
 
-use super::socket::{Flushed, Read, Socket, Transport};
+use super::socket::{Flushed, Read, Socket};
+use super::transport::Transport;
 use super::{Endpoint, EndpointKind, Guest, Shard};
 
 impl Shard {

@@ -1,10 +1,9 @@
 //! One WebSocket: reading what its client says, and writing as far as the kernel takes it.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 
 use bytes::Bytes;
-use mio::event::Source;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::session::CloseReason;
@@ -12,6 +11,7 @@ use tidegate_core::topic::Topic;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
 use super::joiner::Joiner;
+use super::transport::Transport;
 use super::untaken::Untaken;
 use super::websocket::{Incoming, Reader, Violation};
 use crate::access::Pass;
@@ -21,15 +21,6 @@ use crate::json::Json;
 
 /// What one round reads of a socket before others have their turn.
 const READ_BYTES_PER_ROUND: usize = 256 * 1024;
-
-/// A non-blocking byte stream with a WebSocket or an event stream on it.
-pub(crate) enum Transport {
-    Tcp(mio::net::TcpStream),
-    /// A Unix socket: a client's, or the near end of a pair whose far end is an HTTP server's connection that isn't a plain
-    /// socket.
-    #[cfg(unix)]
-    Unix(mio::net::UnixStream),
-}
 
 /// What reading brought.
 pub(super) struct Read {
@@ -63,6 +54,14 @@ impl Flushed {
             Self::GivenUp
         } else {
             Self::Broken
+        }
+    }
+
+    /// How far writing came, where an error ended it.
+    pub(super) fn after(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Self::Full,
+            _ => Self::of(error),
         }
     }
 }
@@ -211,6 +210,9 @@ impl Socket {
 
     fn write_waiting(&mut self) -> Flushed {
         while let Some(waiting) = &mut self.waiting {
+            if let Err(error) = self.transport.flush() {
+                return Flushed::after(&error);
+            }
             let next = if waiting.unsent.is_empty() {
                 waiting.untaken = Untaken::default();
                 waiting.control.take()
@@ -243,6 +245,11 @@ impl Socket {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Flushed::of(&error),
             }
+        }
+        if let Err(error) = self.transport.flush() {
+            // Nothing of it is left to write, but it isn't over either.
+            self.waiting.get_or_insert_default();
+            return Flushed::after(&error);
         }
         Flushed::Done
     }
@@ -291,43 +298,6 @@ impl Read {
             is_given_up: false,
             violation: None,
             has_more: false,
-        }
-    }
-}
-
-impl Transport {
-    /// Watches the socket, edge by edge.
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.source().register(registry, token, interest)
-    }
-
-    pub(super) fn deregister(&mut self, registry: &Registry) {
-        // A socket that cannot be taken off the poll leaves it by being closed.
-        let _ = self.source().deregister(registry);
-    }
-
-    fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Self::Tcp(stream) => stream,
-            #[cfg(unix)]
-            Self::Unix(stream) => stream,
-        }
-    }
-
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.write(bytes),
         }
     }
 }

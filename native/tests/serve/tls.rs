@@ -31,11 +31,14 @@ struct Served {
 
 impl Served {
     async fn start(change: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::start_with(Hub::new(support::config()).unwrap(), change).await
+    }
+
+    async fn start_with(hub: Hub, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         self_signed(folder.path(), "first");
         let [chain, key] = ["server.crt", "server.key"].map(|name| folder.path().join(name));
         let tls = Tls::from_pem_files(chain, key).unwrap();
-        let hub = Hub::new(support::config()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let [address, plain_address] =
@@ -128,6 +131,70 @@ async fn a_websocket_passes_through() {
         assert_eq!(socket.expect("pub").await["data"], number);
     }
     drop(socket);
+    until_counts(&served.hub, 0, 0).await;
+}
+
+/// Publications that no socket takes at once, and of which none fits into one record of TLS.
+const PUBLICATIONS: u64 = 400;
+const FILLING_BYTES: usize = 40 * 1024;
+
+async fn publish_large(hub: &Hub, topic: &str) {
+    let filling = "x".repeat(FILLING_BYTES);
+    for number in 1..=PUBLICATIONS {
+        let data = json!({"n": number, "filling": &filling});
+        hub.publish(topic, &data).await.unwrap();
+    }
+    end(hub, topic).await;
+}
+
+/// A hub in which all of that may wait for a connection.
+fn patient_hub() -> Hub {
+    support::hub_with(|config| config.outbox_bytes_max = 64 * 1024 * 1024)
+}
+
+#[tokio::test]
+async fn whoever_reads_a_websocket_later_is_given_all_of_it() {
+    let served = Served::start_with(patient_hub(), |_| {}).await;
+    let (stream, _) = served.connect().await;
+    let mut socket = Socket::over(stream).await;
+    socket.subscribe("a", json!({})).await;
+    publish_large(&served.hub, "a").await;
+    for number in 1..=PUBLICATIONS {
+        let data = &socket.expect("pub").await["data"];
+        assert_eq!(data["n"], number);
+        assert_eq!(data["filling"].as_str().map(str::len), Some(FILLING_BYTES));
+    }
+    assert_eq!(socket.expect("pub").await["data"], "end");
+    socket.expect("end").await;
+    // Nor is the way up narrower than a record.
+    let large = "y".repeat(FILLING_BYTES);
+    let publish = json!({"type": "publish", "ref": 1, "topic": "b", "data": large});
+    socket.send(publish).await;
+    socket.expect("published").await;
+    drop(socket);
+    until_counts(&served.hub, 0, 0).await;
+}
+
+#[tokio::test]
+async fn whoever_reads_an_event_stream_later_is_given_all_of_it_and_its_end() {
+    let served = Served::start_with(patient_hub(), |_| {}).await;
+    let (mut stream, _) = served.connect().await;
+    let request = "GET /events?topic=a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until_counts(&served.hub, 1, 1).await;
+    publish_large(&served.hub, "a").await;
+    let mut answer = Vec::new();
+    // An end that TLS has not announced is an error here.
+    let read = within("the end", stream.read_to_end(&mut answer)).await;
+    read.expect("an end that was meant");
+    let answer = String::from_utf8(answer).unwrap();
+    for number in 1..=PUBLICATIONS {
+        assert!(
+            answer.contains(&format!("\"n\":{number}}}")),
+            "{number} is missing"
+        );
+    }
+    assert!(answer.contains("event: end\n") && answer.ends_with("\r\n0\r\n\r\n"));
     until_counts(&served.hub, 0, 0).await;
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::certificate::Certificate;
 use crate::contestant::Contestant;
 use crate::measure::{self, BURST};
 use crate::plot;
@@ -28,6 +29,9 @@ const STALLED: usize = 1_000;
 
 /// What idle servers are given to let go of what connecting took.
 const SETTLE: Duration = Duration::from_millis(1_500);
+
+/// How long they are watched: longer than any of the servers waits for a sign of life.
+const REST: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -67,11 +71,19 @@ enum Scenario {
     Idle,
     /// As many subscribers that don't read as do
     Stalled,
+    /// The ten thousand for a minute, with signs of life: only where it is named
+    Resting,
 }
 
 /// Measures, and prints a table.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut contestants = Contestant::all(&arguments.tidegate, arguments.peers.as_deref())?;
+    // Its files are there for as long as servers are started.
+    let certificate = Certificate::make()?;
+    let mut contestants = Contestant::all(
+        &arguments.tidegate,
+        Some(&certificate),
+        arguments.peers.as_deref(),
+    )?;
     contestants.retain(|contestant| {
         arguments.only.is_empty()
             || arguments.only.iter().any(|name| {
@@ -128,6 +140,9 @@ impl Arguments {
         if wants(Scenario::Stalled) {
             loads.push(Load::Stalled { time });
         }
+        if self.scenarios.contains(&Scenario::Resting) {
+            loads.push(Load::Resting);
+        }
         loads
     }
 }
@@ -139,6 +154,7 @@ enum Load {
     Calm { time: Duration },
     Idle,
     Stalled { time: Duration },
+    Resting,
 }
 
 impl Load {
@@ -148,6 +164,7 @@ impl Load {
         let plan = Plan {
             server: server.address,
             dialect: contestant.dialect,
+            trust: contestant.trust.as_ref(),
             subscribers: 0,
             stalled: 0,
             topics: 1,
@@ -186,6 +203,18 @@ impl Load {
                 swarm.idle(SETTLE)?;
                 let grown = observed.resident_bytes()?.saturating_sub(before);
                 note(Column::IdleBytes, grown as f64 / IDLE as f64);
+            }
+            Self::Resting => {
+                let plan = Plan {
+                    subscribers: IDLE,
+                    ..plan
+                };
+                let mut swarm = Swarm::connect(plan)?;
+                swarm.idle(SETTLE)?;
+                let before = observed.cpu()?;
+                swarm.idle(REST)?;
+                let used = (observed.cpu()? - before).as_secs_f64() * 1e6;
+                note(Column::IdleCpu, used / REST.as_secs_f64() / IDLE as f64);
             }
             Self::Stalled { time } => {
                 let plan = Plan {

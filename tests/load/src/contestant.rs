@@ -7,7 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use crate::certificate::Certificate;
 use crate::dialect::Dialect;
+use crate::pipe::Trust;
 
 /// What a server is in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
     pub(crate) dialect: Dialect,
+    /// Where it speaks TLS, by which certificate.
+    pub(crate) trust: Option<Trust>,
     program: PathBuf,
     start: Start,
 }
@@ -46,7 +50,11 @@ enum Start {
 impl Contestant {
     /// The floor and Tidegate, and the peers that are found: programs on the PATH, and what npm has installed in
     /// `peers`.
-    pub(crate) fn all(tidegate: &Path, peers: Option<&Path>) -> Result<Vec<Self>> {
+    pub(crate) fn all(
+        tidegate: &Path,
+        certificate: Option<&Certificate>,
+        peers: Option<&Path>,
+    ) -> Result<Vec<Self>> {
         let own = env::current_exe().context("this program does not know where it is")?;
         let floor = ["floor", "--listen", "127.0.0.1:{port}"];
         let batching = ["floor", "--batching", "--listen", "127.0.0.1:{port}"];
@@ -61,6 +69,7 @@ impl Contestant {
             name,
             role,
             dialect,
+            trust: None,
             program: program.to_path_buf(),
             start: Start::Arguments(arguments.iter().map(|text| (*text).to_owned()).collect()),
         };
@@ -88,6 +97,26 @@ impl Contestant {
                 &serve,
             ),
         ];
+        if let Some(certificate) = certificate {
+            let (chain, key) = certificate.files();
+            let more = [
+                "--tls-cert",
+                &chain.to_string_lossy(),
+                "--tls-key",
+                &key.to_string_lossy(),
+            ];
+            let arguments = [&serve[..], &more].concat();
+            all.push(Self {
+                trust: Some(Trust::only(&chain)?),
+                ..with(
+                    "Tidegate WebSocket in TLS",
+                    Role::Ours,
+                    Dialect::Tidegate,
+                    tidegate,
+                    &arguments,
+                )
+            });
+        }
         let Some(peers) = peers else {
             return Ok(all);
         };
@@ -163,6 +192,7 @@ impl Contestant {
                     name,
                     role: Role::Peer,
                     dialect,
+                    trust: None,
                     program: find(peers, program)?,
                     start: Start::Configured {
                         folder: peers.to_path_buf(),

@@ -1,11 +1,13 @@
 //! `tidegate-load`: puts servers under load and compares what they need for it.
 
+mod certificate;
 mod compare;
 mod contestant;
 mod dialect;
 mod floor;
 mod mark;
 mod measure;
+mod pipe;
 mod plot;
 mod process;
 mod soak;
@@ -15,12 +17,14 @@ mod table;
 mod websocket;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::dialect::Dialect;
+use crate::pipe::Trust;
 use crate::process::Observed;
 use crate::swarm::{Plan, Swarm};
 
@@ -62,6 +66,9 @@ struct Generate {
     /// Its process, whose processor time is counted
     #[arg(long)]
     pid: u32,
+    /// Its certificate as PEM, where it speaks TLS
+    #[arg(long)]
+    trust: Option<PathBuf>,
     /// How many subscribe
     #[arg(long, default_value_t = 1_000)]
     subscribers: usize,
@@ -92,9 +99,11 @@ fn main() -> Result<()> {
 fn generate(arguments: &Generate) -> Result<()> {
     process::pin(arguments.core)?;
     let server = Observed { pid: arguments.pid };
+    let trust = arguments.trust.as_deref().map(Trust::only).transpose()?;
     let plan = Plan {
         server: arguments.server,
         dialect: arguments.dialect,
+        trust: trust.as_ref(),
         subscribers: arguments.subscribers,
         stalled: arguments.stalled,
         topics: 1,

@@ -46,7 +46,7 @@ pub(crate) struct Latency {
 /// Publishes to everyone, `in_flight` publications at a time: the next ones once all have arrived everywhere.
 pub(crate) fn fan_out(
     swarm: &mut Swarm,
-    plan: &Plan,
+    plan: &Plan<'_>,
     server: &Observed,
     in_flight: u64,
     time: Duration,
@@ -67,7 +67,7 @@ pub(crate) fn fan_out(
 
 fn publish_for(
     swarm: &mut Swarm,
-    plan: &Plan,
+    plan: &Plan<'_>,
     in_flight: u64,
     time: Duration,
     number: &mut u64,
@@ -88,7 +88,7 @@ fn publish_for(
 }
 
 /// Publishes more than sockets hold, so that what subscribers don't read waits in the server or is given up by it.
-pub(crate) fn flood(swarm: &mut Swarm, plan: &Plan) -> Result<()> {
+pub(crate) fn flood(swarm: &mut Swarm, plan: &Plan<'_>) -> Result<()> {
     let payload = payload(0, FLOOD_PAYLOAD_BYTES);
     for _ in 0..FLOOD_BYTES / FLOOD_PAYLOAD_BYTES {
         let mut bytes = Vec::new();
@@ -105,7 +105,12 @@ fn publication(dialect: Dialect, index: usize, number: u64, out: &mut Vec<u8>) {
 }
 
 /// Publishes at a steady, low rate, in publications per second, to one topic after the other.
-pub(crate) fn calm(swarm: &mut Swarm, plan: &Plan, rate: u32, time: Duration) -> Result<Latency> {
+pub(crate) fn calm(
+    swarm: &mut Swarm,
+    plan: &Plan<'_>,
+    rate: u32,
+    time: Duration,
+) -> Result<Latency> {
     let interval = Duration::from_secs(1) / rate;
     let per_topic = (plan.subscribers / plan.topics) as u64;
     let started = Instant::now();

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// A server of its own for each measurement. In both, more is sent before than sockets hold.
 fn measure_beside(arguments: &Arguments, stalled: usize) -> Result<Latency> {
-    let contestants = Contestant::all(&arguments.tidegate, None)?;
+    let contestants = Contestant::all(&arguments.tidegate, None, None)?;
     let ours = contestants
         .into_iter()
         .find(|contestant| contestant.dialect == Dialect::Tidegate)
@@ -69,6 +69,7 @@ fn measure_beside(arguments: &Arguments, stalled: usize) -> Result<Latency> {
     let plan = Plan {
         server: server.address,
         dialect: ours.dialect,
+        trust: None,
         subscribers: arguments.readers,
         stalled,
         topics: 1,

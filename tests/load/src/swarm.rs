@@ -10,6 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::dialect::{Dialect, Step};
 use crate::mark::Scanner;
+use crate::pipe::{Pipe, Trust};
 
 /// After so many connections, signs of life are given: connecting all may take longer than a server waits for one.
 const ALIVE_EVERY: usize = 256;
@@ -25,8 +26,8 @@ pub(crate) struct Swarm {
     events: Events,
     subscribers: Vec<Subscriber>,
     /// Subscribers that read nothing, kept for their being there.
-    stalled: Vec<TcpStream>,
-    publisher: mio::net::TcpStream,
+    stalled: Vec<Pipe<TcpStream>>,
+    publisher: Pipe<mio::net::TcpStream>,
     /// The server's sign that it wants one of life, and the answer.
     ping: Option<Ping>,
     buffer: Vec<u8>,
@@ -37,7 +38,7 @@ pub(crate) struct Swarm {
 type Ping = (memmem::Finder<'static>, Vec<u8>);
 
 struct Subscriber {
-    stream: mio::net::TcpStream,
+    stream: Pipe<mio::net::TcpStream>,
     scanner: Scanner,
 }
 
@@ -50,9 +51,11 @@ pub(crate) struct Received {
 
 /// Whom to connect, and where.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Plan<'a> {
     pub(crate) server: SocketAddr,
     pub(crate) dialect: Dialect,
+    /// Whose certificate is trusted, where it wants TLS.
+    pub(crate) trust: Option<&'a Trust>,
     /// Subscribers that read.
     pub(crate) subscribers: usize,
     /// Subscribers that read nothing.
@@ -71,9 +74,9 @@ impl Swarm {
     ///
     /// # Errors
     /// When the server refuses one, or does not answer in time.
-    pub(crate) fn connect(plan: Plan) -> Result<Self> {
+    pub(crate) fn connect(plan: Plan<'_>) -> Result<Self> {
         let poll = Poll::new()?;
-        let mut publisher = open(plan.server, &plan.dialect.publisher())?;
+        let mut publisher = open(plan.server, plan.trust, &plan.dialect.publisher())?;
         poll.registry()
             .register(&mut publisher, PUBLISHER, Interest::READABLE)?;
         let mut swarm = Self {
@@ -90,17 +93,17 @@ impl Swarm {
             received: Received::default(),
         };
         for index in 0..plan.stalled {
-            let stream = connect(plan.server)?;
+            let mut stream = Pipe::connect(plan.server, plan.trust, PATIENCE)?;
             rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096)?;
             let topic = topic(index % plan.topics);
-            take_steps(&stream, &plan.dialect.subscribe(&topic))
+            take_steps(&mut stream, &plan.dialect.subscribe(&topic))
                 .with_context(|| format!("stalled subscriber {index}"))?;
             swarm.stalled.push(stream);
         }
         for index in 0..plan.subscribers {
             let steps = plan.dialect.subscribe(&topic(index % plan.topics));
-            let mut stream =
-                open(plan.server, &steps).with_context(|| format!("subscriber {index}"))?;
+            let mut stream = open(plan.server, plan.trust, &steps)
+                .with_context(|| format!("subscriber {index}"))?;
             let registry = swarm.poll.registry();
             registry.register(&mut stream, Token(index), Interest::READABLE)?;
             swarm.subscribers.push(Subscriber {
@@ -193,8 +196,8 @@ impl Swarm {
                 {
                     stream.write_all(answer)?;
                 }
-                // A short read has emptied the socket: the next byte raises the next event.
-                if bytes < self.buffer.len() {
+                // What comes next raises the next event.
+                if bytes < self.buffer.len() && stream.is_emptied_by_short_read() {
                     break;
                 }
             }
@@ -204,7 +207,11 @@ impl Swarm {
 }
 
 /// Reads what the publisher is told: answers to what it published are of no interest.
-fn drain(stream: &mut mio::net::TcpStream, buffer: &mut [u8], ping: Option<&Ping>) -> Result<()> {
+fn drain(
+    stream: &mut Pipe<mio::net::TcpStream>,
+    buffer: &mut [u8],
+    ping: Option<&Ping>,
+) -> Result<()> {
     loop {
         match stream.read(buffer) {
             Ok(0) => bail!("the server closed the publisher's connection"),
@@ -222,21 +229,17 @@ fn drain(stream: &mut mio::net::TcpStream, buffer: &mut [u8], ping: Option<&Ping
 }
 
 /// Connects, and takes the steps of an opening.
-pub(crate) fn open(server: SocketAddr, steps: &[Step]) -> Result<mio::net::TcpStream> {
-    let stream = connect(server)?;
-    take_steps(&stream, steps)?;
-    stream.set_nonblocking(true)?;
-    Ok(mio::net::TcpStream::from_std(stream))
+pub(crate) fn open(
+    server: SocketAddr,
+    trust: Option<&Trust>,
+    steps: &[Step],
+) -> Result<Pipe<mio::net::TcpStream>> {
+    let mut stream = Pipe::connect(server, trust, PATIENCE)?;
+    take_steps(&mut stream, steps)?;
+    stream.into_nonblocking()
 }
 
-fn connect(server: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect(server).with_context(|| format!("cannot reach {server}"))?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    Ok(stream)
-}
-
-fn take_steps(mut stream: &TcpStream, steps: &[Step]) -> Result<()> {
+fn take_steps(stream: &mut Pipe<TcpStream>, steps: &[Step]) -> Result<()> {
     for step in steps {
         stream.write_all(&step.send)?;
         let mut answer = Vec::new();

@@ -21,6 +21,8 @@ pub(crate) enum Column {
     IdleBytes,
     /// Bytes that grew for each subscriber who doesn't read.
     StalledBytes,
+    /// Microseconds of processor time a second for each idle connection.
+    IdleCpu,
 }
 
 /// All figures of a comparison, by server and column, a figure for each round.
@@ -73,7 +75,7 @@ impl Figures {
             Column::OneByOne(_) | Column::BesideStalled | Column::CalmP50 | Column::CalmP99 => {
                 Role::Floor
             }
-            Column::IdleBytes | Column::StalledBytes => return None,
+            Column::IdleBytes | Column::StalledBytes | Column::IdleCpu => return None,
         };
         let index = contestants.iter().position(|other| other.role == role)?;
         self.median(index, column)
@@ -150,6 +152,7 @@ impl Column {
             }
             Self::OneByOne(_) | Self::Burst(_) | Self::BesideStalled => format!("{figure:.2}"),
             Self::CalmP50 | Self::CalmP99 => format!("{figure:.0} µs"),
+            Self::IdleCpu => format!("{figure:.2} µs/s"),
             Self::IdleBytes | Self::StalledBytes => format!("{:.1} KB", figure / 1024.0),
         }
     }
@@ -165,6 +168,7 @@ impl fmt::Display for Column {
             Self::CalmP99 => write!(f, "calm p99"),
             Self::IdleBytes => write!(f, "memory, idle"),
             Self::StalledBytes => write!(f, "memory, stalled"),
+            Self::IdleCpu => write!(f, "processor, idle"),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! with the same id, until all is stored and the job has ended. Watchers at both hubs follow every job by its topic, by a
 //! pattern and by a throttled subscription. In the midst of it the test does its worst.
 
+mod network;
 mod slow;
 mod watcher;
 
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use network::{cut_off, unanswered};
 pub use slow::slow_reader;
 pub use watcher::Seen;
 use watcher::{Kind, watch_job, watch_pattern};

@@ -166,41 +166,32 @@ proptest! {
     }
 }
 
+/// A subscriber of the first topic, and a publication there that continues the one before.
+const SUBSCRIBE: Step = Step::Subscribe {
+    pattern: 0,
+    paced: false,
+    late: true,
+};
+const SAYS: Step = Step::Says {
+    topic: 0,
+    next: Next::Continues,
+    by_wildcard: false,
+};
+
 #[test]
 fn what_continues_a_publication_is_spared_until_something_changes() {
-    let subscribe = Step::Subscribe {
-        pattern: 0,
-        paced: false,
-        late: true,
-    };
-    let says = Step::Says {
-        topic: 0,
-        next: Next::Continues,
-        by_wildcard: false,
-    };
-    let ways = [&subscribe, &says, &says, &says, &subscribe, &says, &says];
-    let steps: Vec<Step> = ways.into_iter().cloned().collect();
+    let steps = [SUBSCRIBE, SAYS, SAYS, SAYS, SUBSCRIBE, SAYS, SAYS];
     assert_eq!(run(&steps)[0].spared, 3);
 }
 
 #[test]
 fn what_was_handed_on_is_where_a_new_connection_resumes_and_what_latecomers_start_with() {
-    let subscribe = Step::Subscribe {
-        pattern: 0,
-        paced: false,
-        late: true,
-    };
-    let says = Step::Says {
-        topic: 0,
-        next: Next::Continues,
-        by_wildcard: false,
-    };
     let steps = [
-        subscribe.clone(),
-        says.clone(),
-        says.clone(),
-        says,
-        subscribe,
+        SUBSCRIBE,
+        SAYS,
+        SAYS,
+        SAYS,
+        SUBSCRIBE,
         Step::Breaks,
         Step::Wait { ms: 3000 },
     ];

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Arguments, jobs};
 use crate::dialect::{Dialect, get};
+use crate::pipe::Pipe;
 use crate::swarm;
 use crate::websocket::{client_close, client_text, take_messages};
 
@@ -78,7 +79,7 @@ pub(super) struct Clients {
 
 struct Client {
     way: Way,
-    stream: mio::net::TcpStream,
+    stream: Pipe<mio::net::TcpStream>,
     /// Bytes of what has not come whole yet.
     received: Vec<u8>,
     /// Epoch and offset of the last publication.
@@ -134,8 +135,8 @@ impl Clients {
                 ))
             }
         };
-        let mut stream =
-            swarm::open(self.server, &steps).with_context(|| format!("connection {index}"))?;
+        let mut stream = swarm::open(self.server, None, &steps)
+            .with_context(|| format!("connection {index}"))?;
         stream.write_all(&request)?;
         poll.registry()
             .register(&mut stream, Token(index), Interest::READABLE)?;

@@ -8,6 +8,7 @@ use memchr::memmem;
 use mio::{Interest, Poll, Token};
 
 use crate::dialect::Dialect;
+use crate::pipe::Pipe;
 use crate::swarm;
 use crate::websocket::client_text;
 
@@ -21,7 +22,7 @@ pub(super) fn topic(job: usize) -> String {
 
 /// All jobs, and the one connection that they publish by.
 pub(super) struct Jobs {
-    stream: mio::net::TcpStream,
+    stream: Pipe<mio::net::TcpStream>,
     /// The steps that each has taken.
     steps: Vec<u32>,
     next: usize,
@@ -32,7 +33,7 @@ pub(super) struct Jobs {
 
 impl Jobs {
     pub(super) fn open(poll: &Poll, token: Token, server: SocketAddr, jobs: usize) -> Result<Self> {
-        let mut stream = swarm::open(server, &Dialect::Tidegate.publisher())?;
+        let mut stream = swarm::open(server, None, &Dialect::Tidegate.publisher())?;
         poll.registry()
             .register(&mut stream, token, Interest::READABLE)?;
         Ok(Self {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tidegate::backend::{Backend, Keep, Postgres};
-use tidegate_server_tests::ordeal::{Ordeal, live_through, slow_reader};
-use tidegate_server_tests::proxy::{Proxy, Way};
+use tidegate_server_tests::ordeal::{Ordeal, cut_off, live_through, slow_reader, unanswered};
+use tidegate_server_tests::proxy::Proxy;
 use tidegate_server_tests::servers::postgres::PostgresServer;
 
 /// A backend that gives up on an answer after a second.
@@ -66,63 +66,21 @@ async fn it_is_killed_and_comes_back() {
 async fn it_stands_still_for_longer_than_anybody_waits() {
     let server = PostgresServer::start();
     let (proxy, url) = proxied(&server).await;
-    let seen = live_through(
-        Ordeal::default(),
-        || at(&url),
-        async |mut progress| {
-            progress.reaches(30).await;
-            let attempts = proxy.attempts();
-            server.pause();
-            // They have given up on it, and knock again.
-            proxy.asked_again(attempts).await;
-            server.resume();
-        },
-    )
-    .await;
-    assert!(seen.stales > 0);
+    unanswered(&proxy, || at(&url), || server.pause(), || server.resume()).await;
 }
 
 #[tokio::test]
 async fn connections_are_cut_in_the_midst_of_a_message() {
     let server = PostgresServer::start();
     let (proxy, url) = proxied(&server).await;
-    live_through(
-        Ordeal::default(),
-        || at(&url),
-        async |mut progress| {
-            for (percent, way, bytes) in [
-                (15, Way::Down, 777),
-                (35, Way::Up, 1234),
-                (55, Way::Down, 33),
-            ] {
-                progress.reaches(percent).await;
-                proxy.cut_after(way, bytes);
-                proxy.is_cut().await;
-            }
-            progress.reaches(75).await;
-            proxy.cut().await;
-        },
-    )
-    .await;
+    cut_off(&proxy, || at(&url)).await;
 }
 
 #[tokio::test]
 async fn a_network_that_swallows_everything_heals() {
     let server = PostgresServer::start();
     let (proxy, url) = proxied(&server).await;
-    let seen = live_through(
-        Ordeal::default(),
-        || at(&url),
-        async |mut progress| {
-            progress.reaches(30).await;
-            let attempts = proxy.attempts();
-            proxy.stall();
-            proxy.asked_again(attempts).await;
-            proxy.heal();
-        },
-    )
-    .await;
-    assert!(seen.stales > 0);
+    unanswered(&proxy, || at(&url), || proxy.stall(), || proxy.heal()).await;
 }
 
 #[tokio::test]
