@@ -225,3 +225,33 @@ impl DurableCounts {
         self.forgotten += other.forgotten;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_name_is_short_and_has_no_control_characters(name in "[a-zé\\u{0}-\\u{1f}]{0,2}|[a-zé]{120,130}") {
+            let is_fit = (1..=DURABLE_NAME_BYTES_MAX).contains(&name.len());
+            let is_name = is_fit && !name.chars().any(char::is_control);
+            prop_assert_eq!(DurableName::new(&name).is_ok(), is_name);
+        }
+
+        #[test]
+        fn what_shards_have_counted_is_added_up(one in prop::array::uniform5(0..9_u32), other in prop::array::uniform5(0..9_u32)) {
+            let counts = |numbers: [u32; 5]| DurableCounts {
+                held: numbers[0] as usize,
+                unstored: numbers[1] as usize,
+                stored: numbers[2].into(),
+                refused: numbers[3].into(),
+                forgotten: numbers[4].into(),
+            };
+            let mut sum = counts(one);
+            sum.add(&counts(other));
+            prop_assert_eq!(sum, counts(core::array::from_fn(|at| one[at] + other[at])));
+        }
+    }
+}

@@ -95,3 +95,124 @@ impl Acks {
 fn is_behind(position: Position, other: Position) -> bool {
     position.epoch == other.epoch && position.offset < other.offset
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::format;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Everything of a topic up to this epoch's offset is dealt with.
+        Handle(u8, u64, u64),
+        /// The topic has ended here.
+        End(u64, u64),
+        Pass(u64),
+        /// It is told at once.
+        Take,
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let place = || (1..3_u64, 1..6_u64);
+        prop_oneof![
+            40 => (0..2_u8, place()).prop_map(|(topic, (epoch, offset))| Step::Handle(topic, epoch, offset)),
+            2 => place().prop_map(|(epoch, offset)| Step::End(epoch, offset)),
+            4 => (0..700_u64).prop_map(Step::Pass),
+            1 => Just(Step::Take),
+        ]
+    }
+
+    /// What was dealt with and not told, one after the other, and what else counts.
+    #[derive(Default)]
+    struct Model {
+        untold: Vec<(Instant, Topic, Position)>,
+        handled: Option<Position>,
+        ended: Option<Position>,
+        /// It is not to wait any longer.
+        is_urgent: bool,
+    }
+
+    impl Model {
+        fn handle(&mut self, now: Instant, topic: Topic, position: Position) {
+            let (epoch, offset) = (position.epoch, position.offset);
+            let last = self.untold.iter().rev().find(|(_, of, _)| *of == topic);
+            if last.is_some_and(|(.., last)| last.epoch == epoch && last.offset > offset) {
+                return;
+            }
+            self.untold.push((now, topic, position));
+            if self
+                .handled
+                .is_none_or(|last| last.epoch != epoch || last.offset <= offset)
+            {
+                self.handled = Some(position);
+            }
+            self.hurry();
+        }
+
+        fn hurry(&mut self) {
+            let is_much = self.untold.len() >= TOLD_EVERY || self.is_done();
+            self.is_urgent |= is_much && !self.untold.is_empty();
+        }
+
+        fn is_done(&self) -> bool {
+            self.ended.is_some() && self.ended == self.handled
+        }
+
+        fn is_due(&self, now: Instant) -> bool {
+            let first = self.untold.first();
+            self.is_urgent || first.is_some_and(|(at, ..)| *at + TOLD_WITHIN <= now)
+        }
+
+        fn take(&mut self) -> Option<BTreeMap<Topic, Position>> {
+            self.is_urgent = false;
+            let told: BTreeMap<_, _> = self
+                .untold
+                .drain(..)
+                .map(|(_, topic, at)| (topic, at))
+                .collect();
+            Some(told).filter(|told| !told.is_empty())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_told_within_its_time_or_once_it_is_much_or_all(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 40 } else { 200 })) {
+            let (mut acks, mut model, mut now) = (Acks::default(), Model::default(), Instant::ZERO);
+            for step in steps {
+                let is_taken = matches!(step, Step::Take);
+                match step {
+                    Step::Handle(topic, epoch, offset) => {
+                        let topic = Topic::new(&format!("t:{topic}")).expect("valid");
+                        let position = Position { epoch, offset };
+                        acks.handle(now, &topic, position);
+                        model.handle(now, topic, position);
+                    }
+                    Step::End(epoch, offset) => {
+                        let position = Position { epoch, offset };
+                        acks.end(now, position);
+                        model.ended = Some(position);
+                        model.hurry();
+                    }
+                    Step::Pass(millis) => now = now + Duration::from_millis(millis),
+                    Step::Take => {}
+                }
+                prop_assert_eq!(acks.is_over(), model.is_done() && model.untold.is_empty());
+                prop_assert_eq!(acks.due_at().is_some(), !model.untold.is_empty());
+                prop_assert_eq!(acks.due_at().is_some_and(|at| at <= now), model.is_due(now));
+                let (told, expected) = if is_taken {
+                    (acks.take(), model.take())
+                } else if model.is_due(now) {
+                    (acks.take_due(now), model.take())
+                } else {
+                    (acks.take_due(now), None)
+                };
+                let told = told.map(|told| told.into_iter().map(|told| (told.topic, told.position)).collect());
+                prop_assert_eq!(told, expected);
+            }
+        }
+    }
+}

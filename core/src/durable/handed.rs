@@ -193,4 +193,39 @@ mod tests {
         assert_eq!(handed.handle(&topic, at(4), true), Some(at(4)));
         assert!(handed.is_empty());
     }
+
+    #[test]
+    fn what_is_dealt_with_takes_no_more_room_than_what_is_not() {
+        let all: Vec<(u64, u64)> = (1..=20).map(|offset| (1, offset)).collect();
+        let mut handed = handed(&all);
+        let topic = Topic::new("user:7").expect("valid");
+        for offset in 1..20 {
+            let position = Position { epoch: 1, offset };
+            assert_eq!(handed.handle(&topic, position, false), Some(position));
+            let kept: usize = handed
+                .topics
+                .values()
+                .map(|handing| handing.handed.len())
+                .sum();
+            assert!(kept <= 2 * waiting(&handed).len(), "{kept} at {offset}");
+        }
+    }
+
+    #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "as many publications as are remembered, which are thousands"
+    )]
+    fn beyond_what_is_remembered_nothing_is_told_as_dealt_with() {
+        let (topic, most) = (Topic::new("user:7").expect("valid"), UNHANDLED_MAX as u64);
+        let at = |offset| Position { epoch: 1, offset };
+        for more in [0, 1] {
+            let all: Vec<(u64, u64)> = (1..=most + more).map(|offset| (1, offset)).collect();
+            let mut handed = handed(&all);
+            assert_eq!(handed.handle(&topic, at(most), true), Some(at(most)));
+            handed.hand(&publication(1, most + 2));
+            let is_told = handed.handle(&topic, at(most + 2), false).is_some();
+            assert_eq!(is_told, more == 0, "{more} too many");
+        }
+    }
 }

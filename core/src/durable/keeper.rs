@@ -116,11 +116,9 @@ impl Keeper {
         let before = patterns.remove(&key.pattern);
         patterns.insert(key.pattern.clone(), key.clone());
         held.holders += 1;
-        if let Some(before) = before
-            && let Some(held) = self.cursors.get_mut(&before)
-        {
-            // It had it still, though its subscription had ended with the topic.
-            held.holders -= 1;
+        if let Some(before) = before {
+            // It had that still, though its subscription had ended with the topic.
+            self.release(now, &before);
         }
         if self.touch_at <= now {
             self.touch_at = now + TOUCH_EVERY;
@@ -182,15 +180,20 @@ impl Keeper {
         if patterns.is_empty() {
             self.holders.remove(&connection);
         }
-        if let Some(held) = self.cursors.get_mut(&key) {
+        self.release(now, &key);
+        Some(key)
+    }
+
+    /// A connection moves a cursor no more.
+    fn release(&mut self, now: Instant, key: &CursorKey) {
+        if let Some(held) = self.cursors.get_mut(key) {
             held.holders -= 1;
             if held.is_dirty {
                 // Its device may turn up elsewhere at any time.
                 self.store_at = Some(now);
             }
         }
-        self.drop_if_settled(&key);
-        Some(key)
+        self.drop_if_settled(key);
     }
 
     /// A connection has gone.
@@ -387,3 +390,6 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,3 +153,6 @@ impl Shelf {
         self.cursors.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,12 @@ impl ConnectionId {
     pub const fn index(self) -> u32 {
         self.index
     }
+
+    #[cfg(test)]
+    pub(crate) const fn of(index: u32) -> Self {
+        let generation = 0;
+        Self { index, generation }
+    }
 }
 
 #[derive(Debug)]
