@@ -1,3 +1,5 @@
+mod behind;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -106,6 +108,7 @@ fn drain(outbox: &mut Outbox<Amount>) -> Vec<String> {
             ServerFrame::Lagged { missed, .. } => format!("-{missed}"),
             ServerFrame::Subscribed { pattern, .. } => format!("subscribed {pattern}"),
             ServerFrame::Ping => "ping".into(),
+            ServerFrame::Reset { topic, .. } => format!("reset {topic}"),
             other => panic!("not pushed here: {other:?}"),
         })
         .collect()
@@ -132,13 +135,17 @@ fn while_there_is_room_everything_leaves_in_order() {
 fn a_conflating_subscription_waits_with_one_publication_of_a_topic() {
     let ids = subscriptions(&["a", "b"]);
     let mut outbox = Outbox::new(BYTES_MAX);
-    for offset in 1..=1000 {
+    let newest = if cfg!(miri) { 50 } else { 1000 };
+    for offset in 1..=newest {
         for (id, topic) in ids.iter().zip(["a", "b"]) {
             let conflate = Some(Conflate::Latest);
             outbox.push_delivery(delivery(*id, conflate, publication(topic, offset, 10)));
         }
     }
-    assert_eq!(drain(&mut outbox), ["a@1000", "b@1000"]);
+    assert_eq!(
+        drain(&mut outbox),
+        [format!("a@{newest}"), format!("b@{newest}")]
+    );
 }
 
 #[test]
@@ -296,22 +303,6 @@ fn what_must_stay_alone_makes_a_queue_overfull() {
     }
     assert!(outbox.bytes() > 2 * BYTES_MAX);
     assert_eq!(drain(&mut outbox).len(), topics, "none of them was dropped");
-}
-
-#[test]
-fn a_queue_that_once_held_much_is_bounded_again() {
-    let ids = subscriptions(&["**"]);
-    let mut outbox = Outbox::new(BYTES_MAX);
-    for topic in 0..35 {
-        let publication = publication(&format!("t:{topic}"), 1, 100);
-        outbox.push_delivery(delivery(ids[0], None, publication));
-    }
-    assert!(outbox.bytes() > BYTES_MAX && !outbox.is_overfull());
-    drain(&mut outbox);
-    for offset in 1..=1000 {
-        outbox.push_delivery(delivery(ids[0], None, publication("busy", offset, 100)));
-        assert!(outbox.bytes() <= BYTES_MAX, "at {offset}");
-    }
 }
 
 const TOPICS: [&str; 3] = ["x:1", "x:2", "x:3"];
