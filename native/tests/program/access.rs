@@ -1,7 +1,7 @@
 //! Whom the program lets in, as its users say it.
 
 use crate::support;
-use crate::support::program::{Server, finish, program, run};
+use crate::support::program::{Outcome, Server, finish, program, run};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
@@ -17,6 +17,12 @@ fn brief_token(seconds: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let exp = now.unwrap().as_secs() + seconds;
     token(&json!({ "sub": "ada", "exp": exp, "subscribe": ["job:*"] }))
+}
+
+/// What comes of `tidegate pub` by whoever has this token.
+async fn publish(server: &Server, topic: &str, token: String) -> Outcome {
+    let mut publish = program(&["pub", "--server", &server.url, topic, "1"]);
+    finish(publish.env("TIDEGATE_TOKEN", token).spawn().unwrap()).await
 }
 
 #[tokio::test]
@@ -36,17 +42,14 @@ async fn a_server_that_asks_serves_whoever_has_a_token() {
     ]))
     .await;
     let token = token(&json!({ "exp": 4_000_000_000_u64, "publish": ["job:*"] }));
-    let publish = async |topic: &str, token: &str| {
-        let mut publish = program(&["pub", "--server", &server.url, topic, "1"]);
-        finish(publish.env("TIDEGATE_TOKEN", token).spawn().unwrap()).await
-    };
-    let published = publish("job:1", &token).await;
+    let publish = |topic, token| publish(&server, topic, token);
+    let published = publish("job:1", token.clone()).await;
     assert_eq!(published.code, 0, "{published:?}");
-    let elsewhere = publish("task:1", &token).await;
+    let elsewhere = publish("task:1", token).await;
     assert_eq!(elsewhere.code, 1);
     assert!(elsewhere.stderr.contains("forbidden"), "{elsewhere:?}");
     for nothing in ["", "forged"] {
-        let refused = publish("job:1", nothing).await;
+        let refused = publish("job:1", nothing.to_owned()).await;
         assert_ne!(refused.code, 0, "{refused:?}");
         assert!(refused.stderr.contains("unauthorized"), "{refused:?}");
     }
@@ -79,13 +82,10 @@ async fn a_server_with_public_keys_serves_whoever_one_of_them_has_signed_for() {
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some("rfc8037".to_owned());
     let signed = |key: &[u8]| encode(&header, &claims, &EncodingKey::from_ed_der(key)).unwrap();
-    let publish = async |topic: &str, token: &str| {
-        let mut publish = program(&["pub", "--server", &server.url, topic, "1"]);
-        finish(publish.env("TIDEGATE_TOKEN", token).spawn().unwrap()).await
-    };
-    let published = publish("job:1", &signed(&ED25519)).await;
+    let publish = |topic, token| publish(&server, topic, token);
+    let published = publish("job:1", signed(&ED25519)).await;
     assert_eq!(published.code, 0, "{published:?}");
-    let elsewhere = publish("task:1", &signed(&ED25519)).await;
+    let elsewhere = publish("task:1", signed(&ED25519)).await;
     assert!(elsewhere.stderr.contains("forbidden"), "{elsewhere:?}");
     let mut other = ED25519;
     other[47] ^= 1;
@@ -93,7 +93,7 @@ async fn a_server_with_public_keys_serves_whoever_one_of_them_has_signed_for() {
     let by_secret = EncodingKey::from_secret(ED25519_SET.as_bytes());
     let by_secret = encode(&Header::default(), &claims, &by_secret).unwrap();
     for forged in [signed(&other), by_secret] {
-        let refused = publish("job:1", &forged).await;
+        let refused = publish("job:1", forged).await;
         assert_ne!(refused.code, 0, "{refused:?}");
         assert!(refused.stderr.contains("unauthorized"), "{refused:?}");
     }

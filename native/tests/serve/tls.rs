@@ -17,6 +17,7 @@ use tidegate::serve::{Listener, ServeConfig, Server, Tls, TlsError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -123,9 +124,13 @@ async fn curl_is_served_by_either_version_of_http() {
 #[tokio::test]
 async fn a_websocket_passes_through() {
     let served = Served::start(|_| {}).await;
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
     let (stream, _) = served.connect().await;
     let mut socket = Socket::over(stream).await;
     socket.subscribe("a", json!({})).await;
+    // The shard has all of it: nothing is left that would pass bytes on.
+    eventually("no task of the connection's", async || tasks() <= before).await;
     publish_range(&served.hub, "a", 1..=3).await;
     for number in 1..=3 {
         assert_eq!(socket.expect("pub").await["data"], number);

@@ -35,6 +35,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     let mut command = load::command(workspace, "compare")?;
+    // By which it makes a certificate.
+    if find_program(&["openssl"]).is_none() {
+        apt::install(workspace, &["openssl"])?;
+    }
     if arguments.peers {
         command.arg("--peers").arg(bring_peers(workspace)?);
     }
