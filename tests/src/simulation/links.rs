@@ -34,6 +34,8 @@ pub(super) struct Link {
     /// Nothing passes any more.
     pub(super) is_broken: bool,
     busy_until: Instant,
+    /// Until when what has arrived waits for a server that pauses.
+    waits_until: Instant,
     /// When the last thing on its way arrives: nothing overtakes it.
     last_up: Instant,
     last_down: Instant,
@@ -85,6 +87,7 @@ impl System {
             is_broken: !is_there,
             busy_until: self.now,
             last_up: accepted,
+            waits_until: self.now,
             last_down: opened,
         });
         if is_there {
@@ -112,7 +115,13 @@ impl System {
                 // A server that is down has no links; one that pauses finds all of this when it goes on.
                 let until = self.world.servers[self.links[link].server].paused_until;
                 if until > self.now {
-                    self.schedule(until, event);
+                    // In its order, though the pause has become longer meanwhile.
+                    let link = &mut self.links[link];
+                    if link.waits_until <= self.now {
+                        link.waits_until = until;
+                    }
+                    let at = link.waits_until;
+                    self.schedule(at, event);
                 }
             }
             Event::Accepted(link) => self.accept(link),
