@@ -219,13 +219,18 @@ mod tests {
     fn beyond_what_is_remembered_nothing_is_told_as_dealt_with() {
         let (topic, most) = (Topic::new("user:7").expect("valid"), UNHANDLED_MAX as u64);
         let at = |offset| Position { epoch: 1, offset };
-        for more in [0, 1] {
-            let all: Vec<(u64, u64)> = (1..=most + more).map(|offset| (1, offset)).collect();
+        for is_lost in [false, true] {
+            let all: Vec<(u64, u64)> = (1..=most).map(|offset| (1, offset)).collect();
             let mut handed = handed(&all);
+            if is_lost {
+                handed.hand(&publication(1, most + 1));
+            }
             assert_eq!(handed.handle(&topic, at(most), true), Some(at(most)));
-            handed.hand(&publication(1, most + 2));
-            let is_told = handed.handle(&topic, at(most + 2), false).is_some();
-            assert_eq!(is_told, more == 0, "{more} too many");
+            if !is_lost {
+                handed.hand(&publication(1, most + 1));
+            }
+            let told = handed.handle(&topic, at(most + 1), true);
+            assert_eq!(told.is_some(), !is_lost);
         }
     }
 }

@@ -352,6 +352,11 @@ impl<P: Payload> Queue<P> {
         self.items.iter().map(Item::size).sum()
     }
 
+    /// How many places are known of what may be combined.
+    pub(super) fn places(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn droppable_bytes(&self) -> usize {
         let droppable = self.superseded();
         droppable

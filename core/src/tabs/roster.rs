@@ -77,3 +77,84 @@ impl Roster {
         self.peers.keys().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Note(u64),
+        Show(u64, bool),
+        Remove(u64),
+        Call,
+        Clear,
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..5_u64).prop_map(Step::Note),
+            2 => (0..5_u64, any::<bool>()).prop_map(|(tab, is_visible)| Step::Show(tab, is_visible)),
+            1 => (0..5_u64).prop_map(Step::Remove),
+            4 => Just(Step::Call),
+            1 => Just(Step::Clear),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_tab_is_gone_that_has_not_answered_two_calls(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 20 } else { 60 })) {
+            let mut roster = Roster::default();
+            // Whether it is visible, and how often it was called since it said something.
+            let mut model: BTreeMap<TabId, (bool, u8)> = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Note(tab) => {
+                        roster.note(TabId(tab));
+                        model.entry(TabId(tab)).or_default().1 = 0;
+                    }
+                    Step::Show(tab, is_visible) => {
+                        roster.note_visible(TabId(tab), is_visible);
+                        model.entry(TabId(tab)).and_modify(|known| known.0 = is_visible);
+                    }
+                    Step::Remove(tab) => {
+                        roster.remove(TabId(tab));
+                        model.remove(&TabId(tab));
+                    }
+                    Step::Call => {
+                        model.values_mut().for_each(|known| known.1 += 1);
+                        let gone = model.iter().filter(|(_, known)| known.1 == 3);
+                        let gone: Vec<TabId> = gone.map(|(tab, _)| *tab).collect();
+                        model.retain(|tab, _| !gone.contains(tab));
+                        prop_assert_eq!(roster.call(), gone);
+                    }
+                    Step::Clear => {
+                        roster.clear();
+                        model.clear();
+                    }
+                }
+                prop_assert!(roster.iter().eq(model.keys().copied()));
+                prop_assert_eq!(roster.is_empty(), model.is_empty());
+                let visible: Vec<TabId> = model.iter().filter(|(_, known)| known.0).map(|(tab, _)| *tab).collect();
+                prop_assert_eq!(roster.visible(), visible.first().copied());
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "as many tabs as there may be")]
+    fn so_many_tabs_are_known_and_no_more() {
+        let mut roster = Roster::default();
+        for tab in 0..=TABS_MAX as u64 {
+            roster.note(TabId(tab));
+        }
+        assert_eq!(roster.iter().count(), TABS_MAX);
+        (0..2).for_each(|_| assert!(roster.call().is_empty()));
+        roster.note(TabId(0));
+        assert_eq!(roster.call().len(), TABS_MAX - 1);
+    }
+}

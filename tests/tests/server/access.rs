@@ -6,12 +6,15 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 use tidegate_core::access::Grant;
-use tidegate_core::limits::FRAMES_HELD_MAX;
+use tidegate_core::durable::DurableName;
+use tidegate_core::limits::{FRAMES_HELD_MAX, HELLO_FIELD_BYTES_MAX};
 use tidegate_core::protocol::{ErrorCode, WireError};
-use tidegate_core::session::{Access, CloseReason};
+use tidegate_core::session::{Access, CloseReason, Session, SessionConfig, SessionOutput};
+use tidegate_core::time::Instant;
 use tidegate_tests::asking::{
     answer, asked, grant, granted, hello, patterns, publish, said, subscribe, wire,
 };
+use tidegate_tests::json::Json;
 use tidegate_tests::secs;
 use tidegate_tests::wire::kinds;
 
@@ -274,5 +277,43 @@ proptest! {
         }
         wire.server.handle_closed(wire.now, id);
         prop_assert_eq!(wire.server.counts().subscriptions, 0);
+    }
+}
+
+#[test]
+fn a_token_may_be_as_long_as_the_limit() {
+    let mut wire = wire();
+    let token = "x".repeat(HELLO_FIELD_BYTES_MAX);
+    let id = asked(&mut wire);
+    wire.send(id, &hello(&token));
+    answer(&mut wire, &token, Ok(grant("ada", &[], &[])));
+    assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
+    let id = asked(&mut wire);
+    assert_eq!(
+        said(&mut wire, id, &hello(&(token + "x"))),
+        ["error too_large"]
+    );
+    assert_eq!(wire.closes(), [(id, CloseReason::Protocol)]);
+}
+
+#[test]
+fn the_rooms_of_a_device_are_durable_under_its_name() {
+    for name in [None, Some("phone")] {
+        let name = name.map(|name| DurableName::new(name).expect("a name"));
+        let mut grant = grant("ada", &[], &[]);
+        grant.joins = patterns(&["user:ada"]);
+        let mut session: Session<Json> = Session::with_access(
+            Instant::ZERO,
+            SessionConfig::default(),
+            &Access::known(Arc::new(grant)),
+        );
+        name.iter()
+            .for_each(|name| session.handle_device(name.clone()));
+        session.handle_welcome(Instant::ZERO);
+        let joined = std::iter::from_fn(|| session.poll_output()).find_map(|output| match output {
+            SessionOutput::Subscribe { durable, .. } => Some(durable),
+            _ => None,
+        });
+        assert_eq!(joined, Some(name));
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, ServerConfig};
 use tidegate_core::session::{Claim, ClaimsEnvelope, CloseReason};
 use tidegate_core::time::Instant;
-use tidegate_tests::ms;
 use tidegate_tests::wire::{Wire, kinds};
+use tidegate_tests::{asking, ms};
 
 /// Servers, and what they said to each other and has not arrived.
 struct Servers {
@@ -91,6 +91,45 @@ fn next_claims(wire: &mut Wire) -> Option<String> {
     let claims: Vec<Claim> = wire.server.poll_claims();
     let text = serde_json::to_string(&ClaimsEnvelope::from(claims.clone())).unwrap();
     (!claims.is_empty()).then_some(text)
+}
+
+proptest! {
+    #[test]
+    fn a_server_tells_of_all_in_messages_that_are_full_and_not_too_long(
+        groups in prop::collection::btree_set("[a-z]{1,64}", 1..12),
+        bytes_max in 100..600_usize,
+    ) {
+        let mut config = ServerConfig::new(1);
+        config.presence.limits.message_bytes_max = bytes_max;
+        let mut wire = Wire::new(config);
+        wire.server.handle_servers_linked(wire.now);
+        for group in &groups {
+            let user = if group.len() > 30 { group.repeat(2) } else { "ada".to_owned() };
+            let id = asking::granted(&mut wire, asking::grant(&user, &[], &[]));
+            wire.send(id, &json!({ "type": "hello", "group": group, "term": 1, "tab": 1 }));
+        }
+        wire.pass(ms(1_000));
+        let mut told = Vec::new();
+        let mut before: Option<usize> = None;
+        loop {
+            let claims = wire.server.poll_claims();
+            if claims.is_empty() {
+                break;
+            }
+            // So long is a claim, with numbers of any length.
+            let bytes = |claim: &Claim| {
+                let user = claim.shared_by.user.as_ref().map_or(0, |user| user.len());
+                80 + claim.shared_by.group.len() + user
+            };
+            let sum: usize = claims.iter().map(bytes).sum();
+            prop_assert!(sum <= bytes_max || claims.len() == 1, "{} of {}", sum, bytes_max);
+            prop_assert!(before.is_none_or(|before| before + bytes(&claims[0]) > bytes_max));
+            before = Some(sum);
+            told.extend(claims.into_iter().map(|claim| claim.shared_by.group));
+        }
+        told.sort_unstable();
+        prop_assert_eq!(told, groups.into_iter().collect::<Vec<_>>());
+    }
 }
 
 #[test]

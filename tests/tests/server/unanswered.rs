@@ -36,3 +36,23 @@ proptest! {
         prop_assert!(told.told[0].contains(&last), "{} instead of {}", told.told[0], last);
     }
 }
+
+/// Hosts that make frames of their own may make any.
+#[test]
+fn a_flow_that_is_none_is_refused_before_and_after_the_answer() {
+    let flow = Flow::throttle(ms(0));
+    for is_answered in [false, true] {
+        let mut world = World::new(1);
+        let server = world.add_server();
+        world.run_for(secs(1));
+        if !is_answered {
+            world.holds = |call| matches!(call, UplinkCall::Read { .. });
+        }
+        let id = world.watch_session(server, "job:1", Flow::IMMEDIATE, Start::Latest);
+        world.run_for(secs(1));
+        world.set_flow(server, id, &pattern("job:1"), flow);
+        let told = &world.told(server, id, "job:1").told;
+        let last = told.last().expect("it is told something");
+        assert!(last.contains("BadFlow"), "{last}");
+    }
+}

@@ -186,3 +186,64 @@ fn a_start_is_beside_the_limit_where_no_more_waits_than_that() {
         assert_eq!(drain(&mut outbox).len() == 62, is_beside, "{more}");
     }
 }
+
+/// Something that counts a hundred bytes.
+fn hundred(id: SubscriptionId, topic: &str, offset: u64) -> Delivery<Amount> {
+    let bytes = 100 - counted(ServerFrame::Ping) - topic.len();
+    delivery(id, None, publication(topic, offset, bytes))
+}
+
+#[test]
+fn as_much_may_wait_as_the_limit_and_twice_that_of_what_must_stay() {
+    let ids = subscriptions(&["**"]);
+    let mut outbox = Outbox::new(BYTES_MAX);
+    for offset in 1..=40 {
+        outbox.push_delivery(hundred(ids[0], "a", offset));
+    }
+    assert_eq!((outbox.bytes(), outbox.len()), (BYTES_MAX, 40));
+    outbox.push_delivery(hundred(ids[0], "a", 41));
+    assert!(outbox.len() < 40);
+    let mut outbox = Outbox::new(BYTES_MAX);
+    for topic in 10..90 {
+        outbox.push_delivery(hundred(ids[0], &format!("{topic}"), 1));
+        assert!(!outbox.is_overfull(), "{topic}");
+    }
+    outbox.push_delivery(hundred(ids[0], "90", 1));
+    assert!(outbox.is_overfull());
+}
+
+#[test]
+fn a_start_into_an_empty_outbox_is_beside_the_limit_whoever_counts_meanwhile() {
+    let ids = subscriptions(&["a"]);
+    let mut outbox = Outbox::new(BYTES_MAX);
+    outbox.begin_start();
+    outbox.settle_tally(&mut Tally::default());
+    for offset in 1..=60 {
+        outbox.push_delivery(hundred(ids[0], "a", offset));
+    }
+    outbox.end_start();
+    assert_eq!(drain(&mut outbox).len(), 60);
+}
+
+#[test]
+fn what_has_left_has_no_place_and_what_is_next_keeps_its_own() {
+    let ids = subscriptions(&["**"]);
+    let conflating = |epoch, offset| {
+        let publication = Arc::unwrap_or_clone(publication("a", offset, 10));
+        let position = Position { epoch, offset };
+        let publication = Arc::new(Publication {
+            position,
+            ..publication
+        });
+        delivery(ids[0], Some(Conflate::Latest), publication)
+    };
+    let mut outbox = behind();
+    outbox.push_delivery(conflating(1, 1));
+    outbox.push_delivery(conflating(2, 1));
+    (0..3).for_each(|_| drop(outbox.pop()));
+    outbox.push_delivery(conflating(2, 2));
+    assert_eq!(outbox.len(), 1, "it takes the place of the one before");
+    outbox.push_frame(ServerFrame::Ping);
+    assert_eq!(outbox.pop().map(|_| outbox.len()), Some(1));
+    assert_eq!(outbox.queue.as_ref().map(|queue| queue.places()), Some(0));
+}
