@@ -13,6 +13,8 @@ use crate::topic::{Pattern, Topic};
 #[derive(Debug)]
 pub(crate) struct Joining {
     wants: Wants,
+    /// Whether what it waits for comes.
+    has_begun: bool,
     /// How far it has come with each topic.
     known: SortedMap<Topic, Position>,
 }
@@ -24,6 +26,8 @@ enum Wants {
     New,
     /// Everything, from the beginning.
     All,
+    /// Everything that comes: it is a device, and the uplink knows where its cursor stands.
+    Cursor,
 }
 
 /// What a publication is to the others.
@@ -35,6 +39,17 @@ pub(crate) enum Comes {
     Latest,
     /// It comes again, and they have seen later ones.
     Earlier,
+}
+
+impl Comes {
+    /// What comes again, perhaps the latest.
+    pub(crate) const fn again(is_latest: bool) -> Self {
+        if is_latest {
+            Self::Latest
+        } else {
+            Self::Earlier
+        }
+    }
 }
 
 /// How somebody who comes late gets from where it was to a publication.
@@ -61,7 +76,30 @@ impl Joining {
             Start::Since(_) if !pattern.is_exact() => Wants::All,
             Start::Latest | Start::Since(_) => Wants::Latest,
         };
-        Self { wants, known }
+        Self {
+            wants,
+            has_begun: false,
+            known,
+        }
+    }
+
+    /// A device that is to be given what lies after its cursor.
+    pub(crate) const fn at_cursor() -> Self {
+        Self {
+            wants: Wants::Cursor,
+            has_begun: false,
+            known: SortedMap::new(),
+        }
+    }
+
+    /// Whether it is a device that is given what lies after its cursor now.
+    pub(crate) fn is_at_cursor(&self) -> bool {
+        self.wants == Wants::Cursor && self.has_begun
+    }
+
+    /// The uplink has gone back, to the cursor or for those who are no devices: what comes is for whoever waits for that.
+    pub(crate) fn begin(&mut self, to_cursor: bool) {
+        self.has_begun |= (self.wants == Wants::Cursor) == to_cursor;
     }
 
     /// How it gets to a publication.
@@ -69,8 +107,21 @@ impl Joining {
         let Publication {
             topic, position, ..
         } = publication;
+        if !self.has_begun {
+            return Step::Nothing;
+        }
         let is_first = position.offset == 1;
         let step = match self.known.get(topic) {
+            known if self.wants == Wants::Cursor => {
+                let is_there = |known: &Position| {
+                    known.epoch == position.epoch && known.offset >= position.offset
+                };
+                if known.is_some_and(is_there) {
+                    Step::Nothing
+                } else {
+                    Step::Latest
+                }
+            }
             Some(known) if known.epoch == position.epoch => {
                 match position.offset.checked_sub(known.offset) {
                     None | Some(0) => Step::Nothing,
@@ -86,7 +137,7 @@ impl Joining {
                 }
                 (Wants::Latest | Wants::New, Comes::Latest | Comes::Earlier) => Step::Nothing,
                 (Wants::All, _) if is_first => Step::Latest,
-                (Wants::All, _) => Step::Reset,
+                (Wants::All | Wants::Cursor, _) => Step::Reset,
             },
         };
         if step == Step::Reset && comes == Comes::Earlier {
@@ -100,7 +151,7 @@ impl Joining {
     }
 
     fn note<P>(&mut self, publication: &Publication<P>) {
-        if publication.is_terminal() {
+        if publication.is_terminal() && self.wants != Wants::Cursor {
             // What follows is of another epoch, as it should be.
             self.known.remove(&publication.topic);
         } else {

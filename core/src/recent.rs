@@ -68,6 +68,10 @@ impl<V> Recent<V> {
         self.entries.iter()
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.values_mut()
+    }
+
     /// Everything, last touched first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = (&Topic, &V)> {
         let mut next = self.order.ends.older;

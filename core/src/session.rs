@@ -138,18 +138,7 @@ impl<P> Session<P> {
                     .push_back(SessionOutput::Forget(pattern.clone()));
                 self.unsubscribe(pattern);
             }
-            ClientFrame::Flow { pattern, flow } => match self.subscriptions.get(&pattern) {
-                Some(subscription) => self.output.push_back(SessionOutput::Flow {
-                    subscription: *subscription,
-                    pattern,
-                    flow,
-                }),
-                None if self.pending.contains(&pattern) => {
-                    self.output
-                        .push_back(SessionOutput::FlowAhead { pattern, flow });
-                }
-                None => self.not_subscribed(pattern),
-            },
+            ClientFrame::Flow { pattern, flow } => self.reflow(pattern, flow),
             ClientFrame::Publish { request, publish } => self.publish(now, request, publish),
             ClientFrame::Track {
                 request,

@@ -147,8 +147,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "relay-tells-one-subscriber-of-a-reset",
         file: "core/src/hub/relay.rs",
-        old: "        route.topics.remove(topic);\n        for id in route.receiving() {",
-        new: "        route.topics.remove(topic);\n        for id in route.receiving().take(1) {",
+        old: "for id in route.receiving().chain(route.at_cursor()) {",
+        new: "for id in route.receiving().take(1) {",
         breaks: "of several subscribers only the first learns of a loss",
     },
     Mutation {

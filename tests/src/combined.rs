@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tidegate_core::flow::{Conflate, Flow, Pace};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
-use tidegate_core::topic::Topic;
+use tidegate_core::topic::{Pattern, Topic};
 
 use crate::json::Json;
 use crate::ms;
@@ -173,6 +173,91 @@ pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>) {
                     assert_eq!(Some(&publication.payload.0), expected, "{}", name());
                 }
             }
+        }
+    }
+}
+
+/// The durable subscriptions of one device, by their patterns, and what it has dealt with.
+#[derive(Debug, Default)]
+pub struct Device {
+    /// Its subscribers, and what of each topic the device was told of first when they came: unless that is dealt with before they are told of
+    /// anything, they must be told of it, too.
+    subscribers: Vec<(usize, BTreeMap<Topic, u64>)>,
+    /// What it has dealt with of each pattern, and when it did for the first time.
+    dealt: BTreeMap<(Pattern, Topic, u64), Instant>,
+}
+
+impl Device {
+    /// A subscriber of the device has come, beside those who are told `records`.
+    pub fn note_subscriber(&mut self, record: usize, records: &[Record]) {
+        let pattern = &records[record].pattern;
+        let mut beginnings = BTreeMap::new();
+        for (other, _) in &self.subscribers {
+            let other = &records[*other];
+            for (_, told) in other.publications().filter(|_| other.pattern == *pattern) {
+                let Position { offset, .. } = told.position;
+                let first = beginnings.entry(told.topic.clone()).or_insert(offset);
+                *first = offset.min(*first);
+            }
+        }
+        self.subscribers.push((record, beginnings));
+    }
+
+    /// Where the cursor stood by then that stood before `first`: it moves over what is dealt with, as far as nothing is left out.
+    fn cursor(&self, pattern: &Pattern, topic: &Topic, first: u64, by: Instant) -> u64 {
+        let dealt = |offset: &u64| {
+            let dealt = self.dealt.get(&(pattern.clone(), topic.clone(), *offset));
+            dealt.is_some_and(|at| *at <= by)
+        };
+        first + (first..).take_while(dealt).count() as u64
+    }
+
+    /// Whether a record is of one of its subscribers.
+    pub fn is_subscriber(&self, record: usize) -> bool {
+        self.subscribers.iter().any(|(known, _)| *known == record)
+    }
+
+    /// Its subscribers who are there.
+    pub fn subscribers<'a>(&'a self, records: &'a [Record]) -> impl Iterator<Item = usize> + 'a {
+        let subscribers = self.subscribers.iter().map(|(record, _)| *record);
+        subscribers.filter(|record| !records[*record].is_gone)
+    }
+
+    /// One of its subscribers deals with a publication.
+    pub fn note_dealt(&mut self, now: Instant, record: &Record, told: &Publication<Json>) {
+        let what = (
+            record.pattern.clone(),
+            told.topic.clone(),
+            told.position.offset,
+        );
+        self.dealt.entry(what).or_insert(now);
+    }
+
+    /// Checks that each of its subscribers was told of every publication from the cursor on, once and in order.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn check(&self, records: &[Record]) {
+        for (record, beginnings) in &self.subscribers {
+            let record = &records[*record];
+            let mut last: BTreeMap<&Topic, u64> = BTreeMap::new();
+            for (at, told) in record.publications() {
+                let Position { offset, .. } = told.position;
+                let before = last.insert(&told.topic, offset);
+                let is_next = match (before, beginnings.get(&told.topic)) {
+                    (Some(before), _) => offset == before + 1,
+                    (None, Some(first)) => {
+                        offset <= self.cursor(&record.pattern, &told.topic, *first, at)
+                    }
+                    (None, None) => true,
+                };
+                assert!(
+                    is_next,
+                    "{} {offset} after {before:?}, {beginnings:?}: {record:#?}",
+                    told.topic
+                );
+            }
+            assert_eq!(record.losses(), 0, "{record:#?}");
         }
     }
 }

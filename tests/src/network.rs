@@ -6,6 +6,7 @@
 //!
 //! [`Network::step`] jumps to the next thing that happens. The same calls give the same log, byte for byte.
 
+mod devices;
 mod link;
 
 use std::collections::BTreeMap;

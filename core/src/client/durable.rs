@@ -67,7 +67,7 @@ impl<P: Payload + Clone> Client<P> {
         for (pattern, acks) in acks.iter_mut() {
             let subscription = subscriptions.get(pattern);
             // One that has ended with its topic can still be told of.
-            if subscription.is_none_or(Subscription::is_live)
+            if subscription.is_none_or(Subscription::takes_acks)
                 && let Some(positions) = acks.take_due(now)
             {
                 let pattern = pattern.clone();
@@ -93,7 +93,7 @@ impl<P: Payload + Clone> Client<P> {
         };
         let subscription = self.subscriptions.get(pattern);
         if self.is_open()
-            && subscription.is_none_or(Subscription::is_live)
+            && subscription.is_none_or(Subscription::takes_acks)
             && let Some(positions) = acks.take()
         {
             let pattern = pattern.clone();
@@ -113,7 +113,7 @@ impl<P: Payload + Clone> Client<P> {
     pub(super) fn acks_due_at(&self) -> Option<Instant> {
         let acks = self.acks.iter().filter(|(pattern, _)| {
             let subscription = self.subscriptions.get(pattern);
-            subscription.is_none_or(Subscription::is_live)
+            subscription.is_none_or(Subscription::takes_acks)
         });
         acks.filter_map(|(_, acks)| acks.due_at()).min()
     }

@@ -113,6 +113,8 @@ pub enum ClientEvent<P> {
     Rewinding {
         /// The subscription.
         pattern: Pattern,
+        /// Whether all comes that lies after the cursor of a durable subscription, and not what those start with who have joined.
+        to_cursor: bool,
     },
     /// A publication that was seen before, of a subscription that goes back.
     Repeat {
@@ -122,6 +124,15 @@ pub enum ClientEvent<P> {
         publication: Arc<Publication<P>>,
         /// Whether it is what was seen last of its topic.
         is_latest: bool,
+    },
+    /// What a device missed of a topic is lost, and what is left of it comes. Others have seen that already.
+    RepeatReset {
+        /// The subscription.
+        pattern: Pattern,
+        /// The topic.
+        topic: Topic,
+        /// Where what is left begins.
+        position: Position,
     },
     /// All that was to come again has come.
     Rewound {

@@ -77,7 +77,7 @@ impl<P: Payload + Clone> Client<P> {
                 }
             }
             ServerFrame::End { pattern, reason } => {
-                if self.is_live(&pattern) {
+                if self.is_live(&pattern) && !self.goes_on_to_cursor(&pattern) {
                     let ended = self.subscriptions.remove(&pattern);
                     self.end_acks(now, &pattern, ended.and_then(|ended| ended.last(&pattern)));
                     self.output
@@ -227,7 +227,13 @@ impl<P: Payload + Clone> Client<P> {
         let Some(subscription) = subscription.filter(|known| known.is_live()) else {
             return;
         };
-        if subscription.has_gone_too_far(&topic) {
+        if subscription.is_lost_to_device(&topic, position) {
+            self.output.push_back(ClientEvent::RepeatReset {
+                pattern,
+                topic,
+                position,
+            });
+        } else if subscription.has_gone_too_far(&topic) {
             self.ask_again(&pattern);
         } else if subscription.handle_reset(&topic, position) {
             self.output.push_back(ClientEvent::Reset {

@@ -1,4 +1,4 @@
-//! Going back: what a subscription has seen last of each topic comes once more.
+//! Going back: what a subscription has seen of each topic comes once more, or what lies after a device's cursor.
 //!
 //! Whoever joins others of one client starts with the latest values, and these may not be at hand: a server that adds values up
 //! for the others never sent them, and who resumed and was up to date was sent none. So the subscription is made anew, from one
@@ -10,14 +10,24 @@
 //! publication at once first, and the subscription is left when the server has answered a ping that came after: whatever
 //! was held back has come by then. A second ping tells when all has come again.
 //!
+//! A subscription that becomes durable, or that a device joins, goes back to the cursor. The durable one takes the place of the other at the server
+//! when it starts there, and not before: so nothing is missing in between, and there is nothing to wait for. Only a plain one can go
+//! back behind the cursor, so a durable one that is to go back to what was seen is plain meanwhile, and then durable again.
+//!
 //! ```text
 //!                 ping answered              confirmed               ping answered
-//!   Flattening ────────────────▶ Asked ────────────────▶ Repeating ───────────────▶ over
+//!   Flattening ────────────────▶ Asked ────────────────▶ Repeating ───────────────▶ over, or to the cursor
 //!       │  lost, and confirmed     ▲ ▲  lost, another one joins │
 //!       └──────────────────────────┘ └──────────────────────────┘
+//!
+//!                 confirmed                  confirmed               ping answered
+//!   Flattening ────────────────▶ Asked ────────────────▶ Repeating ───────────────▶ over
+//!       ▲          (the plain one) │  (the durable one)    │ lost
+//!       └──────────────────────────┴───────────────────────┘          to the cursor
 //! ```
 
 use super::{Client, ClientEvent, State, Subscription};
+use crate::durable::DurableName;
 use crate::joining::matching;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
@@ -31,6 +41,10 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 pub(super) struct Rewind {
     stage: Stage,
+    /// Whether it goes to the cursor now.
+    pub(super) to_cursor: bool,
+    /// Whether somebody has joined meanwhile for whom it is to go back afterwards.
+    is_wanted: bool,
     /// Where those who have joined and know something start.
     starts: Vec<OrderedMap<Topic, Position>>,
 }
@@ -47,9 +61,11 @@ enum Stage {
 }
 
 impl Rewind {
-    const fn new(ping: Option<u32>) -> Self {
+    const fn new(to_cursor: bool) -> Self {
         Self {
-            stage: Stage::Flattening { ping },
+            stage: Stage::Flattening { ping: None },
+            to_cursor,
+            is_wanted: false,
             starts: Vec::new(),
         }
     }
@@ -58,9 +74,14 @@ impl Rewind {
         matches!(self.stage, Stage::Repeating { .. })
     }
 
+    /// Where those start for whom it goes back now.
+    fn starts(&self) -> &[OrderedMap<Topic, Position>] {
+        if self.to_cursor { &[] } else { &self.starts }
+    }
+
     /// The topics that those who have joined know something of, each once.
     pub(super) fn known(&self) -> impl Iterator<Item = &Topic> {
-        let starts = self.starts.iter().enumerate();
+        let starts = self.starts().iter().enumerate();
         starts.flat_map(|(number, known)| {
             let earlier = &self.starts[..number];
             let is_new =
@@ -77,10 +98,10 @@ impl Rewind {
         seen: Option<Position>,
     ) -> Option<Position> {
         let mut after = seen.map(|seen| Position {
-            offset: seen.offset.saturating_sub(1),
+            offset: seen.offset.saturating_sub(u64::from(!self.to_cursor)),
             ..seen
         });
-        for known in &self.starts {
+        for known in self.starts() {
             let Some(known) = known.get(topic).copied() else {
                 if pattern.is_exact() {
                     continue;
@@ -108,7 +129,7 @@ impl Rewind {
             Some(_) => seen.offset,
             None => 0,
         };
-        if !self.is_repeating() {
+        if self.to_cursor || !self.is_repeating() {
             return false;
         }
         let starts = self.starts.iter().enumerate();
@@ -119,16 +140,12 @@ impl Rewind {
         true
     }
 
-    /// The subscription is asked for anew, from before what was seen.
-    pub(super) const fn handle_asked(&mut self) {
-        self.stage = Stage::Asked;
-    }
-
-    /// The connection is lost, and with it what the server held back.
-    pub(super) const fn handle_lost(&mut self) {
-        self.stage = match self.stage {
-            Stage::Flattening { .. } => Stage::Flattening { ping: None },
-            Stage::Asked | Stage::Repeating { .. } => Stage::Asked,
+    /// The subscription is asked for anew, from before what was seen or from the cursor; or `as_it_is`, to go back afterwards.
+    pub(super) const fn handle_asked(&mut self, as_it_is: bool) {
+        self.stage = if as_it_is {
+            Stage::Flattening { ping: None }
+        } else {
+            Stage::Asked
         };
     }
 
@@ -146,19 +163,51 @@ impl<P: Payload + Clone> Client<P> {
     /// publication at once was asked for before. What comes of it is told by [`ClientEvent::Rewinding`], [`ClientEvent::Repeat`] and
     /// [`ClientEvent::Rewound`].
     pub fn handle_rewind(&mut self, pattern: &Pattern, start: &Start) {
-        let is_under_way = match self.subscriptions.get(pattern) {
-            Some(subscription) => subscription.rewind.is_some(),
-            None => return,
-        };
-        let ping = if is_under_way { None } else { self.ping() };
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return;
         };
-        let rewind = subscription.rewind.get_or_insert_with(|| Rewind::new(ping));
+        let is_first = subscription.rewind.is_none();
+        let rewind = subscription
+            .rewind
+            .get_or_insert_with(|| Rewind::new(false));
         if let Start::Since(since) = start {
             rewind.starts.push(matching(pattern, since));
         }
-        if !matches!(rewind.stage, Stage::Flattening { .. }) {
+        rewind.is_wanted = rewind.to_cursor;
+        let is_flattening = matches!(rewind.stage, Stage::Flattening { .. });
+        if is_first {
+            self.flatten(pattern);
+        } else if !is_flattening && !rewind.to_cursor {
+            self.ask_again(pattern);
+        }
+    }
+
+    /// Lets a subscription be durable, and goes back to the cursor that the server has by this name, for a device that has joined and starts so. Every
+    /// publication at once was asked for before. What comes of it is told as with [`Client::handle_rewind`].
+    pub fn handle_durable(&mut self, pattern: &Pattern, start: Start, name: DurableName) {
+        let Some(subscription) = self.subscriptions.get_mut(pattern) else {
+            return;
+        };
+        let is_other = subscription.name(start, name);
+        let is_first = subscription.rewind.is_none();
+        let rewind = subscription.rewind.get_or_insert_with(|| Rewind::new(true));
+        let (to_cursor, stage) = (rewind.to_cursor, rewind.stage);
+        self.acks.or_insert_with(pattern.clone(), Default::default);
+        match stage {
+            _ if is_first => self.ask_for_cursor(pattern),
+            Stage::Repeating { .. } if to_cursor => self.ask_for_cursor(pattern),
+            Stage::Asked if to_cursor && is_other => self.ask_again(pattern),
+            Stage::Flattening { .. } | Stage::Asked | Stage::Repeating { .. } => {}
+        }
+    }
+
+    /// No device is left of those for whom a subscription was made durable.
+    pub fn handle_not_durable(&mut self, pattern: &Pattern) {
+        self.send_last_acks(pattern);
+        if let Some(subscription) = self.subscriptions.get_mut(pattern)
+            && subscription.unname()
+        {
+            // What came for some alone comes no more by the cursor for all.
             self.ask_again(pattern);
         }
     }
@@ -167,10 +216,35 @@ impl<P: Payload + Clone> Client<P> {
         if let Some(subscription) = self.subscriptions.get_mut(pattern)
             && let Some(rewind) = &mut subscription.rewind
         {
-            rewind.handle_asked();
+            rewind.handle_asked(false);
             if self.may_ask() {
                 self.resume(pattern);
             }
+        }
+    }
+
+    /// Goes on to the cursor, where the subscription is to be durable; where it is not, this is over.
+    fn ask_for_cursor(&mut self, pattern: &Pattern) {
+        let may_ask = self.may_ask();
+        let Some(subscription) = self.subscriptions.get_mut(pattern) else {
+            return;
+        };
+        if !subscription.has_name() {
+            return self.finish(pattern);
+        }
+        let asks = may_ask && subscription.is_live();
+        let rewind = subscription.rewind.get_or_insert_with(|| Rewind::new(true));
+        if !rewind.to_cursor {
+            *rewind = Rewind::new(true);
+        }
+        rewind.stage = if asks {
+            Stage::Asked
+        } else {
+            Stage::Flattening { ping: None }
+        };
+        if asks {
+            let frame = subscription.request_cursor(pattern);
+            self.send(frame);
         }
     }
 
@@ -220,24 +294,68 @@ impl<P: Payload + Clone> Client<P> {
             Stage::Flattening { .. } if is_live => self.ask_again(pattern),
             // Its first confirmation is still to come.
             Stage::Flattening { .. } => rewind.stage = Stage::Flattening { ping: None },
-            Stage::Repeating { .. } => {
-                subscription.rewind = None;
-                let pattern = pattern.clone();
-                self.output.push_back(ClientEvent::Rewound { pattern });
-            }
+            Stage::Repeating { .. } if rewind.to_cursor => self.finish(pattern),
+            Stage::Repeating { .. } => self.ask_for_cursor(pattern),
             Stage::Asked => {}
         }
     }
 
+    /// It has been at the cursor, or has none to go to: this is over, unless somebody has joined meanwhile.
+    fn finish(&mut self, pattern: &Pattern) {
+        let Some(subscription) = self.subscriptions.get_mut(pattern) else {
+            return;
+        };
+        if let Some(rewind) = &mut subscription.rewind
+            && rewind.is_wanted
+        {
+            rewind.to_cursor = false;
+            rewind.is_wanted = false;
+            return self.ask_again(pattern);
+        }
+        subscription.end_rewind();
+        let pattern = pattern.clone();
+        self.output.push_back(ClientEvent::Rewound { pattern });
+    }
+
     /// The server has confirmed a subscription.
     pub(super) fn handle_confirmed(&mut self, pattern: &Pattern) {
-        let subscription = self.subscriptions.get(pattern);
-        let rewind = subscription.and_then(|subscription| subscription.rewind.as_ref());
-        match rewind.map(|rewind| rewind.stage) {
-            Some(Stage::Flattening { ping: None }) => self.flatten(pattern),
-            Some(Stage::Asked) => self.repeat(pattern),
-            Some(Stage::Flattening { ping: Some(_) } | Stage::Repeating { .. }) | None => {}
+        let Some(subscription) = self.subscriptions.get_mut(pattern) else {
+            return;
+        };
+        let has_name = subscription.has_name();
+        let Some(rewind) = &mut subscription.rewind else {
+            return;
+        };
+        match rewind.stage {
+            Stage::Flattening { ping: None } if rewind.to_cursor && has_name => {
+                self.ask_for_cursor(pattern);
+            }
+            Stage::Flattening { ping: None } => {
+                // Where no device is left, it goes back as for others: the owner may ask for that before it is told that this is over.
+                rewind.to_cursor = false;
+                self.flatten(pattern);
+            }
+            Stage::Asked => self.repeat(pattern),
+            Stage::Flattening { ping: Some(_) } | Stage::Repeating { .. } => {}
         }
+    }
+
+    /// The topic of a subscription has ended. Whether its device has yet to be given what lies before.
+    pub(super) fn goes_on_to_cursor(&mut self, pattern: &Pattern) -> bool {
+        let Some(subscription) = self.subscriptions.get(pattern) else {
+            return false;
+        };
+        let Some(rewind) = subscription.rewind.as_ref() else {
+            return false;
+        };
+        let is_there = rewind.to_cursor && matches!(rewind.stage, Stage::Repeating { .. });
+        if is_there || !subscription.has_name() {
+            return false;
+        }
+        if !rewind.to_cursor || rewind.stage != Stage::Asked {
+            self.ask_for_cursor(pattern);
+        }
+        true
     }
 
     /// What the subscription starts with is to come first.
@@ -256,8 +374,9 @@ impl<P: Payload + Clone> Client<P> {
             && let Some(rewind) = &mut subscription.rewind
         {
             rewind.stage = Stage::Repeating { ping };
-            let pattern = pattern.clone();
-            self.output.push_back(ClientEvent::Rewinding { pattern });
+            let (pattern, to_cursor) = (pattern.clone(), rewind.to_cursor);
+            self.output
+                .push_back(ClientEvent::Rewinding { pattern, to_cursor });
         }
     }
 }

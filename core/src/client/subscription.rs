@@ -1,5 +1,7 @@
 //! One subscription of a client: what it has seen, and how it resumes.
 
+mod durable;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -20,7 +22,16 @@ const POSITION_OVERHEAD_BYTES: usize = 72;
 pub(super) struct Subscription<P> {
     flow: Flow,
     start: Start,
+    /// By which name the server is to remember it.
     durable: Option<DurableName>,
+    /// Where a device starts that the server has no cursor of.
+    cursor_start: Start,
+    /// Whether it was asked for by that name last.
+    is_named: bool,
+    /// Whether what was dealt with can be told: the server has confirmed it by that name.
+    is_durable: bool,
+    /// Whether it ever has: what lies before the cursor is seen, so that the next connection may go there at once.
+    was_durable: bool,
     slow: Option<Slow>,
     phase: Phase,
     /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
@@ -38,6 +49,8 @@ struct Seen<P> {
     position: Position,
     /// Whether it ended the topic: what follows is of another epoch, as it should be.
     is_terminal: bool,
+    /// Nothing was, but for what came for those alone who have joined.
+    is_unseen: bool,
     /// The last that this connection has brought, where deltas may follow. It may be older than what was seen by another.
     base: Option<Arc<Publication<P>>>,
 }
@@ -47,6 +60,7 @@ impl<P> From<Position> for Seen<P> {
         Self {
             position,
             is_terminal: false,
+            is_unseen: false,
             base: None,
         }
     }
@@ -95,6 +109,10 @@ impl<P> Subscription<P> {
             flow,
             start,
             durable: None,
+            cursor_start: Start::Latest,
+            is_named: false,
+            is_durable: false,
+            was_durable: false,
             slow: None,
             phase: Phase::Unsent,
             was_live: false,
@@ -108,28 +126,39 @@ impl<P> Subscription<P> {
     pub(super) fn durable(flow: Flow, start: Start, name: DurableName) -> Self {
         Self {
             durable: Some(name),
+            is_named: true,
             ..Self::new(flow, start)
         }
     }
 
-    /// The frame that subscribes, or resumes after what was seen; before what was seen last, where it goes back.
+    /// The frame that subscribes, or resumes after what was seen; before what was seen last, where it goes back. While it does, and before it is at
+    /// the cursor, it is not durable: what lies behind the cursor comes, too.
     pub(super) fn request(&mut self, pattern: &Pattern) -> ClientFrame<P> {
         self.phase = Phase::Sent;
-        if self.was_live
-            && let Some(rewind) = &mut self.rewind
-        {
-            rewind.handle_asked();
+        let may_claim = self.was_durable && self.has_name();
+        let mut to_cursor = false;
+        if let Some(rewind) = &mut self.rewind {
+            to_cursor = rewind.to_cursor && may_claim;
+            rewind.handle_asked(!self.was_live || rewind.to_cursor != to_cursor);
+        }
+        if self.was_live {
+            self.is_named = to_cursor || (self.rewind.is_none() && self.has_name());
         }
         let start = match &self.start {
+            _ if to_cursor => Start::Latest,
             _ if self.was_live => Start::Since(self.seen(pattern)),
             Start::Since(_) => Start::Since(self.seen(pattern)),
             start @ (Start::Latest | Start::New) => start.clone(),
         };
+        self.frame(pattern, start)
+    }
+
+    fn frame(&self, pattern: &Pattern, start: Start) -> ClientFrame<P> {
         ClientFrame::Subscribe {
             pattern: pattern.clone(),
             flow: self.flow,
             start,
-            durable: self.durable.clone(),
+            durable: self.durable.clone().filter(|_| self.is_named),
             slow: self.slow,
         }
     }
@@ -138,6 +167,9 @@ impl<P> Subscription<P> {
     /// then those that others know of topics of which nothing was.
     fn seen(&self, pattern: &Pattern) -> Vec<TopicPosition> {
         let rewind = self.rewind.as_ref().filter(|_| self.was_live);
+        // Who has joined goes on from what came for it alone; where that is to come for all of several topics, it comes from the beginning.
+        let counts_unseen = self.has_name() || pattern.is_exact();
+        let is_known = |seen: &Seen<P>| counts_unseen || !seen.is_unseen;
         let mut known = Vec::new();
         let mut bytes = 0;
         let mut add = |topic: &Topic, position: Position| {
@@ -149,7 +181,8 @@ impl<P> Subscription<P> {
             }
             has_room
         };
-        for (topic, Seen { position, .. }) in self.positions.newest_first() {
+        let seen = self.positions.newest_first();
+        for (topic, Seen { position, .. }) in seen.filter(|(_, seen)| is_known(seen)) {
             let position = match rewind {
                 Some(rewind) => rewind.after(pattern, topic, Some(*position)),
                 None => Some(*position),
@@ -162,7 +195,7 @@ impl<P> Subscription<P> {
         }
         if let Some(rewind) = rewind {
             for topic in rewind.known() {
-                if self.positions.get(topic).is_none()
+                if !self.positions.get(topic).is_some_and(is_known)
                     && let Some(position) = rewind.after(pattern, topic, None)
                     && !add(topic, position)
                 {
@@ -185,9 +218,6 @@ impl<P> Subscription<P> {
 
     pub(super) const fn handle_lost(&mut self) {
         self.phase = Phase::Unsent;
-        if let Some(rewind) = &mut self.rewind {
-            rewind.handle_lost();
-        }
     }
 
     /// The publication that a delta makes of its base; `None` where the base is not known.
@@ -219,32 +249,32 @@ impl<P> Subscription<P> {
         recovered: bool,
     ) {
         self.phase = Phase::Live;
+        self.is_durable = self.is_named;
+        self.was_durable |= self.is_named;
         let is_first = !core::mem::replace(&mut self.was_live, true);
         if let (Some(topic), Some(position)) = (pattern.exact(), position) {
             // Where the retained latest value follows, it has not been seen yet.
             // Where a cursor was resumed, what was missed follows.
             let is_new = self.start == Start::New && !recovered;
             let nothing_follows = position.offset == 0 || (is_first && is_new);
-            if nothing_follows {
-                seen_at(&mut self.positions, &topic, position);
+            if nothing_follows && self.seen_of(&topic).is_none() {
+                *seen_at(&mut self.positions, &topic, position) = position.into();
             }
         }
     }
 
-    /// Whether a reset of a topic is said because it was asked to go back further than to what was seen last of it: then it is to be asked to
-    /// go back by less.
-    pub(super) fn has_gone_too_far(&mut self, topic: &Topic) -> bool {
-        let seen = self.positions.get(topic).map(|seen| seen.position);
-        let rewind = self.rewind.as_mut();
-        seen.zip(rewind)
-            .is_some_and(|(seen, rewind)| rewind.handle_reset(topic, seen))
+    /// Where a topic stood that was seen last.
+    fn seen_of(&self, topic: &Topic) -> Option<Position> {
+        let seen = self.positions.get(topic).filter(|seen| !seen.is_unseen);
+        seen.map(|seen| seen.position)
     }
 
     /// What lay between what was seen of a topic and this position is lost. Whether anything did: a connection that is
     /// shared is also told what was lost to others.
     pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) -> bool {
-        let seen = self.positions.get(topic).map(|seen| seen.position);
-        if position.epoch != 0 && seen == Some(position) {
+        let seen = self.seen_of(topic);
+        let is_known = position.epoch != 0 && seen == Some(position);
+        if is_known || (seen.is_none() && self.is_for_others()) {
             return false;
         }
         if position.offset == 0 && position.epoch != 0 {
@@ -267,9 +297,25 @@ impl<P> Subscription<P> {
             offset: 0,
             ..position
         };
-        let last = seen_at(&mut self.positions, &publication.topic, before);
+        let mut is_first = false;
+        let is_for_others = self.is_for_others();
+        let is_back = self.is_back();
+        let last = self.positions.touch(&publication.topic, || {
+            is_first = true;
+            before.into()
+        });
+        is_first |= last.is_unseen;
         // The server counts on it, whether it is news or not.
         last.base = self.has_deltas.then(|| Arc::clone(publication));
+        last.is_unseen = is_first && is_for_others;
+        if last.is_unseen {
+            last.position = position;
+            last.is_terminal = publication.is_terminal();
+            return News::Again { is_latest: true };
+        }
+        if is_first {
+            last.position = before;
+        }
         if last.position.epoch != position.epoch {
             // A topic that has not begun where topics live in a backend stands at epoch 0.
             if !last.is_terminal && last.position != Position::default() {
@@ -279,9 +325,8 @@ impl<P> Subscription<P> {
             // Who asked for what is new is told where the topic stands. If that is its end, nobody has seen it yet.
             let is_told_only = self.start == Start::New && !last.is_terminal;
             if !(is_told_only && publication.is_terminal() && last.position == position) {
-                let is_again = self.rewind.as_ref().is_some_and(Rewind::is_repeating);
                 let is_latest = last.position == position;
-                return if is_again {
+                return if is_back {
                     News::Again { is_latest }
                 } else {
                     News::Old
@@ -295,8 +340,7 @@ impl<P> Subscription<P> {
 
     /// The last position that was seen of the topic that an exact pattern is.
     pub(super) fn last(&self, pattern: &Pattern) -> Option<Position> {
-        let seen = self.positions.get(&pattern.exact()?)?;
-        Some(seen.position)
+        self.seen_of(&pattern.exact()?)
     }
 
     pub(super) fn is_live(&self) -> bool {

@@ -117,7 +117,7 @@ impl Keeper {
         patterns.insert(key.pattern.clone(), key.clone());
         held.holders += 1;
         if let Some(before) = before {
-            // It had that still, though its subscription had ended with the topic.
+            // It had that still: its subscription had ended with the topic, or this one takes its place.
             self.release(now, &before);
         }
         if self.touch_at <= now {

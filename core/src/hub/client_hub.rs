@@ -153,7 +153,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
         self.changes += 1;
         self.relay.handle_unsubscribe(now, id);
-        self.let_go(id);
+        self.let_go(now, id);
         self.drain(now);
     }
 
@@ -233,7 +233,7 @@ impl<P: Payload + Clone> ClientHub<P> {
                 match due {
                     RelayDue::Interest(interest) => self.handle_interest(now, interest),
                     RelayDue::Due(due) => {
-                        self.note_handed(&due);
+                        self.note_handed(now, &due);
                         self.output.push_back(ClientOutput::Due(due));
                     }
                 }
@@ -280,7 +280,17 @@ impl<P: Payload + Clone> ClientHub<P> {
             ClientEvent::Send(frame) => self.output.push_back(ClientOutput::Send(frame)),
             ClientEvent::State(state) => self.output.push_back(ClientOutput::State(state)),
             ClientEvent::Subscribed { pattern, .. } => self.relay.handle_subscribed(&pattern),
-            ClientEvent::Rewinding { pattern } => self.relay.handle_rewinding(&pattern),
+            ClientEvent::Rewinding { pattern, to_cursor } => {
+                self.relay.handle_rewinding(&pattern, to_cursor);
+            }
+            ClientEvent::RepeatReset {
+                pattern,
+                topic,
+                position,
+            } => {
+                let relay = &mut self.relay;
+                relay.handle_repeat_reset(now, &pattern, &topic, position);
+            }
             ClientEvent::Repeat {
                 pattern,
                 publication,

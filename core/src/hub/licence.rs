@@ -37,6 +37,7 @@ pub(super) const fn is_ended_by<P>(event: &ClientEvent<P>) -> bool {
         | ClientEvent::Subscribed { .. }
         | ClientEvent::Rewinding { .. }
         | ClientEvent::Repeat { .. }
+        | ClientEvent::RepeatReset { .. }
         | ClientEvent::Rewound { .. }
         | ClientEvent::Batch { .. }
         | ClientEvent::Reset { .. }

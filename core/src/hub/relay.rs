@@ -155,11 +155,7 @@ impl<P: Payload> Relay<P> {
         own: Own,
         start: Start,
     ) -> Result<SubscriptionId, SubscribeError> {
-        own.flow.validate()?;
-        let (here, _) = self.here(own.flow, own.flow);
-        let id = self
-            .subscribers
-            .add(downlink, pattern, here, |_| pattern.clone());
+        let id = self.add(downlink, pattern, own)?;
         if let Some(route) = self.routes.get_mut(pattern) {
             route.subscribers.push((id, own));
             let lag = route.lag;
@@ -186,6 +182,18 @@ impl<P: Payload> Relay<P> {
             });
         }
         Ok(id)
+    }
+
+    fn add(
+        &mut self,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        own: Own,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        own.flow.validate()?;
+        let (here, _) = self.here(own.flow, own.flow);
+        let subscribers = &mut self.subscribers;
+        Ok(subscribers.add(downlink, pattern, here, |_| pattern.clone()))
     }
 
     /// Ends a subscription at its subscriber's request. What is pending for it is dropped.
@@ -280,7 +288,7 @@ impl<P: Payload> Relay<P> {
             return;
         };
         route.topics.remove(topic);
-        for id in route.receiving() {
+        for id in route.receiving().chain(route.at_cursor()) {
             self.subscribers.reset(now, id.index(), topic, position);
         }
     }

@@ -181,7 +181,9 @@ impl<P> Session<P> {
     }
 
     fn end_what_is_not_granted(&mut self) {
-        let known = self.subscriptions.keys().chain(&self.pending);
+        let is_new = |pattern: &&Pattern| !self.subscriptions.contains_key(*pattern);
+        let pending = self.pending.iter().filter(is_new);
+        let known = self.subscriptions.keys().chain(pending);
         let uncovered: Vec<Pattern> = known
             .filter(|pattern| self.is_withheld(pattern))
             .cloned()

@@ -101,6 +101,8 @@ pub enum SessionOutput<P> {
     Forget(Pattern),
     /// Unsubscribe.
     Unsubscribe(SubscriptionId),
+    /// Unsubscribe from what a durable subscription has taken the place of. What waits of it is sent.
+    Replaced(SubscriptionId),
     /// Subscribe no more to what has not been answered yet.
     Withdraw(Pattern),
     /// Change the flow of what has not been answered yet.

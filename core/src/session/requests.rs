@@ -31,14 +31,14 @@ impl<P> Session<P> {
             access::withheld()
         } else if durable.is_some() && slow.is_some() {
             SubscribeError::SlowDurable.to_wire()
-        } else if !self.leave(&pattern)
-            && (self.subscriptions.contains_key(&pattern) || self.pending.contains(&pattern))
-        {
+        } else if !self.leave(&pattern) && self.is_taken(&pattern, durable.is_some()) {
             WireError::new(
                 ErrorCode::AlreadySubscribed,
                 "this connection has a subscription with this pattern; change it with a flow frame",
             )
-        } else if self.subscriptions.len() + self.pending.len() >= self.config.subscriptions_max {
+        } else if !self.subscriptions.contains_key(&pattern)
+            && self.subscriptions.len() + self.pending.len() >= self.config.subscriptions_max
+        {
             WireError::new(
                 ErrorCode::TooManySubscriptions,
                 alloc::format!(
@@ -58,6 +58,33 @@ impl<P> Session<P> {
             return;
         };
         self.send(ServerFrame::Error(error.about_pattern(pattern)));
+    }
+
+    /// Whether the connection has a subscription that a new one can't take the place of. A durable one can: what is there goes on until that
+    /// has started, so that nothing is missing in between.
+    fn is_taken(&self, pattern: &Pattern, is_durable: bool) -> bool {
+        let is_there = self.subscriptions.contains_key(pattern);
+        self.pending.contains(pattern) || (is_there && !is_durable)
+    }
+
+    /// The flow of what is there, and of what is to take its place.
+    pub(super) fn reflow(&mut self, pattern: Pattern, flow: Flow) {
+        let subscription = self.subscriptions.get(&pattern).copied();
+        let is_pending = self.pending.contains(&pattern);
+        if is_pending {
+            let pattern = pattern.clone();
+            self.output
+                .push_back(SessionOutput::FlowAhead { pattern, flow });
+        }
+        if let Some(subscription) = subscription {
+            self.output.push_back(SessionOutput::Flow {
+                subscription,
+                pattern,
+                flow,
+            });
+        } else if !is_pending {
+            self.not_subscribed(pattern);
+        }
     }
 
     /// Subscribes to the client's own rooms, for which it need not ask.
@@ -123,17 +150,19 @@ impl<P> Session<P> {
     }
 
     pub(super) fn unsubscribe(&mut self, pattern: Pattern) {
-        match self.subscriptions.remove(&pattern) {
-            Some(id) => {
-                self.output.push_back(SessionOutput::Unsubscribe(id));
-                self.send(ServerFrame::Unsubscribed { pattern });
-            }
-            None if self.pending.remove(&pattern) => {
-                self.output
-                    .push_back(SessionOutput::Withdraw(pattern.clone()));
-                self.send(ServerFrame::Unsubscribed { pattern });
-            }
-            None => self.not_subscribed(pattern),
+        let subscription = self.subscriptions.remove(&pattern);
+        let was_pending = self.pending.remove(&pattern);
+        if let Some(id) = subscription {
+            self.output.push_back(SessionOutput::Unsubscribe(id));
+        }
+        if was_pending {
+            self.output
+                .push_back(SessionOutput::Withdraw(pattern.clone()));
+        }
+        if was_pending || subscription.is_some() {
+            self.send(ServerFrame::Unsubscribed { pattern });
+        } else {
+            self.not_subscribed(pattern);
         }
     }
 
@@ -159,7 +188,10 @@ impl<P> Session<P> {
         }
         match result {
             Ok(subscribed) => {
+                let earlier = self.subscriptions.remove(&pattern);
                 self.subscriptions.insert(pattern.clone(), subscribed.id);
+                let earlier = earlier.map(SessionOutput::Replaced);
+                self.output.extend(earlier);
                 self.send(ServerFrame::Subscribed {
                     pattern,
                     position: subscribed.position,
@@ -167,7 +199,13 @@ impl<P> Session<P> {
                     flow,
                 });
             }
-            Err(error) => self.send(ServerFrame::Error(error.to_wire().about_pattern(pattern))),
+            Err(error) => {
+                // What it was to take the place of is over, too.
+                let earlier = self.subscriptions.remove(&pattern);
+                let earlier = earlier.map(SessionOutput::Unsubscribe);
+                self.output.extend(earlier);
+                self.send(ServerFrame::Error(error.to_wire().about_pattern(pattern)));
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! a pattern is subscribed to once, with the finest flow that a member needs, and what comes of it is said to all members
 //! at once: who has seen it drops it by its offset. A member that starts where nobody else is gets the latest values
 //! that were seen here, where those are all that it misses; otherwise the subscription upstream goes back, and what comes again is for it
-//! alone: see `exchange/joining.rs`. So all are at one position, and may be sent sums. One that joins a durable subscription gets what nobody has
+//! alone: see `exchange/joining.rs`. So all are at one position, and may be sent sums. One that is durable gets what nobody has
 //! dealt with: see `exchange/durable.rs`.
 //!
 //! One thing differs from a server. A new member's resume may show the others' subscribers by wildcard who asked for
@@ -212,33 +212,24 @@ impl<P: Payload + Clone> Exchange<P> {
             return Err(WireError::new(ErrorCode::TooManySubscriptions, message));
         }
         let route = self.routes.or_insert_with(pattern, Route::new);
-        if route.seats.contains_key(&member) {
+        if route.seats.contains_key(&member) && durable.is_none() {
             let message = "this tab has a subscription with this pattern; change its flow instead";
             return Err(WireError::new(ErrorCode::AlreadySubscribed, message));
         }
         if seat.slow.is_some() && (durable.is_some() || route.durable.is_some()) {
             return Err(SubscribeError::SlowDurable.to_wire());
         }
-        let begins = route.begin_durable(pattern, start, durable)?;
-        let is_first = route.seats.is_empty();
-        route.seats.insert(member, seat);
-        let before = route.aggregate();
-        if let Some(begins) = begins {
-            self.begin(now, pattern, begins, before);
-        } else if is_first {
-            route.first = Some(start.clone());
+        let becomes = route.become_durable(durable)?;
+        if route.seats.is_empty() {
+            route.first = Some((start.clone(), seat.is_durable));
+            route.seats.insert(member, seat);
+            route.aggregate();
             if let Some(wanted) = route.want(pattern, start, true) {
                 route.begin();
                 self.follow(now, pattern, wanted);
             }
         } else {
-            let is_durable = route.durable.is_some();
-            self.push_up(pattern, before);
-            if is_durable {
-                self.join_durable(now, member, pattern, start);
-            } else {
-                self.join(member, pattern);
-            }
+            self.sit_beside(member, pattern, seat, start, becomes);
         }
         Ok(())
     }
@@ -277,6 +268,9 @@ impl<P: Payload + Clone> Exchange<P> {
             self.routes.remove(pattern);
             self.client.handle_unsubscribe(pattern);
         } else {
+            if !route.has_devices() && route.durable.take().is_some() {
+                self.client.handle_not_durable(pattern);
+            }
             let before = route.aggregate();
             self.push_up(pattern, before);
         }
@@ -382,8 +376,12 @@ impl<P: Payload + Clone> Exchange<P> {
     }
 
     fn drain(&mut self) {
-        while let Some(event) = self.client.poll_output() {
-            self.handle_event(event);
+        loop {
+            if let Some(event) = self.client.poll_output() {
+                self.handle_event(event);
+            } else if !self.release_pings() {
+                return;
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The client: its connection, its subscriptions, its publishes and its tokens.
 
 mod access_renewed;
+mod beside_devices;
 mod broken_links;
 mod connection;
 mod durable;

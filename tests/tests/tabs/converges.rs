@@ -1,13 +1,18 @@
 //! Tabs that share a connection, and come and go, crash, sleep, change who leads and at which pace they are told: each gets what it would
-//! get alone, as it was published, added up or merged.
+//! get alone, as it was published, added up or merged, and a device is told of everything, whichever of its tabs come and go beside them.
+
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_core::publication::Position;
-use tidegate_tests::combined::{Constant, PATTERNS, TOPICS, any_flow, any_patch, check, tops};
+use tidegate_tests::combined::{
+    Constant, Device, PATTERNS, TOPICS, any_flow, any_patch, check, tops,
+};
 use tidegate_tests::json::Json;
+use tidegate_tests::record::Record;
 use tidegate_tests::tab_model::scene::indices;
 use tidegate_tests::tab_model::{Browser, Life, Path};
 use tidegate_tests::{ms, secs, topic};
@@ -29,6 +34,14 @@ enum Op {
         pattern: usize,
         flow: Flow,
         is_new: bool,
+    },
+    SubscribeDurable {
+        which: usize,
+        pattern: usize,
+    },
+    Deal {
+        which: usize,
+        count: usize,
     },
     Reflow {
         which: usize,
@@ -84,6 +97,8 @@ fn any_op() -> impl Strategy<Value = Op> {
         3 => (pattern(), any_combined()).prop_map(|(pattern, flow)| Op::Open { pattern, flow }),
         2 => (any::<usize>(), pattern(), any_combined(), prop::bool::weighted(0.2))
             .prop_map(|(which, pattern, flow, is_new)| Op::Subscribe { which, pattern, flow, is_new }),
+        1 => (any::<usize>(), pattern()).prop_map(|(which, pattern)| Op::SubscribeDurable { which, pattern }),
+        1 => (any::<usize>(), 0..30_usize).prop_map(|(which, count)| Op::Deal { which, count }),
         1 => (any::<usize>(), any_combined()).prop_map(|(which, flow)| Op::Reflow { which, flow }),
         1 => any::<usize>().prop_map(|which| Op::Unsubscribe { which }),
         2 => (any::<usize>(), fate).prop_map(|(which, what)| Op::Befall { which, what }),
@@ -96,11 +111,20 @@ fn any_op() -> impl Strategy<Value = Op> {
 struct Scene {
     browser: Browser,
     constant: Vec<Constant>,
+    device: Device,
 }
 
 impl Scene {
     fn subscribe(&mut self, page: usize, pattern: &str, flow: Flow, start: Start) {
-        let tops = tops(self.browser.records.iter(), pattern);
+        // It starts with what its page has, where others follow the pattern there: that may be a message behind what other pages have.
+        let records = self.browser.records.iter();
+        let of_page = records.clone().filter(|record| record.peer == page);
+        let is_followed = |record: &Record| !record.is_gone && record.pattern.as_str() == pattern;
+        let tops = if of_page.clone().any(is_followed) {
+            tops(of_page, pattern)
+        } else {
+            tops(records, pattern)
+        };
         let record = self.browser.subscribe_from(page, pattern, flow, start);
         self.constant.push(Constant { record, tops });
     }
@@ -112,11 +136,42 @@ impl Scene {
 
     fn some_record(&self, which: usize) -> Option<usize> {
         let records = self.browser.records.iter().enumerate();
-        let here = records.filter(|(_, record)| {
-            !record.is_gone && self.browser.pages[record.peer].life == Life::Awake
-        });
+        let here = records.filter(|(_, record)| self.is_here(record));
         let here: Vec<usize> = here.map(|(index, _)| index).collect();
         here.get(which % here.len().max(1)).copied()
+    }
+
+    fn is_here(&self, record: &Record) -> bool {
+        !record.is_gone && self.browser.pages[record.peer].life == Life::Awake
+    }
+
+    fn subscribe_durable(&mut self, which: usize, pattern: &str) {
+        if let Some(page) = self.some_page(which)
+            && self.browser.pages[page].life == Life::Awake
+        {
+            let browser = &mut self.browser;
+            let record = browser.subscribe_durable(page, pattern, Flow::IMMEDIATE, "phone");
+            self.device.note_subscriber(record, &browser.records);
+        }
+    }
+
+    /// One of the device's subscribers deals with what it was told of first.
+    fn deal(&mut self, which: usize, count: usize) {
+        let records = &self.browser.records;
+        let there = self.device.subscribers(records);
+        let there = there.filter(|record| self.is_here(&records[*record]));
+        let there: Vec<usize> = there.collect();
+        let Some(record) = there.get(which % there.len().max(1)) else {
+            return;
+        };
+        let told = records[*record].publications();
+        let told: Vec<_> = told.take(count).map(|(_, one)| Arc::clone(one)).collect();
+        for publication in told {
+            let known = &self.browser.records[*record];
+            let now = self.browser.now;
+            self.device.note_dealt(now, known, &publication);
+            self.browser.deal_with(*record, &publication);
+        }
     }
 
     fn act(&mut self, op: Op) {
@@ -149,8 +204,14 @@ impl Scene {
                     self.subscribe(page, PATTERNS[pattern], flow, start);
                 }
             }
+            Op::SubscribeDurable { which, pattern } => {
+                self.subscribe_durable(which, PATTERNS[pattern]);
+            }
+            Op::Deal { which, count } => self.deal(which, count),
             Op::Reflow { which, flow } => {
-                if let Some(record) = self.some_record(which) {
+                if let Some(record) = self.some_record(which)
+                    && !self.device.is_subscriber(record)
+                {
                     self.browser.set_flow(record, flow);
                     self.constant.retain(|known| known.record != record);
                 }
@@ -190,6 +251,7 @@ fn run(path: Path, ops: Vec<Op>, seed: u64) {
     let mut scene = Scene {
         browser: Browser::new(seed, path),
         constant: Vec::new(),
+        device: Device::default(),
     };
     for op in ops {
         scene.act(op);
@@ -197,6 +259,7 @@ fn run(path: Path, ops: Vec<Op>, seed: u64) {
     let Scene {
         mut browser,
         constant,
+        device,
     } = scene;
     browser.heal();
     // For those who only want what is new.
@@ -220,6 +283,7 @@ fn run(path: Path, ops: Vec<Op>, seed: u64) {
         }
         check(&browser.truth, record, &tops);
     }
+    device.check(&browser.records);
 }
 
 proptest! {

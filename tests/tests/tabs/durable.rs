@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tidegate_core::flow::Flow;
+use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Publication;
 use tidegate_tests::json::Json;
@@ -193,6 +193,92 @@ fn a_tab_that_conflates_does_not_speak_for_one_that_wants_everything() {
         device.browser.run_for(secs(2));
         assert_eq!(device.told(next), [2, 3, 4, 5], "{path:?}");
     }
+}
+
+#[test]
+fn a_tab_that_is_not_durable_starts_with_the_latest_value_beside_one_that_has_dealt_with_it() {
+    for path in Path::ALL {
+        for to in ["job:1", "job:*"] {
+            let mut device = Device::of(path, to);
+            let first = device.open();
+            device.browser.run_for(secs(1));
+            publish_all(&mut device.browser, 1..4);
+            device.browser.run_for(secs(1));
+            device.deal_with_all(first);
+            device.browser.run_for(secs(3));
+            device.browser.close(device.page(first));
+            device.browser.run_for(secs(3));
+
+            let durable = device.open();
+            for wait in [0, 2_000] {
+                device.browser.run_for(ms(wait));
+                let page = device.browser.open();
+                let plain = device.browser.subscribe(page, to, Flow::IMMEDIATE);
+                device.browser.run_for(secs(2));
+                assert_eq!(device.told(plain).last(), Some(&3), "{path:?} {to} {wait}");
+            }
+            publish(&mut device.browser, 4);
+            device.browser.run_for(secs(1));
+            assert_eq!(device.told(durable), [4], "{path:?} {to}");
+        }
+    }
+}
+
+#[test]
+fn a_tab_that_joins_as_another_one_resumes_by_a_new_leader_is_given_what_nobody_has_dealt_with() {
+    for path in Path::ALL {
+        for to in ["job:1", "job:*"] {
+            for after in (0..240).step_by(3) {
+                let mut device = Device::of(path, to);
+                let mut pages = Vec::new();
+                for followed in [to, to, "job:2"] {
+                    let page = device.browser.open();
+                    device.browser.subscribe(page, followed, Flow::IMMEDIATE);
+                    pages.push(page);
+                    device.browser.run_for(ms(300));
+                }
+                let first = device.open();
+                device.browser.run_for(secs(1));
+                publish_all(&mut device.browser, 1..4);
+                device.browser.run_for(ms(100));
+                assert_eq!(device.told(first), [1, 2, 3], "{path:?} {to}");
+
+                device.browser.close(pages[0]);
+                device.browser.run_for(ms(after));
+                let browser = &mut device.browser;
+                let heir = browser.subscribe_durable(pages[2], to, Flow::IMMEDIATE, "phone");
+                browser.run_for(secs(10));
+                assert_eq!(device.told(heir), [1, 2, 3], "{path:?} {to} {after}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_device_that_has_left_before_the_connection_stands_costs_the_totals_of_others_nothing() {
+    let sums = Flow::throttle(ms(300)).with_conflate(Conflate::Sum);
+    let mut device = Device::of(Path::Lock, "job:1");
+    let [old, new, behind] = [0; 3].map(|_| {
+        let page = device.browser.open();
+        device.browser.run_for(ms(300));
+        page
+    });
+    let adds = device.browser.subscribe(behind, "job:1", sums);
+    let durable = device.open();
+    device.browser.run_for(secs(1));
+    publish_all(&mut device.browser, 1..4);
+    device.browser.run_for(secs(1));
+    device.browser.set_network(false);
+    publish_all(&mut device.browser, 4..8);
+    device.browser.close(old);
+    device.browser.subscribe(new, "job:1", sums);
+    device.browser.run_for(secs(5));
+    assert_eq!(leader(&device.browser), new);
+    device.browser.close(device.page(durable));
+    device.browser.run_for(secs(1));
+    device.browser.set_network(true);
+    device.browser.run_for(secs(60));
+    assert_eq!(device.told(adds).iter().sum::<u64>(), 28);
 }
 
 #[derive(Clone, Copy, Debug)]

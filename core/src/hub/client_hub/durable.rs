@@ -63,7 +63,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// [`ClientHub::handle_handled`] tells. Who subscribes under that name later, from wherever, gets what was not: here, too,
     /// whoever joins others is given that, and not the latest.
     ///
-    /// Where the client has a subscription with this pattern that is not durable, that becomes so, and is told the same.
+    /// Where the client has a subscription with this pattern that is not durable, that becomes so. Those who follow it are told nothing twice, and miss nothing.
     ///
     /// # Errors
     /// When the flow is out of range, or the client has a durable subscription with this pattern under another name, or one
@@ -87,23 +87,26 @@ impl<P: Payload + Clone> ClientHub<P> {
         flow.validate()?;
         let is_followed = self.relay.upstream(pattern).is_some();
         let is_first = before.is_none();
+        // Others here have what came since they did, and perhaps not as it was published.
+        let goes_back = is_followed && (is_first || !self.relay.is_whole(pattern));
         let missed = match before {
-            Some(before) if is_followed => before.handed.waiting(),
+            Some(before) if is_followed && !goes_back => before.handed.waiting(),
             Some(_) | None => Vec::new(),
-        };
-        let start_here = if is_followed {
-            Start::New
-        } else {
-            start.clone()
         };
         if is_first {
             let durable = Durable::new(name.clone());
             self.durables.insert(pattern.clone(), durable);
         }
         self.changes += 1;
-        let id = self
-            .relay
-            .handle_subscribe(now, downlink, pattern, flow, start_here)?;
+        let relay = &mut self.relay;
+        let id = if is_followed {
+            relay.handle_subscribe_device(now, downlink, pattern, flow, goes_back)?
+        } else {
+            let start = start.clone();
+            let id = relay.handle_subscribe(now, downlink, pattern, flow, start)?;
+            relay.note_device(pattern);
+            id
+        };
         let subscriber = Subscriber {
             conflates: flow.conflates(),
             is_over: false,
@@ -114,17 +117,11 @@ impl<P: Payload + Clone> ClientHub<P> {
         for publication in &missed {
             self.relay.hand_on(now, id, publication);
         }
-        if is_first
-            && is_followed
-            && let Some(flow) = self.relay.upstream(pattern)
-        {
-            self.client
-                .handle_subscribe_durable(now, pattern, flow, start, name);
-            if self.relay.is_rewinding(pattern) {
-                self.client.handle_rewind(pattern, &Start::Latest);
-            }
-        }
         self.drain(now);
+        if goes_back {
+            self.client.handle_durable(pattern, start, name);
+            self.drain(now);
+        }
         Ok(id)
     }
 
@@ -150,7 +147,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             break;
         }
         if let Some(pattern) = done {
-            self.finish_durable(&pattern);
+            self.finish_durable(now, &pattern);
         }
         self.drain(now);
     }
@@ -170,23 +167,26 @@ impl<P: Payload + Clone> ClientHub<P> {
     }
 
     /// A subscription has been ended by its owner, or was refused.
-    pub(super) fn let_go(&mut self, id: SubscriptionId) {
+    pub(super) fn let_go(&mut self, now: Instant, id: SubscriptionId) {
         if let Some(pattern) = self.durable_pattern(id)
             && let Some(durable) = self.durables.get_mut(&pattern)
         {
             durable.subscribers.remove(&id);
             if durable.subscribers.is_empty() {
-                self.finish_durable(&pattern);
+                self.finish_durable(now, &pattern);
             }
         }
     }
 
     /// Nobody is left, or nothing that could be dealt with.
-    fn finish_durable(&mut self, pattern: &Pattern) {
+    fn finish_durable(&mut self, now: Instant, pattern: &Pattern) {
         self.durables.remove(pattern);
         if self.relay.upstream(pattern).is_none() {
             // It had ended before: what was dealt with since is still to be told.
             self.client.handle_unsubscribe(pattern);
+        } else {
+            self.client.handle_not_durable(pattern);
+            self.relay.handle_no_device(now, pattern);
         }
     }
 
@@ -206,7 +206,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     }
 
     /// Notes what is due to durable subscriptions.
-    pub(super) fn note_handed(&mut self, due: &Due<P>) {
+    pub(super) fn note_handed(&mut self, now: Instant, due: &Due<P>) {
         match due {
             Due::Deliver { delivery, .. } => {
                 for durable in self.durables.values_mut() {
@@ -226,11 +226,11 @@ impl<P: Payload + Clone> ClientHub<P> {
                         subscriber.is_over = true;
                     }
                     if durable.is_done() {
-                        self.finish_durable(&pattern);
+                        self.finish_durable(now, &pattern);
                     }
                 }
             }
-            Due::Refused { subscription, .. } => self.let_go(*subscription),
+            Due::Refused { subscription, .. } => self.let_go(now, *subscription),
             Due::Reset { .. } | Due::Lagged { .. } => {}
         }
     }

@@ -2,7 +2,6 @@ pub(super) mod host;
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use proptest::prelude::*;

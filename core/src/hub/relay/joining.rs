@@ -10,7 +10,8 @@ use alloc::sync::Arc;
 use super::route::{Own, Route};
 use super::{Above, Interest, Relay};
 use crate::flow::{Flow, Past};
-use crate::hub::due::SubscriptionId;
+use crate::hub::SubscribeError;
+use crate::hub::due::{DownlinkId, SubscriptionId};
 use crate::joining::{Comes, Joining, Step};
 use crate::payload::Payload;
 use crate::protocol::{Start, TopicPosition};
@@ -38,16 +39,55 @@ impl<P: Payload> Relay<P> {
         true
     }
 
+    /// Subscribes a device beside others who follow the pattern, with what is new. Where it is to go back to its cursor, every publication at
+    /// once is asked for, and it waits for what lies after that; its owner lets the uplink go there.
+    pub(in crate::hub) fn handle_subscribe_device(
+        &mut self,
+        now: Instant,
+        downlink: DownlinkId,
+        pattern: &Pattern,
+        flow: Flow,
+        goes_back: bool,
+    ) -> Result<SubscriptionId, SubscribeError> {
+        let own = Own { flow, slow: None };
+        let id = self.add(downlink, pattern, own)?;
+        if let Some(route) = self.routes.get_mut(pattern) {
+            route.subscribers.push((id, own));
+            route.is_rewinding |= goes_back;
+            if goes_back {
+                route.joining.push((id, Joining::at_cursor()));
+            }
+        }
+        self.aggregate(now, pattern);
+        Ok(id)
+    }
+
+    /// The first who follows the pattern is a device.
+    pub(in crate::hub) fn note_device(&mut self, pattern: &Pattern) {
+        if let Some(route) = self.routes.get_mut(pattern) {
+            route.is_of_device = true;
+        }
+    }
+
+    /// No device is left beside those who follow the pattern: the uplink is asked to go on without the cursor, and to lose nothing by that.
+    pub(in crate::hub) fn handle_no_device(&mut self, now: Instant, pattern: &Pattern) {
+        if let Some(route) = self.routes.get_mut(pattern) {
+            route.is_rewinding = true;
+            self.aggregate(now, pattern);
+            self.ask_back(pattern, Start::New);
+        }
+    }
+
+    /// Whether what is still to come is as it was published, and comes to all who follow the pattern.
+    pub(in crate::hub) fn is_whole(&self, pattern: &Pattern) -> bool {
+        let route = self.routes.get(pattern);
+        route.is_none_or(|route| !route.is_rewinding && route.past.is_whole())
+    }
+
     /// Asks the uplink to go back for somebody who starts so.
     pub(super) fn ask_back(&mut self, pattern: &Pattern, start: Start) {
         let pattern = pattern.clone();
         self.interest.push_back(Interest::Rewind { pattern, start });
-    }
-
-    /// Whether the uplink was asked to go back, and has not said that it is done.
-    pub(in crate::hub) fn is_rewinding(&self, pattern: &Pattern) -> bool {
-        let route = self.routes.get(pattern);
-        route.is_some_and(|route| route.is_rewinding)
     }
 
     /// The uplink has confirmed the subscription to `pattern`.
@@ -57,10 +97,30 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// The uplink has gone back: what was seen comes again from here on, by [`Relay::handle_repeat`], and what is new after it.
-    pub fn handle_rewinding(&mut self, pattern: &Pattern) {
+    /// The uplink has gone back, to the cursor or for others who have joined: what was seen comes again from here on, by
+    /// [`Relay::handle_repeat`], and what is new after it.
+    pub fn handle_rewinding(&mut self, pattern: &Pattern, to_cursor: bool) {
         if let Some(route) = self.routes.get_mut(pattern) {
-            route.is_repeating = true;
+            route.is_partial &= to_cursor;
+            route.is_of_device &= to_cursor;
+            for (_, joining) in &mut route.joining {
+                joining.begin(to_cursor);
+            }
+        }
+    }
+
+    /// What the device that waits for what lies after its cursor missed of a topic is lost. What is left of it comes.
+    pub fn handle_repeat_reset(
+        &mut self,
+        now: Instant,
+        pattern: &Pattern,
+        topic: &Topic,
+        position: Position,
+    ) {
+        if let Some(route) = self.routes.get(pattern) {
+            for id in route.at_cursor() {
+                self.subscribers.reset(now, id.index(), topic, position);
+            }
         }
     }
 
@@ -72,16 +132,7 @@ impl<P: Payload> Relay<P> {
         publication: &Arc<Publication<P>>,
         is_latest: bool,
     ) {
-        let Some(route) = self.routes.get_mut(pattern) else {
-            return;
-        };
-        let comes = if is_latest {
-            route.keep(publication);
-            Comes::Latest
-        } else {
-            Comes::Earlier
-        };
-        self.hand_to_joining(now, pattern, publication, comes);
+        self.hand_to_joining(now, pattern, publication, Comes::again(is_latest));
     }
 
     /// Hands a publication to those who wait, as far as they are to have it.
@@ -92,13 +143,18 @@ impl<P: Payload> Relay<P> {
         publication: &Arc<Publication<P>>,
         comes: Comes,
     ) {
+        if comes == Comes::Latest
+            && let Some(route) = self.routes.get_mut(pattern)
+        {
+            route.keep(publication);
+        }
+        if publication.is_terminal() && pattern.is_exact() {
+            // Nothing follows that they could wait for.
+            self.handle_rewinding(pattern, false);
+        }
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        let is_end = publication.is_terminal() && pattern.is_exact();
-        if !route.is_repeating && !is_end {
-            return;
-        }
         let Publication {
             topic, position, ..
         } = &**publication;
@@ -120,8 +176,6 @@ impl<P: Payload> Relay<P> {
             return;
         };
         route.is_rewinding = false;
-        route.is_repeating = false;
-        route.is_partial = false;
         // Everything was asked for at once since.
         route.past = Past::default();
         for (id, joining) in core::mem::take(&mut route.joining) {
@@ -146,6 +200,13 @@ impl<P> Route<P> {
         self.joining.iter().any(|(joining, _)| *joining == id)
     }
 
+    /// The devices that are given what lies after their cursor.
+    pub(super) fn at_cursor(&self) -> impl Iterator<Item = SubscriptionId> {
+        let joining = self.joining.iter();
+        let at_cursor = joining.filter(|(_, joining)| joining.is_at_cursor());
+        at_cursor.map(|(id, _)| *id)
+    }
+
     pub(super) fn leave(&mut self, id: SubscriptionId) {
         self.subscribers.retain(|(known, _)| *known != id);
         self.joining.retain(|(joining, _)| *joining != id);
@@ -153,7 +214,7 @@ impl<P> Route<P> {
 
     /// Whether what is at hand does not tell somebody of this flow, who starts so, where its topics are.
     fn must_rewind(&self, pattern: &Pattern, flow: Flow, start: &Start) -> bool {
-        if self.is_rewinding || !self.past.serves(flow) {
+        if self.is_rewinding || self.is_of_device || !self.past.serves(flow) {
             // What the uplink has made of several for the others is still to come.
             return true;
         }

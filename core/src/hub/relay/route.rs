@@ -42,10 +42,10 @@ pub(super) struct Route<P> {
     pub(super) starting: Option<Start>,
     /// Whether there may be topics whose latest values nobody here was sent.
     pub(super) is_partial: bool,
+    /// Whether only what a device has not dealt with has come, and perhaps is still to come.
+    pub(super) is_of_device: bool,
     /// Whether the uplink was asked to go back, and has not said that it is done.
     pub(super) is_rewinding: bool,
-    /// Whether it has gone back: those who wait are given what comes.
-    pub(super) is_repeating: bool,
     /// How the uplink may have conflated what is still to come.
     pub(super) past: Past,
     /// The topics seen, with the latest value of each for those who come later.
@@ -69,8 +69,8 @@ impl<P> Route<P> {
             joining: Vec::new(),
             starting: Some(start.clone()),
             is_partial,
+            is_of_device: false,
             is_rewinding: false,
-            is_repeating: false,
             past: Past::default().then(own.flow),
             topics: Recent::new(CLIENT_TOPICS_MAX),
             lag: 0,

@@ -76,6 +76,11 @@ impl<P: Payload + Clone> ServerHub<P> {
                 SessionOutput::Unsubscribe(subscription) => {
                     self.end_asked(now, id, subscription);
                 }
+                SessionOutput::Replaced(subscription) => {
+                    self.hub.handle_unsubscribe(subscription);
+                    let outbox = &mut self.connections[id.index as usize].outbox;
+                    outbox.set_slow(subscription, None);
+                }
                 SessionOutput::Flow {
                     subscription,
                     pattern,

@@ -206,6 +206,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         parked: &Parked,
         on_loss: OnLoss,
     ) {
+        // What is due to a subscription whose place it takes goes before.
+        self.drain_due(now);
         let outbox = &mut self.connections[id.index as usize].outbox;
         outbox.begin_start();
         let result =

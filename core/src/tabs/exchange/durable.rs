@@ -1,13 +1,16 @@
 //! Durable subscriptions of tabs: they are one device, so what one of them has dealt with, all have.
 //!
-//! A tab may die, and nobody notices what it had not dealt with. So whoever joins is given everything after the cursor, which
-//! the server is asked for anew, and what it has dealt with stands for all that lies before. Those who have seen it drop it.
+//! A tab may die, and nobody notices what it had not dealt with. So whoever joins is given everything after the cursor, to which
+//! the subscription upstream goes back ([`Client::handle_durable`]), and what it has dealt with stands for all that lies before. It is said to that
+//! tab alone: the others, durable or not, go on with what is new.
+//!
+//! [`Client::handle_durable`]: crate::client::Client::handle_durable
 
-use super::route::Route;
-use super::wanted::Wanted;
+use alloc::vec::Vec;
+
+use super::route::{Place, Route, Seat};
 use super::{Exchange, not_subscribed};
 use crate::durable::DurableName;
-use crate::flow::Flow;
 use crate::hub::SubscribeError;
 use crate::joining::matching;
 use crate::payload::Payload;
@@ -15,14 +18,6 @@ use crate::protocol::{ServerFrame, Start, TopicPosition, WireError};
 use crate::tabs::message::TabId;
 use crate::time::Instant;
 use crate::topic::Pattern;
-
-/// How a member of a durable subscription begins that can't go on from what it knows.
-pub(super) enum Begins {
-    /// The server is to be asked for this.
-    Anew(Start),
-    /// What others have asked for is not there yet, and is what it needs.
-    WithOthers,
-}
 
 impl<P: Payload + Clone> Exchange<P> {
     /// A member has dealt with everything up to these positions.
@@ -46,35 +41,29 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// A member of a durable subscription has taken its seat. `before` is what the server was asked for until then.
-    pub(super) fn begin(&mut self, now: Instant, pattern: &Pattern, begins: Begins, before: Flow) {
-        match begins {
-            Begins::Anew(start) => self.follow(now, pattern, start),
-            Begins::WithOthers => self.push_up(pattern, before),
-        }
-    }
-
-    /// A member that is not durable has taken its seat beside those who are.
-    pub(super) fn join_durable(
+    /// A member takes its seat beside others, and the subscription upstream becomes durable by that where it says so.
+    pub(super) fn sit_beside(
         &mut self,
-        now: Instant,
         member: TabId,
         pattern: &Pattern,
+        seat: Seat,
         start: &Start,
+        becomes_durable: bool,
     ) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        let Some(flow) = route.seats.get(&member).map(|seat| seat.flow) else {
-            return;
-        };
-        if route.is_confirmed && route.catch_up(pattern, flow, start).is_some() {
-            return self.join(member, pattern);
+        let awaits_cursor = route.sit_down(member, pattern, seat, start);
+        let name = route.durable.clone();
+        let name = name.filter(|_| becomes_durable || awaits_cursor);
+        route.is_rewinding |= name.is_some();
+        let before = route.aggregate();
+        self.push_up(pattern, before);
+        if let Some(name) = name {
+            self.client.handle_durable(pattern, start.clone(), name);
         }
-        let needs_all = !flow.conflates() && !route.past.is_whole();
-        if let Some(wanted) = route.want(pattern, start, needs_all) {
-            route.begin();
-            self.follow(now, pattern, wanted);
+        if !awaits_cursor {
+            self.join(member, pattern);
         }
     }
 
@@ -95,52 +84,75 @@ impl<P: Payload + Clone> Exchange<P> {
                 pattern: pattern.clone(),
             },
         );
-        if was_durable
-            && let Some(route) = self.routes.get_mut(&pattern)
-            && let Some(wanted) = route.want(&pattern, &Start::New, true)
-        {
+        let Some(route) = self.routes.get_mut(&pattern).filter(|_| was_durable) else {
+            return;
+        };
+        let waited = route.forget_devices();
+        route.aggregate();
+        if let Some(wanted) = route.want(&pattern, &Start::New, true) {
             route.begin();
             self.follow(now, &pattern, wanted);
+        }
+        for member in waited {
+            self.confirm(member, &pattern, true);
         }
     }
 }
 
 impl<P> Route<P> {
-    /// A member subscribes under a name, or under none. How it begins, unless as one that is not durable does.
-    pub(super) fn begin_durable(
-        &mut self,
-        pattern: &Pattern,
-        start: &Start,
-        name: Option<DurableName>,
-    ) -> Result<Option<Begins>, WireError> {
+    /// A member subscribes under a name, or under none. Whether the subscription upstream is to become durable by that.
+    pub(super) fn become_durable(&mut self, name: Option<DurableName>) -> Result<bool, WireError> {
         let Some(name) = name else {
-            return Ok(None);
+            return Ok(false);
         };
         if self.durable.as_ref().is_some_and(|known| *known != name) {
             return Err(SubscribeError::OtherDurable.to_wire());
         }
-        let is_first = self.durable.replace(name).is_none();
+        Ok(self.durable.replace(name).is_none())
+    }
+
+    /// A member takes its seat beside others, or another one than it had. Whether it waits for what lies after the cursor: it is durable, and knows nothing that it could go on from.
+    fn sit_down(
+        &mut self,
+        member: TabId,
+        pattern: &Pattern,
+        mut seat: Seat,
+        start: &Start,
+    ) -> bool {
         let knows_something = match start {
             Start::Since(known) => !pattern.is_exact() || !matching(pattern, known).is_empty(),
             Start::Latest | Start::New => false,
         };
-        if knows_something {
-            if is_first {
-                // The others drop what they have seen of what the cursor is behind.
-                self.want(pattern, start, true);
-            }
-            return Ok(is_first.then(|| Begins::Anew(start.clone())));
+        seat.awaits_cursor = seat.is_durable && !knows_something;
+        if seat.awaits_cursor {
+            // It goes on to be told what it is told, where it had a seat.
+            let before = self.seats.remove(&member);
+            let place = before.map(|before| before.place);
+            seat.place = place.unwrap_or_else(|| Place::Behind(start.clone()));
         }
-        let is_asked = !is_first && !self.is_confirmed && self.wanted.is_at_cursor();
-        self.wanted = Wanted::at_cursor();
-        self.is_confirmed = false;
-        Ok(Some(if is_asked {
-            Begins::WithOthers
-        } else if is_first {
-            Begins::Anew(start.clone())
-        } else {
-            Begins::Anew(Start::Latest)
-        }))
+        let awaits_cursor = seat.awaits_cursor;
+        self.seats.insert(member, seat);
+        awaits_cursor
+    }
+
+    /// Whether a member is durable.
+    pub(super) fn has_devices(&self) -> bool {
+        self.seats.values().any(|seat| seat.is_durable)
+    }
+
+    /// Nobody is durable any more. Returns those who waited for the cursor, although they had a place: what comes is what they wait for.
+    fn forget_devices(&mut self) -> Vec<TabId> {
+        let mut waited = Vec::new();
+        for (member, seat) in self.seats.iter_mut() {
+            seat.is_durable = false;
+            if core::mem::take(&mut seat.awaits_cursor) {
+                match &seat.place {
+                    Place::Behind(start) => seat.place = Place::Waiting(start.clone()),
+                    Place::Waiting(_) | Place::Joining(_) | Place::There => waited.push(*member),
+                }
+            }
+        }
+        waited
     }
 
     /// Whether what a member has dealt with stands for everything before. Of one that conflates it does where all do: what it was

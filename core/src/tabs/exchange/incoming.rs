@@ -44,12 +44,19 @@ impl<P: Payload + Clone> Exchange<P> {
                 publication,
             } => self.handle_publication(&pattern, publication),
             ClientEvent::Batch { pattern, items } => self.handle_batch(&pattern, items),
-            ClientEvent::Rewinding { pattern } => self.handle_rewinding(&pattern),
+            ClientEvent::Rewinding { pattern, to_cursor } => {
+                self.handle_rewinding(&pattern, to_cursor);
+            }
+            ClientEvent::RepeatReset {
+                pattern,
+                topic,
+                position,
+            } => self.handle_repeat_reset(&pattern, &topic, position),
             ClientEvent::Repeat {
                 pattern,
                 publication,
                 is_latest,
-            } => self.handle_repeat(&pattern, &publication, is_latest),
+            } => self.hand_to_joining(&pattern, &publication, Comes::again(is_latest)),
             ClientEvent::Rewound { pattern } => self.handle_rewound(&pattern),
             ClientEvent::Answered { ping } => self.handle_answered(ping),
             ClientEvent::Reset {
@@ -72,7 +79,8 @@ impl<P: Payload + Clone> Exchange<P> {
                 self.all(ServerFrame::Lagged { pattern, missed });
             }
             ClientEvent::Ended { pattern, reason } => {
-                self.handle_rewinding(&pattern);
+                self.handle_rewinding(&pattern, false);
+                self.handle_rewinding(&pattern, true);
                 self.routes.remove(&pattern);
                 self.all(ServerFrame::End { pattern, reason });
             }

@@ -91,38 +91,42 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// What was seen comes again from here on, and what is new after it.
-    pub(super) fn handle_rewinding(&mut self, pattern: &Pattern) {
-        let Some(route) = self.routes.get(pattern) else {
+    /// What was seen comes again from here on, or what lies after the cursor, and what is new after it.
+    pub(super) fn handle_rewinding(&mut self, pattern: &Pattern, to_cursor: bool) {
+        let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        for (member, start) in route.behind() {
-            self.confirm(member, pattern, start != Start::New);
+        route.is_partial &= to_cursor;
+        route.is_of_device &= to_cursor;
+        for (member, mut joining, is_resumed) in route.behind(pattern, to_cursor) {
+            joining.begin(to_cursor);
+            self.confirm(member, pattern, is_resumed);
             if let Some(route) = self.routes.get_mut(pattern)
                 && let Some(seat) = route.seats.get_mut(&member)
             {
-                seat.place = Place::Joining(Joining::new(pattern, &start));
+                seat.place = Place::Joining(joining);
             }
         }
     }
 
-    /// A publication that was seen before came again.
-    pub(super) fn handle_repeat(
+    /// What those miss of a topic who are given what lies after the cursor is lost.
+    pub(super) fn handle_repeat_reset(
         &mut self,
         pattern: &Pattern,
-        publication: &Arc<Publication<P>>,
-        is_latest: bool,
+        topic: &Topic,
+        position: Position,
     ) {
-        let Some(route) = self.routes.get_mut(pattern) else {
+        let Some(route) = self.routes.get(pattern) else {
             return;
         };
-        let comes = if is_latest {
-            route.handle_publication(publication);
-            Comes::Latest
-        } else {
-            Comes::Earlier
-        };
-        self.hand_to_joining(pattern, publication, comes);
+        for (member, seat) in route.seats.iter() {
+            if let Place::Joining(joining) = &seat.place
+                && joining.is_at_cursor()
+            {
+                let frame = reset(pattern, topic, position);
+                self.output.push_back(ExchangeOutput::One(*member, frame));
+            }
+        }
     }
 
     /// Tells those who join what a publication is to them. One that comes again is for them alone.
@@ -132,9 +136,14 @@ impl<P: Payload + Clone> Exchange<P> {
         publication: &Arc<Publication<P>>,
         comes: Comes,
     ) {
+        if comes == Comes::Latest
+            && let Some(route) = self.routes.get_mut(pattern)
+        {
+            route.handle_publication(publication);
+        }
         if publication.is_terminal() && pattern.is_exact() {
             // Nothing follows that they could wait for.
-            self.handle_rewinding(pattern);
+            self.handle_rewinding(pattern, false);
         }
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -202,8 +211,10 @@ impl<P> Route<P> {
         let first = self.first.take();
         for (member, seat) in self.seats.iter() {
             if let Place::Waiting(start) = &seat.place {
-                let is_same = first.as_ref() == Some(start) && self.serves(seat.flow);
-                if self.durable.is_some() || is_same {
+                let is_first = |(first, is_durable): &(Start, bool)| {
+                    first == start && *is_durable == seat.is_durable
+                };
+                if first.as_ref().is_some_and(is_first) && self.serves(seat.flow) {
                     there.push(*member);
                 } else {
                     late.push((*member, matches!(start, Start::Since(_))));
@@ -213,14 +224,21 @@ impl<P> Route<P> {
         (there, late)
     }
 
-    /// The members for whom the server goes back, and how they start.
-    fn behind(&self) -> Vec<(TabId, Start)> {
-        let seats = self.seats.iter();
-        let behind = seats.filter_map(|(member, seat)| match &seat.place {
-            Place::Behind(start) => Some((*member, start.clone())),
-            Place::Waiting(_) | Place::Joining(_) | Place::There => None,
-        });
-        behind.collect()
+    /// The members who wait for the server to go back, or to go to the cursor, how they join, and whether they resume by it.
+    fn behind(&mut self, pattern: &Pattern, to_cursor: bool) -> Vec<(TabId, Joining, bool)> {
+        let mut behind = Vec::new();
+        for (member, seat) in self.seats.iter_mut() {
+            if seat.awaits_cursor != to_cursor {
+                continue;
+            }
+            if core::mem::take(&mut seat.awaits_cursor) {
+                behind.push((*member, Joining::at_cursor(), true));
+            } else if let Place::Behind(start) = &seat.place {
+                let joining = Joining::new(pattern, start);
+                behind.push((*member, joining, *start != Start::New));
+            }
+        }
+        behind
     }
 
     /// What those who join miss of a topic is lost. Its latest value follows.
@@ -235,7 +253,6 @@ impl<P> Route<P> {
     /// Nobody joins any more. Returns those who did.
     fn handle_rewound(&mut self) -> Vec<(TabId, Joining)> {
         self.is_rewinding = false;
-        self.is_partial = false;
         // Everything was asked for at once since.
         self.past = crate::flow::Past::default();
         let mut joined = Vec::new();

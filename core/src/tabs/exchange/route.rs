@@ -24,6 +24,8 @@ pub(super) struct Seat {
     pub(super) slow: Option<Slow>,
     /// Whether it is durable: by the name that the route has.
     pub(super) is_durable: bool,
+    /// Whether it waits for what lies after the cursor.
+    pub(super) awaits_cursor: bool,
     pub(super) place: Place,
 }
 
@@ -52,6 +54,7 @@ impl Seat {
             flow,
             slow,
             is_durable,
+            awaits_cursor: false,
             place: Place::Waiting(start),
         }
     }
@@ -79,14 +82,16 @@ pub(super) struct Route<P> {
     pub(super) slow: Option<Slow>,
     /// The start that the server was asked for.
     pub(super) wanted: Wanted,
-    /// The start that the first member asked for, until the server has confirmed it.
-    pub(super) first: Option<Start>,
+    /// The start that the first member asked for, and whether that is durable, until the server has confirmed it.
+    pub(super) first: Option<(Start, bool)>,
     /// Whether the server has confirmed it.
     pub(super) is_confirmed: bool,
     /// Whether the server is to go back for members who are not where the others are, and has not come to where it was.
     pub(super) is_rewinding: bool,
     /// Whether there may be topics whose retained values nobody here has asked for.
     pub(super) is_partial: bool,
+    /// Whether only what a device has not dealt with has come, and perhaps is still to come.
+    pub(super) is_of_device: bool,
     tops: Recent<Top<P>>,
 }
 
@@ -103,6 +108,7 @@ impl<P> Route<P> {
             is_confirmed: false,
             is_rewinding: false,
             is_partial: false,
+            is_of_device: false,
             tops: Recent::new(CLIENT_TOPICS_MAX),
         }
     }
@@ -126,7 +132,7 @@ impl<P> Route<P> {
         let finest = Flow::finest(&flows).unwrap_or_default();
         let is_combined = matches!(finest.conflate, Conflate::Sum | Conflate::Merge);
         match finest {
-            Flow { delta, .. } if is_combined && self.durable.is_some() => {
+            Flow { delta, .. } if is_combined && self.has_devices() => {
                 Flow::IMMEDIATE.with_delta(delta)
             }
             Flow {
@@ -191,6 +197,7 @@ impl<P> Route<P> {
         self.is_confirmed = true;
         let start = self.wanted.start();
         self.is_partial = start == Start::New && !pattern.is_exact();
+        self.is_of_device = self.durable.is_some();
         if let (Some(topic), Some(position)) = (pattern.exact(), position)
             && (position.offset == 0 || start == Start::New)
         {
@@ -270,7 +277,7 @@ impl<P> Route<P> {
         flow: Flow,
         start: &Start,
     ) -> Option<Vec<ServerFrame<P>>> {
-        if self.is_rewinding || !self.serves(flow) {
+        if self.is_rewinding || self.is_of_device || !self.serves(flow) {
             return None;
         }
         if self.past.has_combined() {

@@ -22,9 +22,6 @@ pub(super) struct Wanted {
     since: Option<OrderedMap<Topic, Position>>,
     /// Whether somebody wants the latest values, too.
     latest: bool,
-    /// Whether somebody wants what lies after the cursor of a durable subscription, which the server knows: more than
-    /// anybody else does.
-    at_cursor: bool,
 }
 
 impl Wanted {
@@ -33,7 +30,6 @@ impl Wanted {
         Self {
             since: Some(since),
             latest: false,
-            at_cursor: false,
         }
     }
 
@@ -42,22 +38,7 @@ impl Wanted {
         Self {
             since: None,
             latest: true,
-            at_cursor: false,
         }
-    }
-
-    /// What a member of a durable subscription wants that has seen nothing.
-    pub(super) const fn at_cursor() -> Self {
-        Self {
-            since: None,
-            latest: false,
-            at_cursor: true,
-        }
-    }
-
-    /// Whether what is wanted lies after the cursor.
-    pub(super) const fn is_at_cursor(&self) -> bool {
-        self.at_cursor
     }
 
     /// Somebody else wants to start like this.
@@ -91,8 +72,7 @@ impl Wanted {
 
     /// The positions to go on from, where there are any.
     pub(super) fn positions(&self) -> Option<Vec<TopicPosition>> {
-        let since = self.since.as_ref().filter(|_| !self.at_cursor);
-        let since = since?.iter();
+        let since = self.since.as_ref()?.iter();
         let positions = since.map(|(topic, position)| TopicPosition {
             topic: topic.clone(),
             position: self.with_latest(*position),
@@ -111,8 +91,7 @@ impl Wanted {
     pub(super) fn start(&self) -> Start {
         match self.positions() {
             Some(positions) => Start::Since(positions),
-            // Whatever else is said, the server begins at the cursor.
-            None if self.latest || self.at_cursor => Start::Latest,
+            None if self.latest => Start::Latest,
             None => Start::New,
         }
     }
