@@ -168,6 +168,8 @@ impl<P: Payload> Relay<P> {
             match start {
                 _ if waits => self.ask_back(pattern, start),
                 Start::Latest => self.deliver_latest(now, id, pattern),
+                // The end that follows is told after its terminal publication.
+                Start::New if self.has_ended(pattern) => self.deliver_latest(now, id, pattern),
                 Start::New => {}
                 Start::Since(known) => self.catch_up(now, id, pattern, own.flow, &known),
             }
