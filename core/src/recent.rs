@@ -150,13 +150,14 @@ mod tests {
 
     #[test]
     fn what_was_touched_last_stays() {
+        let touched = if cfg!(miri) { 120 } else { 1000 };
         let mut recent = Recent::new(100);
-        for number in 0..1000 {
+        for number in 0..touched {
             *recent.touch(&topic(number), || 0) = number;
             recent.touch(&topic(0), || unreachable!("touched again and again"));
             assert!(recent.iter().count() <= 100);
         }
-        for number in [0, 999, 998, 950] {
+        for number in [0, touched - 1, touched - 2, touched - 50] {
             assert_eq!(recent.get(&topic(number)), Some(&number));
         }
         assert_eq!(recent.get(&topic(1)), None);

@@ -36,7 +36,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
         .args(["run", toolchain, "cargo", "miri", "test"])
         .args(["--package", "tidegate-core", "--lib", "--target-dir"])
         .arg(workspace.target.join("miri"))
-        .arg("--")
+        // How long each takes: it tells which go through too much.
+        .args(["--", "-Zunstable-options", "--report-time"])
         .args(&arguments.filters)
         .current_dir(&workspace.root)
         // Properties look for the folder of what once failed.

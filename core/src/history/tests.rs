@@ -109,7 +109,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0..15_u64, 0..30_usize).prop_map(|(wait_ms, bytes)| Step::Append { wait_ms, bytes }),
         1 => (0..60_u64).prop_map(|wait_ms| Step::Trim { wait_ms }),
     ];
-    prop::collection::vec(step, 0..40)
+    prop::collection::vec(step, 0..if cfg!(miri) { 12 } else { 40 })
 }
 
 proptest! {

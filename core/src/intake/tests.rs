@@ -364,7 +364,7 @@ proptest! {
     /// Whoever is slow, paused or crashes, wherever: as long as one server lives that heard all, each message is taken in
     /// once, and in order.
     #[test]
-    fn each_message_is_taken_in_once_and_in_order(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 40 } else { 250 })) {
+    fn each_message_is_taken_in_once_and_in_order(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 15 } else { 250 })) {
         let mut world = World::new(3);
         for step in steps {
             match step {

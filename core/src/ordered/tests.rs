@@ -11,7 +11,7 @@ fn topic(number: u16) -> Topic {
 
 proptest! {
     #[test]
-    fn agrees_with_the_standard_library(steps in prop::collection::vec((any::<bool>(), 0..80_u16), 0..400)) {
+    fn agrees_with_the_standard_library(steps in prop::collection::vec((any::<bool>(), 0..80_u16), 0..if cfg!(miri) { 40 } else { 400 })) {
         let mut map = OrderedMap::new();
         let mut model = BTreeMap::new();
         for (step, (inserts, number)) in steps.into_iter().enumerate() {

@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_agree_with_a_list(steps in prop::collection::vec(any_step(), 0..300)) {
+        fn they_agree_with_a_list(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 60 } else { 300 })) {
             let mut rests = Rests::default();
             let mut list = alloc::vec![false; 120];
             for step in steps {

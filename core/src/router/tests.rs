@@ -90,6 +90,10 @@ fn the_deepest_topics_find_their_patterns() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a hundred thousand subscriptions, whose bytes are counted"
+)]
 fn subscriptions_are_compact() {
     const TOPICS: usize = 10_000;
     const EACH: usize = 10;

@@ -27,7 +27,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..60_u32).prop_map(|key| Step::Disarm { key }),
         2 => any_time().prop_map(|now| Step::Expire { now }),
     ];
-    prop::collection::vec(step, 0..400)
+    prop::collection::vec(step, 0..if cfg!(miri) { 60 } else { 400 })
 }
 
 /// Checks what `Timers` says of its own members.

@@ -23,6 +23,7 @@ fn config(node: u64) -> ProgressConfig {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of rounds of what other tests do a few times")]
 fn two_servers_count_together_and_one_tells() {
     let mut cluster = Cluster::started(2, 1);
     cluster.at(0, |tracker, now| tracker.handle_target(now, Some(500)));
@@ -53,6 +54,7 @@ fn two_servers_count_together_and_one_tells() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of rounds of what other tests do a few times")]
 fn each_kind_is_told_at_its_own_pace() {
     let mut cluster = Cluster::started(1, 1);
     for round in 0..600_u64 {
@@ -92,6 +94,7 @@ fn each_kind_is_told_at_its_own_pace() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of rounds of what other tests do a few times")]
 fn the_speed_is_that_of_all_servers_and_falls_when_nothing_is_done() {
     let mut cluster = Cluster::started(2, 1);
     cluster.at(1, |tracker, now| tracker.handle_target(now, Some(1_000)));
@@ -269,9 +272,10 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "minutes of what other tests do for seconds")]
     fn all_agree_in_the_end_on_what_any_of_them_has_heard(seed in any::<u64>(), events in prop::collection::vec(event(), 0..60)) {
         let mut cluster = Cluster::started(3, seed);
         let mut counted = 0;

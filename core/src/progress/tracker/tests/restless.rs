@@ -110,7 +110,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 128 }))]
 
     #[test]
-    fn what_is_told_does_not_depend_on_being_woken(acts in prop::collection::vec(act(), 0..40)) {
+    fn what_is_told_does_not_depend_on_being_woken(acts in prop::collection::vec(act(), 0..if cfg!(miri) { 8 } else { 40 })) {
         prop_assert_eq!(course(&acts, true), course(&acts, false));
     }
 }
