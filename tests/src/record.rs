@@ -319,6 +319,18 @@ impl Record {
         }
     }
 
+    /// Whether the last it was told of a topic is that nothing is there any more.
+    pub fn was_told_that_nothing_is_left(&self, topic: &Topic) -> bool {
+        let mut seen = self.seen.iter().rev();
+        let last = seen.find(|(_, seen)| match seen {
+            Seen::Value(publication) => publication.topic == *topic,
+            Seen::Batch(batch) => batch.iter().any(|publication| publication.topic == *topic),
+            Seen::Reset(of, _) => of == topic,
+            Seen::Lagged(_) | Seen::Ended(_) | Seen::Refused(_) => false,
+        });
+        matches!(last, Some((_, Seen::Reset(_, position))) if position.epoch == 0)
+    }
+
     fn is_reset_at(&self, at: Instant) -> bool {
         let is_reset =
             |(when, seen): &(Instant, Seen)| *when == at && matches!(seen, Seen::Reset(..));

@@ -7,8 +7,9 @@ use tidegate_core::hub::{ConnectionId, ServerOutput};
 use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame, WireError};
 use tidegate_core::session::{Access, CloseReason};
 use tidegate_core::time::Instant;
+use tidegate_core::topic::Topic;
 
-use super::World;
+use super::{Server, World};
 use crate::json::Json;
 
 /// What is to be done for a remote connection.
@@ -116,6 +117,13 @@ impl World {
             ServerOutput::Ready(id) => Outward::Ready(server, id),
             ServerOutput::Close(id, reason) => Outward::Close(server, id, reason),
         });
+    }
+
+    /// Whether topics live in the server itself, and it keeps nothing of this one any more.
+    pub fn has_forgotten(&self, topic: &Topic) -> bool {
+        let lives_here = |server: &&Server| server.witness.is_some();
+        let mut servers = self.servers.iter().filter(lives_here);
+        servers.any(|server| server.hub.latest(topic).is_none())
     }
 
     pub(super) fn is_witness(&self, server: usize, id: ConnectionId) -> bool {

@@ -63,11 +63,15 @@ impl System {
         own.chain(pages)
     }
 
-    /// Everybody is where the topics are.
+    /// Everybody is where the topics are. Of what has become too old to be kept while somebody was away, nobody can be given more than
+    /// the word that it is gone.
     pub(super) fn check_latest(&self, may_be_new: bool) {
         let topics: Vec<&Topic> = self.world.store.topics().collect();
         for (name, record) in self.all_records() {
-            let latest = topics.iter().copied();
+            let is_gone = |topic: &Topic| {
+                self.world.has_forgotten(topic) && record.was_told_that_nothing_is_left(topic)
+            };
+            let latest = topics.iter().copied().filter(|topic| !is_gone(topic));
             let latest = latest.filter_map(|topic| self.world.store.latest(topic));
             record.check_latest(&name, latest, may_be_new);
         }
