@@ -109,7 +109,7 @@ impl Contestant {
             all.push(Self {
                 trust: Some(Trust::only(&chain)?),
                 ..with(
-                    "Tidegate WebSocket in TLS",
+                    "Tidegate over TLS",
                     Role::Ours,
                     Dialect::Tidegate,
                     tidegate,
