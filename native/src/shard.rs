@@ -185,6 +185,8 @@ impl Shard {
             self.round = self.now();
             self.read_sockets(&events, &mut buffer);
             self.take_commands();
+            // What was published leaves connection by connection. A deadline would put all of it into outboxes first.
+            self.drain();
             let now = self.now();
             if self.hub.poll_timeout().is_some_and(|at| at <= now) {
                 self.hub.handle_timeout(now);

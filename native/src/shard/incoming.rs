@@ -57,11 +57,12 @@ impl Shard {
             let Some(Some(endpoint)) = self.endpoints.get(event.token().0) else {
                 continue;
             };
-            let id = endpoint.id;
+            let (id, is_stuck) = (endpoint.id, endpoint.is_stuck());
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 self.read(id, buffer);
             }
-            if event.is_writable() {
+            // A socket with something to read is writable, too, mostly. Its frames leave when their turn comes, not now.
+            if event.is_writable() && is_stuck {
                 self.flush(id);
             }
         }

@@ -69,7 +69,7 @@ pub(super) fn into_first_publication(frame: ServerFrame<Json>) -> Option<Arc<Pub
 
 impl Endpoint {
     /// Whether it has not taken what it was given.
-    fn is_stuck(&self) -> bool {
+    pub(super) fn is_stuck(&self) -> bool {
         match &self.kind {
             EndpointKind::Socket(socket) => socket.is_stuck(),
             EndpointKind::Events(socket) => socket.is_stuck(),

@@ -8,3 +8,5 @@ mod connections;
 mod stalled_readers;
 mod superseded;
 mod transport;
+#[cfg(target_os = "linux")]
+mod watchers_first;

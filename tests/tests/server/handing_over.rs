@@ -188,3 +188,28 @@ proptest! {
         prop_assert_eq!(prompt.received, late.received);
     }
 }
+
+/// What a publication's watchers see waits neither for its publisher's answer nor, beyond 64 of them, the answer for them.
+#[test]
+fn the_first_watchers_go_before_the_publishers_answer() {
+    for (watchers, before_the_answer) in [(0, 0), (1, 1), (64, 64), (100, 64)] {
+        let mut wire = Wire::new(ServerConfig::new(7));
+        let publisher = wire.open();
+        for _ in 0..watchers {
+            let watcher = wire.open();
+            wire.send(watcher, &json!({ "type": "subscribe", "pattern": "job:1" }));
+        }
+        for output in wire.outputs() {
+            let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
+            wire.receive(id);
+        }
+        let publish = json!({ "type": "publish", "ref": 1, "topic": "job:1", "data": 1 });
+        wire.send(publisher, &publish);
+        let outputs = wire.outputs();
+        assert_eq!(outputs.len(), watchers + 1);
+        let answer = outputs
+            .iter()
+            .position(|output| *output == ServerOutput::Ready(publisher));
+        assert_eq!(answer, Some(before_the_answer), "{watchers} watchers");
+    }
+}

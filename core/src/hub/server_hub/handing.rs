@@ -9,6 +9,10 @@ use crate::protocol::{ClientFrame, ServerFrame};
 use crate::session::CloseReason;
 use crate::time::Instant;
 
+/// So many deliveries of a publication go before whoever is ready already: mostly that is its publisher, with the answer. What
+/// watchers see is not to wait for that, and a publisher not for thousands of watchers.
+const DELIVERIES_FIRST: usize = 64;
+
 impl<P: Payload + Clone> ServerHub<P> {
     /// What the host must do next.
     pub fn poll_output(&mut self) -> Option<ServerOutput> {
@@ -42,7 +46,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         let outbox = &mut self.connections[id.index as usize].outbox;
         let mut frame = outbox.pop();
         self.note_popped(id.index);
-        if frame.is_none() && self.owing_since.is_some() && !self.is_handing_over {
+        if frame.is_none() && self.owing_since.is_some() && self.handed_over.is_none() {
             // A host that asks before it is told gets what is owed, too.
             self.settle();
             frame = self.connections[id.index as usize].outbox.pop();
@@ -85,7 +89,7 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// Does what [`ServerHub::drain_hub_later`] has left, before something else happens.
     pub(super) fn settle(&mut self) {
-        self.is_handing_over = false;
+        self.handed_over = None;
         if let Some(now) = self.owing_since.take() {
             self.drain_hub(now);
         }
@@ -96,17 +100,22 @@ impl<P: Payload + Clone> ServerHub<P> {
         let Some(now) = self.owing_since else {
             return;
         };
-        if !self.is_handing_over && !self.hub.owes_one_topic() {
+        if self.handed_over.is_none() && !self.hub.owes_one_topic() {
             // What several topics bring is put together first, so that it leaves together.
             return self.settle();
         }
-        self.is_handing_over = true;
-        // Whoever is ready goes first.
-        while self.output.is_empty() {
+        let handed_over = *self.handed_over.get_or_insert_default();
+        let ready = self.output.len();
+        if handed_over >= DELIVERIES_FIRST && ready > 0 {
+            return;
+        }
+        while self.output.len() == ready {
             let Some(owed) = self.hub.poll_owed() else {
                 return self.settle();
             };
             self.take_owed(now, owed);
         }
+        self.output.rotate_left(ready);
+        self.handed_over = Some(handed_over + 1);
     }
 }
