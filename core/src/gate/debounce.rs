@@ -198,12 +198,12 @@ impl Debounce {
                             timer: lapse,
                         };
                     } else {
-                        let emits_now = is_pending && !emits;
+                        // Once at most: a burst that emits now lapses next by its last call, and that ends it.
+                        emits = is_pending;
                         self.state = State::Cooling {
                             last_call,
-                            last_emission: if emits_now { now } else { last_emission },
+                            last_emission: if emits { now } else { last_emission },
                         };
-                        emits |= emits_now;
                     }
                 }
             }

@@ -170,7 +170,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         self.standing = Standing::Following {
             silent_at: now + patience + jitter,
         };
-        if election::<LEADS>(config) == Election::Lock && self.lock.is_none() {
+        if election::<LEADS>(config) == Election::Lock {
             self.queue();
         }
     }
@@ -196,7 +196,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
             Election::Lock | Election::Host { .. } => config.grant_patience,
             Election::Claims | Election::Worker { .. } => Duration::from_micros(1),
         };
-        if election::<LEADS>(config) == Election::Lock && self.lock.is_none() {
+        if election::<LEADS>(config) == Election::Lock {
             self.queue();
         }
         self.wait(now + patience);

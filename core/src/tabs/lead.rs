@@ -332,10 +332,8 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
                 }
                 ExchangeOutput::Disconnect { link } => {
                     let link = leading.base + link;
-                    if leading.uplink == Some(link) {
-                        leading.uplink = None;
-                        leading.is_open = false;
-                    }
+                    leading.uplink = None;
+                    leading.is_open = false;
                     self.output.push_back(TabsOutput::CloseUplink { link });
                 }
                 ExchangeOutput::Send(frame) => {

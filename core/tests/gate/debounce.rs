@@ -68,6 +68,30 @@ fn a_value_after_max_wait_is_emitted_at_once_where_the_timer_is_later() {
         .values(&calls)
         .log();
     assert_eq!(log, "0:a 100:b 205:d");
+    let log = Timeline::new(debounce(100, Some(100), true, true))
+        .values(&[(0, "a"), (60, "b"), (130, "c"), (200, "d")])
+        .log();
+    assert_eq!(log, "0:a 100:b 200:d", "to the millisecond");
+}
+
+#[test]
+fn without_a_trailing_edge_max_wait_ends_a_burst_that_goes_on() {
+    let calls = [(0, "a"), (60, "b"), (120, "c"), (160, "d"), (220, "e")];
+    let log = Timeline::new(debounce(100, Some(150), true, false))
+        .values(&calls)
+        .log();
+    assert_eq!(log, "0:a 160:d");
+}
+
+#[test]
+fn the_timer_of_a_burst_that_was_flushed_goes_on_though_the_next_is_cancelled() {
+    let log = Timeline::new(debounce(100, Some(100), false, true))
+        .value(0, "a")
+        .flush(20)
+        .cancel(30)
+        .values(&[(40, "b"), (120, "c"), (150, "d")])
+        .log();
+    assert_eq!(log, "20:a 140:c 240:d");
 }
 
 #[test]

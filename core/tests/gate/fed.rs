@@ -28,6 +28,10 @@ fn what_came_a_moment_before_the_end_is_not_kept_waiting_for_more() {
         .values(&[(0, "a"), (100, "b"), (298, "c"), (398, "d")])
         .log();
     assert_eq!(log, "0:a 300:c 600:d");
+    let log = fed(throttle(300, true, true), 100)
+        .values(&[(0, "a"), (250, "b")])
+        .log();
+    assert_eq!(log, "0:a 300:b", "as near as what would come next");
 }
 
 #[test]
@@ -51,6 +55,14 @@ fn a_feed_that_has_paused_is_not_waited_for() {
 }
 
 #[test]
+fn a_window_in_which_nothing_waits_is_not_kept_open_for_the_feed() {
+    let log = fed(throttle(100, false, true), 100)
+        .values(&[(0, "a"), (98, "b"), (205, "c")])
+        .log();
+    assert_eq!(log, "100:b 317:c");
+}
+
+#[test]
 fn a_feed_that_ends_is_waited_for_no_more() {
     let timeline = fed(throttle(300, true, true), 200).values(&[(0, "a"), (140, "b")]);
     let log = timeline
@@ -62,14 +74,9 @@ fn a_feed_that_ends_is_waited_for_no_more() {
 #[test]
 fn batches_count_as_one_arrival() {
     let flow = throttle(300, true, true).with_conflate(collect(4));
-    let batch = |timeline: Timeline, t, letters: &str| {
-        let words = letters.chars().map(|letter| Word(letter.to_string()));
-        let words = words.collect();
-        timeline.at(t, |gate, now| gate.handle_batch(now, words))
-    };
-    let timeline = batch(fed(flow, 100), 0, "ab");
-    let timeline = batch(batch(timeline, 100, "cd"), 200, "efgh");
-    let log = batch(batch(timeline, 403, "i"), 505, "j").log();
+    let timeline = fed(flow, 100).batch(0, "ab").batch(100, "cd");
+    let timeline = timeline.batch(200, "efgh").batch(403, "i");
+    let log = timeline.batch(505, "j").log();
     assert_eq!(log, "0:[a b] 200:[c d e f] 505:[g h i j]");
 }
 

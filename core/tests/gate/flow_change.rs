@@ -124,18 +124,28 @@ fn where_a_debounce_becomes_a_throttle_the_burst_has_opened_its_window() {
 fn what_is_pending_is_conflated_anew() {
     let collecting = Flow::throttle(ms(100)).with_conflate(collect(10));
     let change = |from: Flow, to: Conflate| {
-        with_b_pending_at_10(from)
-            .value(20, "c")
-            .flow(50, Flow::throttle(ms(100)).with_conflate(to))
-            .value(60, "d")
-            .log()
+        let changed = || {
+            with_b_pending_at_10(from)
+                .value(20, "c")
+                .flow(50, Flow::throttle(ms(100)).with_conflate(to))
+        };
+        [changed().log(), changed().value(60, "d").log()]
     };
-    assert_eq!(change(collecting, Conflate::Latest), "0:[a] 100:d");
-    assert_eq!(change(collecting, Conflate::Sum), "0:[a] 100:b+c+d");
-    assert_eq!(change(collecting, Conflate::Merge), "0:[a] 100:b&c&d");
+    assert_eq!(
+        change(collecting, Conflate::Latest),
+        ["0:[a] 100:c", "0:[a] 100:d"]
+    );
+    assert_eq!(
+        change(collecting, Conflate::Sum),
+        ["0:[a] 100:b+c", "0:[a] 100:b+c+d"]
+    );
+    assert_eq!(
+        change(collecting, Conflate::Merge),
+        ["0:[a] 100:b&c", "0:[a] 100:b&c&d"]
+    );
     assert_eq!(
         change(Flow::throttle(ms(100)), collect(10)),
-        "0:a 100:[c d]"
+        ["0:a 100:[c]", "0:a 100:[c d]"]
     );
 }
 

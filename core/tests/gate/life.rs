@@ -60,7 +60,7 @@ fn nothing_follows_a_terminal() {
         .cancel(40)
         .flow(50, Flow::IMMEDIATE)
         .terminal(60, "again");
-    assert!(timeline.gate.is_closed() && !timeline.gate.is_pending());
+    assert!(!timeline.gate.is_idle() && !timeline.gate.is_pending());
     assert_eq!(timeline.gate.poll_timeout(), None);
     assert_eq!(timeline.gate.flow(), Flow::throttle(ms(100)));
     timeline.gate.handle_timeout(Instant::from_millis(70));

@@ -6,6 +6,7 @@ mod fed;
 mod flow_change;
 mod life;
 mod properties;
+mod resting;
 mod schedule;
 mod throttle;
 
@@ -56,6 +57,13 @@ impl Timeline {
     fn value(self, t: u64, value: &str) -> Self {
         let word = Word(value.to_owned());
         self.at(t, |gate, now| gate.handle_value(now, word))
+    }
+
+    /// Values that arrive together, named by a letter each.
+    fn batch(self, t: u64, letters: &str) -> Self {
+        let words = letters.chars().map(|letter| Word(letter.to_string()));
+        let words = words.collect();
+        self.at(t, |gate, now| gate.handle_batch(now, words))
     }
 
     fn terminal(self, t: u64, value: &str) -> Self {

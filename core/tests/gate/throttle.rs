@@ -4,7 +4,7 @@ use tidegate_core::flow::Flow;
 use tidegate_core::gate::{Emission, Gate};
 use tidegate_core::time::Instant;
 
-use super::{Timeline, Word, ms, throttle};
+use super::{Timeline, Word, collect, ms, throttle};
 
 #[test]
 fn a_burst_is_emitted_at_both_edges_and_a_trailing_emission_opens_a_window() {
@@ -20,6 +20,16 @@ fn without_a_trailing_edge_the_rest_of_a_window_is_dropped() {
         .values(&[(0, "a"), (99, "b"), (100, "c"), (150, "d")])
         .log();
     assert_eq!(log, "0:a 100:c");
+}
+
+#[test]
+fn without_a_trailing_edge_a_batch_leaves_whole_or_not_at_all() {
+    let log = Timeline::new(throttle(100, true, false).with_conflate(collect(4)))
+        .batch(0, "ab")
+        .batch(50, "cd")
+        .batch(100, "ef")
+        .log();
+    assert_eq!(log, "0:[a b] 100:[e f]");
 }
 
 #[test]

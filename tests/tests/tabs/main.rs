@@ -3,6 +3,7 @@
 mod converges;
 mod durable;
 mod goodbyes;
+mod leading;
 mod messages;
 mod pace;
 mod probes;

@@ -26,12 +26,15 @@ pub(crate) fn outputs(hub: &mut TabHub<Json>) -> Vec<TabsOutput<Json>> {
 
 /// A tab that leads by its lock and is connected, and the hello that it said.
 pub(crate) fn leading(now: Instant) -> (TabHub<Json>, ClientFrame<Json>) {
-    let config = TabsConfig::new(
-        OWN,
-        Election::Lock,
-        "few know it".into(),
-        ClientConfig::new(1),
-    );
+    leading_as(config(), now)
+}
+
+pub(crate) fn config() -> TabsConfig {
+    let group = "few know it".into();
+    TabsConfig::new(OWN, Election::Lock, group, ClientConfig::new(1))
+}
+
+pub(crate) fn leading_as(config: TabsConfig, now: Instant) -> (TabHub<Json>, ClientFrame<Json>) {
     let mut hub = TabHub::new(config);
     hub.handle_connect(now);
     let to = pattern("job:1");
@@ -56,7 +59,7 @@ pub(crate) fn leading(now: Instant) -> (TabHub<Json>, ClientFrame<Json>) {
     (hub, hello.expect("it says hello"))
 }
 
-fn supersede(hub: &mut TabHub<Json>, now: Instant) -> Vec<TabsOutput<Json>> {
+pub(crate) fn supersede(hub: &mut TabHub<Json>, now: Instant) -> Vec<TabsOutput<Json>> {
     let error = WireError::new(ErrorCode::Superseded, "there is a later one").fatal();
     hub.handle_uplink_frame(now, 1, ServerFrame::Error(error));
     hub.handle_uplink_closed(now, 1);

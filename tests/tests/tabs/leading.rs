@@ -1,0 +1,131 @@
+//! A leader at work: how often it says that it lives, and what becomes of its transports.
+
+use proptest::prelude::*;
+use tidegate_core::client::ConnectionState;
+use tidegate_core::protocol::ServerFrame;
+use tidegate_core::tabs::{Body, Message, TABS_VERSION, TabHub, TabId, TabsConfig, TabsOutput};
+use tidegate_core::time::Instant;
+use tidegate_tests::json::Json;
+use tidegate_tests::{at, ms, secs};
+
+use crate::superseded::{config, leading, leading_as, outputs, supersede};
+
+fn says(hub: &TabHub<Json>, from: TabId, body: Body<Json>) -> Message<Json> {
+    Message {
+        version: TABS_VERSION,
+        from,
+        to: None,
+        term: hub.tabs().term(),
+        body,
+    }
+}
+
+/// How many of them tell all tabs that the leader lives, and nothing else.
+fn ticks(said: &[TabsOutput<Json>]) -> usize {
+    let is_tick = |output: &&TabsOutput<Json>| match output {
+        TabsOutput::Post(message) => message.body == Body::Tick,
+        _ => false,
+    };
+    said.iter().filter(is_tick).count()
+}
+
+proptest! {
+    #[test]
+    fn a_leader_whose_connection_says_little_says_that_it_lives_three_times_a_lease(
+        waits in prop::collection::vec(prop_oneof![Just(None), (0..3_000_u64).prop_map(Some)], 1..30),
+        is_alone: bool,
+    ) {
+        let third = secs(1);
+        let config = TabsConfig { lease: third * 3, ..config() };
+        let mut now = at(1);
+        let (mut hub, _) = leading_as(config, now);
+        if !is_alone {
+            let alive = says(&hub, TabId(9), Body::Alive { is_visible: true });
+            hub.handle_message(now, alive);
+            outputs(&mut hub);
+        }
+        let mut said = now;
+        for wait in waits {
+            now = wait.map_or(now.max(said + third), |wait| now + ms(wait));
+            hub.handle_uplink_frame(now, 1, ServerFrame::Pong);
+            let is_due = now - said >= third;
+            prop_assert_eq!(ticks(&outputs(&mut hub)), usize::from(is_due && !is_alone), "at {:?}", now);
+            if is_due {
+                said = now;
+            }
+        }
+    }
+}
+
+/// Lets time pass until a tab does what is looked for; returns that.
+fn until<T>(
+    hub: &mut TabHub<Json>,
+    within: Instant,
+    find: impl Fn(&TabsOutput<Json>) -> Option<T>,
+) -> (Instant, T) {
+    loop {
+        let now = hub.poll_timeout().expect("it wants to be woken");
+        assert!(now <= within, "nothing until {now:?}");
+        hub.handle_timeout(now);
+        if let Some(found) = outputs(hub).iter().find_map(&find) {
+            return (now, found);
+        }
+    }
+}
+
+/// The states of its connection that a leader tells all tabs.
+fn said_states(hub: &mut TabHub<Json>) -> Vec<ConnectionState> {
+    let said = outputs(hub).into_iter();
+    said.filter_map(|output| match output {
+        TabsOutput::Post(message) => match message.body {
+            Body::Lead { state, .. } => Some(state),
+            _ => None,
+        },
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn a_tab_that_leads_again_is_told_of_its_transports_as_the_first_time() {
+    let now = at(1);
+    let (mut hub, _) = leading(now);
+    supersede(&mut hub, now);
+    let (now, request) = until(&mut hub, at(60_000), |output| match output {
+        TabsOutput::RequestLock { request, .. } => Some(*request),
+        _ => None,
+    });
+    hub.handle_granted(now, request);
+    assert!(outputs(&mut hub).contains(&TabsOutput::OpenUplink { link: 2 }));
+    hub.handle_uplink_closed(now, 2);
+    assert_eq!(said_states(&mut hub), [ConnectionState::Disconnected]);
+    let (now, link) = until(&mut hub, at(60_000), |output| match output {
+        TabsOutput::OpenUplink { link } => Some(*link),
+        _ => None,
+    });
+    assert_eq!(link, 3);
+    hub.handle_uplink_opened(now, 3);
+    hub.handle_uplink_frame(
+        now,
+        3,
+        ServerFrame::Welcome {
+            heartbeat_ms: 25_000,
+            expires_in_ms: None,
+        },
+    );
+    assert_eq!(said_states(&mut hub), [ConnectionState::Connected]);
+}
+
+#[test]
+fn a_transport_that_was_given_up_is_closed_once() {
+    let (mut hub, _) = leading(at(1));
+    let (now, ()) = until(&mut hub, at(120_000), |output| {
+        (*output == TabsOutput::CloseUplink { link: 1 }).then_some(())
+    });
+    hub.handle_disconnect(now);
+    let said = outputs(&mut hub);
+    assert!(
+        !said.contains(&TabsOutput::CloseUplink { link: 1 }),
+        "{said:?}"
+    );
+}
