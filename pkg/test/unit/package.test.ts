@@ -66,9 +66,13 @@ test('module and code stay within their budget', async () => {
   const weigh = async (path: string): Promise<number> =>
     gzipSync(await readFile(join(root, path)), { level: 9 }).length / 1024;
   const bundle = await weigh('dist/dashboard/dashboard.js');
+  const readme = await readFile(join(root, 'README.md'), 'utf8');
   for (const [name, most] of Object.entries(MODULE_KIB_MAX)) {
     const module = await weigh(`dist/wasm/${name}.wasm`);
     assert.ok(module <= most, `${name}.wasm weighs ${module.toFixed(1)} KiB gzip`);
+    const [, stated] = readme.match(new RegExp(`^\\| \`${name}\\.wasm\` \\|.*\\| (\\d+) \\|$`, 'm')) ?? [];
+    const difference = Math.abs(module - Number(stated));
+    assert.ok(difference <= 1, `README.md says that ${name}.wasm weighs ${stated} KiB, and it weighs ${module.toFixed(1)}`);
   }
   assert.ok(bundle <= 24, `the dashboard with the package weighs ${bundle.toFixed(1)} KiB gzip`);
 });
