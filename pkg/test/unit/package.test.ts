@@ -72,7 +72,10 @@ test('module and code stay within their budget', async () => {
     assert.ok(module <= most, `${name}.wasm weighs ${module.toFixed(1)} KiB gzip`);
     const [, stated] = readme.match(new RegExp(`^\\| \`${name}\\.wasm\` \\|.*\\| (\\d+) \\|$`, 'm')) ?? [];
     const difference = Math.abs(module - Number(stated));
-    assert.ok(difference <= 1, `README.md says that ${name}.wasm weighs ${stated} KiB, and it weighs ${module.toFixed(1)}`);
+    assert.ok(
+      difference <= 1,
+      `README.md says that ${name}.wasm weighs ${stated} KiB, and it weighs ${module.toFixed(1)}`,
+    );
   }
   assert.ok(bundle <= 24, `the dashboard with the package weighs ${bundle.toFixed(1)} KiB gzip`);
 });
