@@ -3,6 +3,7 @@
 import { TidegateError } from '../errors.js';
 import type { Presence, TopicPresence } from '../presence-types.js';
 import type { Tide } from '../tide-types.js';
+import { Lingering } from './lingering.js';
 
 /** What a component is shown of the presences of a topic. The same object until something changes. */
 export type PresenceState<T = unknown> =
@@ -17,39 +18,22 @@ export type PresenceState<T = unknown> =
 const WAITING: PresenceState<never> = { status: 'waiting', present: [], error: undefined };
 
 /**
- * Watches while somebody listens, and lingers to the end of the task as {@link TopicStore} does.
+ * Watches while somebody listens.
  *
  * @internal
  */
-export class PresenceStore<T> {
+export class PresenceStore<T> extends Lingering<PresenceState<T>> {
   readonly #tide: Tide | null;
   readonly #topic: TopicPresence<T> | undefined;
-  readonly #listeners = new Set<() => void>();
-  #state: PresenceState<T> = WAITING;
   #stop: (() => void) | undefined;
 
   constructor(tide: Tide | null, topic: string | null) {
+    super(WAITING);
     this.#tide = tide;
     this.#topic = topic === null ? undefined : tide?.presence<T>(topic);
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    // The same function may listen twice: each is a listener of its own.
-    const own = (): void => listener();
-    this.#listeners.add(own);
-    this.#open();
-    return () => {
-      this.#listeners.delete(own);
-      queueMicrotask(() => this.#closeIfUnheard());
-    };
-  };
-
-  readonly state = (): PresenceState<T> => this.#state;
-
-  /** What a server renders, and the browser before it has taken over. */
-  readonly firstState = (): PresenceState<T> => WAITING;
-
-  #open(): void {
+  protected override open(): void {
     const [tide, topic] = [this.#tide, this.#topic];
     if (this.#stop !== undefined || tide === null || topic === undefined) {
       return;
@@ -70,24 +54,22 @@ export class PresenceStore<T> {
     this.#refresh();
   }
 
-  #closeIfUnheard(): void {
-    if (this.#listeners.size === 0) {
-      this.#stop?.();
-      this.#stop = undefined;
-    }
+  protected override close(): void {
+    this.#stop?.();
+    this.#stop = undefined;
   }
 
   #take(present: readonly Presence<T>[]): void {
-    this.#set({ status: this.#freshness(), present, error: undefined });
+    this.set({ status: this.#freshness(), present, error: undefined });
   }
 
   #fail(error: Error): void {
-    this.#set({ status: 'failed', present: this.#state.present, error });
+    this.set({ status: 'failed', present: this.state().present, error });
   }
 
   /** The connection's state has changed, or was not looked at for a while. */
   #refresh(): void {
-    const state = this.#state;
+    const state = this.state();
     const connection = this.#tide!.state;
     if (state.status === 'failed') {
       return;
@@ -101,12 +83,5 @@ export class PresenceStore<T> {
 
   #freshness(): 'live' | 'stale' {
     return this.#tide!.state.status === 'connected' ? 'live' : 'stale';
-  }
-
-  #set(state: PresenceState<T>): void {
-    this.#state = state;
-    for (const listener of [...this.#listeners]) {
-      listener();
-    }
   }
 }

@@ -3,6 +3,7 @@
 import { TidegateError } from '../errors.js';
 import type { Tide } from '../tide-types.js';
 import type { EndReason, FlowOptions, Subscriber, Subscription, TopicPosition, Update } from '../types.js';
+import { Lingering } from './lingering.js';
 
 /** Options of a topic's subscription that can't change while it lasts. */
 export interface TopicSource<T> {
@@ -62,20 +63,14 @@ function isTide(subscriber: Subscriber): subscriber is Tide {
 /**
  * A subscription that lasts while somebody listens.
  *
- * When the last listener leaves, it lingers to the end of the task: React's strict mode mounts twice, and a component
- * may be replaced by another for the same topic.
- *
  * @internal
  */
-export class TopicStore<T> {
+export class TopicStore<T> extends Lingering<TopicState<T>> {
   readonly #from: Subscriber | null;
   readonly #pattern: string | null;
   readonly #source: TopicSource<T>;
-  readonly #listeners = new Set<() => void>();
-  readonly #first: TopicState<T>;
   #flow: FlowOptions;
   #flowKey: string;
-  #state: TopicState<T>;
   #subscription: Subscription | undefined;
   #stopFollowing: (() => void) | undefined;
 
@@ -86,30 +81,13 @@ export class TopicStore<T> {
     flow: FlowOptions,
     flowKey: string,
   ) {
+    super(waiting(source.initial));
     this.#from = from;
     this.#pattern = pattern;
     this.#source = source;
     this.#flow = flow;
     this.#flowKey = flowKey;
-    this.#first = waiting(source.initial);
-    this.#state = this.#first;
   }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    // The same function may listen twice: each is a listener of its own.
-    const own = (): void => listener();
-    this.#listeners.add(own);
-    this.#open();
-    return () => {
-      this.#listeners.delete(own);
-      queueMicrotask(() => this.#closeIfUnheard());
-    };
-  };
-
-  readonly state = (): TopicState<T> => this.#state;
-
-  /** What a server renders, and the browser before it has taken over. */
-  readonly firstState = (): TopicState<T> => this.#first;
 
   /** Changes how often updates come; the subscription and what it knows stay. `key` is equal for equal flows. */
   setFlow(flow: FlowOptions, key: string): void {
@@ -125,7 +103,7 @@ export class TopicStore<T> {
     }
   }
 
-  #open(): void {
+  protected override open(): void {
     if (this.#subscription !== undefined || this.#from === null || this.#pattern === null) {
       return;
     }
@@ -152,36 +130,30 @@ export class TopicStore<T> {
     }
   }
 
-  #closeIfUnheard(): void {
-    if (this.#listeners.size === 0) {
-      this.#stopFollowing?.();
-      this.#stopFollowing = undefined;
-      this.#subscription?.();
-      this.#subscription = undefined;
-    }
+  protected override close(): void {
+    this.#stopFollowing?.();
+    this.#stopFollowing = undefined;
+    this.#subscription?.();
+    this.#subscription = undefined;
   }
 
   #take(update: Update<T>): void {
-    this.#set({ status: this.#freshness(), data: update.data, update, end: undefined, error: undefined });
+    this.set({ status: this.#freshness(), data: update.data, update, end: undefined, error: undefined });
   }
 
   #end(end: EndReason): void {
-    this.#set({ status: 'ended', data: this.#state.data, update: this.#state.update, end, error: undefined });
+    const { data, update } = this.state();
+    this.set({ status: 'ended', data, update, end, error: undefined });
   }
 
   #fail(error: Error): void {
-    this.#set({
-      status: 'failed',
-      data: this.#state.data,
-      update: this.#state.update,
-      end: undefined,
-      error,
-    });
+    const { data, update } = this.state();
+    this.set({ status: 'failed', data, update, end: undefined, error });
   }
 
   /** The connection's state has changed, or was not looked at for a while. */
   #refresh(): void {
-    const state = this.#state;
+    const state = this.state();
     const connection = (this.#from as Tide).state;
     if (state.status === 'ended' || state.status === 'failed') {
       return;
@@ -189,19 +161,12 @@ export class TopicStore<T> {
     if (connection.status === 'closed') {
       this.#fail(connection.error ?? new TidegateError('closed', 'the connection was closed'));
     } else if (state.status !== 'waiting' && state.status !== this.#freshness()) {
-      this.#set({ ...state, status: this.#freshness() });
+      this.set({ ...state, status: this.#freshness() });
     }
   }
 
   #freshness(): 'live' | 'stale' {
     const from = this.#from as Subscriber;
     return isTide(from) && from.state.status !== 'connected' ? 'stale' : 'live';
-  }
-
-  #set(state: TopicState<T>): void {
-    this.#state = state;
-    for (const listener of [...this.#listeners]) {
-      listener();
-    }
   }
 }
