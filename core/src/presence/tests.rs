@@ -1,6 +1,6 @@
 //! What a node tells of its presences, in parts of bounded size, and what another one makes of them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -118,6 +118,33 @@ proptest! {
     }
 
     #[test]
+    fn what_is_told_is_what_has_changed(
+        steps in any_steps(),
+        since in 0..40_u64,
+        bytes_max in 1..1_000_usize,
+    ) {
+        let own = own(&steps, 1_000);
+        let since = since.min(own.clock());
+        let (mut clock, mut live, mut leaves) = (0, VecDeque::new(), Vec::new());
+        for step in &steps {
+            if step.is_some() {
+                clock += 1;
+                live.push_back(clock);
+            } else if let Some(removed) = live.pop_front() {
+                clock += 1;
+                if clock > since && removed <= since {
+                    leaves.push(removed);
+                }
+            }
+        }
+        live.retain(|clock| *clock > since);
+        let parts = own.parts(since, bytes_max);
+        let joins = parts.iter().flat_map(|part| &part.joins);
+        prop_assert!(joins.map(|(clock, _)| clock).eq(&live));
+        prop_assert!(parts.iter().flat_map(|part| &part.leaves).eq(&leaves));
+    }
+
+    #[test]
     fn who_hears_all_parts_holds_what_the_node_has(
         steps in any_steps(),
         bytes_max in 1..1_000_usize,
@@ -155,6 +182,21 @@ proptest! {
         within.sort_unstable();
         within.dedup();
         prop_assert_eq!(section.entries.into_keys().collect::<Vec<_>>(), within);
+    }
+}
+
+#[test]
+fn a_part_is_as_large_as_it_may_be_and_holds_one_change_at_least() {
+    let own = own(&[Some(100), Some(200)], 1);
+    let bytes = join_bytes(&entry(100)) + join_bytes(&entry(200));
+    for (bytes_max, changes) in [(bytes, &[2][..]), (bytes - 1, &[1, 1]), (1, &[1, 1])] {
+        let parts = own.parts(0, bytes_max);
+        assert!(
+            parts
+                .iter()
+                .map(|part| part.joins.len())
+                .eq(changes.iter().copied())
+        );
     }
 }
 

@@ -225,7 +225,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
     /// A lock was granted. One that is not wanted any more is given back.
     pub(super) fn handle_granted(&mut self, now: Instant, request: u32) {
         match &mut self.lock {
-            Some(lock) if lock.request == request && self.standing != Standing::Out => {
+            Some(lock) if lock.request == request => {
                 lock.is_held = true;
                 self.lead(now);
             }
@@ -393,3 +393,6 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

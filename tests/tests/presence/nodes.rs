@@ -204,6 +204,17 @@ fn a_meta_that_is_replaced_is_neither_a_join_nor_a_leave() {
 }
 
 #[test]
+fn the_others_are_told_in_time_of_what_somebody_who_begins_to_watch_is_told_early() {
+    let mut cluster = Cluster::started(2);
+    cluster.come(0, 1, "room:1", "ada");
+    cluster.come(0, 2, "room:1", "bob");
+    cluster.watch(0, "room:1");
+    assert_eq!(cluster.present(0, "room:1").len(), 2);
+    cluster.run_for(ms(50));
+    assert_eq!(cluster.present(1, "room:1").len(), 2);
+}
+
+#[test]
 fn the_users_of_a_killed_server_leave_within_fifteen_seconds() {
     let mut cluster = Cluster::started(2);
     cluster.come(0, 1, "room:1", "ada");
