@@ -190,3 +190,6 @@ pub(crate) fn matching(pattern: &Pattern, known: &[TopicPosition]) -> OrderedMap
     }
     positions
 }
+
+#[cfg(test)]
+mod tests;

@@ -365,3 +365,6 @@ impl<P: Payload> Default for Relay<P> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,6 +207,36 @@ fn all_who_resume_one_pattern_get_what_they_miss_whatever_the_others_know() {
 }
 
 #[test]
+fn all_who_resume_at_one_place_before_the_server_has_answered_are_given_the_same() {
+    for (to, lost) in [("job:1", 0), ("job:*", 0), ("job:1", 7), ("job:*", 7)] {
+        let mut net = network();
+        let mut top = Position::default();
+        for number in 1..=5 {
+            top = net.publish("job:1", number).unwrap();
+        }
+        let position = Position {
+            offset: 3 + lost,
+            ..top
+        };
+        let topic = topic("job:1");
+        let start = Start::Since(vec![TopicPosition { topic, position }]);
+        let records = [(); 3].map(|()| net.subscribe_from(0, to, Flow::IMMEDIATE, start.clone()));
+        net.run_for(ms(500));
+        let (resets, told) = match lost {
+            0 => (0, vec![json!(4), json!(5)]),
+            _ => (1, vec![json!(5)]),
+        };
+        for record in records.map(|record| &net.records[record]) {
+            assert_eq!(
+                (record.resets(), record.values()),
+                (resets, told.clone()),
+                "{to}"
+            );
+        }
+    }
+}
+
+#[test]
 fn one_beyond_the_history_costs_others_who_join_at_that_moment_nothing() {
     for to in ["job:1", "job:*"] {
         let mut config = ServerConfig::new(1);

@@ -2,8 +2,8 @@
 
 use alloc::sync::Arc;
 
-use super::Relay;
 use super::route::Route;
+use super::{Above, Relay};
 use crate::flow::Flow;
 use crate::hub::due::SubscriptionId;
 use crate::joining::Step;
@@ -47,6 +47,10 @@ impl<P: Payload> Relay<P> {
         known: &[TopicPosition],
     ) {
         let route = &self.routes[pattern];
+        if route.starting.is_some() && self.above != Above::OtherClock {
+            // It starts as the first one, whose uplink has yet to say whether anything is lost by that.
+            return;
+        }
         for (topic, latest) in route.topics.iter() {
             let step = match Route::before(pattern, topic, latest, known) {
                 Some(known) => Route::step(known, latest, flow.skips()),
