@@ -312,7 +312,7 @@ impl<P: Payload + Clone> Client<P> {
             rewind.is_wanted = false;
             return self.ask_again(pattern);
         }
-        subscription.end_rewind();
+        subscription.end_rewind(pattern);
         let pattern = pattern.clone();
         self.output.push_back(ClientEvent::Rewound { pattern });
     }

@@ -5,6 +5,7 @@ mod beside_devices;
 mod broken_links;
 mod connection;
 mod durable;
+mod joins;
 mod late_subscribers;
 mod publishes;
 mod slow;

@@ -58,8 +58,15 @@ impl<P> Subscription<P> {
     }
 
     /// It has gone back, and whoever has joined is where all are: so is the device with a topic of which nothing lay after its cursor.
-    pub(in crate::client) fn end_rewind(&mut self) {
-        self.rewind = None;
+    /// Of what those who have joined know and nothing came of, nothing follows where they are.
+    pub(in crate::client) fn end_rewind(&mut self, pattern: &Pattern) {
+        if let Some(rewind) = self.rewind.take() {
+            for topic in rewind.known() {
+                if let Some(position) = rewind.after(pattern, topic, None) {
+                    self.positions.touch(topic, || position.into());
+                }
+            }
+        }
         for seen in self.positions.values_mut() {
             seen.is_unseen = false;
         }
