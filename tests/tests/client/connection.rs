@@ -319,3 +319,18 @@ fn an_early_timer_does_nothing() {
     assert_eq!(bench.events(), []);
     assert_eq!(bench.client.poll_timeout(), deadline);
 }
+
+#[test]
+fn a_transport_that_opens_after_it_was_given_up_is_not_spoken_over() {
+    let mut bench = Bench::wanted();
+    let given_up = bench.link;
+    bench.subscribe("job:1", Start::Latest);
+    bench.wake();
+    bench.wake();
+    bench.events();
+    assert_ne!(bench.link, given_up);
+    bench.client.handle_opened(bench.now, given_up);
+    assert_eq!(bench.sent(), []);
+    bench.client.handle_opened(bench.now, bench.link);
+    assert!(matches!(bench.sent()[..], [ClientFrame::Hello { .. }, _]));
+}

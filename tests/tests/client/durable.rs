@@ -236,3 +236,76 @@ fn the_end_is_dealt_with_once_one_has_dealt_with_everything() {
             .handle_subscribe_durable(now, 0, &to, Flow::IMMEDIATE, Start::Latest, tablet);
     assert!(again.is_ok(), "{again:?}");
 }
+
+/// The last position that was acknowledged so far.
+fn last_acknowledged(device: &Device) -> Option<Position> {
+    let mut acks = device.sent.iter().filter_map(|frame| match frame {
+        ClientFrame::Ack { positions, .. } => positions.last(),
+        _ => None,
+    });
+    acks.next_back().map(|known| known.position)
+}
+
+#[test]
+fn what_was_dealt_with_is_told_before_the_connection_is_closed() {
+    let (mut device, first) = Device::subscribed();
+    device.deliver(1..=3);
+    device.deal_with(first, 1);
+    device.deal_with(first, 2);
+    device.hub.handle_disconnect(device.now);
+    device.drain();
+    assert_eq!(last_acknowledged(&device), Some(position(2)));
+}
+
+#[test]
+fn what_was_dealt_with_is_told_before_the_last_one_leaves() {
+    let (mut device, first) = Device::subscribed();
+    device.deliver(1..=3);
+    device.deal_with(first, 1);
+    device.deal_with(first, 2);
+    device.unsubscribe(first);
+    assert_eq!(last_acknowledged(&device), Some(position(2)));
+}
+
+#[test]
+fn who_comes_to_conflate_speaks_for_what_it_was_not_given() {
+    let (mut device, first) = Device::subscribed();
+    let flow = Flow::throttle(ms(100));
+    device.hub.handle_flow(device.now, first, flow).unwrap();
+    device.deliver(1..=4);
+    device.pass(ms(200));
+    device.deal_with(first, 4);
+    assert_eq!(device.acknowledged(), [position(4)]);
+}
+
+#[test]
+fn a_subscription_that_is_forgotten_is_over_for_all_and_nothing_more_is_told_of_it() {
+    let (mut device, first) = Device::subscribed();
+    let second = device.subscribe(Flow::IMMEDIATE);
+    device.deliver(1..=2);
+    device.told.clear();
+    device.deal_with(first, 1);
+    device.deal_with(second, 1);
+    device.sent.clear();
+    device.hub.handle_forget(device.now, first);
+    device.drain();
+    let pattern = pattern(TO);
+    assert_eq!(device.sent, [ClientFrame::Forget { pattern }]);
+    device.deliver(3..=3);
+    device.deal_with(second, 2);
+    for id in [first, second] {
+        assert_eq!(device.told(id), Vec::<u64>::new());
+    }
+    assert_eq!(device.acknowledged(), []);
+    // What was said of it before is not said of the next one.
+    let third = device.subscribe(Flow::IMMEDIATE);
+    device.confirm();
+    device.deliver(4..=4);
+    assert_eq!(device.told(third), Vec::<u64>::new());
+    device.receive(ServerFrame::Unsubscribed {
+        pattern: tidegate_tests::pattern(TO),
+    });
+    device.confirm();
+    device.deliver(5..=5);
+    assert_eq!(device.told(third), [5]);
+}

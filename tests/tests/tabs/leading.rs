@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tidegate_core::client::ConnectionState;
-use tidegate_core::protocol::ServerFrame;
+use tidegate_core::protocol::{ClientFrame, ServerFrame};
 use tidegate_core::tabs::{Body, Message, TABS_VERSION, TabHub, TabId, TabsConfig, TabsOutput};
 use tidegate_core::time::Instant;
 use tidegate_tests::json::Json;
@@ -128,4 +128,29 @@ fn a_transport_that_was_given_up_is_closed_once() {
         !said.contains(&TabsOutput::CloseUplink { link: 1 }),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_leader_that_hears_of_a_later_term_tells_the_server_of_its_own_the_next_time() {
+    let now = at(1);
+    let (mut hub, _) = leading(now);
+    let term = hub.tabs().term();
+    let mut alive = says(&hub, TabId(9), Body::Alive { is_visible: true });
+    alive.term.counter += 4;
+    hub.handle_message(now, alive);
+    let later = hub.tabs().term();
+    assert_eq!((later.counter, later.tab), (term.counter + 5, term.tab));
+    hub.handle_uplink_closed(now, 1);
+    let (now, link) = until(&mut hub, at(60_000), |output| match output {
+        TabsOutput::OpenUplink { link } => Some(*link),
+        _ => None,
+    });
+    hub.handle_uplink_opened(now, link);
+    let said = outputs(&mut hub)
+        .into_iter()
+        .find_map(|output| match output {
+            TabsOutput::SendUplink(ClientFrame::Hello { group, .. }) => group,
+            _ => None,
+        });
+    assert_eq!(said.map(|group| group.term), Some(later));
 }
