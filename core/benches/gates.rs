@@ -10,7 +10,7 @@ use tidegate_core::flow::Flow;
 use tidegate_core::gate::Gate;
 use tidegate_core::history::HistoryLimits;
 use tidegate_core::hub::{Hub, HubConfig};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
 use tidegate_core::publication::Combine;
 use tidegate_core::time::Instant;
 use tidegate_core::timer::Timers;
@@ -231,9 +231,11 @@ fn throttled_hub(topics: &[Topic]) -> Hub<()> {
         ..HubConfig::new(7)
     });
     for (downlink, topic) in (0..).zip(topics) {
-        let pattern = Pattern::from(topic);
-        let flow = Flow::throttle(EVERY);
-        hub.handle_subscribe(Instant::ZERO, downlink, &pattern, flow, &Start::New)
+        let request = SubscribeRequest {
+            start: Start::New,
+            ..SubscribeRequest::new(Pattern::from(topic), Flow::throttle(EVERY))
+        };
+        hub.handle_subscribe(Instant::ZERO, downlink, &request)
             .expect("within the limits");
     }
     hub

@@ -9,7 +9,7 @@ use std::time::Duration;
 use harness::{Bench, clock, scattered};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{Hub, HubConfig, SubscriptionId};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
 
@@ -38,10 +38,13 @@ fn main() {
 
     let mut ids = Vec::with_capacity(SUBSCRIPTIONS);
     report("subscribe, growing", SUBSCRIPTIONS, |i| {
-        let pattern = &patterns[scattered(i as u64, TOPICS)];
-        let flow = Flow::throttle(WINDOW);
+        let pattern = patterns[scattered(i as u64, TOPICS)].clone();
+        let request = SubscribeRequest {
+            start: Start::New,
+            ..SubscribeRequest::new(pattern, Flow::throttle(WINDOW))
+        };
         let subscribed = hub
-            .handle_subscribe(Instant::ZERO, i as u32, pattern, flow, &Start::New)
+            .handle_subscribe(Instant::ZERO, i as u32, &request)
             .expect("within the limits");
         ids.push(subscribed.id);
     });

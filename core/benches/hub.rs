@@ -10,7 +10,7 @@ use std::time::Duration;
 use harness::{Bench, Group, timed};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{Hub, HubConfig, ServerConfig, ServerHub, ServerOutput};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
 
@@ -89,21 +89,29 @@ fn request() -> PublishRequest<()> {
 
 fn hub(subscribers: u32, pattern: &str, flow: Flow) -> Hub<()> {
     let mut hub = Hub::new(HubConfig::new(7));
-    let pattern = Pattern::new(pattern).expect("a valid pattern");
+    let request = subscription(pattern, flow);
     for downlink in 0..subscribers {
-        hub.handle_subscribe(Instant::ZERO, downlink, &pattern, flow, &Start::New)
+        hub.handle_subscribe(Instant::ZERO, downlink, &request)
             .expect("within the limits");
     }
     hub
 }
 
+fn subscription(pattern: &str, flow: Flow) -> SubscribeRequest {
+    let pattern = Pattern::new(pattern).expect("a valid pattern");
+    SubscribeRequest {
+        start: Start::New,
+        ..SubscribeRequest::new(pattern, flow)
+    }
+}
+
 fn server(subscribers: u32) -> ServerHub<()> {
     let mut server = ServerHub::new(ServerConfig::new(7));
-    let pattern = Pattern::new(TOPIC).expect("a valid pattern");
+    let request = subscription(TOPIC, Flow::IMMEDIATE);
     for _ in 0..subscribers {
         let id = server.handle_open_local(1024 * 1024);
         server
-            .handle_subscribe(Instant::ZERO, id, &pattern, Flow::IMMEDIATE, &Start::New)
+            .handle_subscribe(Instant::ZERO, id, request.clone())
             .expect("within the limits");
     }
     take_frames(&mut server);

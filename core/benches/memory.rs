@@ -12,7 +12,7 @@ use std::time::Duration;
 use harness::Bench;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{Hub, HubConfig, ServerConfig, ServerHub, ServerOutput};
-use tidegate_core::protocol::{ClientFrame, PublishRequest, Start};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, SubscribeRequest};
 use tidegate_core::router::Router;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
@@ -65,8 +65,8 @@ fn hub() {
         let mut hub: Hub<()> = Hub::new(HubConfig::new(SEED));
         let flow = Flow::throttle(Duration::from_secs(60));
         for i in 0..SUBSCRIPTIONS {
-            let pattern = &patterns[i % TOPICS];
-            hub.handle_subscribe(Instant::ZERO, i as u32, pattern, flow, &Start::New)
+            let request = SubscribeRequest::new(patterns[i % TOPICS].clone(), flow);
+            hub.handle_subscribe(Instant::ZERO, i as u32, &request)
                 .expect("within the limits");
         }
         hub
@@ -128,14 +128,8 @@ fn server<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> ServerHub<()> {
     let mut server: ServerHub<()> = ServerHub::new(ServerConfig::new(SEED));
     for pattern in patterns {
         let id = server.handle_open(Instant::ZERO);
-        let subscribe = ClientFrame::Subscribe {
-            pattern: pattern.clone(),
-            flow: Flow::IMMEDIATE,
-            start: Start::Latest,
-            durable: None,
-            slow: None,
-        };
-        server.handle_frame(Instant::ZERO, id, subscribe);
+        let request = SubscribeRequest::new(pattern.clone(), Flow::IMMEDIATE);
+        server.handle_frame(Instant::ZERO, id, ClientFrame::Subscribe(request));
         while let Some(output) = server.poll_output() {
             if let ServerOutput::Ready(id) = output {
                 while server.poll_frame(id).is_some() {}

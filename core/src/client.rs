@@ -32,10 +32,10 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::durable::Acks;
-use crate::flow::{Flow, Slow};
+use crate::flow::Flow;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, ErrorCode, Start, WireError};
+use crate::protocol::{ClientFrame, ErrorCode, SubscribeRequest, WireError};
 use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
@@ -247,28 +247,20 @@ impl<P: Payload + Clone> Client<P> {
             .push_back(ClientEvent::State(ConnectionState::Closed(reason)));
     }
 
-    /// Subscribes to a pattern. A second call for the same one replaces the first. `slow` is what becomes of its publications
-    /// while the connection is behind.
-    pub fn handle_subscribe(
-        &mut self,
-        now: Instant,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-        slow: Option<Slow>,
-    ) {
-        self.handle_unsubscribe(pattern);
-        let mut subscription = Subscription::new(flow, start);
-        subscription.set_slow(slow);
-        self.add(now, pattern, subscription);
-    }
-
-    fn add(&mut self, now: Instant, pattern: &Pattern, mut subscription: Subscription<P>) {
+    /// Subscribes to a pattern. A second call for the same one replaces the first. What a durable subscription has dealt with is
+    /// told by [`Client::handle_handled`].
+    pub fn handle_subscribe(&mut self, now: Instant, request: SubscribeRequest) {
+        let pattern = request.pattern.clone();
+        self.handle_unsubscribe(&pattern);
+        if request.durable.is_some() {
+            self.acks.insert(pattern.clone(), Acks::default());
+        }
+        let mut subscription = Subscription::new(request);
         if self.may_ask() {
-            let frame = subscription.request(pattern);
+            let frame = subscription.request(&pattern);
             self.send(frame);
         }
-        self.subscriptions.insert(pattern, subscription);
+        self.subscriptions.insert(&pattern, subscription);
         self.wake(now);
     }
 

@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 
 use crate::flow::{Flow, FlowError};
 use crate::payload::Payload;
-use crate::protocol::{PublishRequest, Start};
+use crate::protocol::{PublishRequest, Start, SubscribeRequest};
 use crate::publication::{Position, Publication};
 use crate::router::{RouteId, Routes, Seat};
 use crate::time::Instant;
@@ -128,7 +128,8 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// Subscribes a downlink to a pattern. What it starts with is due at once.
+    /// Subscribes a downlink to a pattern. What it starts with is due at once. A hub has no connections: what a request says
+    /// of being durable and of connections that are behind is for whoever has.
     ///
     /// # Errors
     /// As [`SubscribeError`] says. Nothing was subscribed then.
@@ -136,22 +137,24 @@ impl<P: Payload> Hub<P> {
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: &Start,
+        request: &SubscribeRequest,
     ) -> Result<Subscribed, SubscribeError> {
-        self.subscribe(now, downlink, pattern, flow, start, OnLoss::Latest)
+        self.subscribe(now, downlink, request, OnLoss::Latest)
     }
 
     fn subscribe(
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: &Start,
+        request: &SubscribeRequest,
         on_loss: OnLoss,
     ) -> Result<Subscribed, SubscribeError> {
+        let SubscribeRequest {
+            pattern,
+            flow,
+            start,
+            ..
+        } = request;
         flow.validate()?;
         self.route_gathered();
         if self.subscribers.len() >= self.config.subscriptions_max {
@@ -171,7 +174,7 @@ impl<P: Payload> Hub<P> {
         let router = &mut self.router;
         let known = exact.and_then(|topic| self.topics.get(topic).route);
         let mut joined = None;
-        let id = self.subscribers.add(downlink, pattern, flow, |index| {
+        let id = self.subscribers.add(downlink, pattern, *flow, |index| {
             let seat = match known {
                 Some(route) => router.join(route, index),
                 None => router.subscribe(pattern, index),

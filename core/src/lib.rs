@@ -15,14 +15,14 @@
 //! use core::time::Duration;
 //! use tidegate_core::flow::Flow;
 //! use tidegate_core::hub::{Due, Hub, HubConfig};
-//! use tidegate_core::protocol::{PublishRequest, Start};
+//! use tidegate_core::protocol::{PublishRequest, SubscribeRequest};
 //! use tidegate_core::time::Instant;
 //! use tidegate_core::topic::{Pattern, Topic};
 //!
 //! let mut hub: Hub<()> = Hub::new(HubConfig::new(1));
-//! let pattern = Pattern::new("job:*")?;
 //! let flow = Flow::throttle(Duration::from_secs(1));
-//! hub.handle_subscribe(Instant::ZERO, 0, &pattern, flow, &Start::Latest)?;
+//! let request = SubscribeRequest::new(Pattern::new("job:*")?, flow);
+//! hub.handle_subscribe(Instant::ZERO, 0, &request)?;
 //!
 //! for _ in 0..3 {
 //!     hub.handle_publish(Instant::ZERO, PublishRequest::new(Topic::new("job:42")?, ()))?;

@@ -71,6 +71,52 @@ impl<P> PublishRequest<P> {
     }
 }
 
+/// A request to subscribe, wherever it comes from.
+///
+/// [`SubscribeRequest::new`] says what to and how to be paced. What else there is to say is a member:
+///
+/// ```
+/// use core::time::Duration;
+/// use tidegate_core::flow::Flow;
+/// use tidegate_core::protocol::{Start, SubscribeRequest};
+/// use tidegate_core::topic::Pattern;
+///
+/// let request = SubscribeRequest {
+///     start: Start::New,
+///     ..SubscribeRequest::new(Pattern::new("job:*")?, Flow::throttle(Duration::from_secs(1)))
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscribeRequest {
+    /// What to.
+    pub pattern: Pattern,
+    /// How to be paced, within the range that [`Flow::validate`] checks.
+    pub flow: Flow,
+    /// Where to start. A durable one starts where its cursor stands, unless the subscriber has seen more.
+    pub start: Start,
+    /// Under which name the server remembers what was dealt with, for when the connection is gone. A name has at most
+    /// [`DURABLE_NAME_BYTES_MAX`](crate::limits::DURABLE_NAME_BYTES_MAX) bytes. A hub that has no connections remembers
+    /// nothing.
+    pub durable: Option<DurableName>,
+    /// What becomes of its publications while the connection is behind, where that is not left to the flow. Not with
+    /// [`durable`](Self::durable): who deals with each publication can't be without some.
+    pub slow: Option<Slow>,
+}
+
+impl SubscribeRequest {
+    /// A plain subscription to `pattern`, which starts with the latest.
+    pub const fn new(pattern: Pattern, flow: Flow) -> Self {
+        Self {
+            pattern,
+            flow,
+            start: Start::Latest,
+            durable: None,
+            slow: None,
+        }
+    }
+}
+
 /// Where a new subscription starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -119,18 +165,7 @@ pub enum ClientFrame<P> {
         group: Option<GroupTerm>,
     },
     /// Subscribes to a pattern.
-    Subscribe {
-        /// What to.
-        pattern: Pattern,
-        /// How to be paced.
-        flow: Flow,
-        /// Where to start. A durable one starts where its cursor stands, unless the client has seen more.
-        start: Start,
-        /// Under which name the server remembers what was acknowledged, for when the connection is gone.
-        durable: Option<DurableName>,
-        /// What becomes of its publications while the connection is behind, where that is not left to the flow.
-        slow: Option<Slow>,
-    },
+    Subscribe(SubscribeRequest),
     /// Ends a subscription.
     Unsubscribe {
         /// Which one.

@@ -121,13 +121,7 @@ impl<P> Session<P> {
                 client,
                 group,
             } => self.greet(token, client, group),
-            ClientFrame::Subscribe {
-                pattern,
-                flow,
-                start,
-                durable,
-                slow,
-            } => self.subscribe(pattern, flow, start, durable, slow),
+            ClientFrame::Subscribe(request) => self.subscribe(request),
             ClientFrame::Unsubscribe { pattern } => self.unsubscribe(pattern),
             ClientFrame::Ack { pattern, positions } => {
                 self.output

@@ -23,7 +23,7 @@ use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig, ServerHub, SubscribeError};
 use tidegate_core::presence::NodeId;
 use tidegate_core::progress::Tracker;
-use tidegate_core::protocol::{ClientFrame, PublishRequest, Start};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, Start, SubscribeRequest};
 use tidegate_core::publication::Position;
 use tidegate_core::random::Random;
 use tidegate_core::time::Instant;
@@ -212,19 +212,16 @@ impl World {
         let watch = Watch::new(to.clone(), flow, start.clone());
         let watches = self.servers[server].watches.get_mut(&id);
         watches.expect("it is connected").add(watch);
+        let request = SubscribeRequest {
+            start,
+            ..SubscribeRequest::new(to.clone(), flow)
+        };
         if self.is_session(server, id) {
-            let frame = ClientFrame::Subscribe {
-                pattern: to,
-                flow,
-                start,
-                durable: None,
-                slow: None,
-            };
-            return self.say(server, id, frame);
+            return self.say(server, id, ClientFrame::Subscribe(request));
         }
         let now = self.clock(server);
         let hub = &mut self.servers[server].hub;
-        if let Err(error) = hub.handle_subscribe(now, id, &to, flow, &start) {
+        if let Err(error) = hub.handle_subscribe(now, id, request) {
             self.refuse(server, id, &to, &error);
         }
         self.settle(server);

@@ -9,7 +9,8 @@ use crate::{pattern, topic};
 use tidegate_core::client::{Client, ClientConfig, ClientEvent, ConnectionState};
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{
-    ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, TopicPosition, WireError,
+    ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, SubscribeRequest, TopicPosition,
+    WireError,
 };
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
@@ -78,9 +79,11 @@ impl Bench {
 
     /// Subscribes to everything of a pattern.
     pub fn subscribe(&mut self, to: &str, start: Start) {
-        let flow = Flow::IMMEDIATE;
-        self.client
-            .handle_subscribe(self.now, &pattern(to), flow, start, None);
+        let request = SubscribeRequest {
+            start,
+            ..SubscribeRequest::new(pattern(to), Flow::IMMEDIATE)
+        };
+        self.client.handle_subscribe(self.now, request);
     }
 
     /// Publishes a number to `job:1`.
@@ -195,7 +198,7 @@ pub fn known(to: &str, position: Position) -> TopicPosition {
 /// If there is not one of them.
 pub fn start_of(frames: &[ClientFrame<Json>]) -> Start {
     let mut starts = frames.iter().filter_map(|frame| match frame {
-        ClientFrame::Subscribe { start, .. } => Some(start.clone()),
+        ClientFrame::Subscribe(request) => Some(request.start.clone()),
         _ => None,
     });
     let start = starts.next().expect("there is a subscribe frame");

@@ -14,7 +14,7 @@ use tidegate_core::hub::{
     SubscriptionId,
 };
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame, Start};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame, SubscribeRequest};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
@@ -70,9 +70,12 @@ impl Device {
     fn start(seed: u64, now: Instant, to: &str) -> Self {
         let mut hub = ClientHub::new(ClientConfig::new(seed));
         hub.handle_connect(now);
-        let name = DurableName::new("phone").expect("a name");
+        let request = SubscribeRequest {
+            durable: Some(DurableName::new("phone").expect("a name")),
+            ..SubscribeRequest::new(pattern(to), Flow::IMMEDIATE)
+        };
         let subscription = hub
-            .handle_subscribe_durable(now, 0, &pattern(to), Flow::IMMEDIATE, Start::Latest, name)
+            .handle_subscribe(now, 0, request)
             .expect("nothing speaks against it");
         Self {
             hub,

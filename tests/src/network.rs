@@ -22,7 +22,8 @@ use tidegate_core::hub::{
     ServerOutput, SubscriptionId,
 };
 use tidegate_core::protocol::{
-    ClientEnvelope, ClientFrame, PublishRequest, ServerEnvelope, ServerFrame, Start, WireError,
+    ClientEnvelope, ClientFrame, PublishRequest, ServerEnvelope, ServerFrame, Start,
+    SubscribeRequest, WireError,
 };
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::session::CloseReason;
@@ -97,14 +98,9 @@ impl Network {
     pub fn with_config(config: ServerConfig) -> Self {
         let mut server = ServerHub::new(config);
         let witness = server.handle_open_local(usize::MAX / 4);
+        let all = SubscribeRequest::new(pattern("**"), Flow::IMMEDIATE);
         server
-            .handle_subscribe(
-                Instant::ZERO,
-                witness,
-                &pattern("**"),
-                Flow::IMMEDIATE,
-                &Start::New,
-            )
+            .handle_subscribe(Instant::ZERO, witness, all)
             .expect("there is room for the witness");
         Self {
             now: Instant::ZERO,
@@ -178,17 +174,24 @@ impl Network {
     /// # Panics
     /// If the flow is out of range.
     pub fn subscribe_from(&mut self, peer: usize, to: &str, flow: Flow, start: Start) -> usize {
-        let to = pattern(to);
+        let request = SubscribeRequest {
+            start,
+            ..SubscribeRequest::new(pattern(to), flow)
+        };
+        self.ask(peer, request)
+    }
+
+    fn ask(&mut self, peer: usize, request: SubscribeRequest) -> usize {
         let index = self.records.len();
-        let record = Record::new(self.now, peer, to.clone(), flow);
+        let record = Record::new(self.now, peer, request.pattern.clone(), request.flow);
         self.records.push(record);
+        self.note(format_args!("{peer} asks as {index} for {request:?}"));
         let id = self.peers[peer]
             .hub
-            .handle_subscribe(self.now, 0, &to, flow, start)
+            .handle_subscribe(self.now, 0, request)
             .expect("tests use correct flows");
         self.ids.push(id);
         self.peers[peer].subscribers.insert(id, index);
-        self.note(format_args!("{peer} subscribes {index} to {to}"));
         self.settle();
         index
     }

@@ -22,7 +22,7 @@ use core::time::Duration;
 use tidegate_core::client::ClientConfig;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig, ServerHub, SubscriptionId};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::random::Random;
 use tidegate_core::tabs::{Election, Message, TabHub, TabId, TabsConfig, Term};
@@ -128,10 +128,9 @@ impl Browser {
     pub fn new(seed: u64, path: Path) -> Self {
         let mut server = ServerHub::new(ServerConfig::new(seed));
         let witness = server.handle_open_local(usize::MAX / 4);
-        let all = pattern("**");
-        server
-            .handle_subscribe(Instant::ZERO, witness, &all, Flow::IMMEDIATE, &Start::New)
-            .expect("there is room for the witness");
+        let all = SubscribeRequest::new(pattern("**"), Flow::IMMEDIATE);
+        let begun = server.handle_subscribe(Instant::ZERO, witness, all);
+        begun.expect("there is room for the witness");
         Self {
             now: Instant::ZERO,
             ahead: Duration::ZERO,
@@ -221,18 +220,22 @@ impl Browser {
     /// # Panics
     /// If the flow is out of range.
     pub fn subscribe_from(&mut self, page: usize, to: &str, flow: Flow, start: Start) -> usize {
-        let to = pattern(to);
+        let mut request = SubscribeRequest::new(pattern(to), flow);
+        request.start = start;
+        self.ask(page, request)
+    }
+
+    fn ask(&mut self, page: usize, request: SubscribeRequest) -> usize {
         let index = self.records.len();
-        let record = Record::new(self.now, page, to.clone(), flow);
+        let record = Record::new(self.now, page, request.pattern.clone(), request.flow);
         self.records.push(record);
-        self.note(format_args!("{page} subscribes {index} to {to}"));
+        self.note(format_args!("{page} asks as {index} for {request:?}"));
         let now = self.now;
         let Machine::Tab(hub) = &mut self.pages[page].machine else {
             panic!("workers have no subscribers");
         };
-        let id = hub
-            .handle_subscribe(now, 0, &to, flow, start)
-            .expect("tests use correct flows");
+        let id = hub.handle_subscribe(now, 0, request);
+        let id = id.expect("tests use correct flows");
         self.ids.push(id);
         self.pages[page].subscribers.insert(id, index);
         self.settle();

@@ -7,9 +7,8 @@ use tidegate_core::flow::{Flow, Pace};
 #[cfg(feature = "hub")]
 use tidegate_core::hub::Hub;
 use tidegate_core::hub::SubscriptionId;
-use tidegate_core::protocol::{Start, WireError};
+use tidegate_core::protocol::{SubscribeRequest, WireError};
 use tidegate_core::time::Instant;
-use tidegate_core::topic::Pattern;
 
 #[cfg(feature = "client")]
 use crate::AnyHub;
@@ -24,9 +23,7 @@ pub(crate) trait Above {
     fn follow(
         &mut self,
         now: Instant,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, WireError>;
     /// Changes a subscription's flow, which is within its range.
     fn reflow(&mut self, now: Instant, id: SubscriptionId, flow: Flow);
@@ -48,11 +45,9 @@ impl Above for AnyHub {
     fn follow(
         &mut self,
         now: Instant,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, WireError> {
-        self.handle_subscribe_slow(now, DOWNLINK, pattern, flow, start, None)
+        self.handle_subscribe(now, DOWNLINK, request)
             .map_err(|error| error.to_wire())
     }
 
@@ -76,11 +71,9 @@ impl Above for Hub<Handle> {
     fn follow(
         &mut self,
         now: Instant,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, WireError> {
-        self.handle_subscribe(now, DOWNLINK, pattern, flow, &start)
+        self.handle_subscribe(now, DOWNLINK, &request)
             .map(|subscribed| subscribed.id)
             .map_err(|error| error.to_wire())
     }

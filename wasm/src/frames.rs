@@ -34,22 +34,16 @@ pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
                     .number("tab", term.tab.0),
             }
         }
-        ClientFrame::Subscribe {
-            pattern,
-            flow,
-            start,
-            durable,
-            slow,
-        } => {
-            let name = durable.as_ref().map(DurableName::as_str);
+        ClientFrame::Subscribe(request) => {
+            let name = request.durable.as_ref().map(DurableName::as_str);
             let mut subscribe = of_type("subscribe")
-                .text("pattern", pattern.as_str())
+                .text("pattern", request.pattern.as_str())
                 .optional_text("durable", name)
-                .optional_text("slow", slow.map(Slow::as_str));
-            if *flow != Flow::IMMEDIATE {
-                subscribe = subscribe.object("flow", self::flow(*flow));
+                .optional_text("slow", request.slow.map(Slow::as_str));
+            if request.flow != Flow::IMMEDIATE {
+                subscribe = subscribe.object("flow", flow(request.flow));
             }
-            match start {
+            match &request.start {
                 Start::Latest => subscribe,
                 Start::New => subscribe.optional_flag("latest", Some(false)),
                 Start::Since(positions) => subscribe.list("since", positions.iter().map(since)),
@@ -96,7 +90,7 @@ pub(crate) const fn data(frame: &ClientFrame<Handle>) -> Option<&Handle> {
         ClientFrame::Publish { publish, .. } => Some(&publish.payload),
         ClientFrame::Track { meta, .. } => Some(meta),
         ClientFrame::Hello { .. }
-        | ClientFrame::Subscribe { .. }
+        | ClientFrame::Subscribe(_)
         | ClientFrame::Unsubscribe { .. }
         | ClientFrame::Ack { .. }
         | ClientFrame::Forget { .. }

@@ -157,21 +157,13 @@ impl LocalHub {
     fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
         self.now = instant(now_ms);
         let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
-            let Wanted {
-                pattern,
-                flow,
-                paced_by,
-                start,
-                // The package asks only connections for it.
-                durable: _,
-                slow: _,
-            } = wanted;
+            let Wanted { request, paced_by } = wanted;
             let id = match paced_by {
                 PacedBy::Time => self
                     .hub
-                    .handle_subscribe(self.now, DOWNLINK, &pattern, flow, &start)
+                    .handle_subscribe(self.now, DOWNLINK, &request)
                     .map(|subscribed| subscribed.id),
-                PacedBy::Frames => self.screen.handle_subscribe(&pattern, flow, start),
+                PacedBy::Frames => self.screen.handle_subscribe(request),
             };
             id.map(|id| self.ids.add(id, paced_by))
                 .map_err(|error| error.to_wire())

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use tidegate_core::flow::{Conflate, Flow, FlowError, Pace};
 use tidegate_core::gate::Emission;
 use tidegate_core::hub::{Due, Interest, Relay, RelayDue, SubscribeError, SubscriptionId};
-use tidegate_core::protocol::Start;
+use tidegate_core::protocol::SubscribeRequest;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 
@@ -45,12 +45,9 @@ impl Screen {
     /// Subscribes with a flow whose times are frames.
     pub(crate) fn handle_subscribe(
         &mut self,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, SubscribeError> {
-        self.relay
-            .handle_subscribe(self.frame, DOWNLINK, pattern, flow, start)
+        self.relay.handle_subscribe(self.frame, DOWNLINK, request)
     }
 
     /// Ends a subscription.
@@ -164,22 +161,20 @@ impl Screen {
 
     fn handle_interest(&mut self, now: Instant, above: &mut dyn Above, interest: Interest) {
         match interest {
-            Interest::Follow {
-                pattern,
-                flow,
-                start,
-                // What is paced by frames says nothing of it.
-                slow: _,
-            } => match above.follow(now, &pattern, flow_above(flow, above.frame_pace()), start) {
-                Ok(id) => {
-                    let index = id.index() as usize;
-                    if self.followed.len() <= index {
-                        self.followed.resize(index + 1, None);
+            Interest::Follow(mut request) => {
+                let pattern = request.pattern.clone();
+                request.flow = flow_above(request.flow, above.frame_pace());
+                match above.follow(now, request) {
+                    Ok(id) => {
+                        let index = id.index() as usize;
+                        if self.followed.len() <= index {
+                            self.followed.resize(index + 1, None);
+                        }
+                        self.followed[index] = Some((id, pattern));
                     }
-                    self.followed[index] = Some((id, pattern));
+                    Err(error) => self.relay.handle_refused(&pattern, &error),
                 }
-                Err(error) => self.relay.handle_refused(&pattern, &error),
-            },
+            }
             Interest::Reflow { pattern, flow } => {
                 if let Some(id) = self.id_of(&pattern) {
                     above.reflow(now, id, flow_above(flow, above.frame_pace()));

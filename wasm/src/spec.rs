@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Conflate, Flow, Slow};
-use tidegate_core::protocol::{FlowSpec, Start, TopicPosition, WireError};
+use tidegate_core::protocol::{FlowSpec, Start, SubscribeRequest, TopicPosition, WireError};
 use tidegate_core::topic::Pattern;
 
 use crate::due::PacedBy;
@@ -136,12 +136,8 @@ fn conflation(number: u32) -> FlowSpec {
 
 /// What a subscription is to be.
 pub(crate) struct Wanted {
-    pub(crate) pattern: Pattern,
-    pub(crate) flow: Flow,
+    pub(crate) request: SubscribeRequest,
     pub(crate) paced_by: PacedBy,
-    pub(crate) start: Start,
-    pub(crate) durable: Option<DurableName>,
-    pub(crate) slow: Option<Slow>,
 }
 
 /// The positions that were staged.
@@ -157,23 +153,23 @@ pub(crate) fn take_positions() -> Vec<TopicPosition> {
 pub(crate) fn take(pattern: &str, start: u32) -> Result<Wanted, WireError> {
     let staged = STAGED.borrow().take();
     let mut wanted = Wanted {
-        pattern: self::pattern(pattern)?,
-        flow: Flow::IMMEDIATE,
+        request: SubscribeRequest::new(self::pattern(pattern)?, Flow::IMMEDIATE),
         paced_by: PacedBy::Time,
-        start: Start::Latest,
-        durable: None,
-        slow: None,
     };
     if let Some(staged) = staged {
-        wanted.flow = flow(staged.flow)?;
-        wanted.paced_by = staged.paced_by;
-        wanted.durable = staged.durable;
-        wanted.slow = staged.slow;
-        wanted.start = match start {
+        let request = &mut wanted.request;
+        request.flow = flow(staged.flow)?;
+        request.start = match start {
             0 => Start::Latest,
             1 => Start::New,
             _ => Start::Since(staged.since),
         };
+        // What is paced by frames is never durable, and says nothing of connections that are behind.
+        if staged.paced_by == PacedBy::Time {
+            request.durable = staged.durable;
+            request.slow = staged.slow;
+        }
+        wanted.paced_by = staged.paced_by;
     }
     Ok(wanted)
 }

@@ -3,31 +3,15 @@
 use alloc::vec::Vec;
 
 use super::{Client, Subscription};
-use crate::durable::{Acks, DurableName};
-use crate::flow::Flow;
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, Start};
+use crate::protocol::ClientFrame;
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 impl<P: Payload + Clone> Client<P> {
-    /// Subscribes to a pattern as [`Client::handle_subscribe`] does, under a name by which the server remembers what
-    /// [`Client::handle_handled`] tells, for later connections and later clients.
-    pub fn handle_subscribe_durable(
-        &mut self,
-        now: Instant,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-        name: DurableName,
-    ) {
-        self.handle_unsubscribe(pattern);
-        self.acks.insert(pattern.clone(), Acks::default());
-        self.add(now, pattern, Subscription::durable(flow, start, name));
-    }
-
-    /// Everything of a topic up to this position, as it came by a durable subscription, is dealt with.
+    /// Everything of a topic up to this position, as it came by a durable subscription, is dealt with. The server remembers that,
+    /// for later connections and later clients.
     pub fn handle_handled(
         &mut self,
         now: Instant,

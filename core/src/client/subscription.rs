@@ -10,7 +10,7 @@ use crate::durable::DurableName;
 use crate::flow::{Flow, Slow};
 use crate::limits::{CLIENT_TOPICS_MAX, SINCE_BYTES_MAX};
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, Start, TopicPosition};
+use crate::protocol::{ClientFrame, Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
 use crate::topic::{Pattern, Topic};
@@ -98,7 +98,14 @@ enum Phase {
 }
 
 impl<P> Subscription<P> {
-    pub(super) fn new(flow: Flow, start: Start) -> Self {
+    pub(super) fn new(request: SubscribeRequest) -> Self {
+        let SubscribeRequest {
+            pattern: _,
+            flow,
+            start,
+            durable,
+            slow,
+        } = request;
         let mut positions = Recent::new(CLIENT_TOPICS_MAX);
         if let Start::Since(since) = &start {
             for known in since {
@@ -108,26 +115,17 @@ impl<P> Subscription<P> {
         Self {
             flow,
             start,
-            durable: None,
+            is_named: durable.is_some(),
+            durable,
             cursor_start: Start::Latest,
-            is_named: false,
             is_durable: false,
             was_durable: false,
-            slow: None,
+            slow,
             phase: Phase::Unsent,
             was_live: false,
             has_deltas: flow.delta,
             positions,
             rewind: None,
-        }
-    }
-
-    /// One that the server remembers by a name.
-    pub(super) fn durable(flow: Flow, start: Start, name: DurableName) -> Self {
-        Self {
-            durable: Some(name),
-            is_named: true,
-            ..Self::new(flow, start)
         }
     }
 
@@ -154,13 +152,13 @@ impl<P> Subscription<P> {
     }
 
     fn frame(&self, pattern: &Pattern, start: Start) -> ClientFrame<P> {
-        ClientFrame::Subscribe {
+        ClientFrame::Subscribe(SubscribeRequest {
             pattern: pattern.clone(),
             flow: self.flow,
             start,
             durable: self.durable.clone().filter(|_| self.is_named),
             slow: self.slow,
-        }
+        })
     }
 
     /// The positions that a frame has room for, those of the topics that published last; before what was seen, where it goes back, and

@@ -1,7 +1,6 @@
 //! A relay whose uplink is one connection: what a browser or a program drives.
 
 mod durable;
-mod slow;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
@@ -11,7 +10,7 @@ use crate::client::{Client, ClientConfig, ClientEvent, ConnectionState, Presence
 use crate::flow::{Flow, FlowError};
 use crate::payload::Payload;
 use crate::presence::{Key, Roster};
-use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, WireError};
+use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, SubscribeRequest, WireError};
 use crate::publication::Position;
 use crate::sorted::SortedMap;
 use crate::time::Instant;
@@ -136,17 +135,37 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     /// Subscribes a downlink to a pattern, now or once connected.
     ///
+    /// The subscriptions to a pattern are one to the server. Where they say what becomes of their publications while the
+    /// connection is behind, it is asked for what loses least: see [`Slow`](crate::flow::Slow).
+    ///
+    /// Of a durable one the server remembers, under its name, what was dealt with: what [`ClientHub::handle_handled`] tells. Who
+    /// subscribes under that name later, from wherever, gets what was not: here, too, whoever joins others is given that, and not the
+    /// latest. Where the client has a subscription with this pattern that is not durable, that becomes so. Those who follow it are
+    /// told nothing twice, and miss nothing.
+    ///
     /// # Errors
-    /// When the flow is out of range. What the server refuses comes as [`Due::Refused`].
+    /// When the flow is out of range; when the pattern is to be durable, or is, and somebody says what becomes of its publications
+    /// while the connection is behind; or when it is durable under another name. What the server refuses comes as [`Due::Refused`].
     pub fn handle_subscribe(
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, SubscribeError> {
-        self.handle_subscribe_slow(now, downlink, pattern, flow, start, None)
+        let pattern = &request.pattern;
+        let (is_durable, is_slow) = (request.durable.is_some(), request.slow.is_some());
+        if (is_slow && (is_durable || self.is_durable(pattern)))
+            || (is_durable && self.relay.says_slow(pattern))
+        {
+            return Err(SubscribeError::SlowDurable);
+        }
+        self.changes += 1;
+        let id = match request.durable.clone() {
+            Some(name) => self.subscribe_durable(now, downlink, request, name)?,
+            None => self.relay.handle_subscribe(now, downlink, request)?,
+        };
+        self.drain(now);
+        Ok(id)
     }
 
     /// Ends a subscription.
@@ -245,19 +264,11 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     fn handle_interest(&mut self, now: Instant, interest: Interest) {
         match interest {
-            Interest::Follow {
-                pattern,
-                flow,
-                start,
-                slow,
-            } => match self.durable_name(&pattern) {
-                Some(name) => self
-                    .client
-                    .handle_subscribe_durable(now, &pattern, flow, start, name),
-                None => self
-                    .client
-                    .handle_subscribe(now, &pattern, flow, start, slow),
-            },
+            Interest::Follow(mut request) => {
+                // A topic that has ended may have left something to be told of.
+                request.durable = self.durable_name(&request.pattern);
+                self.client.handle_subscribe(now, request);
+            }
             Interest::Reflow { pattern, flow } => self.client.handle_flow(&pattern, flow),
             Interest::Slow { pattern, slow } => self.client.handle_slow(&pattern, slow),
             Interest::Rewind { pattern, start } => self.client.handle_rewind(&pattern, &start),

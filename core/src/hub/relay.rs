@@ -21,26 +21,17 @@ use crate::joining::Comes;
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
-use crate::protocol::{Start, WireError};
+use crate::protocol::{Start, SubscribeRequest, WireError};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use route::{Own, Route};
+use route::Route;
 
 /// What a relay wants of its uplink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Subscribe: the first subscriber has come.
-    Follow {
-        /// What to.
-        pattern: Pattern,
-        /// The finest flow that a subscriber needs.
-        flow: Flow,
-        /// Where to start.
-        start: Start,
-        /// What the uplink is to do while its connection is behind, where a subscriber has said.
-        slow: Option<Slow>,
-    },
+    /// Subscribe: the first subscriber has come, and this is what it asks for.
+    Follow(SubscribeRequest),
     /// The finest flow that a subscriber needs has changed.
     Reflow {
         /// The subscription.
@@ -139,34 +130,21 @@ impl<P: Payload> Relay<P> {
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, SubscribeError> {
-        let own = Own { flow, slow: None };
-        self.subscribe(now, downlink, pattern, own, start)
-    }
-
-    fn subscribe(
-        &mut self,
-        now: Instant,
-        downlink: DownlinkId,
-        pattern: &Pattern,
-        own: Own,
-        start: Start,
-    ) -> Result<SubscriptionId, SubscribeError> {
-        let id = self.add(downlink, pattern, own)?;
+        let id = self.add(downlink, &request)?;
+        let pattern = &request.pattern;
         if let Some(route) = self.routes.get_mut(pattern) {
-            route.subscribers.push((id, own));
+            let own = route.admit(id, &request);
             let lag = route.lag;
-            let waits = self.join(id, pattern, own, &start);
+            let waits = self.join(id, &request);
             if lag > 0 && own.loses() && !waits {
                 // What the others were told of may lie ahead of what this one starts with.
                 self.subscribers.lagged(id.index(), pattern, lag);
             }
             self.aggregate(now, pattern);
-            match start {
-                _ if waits => self.ask_back(pattern, start),
+            match request.start {
+                _ if waits => self.ask_back(request.pattern, request.start),
                 Start::Latest => self.deliver_latest(now, id, pattern),
                 // The end that follows is told after its terminal publication.
                 Start::New if self.has_ended(pattern) => self.deliver_latest(now, id, pattern),
@@ -174,14 +152,8 @@ impl<P: Payload> Relay<P> {
                 Start::Since(known) => self.catch_up(now, id, pattern, own.flow, &known),
             }
         } else {
-            let route = Route::new(pattern, id, own, &start);
-            self.routes.insert(pattern, route);
-            self.interest.push_back(Interest::Follow {
-                pattern: pattern.clone(),
-                flow: own.flow,
-                start,
-                slow: own.slow,
-            });
+            self.routes.insert(pattern, Route::new(id, &request));
+            self.interest.push_back(Interest::Follow(request));
         }
         Ok(id)
     }
@@ -189,12 +161,11 @@ impl<P: Payload> Relay<P> {
     fn add(
         &mut self,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        own: Own,
+        request: &SubscribeRequest,
     ) -> Result<SubscriptionId, SubscribeError> {
-        own.flow.validate()?;
-        let (here, _) = self.here(own.flow, own.flow);
-        let subscribers = &mut self.subscribers;
+        request.flow.validate()?;
+        let (here, _) = self.here(request.flow, request.flow);
+        let (subscribers, pattern) = (&mut self.subscribers, &request.pattern);
         Ok(subscribers.add(downlink, pattern, here, |_| pattern.clone()))
     }
 

@@ -191,10 +191,7 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// A client sent a frame.
     pub fn handle_frame(&mut self, now: Instant, id: ConnectionId, frame: ClientFrame<P>) {
-        let is_start = matches!(
-            frame,
-            ClientFrame::Subscribe { .. } | ClientFrame::Watch { .. }
-        );
+        let is_start = matches!(frame, ClientFrame::Subscribe(_) | ClientFrame::Watch { .. });
         if matches!(frame, ClientFrame::Publish { .. }) {
             return self.publish_with_session(now, id, frame);
         }

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::flow::Flow;
     use crate::hub::HubConfig;
-    use crate::protocol::{PublishRequest, Start};
+    use crate::protocol::{PublishRequest, SubscribeRequest};
     use crate::topic::Pattern;
 
     #[test]
@@ -83,8 +83,8 @@ mod tests {
         for pattern in ["job:1", "job:*", "**"] {
             let pattern = Pattern::new(pattern).unwrap();
             let now = Instant::from_millis(4);
-            hub.handle_subscribe(now, 0, &pattern, Flow::IMMEDIATE, &Start::New)
-                .unwrap();
+            let request = SubscribeRequest::new(pattern, Flow::IMMEDIATE);
+            hub.handle_subscribe(now, 0, &request).unwrap();
         }
         let found: Vec<_> = hub.survey(2);
         let told = found

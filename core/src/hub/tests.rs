@@ -157,10 +157,11 @@ impl Trio {
                     .is_some_and(|latest| latest.is_terminal());
                 if !is_over {
                     let subscribe = |hub: &mut Hub<()>| {
-                        let start = Start::New;
-                        hub.handle_subscribe(now, 0, &pattern, flow, &start)
-                            .unwrap()
-                            .id
+                        let request = SubscribeRequest {
+                            start: Start::New,
+                            ..SubscribeRequest::new(pattern.clone(), flow)
+                        };
+                        hub.handle_subscribe(now, 0, &request).unwrap().id
                     };
                     let id = self.both(subscribe);
                     self.alone.push(Alone {
@@ -298,14 +299,12 @@ fn throttled(hub: &mut Hub<()>, subscribers: u32) -> Topic {
     let topic = Topic::new("job:1").unwrap();
     let flow = Flow::throttle(Duration::from_secs(1));
     for downlink in 0..subscribers {
-        hub.handle_subscribe(
-            Instant::ZERO,
-            downlink,
-            &Pattern::from(&topic),
-            flow,
-            &Start::New,
-        )
-        .unwrap();
+        let request = SubscribeRequest {
+            start: Start::New,
+            ..SubscribeRequest::new(Pattern::from(&topic), flow)
+        };
+        hub.handle_subscribe(Instant::ZERO, downlink, &request)
+            .unwrap();
     }
     topic
 }

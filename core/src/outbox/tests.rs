@@ -15,7 +15,7 @@ use crate::flow::{Conflate, Flow};
 use crate::gate::Emission;
 use crate::hub::{Hub, HubConfig};
 use crate::lifecycle::EndReason;
-use crate::protocol::Start;
+use crate::protocol::SubscribeRequest;
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
@@ -59,9 +59,8 @@ fn subscriptions(patterns: &[&str]) -> Vec<SubscriptionId> {
     let mut hub: Hub<Amount> = Hub::new(HubConfig::new(1));
     let subscribe = |text: &&str| {
         let pattern = Pattern::new(text).unwrap();
-        hub.handle_subscribe(Instant::ZERO, 0, &pattern, Flow::IMMEDIATE, &Start::New)
-            .unwrap()
-            .id
+        let request = SubscribeRequest::new(pattern, Flow::IMMEDIATE);
+        hub.handle_subscribe(Instant::ZERO, 0, &request).unwrap().id
     };
     patterns.iter().map(subscribe).collect()
 }

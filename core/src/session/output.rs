@@ -6,11 +6,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::SharedBy;
-use crate::durable::DurableName;
-use crate::flow::{Flow, Slow};
+use crate::flow::Flow;
 use crate::hub::SubscriptionId;
 use crate::presence::Key;
-use crate::protocol::{PublishRequest, ServerFrame, Start, TopicPosition};
+use crate::protocol::{PublishRequest, ServerFrame, SubscribeRequest, TopicPosition};
 use crate::rate::Rate;
 use crate::tabs::Term;
 use crate::topic::{Pattern, Topic};
@@ -78,18 +77,7 @@ pub enum SessionOutput<P> {
     /// [`Session::handle_authenticated`](super::Session::handle_authenticated).
     Authenticate(String),
     /// Subscribe, and tell by [`Session::handle_subscribed`](super::Session::handle_subscribed).
-    Subscribe {
-        /// What to.
-        pattern: Pattern,
-        /// How to be paced.
-        flow: Flow,
-        /// Where to start.
-        start: Start,
-        /// Under which name what is acknowledged is remembered.
-        durable: Option<DurableName>,
-        /// What becomes of it while the connection is behind.
-        slow: Option<Slow>,
-    },
+    Subscribe(SubscribeRequest),
     /// A durable subscription's device has dealt with everything up to these positions.
     Ack {
         /// Which one.

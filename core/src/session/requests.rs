@@ -4,39 +4,32 @@ use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
 use super::{Session, SessionOutput, State, access};
-use crate::durable::DurableName;
-use crate::flow::{Flow, FlowError, Slow};
+use crate::flow::{Flow, FlowError};
 use crate::hub::{PublishError, SubscribeError, Subscribed, SubscriptionId};
 use crate::lifecycle::EndReason;
-use crate::protocol::{ErrorCode, PublishRequest, ServerFrame, Start, WireError};
+use crate::protocol::{ErrorCode, PublishRequest, ServerFrame, Start, SubscribeRequest, WireError};
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P> Session<P> {
-    pub(super) fn subscribe(
-        &mut self,
-        pattern: Pattern,
-        flow: Flow,
-        start: Start,
-        durable: Option<DurableName>,
-        slow: Option<Slow>,
-    ) {
+    pub(super) fn subscribe(&mut self, request: SubscribeRequest) {
+        let pattern = &request.pattern;
         let error = if matches!(self.state, State::Draining { .. }) {
             WireError::new(
                 ErrorCode::Draining,
                 "the server is going away; connect again",
             )
-        } else if self.is_withheld(&pattern) {
+        } else if self.is_withheld(pattern) {
             access::withheld()
-        } else if durable.is_some() && slow.is_some() {
+        } else if request.durable.is_some() && request.slow.is_some() {
             SubscribeError::SlowDurable.to_wire()
-        } else if !self.leave(&pattern) && self.is_taken(&pattern, durable.is_some()) {
+        } else if !self.leave(pattern) && self.is_taken(pattern, request.durable.is_some()) {
             WireError::new(
                 ErrorCode::AlreadySubscribed,
                 "this connection has a subscription with this pattern; change it with a flow frame",
             )
-        } else if !self.subscriptions.contains_key(&pattern)
+        } else if !self.subscriptions.contains_key(pattern)
             && self.subscriptions.len() + self.pending.len() >= self.config.subscriptions_max
         {
             WireError::new(
@@ -48,16 +41,10 @@ impl<P> Session<P> {
             )
         } else {
             self.pending.insert(pattern.clone());
-            self.output.push_back(SessionOutput::Subscribe {
-                pattern,
-                flow,
-                start,
-                durable,
-                slow,
-            });
+            self.output.push_back(SessionOutput::Subscribe(request));
             return;
         };
-        self.send(ServerFrame::Error(error.about_pattern(pattern)));
+        self.send(ServerFrame::Error(error.about_pattern(request.pattern)));
     }
 
     /// Whether the connection has a subscription that a new one can't take the place of. A durable one can: what is there goes on until that
@@ -95,13 +82,12 @@ impl<P> Session<P> {
                 continue;
             }
             self.joined.push(pattern.clone());
-            self.output.push_back(SessionOutput::Subscribe {
-                pattern,
-                flow: Flow::IMMEDIATE,
-                start: Start::New,
-                durable: self.device.clone(),
-                slow: None,
-            });
+            self.output
+                .push_back(SessionOutput::Subscribe(SubscribeRequest {
+                    start: Start::New,
+                    durable: self.device.clone(),
+                    ..SubscribeRequest::new(pattern, Flow::IMMEDIATE)
+                }));
         }
     }
 
@@ -125,7 +111,7 @@ impl<P> Session<P> {
     /// subscription, which is to be ended.
     pub fn handle_withdrawn(&mut self, pattern: &Pattern) -> Option<SubscriptionId> {
         let answered = self.subscriptions.remove(pattern)?;
-        let is_asked_again = |output: &SessionOutput<P>| matches!(output, SessionOutput::Subscribe { pattern: to, .. } if to == pattern);
+        let is_asked_again = |output: &SessionOutput<P>| matches!(output, SessionOutput::Subscribe(request) if request.pattern == *pattern);
         if self.output.iter().any(is_asked_again) {
             self.pending.insert(pattern.clone());
         }

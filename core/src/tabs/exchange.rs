@@ -25,14 +25,14 @@ use alloc::vec::Vec;
 
 use super::message::TabId;
 use crate::client::{Client, ClientConfig, ConnectionState};
-use crate::durable::DurableName;
 use crate::flow::Flow;
 use crate::hub::SubscribeError;
 use crate::limits::ROUTES_MAX;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{
-    ClientFrame, ErrorCode, GroupTerm, PublishRequest, ServerFrame, Start, WireError,
+    ClientFrame, ErrorCode, GroupTerm, PublishRequest, ServerFrame, Start, SubscribeRequest,
+    WireError,
 };
 use crate::sorted::SortedMap;
 use crate::time::Instant;
@@ -151,17 +151,9 @@ impl<P: Payload + Clone> Exchange<P> {
                     expires_in_ms: None,
                 },
             ),
-            ClientFrame::Subscribe {
-                pattern,
-                flow,
-                start,
-                durable,
-                slow,
-            } => {
-                let seat = Seat::new(flow, slow, durable.is_some(), start.clone());
-                let subscribed = self.subscribe(now, member, &pattern, seat, &start, durable);
-                if let Err(error) = subscribed {
-                    self.fail(member, error.about_pattern(pattern));
+            ClientFrame::Subscribe(request) => {
+                if let Err(error) = self.subscribe(now, member, &request) {
+                    self.fail(member, error.about_pattern(request.pattern));
                 }
             }
             ClientFrame::Unsubscribe { pattern } => {
@@ -198,38 +190,35 @@ impl<P: Payload + Clone> Exchange<P> {
         &mut self,
         now: Instant,
         member: TabId,
-        pattern: &Pattern,
-        seat: Seat,
-        start: &Start,
-        durable: Option<DurableName>,
+        request: &SubscribeRequest,
     ) -> Result<(), WireError> {
-        seat.flow
-            .validate()
-            .map_err(|error| WireError::new(ErrorCode::BadFlow, error.message()))?;
+        let flow = request.flow.validate();
+        flow.map_err(|error| WireError::new(ErrorCode::BadFlow, error.message()))?;
+        let (pattern, is_durable) = (&request.pattern, request.durable.is_some());
         if self.routes.len() >= ROUTES_MAX && !self.routes.contains_key(pattern) {
             let message =
                 "the tabs of this browser follow too many patterns; unsubscribe from some";
             return Err(WireError::new(ErrorCode::TooManySubscriptions, message));
         }
         let route = self.routes.or_insert_with(pattern, Route::new);
-        if route.seats.contains_key(&member) && durable.is_none() {
+        if route.seats.contains_key(&member) && !is_durable {
             let message = "this tab has a subscription with this pattern; change its flow instead";
             return Err(WireError::new(ErrorCode::AlreadySubscribed, message));
         }
-        if seat.slow.is_some() && (durable.is_some() || route.durable.is_some()) {
+        if request.slow.is_some() && (is_durable || route.durable.is_some()) {
             return Err(SubscribeError::SlowDurable.to_wire());
         }
-        let becomes = route.become_durable(durable)?;
+        let becomes_durable = route.become_durable(request.durable.clone())?;
         if route.seats.is_empty() {
-            route.first = Some((start.clone(), seat.is_durable));
-            route.seats.insert(member, seat);
+            route.first = Some((request.start.clone(), is_durable));
+            route.seats.insert(member, Seat::new(request));
             route.aggregate();
-            if let Some(wanted) = route.want(pattern, start, true) {
+            if let Some(wanted) = route.want(pattern, &request.start, true) {
                 route.begin();
                 self.follow(now, pattern, wanted);
             }
         } else {
-            self.sit_beside(member, pattern, seat, start, becomes);
+            self.sit_beside(member, request, becomes_durable);
         }
         Ok(())
     }

@@ -8,15 +8,14 @@ use super::message::Message;
 use super::output::TabsOutput;
 use super::{Page, Tabs};
 use crate::client::{ClientConfig, ConnectionState, PresenceEvent, TokenSource};
-use crate::durable::DurableName;
-use crate::flow::{Flow, FlowError, Slow};
+use crate::flow::{Flow, FlowError};
 use crate::hub::{ClientHub, ClientOutput, DownlinkId, Due, SubscribeError, SubscriptionId};
 use crate::payload::Payload;
 use crate::presence::{Key, Roster};
-use crate::protocol::{PublishRequest, ServerFrame, Start, WireError};
+use crate::protocol::{PublishRequest, ServerFrame, SubscribeRequest, WireError};
 use crate::publication::Position;
 use crate::time::Instant;
-use crate::topic::{Pattern, Topic};
+use crate::topic::Topic;
 
 /// What a page must do or tell.
 #[derive(Debug)]
@@ -134,58 +133,17 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
-    /// Subscribes a downlink to a pattern, now or once connected.
+    /// Subscribes a downlink to a pattern, now or once connected: [`ClientHub::handle_subscribe`].
     ///
     /// # Errors
-    /// When the flow is out of range. What the server refuses comes as [`Due::Refused`].
+    /// As there.
     pub fn handle_subscribe(
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, SubscribeError> {
-        self.handle_subscribe_slow(now, downlink, pattern, flow, start, None)
-    }
-
-    /// Subscribes a downlink to a pattern, and says what becomes of its publications while the connection is behind:
-    /// [`ClientHub::handle_subscribe_slow`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn handle_subscribe_slow(
-        &mut self,
-        now: Instant,
-        downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-        slow: Option<Slow>,
-    ) -> Result<SubscriptionId, SubscribeError> {
-        let id = self
-            .hub
-            .handle_subscribe_slow(now, downlink, pattern, flow, start, slow)?;
-        self.drain(now);
-        Ok(id)
-    }
-
-    /// Subscribes a downlink to a pattern under a name: [`ClientHub::handle_subscribe_durable`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn handle_subscribe_durable(
-        &mut self,
-        now: Instant,
-        downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-        name: DurableName,
-    ) -> Result<SubscriptionId, SubscribeError> {
-        let id = self
-            .hub
-            .handle_subscribe_durable(now, downlink, pattern, flow, start, name)?;
+        let id = self.hub.handle_subscribe(now, downlink, request)?;
         self.drain(now);
         Ok(id)
     }

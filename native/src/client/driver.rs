@@ -7,7 +7,7 @@ use std::time::Instant as HostInstant;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tidegate_core::client::{ClientConfig, ConnectionState};
-use tidegate_core::hub::{ClientHub, ClientOutput, SubscribeError, SubscriptionId};
+use tidegate_core::hub::{ClientHub, ClientOutput, SubscriptionId};
 use tidegate_core::protocol::WireError;
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
@@ -173,20 +173,11 @@ impl Driver {
                 self.replies.insert(request, reply);
             }
             Request::Subscribe {
-                pattern,
-                flow,
-                start,
-                durable,
-                slow,
+                subscribe,
                 queue,
                 reply,
             } => {
-                let hub = &mut self.hub;
-                let result = match durable {
-                    Some(_) if slow.is_some() => Err(SubscribeError::SlowDurable),
-                    Some(name) => hub.handle_subscribe_durable(now, 0, &pattern, flow, start, name),
-                    None => hub.handle_subscribe_slow(now, 0, &pattern, flow, start, slow),
-                };
+                let result = self.hub.handle_subscribe(now, 0, subscribe);
                 if let Ok(id) = result {
                     self.queues.insert(id, queue);
                 }

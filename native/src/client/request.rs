@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tidegate_core::durable::DurableName;
-use tidegate_core::flow::{Flow, Slow};
+use tidegate_core::flow::Flow;
 use tidegate_core::hub::{SubscribeError, SubscriptionId};
-use tidegate_core::protocol::{PublishRequest, Start, WireError};
+use tidegate_core::protocol::{PublishRequest, SubscribeRequest, WireError};
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::Topic;
 use tokio::sync::oneshot;
 
 use super::presence_requests::PresenceRequest;
@@ -21,11 +20,7 @@ pub(super) enum Request {
         reply: oneshot::Sender<Result<Position, WireError>>,
     },
     Subscribe {
-        pattern: Pattern,
-        flow: Flow,
-        start: Start,
-        durable: Option<DurableName>,
-        slow: Option<Slow>,
+        subscribe: SubscribeRequest,
         queue: Arc<Queue>,
         reply: oneshot::Sender<Result<SubscriptionId, SubscribeError>>,
     },

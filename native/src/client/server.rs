@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::SubscriptionId;
-use tidegate_core::protocol::PublishRequest;
+use tidegate_core::protocol::{PublishRequest, SubscribeRequest};
 use tidegate_core::topic::Pattern;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -84,13 +84,16 @@ impl ServerLink {
         let bytes_max = options.outbox_bytes_max.unwrap_or(QUEUE_BYTES_MAX);
         let queue = Arc::new(Queue::new(bytes_max, options.slow));
         let reducing = Reducing::new(options.reduce);
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Subscribe {
+        let subscribe = SubscribeRequest {
             pattern,
             flow: reducing.flow(options.flow),
             start: options.start,
             durable: options.durable.clone(),
             slow: options.slow,
+        };
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Subscribe {
+            subscribe,
             queue: Arc::clone(&queue),
             reply,
         })?;

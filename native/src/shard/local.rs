@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
-use tidegate_core::durable::{CursorKey, DurableName};
+use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::hub::{ConnectionId, SubscribeError, SubscriptionId};
 use tidegate_core::payload::Payload as _;
@@ -49,17 +49,6 @@ pub(crate) struct Device {
     /// Where that is known.
     pub(crate) user: Option<Arc<str>>,
     pub(crate) name: DurableName,
-}
-
-impl Device {
-    /// The cursor of one of its patterns.
-    pub(super) fn key(self, pattern: Pattern) -> CursorKey {
-        CursorKey {
-            user: self.user,
-            name: self.name,
-            pattern,
-        }
-    }
 }
 
 /// What came of an opening.

@@ -6,7 +6,7 @@ use std::time::Instant as HostInstant;
 use tidegate_core::hub::{
     ConnectionId, PublishError, ServerAnswer, SubscribeError, Subscribed, SubscriptionId,
 };
-use tidegate_core::protocol::PublishRequest;
+use tidegate_core::protocol::{PublishRequest, SubscribeRequest};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
@@ -102,14 +102,17 @@ impl Shard {
         let mut unanswered = 0;
         let room = opening.room.clone().map(Pattern::from);
         let joined = room.map(|room| self.hub.handle_join(now, id, &room));
-        let asked = opening.patterns.iter().map(|pattern| {
-            let hub = &mut self.hub;
-            let Some(device) = opening.device.clone() else {
-                return hub.handle_subscribe(now, id, pattern, opening.flow, &opening.start);
+        let durable = opening.device.map(|device| {
+            self.hub.handle_user(id, device.user);
+            device.name
+        });
+        let asked = opening.patterns.into_iter().map(|pattern| {
+            let request = SubscribeRequest {
+                start: opening.start.of(&pattern),
+                durable: durable.clone(),
+                ..SubscribeRequest::new(pattern, opening.flow)
             };
-            let key = device.key(pattern.clone());
-            let start = opening.start.of(pattern);
-            hub.handle_subscribe_durable(now, id, key, opening.flow, start)
+            self.hub.handle_subscribe(now, id, request)
         });
         for subscribed in joined.into_iter().chain(asked) {
             match subscribed {

@@ -6,7 +6,7 @@ use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ServerConfig, ServerHub};
 use tidegate_core::presence::{NodeId, Roster};
 use tidegate_core::progress::Tracker;
-use tidegate_core::protocol::Start;
+use tidegate_core::protocol::{Start, SubscribeRequest};
 use tidegate_core::time::Instant;
 use tidegate_core::uplink::UplinkConfig;
 
@@ -56,7 +56,11 @@ impl World {
         let now = self.clock(server);
         let hub = &mut self.servers[server].hub;
         let witness = hub.handle_open_local(usize::MAX / 4);
-        hub.handle_subscribe(now, witness, &pattern("**"), Flow::IMMEDIATE, &Start::New)
+        let all = SubscribeRequest {
+            start: Start::New,
+            ..SubscribeRequest::new(pattern("**"), Flow::IMMEDIATE)
+        };
+        hub.handle_subscribe(now, witness, all)
             .expect("there is room for the witness");
         self.servers[server].witness = Some(witness);
         self.settle(server);

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::Flow;
-use tidegate_core::protocol::Start;
+use tidegate_core::protocol::SubscribeRequest;
 use tidegate_core::publication::Publication;
 
 use super::Network;
 use crate::json::Json;
 use crate::pattern;
-use crate::record::Record;
 
 impl Network {
     /// Adds a subscriber to a client that is remembered by a name. Returns the index of its record.
@@ -18,20 +17,11 @@ impl Network {
     /// # Panics
     /// If the flow is out of range, or the client has another name for the pattern.
     pub fn subscribe_durable(&mut self, peer: usize, to: &str, flow: Flow, name: &str) -> usize {
-        let to = pattern(to);
-        let index = self.records.len();
-        let record = Record::new(self.now, peer, to.clone(), flow);
-        self.records.push(record);
-        self.note(format_args!("{peer} subscribes {index} to {to} as {name}"));
-        let name = DurableName::new(name).expect("a name");
-        let id = self.peers[peer]
-            .hub
-            .handle_subscribe_durable(self.now, 0, &to, flow, Start::Latest, name)
-            .expect("tests use correct flows");
-        self.ids.push(id);
-        self.peers[peer].subscribers.insert(id, index);
-        self.settle();
-        index
+        let request = SubscribeRequest {
+            durable: Some(DurableName::new(name).expect("a name")),
+            ..SubscribeRequest::new(pattern(to), flow)
+        };
+        self.ask(peer, request)
     }
 
     /// A subscriber's handler has dealt with a publication.

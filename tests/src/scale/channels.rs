@@ -2,7 +2,7 @@
 
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ServerConfig, ServerHub};
-use tidegate_core::protocol::{ClientFrame, Start};
+use tidegate_core::protocol::{ClientFrame, SubscribeRequest};
 use tidegate_core::random::Random;
 use tidegate_core::time::Instant;
 use tidegate_core::uplink::{UplinkAnswer, UplinkCall, UplinkConfig};
@@ -65,14 +65,8 @@ fn fill(server: u64, sessions: u64) -> u64 {
             format!("room:{}", room(&mut random)),
             "news:all".to_owned(),
         ] {
-            let frame = ClientFrame::Subscribe {
-                pattern: pattern(&to),
-                flow: Flow::IMMEDIATE,
-                start: Start::Latest,
-                durable: None,
-                slow: None,
-            };
-            hub.handle_frame(now, id, frame);
+            let request = SubscribeRequest::new(pattern(&to), Flow::IMMEDIATE);
+            hub.handle_frame(now, id, ClientFrame::Subscribe(request));
         }
         if session % 1_000 == 999 {
             answer(&mut hub, now);

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use tidegate_core::client::{Client, ClientConfig, ClientEvent};
 use tidegate_core::flow::Flow;
-use tidegate_core::protocol::{ServerFrame, Start};
+use tidegate_core::protocol::{ServerFrame, SubscribeRequest};
 use tidegate_core::random::Random;
 use tidegate_core::time::Instant;
 
@@ -108,8 +108,8 @@ impl World {
     fn add(&mut self, client: usize) {
         let mut machine = Client::new(ClientConfig::new(client as u64));
         machine.handle_connect(Instant::ZERO);
-        let to = pattern("job:1");
-        machine.handle_subscribe(Instant::ZERO, &to, Flow::IMMEDIATE, Start::Latest, None);
+        let request = SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE);
+        machine.handle_subscribe(Instant::ZERO, request);
         machine.handle_opened(Instant::ZERO, 1);
         machine.handle_frame(Instant::ZERO, 1, welcome());
         while machine.poll_output().is_some() {}

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{Due, SubscriptionId};
-use tidegate_core::protocol::Start;
+use tidegate_core::protocol::SubscribeRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::Topic;
 
@@ -62,12 +62,13 @@ impl System {
         let record = self.records.len();
         self.records
             .push(Record::new(now, program, pattern(to), Flow::IMMEDIATE));
-        let name = DurableName::new(name).expect("a name");
+        let request = SubscribeRequest {
+            durable: Some(DurableName::new(name).expect("a name")),
+            ..SubscribeRequest::new(pattern(to), Flow::IMMEDIATE)
+        };
         let mut id = None;
         self.with_program(program, |hub, now| {
-            let to = pattern(to);
-            let subscribed =
-                hub.handle_subscribe_durable(now, 0, &to, Flow::IMMEDIATE, Start::Latest, name);
+            let subscribed = hub.handle_subscribe(now, 0, request);
             id = Some(subscribed.expect("nothing speaks against it"));
         });
         let id = id.expect("the program is up");

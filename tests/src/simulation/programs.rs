@@ -243,16 +243,12 @@ impl System {
     }
 
     fn send_from(&mut self, program: usize, mut frame: ClientFrame<Json>) {
-        if let ClientFrame::Subscribe {
-            pattern,
-            durable: None,
-            slow,
-            ..
-        } = &mut frame
+        if let ClientFrame::Subscribe(request) = &mut frame
+            && request.durable.is_none()
             // Several who add up may ask for every value in common, which is not to be conflated then.
-            && pattern.as_str() != PATTERNS[SUMS]
+            && request.pattern.as_str() != PATTERNS[SUMS]
         {
-            *slow = self.slow;
+            request.slow = self.slow;
         }
         let link = self.programs[program].link;
         self.send_up(

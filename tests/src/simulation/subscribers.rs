@@ -2,7 +2,7 @@
 
 use tidegate_core::flow::{Conflate, Flow, Slow};
 use tidegate_core::hub::{Due, SubscriptionId};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
 
 use super::{ASKED_FROM, Asked, By, PATTERNS, ROOMS, StartAt, System, Who};
 use crate::json::{Json, report};
@@ -76,9 +76,13 @@ impl System {
         self.note(format_args!(
             "program {program} subscribes {record} to {to}, {flow:?}, {start:?}"
         ));
+        let request = SubscribeRequest {
+            start,
+            ..SubscribeRequest::new(to, flow)
+        };
         let mut id = None;
         self.with_program(program, |hub, now| {
-            let subscribed = hub.handle_subscribe(now, 0, &to, flow, start);
+            let subscribed = hub.handle_subscribe(now, 0, request);
             id = Some(subscribed.expect("flows are correct"));
         });
         let id = id.expect("the program is up");

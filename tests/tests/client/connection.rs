@@ -36,7 +36,7 @@ fn it_connects_when_asked_and_says_hello_then_what_it_wants() {
             sent.as_slice(),
             [
                 ClientFrame::Hello { token: Some(token), .. },
-                ClientFrame::Subscribe { .. },
+                ClientFrame::Subscribe(_),
                 ClientFrame::Publish { request: 1, .. },
             ] if token == "secret"
         ),

@@ -7,7 +7,7 @@ use tidegate_core::durable::DurableName;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ClientHub, ClientOutput, Due, SubscriptionId};
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{ClientFrame, ServerFrame, Start};
+use tidegate_core::protocol::{ClientFrame, ServerFrame, SubscribeRequest};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
 use tidegate_tests::bench::{position, publication};
@@ -55,12 +55,11 @@ impl Device {
     }
 
     fn subscribe(&mut self, flow: Flow) -> SubscriptionId {
-        let name = DurableName::new("phone").unwrap();
-        let (now, to) = (self.now, pattern(TO));
-        let id = self
-            .hub
-            .handle_subscribe_durable(now, 0, &to, flow, Start::Latest, name)
-            .unwrap();
+        let request = SubscribeRequest {
+            durable: Some(DurableName::new("phone").unwrap()),
+            ..SubscribeRequest::new(pattern(TO), flow)
+        };
+        let id = self.hub.handle_subscribe(self.now, 0, request).unwrap();
         self.drain();
         id
     }
@@ -228,12 +227,11 @@ fn the_end_is_dealt_with_once_one_has_dealt_with_everything() {
     device.deal_with(second, 1);
     assert_eq!(device.acknowledged(), [position(2)]);
     // Nothing is left of it, so that another name is free to take its place.
-    let tablet = DurableName::new("tablet").unwrap();
-    let (now, to) = (device.now, pattern(TO));
-    let again =
-        device
-            .hub
-            .handle_subscribe_durable(now, 0, &to, Flow::IMMEDIATE, Start::Latest, tablet);
+    let tablet = SubscribeRequest {
+        durable: Some(DurableName::new("tablet").unwrap()),
+        ..SubscribeRequest::new(pattern(TO), Flow::IMMEDIATE)
+    };
+    let again = device.hub.handle_subscribe(device.now, 0, tablet);
     assert!(again.is_ok(), "{again:?}");
 }
 

@@ -7,7 +7,7 @@ use tidegate_core::client::ClientConfig;
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Conflate, Flow, Slow};
 use tidegate_core::hub::{ClientHub, ClientOutput, SubscribeError, SubscriptionId};
-use tidegate_core::protocol::{ClientEnvelope, ServerFrame, Start};
+use tidegate_core::protocol::{ClientEnvelope, ServerFrame, SubscribeRequest};
 use tidegate_core::time::Instant;
 use tidegate_tests::bench::{known, position, publication};
 use tidegate_tests::json::Json;
@@ -78,9 +78,11 @@ impl Page {
         flow: Flow,
         slow: Option<Slow>,
     ) -> Result<SubscriptionId, SubscribeError> {
-        let to = pattern("job:1");
-        self.hub
-            .handle_subscribe_slow(self.now, 0, &to, flow, Start::Latest, slow)
+        let request = SubscribeRequest {
+            slow,
+            ..SubscribeRequest::new(pattern("job:1"), flow)
+        };
+        self.hub.handle_subscribe(self.now, 0, request)
     }
 
     fn subscribe(&mut self, flow: Flow, slow: Option<Slow>) -> SubscriptionId {
@@ -163,13 +165,12 @@ fn a_change_goes_on_after_what_was_seen() {
 
 #[test]
 fn a_durable_subscription_is_given_everything_and_says_so() {
-    let name = || DurableName::new("phone").unwrap();
-    let to = pattern("job:1");
     let durable = |page: &mut Page| {
-        let start = Start::Latest;
-        let now = page.now;
-        page.hub
-            .handle_subscribe_durable(now, 0, &to, Flow::IMMEDIATE, start, name())
+        let request = SubscribeRequest {
+            durable: Some(DurableName::new("phone").unwrap()),
+            ..SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE)
+        };
+        page.hub.handle_subscribe(page.now, 0, request)
     };
     let mut page = Page::new();
     durable(&mut page).unwrap();

@@ -3,7 +3,7 @@
 use tidegate_core::client::ClientEvent;
 use tidegate_core::flow::Flow;
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, Start};
+use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, Start, SubscribeRequest};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_tests::bench::{
     Bench, EPOCH, error, known, offsets, position, publication, start_of, unsubscribe,
@@ -201,10 +201,10 @@ fn a_second_one_to_the_same_pattern_replaces_the_first() {
             sent.as_slice(),
             [
                 ClientFrame::Unsubscribe { .. },
-                ClientFrame::Subscribe {
+                ClientFrame::Subscribe(SubscribeRequest {
                     start: Start::New,
                     ..
-                }
+                })
             ]
         ),
         "{sent:?}"
@@ -237,7 +237,7 @@ fn the_flow_of_a_lost_connection_is_the_flow_of_the_next() {
     bench.events();
     bench.client.handle_opened(bench.now, bench.link);
     let sent = bench.sent();
-    let has_flow = |frame: &ClientFrame<Json>| matches!(frame, ClientFrame::Subscribe { flow: asked, .. } if *asked == flow);
+    let has_flow = |frame: &ClientFrame<Json>| matches!(frame, ClientFrame::Subscribe(request) if request.flow == flow);
     assert!(sent.iter().any(has_flow), "{sent:?}");
     assert_eq!(sent.len(), 2, "hello and subscribe");
 }

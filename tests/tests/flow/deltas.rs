@@ -5,7 +5,7 @@ use tidegate_core::client::ClientEvent;
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::hub::{ConnectionId, ServerConfig};
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame, Start};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, SubscribeRequest};
 use tidegate_tests::bench::{Bench, known, position, publication};
 use tidegate_tests::json::Json;
 use tidegate_tests::network::{Cut, Network, Quality};
@@ -241,10 +241,8 @@ fn tabs_of_different_wishes_share_one_subscription_with_deltas() {
 #[test]
 fn a_client_without_the_base_subscribes_anew_after_what_it_saw() {
     let mut bench = Bench::wanted();
-    let (now, flow) = (bench.now, delta(Flow::IMMEDIATE));
-    bench
-        .client
-        .handle_subscribe(now, &pattern("job:1"), flow, Start::Latest, None);
+    let request = SubscribeRequest::new(pattern("job:1"), delta(Flow::IMMEDIATE));
+    bench.client.handle_subscribe(bench.now, request);
     bench.open();
     bench.confirm("job:1", Some(position(5)));
     bench.deliver(position(5));
@@ -258,7 +256,7 @@ fn a_client_without_the_base_subscribes_anew_after_what_it_saw() {
     let events = bench.events();
     let [
         ClientEvent::Send(ClientFrame::Unsubscribe { .. }),
-        ClientEvent::Send(ClientFrame::Subscribe { start, .. }),
+        ClientEvent::Send(ClientFrame::Subscribe(SubscribeRequest { start, .. })),
     ] = &events[..]
     else {
         panic!("nothing that can't be made whole is told: {events:?}");

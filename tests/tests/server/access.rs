@@ -311,7 +311,7 @@ fn the_rooms_of_a_device_are_durable_under_its_name() {
             .for_each(|name| session.handle_device(name.clone()));
         session.handle_welcome(Instant::ZERO);
         let joined = std::iter::from_fn(|| session.poll_output()).find_map(|output| match output {
-            SessionOutput::Subscribe { durable, .. } => Some(durable),
+            SessionOutput::Subscribe(request) => Some(request.durable),
             _ => None,
         });
         assert_eq!(joined, Some(name));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tidegate_core::client::{ClientConfig, ClientEvent, ConnectionState};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
-use tidegate_core::protocol::{ServerFrame, Start};
+use tidegate_core::protocol::{ServerFrame, Start, SubscribeRequest};
 use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
 use tidegate_tests::bench::{Bench, offsets, position, state_of};
@@ -152,10 +152,8 @@ fn departures(seed: u64, clients: usize, streams: usize) -> (Vec<Duration>, Vec<
     for _ in 0..streams {
         let id = wire.server.handle_open_local(10_000);
         wire.server.handle_guest(wire.now, id);
-        let topic = pattern("job:1");
-        let begun =
-            wire.server
-                .handle_subscribe(wire.now, id, &topic, Flow::IMMEDIATE, &Start::Latest);
+        let request = SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE);
+        let begun = wire.server.handle_subscribe(wire.now, id, request);
         assert!(begun.is_ok());
         guests.push(id);
     }

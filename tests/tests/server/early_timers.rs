@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use tidegate_core::access::Grant;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::SubscribeError;
-use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, Start, WireError};
+use tidegate_core::protocol::{
+    ClientFrame, ErrorCode, PublishRequest, SubscribeRequest, WireError,
+};
 use tidegate_core::session::{Access, Session, SessionConfig, SessionOutput};
 use tidegate_core::time::Instant;
 use tidegate_tests::json::Json;
@@ -30,13 +32,8 @@ fn any_frame() -> impl Strategy<Value = ClientFrame<Json>> {
         client: None,
         group: None,
     });
-    let subscribe = ClientFrame::Subscribe {
-        pattern: pattern("job:*"),
-        flow: Flow::IMMEDIATE,
-        start: Start::Latest,
-        durable: None,
-        slow: None,
-    };
+    let request = SubscribeRequest::new(pattern("job:*"), Flow::IMMEDIATE);
+    let subscribe = ClientFrame::Subscribe(request);
     let publish = PublishRequest::new(topic("job:1"), Json::from(1));
     let watch = ClientFrame::Watch {
         request: 2,
@@ -123,7 +120,7 @@ impl Scene {
     fn settle(&mut self) {
         while let Some(output) = self.session.poll_output() {
             self.told.push(format!("{:?} {output:?}", self.now));
-            if let SessionOutput::Subscribe { pattern, flow, .. } = output {
+            if let SessionOutput::Subscribe(SubscribeRequest { pattern, flow, .. }) = output {
                 let refusal = Err(SubscribeError::NoDurables);
                 self.session.handle_subscribed(pattern, flow, refusal);
             }

@@ -1,10 +1,10 @@
 //! Subscribers within the server's process: streams, and responses that end with their topics.
 
 use serde_json::{Value, json};
-use tidegate_core::durable::{CursorKey, DurableName};
+use tidegate_core::durable::DurableName;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
-use tidegate_core::protocol::{Start, TopicPosition};
+use tidegate_core::protocol::{Start, SubscribeRequest, TopicPosition};
 use tidegate_core::publication::Position;
 use tidegate_core::session::CloseReason;
 use tidegate_tests::wire::{Wire, kinds, payloads};
@@ -13,10 +13,8 @@ use tidegate_tests::{ms, pattern, topic};
 const BYTES_MAX: usize = 10_000;
 
 fn subscribe(wire: &mut Wire, id: ConnectionId, to: &str) {
-    let now = wire.now;
-    let subscribed =
-        wire.server
-            .handle_subscribe(now, id, &pattern(to), Flow::IMMEDIATE, &Start::Latest);
+    let request = SubscribeRequest::new(pattern(to), Flow::IMMEDIATE);
+    let subscribed = wire.server.handle_subscribe(wire.now, id, request);
     assert!(subscribed.expect("there is room").is_some());
 }
 
@@ -132,22 +130,18 @@ fn what_a_device_says_that_it_has_seen_is_stored_before_anything_else_happens() 
     let mut stored = Vec::new();
     for seen in [None, Some(1), Some(2)] {
         let id = wire.server.handle_open_local(BYTES_MAX);
-        let key = CursorKey {
-            user: None,
-            name: DurableName::new("phone").expect("valid"),
-            pattern: pattern("job:1"),
-        };
         let position = wire.server.latest(&topic).expect("published").position;
         let start = seen.map_or(Start::Latest, |offset| {
             let position = Position { offset, ..position };
             let topic = topic.clone();
             Start::Since(vec![TopicPosition { topic, position }])
         });
-        let now = wire.now;
-        let flow = Flow::IMMEDIATE;
-        let subscribed = wire
-            .server
-            .handle_subscribe_durable(now, id, key, flow, start);
+        let request = SubscribeRequest {
+            start,
+            durable: Some(DurableName::new("phone").expect("valid")),
+            ..SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE)
+        };
+        let subscribed = wire.server.handle_subscribe(wire.now, id, request);
         assert!(subscribed.expect("there is room").is_some());
         let counts = wire.server.durable_counts();
         stored.push((counts.stored, counts.unstored));
@@ -160,10 +154,14 @@ fn what_a_device_says_that_it_has_seen_is_stored_before_anything_else_happens() 
 fn its_flow_can_be_changed() {
     let mut wire = Wire::new(ServerConfig::new(1));
     let id = wire.server.handle_open_local(BYTES_MAX);
-    let (now, to) = (wire.now, pattern("job:1"));
+    let now = wire.now;
+    let request = SubscribeRequest {
+        start: Start::New,
+        ..SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE)
+    };
     let subscribed = wire
         .server
-        .handle_subscribe(now, id, &to, Flow::IMMEDIATE, &Start::New)
+        .handle_subscribe(now, id, request)
         .expect("there is room")
         .expect("it is local");
     wire.server

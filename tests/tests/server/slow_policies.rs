@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::hub::{ConnectionId, ServerConfig};
-use tidegate_core::protocol::Start;
+use tidegate_core::protocol::SubscribeRequest;
 use tidegate_core::session::CloseReason;
 use tidegate_tests::pattern;
 use tidegate_tests::wire::{Wire, kinds, payloads};
@@ -173,10 +173,8 @@ fn a_stream_of_the_process_may_conflate_or_end_too() {
         let mut wire = wire(usize::MAX);
         let id = wire.server.handle_open_local(ROOM * BYTES);
         wire.server.handle_slow(id, slow);
-        let topic = pattern("a");
-        let begun =
-            wire.server
-                .handle_subscribe(wire.now, id, &topic, Flow::IMMEDIATE, &Start::Latest);
+        let request = SubscribeRequest::new(pattern("a"), Flow::IMMEDIATE);
+        let begun = wire.server.handle_subscribe(wire.now, id, request);
         assert!(begun.is_ok());
         wire.receive(id);
         wire.outputs();

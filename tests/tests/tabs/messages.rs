@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use tidegate_core::client::{ClientConfig, ConnectionState, TokenSource};
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{
-    ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, TopicPosition, WireError,
+    ClientFrame, ErrorCode, PublishRequest, ServerFrame, Start, SubscribeRequest, TopicPosition,
+    WireError,
 };
 use tidegate_core::publication::{POSITION_MAX, Position, Publication};
 use tidegate_core::tabs::{
@@ -75,13 +76,10 @@ fn any_up() -> impl Strategy<Value = ClientFrame<Json>> {
             client: None
         }),
         (any_pattern(), any_flow(), any_start()).prop_map(|(pattern, flow, start)| {
-            ClientFrame::Subscribe {
-                pattern,
-                flow,
+            ClientFrame::Subscribe(SubscribeRequest {
                 start,
-                durable: None,
-                slow: None,
-            }
+                ..SubscribeRequest::new(pattern, flow)
+            })
         }),
         any_pattern().prop_map(|pattern| ClientFrame::Unsubscribe { pattern }),
         (any_pattern(), any_flow()).prop_map(|(pattern, flow)| ClientFrame::Flow { pattern, flow }),
@@ -227,10 +225,8 @@ impl<const LEADS: bool> Host<LEADS> {
         };
         host.hub.handle_connect(host.now);
         for to in ["a", "b:*"] {
-            let to = pattern(to);
-            let id = host
-                .hub
-                .handle_subscribe(host.now, 0, &to, Flow::IMMEDIATE, Start::Latest);
+            let request = SubscribeRequest::new(pattern(to), Flow::IMMEDIATE);
+            let id = host.hub.handle_subscribe(host.now, 0, request);
             id.expect("a sound flow");
         }
         host.drain();

@@ -2,7 +2,7 @@
 
 use tidegate_core::client::{ClientConfig, ConnectionState};
 use tidegate_core::flow::Flow;
-use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, Start, WireError};
+use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, SubscribeRequest, WireError};
 use tidegate_core::tabs::{
     Body, Election, Message, Role, TABS_VERSION, TabHub, TabId, TabOutput, TabsConfig, TabsOutput,
     Term,
@@ -37,9 +37,8 @@ pub(crate) fn config() -> TabsConfig {
 pub(crate) fn leading_as(config: TabsConfig, now: Instant) -> (TabHub<Json>, ClientFrame<Json>) {
     let mut hub = TabHub::new(config);
     hub.handle_connect(now);
-    let to = pattern("job:1");
-    hub.handle_subscribe(now, 0, &to, Flow::IMMEDIATE, Start::Latest)
-        .unwrap();
+    let request = SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE);
+    hub.handle_subscribe(now, 0, request).unwrap();
     outputs(&mut hub);
     hub.handle_granted(now, 1);
     outputs(&mut hub);

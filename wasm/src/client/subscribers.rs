@@ -1,6 +1,6 @@
 //! Those who subscribe to a client's hub, publish over it, and have tokens for it: whom a worker has not.
 
-use tidegate_core::hub::{ClientOutput, SubscribeError};
+use tidegate_core::hub::ClientOutput;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
 
@@ -68,29 +68,12 @@ impl ClientHub {
     /// `drain`.
     fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
         let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
-            let Wanted {
-                pattern,
-                flow,
-                paced_by,
-                start,
-                durable,
-                slow,
-            } = wanted;
-            let now = instant(now_ms);
+            let Wanted { request, paced_by } = wanted;
             let id = match paced_by {
-                PacedBy::Time => match durable {
-                    Some(_) if slow.is_some() => Err(SubscribeError::SlowDurable),
-                    Some(name) => self
-                        .hub
-                        .handle_subscribe_durable(now, DOWNLINK, &pattern, flow, start, name),
-                    None => self
-                        .hub
-                        .handle_subscribe_slow(now, DOWNLINK, &pattern, flow, start, slow),
-                },
-                PacedBy::Frames => self
-                    .subscribers
-                    .screen
-                    .handle_subscribe(&pattern, flow, start),
+                PacedBy::Time => self
+                    .hub
+                    .handle_subscribe(instant(now_ms), DOWNLINK, request),
+                PacedBy::Frames => self.subscribers.screen.handle_subscribe(request),
             };
             id.map(|id| self.subscribers.ids.add(id, paced_by))
                 .map_err(|error| error.to_wire())

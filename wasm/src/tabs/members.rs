@@ -38,13 +38,8 @@ impl ClientHub {
 
     /// A member subscribes as was staged, or this fails.
     fn handle_up_subscribe(&mut self, now_ms: f64, link: u32, pattern: u32, start: u32) -> u32 {
-        let frame = spec::take(&texts::take(pattern), start).map(|wanted| ClientFrame::Subscribe {
-            pattern: wanted.pattern,
-            flow: wanted.flow,
-            start: wanted.start,
-            durable: wanted.durable,
-            slow: wanted.slow,
-        });
+        let wanted = spec::take(&texts::take(pattern), start);
+        let frame = wanted.map(|wanted| ClientFrame::Subscribe(wanted.request));
         self.hear_up(now_ms, link, frame)
     }
 

@@ -3,14 +3,13 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use tidegate_core::durable::DurableName;
-use tidegate_core::flow::{Flow, FlowError, Slow};
+use tidegate_core::flow::{Flow, FlowError};
 use tidegate_core::hub::{DownlinkId, SubscribeError, SubscriptionId};
 use tidegate_core::presence::{Key, Roster};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, SubscribeRequest};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::Topic;
 
 use super::{AnyHub, Way};
 use crate::slot::Handle;
@@ -24,34 +23,15 @@ impl AnyHub {
         );
     }
 
-    pub(crate) fn handle_subscribe_slow(
+    pub(crate) fn handle_subscribe(
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-        slow: Option<Slow>,
+        request: SubscribeRequest,
     ) -> Result<SubscriptionId, SubscribeError> {
         each!(&mut self.way,
-            hub => hub.handle_subscribe_slow(now, downlink, pattern, flow, start, slow),
-            hub => hub.handle_subscribe_slow(now, downlink, pattern, flow, start, slow),
-            _ => unreachable!("a worker has no subscribers")
-        )
-    }
-
-    pub(crate) fn handle_subscribe_durable(
-        &mut self,
-        now: Instant,
-        downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-        name: DurableName,
-    ) -> Result<SubscriptionId, SubscribeError> {
-        each!(&mut self.way,
-            hub => hub.handle_subscribe_durable(now, downlink, pattern, flow, start, name),
-            hub => hub.handle_subscribe_durable(now, downlink, pattern, flow, start, name),
+            hub => hub.handle_subscribe(now, downlink, request),
+            hub => hub.handle_subscribe(now, downlink, request),
             _ => unreachable!("a worker has no subscribers")
         )
     }

@@ -6,7 +6,7 @@ use tidegate_core::client::ClientConfig;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ClientHub, ClientOutput, ServerConfig, ServerHub, ServerOutput};
 use tidegate_core::presence::{Key, NodeId, PresenceOutput, TrackId, Tracker, TrackerConfig};
-use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame, Start};
+use tidegate_core::protocol::{ClientFrame, PublishRequest, ServerFrame, Start, SubscribeRequest};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
@@ -25,14 +25,11 @@ pub(super) fn server_fan_out() {
     let mut server: ServerHub<()> = ServerHub::new(ServerConfig::new(7));
     for _ in 0..100 {
         let id = server.handle_open(NOW);
-        let subscribe = ClientFrame::Subscribe {
-            pattern: Pattern::from(topic()),
-            flow: Flow::IMMEDIATE,
+        let request = SubscribeRequest {
             start: Start::New,
-            durable: None,
-            slow: None,
+            ..SubscribeRequest::new(Pattern::from(topic()), Flow::IMMEDIATE)
         };
-        server.handle_frame(NOW, id, subscribe);
+        server.handle_frame(NOW, id, ClientFrame::Subscribe(request));
     }
     take_frames(&mut server);
     counted(100, 100, |_| {
@@ -57,8 +54,9 @@ fn take_frames(server: &mut ServerHub<()>) {
 pub(super) fn client_receive() {
     let mut client: ClientHub<()> = ClientHub::new(ClientConfig::new(7));
     let pattern = Pattern::from(topic());
+    let request = SubscribeRequest::new(pattern.clone(), Flow::IMMEDIATE);
     client
-        .handle_subscribe(NOW, 1, &pattern, Flow::IMMEDIATE, Start::Latest)
+        .handle_subscribe(NOW, 1, request)
         .expect("a valid flow");
     client.handle_connect(NOW);
     let mut link = 0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_core::flow::Flow;
 use tidegate_core::history::HistoryLimits;
 use tidegate_core::hub::{Hub, HubConfig};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
 
@@ -42,7 +42,7 @@ fn scattered(number: u32) -> usize {
 fn watched(topics: &[Topic], flow: Flow) -> Hub<()> {
     let mut hub = empty();
     for (downlink, topic) in (0..).zip(topics) {
-        subscribe_to(&mut hub, downlink, &Pattern::from(topic), flow);
+        subscribe_to(&mut hub, downlink, &request(topic.into(), flow));
     }
     hub
 }
@@ -50,15 +50,22 @@ fn watched(topics: &[Topic], flow: Flow) -> Hub<()> {
 /// A hundred subscribers to one pattern.
 fn crowded(pattern: &str, flow: Flow) -> Hub<()> {
     let mut hub = empty();
-    let pattern = Pattern::new(pattern).expect("a valid pattern");
+    let request = request(Pattern::new(pattern).expect("a valid pattern"), flow);
     for downlink in 0..100 {
-        subscribe_to(&mut hub, downlink, &pattern, flow);
+        subscribe_to(&mut hub, downlink, &request);
     }
     hub
 }
 
-fn subscribe_to(hub: &mut Hub<()>, downlink: u32, pattern: &Pattern, flow: Flow) {
-    hub.handle_subscribe(Instant::ZERO, downlink, pattern, flow, &Start::New)
+fn request(pattern: Pattern, flow: Flow) -> SubscribeRequest {
+    SubscribeRequest {
+        start: Start::New,
+        ..SubscribeRequest::new(pattern, flow)
+    }
+}
+
+fn subscribe_to(hub: &mut Hub<()>, downlink: u32, request: &SubscribeRequest) {
+    hub.handle_subscribe(Instant::ZERO, downlink, request)
         .expect("within the limits");
 }
 
@@ -77,9 +84,11 @@ fn drain(hub: &mut Hub<()>) {
 pub(super) fn subscribe() {
     let topics = topics();
     let mut hub = watched(&topics, Flow::IMMEDIATE);
-    let patterns: Vec<Pattern> = topics.iter().map(Pattern::from).collect();
+    let flow = Flow::throttle(SECOND);
+    let requests = topics.iter().map(|topic| request(topic.into(), flow));
+    let requests: Vec<SubscribeRequest> = requests.collect();
     counted(OPERATIONS, 1, |i| {
-        subscribe_to(&mut hub, i, &patterns[scattered(i)], Flow::throttle(SECOND));
+        subscribe_to(&mut hub, i, &requests[scattered(i)]);
     });
 }
 
@@ -89,7 +98,8 @@ pub(super) fn unsubscribe() {
     let ids: Vec<_> = (0..OPERATIONS)
         .map(|i| {
             let pattern = Pattern::from(&topics[scattered(i)]);
-            hub.handle_subscribe(Instant::ZERO, i, &pattern, Flow::IMMEDIATE, &Start::New)
+            let request = SubscribeRequest::new(pattern, Flow::IMMEDIATE);
+            hub.handle_subscribe(Instant::ZERO, i, &request)
                 .expect("within the limits")
                 .id
         })

@@ -9,7 +9,7 @@ use tidegate_core::gate::{Emission, Gate};
 use tidegate_core::history::{History, HistoryLimits, Recovery};
 use tidegate_core::hub::{Due, Hub, HubConfig};
 use tidegate_core::outbox::{Delivery, Outbox};
-use tidegate_core::protocol::{PublishRequest, Start};
+use tidegate_core::protocol::{PublishRequest, SubscribeRequest};
 use tidegate_core::publication::{Combine, Position};
 use tidegate_core::router::Router;
 use tidegate_core::time::Instant;
@@ -174,9 +174,9 @@ pub(super) fn gate_debounce() {
 
 pub(super) fn outbox_push_pop() {
     let mut hub: Hub<()> = Hub::new(HubConfig::new(SEED));
-    let (topic, flow) = (topic(0), Flow::IMMEDIATE);
-    let subscribed =
-        hub.handle_subscribe(Instant::ZERO, 0, &Pattern::from(&topic), flow, &Start::New);
+    let topic = topic(0);
+    let request = SubscribeRequest::new(Pattern::from(&topic), Flow::IMMEDIATE);
+    let subscribed = hub.handle_subscribe(Instant::ZERO, 0, &request);
     assert!(subscribed.is_ok());
     assert!(
         hub.handle_publish(Instant::ZERO, PublishRequest::new(topic, ()))

@@ -8,7 +8,7 @@ use crate::flow::Flow;
 use crate::hub::SubscribeError;
 use crate::hub::due::{DownlinkId, Due, SubscriptionId};
 use crate::payload::Payload;
-use crate::protocol::Start;
+use crate::protocol::SubscribeRequest;
 use crate::publication::Position;
 use crate::sorted::SortedMap;
 use crate::time::Instant;
@@ -59,32 +59,20 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.durables.contains_key(pattern)
     }
 
-    /// Subscribes a downlink to a pattern under a name by which the server remembers what was dealt with: what
-    /// [`ClientHub::handle_handled`] tells. Who subscribes under that name later, from wherever, gets what was not: here, too,
-    /// whoever joins others is given that, and not the latest.
-    ///
-    /// Where the client has a subscription with this pattern that is not durable, that becomes so. Those who follow it are told nothing twice, and miss nothing.
-    ///
-    /// # Errors
-    /// When the flow is out of range, or the client has a durable subscription with this pattern under another name, or one
-    /// that says what becomes of its publications while the connection is behind.
-    pub fn handle_subscribe_durable(
+    /// Subscribes a downlink under a name: [`ClientHub::handle_subscribe`].
+    pub(super) fn subscribe_durable(
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
         name: DurableName,
     ) -> Result<SubscriptionId, SubscribeError> {
+        let pattern = &request.pattern.clone();
         let before = self.durables.get(pattern);
         if before.is_some_and(|before| before.name != name) {
             return Err(SubscribeError::OtherDurable);
         }
-        if self.relay.says_slow(pattern) {
-            return Err(SubscribeError::SlowDurable);
-        }
-        flow.validate()?;
+        request.flow.validate()?;
         let is_followed = self.relay.upstream(pattern).is_some();
         let is_first = before.is_none();
         // Others here have what came since they did, and perhaps not as it was published.
@@ -97,19 +85,16 @@ impl<P: Payload + Clone> ClientHub<P> {
             let durable = Durable::new(name.clone());
             self.durables.insert(pattern.clone(), durable);
         }
-        self.changes += 1;
+        let subscriber = Subscriber {
+            conflates: request.flow.conflates(),
+            is_over: false,
+        };
+        let start = goes_back.then(|| request.start.clone());
         let relay = &mut self.relay;
         let id = if is_followed {
-            relay.handle_subscribe_device(now, downlink, pattern, flow, goes_back)?
+            relay.handle_subscribe_device(now, downlink, &request, goes_back)?
         } else {
-            let start = start.clone();
-            let id = relay.handle_subscribe(now, downlink, pattern, flow, start)?;
-            relay.note_device(pattern);
-            id
-        };
-        let subscriber = Subscriber {
-            conflates: flow.conflates(),
-            is_over: false,
+            relay.handle_subscribe(now, downlink, request)?
         };
         if let Some(durable) = self.durables.get_mut(pattern) {
             durable.subscribers.insert(id, subscriber);
@@ -117,10 +102,9 @@ impl<P: Payload + Clone> ClientHub<P> {
         for publication in &missed {
             self.relay.hand_on(now, id, publication);
         }
-        self.drain(now);
-        if goes_back {
-            self.client.handle_durable(pattern, start, name);
+        if let Some(start) = start {
             self.drain(now);
+            self.client.handle_durable(pattern, start, name);
         }
         Ok(id)
     }

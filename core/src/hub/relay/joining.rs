@@ -7,34 +7,29 @@
 
 use alloc::sync::Arc;
 
-use super::route::{Own, Route};
+use super::route::Route;
 use super::{Above, Interest, Relay};
 use crate::flow::{Flow, Past};
 use crate::hub::SubscribeError;
 use crate::hub::due::{DownlinkId, SubscriptionId};
 use crate::joining::{Comes, Joining, Step};
 use crate::payload::Payload;
-use crate::protocol::{Start, TopicPosition};
+use crate::protocol::{Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 impl<P: Payload> Relay<P> {
     /// Lets a newcomer wait, where what is at hand would not tell it where its topics are. Says whether it does.
-    pub(super) fn join(
-        &mut self,
-        id: SubscriptionId,
-        pattern: &Pattern,
-        own: Own,
-        start: &Start,
-    ) -> bool {
-        let Some(route) = self.routes.get_mut(pattern) else {
+    pub(super) fn join(&mut self, id: SubscriptionId, request: &SubscribeRequest) -> bool {
+        let Some(route) = self.routes.get_mut(&request.pattern) else {
             return false;
         };
-        if self.above == Above::OtherClock || !route.must_rewind(pattern, own.flow, start) {
+        if self.above == Above::OtherClock || !route.must_rewind(request) {
             return false;
         }
-        route.joining.push((id, Joining::new(pattern, start)));
+        let joining = Joining::new(&request.pattern, &request.start);
+        route.joining.push((id, joining));
         route.is_rewinding = true;
         true
     }
@@ -45,28 +40,19 @@ impl<P: Payload> Relay<P> {
         &mut self,
         now: Instant,
         downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
+        request: &SubscribeRequest,
         goes_back: bool,
     ) -> Result<SubscriptionId, SubscribeError> {
-        let own = Own { flow, slow: None };
-        let id = self.add(downlink, pattern, own)?;
-        if let Some(route) = self.routes.get_mut(pattern) {
-            route.subscribers.push((id, own));
+        let id = self.add(downlink, request)?;
+        if let Some(route) = self.routes.get_mut(&request.pattern) {
+            route.admit(id, request);
             route.is_rewinding |= goes_back;
             if goes_back {
                 route.joining.push((id, Joining::at_cursor()));
             }
         }
-        self.aggregate(now, pattern);
+        self.aggregate(now, &request.pattern);
         Ok(id)
-    }
-
-    /// The first who follows the pattern is a device.
-    pub(in crate::hub) fn note_device(&mut self, pattern: &Pattern) {
-        if let Some(route) = self.routes.get_mut(pattern) {
-            route.is_of_device = true;
-        }
     }
 
     /// No device is left beside those who follow the pattern: the uplink is asked to go on without the cursor, and to lose nothing by that.
@@ -74,7 +60,7 @@ impl<P: Payload> Relay<P> {
         if let Some(route) = self.routes.get_mut(pattern) {
             route.is_rewinding = true;
             self.aggregate(now, pattern);
-            self.ask_back(pattern, Start::New);
+            self.ask_back(pattern.clone(), Start::New);
         }
     }
 
@@ -85,8 +71,7 @@ impl<P: Payload> Relay<P> {
     }
 
     /// Asks the uplink to go back for somebody who starts so.
-    pub(super) fn ask_back(&mut self, pattern: &Pattern, start: Start) {
-        let pattern = pattern.clone();
+    pub(super) fn ask_back(&mut self, pattern: Pattern, start: Start) {
         self.interest.push_back(Interest::Rewind { pattern, start });
     }
 
@@ -213,7 +198,14 @@ impl<P> Route<P> {
     }
 
     /// Whether what is at hand does not tell somebody of this flow, who starts so, where its topics are.
-    fn must_rewind(&self, pattern: &Pattern, flow: Flow, start: &Start) -> bool {
+    fn must_rewind(&self, request: &SubscribeRequest) -> bool {
+        let SubscribeRequest {
+            pattern,
+            flow,
+            start,
+            ..
+        } = request;
+        let flow = *flow;
         if self.is_rewinding || self.is_of_device || !self.past.serves(flow) {
             // What the uplink has made of several for the others is still to come.
             return true;

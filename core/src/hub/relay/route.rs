@@ -7,10 +7,10 @@ use crate::flow::{Conflate, Flow, Past, Slow};
 use crate::hub::SubscriptionId;
 use crate::joining::{Joining, Step};
 use crate::limits::CLIENT_TOPICS_MAX;
-use crate::protocol::Start;
+use crate::protocol::{Start, SubscribeRequest};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
-use crate::topic::{Pattern, Topic};
+use crate::topic::Topic;
 
 /// What the relay remembers of a subscription.
 #[derive(Clone, Copy, Debug)]
@@ -56,25 +56,37 @@ pub(super) struct Route<P> {
 
 impl<P> Route<P> {
     /// A route with its first subscriber.
-    pub(super) fn new(pattern: &Pattern, id: SubscriptionId, own: Own, start: &Start) -> Self {
-        let is_partial = match start {
+    pub(super) fn new(id: SubscriptionId, request: &SubscribeRequest) -> Self {
+        let is_partial = match &request.start {
             Start::Latest => false,
-            Start::New => pattern.is_exact(),
+            Start::New => request.pattern.is_exact(),
             Start::Since(_) => true,
         };
-        Self {
-            upstream: own.flow,
-            slow: own.slow,
-            subscribers: Vec::from([(id, own)]),
+        let mut route = Self {
+            upstream: request.flow,
+            slow: request.slow,
+            subscribers: Vec::new(),
             joining: Vec::new(),
-            starting: Some(start.clone()),
+            starting: Some(request.start.clone()),
             is_partial,
-            is_of_device: false,
+            is_of_device: request.durable.is_some(),
             is_rewinding: false,
-            past: Past::default().then(own.flow),
+            past: Past::default().then(request.flow),
             topics: Recent::new(CLIENT_TOPICS_MAX),
             lag: 0,
-        }
+        };
+        route.admit(id, request);
+        route
+    }
+
+    /// Another subscriber has come.
+    pub(super) fn admit(&mut self, id: SubscriptionId, request: &SubscribeRequest) -> Own {
+        let own = Own {
+            flow: request.flow,
+            slow: request.slow,
+        };
+        self.subscribers.push((id, own));
+        own
     }
 
     /// Notes a publication, and returns how many are missing before it that nobody was told of.

@@ -7,31 +7,10 @@
 use super::route::{Own, Route};
 use super::{Interest, Relay};
 use crate::flow::{Flow, Slow};
-use crate::hub::SubscribeError;
-use crate::hub::due::{DownlinkId, SubscriptionId};
 use crate::payload::Payload;
-use crate::protocol::Start;
-use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload> Relay<P> {
-    /// Subscribes as [`Relay::handle_subscribe`] does, and says what is to become of its publications while the uplink's
-    /// connection is behind, if anything but what the flow says.
-    ///
-    /// # Errors
-    /// When the flow is out of range.
-    pub fn handle_subscribe_slow(
-        &mut self,
-        now: Instant,
-        downlink: DownlinkId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: Start,
-        slow: Option<Slow>,
-    ) -> Result<SubscriptionId, SubscribeError> {
-        self.subscribe(now, downlink, pattern, Own { flow, slow }, start)
-    }
-
     /// Whether a subscriber of this pattern has said what is to become of its publications.
     pub(in crate::hub) fn says_slow(&self, pattern: &Pattern) -> bool {
         let route = self.routes.get(pattern);

@@ -48,10 +48,9 @@ impl Scene {
     }
 
     fn subscribe(&mut self, flow: Flow, start: Start) -> SubscriptionId {
-        let (now, relay) = (self.now, &mut self.relay);
-        relay
-            .handle_subscribe(now, 0, &self.pattern, flow, start)
-            .unwrap()
+        let mut request = SubscribeRequest::new(self.pattern.clone(), flow);
+        request.start = start;
+        self.relay.handle_subscribe(self.now, 0, request).unwrap()
     }
 
     fn publish(&mut self, offset: u64) {
@@ -328,9 +327,10 @@ fn a_device_that_goes_back_has_everything_sent_and_is_told_of_what_is_lost_behin
     scene.asked();
     assert!(!scene.relay.is_whole(&scene.pattern));
     let (now, pattern) = (scene.now, scene.pattern.clone());
+    let request = SubscribeRequest::new(pattern.clone(), throttled());
     let mut join = |goes_back| {
         let relay = &mut scene.relay;
-        relay.handle_subscribe_device(now, 0, &pattern, throttled(), goes_back)
+        relay.handle_subscribe_device(now, 0, &request, goes_back)
     };
     let device = join(true).unwrap();
     let later = join(false).unwrap();

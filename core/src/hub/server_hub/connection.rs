@@ -1,6 +1,7 @@
 //! What a server knows of a connection.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::delta::Bases;
@@ -53,6 +54,8 @@ pub(super) struct Local {
     pub(super) pending: Vec<Pattern>,
     /// Boxed, because few have one.
     pub(super) room: Option<Box<Room>>,
+    /// Whose cursors those of its durable subscriptions are, where that is known.
+    pub(super) user: Option<Arc<str>>,
     /// Whether it is on behalf of a client elsewhere.
     pub(super) is_guest: bool,
     /// Whether its end is among the outputs.

@@ -2,7 +2,6 @@
 
 use super::connection::Local;
 use super::{Connection, ConnectionId, Downlink, ServerHub, ServerOutput};
-use crate::durable::CursorKey;
 use crate::hub::owed::Owed;
 use crate::hub::{Due, SubscriptionId};
 use crate::lifecycle::EndReason;
@@ -19,37 +18,21 @@ impl<P: Payload + Clone> ServerHub<P> {
             match output {
                 SessionOutput::Send(frame) => self.send(id.index, frame),
                 SessionOutput::Authenticate(token) => self.asking.push(id, token),
-                SessionOutput::Subscribe {
-                    pattern,
-                    flow,
-                    start,
-                    durable,
-                    slow,
-                } => {
-                    let flow = self.grant_flow(&pattern, flow);
-                    if let Some(name) = durable
-                        && flow.validate().is_ok()
-                    {
-                        let user = self.session(id).and_then(|session| session.user().cloned());
-                        let key = CursorKey {
-                            user,
-                            name,
-                            pattern,
-                        };
-                        self.begin_durable(now, id, key, flow, start);
-                        continue;
-                    }
-                    let result = match flow.validate() {
-                        Err(error) => Err(error.into()),
-                        Ok(()) if !self.prepare(now, id, &pattern, flow, &start, slow) => continue,
-                        Ok(()) => self
-                            .hub
-                            .handle_subscribe(now, id.index, &pattern, flow, &start),
+                SessionOutput::Subscribe(mut request) => {
+                    request.flow = self.grant_flow(&request.pattern, request.flow);
+                    let result = match (request.flow.validate(), request.durable.clone()) {
+                        (Err(error), _) => Err(error.into()),
+                        (Ok(()), Some(name)) => {
+                            self.begin_durable(now, id, request, name);
+                            continue;
+                        }
+                        (Ok(()), None) if !self.prepare(now, id, &request) => continue,
+                        (Ok(()), None) => self.hub.handle_subscribe(now, id.index, &request),
                     };
-                    self.hub.note_released(pattern.clone());
-                    self.set_slow(id, &result, slow);
+                    self.hub.note_released(request.pattern.clone());
+                    self.set_slow(id, &result, request.slow);
                     if let Some(session) = self.session(id) {
-                        session.handle_subscribed(pattern, flow, result);
+                        session.handle_subscribed(request.pattern, request.flow, result);
                     }
                 }
                 SessionOutput::Withdraw(pattern) => {

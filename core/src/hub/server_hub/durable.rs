@@ -8,14 +8,15 @@ use alloc::vec::Vec;
 use super::parked::Parked;
 use super::{ConnectionId, Downlink, ServerAnswer, ServerHub};
 use crate::durable::{
-    Claimed, CursorAnswer, CursorCall, CursorKey, CursorLimits, DurableCounts, Keeper, Shelf,
+    Claimed, CursorAnswer, CursorCall, CursorKey, CursorLimits, DurableCounts, DurableName, Keeper,
+    Shelf,
 };
 use crate::flow::Flow;
 use crate::hub::start::OnLoss;
 use crate::hub::{SubscribeError, Subscribed};
 use crate::limits::DURABLE_TOPICS_MAX;
 use crate::payload::Payload;
-use crate::protocol::{Start, TopicPosition};
+use crate::protocol::{Start, SubscribeRequest, TopicPosition};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::topic::Pattern;
@@ -111,42 +112,50 @@ impl Durables {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// A client wants a durable subscription. Its answer comes when the cursor is known.
+    /// Somebody wants a durable subscription. Its answer comes when the cursor is known.
     pub(super) fn begin_durable(
         &mut self,
         now: Instant,
         id: ConnectionId,
-        key: CursorKey,
-        flow: Flow,
-        start: Start,
+        request: SubscribeRequest,
+        name: DurableName,
     ) {
-        let pattern = key.pattern.clone();
-        let waiting = Waiting {
-            key,
+        let SubscribeRequest {
+            pattern,
             flow,
             start,
-            seen_is_handled: self.session(id).is_none(),
+            ..
+        } = request;
+        let (user, seen_is_handled) = match &self.connections[id.index as usize].downlink {
+            Downlink::Session(session) => (session.user().cloned(), false),
+            Downlink::Local(local) => (local.user.clone(), true),
+        };
+        let waiting = Waiting {
+            key: CursorKey {
+                user,
+                name,
+                pattern: pattern.clone(),
+            },
+            flow,
+            start,
+            seen_is_handled,
             stage: Stage::Placing,
         };
         self.durables.waiting.insert((id, pattern.clone()), waiting);
-        if self.prepare(now, id, &pattern, flow, &Start::Latest, None) {
-            self.place_durable(now, id, &pattern);
+        let placing = SubscribeRequest::new(pattern, flow);
+        if self.prepare(now, id, &placing) {
+            self.place_durable(now, id, &placing.pattern);
         }
     }
 
     /// What a durable subscription has been parked for is there.
-    pub(super) fn go_on_durable(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        pattern: &Pattern,
-        parked: Parked,
-    ) {
+    pub(super) fn go_on_durable(&mut self, now: Instant, id: ConnectionId, parked: Parked) {
+        let pattern = &parked.request.pattern;
         let waiting = self.durables.waiting.get(&(id, pattern.clone()));
         match waiting.map(|waiting| waiting.stage) {
             Some(Stage::Placing) => self.place_durable(now, id, pattern),
             Some(Stage::Starting { kept_read_at }) => {
-                self.start_durable(now, id, pattern, parked, kept_read_at);
+                self.start_durable(now, id, parked, kept_read_at);
             }
             Some(Stage::Claiming) | None => {}
         }
@@ -234,10 +243,12 @@ impl<P: Payload + Clone> ServerHub<P> {
             }
         };
         let flow = self.durables.waiting[&place].flow;
-        let start = Start::Since(positions);
-        if self.prepare(now, id, &pattern, flow, &start, None) {
-            let parked = Parked::new(id, flow, start);
-            self.start_durable(now, id, &pattern, parked, None);
+        let request = SubscribeRequest {
+            start: Start::Since(positions),
+            ..SubscribeRequest::new(pattern, flow)
+        };
+        if self.prepare(now, id, &request) {
+            self.start_durable(now, id, Parked::new(id, request), None);
         }
     }
 
@@ -266,11 +277,11 @@ impl<P: Payload + Clone> ServerHub<P> {
         &mut self,
         now: Instant,
         id: ConnectionId,
-        pattern: &Pattern,
         mut parked: Parked,
         kept_read_at: Option<u64>,
     ) {
-        if let (Some(upstream), Start::Since(positions)) = (&mut self.upstream, &parked.start) {
+        let SubscribeRequest { pattern, start, .. } = &parked.request;
+        if let (Some(upstream), Start::Since(positions)) = (&mut self.upstream, start) {
             let losses = upstream.mirror.losses();
             let is_up = upstream.mirror.is_up();
             if !is_up
@@ -289,14 +300,14 @@ impl<P: Payload + Clone> ServerHub<P> {
             }
         }
         self.durables.withdraw(id, pattern);
+        let (pattern, request) = (pattern.clone(), parked.request);
         if self.session(id).is_some() {
-            self.start_session(now, id, pattern, &parked, OnLoss::Kept);
+            self.start_session(now, id, request, OnLoss::Kept);
         } else {
-            let start = (parked.flow, &parked.start, OnLoss::Kept);
-            let result = self.start_local(now, id, pattern, start);
-            self.answer_durable(now, id, pattern, parked.flow, result);
+            let result = self.start_local(now, id, &request, OnLoss::Kept);
+            self.answer_durable(now, id, &pattern, request.flow, result);
         }
-        self.hub.note_released(pattern.clone());
+        self.hub.note_released(pattern);
     }
 
     /// A client has dealt with everything up to these positions.

@@ -1,15 +1,15 @@
 //! Connections within the process, whose owners subscribe by calls.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::connection::{Downlink, Local, Room};
 use super::{ConnectionId, ServerHub};
-use crate::durable::CursorKey;
 use crate::flow::{Flow, FlowError};
 use crate::hub::start::OnLoss;
 use crate::hub::{SubscribeError, Subscribed, SubscriptionId};
 use crate::payload::Payload;
-use crate::protocol::{ServerFrame, Start};
+use crate::protocol::{ServerFrame, Start, SubscribeRequest};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
@@ -23,8 +23,18 @@ impl<P: Payload + Clone> ServerHub<P> {
         id
     }
 
+    /// Whose devices a local connection's durable subscriptions are. To be said before it subscribes.
+    pub fn handle_user(&mut self, id: ConnectionId, user: Option<Arc<str>>) {
+        if let Some(local) = self.local(id) {
+            local.user = user;
+        }
+    }
+
     /// Subscribes a local connection. The answer's frames wait for it. `None` for a connection that is gone; and where
     /// topics live elsewhere and have to be asked for first: the answer is due by [`ServerHub::poll_answer`] then.
+    ///
+    /// A durable subscription is on behalf of a device that can't acknowledge: what its start says that it has seen is dealt
+    /// with.
     ///
     /// # Errors
     /// As [`SubscribeError`] says. Nothing was subscribed then.
@@ -32,25 +42,37 @@ impl<P: Payload + Clone> ServerHub<P> {
         &mut self,
         now: Instant,
         id: ConnectionId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: &Start,
+        request: SubscribeRequest,
     ) -> Result<Option<Subscribed>, SubscribeError> {
         if self.local(id).is_none() {
             return Ok(None);
         }
-        flow.validate()?;
+        request.flow.validate()?;
+        if request.durable.is_some() && request.slow.is_some() {
+            return Err(SubscribeError::SlowDurable);
+        }
         self.settle();
-        if !self.prepare(now, id, pattern, flow, start, None) {
-            if let Some(local) = self.local(id) {
-                local.pending.push(pattern.clone());
-            }
+        let pattern = request.pattern.clone();
+        if let Some(name) = request.durable.clone() {
+            self.await_start(id, &pattern);
+            self.begin_durable(now, id, request, name);
+            self.drain_hub(now);
+            return self.durables.take_answer(id, &pattern).transpose();
+        }
+        if !self.prepare(now, id, &request) {
+            self.await_start(id, &pattern);
             return Ok(None);
         }
-        let started = self.start_local(now, id, pattern, (flow, start, OnLoss::Latest));
-        self.hub.note_released(pattern.clone());
+        let started = self.start_local(now, id, &request, OnLoss::Latest);
+        self.hub.note_released(pattern);
         self.drain_hub(now);
         started.map(Some)
+    }
+
+    fn await_start(&mut self, id: ConnectionId, pattern: &Pattern) {
+        if let Some(local) = self.local(id) {
+            local.pending.push(pattern.clone());
+        }
     }
 
     /// A local connection is in a room without having asked: it is sent all that is published there from now on, and ends with
@@ -71,55 +93,34 @@ impl<P: Payload + Clone> ServerHub<P> {
                 subscription: None,
             }));
         }
-        self.handle_subscribe(now, id, room, Flow::IMMEDIATE, &Start::New)
-    }
-
-    /// Subscribes a local connection, on behalf of a device that a cursor is kept of. It can't acknowledge: what `start` says
-    /// that it has seen is dealt with. Otherwise as [`ServerHub::handle_subscribe`].
-    ///
-    /// # Errors
-    /// As [`SubscribeError`] says. Nothing was subscribed then.
-    pub fn handle_subscribe_durable(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        key: CursorKey,
-        flow: Flow,
-        start: Start,
-    ) -> Result<Option<Subscribed>, SubscribeError> {
-        flow.validate()?;
-        let pattern = key.pattern.clone();
-        let Some(local) = self.local(id) else {
-            return Ok(None);
+        let request = SubscribeRequest {
+            start: Start::New,
+            ..SubscribeRequest::new(room.clone(), Flow::IMMEDIATE)
         };
-        local.pending.push(pattern.clone());
-        self.settle();
-        self.begin_durable(now, id, key, flow, start);
-        self.drain_hub(now);
-        self.durables.take_answer(id, &pattern).transpose()
+        self.handle_subscribe(now, id, request)
     }
 
     pub(super) fn start_local(
         &mut self,
         now: Instant,
         id: ConnectionId,
-        pattern: &Pattern,
-        (flow, start, on_loss): (Flow, &Start, OnLoss),
+        request: &SubscribeRequest,
+        on_loss: OnLoss,
     ) -> Result<Subscribed, SubscribeError> {
-        let subscribed = self
-            .hub
-            .subscribe(now, id.index, pattern, flow, start, on_loss)?;
+        let result = self.hub.subscribe(now, id.index, request, on_loss);
+        self.set_slow(id, &result, request.slow);
+        let subscribed = result?;
         if let Some(local) = self.local(id) {
-            local.begin(pattern, subscribed.id);
+            local.begin(&request.pattern, subscribed.id);
         }
         self.connections[id.index as usize].outbox.begin_start();
         self.send(
             id.index,
             ServerFrame::Subscribed {
-                pattern: pattern.clone(),
+                pattern: request.pattern.clone(),
                 position: subscribed.position,
                 recovered: subscribed.recovered,
-                flow,
+                flow: request.flow,
             },
         );
         self.drain_due(now);

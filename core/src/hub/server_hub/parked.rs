@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use super::connection::Downlink;
 use super::upstream::{ServerAnswer, Upstream};
 use super::{ConnectionId, ServerHub};
-use crate::flow::{Flow, FlowError, Slow};
+use crate::flow::{Flow, FlowError};
 use crate::hub::mirror::Progress;
 use crate::hub::start::OnLoss;
 use crate::payload::Payload;
-use crate::protocol::Start;
+use crate::protocol::SubscribeRequest;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
@@ -18,20 +18,16 @@ use crate::topic::Pattern;
 #[derive(Debug)]
 pub(super) struct Parked {
     connection: ConnectionId,
-    pub(super) flow: Flow,
-    pub(super) start: Start,
-    slow: Option<Slow>,
+    pub(super) request: SubscribeRequest,
     /// When its history was read: after so many losses of the link.
     pub(super) read_at: Option<u64>,
 }
 
 impl Parked {
-    pub(super) const fn new(connection: ConnectionId, flow: Flow, start: Start) -> Self {
+    pub(super) const fn new(connection: ConnectionId, request: SubscribeRequest) -> Self {
         Self {
             connection,
-            flow,
-            start,
-            slow: None,
+            request,
             read_at: None,
         }
     }
@@ -53,14 +49,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        pattern: &Pattern,
-        flow: Flow,
-        start: &Start,
-        slow: Option<Slow>,
+        request: &SubscribeRequest,
     ) -> bool {
         let Some(upstream) = &mut self.upstream else {
             return true;
         };
+        let SubscribeRequest { pattern, start, .. } = request;
         let mut read_at = None;
         let is_ready = upstream
             .mirror
@@ -69,9 +63,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             let parked = upstream.parked(pattern).entry(pattern.clone());
             parked.or_default().push(Parked {
                 connection,
-                flow,
-                start: start.clone(),
-                slow,
+                request: request.clone(),
                 read_at,
             });
         }
@@ -117,7 +109,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         let parked = upstream.and_then(|upstream| upstream.parked(pattern).get_mut(pattern));
         for parked in parked.into_iter().flatten() {
             if parked.connection == connection {
-                parked.flow = flow;
+                parked.request.flow = flow;
             }
         }
         Ok(())
@@ -155,11 +147,11 @@ impl<P: Payload + Clone> ServerHub<P> {
                 now,
                 &self.hub,
                 pattern,
-                &parked.start,
+                &parked.request.start,
                 &mut parked.read_at,
             );
             if is_ready {
-                self.start_late(now, pattern, parked);
+                self.start_late(now, parked);
             } else {
                 let waiting = upstream.parked(pattern).entry(pattern.clone());
                 waiting.or_default().push(parked);
@@ -168,31 +160,27 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.note_released(pattern.clone());
     }
 
-    fn start_late(&mut self, now: Instant, pattern: &Pattern, parked: Parked) {
+    fn start_late(&mut self, now: Instant, parked: Parked) {
         let id = parked.connection;
         if self.find(id).is_none() {
             return;
         }
-        if self.durables.is_waiting(id, pattern) {
-            return self.go_on_durable(now, id, pattern, parked);
+        if self.durables.is_waiting(id, &parked.request.pattern) {
+            return self.go_on_durable(now, id, parked);
         }
+        let request = parked.request;
         if self.session(id).is_some() {
-            self.start_session(now, id, pattern, &parked, OnLoss::Latest);
+            self.start_session(now, id, request, OnLoss::Latest);
             return;
         }
         if let Downlink::Local(local) = &mut self.connections[id.index as usize].downlink {
-            local.pending.retain(|known| known != pattern);
+            local.pending.retain(|known| *known != request.pattern);
         }
-        let result = self.start_local(
-            now,
-            id,
-            pattern,
-            (parked.flow, &parked.start, OnLoss::Latest),
-        );
+        let result = self.start_local(now, id, &request, OnLoss::Latest);
         if let Some(upstream) = &mut self.upstream {
             upstream.answers.push_back(ServerAnswer::Subscribed {
                 connection: id,
-                pattern: pattern.clone(),
+                pattern: request.pattern,
                 result,
             });
         }
@@ -202,20 +190,17 @@ impl<P: Payload + Clone> ServerHub<P> {
         &mut self,
         now: Instant,
         id: ConnectionId,
-        pattern: &Pattern,
-        parked: &Parked,
+        request: SubscribeRequest,
         on_loss: OnLoss,
     ) {
         // What is due to a subscription whose place it takes goes before.
         self.drain_due(now);
         let outbox = &mut self.connections[id.index as usize].outbox;
         outbox.begin_start();
-        let result =
-            self.hub
-                .subscribe(now, id.index, pattern, parked.flow, &parked.start, on_loss);
-        self.set_slow(id, &result, parked.slow);
+        let result = self.hub.subscribe(now, id.index, &request, on_loss);
+        self.set_slow(id, &result, request.slow);
         if let Some(session) = self.session(id) {
-            session.handle_subscribed(pattern.clone(), parked.flow, result);
+            session.handle_subscribed(request.pattern, request.flow, result);
         }
         self.drain_session(now, id);
         self.drain_due(now);

@@ -80,7 +80,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         granted
     }
 
-    /// A session's subscription stands, or was refused.
+    /// A subscription stands, or was refused.
     pub(super) fn set_slow(
         &mut self,
         id: ConnectionId,

@@ -10,7 +10,9 @@ use crate::durable::DurableName;
 use crate::flow::{Flow, Slow};
 use crate::lifecycle::EndReason;
 use crate::presence::Key;
-use crate::protocol::{ClientFrame, FlowSpec, GroupTerm, PublishRequest, Start, TopicPosition};
+use crate::protocol::{
+    ClientFrame, FlowSpec, GroupTerm, PublishRequest, Start, SubscribeRequest, TopicPosition,
+};
 use crate::tabs::{TabId, Term};
 
 /// The `type` of a client's frame.
@@ -139,22 +141,19 @@ impl<'a, P> From<&'a ClientFrame<P>> for ClientEnvelope<&'a P> {
                 tab: group.as_ref().map(|known| known.term.tab.0),
                 ..Self::empty(ClientFrameType::Hello)
             },
-            ClientFrame::Subscribe {
-                pattern,
-                flow,
-                start,
-                durable,
-                slow,
-            } => Self {
-                slow: *slow,
-                pattern: Some(pattern.to_string()),
-                flow: flow_spec(*flow),
-                durable: durable.as_ref().map(|name| name.as_str().to_string()),
-                since: match start {
+            ClientFrame::Subscribe(subscribe) => Self {
+                pattern: Some(subscribe.pattern.to_string()),
+                flow: flow_spec(subscribe.flow),
+                since: match &subscribe.start {
                     Start::Latest | Start::New => None,
                     Start::Since(positions) => Some(positions.clone()),
                 },
-                latest: matches!(start, Start::New).then_some(false),
+                latest: matches!(subscribe.start, Start::New).then_some(false),
+                durable: subscribe
+                    .durable
+                    .as_ref()
+                    .map(|name| name.as_str().to_string()),
+                slow: subscribe.slow,
                 ..Self::empty(ClientFrameType::Subscribe)
             },
             ClientFrame::Unsubscribe { pattern } => Self {
@@ -225,7 +224,7 @@ impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
                 client: envelope.client,
                 group: group_term(envelope.group, envelope.term, envelope.tab),
             },
-            ClientFrameType::Subscribe => Self::Subscribe {
+            ClientFrameType::Subscribe => Self::Subscribe(SubscribeRequest {
                 pattern: need_pattern(envelope.pattern, "subscribe")?,
                 flow: checked_flow(envelope.flow)?,
                 start: match (envelope.since, envelope.latest) {
@@ -238,7 +237,7 @@ impl<P> TryFrom<ClientEnvelope<P>> for ClientFrame<P> {
                     .map(|name| DurableName::new(&name))
                     .transpose()?,
                 slow: envelope.slow,
-            },
+            }),
             ClientFrameType::Unsubscribe => Self::Unsubscribe {
                 pattern: need_pattern(envelope.pattern, "unsubscribe")?,
             },

@@ -16,7 +16,7 @@ use any::{any_client_frame, any_server_frame};
 
 use super::*;
 use crate::flow::{Conflate, Flow};
-use crate::protocol::{ClientFrame, ServerFrame, Start, TopicPosition};
+use crate::protocol::{ClientFrame, ServerFrame, Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 
 const CODES: [ErrorCode; 18] = [
@@ -311,7 +311,7 @@ fn the_start_of_a_subscription_is_where_its_members_say() {
             .unwrap()
             .extend(members.as_object().unwrap().clone());
         match client(&frame) {
-            Ok(ClientFrame::Subscribe { start, .. }) => start,
+            Ok(ClientFrame::Subscribe(request)) => request.start,
             other => panic!("{other:?}"),
         }
     };
@@ -333,13 +333,9 @@ fn the_start_of_a_subscription_is_where_its_members_say() {
 
 #[test]
 fn what_is_absent_is_not_written() {
-    let frame: ClientFrame<Value> = ClientFrame::Subscribe {
-        pattern: Pattern::new("job:42").unwrap(),
-        flow: Flow::IMMEDIATE,
-        start: Start::Latest,
-        durable: None,
-        slow: None,
-    };
+    let pattern = Pattern::new("job:42").unwrap();
+    let request = SubscribeRequest::new(pattern, Flow::IMMEDIATE);
+    let frame: ClientFrame<Value> = ClientFrame::Subscribe(request);
     let text = serde_json::to_string(&ClientEnvelope::from(&frame)).unwrap();
     assert_eq!(text, r#"{"type":"subscribe","pattern":"job:42"}"#);
     let frame: ServerFrame<Value> = ServerFrame::Publication {

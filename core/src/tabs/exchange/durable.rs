@@ -14,7 +14,7 @@ use crate::durable::DurableName;
 use crate::hub::SubscribeError;
 use crate::joining::matching;
 use crate::payload::Payload;
-use crate::protocol::{ServerFrame, Start, TopicPosition, WireError};
+use crate::protocol::{ServerFrame, Start, SubscribeRequest, TopicPosition, WireError};
 use crate::tabs::message::TabId;
 use crate::time::Instant;
 use crate::topic::Pattern;
@@ -45,22 +45,22 @@ impl<P: Payload + Clone> Exchange<P> {
     pub(super) fn sit_beside(
         &mut self,
         member: TabId,
-        pattern: &Pattern,
-        seat: Seat,
-        start: &Start,
+        request: &SubscribeRequest,
         becomes_durable: bool,
     ) {
+        let pattern = &request.pattern;
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        let awaits_cursor = route.sit_down(member, pattern, seat, start);
+        let awaits_cursor = route.sit_down(member, request);
         let name = route.durable.clone();
         let name = name.filter(|_| becomes_durable || awaits_cursor);
         route.is_rewinding |= name.is_some();
         let before = route.aggregate();
         self.push_up(pattern, before);
         if let Some(name) = name {
-            self.client.handle_durable(pattern, start.clone(), name);
+            let start = request.start.clone();
+            self.client.handle_durable(pattern, start, name);
         }
         if !awaits_cursor {
             self.join(member, pattern);
@@ -112,17 +112,13 @@ impl<P> Route<P> {
     }
 
     /// A member takes its seat beside others, or another one than it had. Whether it waits for what lies after the cursor: it is durable, and knows nothing that it could go on from.
-    fn sit_down(
-        &mut self,
-        member: TabId,
-        pattern: &Pattern,
-        mut seat: Seat,
-        start: &Start,
-    ) -> bool {
+    fn sit_down(&mut self, member: TabId, request: &SubscribeRequest) -> bool {
+        let SubscribeRequest { pattern, start, .. } = request;
         let knows_something = match start {
             Start::Since(known) => !pattern.is_exact() || !matching(pattern, known).is_empty(),
             Start::Latest | Start::New => false,
         };
+        let mut seat = Seat::new(request);
         seat.awaits_cursor = seat.is_durable && !knows_something;
         if seat.awaits_cursor {
             // It goes on to be told what it is told, where it had a seat.

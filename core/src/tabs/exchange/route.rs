@@ -9,7 +9,7 @@ use crate::flow::{Conflate, Flow, Pace, Past, Slow};
 use crate::joining::{Joining, matching};
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::ordered::OrderedMap;
-use crate::protocol::{ServerFrame, Start};
+use crate::protocol::{ServerFrame, Start, SubscribeRequest};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
 use crate::sorted::SortedMap;
@@ -44,18 +44,13 @@ pub(super) enum Place {
 
 impl Seat {
     /// One that waits to be confirmed.
-    pub(super) const fn new(
-        flow: Flow,
-        slow: Option<Slow>,
-        is_durable: bool,
-        start: Start,
-    ) -> Self {
+    pub(super) fn new(request: &SubscribeRequest) -> Self {
         Self {
-            flow,
-            slow,
-            is_durable,
+            flow: request.flow,
+            slow: request.slow,
+            is_durable: request.durable.is_some(),
             awaits_cursor: false,
-            place: Place::Waiting(start),
+            place: Place::Waiting(request.start.clone()),
         }
     }
 }

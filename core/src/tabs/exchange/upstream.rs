@@ -6,7 +6,7 @@ use super::Exchange;
 use super::route::Route;
 use crate::flow::{Flow, Past, Slow};
 use crate::payload::Payload;
-use crate::protocol::Start;
+use crate::protocol::{Start, SubscribeRequest};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
@@ -17,15 +17,17 @@ impl<P: Payload + Clone> Exchange<P> {
             return;
         };
         route.note_slow();
-        let flow = route.upstream;
-        route.past = Past::default().then(flow);
-        let client = &mut self.client;
-        match route.durable.clone() {
-            Some(name) => client.handle_subscribe_durable(now, pattern, flow, start, name),
-            None => client.handle_subscribe(now, pattern, flow, start, route.slow),
-        }
+        route.past = Past::default().then(route.upstream);
+        let request = SubscribeRequest {
+            pattern: pattern.clone(),
+            flow: route.upstream,
+            start,
+            durable: route.durable.clone(),
+            slow: route.slow,
+        };
+        self.client.handle_subscribe(now, request);
         if route.is_rewinding {
-            client.handle_rewind(pattern, &Start::Latest);
+            self.client.handle_rewind(pattern, &Start::Latest);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidegate_core::client::ClientConfig;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ClientHub, ClientOutput};
-use tidegate_core::protocol::{PublishRequest, ServerEnvelope, ServerFrame, Start};
+use tidegate_core::protocol::{PublishRequest, ServerEnvelope, ServerFrame, SubscribeRequest};
 use tidegate_core::time::Instant;
 use tidegate_tests::json::Json;
 use tidegate_tests::{pattern, topic};
@@ -32,13 +32,8 @@ pub fn run(bytes: &[u8]) {
     host.hub.handle_connect(host.now);
     let mut ids = Vec::new();
     for (index, wanted) in (0..).zip(PATTERNS) {
-        let subscribed = host.hub.handle_subscribe(
-            host.now,
-            index,
-            &pattern(wanted),
-            Flow::IMMEDIATE,
-            Start::Latest,
-        );
+        let request = SubscribeRequest::new(pattern(wanted), Flow::IMMEDIATE);
+        let subscribed = host.hub.handle_subscribe(host.now, index, request);
         ids.extend(subscribed.ok());
     }
     host.hub.handle_watch(host.now, &topic("doc:7"));

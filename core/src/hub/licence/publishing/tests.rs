@@ -12,7 +12,7 @@ use crate::gate::Emission;
 use crate::history::HistoryLimits;
 use crate::hub::{Due, Hub, HubConfig, SubscriptionId};
 use crate::lifecycle::EndReason;
-use crate::protocol::{PublishRequest, Start, TopicPosition};
+use crate::protocol::{PublishRequest, Start, SubscribeRequest, TopicPosition};
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
@@ -201,10 +201,10 @@ impl Host {
             Begin::Since(missed) => Start::Since(self.positions(*missed)),
         };
         let pattern = Pattern::new(PATTERNS[pattern]).expect("a pattern");
-        let subscribed = self
-            .hub
-            .handle_subscribe(self.now, 0, &pattern, flow(pace), &start)
-            .expect("within limits");
+        let mut request = SubscribeRequest::new(pattern, flow(pace));
+        request.start = start;
+        let subscribed = self.hub.handle_subscribe(self.now, 0, &request);
+        let subscribed = subscribed.expect("within limits");
         self.log.push(format!("{subscribed:?}"));
         self.ids.push(subscribed.id);
     }

@@ -10,7 +10,7 @@ use crate::client::ClientConfig;
 use crate::gate::Emission;
 use crate::hub::{ClientHub, ClientOutput, Due, SubscriptionId};
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, ServerFrame, Start};
+use crate::protocol::{ClientFrame, ServerFrame, Start, SubscribeRequest};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
@@ -97,9 +97,11 @@ impl Host {
                 late,
             } => {
                 let pattern = Pattern::new(PATTERNS[pattern]).expect("a pattern");
-                let start = if late { Start::Latest } else { Start::New };
-                let (now, flow) = (self.now, flow(paced));
-                let id = self.hub.handle_subscribe(now, 0, &pattern, flow, start);
+                let request = SubscribeRequest {
+                    start: if late { Start::Latest } else { Start::New },
+                    ..SubscribeRequest::new(pattern, flow(paced))
+                };
+                let id = self.hub.handle_subscribe(self.now, 0, request);
                 self.ids.push(id.expect("a sound flow"));
             }
             Step::Unsubscribe { which } if which < self.ids.len() => {
@@ -219,11 +221,11 @@ impl Host {
 
     fn answer(&mut self, frame: ClientFrame<Text>) {
         let answer = match frame {
-            ClientFrame::Subscribe { pattern, flow, .. } => ServerFrame::Subscribed {
-                pattern,
+            ClientFrame::Subscribe(request) => ServerFrame::Subscribed {
+                pattern: request.pattern,
                 position: None,
                 recovered: true,
-                flow,
+                flow: request.flow,
             },
             ClientFrame::Unsubscribe { pattern } => ServerFrame::Unsubscribed { pattern },
             _ => return,

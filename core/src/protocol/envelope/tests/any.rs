@@ -16,7 +16,8 @@ use crate::flow::{Conflate, Flow, Pace, Slow};
 use crate::lifecycle::EndReason;
 use crate::presence::{Absent, Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
 use crate::protocol::{
-    ClientFrame, GroupTerm, PublishRequest, ServerFrame, Start, TopicPosition, WireError,
+    ClientFrame, GroupTerm, PublishRequest, ServerFrame, Start, SubscribeRequest, TopicPosition,
+    WireError,
 };
 use crate::publication::{POSITION_MAX, Position, Publication};
 use crate::tabs::{TabId, Term};
@@ -162,13 +163,13 @@ pub(super) fn any_client_frame() -> impl Strategy<Value = ClientFrame<Value>> {
         )
             .prop_map(|(pattern, flow, start, durable, slow)| {
                 let durable = durable.map(|name| DurableName::new(&name).expect("letters"));
-                ClientFrame::Subscribe {
+                ClientFrame::Subscribe(SubscribeRequest {
                     pattern,
                     flow,
                     start,
                     durable,
                     slow,
-                }
+                })
             }),
         any_pattern().prop_map(|pattern| ClientFrame::Unsubscribe { pattern }),
         any_pattern().prop_map(|pattern| ClientFrame::Forget { pattern }),
