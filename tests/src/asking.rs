@@ -47,11 +47,6 @@ pub fn hello(token: &str) -> Value {
     json!({ "type": "hello", "token": token })
 }
 
-/// A frame that subscribes.
-pub fn subscribe(pattern: &str) -> Value {
-    json!({ "type": "subscribe", "pattern": pattern })
-}
-
 /// A frame that publishes.
 pub fn publish(topic: &str) -> Value {
     json!({ "type": "publish", "ref": 1, "topic": topic, "data": 1 })
@@ -79,10 +74,4 @@ pub fn granted(wire: &mut Wire, grant: Grant) -> ConnectionId {
     answer(wire, "t", Ok(grant));
     assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
     id
-}
-
-/// What the server says to a frame: the kinds of its frames.
-pub fn said(wire: &mut Wire, id: ConnectionId, frame: &Value) -> Vec<String> {
-    wire.send(id, frame);
-    kinds(&wire.receive(id))
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use core::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, ServerConfig, ServerHub, ServerOutput};
 use tidegate_core::protocol::{
     ClientEnvelope, ClientFrame, ErrorCode, PublishRequest, ServerEnvelope, WireError,
@@ -41,6 +41,16 @@ impl Wire {
         self.server.handle_open(self.now)
     }
 
+    /// A new connection that has said hello and was welcomed.
+    ///
+    /// # Panics
+    /// If the server says anything but welcome.
+    pub fn welcomed(&mut self) -> ConnectionId {
+        let id = self.open();
+        assert_eq!(self.said(id, &json!({ "type": "hello" })), ["welcome"]);
+        id
+    }
+
     /// The client of `id` sends `frame`, as text.
     pub fn send(&mut self, id: ConnectionId, frame: &Value) {
         let frame = serde_json::from_value::<ClientEnvelope<Json>>(frame.clone())
@@ -50,6 +60,17 @@ impl Wire {
             Ok(frame) => self.server.handle_frame(self.now, id, frame),
             Err(error) => self.server.handle_bad_frame(self.now, id, error),
         }
+    }
+
+    /// What the server says to a frame.
+    pub fn answer(&mut self, id: ConnectionId, frame: &Value) -> Vec<Value> {
+        self.send(id, frame);
+        self.receive(id)
+    }
+
+    /// The kinds of the frames that the server says to a frame.
+    pub fn said(&mut self, id: ConnectionId, frame: &Value) -> Vec<String> {
+        kinds(&self.answer(id, frame))
     }
 
     /// Publishes a payload on the server's behalf.
@@ -123,6 +144,11 @@ impl Wire {
         self.outputs
             .extend(std::iter::from_fn(|| self.server.poll_output()));
     }
+}
+
+/// A frame that subscribes.
+pub fn subscribe(pattern: &str) -> Value {
+    json!({ "type": "subscribe", "pattern": pattern })
 }
 
 /// The `type` members of frames, with their code for errors: what most tests compare.

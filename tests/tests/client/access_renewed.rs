@@ -6,8 +6,8 @@ use tidegate_core::limits::TOKEN_RATE;
 use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
-use tidegate_tests::asking::{answer, asked, grant, granted, hello, said, subscribe, wire};
-use tidegate_tests::wire::kinds;
+use tidegate_tests::asking::{answer, asked, grant, granted, hello, wire};
+use tidegate_tests::wire::{kinds, subscribe};
 use tidegate_tests::{ms, secs};
 
 #[test]
@@ -18,7 +18,7 @@ fn a_grant_ends_on_a_live_connection() {
         ..grant("ada", &["job:*"], &[])
     };
     let id = granted(&mut wire, ends);
-    assert_eq!(said(&mut wire, id, &subscribe("job:1")), ["subscribed"]);
+    assert_eq!(wire.said(id, &subscribe("job:1")), ["subscribed"]);
     wire.pass(ms(2_999));
     assert!(wire.closes().is_empty());
     wire.pass(ms(1));
@@ -36,7 +36,7 @@ fn a_new_token_in_time_prolongs_the_grant_and_ends_what_it_does_not_cover() {
     };
     let id = granted(&mut wire, first);
     for pattern in ["job:1", "log:1"] {
-        assert_eq!(said(&mut wire, id, &subscribe(pattern)), ["subscribed"]);
+        assert_eq!(wire.said(id, &subscribe(pattern)), ["subscribed"]);
     }
     wire.pass(secs(2));
     wire.send(id, &hello("next"));
@@ -85,7 +85,7 @@ fn a_new_token_that_is_over_already_leaves_the_old_grant() {
     assert_eq!(kinds(&frames), ["error token_expired"]);
     assert_eq!(frames[0].get("fatal"), None);
     wire.pass(secs(14));
-    assert_eq!(said(&mut wire, id, &subscribe("job:1")), ["subscribed"]);
+    assert_eq!(wire.said(id, &subscribe("job:1")), ["subscribed"]);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn tokens_are_looked_at_no_more_often_than_once_a_second_after_the_first_few() {
         assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
     }
     assert_eq!(
-        said(&mut wire, id, &hello("one too many")),
+        wire.said(id, &hello("one too many")),
         ["error too_many_requests"]
     );
     assert_eq!(wire.server.poll_token(), None);
@@ -107,7 +107,7 @@ fn tokens_are_looked_at_no_more_often_than_once_a_second_after_the_first_few() {
     wire.send(id, &hello("in time"));
     answer(&mut wire, "in time", Ok(grant("ada", &["job:*"], &[])));
     assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
-    assert_eq!(said(&mut wire, id, &subscribe("job:1")), ["subscribed"]);
+    assert_eq!(wire.said(id, &subscribe("job:1")), ["subscribed"]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_bad_new_token_leaves_the_old_grant_and_another_users_ends_the_connection() 
     let error = WireError::new(ErrorCode::Unauthorized, "bad");
     answer(&mut wire, "bad", Err(error));
     assert_eq!(kinds(&wire.receive(id)), ["error unauthorized"]);
-    assert_eq!(said(&mut wire, id, &subscribe("job:1")), ["subscribed"]);
+    assert_eq!(wire.said(id, &subscribe("job:1")), ["subscribed"]);
     wire.send(id, &hello("bob's"));
     answer(&mut wire, "bob's", Ok(grant("bob", &["job:*"], &[])));
     assert_eq!(wire.closes(), [(id, CloseReason::Unauthorized)]);
@@ -139,6 +139,6 @@ fn a_bad_new_token_leaves_the_old_grant_and_another_users_ends_the_connection() 
 fn tokens_mean_nothing_to_a_server_that_does_not_ask() {
     let mut wire = wire();
     let id = wire.open();
-    assert_eq!(said(&mut wire, id, &hello("whatever")), ["welcome"]);
+    assert_eq!(wire.said(id, &hello("whatever")), ["welcome"]);
     assert_eq!(wire.server.poll_token(), None);
 }

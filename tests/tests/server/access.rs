@@ -11,12 +11,10 @@ use tidegate_core::limits::{FRAMES_HELD_MAX, HELLO_FIELD_BYTES_MAX};
 use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::session::{Access, CloseReason, Session, SessionConfig, SessionOutput};
 use tidegate_core::time::Instant;
-use tidegate_tests::asking::{
-    answer, asked, grant, granted, hello, patterns, publish, said, subscribe, wire,
-};
+use tidegate_tests::asking::{answer, asked, grant, granted, hello, patterns, publish, wire};
 use tidegate_tests::json::Json;
 use tidegate_tests::secs;
-use tidegate_tests::wire::kinds;
+use tidegate_tests::wire::{kinds, subscribe};
 
 #[test]
 fn whoever_shows_nothing_is_turned_away_at_the_first_frame() {
@@ -28,7 +26,7 @@ fn whoever_shows_nothing_is_turned_away_at_the_first_frame() {
     ] {
         let mut wire = wire();
         let id = asked(&mut wire);
-        assert_eq!(said(&mut wire, id, &frame), ["error unauthorized"]);
+        assert_eq!(wire.said(id, &frame), ["error unauthorized"]);
         assert_eq!(wire.closes(), [(id, CloseReason::Unauthorized)]);
         assert_eq!(wire.server.poll_token(), None);
         assert_eq!(wire.server.counts().subscriptions, 0);
@@ -118,7 +116,7 @@ fn each_request_is_held_against_the_grant() {
             "error forbidden",
         ),
     ] {
-        assert_eq!(said(&mut wire, id, &frame), [expected], "{frame}");
+        assert_eq!(wire.said(id, &frame), [expected], "{frame}");
     }
     assert!(wire.closes().is_empty());
 }
@@ -154,7 +152,7 @@ fn tabs_of_two_users_never_share_whatever_group_they_name() {
     answer(&mut wire, "t", Ok(grant("ada", &["job:*"], &[])));
     assert_eq!(wire.closes(), [(ada, CloseReason::Superseded)]);
     assert_eq!(
-        said(&mut wire, bob, &subscribe("job:1")),
+        wire.said(bob, &subscribe("job:1")),
         ["welcome", "subscribed"]
     );
 }
@@ -192,14 +190,11 @@ fn a_client_that_asks_for_its_own_room_has_it_as_it_asked() {
     assert_eq!(kinds(&wire.receive(id)), ["welcome", "subscribed"]);
     let throttled =
         json!({ "type": "subscribe", "pattern": "user:7", "flow": { "throttle_ms": 1000 } });
-    assert_eq!(said(&mut wire, id, &throttled), ["subscribed", "pub"]);
+    assert_eq!(wire.said(id, &throttled), ["subscribed", "pub"]);
     assert_eq!(wire.server.counts().subscriptions, 1);
-    assert_eq!(
-        said(&mut wire, id, &throttled),
-        ["error already_subscribed"]
-    );
+    assert_eq!(wire.said(id, &throttled), ["error already_subscribed"]);
     let unsubscribe = json!({ "type": "unsubscribe", "pattern": "user:7" });
-    assert_eq!(said(&mut wire, id, &unsubscribe), ["unsubscribed"]);
+    assert_eq!(wire.said(id, &unsubscribe), ["unsubscribed"]);
     assert_eq!(wire.server.counts().subscriptions, 0);
 }
 
@@ -289,10 +284,7 @@ fn a_token_may_be_as_long_as_the_limit() {
     answer(&mut wire, &token, Ok(grant("ada", &[], &[])));
     assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
     let id = asked(&mut wire);
-    assert_eq!(
-        said(&mut wire, id, &hello(&(token + "x"))),
-        ["error too_large"]
-    );
+    assert_eq!(wire.said(id, &hello(&(token + "x"))), ["error too_large"]);
     assert_eq!(wire.closes(), [(id, CloseReason::Protocol)]);
 }
 

@@ -1,34 +1,16 @@
 //! A connection's durable subscription takes the place of the one that it has with the same pattern.
 
-use serde_json::{Value, json};
-use tidegate_core::hub::{ConnectionId, ServerConfig};
-use tidegate_tests::wire::{Wire, kinds, payloads};
-
-fn subscribe(pattern: &str) -> Value {
-    json!({ "type": "subscribe", "pattern": pattern })
-}
-
-/// An open connection, with its welcome taken.
-fn opened(wire: &mut Wire) -> ConnectionId {
-    let id = wire.open();
-    wire.send(id, &json!({ "type": "hello" }));
-    assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
-    id
-}
-
-/// What the server says to one frame.
-fn answer(wire: &mut Wire, id: ConnectionId, frame: &Value) -> Vec<Value> {
-    wire.send(id, frame);
-    wire.receive(id)
-}
+use serde_json::json;
+use tidegate_core::hub::ServerConfig;
+use tidegate_tests::wire::{Wire, kinds, payloads, subscribe};
 
 #[test]
 fn a_durable_subscription_takes_the_place_of_the_first_and_nothing_is_missing_in_between() {
     let mut wire = Wire::new(ServerConfig::new(1));
-    let id = opened(&mut wire);
+    let id = wire.welcomed();
     let paced =
         json!({ "type": "subscribe", "pattern": "job:1", "flow": { "throttle_ms": 60000 } });
-    answer(&mut wire, id, &paced);
+    wire.answer(id, &paced);
     for number in 1..=3 {
         wire.publish("job:1", number);
     }
@@ -48,13 +30,10 @@ fn a_durable_subscription_takes_the_place_of_the_first_and_nothing_is_missing_in
     assert_eq!(payloads(&after[1..]), [json!(4), json!(5)]);
 
     // So it does of one that is durable: what was not acknowledged comes again.
-    let frames = answer(&mut wire, id, &durable);
+    let frames = wire.answer(id, &durable);
     assert_eq!(kinds(&frames), ["subscribed", "pub", "pub"]);
     let unsubscribe = json!({ "type": "unsubscribe", "pattern": "job:1" });
-    assert_eq!(
-        kinds(&answer(&mut wire, id, &unsubscribe)),
-        ["unsubscribed"]
-    );
+    assert_eq!(wire.said(id, &unsubscribe), ["unsubscribed"]);
     wire.publish("job:1", 6);
     assert_eq!(kinds(&wire.receive(id)), [""; 0]);
 }
@@ -64,10 +43,10 @@ fn a_durable_subscription_that_is_refused_ends_the_one_whose_place_it_was_to_tak
     let mut config = ServerConfig::new(1);
     config.cursors.total_max = 0;
     let mut wire = Wire::new(config);
-    let id = opened(&mut wire);
-    answer(&mut wire, id, &subscribe("job:1"));
+    let id = wire.welcomed();
+    wire.answer(id, &subscribe("job:1"));
     let durable = json!({ "type": "subscribe", "pattern": "job:1", "durable": "phone" });
-    let frames = answer(&mut wire, id, &durable);
+    let frames = wire.answer(id, &durable);
     assert_eq!(kinds(&frames), ["error too_many_subscriptions"]);
     wire.publish("job:1", 1);
     assert_eq!(kinds(&wire.receive(id)), [""; 0]);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate_core::client::{ClientConfig, ClientEvent, ConnectionState};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
@@ -11,19 +11,8 @@ use tidegate_core::protocol::{ServerFrame, Start, SubscribeRequest};
 use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
 use tidegate_tests::bench::{Bench, offsets, position, state_of};
-use tidegate_tests::wire::{Wire, kinds, payloads};
+use tidegate_tests::wire::{Wire, kinds, payloads, subscribe};
 use tidegate_tests::{ms, pattern, secs};
-
-fn subscribe(pattern: &str) -> Value {
-    json!({ "type": "subscribe", "pattern": pattern })
-}
-
-fn opened(wire: &mut Wire) -> ConnectionId {
-    let id = wire.open();
-    wire.send(id, &json!({ "type": "hello" }));
-    assert_eq!(kinds(&wire.receive(id)), ["welcome"]);
-    id
-}
 
 fn drain(bench: &mut Bench, within_ms: u64) {
     bench.receive(ServerFrame::Drain { within_ms });
@@ -36,7 +25,7 @@ fn is_left(events: &[tidegate_tests::bench::Event], link: u32) -> bool {
 #[test]
 fn a_draining_server_tells_its_clients_and_closes_them_after_a_grace() {
     let mut wire = Wire::new(ServerConfig::new(1));
-    let id = opened(&mut wire);
+    let id = wire.welcomed();
     wire.send(id, &subscribe("job:1"));
     wire.receive(id);
     wire.server.handle_drain(wire.now);
@@ -147,7 +136,7 @@ fn a_client_whose_server_goes_before_its_time_waits_for_it_all_the_same() {
 /// When the clients of a server leave, and its event streams are closed, after it was told to drain.
 fn departures(seed: u64, clients: usize, streams: usize) -> (Vec<Duration>, Vec<Duration>) {
     let mut wire = Wire::new(ServerConfig::new(seed));
-    let ids: Vec<ConnectionId> = (0..clients).map(|_| opened(&mut wire)).collect();
+    let ids: Vec<ConnectionId> = (0..clients).map(|_| wire.welcomed()).collect();
     let mut guests = Vec::new();
     for _ in 0..streams {
         let id = wire.server.handle_open_local(10_000);

@@ -2,26 +2,14 @@
 
 use core::num::NonZeroU32;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate_core::flow::FlowFloor;
-use tidegate_core::hub::{ConnectionId, ServerConfig};
+use tidegate_core::hub::ServerConfig;
 use tidegate_core::rate::Rate;
 use tidegate_core::topic::Pattern;
-use tidegate_tests::wire::{Wire, kinds};
+use tidegate_tests::asking::publish;
+use tidegate_tests::wire::{Wire, kinds, subscribe};
 use tidegate_tests::{ms, secs};
-
-fn subscribe(pattern: &str) -> Value {
-    json!({ "type": "subscribe", "pattern": pattern })
-}
-
-fn publish(topic: &str) -> Value {
-    json!({ "type": "publish", "ref": 1, "topic": topic, "data": 1 })
-}
-
-fn said(wire: &mut Wire, id: ConnectionId, frame: &Value) -> Vec<String> {
-    wire.send(id, frame);
-    kinds(&wire.receive(id))
-}
 
 #[test]
 fn who_publishes_too_often_is_told_when_to_try_again() {
@@ -33,7 +21,7 @@ fn who_publishes_too_often_is_told_when_to_try_again() {
     let mut wire = Wire::new(config);
     let id = wire.open();
     let all: Vec<String> = (0..3)
-        .flat_map(|_| said(&mut wire, id, &publish("job:1")))
+        .flat_map(|_| wire.said(id, &publish("job:1")))
         .collect();
     assert_eq!(
         all,
@@ -45,7 +33,7 @@ fn who_publishes_too_often_is_told_when_to_try_again() {
         ]
     );
     wire.pass(ms(100));
-    assert_eq!(said(&mut wire, id, &publish("job:1")), ["published"]);
+    assert_eq!(wire.said(id, &publish("job:1")), ["published"]);
 }
 
 #[test]
