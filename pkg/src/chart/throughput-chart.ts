@@ -1,4 +1,5 @@
 import { supportedLanguage } from '../progress/format.js';
+import { part, style } from '../shadow.js';
 import { Rates } from './rates.js';
 import { STYLE } from './style.js';
 
@@ -42,16 +43,6 @@ const NAMES = ['first', 'second'] as const;
 
 const ENGLISH = (series: readonly SpokenSeries[]): string =>
   series.map(({ name, now, highest }) => `${name}: ${now} now, ${highest} at most.`).join(' ');
-
-let sheet: CSSStyleSheet | undefined;
-
-function sharedSheet(): CSSStyleSheet {
-  if (sheet === undefined) {
-    sheet = new CSSStyleSheet();
-    sheet.replaceSync(STYLE);
-  }
-  return sheet;
-}
 
 let lastId = 0;
 
@@ -148,7 +139,7 @@ interface Parts {
 
 function build(host: HTMLElement, { title, series }: ThroughputChartOptions, since: Since): Parts {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' });
-  root.adoptedStyleSheets = [sharedSheet()];
+  style(root, STYLE);
   lastId += 1;
   const [titleId, descriptionId] = [`title-${lastId}`, `description-${lastId}`];
   const heading = text(svg('title', { id: titleId }), title);
@@ -175,25 +166,25 @@ function build(host: HTMLElement, { title, series }: ThroughputChartOptions, sin
     ...areas,
     ...lines,
   );
-  const scales = { top: html('span', 'scale top'), middle: html('span', 'scale middle') };
-  const values = series.map(() => html('span', 'value'));
+  const scales = { top: part('span', 'scale top'), middle: part('span', 'scale middle') };
+  const values = series.map(() => part('span', 'value'));
   const keys = series.map((name, index) => {
-    const key = html('span', `key ${NAMES[index]}`);
+    const key = part('span', `key ${NAMES[index]}`);
     key.append(`${name} `, values[index]!);
     return key;
   });
-  const head = html('div', 'head', text(html('span', 'title'), title), ...keys);
-  const foot = html(
+  const head = part('div', 'head', text(part('span', 'title'), title), ...keys);
+  const foot = part(
     'div',
     'foot',
-    text(html('span', 'since'), since.then),
-    text(html('span', 'now'), since.now),
+    text(part('span', 'since'), since.then),
+    text(part('span', 'now'), since.now),
   );
   for (const silent of [head, foot, scales.top, scales.middle]) {
     silent.setAttribute('aria-hidden', 'true');
   }
-  const plot = html('div', 'plot', drawing, scales.top, scales.middle);
-  root.replaceChildren(html('figure', 'chart', head, plot, foot));
+  const plot = part('div', 'plot', drawing, scales.top, scales.middle);
+  root.replaceChildren(part('figure', 'chart', head, plot, foot));
   return { lines, areas, values, scales, description };
 }
 
@@ -202,14 +193,6 @@ function svg(name: string, attributes: Readonly<Record<string, string>>, ...chil
   for (const [attribute, value] of Object.entries(attributes)) {
     element.setAttribute(attribute, value);
   }
-  element.append(...children);
-  return element;
-}
-
-function html(tag: string, name: string, ...children: Element[]): HTMLElement {
-  const element = document.createElement(tag);
-  element.className = name;
-  element.part = name;
   element.append(...children);
   return element;
 }

@@ -1,52 +1,33 @@
 /** What is inside of a `<tide-progress>`: it changes what differs and leaves the rest alone. */
 
 import { percent } from '../progress/format.js';
+import { part, style } from '../shadow.js';
 import { STYLE } from './style.js';
 import { type Shown, type Texts, textsOf } from './texts.js';
 import { isOver } from './words.js';
 
 const PARTS = ['label', 'state', 'percent', 'amount', 'active', 'rate', 'time', 'message'] as const;
 
-/** One for all elements. A sheet that is made, not written into the page, is within any Content-Security-Policy. */
-let sheet: CSSStyleSheet | undefined;
-
-function sharedSheet(): CSSStyleSheet {
-  if (sheet === undefined) {
-    sheet = new CSSStyleSheet();
-    sheet.replaceSync(STYLE);
-  }
-  return sheet;
-}
-
-/** An element that is styled by its class in here, and by its part from outside. */
-function make(tag: string, name: string, ...children: Node[]): HTMLElement {
-  const element = document.createElement(tag);
-  element.className = name;
-  element.part = name;
-  element.append(...children);
-  return element;
-}
-
 /** @internal */
 export class View {
   readonly #bar: HTMLElement;
-  readonly #fill = make('div', 'fill');
+  readonly #fill = part('div', 'fill');
   readonly #facts: HTMLElement;
-  readonly #spoken = make('span', 'spoken');
+  readonly #spoken = part('span', 'spoken');
   readonly #parts: Readonly<Record<(typeof PARTS)[number], HTMLElement>>;
 
   constructor(root: ShadowRoot) {
-    const parts = Object.fromEntries(PARTS.map((name) => [name, make('span', name)])) as Record<
+    const parts = Object.fromEntries(PARTS.map((name) => [name, part('span', name)])) as Record<
       (typeof PARTS)[number],
       HTMLElement
     >;
     this.#parts = parts;
-    this.#bar = make('div', 'bar', this.#fill);
+    this.#bar = part('div', 'bar', this.#fill);
     this.#bar.setAttribute('role', 'progressbar');
     this.#bar.setAttribute('aria-valuemin', '0');
     this.#bar.setAttribute('aria-valuemax', '100');
     this.#spoken.setAttribute('role', 'status');
-    this.#facts = make(
+    this.#facts = part(
       'div',
       'line facts',
       parts.amount,
@@ -55,9 +36,9 @@ export class View {
       parts.time,
       parts.message,
     );
-    root.adoptedStyleSheets = [sharedSheet()];
+    style(root, STYLE);
     root.append(
-      make('div', 'line', parts.label, parts.state, parts.percent),
+      part('div', 'line', parts.label, parts.state, parts.percent),
       this.#bar,
       this.#facts,
       this.#spoken,

@@ -1,0 +1,32 @@
+/** What elements of the package are made of inside. */
+
+/** One for all elements of a kind, by their text. */
+const sheets = new Map<string, CSSStyleSheet>();
+
+/**
+ * Styles what is inside of an element. A sheet that is made, not written into the page, is within any Content-Security-Policy.
+ *
+ * @internal
+ */
+export function style(root: ShadowRoot, text: string): void {
+  let sheet = sheets.get(text);
+  if (sheet === undefined) {
+    sheet = new CSSStyleSheet();
+    sheet.replaceSync(text);
+    sheets.set(text, sheet);
+  }
+  root.adoptedStyleSheets = [sheet];
+}
+
+/**
+ * An element that is styled by its class in here, and by its part from outside.
+ *
+ * @internal
+ */
+export function part(tag: string, name: string, ...children: Node[]): HTMLElement {
+  const element = document.createElement(tag);
+  element.className = name;
+  element.part = name;
+  element.append(...children);
+  return element;
+}
