@@ -93,7 +93,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     /// Whether a subscription can start now. Where not, what it needs is asked for, and [`Mirror::poll_progress`] says
-    /// when to ask again: without a link, one starts from the copies as they are, unless it would be told of a loss.
+    /// when to ask again: until copies have been compared with their originals since the link was lost, one starts from
+    /// them as they are, unless it would be told of a loss.
     /// `read_at` keeps from asking for the same history twice between two losses of the link.
     pub(super) fn prepare(
         &mut self,
@@ -104,7 +105,11 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         read_at: &mut Option<u64>,
     ) -> bool {
         self.want(pattern);
-        let is_known = self.followed[pattern].is_known;
+        let Followed {
+            is_known,
+            is_compared,
+            ..
+        } = self.followed[pattern];
         if is_known && self.link.is_up() {
             if let Start::Since(positions) = start
                 && *read_at != Some(self.losses)
@@ -120,10 +125,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.step(now);
         let is_reading = *read_at == Some(self.losses) && self.is_catching_up(pattern);
         let is_waiting = is_reading || self.is_discovering(hub, pattern);
-        if self.link.is_up() {
-            return is_known && !is_waiting;
-        }
-        is_known && !would_lose(hub, pattern, start)
+        is_known && !is_waiting && (is_compared || !would_lose(hub, pattern, start))
     }
 
     /// Nobody wants a pattern any more.
@@ -313,8 +315,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 }
 
-/// Whether who resumes would be told of a loss by the copies. They can't be compared without a link: what they lack may not be
-/// lost, and a subscriber who has seen more would be taken back.
+/// Whether who resumes would be told of a loss by the copies. While they have not been compared, what they lack may not be lost, and a
+/// subscriber who has seen more would be taken back.
 fn would_lose<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> bool {
     let Start::Since(positions) = start else {
         return false;
@@ -322,5 +324,14 @@ fn would_lose<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> boo
     let mut seen = positions
         .iter()
         .filter(|seen| seen.position.offset > 0 && pattern.matches(&seen.topic));
-    seen.any(|seen| !hub.covers(&seen.topic, seen.position))
+    if seen.any(|seen| !hub.covers(&seen.topic, seen.position)) {
+        return true;
+    }
+    if pattern.is_exact() {
+        return false;
+    }
+    // The others that it selects come from their beginning.
+    let known: BTreeSet<&Topic> = positions.iter().map(|known| &known.topic).collect();
+    let mut others = hub.topics_of(pattern).into_iter();
+    others.any(|topic| !known.contains(&topic) && !hub.covers(&topic, Position::default()))
 }

@@ -3,7 +3,7 @@
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{Start, TopicPosition};
 use tidegate_tests::backend_model::{Last, Stage, World};
-use tidegate_tests::{secs, topic};
+use tidegate_tests::{ms, secs, topic};
 
 #[test]
 fn whoever_comes_after_one_who_missed_nothing_is_given_the_latest() {
@@ -112,4 +112,61 @@ fn whoever_has_seen_no_more_is_served_by_a_server_without_a_link() {
     world.servers[stale].link.is_reachable = true;
     world.run_for(secs(30));
     world.check_converged();
+}
+
+/// A server on its own with five publications of `job:1`, and where the third stands.
+fn published() -> (World, TopicPosition) {
+    let mut world = World::new(1);
+    let server = world.add_server();
+    let numbers = [(); 5].map(|()| world.publish(server, "job:1"));
+    world.run_for(secs(1));
+    let third = world.published[numbers[2]].result.expect("an answer");
+    let known = TopicPosition {
+        topic: topic("job:1"),
+        position: third.expect("a position"),
+    };
+    (world, known)
+}
+
+fn count(told: &[String], kind: &str) -> usize {
+    told.iter().filter(|text| text.starts_with(kind)).count()
+}
+
+#[test]
+fn by_wildcard_nobody_is_told_of_a_loss_because_a_server_without_a_link_lacks_the_beginning() {
+    let (mut world, _) = published();
+    let stale = world.add_server();
+    world.watch(stale, "job:*", Flow::IMMEDIATE, Start::Latest);
+    world.run_for(secs(1));
+    world.servers[stale].link.is_reachable = false;
+    world.cut(stale, true);
+    world.run_for(secs(1));
+    let nothing = Start::Since(Vec::new());
+    let id = world.watch(stale, "job:*", Flow::IMMEDIATE, nothing);
+    world.run_for(secs(20));
+    assert_eq!(world.told(stale, id, "job:*").stage, Stage::Pending);
+    world.servers[stale].link.is_reachable = true;
+    world.run_for(secs(30));
+    let told = &world.told(stale, id, "job:*").told;
+    assert_eq!((count(told, "Publication"), count(told, "Reset")), (5, 0));
+}
+
+#[test]
+fn nobody_is_told_of_a_loss_while_a_server_whose_link_is_back_compares_its_copies() {
+    for (cut, resumes) in (0..20).flat_map(|cut| (0..30).map(move |after| (cut, after * 5))) {
+        let (mut world, known) = published();
+        let fresh = world.add_server();
+        // The pattern has been listed while its topic was being read for the other.
+        let since = Start::Since(vec![known]);
+        world.watch(fresh, "job:1", Flow::IMMEDIATE, since.clone());
+        world.watch(fresh, "job:*", Flow::IMMEDIATE, Start::Latest);
+        world.run_for(ms(cut));
+        world.cut(fresh, true);
+        world.run_for(ms(resumes));
+        let id = world.watch(fresh, "job:*", Flow::IMMEDIATE, since);
+        world.run_for(secs(10));
+        let told = &world.told(fresh, id, "job:*").told;
+        let counts = (count(told, "Publication"), count(told, "Reset"));
+        assert_eq!(counts, (2, 0), "{cut} ms, {resumes} ms");
+    }
 }

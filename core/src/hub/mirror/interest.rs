@@ -26,6 +26,8 @@ pub(super) struct Followed {
     is_again: bool,
     /// Whether it was in step before: subscriptions can start from the copies.
     pub(super) is_known: bool,
+    /// Whether it was so since the link stands: what they lack is being read by now, or is lost.
+    pub(super) is_compared: bool,
     /// From where on the first of its subscribers wants the history.
     since: Option<Position>,
 }
@@ -59,6 +61,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             was_asked: self.to_unfollow.remove(pattern),
             is_again: false,
             is_known: false,
+            is_compared: false,
             since: None,
         };
         self.followed.insert(pattern.clone(), followed);
@@ -121,6 +124,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             followed.step = Step::Wanted;
             followed.was_asked = false;
             followed.is_again = false;
+            followed.is_compared = false;
             self.to_follow.insert(pattern.clone());
         }
     }
@@ -230,6 +234,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         {
             followed.step = Step::Live;
             followed.is_known = true;
+            followed.is_compared = true;
             followed.since = None;
             if core::mem::take(&mut followed.is_again) {
                 followed.step = Step::Wanted;
