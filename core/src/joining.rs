@@ -16,7 +16,24 @@ pub(crate) struct Joining {
     /// Whether what it waits for comes.
     has_begun: bool,
     /// How far it has come with each topic.
-    known: SortedMap<Topic, Position>,
+    known: SortedMap<Topic, Known>,
+}
+
+/// How far somebody has come with a topic.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    position: Position,
+    /// Whether that is where the topic ended: what follows is of another epoch, as it should be.
+    is_over: bool,
+}
+
+impl Known {
+    const fn at(position: Position) -> Self {
+        Self {
+            position,
+            is_over: false,
+        }
+    }
 }
 
 /// What it starts with, of topics that it does not know.
@@ -68,7 +85,7 @@ impl Joining {
         let mut known = SortedMap::new();
         if let Start::Since(since) = start {
             for TopicPosition { topic, position } in since {
-                known.insert(topic.clone(), *position);
+                known.insert(topic.clone(), Known::at(*position));
             }
         }
         let wants = match start {
@@ -97,6 +114,11 @@ impl Joining {
         self.wants == Wants::Cursor && self.has_begun
     }
 
+    /// Whether what it waits for has not begun to come.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        !self.has_begun
+    }
+
     /// The uplink has gone back, to the cursor or for those who are no devices: what comes is for whoever waits for that.
     pub(crate) fn begin(&mut self, to_cursor: bool) {
         self.has_begun |= (self.wants == Wants::Cursor) == to_cursor;
@@ -111,27 +133,27 @@ impl Joining {
             return Step::Nothing;
         }
         let is_first = position.offset == 1;
-        let step = match self.known.get(topic) {
+        let known = self.known.get(topic).copied();
+        let is_same_epoch = |known: &Known| known.position.epoch == position.epoch;
+        let step = match known {
             known if self.wants == Wants::Cursor => {
-                let is_there = |known: &Position| {
-                    known.epoch == position.epoch && known.offset >= position.offset
-                };
-                if known.is_some_and(is_there) {
+                let known = known.filter(is_same_epoch);
+                if known.is_some_and(|known| known.position.offset >= position.offset) {
                     Step::Nothing
                 } else {
                     Step::Latest
                 }
             }
-            Some(known) if known.epoch == position.epoch => {
-                match position.offset.checked_sub(known.offset) {
+            Some(known) if is_same_epoch(&known) => {
+                match position.offset.checked_sub(known.position.offset) {
                     None | Some(0) => Step::Nothing,
                     Some(1) => Step::Latest,
                     Some(_) => Step::Reset,
                 }
             }
-            Some(known) if *known == Position::default() && is_first => Step::Latest,
-            Some(_) => Step::Reset,
-            None => match (self.wants, comes) {
+            Some(known) if known.position == Position::default() && is_first => Step::Latest,
+            Some(Known { is_over: false, .. }) => Step::Reset,
+            Some(Known { is_over: true, .. }) | None => match (self.wants, comes) {
                 (Wants::Latest, Comes::New | Comes::Latest) | (Wants::New, Comes::New) => {
                     Step::Latest
                 }
@@ -151,26 +173,25 @@ impl Joining {
     }
 
     fn note<P>(&mut self, publication: &Publication<P>) {
-        if publication.is_terminal() && self.wants != Wants::Cursor {
-            // What follows is of another epoch, as it should be.
-            self.known.remove(&publication.topic);
-        } else {
-            self.known
-                .insert(publication.topic.clone(), publication.position);
-        }
+        let known = Known {
+            position: publication.position,
+            is_over: publication.is_terminal(),
+        };
+        self.known.insert(publication.topic.clone(), known);
     }
 
     /// It was told that what it misses of a topic is lost; the latest value, at this position, follows.
     pub(crate) fn handle_reset(&mut self, topic: &Topic, position: Position) {
         let offset = position.offset.saturating_sub(1);
-        self.known
-            .insert(topic.clone(), Position { offset, ..position });
+        let known = Known::at(Position { offset, ..position });
+        self.known.insert(topic.clone(), known);
     }
 
     /// Whether it has seen what is lost: more than the latest of a topic that there is.
     pub(crate) fn is_ahead_of<P>(&self, latest: &Publication<P>) -> bool {
-        self.known.get(&latest.topic).is_some_and(|known| {
-            known.epoch == latest.position.epoch && known.offset > latest.position.offset
+        let known = self.known.get(&latest.topic);
+        known.is_some_and(|Known { position, .. }| {
+            position.epoch == latest.position.epoch && position.offset > latest.position.offset
         })
     }
 

@@ -147,7 +147,9 @@ impl<P: Payload> Relay<P> {
                 _ if waits => self.ask_back(request.pattern, request.start),
                 Start::Latest => self.deliver_latest(now, id, pattern),
                 // The end that follows is told after its terminal publication.
-                Start::New if self.has_ended(pattern) => self.deliver_latest(now, id, pattern),
+                Start::New if self.routes[pattern].has_ended(pattern) => {
+                    self.deliver_latest(now, id, pattern)
+                }
                 Start::New => {}
                 Start::Since(known) => self.catch_up(now, id, pattern, own.flow, &known),
             }

@@ -1,9 +1,12 @@
 //! Subscribers who join others of the same client: what they start with, whatever they know already.
 
+use core::num::NonZeroU32;
+
 use serde_json::json;
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::hub::ServerConfig;
-use tidegate_core::protocol::{Start, TopicPosition};
+use tidegate_core::lifecycle::EndReason;
+use tidegate_core::protocol::{PublishRequest, Start, TopicPosition};
 use tidegate_core::publication::Position;
 use tidegate_tests::network::{Cut, Network, Quality};
 use tidegate_tests::{ms, secs, topic};
@@ -273,5 +276,76 @@ fn one_beyond_the_history_costs_others_who_join_at_that_moment_nothing() {
         }
         assert_eq!(net.records[first].losses(), 0);
         assert_eq!(total(&net, first), 21);
+    }
+}
+
+#[test]
+fn who_joins_between_a_terminal_publication_and_the_end_is_told_of_both() {
+    let collect = Conflate::Collect {
+        max: NonZeroU32::new(3).expect("not zero"),
+    };
+    let flows = [
+        Flow::IMMEDIATE,
+        Flow::throttle(ms(100)),
+        Flow::debounce(ms(60)),
+        Flow::throttle(ms(100)).with_conflate(collect),
+        sum(100),
+    ];
+    let starts = |top: Position| {
+        let since = |offset| {
+            let position = Position { offset, ..top };
+            let topic = topic("job:1");
+            Start::Since(vec![TopicPosition { topic, position }])
+        };
+        [Start::Latest, Start::New, since(1), since(3)]
+    };
+    for (before, after, nth) in flows
+        .iter()
+        .flat_map(|before| flows.iter().map(move |after| (before, after)))
+        .flat_map(|(before, after)| (0..4).map(move |nth| (before, after, nth)))
+    {
+        let mut net = Network::new(1);
+        net.connected_peer(Quality {
+            per_frame: ms(5),
+            ..Quality::delayed(ms(10))
+        });
+        let first = net.subscribe(0, "job:1", *before);
+        net.run_for(ms(100));
+        let tops = [1, 2, 3].map(|number| net.publish("job:1", number).unwrap());
+        net.run_for(secs(1));
+        let mut request = PublishRequest::new(topic("job:1"), json!(4).into());
+        request.end = Some(EndReason::Complete);
+        net.publish_request(request).unwrap();
+        let last = |net: &Network, record: usize| net.records[record].values().last().cloned();
+        net.run_until(|net| last(net, first) == Some(json!(4)));
+        assert!(!net.records[first].is_over());
+        let start = starts(tops[2])[nth].clone();
+        let name = format!("{before:?} {after:?} {start:?}");
+        let joined = net.subscribe_from(0, "job:1", *after, start);
+        net.run_for(secs(1));
+        for record in [first, joined] {
+            assert_eq!(last(&net, record), Some(json!(4)), "{name}");
+            assert!(net.records[record].is_over(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn who_was_given_a_terminal_publication_is_not_given_it_again_when_another_joins() {
+    for after in 0..100 {
+        let mut net = network();
+        net.subscribe_from(0, "job:*", sum(200), Start::New);
+        net.run_for(ms(100));
+        let mut request = PublishRequest::new(topic("job:1"), json!(1).into());
+        request.end = Some(EndReason::Complete);
+        net.publish_request(request).unwrap();
+        net.run_for(secs(1));
+        let first = net.subscribe(0, "job:*", sum(700));
+        net.run_for(ms(after));
+        let second = net.subscribe(0, "job:*", sum(300));
+        net.run_for(secs(1));
+        for record in [first, second] {
+            assert_eq!(net.records[record].values(), [json!(1)], "{after}");
+        }
     }
 }

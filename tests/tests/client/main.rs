@@ -6,6 +6,7 @@ mod broken_links;
 mod connection;
 mod durable;
 mod joins;
+mod lag_while_joining;
 mod late_subscribers;
 mod publishes;
 mod slow;

@@ -185,11 +185,23 @@ impl<P> Route<P> {
         self.joining.iter().any(|(joining, _)| *joining == id)
     }
 
+    /// Whether somebody waits and is given nothing yet.
+    pub(super) fn is_waiting(&self, id: SubscriptionId) -> bool {
+        let mut joining = self.joining.iter();
+        joining.any(|(known, joining)| *known == id && joining.is_waiting())
+    }
+
     /// The devices that are given what lies after their cursor.
     pub(super) fn at_cursor(&self) -> impl Iterator<Item = SubscriptionId> {
         let joining = self.joining.iter();
         let at_cursor = joining.filter(|(_, joining)| joining.is_at_cursor());
         at_cursor.map(|(id, _)| *id)
+    }
+
+    /// Whether the one topic of its pattern was seen to end, and its subscribers have not been told that.
+    pub(super) fn has_ended(&self, pattern: &Pattern) -> bool {
+        let mut topics = self.topics.iter();
+        pattern.is_exact() && topics.any(|(_, latest)| latest.is_terminal())
     }
 
     pub(super) fn leave(&mut self, id: SubscriptionId) {
@@ -206,6 +218,10 @@ impl<P> Route<P> {
             ..
         } = request;
         let flow = *flow;
+        if self.has_ended(pattern) {
+            // Nothing follows that it could wait for.
+            return false;
+        }
         if self.is_rewinding || self.is_of_device || !self.past.serves(flow) {
             // What the uplink has made of several for the others is still to come.
             return true;

@@ -30,12 +30,6 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// Whether the one topic of a pattern was seen to end, and its subscribers have not been told that.
-    pub(super) fn has_ended(&self, pattern: &Pattern) -> bool {
-        let mut topics = self.routes[pattern].topics.iter();
-        pattern.is_exact() && topics.any(|(_, latest)| latest.is_terminal())
-    }
-
     /// Brings a subscriber who has seen something before to what was seen here last. There is no history here: who misses more than the
     /// latest value has joined otherwise, where the uplink may have that.
     pub(super) fn catch_up(

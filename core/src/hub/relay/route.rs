@@ -138,10 +138,10 @@ impl<P> Route<P> {
         self.upstream = flow;
     }
 
-    /// The subscribers who lose something by what the uplink dropped.
+    /// The subscribers who lose something by what the uplink dropped: of those who have joined, those to whom something comes.
     pub(super) fn losing(&self) -> impl Iterator<Item = SubscriptionId> {
         let losing = self.subscribers.iter().filter(|(_, own)| own.loses());
-        losing.map(|(id, _)| *id).filter(|id| !self.is_joining(*id))
+        losing.map(|(id, _)| *id).filter(|id| !self.is_waiting(*id))
     }
 
     /// The subscribers who miss what the uplink conflated: not those who would have had it conflated likewise.

@@ -1,0 +1,70 @@
+//! What is dropped on the way while somebody joins others, and is brought to where these are.
+
+use tidegate_core::flow::{Conflate, Flow};
+use tidegate_core::hub::{Due, Relay, RelayDue};
+use tidegate_core::protocol::{Start, SubscribeRequest};
+use tidegate_core::time::Instant;
+use tidegate_tests::bench::{position, publication};
+use tidegate_tests::json::Json;
+use tidegate_tests::{ms, pattern};
+
+/// What a subscriber is told, in short.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Offset(u64),
+    Lagged(u64),
+    Other,
+}
+
+fn told(relay: &mut Relay<Json>, downlink: u32) -> Vec<Told> {
+    let mut told = Vec::new();
+    while let Some(due) = relay.poll_output() {
+        let RelayDue::Due(due) = due else {
+            continue;
+        };
+        match due {
+            Due::Deliver {
+                downlink: to,
+                delivery,
+            } if to == downlink => {
+                let items = delivery.emission.into_iter();
+                told.extend(items.map(|item| Told::Offset(item.position.offset)));
+            }
+            Due::Lagged {
+                downlink: to,
+                missed,
+                ..
+            } if to == downlink => told.push(Told::Lagged(missed)),
+            Due::Reset { downlink: to, .. } if to == downlink => told.push(Told::Other),
+            _ => {}
+        }
+    }
+    told
+}
+
+/// The uplink drops something of what is new while it goes back for the newcomer: that is a loss to it, as to anybody.
+#[test]
+fn who_joins_is_told_of_what_is_dropped_once_something_comes_for_it() {
+    let (now, job) = (Instant::ZERO, pattern("job:1"));
+    let mut relay = Relay::new();
+    let merging = Flow::throttle(ms(100)).with_conflate(Conflate::Merge);
+    let first = SubscribeRequest::new(job.clone(), merging);
+    relay.handle_subscribe(now, 0, first).unwrap();
+    relay.handle_subscribed(&job);
+    relay.handle_publication(now, &job, &publication("job:1", position(1)));
+    let newcomer = SubscribeRequest {
+        start: Start::New,
+        ..SubscribeRequest::new(job.clone(), Flow::IMMEDIATE)
+    };
+    relay.handle_subscribe(now, 1, newcomer).unwrap();
+    relay.handle_lagged(&job, 1);
+    assert_eq!(told(&mut relay, 1), [], "what it did not ask for");
+
+    relay.handle_rewinding(&job, false);
+    relay.handle_publication(now, &job, &publication("job:1", position(3)));
+    relay.handle_lagged(&job, 2);
+    relay.handle_rewound(now, &job);
+    relay.handle_publication(now, &job, &publication("job:1", position(6)));
+    let all = [Told::Offset(3), Told::Lagged(2), Told::Offset(6)];
+    assert_eq!(told(&mut relay, 1), all);
+}
