@@ -22,9 +22,6 @@ impl<P: Payload + Clone> Client<P> {
         self.requests.handle_lost();
         self.presences.handle_lost();
         self.tokens.handle_lost();
-        for subscription in self.subscriptions.values_mut() {
-            subscription.handle_lost();
-        }
         self.state = if self.has_work() {
             State::Waiting {
                 until: (now + self.backoff.next_wait()).max(not_before),

@@ -115,7 +115,9 @@ impl Rewind {
                     ..after
                 }),
                 Some(after) => Some(after),
-                None => (offset > 0).then_some(known),
+                // One of them wants all of it, whatever the others know.
+                None if offset == 0 && (known.epoch == 0 || !pattern.is_exact()) => return None,
+                None => Some(known),
             };
         }
         after

@@ -33,7 +33,8 @@ pub(super) struct Subscription<P> {
     /// Whether it ever has: what lies before the cursor is seen, so that the next connection may go there at once.
     was_durable: bool,
     slow: Option<Slow>,
-    phase: Phase,
+    /// Whether the current connection has confirmed it. Until then publications belong to an earlier subscription with the same pattern.
+    is_live: bool,
     /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
     was_live: bool,
     /// Whether deltas were ever asked for.
@@ -88,15 +89,6 @@ pub(super) enum News {
     Restart,
 }
 
-/// What the current connection knows of the subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Unsent,
-    /// Until it is confirmed, publications belong to an earlier subscription with the same pattern.
-    Sent,
-    Live,
-}
-
 impl<P> Subscription<P> {
     pub(super) fn new(request: SubscribeRequest) -> Self {
         let SubscribeRequest {
@@ -121,7 +113,7 @@ impl<P> Subscription<P> {
             is_durable: false,
             was_durable: false,
             slow,
-            phase: Phase::Unsent,
+            is_live: false,
             was_live: false,
             has_deltas: flow.delta,
             positions,
@@ -132,7 +124,7 @@ impl<P> Subscription<P> {
     /// The frame that subscribes, or resumes after what was seen; before what was seen last, where it goes back. While it does, and before it is at
     /// the cursor, it is not durable: what lies behind the cursor comes, too.
     pub(super) fn request(&mut self, pattern: &Pattern) -> ClientFrame<P> {
-        self.phase = Phase::Sent;
+        self.is_live = false;
         let may_claim = self.was_durable && self.has_name();
         let mut to_cursor = false;
         if let Some(rewind) = &mut self.rewind {
@@ -214,10 +206,6 @@ impl<P> Subscription<P> {
         self.slow = slow;
     }
 
-    pub(super) const fn handle_lost(&mut self) {
-        self.phase = Phase::Unsent;
-    }
-
     /// The publication that a delta makes of its base; `None` where the base is not known.
     pub(super) fn restore(&self, delta: &Publication<P>, base: u64) -> Option<Publication<P>>
     where
@@ -246,7 +234,7 @@ impl<P> Subscription<P> {
         position: Option<Position>,
         recovered: bool,
     ) {
-        self.phase = Phase::Live;
+        self.is_live = true;
         self.is_durable = self.is_named;
         self.was_durable |= self.is_named;
         let is_first = !core::mem::replace(&mut self.was_live, true);
@@ -285,7 +273,7 @@ impl<P> Subscription<P> {
 
     /// What a publication is to this subscription; if it is new, it counts as seen.
     pub(super) fn accept(&mut self, publication: &Arc<Publication<P>>) -> News {
-        if self.phase != Phase::Live {
+        if !self.is_live {
             return News::Old;
         }
         let position = publication.position;
@@ -342,6 +330,6 @@ impl<P> Subscription<P> {
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.phase == Phase::Live
+        self.is_live
     }
 }

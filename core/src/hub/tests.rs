@@ -342,3 +342,18 @@ fn what_passed_by_is_let_go_when_nobody_rests_any_more() {
     assert_eq!(Arc::strong_count(&latest), 2);
     assert_eq!(hub.counts().gates, 0);
 }
+
+#[test]
+fn who_does_not_ask_what_is_due_is_woken_for_that_and_to_forget_topics() {
+    let mut hub: Hub<()> = Hub::new(HubConfig::new(7));
+    let retention = HubConfig::new(7).retention;
+    let now = Instant::from_millis(5);
+    let topic = Topic::new("job:1").unwrap();
+    hub.handle_publish(now, PublishRequest::new(topic, ()))
+        .unwrap();
+    assert_eq!(hub.poll_timeout(), Some(now));
+    while hub.poll_output().is_some() {}
+    assert_eq!(hub.poll_timeout(), Some(now + retention));
+    hub.handle_timeout(now + retention);
+    assert_eq!(hub.poll_timeout(), None);
+}

@@ -290,3 +290,6 @@ impl<P> TopicState<P> {
         keys.push_back((id, position));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,3 +223,42 @@ proptest! {
         run(ops.collect(), Some(2));
     }
 }
+
+const fn join(to: usize, begin: Begin) -> Op {
+    Op::Join {
+        to,
+        adds_up: false,
+        begin,
+    }
+}
+
+fn check_all(ops: Vec<Op>) {
+    let scene = run(ops, None);
+    scene.here.iter().for_each(|joined| scene.check(joined));
+}
+
+#[test]
+fn one_who_wants_all_of_a_topic_is_given_it_beside_one_who_knows_some() {
+    check_all(vec![
+        join(0, Begin::Behind(0)),
+        Op::Wait(20),
+        join(1, Begin::New),
+        Op::Publish(0),
+        join(1, Begin::Behind(1)),
+        join(1, Begin::Behind(0)),
+    ]);
+}
+
+#[test]
+fn nobody_is_given_again_what_they_knew_when_they_joined() {
+    check_all(vec![
+        join(1, Begin::New),
+        join(0, Begin::Latest),
+        Op::Wait(20),
+        join(1, Begin::Behind(0)),
+        Op::Wait(60),
+        Op::Publish(0),
+        Op::Cut(Cut::Both),
+        Op::Publish(0),
+    ]);
+}

@@ -1,5 +1,7 @@
 //! Who joins others, who is told of a loss, and what the uplink is asked for: a relay by itself, whose uplink says what the test says.
 
+mod uplinks;
+
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -145,7 +147,7 @@ fn throttled() -> Flow {
 
 fn collecting() -> Flow {
     throttled().with_conflate(Conflate::Collect {
-        max: NonZeroU32::new(2).unwrap(),
+        max: NonZeroU32::new(3).unwrap(),
     })
 }
 

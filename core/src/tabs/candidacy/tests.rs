@@ -116,6 +116,8 @@ fn a_lock_that_is_granted_late_is_given_back() {
     ];
     let patience = scene.config.grant_patience;
     assert_eq!(scene.wake(true), (patience, Vec::from(again)));
+    let (soonest, latest) = (ATTEMPT_BASE / 2, ATTEMPT_BASE / 2 + ATTEMPT_BASE);
+    assert!((soonest..=latest).contains(&scene.wait()));
     scene.candidacy.handle_granted(scene.now, 1);
     assert_eq!(scene.steps(), [Step::ReleaseLock { request: 1 }]);
     scene.candidacy.handle_granted(scene.now, 2);

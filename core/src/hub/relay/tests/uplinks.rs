@@ -1,0 +1,37 @@
+//! Uplinks that serve others, too, or have another clock.
+
+use super::*;
+
+#[test]
+fn on_another_clock_nobody_waits_and_who_misses_more_than_the_latest_is_told() {
+    let (mut scene, _) = Scene::followed("job:1", 0);
+    scene.relay = Relay::on_other_clock();
+    scene.subscribe(Flow::IMMEDIATE, Start::Latest);
+    (1..=5).for_each(|offset| scene.publish(offset));
+    for (flow, known, given) in [
+        (Flow::IMMEDIATE, 2, &[Reset, At(5)][..]),
+        (Flow::IMMEDIATE, 4, &[At(5)]),
+        (Flow::IMMEDIATE, 5, &[]),
+        (throttled(), 2, &[At(5)]),
+    ] {
+        let id = scene.subscribe(flow, since("job:1", 1, known));
+        assert_eq!(scene.told(id), given, "{known}");
+    }
+}
+
+#[test]
+fn who_is_paced_beside_others_by_a_shared_uplink_is_paced_as_if_alone() {
+    let mut scene = Scene::new("job:1");
+    scene.relay = Relay::shared();
+    let id = scene.subscribe(throttled(), Start::Latest);
+    scene.relay.handle_subscribed(&scene.pattern);
+    scene.publish(1);
+    assert_eq!(scene.told(id), [At(1)]);
+    let first = scene.now;
+    scene.now = first + Duration::from_millis(50);
+    scene.publish(2);
+    scene
+        .relay
+        .handle_timeout(first + Duration::from_millis(200));
+    assert_eq!(scene.told(id), [At(2)]);
+}
