@@ -124,8 +124,8 @@ pub struct ServerHub<P> {
     durables: Durables,
     /// When something was published that is owed still, and not in the outboxes.
     owing_since: Option<Instant>,
-    /// How many deliveries it has become so far, once that has begun.
-    handed_over: Option<usize>,
+    /// How many deliveries of it have gone before somebody who was ready, once it is being handed over.
+    overtaken: Option<usize>,
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
@@ -151,7 +151,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             groups: Groups::default(),
             deltas: Deltas::new(),
             owing_since: None,
-            handed_over: None,
+            overtaken: None,
             config,
         }
     }

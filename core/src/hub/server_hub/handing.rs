@@ -46,7 +46,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         let outbox = &mut self.connections[id.index as usize].outbox;
         let mut frame = outbox.pop();
         self.note_popped(id.index);
-        if frame.is_none() && self.owing_since.is_some() && self.handed_over.is_none() {
+        if frame.is_none() && self.owing_since.is_some() && self.overtaken.is_none() {
             // A host that asks before it is told gets what is owed, too.
             self.settle();
             frame = self.connections[id.index as usize].outbox.pop();
@@ -89,7 +89,7 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// Does what [`ServerHub::drain_hub_later`] has left, before something else happens.
     pub(super) fn settle(&mut self) {
-        self.handed_over = None;
+        self.overtaken = None;
         if let Some(now) = self.owing_since.take() {
             self.drain_hub(now);
         }
@@ -100,14 +100,17 @@ impl<P: Payload + Clone> ServerHub<P> {
         let Some(now) = self.owing_since else {
             return;
         };
-        if self.handed_over.is_none() && !self.hub.owes_one_topic() {
+        if self.overtaken.is_none() && !self.hub.owes_one_topic() {
             // What several topics bring is put together first, so that it leaves together.
             return self.settle();
         }
-        let handed_over = *self.handed_over.get_or_insert_default();
+        let overtaken = self.overtaken.get_or_insert_default();
         let ready = self.output.len();
-        if handed_over >= DELIVERIES_FIRST && ready > 0 {
-            return;
+        if ready > 0 {
+            if *overtaken == DELIVERIES_FIRST {
+                return;
+            }
+            *overtaken += 1;
         }
         while self.output.len() == ready {
             let Some(owed) = self.hub.poll_owed() else {
@@ -115,7 +118,8 @@ impl<P: Payload + Clone> ServerHub<P> {
             };
             self.take_owed(now, owed);
         }
-        self.output.rotate_left(ready);
-        self.handed_over = Some(handed_over + 1);
+        if ready > 0 {
+            self.output.rotate_left(ready);
+        }
     }
 }
