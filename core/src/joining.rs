@@ -180,6 +180,28 @@ impl Joining {
         self.known.insert(publication.topic.clone(), known);
     }
 
+    /// What the uplink missed of a topic is lost. Says whether that is a loss to this one, too: what it has seen of the topic is not what
+    /// the latest value, at this position, continues.
+    pub(crate) fn loses(&mut self, topic: &Topic, position: Position) -> bool {
+        let known = self.known.get(topic);
+        let is_lost = self.has_begun
+            && self.wants != Wants::Cursor
+            && known.is_some_and(
+                |Known {
+                     position: seen,
+                     is_over,
+                 }| {
+                    let continues = seen.epoch == position.epoch
+                        && (seen.offset..=seen.offset + 1).contains(&position.offset);
+                    !is_over && !continues
+                },
+            );
+        if is_lost {
+            self.handle_reset(topic, position);
+        }
+        is_lost
+    }
+
     /// It was told that what it misses of a topic is lost; the latest value, at this position, follows.
     pub(crate) fn handle_reset(&mut self, topic: &Topic, position: Position) {
         let offset = position.offset.saturating_sub(1);

@@ -266,6 +266,11 @@ impl<P: Payload> Relay<P> {
         for id in route.receiving().chain(route.at_cursor()) {
             self.subscribers.reset(now, id.index(), topic, position);
         }
+        for (id, joining) in &mut route.joining {
+            if joining.loses(topic, position) {
+                self.subscribers.reset(now, id.index(), topic, position);
+            }
+        }
     }
 
     /// The uplink was too slow for its subscription to `pattern`. Who only wants the latest has lost nothing by it.

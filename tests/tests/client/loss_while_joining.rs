@@ -1,19 +1,20 @@
-//! What is dropped on the way while somebody joins others, and is brought to where these are.
+//! What is lost on the way while somebody joins others, and is brought to where these are.
 
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::hub::{Due, Relay, RelayDue};
 use tidegate_core::protocol::{Start, SubscribeRequest};
+use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
-use tidegate_tests::bench::{position, publication};
+use tidegate_tests::bench::{EPOCH, position, publication};
 use tidegate_tests::json::Json;
-use tidegate_tests::{ms, pattern};
+use tidegate_tests::{ms, pattern, topic};
 
 /// What a subscriber is told, in short.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Offset(u64),
     Lagged(u64),
-    Other,
+    Reset,
 }
 
 fn told(relay: &mut Relay<Json>, downlink: u32) -> Vec<Told> {
@@ -35,16 +36,15 @@ fn told(relay: &mut Relay<Json>, downlink: u32) -> Vec<Told> {
                 missed,
                 ..
             } if to == downlink => told.push(Told::Lagged(missed)),
-            Due::Reset { downlink: to, .. } if to == downlink => told.push(Told::Other),
+            Due::Reset { downlink: to, .. } if to == downlink => told.push(Told::Reset),
             _ => {}
         }
     }
     told
 }
 
-/// The uplink drops something of what is new while it goes back for the newcomer: that is a loss to it, as to anybody.
-#[test]
-fn who_joins_is_told_of_what_is_dropped_once_something_comes_for_it() {
+/// A relay with one who gets merged values of `job:1`, was given the first one, and a newcomer who wants each, for whom the uplink goes back.
+fn joined(start: Start) -> Relay<Json> {
     let (now, job) = (Instant::ZERO, pattern("job:1"));
     let mut relay = Relay::new();
     let merging = Flow::throttle(ms(100)).with_conflate(Conflate::Merge);
@@ -53,10 +53,18 @@ fn who_joins_is_told_of_what_is_dropped_once_something_comes_for_it() {
     relay.handle_subscribed(&job);
     relay.handle_publication(now, &job, &publication("job:1", position(1)));
     let newcomer = SubscribeRequest {
-        start: Start::New,
+        start,
         ..SubscribeRequest::new(job.clone(), Flow::IMMEDIATE)
     };
     relay.handle_subscribe(now, 1, newcomer).unwrap();
+    relay
+}
+
+/// The uplink drops something of what is new while it goes back for the newcomer: that is a loss to it, as to anybody.
+#[test]
+fn who_joins_is_told_of_what_is_dropped_once_something_comes_for_it() {
+    let (now, job) = (Instant::ZERO, pattern("job:1"));
+    let mut relay = joined(Start::New);
     relay.handle_lagged(&job, 1);
     assert_eq!(told(&mut relay, 1), [], "what it did not ask for");
 
@@ -66,5 +74,24 @@ fn who_joins_is_told_of_what_is_dropped_once_something_comes_for_it() {
     relay.handle_rewound(now, &job);
     relay.handle_publication(now, &job, &publication("job:1", position(6)));
     let all = [Told::Offset(3), Told::Lagged(2), Told::Offset(6)];
+    assert_eq!(told(&mut relay, 1), all);
+}
+
+/// The connection is lost before all has come again, and the topic begins anew meanwhile.
+#[test]
+fn who_joins_is_told_once_that_what_it_was_given_is_void() {
+    let (now, job) = (Instant::ZERO, pattern("job:1"));
+    let mut relay = joined(Start::Latest);
+    relay.handle_rewinding(&job, false);
+    relay.handle_repeat(now, &job, &publication("job:1", position(1)), true);
+    let anew = Position {
+        epoch: EPOCH + 7,
+        offset: 1,
+    };
+    let unbegun = Position { offset: 0, ..anew };
+    relay.handle_reset(now, &job, &topic("job:1"), unbegun);
+    relay.handle_rewound(now, &job);
+    relay.handle_publication(now, &job, &publication("job:1", anew));
+    let all = [Told::Offset(1), Told::Reset, Told::Offset(1)];
     assert_eq!(told(&mut relay, 1), all);
 }
