@@ -328,7 +328,7 @@ impl Record {
             Seen::Reset(of, _) => of == topic,
             Seen::Lagged(_) | Seen::Ended(_) | Seen::Refused(_) => false,
         });
-        matches!(last, Some((_, Seen::Reset(_, position))) if position.epoch == 0)
+        matches!(last, Some((_, Seen::Reset(_, position))) if position.offset == 0)
     }
 
     fn is_reset_at(&self, at: Instant) -> bool {

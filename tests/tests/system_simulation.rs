@@ -11,9 +11,9 @@ use tidegate_tests::trace::Keeping;
 const SEEDS: u64 = 40;
 
 /// Seeds that once failed.
-const FOUND: [u64; 19] = [
+const FOUND: [u64; 21] = [
     4, 200_016, 200_047, 301_566, 302_737, 303_908, 304_921, 400_928, 402_487, 404_110, 404_397,
-    406_355, 406_990, 408_704, 408_771, 409_558, 410_106, 435_126, 439_442,
+    406_355, 406_990, 408_704, 408_771, 409_558, 410_106, 428_709, 435_126, 439_442, 505_081,
 ];
 
 /// How many runs may be spent on making a failing scenario smaller.
