@@ -8,7 +8,7 @@ use tidegate_core::durable::DurableName;
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{Due, SubscriptionId};
 use tidegate_core::protocol::SubscribeRequest;
-use tidegate_core::publication::Position;
+use tidegate_core::publication::{Position, Publication};
 use tidegate_core::topic::Topic;
 
 use super::System;
@@ -103,6 +103,20 @@ impl System {
     pub(super) fn is_device(&self, record: usize) -> bool {
         let program = &self.programs[self.records[record].peer];
         program.deals.values().any(|deal| deal.record == record)
+    }
+
+    /// Whether it was dealt with as the device that a record is of, by whatever program: then it comes to no other.
+    pub(super) fn was_dealt_with(
+        &self,
+        record: &Record,
+        Publication {
+            topic, position, ..
+        }: &Publication<Json>,
+    ) -> bool {
+        let mut devices = DEVICES.iter().zip(&self.devices);
+        let device = devices.find(|((_, to), _)| pattern(to) == record.pattern);
+        let place = (topic.clone(), position.epoch, position.offset);
+        device.is_some_and(|(_, device)| device.handled.contains(&place))
     }
 
     /// A program's handler deals with something that came: with the first, or with a later one.

@@ -64,7 +64,7 @@ impl System {
     }
 
     /// Everybody is where the topics are. Of what has become too old to be kept while somebody was away, nobody can be given more than
-    /// the word that it is gone.
+    /// the word that it is gone; and of two programs that are the same device, one is not given what the other has dealt with.
     pub(super) fn check_latest(&self, may_be_new: bool) {
         let topics: Vec<&Topic> = self.world.store.topics().collect();
         for (name, record) in self.all_records() {
@@ -73,6 +73,7 @@ impl System {
             };
             let latest = topics.iter().copied().filter(|topic| !is_gone(topic));
             let latest = latest.filter_map(|topic| self.world.store.latest(topic));
+            let latest = latest.filter(|latest| !self.was_dealt_with(record, latest));
             record.check_latest(&name, latest, may_be_new);
         }
     }
