@@ -26,7 +26,7 @@ pub enum ServerAnswer {
         /// Where the publication stands, or why there is none.
         result: Result<Position, PublishError>,
     },
-    /// Of [`ServerHub::handle_subscribe`] and [`ServerHub::handle_subscribe_durable`].
+    /// Of [`ServerHub::handle_subscribe`], of a durable one, too.
     Subscribed {
         /// The local connection.
         connection: ConnectionId,
