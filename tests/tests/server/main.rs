@@ -19,6 +19,8 @@ mod superseded_elsewhere;
 mod terminal;
 mod unanswered;
 mod uplink_batches;
+mod uplink_copies;
 mod uplink_epochs;
 mod uplink_losses;
+mod uplink_reads;
 mod uplink_resume;
