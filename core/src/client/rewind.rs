@@ -354,7 +354,7 @@ impl<P: Payload + Clone> Client<P> {
         if is_there || !subscription.has_name() {
             return false;
         }
-        if !rewind.to_cursor || rewind.stage != Stage::Asked {
+        if !rewind.to_cursor {
             self.ask_for_cursor(pattern);
         }
         true

@@ -307,3 +307,17 @@ fn a_subscription_that_is_forgotten_is_over_for_all_and_nothing_more_is_told_of_
     device.deliver(5..=5);
     assert_eq!(device.told(third), [5]);
 }
+
+#[test]
+fn what_is_forgotten_without_a_connection_is_over_and_nobody_is_told() {
+    let (mut device, first) = Device::subscribed();
+    device.hub.handle_closed(device.now, 1);
+    device.hub.handle_forget(device.now, first);
+    device.pass(secs(30));
+    assert_eq!(device.sent, []);
+    device.hub.handle_connect(device.now);
+    device.hub.handle_opened(device.now, 2);
+    device.drain();
+    let hello = &device.sent[..];
+    assert!(matches!(hello, [ClientFrame::Hello { .. }]), "{hello:?}");
+}

@@ -5,6 +5,7 @@ mod beside_devices;
 mod broken_links;
 mod connection;
 mod durable;
+mod going_back;
 mod joins;
 mod late_subscribers;
 mod loss_while_joining;

@@ -145,6 +145,22 @@ fn no_more_are_under_way_than_a_topic_remembers() {
 }
 
 #[test]
+fn an_answer_to_what_was_not_asked_lets_no_more_be_under_way() {
+    let mut bench = Bench::wanted();
+    bench.open();
+    for number in 0..131 {
+        bench.publish(number);
+    }
+    assert_eq!(requests(&bench.sent()).len(), 128);
+    answer(&mut bench, 129);
+    assert_eq!(bench.sent(), []);
+    answer(&mut bench, 1);
+    let sent = requests(&bench.sent());
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].0, 130);
+}
+
+#[test]
 fn a_publish_alone_is_reason_enough_to_connect() {
     let mut bench = Bench::wanted();
     bench.lose();

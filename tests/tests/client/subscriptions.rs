@@ -125,6 +125,100 @@ fn after_a_reset_the_topic_is_unknown_until_its_latest_value_comes() {
 }
 
 #[test]
+fn what_was_lost_to_others_is_not_told_and_what_may_have_been_is() {
+    let mut bench = Bench::subscribed();
+    let mut is_told = |at: Position| {
+        bench.receive(ServerFrame::Reset {
+            topic: topic("job:1"),
+            position: at,
+            via: None,
+        });
+        let events = bench.events();
+        assert!(events.len() < 2, "{events:?}");
+        !events.is_empty()
+    };
+    assert!(!is_told(position(0)), "it stands there");
+    let unbegun = Position::default();
+    assert!(is_told(unbegun), "nobody knows where it stands");
+    assert!(is_told(unbegun));
+    bench.confirm("job:1", Some(unbegun));
+    bench.events();
+    let start = start_of(&bench.reopen());
+    assert_eq!(start, Start::Since(vec![known("job:1", unbegun)]));
+    bench.confirm("job:1", Some(unbegun));
+    bench.events();
+    bench.receive(ServerFrame::Reset {
+        topic: topic("job:1"),
+        position: unbegun,
+        via: None,
+    });
+    let events = bench.events();
+    assert!(
+        matches!(events[..], [ClientEvent::Reset { .. }]),
+        "{events:?}"
+    );
+}
+
+/// What follows an end is of another epoch, as it should be; what follows anything else is not.
+#[test]
+fn another_epoch_is_a_loss_unless_the_topic_has_ended() {
+    let anew = |times| Position {
+        epoch: EPOCH + times,
+        offset: 1,
+    };
+    let mut bench = Bench::wanted();
+    bench.subscribe("job:*", Start::Latest);
+    bench.open();
+    bench.confirm("job:*", None);
+    let mut told = |position, end| {
+        let one = Publication {
+            end,
+            ..(*publication("job:1", position)).clone()
+        };
+        bench.receive(ServerFrame::Publication {
+            publication: one.into(),
+            via: Some(pattern("job:*")),
+        });
+        let is_reset = |event: &ClientEvent<Json>| matches!(event, ClientEvent::Reset { .. });
+        let events = bench.events();
+        (
+            events.iter().filter(|event| is_reset(event)).count(),
+            offsets(&events),
+        )
+    };
+    assert_eq!(told(position(1), None), (0, vec![1]));
+    assert_eq!(told(position(2), Some(EndReason::Complete)), (0, vec![2]));
+    assert_eq!(told(anew(1), None), (0, vec![1]));
+    assert_eq!(told(anew(2), None), (1, vec![1]));
+}
+
+#[test]
+fn as_many_positions_are_told_as_a_frame_has_room_for_and_those_seen_last() {
+    // Each takes its topic's bytes and 72 more.
+    let name = |number: usize| format!("job:{number:0>180}");
+    let room = tidegate_core::limits::SINCE_BYTES_MAX / 256;
+    assert_eq!(room * 256, tidegate_core::limits::SINCE_BYTES_MAX);
+    for more in [0, 1] {
+        let mut bench = Bench::wanted();
+        bench.subscribe("job:*", Start::Latest);
+        bench.open();
+        bench.confirm("job:*", None);
+        for number in 0..room + more {
+            bench.receive(ServerFrame::Publication {
+                publication: publication(&name(number), position(1)),
+                via: Some(pattern("job:*")),
+            });
+        }
+        bench.events();
+        let Start::Since(since) = start_of(&bench.reopen()) else {
+            panic!("it does not resume");
+        };
+        assert_eq!(since.len(), room);
+        assert_eq!(since[0].topic.as_str(), name(room + more - 1));
+    }
+}
+
+#[test]
 fn until_it_stands_publications_belong_to_an_earlier_one() {
     let mut bench = Bench::subscribed();
     unsubscribe(&mut bench);
@@ -253,11 +347,13 @@ fn one_that_wants_only_what_is_new_is_given_the_end_that_its_topic_has_come_to()
         end: Some(EndReason::Complete),
         ..(*last).clone()
     };
-    bench.receive(ServerFrame::Publication {
-        publication: last.into(),
-        via: None,
-    });
-    assert_eq!(offsets(&bench.events()), [5]);
+    for expected in [vec![5], vec![]] {
+        bench.receive(ServerFrame::Publication {
+            publication: last.clone().into(),
+            via: None,
+        });
+        assert_eq!(offsets(&bench.events()), expected, "once");
+    }
 }
 
 #[test]
