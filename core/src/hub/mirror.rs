@@ -321,9 +321,7 @@ fn would_lose<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> boo
     let Start::Since(positions) = start else {
         return false;
     };
-    let mut seen = positions
-        .iter()
-        .filter(|seen| seen.position.offset > 0 && pattern.matches(&seen.topic));
+    let mut seen = positions.iter().filter(|seen| pattern.matches(&seen.topic));
     if seen.any(|seen| !hub.covers(&seen.topic, seen.position)) {
         return true;
     }

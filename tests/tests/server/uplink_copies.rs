@@ -281,6 +281,18 @@ fn what_a_full_server_does_not_remember_is_told_all_the_same() {
     assert_eq!(told(&world, server, watcher, "job:*"), (2, 1));
 }
 
+#[test]
+fn who_waits_for_a_topic_to_begin_has_a_place_for_it() {
+    let mut world = World::new(1);
+    let server = world.add_server();
+    latest(&mut world, server, "job:1");
+    world.run_for(secs(1));
+    for _ in 0..2 {
+        assert_eq!(world.servers[server].hub.counts().topics, 1);
+        meanwhile(&mut world, server, |_| {});
+    }
+}
+
 /// A backend that answers from a copy of its own may not show that an epoch is over.
 #[test]
 fn a_lost_tail_is_told_once_where_the_backend_goes_on_to_show_its_epoch() {

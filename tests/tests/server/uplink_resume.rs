@@ -2,6 +2,7 @@
 
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{Start, TopicPosition};
+use tidegate_core::publication::Position;
 use tidegate_tests::backend_model::{Last, Stage, World};
 use tidegate_tests::{ms, secs, topic};
 
@@ -95,6 +96,28 @@ fn whoever_has_seen_more_than_a_server_without_a_link_waits_for_it_and_is_not_ta
     assert_eq!(told.stage, Stage::Live);
     assert!(told.told.iter().all(|text| !text.starts_with("Reset")));
     world.check_converged();
+}
+
+#[test]
+fn whoever_knew_a_topic_before_it_began_waits_for_the_link_where_its_beginning_is_not_at_hand() {
+    let (mut world, _) = published();
+    let stale = world.add_server();
+    world.watch(stale, "job:1", Flow::IMMEDIATE, Start::Latest);
+    world.run_for(secs(1));
+    world.servers[stale].link.is_reachable = false;
+    world.cut(stale, true);
+    world.run_for(secs(1));
+    let unbegun = TopicPosition {
+        topic: topic("job:1"),
+        position: Position::default(),
+    };
+    let since = Start::Since(vec![unbegun]);
+    let id = world.watch(stale, "job:1", Flow::IMMEDIATE, since);
+    world.run_for(secs(1));
+    world.servers[stale].link.is_reachable = true;
+    world.run_for(secs(30));
+    let told = &world.told(stale, id, "job:1").told;
+    assert_eq!((count(told, "Publication"), count(told, "Reset")), (5, 0));
 }
 
 #[test]

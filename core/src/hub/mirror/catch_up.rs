@@ -129,8 +129,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             .collect();
         let mut topics = hub.topics_of(pattern);
         // Of what is being read for others there may be no copy yet, and a later part may be what they want.
-        let unknown = |topic: &&Topic| pattern.matches(topic) && hub.position(topic).is_none();
-        topics.extend(self.catch_ups.keys().filter(unknown).cloned());
+        let read = self.catch_ups.keys();
+        topics.extend(read.filter(|topic| pattern.matches(topic)).cloned());
         for topic in topics {
             let since = known.get(&topic).copied();
             if pattern.is_exact() && since.is_none() {
@@ -222,7 +222,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             self.to_read.push_back(topic.clone());
             return;
         }
-        if was_unknown && catch_up.since == Some(Position::default()) && hub.is_subscribed(topic) {
+        if was_unknown {
             // It began while nobody looked: those who subscribe by pattern have seen nothing of it.
             hub.remember_unbegun(now, topic);
         }
@@ -238,7 +238,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
                 return;
             }
         }
-        if was_unknown && hub.position(topic).is_none() && !excerpt.publications.is_empty() {
+        if hub.position(topic).is_none() && !excerpt.publications.is_empty() {
             // There is no room to remember where its subscribers are.
             hub.replace(now, excerpt);
         }
@@ -315,12 +315,11 @@ fn one_before(position: Position) -> Position {
 /// The earlier of two positions, as far as they can be compared; the first one, where not.
 fn earlier(known: Option<Position>, wanted: Option<Position>) -> Option<Position> {
     match (known, wanted) {
-        (Some(known), Some(wanted))
-            if wanted == Position::default()
-                || (wanted.epoch == known.epoch && wanted.offset < known.offset) =>
-        {
-            Some(wanted)
-        }
+        (Some(_), Some(wanted)) if wanted == Position::default() => Some(wanted),
+        (Some(known), Some(wanted)) if wanted.epoch == known.epoch => Some(Position {
+            offset: known.offset.min(wanted.offset),
+            ..known
+        }),
         (Some(known), _) => Some(known),
         (None, wanted) => wanted,
     }
