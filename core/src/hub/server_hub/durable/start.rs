@@ -19,14 +19,12 @@ pub(super) fn newest(mut positions: Vec<TopicPosition>, start: &Start) -> Vec<To
         return positions;
     };
     for seen in seen {
-        match positions.iter_mut().find(|known| known.topic == seen.topic) {
-            Some(known) => {
-                let is_ahead = known.position.epoch == seen.position.epoch
-                    && known.position.offset > seen.position.offset;
-                if !is_ahead {
-                    known.position = seen.position;
-                }
+        let known = positions.iter_mut().find(|known| known.topic == seen.topic);
+        match known.map(|known| &mut known.position) {
+            Some(known) if known.epoch == seen.position.epoch => {
+                known.offset = known.offset.max(seen.position.offset);
             }
+            Some(known) => *known = seen.position,
             None => positions.push(seen.clone()),
         }
     }
