@@ -3,6 +3,7 @@
 mod client;
 mod connection;
 mod limits;
+mod local;
 mod nodes;
 mod scene;
 mod servers;

@@ -236,6 +236,22 @@ fn where_there_is_no_room_for_cursors_a_durable_subscription_is_refused() {
 }
 
 #[test]
+fn a_host_that_mixes_up_answers_about_cursors_has_lost_its_link() {
+    let mut linked = Linked::new();
+    let id = linked.client();
+    linked.holds = is_about_cursors;
+    linked.subscribe_as(id, "phone", "job:1", Start::Latest);
+    let (call, _) = linked.held.remove(0);
+    linked.calls.clear();
+    let nothing = UplinkAnswer::Cursors(Vec::new());
+    linked.server.handle_answer(linked.now, call, nothing);
+    linked.let_go();
+    linked.pass(secs(1));
+    assert_eq!(linked.calls.first(), Some(&UplinkCall::Open));
+    assert!(kinds(&linked.frames(id)).contains(&"subscribed".to_owned()));
+}
+
+#[test]
 fn cursors_are_asked_for_over_a_link_that_stands() {
     let mut linked = Linked::new();
     let (other, phone) = (linked.client(), linked.client());

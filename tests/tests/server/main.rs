@@ -1,6 +1,7 @@
 //! The server: its sessions, what it lets them do, how it sheds and how it ends.
 
 mod access;
+mod backlog;
 mod becoming_durable;
 mod draining;
 mod durable;

@@ -227,3 +227,43 @@ proptest! {
         prop_assert_eq!(servers.open, stay);
     }
 }
+
+/// A server with a connection of the second term, and what others may claim for the same tabs.
+fn claimed() -> (Wire, Claim) {
+    let mut wire = Wire::new(ServerConfig::new(1));
+    wire.server.handle_servers_linked(wire.now);
+    let id = wire.open();
+    let hello = json!({ "type": "hello", "group": "tabs", "term": 2, "tab": 7 });
+    assert_eq!(kinds(&wire.answer(id, &hello)), ["welcome"]);
+    let told = wire.server.poll_timeout().expect("others are to be told");
+    assert!(told <= wire.now + ms(50));
+    wire.pass(ms(50));
+    let claims = wire.server.poll_claims();
+    assert_eq!(claims.len(), 1);
+    (wire, claims[0].clone())
+}
+
+#[test]
+fn who_claims_an_earlier_term_is_told_of_the_later_one_and_nobody_else() {
+    for (counter, told) in [(1, 1), (2, 0), (3, 0)] {
+        let (mut wire, own) = claimed();
+        let mut claim = own.clone();
+        claim.term.counter = counter;
+        wire.server.handle_claims(wire.now, vec![claim]);
+        wire.pass(ms(50));
+        let claims = wire.server.poll_claims();
+        assert_eq!(claims, vec![own; told], "{counter}");
+    }
+}
+
+#[test]
+fn so_many_claims_are_gathered_and_no_more() {
+    let (mut wire, own) = claimed();
+    let mut claim = own.clone();
+    claim.term.counter = 1;
+    wire.server.handle_claims(wire.now, vec![claim; 10_001]);
+    wire.pass(ms(50));
+    let told =
+        std::iter::from_fn(|| Some(wire.server.poll_claims().len()).filter(|told| *told > 0));
+    assert_eq!(told.sum::<usize>(), 10_000);
+}
