@@ -85,6 +85,26 @@ fn a_device_goes_on_where_it_or_its_cursor_is_further() {
 }
 
 #[test]
+fn nobody_goes_on_where_the_device_of_another_user_is() {
+    let mut linked = Linked::new();
+    linked.publish("job:1", 3);
+    let seen = linked.at("job:1", 2);
+    let starts = [("ada", Start::Since(vec![seen])), ("bob", Start::Latest)];
+    let told = starts.map(|(user, start)| {
+        let id = linked.server.handle_open_local(usize::MAX / 4);
+        linked.server.handle_user(id, Some(user.into()));
+        let request = durable("phone", "job:1", start);
+        let subscribed = linked.server.handle_subscribe(linked.now, id, request);
+        assert!(subscribed.is_ok());
+        linked.settle();
+        let told = numbers(&linked.frames(id));
+        linked.close(id);
+        told
+    });
+    assert_eq!(told, [vec![2, 3], vec![3]]);
+}
+
+#[test]
 fn what_is_forgotten_begins_anew() {
     let mut wire = Wire::new(ServerConfig::new(1));
     wire.publish("job:1", 1);

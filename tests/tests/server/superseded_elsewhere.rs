@@ -267,3 +267,22 @@ fn so_many_claims_are_gathered_and_no_more() {
         std::iter::from_fn(|| Some(wire.server.poll_claims().len()).filter(|told| *told > 0));
     assert_eq!(told.sum::<usize>(), 10_000);
 }
+
+#[test]
+fn a_message_has_as_many_claims_as_fit_to_the_byte() {
+    // So long is a claim of one letter.
+    let bytes = 2 * 81;
+    for (bytes_max, told) in [(bytes, 2), (bytes - 1, 1)] {
+        let mut config = ServerConfig::new(1);
+        config.presence.limits.message_bytes_max = bytes_max;
+        let mut wire = Wire::new(config);
+        wire.server.handle_servers_linked(wire.now);
+        for group in ["a", "b"] {
+            let id = wire.open();
+            let hello = json!({ "type": "hello", "group": group, "term": 1, "tab": 1 });
+            wire.send(id, &hello);
+        }
+        wire.pass(ms(50));
+        assert_eq!(wire.server.poll_claims().len(), told);
+    }
+}

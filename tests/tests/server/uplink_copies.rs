@@ -137,6 +137,9 @@ fn what_the_backend_has_lost_altogether_is_told_by_pattern() {
         meanwhile(&mut world, server, |world| world.store.wipe());
         let last = world.told(server, watcher, to).last[&topic("job:1")];
         assert_eq!(last, Last::Reset(Position::default()));
+        // It is remembered where it is waited for by name.
+        let topics = world.servers[server].hub.counts().topics;
+        assert_eq!(topics, usize::from(to == "job:1"));
         world.check_converged();
         write(&mut world, "job:1", 1);
         world.run_for(secs(1));
@@ -240,6 +243,13 @@ fn who_resumes_from_elsewhere_takes_nothing_away_from_who_is_there() {
         known.position.epoch += u64::from(other_epoch);
         let id = since(&mut world, server, "job:1", vec![known]);
         world.run_for(secs(1));
+        let reads = world.calls.iter().filter_map(|(_, _, call)| match call {
+            UplinkCall::Read { since, .. } => *since,
+            _ => None,
+        });
+        // From the one before the last that is known, to compare both, and no more.
+        let offsets: Vec<u64> = reads.map(|since| since.offset).collect();
+        assert_eq!(offsets, [4]);
         // Whoever is there has not missed anything of what was read for who came.
         assert_eq!(told(&world, server, watcher, "job:1"), (4, 0));
         let resets = usize::from(other_epoch);

@@ -52,23 +52,25 @@ fn it_does_not_end_while_it_waits_for_anything_but_its_room() {
 
 #[test]
 fn what_somebody_waits_for_stays_followed_when_others_leave() {
-    let mut linked = Linked::new();
-    linked.publish("job:1", 3);
-    let (first, second) = (linked.client(), linked.client());
-    linked.subscribe(first, "job:1");
-    linked.holds = |call| matches!(call, UplinkCall::Read { .. });
-    let request = SubscribeRequest {
-        start: Start::Since(vec![linked.at("job:1", 2)]),
-        ..SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE)
-    };
-    linked.say(second, ClientFrame::Subscribe(request));
-    assert_eq!(linked.server.uplink_counts().parked, 1);
-    linked.unsubscribe(first, "job:1");
-    linked.let_go();
-    assert_eq!(linked.server.uplink_counts().parked, 0);
-    linked.pass(secs(1));
-    linked.publish("job:1", 1);
-    assert_eq!(numbers(&linked.frames(second)), [2, 3, 1]);
+    for to in ["job:1", "job:*"] {
+        let mut linked = Linked::new();
+        linked.publish("job:1", 3);
+        let (first, second) = (linked.client(), linked.client());
+        linked.subscribe(first, to);
+        linked.holds = |call| matches!(call, UplinkCall::Read { .. });
+        let request = SubscribeRequest {
+            start: Start::Since(vec![linked.at("job:1", 2)]),
+            ..SubscribeRequest::new(pattern(to), Flow::IMMEDIATE)
+        };
+        linked.say(second, ClientFrame::Subscribe(request));
+        assert_eq!(linked.server.uplink_counts().parked, 1);
+        linked.unsubscribe(first, to);
+        linked.let_go();
+        assert_eq!(linked.server.uplink_counts().parked, 0);
+        linked.pass(secs(1));
+        linked.publish("job:1", 1);
+        assert_eq!(numbers(&linked.frames(second)), [2, 3, 1]);
+    }
 }
 
 #[test]
