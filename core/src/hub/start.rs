@@ -66,14 +66,16 @@ impl<P: Payload> Hub<P> {
         since: &[TopicPosition],
         on_loss: OnLoss,
     ) -> bool {
-        let name = &self.topics.get(topic).topic;
+        let state = self.topics.get(topic);
+        let known = since.iter().find(|known| known.topic == state.topic);
+        let since = match known {
+            Some(known) => Some(known.position),
+            None if on_loss == OnLoss::Kept => Some(beginning(state.history.position(), on_loss)),
+            None => None,
+        };
         let mut room = usize::MAX;
-        let recovered = match since.iter().find(|known| known.topic == *name) {
-            Some(known) => self.recover_topic(now, id, topic, (known.position, on_loss), &mut room),
-            None if on_loss == OnLoss::Kept => {
-                let since = (Position::default(), on_loss);
-                self.recover_topic(now, id, topic, since, &mut room)
-            }
+        let recovered = match since {
+            Some(since) => self.recover_topic(now, id, topic, (since, on_loss), &mut room),
             None => {
                 self.deliver_latest(now, id, topic);
                 false
@@ -83,8 +85,7 @@ impl<P: Payload> Hub<P> {
         recovered
     }
 
-    /// Recovers every matching topic: the known ones since their position, others from their beginning. Whoever is to be given all
-    /// that is kept has never heard of those others: where one has begun anew since, what it was before is lost.
+    /// Recovers every matching topic: the known ones since their position, others from their beginning.
     pub(super) fn recover_pattern(
         &mut self,
         now: Instant,
@@ -101,12 +102,7 @@ impl<P: Payload> Hub<P> {
         let mut room = RECOVERED_MAX;
         for topic in self.topics.matching(pattern) {
             let state = self.topics.get(topic);
-            let Position { epoch, .. } = state.history.position();
-            let epoch = match on_loss {
-                OnLoss::Kept => first_epoch_of(epoch),
-                OnLoss::Latest => epoch,
-            };
-            let beginning = Position { epoch, offset: 0 };
+            let beginning = beginning(state.history.position(), on_loss);
             let position = known.remove(&state.topic).unwrap_or(beginning);
             recovered &= self.recover_topic(now, id, topic, (position, on_loss), &mut room);
         }
@@ -173,4 +169,14 @@ impl<P: Payload> Hub<P> {
             }
         }
     }
+}
+
+/// Where somebody begins with a topic that stands here, and of which it has said nothing. Whoever is to be given all that is kept has never
+/// heard of it: where it has begun anew since, what it was before is lost.
+const fn beginning(Position { epoch, .. }: Position, on_loss: OnLoss) -> Position {
+    let epoch = match on_loss {
+        OnLoss::Kept => first_epoch_of(epoch),
+        OnLoss::Latest => epoch,
+    };
+    Position { epoch, offset: 0 }
 }

@@ -1,5 +1,7 @@
 //! Gates that rest, beside the same hub whose gates never do, and beside gates alone.
 
+mod starts;
+
 use core::time::Duration;
 
 use alloc::format;
