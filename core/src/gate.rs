@@ -262,7 +262,7 @@ impl<V: Combine> Gate<V> {
     /// flow when the next value comes: nobody can tell, unless the new one's flow is changed, which then knows
     /// of no earlier emission to keep its distance from. A closed gate is not idle.
     pub fn is_idle(&self) -> bool {
-        !self.is_closed && self.machine.is_idle() && self.ready.is_empty()
+        !self.is_closed && self.poll_timeout().is_none() && self.ready.is_empty()
     }
 
     /// Brings the gate to `now`, or to the latest seen: what is due leaves. `None` if it is closed.

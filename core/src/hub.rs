@@ -35,6 +35,7 @@ use crate::publication::{Position, Publication};
 use crate::router::{RouteId, Routes, Seat};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
+use licence::Changes;
 use routing::{Gathered, wake};
 use start::OnLoss;
 use store::Stored;
@@ -79,7 +80,7 @@ pub struct Hub<P> {
     released: Vec<Pattern>,
     is_copy: bool,
     /// How often somebody has subscribed, left or changed a flow, or a topic was forgotten.
-    changes: u64,
+    changes: Changes,
     /// How many publications were given to those who had missed them.
     recovered: u64,
 }
@@ -96,7 +97,7 @@ impl<P: Payload> Hub<P> {
             ending: Vec::new(),
             released: Vec::new(),
             is_copy: false,
-            changes: 0,
+            changes: Changes::default(),
             recovered: 0,
             config,
         }
@@ -170,7 +171,7 @@ impl<P: Payload> Hub<P> {
             })?),
             None => None,
         };
-        self.changes += 1;
+        self.changes.note();
         let router = &mut self.router;
         let known = exact.and_then(|topic| self.topics.get(topic).route);
         let mut joined = None;
@@ -224,7 +225,7 @@ impl<P: Payload> Hub<P> {
         flow: Flow,
     ) -> Result<(), FlowError> {
         flow.validate()?;
-        self.changes += 1;
+        self.changes.note();
         self.route_gathered();
         let seat = self.subscribers.tag(id).copied();
         self.subscribers.set_flow(now, id, flow);
@@ -248,7 +249,7 @@ impl<P: Payload> Hub<P> {
         let is_wanted =
             |topic: &Topic| is_copy || router.find(&Pattern::from(topic.clone())).is_some();
         while let Some(topic) = self.topics.expire(now, is_wanted) {
-            self.changes += 1;
+            self.changes.note();
             self.topics.remove(topic);
         }
     }

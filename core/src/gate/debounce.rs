@@ -278,13 +278,6 @@ impl Debounce {
         }
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        match self.state {
-            State::Idle { .. } => self.leftovers.earliest().is_none(),
-            State::Cooling { .. } | State::Waiting { .. } => false,
-        }
-    }
-
     pub(super) fn last_opened(&self) -> Option<Instant> {
         match self.state {
             State::Idle { last_opened } => last_opened,

@@ -199,14 +199,6 @@ impl Machine {
         }
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        match self {
-            Self::Immediate { .. } => true,
-            Self::Throttle(throttle) => throttle.is_idle(),
-            Self::Debounce(debounce) => debounce.is_idle(),
-        }
-    }
-
     /// When the gate last emitted, or opened a window or a burst without emitting: no emission is later.
     fn last_opened(&self) -> Option<Instant> {
         match self {

@@ -132,13 +132,6 @@ impl Throttle {
         }
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        match self.state {
-            State::Idle { .. } => true,
-            State::Window { .. } => false,
-        }
-    }
-
     pub(super) fn last_opened(&self) -> Option<Instant> {
         match self.state {
             State::Idle { last_opened } => last_opened,

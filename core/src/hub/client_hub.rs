@@ -4,7 +4,7 @@ mod durable;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
-use super::licence;
+use super::licence::{self, Changes};
 use super::relay::{Interest, Relay, RelayDue};
 use crate::client::{Client, ClientConfig, ClientEvent, ConnectionState, PresenceEvent};
 use crate::flow::{Flow, FlowError};
@@ -67,7 +67,7 @@ pub struct ClientHub<P> {
     durables: SortedMap<Pattern, Durable<P>>,
     output: VecDeque<ClientOutput<P>>,
     /// Counts what ends licences.
-    pub(super) changes: u64,
+    pub(super) changes: Changes,
 }
 
 impl<P: Payload + Clone> ClientHub<P> {
@@ -78,7 +78,7 @@ impl<P: Payload + Clone> ClientHub<P> {
             relay: Relay::new(),
             durables: SortedMap::new(),
             output: VecDeque::new(),
-            changes: 0,
+            changes: Changes::default(),
         }
     }
 
@@ -159,7 +159,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         {
             return Err(SubscribeError::SlowDurable);
         }
-        self.changes += 1;
+        self.changes.note();
         let id = match request.durable.clone() {
             Some(name) => self.subscribe_durable(now, downlink, request, name)?,
             None => self.relay.handle_subscribe(now, downlink, request)?,
@@ -170,7 +170,7 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     /// Ends a subscription.
     pub fn handle_unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
-        self.changes += 1;
+        self.changes.note();
         self.relay.handle_unsubscribe(now, id);
         self.let_go(now, id);
         self.drain(now);
@@ -186,7 +186,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         id: SubscriptionId,
         flow: Flow,
     ) -> Result<(), FlowError> {
-        self.changes += 1;
+        self.changes.note();
         self.relay.handle_flow(now, id, flow)?;
         self.note_flow(id, flow);
         self.drain(now);
@@ -278,7 +278,7 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     fn handle_event(&mut self, now: Instant, event: ClientEvent<P>) {
         if licence::is_ended_by(&event) {
-            self.changes += 1;
+            self.changes.note();
         }
         match event {
             ClientEvent::AskToken { request } => {

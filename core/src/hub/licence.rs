@@ -22,6 +22,20 @@ use crate::topic::{Pattern, Topic};
 
 pub use publishing::Licence;
 
+/// Counts what ends all licences.
+#[derive(Debug, Default)]
+pub(super) struct Changes(u64);
+
+impl Changes {
+    pub(super) const fn note(&mut self) {
+        self.0 += 1;
+    }
+
+    const fn count(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Whether licences end with what has happened: anything that may change whom a publication reaches, or what continues it.
 pub(super) const fn is_ended_by<P>(event: &ClientEvent<P>) -> bool {
     match event {
@@ -57,7 +71,7 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     /// Counts what has ended all licences.
     pub const fn changes(&self) -> u64 {
-        self.changes
+        self.changes.count()
     }
 
     /// Publications of a topic were handed on by licence, up to this one, when something was last heard of the server at

@@ -196,7 +196,7 @@ impl<P: Payload> Hub<P> {
 
     /// A subscription has gone: its route may have gone with it.
     pub(super) fn leave_route(&mut self, seat: Seat) {
-        self.changes += 1;
+        self.changes.note();
         let subscribers = &mut self.subscribers;
         let left = self
             .router
@@ -218,9 +218,9 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// Nothing keeps a pattern here any more, unless somebody subscribes to it.
+    /// Nothing keeps a pattern here any more, unless somebody subscribes to it or waits for it.
     pub(super) fn note_released(&mut self, pattern: Pattern) {
-        if self.is_copy && !self.has_route(&pattern) {
+        if self.is_copy {
             self.released.push(pattern);
         }
     }

@@ -228,7 +228,6 @@ impl<P: Payload, T> Subscribers<P, T> {
                 self.awake(gate)
                     .handle_terminal(now, Arc::clone(publication));
                 self.drain_gate(gate);
-                self.forget_gate(gate);
             }
             None => self.push_emission(index, Emission::One(Arc::clone(publication))),
         }
@@ -323,7 +322,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         gate
     }
 
-    /// Takes what a gate emits, and arms its deadline or drops it where it has become idle.
+    /// Takes what a gate emits, and arms its deadline or drops it where it has none.
     fn drain_gate(&mut self, gate: u32) {
         let slot = &mut self.gates[gate as usize];
         let index = slot.subscription;
@@ -332,8 +331,8 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
         match self.gates[gate as usize].gate.poll_timeout() {
             Some(at) => self.arm(gate, at),
-            None if self.gates[gate as usize].gate.is_idle() => self.forget_gate(gate),
-            None => self.disarm(gate),
+            // It holds nothing back, and is within no window; or it has emitted its last value.
+            None => self.forget_gate(gate),
         }
     }
 
@@ -349,16 +348,8 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    fn disarm(&mut self, gate: u32) {
-        if self.gates[gate as usize].armed.take().is_some() {
-            self.timers.disarm(gate);
-        }
-    }
-
     fn forget_gate(&mut self, gate: u32) {
-        let Some(slot) = self.gates.get(gate as usize) else {
-            return;
-        };
+        let slot = &self.gates[gate as usize];
         let subscription = &mut self.subscriptions[slot.subscription as usize];
         if let Gates::Wide(wide) = subscription.gates {
             self.wide[wide as usize].gates.remove(&slot.topic);

@@ -1,6 +1,7 @@
 //! Gates that rest, beside the same hub whose gates never do, and beside gates alone.
 
 mod starts;
+mod together;
 
 use core::time::Duration;
 

@@ -16,13 +16,17 @@ fn dealt_with_all(to: &str) -> (Network, usize) {
     net.run_for(ms(100));
     publish(&mut net, 1..=3);
     net.run_for(ms(100));
-    let told = net.records[device].publications();
-    let told: Vec<_> = told.map(|(_, one)| one.clone()).collect();
-    told.iter().for_each(|one| net.deal_with(device, one));
+    deal_with_all(&mut net, device);
     net.unsubscribe(device);
     net.run_for(ms(100));
     let device = net.subscribe_durable(0, to, Flow::IMMEDIATE, "phone");
     (net, device)
+}
+
+fn deal_with_all(net: &mut Network, device: usize) {
+    let told = net.records[device].publications();
+    let told: Vec<_> = told.map(|(_, one)| one.clone()).collect();
+    told.iter().for_each(|one| net.deal_with(device, one));
 }
 
 fn publish(net: &mut Network, numbers: core::ops::RangeInclusive<u64>) {
@@ -39,6 +43,28 @@ fn told(net: &Network, record: usize) -> Vec<u64> {
 /// What who joins starts with, or with a later value: by wildcard, what the device has not seen comes from its beginning.
 fn first_of(to: &str) -> u64 {
     if to == "job:1" { 3 } else { 1 }
+}
+
+#[test]
+fn a_device_that_joins_others_who_are_given_everything_is_given_later_what_it_missed() {
+    for to in PATTERNS {
+        let mut net = Network::new(1);
+        net.connected_peer(Quality::delayed(ms(10)));
+        let first = net.subscribe(0, to, Flow::IMMEDIATE);
+        net.run_for(ms(100));
+        let device = net.subscribe_durable(0, to, Flow::IMMEDIATE, "phone");
+        net.run_for(ms(100));
+        publish(&mut net, 1..=3);
+        net.run_for(ms(100));
+        deal_with_all(&mut net, device);
+        net.unsubscribe(device);
+        net.unsubscribe(first);
+        net.run_for(ms(100));
+        publish(&mut net, 4..=5);
+        let device = net.subscribe_durable(0, to, Flow::IMMEDIATE, "phone");
+        net.run_for(ms(100));
+        assert_eq!(told(&net, device), [4, 5], "{to}");
+    }
 }
 
 #[test]

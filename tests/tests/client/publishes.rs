@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use tidegate_core::client::{ClientConfig, ClientEvent};
+use tidegate_core::hub::ClientHub;
 use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, ServerFrame};
+use tidegate_core::time::Instant;
 use tidegate_tests::bench::{Bench, error, position};
 use tidegate_tests::json::Json;
 use tidegate_tests::topic;
@@ -142,6 +144,16 @@ fn no_more_are_under_way_than_a_topic_remembers() {
         answer(&mut bench, request);
     }
     assert_eq!(bench.client.unanswered(), 0);
+}
+
+#[test]
+fn a_hub_says_how_many_wait_for_their_answer() {
+    let mut hub = ClientHub::new(ClientConfig::new(1));
+    for count in 1..=3 {
+        let request = PublishRequest::new(topic("job:1"), Json::from(count));
+        hub.handle_publish(Instant::ZERO, request);
+        assert_eq!(hub.unanswered() as u64, count);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, ServerConfig, ServerOutput};
-use tidegate_tests::wire::Wire;
+use tidegate_tests::wire::{Wire, kinds};
 
 const TOPICS: [&str; 2] = ["job:1", "job:2"];
 
@@ -212,4 +212,20 @@ fn the_first_watchers_go_before_the_publishers_answer() {
             .position(|output| *output == ServerOutput::Ready(publisher));
         assert_eq!(answer, Some(before_the_answer), "{watchers} watchers");
     }
+}
+
+#[test]
+fn what_several_topics_bring_is_at_hand_when_a_connection_is_ready() {
+    let mut wire = Wire::new(ServerConfig::new(7));
+    let watcher = wire.open();
+    wire.send(watcher, &json!({ "type": "subscribe", "pattern": "job:*" }));
+    wire.outputs();
+    wire.receive(watcher);
+    for topic in TOPICS {
+        wire.publish(topic, 1);
+    }
+    let output = wire.server.poll_output();
+    assert_eq!(output, Some(ServerOutput::Ready(watcher)));
+    let kinds = kinds(&wire.receive(watcher));
+    assert_eq!(kinds, ["pub", "pub"]);
 }

@@ -303,6 +303,21 @@ fn who_waits_for_a_topic_to_begin_has_a_place_for_it() {
     }
 }
 
+#[test]
+fn a_full_server_asks_nothing_about_what_it_does_not_remember() {
+    let mut world = World::new(1);
+    let mut config = ServerConfig::new(1);
+    config.hub.topics_max = 1;
+    let server = world.add_server_with(config, UplinkConfig::new(1));
+    write(&mut world, "job:1", 1);
+    let watcher = latest(&mut world, server, "job:*");
+    world.run_for(secs(1));
+    world.holds = is_read;
+    write(&mut world, "job:2", 3);
+    world.run_for(secs(1));
+    assert_eq!(told(&world, server, watcher, "job:*"), (4, 0));
+}
+
 /// A backend that answers from a copy of its own may not show that an epoch is over.
 #[test]
 fn a_lost_tail_is_told_once_where_the_backend_goes_on_to_show_its_epoch() {

@@ -96,6 +96,34 @@ fn what_follows_an_end_in_its_epoch_shows_that_the_end_was_lost() {
     world.check_converged();
 }
 
+/// What is in the end's place is too old to be told by then.
+#[test]
+fn an_epoch_that_has_gone_on_shows_that_its_end_was_lost() {
+    let (mut world, server, watcher) = ended();
+    let epoch = |world: &World| {
+        world
+            .store
+            .latest(&topic("job:1"))
+            .map(|one| one.position.epoch)
+    };
+    let before = epoch(&world);
+    meanwhile(&mut world, server, |world| {
+        world.store.lose_tail(&topic("job:1"), 1);
+        world.store.count_max = 2;
+        for _ in 0..3 {
+            let request = PublishRequest::new(topic("job:1"), Json::from(1));
+            world.publish_raw(&request);
+        }
+    });
+    assert_eq!(told(&world, server, watcher), (3, 1));
+    assert_ne!(
+        epoch(&world),
+        before,
+        "whoever saw the end is told, wherever it resumes"
+    );
+    world.check_converged();
+}
+
 #[test]
 fn epochs_after_the_largest_begin_with_the_first() {
     assert_eq!(epoch_after(1), 2);

@@ -140,7 +140,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// Without a connection the server remembers it until it is too old.
     pub fn handle_forget(&mut self, now: Instant, id: SubscriptionId) {
         if let Some(pattern) = self.durable_pattern(id) {
-            self.changes += 1;
+            self.changes.note();
             self.durables.remove(&pattern);
             self.client.handle_forget(&pattern);
             for id in self.relay.subscribers_of(&pattern) {

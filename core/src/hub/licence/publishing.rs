@@ -55,7 +55,7 @@ impl<P: Payload> Hub<P> {
 
     /// Counts what has ended all licences.
     pub const fn changes(&self) -> u64 {
-        self.changes
+        self.changes.count()
     }
 
     /// A publication of a topic was handed on by licence at `at`, with this offset. Those before it need not be told which a

@@ -46,16 +46,12 @@ impl<P> Route<P> {
 }
 
 impl Own {
-    /// What the uplink is to do for this subscriber, while it carries `upstream` out. It conflates as that says: whoever would
-    /// have it conflated otherwise must be given everything.
+    /// What the uplink is to do for this subscriber, while it carries `upstream` out. That conflates only where all would have it
+    /// conflated so; where it does not, whoever loses by having the newest alone must be given everything.
     fn wanted_slow(self, upstream: Flow) -> Slow {
-        let conflates = self.flow.conflates() || self.slow == Some(Slow::Conflate);
-        let likewise = upstream.conflates() && upstream.conflate == self.flow.conflate;
         match self.slow {
             Some(slow @ (Slow::Drop | Slow::Disconnect)) => slow,
-            Some(Slow::Conflate) | None if !self.loses() || (conflates && likewise) => {
-                Slow::Conflate
-            }
+            Some(Slow::Conflate) | None if !self.loses() || upstream.conflates() => Slow::Conflate,
             Some(Slow::Conflate) | None => Slow::Drop,
         }
     }

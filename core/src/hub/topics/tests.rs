@@ -5,8 +5,9 @@ use alloc::format;
 use proptest::prelude::*;
 
 use super::*;
+use crate::flow::Flow;
 use crate::hub::{Hub, PublishError};
-use crate::protocol::PublishRequest;
+use crate::protocol::{PublishRequest, Start, SubscribeRequest, TopicPosition};
 
 /// A payload that is nothing but so large.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,34 @@ proptest! {
             prop_assert!(all(&hub) <= bytes_max);
         }
     }
+}
+
+#[test]
+fn what_is_too_old_and_what_is_forgotten_makes_room() {
+    let config = HubConfig::new(7);
+    let (age_max, retention) = (config.history.age_max, config.retention);
+    let mut hub: Hub<Bytes> = Hub::new(config);
+    let begin = Instant::from_millis(1);
+    for _ in 0..3 {
+        let request = PublishRequest::new(topic(1), Bytes(30));
+        hub.handle_publish(begin, request).unwrap();
+    }
+    assert_eq!(hub.topics.retained_bytes, 90);
+    let since = Vec::from([TopicPosition {
+        topic: topic(1),
+        position: Position::default(),
+    }]);
+    let request = SubscribeRequest {
+        start: Start::Since(since),
+        ..SubscribeRequest::new(Pattern::from(&topic(1)), Flow::IMMEDIATE)
+    };
+    let later = begin + age_max + Duration::from_millis(1);
+    let id = hub.handle_subscribe(later, 0, &request).unwrap().id;
+    assert_eq!(hub.topics.retained_bytes, 30);
+    hub.handle_unsubscribe(id);
+    hub.handle_timeout(later + retention);
+    assert_eq!(hub.topics.len(), 0);
+    assert_eq!(hub.topics.retained_bytes, 0);
 }
 
 #[test]
