@@ -180,6 +180,33 @@ fn who_joins_when_everything_is_dealt_with_is_given_nothing() {
 }
 
 #[test]
+fn who_comes_after_the_end_is_given_what_is_left_by_the_server_alone() {
+    let (mut device, first) = Device::subscribed();
+    device.deliver(1..=1);
+    device.end_at(2);
+    assert_eq!(device.told(first), [1, 2]);
+    let second = device.subscribe(Flow::IMMEDIATE);
+    device.confirm();
+    device.deliver(1..=1);
+    device.end_at(2);
+    assert_eq!(device.told(second), [1, 2]);
+}
+
+#[test]
+fn who_joins_where_not_all_has_come_is_given_what_is_left_by_the_server_alone() {
+    let (mut device, first) = Device::subscribed();
+    let flow = Flow::throttle(ms(100));
+    device.hub.handle_flow(device.now, first, flow).unwrap();
+    device.deliver(1..=3);
+    let second = device.subscribe(Flow::IMMEDIATE);
+    device.deliver(1..=3);
+    assert_eq!(device.told(second), Vec::<u64>::new());
+    device.confirm();
+    device.deliver(1..=3);
+    assert_eq!(device.told(second), [1, 2, 3]);
+}
+
+#[test]
 fn what_one_that_leaves_has_not_dealt_with_is_left_to_the_others() {
     let (mut device, first) = Device::subscribed();
     device.deliver(1..=2);
