@@ -48,6 +48,9 @@ pub struct Part<M> {
     pub joins: Vec<(u64, Entry<M>)>,
     /// Presences of earlier clocks that were removed.
     pub leaves: Vec<u64>,
+    /// Whether it is a part of all that is left, because the node does not remember which presences it removed: only all of those parts
+    /// that name the same clock tell what is gone.
+    pub is_of_all: bool,
 }
 
 impl<M: Clone> Part<M> {
@@ -86,6 +89,8 @@ pub struct PresenceEnvelope<M> {
     pub joins: Vec<JoinEnvelope<M>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaves: Vec<u64>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub all: bool,
 }
 
 /// A presence that is left, in its JSON form.
@@ -128,6 +133,7 @@ impl<'a, M> From<&'a PresenceMessage<M>> for PresenceEnvelope<&'a M> {
             clock: 0,
             joins: Vec::new(),
             leaves: Vec::new(),
+            all: false,
         };
         match &message.body {
             PresenceBody::Hello => empty(PresenceMessageType::Hello),
@@ -137,6 +143,7 @@ impl<'a, M> From<&'a PresenceMessage<M>> for PresenceEnvelope<&'a M> {
                 clock: part.clock,
                 joins: part.joins.iter().map(JoinEnvelope::from).collect(),
                 leaves: part.leaves.clone(),
+                all: part.is_of_all,
                 ..empty(PresenceMessageType::Part)
             },
             PresenceBody::Request { of, since } => Self {
@@ -181,6 +188,7 @@ impl<M> From<PresenceEnvelope<M>> for PresenceMessage<M> {
                 clock: envelope.clock,
                 joins: envelope.joins.into_iter().map(join).collect(),
                 leaves: envelope.leaves,
+                is_of_all: envelope.all,
             }),
             (PresenceMessageType::Request, Some(of)) => PresenceBody::Request {
                 of,

@@ -95,12 +95,17 @@ impl<M: Payload + Clone> Own<M> {
             clock: self.clock,
             joins: Vec::new(),
             leaves: Vec::new(),
+            is_of_all: !is_remembered,
         };
         let mut parts = vec![part_after(since)];
         let mut bytes = 0;
         for (clock, change) in self.changes(since) {
             let size = change.size();
             let last = parts.len() - 1;
+            if matches!(change, Change::Leave(removed) if removed > parts[last].since) {
+                // That it is not among the part's joins tells that it is gone.
+                continue;
+            }
             if bytes > 0 && bytes + size > bytes_max {
                 parts[last].until = clock - 1;
                 parts.push(part_after(clock - 1));
@@ -116,14 +121,12 @@ impl<M: Payload + Clone> Own<M> {
         parts
     }
 
-    /// What there is to tell of the clocks after `since`. A presence that came after it and is gone goes untold.
+    /// What happened after `since`, of which joins that are taken back since are left out; where removals are not remembered, the joins that are left.
     fn changes(&self, since: u64) -> BTreeMap<u64, Change<'_, M>> {
         let joins = self.entries.range(since + 1..);
         let leaves = self.removals.range(since + 1..);
         let joins = joins.map(|(clock, entry)| (*clock, Change::Join(entry)));
-        let leaves = leaves
-            .filter(|(_, removed)| **removed <= since)
-            .map(|(clock, removed)| (*clock, Change::Leave(*removed)));
+        let leaves = leaves.map(|(clock, removed)| (*clock, Change::Leave(*removed)));
         joins.chain(leaves).collect()
     }
 }

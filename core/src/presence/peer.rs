@@ -14,17 +14,27 @@
 //! for a moment.
 
 use super::TrackerConfig;
-use super::section::Section;
+use super::message::Part;
+use super::section::{Joined, Section};
 use crate::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct Peer<M> {
     pub(super) section: Section<M>,
+    /// Parts of all that is left of what it did, until the last of them has come.
+    gathered: Gathered<M>,
     /// The highest clock that it has told.
     pub(super) clock: u64,
     pub(super) status: Status,
     heard: Instant,
     asked: Option<Instant>,
+}
+
+/// Parts of all that was left of what a node had done up to a clock.
+#[derive(Debug)]
+struct Gathered<M> {
+    clock: u64,
+    section: Section<M>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +49,20 @@ pub(super) enum Status {
     Gone,
 }
 
+impl<M> Gathered<M> {
+    fn at(clock: u64) -> Self {
+        Self {
+            clock,
+            section: Section::default(),
+        }
+    }
+}
+
 impl<M: Clone> Peer<M> {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             section: Section::default(),
+            gathered: Gathered::at(0),
             clock: 0,
             status: Status::Up,
             heard: now,
@@ -55,9 +75,29 @@ impl<M: Clone> Peer<M> {
         self.heard = self.heard.max(now);
     }
 
+    /// Takes in what it tells of what it did. What is above a gap, of which there may be `gaps_max`, is asked for later.
+    pub(super) fn take(&mut self, part: Part<M>, gaps_max: usize) -> Joined<M> {
+        if !part.is_of_all {
+            return self.section.take(part, gaps_max);
+        }
+        let (clock, gathered) = (part.clock, &mut self.gathered);
+        if clock <= self.section.seen.whole() || clock < gathered.clock {
+            return Joined::default();
+        }
+        if clock > gathered.clock {
+            *gathered = Gathered::at(clock);
+        }
+        gathered.section.take(part, gaps_max);
+        if gathered.section.seen.whole() < clock {
+            return Joined::default();
+        }
+        self.section.join(core::mem::take(&mut gathered.section))
+    }
+
     /// It has said bye.
     pub(super) fn retire(&mut self, now: Instant) {
         self.section = Section::default();
+        self.gathered = Gathered::at(0);
         self.status = Status::Gone;
         self.handle_heard(now);
     }

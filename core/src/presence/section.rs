@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::clocks::Clocks;
 use super::key::Key;
+use super::message::Part;
 use crate::topic::Topic;
 
 /// A presence as nodes know it.
@@ -35,6 +36,15 @@ pub(super) struct Joined<M> {
     pub(super) went: Vec<(u64, Entry<M>)>,
 }
 
+impl<M> Default for Joined<M> {
+    fn default() -> Self {
+        Self {
+            came: Vec::new(),
+            went: Vec::new(),
+        }
+    }
+}
+
 impl<M> Default for Section<M> {
     fn default() -> Self {
         Self {
@@ -45,6 +55,14 @@ impl<M> Default for Section<M> {
 }
 
 impl<M: Clone> Section<M> {
+    /// Joins a part, unless it is above a gap, and there are more than `gaps_max`.
+    pub(super) fn take(&mut self, part: Part<M>, gaps_max: usize) -> Joined<M> {
+        if part.since > self.seen.whole() && self.seen.len() > gaps_max {
+            return Joined::default();
+        }
+        self.join(part.into_section())
+    }
+
     /// The least section that knows what both know. What is in one only is kept unless the other has seen it, and so
     /// has seen it go.
     pub(super) fn join(&mut self, other: Self) -> Joined<M> {

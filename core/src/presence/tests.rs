@@ -78,6 +78,30 @@ fn any_steps() -> impl Strategy<Value = Vec<Option<usize>>> {
     prop::collection::vec(prop::option::weighted(0.6, 0..300_usize), 1..40)
 }
 
+/// The clocks of the presences that are left after these steps, and of each removal with what it removed.
+fn course(steps: &[Option<usize>]) -> (VecDeque<u64>, Vec<(u64, u64)>) {
+    let (mut clock, mut live, mut removals) = (0, VecDeque::new(), Vec::new());
+    for step in steps {
+        if step.is_some() {
+            clock += 1;
+            live.push_back(clock);
+        } else if let Some(removed) = live.pop_front() {
+            clock += 1;
+            removals.push((clock, removed));
+        }
+    }
+    (live, removals)
+}
+
+/// The presences that a node has.
+fn left(own: &Own<Meta>) -> BTreeMap<u64, Entry<Meta>> {
+    own.parts(0, usize::MAX)
+        .remove(0)
+        .joins
+        .into_iter()
+        .collect()
+}
+
 fn join_bytes(entry: &Entry<Meta>) -> usize {
     "room:1".len() + "ada".len() + entry.meta.0 + JOIN_OVERHEAD_BYTES
 }
@@ -125,23 +149,19 @@ proptest! {
     ) {
         let own = own(&steps, 1_000);
         let since = since.min(own.clock());
-        let (mut clock, mut live, mut leaves) = (0, VecDeque::new(), Vec::new());
-        for step in &steps {
-            if step.is_some() {
-                clock += 1;
-                live.push_back(clock);
-            } else if let Some(removed) = live.pop_front() {
-                clock += 1;
-                if clock > since && removed <= since {
-                    leaves.push(removed);
-                }
-            }
-        }
+        let (mut live, removals) = course(&steps);
         live.retain(|clock| *clock > since);
         let parts = own.parts(since, bytes_max);
         let joins = parts.iter().flat_map(|part| &part.joins);
         prop_assert!(joins.map(|(clock, _)| clock).eq(&live));
-        prop_assert!(parts.iter().flat_map(|part| &part.leaves).eq(&leaves));
+        for part in &parts {
+            // What came and went within a part is not among its joins, and that tells enough.
+            let is_told = |(clock, removed): &(u64, u64)| {
+                part.since < *clock && *clock <= part.until && *removed <= part.since
+            };
+            let leaves = removals.iter().filter(|removal| is_told(removal));
+            prop_assert!(leaves.map(|(_, removed)| removed).eq(&part.leaves));
+        }
     }
 
     #[test]
@@ -153,18 +173,60 @@ proptest! {
     ) {
         let early = own(&steps[..steps.len() / 2], removals_max);
         let late = own(&steps, removals_max);
-        let mut section: Section<Meta> = Section::default();
+        let mut peer: Peer<Meta> = Peer::new(Instant::ZERO);
         for part in early.parts(0, bytes_max) {
-            section.join(part.into_section());
+            peer.take(part, usize::MAX);
         }
-        let since = if goes_on { section.seen.whole() } else { 0 };
+        let since = if goes_on { peer.section.seen.whole() } else { 0 };
         for part in late.parts(since, bytes_max) {
-            section.join(part.into_section());
+            peer.take(part, usize::MAX);
         }
-        let told: BTreeMap<u64, Entry<Meta>> =
-            late.parts(0, usize::MAX).remove(0).joins.into_iter().collect();
-        prop_assert_eq!(&section.entries, &told);
-        prop_assert_eq!(section.seen.whole(), late.clock());
+        prop_assert_eq!(&peer.section.entries, &left(&late));
+        prop_assert_eq!(peer.section.seen.whole(), late.clock());
+    }
+
+    #[test]
+    fn who_has_seen_a_change_knows_what_it_did(
+        steps in any_steps(),
+        told in prop::collection::vec(
+            (any::<prop::sample::Index>(), 0..40_u64, 1..600_usize, any::<u64>()),
+            1..8,
+        ),
+        removals_max in 1..5_usize,
+        gaps_max in 0..4_usize,
+        is_shuffled in any::<bool>(),
+    ) {
+        // Of what the node tells, now and then and from any clock on, some parts come.
+        let mut parts = Vec::new();
+        for (after, since, bytes_max, chances) in &told {
+            let own = own(&steps[..=after.index(steps.len())], removals_max);
+            let told = own.parts(*since, *bytes_max).into_iter().enumerate();
+            parts.extend(told.filter_map(|(number, part)| {
+                let chance = chances.rotate_left(u32::try_from(number * 7 % 64).unwrap());
+                (chance % 4 != 0).then_some((chance, part))
+            }));
+        }
+        if is_shuffled {
+            parts.sort_by_key(|(chance, _)| *chance);
+        }
+        let (live, removals) = course(&steps);
+        let mut peer: Peer<Meta> = Peer::new(Instant::ZERO);
+        for (_, part) in parts {
+            peer.take(part, gaps_max);
+            let Section { seen, entries } = &peer.section;
+            for (clock, removed) in &removals {
+                prop_assert!(!seen.contains(*clock) || !entries.contains_key(removed));
+            }
+            for clock in &live {
+                prop_assert!(!seen.contains(*clock) || entries.contains_key(clock));
+            }
+        }
+        // Whoever goes on from what it knows gets all, if nothing more is lost.
+        let late = own(&steps, removals_max);
+        for part in late.parts(peer.section.seen.whole(), 100) {
+            peer.take(part, usize::MAX);
+        }
+        prop_assert_eq!(&peer.section.entries, &left(&late));
     }
 
     #[test]
@@ -175,7 +237,7 @@ proptest! {
     ) {
         let until = since + span;
         let joins = clocks.iter().map(|clock| (*clock, entry(1))).collect();
-        let part = Part { since, until, clock: until, joins, leaves: Vec::new() };
+        let part = Part { since, until, clock: until, joins, leaves: Vec::new(), is_of_all: false };
         let section = part.into_section();
         let mut within = clocks;
         within.retain(|clock| (since + 1..=until).contains(clock));

@@ -70,20 +70,16 @@ impl<M: Payload + Clone> Tracker<M> {
         if peer.status == Status::Down {
             peer.status = Status::Returning { clock: peer.clock };
         }
-        let seen = &peer.section.seen;
         // What is above it may be on its way: a later heartbeat tells.
         let until = part.until;
-        let is_gap = part.since > seen.whole() && seen.len() > self.config.limits.gaps_max;
-        if !is_gap {
-            let joined = peer.section.join(part.into_section());
-            if peer.status == Status::Up {
-                for (clock, entry) in &joined.went {
-                    self.view.leave(id_of(node, *clock), entry);
-                }
-                for clock in &joined.came {
-                    self.view
-                        .join(id_of(node, *clock), &peer.section.entries[clock]);
-                }
+        let joined = peer.take(part, self.config.limits.gaps_max);
+        if peer.status == Status::Up {
+            for (clock, entry) in &joined.went {
+                self.view.leave(id_of(node, *clock), entry);
+            }
+            for clock in &joined.came {
+                self.view
+                    .join(id_of(node, *clock), &peer.section.entries[clock]);
             }
         }
         if let Status::Returning { clock } = peer.status
