@@ -9,7 +9,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::route::{Place, Route, via};
+use super::route::{Place, Route, again, via};
 use super::{Exchange, ExchangeOutput};
 use crate::joining::{Comes, Joining, Step};
 use crate::payload::Payload;
@@ -192,13 +192,6 @@ fn reset<P>(pattern: &Pattern, topic: &Topic, position: Position) -> ServerFrame
     ServerFrame::Reset {
         topic: topic.clone(),
         position,
-        via: via(pattern),
-    }
-}
-
-fn again<P>(pattern: &Pattern, publication: &Arc<Publication<P>>) -> ServerFrame<P> {
-    ServerFrame::Publication {
-        publication: Arc::clone(publication),
         via: via(pattern),
     }
 }

@@ -9,7 +9,7 @@ use crate::flow::{Conflate, Flow, Pace, Past, Slow};
 use crate::joining::{Joining, matching};
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::ordered::OrderedMap;
-use crate::protocol::{ServerFrame, Start, SubscribeRequest};
+use crate::protocol::{ServerFrame, Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
 use crate::sorted::SortedMap;
@@ -249,6 +249,12 @@ impl<P> Route<P> {
         self.tops.get(topic)?.latest.as_ref()
     }
 
+    /// What the one topic of an exact pattern ended with, where that was seen and the end that follows was not.
+    fn end(&self, pattern: &Pattern) -> Option<&Arc<Publication<P>>> {
+        let latest = self.latest(&pattern.exact()?)?;
+        latest.is_terminal().then_some(latest)
+    }
+
     /// Whether somebody of this flow can take what is still to come: what the server has conflated for the others may not be good for it.
     pub(super) fn serves(&self, flow: Flow) -> bool {
         self.past.serves(flow) && (flow.conflates() || self.past.is_whole())
@@ -272,6 +278,13 @@ impl<P> Route<P> {
         flow: Flow,
         start: &Start,
     ) -> Option<Vec<ServerFrame<P>>> {
+        if let Some(end) = self.end(pattern) {
+            // Nothing follows but that it is over, and nobody is told that before what it ended with.
+            let has_seen = |known: &TopicPosition| known.position == end.position;
+            let knows_end = matches!(start, Start::Since(known) if known.iter().any(has_seen));
+            let end = (!knows_end).then(|| again(pattern, end));
+            return Some(end.into_iter().collect());
+        }
         if self.is_rewinding || self.is_of_device || !self.serves(flow) {
             return None;
         }
@@ -303,12 +316,17 @@ impl<P> Route<P> {
             if seen + 1 < top.position.offset && !skips {
                 return None;
             }
-            frames.push(ServerFrame::Publication {
-                publication: Arc::clone(top.latest.as_ref()?),
-                via: via(pattern),
-            });
+            frames.push(again(pattern, top.latest.as_ref()?));
         }
         Some(frames)
+    }
+}
+
+/// A publication that was seen here, for one who has not.
+pub(super) fn again<P>(pattern: &Pattern, publication: &Arc<Publication<P>>) -> ServerFrame<P> {
+    ServerFrame::Publication {
+        publication: Arc::clone(publication),
+        via: via(pattern),
     }
 }
 
@@ -334,5 +352,38 @@ mod tests {
             panic!("{wanted:?}");
         };
         assert_eq!(known[0].position, position(11));
+    }
+
+    #[test]
+    fn who_comes_between_a_topics_last_publication_and_its_end_is_given_that_alone() {
+        let (topic, pattern) = (Topic::new("job:1").unwrap(), Pattern::new("job:1").unwrap());
+        let at = |offset| Position { epoch: 7, offset };
+        let mut route: Route<u8> = Route::new();
+        route.upstream = Flow::throttle(core::time::Duration::from_secs(1));
+        route.want(&pattern, &Start::Latest, true);
+        route.handle_subscribed(&pattern, None);
+        let last = Arc::new(Publication {
+            topic: topic.clone(),
+            position: at(5),
+            payload: 1,
+            end: Some(crate::lifecycle::EndReason::Complete),
+        });
+        route.handle_publication(&last);
+        // The server is going back for somebody else, too.
+        route.is_rewinding = true;
+        let since = |offset| {
+            let (topic, position) = (topic.clone(), at(offset));
+            Start::Since(alloc::vec![TopicPosition { topic, position }])
+        };
+        for (start, is_new) in [
+            (Start::Latest, true),
+            (Start::New, true),
+            (since(3), true),
+            (since(5), false),
+        ] {
+            let given = route.catch_up(&pattern, Flow::IMMEDIATE, &start);
+            let given = given.expect("all there is to come is here");
+            assert_eq!(given.len(), usize::from(is_new), "{start:?}");
+        }
     }
 }
