@@ -306,8 +306,14 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     fn compare(&mut self, hub: &mut Hub<P>, now: Instant, excerpt: &Excerpt<P>) {
         let topic = &excerpt.topic;
         match hub.position(topic) {
-            // What is being read may have been read before this was listed.
-            None if !hub.is_subscribed(topic) && !self.is_reading(topic) => hub.adopt(now, excerpt),
+            // What is being read may have been read before this was listed. Where a pattern was in step before the topic began, somebody may wait
+            // who resumes and wants all of it.
+            None if !hub.is_subscribed(topic)
+                && !self.is_reading(topic)
+                && !self.is_known(topic) =>
+            {
+                hub.adopt(now, excerpt);
+            }
             Some(position) if position == excerpt.position && hub.agrees(&excerpt.publications) => {
             }
             None | Some(_) => self.catch_up(hub, topic),

@@ -3,7 +3,7 @@
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{Start, TopicPosition};
 use tidegate_core::publication::Position;
-use tidegate_tests::backend_model::{Last, Stage, World};
+use tidegate_tests::backend_model::{Last, Stage, Weather, World};
 use tidegate_tests::{ms, secs, topic};
 
 #[test]
@@ -191,5 +191,32 @@ fn nobody_is_told_of_a_loss_while_a_server_whose_link_is_back_compares_its_copie
         let told = &world.told(fresh, id, "job:*").told;
         let counts = (count(told, "Publication"), count(told, "Reset"));
         assert_eq!(counts, (2, 0), "{cut} ms, {resumes} ms");
+    }
+}
+
+#[test]
+fn who_waits_to_resume_is_given_all_of_a_topic_that_is_listed_for_another_meanwhile() {
+    for (listed, begins) in (0..10).flat_map(|listed| (0..30).map(move |begins| (listed, begins))) {
+        let (mut world, known) = published();
+        world.weather = Weather {
+            call_ms_max: 10,
+            announce_ms_max: 10,
+            ..Weather::CALM
+        };
+        let fresh = world.add_server();
+        world.run_for(secs(1));
+        // What it misses of one topic is read. Another topic begins meanwhile, and is listed for somebody else.
+        let since = Start::Since(vec![known]);
+        let id = world.watch(fresh, "job:*", Flow::IMMEDIATE, since);
+        world.run_for(ms(listed));
+        world.watch(fresh, "*:2", Flow::IMMEDIATE, Start::Latest);
+        world.run_for(ms(begins));
+        (0..3).for_each(|_| {
+            world.publish(0, "job:2");
+        });
+        world.run_for(secs(10));
+        let told = &world.told(fresh, id, "job:*").told;
+        let counts = (count(told, "Publication"), count(told, "Reset"));
+        assert_eq!(counts, (5, 0), "{listed} ms, {begins} ms");
     }
 }
