@@ -47,10 +47,10 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         breaks: "what is published while a connection is lost is lost with it",
     },
     Mutation {
-        name: "client-drops-ends-that-were-told-only",
+        name: "client-believes-any-end",
         file: "core/src/client/subscription.rs",
-        old: "let is_told_only = self.start == Start::New && !last.is_terminal;",
-        new: "let is_told_only = false;",
+        old: "let is_other = matches!(seen.sight, Sight::Value | Sight::Told) && !self.has_name();",
+        new: "let is_other = false;",
         breaks: "who wants only what is new is told of an end without its terminal publication",
     },
     Mutation {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::subscription::{News, Subscription};
+use super::subscription::{News, Sight, Subscription};
 use super::{Client, ClientEvent, ClosedReason, ConnectionState, Open, State};
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
@@ -77,7 +77,10 @@ impl<P: Payload + Clone> Client<P> {
                 }
             }
             ServerFrame::End { pattern, reason } => {
-                if self.is_live(&pattern) && !self.goes_on_to_cursor(&pattern) {
+                if self.is_live(&pattern)
+                    && !self.goes_on_to_cursor(&pattern)
+                    && !self.asks_for_end(&pattern)
+                {
                     let ended = self.subscriptions.remove(&pattern);
                     self.end_acks(now, &pattern, ended.and_then(|ended| ended.last(&pattern)));
                     self.output
@@ -155,6 +158,25 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
+    /// The topic of a subscription has ended. Whether its terminal publication is asked for, as something else was seen or told in its place: its
+    /// position alone, before a connection was lost, or what the server's backend has lost.
+    fn asks_for_end(&mut self, pattern: &Pattern) -> bool {
+        let (Some(topic), Some(subscription)) =
+            (pattern.exact(), self.subscriptions.get_mut(pattern))
+        else {
+            return false;
+        };
+        let Some((position, sight)) = subscription.forget_other_end(&topic) else {
+            return false;
+        };
+        let request = subscription.request(pattern);
+        if sight == Sight::Value {
+            self.tell_of_loss(pattern, topic, position);
+        }
+        self.send(request);
+        true
+    }
+
     /// Subscribes anew, after what was seen. What follows begins with whole values.
     pub(super) fn resume(&mut self, pattern: &Pattern) {
         if let Some(subscription) = self.subscriptions.get_mut(pattern) {
@@ -184,15 +206,7 @@ impl<P: Payload + Clone> Client<P> {
         };
         let news = subscription.accept(publication);
         if news == News::Restart {
-            let Position { epoch, offset } = publication.position;
-            self.output.push_back(ClientEvent::Reset {
-                pattern: pattern.clone(),
-                topic: publication.topic.clone(),
-                position: Position {
-                    epoch,
-                    offset: offset.saturating_sub(1),
-                },
-            });
+            self.tell_of_loss(pattern, publication.topic.clone(), publication.position);
         }
         if let News::Again { is_latest } = news {
             self.output.push_back(ClientEvent::Repeat {
@@ -202,6 +216,18 @@ impl<P: Payload + Clone> Client<P> {
             });
         }
         matches!(news, News::Next | News::Restart)
+    }
+
+    /// What was known of a topic is void: what has this position, which nobody announced, does not continue it.
+    pub(super) fn tell_of_loss(&mut self, pattern: &Pattern, topic: Topic, next: Position) {
+        self.output.push_back(ClientEvent::Reset {
+            pattern: pattern.clone(),
+            topic,
+            position: Position {
+                offset: next.offset.saturating_sub(1),
+                ..next
+            },
+        });
     }
 
     /// What came of a subscription, up to this publication, was taken without being asked about, when something was last

@@ -314,9 +314,17 @@ impl<P: Payload + Clone> Client<P> {
             rewind.is_wanted = false;
             return self.ask_again(pattern);
         }
-        subscription.end_rewind(pattern);
-        let pattern = pattern.clone();
-        self.output.push_back(ClientEvent::Rewound { pattern });
+        let lost = subscription.end_rewind(pattern);
+        let is_any_lost = !lost.is_empty();
+        for (topic, seen) in lost {
+            self.tell_of_loss(pattern, topic, seen);
+        }
+        self.output.push_back(ClientEvent::Rewound {
+            pattern: pattern.clone(),
+        });
+        if is_any_lost {
+            self.resume(pattern);
+        }
     }
 
     /// The server has confirmed a subscription.

@@ -48,20 +48,45 @@ pub(super) struct Subscription<P> {
 #[derive(Debug)]
 struct Seen<P> {
     position: Position,
-    /// Whether it ended the topic: what follows is of another epoch, as it should be.
-    is_terminal: bool,
+    sight: Sight,
     /// Nothing was, but for what came for those alone who have joined.
     is_unseen: bool,
+    /// Whether it was asked for once more, and neither it nor a later one has come since.
+    is_awaited: bool,
     /// The last that this connection has brought, where deltas may follow. It may be older than what was seen by another.
     base: Option<Arc<Publication<P>>>,
+}
+
+/// What was seen at a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The end of the topic: what follows is of another epoch, as it should be.
+    End,
+    /// Any other publication.
+    Value,
+    /// Nothing yet: the server has told where the topic stands.
+    Told,
+    /// Something that is not known here: whoever resumes gave its position.
+    Given,
+}
+
+impl Sight {
+    fn of<P>(publication: &Publication<P>) -> Self {
+        if publication.is_terminal() {
+            Self::End
+        } else {
+            Self::Value
+        }
+    }
 }
 
 impl<P> From<Position> for Seen<P> {
     fn from(position: Position) -> Self {
         Self {
             position,
-            is_terminal: false,
+            sight: Sight::Told,
             is_unseen: false,
+            is_awaited: false,
             base: None,
         }
     }
@@ -85,7 +110,7 @@ pub(super) enum News {
     Again { is_latest: bool },
     /// What follows.
     Next,
-    /// It is of another epoch, although the topic had not ended: what lies between is lost.
+    /// It is of another epoch, although the topic had not ended, or of the same one, although it had: what lies between is lost.
     Restart,
 }
 
@@ -101,7 +126,7 @@ impl<P> Subscription<P> {
         let mut positions = Recent::new(CLIENT_TOPICS_MAX);
         if let Start::Since(since) = &start {
             for known in since {
-                seen_at(&mut positions, &known.topic, known.position);
+                seen_at(&mut positions, &known.topic, known.position).sight = Sight::Given;
             }
         }
         Self {
@@ -133,6 +158,10 @@ impl<P> Subscription<P> {
         }
         if self.was_live {
             self.is_named = to_cursor || (self.rewind.is_none() && self.has_name());
+        }
+        let goes_back = self.was_live && self.rewind.is_some() && !to_cursor;
+        for seen in self.positions.values_mut() {
+            seen.is_awaited = goes_back && seen.position.offset > 0 && !seen.is_unseen;
         }
         let start = match &self.start {
             _ if to_cursor => Start::Latest,
@@ -255,6 +284,18 @@ impl<P> Subscription<P> {
         seen.map(|seen| seen.position)
     }
 
+    /// The topic that an exact pattern is has ended. Where it stood when something else than its end was seen or told there: that counts as not
+    /// seen from here on, so that the end comes when it is asked for again. What a device has dealt with comes to it no more.
+    pub(super) fn forget_other_end(&mut self, topic: &Topic) -> Option<(Position, Sight)> {
+        let seen = self.positions.get(topic).filter(|seen| !seen.is_unseen)?;
+        let known = (seen.position, seen.sight);
+        let is_other = matches!(seen.sight, Sight::Value | Sight::Told) && !self.has_name();
+        if is_other {
+            self.positions.remove(topic);
+        }
+        is_other.then_some(known)
+    }
+
     /// What lay between what was seen of a topic and this position is lost. Whether anything did: a connection that is
     /// shared is also told what was lost to others.
     pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) -> bool {
@@ -296,20 +337,25 @@ impl<P> Subscription<P> {
         last.is_unseen = is_first && is_for_others;
         if last.is_unseen {
             last.position = position;
-            last.is_terminal = publication.is_terminal();
+            last.sight = Sight::of(publication);
             return News::Again { is_latest: true };
         }
         if is_first {
-            last.position = before;
+            *last = Seen {
+                base: last.base.take(),
+                ..before.into()
+            };
         }
-        if last.position.epoch != position.epoch {
+        let is_same_epoch = last.position.epoch == position.epoch;
+        last.is_awaited &= is_same_epoch && last.position.offset > position.offset;
+        if !is_same_epoch {
             // A topic that has not begun where topics live in a backend stands at epoch 0.
-            if !last.is_terminal && last.position != Position::default() {
+            if last.sight != Sight::End && last.position != Position::default() {
                 news = News::Restart;
             }
         } else if last.position.offset >= position.offset {
             // Who asked for what is new is told where the topic stands. If that is its end, nobody has seen it yet.
-            let is_told_only = self.start == Start::New && !last.is_terminal;
+            let is_told_only = last.sight == Sight::Told;
             if !(is_told_only && publication.is_terminal() && last.position == position) {
                 let is_latest = last.position == position;
                 return if is_back {
@@ -318,9 +364,12 @@ impl<P> Subscription<P> {
                     News::Old
                 };
             }
+        } else if last.sight == Sight::End {
+            // Where the end was stored, something else is now.
+            news = News::Restart;
         }
         last.position = position;
-        last.is_terminal = publication.is_terminal();
+        last.sight = Sight::of(publication);
         news
     }
 

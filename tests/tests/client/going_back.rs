@@ -227,8 +227,9 @@ fn whoever_joins_while_what_is_held_back_comes_starts_with_those_before() {
     scene.start_anew();
     scene.answer_ping();
     assert_eq!(scene.told(), ["ping", "back"], "that was the one before");
+    scene.deliver(JOB, position(5));
     scene.answer_ping();
-    assert_eq!(scene.told(), ["over"]);
+    assert_eq!(scene.told(), ["again 5, the latest", "over"]);
 }
 
 #[test]

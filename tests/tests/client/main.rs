@@ -9,6 +9,7 @@ mod going_back;
 mod joins;
 mod late_subscribers;
 mod loss_while_joining;
+mod lost_tails;
 mod publishes;
 mod slow;
 mod subscriptions;

@@ -1,5 +1,7 @@
 //! A subscription that a device shares with others who are none: by which name it is asked for, and what is whose of what comes.
 
+use alloc::vec::Vec;
+
 use super::Subscription;
 use crate::durable::DurableName;
 use crate::protocol::{ClientFrame, Start};
@@ -58,8 +60,9 @@ impl<P> Subscription<P> {
     }
 
     /// It has gone back, and whoever has joined is where all are: so is the device with a topic of which nothing lay after its cursor.
-    /// Of what those who have joined know and nothing came of, nothing follows where they are.
-    pub(in crate::client) fn end_rewind(&mut self, pattern: &Pattern) {
+    /// Of what those who have joined know and nothing came of, nothing follows where they are. Returns the topics, and where they stood, of which what was
+    /// seen last has not come again: that is lost, without the server that goes on before it knowing of it.
+    pub(in crate::client) fn end_rewind(&mut self, pattern: &Pattern) -> Vec<(Topic, Position)> {
         if let Some(rewind) = self.rewind.take() {
             for topic in rewind.known() {
                 if let Some(position) = rewind.after(pattern, topic, None) {
@@ -70,6 +73,14 @@ impl<P> Subscription<P> {
         for seen in self.positions.values_mut() {
             seen.is_unseen = false;
         }
+        let awaited = self.positions.iter().filter(|(_, seen)| seen.is_awaited);
+        let lost: Vec<_> = awaited
+            .map(|(topic, seen)| (topic.clone(), seen.position))
+            .collect();
+        for (topic, _) in &lost {
+            self.positions.remove(topic);
+        }
+        lost
     }
 
     /// Whether a reset of a topic is said because it was asked to go back further than to what was seen last of it: then it is to be asked to

@@ -40,8 +40,10 @@ fn who_joins_on_the_way_to_the_cursor_is_given_what_it_starts_with_afterwards() 
     scene.answer_ping();
     assert_eq!(scene.told(), ["leave", "ask  job:1@1"]);
     scene.start_anew();
+    scene.deliver(JOB, position(3));
     scene.answer_ping();
-    assert_eq!(scene.told(), ["ping", "back", "ask phone latest"]);
+    let again = ["ping", "back", "again 3, the latest", "ask phone latest"];
+    assert_eq!(scene.told(), again);
     scene.confirm();
     scene.answer_ping();
     assert_eq!(scene.told(), ["ping", "to the cursor", "over"]);
