@@ -96,9 +96,13 @@ impl Record {
     pub(crate) fn resume(&mut self, now: Instant) -> Vec<TopicPosition> {
         self.flow_since = now;
         // A topic that was reset is unknown, and may be told from its beginning.
-        let last = &self.last;
+        let last = &mut self.last;
         self.highest
             .retain(|(topic, _), _| last.contains_key(topic));
+        // A position doesn't say that a topic ended there: what follows in its epoch, where the end is lost, is as any other.
+        for (_, was_last) in last.values_mut() {
+            *was_last = false;
+        }
         let known = last.iter().map(|(topic, (position, _))| TopicPosition {
             topic: topic.clone(),
             position: *position,

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slow {
-    /// One publication of each topic waits, the newest, or what the flow's conflation makes of them. Nothing is told.
+    /// One publication of each topic waits: what the flow's conflation makes of them where the flow has a pace, and the newest where not. Nothing
+    /// is told.
     Conflate,
     /// All wait until the limit is reached; then the oldest are dropped, and it is told how many.
     Drop,

@@ -10,9 +10,10 @@ use crate::backend_model::Last;
 use crate::{pattern, topic};
 
 impl System {
-    /// Somebody within a server's process subscribes: at the beginning, or where somebody was before.
+    /// Somebody within a server's process subscribes: at the beginning, or where somebody was before. Not where what the server still has may be
+    /// forgotten without a word: as soon as its timers run.
     pub(super) fn listen(&mut self, server: usize, to: usize, flow: Flow, start: StartAt) {
-        if self.world.runs(server) {
+        if self.world.runs(server) && !self.may_have_forgotten {
             let to = PATTERNS[to];
             let start = match start {
                 StartAt::Latest => Start::Latest,

@@ -11,10 +11,10 @@ use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
 
+use super::System;
 use super::devices::Deal;
 use super::links::{LinkId, Owner};
 use super::subscribers::subscription_of;
-use super::{PATTERNS, SUMS, System};
 use crate::json::Json;
 use crate::network::{Quality, decode_down, encode_up};
 use crate::presence_model::Presence;
@@ -219,7 +219,7 @@ impl System {
                     self.close_from_client(id);
                 }
             }
-            ClientOutput::Send(frame) => self.send_from(program, frame),
+            ClientOutput::Send(frame) => self.send_from(program, &frame),
             ClientOutput::State(state) => self.note(format_args!("program {program} is {state:?}")),
             ClientOutput::Due(due) => {
                 let id = subscription_of(&due);
@@ -242,18 +242,11 @@ impl System {
         }
     }
 
-    fn send_from(&mut self, program: usize, mut frame: ClientFrame<Json>) {
-        if let ClientFrame::Subscribe(request) = &mut frame
-            && request.durable.is_none()
-            // Several who add up may ask for every value in common, which is not to be conflated then.
-            && request.pattern.as_str() != PATTERNS[SUMS]
-        {
-            request.slow = self.slow;
-        }
+    fn send_from(&mut self, program: usize, frame: &ClientFrame<Json>) {
         let link = self.programs[program].link;
         self.send_up(
             link.expect("nothing is sent without a link"),
-            encode_up(&frame),
+            encode_up(frame),
         );
     }
 }

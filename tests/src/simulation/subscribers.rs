@@ -3,8 +3,9 @@
 use tidegate_core::flow::{Conflate, Flow, Slow};
 use tidegate_core::hub::{Due, SubscriptionId};
 use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
+use tidegate_core::topic::Pattern;
 
-use super::{ASKED_FROM, Asked, By, PATTERNS, ROOMS, StartAt, System, Who};
+use super::{ASKED_FROM, Asked, By, DEVICES, PATTERNS, ROOMS, SUMS, StartAt, System, Who};
 use crate::json::{Json, report};
 use crate::presence_model::key;
 use crate::record::Record;
@@ -57,7 +58,7 @@ impl System {
                 let record = self.records.len();
                 let now = self.programs[program].clock(self.now);
                 let mut new = Record::new(now, program, pattern(to), flow);
-                new.is_gapless &= self.slow != Some(Slow::Conflate);
+                new.is_gapless &= self.slow_of(&new.pattern) != Some(Slow::Conflate);
                 self.records.push(new);
                 self.subscribe_record(program, record, start);
             }
@@ -70,6 +71,14 @@ impl System {
         self.settle();
     }
 
+    /// What is to become of what a program is too slow for. Where devices subscribe, nothing may be left out; nor where values are added up, by
+    /// whoever may ask for each of them as well.
+    fn slow_of(&self, to: &Pattern) -> Option<Slow> {
+        let of_devices = DEVICES.iter().map(|(_, of)| *of);
+        let mut all = of_devices.chain([PATTERNS[SUMS]]);
+        self.slow.filter(|_| all.all(|of| pattern(of) != *to))
+    }
+
     fn subscribe_record(&mut self, program: usize, record: usize, start: Start) {
         let Record { pattern, flow, .. } = &self.records[record];
         let (to, flow) = (pattern.clone(), *flow);
@@ -78,6 +87,7 @@ impl System {
         ));
         let request = SubscribeRequest {
             start,
+            slow: self.slow_of(&to),
             ..SubscribeRequest::new(to, flow)
         };
         let mut id = None;
