@@ -4,6 +4,7 @@ mod converges;
 mod durable;
 mod goodbyes;
 mod leading;
+mod lost_pings;
 mod messages;
 mod pace;
 mod probes;

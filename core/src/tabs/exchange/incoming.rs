@@ -26,8 +26,10 @@ impl<P: Payload + Clone> Exchange<P> {
             }
             ClientEvent::Send(frame) => self.output.push_back(ExchangeOutput::Send(frame)),
             ClientEvent::State(state) => {
-                if state == ConnectionState::Disconnected {
-                    self.answer_pings();
+                match state {
+                    ConnectionState::Disconnected => self.lose_pings(),
+                    ConnectionState::Connected => self.renew_pings(),
+                    _ => {}
                 }
                 if let ConnectionState::Closed(ClosedReason::Refused(error)) = &state {
                     self.all(ServerFrame::Error(error.clone().fatal()));

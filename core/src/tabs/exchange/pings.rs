@@ -1,5 +1,7 @@
-//! Members who ask for a sign that everything has come. Only the server can tell, so it is asked. To one who joins all has come once everybody is at the
-//! same position, perhaps by another connection: until then it is not asked.
+//! Members who ask for a sign that everything has come. Only the server can tell, so it is asked; where the connection is lost before it answers, by the
+//! next one, over which the rest comes. To one who joins all has come once everybody is at the same position: until then it is not asked.
+
+use alloc::vec::Vec;
 
 use super::Exchange;
 use super::route::Place;
@@ -7,12 +9,22 @@ use crate::payload::Payload;
 use crate::protocol::ServerFrame;
 use crate::tabs::message::TabId;
 
-/// Who has sent a ping, and over which of its links, and which of this connection's asks for it; `None`, where it joins.
+/// Who has sent a ping, and over which of its links.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinged {
     member: TabId,
     link: u32,
-    ping: Option<u32>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It joins.
+    Joins,
+    /// The server is asked by this ping.
+    Asked(u32),
+    /// The connection was lost before the server has answered.
+    Lost,
 }
 
 impl<P: Payload + Clone> Exchange<P> {
@@ -28,30 +40,36 @@ impl<P: Payload + Clone> Exchange<P> {
         let Some(link) = self.link_of(member) else {
             return;
         };
-        let joins = self.joins(member);
-        let ping = if joins {
-            None
+        let stage = if self.joins(member) {
+            Some(Stage::Joins)
         } else {
-            self.client.handle_ping()
+            self.client.handle_ping().map(Stage::Asked)
         };
-        if joins || ping.is_some() {
-            self.pings.push(Pinged { member, link, ping });
-        } else {
-            self.one(member, ServerFrame::Pong);
+        match stage {
+            Some(stage) => self.pings.push(Pinged {
+                member,
+                link,
+                stage,
+            }),
+            None => self.one(member, ServerFrame::Pong),
         }
     }
 
     /// Asks for those who have joined since they have asked. Whether there is any.
     pub(super) fn release_pings(&mut self) -> bool {
-        let is_over = |known: &Pinged| known.ping.is_none() && !self.joins(known.member);
+        let is_over = |known: &Pinged| known.stage == Stage::Joins && !self.joins(known.member);
         let Some(at) = self.pings.iter().position(is_over) else {
             return false;
         };
-        let Pinged { member, link, .. } = self.pings.remove(at);
+        let known = self.pings.remove(at);
+        self.ping_again(known);
+        true
+    }
+
+    fn ping_again(&mut self, Pinged { member, link, .. }: Pinged) {
         if self.link_of(member) == Some(link) {
             self.ping(member);
         }
-        true
     }
 
     /// Whether a member is given what comes again.
@@ -64,22 +82,35 @@ impl<P: Payload + Clone> Exchange<P> {
 
     /// The server has answered a ping.
     pub(super) fn handle_answered(&mut self, ping: u32) {
-        self.answer(|known| known.ping == Some(ping));
-    }
-
-    /// The connection is lost, and nothing more comes of what was asked.
-    pub(super) fn answer_pings(&mut self) {
-        self.answer(|known| known.ping.is_some());
-    }
-
-    fn answer(&mut self, is_answered: impl Fn(&Pinged) -> bool) {
-        let pings = core::mem::take(&mut self.pings);
-        for known in pings {
-            if !is_answered(&known) {
-                self.pings.push(known);
-            } else if self.link_of(known.member) == Some(known.link) {
+        let answered = self.take_pings(|known| known.stage == Stage::Asked(ping));
+        for known in answered {
+            if self.link_of(known.member) == Some(known.link) {
                 self.one(known.member, ServerFrame::Pong);
             }
         }
+    }
+
+    /// The connection is lost: what was asked for before comes by the next one.
+    pub(super) fn lose_pings(&mut self) {
+        for known in &mut self.pings {
+            if let Stage::Asked(_) = known.stage {
+                known.stage = Stage::Lost;
+            }
+        }
+    }
+
+    /// There is a connection, and by it was asked for what was before.
+    pub(super) fn renew_pings(&mut self) {
+        let lost = self.take_pings(|known| known.stage == Stage::Lost);
+        for known in lost {
+            self.ping_again(known);
+        }
+    }
+
+    fn take_pings(&mut self, is_taken: impl Fn(&Pinged) -> bool) -> Vec<Pinged> {
+        let pings = core::mem::take(&mut self.pings);
+        let (taken, left) = pings.into_iter().partition(is_taken);
+        self.pings = left;
+        taken
     }
 }
