@@ -120,7 +120,8 @@ pub struct System {
     slow: Option<Slow>,
     must_lose_nothing: bool,
     is_restless: bool,
-    had_pauses: bool,
+    /// Whether a server was paused or drained: it may hold what a client has sent, and sends elsewhere.
+    may_hold_copies: bool,
     /// Whether a clock went on by as long as topics are remembered.
     may_have_forgotten: bool,
 }
@@ -158,7 +159,7 @@ impl System {
             slow: plan.slow,
             must_lose_nothing: false,
             is_restless: false,
-            had_pauses: false,
+            may_hold_copies: false,
             may_have_forgotten: false,
         };
         for _ in 0..plan.servers {

@@ -138,12 +138,13 @@ impl System {
                 self.break_links_of(server);
             }
             ServerAct::Drain => {
+                self.may_hold_copies = true;
                 self.world.drain(server);
                 self.schedule(self.now + secs(6), Event::Ended(server));
             }
             ServerAct::Start => self.world.start(server),
             ServerAct::Pause(how_long) => {
-                self.had_pauses = true;
+                self.may_hold_copies = true;
                 self.world.pause(server, how_long);
             }
             ServerAct::Jump(by) => {

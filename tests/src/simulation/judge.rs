@@ -158,9 +158,9 @@ impl System {
             };
             match answer.unwrap_or_else(|| panic!("publish {number} was not answered")) {
                 Ok(position) => assert!(positions.contains(position), "{number} at {position}"),
-                // A copy that a paused server holds may be stored after another one was refused.
+                // A copy that a server holds may be stored after another one was refused.
                 Err(error) => {
-                    let may_be_late = is_tainted || self.had_pauses;
+                    let may_be_late = is_tainted || self.may_hold_copies;
                     check_refusal(number, error, positions, may_be_late);
                 }
             }
