@@ -215,3 +215,21 @@ impl Flow {
         !self.is_immediate() && !matches!(self.conflate, Conflate::Collect { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn a_collection_may_be_as_large_as_the_limit() {
+        let collect = |max| {
+            let max = NonZeroU32::new(max).expect("a batch holds at least one");
+            Flow::throttle(PACE_MIN).with_conflate(Conflate::Collect { max })
+        };
+        assert_eq!(collect(COLLECT_MAX).validate(), Ok(()));
+        let too_large = Err(FlowError::CollectTooLarge);
+        assert_eq!(collect(COLLECT_MAX + 1).validate(), too_large);
+    }
+}

@@ -98,3 +98,6 @@ fn make<P: Payload>(from: &Publication<P>, to: &Publication<P>) -> Option<Public
         end: to.end,
     })
 }
+
+#[cfg(test)]
+mod tests;

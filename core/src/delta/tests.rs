@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
@@ -253,4 +255,72 @@ fn no_more_is_remembered_than_the_limits_allow() {
         (connection.bases.bytes, connection.bases.is_empty()),
         (0, true)
     );
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Subscribe(usize),
+    Unsubscribe(usize),
+    Send(usize, usize, usize),
+    Reset(usize, usize),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let (pattern, topic) = (|| 0..2_usize, || 0..4_usize);
+    let filling = prop_oneof![0..500_usize, 0..DELTA_BYTES_MAX];
+    prop_oneof![
+        1 => pattern().prop_map(Step::Subscribe),
+        1 => pattern().prop_map(Step::Unsubscribe),
+        9 => (pattern(), topic(), filling).prop_map(|(to, of, filling)| Step::Send(to, of, filling)),
+        2 => (pattern(), topic()).prop_map(|(to, of)| Step::Reset(to, of)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_remembered_is_counted(steps in prop::collection::vec(any_step(), 1..if cfg!(miri) { 10 } else { 60 })) {
+        let mut deltas = Deltas::new();
+        let patterns = ["t:*", "*:1"].map(|text| Pattern::new(text).expect("valid"));
+        let topic = |number| Topic::new(&format!("t:{number}")).expect("valid");
+        let mut bases: Bases<Doc> = Bases::new();
+        for (offset, step) in (1..).zip(steps) {
+            let frame = match step {
+                Step::Subscribe(to) => ServerFrame::Subscribed {
+                    pattern: patterns[to].clone(),
+                    position: None,
+                    recovered: false,
+                    flow: Flow::IMMEDIATE.with_delta(true),
+                },
+                Step::Unsubscribe(to) => ServerFrame::Unsubscribed { pattern: patterns[to].clone() },
+                Step::Send(to, of, filling) => ServerFrame::Publication {
+                    publication: publication(&format!("t:{of}"), offset, doc(1, filling)),
+                    via: Some(patterns[to].clone()),
+                },
+                Step::Reset(to, of) => ServerFrame::Reset {
+                    topic: topic(of),
+                    position: Position { epoch: 7, offset },
+                    via: Some(patterns[to].clone()),
+                },
+            };
+            bases.send(&mut deltas, frame);
+            let all = bases.by_pattern.values().flat_map(|bases| bases.iter());
+            let bytes: usize = all.map(|(topic, base)| base.payload.size() + topic.as_str().len() + 128).sum();
+            prop_assert_eq!(bases.bytes, bytes);
+            prop_assert!(bytes <= DELTA_BYTES_MAX);
+        }
+    }
+}
+
+#[test]
+fn what_just_fits_is_remembered() {
+    let mut deltas = Deltas::new();
+    for more in [0, 1] {
+        let mut connection = Connection::subscribed(&mut deltas, "a");
+        let filling = DELTA_BYTES_MAX - 128 - 1 - doc(1, 0).size() + more;
+        connection.send(&mut deltas, &publication("a", 1, doc(1, filling)));
+        let base = connection
+            .send(&mut deltas, &publication("a", 2, doc(2, 300)))
+            .0;
+        assert_eq!(base, (more == 0).then_some(1));
+    }
 }

@@ -125,6 +125,7 @@ mod tests {
     fn throttles_are_served_by_the_window_that_theirs_are_made_of() {
         assert_eq!(finest(&[throttle(300), throttle(100)]), throttle(100));
         assert_eq!(finest(&[throttle(1_000), throttle(1_500)]), throttle(500));
+        assert_eq!(finest(&[throttle(400), throttle(500)]), throttle(100));
         let three = [throttle(2_000), throttle(5_000), throttle(1_500)];
         assert_eq!(finest(&three), throttle(500));
     }

@@ -62,3 +62,52 @@ impl Past {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::num::NonZeroU32;
+    use core::time::Duration;
+
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    const COLLECT: Conflate = Conflate::Collect {
+        max: NonZeroU32::MIN,
+    };
+    const ALL: [Conflate; 4] = [Conflate::Latest, Conflate::Merge, Conflate::Sum, COLLECT];
+
+    /// Whoever would have it conflated so alone can take it, and whoever wants the latest can do without earlier ones.
+    #[test]
+    fn an_uplink_serves_whom_it_gives_what_is_asked_for() {
+        let throttle = Flow::throttle(Duration::from_millis(100));
+        let paces = [Flow::IMMEDIATE, throttle].into_iter();
+        let flows = paces.flat_map(|pace| ALL.map(|conflate| pace.with_conflate(conflate)));
+        let flows: Vec<Flow> = flows.collect();
+        for some in 0..1_u32 << flows.len() {
+            let asked = flows
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| some >> at & 1 == 1);
+            let asked: Vec<Flow> = asked.map(|(_, flow)| *flow).collect();
+            let past = asked
+                .iter()
+                .fold(Past::default(), |past, flow| past.then(*flow));
+            let conflating = asked.iter().filter(|flow| flow.conflates());
+            let known: Vec<Conflate> = conflating.map(|flow| flow.conflate).collect();
+            for conflate in ALL {
+                assert_eq!(past.has(conflate), known.contains(&conflate));
+            }
+            assert_eq!(past.is_whole(), known.is_empty());
+            let is_combined = |known: &Conflate| *known != Conflate::Latest;
+            assert_eq!(past.has_combined(), known.iter().any(is_combined));
+            for flow in &flows {
+                let takes_its_own = flow.conflates() || flow.conflate == Conflate::Latest;
+                let serves = known
+                    .iter()
+                    .all(|known| takes_its_own && *known == flow.conflate);
+                assert_eq!(past.serves(*flow), serves, "{asked:?} {flow:?}");
+            }
+        }
+    }
+}
