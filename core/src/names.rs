@@ -74,3 +74,39 @@ impl Names {
         self.table.allocation_size() + size_of::<Self>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use hashbrown::HashMap;
+
+    use super::*;
+
+    fn text(number: u32) -> String {
+        format!("job:{number}")
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "tens of thousands of names")]
+    fn names_of_the_same_hash_are_told_apart() {
+        let mut names = Names::new(FixedState::with_seed(7));
+        let mut known = HashMap::with_hasher(FixedState::with_seed(7));
+        let alike = (0..).find_map(|number| {
+            let hash = names.entry(&text(number), 0).hash;
+            let earlier = known.insert(hash, number)?;
+            Some([earlier, number])
+        });
+        let [first, second] = alike.expect("there are more names than hashes").map(text);
+        let find = |names: &Names, name, index| names.find(name, |at| at == index);
+        names.insert(&first, 1);
+        assert_eq!(find(&names, &second, 2), None);
+        names.insert(&second, 2);
+        assert_eq!(find(&names, &first, 1), Some(1));
+        assert_eq!(find(&names, &second, 2), Some(2));
+        names.remove(&first, 1);
+        assert_eq!(find(&names, &first, 1), None);
+        assert_eq!(find(&names, &second, 2), Some(2));
+    }
+}
