@@ -1,5 +1,8 @@
 //! What the core needs to know of a payload: nothing, but how two of them combine.
 
+#[cfg(test)]
+pub(crate) mod opaque;
+
 use alloc::string::String;
 
 /// A publication's content, opaque to the core.

@@ -1,8 +1,7 @@
-use alloc::string::String;
-
 use proptest::prelude::*;
 
 use super::*;
+use crate::payload::opaque::Opaque;
 
 /// A payload that is nothing but its number and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,25 +10,9 @@ struct Sized {
     bytes: usize,
 }
 
-impl Payload for Sized {
-    fn merge(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn sum(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn text_field(&self, _field: &str) -> Option<String> {
-        None
-    }
-
-    fn size(&self) -> usize {
+impl Opaque for Sized {
+    fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a node tells of its presences, in parts of bounded size, and what another one makes of them.
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
@@ -11,7 +10,7 @@ use super::own::{JOIN_OVERHEAD_BYTES, LEAVE_BYTES, Own};
 use super::peer::Peer;
 use super::section::{Entry, Section};
 use super::{Key, NodeId, PresenceLimits, TrackId, TrackerConfig};
-use crate::payload::Payload;
+use crate::payload::opaque::Opaque;
 use crate::time::Instant;
 use crate::topic::Topic;
 
@@ -19,25 +18,9 @@ use crate::topic::Topic;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Meta(usize);
 
-impl Payload for Meta {
-    fn merge(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn sum(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn text_field(&self, _field: &str) -> Option<String> {
-        None
-    }
-
-    fn size(&self) -> usize {
+impl Opaque for Meta {
+    fn bytes(&self) -> usize {
         self.0
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 

@@ -7,31 +7,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::flow::Flow;
 use crate::hub::{Hub, PublishError};
+use crate::payload::opaque::Opaque;
 use crate::protocol::{PublishRequest, Start, SubscribeRequest, TopicPosition};
 
 /// A payload that is nothing but so large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Bytes(usize);
 
-impl Payload for Bytes {
-    fn merge(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn sum(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn text_field(&self, _field: &str) -> Option<String> {
-        None
-    }
-
-    fn size(&self) -> usize {
+impl Opaque for Bytes {
+    fn bytes(&self) -> usize {
         self.0
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 

@@ -9,7 +9,7 @@ use super::{PATTERNS, Step, flow};
 use crate::client::ClientConfig;
 use crate::gate::Emission;
 use crate::hub::{ClientHub, ClientOutput, Due, SubscriptionId};
-use crate::payload::Payload;
+use crate::payload::opaque::Opaque;
 use crate::protocol::{ClientFrame, ServerFrame, Start, SubscribeRequest};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
@@ -20,25 +20,9 @@ const HEARTBEAT_MS: u64 = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::hub::licence) struct Text(pub(in crate::hub::licence) String);
 
-impl Payload for Text {
-    fn merge(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn sum(&self, newer: &Self) -> Self {
-        newer.clone()
-    }
-
-    fn text_field(&self, _field: &str) -> Option<String> {
-        None
-    }
-
-    fn size(&self) -> usize {
+impl Opaque for Text {
+    fn bytes(&self) -> usize {
         self.0.len()
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self == other
     }
 }
 
