@@ -121,13 +121,19 @@ impl<M: Payload + Clone> Own<M> {
         parts
     }
 
-    /// What happened after `since`, of which joins that are taken back since are left out; where removals are not remembered, the joins that are left.
-    fn changes(&self, since: u64) -> BTreeMap<u64, Change<'_, M>> {
+    /// What happened after `since`, by ascending clock: the joins that are left, and the removals that are remembered.
+    fn changes(&self, since: u64) -> impl Iterator<Item = (u64, Change<'_, M>)> {
         let joins = self.entries.range(since + 1..);
         let leaves = self.removals.range(since + 1..);
         let joins = joins.map(|(clock, entry)| (*clock, Change::Join(entry)));
         let leaves = leaves.map(|(clock, removed)| (*clock, Change::Leave(*removed)));
-        joins.chain(leaves).collect()
+        let (mut joins, mut leaves) = (joins.peekable(), leaves.peekable());
+        core::iter::from_fn(move || {
+            let join = joins.peek().map_or(u64::MAX, |(clock, _)| *clock);
+            leaves
+                .next_if(|(clock, _)| *clock < join)
+                .or_else(|| joins.next())
+        })
     }
 }
 
