@@ -289,7 +289,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
 

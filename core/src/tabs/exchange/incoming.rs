@@ -26,10 +26,8 @@ impl<P: Payload + Clone> Exchange<P> {
             }
             ClientEvent::Send(frame) => self.output.push_back(ExchangeOutput::Send(frame)),
             ClientEvent::State(state) => {
-                match state {
-                    ConnectionState::Disconnected => self.lose_pings(),
-                    ConnectionState::Connected => self.renew_pings(),
-                    _ => {}
+                if state == ConnectionState::Disconnected {
+                    self.lose_pings();
                 }
                 if let ConnectionState::Closed(ClosedReason::Refused(error)) = &state {
                     self.all(ServerFrame::Error(error.clone().fatal()));

@@ -1,8 +1,6 @@
 //! Members who ask for a sign that everything has come. Only the server can tell, so it is asked; where the connection is lost before it answers, by the
 //! next one, over which the rest comes. To one who joins all has come once everybody is at the same position: until then it is not asked.
 
-use alloc::vec::Vec;
-
 use super::Exchange;
 use super::route::Place;
 use crate::payload::Payload;
@@ -55,21 +53,22 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// Asks for those who have joined since they have asked. Whether there is any.
+    /// Asks for those who have joined since they have asked, or whose connection was lost, once there is another. Whether there is any.
     pub(super) fn release_pings(&mut self) -> bool {
-        let is_over = |known: &Pinged| known.stage == Stage::Joins && !self.joins(known.member);
+        let is_open = self.client.is_open();
+        let is_over = |known: &Pinged| match known.stage {
+            Stage::Joins => !self.joins(known.member),
+            Stage::Asked(_) => false,
+            Stage::Lost => is_open,
+        };
         let Some(at) = self.pings.iter().position(is_over) else {
             return false;
         };
-        let known = self.pings.remove(at);
-        self.ping_again(known);
-        true
-    }
-
-    fn ping_again(&mut self, Pinged { member, link, .. }: Pinged) {
+        let Pinged { member, link, .. } = self.pings.remove(at);
         if self.link_of(member) == Some(link) {
             self.ping(member);
         }
+        true
     }
 
     /// Whether a member is given what comes again.
@@ -82,10 +81,11 @@ impl<P: Payload + Clone> Exchange<P> {
 
     /// The server has answered a ping.
     pub(super) fn handle_answered(&mut self, ping: u32) {
-        let answered = self.take_pings(|known| known.stage == Stage::Asked(ping));
-        for known in answered {
-            if self.link_of(known.member) == Some(known.link) {
-                self.one(known.member, ServerFrame::Pong);
+        let is_answered = |known: &Pinged| known.stage == Stage::Asked(ping);
+        while let Some(at) = self.pings.iter().position(is_answered) {
+            let Pinged { member, link, .. } = self.pings.remove(at);
+            if self.link_of(member) == Some(link) {
+                self.one(member, ServerFrame::Pong);
             }
         }
     }
@@ -97,20 +97,5 @@ impl<P: Payload + Clone> Exchange<P> {
                 known.stage = Stage::Lost;
             }
         }
-    }
-
-    /// There is a connection, and by it was asked for what was before.
-    pub(super) fn renew_pings(&mut self) {
-        let lost = self.take_pings(|known| known.stage == Stage::Lost);
-        for known in lost {
-            self.ping_again(known);
-        }
-    }
-
-    fn take_pings(&mut self, is_taken: impl Fn(&Pinged) -> bool) -> Vec<Pinged> {
-        let pings = core::mem::take(&mut self.pings);
-        let (taken, left) = pings.into_iter().partition(is_taken);
-        self.pings = left;
-        taken
     }
 }
