@@ -76,6 +76,8 @@ pub(crate) enum Step {
     Nothing,
     /// That publication is what it misses.
     Latest,
+    /// That publication is what comes, and others were left out before it: to whom that is a loss, it is to be told.
+    Gap,
     /// More lies between than there is.
     Reset,
 }
@@ -148,7 +150,7 @@ impl Joining {
                 match position.offset.checked_sub(known.position.offset) {
                     None | Some(0) => Step::Nothing,
                     Some(1) => Step::Latest,
-                    Some(_) => Step::Reset,
+                    Some(_) => Step::Gap,
                 }
             }
             Some(known) if known.position == Position::default() && is_first => Step::Latest,
@@ -162,7 +164,7 @@ impl Joining {
                 (Wants::All | Wants::Cursor, _) => Step::Reset,
             },
         };
-        if step == Step::Reset && comes == Comes::Earlier {
+        if matches!(step, Step::Gap | Step::Reset) && comes == Comes::Earlier {
             // It is told of its loss with the latest value, as it would be alone.
             return Step::Nothing;
         }

@@ -71,7 +71,10 @@ impl<P: Payload + Clone> Client<P> {
                 via,
             } => self.handle_reset(topic, position, via),
             ServerFrame::Lagged { pattern, missed } => {
-                if self.is_live(&pattern) {
+                if let Some(subscription) = self.subscriptions.get_mut(&pattern)
+                    && subscription.is_live()
+                {
+                    subscription.handle_lagged();
                     self.output
                         .push_back(ClientEvent::Lagged { pattern, missed });
                 }

@@ -159,7 +159,9 @@ impl<P> Subscription<P> {
         if self.was_live {
             self.is_named = to_cursor || (self.rewind.is_none() && self.has_name());
         }
-        let goes_back = self.was_live && self.rewind.is_some() && !to_cursor;
+        // What a slow connection conflates may come later than the sign that all has come again.
+        let keeps_all = self.slow != Some(Slow::Conflate);
+        let goes_back = self.was_live && self.rewind.is_some() && !to_cursor && keeps_all;
         for seen in self.positions.values_mut() {
             seen.is_awaited = goes_back && seen.position.offset > 0 && !seen.is_unseen;
         }
@@ -310,6 +312,13 @@ impl<P> Subscription<P> {
             self.positions.remove(topic);
         }
         true
+    }
+
+    /// The connection was too slow for what comes: it may be that of which nothing else tells.
+    pub(super) fn handle_lagged(&mut self) {
+        for seen in self.positions.values_mut() {
+            seen.is_awaited = false;
+        }
     }
 
     /// What a publication is to this subscription; if it is new, it counts as seen.

@@ -53,7 +53,7 @@ impl Taken {
         match joining.take(publication, comes) {
             Step::Nothing => return,
             Step::Latest => {}
-            Step::Reset => self.resets.push(offset),
+            Step::Gap | Step::Reset => self.resets.push(offset),
         }
         self.offsets.push(offset);
     }

@@ -45,6 +45,10 @@ fn told(relay: &mut Relay<Json>, downlink: u32) -> Vec<Told> {
 
 /// A relay with one who gets merged values of `job:1`, was given the first one, and a newcomer who wants each, for whom the uplink goes back.
 fn joined(start: Start) -> Relay<Json> {
+    joined_by(Flow::IMMEDIATE, start)
+}
+
+fn joined_by(flow: Flow, start: Start) -> Relay<Json> {
     let (now, job) = (Instant::ZERO, pattern("job:1"));
     let mut relay = Relay::new();
     let merging = Flow::throttle(ms(100)).with_conflate(Conflate::Merge);
@@ -54,7 +58,7 @@ fn joined(start: Start) -> Relay<Json> {
     relay.handle_publication(now, &job, &publication("job:1", position(1)));
     let newcomer = SubscribeRequest {
         start,
-        ..SubscribeRequest::new(job.clone(), Flow::IMMEDIATE)
+        ..SubscribeRequest::new(job.clone(), flow)
     };
     relay.handle_subscribe(now, 1, newcomer).unwrap();
     relay
@@ -94,4 +98,22 @@ fn who_joins_is_told_once_that_what_it_was_given_is_void() {
     relay.handle_publication(now, &job, &publication("job:1", anew));
     let all = [Told::Offset(1), Told::Reset, Told::Offset(1)];
     assert_eq!(told(&mut relay, 1), all);
+}
+
+/// A slow connection may leave out what nobody wants who has joined: but for those who do, nobody has to be told.
+#[test]
+fn what_is_left_out_is_a_loss_only_to_who_wants_more_than_the_latest() {
+    let (now, job) = (Instant::ZERO, pattern("job:1"));
+    let offsets = [Told::Offset(1), Told::Offset(4)];
+    for (flow, is_lost) in [(Flow::IMMEDIATE, true), (Flow::throttle(ms(200)), false)] {
+        let mut relay = joined_by(flow, Start::Latest);
+        relay.handle_rewinding(&job, false);
+        relay.handle_repeat(now, &job, &publication("job:1", position(1)), true);
+        relay.handle_publication(now, &job, &publication("job:1", position(4)));
+        relay.handle_timeout(now + ms(200));
+        let mut all = told(&mut relay, 1);
+        assert_eq!(all.contains(&Told::Reset), is_lost, "{flow:?}");
+        all.retain(|told| *told != Told::Reset);
+        assert_eq!(all, offsets, "{flow:?}");
+    }
 }

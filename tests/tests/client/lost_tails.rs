@@ -1,8 +1,9 @@
 //! A backend that has lost a topic's last publications, and has others in their places: what a client makes of it that nobody has told.
 
 use tidegate_core::client::ClientEvent;
+use tidegate_core::flow::{Flow, Slow};
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{ClientFrame, ServerFrame, Start};
+use tidegate_core::protocol::{ClientFrame, ServerFrame, Start, SubscribeRequest};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_tests::bench::{Bench, Event, known, position, publication, start_of};
 use tidegate_tests::{pattern, topic};
@@ -145,7 +146,15 @@ fn an_end_that_tells_of_nothing_is_asked_about_once() {
 
 /// A client that has seen `job:1` up to here and goes back to before it for somebody who has joined; the server has confirmed that.
 fn gone_back(seen: Position) -> Bench {
-    let mut bench = confirmed("job:*", Start::Latest, None);
+    let mut bench = Bench::wanted();
+    bench.subscribe("job:*", Start::Latest);
+    bench.open();
+    back_from(bench, seen)
+}
+
+/// The same, of a client whose subscription is to be confirmed.
+fn back_from(mut bench: Bench, seen: Position) -> Bench {
+    bench.confirm("job:*", None);
     deliver(&mut bench, "job:*", seen, false);
     bench
         .client
@@ -193,6 +202,33 @@ fn what_comes_again_or_is_newer_is_not_lost() {
         assert!(!told.contains(&Told::Reset(position(3))), "{told:?}");
         assert_eq!(sent(events), []);
     }
+}
+
+#[test]
+fn of_what_a_slow_connection_drops_nothing_is_known() {
+    let mut bench = gone_back(position(4));
+    bench.receive(ServerFrame::Lagged {
+        pattern: pattern("job:*"),
+        missed: 1,
+    });
+    bench.receive(ServerFrame::Pong);
+    let events = bench.events();
+    assert_eq!((told(&events), sent(events)), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn what_a_slow_connection_conflates_may_come_later() {
+    let mut bench = Bench::wanted();
+    let request = SubscribeRequest {
+        slow: Some(Slow::Conflate),
+        ..SubscribeRequest::new(pattern("job:*"), Flow::IMMEDIATE)
+    };
+    bench.client.handle_subscribe(bench.now, request);
+    bench.open();
+    let mut bench = back_from(bench, position(4));
+    bench.receive(ServerFrame::Pong);
+    let events = bench.events();
+    assert_eq!((told(&events), sent(events)), (Vec::new(), Vec::new()));
 }
 
 #[test]

@@ -146,7 +146,13 @@ impl<P: Payload> Relay<P> {
         for (id, joining) in &mut route.joining {
             let index = id.index();
             let step = joining.take(publication, comes);
-            if step == Step::Reset {
+            let mut subscribers = route.subscribers.iter();
+            let is_lost = match step {
+                Step::Reset => true,
+                Step::Gap => subscribers.any(|(known, own)| known == id && own.loses()),
+                Step::Latest | Step::Nothing => false,
+            };
+            if is_lost {
                 self.subscribers.reset(now, index, topic, *position);
             }
             if step != Step::Nothing {

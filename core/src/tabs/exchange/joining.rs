@@ -153,7 +153,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 continue;
             };
             let step = joining.take(publication, comes);
-            if step == Step::Reset {
+            if matches!(step, Step::Gap | Step::Reset) {
                 let (topic, position) = (&publication.topic, publication.position);
                 let frame = reset(pattern, topic, position);
                 self.output.push_back(ExchangeOutput::One(*member, frame));
