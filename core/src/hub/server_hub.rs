@@ -347,7 +347,10 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.drain_session(now, id);
             self.drain_hub(now);
             // Answers count, too: a client that asks and asks without reading them is no better than a slow one.
-            self.close_if_overfull(now, id.index);
+            if self.connections[id.index as usize].outbox.is_overfull() {
+                self.close_if_overfull(now, id.index);
+                self.drain_hub(now);
+            }
             self.arm(id);
         }
     }
