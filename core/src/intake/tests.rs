@@ -1,3 +1,5 @@
+mod leases;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;

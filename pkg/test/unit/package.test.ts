@@ -14,7 +14,14 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the modules of the core may weigh, in KiB of gzip. */
-const MODULE_KIB_MAX = { client: 51.9, follower: 58.5, worker: 53.8, tabs: 75.5, hub: 43.8, tidegate_bg: 92.9 };
+const MODULE_KIB_MAX = {
+  client: 51.9,
+  follower: 58.5,
+  worker: 53.8,
+  tabs: 75.5,
+  hub: 43.8,
+  tidegate_bg: 92.9,
+};
 
 const CONSUMER = `
 import { connect, createHub, debounce, TidegateError, throttle } from 'tidegate';
