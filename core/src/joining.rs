@@ -193,9 +193,15 @@ impl Joining {
                      position: seen,
                      is_over,
                  }| {
-                    let continues = seen.epoch == position.epoch
-                        && (seen.offset..=seen.offset + 1).contains(&position.offset);
-                    !is_over && !continues
+                    // What follows an end is the beginning of another epoch.
+                    let is_same_epoch = seen.epoch == position.epoch;
+                    let continues = if *is_over && !is_same_epoch {
+                        position.offset <= 1
+                    } else {
+                        let next = seen.offset + u64::from(!*is_over);
+                        is_same_epoch && (seen.offset..=next).contains(&position.offset)
+                    };
+                    !continues
                 },
             );
         if is_lost {

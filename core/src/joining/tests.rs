@@ -219,6 +219,28 @@ fn an_end_is_followed_by_another_epoch_and_nothing_is_lost_by_that() {
 }
 
 #[test]
+fn who_has_seen_an_end_loses_what_is_missing_of_the_next_epoch() {
+    let ended = Publication {
+        end: Some(EndReason::Complete),
+        ..at(1, 2)
+    };
+    let pattern = Pattern::new("job:*").unwrap();
+    for (told, is_lost) in [
+        (ended.position, false),
+        (at(2, 0).position, false),
+        (at(2, 1).position, false),
+        (at(2, 5).position, true),
+        // Something else is in the end's place.
+        (at(1, 3).position, true),
+    ] {
+        let mut joining = Joining::new(&pattern, &Start::Latest);
+        joining.begin(false);
+        joining.take(&ended, Comes::Latest);
+        assert_eq!(joining.loses(&topic(), told), is_lost, "{told}");
+    }
+}
+
+#[test]
 fn after_a_loss_the_latest_follows_and_who_has_seen_more_is_ahead_of_it() {
     let pattern = Pattern::new("job:1").unwrap();
     let mut joining = Joining::new(&pattern, &since(1, 7));
