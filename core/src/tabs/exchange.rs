@@ -17,7 +17,6 @@ mod pings;
 mod presence;
 mod route;
 mod upstream;
-mod wanted;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -31,8 +30,7 @@ use crate::limits::ROUTES_MAX;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{
-    ClientFrame, ErrorCode, GroupTerm, PublishRequest, ServerFrame, Start, SubscribeRequest,
-    WireError,
+    ClientFrame, ErrorCode, GroupTerm, PublishRequest, ServerFrame, SubscribeRequest, WireError,
 };
 use crate::sorted::SortedMap;
 use crate::time::Instant;
@@ -213,10 +211,8 @@ impl<P: Payload + Clone> Exchange<P> {
             route.first = Some((request.start.clone(), is_durable));
             route.seats.insert(member, Seat::new(request));
             route.aggregate();
-            if let Some(wanted) = route.want(pattern, &request.start, true) {
-                route.begin();
-                self.follow(now, pattern, wanted);
-            }
+            let start = route.begin(pattern, &request.start);
+            self.follow(now, pattern, start);
         } else {
             self.sit_beside(member, request, becomes_durable);
         }
@@ -283,11 +279,10 @@ impl<P: Payload + Clone> Exchange<P> {
             && !route.upstream.conflates()
             && !route.is_rewinding
             && !route.past.has_combined()
-            && let Some(wanted) = route.want(&pattern, &Start::New, true)
         {
             // From here on nothing may be missing, so what the server holds back must not be conflated, either.
-            route.begin();
-            self.follow(now, &pattern, wanted);
+            let start = route.go_on(&pattern);
+            self.follow(now, &pattern, start);
         } else {
             self.push_up(&pattern, before);
         }
@@ -340,13 +335,8 @@ impl<P: Payload + Clone> Exchange<P> {
         self.drain();
     }
 
-    /// The connection is given up.
+    /// The connection is given up: all that still matters is what is sent.
     pub(super) fn handle_disconnect(&mut self) {
-        self.members.clear();
-        self.routes = OrderedMap::new();
-        self.requests.clear();
-        self.presences = Presences::default();
-        self.pings.clear();
         self.client.handle_disconnect();
         self.drain();
     }
@@ -379,3 +369,6 @@ fn not_subscribed(pattern: Pattern) -> WireError {
     let message = "this tab has no subscription with this pattern; it may have ended";
     WireError::new(ErrorCode::NotSubscribed, message).about_pattern(pattern)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,14 @@
 
 use proptest::prelude::*;
 use tidegate_core::client::ConnectionState;
-use tidegate_core::protocol::{ClientFrame, ServerFrame};
+use tidegate_core::durable::DurableName;
+use tidegate_core::flow::Flow;
+use tidegate_core::protocol::{ClientFrame, ServerFrame, SubscribeRequest};
 use tidegate_core::tabs::{Body, Message, TABS_VERSION, TabHub, TabId, TabsConfig, TabsOutput};
 use tidegate_core::time::Instant;
+use tidegate_tests::bench::{position, publication};
 use tidegate_tests::json::Json;
-use tidegate_tests::{at, ms, secs};
+use tidegate_tests::{at, ms, pattern, secs, topic};
 
 use crate::superseded::{config, leading, leading_as, outputs, supersede};
 
@@ -153,4 +156,43 @@ fn a_leader_that_hears_of_a_later_term_tells_the_server_of_its_own_the_next_time
             _ => None,
         });
     assert_eq!(said.map(|group| group.term), Some(later));
+}
+
+#[test]
+fn what_a_leader_has_dealt_with_goes_before_its_connection_is_closed() {
+    let now = at(1);
+    let (mut hub, _) = leading(now);
+    let to = pattern("job:2");
+    let request = SubscribeRequest {
+        durable: Some(DurableName::new("phone").unwrap()),
+        ..SubscribeRequest::new(to.clone(), Flow::IMMEDIATE)
+    };
+    let id = hub.handle_subscribe(now, 0, request).unwrap();
+    hub.handle_uplink_frame(
+        now,
+        1,
+        ServerFrame::Subscribed {
+            pattern: to.clone(),
+            position: Some(position(0)),
+            recovered: true,
+            flow: Flow::IMMEDIATE,
+        },
+    );
+    let publication = publication("job:2", position(1));
+    let came = ServerFrame::Publication {
+        publication,
+        via: None,
+    };
+    hub.handle_uplink_frame(now, 1, came);
+    outputs(&mut hub);
+    hub.handle_handled(now, id, &topic("job:2"), position(1));
+    hub.handle_disconnect(now);
+    let said = outputs(&mut hub);
+    let acked = said.iter().position(|output| {
+        matches!(output, TabsOutput::SendUplink(ClientFrame::Ack { pattern, .. }) if *pattern == to)
+    });
+    let closed = said
+        .iter()
+        .position(|output| *output == TabsOutput::CloseUplink { link: 1 });
+    assert!(acked.is_some() && acked < closed, "{said:?}");
 }

@@ -89,10 +89,8 @@ impl<P: Payload + Clone> Exchange<P> {
         };
         let waited = route.forget_devices();
         route.aggregate();
-        if let Some(wanted) = route.want(&pattern, &Start::New, true) {
-            route.begin();
-            self.follow(now, &pattern, wanted);
-        }
+        let start = route.go_on(&pattern);
+        self.follow(now, &pattern, start);
         for member in waited {
             self.confirm(member, &pattern, true);
         }

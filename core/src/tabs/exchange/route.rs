@@ -3,7 +3,6 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::wanted::Wanted;
 use crate::durable::DurableName;
 use crate::flow::{Conflate, Flow, Pace, Past, Slow};
 use crate::joining::{Joining, matching};
@@ -76,7 +75,7 @@ pub(super) struct Route<P> {
     /// What the server was told of what waits while the connection is behind.
     pub(super) slow: Option<Slow>,
     /// The start that the server was asked for.
-    pub(super) wanted: Wanted,
+    wanted: Start,
     /// The start that the first member asked for, and whether that is durable, until the server has confirmed it.
     pub(super) first: Option<(Start, bool)>,
     /// Whether the server has confirmed it.
@@ -98,7 +97,7 @@ impl<P> Route<P> {
             upstream: Flow::IMMEDIATE,
             past: Past::default(),
             slow: None,
-            wanted: Wanted::default(),
+            wanted: Start::Latest,
             first: None,
             is_confirmed: false,
             is_rewinding: false,
@@ -143,58 +142,47 @@ impl<P> Route<P> {
         }
     }
 
-    /// Somebody starts who needs more than was kept here. What to ask of the server, unless that was asked already, and
-    /// what was asked will do (`is_new` where it won't).
-    pub(super) fn want(&mut self, pattern: &Pattern, start: &Start, is_new: bool) -> Option<Start> {
-        let is_asked = !self.is_confirmed && !is_new;
-        let before = is_asked.then(|| self.wanted.start());
-        if self.is_confirmed {
-            self.wanted = self.going_on(pattern);
-        }
-        self.wanted.add(pattern, start);
-        self.is_confirmed = false;
-        let wanted = self.wanted.start();
-        (before.as_ref() != Some(&wanted)).then_some(wanted)
-    }
-
-    fn going_on(&self, pattern: &Pattern) -> Wanted {
-        if pattern.is_exact() && self.tops.is_empty() {
-            return Wanted::latest();
-        }
-        let mut since = OrderedMap::new();
-        for (topic, top) in self.tops.iter() {
-            since.insert(topic, top.position);
-        }
-        Wanted::going_on(since)
-    }
-
-    /// The server was asked as said by `want`: that is where everybody goes on from.
-    pub(super) fn begin(&mut self) {
-        let Some(positions) = self.wanted.positions() else {
-            return;
+    /// The first member starts so. What to ask of the server: that is where everybody goes on from.
+    pub(super) fn begin(&mut self, pattern: &Pattern, start: &Start) -> Start {
+        self.wanted = match start.of(pattern) {
+            // To have seen nothing of a topic is to want its latest value.
+            Start::Since(known) if pattern.is_exact() && known.is_empty() => Start::Latest,
+            start => start,
         };
-        let mut before = core::mem::replace(&mut self.tops, Recent::new(CLIENT_TOPICS_MAX));
-        for known in positions {
-            let top = before.remove(&known.topic);
-            let top = top.filter(|top| top.position == known.position);
-            let position = known.position;
-            self.tops.touch(&known.topic, || {
-                top.unwrap_or(Top {
-                    position,
-                    latest: None,
-                })
-            });
+        if let Start::Since(known) = &self.wanted {
+            for TopicPosition { topic, position } in known {
+                let (position, latest) = (*position, None);
+                self.tops.touch(topic, || Top { position, latest });
+            }
         }
+        self.wanted.clone()
+    }
+
+    /// The server is to be asked anew. What to ask of it, so that everybody goes on from where all are.
+    pub(super) fn go_on(&mut self, pattern: &Pattern) -> Start {
+        if core::mem::take(&mut self.is_confirmed) {
+            self.wanted = if pattern.is_exact() && self.tops.is_empty() {
+                // Its latest value is still on its way.
+                Start::Latest
+            } else {
+                let known = self.tops.iter().map(|(topic, top)| TopicPosition {
+                    topic: topic.clone(),
+                    position: top.position,
+                });
+                Start::Since(known.collect())
+            };
+        }
+        self.wanted.clone()
     }
 
     /// The server has confirmed the subscription.
     pub(super) fn handle_subscribed(&mut self, pattern: &Pattern, position: Option<Position>) {
         self.is_confirmed = true;
-        let start = self.wanted.start();
-        self.is_partial = start == Start::New && !pattern.is_exact();
+        let is_new = self.wanted == Start::New;
+        self.is_partial = is_new && !pattern.is_exact();
         self.is_of_device = self.durable.is_some();
         if let (Some(topic), Some(position)) = (pattern.exact(), position)
-            && (position.offset == 0 || start == Start::New)
+            && (position.offset == 0 || is_new)
         {
             self.set_top(&topic, position);
         }
@@ -343,12 +331,12 @@ mod tests {
     fn who_goes_on_after_a_reset_whose_value_has_not_come_yet_asks_for_it_again() {
         let (topic, pattern) = (Topic::new("job:1").unwrap(), Pattern::new("job:*").unwrap());
         let mut route: Route<u8> = Route::new();
-        route.want(&pattern, &Start::New, true);
+        route.begin(&pattern, &Start::New);
         route.handle_subscribed(&pattern, None);
         let position = |offset| Position { epoch: 7, offset };
         route.handle_reset(&topic, position(12));
-        let wanted = route.want(&pattern, &Start::New, true);
-        let Some(Start::Since(known)) = wanted else {
+        let wanted = route.go_on(&pattern);
+        let Start::Since(known) = wanted else {
             panic!("{wanted:?}");
         };
         assert_eq!(known[0].position, position(11));
@@ -360,7 +348,7 @@ mod tests {
         let at = |offset| Position { epoch: 7, offset };
         let mut route: Route<u8> = Route::new();
         route.upstream = Flow::throttle(core::time::Duration::from_secs(1));
-        route.want(&pattern, &Start::Latest, true);
+        route.begin(&pattern, &Start::Latest);
         route.handle_subscribed(&pattern, None);
         let last = Arc::new(Publication {
             topic: topic.clone(),

@@ -1,0 +1,86 @@
+//! Members who join others: who is told what, and what nobody is told for their sake.
+
+use super::*;
+
+/// An exchange with a member that adds up, and has seen publications up to this one.
+fn summing(to: &str, last: u64) -> Scene {
+    let mut scene = Scene::new(to);
+    scene.subscribe(A, summed(), Start::Latest);
+    scene.confirm(last - 1);
+    scene.publish(last);
+    scene.told(A);
+    scene.told_all();
+    scene.sent();
+    scene
+}
+
+#[test]
+fn whoever_joins_is_told_whether_it_goes_on_from_somewhere() {
+    for flow in [Flow::IMMEDIATE, summed()] {
+        let mut scene = Scene::new("job:1");
+        scene.subscribe(A, flow, Start::Latest);
+        scene.confirm(2);
+        scene.publish(3);
+        scene.subscribe(B, flow, Start::New);
+        scene.subscribe(C, flow, Start::Latest);
+        if flow == summed() {
+            assert_eq!((scene.told(B), scene.told(C)), (vec![], vec![]));
+            scene.answer();
+            scene.confirm_again(3);
+            scene.publish(3);
+        }
+        assert_eq!(scene.told(B), [Stands(false)]);
+        assert_eq!(scene.told(C), [Stands(true), At(3)]);
+        scene.answer();
+        assert_eq!(scene.told(A), [Stands(true)]);
+        assert_eq!(
+            scene.told_all(),
+            [At(3)],
+            "what comes again is for those alone who join"
+        );
+    }
+}
+
+#[test]
+fn who_waits_for_the_server_to_go_back_waits_for_that_unless_nothing_follows() {
+    for to in ["job:1", "job:*"] {
+        let mut scene = summing(to, 3);
+        scene.subscribe(B, summed(), Start::Latest);
+        scene.publish(4);
+        assert_eq!(scene.told(B), []);
+        scene.publish_last(5);
+        let is_over = to == "job:1";
+        assert_eq!(
+            scene.told(B),
+            if is_over { vec![Stands(true)] } else { vec![] }
+        );
+        assert_eq!(scene.told_all(), [At(4), At(5)]);
+    }
+}
+
+#[test]
+fn who_is_given_what_it_misses_is_told_of_a_loss_with_all_and_once() {
+    for to in ["job:1", "job:*"] {
+        let mut scene = summing(to, 3);
+        scene.subscribe(B, summed(), Start::Latest);
+        scene.answer();
+        scene.confirm_again(3);
+        scene.publish(3);
+        assert_eq!(scene.told(B), [Stands(true), At(3)]);
+        scene.reset(9);
+        scene.publish(9);
+        assert_eq!(scene.told_all(), [Reset(9), At(9)]);
+        assert_eq!(scene.told(B), []);
+    }
+}
+
+#[test]
+fn who_starts_with_what_the_others_have_seen_joins_them_at_once() {
+    let mut scene = Scene::new("job:1");
+    scene.subscribe(A, summed(), since("job:1", 5));
+    scene.confirm(5);
+    scene.subscribe(B, summed(), since("job:1", 5));
+    assert_eq!(scene.told(B), [Stands(true)]);
+    scene.subscribe(C, summed(), since("job:1", 4));
+    assert_eq!(scene.told(C), []);
+}

@@ -1,0 +1,39 @@
+//! Members who ask for a sign that everything has come.
+
+use super::*;
+
+#[test]
+fn a_sign_of_life_comes_from_the_server_or_by_the_next_connection() {
+    let mut scene = Scene::new("job:1");
+    scene.subscribe(A, Flow::IMMEDIATE, Start::Latest);
+    scene.confirm(0);
+    scene.told(A);
+    scene.say(A, ClientFrame::Ping);
+    assert_eq!((scene.pings, scene.told(A)), (1, vec![]));
+    // Other states of a connection that stands lose nothing.
+    scene.server(ServerFrame::Stale);
+    scene.server(ServerFrame::Live);
+    assert_eq!(scene.pings, 1);
+    scene.lose();
+    assert_eq!((scene.pings, scene.told(A)), (1, vec![]));
+    scene.answer();
+    assert_eq!(scene.told(A), [Pong]);
+}
+
+#[test]
+fn to_one_who_joins_all_has_come_when_all_has_come_again() {
+    let mut scene = Scene::new("job:1");
+    scene.subscribe(A, summed(), Start::Latest);
+    scene.confirm(2);
+    scene.publish(3);
+    scene.subscribe(B, summed(), Start::Latest);
+    scene.answer();
+    scene.confirm_again(3);
+    let asked = scene.pings;
+    scene.say(B, ClientFrame::Ping);
+    assert_eq!(scene.pings, asked);
+    scene.answer();
+    assert_eq!((scene.pings, scene.told(B)), (1, vec![Stands(true)]));
+    scene.answer();
+    assert_eq!(scene.told(B), [Pong]);
+}
