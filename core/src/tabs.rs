@@ -368,3 +368,6 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
