@@ -58,7 +58,8 @@ impl Rests {
 
     /// The first entry from `at` on that doesn't rest, if that is below `end`.
     pub(super) fn next_awake(&self, mut at: usize, end: usize) -> Option<usize> {
-        while at < end {
+        loop {
+            // Beyond the last word everybody is awake.
             let awake = !self.word(at / WORD) >> (at % WORD);
             if awake != 0 {
                 at += awake.trailing_zeros() as usize;
@@ -66,7 +67,6 @@ impl Rests {
             }
             at = (at / WORD + 1) * WORD;
         }
-        None
     }
 
     /// The entry at `at` is removed, and the one at `last` takes its place.
@@ -126,6 +126,17 @@ mod tests {
             3 => any::<usize>().prop_map(|at| Step::Remove { at }),
             1 => Just(Step::Clear),
         ]
+    }
+
+    #[test]
+    fn who_rests_needs_no_memory_among_few_and_a_bit_among_many() {
+        let mut rests = Rests::default();
+        rests.set(WORD - 1, true);
+        rests.set(100 * WORD, false);
+        assert_eq!(rests.memory_bytes(), 0);
+        rests.set(100 * WORD, true);
+        let words = 100 * size_of::<u64>();
+        assert!((words..2 * words).contains(&rests.memory_bytes()));
     }
 
     proptest! {

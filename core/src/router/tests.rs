@@ -1,3 +1,6 @@
+mod memory;
+mod seats;
+
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
@@ -89,53 +92,6 @@ fn the_deepest_topics_find_their_patterns() {
     );
 }
 
-#[test]
-#[cfg_attr(
-    miri,
-    ignore = "a hundred thousand subscriptions, whose bytes are counted"
-)]
-fn subscriptions_are_compact() {
-    const TOPICS: usize = 10_000;
-    const EACH: usize = 10;
-    let (mut routes, mut router) = (Routes::new(1), Router::new(1));
-    for i in 0..TOPICS * EACH {
-        let job = pattern(&format!("job:{}", i % TOPICS));
-        routes.subscribe(&job, 0_u32);
-        router.subscribe(&job, 0_u32);
-    }
-    for (each, most) in [
-        (routes.memory_bytes() / routes.len(), 26),
-        (router.memory_bytes() / router.len(), 42),
-    ] {
-        assert!(
-            each <= most,
-            "{each} bytes per subscription, 4 of them the subscriber's"
-        );
-    }
-}
-
-#[test]
-fn whoever_takes_the_seat_of_one_that_leaves_is_told() {
-    let mut routes = Routes::new(1);
-    let jobs = pattern("job:*");
-    let mut seats: Vec<Seat> = (0..4_usize).map(|i| routes.subscribe(&jobs, i)).collect();
-    let route = seats[0].route();
-    routes.visit(route, |subscriber| *subscriber == 3);
-    for (leaver, mover) in [(1, Some(3)), (2, None), (3, None), (0, None)] {
-        let seat = seats[leaver];
-        let mut moved = None;
-        let left = routes.leave(seat, |subscriber| moved = Some(*subscriber));
-        assert_eq!((left.subscriber, moved), (leaver, mover));
-        // It rests where it has gone.
-        assert_eq!(left.ended_rest, leaver == 3);
-        assert_eq!(left.gone, (leaver == 0).then(|| jobs.clone()));
-        if let Some(mover) = moved {
-            seats[mover] = seat;
-        }
-    }
-    assert!(routes.is_empty());
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Subscribe(Pattern),
@@ -200,6 +156,10 @@ impl Pair {
         let mut routes = Vec::new();
         self.router
             .for_each_match(topic, |route| routes.push(route));
+        let mut parts = Vec::from_iter(self.router.find_exact(topic));
+        self.router
+            .for_each_wildcard(topic, |route| parts.push(route));
+        assert_eq!(parts, routes);
         let once: BTreeSet<RouteId> = routes.iter().copied().collect();
         assert_eq!(once.len(), routes.len(), "a route matched twice");
         let reached: Vec<u32> = routes
@@ -220,6 +180,7 @@ impl Pair {
     fn check(&self) {
         let patterns: BTreeSet<&Pattern> = self.list.iter().map(|(pattern, ..)| pattern).collect();
         assert_eq!(self.router.len(), self.list.len());
+        assert_eq!(self.router.is_empty(), self.list.is_empty());
         assert_eq!(self.router.route_count(), patterns.len());
         let routes: Vec<RouteId> = self.router.routes().collect();
         assert!(routes.is_sorted());
