@@ -69,3 +69,15 @@ impl Payload for () {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_weighs_nothing_and_is_like_any_other() {
+        assert_eq!(().size(), 0);
+        assert!(().is_same(&()));
+        assert_eq!(().text_field("status"), None);
+    }
+}

@@ -173,6 +173,24 @@ mod tests {
     }
 
     #[test]
+    fn the_rarest_epochs_are_what_they_should_be() {
+        let most = POSITION_MAX / FIRST_EPOCHS;
+        for bits in [0, 1, most - 2, most - 1, most, most + 1, u64::MAX] {
+            let first = first_epoch(&mut Random::giving(bits, 0));
+            assert!((FIRST_EPOCHS..=POSITION_MAX).contains(&first));
+            assert_eq!(first_epoch_of(first), first);
+        }
+        for bits in (0..3).chain(FIRST_EPOCHS - 3..FIRST_EPOCHS + 3) {
+            let mut random = Random::giving(bits, 1);
+            let first = first_epoch(&mut random.clone());
+            let later = later_epoch(&mut random);
+            assert!(first_epoch_of(later) == first && later != first);
+        }
+        assert_eq!(epoch_after(POSITION_MAX - 1), POSITION_MAX);
+        assert_eq!(epoch_after(POSITION_MAX), 1);
+    }
+
+    #[test]
     fn what_is_not_a_position_is_refused() {
         for text in [
             "",

@@ -33,8 +33,30 @@ impl Random {
 }
 
 #[cfg(test)]
+impl Random {
+    /// The sequence whose number `nth`, of which 0 is the first, is this one: for what chance would take years to bring.
+    pub(crate) const fn giving(mut bits: u64, nth: u64) -> Self {
+        // What `next_u64` does, backwards.
+        bits = (bits ^ (bits >> 31) ^ (bits >> 62)).wrapping_mul(0x3196_42B2_D24D_8EC3);
+        bits = (bits ^ (bits >> 27) ^ (bits >> 54)).wrapping_mul(0x96DE_1B17_3F11_9089);
+        bits = bits ^ (bits >> 30) ^ (bits >> 60);
+        Self::new(bits.wrapping_sub((nth + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sequence_gives_a_number_where_it_is_wanted() {
+        for wanted in [0, 1, 1 << 40, u64::MAX] {
+            assert_eq!(Random::giving(wanted, 0).next_u64(), wanted);
+            let mut later = Random::giving(wanted, 1);
+            later.next_u64();
+            assert_eq!(later.next_u64(), wanted);
+        }
+    }
 
     #[test]
     fn a_seed_fixes_the_sequence_and_the_range_holds() {
