@@ -141,6 +141,9 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -162,5 +165,53 @@ mod tests {
         }
         assert_eq!(recent.get(&topic(1)), None);
         assert_eq!(recent.newest_first().next(), Some((&topic(0), &0)));
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Touch(u32),
+        Remove(u32),
+        RemoveOldest,
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..9_u32).prop_map(Step::Touch),
+            2 => (0..9_u32).prop_map(Step::Remove),
+            1 => Just(Step::RemoveOldest),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_list(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 20 } else { 60 })) {
+            let mut recent = Recent::new(5);
+            // Last touched first.
+            let mut list: Vec<u32> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Touch(number) => {
+                        prop_assert_eq!(*recent.touch(&topic(number), || number), number);
+                        list.retain(|known| *known != number);
+                        list.insert(0, number);
+                        list.truncate(5);
+                    }
+                    Step::Remove(number) => {
+                        let known = list.iter().position(|known| *known == number);
+                        prop_assert_eq!(recent.remove(&topic(number)), known.map(|at| list.remove(at)));
+                    }
+                    Step::RemoveOldest => prop_assert_eq!(recent.remove_oldest(), list.pop()),
+                }
+                prop_assert!(recent.newest_first().map(|(_, number)| number).eq(&list));
+                prop_assert_eq!((recent.len(), recent.is_empty()), (list.len(), list.is_empty()));
+                let mut sorted = list.clone();
+                sorted.sort_unstable();
+                prop_assert!(recent.iter().map(|(_, number)| number).eq(&sorted));
+                for number in 0..9 {
+                    let known = recent.get(&topic(number));
+                    prop_assert_eq!(known.copied(), list.contains(&number).then_some(number));
+                }
+            }
+        }
     }
 }

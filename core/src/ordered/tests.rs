@@ -1,5 +1,6 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::vec;
 
 use proptest::prelude::*;
 
@@ -7,6 +8,24 @@ use super::*;
 
 fn topic(number: u16) -> Topic {
     Topic::new(&format!("t:{number}")).expect("valid")
+}
+
+/// Every node that is counted is in the tree, with a higher priority than its children: so the tree is as deep as one whose texts came in
+/// a random order.
+fn check(tree: &Tree) {
+    let mut open = vec![tree.root];
+    let mut reached = 0;
+    while let Some(at) = open.pop() {
+        let Some(node) = tree.nodes.get(at as usize) else {
+            continue;
+        };
+        reached += 1;
+        for child in [node.left, node.right] {
+            assert!(child == NONE || priority(at) > priority(child));
+            open.push(child);
+        }
+    }
+    assert_eq!(reached, tree.len);
 }
 
 proptest! {
@@ -22,7 +41,9 @@ proptest! {
             } else {
                 prop_assert_eq!(map.remove(&key), model.remove(&key));
             }
+            check(&map.tree);
             prop_assert_eq!(map.get(&key), model.get(&key));
+            prop_assert_eq!(map.contains_key(&key), model.contains_key(&key));
             prop_assert_eq!(map.len(), model.len());
             prop_assert!(map.iter().eq(model.iter()));
             let from = map.range(key.as_str()).next();

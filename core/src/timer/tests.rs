@@ -88,7 +88,7 @@ proptest! {
                 }
             }
             check(&timers);
-            prop_assert_eq!(timers.len(), sorted.len());
+            prop_assert_eq!((timers.len(), timers.is_empty()), (sorted.len(), sorted.is_empty()));
             let earliest = sorted.first().map(|(at, _)| *at);
             prop_assert_eq!(timers.poll_timeout().is_some(), earliest.is_some());
             prop_assert!(timers.poll_timeout() <= earliest);
@@ -136,12 +136,44 @@ fn deadlines_that_move_earlier_and_later_for_ever_need_no_more_room() {
 }
 
 #[test]
+fn the_room_of_keys_and_entries_is_counted() {
+    const KEYS: usize = if cfg!(miri) { 100 } else { 1_000 };
+    let mut timers = Timers::new();
+    for at in [Instant::ZERO, Instant::from_millis(1)] {
+        for key in 0..KEYS {
+            timers.arm(key as u32, at);
+        }
+        // 16 bytes for each key and for its entry, and room to grow.
+        let bytes = timers.memory_bytes();
+        assert!((32 * KEYS..80 * KEYS).contains(&bytes), "{bytes} bytes");
+        while timers.expire(at).is_some() {}
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "thousands of keys, whose bytes are counted")]
+fn the_room_of_entries_that_have_come_is_given_back() {
+    const KEYS: usize = 4_096;
+    let mut timers = Timers::new();
+    for key in 0..KEYS {
+        timers.arm(key as u32, Instant::from_millis(key as u64));
+    }
+    while timers.expire(Instant::from_millis(KEYS as u64)).is_some() {}
+    let bytes = timers.memory_bytes();
+    assert!(
+        bytes < 24 * KEYS,
+        "{bytes} bytes, of which keys have 16 each"
+    );
+}
+
+#[test]
 fn the_end_of_all_time_is_a_deadline_like_any_other() {
     let mut timers = Timers::new();
     let end = Instant::from_micros(u64::MAX);
     timers.arm(3, end);
     assert_eq!(timers.expire(Instant::from_millis(1)), None);
     assert_eq!(timers.expire(end), Some(3));
+    assert_eq!(timers.expire(end), None);
 }
 
 #[test]
