@@ -37,9 +37,7 @@ impl Velocity {
     pub(super) fn of(windows: impl Iterator<Item = (Vec<u64>, u64, u64)>) -> Self {
         let (mut counts, mut covered_us, mut width_us) = (Vec::new(), 0, 1);
         for (theirs, covered, width) in windows {
-            if counts.len() < theirs.len() {
-                counts.resize(theirs.len(), 0_u64);
-            }
+            counts.resize(theirs.len().max(counts.len()), 0_u64);
             for (sum, count) in counts.iter_mut().zip(theirs) {
                 *sum = sum.saturating_add(count);
             }
@@ -149,6 +147,34 @@ mod tests {
         let velocity = Velocity::of([(counts, 11 * MINUTE_US, MINUTE_US)].into_iter());
         assert_eq!(velocity.done, 275);
         assert!(velocity.spread > 200, "{}", velocity.spread);
+    }
+
+    #[test]
+    fn two_buckets_are_enough_to_tell_how_they_differ() {
+        // The newest is not over, and those before the work began tell nothing.
+        let of = |counts: &[u64], buckets| {
+            let window = (counts.to_vec(), buckets * MINUTE_US, MINUTE_US);
+            Velocity::of([window].into_iter()).spread
+        };
+        assert_eq!(of(&[0, 100, 0], 2), 100);
+        assert_eq!(of(&[0, 100], 1), 10, "chance alone");
+        assert_eq!(of(&[0, 20, 20, 20, 20, 20, 0, 0, 0, 0, 0], 5), 10);
+    }
+
+    #[test]
+    fn windows_of_several_nodes_are_added_up_bucket_by_bucket() {
+        for widest_first in [true, false] {
+            let mut windows = alloc::vec![
+                (alloc::vec![1, 2, 3], 2 * MINUTE_US, MINUTE_US),
+                (alloc::vec![4], MINUTE_US / 2, MINUTE_US / 2),
+            ];
+            if !widest_first {
+                windows.reverse();
+            }
+            let velocity = Velocity::of(windows.into_iter());
+            assert_eq!(velocity.done, 10);
+            assert_eq!(velocity.over, Duration::from_secs(120));
+        }
     }
 
     #[test]

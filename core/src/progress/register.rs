@@ -57,3 +57,37 @@ pub(super) fn earlier_end(one: Option<Ended>, other: Option<Ended>) -> Option<En
     };
     one.into_iter().chain(other).min_by_key(rank)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_ends_the_earlier_one_counts_and_of_two_at_once_the_first_by_its_reason() {
+        let end = |at_ms, reason: usize| {
+            let reason = EndReason::ALL[reason];
+            Some(Ended { at_ms, reason })
+        };
+        for (one, other, first) in [
+            (end(5, 0), None, end(5, 0)),
+            (end(5, 2), end(6, 0), end(5, 2)),
+            (end(5, 1), end(5, 2), end(5, 1)),
+            (end(5, 0), end(5, 1), end(5, 0)),
+            (end(5, 0), end(5, 2), end(5, 0)),
+        ] {
+            assert_eq!(earlier_end(one, other), first);
+            assert_eq!(earlier_end(other, one), first);
+        }
+    }
+
+    #[test]
+    fn of_what_was_before_the_greater_numbers_count_and_of_two_beginnings_the_earlier() {
+        let before = |done, queued| Before { done, queued };
+        let mut known = before(3, 8);
+        known.join(before(5, 6));
+        assert_eq!(known, before(5, 8));
+        assert_eq!(earlier(Some(3), Some(2)), Some(2));
+        assert_eq!(earlier(Some(3), None), Some(3));
+        assert_eq!(earlier(None, Some(3)), Some(3));
+    }
+}

@@ -102,9 +102,6 @@ pub(super) fn remaining(tally: &Tally) -> Option<u64> {
 
 /// The sessions that have done the most; of equals, the first by name.
 fn most(sessions: BTreeMap<Key, u64>, sessions_max: usize) -> BTreeMap<Key, u64> {
-    if sessions.len() <= sessions_max {
-        return sessions;
-    }
     let mut ranked: Vec<(Key, u64)> = sessions.into_iter().collect();
     ranked.sort_by(|(one, by_one), (other, by_other)| {
         by_other.cmp(by_one).then_with(|| one.cmp(other))

@@ -1,6 +1,7 @@
 //! What was done lately: a ring of buckets on the clock of the node that fills it.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,9 +53,7 @@ impl Window {
 
     /// Time has come so far; it never goes back.
     pub(super) fn advance(&mut self, clock_us: u64) {
-        if clock_us <= self.clock_us {
-            return;
-        }
+        let clock_us = clock_us.max(self.clock_us);
         let passed = clock_us / self.width_us - self.clock_us / self.width_us;
         let len = self.counts.len();
         let passed = usize::try_from(passed).unwrap_or(len).min(len);
@@ -71,11 +70,10 @@ impl Window {
     /// The least window that knows what both know. Two of different shapes are not of one node: one of them stays.
     pub(super) fn join(&mut self, other: &Self) {
         let shape = |window: &Self| (window.width_us, window.counts.len());
-        if shape(self) != shape(other) {
-            if shape(self) < shape(other) {
-                self.clone_from(other);
-            }
-            return;
+        match shape(self).cmp(&shape(other)) {
+            Ordering::Less => return self.clone_from(other),
+            Ordering::Greater => return,
+            Ordering::Equal => {}
         }
         let mut other = other.clone();
         other.advance(self.clock_us);
@@ -118,6 +116,37 @@ mod tests {
                 let (counts, covered) = window.at(clock);
                 prop_assert_eq!(counts.iter().sum::<u64>(), expected);
                 prop_assert_eq!(covered, (clock - oldest).max(width));
+            }
+        }
+    }
+
+    #[test]
+    fn it_covers_the_time_since_it_began_and_at_least_a_bucket() {
+        let mut window = Window::new(10, 4);
+        assert_eq!(window.width_us(), 10);
+        assert_eq!(window.at(0).1, 10);
+        window.advance(23);
+        window.add(5);
+        window.advance(23);
+        window.advance(7);
+        assert_eq!(window.clock_us(), 23, "time never goes back");
+        assert_eq!(window.at(23), (alloc::vec![5, 0, 0, 0], 23));
+        assert_eq!(window.at(29), (alloc::vec![5, 0, 0, 0], 29));
+        assert_eq!(window.at(52), (alloc::vec![0, 0, 0, 5], 32));
+    }
+
+    #[test]
+    fn of_two_shapes_the_greater_one_stays() {
+        let shapes = [(10, 2), (10, 3), (20, 1)];
+        for (one, small) in shapes.iter().enumerate() {
+            for great in &shapes[one + 1..] {
+                let window = |(width, buckets): (u64, usize)| Window::new(width, buckets);
+                let (small, great) = (window(*small), window(*great));
+                for [first, second] in [[&small, &great], [&great, &small]] {
+                    let mut joined = first.clone();
+                    joined.join(second);
+                    assert_eq!(joined, great);
+                }
             }
         }
     }

@@ -186,6 +186,11 @@ proptest! {
             let since = copy.known().get(&id).copied().unwrap_or(0);
             node.parts(id, since, 1).iter().for_each(|part| copy.join(part));
             prop_assert_eq!(&copy, node);
+            // Whatever is told, from the last to the first: each reaches to where the one after it begins.
+            let parts = node.parts(id, 0, 1);
+            let mut copy = Tally::default();
+            parts.iter().rev().for_each(|part| copy.join(part));
+            prop_assert_eq!(copy.known(), joined(&[node]).known());
         }
     }
 
@@ -232,6 +237,28 @@ proptest! {
         let mut other = heard;
         one.parts(node, since, 1).iter().for_each(|part| other.join(part));
         prop_assert_eq!((other.done(), other.sessions()), (one.done(), one.sessions()));
+    }
+}
+
+#[test]
+fn parts_hold_what_has_changed_and_no_more_sessions_than_allowed() {
+    let mut nodes = Vec::from([Tally::default()]);
+    for session in 0..6 {
+        of(&mut nodes, 0, 0).count_done(&key(session), 1, 9);
+    }
+    for (since, most, sessions) in [
+        (0, 9, &[6][..]),
+        (0, 6, &[6]),
+        (0, 4, &[4, 2]),
+        (0, 3, &[3, 3]),
+        (4, 9, &[2]),
+        (4, 1, &[1, 1]),
+        (6, 1, &[0]),
+        (0, 0, &[1; 6]),
+    ] {
+        let parts = nodes[0].parts(NodeId::new(0), since, most);
+        let counts: Vec<usize> = parts.iter().map(|part| part.sessions().len()).collect();
+        assert_eq!(counts, sessions, "{since} {most}");
     }
 }
 

@@ -1,5 +1,7 @@
 mod cluster;
+mod nodes;
 mod restless;
+mod telling;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -221,6 +223,22 @@ fn the_last_word_is_said_once_and_knows_what_others_counted_until_then() {
         })
         .collect();
     assert_eq!(last, [(3, EndReason::Complete)]);
+}
+
+/// What a node says to others, and what it tells the world.
+fn outputs(tracker: &mut Tracker) -> (Vec<ProgressBody>, Vec<Notice>) {
+    let (mut said, mut told) = (Vec::new(), Vec::new());
+    while let Some(output) = tracker.poll_output() {
+        match output {
+            ProgressOutput::Send(message) => said.push(message.body),
+            ProgressOutput::Publish(notice) => told.push(notice),
+        }
+    }
+    (said, told)
+}
+
+fn secs(seconds: u64) -> Instant {
+    Instant::from_millis(seconds * 1_000)
 }
 
 #[test]

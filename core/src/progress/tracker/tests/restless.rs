@@ -43,7 +43,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn said_by(node: u64, body: ProgressBody) -> ProgressMessage {
+pub(super) fn said_by(node: u64, body: ProgressBody) -> ProgressMessage {
     ProgressMessage {
         kind: ProgressMessageType::Progress,
         work: config(node).work,
