@@ -154,3 +154,81 @@ impl Link {
         [own, self.oldest()].into_iter().flatten().min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    const JUST: Duration = Duration::from_micros(1);
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// A link that has been opened at a time.
+    fn up(now: Instant, config: &UplinkConfig) -> Link {
+        let mut link = Link::new(config);
+        assert!(link.start_opening(now) && !link.is_up());
+        assert!(!link.start_opening(now), "it is being opened");
+        let call = link.call(now, Asked::Open);
+        assert!(matches!(link.answered(now, call), Some(Asked::Open)));
+        assert!(link.is_up());
+        link
+    }
+
+    #[test]
+    fn a_call_is_overdue_from_its_time_on_until_it_is_answered_or_has_failed() {
+        let config = UplinkConfig::new(1);
+        let mut link = up(at(1), &config);
+        let calls = [1, 2].map(|now| link.call(at(now), Asked::Publish(1)));
+        for (call, now) in calls.into_iter().zip([1, 2]) {
+            let due = at(now) + config.call_timeout;
+            assert!(!link.is_overdue(at(now)) && link.is_overdue(due));
+            if call == calls[0] {
+                assert!(matches!(link.answered(due, call), Some(Asked::Publish(1))));
+            } else {
+                assert!(matches!(link.failed(call), Some(Asked::Publish(1))));
+            }
+            assert!(link.answered(due, call).is_none() && link.failed(call).is_none());
+        }
+        assert!(!link.is_overdue(at(1) + config.call_timeout * 2));
+    }
+
+    #[test]
+    fn a_link_is_asked_for_a_sign_of_life_one_by_one() {
+        let config = UplinkConfig::new(1);
+        let mut link = up(at(1), &config);
+        let mut due = at(1) + config.probe_every;
+        for _ in 0..3 {
+            assert_eq!(link.poll_timeout(), Some(due));
+            assert!(!link.start_probing(at(1)) && link.start_probing(due));
+            assert!(!link.start_probing(due), "one is under way");
+            let call = link.call(due, Asked::Probe);
+            assert_eq!(link.poll_timeout(), Some(due + config.call_timeout));
+            assert!(link.answered(due + JUST, call).is_some());
+            due = due + JUST + config.probe_every;
+        }
+    }
+
+    #[test]
+    fn what_was_asked_of_a_lost_link_is_void_and_it_is_opened_again_after_a_wait() {
+        let config = UplinkConfig::new(1);
+        let mut link = up(at(1), &config);
+        let late = at(1) + config.probe_every;
+        assert!(link.start_probing(late));
+        let probe = link.call(late, Asked::Probe);
+        link.lose(late);
+        assert!(!link.is_up() && link.answered(late, probe).is_none());
+        let again = link.poll_timeout().unwrap();
+        assert!(again <= late + config.backoff_base);
+        link.lose(again);
+        assert_eq!(link.poll_timeout(), Some(again), "it was lost before");
+        assert!(!link.start_opening(at(1)) && link.start_opening(again));
+        assert_eq!(link.poll_timeout(), None, "its call is yet to be made");
+        let open = link.call(again, Asked::Open);
+        assert!(open > probe && link.answered(again, open).is_some());
+        assert!(link.start_probing(again + config.probe_every));
+    }
+}
