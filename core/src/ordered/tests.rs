@@ -42,6 +42,7 @@ proptest! {
                 prop_assert_eq!(map.remove(&key), model.remove(&key));
             }
             check(&map.tree);
+            prop_assert_eq!(map.entries.len(), map.tree.nodes.len());
             prop_assert_eq!(map.get(&key), model.get(&key));
             prop_assert_eq!(map.contains_key(&key), model.contains_key(&key));
             prop_assert_eq!(map.len(), model.len());

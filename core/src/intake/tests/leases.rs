@@ -1,4 +1,4 @@
-//! An intake by itself: whose lease an answer speaks of, and when it wants to be woken.
+//! An intake by itself: whose lease an answer speaks of, what is taken in next, and when it wants to be woken.
 
 use super::*;
 
@@ -84,4 +84,56 @@ fn a_message_is_to_be_given_up_in_time_but_while_it_is_offered() {
     assert_eq!(taking.poll_timeout(), Some(now + SECOND));
     taking.handle_took(now, token, &[Took::Done]);
     assert!(taking.is_empty());
+}
+
+#[test]
+fn what_another_server_took_while_ones_own_was_under_way_is_not_taken_again() {
+    let now = Instant::from_millis(1);
+    let (mut intake, token) = holding(now);
+    // The same message twice. The store takes the first one in for this server, whose lease ends before it hears so, and the second one
+    // for another server.
+    for number in [1, 2] {
+        intake.handle_raw(now, 7, 1, number);
+    }
+    let messages = vec![(7, 1)];
+    assert_eq!(
+        outputs(&mut intake),
+        [IntakeOutput::Take { token, messages }]
+    );
+    intake.handle_taken(7);
+    intake.handle_took(now, token, &[Took::Done]);
+    assert_eq!(outputs(&mut intake), []);
+    assert!(intake.is_empty());
+}
+
+#[test]
+fn a_holder_takes_one_batch_after_the_other_and_asks_for_its_lease_in_time() {
+    let now = Instant::from_millis(1);
+    let mut intake = Intake::new(IntakeConfig {
+        batch_max: 2,
+        ..IntakeConfig::default()
+    });
+    for number in 0..4 {
+        intake.handle_raw(now, number, 1, number);
+    }
+    intake.handle_timeout(now);
+    let token = match outputs(&mut intake)[..] {
+        [IntakeOutput::Acquire { token }] => token,
+        ref other => panic!("{other:?}"),
+    };
+    intake.handle_lease(now, token, true);
+    intake.handle_leased(now, token);
+    for first in [0, 2] {
+        let messages = vec![(first, first), (first + 1, first + 1)];
+        assert_eq!(
+            outputs(&mut intake),
+            [IntakeOutput::Take { token, messages }]
+        );
+        intake.handle_took(now, token, &[Took::Done; 2]);
+    }
+    intake.handle_timeout(now);
+    assert_eq!(outputs(&mut intake), []);
+    assert_eq!(intake.poll_timeout(), Some(now + SECOND));
+    intake.handle_timeout(now + SECOND);
+    assert_eq!(outputs(&mut intake), [IntakeOutput::Prolong { token }]);
 }
