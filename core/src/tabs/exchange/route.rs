@@ -144,18 +144,18 @@ impl<P> Route<P> {
 
     /// The first member starts so. What to ask of the server: that is where everybody goes on from.
     pub(super) fn begin(&mut self, pattern: &Pattern, start: &Start) -> Start {
-        self.wanted = match start.of(pattern) {
+        let wanted = match start.of(pattern) {
             // To have seen nothing of a topic is to want its latest value.
             Start::Since(known) if pattern.is_exact() && known.is_empty() => Start::Latest,
             start => start,
         };
-        if let Start::Since(known) = &self.wanted {
+        if let Start::Since(known) = &wanted {
             for TopicPosition { topic, position } in known {
-                let (position, latest) = (*position, None);
-                self.tops.touch(topic, || Top { position, latest });
+                self.set_top(topic, *position, None);
             }
         }
-        self.wanted.clone()
+        self.wanted = wanted.clone();
+        wanted
     }
 
     /// The server is to be asked anew. What to ask of it, so that everybody goes on from where all are.
@@ -184,32 +184,21 @@ impl<P> Route<P> {
         if let (Some(topic), Some(position)) = (pattern.exact(), position)
             && (position.offset == 0 || is_new)
         {
-            self.set_top(&topic, position);
-        }
-    }
-
-    fn set_top(&mut self, topic: &Topic, position: Position) {
-        let top = Top {
-            position,
-            latest: None,
-        };
-        match self.tops.get(topic) {
-            Some(known) if known.position == position => {}
-            Some(_) | None => {
-                self.tops.remove(topic);
-                self.tops.touch(topic, || top);
-            }
+            self.set_top(&topic, position, None);
         }
     }
 
     pub(super) fn handle_publication(&mut self, publication: &Arc<Publication<P>>) {
-        let position = publication.position;
-        let top = self.tops.touch(&publication.topic, || Top {
+        let latest = Some(Arc::clone(publication));
+        self.set_top(&publication.topic, publication.position, latest);
+    }
+
+    fn set_top(&mut self, topic: &Topic, position: Position, latest: Option<Arc<Publication<P>>>) {
+        let top = self.tops.touch(topic, || Top {
             position,
             latest: None,
         });
-        top.position = position;
-        top.latest = Some(Arc::clone(publication));
+        (top.position, top.latest) = (position, latest);
     }
 
     pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) {
@@ -218,7 +207,7 @@ impl<P> Route<P> {
         } else {
             // The latest value is still on its way: whoever goes on from here must not leave it out.
             let offset = position.offset.saturating_sub(1);
-            self.set_top(topic, Position { offset, ..position });
+            self.set_top(topic, Position { offset, ..position }, None);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What members are told and what the server is asked for: an exchange by itself, whose members and server say what the test says.
 
+mod catch_up;
 mod devices;
 mod flows;
 mod joins;

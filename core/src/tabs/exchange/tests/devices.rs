@@ -150,3 +150,23 @@ fn a_device_that_is_alone_leaves_nothing_behind_when_it_is_forgotten() {
     assert_eq!(forget(&mut scene, A).len(), 1);
     assert_eq!(scene.exchange.patterns(), 0);
 }
+
+#[test]
+fn what_was_dealt_with_in_an_earlier_epoch_is_not_told_of_a_later_one() {
+    let mut scene = beside_a_device("job:1", Flow::IMMEDIATE);
+    scene.publish(1);
+    let pattern = scene.pattern.clone();
+    let ack = |epoch| ClientFrame::Ack {
+        pattern: pattern.clone(),
+        positions: vec![TopicPosition {
+            topic: topic("job:1"),
+            position: Position { epoch, offset: 1 },
+        }],
+    };
+    scene.say(A, ack(0));
+    scene.say(A, ack(1));
+    scene.say(A, ack(0));
+    scene.sent();
+    scene.unsubscribe(A);
+    assert_eq!(scene.sent(), [ack(1)]);
+}

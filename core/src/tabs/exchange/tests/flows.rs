@@ -122,7 +122,11 @@ fn while_it_goes_back_all_is_sent_as_it_is_and_nothing_is_asked_for_beside() {
     scene.confirm(2);
     scene.publish(3);
     scene.sent();
-    scene.subscribe_as(B, "phone", Start::Latest);
+    let request = SubscribeRequest {
+        durable: DurableName::new("phone").ok(),
+        ..scene.ask(throttled(), Start::Latest)
+    };
+    scene.say(B, ClientFrame::Subscribe(request));
     let sent = scene.sent();
     assert_eq!(flows(&sent), [Flow::IMMEDIATE]);
     assert_eq!(starts(&sent).len(), 1, "from the cursor");
@@ -168,4 +172,34 @@ fn who_deals_with_each_publication_lets_none_be_dropped_nor_do_those_beside() {
     assert_eq!(scene.told(C), [Failed(ErrorCode::BadFlow)]);
     scene.subscribe(C, Flow::IMMEDIATE, Start::Latest);
     assert_eq!(scene.told(C), []);
+}
+
+#[test]
+fn while_the_connection_is_behind_what_loses_least_becomes_of_publications() {
+    let slow = |sent: Vec<ClientFrame<()>>| -> Vec<Option<Slow>> {
+        let asked = sent.into_iter().filter_map(|frame| match frame {
+            ClientFrame::Subscribe(request) => Some(request.slow),
+            _ => None,
+        });
+        asked.collect()
+    };
+    let least = Slow::Drop.max(Slow::Conflate);
+    let mut scene = Scene::new("job:1");
+    for (member, said, asked) in [
+        (A, Some(Slow::Conflate), &[Some(Slow::Conflate)][..]),
+        (B, Some(Slow::Conflate), &[]),
+        (C, None, &[Some(least)]),
+    ] {
+        let request = SubscribeRequest {
+            slow: said,
+            ..scene.ask(Flow::IMMEDIATE, Start::Latest)
+        };
+        scene.say(member, ClientFrame::Subscribe(request));
+        assert_eq!(slow(scene.sent()), asked, "{member:?}");
+        scene.confirm_again(0);
+    }
+    scene.unsubscribe(A);
+    assert_eq!(slow(scene.sent()), []);
+    scene.unsubscribe(B);
+    assert_eq!(slow(scene.sent()), [None], "nobody has said anything");
 }
