@@ -55,17 +55,18 @@ export function newEntry(
   if (options.slow !== undefined && flow?.by_frames) {
     throw new TidegateError('bad_option', 'slow is not for what is paced by frames, which shows the newest');
   }
+  // What each update needs comes first: the rest may then lie beyond what the processor reads at once.
   const entry: Entry = {
-    pattern,
     handler,
+    active: true,
+    collects: false,
+    handled: undefined,
+    pattern,
     options,
     onClosed,
-    handled: undefined,
-    collects: false,
     reduce: undefined,
     flow: undefined,
     number: DETACHED,
-    active: true,
     parts: [],
     abort: undefined,
   };
@@ -93,7 +94,8 @@ export function handle(entry: Entry, due: unknown, madeOf: unknown = due): void 
   if (!entry.active) {
     return;
   }
-  const result: unknown = entry.handler(due as never);
+  const { handler } = entry;
+  const result: unknown = handler(due as never);
   if (entry.handled !== undefined) {
     acknowledge(entry, madeOf as Update | readonly Update[], result);
   }

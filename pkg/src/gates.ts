@@ -64,7 +64,7 @@ interface Call {
 const CLOSED = -1;
 
 /** What is said of a gate that does not rest. */
-const AWAKE = Number.NEGATIVE_INFINITY;
+const AWAKE = -1;
 
 interface Target {
   readonly fn: AnyFunction;
@@ -234,7 +234,7 @@ class GateSet implements Sleeper {
       }
       const target = this.#targets[row.subject]!;
       if (row.kind === Kind.GateRests) {
-        target.restsUntil = row.offset;
+        target.restsUntil = Math.floor(row.offset);
       } else if (row.kind === Kind.GateIdle) {
         target.gate = CLOSED;
         target.restsUntil = AWAKE;

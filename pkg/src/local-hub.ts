@@ -56,7 +56,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   #slot = -1;
   /** Of what was published last: how much the core is to be told of what follows, if that may be published without asking. */
   #kept = 0;
-  #until = Number.POSITIVE_INFINITY;
+  #until: number | undefined;
   readonly #licences = new LocalLicences();
   /** When it is, for what is published without asking: to those who get it at once, and to those who hold it back. */
   readonly #now: () => number;
@@ -118,7 +118,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
       this.#offset = row.offset;
     } else if (row.kind === Kind.Licensed) {
       this.#kept = row.subject;
-      this.#until = row.offset;
+      this.#until = row.offset === Number.POSITIVE_INFINITY ? undefined : Math.floor(row.offset);
     } else if (row.kind === Kind.LicencesEnded) {
       this.#licences.endAll();
     }
@@ -133,15 +133,15 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     const licence = options === undefined ? this.#licences.of(topic) : undefined;
     if (licence !== undefined && this.hasMachine() && this.#status(payload) === undefined) {
       // Who holds back must not be told too early a time, nor take what comes after its window.
-      const holds = licence.until !== Number.POSITIVE_INFINITY;
-      const now = holds ? this.#soon() : this.#now();
-      if (now + TICK_MS < this.deadline && now + TICK_MS < licence.until) {
+      const { until } = licence;
+      const now = until === undefined ? this.#now() : this.#soon();
+      if (now + TICK_MS < this.deadline && (until === undefined || now + TICK_MS < until)) {
         if (this.#licences.add(licence, payload, now)) {
           this.machine();
         }
-        const { epoch, offset, entries } = licence;
-        if (entries.length > 0) {
-          this.handAll(entries, { topic, data: payload, epoch, offset });
+        const { epoch, offset, audience } = licence;
+        if (audience.entries.length > 0) {
+          this.handAll(audience, { topic, data: payload, epoch, offset });
         }
         return { epoch, offset };
       }
@@ -167,7 +167,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     this.read(count, this.#slot);
     const [failure, position] = [this.#failure, { epoch: this.#epoch, offset: this.#offset }];
     if (this.#kept > 0) {
-      this.#licences.grant(topic, position, this.reached(), this.#kept, this.#until);
+      this.#licences.grant(topic, position, this.audience(), this.#kept, this.#until);
     }
     this.handOver();
     if (failure !== undefined) {

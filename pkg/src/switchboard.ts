@@ -1,8 +1,7 @@
 /**
  * Who subscribed, and handing over what is due to them. What a hub in the page and a connection have in common.
  *
- * What is due is read from the core first and handed over afterwards (see `mailbox.ts`): handlers may publish,
- * subscribe and unsubscribe.
+ * What is due is read first and handed over afterwards (see `mailbox.ts`): handlers may publish, subscribe and leave.
  */
 
 import type { Core } from './core.js';
@@ -22,7 +21,7 @@ import { report, TidegateError } from './errors.js';
 import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
 import type { ClientHub, HubMachine } from './machines.js';
-import { Mailbox } from './mailbox.js';
+import { type Audience, Mailbox } from './mailbox.js';
 import { flowSpec } from './options.js';
 import { Kind, type Row } from './records.js';
 import type {
@@ -223,6 +222,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
       });
     }
     setFlow(entry, flow, spec);
+    this.#mailbox.noteChange();
     if (machine !== undefined) {
       this.read(this.core.enter(() => machine.drain()));
       this.handOver();
@@ -273,6 +273,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   /** Forgets a subscription; nothing of it is handed over any more. */
   #drop(entry: Entry): void {
     entry.active = false;
+    this.#mailbox.noteChange();
     this.#detach(entry);
     if (entry.abort !== undefined) {
       entry.options.signal?.removeEventListener('abort', entry.abort);
@@ -365,9 +366,14 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     return this.#deliveries.reached;
   }
 
+  /** Those, to be handed the same from now on. */
+  protected audience(): Audience {
+    return this.#mailbox.audience(this.reached());
+  }
+
   /** Hands the same to many, now. */
-  protected handAll(entries: readonly Entry[], update: Update): void {
-    this.#mailbox.handAll(entries, update);
+  protected handAll(audience: Audience, update: Update): void {
+    this.#mailbox.handAll(audience, update);
   }
 
   /** Queues the same for many. */

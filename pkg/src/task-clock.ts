@@ -48,13 +48,14 @@ function millisecondNow(): number {
   const at = Date.now();
   if (at !== readAt) {
     readAt = at;
-    readMs = performance.now() + 1;
+    readMs = Math.ceil(performance.now()) + 1;
   }
   return readMs;
 }
 
 /**
- * What tells a time of a host that is not past: now, or, where the host is the platform, up to a millisecond later.
+ * What tells a time of a host that is not past: now, or, where the host is the platform, up to two milliseconds later. Those of the
+ * platform are whole: engines keep them where they are written, while for any other number they look elsewhere in the memory.
  *
  * @internal
  */

@@ -337,3 +337,24 @@ test('a handler that publishes, subscribes and leaves disturbs no other one', ()
   assert.deepEqual(seen.slice(0, 6), ['1st 1', '2nd 1', '1st 2', '2nd 2', '1st 20', '2nd 20']);
   assert.deepEqual(seen.slice(6).sort(), ['2nd 3', 'new 3']);
 });
+
+test('what a handler does to those after it holds for the publication that it was called with', () => {
+  const { hub } = setUp();
+  const seen: unknown[] = [];
+  hub.subscribe<number>('a', ({ data }) => {
+    if (data === 3) {
+      leaving();
+      collecting.setFlow({ conflate: { collect: 2 }, throttle: 100 });
+    }
+  });
+  const leaving = hub.subscribe<number>('a', ({ data }) => seen.push(['leaving', data]));
+  const collecting = hub.subscribe('a', (due: unknown) => seen.push(Array.isArray(due)));
+  hub.subscribe('a', function (this: unknown, { data }: Update<number>) {
+    seen.push([this, data]);
+  });
+  for (const data of [1, 2, 3]) {
+    hub.publish('a', data);
+  }
+  const before = [1, 2].flatMap((data) => [['leaving', data], false, [undefined, data]]);
+  assert.deepEqual(seen, [...before, true, [undefined, 3]]);
+});
