@@ -225,6 +225,18 @@ impl Joining {
         })
     }
 
+    /// Where it stands, for an uplink that is to go back for it anew.
+    pub(crate) fn start(&self, pattern: &Pattern) -> Start {
+        if self.wants != Wants::All && !pattern.is_exact() {
+            return Start::Latest;
+        }
+        let known = self.known.iter().map(|(topic, known)| TopicPosition {
+            topic: topic.clone(),
+            position: known.position,
+        });
+        Start::Since(known.collect())
+    }
+
     /// The topics of which it knows something.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Topic> {
         self.known.keys()

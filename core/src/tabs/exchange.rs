@@ -226,7 +226,9 @@ impl<P: Payload + Clone> Exchange<P> {
         };
         let position = route.position(pattern);
         let flow = route.upstream;
-        if let Some(seat) = route.seats.get_mut(&member) {
+        if let Some(seat) = route.seats.get_mut(&member)
+            && !matches!(seat.place, Place::Joining(_))
+        {
             seat.place = Place::There;
         }
         let pattern = pattern.clone();

@@ -234,6 +234,15 @@ impl<P> Route<P> {
         behind
     }
 
+    /// Where those start for whom the server is to go back.
+    pub(super) fn starts(&self, pattern: &Pattern) -> impl Iterator<Item = Start> {
+        self.seats.values().filter_map(|seat| match &seat.place {
+            Place::Behind(start) => Some(start.clone()),
+            Place::Joining(joining) => Some(joining.start(pattern)),
+            Place::Waiting(_) | Place::There => None,
+        })
+    }
+
     /// What those who join miss of a topic is lost. Its latest value follows.
     pub(super) fn note_reset(&mut self, topic: &Topic, position: Position) {
         for seat in self.seats.values_mut() {

@@ -28,6 +28,9 @@ impl<P: Payload + Clone> Exchange<P> {
         self.client.handle_subscribe(now, request);
         if route.is_rewinding {
             self.client.handle_rewind(pattern, &Start::Latest);
+            for start in route.starts(pattern) {
+                self.client.handle_rewind(pattern, &start);
+            }
         }
     }
 

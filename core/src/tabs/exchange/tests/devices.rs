@@ -170,3 +170,52 @@ fn what_was_dealt_with_in_an_earlier_epoch_is_not_told_of_a_later_one() {
     scene.unsubscribe(A);
     assert_eq!(scene.sent(), [ack(1)]);
 }
+
+#[test]
+fn who_joins_beside_a_device_that_is_forgotten_is_given_what_it_misses() {
+    for to in ["job:1", "job:*"] {
+        for (has_begun, becomes_device) in [(false, false), (true, false), (true, true)] {
+            let mut scene = beside_a_device(to, throttled());
+            (1..=5).for_each(|offset| scene.publish(offset));
+            scene.told_all();
+            scene.subscribe(C, Flow::IMMEDIATE, since("job:1", 1));
+            let mut expected = vec![Stands(true), At(2), At(3), At(4), At(5)];
+            if has_begun {
+                scene.answer();
+                scene.confirm_again(5);
+                scene.publish(2);
+            }
+            if becomes_device {
+                scene.subscribe_as(C, "phone", Start::Latest);
+                expected.insert(2, Stands(true));
+            }
+            forget(&mut scene, A);
+            while !scene.is_there(C) {
+                scene.confirm_again(5);
+                scene.answer_from_history(5);
+            }
+            assert_eq!(scene.told(C), expected, "{to} {has_begun} {becomes_device}");
+            assert_eq!(scene.told_all(), []);
+        }
+    }
+}
+
+impl Scene {
+    fn is_there(&self, member: TabId) -> bool {
+        let seat = self.exchange.routes[&self.pattern].seats.get(&member);
+        seat.is_some_and(|seat| matches!(seat.place, Place::There))
+    }
+
+    /// The server sends what it was asked for last, up to a publication, and answers pings.
+    fn answer_from_history(&mut self, last: u64) {
+        let asked = self.sent().into_iter().rev().find_map(|frame| match frame {
+            ClientFrame::Subscribe(request) => Some(request.start),
+            _ => None,
+        });
+        if let Some(Start::Since(known)) = asked {
+            let seen = known.first().map_or(0, |known| known.position.offset);
+            (seen + 1..=last).for_each(|offset| self.publish(offset));
+        }
+        self.answer();
+    }
+}
