@@ -79,7 +79,7 @@ impl<S> Router<S> {
     /// # Panics
     /// With 2^32 subscriptions or routes at once.
     pub fn subscribe(&mut self, pattern: &Pattern, subscriber: S) -> Ticket {
-        let place = self.places.take(0);
+        let place = self.places.take();
         let seat = self.routes.subscribe(
             pattern,
             Placed {

@@ -36,19 +36,21 @@ struct Slot {
 }
 
 impl Places {
-    /// A place for an entry that lies at index `at` of its route.
-    pub(super) fn take(&mut self, at: u32) -> Place {
+    /// A place for an entry whose index is told next, by [`move_to`](Self::move_to).
+    pub(super) fn take(&mut self) -> Place {
         let Some(index) = self.free else {
             let index = index(self.slots.len());
-            self.slots.push(Slot { at, generation: 0 });
+            self.slots.push(Slot {
+                at: 0,
+                generation: 0,
+            });
             return Place {
                 index,
                 generation: 0,
             };
         };
-        let slot = &mut self.slots[index as usize];
+        let slot = &self.slots[index as usize];
         self.free = (slot.at != index).then_some(slot.at);
-        slot.at = at;
         Place {
             index,
             generation: slot.generation,

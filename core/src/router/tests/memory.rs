@@ -80,3 +80,20 @@ fn the_room_of_subscribers_is_counted_and_given_back() {
     }
     assert!(routes.memory_bytes() < awake - 3 * MANY);
 }
+
+#[test]
+fn subscribers_that_come_and_go_need_no_more_room_than_the_first() {
+    let mut router = Router::new(1);
+    let mut bytes = BTreeSet::new();
+    for number in 10..99 {
+        let tickets = ["a", "*:b"].map(|text| {
+            let own = pattern(&format!("{text}{number}"));
+            router.subscribe(&own, 0_u32)
+        });
+        bytes.insert(router.memory_bytes());
+        for ticket in tickets {
+            router.unsubscribe(ticket);
+        }
+    }
+    assert_eq!(bytes.len(), 1, "{bytes:?}");
+}
