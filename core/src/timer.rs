@@ -255,11 +255,7 @@ impl Timers {
         } else {
             self.reached = reached.first;
             for entry in reached.entries.drain(..) {
-                if entry.at == self.reached {
-                    self.next.push(entry);
-                } else {
-                    self.add(entry);
-                }
+                self.add(entry);
             }
         }
         if reached.entries.capacity() <= KEPT_MAX {

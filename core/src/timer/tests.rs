@@ -6,9 +6,22 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Arm { key: u32, at: u64 },
-    Disarm { key: u32 },
-    Expire { now: u64 },
+    Arm {
+        key: u32,
+        at: u64,
+    },
+    /// Arms a key earlier and earlier: so many entries are of no use then.
+    Hasten {
+        key: u32,
+        at: u64,
+        times: u64,
+    },
+    Disarm {
+        key: u32,
+    },
+    Expire {
+        now: u64,
+    },
 }
 
 /// Near ones and far ones, in microseconds.
@@ -24,10 +37,11 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     // Few keys and few instants, so that keys are moved and deadlines tie.
     let step = prop_oneof![
         6 => (0..60_u32, any_time()).prop_map(|(key, at)| Step::Arm { key, at }),
+        1 => (0..60_u32, any_time(), 0..99_u64).prop_map(|(key, at, times)| Step::Hasten { key, at, times }),
         2 => (0..60_u32).prop_map(|key| Step::Disarm { key }),
         2 => any_time().prop_map(|now| Step::Expire { now }),
     ];
-    prop::collection::vec(step, 0..if cfg!(miri) { 60 } else { 400 })
+    prop::collection::vec(step, 0..if cfg!(miri) { 60 } else { 200 })
 }
 
 /// Checks what `Timers` says of its own members.
@@ -57,13 +71,19 @@ fn check(timers: &Timers) {
 
 proptest! {
     #[test]
-    fn timers_agree_with_a_sorted_set(steps in any_steps()) {
+    fn timers_agree_with_a_sorted_set(steps in any_steps(), keys in 1..60_u32) {
         let mut timers = Timers::new();
         let mut deadlines: BTreeMap<u32, Instant> = BTreeMap::new();
         let mut sorted: BTreeSet<(Instant, u32)> = BTreeSet::new();
         for step in steps {
             match step {
-                Step::Arm { key, at } => {
+                Step::Arm { key, at } | Step::Hasten { key, at, .. } => {
+                    let key = key % keys;
+                    if let Step::Hasten { times, .. } = step {
+                        for earlier in (1..times).rev() {
+                            timers.arm(key, Instant::from_micros(at + earlier));
+                        }
+                    }
                     let at = Instant::from_micros(at);
                     timers.arm(key, at);
                     if let Some(old) = deadlines.insert(key, at) {
@@ -72,6 +92,7 @@ proptest! {
                     sorted.insert((at, key));
                 }
                 Step::Disarm { key } => {
+                    let key = key % keys;
                     let old = deadlines.remove(&key);
                     prop_assert_eq!(timers.disarm(key), old.is_some());
                     old.map(|old| sorted.remove(&(old, key)));
