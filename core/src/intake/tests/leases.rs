@@ -137,3 +137,20 @@ fn a_holder_takes_one_batch_after_the_other_and_asks_for_its_lease_in_time() {
     intake.handle_timeout(now + SECOND);
     assert_eq!(outputs(&mut intake), [IntakeOutput::Prolong { token }]);
 }
+
+#[test]
+fn who_is_refused_under_its_token_holds_the_lease_no_more_and_keeps_what_it_heard() {
+    let now = Instant::from_millis(1);
+    let (mut intake, token) = holding(now);
+    intake.handle_raw(now, 1, 1, 1);
+    let messages = vec![(1, 1)];
+    let take = [IntakeOutput::Take { token, messages }];
+    assert_eq!(outputs(&mut intake), take);
+    intake.handle_took(now, token - 1, &[Took::Fenced]);
+    assert_eq!(intake.holding(), Some(token));
+    assert_eq!(outputs(&mut intake), take);
+    intake.handle_took(now, token, &[Took::Fenced]);
+    assert_eq!(intake.holding(), None);
+    assert_eq!(outputs(&mut intake), []);
+    assert!(!intake.is_empty());
+}
