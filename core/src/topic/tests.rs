@@ -60,6 +60,7 @@ fn a_topic_has_no_wildcards() {
         ("a:**", 2),
         ("a:b*", 3),
         ("a*:b c", 1),
+        ("a* c", 1),
     ] {
         let fault = Topic::new(text).unwrap_err();
         assert_eq!(fault, TopicErrorKind::WildcardInTopic.at(at), "{text}");
@@ -78,6 +79,7 @@ fn a_wildcard_is_a_whole_segment_and_many_is_the_last() {
         ("a:**:*:", Kind::ManyNotLast, 2),
         ("a:**::", Kind::EmptySegment, 5),
         ("a b*", Kind::Whitespace(' '), 1),
+        ("a* b", Kind::PartialWildcard, 1),
     ] {
         assert_eq!(Pattern::new(text).unwrap_err(), kind.at(at), "{text}");
     }

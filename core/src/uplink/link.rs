@@ -231,4 +231,19 @@ mod tests {
         assert!(open > probe && link.answered(again, open).is_some());
         assert!(link.start_probing(again + config.probe_every));
     }
+
+    #[test]
+    fn what_stood_is_opened_again_as_soon_as_what_was_lost_for_the_first_time() {
+        let config = UplinkConfig::new(1);
+        let mut link = up(at(1), &config);
+        for turn in 1..20 {
+            let now = at(turn * 60_000);
+            link.lose(now);
+            let again = link.poll_timeout().unwrap();
+            assert!(again > now && again <= now + config.backoff_base);
+            assert!(link.start_opening(again));
+            let call = link.call(again, Asked::Open);
+            assert!(link.answered(again, call).is_some());
+        }
+    }
 }
