@@ -274,7 +274,7 @@ impl Tracker {
         if matches!(self.link, Link::Over) {
             return false;
         }
-        let mut up = self.peers.iter().filter(|(_, peer)| peer.is_up);
-        up.all(|(node, _)| self.config.node < *node)
+        let mut lower = self.peers.range(..self.config.node);
+        lower.all(|(_, peer)| !peer.is_up)
     }
 }
