@@ -283,6 +283,7 @@ fn summed() -> Flow {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "as many patterns as there may be")]
 fn there_is_a_limit_of_patterns_but_not_of_members_of_one() {
     let mut scene = Scene::new("job:1");
     for number in 0..ROUTES_MAX {
