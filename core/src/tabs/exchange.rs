@@ -198,13 +198,17 @@ impl<P: Payload + Clone> Exchange<P> {
                 "the tabs of this browser follow too many patterns; unsubscribe from some";
             return Err(WireError::new(ErrorCode::TooManySubscriptions, message));
         }
+        let known = self.routes.get(pattern);
+        let slow = request.slow.or(known.and_then(|route| route.slow));
+        let has_device = is_durable || known.is_some_and(|route| route.durable.is_some());
+        if slow.is_some() && has_device {
+            // The server would refuse it to all.
+            return Err(SubscribeError::SlowDurable.to_wire());
+        }
         let route = self.routes.or_insert_with(pattern, Route::new);
         if route.seats.contains_key(&member) && !is_durable {
             let message = "this tab has a subscription with this pattern; change its flow instead";
             return Err(WireError::new(ErrorCode::AlreadySubscribed, message));
-        }
-        if request.slow.is_some() && (is_durable || route.durable.is_some()) {
-            return Err(SubscribeError::SlowDurable.to_wire());
         }
         let becomes_durable = route.become_durable(request.durable.clone())?;
         if route.seats.is_empty() {

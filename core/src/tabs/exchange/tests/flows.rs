@@ -166,12 +166,27 @@ fn who_deals_with_each_publication_lets_none_be_dropped_nor_do_those_beside() {
     let request = slow(&scene, Some("phone"));
     scene.say(A, ClientFrame::Subscribe(request));
     assert_eq!(scene.told(A), [Failed(ErrorCode::BadFlow)]);
+    assert_eq!(scene.exchange.patterns(), 0);
     scene.subscribe_as(B, "phone", Start::Latest);
     let request = slow(&scene, None);
     scene.say(C, ClientFrame::Subscribe(request));
     assert_eq!(scene.told(C), [Failed(ErrorCode::BadFlow)]);
     scene.subscribe(C, Flow::IMMEDIATE, Start::Latest);
     assert_eq!(scene.told(C), []);
+
+    // Nor does one become a device beside somebody who lets them be dropped: the server would refuse both.
+    let mut scene = Scene::new("job:1");
+    let request = slow(&scene, None);
+    scene.say(A, ClientFrame::Subscribe(request));
+    scene.confirm(0);
+    scene.told(A);
+    scene.sent();
+    scene.subscribe_as(B, "phone", Start::Latest);
+    assert_eq!(scene.told(B), [Failed(ErrorCode::BadFlow)]);
+    assert_eq!((scene.told(A), scene.sent()), (vec![], vec![]));
+    scene.unsubscribe(A);
+    scene.subscribe_as(B, "phone", Start::Latest);
+    assert_eq!(scene.told(B), []);
 }
 
 #[test]
