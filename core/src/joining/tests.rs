@@ -285,3 +285,19 @@ fn what_is_known_of_other_topics_does_not_count() {
     let matching = matching(&pattern, &known);
     assert!(matching.keys().eq([&topic()]));
 }
+
+#[test]
+fn nobody_loses_what_has_not_begun_to_come_nor_what_only_a_device_misses() {
+    let next = at(1, 9);
+    let pattern = Pattern::new("job:1").unwrap();
+    let mut plain = Joining::new(&pattern, &since(1, 3));
+    assert!(!plain.loses(&topic(), next.position));
+    plain.begin(false);
+    assert!(plain.loses(&topic(), next.position));
+    assert!(!plain.loses(&topic(), next.position), "that was told");
+
+    let mut device = Joining::at_cursor();
+    device.begin(true);
+    assert_eq!(device.take(&at(1, 3), Comes::Earlier), Step::Latest);
+    assert!(!device.loses(&topic(), next.position));
+}
