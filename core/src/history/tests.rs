@@ -215,3 +215,15 @@ fn the_end_is_that_of_the_latest_publication() {
     history.append(Instant::from_millis(9), &topic(), payload, end, &limits);
     assert_eq!(history.end(), end);
 }
+
+#[test]
+fn what_is_put_before_counts_with_the_rest() {
+    let now = Instant::from_millis(10);
+    let whole = filled(10, &limits(10, 1_000, 1_000));
+    let mut history = filled(10, &limits(5, 1_000, 1_000));
+    let older: Vec<_> = whole.kept().cloned().collect();
+    history.prepend(now, &older);
+    assert_eq!((history.len(), history.bytes()), (10, 100));
+    history.trim(now, &limits(10, 40, 1_000));
+    assert_eq!((history.len(), history.bytes()), (4, 40));
+}

@@ -192,3 +192,37 @@ fn what_was_forgotten_is_counted() {
         scene.now = scene.now + 31 * DAY;
     }
 }
+
+#[test]
+fn what_there_was_no_room_for_is_to_be_stored_a_second_later() {
+    let mut scene = Scene::new(CursorLimits::default());
+    let connection = ConnectionId::of(0);
+    scene
+        .keeper
+        .handle_claim(scene.now, connection, key(0, 0), Vec::new());
+    asked(&mut scene);
+    let told = TopicPosition {
+        topic: Topic::new("a:1").expect("valid"),
+        position: Position {
+            epoch: 1,
+            offset: 1,
+        },
+    };
+    let pattern = Pattern::new(PATTERNS[0]).expect("valid");
+    scene
+        .keeper
+        .handle_ack(scene.now, connection, &pattern, &[told]);
+    scene.keeper.handle_flush(scene.now);
+    let calls = scene.keeper.poll_calls(scene.now).expect("it is stored");
+    for _ in 0..2 {
+        scene
+            .keeper
+            .handle_answers(scene.now, vec![CursorAnswer::Full]);
+        assert_eq!(scene.keeper.poll_calls(scene.now), None);
+        assert_eq!(scene.keeper.counts().unstored, 1);
+        let again = scene.now + STORE_EVERY;
+        assert_eq!(scene.keeper.poll_timeout(), Some(again));
+        scene.now = again;
+        assert_eq!(scene.keeper.poll_calls(scene.now).as_ref(), Some(&calls));
+    }
+}

@@ -1,5 +1,6 @@
 //! A shelf against a list that is looked through.
 
+use alloc::collections::BTreeSet;
 use alloc::{format, vec};
 
 use proptest::prelude::*;
@@ -161,6 +162,8 @@ proptest! {
                 Step::Pass(seconds) => now = now + Duration::from_secs(seconds),
             }
             prop_assert_eq!((shelf.len(), shelf.is_empty()), (list.kept.len(), list.kept.is_empty()));
+            let users: BTreeSet<&str> = list.kept.iter().filter_map(|(key, ..)| key.user.as_deref()).collect();
+            prop_assert!(shelf.per_user.keys().map(|user| &**user).eq(users), "who has nothing is counted");
         }
     }
 }
