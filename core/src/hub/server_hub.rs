@@ -40,6 +40,7 @@ use access::Asking;
 use connection::{Connection, Downlink};
 use durable::Durables;
 use groups::Groups;
+use handing::Handing;
 use presence::Presences;
 use upstream::Upstream;
 
@@ -124,8 +125,8 @@ pub struct ServerHub<P> {
     durables: Durables,
     /// When something was published that is owed still, and not in the outboxes.
     owing_since: Option<Instant>,
-    /// How many deliveries of it have gone before somebody who was ready, once it is being handed over.
-    overtaken: Option<usize>,
+    /// How far it has been handed over, once that has begun.
+    handing: Option<Handing>,
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
@@ -151,7 +152,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             groups: Groups::default(),
             deltas: Deltas::new(),
             owing_since: None,
-            overtaken: None,
+            handing: None,
             config,
         }
     }

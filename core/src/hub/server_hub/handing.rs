@@ -13,6 +13,19 @@ use crate::time::Instant;
 /// watchers see is not to wait for that, and a publisher not for thousands of watchers.
 const DELIVERIES_FIRST: usize = 64;
 
+/// So many deliveries are put into outboxes before the host gets the first of them: few enough to be at hand still when
+/// it comes to the last one, and enough for the processor to do the same many times in a row.
+const DELIVERIES_AT_ONCE: usize = 16;
+
+/// How far a publication has been handed over.
+#[derive(Debug, Default)]
+pub(super) struct Handing {
+    /// How many of its deliveries went before somebody who was ready.
+    overtaken: usize,
+    /// How many of the first who are ready have theirs, so that nothing need be put into an outbox before them.
+    at_hand: usize,
+}
+
 impl<P: Payload + Clone> ServerHub<P> {
     /// What the host must do next.
     pub fn poll_output(&mut self) -> Option<ServerOutput> {
@@ -46,7 +59,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         let outbox = &mut self.connections[id.index as usize].outbox;
         let mut frame = outbox.pop();
         self.note_popped(id.index);
-        if frame.is_none() && self.owing_since.is_some() && self.overtaken.is_none() {
+        if frame.is_none() && self.owing_since.is_some() && self.handing.is_none() {
             // A host that asks before it is told gets what is owed, too.
             self.settle();
             frame = self.connections[id.index as usize].outbox.pop();
@@ -89,37 +102,44 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// Does what [`ServerHub::drain_hub_later`] has left, before something else happens.
     pub(super) fn settle(&mut self) {
-        self.overtaken = None;
+        self.handing = None;
         if let Some(now) = self.owing_since.take() {
             self.drain_hub(now);
         }
     }
 
-    /// Goes on with what is owed until a connection is ready for its host, or nothing is owed.
+    /// Goes on with what is owed until some connections are ready for their host, or nothing is owed.
     pub(super) fn hand_over(&mut self) {
         let Some(now) = self.owing_since else {
             return;
         };
-        if self.overtaken.is_none() && !self.hub.owes_one_topic() {
+        if self.handing.is_none() && !self.hub.owes_one_topic() {
             // What several topics bring is put together first, so that it leaves together.
             return self.settle();
         }
-        let overtaken = self.overtaken.get_or_insert_default();
-        let ready = self.output.len();
-        if ready > 0 {
-            if *overtaken == DELIVERIES_FIRST {
-                return;
-            }
-            *overtaken += 1;
+        let handing = self.handing.get_or_insert_default();
+        if handing.at_hand > 0 {
+            handing.at_hand -= 1;
+            return;
         }
-        while self.output.len() == ready {
+        let ready = self.output.len();
+        let most = if ready > 0 {
+            DELIVERIES_AT_ONCE.min(DELIVERIES_FIRST - handing.overtaken)
+        } else {
+            DELIVERIES_AT_ONCE
+        };
+        while self.output.len() < ready + most {
             let Some(owed) = self.hub.poll_owed() else {
-                return self.settle();
+                self.settle();
+                break;
             };
             self.take_owed(now, owed);
         }
-        if ready > 0 {
-            self.output.rotate_left(ready);
+        let handed = self.output.len() - ready;
+        self.output.rotate_left(ready);
+        if let Some(handing) = &mut self.handing {
+            handing.at_hand = handed.saturating_sub(1);
+            handing.overtaken += if ready > 0 { handed } else { 0 };
         }
     }
 }
