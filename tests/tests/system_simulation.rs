@@ -8,7 +8,7 @@ use tidegate_tests::simulation::{Scenario, run, run_restless, save, shrink};
 use tidegate_tests::trace::Keeping;
 
 /// The first seeds, of which every run has as many.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 500;
 
 /// Seeds that once failed.
 const FOUND: [u64; 35] = [
