@@ -63,17 +63,14 @@ interface Call {
 /** No gate: the function has not been called lately. */
 const CLOSED = -1;
 
-/** What is said of a gate that does not rest. */
-const AWAKE = -1;
-
 interface Target {
   readonly fn: AnyFunction;
   readonly open: Opener;
   gate: number;
   /** Of which core the gate is. */
   era: number;
-  /** Until when the core need be told of the last call alone, in the host's milliseconds. */
-  restsUntil: number;
+  /** Until when the core need be told of the last call alone, in the host's milliseconds; nothing, if it is to be told of each. */
+  restsUntil: number | undefined;
   /** The last call that the core was not told of, and when that was. */
   heldSelf: unknown;
   heldArgs: unknown[] | undefined;
@@ -119,7 +116,8 @@ class GateSet implements Sleeper {
   call(target: Target, self: unknown, args: unknown[]): void {
     // Nothing may be put off for less time than it was asked to be, nor held when its time has come.
     const soon = this.#soon();
-    if (soon + TICK_MS < target.restsUntil && target.era === this.#core?.era) {
+    const { restsUntil } = target;
+    if (restsUntil !== undefined && soon + TICK_MS < restsUntil && target.era === this.#core?.era) {
       if (target.heldArgs === undefined) {
         this.#holding.add(target);
       }
@@ -138,7 +136,7 @@ class GateSet implements Sleeper {
         this.#targets[target.gate] = target;
       }
       this.#tell(gates, target);
-      target.restsUntil = AWAKE;
+      target.restsUntil = undefined;
       const call: Call = { target, self, args };
       count = gates.handle_call(this.#host.now(), target.gate, core.slots.put(call));
     } catch (error) {
@@ -190,7 +188,7 @@ class GateSet implements Sleeper {
   #ask(target: Target, act: () => number): void {
     const gates = this.#machine();
     this.#tell(gates, target);
-    target.restsUntil = AWAKE;
+    target.restsUntil = undefined;
     this.#run(gates.core.enter(act));
   }
 
@@ -237,7 +235,7 @@ class GateSet implements Sleeper {
         target.restsUntil = Math.floor(row.offset);
       } else if (row.kind === Kind.GateIdle) {
         target.gate = CLOSED;
-        target.restsUntil = AWAKE;
+        target.restsUntil = undefined;
         this.#targets[row.subject] = undefined;
       }
     });
@@ -279,7 +277,7 @@ function gated<F extends AnyFunction>(fn: F, host: Host, open: Opener): Gated<F>
     open,
     gate: CLOSED,
     era: 0,
-    restsUntil: AWAKE,
+    restsUntil: undefined,
     heldSelf: undefined,
     heldArgs: undefined,
     heldAt: 0,

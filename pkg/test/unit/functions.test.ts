@@ -165,3 +165,17 @@ test('a duration that is none is refused with a typed error', () => {
     );
   }
 });
+
+test('a call that was cancelled holds the next one back at no time of the clock', () => {
+  class EarlyHost extends VirtualHost {
+    override now(): number {
+      return super.now() - 1_000_000;
+    }
+  }
+  const calls: number[] = [];
+  const save = throttle((value: number) => calls.push(value), 100, { host: new EarlyHost() });
+  save(1);
+  save.cancel();
+  save(2);
+  assert.deepEqual(calls, [1, 2]);
+});

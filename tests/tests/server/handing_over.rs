@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, ServerConfig, ServerOutput};
+use tidegate_core::protocol::SubscribeRequest;
 use tidegate_tests::wire::{Wire, kinds};
 
 const TOPICS: [&str; 2] = ["job:1", "job:2"];
@@ -212,6 +214,35 @@ fn the_first_watchers_go_before_the_publishers_answer() {
             .position(|output| *output == ServerOutput::Ready(publisher));
         assert_eq!(answer, Some(before_the_answer), "{watchers} watchers");
     }
+}
+
+/// Whom a publication closes has two outputs, so that what is handed over at once does not always end where it was meant to.
+#[test]
+fn what_is_too_much_for_some_watchers_goes_to_the_others() {
+    let mut config = ServerConfig::new(7);
+    config.outbox_bytes_max = 1_000;
+    let mut wire = Wire::new(config);
+    let publisher = wire.welcomed();
+    let roomy = wire.server.handle_open_local(usize::MAX / 4);
+    let request = SubscribeRequest::new("job:1".parse().unwrap(), Flow::IMMEDIATE);
+    let subscribed = wire.server.handle_subscribe(wire.now, roomy, request);
+    assert!(subscribed.unwrap().is_some());
+    for _ in 0..100 {
+        let watcher = wire.open();
+        wire.send(watcher, &json!({ "type": "subscribe", "pattern": "job:1" }));
+    }
+    for output in wire.outputs() {
+        let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
+        wire.receive(id);
+    }
+    let data = "x".repeat(5_000);
+    let publish = json!({ "type": "publish", "ref": 1, "topic": "job:1", "data": data });
+    wire.send(publisher, &publish);
+    let outputs = wire.outputs();
+    let closed = |output: &&ServerOutput| matches!(output, ServerOutput::Close(..));
+    assert_eq!(outputs.iter().filter(closed).count(), 100);
+    assert_eq!(kinds(&wire.receive(roomy)), ["pub"]);
+    assert_eq!(kinds(&wire.receive(publisher)), ["published"]);
 }
 
 #[test]

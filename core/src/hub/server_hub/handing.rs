@@ -1,4 +1,4 @@
-//! How publications get from the hub to connections: one connection after the other, as the host asks.
+//! How publications get from the hub to connections: a few connections after the others, as the host asks.
 //!
 //! Filling every outbox first, and emptying them afterwards, would touch each connection twice, with all others in
 //! between. What several topics bring at once is put together first all the same, so that it leaves together.
@@ -20,7 +20,7 @@ const DELIVERIES_AT_ONCE: usize = 16;
 /// How far a publication has been handed over.
 #[derive(Debug, Default)]
 pub(super) struct Handing {
-    /// How many of its deliveries went before somebody who was ready.
+    /// How much of it went before somebody who was ready. A delivery that ends a local connection is followed by its close.
     overtaken: usize,
     /// How many of the first who are ready have theirs, so that nothing need be put into an outbox before them.
     at_hand: usize,
@@ -124,7 +124,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         let ready = self.output.len();
         let most = if ready > 0 {
-            DELIVERIES_AT_ONCE.min(DELIVERIES_FIRST - handing.overtaken)
+            DELIVERIES_AT_ONCE.min(DELIVERIES_FIRST.saturating_sub(handing.overtaken))
         } else {
             DELIVERIES_AT_ONCE
         };
