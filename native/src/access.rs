@@ -12,7 +12,6 @@ use tidegate_core::topic::Pattern;
 use crate::auth::Authenticate;
 pub(crate) use door::{Door, Known, Pass, Refused, place};
 pub use proxies::{ForwardedBy, Network, NetworkError, Proxies};
-pub(crate) use ticket::TICKET_LIFE;
 
 /// Whom a hub lets in. The default asks nobody who they are, and lets pages of the server's own host watch, but not
 /// publish.

@@ -5,7 +5,7 @@
 //! | `GET /ws` | WebSocket, subprotocol `tidegate.v1.json` |
 //! | `GET /events?topic=…` | Server-Sent Events; see [`EventsQuery`] |
 //! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered by the position |
-//! | `POST /ticket` | for whoever shows a token: a ticket, good for one connection within half a minute, as `?ticket=…` |
+//! | `POST /ticket` | for whoever shows a token: a ticket, good for connections within half a minute, as `?ticket=…` |
 //! | `GET /user/notifications` | the room of whoever asks, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET`, `DELETE /user/devices` | the devices of whoever asks, that durable subscriptions are remembered of; and forgets one of them, `?device=NAME` |
 //! | `GET /healthz` | 200 while the hub runs |

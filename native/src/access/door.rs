@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tidegate_core::access::Grant;
 use tidegate_core::admission::{Admission, Refusal};
@@ -116,7 +116,7 @@ impl Door {
             return Ok(Known::Anyone(grant.clone()));
         };
         let known = match ticket {
-            Some(ticket) => self.tickets.open(ticket),
+            Some(ticket) => self.tickets.open(ticket, SystemTime::now()),
             None => answer.await,
         };
         match known {

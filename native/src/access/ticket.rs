@@ -1,7 +1,8 @@
 //! Tickets: who has shown a token can have one, and give it in an address, where a token must not be.
 //!
-//! Addresses are logged by proxies and kept by browsers. A ticket is good for half a minute, and nobody can make one
-//! but a server.
+//! Addresses are logged by proxies and kept by browsers. So a ticket is good for half a minute, and no longer than the token
+//! that it was made for; it opens connections and nothing else, no further ticket above all; and nobody can make one but a
+//! server.
 
 use std::time::{Duration, SystemTime};
 
@@ -45,11 +46,22 @@ impl Tickets {
         }
     }
 
-    /// A ticket for somebody.
-    pub(crate) fn make(&self, identity: &Identity, now: SystemTime) -> String {
+    /// A ticket for somebody, and how long it is good for.
+    ///
+    /// # Errors
+    /// What they have shown is over.
+    pub(crate) fn make(
+        &self,
+        identity: &Identity,
+        now: SystemTime,
+    ) -> Result<(String, Duration), AuthError> {
+        let left = identity.expires.map_or(Ok(TICKET_LIFE), |until| {
+            until.duration_since(now).map_err(|_| AuthError::Expired)
+        })?;
+        let life = left.min(TICKET_LIFE);
         let ticket = Ticket {
             aud: AUDIENCE.to_owned(),
-            exp: since_1970(now + TICKET_LIFE).as_secs(),
+            exp: since_1970(now + life).as_secs(),
             user: identity.user.clone(),
             subscribe: identity.subscribe.clone(),
             publish: identity.publish.clone(),
@@ -57,39 +69,41 @@ impl Tickets {
                 .expires
                 .map(|at| u64::try_from(since_1970(at).as_millis()).unwrap_or(u64::MAX)),
         };
-        encode(&Header::new(Algorithm::HS256), &ticket, &self.encoding)
-            .expect("texts and numbers have a JSON form")
+        let sealed = encode(&Header::new(Algorithm::HS256), &ticket, &self.encoding)
+            .expect("texts and numbers have a JSON form");
+        Ok((sealed, life))
     }
 
     /// Whose a ticket is.
     ///
     /// # Errors
-    /// It is none, or too old.
-    pub(crate) fn open(&self, ticket: &str) -> Result<Identity, AuthError> {
+    /// It is none, or too old, or the token that it was made for is.
+    pub(crate) fn open(&self, ticket: &str, now: SystemTime) -> Result<Identity, AuthError> {
         let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = 0;
+        // It is compared with `now` below.
+        validation.validate_exp = false;
         validation.set_audience(&[AUDIENCE]);
         validation.required_spec_claims.insert("aud".into());
-        let read = decode::<Ticket>(ticket, &self.decoding, &validation).map_err(|error| {
-            use jsonwebtoken::errors::ErrorKind;
-            match error.kind() {
-                ErrorKind::ExpiredSignature => AuthError::Expired,
-                _ => AuthError::Invalid("this is no ticket of this server".into()),
-            }
-        })?;
+        let read = decode::<Ticket>(ticket, &self.decoding, &validation)
+            .map_err(|_| AuthError::Invalid("this is no ticket of this server".into()))?;
         let Ticket {
+            exp,
             user,
             subscribe,
             publish,
             until_ms,
             ..
         } = read.claims;
+        let expires =
+            until_ms.and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+        if since_1970(now).as_secs() > exp || expires.is_some_and(|until| until <= now) {
+            return Err(AuthError::Expired);
+        }
         Ok(Identity {
             user,
             subscribe,
             publish,
-            expires: until_ms
-                .and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))),
+            expires,
         })
     }
 }
@@ -101,26 +115,65 @@ fn since_1970(at: SystemTime) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_ticket_says_what_the_token_said_to_its_own_server_and_for_its_time() {
-        let now = SystemTime::now();
-        let whole = SystemTime::UNIX_EPOCH + Duration::from_millis(4_000_000_000_123);
-        let identity = Identity {
+    fn at_ms(ms: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
+    }
+
+    fn ada(until_ms: Option<u64>) -> Identity {
+        Identity {
             user: Some("ada".into()),
             subscribe: vec![Pattern::new("job:*").expect("a pattern")],
             publish: Vec::new(),
-            expires: Some(whole),
-        };
+            expires: until_ms.map(at_ms),
+        }
+    }
+
+    #[test]
+    fn a_ticket_says_what_the_token_said_to_those_who_have_its_secret() {
+        let now = SystemTime::now();
+        let identity = ada(Some(4_000_000_000_123));
         let tickets = Tickets::new(None);
-        let ticket = tickets.make(&identity, now);
-        assert_eq!(tickets.open(&ticket), Ok(identity.clone()));
-        assert!(Tickets::new(None).open(&ticket).is_err());
+        let (ticket, life) = tickets.make(&identity, now).expect("a ticket");
+        assert_eq!(life, TICKET_LIFE);
+        assert_eq!(tickets.open(&ticket, now), Ok(identity.clone()));
+        assert!(Tickets::new(None).open(&ticket, now).is_err());
         let (one, twin) = (Tickets::new(Some(b"k")), Tickets::new(Some(b"k")));
-        assert_eq!(twin.open(&one.make(&identity, now)), Ok(identity.clone()));
-        let old = tickets.make(&identity, now - TICKET_LIFE * 2);
-        assert_eq!(tickets.open(&old), Err(AuthError::Expired));
-        assert!(tickets.open("").is_err());
+        let (ticket, _) = one.make(&identity, now).expect("a ticket");
+        assert_eq!(twin.open(&ticket, now), Ok(identity));
+        assert!(tickets.open("", now).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_ticket_outlives_its_half_minute_or_its_token(
+            made_ms in 1_000_000_000_000..2_000_000_000_000_u64,
+            token_ms in proptest::option::of(0..60_000_u64),
+            opened_ms in 0..60_000_u64,
+        ) {
+            let tickets = Tickets::new(None);
+            let identity = ada(token_ms.map(|left| made_ms + left));
+            let (ticket, life) = tickets.make(&identity, at_ms(made_ms)).expect("a token that stands");
+            let left_ms = token_ms.unwrap_or(u64::MAX).min(30_000);
+            prop_assert_eq!(life, Duration::from_millis(left_ms));
+            let opened = tickets.open(&ticket, at_ms(made_ms + opened_ms));
+            if token_ms.is_some_and(|left| opened_ms >= left) {
+                prop_assert_eq!(opened, Err(AuthError::Expired));
+            } else if opened_ms + 1_000 <= left_ms {
+                prop_assert_eq!(opened, Ok(identity));
+            } else if opened_ms >= left_ms + 1_000 {
+                // Its end is told in whole seconds.
+                prop_assert_eq!(opened, Err(AuthError::Expired));
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_shown_what_is_over_gets_no_ticket() {
+        let made = Tickets::new(None).make(&ada(Some(5)), at_ms(6));
+        assert_eq!(made, Err(AuthError::Expired));
     }
 }

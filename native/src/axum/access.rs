@@ -14,7 +14,7 @@ use tidegate_core::protocol::ErrorCode;
 use super::error::HttpError;
 use super::events::form_pairs;
 use super::served::Served;
-use crate::access::{Known, Pass, TICKET_LIFE};
+use crate::access::{Known, Pass};
 use crate::auth::Credentials;
 use crate::serve::Peer;
 
@@ -24,13 +24,13 @@ const TOKEN_PROTOCOL: &str = "tidegate.token.";
 /// The cookie that holds a token.
 const TOKEN_COOKIE: &str = "tidegate_token";
 
-/// Whoever makes a request.
+/// Whoever makes a request. A ticket says nothing of them: it opens connections.
 pub(super) struct Caller {
     pub(super) known: Known,
     pub(super) address: Option<IpAddr>,
 }
 
-/// Whoever makes a request that lasts. It counts as a connection until the pass is dropped.
+/// Whoever makes a request that lasts, by a token or a ticket. It counts as a connection until the pass is dropped.
 pub(super) struct Visitor {
     pub(super) caller: Caller,
     pub(super) pass: Pass,
@@ -40,21 +40,36 @@ impl FromRequestParts<Served> for Caller {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
+        let caller = Self::look_at(parts, served, None).await?;
+        if matches!(caller.known, Known::Nobody) && ticket_of(parts)?.is_some() {
+            return Err(HttpError::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::Unauthorized,
+                "a ticket opens /ws, /events and /user/notifications, and nothing else; show a token here",
+            ));
+        }
+        Ok(caller)
+    }
+}
+
+impl Caller {
+    async fn look_at(
+        parts: &Parts,
+        served: &Served,
+        ticket: Option<&str>,
+    ) -> Result<Self, HttpError> {
         let door = served.hub.door();
         let peer = peer(&parts.extensions);
         let is_unix = peer == Some(Peer::Unix);
         let proxies = &door.config.proxies;
         let address = proxies.client(peer.and_then(Peer::ip), is_unix, &parts.headers);
-        let ticket = form_pairs(parts.uri.query().unwrap_or_default())?
-            .into_iter()
-            .find_map(|(name, value)| (name == "ticket").then_some(value));
         let shown = Credentials {
             token: token(&parts.headers),
             headers: parts.headers.clone(),
             address,
         };
         let is_browser = parts.headers.contains_key(ORIGIN);
-        let known = door.look_at(shown, ticket.as_deref(), is_browser).await?;
+        let known = door.look_at(shown, ticket, is_browser).await?;
         Ok(Self { known, address })
     }
 }
@@ -63,7 +78,8 @@ impl FromRequestParts<Served> for Visitor {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
-        let caller = Caller::from_request_parts(parts, served).await?;
+        let ticket = ticket_of(parts)?;
+        let caller = Caller::look_at(parts, served, ticket.as_deref()).await?;
         let mut pass = served.hub.door().enter(caller.address)?;
         if let Known::Someone(identity) = &caller.known {
             let user = identity.user.as_deref().map(Into::into);
@@ -71,6 +87,12 @@ impl FromRequestParts<Served> for Visitor {
         }
         Ok(Self { caller, pass })
     }
+}
+
+/// The ticket that a request's address carries.
+fn ticket_of(parts: &Parts) -> Result<Option<String>, HttpError> {
+    let mut given = form_pairs(parts.uri.query().unwrap_or_default())?.into_iter();
+    Ok(given.find_map(|(name, value)| (name == "ticket").then_some(value)))
 }
 
 /// Who is at the other end of a request's connection, where whoever serves it says so.
@@ -108,7 +130,7 @@ fn listed(headers: &HeaderMap, name: &HeaderName, separator: char, prefix: &str)
         .map(str::to_owned)
 }
 
-/// `POST /ticket`: who shows a token gets a ticket for one connection that can't carry a token.
+/// `POST /ticket`: who shows a token gets a ticket for connections that can't carry a token.
 pub(super) async fn ticket(
     State(served): State<Served>,
     caller: Caller,
@@ -124,9 +146,10 @@ pub(super) async fn ticket(
             ));
         }
     };
-    let ticket = served.hub.door().tickets.make(&identity, SystemTime::now());
+    let tickets = &served.hub.door().tickets;
+    let (ticket, life) = tickets.make(&identity, SystemTime::now())?;
     Ok(Json(
-        json!({ "ticket": ticket, "expires_in_s": TICKET_LIFE.as_secs() }),
+        json!({ "ticket": ticket, "expires_in_s": life.as_secs() }),
     ))
 }
 

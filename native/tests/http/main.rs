@@ -11,5 +11,6 @@ mod event_streams;
 mod event_streams_on_sockets;
 mod event_streams_resume;
 mod metrics;
+mod tickets;
 mod unknown_topics;
 mod user_rooms;

@@ -82,8 +82,9 @@ async fn show_all(address: &str, tokens: &mut Tokens) {
         let answer = request(address, "POST /ticket", &header, "").await;
         let ticket: Value = answer.json()["ticket"].clone();
         let ticket = ticket.as_str().unwrap_or("forged-ticket").to_owned();
-        let line = format!("GET /user/devices?ticket={ticket}");
-        assert_eq!(request(address, &line, "", "").await.status, status);
+        let path = format!("/ws?ticket={ticket}");
+        let stream = TcpStream::connect(address).await.unwrap();
+        assert_eq!(Socket::at(&path, stream, &[]).await.is_ok(), is_good);
         tokens.note(ticket);
     }
 }
