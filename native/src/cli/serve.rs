@@ -69,7 +69,7 @@ impl Serve {
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let config = settings.config()?;
     settings.check_reach(&config)?;
-    let (server, addresses) = settings.open().await?;
+    let (server, addresses) = settings.open(&config).await?;
     let choice = settings.choose_backend().await?;
     if choice.backend.is_none() {
         // Of all others it is told when they are reached.

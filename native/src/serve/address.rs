@@ -55,7 +55,8 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Whether other machines may reach it, as far as it tells.
+    /// Whether other machines may reach it, as far as it tells: what is inherited is known once it is
+    /// [open](super::Listener::is_exposed).
     pub fn is_exposed(&self) -> bool {
         match self {
             Self::Tcp(address) => !address.ip().to_canonical().is_loopback(),

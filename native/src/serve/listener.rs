@@ -87,6 +87,18 @@ impl Listener {
         }
     }
 
+    /// Whether other machines may reach it.
+    pub fn is_exposed(&self) -> bool {
+        match &self.0 {
+            // Of what doesn't say where it is, the worse is assumed.
+            Kind::Tcp(listener) => listener
+                .local_addr()
+                .map_or(true, |address| Address::Tcp(address).is_exposed()),
+            #[cfg(unix)]
+            Kind::Unix(_) => false,
+        }
+    }
+
     /// The next connection.
     pub(super) async fn accept(&self, dead_after: Duration) -> io::Result<(Stream, Peer)> {
         match &self.0 {

@@ -131,28 +131,33 @@ async fn a_socket_that_was_left_behind_is_replaced_and_nothing_else_is() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
 }
 
+/// Starts a server with sockets that are open already, as a service manager does: a port of `host`, and one at `path`.
+fn handed(host: &str, path: &Path, more: &[&str]) -> Command {
+    let script = "import os, socket, sys\n\
+        port = socket.create_server((sys.argv[1], 0)); os.dup2(port.fileno(), 3)\n\
+        own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[2]); own.listen(); os.dup2(own.fileno(), 4)\n\
+        os.set_inheritable(3, True); os.set_inheritable(4, True)\n\
+        os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()))\n\
+        os.execv(sys.argv[3], sys.argv[3:])";
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", script, host])
+        .arg(path)
+        .arg(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["serve", "--backend", "memory", "--listen", "inherited"])
+        .args(more)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
 #[tokio::test]
 async fn sockets_that_were_opened_before_are_served() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("handed.sock");
-    // What a service manager does: it opens the sockets, and says how many there are.
-    let script = "import os, socket, sys\n\
-        port = socket.create_server(('127.0.0.1', 0)); os.dup2(port.fileno(), 3)\n\
-        own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen(); os.dup2(own.fileno(), 4)\n\
-        os.set_inheritable(3, True); os.set_inheritable(4, True)\n\
-        os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()))\n\
-        os.execv(sys.argv[2], sys.argv[2:])";
-    let mut command = Command::new("python3");
-    command
-        .args(["-c", script])
-        .arg(&path)
-        .arg(env!("CARGO_BIN_EXE_tidegate"))
-        .args(["serve", "--backend", "memory", "--listen", "inherited"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let mut server = Started::new(&mut command);
+    let mut server = Started::new(handed("127.0.0.1", &path, &[]).stderr(Stdio::null()));
     let port = server.address().await;
     let port = port.strip_prefix("http://").unwrap();
     server.address().await;
@@ -160,6 +165,24 @@ async fn sockets_that_were_opened_before_are_served() {
     assert_eq!(curl(&path, "/healthz").await, "ok\n");
     let nothing = finish(serve(&["--listen", "inherited"]).spawn().unwrap()).await;
     assert!(nothing.stderr.contains("LISTEN_FDS"), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn sockets_that_others_reach_are_not_served_to_everyone_unless_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("refused.sock");
+    let refused = finish(handed("0.0.0.0", &path, &[]).spawn().unwrap()).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for word in ["0.0.0.0:", "--open-to-everyone"] {
+        assert!(refused.stderr.contains(word), "{word}: {refused:?}");
+    }
+    assert_eq!(refused.stdout, "");
+    let path = folder.path().join("served.sock");
+    let mut served = handed("0.0.0.0", &path, &["--open-to-everyone"]);
+    let mut server = Started::new(served.stderr(Stdio::null()));
+    server.address().await;
+    server.address().await;
+    assert_eq!(curl(&path, "/healthz").await, "ok\n");
 }
 
 #[tokio::test]

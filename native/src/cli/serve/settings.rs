@@ -147,8 +147,16 @@ impl Settings {
     /// # Errors
     /// They are not.
     pub(in crate::cli) fn check_reach(&self, config: &Config) -> anyhow::Result<()> {
+        self.check_exposed(config, self.entrances.exposed())
+    }
+
+    fn check_exposed(
+        &self,
+        config: &Config,
+        exposed: Option<&impl fmt::Display>,
+    ) -> anyhow::Result<()> {
         let is_open = config.access.authenticate.is_none();
-        if let Some(address) = self.entrances.exposed()
+        if let Some(address) = exposed
             && is_open
             && !self.open_to_everyone
         {
@@ -174,9 +182,12 @@ impl Settings {
     /// Listens. Gives the server, and the addresses to tell.
     ///
     /// # Errors
-    /// Where it can't, and why.
-    pub(super) async fn open(&self) -> anyhow::Result<(Server, Vec<String>)> {
-        self.entrances.open().await
+    /// Where it can't, and why; or that what it was handed can be reached by others than may.
+    pub(super) async fn open(&self, config: &Config) -> anyhow::Result<(Server, Vec<String>)> {
+        let (server, told) = self.entrances.open().await?;
+        let exposed = server.listeners().find(|listener| listener.is_exposed());
+        self.check_exposed(config, exposed)?;
+        Ok((server, told))
     }
 
     fn histories(&self) -> HistoryRules {
