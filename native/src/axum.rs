@@ -22,6 +22,7 @@
 //! [`into_make_service_with_connect_info::<SocketAddr>()`](axum::Router::into_make_service_with_connect_info).
 
 mod access;
+mod body;
 mod dashboard;
 mod debug;
 mod devices;
@@ -37,7 +38,6 @@ mod served;
 mod websocket;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
@@ -65,7 +65,6 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/ticket", post(access::ticket))
         .route("/user/notifications", get(notifications::notifications))
         .route("/user/devices", get(devices::list).delete(devices::forget))
-        .layer(DefaultBodyLimit::max(hub.frame_bytes_max()))
         .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in))
         .layer(middleware::map_response_with_state(
             served.clone(),

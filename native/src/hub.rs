@@ -1,5 +1,6 @@
 //! The hub of a process, as applications use it.
 
+mod bodies;
 mod chosen;
 mod devices;
 mod endpoints;
@@ -33,6 +34,8 @@ use crate::access::{AccessConfig, Door};
 use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
+use bodies::Bodies;
+pub(crate) use bodies::{NoRoom, Room};
 pub use health::{BackendHealth, BackendLink};
 pub use presence::{Presence, PresenceChanges, Tracked};
 pub use subscribe::Subscribe;
@@ -71,6 +74,8 @@ pub struct Config {
     /// The most bytes that a client's message, or request to publish, may have; `None` for the largest payload and
     /// 16 KiB.
     pub frame_bytes_max: Option<usize>,
+    /// The most bytes that the bodies of requests to publish have together while they are under way; one is always taken.
+    pub bodies_bytes_max: usize,
     /// How long event streams wait for what.
     pub event_streams: EventStreamConfig,
     /// Whom its endpoints let in.
@@ -87,6 +92,7 @@ impl Default for Config {
             shards: NonZeroUsize::MIN,
             compress_above: None,
             frame_bytes_max: None,
+            bodies_bytes_max: 64 << 20,
             event_streams: EventStreamConfig::default(),
             access: AccessConfig::default(),
         }
@@ -124,6 +130,7 @@ struct Inner {
     outbox_bytes_max: usize,
     drain_grace: Duration,
     wire: Wire,
+    bodies: Arc<Bodies>,
     door: Arc<Door>,
     floor: FlowFloor,
     /// How often an event stream was granted a slower pace than it asked for.
@@ -240,6 +247,7 @@ impl Hub {
             outbox_bytes_max,
             drain_grace: config.server.session.drain_grace,
             wire,
+            bodies: Bodies::new(config.bodies_bytes_max.max(wire.frame_bytes_max)),
             door: Door::new(config.access.clone()),
             floor: config.server.floor.clone(),
             slowed: AtomicU64::new(0),

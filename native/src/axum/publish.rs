@@ -1,10 +1,7 @@
 //! `POST /publish`.
 
 use axum::Json as JsonResponse;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
 use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::{ErrorCode, PublishRequest};
@@ -12,6 +9,7 @@ use tidegate_core::publication::Position;
 use tidegate_core::topic::Topic;
 
 use super::access::Caller;
+use super::body;
 use super::error::HttpError;
 use crate::{Hub, Json};
 
@@ -36,48 +34,36 @@ pub(super) struct Published {
 pub(super) async fn publish(
     State(hub): State<Hub>,
     caller: Caller,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<JsonResponse<Published>, HttpError> {
-    let body = body.map_err(|rejection| unread(&hub, &rejection))?;
-    let body: Body = serde_json::from_slice(&body).map_err(|error| {
+    // Nothing is read of, and kept for, whoever may not publish anywhere.
+    let grant = caller.known.grant_now()?;
+    if grant.publish.is_empty() {
+        return Err(HttpError::forbidden("you may not publish"));
+    }
+    let body = body::read(&hub, request.into_body()).await?;
+    let told: Body = serde_json::from_slice(body.bytes()).map_err(|error| {
         let message = format!(r#"expected {{"topic": "job:42", "data": …}}: {error}"#);
         HttpError::bad_request(ErrorCode::BadFrame, message)
     })?;
-    let topic = Topic::new(&body.topic).map_err(|error| {
+    let topic = Topic::new(&told.topic).map_err(|error| {
         HttpError::bad_request(
             ErrorCode::BadTopic,
-            format!("topic {:?}: {error}", body.topic),
+            format!("topic {:?}: {error}", told.topic),
         )
     })?;
-    if !caller.known.grant_now()?.may_publish(&topic) {
+    if !grant.may_publish(&topic) {
         return Err(HttpError::forbidden(format!(
             "you may not publish to {topic}"
         )));
     }
     let request = PublishRequest {
         topic: topic.clone(),
-        payload: body.data,
-        end: body.end,
-        id: body.id,
-        restart: body.restart,
+        payload: told.data,
+        end: told.end,
+        id: told.id,
+        restart: told.restart,
     };
     let position = hub.request(request).await?;
     Ok(JsonResponse(Published { topic, position }))
-}
-
-/// What to say of a body that was not read to its end.
-fn unread(hub: &Hub, rejection: &BytesRejection) -> HttpError {
-    match rejection.status() {
-        status @ StatusCode::PAYLOAD_TOO_LARGE => HttpError::new(
-            status,
-            ErrorCode::TooLarge,
-            format!("a body may have {} bytes", hub.frame_bytes_max()),
-        ),
-        _ if crate::serve::is_late_body(rejection) => HttpError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            ErrorCode::Timeout,
-            "the body did not come in time",
-        ),
-        status => HttpError::new(status, ErrorCode::BadFrame, rejection.body_text()),
-    }
 }

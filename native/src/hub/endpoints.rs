@@ -10,6 +10,7 @@ use tidegate_core::flow::Flow;
 use tidegate_core::topic::Pattern;
 
 use super::Hub;
+use super::bodies::Bodies;
 use crate::access::Door;
 use crate::error::Stopped;
 use crate::shard::{Command, Guest, Transport};
@@ -33,6 +34,11 @@ impl Hub {
     /// The most bytes that a request to publish may have, its payload and all.
     pub(crate) fn frame_bytes_max(&self) -> usize {
         self.inner.wire.frame_bytes_max
+    }
+
+    /// Where the bodies of requests have room.
+    pub(crate) fn bodies(&self) -> &Arc<Bodies> {
+        &self.inner.bodies
     }
 
     /// Whether clients are offered compressed messages.

@@ -183,8 +183,8 @@ async fn pages_of_other_origins_are_kept_out() {
         }
     }
     let own = format!("Origin: http://{address}\r\n");
-    let answer = request(&address, "POST /publish", &own, "{}").await;
-    assert_eq!(answer.error(), (400, "bad_frame".to_owned()));
+    let answer = request(&address, "GET /events", &own, "").await;
+    assert_eq!(answer.error(), (400, "bad_topic".to_owned()));
     let health = request(
         &address,
         "GET /healthz",

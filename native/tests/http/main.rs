@@ -4,6 +4,7 @@
 mod support;
 
 mod access;
+mod bodies;
 mod debug;
 mod devices;
 mod endpoints;

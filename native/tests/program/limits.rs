@@ -82,6 +82,7 @@ const LIMITS: &[Limit] = &[
     limit!("durable_age", ["--durable-age=1ms"], "durables_forgotten_total", "", reach_time::durable_age),
     limit!("payload_bytes", ["--payload-bytes=100"], r#"errors_total{code="too_large"}"#, "too_large", reach::payload),
     limit!("frame_bytes", ["--frame-bytes=300"], r#"closed_total{reason="too_large"}"#, "1009", reach::message),
+    limit!("bodies_bytes", ["--bodies-bytes=1KiB", "--frame-bytes=600"], r#"errors_total{code="unavailable"}"#, "unavailable", reach::bodies),
     limit!("retained_bytes", ["--retained-bytes=1000"], r#"errors_total{code="too_many_topics"}"#, "too_many_topics", reach::topics),
     limit!("outbox_bytes", ["--outbox-bytes=600KiB"], "lagged_total", "lagged", reach::waiting_bytes),
     limit!("waiting_bytes", ["--waiting-bytes=600KiB"], "lagged_total", "lagged", reach::waiting_bytes),

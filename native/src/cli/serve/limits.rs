@@ -50,6 +50,9 @@ pub(super) struct LimitArgs {
     /// The largest message that a client may send; off for the largest payload and 16 KiB
     #[arg(long, value_name = "BYTES", default_value = "off")]
     frame_bytes: OrOff<Bytes>,
+    /// The most bytes that the bodies of requests have together while they are under way
+    #[arg(long, value_name = "BYTES", default_value = "64MiB")]
+    bodies_bytes: Bytes,
     /// The most payload bytes that all topics together retain
     #[arg(long, value_name = "BYTES", default_value = "1GiB")]
     retained_bytes: Bytes,
@@ -93,6 +96,7 @@ impl LimitArgs {
             per_user_max: self.connections_per_user,
         };
         config.frame_bytes_max = self.frame_bytes.0.map(|bytes| bytes.0);
+        config.bodies_bytes_max = self.bodies_bytes.0;
         let server = &mut config.server;
         server.outbox_bytes_max = self.outbox_bytes.0;
         server.waiting_bytes_max = self.waiting_bytes.0;

@@ -221,6 +221,7 @@ mod tests {
         assert_eq!(told.shards, known.shards);
         assert_eq!(told.compress_above, known.compress_above);
         assert_eq!(told.frame_bytes_max, known.frame_bytes_max);
+        assert_eq!(told.bodies_bytes_max, known.bodies_bytes_max);
         assert_eq!(told.server.session, known.server.session);
         assert_eq!(told.server.outbox_bytes_max, known.server.outbox_bytes_max);
         assert_eq!(

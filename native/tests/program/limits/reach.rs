@@ -128,6 +128,29 @@ pub(super) async fn message(server: &Server) -> Reached {
     Reached::once(socket.close_code().await.to_string())
 }
 
+/// Two requests to publish of which the rest doesn't come yet, and then some that are whole.
+pub(super) async fn bodies(server: &Server) -> Reached {
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(&server.address).await.unwrap();
+        let body = "x".repeat(500);
+        let begun =
+            format!("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 600\r\n\r\n{body}");
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    let body = json!({ "topic": "a", "data": "x".repeat(100) });
+    let refused = async {
+        loop {
+            let answer = http::publish(&server.address, &body).await;
+            if answer.status != 200 {
+                return answer;
+            }
+        }
+    };
+    Reached::once(error_of(&within("two bodies to be read", refused).await))
+}
+
 /// Publishes to whoever does not read until something was dropped, and lets them read what is left.
 pub(super) async fn waiting_bytes(server: &Server) -> Reached {
     let mut slow = Socket::over(narrow(&server.address).await).await;
