@@ -25,6 +25,7 @@ mod presence;
 mod renewal;
 mod requests;
 mod rewind;
+mod room;
 mod slow;
 mod subscription;
 
@@ -33,6 +34,7 @@ use alloc::vec::Vec;
 
 use crate::durable::Acks;
 use crate::flow::Flow;
+use crate::limits::EARLY_FRAMES_MAX;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, SubscribeRequest, WireError};
@@ -69,6 +71,8 @@ pub struct Client<P> {
     tokens: Tokens,
     /// What is to be told of durable subscriptions.
     acks: SortedMap<Pattern, Acks>,
+    /// The longest message that the server takes, in bytes, as it has said last.
+    message_bytes_max: Option<u64>,
     output: VecDeque<ClientEvent<P>>,
 }
 
@@ -106,6 +110,7 @@ impl<P: Payload + Clone> Client<P> {
             presences: Presences::new(),
             tokens: Tokens::new(&config),
             acks: SortedMap::new(),
+            message_bytes_max: None,
             output: VecDeque::new(),
             config,
         }
@@ -172,18 +177,35 @@ impl<P: Payload + Clone> Client<P> {
                 return;
             }
         }
-        self.state = State::Open(Open::new(now, link));
+        let waits = self.subscriptions.len() > EARLY_FRAMES_MAX;
+        self.state = State::Open(Open::new(now, link, waits));
         self.send(ClientFrame::Hello {
             token: self.token(),
             client: self.config.name.clone(),
             group: self.config.group.clone(),
         });
+        if !waits {
+            self.send_subscriptions();
+        }
+    }
+
+    fn send_subscriptions(&mut self) {
         let patterns: Vec<Pattern> = self.subscriptions.keys().cloned().collect();
         for pattern in patterns {
             if let Some(subscription) = self.subscriptions.get_mut(&pattern) {
                 let frame = subscription.request(&pattern);
                 self.output.push_back(ClientEvent::Send(frame));
             }
+        }
+    }
+
+    /// The server has welcomed this client for the first time on this connection: what had to wait for that is sent. Publishes and
+    /// presences do, because only now is it known how long they may be.
+    fn handle_welcomed(&mut self) {
+        if let State::Open(open) = &mut self.state
+            && core::mem::take(&mut open.waits)
+        {
+            self.send_subscriptions();
         }
         self.send_presences();
         self.send_publishes();
@@ -289,8 +311,21 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+    /// Whether the server may be asked for something.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(Open { waits: false, .. }))
+    }
+
+    /// Whether the server has welcomed this client.
+    pub(super) const fn is_welcomed(&self) -> bool {
+        matches!(
+            self.state,
+            State::Open(Open {
+                waits: false,
+                heartbeat: Some(_),
+                ..
+            })
+        )
     }
 
     /// There is something to do: an idle client that was told to connect does so.

@@ -70,6 +70,10 @@ pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;
 /// The most frames that wait while the token of a client's first one is looked at.
 pub const FRAMES_HELD_MAX: usize = 1_024;
 
+/// With more subscriptions than this a client waits for the answer to its hello before it asks for them: they and what
+/// else it wants must not be more frames than wait for that answer.
+pub const EARLY_FRAMES_MAX: usize = FRAMES_HELD_MAX / 2;
+
 /// How often one connection may show a token: looking at one costs a signature, or a question to an application.
 pub const TOKEN_RATE: Rate = Rate {
     per_second: NonZeroU32::new(1).expect("one is not zero"),

@@ -47,6 +47,11 @@ pub trait Payload {
     /// The size that limits are counted in, in bytes. A handle whose size is unknown says 0.
     fn size(&self) -> usize;
 
+    /// How many bytes it takes in a frame. Asked where a frame is sent, so that a handle may look.
+    fn encoded_bytes(&self) -> usize {
+        self.size()
+    }
+
     /// Whether both are the same value, as far as that can be told without parsing: two copies of one publication are.
     fn is_same(&self, other: &Self) -> bool;
 }

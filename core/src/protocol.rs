@@ -9,6 +9,7 @@
 mod envelope;
 mod error;
 mod flow;
+mod message;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -29,6 +30,7 @@ pub use envelope::{
 };
 pub use error::{ErrorCode, WireError};
 pub use flow::FlowSpec;
+pub use message::MessageRoom;
 
 /// The WebSocket subprotocol that names this vocabulary and its encoding.
 pub const SUBPROTOCOL: &str = "tidegate.v1.json";
@@ -240,6 +242,8 @@ pub enum ServerFrame<P> {
         heartbeat_ms: u64,
         /// How long the client may do what its token allows, in milliseconds; absent for without end.
         expires_in_ms: Option<u64>,
+        /// The longest message that the server takes, in bytes; absent where it doesn't say.
+        message_bytes_max: Option<u64>,
     },
     /// A subscription stands; what it recovers follows.
     Subscribed {

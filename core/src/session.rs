@@ -216,6 +216,7 @@ impl<P> Session<P> {
         self.send(ServerFrame::Welcome {
             heartbeat_ms: millis(self.config.heartbeat),
             expires_in_ms: self.expires().map(|at| millis(at - now)),
+            message_bytes_max: self.config.message_bytes_max,
         });
     }
 

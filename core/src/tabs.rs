@@ -360,6 +360,11 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         leader.map(|leader| &leader.state)
     }
 
+    /// The longest message that the server takes, in bytes, where this tab leads and the server has said so.
+    pub fn message_bytes_max(&self) -> Option<u64> {
+        self.leading.as_ref()?.exchange.message_bytes_max()
+    }
+
     /// How many members are connected through this tab, and how many patterns they follow together.
     pub fn counts(&self) -> (usize, usize) {
         self.leading.as_ref().map_or((0, 0), |leading| {

@@ -99,6 +99,15 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The most bytes that a client's message, or request to publish, may have.
+    fn message_bytes_max(&self) -> usize {
+        let payload_bytes_max = self.server.hub.payload_bytes_max;
+        self.frame_bytes_max
+            .unwrap_or_else(|| payload_bytes_max.saturating_add(FRAME_OVERHEAD_BYTES))
+    }
+}
+
 /// A pub/sub hub in this process. Clones are the same hub; it stops, and its streams end, when the last one is gone,
 /// or by [`Hub::stop`]. A mounted router holds a clone.
 ///
@@ -225,13 +234,7 @@ impl Hub {
     ) -> io::Result<Self> {
         let outbox_bytes_max = config.server.outbox_bytes_max;
         let wire = Wire {
-            frame_bytes_max: config.frame_bytes_max.unwrap_or_else(|| {
-                config
-                    .server
-                    .hub
-                    .payload_bytes_max
-                    .saturating_add(FRAME_OVERHEAD_BYTES)
-            }),
+            frame_bytes_max: config.message_bytes_max(),
             compress_above: config.compress_above,
             event_streams: config.event_streams,
         };

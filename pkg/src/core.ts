@@ -2,6 +2,7 @@
 
 import { applyPatch, mergePatch, sumFields } from './combine.js';
 import { TidegateError, typed, typedError } from './errors.js';
+import type { Encoded } from './frames.js';
 import type { Exports, Machine } from './machines.js';
 import { RecordReader, type Row } from './records.js';
 import { Slots } from './slots.js';
@@ -54,6 +55,7 @@ export class Core {
         this.slots.put(sumFields(this.slots.value(older), this.slots.value(newer))),
       patch_slots: (base: number, patch: number) =>
         this.slots.put(applyPatch(this.slots.value(base), this.slots.value(patch))),
+      slot_bytes: (slot: number) => (this.slots.value(slot) as Encoded).bytes,
     },
   };
 

@@ -246,8 +246,8 @@ function members(frame: OtherFrame): Members {
     text('pattern') || text('topic'),
     text('code') || text('via'),
     text('message'),
-    number('epoch'),
-    frame.type === 'welcome' ? number('expires_in_ms') : number('offset'),
+    number(frame.type === 'welcome' ? 'message_bytes_max' : 'epoch'),
+    number(frame.type === 'welcome' ? 'expires_in_ms' : 'offset'),
     reason
       ? endCode(reason)
       : (['heartbeat_ms', 'within_ms', 'missed', 'ref'].map(number).find((it) => it >= 0) ?? Number.NaN),
@@ -331,6 +331,10 @@ export class Encoded {
   /** @throws what `JSON.stringify` throws, for data that has no JSON form. */
   constructor(data: unknown) {
     this.json = JSON.stringify(data) ?? 'null';
+  }
+
+  get bytes(): number {
+    return new TextEncoder().encode(this.json).length;
   }
 }
 

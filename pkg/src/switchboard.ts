@@ -68,8 +68,8 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   protected abstract unsubscribe(machine: M, subscription: number): number;
   /** Takes a record that is not about a subscription. Called while reading: it must not call into the core. */
   protected abstract takeRow(row: Row): void;
-  /** Takes the text of a frame that is to be sent, whose data is in a slot, if not -1. Likewise. */
-  protected takeFrame(_json: string, _slot: number): void {}
+  /** Takes a frame that is to be sent: its text, and a row with the slot of its data, if not -1. Likewise. */
+  protected takeFrame(_json: string, _row: Row): void {}
   /** Takes the text of a message to other tabs, whose data is in the slots of the data rows before it. Likewise. */
   protected takePost(_text: string): void {}
   /** Takes a note that is not about a subscription, likewise. */
@@ -344,7 +344,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
           this.takeNote(note);
         }
       } else if (row.kind === Kind.Send) {
-        this.takeFrame(nextText(row.subject), row.slot);
+        this.takeFrame(nextText(row.subject), row);
       } else if (row.kind === Kind.Post) {
         this.takePost(nextText(row.subject));
       } else if (!this.#deliveries.take(this.core, row)) {

@@ -217,7 +217,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     return hub;
   }
 
-  /** Reads what a call left, and sends what it wants sent: all in one message. */
+  /** Reads what a call left, and sends what it wants sent: together, as far as a message takes it. */
   protected override read(count: number, published?: number): void {
     super.read(count, published);
     this.#sharing.flush();
@@ -244,8 +244,8 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  protected override takeFrame(json: string, slot: number): void {
-    this.#transport.send(frameText(json, this.core.slots, slot));
+  protected override takeFrame(json: string, { slot, end: beginsMessage }: Row): void {
+    this.#transport.send(frameText(json, this.core.slots, slot), beginsMessage !== 0);
   }
 
   protected override takePost(text: string): void {

@@ -18,7 +18,8 @@ export class Transport {
   readonly #events: TransportEvents;
   #link = 0;
   #socket: WebSocketLike | undefined;
-  #outgoing: string[] = [];
+  /** Messages of frames. */
+  #outgoing: string[][] = [];
 
   constructor(url: string, events: TransportEvents) {
     this.#url = url;
@@ -54,17 +55,23 @@ export class Transport {
     socket.addEventListener('error', () => {});
   }
 
-  /** Sends a frame with the next `flush`. */
-  send(frame: string): void {
-    this.#outgoing.push(frame);
+  /** Sends a frame with the next `flush`: in a message that it begins, or in that of the frame before it. */
+  send(frame: string, beginsMessage: boolean): void {
+    if (beginsMessage) {
+      this.#outgoing.push([frame]);
+    } else {
+      this.#outgoing.at(-1)!.push(frame);
+    }
   }
 
-  /** Sends what is to be sent, all in one message. */
+  /** Sends what is to be sent. */
   flush(): void {
-    const frames = this.#outgoing;
-    if (frames.length > 0) {
+    const messages = this.#outgoing;
+    if (messages.length > 0) {
       this.#outgoing = [];
-      this.#socket?.send(frames.length === 1 ? frames[0]! : `[${frames.join()}]`);
+      for (const frames of messages) {
+        this.#socket?.send(frames.length === 1 ? frames[0]! : `[${frames.join()}]`);
+      }
     }
   }
 

@@ -95,11 +95,17 @@ impl Bench {
     /// The transport opens, and the server welcomes the client. What it sends is taken.
     pub fn open(&mut self) {
         self.client.handle_opened(self.now, self.link);
+        self.welcome(None);
+        self.events();
+    }
+
+    /// The server welcomes the client, and takes messages of so many bytes.
+    pub fn welcome(&mut self, message_bytes_max: Option<u64>) {
         self.receive(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
+            message_bytes_max,
         });
-        self.events();
     }
 
     /// The transport is lost.
@@ -113,12 +119,9 @@ impl Bench {
         self.wake();
         self.events();
         self.client.handle_opened(self.now, self.link);
-        let sent = self.sent();
-        self.receive(ServerFrame::Welcome {
-            heartbeat_ms: 25_000,
-            expires_in_ms: None,
-        });
-        self.events();
+        let mut sent = self.sent();
+        self.welcome(None);
+        sent.extend(self.sent());
         sent
     }
 

@@ -11,6 +11,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use tidegate_core::client::{ClientConfig, TokenSource};
+#[cfg(feature = "worker")]
+use tidegate_core::protocol::MessageRoom;
 use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Publication;
 use tidegate_core::topic::Pattern;
@@ -272,8 +274,9 @@ impl ClientHub {
 
     #[cfg(feature = "worker")]
     fn push_outputs(&mut self) {
+        let mut room = MessageRoom::new();
         while let Some(output) = self.hub.poll_output() {
-            output::push(&self.hub, output);
+            output::push(&self.hub, output, &mut room);
         }
     }
 }

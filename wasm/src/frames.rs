@@ -138,6 +138,7 @@ pub(crate) struct Incoming<'a> {
     /// Its wildcard pattern; an error's code.
     pub(crate) via: &'a str,
     pub(crate) message: &'a str,
+    /// Likewise `message_bytes_max`.
     pub(crate) epoch: f64,
     /// Likewise `expires_in_ms`.
     pub(crate) offset: f64,
@@ -164,6 +165,7 @@ pub(crate) fn server_frame(incoming: &Incoming<'_>) -> Result<ServerFrame<Handle
         0 => ServerFrame::Welcome {
             heartbeat_ms: number,
             expires_in_ms: (!incoming.offset.is_nan()).then_some(incoming.offset as u64),
+            message_bytes_max: (!incoming.epoch.is_nan()).then_some(incoming.epoch as u64),
         },
         1 => ServerFrame::Subscribed {
             pattern: pattern()?,

@@ -65,8 +65,13 @@ pub(crate) enum Record<'a> {
     /// Until then, in the host's milliseconds, of the calls of a plain function only the last counts: the gate need not be
     /// told of the others, and of that one only before anything else.
     GateRests { gate: usize, until_ms: f64 },
-    /// The next `length` characters of the text are to be sent; the data in `slot` is still missing in them.
-    Send { length: usize, data: Option<u32> },
+    /// The next `length` characters of the text are to be sent, in a new message or in that of those before them; the data in
+    /// `slot` is still missing in them.
+    Send {
+        length: usize,
+        data: Option<u32>,
+        begins_message: bool,
+    },
     /// A publication of this page's was stored.
     Stored { position: Position },
     /// What continues the publication that has come may be handed on without asking, to those whom this list has it for and
@@ -213,8 +218,13 @@ fn numbers(record: &Record<'_>) -> [f64; STRIDE] {
         Record::Note { length } => plain(11, length as f64),
         Record::GateIdle { gate } => plain(12, gate as f64),
         Record::GateRests { gate, until_ms } => until(17, gate, until_ms),
-        Record::Send { length, data } => {
+        Record::Send {
+            length,
+            data,
+            begins_message,
+        } => {
             let mut numbers = plain(13, length as f64);
+            numbers[5] = f64::from(begins_message);
             numbers[6] = data.map_or(-1.0, f64::from);
             numbers
         }

@@ -14,6 +14,7 @@ unsafe extern "C" {
     safe fn merge_slots(older: u32, newer: u32) -> u32;
     safe fn sum_slots(older: u32, newer: u32) -> u32;
     safe fn patch_slots(base: u32, patch: u32) -> u32;
+    safe fn slot_bytes(slot: u32) -> usize;
 }
 
 static SLOTS: Single<Slots> = Single::new(Slots {
@@ -131,6 +132,10 @@ impl Payload for Handle {
 
     fn size(&self) -> usize {
         0
+    }
+
+    fn encoded_bytes(&self) -> usize {
+        ask(|| slot_bytes(self.slot()))
     }
 
     fn is_same(&self, other: &Self) -> bool {

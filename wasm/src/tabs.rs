@@ -206,6 +206,15 @@ impl AnyHub {
         );
     }
 
+    /// The longest message that the server takes, as far as is known.
+    pub(crate) fn message_bytes_max(&self) -> Option<u64> {
+        each!(&self.way,
+            hub => hub.message_bytes_max(),
+            hub => hub.tabs().message_bytes_max(),
+            tabs => tabs.message_bytes_max()
+        )
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         each!(&self.way,
             hub => hub.poll_timeout(),

@@ -28,11 +28,15 @@ impl<P: Payload + Clone> Client<P> {
             ServerFrame::Welcome {
                 heartbeat_ms,
                 expires_in_ms,
+                message_bytes_max,
             } => {
                 let heartbeat = Duration::from_millis(heartbeat_ms);
-                if open.heartbeat.replace(heartbeat).is_none() {
+                let is_first = open.heartbeat.replace(heartbeat).is_none();
+                self.message_bytes_max = message_bytes_max;
+                if is_first {
                     self.output
                         .push_back(ClientEvent::State(ConnectionState::Connected));
+                    self.handle_welcomed();
                 }
                 self.handle_lasting(now, expires_in_ms);
             }
@@ -314,6 +318,7 @@ impl<P: Payload + Clone> Client<P> {
         match error.code {
             ErrorCode::Timeout
             | ErrorCode::TooManyConnections
+            | ErrorCode::TooManyRequests
             | ErrorCode::SlowConsumer
             | ErrorCode::Draining
             | ErrorCode::Unavailable
@@ -328,7 +333,6 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::NotSubscribed
             | ErrorCode::TooManySubscriptions
             | ErrorCode::TooManyTopics
-            | ErrorCode::TooManyRequests
             | ErrorCode::TooManyPresences
             | ErrorCode::TooLarge
             | ErrorCode::TopicEnded

@@ -68,7 +68,11 @@ impl<P: Payload + Clone> Client<P> {
                 *leaves = *since;
                 false
             }
-            State::Open(Open { leaves: None, .. }) => true,
+            State::Open(Open {
+                leaves: None,
+                waits,
+                ..
+            }) => !*waits,
             State::Idle { .. }
             | State::Waiting { .. }
             | State::Asking { .. }

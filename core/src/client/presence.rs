@@ -50,21 +50,6 @@ impl<P: Clone> Presences<P> {
             watch.is_live = false;
         }
     }
-
-    /// What a new connection must be told. Presences come first, so that the states hold them.
-    fn frames(&self) -> Vec<ClientFrame<P>> {
-        let mut frames = Vec::new();
-        for (number, track) in self.tracks.iter() {
-            frames.push(track.frame(*number));
-        }
-        for (topic, watch) in self.watches.iter() {
-            frames.push(ClientFrame::Watch {
-                request: watch.request,
-                topic: topic.clone(),
-            });
-        }
-        frames
-    }
 }
 
 impl<P: Clone> Track<P> {
@@ -95,15 +80,31 @@ impl<P: Payload + Clone> Client<P> {
     }
 
     fn set_track(&mut self, number: u64, track: Track<P>) {
-        if self.may_ask() {
-            self.send(track.frame(number));
-        }
         self.presences.tracks.insert(number, track);
+        if self.is_welcomed() && self.may_ask() {
+            self.send_track(number);
+        }
+    }
+
+    /// Says that somebody is present, unless that is too long for the server.
+    fn send_track(&mut self, number: u64) {
+        let Some(track) = self.presences.tracks.get(&number) else {
+            return;
+        };
+        let text_bytes = track.topic.as_str().len() + track.key.as_str().len();
+        match self.check("meta", &track.meta, text_bytes) {
+            Ok(()) => self.send(track.frame(number)),
+            Err(error) => {
+                self.presences.tracks.remove(&number);
+                let error = error.about_request(number);
+                self.tell(PresenceEvent::TrackRefused { number, error });
+            }
+        }
     }
 
     /// Ends a presence.
     pub fn handle_untrack(&mut self, number: u64) {
-        if self.presences.tracks.remove(&number).is_some() && self.is_open() {
+        if self.presences.tracks.remove(&number).is_some() && self.is_welcomed() {
             self.send(ClientFrame::Untrack { request: number });
         }
     }
@@ -117,7 +118,7 @@ impl<P: Payload + Clone> Client<P> {
             return;
         }
         let request = self.requests.number();
-        if self.may_ask() {
+        if self.is_welcomed() && self.may_ask() {
             self.send(ClientFrame::Watch {
                 request,
                 topic: topic.clone(),
@@ -143,7 +144,7 @@ impl<P: Payload + Clone> Client<P> {
             return;
         }
         self.presences.watches.remove(topic);
-        if self.is_open() {
+        if self.is_welcomed() {
             self.send(ClientFrame::Unwatch {
                 topic: topic.clone(),
             });
@@ -155,9 +156,17 @@ impl<P: Payload + Clone> Client<P> {
         self.presences.watches.get(topic).map(|watch| &watch.roster)
     }
 
+    /// Says on a new connection who is present and who is watched. Presences come first, so that the states hold them.
     pub(super) fn send_presences(&mut self) {
-        for frame in self.presences.frames() {
-            self.send(frame);
+        let tracks: Vec<u64> = self.presences.tracks.keys().copied().collect();
+        for number in tracks {
+            self.send_track(number);
+        }
+        for (topic, watch) in self.presences.watches.iter() {
+            self.output.push_back(ClientEvent::Send(ClientFrame::Watch {
+                request: watch.request,
+                topic: topic.clone(),
+            }));
         }
     }
 

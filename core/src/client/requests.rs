@@ -23,9 +23,7 @@ impl<P: Payload + Clone> Client<P> {
     pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
         match self.requests.add(publish) {
             Ok(request) => {
-                if self.is_open() {
-                    self.send_publishes();
-                }
+                self.send_publishes();
                 self.wake(now);
                 request
             }
@@ -38,10 +36,21 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Sends what waits to be published, as far as it may be under way at once.
+    /// Sends what waits to be published, as far as it may be under way at once. What is too long for the server is refused here.
     pub(super) fn send_publishes(&mut self) {
-        while let Some(frame) = self.requests.next_to_send() {
-            self.send(frame);
+        if !self.is_welcomed() {
+            return;
+        }
+        while let Some((request, publish)) = self.requests.next_to_send() {
+            match self.check_publish(&publish) {
+                Ok(()) => self.send(ClientFrame::Publish { request, publish }),
+                Err(error) => {
+                    self.requests.remove(request);
+                    let result = Err(error.about_request(request));
+                    self.output
+                        .push_back(ClientEvent::Published { request, result });
+                }
+            }
         }
     }
 
@@ -103,17 +112,14 @@ impl<P: Clone> Requests<P> {
     }
 
     /// The next publish for the current connection, unless too many are under way already.
-    pub(super) fn next_to_send(&mut self) -> Option<ClientFrame<P>> {
+    pub(super) fn next_to_send(&mut self) -> Option<(u64, PublishRequest<P>)> {
         if self.in_flight == IN_FLIGHT_MAX {
             return None;
         }
         let (request, publish) = self.unanswered.range(self.unsent..).next()?;
         self.in_flight += 1;
         self.unsent = request + 1;
-        Some(ClientFrame::Publish {
-            request: *request,
-            publish: publish.clone(),
-        })
+        Some((*request, publish.clone()))
     }
 
     /// The connection is gone: everything unanswered is to be sent again, in order.

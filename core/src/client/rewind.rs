@@ -257,6 +257,9 @@ impl<P: Payload + Clone> Client<P> {
     }
 
     pub(super) fn ping(&mut self) -> Option<u32> {
+        if !self.is_open() {
+            return None;
+        }
         let State::Open(open) = &mut self.state else {
             return None;
         };

@@ -348,6 +348,11 @@ impl<P: Payload + Clone> ClientHub<P> {
             .min()
     }
 
+    /// The longest message that the server takes, in bytes, where it has said so.
+    pub const fn message_bytes_max(&self) -> Option<u64> {
+        self.client.message_bytes_max()
+    }
+
     /// How many publishes wait for their answer.
     pub fn unanswered(&self) -> usize {
         self.client.unanswered()

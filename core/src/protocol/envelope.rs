@@ -5,6 +5,7 @@
 
 mod client;
 mod presence;
+mod publications;
 mod server;
 
 use alloc::string::{String, ToString};

@@ -32,6 +32,8 @@ pub struct SessionConfig {
     pub subscriptions_max: usize,
     /// How often one session may publish; `None` for as often as it can.
     pub publish_rate: Option<Rate>,
+    /// The longest message that the transport takes, in bytes, where clients are to be told.
+    pub message_bytes_max: Option<u64>,
 }
 
 impl Default for SessionConfig {
@@ -45,6 +47,7 @@ impl Default for SessionConfig {
             drain_grace: Duration::from_secs(8),
             subscriptions_max: 1_000,
             publish_rate: None,
+            message_bytes_max: None,
         }
     }
 }

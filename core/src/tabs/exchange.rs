@@ -139,6 +139,11 @@ impl<P: Payload + Clone> Exchange<P> {
         self.requests.retain(|_, asked| asked.member != member);
     }
 
+    /// The longest message that the server takes, in bytes, where it has said so.
+    pub(super) const fn message_bytes_max(&self) -> Option<u64> {
+        self.client.message_bytes_max()
+    }
+
     /// A member's frame came over its link.
     pub(super) fn handle_frame(&mut self, now: Instant, member: TabId, frame: ClientFrame<P>) {
         match frame {
@@ -147,6 +152,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 ServerFrame::Welcome {
                     heartbeat_ms: MEMBER_HEARTBEAT_MS,
                     expires_in_ms: None,
+                    message_bytes_max: None,
                 },
             ),
             ClientFrame::Subscribe(request) => {

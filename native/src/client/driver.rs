@@ -8,7 +8,7 @@ use std::time::Instant as HostInstant;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tidegate_core::client::{ClientConfig, ConnectionState};
 use tidegate_core::hub::{ClientHub, ClientOutput, SubscriptionId};
-use tidegate_core::protocol::WireError;
+use tidegate_core::protocol::{MessageRoom, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -304,8 +304,21 @@ impl Driver {
         self.send(frames).await;
     }
 
-    /// Sends frames; several leave in one message.
+    /// Sends frames; several leave in one message, as far as it takes them.
     async fn send(&mut self, frames: Vec<String>) {
+        let message_bytes_max = self.hub.message_bytes_max();
+        let mut room = MessageRoom::new();
+        let mut message = Vec::new();
+        for frame in frames {
+            if room.begins(frame.len(), message_bytes_max) {
+                self.send_message(std::mem::take(&mut message)).await;
+            }
+            message.push(frame);
+        }
+        self.send_message(message).await;
+    }
+
+    async fn send_message(&mut self, frames: Vec<String>) {
         if frames.is_empty() {
             return;
         }

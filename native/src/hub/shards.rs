@@ -247,6 +247,7 @@ fn uplinks(
 /// One and the same configuration, but that each shard has randomness and a node of its own.
 fn server_config(config: &Config, index: usize) -> ServerConfig {
     let mut server = config.server.clone();
+    server.session.message_bytes_max = u64::try_from(config.message_bytes_max()).ok();
     server.waiting_bytes_max /= config.shards.get();
     if index > 0 {
         let mut random = Random::new(server.hub.seed.wrapping_add(index as u64));

@@ -13,6 +13,7 @@ mod support;
 mod servers;
 
 mod backend;
+mod bulk;
 mod durable;
 mod presence;
 mod redis_tls;

@@ -22,7 +22,7 @@ async fn a_hello_is_answered_by_a_welcome_and_may_be_left_out() {
         let welcome = frame.get(0).unwrap_or(&frame);
         assert_eq!(
             welcome,
-            &json!({"type": "welcome", "heartbeat_ms": 25_000}),
+            &json!({"type": "welcome", "heartbeat_ms": 25_000, "message_bytes_max": (1 << 20) + (16 << 10)}),
             "{first}"
         );
     }

@@ -77,7 +77,7 @@ export class Caller {
   constructor(module: WebAssembly.Module, random: () => number) {
     this.#random = random;
     const made = () => this.#slot();
-    const slots = { merge_slots: made, sum_slots: made, patch_slots: made };
+    const slots = { merge_slots: made, sum_slots: made, patch_slots: made, slot_bytes: made };
     const { exports } = new WebAssembly.Instance(module, { slots });
     this.#exports = exports as Record<string, Call>;
     this.#memory = exports['memory'] as WebAssembly.Memory;

@@ -179,5 +179,6 @@ fn welcome() -> ServerFrame<Json> {
     ServerFrame::Welcome {
         heartbeat_ms: 25_000,
         expires_in_ms: None,
+        message_bytes_max: None,
     }
 }

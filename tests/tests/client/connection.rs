@@ -1,5 +1,6 @@
 //! When a client connects, how long it waits, and how it knows that its server lives.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use core::time::Duration;
@@ -7,7 +8,9 @@ use core::time::Duration;
 use tidegate_core::client::{
     ClientConfig, ClientEvent, ClosedReason, ConnectionState, TokenSource,
 };
+use tidegate_core::flow::Flow;
 use tidegate_core::lifecycle::EndReason;
+use tidegate_core::limits::EARLY_FRAMES_MAX;
 use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame, Start};
 use tidegate_core::publication::Publication;
 use tidegate_tests::bench::{
@@ -37,16 +40,76 @@ fn it_connects_when_asked_and_says_hello_then_what_it_wants() {
             [
                 ClientFrame::Hello { token: Some(token), .. },
                 ClientFrame::Subscribe(_),
-                ClientFrame::Publish { request: 1, .. },
             ] if token == "secret"
         ),
         "{sent:?}"
     );
-    bench.receive(ServerFrame::Welcome {
-        heartbeat_ms: 1000,
-        expires_in_ms: None,
-    });
-    assert_eq!(state_of(&bench.events()), [ConnectionState::Connected]);
+    bench.welcome(None);
+    let events = bench.events();
+    assert_eq!(state_of(&events), [ConnectionState::Connected]);
+    let is_publish = |event: &_| {
+        matches!(
+            event,
+            ClientEvent::Send(ClientFrame::Publish { request: 1, .. })
+        )
+    };
+    assert!(events.iter().any(is_publish), "{events:?}");
+}
+
+#[test]
+fn with_many_subscriptions_it_waits_for_the_welcome_and_asks_for_each_once() {
+    let mut bench = Bench::wanted();
+    for number in 0..=EARLY_FRAMES_MAX {
+        bench.subscribe(&format!("job:{number}"), Start::Latest);
+    }
+    bench.events();
+    bench.client.handle_opened(bench.now, bench.link);
+    assert!(matches!(
+        bench.sent().as_slice(),
+        [ClientFrame::Hello { .. }]
+    ));
+    bench.client.handle_unsubscribe(&pattern("job:0"));
+    bench
+        .client
+        .handle_flow(&pattern("job:1"), Flow::IMMEDIATE.with_delta(true));
+    bench.client.handle_unsubscribe(&pattern("job:2"));
+    bench.subscribe("job:2", Start::New);
+    assert_eq!(bench.sent(), [], "the server knows none of them");
+    bench.welcome(None);
+    let asked: Vec<String> = bench
+        .sent()
+        .into_iter()
+        .map(|frame| match frame {
+            ClientFrame::Subscribe(request) => request.pattern.as_str().to_owned(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let known: BTreeSet<&String> = asked.iter().collect();
+    assert_eq!(
+        (asked.len(), known.len()),
+        (EARLY_FRAMES_MAX, EARLY_FRAMES_MAX)
+    );
+    bench.client.handle_unsubscribe(&pattern("job:1"));
+    assert_eq!(bench.sent().len(), 1);
+}
+
+#[test]
+fn a_server_that_was_asked_too_much_at_once_is_asked_again() {
+    let mut bench = Bench::wanted();
+    bench.subscribe("job:1", Start::Latest);
+    bench.client.handle_opened(bench.now, bench.link);
+    let mut error = error(ErrorCode::TooManyRequests);
+    error.fatal = true;
+    bench.receive(ServerFrame::Error(error));
+    bench.events();
+    bench.wake();
+    assert!(matches!(
+        bench.events().as_slice(),
+        [
+            ClientEvent::State(ConnectionState::Connecting { .. }),
+            ClientEvent::Connect { .. }
+        ]
+    ));
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl Device {
         device.receive(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
+            message_bytes_max: None,
         });
         device.confirm();
         device.sent.clear();

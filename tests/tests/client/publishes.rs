@@ -93,7 +93,7 @@ fn two_clients_choose_different_keys() {
         let mut bench = Bench::new(ClientConfig::new(seed));
         bench.client.handle_connect(bench.now);
         bench.events();
-        bench.client.handle_opened(bench.now, bench.link);
+        bench.open();
         bench.publish(1);
         requests(&bench.sent())
     };
@@ -144,6 +144,45 @@ fn no_more_are_under_way_than_a_topic_remembers() {
         answer(&mut bench, request);
     }
     assert_eq!(bench.client.unanswered(), 0);
+}
+
+#[test]
+fn what_is_too_long_for_the_server_is_refused_and_all_else_is_published() {
+    let mut bench = Bench::wanted();
+    let sizes = [10, 1_700, 1_000, 1_000_000];
+    for size in sizes {
+        let long = Json::from(serde_json::Value::from("x".repeat(size)));
+        let publish = PublishRequest::new(topic("job:1"), long);
+        bench.client.handle_publish(bench.now, publish);
+    }
+    bench.events();
+    bench.client.handle_opened(bench.now, bench.link);
+    assert_eq!(
+        requests(&bench.sent()),
+        [],
+        "nobody knows how long they may be"
+    );
+    bench.welcome(Some(1_800));
+    let (mut sent, mut refused) = (Vec::new(), Vec::new());
+    for event in bench.events() {
+        match event {
+            ClientEvent::Send(ClientFrame::Publish { request, .. }) => sent.push(request),
+            ClientEvent::Published {
+                request,
+                result: Err(error),
+            } => {
+                assert_eq!(error.code, ErrorCode::TooLarge);
+                assert_eq!(error.request, Some(request));
+                refused.push(request);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(sent, [1, 3]);
+    assert_eq!(refused, [2, 4]);
+    assert_eq!(bench.client.unanswered(), 2);
+    let again: Vec<u64> = requests(&bench.reopen()).iter().map(|(n, _)| *n).collect();
+    assert_eq!(again, [1, 3]);
 }
 
 #[test]

@@ -28,6 +28,7 @@ impl Page {
         let welcome = ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
+            message_bytes_max: None,
         };
         hub.handle_frame(now, 1, welcome);
         let mut page = Self { hub, now };

@@ -54,6 +54,7 @@ fn welcome(bench: &mut Bench, lasts: Duration) {
     bench.receive(ServerFrame::Welcome {
         heartbeat_ms: 1_000_000_000_000,
         expires_in_ms: Some(lasts.as_millis().try_into().unwrap()),
+        message_bytes_max: None,
     });
 }
 

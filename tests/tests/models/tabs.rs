@@ -144,6 +144,7 @@ impl<const TABS: usize> Group<TABS> {
             ClientFrame::Hello { .. } => ServerFrame::Welcome {
                 heartbeat_ms: 25_000,
                 expires_in_ms: None,
+                message_bytes_max: None,
             },
             ClientFrame::Ping => ServerFrame::Pong,
             _ => return,

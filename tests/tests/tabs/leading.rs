@@ -114,6 +114,7 @@ fn a_tab_that_leads_again_is_told_of_its_transports_as_the_first_time() {
         ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
+            message_bytes_max: None,
         },
     );
     assert_eq!(said_states(&mut hub), [ConnectionState::Connected]);

@@ -56,6 +56,7 @@ impl Scene {
         self.receive(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
+            message_bytes_max: None,
         });
         self.confirm();
     }

@@ -97,6 +97,7 @@ fn any_down() -> impl Strategy<Value = ServerFrame<Json>> {
         prop::option::of(0..99_000_u64).prop_map(|expires_in_ms| ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms,
+            message_bytes_max: None,
         }),
         (any_pattern(), prop::option::of(any_position())).prop_map(|(pattern, position)| {
             ServerFrame::Subscribed {

@@ -2,7 +2,8 @@
 
 use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::hub::ClientOutput;
-use tidegate_core::protocol::ClientFrame;
+use tidegate_core::payload::Payload;
+use tidegate_core::protocol::{ClientFrame, MessageRoom};
 
 use crate::due::{self, PacedBy};
 use crate::errors::{plain, push_publish_failure};
@@ -11,9 +12,8 @@ use crate::records::{self, Record};
 use crate::slot::Handle;
 use crate::{AnyHub, frames, presence};
 
-/// Writes what is due.
-#[cfg_attr(feature = "worker", expect(unused_variables))]
-pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
+/// Writes what is due; `room` is that of the message which frames leave in.
+pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>, room: &mut MessageRoom) {
     match output {
         ClientOutput::AskToken { request } => {
             let note = Object::new().text("note", "token");
@@ -21,7 +21,7 @@ pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
         }
         ClientOutput::Connect { link } => records::push(Record::Connect { link }),
         ClientOutput::Disconnect { link } => records::push(Record::Disconnect { link }),
-        ClientOutput::Send(frame) => push_frame(&frame),
+        ClientOutput::Send(frame) => push_frame(&frame, room, hub.message_bytes_max()),
         #[cfg(not(feature = "worker"))]
         ClientOutput::State(state) => push_state(&state),
         #[cfg(not(feature = "worker"))]
@@ -47,10 +47,15 @@ pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>) {
     }
 }
 
-fn push_frame(frame: &ClientFrame<Handle>) {
+fn push_frame(frame: &ClientFrame<Handle>, room: &mut MessageRoom, message_bytes_max: Option<u64>) {
     let length = records::add_text(&frames::object(frame).close());
-    let data = frames::data(frame).map(Handle::slot);
-    records::push(Record::Send { length, data });
+    let data = frames::data(frame);
+    let bytes = length + data.map_or(0, |data| data.encoded_bytes() + ",\"data\":".len());
+    records::push(Record::Send {
+        length,
+        data: data.map(Handle::slot),
+        begins_message: room.begins(bytes, message_bytes_max),
+    });
 }
 
 fn push_state(state: &ConnectionState) {

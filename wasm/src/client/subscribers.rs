@@ -1,7 +1,7 @@
 //! Those who subscribe to a client's hub, publish over it, and have tokens for it: whom a worker has not.
 
 use tidegate_core::hub::ClientOutput;
-use tidegate_core::protocol::PublishRequest;
+use tidegate_core::protocol::{MessageRoom, PublishRequest};
 use tidegate_core::time::Instant;
 
 use super::{CLIENTS, ClientHub, output};
@@ -193,13 +193,14 @@ impl ClientHub {
     }
 
     pub(super) fn push_outputs(&mut self) {
+        let mut room = MessageRoom::new();
         loop {
             if let Some(output) = self.hub.poll_output() {
                 match output {
                     ClientOutput::Due(due) if due::downlink(&due) == screen::DOWNLINK => {
                         self.subscribers.screen.handle_due(due);
                     }
-                    output => output::push(&self.hub, output),
+                    output => output::push(&self.hub, output, &mut room),
                 }
             } else if let Some(due) = self
                 .subscribers

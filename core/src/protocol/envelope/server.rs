@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::presence::PresentEnvelope;
-use super::{FrameError, need, need_pattern, need_topic, optional_pattern, present};
+use super::{FrameError, need, need_pattern, need_topic, optional_pattern, present, publications};
 use crate::flow::Flow;
 use crate::lifecycle::EndReason;
 use crate::presence::{Absent, PresenceDiff, PresenceState, Present};
@@ -71,6 +71,8 @@ pub struct ServerEnvelope<P> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_bytes_max: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
@@ -131,6 +133,7 @@ impl<P> ServerEnvelope<P> {
             heartbeat_ms: None,
             within_ms: None,
             expires_in_ms: None,
+            message_bytes_max: None,
             pattern: None,
             position: None,
             recovered: None,
@@ -156,7 +159,7 @@ impl<P> ServerEnvelope<P> {
         }
     }
 
-    fn position_of(&self, frame: &'static str) -> Result<Position, FrameError> {
+    pub(super) fn position_of(&self, frame: &'static str) -> Result<Position, FrameError> {
         Ok(Position {
             epoch: need(self.epoch, frame, "epoch")?,
             offset: need(self.offset, frame, "offset")?,
@@ -184,9 +187,11 @@ impl<'a, P> From<&'a ServerFrame<P>> for ServerEnvelope<&'a P> {
             ServerFrame::Welcome {
                 heartbeat_ms,
                 expires_in_ms,
+                message_bytes_max,
             } => Self {
                 heartbeat_ms: Some(*heartbeat_ms),
                 expires_in_ms: *expires_in_ms,
+                message_bytes_max: *message_bytes_max,
                 ..Self::empty(ServerFrameType::Welcome)
             },
             ServerFrame::Subscribed {
@@ -293,6 +298,7 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
             ServerFrameType::Welcome => Self::Welcome {
                 heartbeat_ms: need(envelope.heartbeat_ms, "welcome", "heartbeat_ms")?,
                 expires_in_ms: envelope.expires_in_ms,
+                message_bytes_max: envelope.message_bytes_max,
             },
             ServerFrameType::Subscribed => Self::Subscribed {
                 pattern: need_pattern(envelope.pattern, "subscribed")?,
@@ -303,8 +309,8 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
             ServerFrameType::Unsubscribed => Self::Unsubscribed {
                 pattern: need_pattern(envelope.pattern, "unsubscribed")?,
             },
-            ServerFrameType::Pub => one(envelope)?,
-            ServerFrameType::Batch => batch(need(envelope.items, "batch", "items")?)?,
+            ServerFrameType::Pub => publications::one(envelope)?,
+            ServerFrameType::Batch => publications::batch(need(envelope.items, "batch", "items")?)?,
             ServerFrameType::Reset => Self::Reset {
                 position: envelope.position_of("reset")?,
                 topic: need_topic(envelope.topic, "reset")?,
@@ -351,50 +357,4 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
 
 fn all_present<P>(envelopes: Vec<PresentEnvelope<P>>) -> Vec<Present<P>> {
     envelopes.into_iter().map(Present::from).collect()
-}
-
-/// A publication, whole or as what has changed.
-fn one<P>(mut envelope: ServerEnvelope<P>) -> Result<ServerFrame<P>, FrameError> {
-    let Some(delta) = envelope.delta.take() else {
-        let (publication, via) = publication(envelope)?;
-        return Ok(ServerFrame::Publication { publication, via });
-    };
-    let base = need(envelope.base, "pub", "base")?;
-    envelope.data = Some(delta);
-    let (publication, via) = publication(envelope)?;
-    Ok(ServerFrame::Delta {
-        publication,
-        base,
-        via,
-    })
-}
-
-type PublicationVia<P> = (Arc<Publication<P>>, Option<Pattern>);
-
-fn publication<P>(envelope: ServerEnvelope<P>) -> Result<PublicationVia<P>, FrameError> {
-    let position = envelope.position_of("pub")?;
-    let publication = Publication {
-        topic: need_topic(envelope.topic, "pub")?,
-        position,
-        payload: need(envelope.data, "pub", "data")?,
-        end: envelope.end,
-    };
-    Ok((
-        Arc::new(publication),
-        optional_pattern(envelope.via, "pub")?,
-    ))
-}
-
-fn batch<P>(envelopes: Vec<ServerEnvelope<P>>) -> Result<ServerFrame<P>, FrameError> {
-    let mut items = Vec::with_capacity(envelopes.len());
-    let mut batch_via = None;
-    for envelope in envelopes {
-        let (item, via) = publication(envelope)?;
-        items.push(item);
-        batch_via = via;
-    }
-    Ok(ServerFrame::Batch {
-        items,
-        via: batch_via,
-    })
 }

@@ -79,6 +79,7 @@ impl Scene {
         self.server(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
+            message_bytes_max: None,
         });
         self.sent.clear();
     }

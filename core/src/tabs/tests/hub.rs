@@ -24,6 +24,7 @@ fn leading(now: Instant) -> TabHub<()> {
     let welcome = ServerFrame::Welcome {
         heartbeat_ms: 25_000,
         expires_in_ms: None,
+        message_bytes_max: None,
     };
     hub.handle_uplink_frame(now, 1, welcome);
     outputs(&mut hub);

@@ -180,6 +180,7 @@ impl Host {
                     let welcome = ServerFrame::Welcome {
                         heartbeat_ms,
                         expires_in_ms: None,
+                        message_bytes_max: None,
                     };
                     self.hub.handle_frame(self.now, link, welcome);
                 }

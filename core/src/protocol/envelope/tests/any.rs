@@ -261,12 +261,13 @@ pub(super) fn any_server_frame() -> impl Strategy<Value = ServerFrame<Value>> {
         );
     let items = prop::collection::vec(any_publication(), 1..4);
     prop_oneof![
-        (any::<u64>(), any::<Option<u64>>()).prop_map(|(heartbeat_ms, expires_in_ms)| {
-            ServerFrame::Welcome {
+        any::<(u64, Option<u64>, Option<u64>)>().prop_map(
+            |(heartbeat_ms, expires_in_ms, message_bytes_max)| ServerFrame::Welcome {
                 heartbeat_ms,
                 expires_in_ms,
+                message_bytes_max,
             }
-        }),
+        ),
         subscribed,
         any_pattern().prop_map(|pattern| ServerFrame::Unsubscribed { pattern }),
         (any_publication(), via())

@@ -1,0 +1,96 @@
+//! Which frames of a client leave in one message.
+
+/// A message takes no frame that would make it longer than this, in bytes, but for a single frame that is.
+const JOINED_BYTES_MAX: usize = 16 * 1024;
+
+/// What brackets and a comma add to a frame, in bytes.
+const JOINT_BYTES: usize = 2;
+
+/// How full the message is that frames are put into.
+///
+/// Frames that are sent together leave in one message, as far as that stays short: a server closes connections whose messages are
+/// too long for it, however short their frames are.
+#[derive(Debug, Default)]
+pub struct MessageRoom {
+    bytes: usize,
+}
+
+impl MessageRoom {
+    /// An empty message.
+    pub const fn new() -> Self {
+        Self { bytes: 0 }
+    }
+
+    /// Puts a frame of so many bytes into the message, or into the next one: returns whether it begins a message, so that those
+    /// before it leave without it. `message_bytes_max` is what the server takes, where that is known.
+    pub fn begins(&mut self, bytes: usize, message_bytes_max: Option<u64>) -> bool {
+        let most = message_bytes_max.and_then(|most| usize::try_from(most).ok());
+        let most = most.map_or(JOINED_BYTES_MAX, |most| most.min(JOINED_BYTES_MAX));
+        let joined = self.bytes.saturating_add(bytes).saturating_add(JOINT_BYTES);
+        let begins = self.bytes == 0 || joined > most;
+        self.bytes = if begins {
+            bytes.saturating_add(JOINT_BYTES)
+        } else {
+            joined
+        };
+        begins
+    }
+
+    /// The message has left: the next frame begins one.
+    pub const fn leave(&mut self) {
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// How long the messages are that frames of these lengths leave in, as JSON arrays where there are several in one.
+    fn messages(frames: &[usize], message_bytes_max: Option<u64>) -> Vec<usize> {
+        let mut room = MessageRoom::new();
+        let mut messages: Vec<Vec<usize>> = vec![];
+        for frame in frames {
+            if room.begins(*frame, message_bytes_max) {
+                messages.push(vec![]);
+            }
+            messages.last_mut().unwrap().push(*frame);
+        }
+        let length = |message: &Vec<usize>| match message.len() {
+            1 => message[0],
+            several => message.iter().sum::<usize>() + several + 1,
+        };
+        messages.iter().map(length).collect()
+    }
+
+    #[test]
+    fn short_frames_leave_together() {
+        assert_eq!(messages(&[100; 100], None), [100 * 100 + 101]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_message_is_longer_than_its_frames_need(
+            frames in proptest::collection::vec(1..20_000_usize, 0..50),
+            most in proptest::option::of(1..40_000_u64),
+        ) {
+            let bound = most.map_or(JOINED_BYTES_MAX, |most| JOINED_BYTES_MAX.min(usize::try_from(most).unwrap()));
+            let longest = frames.iter().copied().max().unwrap_or(0);
+            for message in messages(&frames, most) {
+                proptest::prop_assert!(message <= bound.max(longest));
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_that_has_left_takes_nothing_more() {
+        let mut room = MessageRoom::new();
+        assert!(room.begins(10, None));
+        assert!(!room.begins(10, None));
+        room.leave();
+        assert!(room.begins(10, None));
+    }
+}
