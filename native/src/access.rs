@@ -1,6 +1,7 @@
 //! Whom a hub lets in, and what they may do there.
 
 mod door;
+pub(crate) mod hosts;
 mod proxies;
 mod ticket;
 
@@ -21,8 +22,12 @@ pub struct AccessConfig {
     pub authenticate: Option<Arc<dyn Authenticate>>,
     /// How many connections there may be.
     pub limits: AdmissionLimits,
-    /// Origins whose pages may connect, such as `https://app.example`, besides the server's own host.
+    /// Origins whose pages may connect, such as `https://app.example`, besides the server's own host. Where nobody is asked,
+    /// these are the names, too, by which callers of the same machine may ask for it, besides `localhost` and addresses.
     pub origins: Vec<String>,
+    /// Everybody who reaches the hub may use it, by whatever name, although nobody is asked who they are. Without this, and
+    /// without [`authenticate`](Self::authenticate), a page that has its own name lead to this machine is refused.
+    pub open_to_everyone: bool,
     /// Where pages may publish while nobody is asked who they are.
     pub browsers_publish: Vec<Pattern>,
     /// Proxies that are believed where their clients come from.
@@ -38,6 +43,7 @@ impl std::fmt::Debug for AccessConfig {
             .field("asks", &self.authenticate.is_some())
             .field("limits", &self.limits)
             .field("origins", &self.origins)
+            .field("open_to_everyone", &self.open_to_everyone)
             .field("proxies", &self.proxies)
             .field("browsers_publish", &self.browsers_publish)
             .finish_non_exhaustive()

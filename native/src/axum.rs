@@ -15,7 +15,10 @@
 //!
 //! Requests that a browser makes for a page of another origin are refused, unless it is
 //! [allowed](crate::AccessConfig::origins): a page on some other site must not be able to watch or publish on its reader's
-//! machine.
+//! machine. For the same reason a hub that asks nobody who they are answers callers of its own machine by the names `localhost` and
+//! `*.localhost`, by addresses, and by the hosts of those origins only (HTTP 403), unless it is
+//! [open to everyone](crate::AccessConfig::open_to_everyone). Whoever serves the router otherwise than by `Server` and doesn't say who asks
+//! has all callers taken for those.
 //!
 //! [`Server`](crate::serve::Server) serves an application that mounts them so that it can be exposed to the internet, and stops it in
 //! order. `/debug` and `/metrics` must know who asks: whoever serves it otherwise says so by

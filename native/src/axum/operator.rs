@@ -10,6 +10,7 @@ use tidegate_core::topic::Pattern;
 
 use super::access::{Caller, peer};
 use super::error::HttpError;
+use super::origin::is_sent_to_own_host;
 use super::served::Served;
 use crate::access::Known;
 use crate::serve::Peer;
@@ -17,7 +18,9 @@ use crate::serve::Peer;
 /// Refuses whoever is not the operator.
 pub(super) async fn only(State(served): State<Served>, request: Request, next: Next) -> Response {
     let peer = peer(request.extensions());
-    let Some(message) = obstacle(peer, request.headers()) else {
+    // By what pages are served as, proxies ask for others.
+    let is_own_host = || is_sent_to_own_host(request.headers(), request.uri().host(), &[]);
+    let Some(message) = obstacle(peer, request.headers(), is_own_host) else {
         return next.run(request).await;
     };
     let (mut parts, body) = request.into_parts();
@@ -41,7 +44,11 @@ fn may_see_everything(known: &Known) -> bool {
 }
 
 /// What speaks against an answer without a token.
-fn obstacle(peer: Option<Peer>, headers: &HeaderMap) -> Option<&'static str> {
+fn obstacle(
+    peer: Option<Peer>,
+    headers: &HeaderMap,
+    is_own_host: impl Fn() -> bool,
+) -> Option<&'static str> {
     let Some(peer) = peer else {
         return Some(
             "who asks is not known; serve the application by tidegate::serve::Server or by into_make_service_with_connect_info::<SocketAddr>(), or send a token that may subscribe to **",
@@ -49,8 +56,10 @@ fn obstacle(peer: Option<Peer>, headers: &HeaderMap) -> Option<&'static str> {
     };
     // A proxy on this machine asks for others.
     let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
-    (is_forwarded || !peer.is_near()).then_some(
-        "this is told on the machine of the server only, and not through a proxy, or to a token that may subscribe to **; ask there: curl http://127.0.0.1:8420/debug",
+    // A browser on this machine asks for pages, which may have their own name lead here; none reaches a Unix socket.
+    let may_be_a_page = || peer != Peer::Unix && !is_own_host();
+    (is_forwarded || !peer.is_near() || may_be_a_page()).then_some(
+        "this is told on the machine of the server only, by the name localhost or an address, and not through a proxy, or to a token that may subscribe to **; ask there: curl http://127.0.0.1:8420/debug",
     )
 }
 
@@ -64,7 +73,7 @@ mod tests {
             headers.insert(name, "for=192.0.2.7".parse().expect("valid"));
         }
         let peer = peer.map(|peer| Peer::Tcp(peer.parse().expect("valid")));
-        obstacle(peer, &headers).is_none()
+        obstacle(peer, &headers, || true).is_none()
     }
 
     #[test]
@@ -88,6 +97,9 @@ mod tests {
             assert!(!is_let_in(Some(far), None), "{far}");
         }
         assert!(!is_let_in(None, None));
-        assert_eq!(obstacle(Some(Peer::Unix), &HeaderMap::new()), None);
+        let by_another_name = |peer| obstacle(peer, &HeaderMap::new(), || false);
+        assert_eq!(by_another_name(Some(Peer::Unix)), None);
+        let near = Peer::Tcp("127.0.0.1:9".parse().expect("valid"));
+        assert!(by_another_name(Some(near)).is_some());
     }
 }

@@ -49,8 +49,8 @@ async fn an_answer_before_it_on_the_same_connection_comes_whole() {
     let hub = hub();
     let address = serve_by_own_loop(tidegate::axum::router(hub.clone())).await;
     end(&hub, "a").await;
-    let healthz = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
-    let events = "GET /events?topic=a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let healthz = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let events = "GET /events?topic=a HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let answers = say(&address, &format!("{healthz}{healthz}{events}{healthz}")).await;
     assert_eq!(answers.matches("ok\n").count(), 2, "{answers}");
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
@@ -73,7 +73,7 @@ async fn an_old_client_is_answered_without_chunks() {
 async fn a_question_for_the_head_alone_opens_nothing() {
     let hub = hub();
     let address = serve_by_own_loop(tidegate::axum::router(hub.clone())).await;
-    let request = "HEAD /events?topic=a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = "HEAD /events?topic=a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let answer = say(&address, request).await;
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
     until_counts(&hub, 0, 0).await;
@@ -134,7 +134,7 @@ async fn a_client_that_talks_on_is_cut() {
     let hub = hub();
     let address = serve_by_own_loop(tidegate::axum::router(hub.clone())).await;
     let mut stream = TcpStream::connect(&address).await.unwrap();
-    let request = b"GET /events?topic=a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = b"GET /events?topic=a HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(request).await.unwrap();
     until_counts(&hub, 1, 1).await;
     // It may be cut before it has said everything.
@@ -167,7 +167,7 @@ async fn proxies_that_are_trusted_tell_whom_to_count() {
     let open = async |forwarded: &str| {
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let request = format!(
-            "GET /events?topic=a HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {forwarded}\r\n\r\n"
+            "GET /events?topic=a HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: {forwarded}\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut start = [0; 12];

@@ -11,6 +11,7 @@ mod endpoints;
 mod event_streams;
 mod event_streams_on_sockets;
 mod event_streams_resume;
+mod hosts;
 mod metrics;
 mod tickets;
 mod unknown_topics;

@@ -31,7 +31,8 @@ pub(super) struct AccessArgs {
     /// Take only tokens that this issuer made
     #[arg(long, value_name = "NAME")]
     jwt_issuer: Option<String>,
-    /// Let pages of another origin connect, such as https://app.example; may be repeated
+    /// Let pages of another origin connect, such as https://app.example, and where nobody is asked who they are, have the
+    /// server asked for by its host; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     origin: Vec<String>,
     /// Let pages publish to these topics although nobody asks who they are; may be repeated

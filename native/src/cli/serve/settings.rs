@@ -136,6 +136,7 @@ impl Settings {
         self.limits.apply(&mut config);
         self.stopping.apply(&mut config)?;
         self.access.apply(&self.secrets, &mut config)?;
+        config.access.open_to_everyone = self.open_to_everyone;
         config.access.proxies = self.entrances.proxies();
         config.event_streams = self.entrances.event_streams();
         self.entrances.check()?;

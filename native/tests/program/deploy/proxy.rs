@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::text;
-use crate::support::program::Server;
+use crate::support::program::{Server, program};
 use crate::support::socket::Socket;
 use crate::support::{eventually, http, within};
 
@@ -29,6 +29,18 @@ fn beside(example: &str) -> String {
 }
 
 impl Nginx {
+    /// The example starts no server: one that asks nobody has to know the name that its pages have.
+    async fn and_server() -> (Self, Server) {
+        let server = Server::start_with(program(&[
+            "serve",
+            "--backend=memory",
+            "--listen=127.0.0.1:0",
+            "--origin=https://app.example",
+        ]))
+        .await;
+        (Self::before(&server).await, server)
+    }
+
     async fn before(server: &Server) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let example = text("nginx.conf");
@@ -80,8 +92,7 @@ impl Nginx {
 
 #[tokio::test]
 async fn events_pass_nginx_as_they_come() {
-    let server = Server::start().await;
-    let nginx = Nginx::before(&server).await;
+    let (nginx, server) = Nginx::and_server().await;
     for number in 1..=3 {
         let body = json!({ "topic": "a", "data": { "number": number } });
         assert_eq!(http::publish(&server.address, &body).await.status, 200);
@@ -95,8 +106,7 @@ async fn events_pass_nginx_as_they_come() {
 
 #[tokio::test]
 async fn sockets_pass_nginx_with_the_host_that_the_browser_sees() {
-    let server = Server::start().await;
-    let nginx = Nginx::before(&server).await;
+    let (nginx, server) = Nginx::and_server().await;
     // The host that this client asks for.
     let own = [("Origin", "http://127.0.0.1")];
     let stream = nginx.connect().await.unwrap();
@@ -112,8 +122,7 @@ async fn sockets_pass_nginx_with_the_host_that_the_browser_sees() {
 
 #[tokio::test]
 async fn what_is_for_the_operator_does_not_pass_nginx() {
-    let server = Server::start().await;
-    let nginx = Nginx::before(&server).await;
+    let (nginx, _server) = Nginx::and_server().await;
     for path in ["/metrics", "/debug"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n\r\n");
         let answer = nginx
@@ -121,4 +130,12 @@ async fn what_is_for_the_operator_does_not_pass_nginx() {
             .await;
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_nobody_does_not_answer_to_any_name_that_passes_nginx() {
+    let (nginx, _server) = Nginx::and_server().await;
+    let request = "GET /events?topic=a HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+    let answer = nginx.read(request, |text| text.contains("--origin")).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
 }

@@ -31,7 +31,7 @@ pub(super) async fn metrics(folder: &Path) -> String {
 
 /// Asks for something, and nothing more after that.
 async fn ask(stream: &mut (impl AsyncWrite + Unpin), path: &str) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
 }
 
@@ -134,8 +134,9 @@ pub(super) async fn bodies(server: &Server) -> Reached {
     for _ in 0..2 {
         let mut stream = TcpStream::connect(&server.address).await.unwrap();
         let body = "x".repeat(500);
-        let begun =
-            format!("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 600\r\n\r\n{body}");
+        let begun = format!(
+            "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600\r\n\r\n{body}"
+        );
         stream.write_all(begun.as_bytes()).await.unwrap();
         held.push(stream);
     }

@@ -55,14 +55,14 @@ pub(super) async fn head(server: &Server) -> Reached {
 
 pub(super) async fn body(server: &Server) -> Reached {
     let mut stream = connect(server).await;
-    let begun = b"POST /publish HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+    let begun = b"POST /publish HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{";
     stream.write_all(begun).await.unwrap();
     Reached::once(code(&heard(&mut stream).await))
 }
 
 pub(super) async fn idle(server: &Server) -> Reached {
     let mut stream = connect(server).await;
-    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let answer = heard(&mut stream).await;
     let (_, said) = answer.split_once("\r\n\r\nok\n").expect("an answer");
@@ -72,7 +72,7 @@ pub(super) async fn idle(server: &Server) -> Reached {
 /// Publishes to an event stream that nobody reads until it is given up.
 pub(super) async fn not_reading(server: &Server) -> Reached {
     let mut stream = narrow(&server.address).await;
-    let request = b"GET /events?topic=a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = b"GET /events?topic=a HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let body = json!({ "topic": "a", "data": "x".repeat(500_000) });
     let held = async || {
