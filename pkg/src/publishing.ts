@@ -16,8 +16,6 @@ import type { Position } from './types.js';
 export interface PublishingEvents {
   /** Whether there is a core to publish by now; throws if there will be none. */
   isStarted(): boolean;
-  /** Does something as soon as there is one. */
-  whenStarted(task: () => void): void;
   hub(): TabHub;
   now(): number;
   /** The core has a publish: what is due by that is to be read. */
@@ -33,6 +31,8 @@ export class Publishing {
   /** What waits to be answered. */
   readonly requests: Requests;
   readonly #events: PublishingEvents;
+  /** What waits for a core. */
+  readonly #early: { readonly publish: () => void; readonly request: Request }[] = [];
 
   constructor(events: PublishingEvents) {
     this.#events = events;
@@ -43,12 +43,28 @@ export class Publishing {
     return answerTo(options.signal, (request) => {
       const isStarted = this.#events.isStarted();
       const encoded = encode(data);
+      const publish = (): void => this.#publish(topic, encoded, options, request);
       if (isStarted) {
-        this.#publish(topic, encoded, options, request);
+        publish();
       } else {
-        this.#events.whenStarted(() => this.#publish(topic, encoded, options, request));
+        this.#early.push({ publish, request });
       }
     });
+  }
+
+  /** There is a core: what waited for one is published. */
+  begin(): void {
+    for (const { publish } of this.#early.splice(0)) {
+      publish();
+    }
+  }
+
+  /** Nothing more is published, and no answer comes. */
+  end(error: TidegateError): void {
+    for (const { request } of this.#early.splice(0)) {
+      this.#events.queue(() => request.reject(error));
+    }
+    this.requests.rejectAll(error);
   }
 
   #publish(topic: string, encoded: Encoded, options: TidePublishOptions, request: Request): void {

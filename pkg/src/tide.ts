@@ -44,8 +44,6 @@ export class Connection extends Switchboard<TabHub, Note> {
   #WebSocket: WebSocketConstructor | undefined;
   #state: TideState = { status: 'connecting', attempt: 0 };
   #isStarted = false;
-  /** What waits for the core to be loaded. */
-  readonly #early: (() => void)[] = [];
   readonly #transport: Transport;
   readonly #reception = new Reception({
     now: () => this.host.now(),
@@ -58,7 +56,6 @@ export class Connection extends Switchboard<TabHub, Note> {
   });
   readonly #publishing = new Publishing({
     isStarted: () => this.isStarted(),
-    whenStarted: (task) => this.#early.push(task),
     hub: () => this.machine(),
     now: () => this.host.now(),
     published: (hub) => {
@@ -141,9 +138,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#forgetRestarts = this.core.onRestart(() => this.#restart());
     this.#attempt(() => {
       this.machine();
-      for (const task of this.#early.splice(0)) {
-        task();
-      }
+      this.#publishing.begin();
     });
   }
 
@@ -370,12 +365,9 @@ export class Connection extends Switchboard<TabHub, Note> {
       this.failAll(error);
     }
     this.#presences.end(error);
-    this.#publishing.requests.rejectAll(error ?? new TidegateError('closed', 'this connection was closed'));
+    this.#publishing.end(error ?? new TidegateError('closed', 'this connection was closed'));
     if (this.#state.status !== 'closed') {
       this.#setState(error === undefined ? { status: 'closed' } : { status: 'closed', error });
-    }
-    for (const task of this.#early.splice(0)) {
-      task();
     }
     this.handOver();
   }
