@@ -286,6 +286,7 @@ impl Shard {
                     counts: self.hub.counts(),
                     uplink: self.hub.uplink_counts(),
                     connections: self.hub.connections(),
+                    has_clients: self.hub.has_clients(),
                     totals: Totals {
                         frames: self.joiner.frames + self.events.written,
                         messages: self.joiner.messages + self.events.chunks,

@@ -51,6 +51,11 @@ impl Hub {
         self.inner.drain_grace
     }
 
+    /// Whether there are connections of others than this process.
+    pub(crate) async fn has_clients(&self) -> Result<bool, Stopped> {
+        self.inner.shards.have_clients().await
+    }
+
     /// How long event streams wait for what.
     pub(crate) fn event_streams(&self) -> EventStreamConfig {
         self.inner.wire.event_streams

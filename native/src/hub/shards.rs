@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
-use crate::shard::{Command, CommandSender, Shard, TopicSeen, Totals, Wire};
+use crate::shard::{Command, CommandSender, Shard, Snapshot, TopicSeen, Totals, Wire};
 use crate::uplink::{Link, Uplink};
 
 /// The threads of a hub. Each has connections of its own, and copies of the topics that those follow.
@@ -185,17 +185,27 @@ impl Shards {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// How much all of them hold.
-    pub(super) async fn counts(&self) -> Result<(Counts, Totals), Stopped> {
+    /// Whether any of them has connections of others than this process.
+    pub(super) async fn have_clients(&self) -> Result<bool, Stopped> {
+        let snapshots = self.snapshots().await?;
+        Ok(snapshots.iter().any(|snapshot| snapshot.has_clients))
+    }
+
+    async fn snapshots(&self) -> Result<Vec<Snapshot>, Stopped> {
         let snapshot = async |sender: &CommandSender| {
             let (reply, answer) = oneshot::channel();
             sender.send(Command::Snapshot { reply })?;
             answer.await.map_err(|_| Stopped)
         };
         self.check()?;
+        try_join_all(self.senders.iter().map(snapshot)).await
+    }
+
+    /// How much all of them hold.
+    pub(super) async fn counts(&self) -> Result<(Counts, Totals), Stopped> {
         let mut counts = Counts::default();
         let mut totals = Totals::default();
-        for snapshot in try_join_all(self.senders.iter().map(snapshot)).await? {
+        for snapshot in self.snapshots().await? {
             counts.hub.topics += snapshot.counts.topics;
             counts.hub.subscriptions += snapshot.counts.subscriptions;
             counts.hub.gates += snapshot.counts.gates;

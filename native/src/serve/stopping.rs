@@ -55,14 +55,10 @@ async fn drain(hub: &Hub) {
     hub.stopped().await;
 }
 
-/// In-process streams (Server-Sent Events among them) count as connections, and end only with the hub.
+/// Streams within the process, which it reads itself, end only with the hub: nobody waits for them.
 async fn all_gone(hub: &Hub) {
     let mut interval = tokio::time::interval(GLANCE);
-    while hub
-        .counts()
-        .await
-        .is_ok_and(|counts| counts.connections > 0)
-    {
+    while hub.has_clients().await.is_ok_and(|has_clients| has_clients) {
         interval.tick().await;
     }
 }

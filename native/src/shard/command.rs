@@ -111,6 +111,8 @@ pub(crate) struct Snapshot {
     pub(crate) counts: HubCounts,
     pub(crate) uplink: UplinkCounts,
     pub(crate) connections: usize,
+    /// Whether some of these are others than this process.
+    pub(crate) has_clients: bool,
     pub(crate) totals: Totals,
 }
 

@@ -230,7 +230,9 @@ export interface Setting {
 /** Serves the package and the page in front of a server, and starts a browser as people have it. */
 export async function setScene(t: TestContext, way: Way, setting: Setting = {}): Promise<Scene> {
   const { machine = '127.0.0.1', headers = {}, args = [] } = setting;
-  const server = setting.server ?? (await startServerAt(t, '127.0.0.1:0', 'memory', KEEPS)).url;
+  // Who asks nobody is told by which name it is asked for.
+  const more = [...KEEPS, '--origin', `http://${machine}`];
+  const server = setting.server ?? (await startServerAt(t, '127.0.0.1:0', 'memory', more)).url;
   const folder = await makeFolder(t);
   const wire = await layWire(t, server);
   const front = (await startFront(t, folder, wire.url, headers)).replace('127.0.0.1', machine);

@@ -150,7 +150,7 @@ fn departures(seed: u64, clients: usize, streams: usize) -> (Vec<Duration>, Vec<
     let told = wire.now;
     wire.server.handle_drain(told);
     let mut left = Vec::new();
-    for (at, id) in ids.into_iter().enumerate() {
+    for (at, &id) in ids.iter().enumerate() {
         let frames = wire.receive(id);
         let within = frames.last().unwrap()["within_ms"].as_u64().unwrap();
         let mut bench = Bench::new(ClientConfig::new(seed + at as u64));
@@ -183,6 +183,15 @@ fn departures(seed: u64, clients: usize, streams: usize) -> (Vec<Duration>, Vec<
         }
         assert!(wire.now - told < secs(10), "{} of {streams}", closed.len());
     }
+    for id in ids {
+        assert!(wire.server.has_clients(), "somebody is left");
+        wire.server.handle_closed(wire.now, id);
+    }
+    assert!(
+        !wire.server.has_clients(),
+        "all but the process itself have left"
+    );
+    assert_eq!(wire.server.connections(), 1);
     (left, closed)
 }
 

@@ -39,6 +39,15 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
+    /// Whether there is anybody to send elsewhere: what this process reads itself lasts as long as the hub.
+    pub fn has_clients(&self) -> bool {
+        let mut connections = self.connections.iter();
+        connections.any(|(_, connection)| match &connection.downlink {
+            Downlink::Session(_) => true,
+            Downlink::Local(local) => local.is_guest,
+        })
+    }
+
     fn drain_window(&self) -> Duration {
         let count = u32::try_from(self.connections.len()).unwrap_or(u32::MAX);
         let needed = DRAIN_PER_CONNECTION.saturating_mul(count);
