@@ -21,6 +21,10 @@ pub const PACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most publications that one `Collect` batch holds.
 pub const COLLECT_MAX: u32 = 10_000;
 
+/// How deeply objects and arrays of a payload may be nested: what reads or stores them, and goes down into each, has a limit of its own,
+/// which is nowhere lower.
+pub const NESTING_MAX: usize = 100;
+
 /// The longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 

@@ -135,4 +135,7 @@ pub enum UplinkFailure {
     Lost,
     /// There is no room for more publications; the link stands.
     Full,
+    /// Something that was to be stored is not taken for what it is, and would not be another time; the link stands. Nothing of the
+    /// call is done.
+    Refused,
 }

@@ -94,6 +94,7 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod refused;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod remembered;
 #[cfg(feature = "sqlite")]
@@ -123,6 +124,7 @@ pub use postgres::Postgres;
 pub use redis::Redis;
 #[cfg(all(feature = "fuzzing", feature = "redis"))]
 pub(crate) use redis::fuzz::stream_entries as fuzz_stream_entries;
+pub(crate) use refused::RefusedLog;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 
@@ -160,7 +162,9 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// For a request, why it was refused. For the call, that the outcome of the whole batch is unknown; it may be
-    /// repeated, which the ids make safe.
+    /// repeated, which the ids make safe. [`BackendError::Content`] says that something of the batch is not taken for what it is, and that
+    /// nothing of it is stored: it is repeated in smaller batches, and what is not taken by itself is refused. A backend that knows which it was
+    /// answers [`PublishError::Refused`] for that one.
     fn publish<'a>(
         &'a self,
         batch: &'a [PublishRequest<Json>],

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tidegate_core::limits::NESTING_MAX;
 use tidegate_core::protocol::{
     ClientEnvelope, ClientFrame, ErrorCode, ServerEnvelope, ServerFrame, WireError,
 };
 
-use crate::json::Json;
+use crate::json::{Json, is_deeper_than};
 
 /// The frames of a client's message: one, or an array of them. What is no frame becomes the error to answer.
 pub(crate) fn client_message(text: &str) -> Vec<Result<ClientFrame<Json>, WireError>> {
@@ -22,6 +23,14 @@ pub(crate) fn client_message(text: &str) -> Vec<Result<ClientFrame<Json>, WireEr
 fn client_frame(text: &str) -> Result<ClientFrame<Json>, WireError> {
     let envelope: ClientEnvelope<Json> = parse(text)?;
     let (pattern, request) = (envelope.pattern.clone(), envelope.request);
+    // The frame itself is one level.
+    if is_deeper_than(text, NESTING_MAX + 1) {
+        let message = format!("a frame's data may be nested {NESTING_MAX} deep");
+        return Err(WireError {
+            request,
+            ..WireError::new(ErrorCode::BadFrame, message)
+        });
+    }
     ClientFrame::try_from(envelope).map_err(|error| WireError {
         pattern: pattern.and_then(|pattern| pattern.parse().ok()),
         request,
@@ -75,6 +84,24 @@ mod tests {
         let frames = client_message(r#"{"type":"publish","ref":9,"topic":"a b","data":1}"#);
         let error = frames[0].as_ref().expect_err("a topic has no spaces");
         assert_eq!((error.code, error.request), (ErrorCode::BadTopic, Some(9)));
+    }
+
+    #[test]
+    fn data_that_is_nested_too_deeply_is_a_bad_frame() {
+        for depth in [NESTING_MAX, NESTING_MAX + 1] {
+            let data = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let text = format!(
+                r#"[{{"type":"publish","ref":9,"topic":"a","data":{data}}},{{"type":"ping"}}]"#
+            );
+            let frames = client_message(&text);
+            let refused = frames[0]
+                .as_ref()
+                .err()
+                .map(|error| (error.code, error.request));
+            let due = (depth > NESTING_MAX).then_some((ErrorCode::BadFrame, Some(9)));
+            assert_eq!(refused, due);
+            assert_eq!(frames[1], Ok(ClientFrame::Ping));
+        }
     }
 
     #[test]

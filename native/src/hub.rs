@@ -294,7 +294,9 @@ impl Hub {
         &self,
         request: PublishRequest<Json>,
     ) -> Result<Position, PublishError> {
-        let answer = self.begin_request(request)?;
+        // From elsewhere it may be anything.
+        let payload = request.payload.nested_within_limit()?;
+        let answer = self.begin_request(PublishRequest { payload, ..request })?;
         Ok(answer.await.map_err(|_| Stopped)??)
     }
 

@@ -1,6 +1,8 @@
 //! The payload of the native hosts: raw JSON text, shared and parsed by nobody but its reader.
 
 // By their paths, because a benchmark takes this file in by its path.
+#[path = "json/nesting.rs"]
+mod nesting;
 #[path = "json/patch.rs"]
 mod patch;
 #[path = "json/scan.rs"]
@@ -14,7 +16,10 @@ use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tidegate_core::limits::NESTING_MAX;
 use tidegate_core::payload::Payload;
+
+pub(crate) use nesting::is_deeper_than;
 
 /// A JSON value as the text that its publisher wrote, on one line.
 ///
@@ -25,27 +30,54 @@ pub struct Json {
     pub(crate) message: OnceLock<crate::encode::Message>,
 }
 
-/// A text that is not JSON.
+/// A text that is not JSON, or none that may be published.
 #[derive(Debug, thiserror::Error)]
-#[error("not JSON: {0}")]
-pub struct JsonError(#[from] serde_json::Error);
+#[error(transparent)]
+pub struct JsonError(#[from] Fault);
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("not JSON: {0}")]
+    Text(#[from] serde_json::Error),
+    #[error("nested more than {NESTING_MAX} deep; what is published may not be")]
+    Nesting,
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.into())
+    }
+}
 
 impl Json {
-    /// Checks that `text` is one JSON value, and takes it.
+    /// Checks that `text` is one JSON value, nested no deeper than [`NESTING_MAX`], and takes it.
     ///
     /// # Errors
     /// What is wrong with the text, and at which line and column.
     pub fn from_text(text: impl Into<String>) -> Result<Self, JsonError> {
-        let raw = RawValue::from_string(text.into())?;
-        Ok(Self::from_raw(&raw))
+        Self::from_stored(text)?.nested_within_limit()
     }
 
     /// The JSON form of a value.
     ///
     /// # Errors
-    /// When the value has no JSON form (a map with keys that are not strings, say).
+    /// When the value has no JSON form (a map with keys that are not strings, say), or is nested deeper than [`NESTING_MAX`].
     pub fn from_value(value: &impl Serialize) -> Result<Self, JsonError> {
-        Ok(Self::trusted(serde_json::to_vec(value)?))
+        Self::trusted(serde_json::to_vec(value)?).nested_within_limit()
+    }
+
+    /// What is published already, however deep it is nested.
+    pub(crate) fn from_stored(text: impl Into<String>) -> Result<Self, JsonError> {
+        let raw = RawValue::from_string(text.into())?;
+        Ok(Self::from_raw(&raw))
+    }
+
+    /// What may be published.
+    pub(crate) fn nested_within_limit(self) -> Result<Self, JsonError> {
+        if is_deeper_than(self.as_str(), NESTING_MAX) {
+            return Err(Fault::Nesting.into());
+        }
+        Ok(self)
     }
 
     /// JSON's `null`.
@@ -266,6 +298,20 @@ mod tests {
         }
     }
 
+    fn nested(depth: usize) -> String {
+        format!("{}1{}", "[".repeat(depth), "]".repeat(depth))
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_not_taken_to_be_published_and_can_be_read() {
+        assert!(Json::from_text(nested(NESTING_MAX)).is_ok());
+        let error = Json::from_text(nested(NESTING_MAX + 1)).unwrap_err();
+        assert!(error.to_string().contains("nested more than 100 deep"));
+        let deep = Json::from_stored(nested(NESTING_MAX + 1)).unwrap();
+        assert!(Json::from_value(&deep).is_err());
+        assert!(Json::from_value(&Json::from_text(nested(NESTING_MAX)).unwrap()).is_ok());
+    }
+
     #[test]
     fn a_merge_of_patches_keeps_null() {
         let merged = json(r#"{"a":1,"b":{"c":1}}"#).merge(&json(r#"{"a":null,"b":{"d":2}}"#));
@@ -274,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_is_nested_too_deeply_to_be_merged_takes_the_place_of_the_older() {
-        let deep = json(&format!("{}1{}", "[".repeat(200), "]".repeat(200)));
+        let deep = Json::from_stored(nested(200)).unwrap();
         let flat = json(r#"{"a":1}"#);
         for (older, newer) in [(&flat, &deep), (&deep, &flat), (&deep, &deep)] {
             assert_eq!(older.merge(newer), *newer);

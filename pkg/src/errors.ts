@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'superseded'
   | 'connection_lost'
   | 'unavailable'
+  | 'refused'
   | 'internal';
 
 /** Every error that this package throws, rejects with or reports. */

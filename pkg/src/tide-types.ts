@@ -89,7 +89,7 @@ export interface Tide extends Subscriber, Disposable {
    *
    * @returns where the publication stands in its topic's history.
    * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `bad_data`, `topic_ended`, `too_large`,
-   * `forbidden`, `too_many_requests`, `connection_lost`, `unavailable`, `aborted` or `closed`.
+   * `forbidden`, `too_many_requests`, `connection_lost`, `unavailable`, `refused`, `aborted` or `closed`.
    */
   publish(topic: string, data: unknown, options?: TidePublishOptions): Promise<Position>;
   /** Who is present in a topic, and being present there. */

@@ -228,7 +228,7 @@ fn unknown() -> WireError {
 
 /// The code with a name; that of a fault of the server where this version knows no such name.
 pub(crate) fn code(name: &str) -> ErrorCode {
-    const CODES: [ErrorCode; 21] = [
+    const CODES: [ErrorCode; 22] = [
         ErrorCode::BadFrame,
         ErrorCode::BadTopic,
         ErrorCode::BadFlow,
@@ -250,6 +250,7 @@ pub(crate) fn code(name: &str) -> ErrorCode {
         ErrorCode::Superseded,
         ErrorCode::ConnectionLost,
         ErrorCode::Unavailable,
+        ErrorCode::Refused,
     ];
     let known = CODES.into_iter().find(|code| code.as_str() == name);
     known.unwrap_or(ErrorCode::Internal)

@@ -340,7 +340,8 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::TokenExpired
             | ErrorCode::Forbidden
             | ErrorCode::Superseded
-            | ErrorCode::ConnectionLost => self.close(ClosedReason::Refused(error)),
+            | ErrorCode::ConnectionLost
+            | ErrorCode::Refused => self.close(ClosedReason::Refused(error)),
         }
     }
 

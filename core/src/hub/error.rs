@@ -42,6 +42,8 @@ pub enum PublishError {
     Unconfirmed,
     /// Where topics live has no room left.
     BackendFull,
+    /// Where topics live does not take it, for what it is.
+    Refused,
 }
 
 impl PublishError {
@@ -82,6 +84,9 @@ impl PublishError {
             Self::BackendFull => {
                 "the backend is full, and the publication was not stored; make room there".into()
             }
+            Self::Refused => {
+                "the backend does not take this publication, which was not stored; the server's log says why".into()
+            }
         }
     }
 
@@ -92,6 +97,7 @@ impl PublishError {
             Self::PayloadTooLarge { .. } | Self::KeyTooLong { .. } => ErrorCode::TooLarge,
             Self::TooManyTopics { .. } | Self::Full { .. } => ErrorCode::TooManyTopics,
             Self::Unavailable | Self::Unconfirmed | Self::BackendFull => ErrorCode::Unavailable,
+            Self::Refused => ErrorCode::Refused,
         };
         WireError::new(code, self.message())
     }

@@ -219,7 +219,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     fn handle_failure(&mut self, now: Instant, call: CallId, failure: UplinkFailure) {
         match (self.link.failed(call), failure) {
             (None, _) => {}
-            (Some(Asked::Publish(_)), UplinkFailure::Full) => {
+            (Some(Asked::Publish(_)), UplinkFailure::Full | UplinkFailure::Refused) => {
                 self.publishes.handle_failure(failure);
                 self.step(now);
             }

@@ -52,6 +52,8 @@ pub enum ErrorCode {
     ConnectionLost,
     /// Where topics live can't be reached, or is full. What was published may be published again, with the same id.
     Unavailable,
+    /// Where topics live does not take what was published, and would not another time.
+    Refused,
     /// Something broke on the server's side; also a code that this version does not know.
     #[serde(other)]
     Internal,
@@ -82,6 +84,7 @@ impl ErrorCode {
             Self::Superseded => "superseded",
             Self::ConnectionLost => "connection_lost",
             Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
             Self::Internal => "internal",
         }
     }

@@ -19,6 +19,9 @@ pub(crate) struct Publishes<P, T> {
     /// In the order of their deadlines. The first `under_way` of them are in the call that is under way.
     queue: VecDeque<Waiting<P, T>>,
     under_way: usize,
+    /// How many go up at a time, from the front of the queue on, the next ones last: the parts of batches of which something was
+    /// refused.
+    parts: Vec<usize>,
     bytes: usize,
     keys: Random,
     done: VecDeque<(T, Result<Position, PublishError>)>,
@@ -41,6 +44,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         Self {
             queue: VecDeque::new(),
             under_way: 0,
+            parts: Vec::new(),
             bytes: 0,
             keys: Random::new(!config.seed),
             done: VecDeque::new(),
@@ -83,7 +87,9 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         }
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for waiting in self.queue.iter_mut().take(self.config.batch_max) {
+        let count_max = self.parts.last().copied();
+        let count_max = count_max.unwrap_or(self.config.batch_max);
+        for waiting in self.queue.iter_mut().take(count_max) {
             bytes += waiting.request.payload.size();
             if bytes > self.config.batch_bytes_max && !batch.is_empty() {
                 break;
@@ -101,9 +107,20 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
             && let Some(first) = self.queue.front()
             && first.origin.is_none()
         {
-            self.bytes -= first.request.payload.size();
-            self.queue.pop_front();
+            self.pop_first();
         }
+    }
+
+    fn pop_first(&mut self) -> Option<Waiting<P, T>> {
+        let first = self.queue.pop_front()?;
+        self.bytes -= first.request.payload.size();
+        if let Some(part) = self.parts.last_mut() {
+            *part -= 1;
+            if *part == 0 {
+                self.parts.pop();
+            }
+        }
+        Some(first)
     }
 
     /// What came of the batch.
@@ -115,11 +132,9 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
     }
 
     fn finish_first(&mut self, result: Result<Position, PublishError>) {
-        let Some(waiting) = self.queue.pop_front() else {
-            return;
-        };
-        self.bytes -= waiting.request.payload.size();
-        if let Some(origin) = waiting.origin {
+        if let Some(waiting) = self.pop_first()
+            && let Some(origin) = waiting.origin
+        {
             self.done.push_back((origin, result));
         }
     }
@@ -144,7 +159,27 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
                 }
                 self.drop_given_up();
             }
+            // What it is, it was in earlier calls, too: none of them has stored it.
+            UplinkFailure::Refused if under_way == 1 => {
+                self.finish_first(Err(PublishError::Refused));
+            }
+            UplinkFailure::Refused => {
+                self.split(under_way);
+                self.drop_given_up();
+            }
         }
+    }
+
+    /// One at least of the first so many is refused: they go up by halves, so that those who are innocent wait for few more calls,
+    /// and the order stays.
+    fn split(&mut self, count: usize) {
+        if let Some(part) = self.parts.last_mut() {
+            *part -= count;
+            if *part == 0 {
+                self.parts.pop();
+            }
+        }
+        self.parts.extend([count - count / 2, count / 2]);
     }
 
     /// Gives up what has waited for too long.

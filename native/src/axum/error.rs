@@ -90,6 +90,7 @@ impl From<PublishError> for HttpError {
                         StatusCode::SERVICE_UNAVAILABLE
                     }
                     hub::PublishError::BackendFull => StatusCode::INSUFFICIENT_STORAGE,
+                    hub::PublishError::Refused => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 Self::new(status, refusal.to_wire().code, message)
             }

@@ -27,6 +27,14 @@ pub enum BackendError {
         /// What it said.
         reason: String,
     },
+    /// It stands, and does not take something of what was to be stored: not now, and not another time.
+    #[error("{backend} does not take what was published: {reason}")]
+    Content {
+        /// Which backend, and where.
+        backend: String,
+        /// What it said, and what to do.
+        reason: String,
+    },
     /// It answered something that Tidegate does not understand, or holds what Tidegate did not write.
     #[error("{backend} holds something unexpected: {reason}")]
     Unexpected {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 use super::calls::carry_out;
 use super::heard::Heard;
 use super::{Uplink, Way};
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, RefusedLog};
 use crate::json::Json;
 use crate::shard::{Command, CommandSender, PresenceCommand};
 
@@ -91,9 +92,29 @@ fn linked(link: Link) -> (Uplink, impl Future<Output = ()>) {
         commands: link.commands,
         heard: Arc::clone(&heard),
         is_reachable: AtomicBool::new(true),
+        refused: RefusedLog::default(),
     });
     let way = Way::Thread(Sender { calls, broadcasts });
     (Uplink { way, heard }, driver.run(receiver, said))
+}
+
+/// What a call was to store.
+enum Stored {
+    Nothing,
+    One(Topic),
+    Several,
+}
+
+impl Stored {
+    fn by(call: &UplinkCall<Json>) -> Self {
+        match call {
+            UplinkCall::Publish(batch) => match batch.as_slice() {
+                [request] => Self::One(request.topic.clone()),
+                _ => Self::Several,
+            },
+            _ => Self::Nothing,
+        }
+    }
 }
 
 struct Driver {
@@ -103,6 +124,7 @@ struct Driver {
     heard: Arc<Heard>,
     /// For the log, which tells of changes only.
     is_reachable: AtomicBool,
+    refused: RefusedLog,
 }
 
 impl Driver {
@@ -146,6 +168,7 @@ impl Driver {
     async fn answer(&self, id: CallId, call: UplinkCall<Json>) {
         let is_opening = matches!(call, UplinkCall::Open);
         let feed = || self.heard.feed(self.commands.clone(), self.shares_presence);
+        let stored = Stored::by(&call);
         let answer = match carry_out(&*self.backend, call, feed).await {
             Ok(answer) => {
                 if is_opening {
@@ -153,7 +176,7 @@ impl Driver {
                 }
                 answer
             }
-            Err(error) => UplinkAnswer::Failed(self.failure(&error)),
+            Err(error) => UplinkAnswer::Failed(self.failure(&error, &stored)),
         };
         // The shard may have stopped.
         let _ = self.commands.send(Command::Answered(id, answer));
@@ -167,13 +190,22 @@ impl Driver {
         }
     }
 
-    fn failure(&self, error: &BackendError) -> UplinkFailure {
-        if matches!(error, BackendError::Full { .. }) {
-            tracing::warn!(%error, "publications are refused");
-            return UplinkFailure::Full;
+    fn failure(&self, error: &BackendError, stored: &Stored) -> UplinkFailure {
+        match (error, stored) {
+            (BackendError::Full { .. }, _) => {
+                tracing::warn!(%error, "publications are refused");
+                UplinkFailure::Full
+            }
+            (BackendError::Content { .. }, Stored::One(topic)) => {
+                self.refused.tell(topic, error);
+                UplinkFailure::Refused
+            }
+            (BackendError::Content { .. }, Stored::Several) => UplinkFailure::Refused,
+            _ => {
+                self.log_lost(error);
+                UplinkFailure::Lost
+            }
         }
-        self.log_lost(error);
-        UplinkFailure::Lost
     }
 
     fn log_lost(&self, error: &BackendError) {

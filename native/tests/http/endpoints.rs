@@ -1,11 +1,15 @@
 //! The HTTP endpoints beside the streams: publish, health, the page, and who is let in.
 
+use std::sync::Arc;
+
 use crate::support;
 use crate::support::events::Events;
+use crate::support::fragile::{Fragile, WRONG_TOPIC};
 use crate::support::http::{get, publish, request};
 use crate::support::socket::Socket;
 use crate::support::{hub_with, serve, served_hub, served_hub_with};
 use serde_json::{Value, json};
+use tidegate::Hub;
 
 #[tokio::test]
 async fn a_publish_is_answered_by_its_position() {
@@ -62,6 +66,41 @@ async fn an_ended_topic_is_a_conflict_until_it_is_started_anew() {
     .await;
     assert_eq!(anew.json()["offset"], 1);
     assert_ne!(anew.json()["epoch"], ended["epoch"]);
+}
+
+#[tokio::test]
+async fn what_the_backend_does_not_take_is_refused_alone_and_said_so() {
+    let backend = Fragile::new(&Arc::default());
+    let hub = Hub::with_backend(support::config(), Arc::new(backend)).unwrap();
+    let address = serve(tidegate::axum::router(hub)).await;
+    let wrong = json!({"topic": WRONG_TOPIC, "data": 1});
+    let right = json!({"topic": "job:1", "data": 1});
+    let (refused, stored) = tokio::join!(publish(&address, &wrong), publish(&address, &right));
+    assert_eq!(refused.error(), (422, "refused".to_owned()));
+    assert_eq!(stored.status, 200, "{stored:?}");
+    let mut socket = Socket::open(&address).await;
+    socket
+        .send(json!({"type": "publish", "ref": 1, "topic": WRONG_TOPIC, "data": 1}))
+        .await;
+    let error = socket.expect("error").await;
+    assert_eq!(
+        (&error["code"], &error["ref"]),
+        (&json!("refused"), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn what_is_nested_too_deeply_is_refused() {
+    let (_hub, address) = served_hub().await;
+    for (depth, due) in [(100, 200), (101, 400), (200_000, 400)] {
+        let data = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let body = format!(r#"{{"topic":"job:1","data":{data}}}"#);
+        let answer = request(&address, "POST /publish", "", body).await;
+        assert_eq!(answer.status, due, "{depth} deep: {answer:?}");
+        if due == 400 {
+            assert_eq!(answer.error().1, "bad_frame");
+        }
+    }
 }
 
 #[tokio::test]

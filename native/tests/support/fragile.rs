@@ -1,4 +1,4 @@
-//! A backend that is away whenever a test says so.
+//! A backend that is away whenever a test says so, and does not take everything.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,9 @@ use tidegate::core::hub::PublishError;
 use tidegate::core::protocol::PublishRequest;
 use tidegate::core::publication::Position;
 use tidegate::core::topic::{Pattern, Topic};
+
+/// What it does not take anything for.
+pub(crate) const WRONG_TOPIC: &str = "wrong:1";
 
 /// A store that goes away when it is told to.
 pub(crate) struct Fragile {
@@ -52,6 +55,12 @@ impl Backend for Fragile {
         &'a self,
         batch: &'a [PublishRequest<Json>],
     ) -> Answer<'a, Vec<Result<Position, PublishError>>> {
+        if batch.iter().any(|it| it.topic.as_str() == WRONG_TOPIC) {
+            let backend = self.describe();
+            let reason = format!("it takes nothing for {WRONG_TOPIC}");
+            let refused = Err(BackendError::Content { backend, reason });
+            return self.check(Box::pin(async move { refused }));
+        }
         self.check(self.inner.publish(batch))
     }
     fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {

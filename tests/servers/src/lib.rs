@@ -2,10 +2,11 @@
 //!
 //! [`mod@conformance`] is what a backend promises, each promise a function. [`ordeal`] surrounds a backend with hubs, jobs and
 //! watchers, for the test to do its worst to it. [`servers`] starts what backends connect to, [`proxy`] breaks the
-//! way there, and [`heard`] is what a backend tells.
+//! way there, [`heard`] is what a backend tells, and [`refusals`] are what it does not take.
 
 pub mod conformance;
 pub mod heard;
 pub mod ordeal;
 pub mod proxy;
+pub mod refusals;
 pub mod servers;

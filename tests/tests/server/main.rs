@@ -27,4 +27,5 @@ mod uplink_epochs;
 mod uplink_locals;
 mod uplink_losses;
 mod uplink_reads;
+mod uplink_refusals;
 mod uplink_resume;

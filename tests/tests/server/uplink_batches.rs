@@ -18,7 +18,9 @@ use tidegate_tests::{ms, secs, topic};
 enum Step {
     /// A publication of so many bytes.
     Publish(usize),
-    /// Everything of the batch that is under way is stored.
+    /// A publication that the backend does not take.
+    PublishWrong(usize),
+    /// Everything of the batch that is under way is stored, or something in it is refused.
     Store,
     /// The host answers for so many more publications than it was given, or fewer.
     MixUp {
@@ -34,7 +36,8 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (3..40_usize).prop_map(Step::Publish),
-        4 => Just(Step::Store),
+        2 => (3..40_usize).prop_map(Step::PublishWrong),
+        6 => Just(Step::Store),
         1 => any::<bool>().prop_map(|is_more| Step::MixUp { is_more }),
         1 => Just(Step::Full),
         2 => Just(Step::Lose),
@@ -53,6 +56,8 @@ struct Waiting {
     was_sent: bool,
     /// Whether a call that carried it was never answered.
     is_uncertain: bool,
+    /// How many were refused together with it last.
+    refused_with: Option<usize>,
 }
 
 /// A server with a link, and what must become of its publications.
@@ -90,8 +95,9 @@ impl Scene {
 
     fn take(&mut self, step: &Step) {
         match *step {
-            Step::Publish(bytes) => self.publish(bytes),
-            Step::Store => self.answer(stored),
+            Step::Publish(bytes) => self.publish("x", bytes),
+            Step::PublishWrong(bytes) => self.publish(WRONG, bytes),
+            Step::Store => self.answer_truly(),
             Step::MixUp { is_more: true } => self.answer(|count| stored(count + 1)),
             Step::MixUp { is_more: false } => self.answer(|count| stored(count - 1)),
             Step::Full => self.answer(|_| UplinkAnswer::Failed(UplinkFailure::Full)),
@@ -104,9 +110,9 @@ impl Scene {
         self.settle();
     }
 
-    fn publish(&mut self, bytes: usize) {
+    fn publish(&mut self, letter: &str, bytes: usize) {
         // The text of a text has its quotes.
-        let payload = Json::from("x".repeat(bytes - 2).as_str());
+        let payload = Json::from(letter.repeat(bytes - 2).as_str());
         let request = PublishRequest::new(topic("job:1"), payload);
         self.tickets += 1;
         let waiting: usize = self.queue.iter().map(bytes_of).sum();
@@ -123,9 +129,38 @@ impl Scene {
                 is_answered: false,
                 was_sent: false,
                 is_uncertain: false,
+                refused_with: None,
             });
         }
         self.hub.handle_request(self.now, self.tickets, request);
+    }
+
+    /// The batch that is under way is stored, unless something in it is wrong.
+    fn answer_truly(&mut self) {
+        let count = self.under_way.map_or(0, |(_, count)| count);
+        if self.queue.iter().take(count).any(is_wrong) {
+            self.refuse();
+        } else {
+            self.answer(stored);
+        }
+    }
+
+    /// Alone, it is told so; of several, each may be the one, and none is stored.
+    fn refuse(&mut self) {
+        let Some((call, count)) = self.under_way else {
+            return;
+        };
+        if count == 1 {
+            self.finish(|_| Err(PublishError::Refused));
+        } else {
+            self.under_way = None;
+            for waiting in self.queue.iter_mut().take(count) {
+                waiting.refused_with = Some(count);
+            }
+            self.forget();
+        }
+        let failed = UplinkAnswer::Failed(UplinkFailure::Refused);
+        self.hub.handle_answer(self.now, call, failed);
     }
 
     /// The host answers the batch that is under way, if one is.
@@ -222,7 +257,7 @@ impl Scene {
         assert_eq!(self.hub.uplink_counts().publishes, self.queue.len());
     }
 
-    /// A batch has as many as there is room for, from the first that waits.
+    /// A batch has as many as there is room for, from the first that waits; fewer than were refused together, and none besides.
     fn check_batch(&mut self, id: CallId, batch: &[PublishRequest<Json>]) {
         assert!(self.is_up && self.under_way.is_none(), "one at a time");
         let mut bytes = 0;
@@ -232,7 +267,18 @@ impl Scene {
             is_first || bytes <= self.config.batch_bytes_max
         });
         let count = fits.take(self.config.batch_max).count();
-        assert_eq!(batch.len(), count);
+        let refused_with = self.queue.front().and_then(|first| first.refused_with);
+        match refused_with {
+            None => assert_eq!(batch.len(), count),
+            Some(refused) => {
+                let mut doubted = self.queue.iter().take(batch.len());
+                assert!(doubted.all(|waiting| waiting.refused_with.is_some()));
+                assert!(
+                    (1..refused.max(2)).contains(&batch.len()),
+                    "nothing is learnt"
+                );
+            }
+        }
         for (waiting, sent) in self.queue.iter_mut().zip(batch) {
             assert_eq!(sent.id.is_some(), self.config.gives_keys);
             if waiting.request.id.is_none()
@@ -244,8 +290,15 @@ impl Scene {
             assert_eq!(*sent, waiting.request);
             waiting.was_sent = true;
         }
-        self.under_way = Some((id, count));
+        self.under_way = Some((id, batch.len()));
     }
+}
+
+/// What a payload that the backend does not take is made of.
+const WRONG: &str = "!";
+
+fn is_wrong(waiting: &Waiting) -> bool {
+    waiting.request.payload.0.to_string().contains(WRONG)
 }
 
 fn bytes_of(waiting: &Waiting) -> usize {

@@ -19,7 +19,7 @@ use crate::flow::{Conflate, Flow};
 use crate::protocol::{ClientFrame, ServerFrame, Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 
-const CODES: [ErrorCode; 18] = [
+const CODES: [ErrorCode; 20] = [
     ErrorCode::BadFrame,
     ErrorCode::BadTopic,
     ErrorCode::BadFlow,
@@ -37,6 +37,8 @@ const CODES: [ErrorCode; 18] = [
     ErrorCode::Draining,
     ErrorCode::Superseded,
     ErrorCode::ConnectionLost,
+    ErrorCode::Unavailable,
+    ErrorCode::Refused,
     ErrorCode::Internal,
 ];
 

@@ -52,6 +52,29 @@ pub(super) fn told(place: &str, error: &tokio_postgres::Error) -> BackendError {
     BackendError::Unexpected { backend, reason }
 }
 
+/// The error of a call that stores publications.
+pub(super) fn told_of_content(place: &str, error: &tokio_postgres::Error) -> BackendError {
+    let Some(code) = error.code().filter(|code| is_of_content(code)) else {
+        return told(place, error);
+    };
+    let advice = advice(code).map(|advice| format!("; {advice}"));
+    BackendError::Content {
+        backend: place.to_owned(),
+        reason: text(error) + &advice.unwrap_or_default(),
+    }
+}
+
+/// Whether an error is of what is to be stored, and would be the same another time: a value that a column, a constraint or a policy
+/// refuses (22, 23, 44, 42501), more than PostgreSQL can hold (54), what the application's triggers say (21, 27, 38, 39, P0).
+fn is_of_content(code: &SqlState) -> bool {
+    let code = code.code();
+    let class = code.get(..2).unwrap_or_default();
+    matches!(
+        class,
+        "21" | "22" | "23" | "27" | "38" | "39" | "44" | "54" | "P0"
+    ) || code == "42501"
+}
+
 /// What to do about what tokio-postgres refuses, which has no code.
 fn advice_without_code(reason: &str) -> Option<&'static str> {
     if reason.starts_with("authentication error") || reason.starts_with("invalid configuration") {

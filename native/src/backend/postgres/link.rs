@@ -170,17 +170,27 @@ impl Link {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, BackendError> {
-        self.within(
-            self.address.timeout,
-            client,
-            client.query_typed(sql, parameters),
-        )
-        .await
+        let answer = client.query_typed(sql, parameters);
+        self.within(self.address.timeout, client, answer, errors::told)
+            .await
+    }
+
+    /// Runs a statement that stores publications.
+    pub(super) async fn store(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, BackendError> {
+        let answer = self.calls.query_typed(sql, parameters);
+        let timeout = self.address.timeout;
+        self.within(timeout, &self.calls, answer, errors::told_of_content)
+            .await
     }
 
     /// Runs several statements without parameters, as one transaction.
     pub(super) async fn run_script(&self, sql: &str) -> Result<(), BackendError> {
-        self.within(SCRIPT_TIMEOUT, &self.calls, self.calls.batch_execute(sql))
+        let answer = self.calls.batch_execute(sql);
+        self.within(SCRIPT_TIMEOUT, &self.calls, answer, errors::told)
             .await
     }
 
@@ -189,12 +199,13 @@ impl Link {
         timeout: Duration,
         client: &Client,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        tell: fn(&str, &tokio_postgres::Error) -> BackendError,
     ) -> Result<T, BackendError> {
         self.check()?;
         match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                let told = errors::told(self.place(), &error);
+                let told = tell(self.place(), &error);
                 if client.is_closed() || error.code().is_none_or(errors::ends_link) {
                     self.lose(told.clone());
                 }

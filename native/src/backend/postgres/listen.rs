@@ -163,7 +163,7 @@ pub(super) fn publication(
     ended: Option<&str>,
     payload: &str,
 ) -> Result<Arc<Publication<Json>>, BackendError> {
-    let payload = Json::from_text(payload)
+    let payload = Json::from_stored(payload)
         .map_err(|error| link.unexpected(format!("{topic} at {position}: {error}")))?;
     Ok(Arc::new(Publication {
         topic: topic.clone(),

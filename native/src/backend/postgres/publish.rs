@@ -15,8 +15,9 @@ use super::listen::{end, position};
 use crate::Json;
 use crate::backend::BackendError;
 
-/// The most publications in one transaction: others wait for its end.
-const BATCH_MAX: usize = 500;
+/// The most publications in one transaction: others wait for its end. All that a hub publishes at a time, so that nothing of a batch is stored where
+/// something of it is not taken.
+const BATCH_MAX: usize = 512;
 
 /// Where each request stands, or why it was refused.
 pub(super) async fn publish(
@@ -65,7 +66,7 @@ async fn publish_part(
         .map(|_| first_epoch(&mut random).cast_signed())
         .collect();
     let rows = link
-        .query(
+        .store(
             &statements.publish,
             &[
                 (&channels, Type::TEXT_ARRAY),

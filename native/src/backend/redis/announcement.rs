@@ -60,7 +60,7 @@ fn published(
     Some(Arc::new(Published {
         topic,
         position,
-        payload: Json::from_text(payload).ok()?,
+        payload: Json::from_stored(payload).ok()?,
         end,
     }))
 }

@@ -15,7 +15,8 @@ pub(super) fn backend_error(name: &str, error: &RedisError) -> BackendError {
             reason: format!("{reason}; Redis 6.2 or Valkey is needed, for a Cluster Redis 7"),
         },
         ErrorKind::Server(_) | ErrorKind::Extension => {
-            by_code(backend, reason, error.code().unwrap_or_default())
+            let code = code_of(error.code().unwrap_or_default(), &reason).to_owned();
+            by_code(backend, reason, &code)
         }
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
             BackendError::Unexpected { backend, reason }
@@ -38,6 +39,40 @@ fn by_code(backend: String, reason: String, code: &str) -> BackendError {
     }
 }
 
+/// The code of what went wrong. Before Redis 7, a script that a command refused answers a code of its own, and that of the command in its text.
+fn code_of<'a>(code: &'a str, text: &'a str) -> &'a str {
+    let met = match text.rsplit_once("@user_script") {
+        Some((before, met)) if before.contains("Error running script") => met,
+        _ => return code,
+    };
+    let words = met.trim_start_matches([
+        ':', ' ', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9',
+    ]);
+    let first = words.split(' ').next().unwrap_or_default();
+    let is_code = first.len() > 2 && first.bytes().all(|byte| byte.is_ascii_uppercase());
+    if is_code { first } else { code }
+}
+
+/// The error of a script that was to store a publication. It is the publication's where it would be the same another time and need not be of
+/// others: a key of its topic is no longer what the script left there, or may not be used.
+pub(super) fn publish_error(name: &str, error: &ServerError) -> BackendError {
+    let told = RedisError::from(error.clone());
+    let reason = told.to_string();
+    let is_of_content = match code_of(error.code(), &reason) {
+        "WRONGTYPE" | "NOPERM" => true,
+        // Slots that are moving pass.
+        "ERR" => reason.contains("user_script") && !reason.contains("non local key"),
+        _ => false,
+    };
+    if !is_of_content {
+        return backend_error(name, &told);
+    }
+    BackendError::Content {
+        backend: name.to_owned(),
+        reason: format!("{reason}; does another program write under this namespace?"),
+    }
+}
+
 /// The error that a server answered in the place of a value.
 pub(super) fn server_error(name: &str, error: &ServerError) -> BackendError {
     backend_error(name, &RedisError::from(error.clone()))
@@ -57,5 +92,54 @@ pub(super) fn text(value: &Value) -> Option<&str> {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         Value::SimpleString(text) => Some(text),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a script's error, by Redis 6.2 or by later ones.
+    fn told(line: &str) -> BackendError {
+        let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
+        let Ok(Value::ServerError(error)) = value else {
+            panic!("{line} is no error of a server");
+        };
+        publish_error("redis at cache:6379/0", &error)
+    }
+
+    #[test]
+    fn what_a_script_met_counts_and_not_that_it_was_a_script() {
+        let scripts = [
+            "OOM command not allowed when used memory > 'maxmemory'. script: 3d8a, on @user_script:42.",
+            "ERR Error running script (call to f_3d8a): @user_script:42: @user_script: 42: -OOM command not allowed when used memory > 'maxmemory'.",
+        ];
+        for line in scripts {
+            assert!(matches!(told(line), BackendError::Full { .. }), "{line}");
+        }
+        let line = "ERR Error running script (call to f_3d8a): @user_script:42: @user_script: 42: -READONLY You can't write against a read only replica.";
+        assert!(matches!(told(line), BackendError::Unreachable { .. }));
+    }
+
+    #[test]
+    fn what_a_topic_makes_of_itself_is_told_apart_from_what_concerns_all() {
+        for line in [
+            "WRONGTYPE Operation against a key holding the wrong kind of value script: 3d8a, on @user_script:20.",
+            "ERR Error running script (call to f_3d8a): @user_script:20: WRONGTYPE Operation against a key holding the wrong kind of value",
+            "ERR user_script:44: attempt to perform arithmetic on a nil value script: 3d8a, on @user_script:44.",
+            "NOPERM No permissions to access a key",
+        ] {
+            assert!(matches!(told(line), BackendError::Content { .. }), "{line}");
+        }
+        for line in [
+            "ERR unknown command 'EVALSHA', with args beginning with: ",
+            "ERR Script attempted to access a non local key in a cluster node script: 3d8a, on @user_script:20.",
+            "LOADING Redis is loading the dataset in memory",
+        ] {
+            assert!(
+                !matches!(told(line), BackendError::Content { .. }),
+                "{line}"
+            );
+        }
     }
 }

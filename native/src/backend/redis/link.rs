@@ -17,7 +17,7 @@ use super::node::{Node, NodeName};
 use super::probe::Probes;
 use super::taking::Taking;
 use super::topology;
-use crate::backend::{BackendError, Feed, Keep};
+use crate::backend::{BackendError, Feed, Keep, RefusedLog};
 use crate::hub::Publication;
 
 /// The most bytes and calls of one pipeline: what a server answers well within the time limit.
@@ -53,6 +53,7 @@ pub(super) struct Link {
     /// The sharded channels that we asked to leave, with how many answers are to come.
     pub(super) leaving: Mutex<BTreeMap<String, u32>>,
     unreadable: AtomicBool,
+    pub(super) refused: RefusedLog,
     pub(super) probes: Probes,
     /// Each server with the partition of the probes that it is sent.
     pub(super) probed: Mutex<Vec<(NodeName, Partition)>>,
@@ -90,6 +91,7 @@ impl Link {
             following: tokio::sync::Mutex::new(()),
             leaving: Mutex::new(BTreeMap::new()),
             unreadable: AtomicBool::new(false),
+            refused: RefusedLog::default(),
             probes: Probes::default(),
             probed: Mutex::new(Vec::new()),
             taking,

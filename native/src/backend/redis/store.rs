@@ -12,7 +12,7 @@ use tidegate_core::publication::{Position, first_epoch, later_epoch};
 use tidegate_core::topic::Topic;
 
 use super::call::{Call, PUBLISH, RENEW};
-use super::error::{text, unexpected};
+use super::error::{publish_error, text, unexpected};
 use super::layout::Partition;
 use super::link::{Link, Shared, lock};
 use crate::backend::BackendError;
@@ -102,7 +102,10 @@ impl Link {
             .filter(|(_, (places, _))| !places.is_empty());
         let run = used.map(|(partition, (places, calls))| async move {
             let values = self.run(partition, calls).await?;
-            let answers = values.into_iter().map(|value| self.stored(value));
+            let topics = places.iter().map(|place| &batch[*place].topic);
+            let answers = topics
+                .zip(values)
+                .map(|(topic, value)| self.stored(topic, value));
             let answers: Result<Vec<_>, _> = answers.collect();
             Ok::<_, BackendError>((places, answers?))
         });
@@ -116,8 +119,19 @@ impl Link {
         answers.ok_or_else(|| unexpected(self.name(), "an answer is missing"))
     }
 
-    fn stored(&self, value: Value) -> Result<Result<Position, PublishError>, BackendError> {
-        let value = self.value(Some(value))?;
+    fn stored(
+        &self,
+        topic: &Topic,
+        value: Value,
+    ) -> Result<Result<Position, PublishError>, BackendError> {
+        if let Value::ServerError(error) = &value {
+            let error = publish_error(self.name(), error);
+            if !matches!(error, BackendError::Content { .. }) {
+                return Err(error);
+            }
+            self.refused.tell(topic, &error);
+            return Ok(Err(PublishError::Refused));
+        }
         let words: Option<Vec<&str>> = value
             .as_sequence()
             .and_then(|words| words.iter().map(text).collect());

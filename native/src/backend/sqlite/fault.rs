@@ -68,9 +68,18 @@ impl Fault {
             ErrorCode::SystemIoFailure
             | ErrorCode::OutOfMemory
             | ErrorCode::FileLockingProtocolFailed => lost(unreachable(error.to_string())),
-            ErrorCode::ConstraintViolation => kept(refused(format!(
-                "{error}; the table pubsub_events must accept rows that have a channel and data only"
-            ))),
+            ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {
+                kept(BackendError::Content {
+                    backend: backend.clone(),
+                    reason: format!(
+                        "{error}; the table pubsub_events must accept rows that have a channel and data only"
+                    ),
+                })
+            }
+            ErrorCode::TooBig => kept(BackendError::Content {
+                backend: backend.clone(),
+                reason: error.to_string(),
+            }),
             _ => kept(BackendError::Unexpected {
                 backend: backend.clone(),
                 reason: error.to_string(),
@@ -156,6 +165,9 @@ mod tests {
             fault(ffi::SQLITE_READONLY).error,
             BackendError::Refused { .. }
         ));
+        for code in [ffi::SQLITE_CONSTRAINT_CHECK, ffi::SQLITE_TOOBIG] {
+            assert!(matches!(fault(code).error, BackendError::Content { .. }));
+        }
         assert!(matches!(
             fault(ffi::SQLITE_NOTADB).error,
             BackendError::Unexpected { .. }

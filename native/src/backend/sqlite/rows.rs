@@ -86,7 +86,7 @@ pub(super) fn payload_of(value: ValueRef<'_>) -> Result<Json, String> {
             let text = value.as_bytes().map_err(|error| error.to_string())?;
             let text = std::str::from_utf8(text)
                 .map_err(|error| format!("its data is no text: {error}"))?;
-            Json::from_text(text).map_err(|error| format!("its data is {error}"))
+            Json::from_stored(text).map_err(|error| format!("its data is {error}"))
         }
         ValueRef::Integer(number) => Json::from_value(&number).map_err(|error| error.to_string()),
         ValueRef::Real(number) => Json::from_value(&number).map_err(|error| error.to_string()),

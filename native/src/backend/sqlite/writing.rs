@@ -147,7 +147,10 @@ impl<'a> Writing<'a> {
                 Ok(Raw {
                     row: row.get(0)?,
                     channel: text_of(row.get_ref(1)?),
-                    data: payload_of(row.get_ref(2)?),
+                    data: payload_of(row.get_ref(2)?).and_then(|payload| {
+                        let checked = payload.nested_within_limit();
+                        checked.map_err(|error| format!("its data is {error}"))
+                    }),
                 })
             })?
             .collect::<Result<_, _>>()?;

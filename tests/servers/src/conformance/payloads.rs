@@ -1,6 +1,6 @@
 //! What is carried is not touched.
 
-use tidegate_core::limits::TOPIC_BYTES_MAX;
+use tidegate_core::limits::{NESTING_MAX, TOPIC_BYTES_MAX};
 
 use super::{Peer, Place, publication_of, request};
 
@@ -42,7 +42,7 @@ const TEXTS: [&str; 30] = [
 pub async fn texts_arrive_byte_for_byte<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     there.follow(&["job:**"]).await;
-    let nested = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let nested = format!("{}{}", "[".repeat(NESTING_MAX), "]".repeat(NESTING_MAX));
     for text in TEXTS.into_iter().chain([nested.as_str()]) {
         let request = request("job:1", text);
         let position = here.try_publish(request.clone()).await.expect("stored");

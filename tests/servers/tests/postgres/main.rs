@@ -6,3 +6,4 @@ mod faults;
 mod insertions;
 mod keeping;
 mod ordeals;
+mod refusals;

@@ -4,5 +4,6 @@ mod conformance;
 mod faults;
 mod messages;
 mod ordeals;
+mod refusals;
 mod rig;
 mod storing;

@@ -7,3 +7,4 @@ mod keeping;
 mod ordeals;
 mod place;
 mod processes;
+mod refusals;

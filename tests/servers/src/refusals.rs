@@ -1,0 +1,58 @@
+//! What a backend does not take, beside what it takes.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use tidegate::backend::Backend;
+use tidegate::core::hub::PublishError as CorePublishError;
+use tidegate::{Config, Event, Hub, PublishError};
+
+use crate::conformance::in_time;
+
+/// How many publications there are, at the same time.
+const COUNT: u64 = 300;
+
+/// A server publishes what `backend` takes, and to `topic` with `value` what it doesn't: each of these alone is refused, and
+/// who watches another topic notices nothing.
+///
+/// # Panics
+/// If not.
+pub async fn are_refused_alone(backend: Arc<dyn Backend>, topic: &str, value: &str) {
+    let hub = Hub::with_backend(Config::default(), backend).expect("a thread");
+    let mut events = hub.subscribe("job:1").await.expect("subscribed");
+    let is_wrong = |number: &u64| number % 40 == 39;
+    let publishing = (0..COUNT).map(|number| {
+        let hub = hub.clone();
+        async move {
+            if is_wrong(&number) {
+                hub.publish(topic, &value).await
+            } else {
+                hub.publish("job:1", &number).await
+            }
+        }
+    });
+    let answers = in_time("answers", join_all(publishing)).await;
+    let mut offset = 0;
+    for (number, answer) in (0..COUNT).zip(answers) {
+        if is_wrong(&number) {
+            let refused = CorePublishError::Refused;
+            assert!(
+                matches!(&answer, Err(PublishError::Refused(error)) if *error == refused),
+                "{number}: {answer:?}"
+            );
+        } else {
+            offset += 1;
+            let position = answer.unwrap_or_else(|error| panic!("{number}: {error}"));
+            assert_eq!(position.offset, offset, "{number}");
+        }
+    }
+    for number in (0..COUNT).filter(|number| !is_wrong(number)) {
+        match in_time("an event", events.next()).await {
+            Some(Event::Publication(it)) => assert_eq!(it.payload.as_str(), number.to_string()),
+            other => panic!("{other:?} instead of {number}"),
+        }
+    }
+    hub.stop();
+    hub.stopped().await;
+}
