@@ -28,6 +28,15 @@ export class Listeners {
     return Object.assign(stop, { [dispose]: stop });
   }
 
+  /** Tells of an error that whoever waits must learn of: without a listener, the console. */
+  tell(error: TidegateError): void {
+    if (this.#listeners.error.size === 0) {
+      // biome-ignore lint/suspicious/noConsole: a page that only waits would show nothing of it, nor would its network tab
+      console.warn(`tidegate: ${error.message}`);
+    }
+    this.emit('error', error);
+  }
+
   emit<E extends keyof TideEvents>(event: E, value: TideEvents[E]): void {
     for (const listener of [...this.#listeners[event]] as ((event: TideEvents[E]) => void)[]) {
       try {

@@ -11,14 +11,17 @@ import type { Position, PublishOptions, Subscriber } from './types.js';
 
 /** The state of a connection. */
 export type TideState =
-  /** Being opened. `attempt` counts failures since the last stable connection. */
-  | { readonly status: 'connecting'; readonly attempt: number }
+  /**
+   * Being opened. `attempt` counts failures since the last stable connection; `reason` says of the last one what is known:
+   * in a tab, what its own socket told, and what one request over HTTP found out where no connection ever stood.
+   */
+  | { readonly status: 'connecting'; readonly attempt: number; readonly reason?: string }
   /** The server has welcomed us. */
   | { readonly status: 'connected' }
   /** Connected, but the server has lost touch with where its topics live: values may be old. It ends by itself. */
   | { readonly status: 'stale' }
   /** Lost, or nothing to do yet; it comes back by itself when there is something to do. */
-  | { readonly status: 'disconnected' }
+  | { readonly status: 'disconnected'; readonly reason?: string }
   /** Over. With `error`, the server refused it; without, `close()` was called. */
   | { readonly status: 'closed'; readonly error?: TidegateError };
 
@@ -52,7 +55,10 @@ export interface ConnectOptions {
 export interface TideEvents {
   /** The connection's state has changed. */
   state: TideState;
-  /** Something went wrong that no subscription and no publish is to be told of. */
+  /**
+   * Something went wrong that no subscription and no publish is to be told of. That the server could not be reached yet
+   * is told once, with code `unreachable`; where nobody listens, the console is told.
+   */
   error: TidegateError;
 }
 

@@ -10,6 +10,7 @@ import type { TabHub } from './machines.js';
 import { type PresenceNote, Presences } from './presence.js';
 import type { TopicPresence } from './presence-types.js';
 import { Publishing } from './publishing.js';
+import { Reachability } from './reachability.js';
 import { Reception } from './reception.js';
 import { Kind, type Row } from './records.js';
 import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
@@ -76,6 +77,7 @@ export class Connection extends Switchboard<TabHub, Note> {
       this.schedule();
     },
   });
+  readonly #reachability: Reachability;
   readonly #sharing: Sharing;
   #restarts = 0;
   #forgetRestarts: (() => void) | undefined;
@@ -87,10 +89,15 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#WebSocket = options.WebSocket;
     this.#transport = new Transport(this.#url, {
       opened: (link) => this.#tell((hub, now) => hub.handle_opened(now, link)),
-      closed: (link) => this.#tell((hub, now) => hub.handle_closed(now, link)),
+      closed: (link, reason) => {
+        this.#reachability.lost(reason);
+        this.#tell((hub, now) => hub.handle_closed(now, link));
+      },
       received: (link, text) => this.#receive(link, text),
       failed: (error) => this.#listeners.emit('error', error),
     });
+    const asks = options.WebSocket === undefined && membership === undefined;
+    this.#reachability = new Reachability(this.#url, asks, (error) => this.#tellWhy(error));
     this.#sharing = new Sharing(
       this.#url,
       options,
@@ -190,9 +197,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   protected override start(machine: TabHub): void {
     this.#reception.clear();
     this.#transport.drop();
-    this.#publishing.requests.rejectAll(
-      new TidegateError('internal', 'the core broke while the publish was on its way'),
-    );
+    this.#publishing.requests.rejectAll(new TidegateError('internal', 'the core broke before the answer'));
     this.#sharing.begin((page) =>
       this.read(this.core.enter(() => machine.handle_page(this.host.now(), page))),
     );
@@ -267,7 +272,14 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  #setState(state: TideState): void {
+  #tellWhy(error: TidegateError): void {
+    this.#setState(this.#state);
+    this.queue(() => this.#listeners.tell(error));
+    this.handOver();
+  }
+
+  #setState(told: TideState): void {
+    const state = this.#reachability.explain(told);
     this.#state = state;
     this.queue(() => this.#listeners.emit('state', state));
     if (state.status === 'closed') {

@@ -6,10 +6,24 @@ import { SUBPROTOCOL, type WebSocketConstructor, type WebSocketLike } from './so
 /** @internal */
 export interface TransportEvents {
   opened(link: number): void;
-  closed(link: number): void;
+  /** `reason`: why, as far as the platform tells. */
+  closed(link: number, reason?: string): void;
   received(link: number, text: unknown): void;
   /** There is no socket to be had; `closed` follows. */
   failed(error: TidegateError): void;
+}
+
+/** What a socket may tell of its end: the code and the reason of a close, the message of an error or its code. */
+interface SocketEvent {
+  readonly code?: number;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly error?: { readonly code?: string };
+}
+
+/** What the platform tells of an open socket that was closed. */
+function closing({ code, reason }: SocketEvent = {}): string | undefined {
+  return code === undefined ? undefined : `closed with code ${code}${reason ? `: ${reason}` : ''}`;
 }
 
 /** @internal */
@@ -34,25 +48,35 @@ export class Transport {
         tell();
       }
     };
-    const lost = (): void => ifCurrent(() => this.#events.closed(link));
+    const lost = (reason?: string): void => ifCurrent(() => this.#events.closed(link, reason));
     let socket: WebSocketLike;
     try {
       socket = new WebSocket(this.#url, SUBPROTOCOL);
     } catch (error) {
       this.#events.failed(new TidegateError('no_websocket', String(error), { cause: error }));
-      queueMicrotask(lost);
+      queueMicrotask(() => lost(String(error)));
       return;
     }
     this.#socket = socket;
-    socket.addEventListener('open', () => ifCurrent(() => this.#events.opened(link)));
+    let isOpen = false;
+    let failure: string | undefined;
+    socket.addEventListener('open', () => {
+      isOpen = true;
+      ifCurrent(() => this.#events.opened(link));
+    });
     socket.addEventListener('message', ({ data }) => {
       if (link === this.#link) {
         this.#events.received(link, data);
       }
     });
-    socket.addEventListener('close', lost);
+    // The code of a handshake that failed is always the same.
+    socket.addEventListener('close', (event?: SocketEvent) =>
+      lost(failure ?? (isOpen ? closing(event) : undefined)),
+    );
     // An error is always followed by a close; without a listener some implementations throw it.
-    socket.addEventListener('error', () => {});
+    socket.addEventListener('error', (event?: SocketEvent) => {
+      failure = event?.message || event?.error?.code;
+    });
   }
 
   /** Sends a frame with the next `flush`: in a message that it begins, or in that of the frame before it. */

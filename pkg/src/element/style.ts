@@ -20,7 +20,7 @@ export const STYLE = `
 }
 :host([hidden]) { display: none; }
 :host([state="complete"]) { --state: var(--complete); }
-:host([state="failed"]), :host([state="error"]) { --state: var(--failed); }
+:host([state="failed"]), :host([state="unreachable"]), :host([state="error"]) { --state: var(--failed); }
 :host([state="cancelled"]) { --state: var(--cancelled); }
 :host([state="waiting"]), :host([state="stale"]) { --state: var(--quiet); }
 .line { display: flex; align-items: baseline; gap: 0 0.75em; }
@@ -55,7 +55,7 @@ export const STYLE = `
 :host(:dir(rtl)) .fill { transform-origin: right; }
 .unmeasured .fill { inline-size: 32%; transform: translateX(-110%); animation: sweep 1.6s ease-in-out infinite; transition: none; }
 :host([state="waiting"]) .fill, :host([state="stale"]) .unmeasured .fill { opacity: 0.45; }
-:host([state="stale"]) .unmeasured .fill { animation-play-state: paused; }
+:host(:is([state="stale"], [state="unreachable"])) .unmeasured .fill { animation-play-state: paused; }
 @keyframes sweep { to { transform: translateX(330%); } }
 .spoken { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (prefers-reduced-motion: reduce) {

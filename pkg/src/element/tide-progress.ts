@@ -18,6 +18,9 @@ const NOUNS = ['unit', 'verb', 'worker'] as const;
 /** Those that change what is shown, and not what is subscribed to. */
 const SHOWN_ONLY: readonly string[] = ['label', 'lang', ...NOUNS];
 
+/** How many attempts to connect fail before it says so. */
+const FAILED_ATTEMPTS_MAX = 2;
+
 /** How often what is left of a running job is counted down. */
 const TICK_MS = 1_000;
 
@@ -74,6 +77,9 @@ export class TideProgressElement extends Base {
   #job: Job | undefined;
   #error: Error | undefined;
   #isStale = false;
+  #isUnreachable = false;
+  /** Why there is no connection, as far as that is known. */
+  #reason: string | undefined;
   #shownState: ProgressState | undefined;
   #formats: Formats | undefined;
   #language = '';
@@ -127,7 +133,7 @@ export class TideProgressElement extends Base {
       return 'error';
     }
     if (this.#job === undefined) {
-      return 'waiting';
+      return this.#isUnreachable ? 'unreachable' : 'waiting';
     }
     const state = STATE_OF_STATUS[this.#job.status];
     return state === 'running' && this.#isStale ? 'stale' : state;
@@ -241,6 +247,8 @@ export class TideProgressElement extends Base {
     this.#share = undefined;
     this.#error = undefined;
     this.#isStale = false;
+    this.#isUnreachable = false;
+    this.#reason = undefined;
     this.#tickWhile(false);
   }
 
@@ -265,6 +273,12 @@ export class TideProgressElement extends Base {
   #follow(tide: Tide): void {
     const { state } = tide;
     this.#isStale = state.status !== 'connected';
+    this.#reason = 'reason' in state ? state.reason : undefined;
+    if (state.status === 'connecting') {
+      this.#isUnreachable = state.attempt > FAILED_ATTEMPTS_MAX;
+    } else if (state.status !== 'disconnected') {
+      this.#isUnreachable = false;
+    }
     if (state.status === 'closed') {
       this.#fail(state.error ?? new TidegateError('closed', 'the connection was closed'));
     } else {
@@ -297,7 +311,7 @@ export class TideProgressElement extends Base {
       state: this.state,
       job,
       label: this.label || (job?.name ?? this.topic),
-      message: this.#error?.message ?? job?.message ?? '',
+      message: this.#error?.message ?? job?.message ?? (this.#isUnreachable ? this.#reason : '') ?? '',
       formats: this.#formats!,
       language: this.#language,
       nouns: this.#nouns(),

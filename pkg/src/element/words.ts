@@ -3,9 +3,17 @@ import { WORK_WORDS, type WorkWords } from '../progress/work-text.js';
 
 /**
  * What a `<tide-progress>` shows: nothing came yet; the job runs; it ended in one of three ways; it runs as far as was known
- * when the connection was lost; it can't be watched.
+ * when the connection was lost; the server can't be reached so far; it can't be watched.
  */
-export type ProgressState = 'waiting' | 'running' | 'complete' | 'failed' | 'cancelled' | 'stale' | 'error';
+export type ProgressState =
+  | 'waiting'
+  | 'running'
+  | 'complete'
+  | 'failed'
+  | 'cancelled'
+  | 'stale'
+  | 'unreachable'
+  | 'error';
 
 /**
  * Whether no more is to come in this state.
@@ -31,6 +39,7 @@ export const ENGLISH: ProgressWords = {
   failed: 'Failed',
   cancelled: 'Cancelled',
   stale: 'Reconnecting',
+  unreachable: 'Cannot reach the server',
   error: 'Not available',
   left: (span) => `${span} left`,
   soFar: (span) => `${span} so far`,

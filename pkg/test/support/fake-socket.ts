@@ -52,8 +52,8 @@ export class FakeSocket implements WebSocketLike {
     this.#fire('message', { data: text });
   }
 
-  break(): void {
-    this.#fire('close');
+  break(event: { readonly code?: number; readonly reason?: string } = {}): void {
+    this.#fire('close', { data: undefined, ...event });
   }
 
   #fire(type: string, event: { data: unknown } = { data: undefined }): void {
