@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * `Symbol.dispose`, also where the platform has none yet: `using` as compilers translate it looks there, too.
  *

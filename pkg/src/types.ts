@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** Why a topic ended: the work was done, went wrong, or was called off. */
 export type EndReason = 'complete' | 'failed' | 'cancelled';
 
