@@ -61,6 +61,10 @@ pub const SINCE_BYTES_MAX: usize = 512 * 1024;
 /// The most publications that one subscription by pattern recovers. A topic beyond them is reset to its latest value.
 pub const RECOVERED_MAX: usize = 10_000;
 
+/// The most publishers without a connection whose rate is limited at a time. Each is forgotten once it may publish as often at once
+/// as after a pause.
+pub const PUBLISHERS_MAX: usize = 100_000;
+
 /// The longest name of a group of tabs, in bytes.
 pub const GROUP_BYTES_MAX: usize = 64;
 

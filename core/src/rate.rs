@@ -3,10 +3,13 @@
 //! This is the generic cell rate algorithm (ITU-T I.371), which allows exactly what a bucket allows that starts full, holds
 //! `burst` tokens and gains `per_second` of them evenly.
 
+mod buckets;
+
 use core::num::NonZeroU32;
 use core::time::Duration;
 
 use crate::time::Instant;
+pub use buckets::Buckets;
 
 /// How often something may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    fn rate(per_second: u32, burst: u32) -> Rate {
+    pub(super) fn rate(per_second: u32, burst: u32) -> Rate {
         Rate {
             per_second: NonZeroU32::new(per_second).unwrap(),
             burst: NonZeroU32::new(burst).unwrap(),

@@ -32,8 +32,8 @@ use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-pub use access::Access;
 use access::Standing;
+pub use access::{Access, publishes_too_often};
 pub use claim::{Claim, ClaimEnvelope, ClaimsEnvelope, ClaimsType, SharedBy};
 pub use output::{CloseReason, SessionConfig, SessionOutput};
 

@@ -3,9 +3,11 @@
 mod bodies;
 mod chosen;
 mod devices;
+mod ending;
 mod endpoints;
 mod health;
 mod opening;
+mod posts;
 mod presence;
 mod progress;
 mod shards;
@@ -34,9 +36,9 @@ use crate::access::{AccessConfig, Door};
 use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
-use bodies::Bodies;
 pub(crate) use bodies::{NoRoom, Room};
 pub use health::{BackendHealth, BackendLink};
+pub(crate) use posts::Publisher;
 pub use presence::{Presence, PresenceChanges, Tracked};
 pub use subscribe::Subscribe;
 pub(crate) use subscription::event;
@@ -44,6 +46,7 @@ pub use subscription::{Event, Subscription};
 
 use crate::reduce::Reducing;
 use crate::shard::{Command, Wire};
+use posts::Posts;
 use shards::Shards;
 
 /// A publication with a JSON payload, shared by all who get it.
@@ -139,7 +142,7 @@ struct Inner {
     outbox_bytes_max: usize,
     drain_grace: Duration,
     wire: Wire,
-    bodies: Arc<Bodies>,
+    posts: Posts,
     door: Arc<Door>,
     floor: FlowFloor,
     /// How often an event stream was granted a slower pace than it asked for.
@@ -250,7 +253,7 @@ impl Hub {
             outbox_bytes_max,
             drain_grace: config.server.session.drain_grace,
             wire,
-            bodies: Bodies::new(config.bodies_bytes_max.max(wire.frame_bytes_max)),
+            posts: Posts::new(config, wire.frame_bytes_max),
             door: Door::new(config.access.clone()),
             floor: config.server.floor.clone(),
             slowed: AtomicU64::new(0),
@@ -382,21 +385,5 @@ impl Hub {
     /// How the backend is, now and as it changes, where topics live in one.
     pub fn backend(&self) -> Option<watch::Receiver<BackendHealth>> {
         self.inner.health.clone()
-    }
-
-    /// Asks every client to connect elsewhere; their connections close after a grace.
-    pub fn drain(&self) {
-        self.inner.shards.drain();
-    }
-
-    /// Stops the hub: streams end, connections close.
-    pub fn stop(&self) {
-        self.inner.shards.stop();
-    }
-
-    /// Returns once the hub has stopped and let go of its backend, which takes 2 s at most after [`Hub::stop`].
-    pub async fn stopped(&self) {
-        let mut ending = self.inner.ending.clone();
-        while ending.changed().await.is_ok() {}
     }
 }

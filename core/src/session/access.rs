@@ -269,7 +269,8 @@ pub(super) fn may_not_publish() -> WireError {
     WireError::new(ErrorCode::Forbidden, "you may not publish to this topic")
 }
 
-pub(super) fn publishes_too_often(wait: Duration) -> WireError {
+/// What somebody is told who publishes more often than [`SessionConfig::publish_rate`](super::SessionConfig::publish_rate) says.
+pub fn publishes_too_often(wait: Duration) -> WireError {
     too_often("you publish too often", wait)
 }
 

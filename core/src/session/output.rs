@@ -30,7 +30,8 @@ pub struct SessionConfig {
     pub drain_grace: Duration,
     /// The most subscriptions of one session.
     pub subscriptions_max: usize,
-    /// How often one session may publish; `None` for as often as it can.
+    /// How often one session may publish, and hosts that take publishes without one, over HTTP say, one user; `None` for as often
+    /// as it can.
     pub publish_rate: Option<Rate>,
     /// The longest message that the transport takes, in bytes, where clients are to be told.
     pub message_bytes_max: Option<u64>,

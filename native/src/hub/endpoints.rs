@@ -7,10 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidegate_core::event_stream::EventStreamConfig;
 use tidegate_core::flow::Flow;
+use tidegate_core::protocol::WireError;
 use tidegate_core::topic::Pattern;
 
 use super::Hub;
 use super::bodies::Bodies;
+use super::posts::Publisher;
 use crate::access::Door;
 use crate::error::Stopped;
 use crate::shard::{Command, Guest, Transport};
@@ -38,7 +40,15 @@ impl Hub {
 
     /// Where the bodies of requests have room.
     pub(crate) fn bodies(&self) -> &Arc<Bodies> {
-        &self.inner.bodies
+        &self.inner.posts.bodies
+    }
+
+    /// Somebody is about to publish by a request.
+    ///
+    /// # Errors
+    /// They do so too often.
+    pub(crate) fn count_post(&self, publisher: &Publisher) -> Result<(), WireError> {
+        self.inner.posts.count(publisher)
     }
 
     /// Whether clients are offered compressed messages.

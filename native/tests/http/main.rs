@@ -13,6 +13,7 @@ mod event_streams_on_sockets;
 mod event_streams_resume;
 mod hosts;
 mod metrics;
+mod publish_rate;
 mod tickets;
 mod unknown_topics;
 mod user_rooms;

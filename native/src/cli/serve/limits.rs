@@ -62,7 +62,8 @@ pub(super) struct LimitArgs {
     /// The most bytes that wait for all slow connections; those for whom most waits then lose the oldest publications first
     #[arg(long, value_name = "BYTES", default_value = "1GiB")]
     waiting_bytes: Bytes,
-    /// How often a connection may publish, each second; twice as many at once after a pause
+    /// How often a connection may publish, each second, and over HTTP a user, or an address where nobody is known; twice as many
+    /// at once after a pause
     #[arg(long, value_name = "N", default_value = "off")]
     publish_rate: OrOff<NonZeroU32>,
     /// The finest pace that subscribers are granted, as job:**=100ms; may be repeated

@@ -194,7 +194,21 @@ pub(super) async fn publish_rate(server: &Server) -> Reached {
     for _ in 0..2 {
         socket.expect("published").await;
     }
-    Reached::once(error(&mut socket).await)
+    let over_socket = error(&mut socket).await;
+    // The same over HTTP, where each request has a connection of its own.
+    let body = json!({ "topic": "a", "data": 1 });
+    let mut answers = Vec::new();
+    for _ in 0..8 {
+        answers.push(http::publish(&server.address, &body));
+    }
+    let answers = futures_util::future::join_all(answers).await;
+    let refused = answers.iter().filter(|answer| answer.status != 200);
+    let refused: Vec<String> = refused.map(error_of).collect();
+    assert!(!refused.is_empty() && refused.iter().all(|code| *code == over_socket));
+    Reached {
+        times: 1 + refused.len() as u64,
+        ..Reached::once(over_socket)
+    }
 }
 
 pub(super) async fn floor(server: &Server) -> Reached {
