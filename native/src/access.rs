@@ -14,8 +14,23 @@ use crate::auth::Authenticate;
 pub(crate) use door::{Door, Known, Pass, Refused, place};
 pub use proxies::{ForwardedBy, Network, NetworkError, Proxies};
 
-/// Whom a hub lets in. The default asks nobody who they are, and lets pages of the server's own host watch, but not
-/// publish.
+/// Whom a hub lets in. The default asks nobody who they are: programs may do everything, and pages of the server's own host
+/// may watch, but not publish. That is for a server that only its own machine reaches; one that others reach needs
+/// [`authenticate`](Self::authenticate):
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = "a secret of at least thirty-two bytes";
+/// use tidegate::auth::JwtVerifier;
+/// use tidegate::{AccessConfig, Config, Hub};
+///
+/// let access = AccessConfig {
+///     authenticate: Some(std::sync::Arc::new(JwtVerifier::hs256(secret.as_bytes())?)),
+///     ..AccessConfig::default()
+/// };
+/// let hub = Hub::new(Config { access, ..Config::default() })?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 pub struct AccessConfig {
     /// Finds out who clients are. Without it nobody is asked, and all may do everything, browsers excepted.

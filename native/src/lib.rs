@@ -20,6 +20,9 @@
 //! server.run_with_hub(app, &hub, stop_signal()).await;
 //! # Ok(()) }
 //! ```
+//!
+//! Nobody is asked there who they are, so that all who reach the server may do everything: before others than callers of this machine do, say
+//! [whom it lets in](AccessConfig).
 #![forbid(unsafe_code)]
 
 pub mod access;

@@ -22,6 +22,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! That hub asks nobody who they are, which is for callers of this machine; before others reach it, set
+//! [`AccessConfig::authenticate`](crate::AccessConfig::authenticate).
+//!
 //! Requests carry a [`Peer`], the server's [`Tally`] behind an `Arc`, and for TCP axum's `ConnectInfo<SocketAddr>` as
 //! extensions.
 

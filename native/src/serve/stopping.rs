@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::sync::oneshot;
 
-use super::Server;
+use super::{Listener, Server};
 use crate::Hub;
 
 /// How long connections may take to end once the hub has stopped.
@@ -23,7 +23,16 @@ impl Server {
     /// [`drain_grace`](crate::core::session::SessionConfig::drain_grace). Another signal to the process meanwhile ends that.
     ///
     /// [`stop_signal`] is what `stop` mostly is.
+    ///
+    /// Where other machines reach it and the hub asks nobody [who they are](crate::AccessConfig::authenticate), it says so in the log, unless that
+    /// is [meant](crate::AccessConfig::open_to_everyone).
     pub async fn run_with_hub(mut self, app: Router, hub: &Hub, stop: impl Future<Output = ()>) {
+        if let Some(listener) = self.open_by_oversight(hub) {
+            tracing::warn!(
+                "{listener} can be reached by other machines, and the hub asks nobody who they are: all may read and publish everything; \
+                 set AccessConfig::authenticate, listen on 127.0.0.1, or say that it is meant by AccessConfig::open_to_everyone"
+            );
+        }
         // The hub ends what is left at its deadline; what doesn't end by that hangs.
         let grace = hub.drain_grace() + GRACE_AFTER_HUB;
         self.config.stop_grace = self.config.stop_grace.max(grace);
@@ -38,6 +47,16 @@ impl Server {
             drain(hub).await;
         };
         tokio::join!(served, drained);
+    }
+}
+
+impl Server {
+    /// Where others than callers of this machine may do everything, and nobody said that they may.
+    fn open_by_oversight(&self, hub: &Hub) -> Option<&Listener> {
+        let access = &hub.door().config;
+        let is_meant = access.authenticate.is_some() || access.open_to_everyone;
+        let mut listeners = self.listeners().filter(|_| !is_meant);
+        listeners.find(|listener| listener.is_exposed())
     }
 }
 
@@ -91,5 +110,46 @@ pub fn stop_signal() -> impl Future<Output = ()> {
 pub async fn stop_signal() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::auth::JwtVerifier;
+    use crate::serve::ServeConfig;
+    use crate::{AccessConfig, Config};
+
+    #[tokio::test]
+    async fn a_server_is_open_to_others_by_oversight_where_nobody_is_asked_and_nothing_said() {
+        let hub = |access: AccessConfig| {
+            let config = Config {
+                access,
+                ..Config::default()
+            };
+            Hub::new(config).expect("threads")
+        };
+        let server = async |address: &str| {
+            let server = Server::new(ServeConfig::default());
+            let address = address.parse().expect("an address");
+            server.bind(&address).await.expect("a free port")
+        };
+        let (near, far) = (server("127.0.0.1:0").await, server("0.0.0.0:0").await);
+        let open = hub(AccessConfig::default());
+        assert!(near.open_by_oversight(&open).is_none());
+        assert!(far.open_by_oversight(&open).is_some());
+        let meant = hub(AccessConfig {
+            open_to_everyone: true,
+            ..AccessConfig::default()
+        });
+        assert!(far.open_by_oversight(&meant).is_none());
+        let verifier = JwtVerifier::hs256(&[7; 32]).expect("long enough");
+        let asking = hub(AccessConfig {
+            authenticate: Some(Arc::new(verifier)),
+            ..AccessConfig::default()
+        });
+        assert!(far.open_by_oversight(&asking).is_none());
     }
 }
