@@ -3,6 +3,7 @@
  *
  * ```tsx
  * const { data, status } = useTopic<Job>('job:42', { throttle: '200ms' });
+ * const jobs = useTopics<Job>('job:*', { throttle: '1s' });
  * const { work, texts } = useProgress('task:7:progress', { nouns: { verb: 'labeled' } });
  * ```
  *
@@ -15,9 +16,7 @@ import {
   type FunctionComponent,
   type ReactNode,
   useContext,
-  useEffect,
   useMemo,
-  useRef,
   useSyncExternalStore,
 } from 'react';
 
@@ -25,14 +24,18 @@ import { TidegateError } from './errors.js';
 import { type PresenceState, PresenceStore } from './react/presence-store.js';
 import { type ProgressState, progressState, type UseProgressOptions } from './react/progress-state.js';
 import { type TopicState, TopicStore } from './react/topic-store.js';
+import { type TopicStates, TopicsStore } from './react/topics-store.js';
+import { type UseSubscriptionOptions, useSubscribed } from './react/use-subscribed.js';
 import type { Tide, TideState } from './tide-types.js';
-import type { FlowOptions, Reducer, Subscriber, TopicPosition } from './types.js';
+import type { Subscriber } from './types.js';
 
 export type { Work } from './progress/work.js';
 export type { WorkNouns, WorkTexts, WorkWords } from './progress/work-text.js';
 export type { PresenceState } from './react/presence-store.js';
 export type { ProgressState, UseProgressOptions } from './react/progress-state.js';
 export type { TopicState } from './react/topic-store.js';
+export type { TopicStates } from './react/topics-store.js';
+export type { UseSubscriptionOptions } from './react/use-subscribed.js';
 
 const TideContext = createContext<Tide | null | undefined>(undefined);
 
@@ -48,27 +51,29 @@ export const TideProvider: FunctionComponent<TideProviderProps> = ({ tide, child
   createElement(TideContext.Provider, { value: tide }, children);
 
 /** Options of {@link useTopic}. They are compared by their content: an object literal is fine. */
-export interface UseTopicOptions<T = unknown> extends Omit<FlowOptions, 'conflate'> {
-  /**
-   * What becomes of updates that come faster than they are wanted. Default: `'latest'`. Of a function, that of the last
-   * rendering is called.
-   */
-  readonly conflate?: 'latest' | 'merge' | 'sum' | Reducer<T>;
-  /** Whether the topic's latest value is wanted first, if it has one. Default: true. */
-  readonly latest?: boolean;
-  /** Resume after these positions. */
-  readonly since?: TopicPosition | readonly TopicPosition[];
+export interface UseTopicOptions<T = unknown> extends UseSubscriptionOptions<T> {
   /** The data until the first update comes, and on a server. Only that of the first rendering counts. */
   readonly initial?: T;
+}
+
+/** Options of {@link useTopics}. They are compared by their content: an object literal is fine. */
+export interface UseTopicsOptions<T = unknown> extends UseSubscriptionOptions<T> {
+  /** The data of topics until an update of each comes, and on a server. Only that of the first rendering counts. */
+  readonly initial?: Readonly<Record<string, T>>;
+  /**
+   * How many topics are kept. Of more, one that has ended is forgotten, or else the one of which nothing came for longest.
+   * Default: 1,000.
+   */
+  readonly keep?: number;
 }
 
 /**
  * The newest update of a topic, and how things stand with it. The component is drawn again when an update comes, as
  * often as `throttle` or `debounce` allow, and when the state changes.
  *
- * On a pattern with wildcards it is the newest update of whichever topic. Nothing is thrown: what goes wrong is the
- * state `failed`. Without `tide`, the connection of the nearest {@link TideProvider} is taken; a `tide` or a pattern that is
- * `null` leaves the state at `waiting`.
+ * On a pattern with wildcards it is the newest update of whichever topic: for all of them there is {@link useTopics}.
+ * Nothing is thrown: what goes wrong is the state `failed`. Without `tide`, the connection of the nearest
+ * {@link TideProvider} is taken; a `tide` or a pattern that is `null` leaves the state at `waiting`.
  */
 export function useTopic<T = unknown>(
   tide: Subscriber | null,
@@ -77,55 +82,34 @@ export function useTopic<T = unknown>(
 ): TopicState<T>;
 export function useTopic<T = unknown>(pattern: string | null, options?: UseTopicOptions<T>): TopicState<T>;
 export function useTopic<T>(
-  tideOrPattern: Subscriber | string | null,
-  patternOrOptions?: string | null | UseTopicOptions<T>,
-  optionsAfterBoth?: UseTopicOptions<T>,
+  first: Subscriber | string | null,
+  second?: string | null | UseTopicOptions<T>,
+  third?: UseTopicOptions<T>,
 ): TopicState<T> {
-  const provided = useContext(TideContext);
-  const isNamed = typeof patternOrOptions === 'string' || patternOrOptions === null;
-  const from = isNamed ? (tideOrPattern as Subscriber | null) : required(provided, 'useTopic');
-  const pattern = isNamed ? patternOrOptions : (tideOrPattern as string | null);
-  const options = (isNamed ? optionsAfterBoth : patternOrOptions) ?? {};
+  const [from, pattern, options = {}] = useGiven('useTopic', first, second, third);
+  return useSubscribed(from, pattern, options, (pace) => new TopicStore<T>(from, pattern, options, pace));
+}
 
-  const { initial, latest, since, conflate, ...pace } = options;
-  const reducer = useRef<Reducer<T> | undefined>(undefined);
-  useEffect(() => {
-    reducer.current = typeof conflate === 'function' ? conflate : reducer.current;
-  });
-  const reduce = (older: T, newer: T): T => reducer.current!(older, newer);
-  const flow: FlowOptions = {
-    ...pace,
-    ...(conflate === undefined ? {} : { conflate: typeof conflate === 'function' ? reduce : conflate }),
-  };
-  const flowKey = JSON.stringify([
-    flow.throttle,
-    flow.debounce,
-    flow.maxWait,
-    flow.leading,
-    flow.trailing,
-    typeof conflate === 'function' ? 'reduce' : conflate,
-    flow.delta,
-  ]);
-  // The key stands for what it was made from. Another flow is no other subscription: it is changed below, but for what
-  // paces it.
-  const sourceKey = JSON.stringify([latest, since, flow.throttle === 'frame']);
-  const store = useMemo(
-    () =>
-      new TopicStore<T>(
-        from,
-        pattern,
-        {
-          ...(initial === undefined ? {} : { initial }),
-          ...(latest === undefined ? {} : { latest }),
-          ...(since === undefined ? {} : { since }),
-        },
-        flow,
-        flowKey,
-      ),
-    [from, pattern, sourceKey],
-  );
-  useEffect(() => store.setFlow(flow, flowKey), [store, flowKey]);
-  return useSyncExternalStore(store.subscribe, store.state, store.firstState);
+/**
+ * The newest update of each topic that a pattern matches, and how things stand with it, by topic: in the order in which the
+ * topics were first heard of. It is the same map until something changes, and what comes together is drawn together.
+ *
+ * A topic that ended stays, as `ended`. Nothing is thrown: a subscription that fails makes all that goes on `failed`, and is
+ * itself an entry, named like the pattern. Otherwise as {@link useTopic}.
+ */
+export function useTopics<T = unknown>(
+  tide: Subscriber | null,
+  pattern: string | null,
+  options?: UseTopicsOptions<T>,
+): TopicStates<T>;
+export function useTopics<T = unknown>(pattern: string | null, options?: UseTopicsOptions<T>): TopicStates<T>;
+export function useTopics<T>(
+  first: Subscriber | string | null,
+  second?: string | null | UseTopicsOptions<T>,
+  third?: UseTopicsOptions<T>,
+): TopicStates<T> {
+  const [from, pattern, options = {}] = useGiven('useTopics', first, second, third);
+  return useSubscribed(from, pattern, options, (pace) => new TopicsStore<T>(from, pattern, options, pace));
 }
 
 /**
@@ -142,15 +126,11 @@ export function useProgress(
 ): ProgressState;
 export function useProgress(topic: string | null, options?: UseProgressOptions): ProgressState;
 export function useProgress(
-  tideOrTopic: Subscriber | string | null,
-  topicOrOptions?: string | null | UseProgressOptions,
-  optionsAfterBoth?: UseProgressOptions,
+  first: Subscriber | string | null,
+  second?: string | null | UseProgressOptions,
+  third?: UseProgressOptions,
 ): ProgressState {
-  const isNamed = typeof topicOrOptions === 'string' || topicOrOptions === null;
-  const options = (isNamed ? optionsAfterBoth : topicOrOptions) ?? {};
-  const provided = useContext(TideContext);
-  const from = isNamed ? (tideOrTopic as Subscriber | null) : required(provided, 'useProgress');
-  const topic = isNamed ? topicOrOptions : (tideOrTopic as string | null);
+  const [from, topic, options = {}] = useGiven('useProgress', first, second, third);
   const { throttle = '200ms', nouns, words, language } = options;
   const state = useTopic(from, topic, { throttle });
   return useMemo(() => progressState(state, options), [state, JSON.stringify(nouns), words, language]);
@@ -165,14 +145,8 @@ export function useProgress(
  */
 export function usePresence<T = unknown>(tide: Tide | null, topic: string | null): PresenceState<T>;
 export function usePresence<T = unknown>(topic: string | null): PresenceState<T>;
-export function usePresence<T>(
-  tideOrTopic: Tide | string | null,
-  topicAfterTide?: string | null,
-): PresenceState<T> {
-  const provided = useContext(TideContext);
-  const isNamed = topicAfterTide !== undefined;
-  const from = isNamed ? (tideOrTopic as Tide | null) : required(provided, 'usePresence');
-  const topic = isNamed ? topicAfterTide : (tideOrTopic as string | null);
+export function usePresence<T>(first: Tide | string | null, second?: string | null): PresenceState<T> {
+  const [from, topic] = useGiven<Tide, never>('usePresence', first, second);
   const store = useMemo(() => new PresenceStore<T>(from, topic), [from, topic]);
   return useSyncExternalStore(store.subscribe, store.state, store.firstState);
 }
@@ -195,6 +169,19 @@ export function useConnection(tide?: Tide | null): TideState {
     [from],
   );
   return useSyncExternalStore(follow, from === null ? unknown : () => from.state, unknown);
+}
+
+/** What a hook is called with: a connection, if it is not the provided one, what it is of, and options. */
+function useGiven<From, Options extends object>(
+  hook: string,
+  first: From | string | null,
+  second: string | null | Options | undefined,
+  third?: Options,
+): [from: From | null, pattern: string | null, options?: Options | undefined] {
+  const provided = useContext(TideContext);
+  return typeof second === 'string' || second === null
+    ? [first as From | null, second, third]
+    : [required(provided, hook) as From | null, first as string | null, second];
 }
 
 function required(tide: Tide | null | undefined, hook: string): Tide | null {

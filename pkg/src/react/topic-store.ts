@@ -1,16 +1,7 @@
 /** What a component knows of a topic, outside of React: one subscription, and a snapshot that changes only as a whole. */
 
-import { TidegateError } from '../errors.js';
-import type { Tide } from '../tide-types.js';
-import type { EndReason, FlowOptions, Subscriber, Subscription, TopicPosition, Update } from '../types.js';
-import { Lingering } from './lingering.js';
-
-/** Options of a topic's subscription that can't change while it lasts. */
-export interface TopicSource<T> {
-  readonly latest?: boolean;
-  readonly since?: TopicPosition | readonly TopicPosition[];
-  readonly initial?: T;
-}
+import type { EndReason, Subscriber, Update } from '../types.js';
+import { type Pace, type Source, Subscribed } from './subscribed.js';
 
 /** What a component is shown of a topic. The same object until something changes. */
 export type TopicState<T = unknown> =
@@ -56,117 +47,79 @@ export function waiting<T>(initial: T | undefined): TopicState<T> {
   return { status: 'waiting', data: initial, update: undefined, end: undefined, error: undefined };
 }
 
-function isTide(subscriber: Subscriber): subscriber is Tide {
-  return 'on' in subscriber;
-}
-
 /**
- * A subscription that lasts while somebody listens.
+ * The state of a topic by its newest update.
  *
  * @internal
  */
-export class TopicStore<T> extends Lingering<TopicState<T>> {
-  readonly #from: Subscriber | null;
-  readonly #pattern: string | null;
-  readonly #source: TopicSource<T>;
-  #flow: FlowOptions;
-  #flowKey: string;
-  #subscription: Subscription | undefined;
-  #stopFollowing: (() => void) | undefined;
+export function known<T>(status: 'live' | 'stale', update: Update<T>): TopicState<T> {
+  return { status, data: update.data, update, end: undefined, error: undefined };
+}
 
+/**
+ * That of one that has ended.
+ *
+ * @internal
+ */
+export function ended<T>({ data, update }: TopicState<T>, end: EndReason): TopicState<T> {
+  return { status: 'ended', data, update, end, error: undefined };
+}
+
+/**
+ * That of one whose subscription is lost for good.
+ *
+ * @internal
+ */
+export function failed<T>({ data, update }: TopicState<T>, error: Error): TopicState<T> {
+  return { status: 'failed', data, update, end: undefined, error };
+}
+
+/**
+ * That of one whose connection was lost or is back, where that makes a difference.
+ *
+ * @internal
+ */
+export function freshened<T>(state: TopicState<T>, status: 'live' | 'stale'): TopicState<T> {
+  const isOther = (state.status === 'live' || state.status === 'stale') && state.status !== status;
+  return isOther ? { ...state, status } : state;
+}
+
+/**
+ * The newest update of whichever topic.
+ *
+ * @internal
+ */
+export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
   constructor(
     from: Subscriber | null,
     pattern: string | null,
-    source: TopicSource<T>,
-    flow: FlowOptions,
-    flowKey: string,
+    source: Source & { readonly initial?: T | undefined },
+    pace: Pace,
   ) {
-    super(waiting(source.initial));
-    this.#from = from;
-    this.#pattern = pattern;
-    this.#source = source;
-    this.#flow = flow;
-    this.#flowKey = flowKey;
+    super(from, pattern, source, pace, waiting(source.initial));
   }
 
-  /** Changes how often updates come; the subscription and what it knows stay. `key` is equal for equal flows. */
-  setFlow(flow: FlowOptions, key: string): void {
-    if (key === this.#flowKey) {
-      return;
-    }
-    this.#flow = flow;
-    this.#flowKey = key;
-    try {
-      this.#subscription?.setFlow(flow);
-    } catch (error) {
-      this.#fail(error as Error);
-    }
+  protected override take(update: Update<T>): void {
+    this.set(known(this.freshness(), update));
   }
 
-  protected override open(): void {
-    if (this.#subscription !== undefined || this.#from === null || this.#pattern === null) {
-      return;
-    }
-    const { latest, since } = this.#source;
-    try {
-      this.#subscription = this.#from.subscribe<T>(
-        this.#pattern,
-        {
-          ...this.#flow,
-          ...(latest === undefined ? {} : { latest }),
-          ...(since === undefined ? {} : { since }),
-          onEnd: (end) => this.#end(end),
-          onError: (error) => this.#fail(error),
-        },
-        (update) => this.#take(update),
-      );
-    } catch (error) {
-      this.#fail(error as Error);
-      return;
-    }
-    if (isTide(this.#from)) {
-      this.#stopFollowing = this.#from.on('state', () => this.#refresh());
-      this.#refresh();
+  protected override end(reason: EndReason): void {
+    this.set(ended(this.state(), reason));
+  }
+
+  protected override fail(error: Error): void {
+    this.set(failed(this.state(), error));
+  }
+
+  protected override freshen(freshness: 'live' | 'stale'): void {
+    const state = freshened(this.state(), freshness);
+    if (state !== this.state()) {
+      this.set(state);
     }
   }
 
-  protected override close(): void {
-    this.#stopFollowing?.();
-    this.#stopFollowing = undefined;
-    this.#subscription?.();
-    this.#subscription = undefined;
-  }
-
-  #take(update: Update<T>): void {
-    this.set({ status: this.#freshness(), data: update.data, update, end: undefined, error: undefined });
-  }
-
-  #end(end: EndReason): void {
-    const { data, update } = this.state();
-    this.set({ status: 'ended', data, update, end, error: undefined });
-  }
-
-  #fail(error: Error): void {
-    const { data, update } = this.state();
-    this.set({ status: 'failed', data, update, end: undefined, error });
-  }
-
-  /** The connection's state has changed, or was not looked at for a while. */
-  #refresh(): void {
-    const state = this.state();
-    const connection = (this.#from as Tide).state;
-    if (state.status === 'ended' || state.status === 'failed') {
-      return;
-    }
-    if (connection.status === 'closed') {
-      this.#fail(connection.error ?? new TidegateError('closed', 'the connection was closed'));
-    } else if (state.status !== 'waiting' && state.status !== this.#freshness()) {
-      this.set({ ...state, status: this.#freshness() });
-    }
-  }
-
-  #freshness(): 'live' | 'stale' {
-    const from = this.#from as Subscriber;
-    return isTide(from) && from.state.status !== 'connected' ? 'stale' : 'live';
+  protected override isOver(): boolean {
+    const { status } = this.state();
+    return status === 'ended' || status === 'failed';
   }
 }

@@ -4,10 +4,17 @@ import { createElement as h, type ReactNode, StrictMode, useState } from 'react'
 import { createRoot, hydrateRoot } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { connect, type Tide } from 'tidegate';
-import { TideProvider, useConnection, useProgress, useTopic } from 'tidegate/react';
+import { TideProvider, useConnection, useProgress, useTopic, useTopics } from 'tidegate/react';
 
 /** What was sent to the server, and how often components were drawn. */
-const notes = { sent: [] as string[], drawn: 0, sameSnapshot: true, sameWork: true };
+const notes = {
+  sent: [] as string[],
+  drawn: 0,
+  sameSnapshot: true,
+  sameWork: true,
+  drawnTopics: 0,
+  topicsWereKept: false,
+};
 
 class NotingSocket extends WebSocket {
   override send(text: string): void {
@@ -56,6 +63,18 @@ function Work({ topic }: { topic: string }): ReactNode {
   );
 }
 
+function Topics({ pattern }: { pattern: string }): ReactNode {
+  const topics = useTopics<{ n: number }>(pattern, { throttle: 50 });
+  notes.drawnTopics += 1;
+  return h(
+    'ul',
+    { id: 'topics' },
+    [...topics].map(([topic, { status, data, end }]) =>
+      h('li', { key: topic }, `${topic} ${status} ${data?.n} ${end}`),
+    ),
+  );
+}
+
 function Connection(): ReactNode {
   return h('p', { id: 'connection' }, useConnection().status);
 }
@@ -66,17 +85,20 @@ interface Shown {
   count: number;
   /** A topic of progress. */
   work?: string;
+  /** A pattern of topics. */
+  pattern?: string;
 }
 
 function App({ first }: { first: Shown }): ReactNode {
   const [shown, setShown] = useState(first);
   (window as { show?: (shown: Shown) => void }).show = setShown;
-  const { count, work, ...props } = shown;
+  const { count, work, pattern, ...props } = shown;
   return h(
     'div',
     null,
     h(Connection),
     work === undefined ? null : h(Work, { topic: work }),
+    pattern === undefined ? null : h(Topics, { pattern }),
     Array.from({ length: count }, (_, key) => h(Progress, { key, ...props })),
   );
 }

@@ -13,6 +13,8 @@ import { TopicStore } from '../../dist/react/topic-store.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
+const AT_ONCE = { flow: {}, key: '' };
+
 async function setUp(): Promise<{ host: VirtualHost; tide: Tide }> {
   const host = new VirtualHost();
   const tide = connect('http://example.test', { host, WebSocket: FakeSocket });
@@ -71,7 +73,7 @@ test('a hook without a connection says what is missing', () => {
 
 test('a snapshot is the same object until something changes', async () => {
   const { tide } = await setUp();
-  const store = new TopicStore<number>(tide, 'job:1', {}, {}, '');
+  const store = new TopicStore<number>(tide, 'job:1', {}, AT_ONCE);
   const states: TopicState<number>[] = [];
   const stop = store.subscribe(() => states.push(store.state()));
   const before = store.state();
@@ -86,7 +88,7 @@ test('a snapshot is the same object until something changes', async () => {
 
 test('mounting twice, as strict mode does, keeps the one subscription; leaving for good gives it up', async () => {
   const { host, tide } = await setUp();
-  const store = new TopicStore<number>(tide, 'job:1', {}, {}, '');
+  const store = new TopicStore<number>(tide, 'job:1', {}, AT_ONCE);
   store.subscribe(() => {})();
   const stop = store.subscribe(() => {});
   await host.settle();
@@ -108,7 +110,7 @@ test('mounting twice, as strict mode does, keeps the one subscription; leaving f
 
 test('a lost connection makes what is known stale, an end is kept, and no state comes without a change', async () => {
   const { host, tide } = await setUp();
-  const store = new TopicStore<number>(tide, 'job:1', {}, {}, '');
+  const store = new TopicStore<number>(tide, 'job:1', {}, AT_ONCE);
   const seen: string[] = [];
   store.subscribe(() => seen.push(`${store.state().status} ${store.state().data} ${store.state().end}`));
   FakeSocket.last.receive(subscribed('job:1'), pub(1, 10));
@@ -137,29 +139,32 @@ test('what goes wrong is a state: a bad topic, a bad flow, a refusal, a closed c
     store.subscribe(() => {});
     return (store.state().error as TidegateError).code;
   };
-  assert.equal(failure(new TopicStore(tide, 'a::b', {}, {}, '')), 'bad_topic');
-  assert.equal(failure(new TopicStore(tide, 'a', {}, { throttle: 'soon' as '1s' }, '')), 'bad_option');
-  const refused = new TopicStore(tide, 'secret', {}, {}, '');
+  assert.equal(failure(new TopicStore(tide, 'a::b', {}, AT_ONCE)), 'bad_topic');
+  assert.equal(
+    failure(new TopicStore(tide, 'a', {}, { flow: { throttle: 'soon' as '1s' }, key: '' })),
+    'bad_option',
+  );
+  const refused = new TopicStore(tide, 'secret', {}, AT_ONCE);
   refused.subscribe(() => {});
   FakeSocket.last.receive({ type: 'error', code: 'forbidden', message: 'no', pattern: 'secret' });
   assert.equal((refused.state().error as TidegateError).code, 'forbidden');
-  const other = new TopicStore(tide, 'b', {}, {}, '');
+  const other = new TopicStore(tide, 'b', {}, AT_ONCE);
   other.subscribe(() => {});
   tide.close();
   assert.equal((other.state().error as TidegateError).code, 'closed');
-  assert.equal(failure(new TopicStore(tide, 'a', {}, {}, '')), 'closed');
+  assert.equal(failure(new TopicStore(tide, 'a', {}, AT_ONCE)), 'closed');
 });
 
 test('another pace keeps the subscription and what it knows', () => {
   const host = new VirtualHost();
   const hub = createHub({ host });
-  const store = new TopicStore<number>(hub, 'a', {}, { throttle: 100 }, 'slow');
+  const store = new TopicStore<number>(hub, 'a', {}, { flow: { throttle: 100 }, key: 'slow' });
   const seen: unknown[] = [];
   store.subscribe(() => seen.push(store.state().data));
   hub.publish('a', 1);
   hub.publish('a', 2);
   assert.deepEqual(seen, [1], 'throttled');
-  store.setFlow({}, 'fast');
+  store.setPace({ flow: {}, key: 'fast' });
   hub.publish('a', 3);
   assert.equal(seen.at(-1), 3);
   assert.equal(store.state().status, 'live');
@@ -168,7 +173,7 @@ test('another pace keeps the subscription and what it knows', () => {
 
 test('the progress of work is told in numbers and texts; of anything else nothing is known', async () => {
   const { tide } = await setUp();
-  const store = new TopicStore<unknown>(tide, 'job:1', {}, {}, '');
+  const store = new TopicStore<unknown>(tide, 'job:1', {}, AT_ONCE);
   const stop = store.subscribe(() => {});
   const read = (): ReturnType<typeof progressState> =>
     progressState(store.state(), { language: 'de', nouns: { verb: 'etikettiert' } });

@@ -1,0 +1,129 @@
+/** A subscription that lasts while a component listens, outside of React. What is known by it is for others to say. */
+
+import { TidegateError } from '../errors.js';
+import type { Tide } from '../tide-types.js';
+import type {
+  EndReason,
+  FlowOptions,
+  SubscribeOptions,
+  Subscriber,
+  Subscription,
+  TopicPosition,
+  Update,
+} from '../types.js';
+import { Lingering } from './lingering.js';
+
+/** Options of a subscription that can't change while it lasts. */
+export interface Source {
+  readonly latest?: boolean | undefined;
+  readonly since?: TopicPosition | readonly TopicPosition[] | undefined;
+}
+
+/** How often updates come. `key` is equal for equal flows. */
+export interface Pace {
+  readonly flow: FlowOptions;
+  readonly key: string;
+}
+
+function isTide(subscriber: Subscriber): subscriber is Tide {
+  return 'on' in subscriber;
+}
+
+/** @internal */
+export abstract class Subscribed<T, State> extends Lingering<State> {
+  readonly #from: Subscriber | null;
+  readonly #pattern: string | null;
+  readonly #source: SubscribeOptions;
+  #pace: Pace;
+  #subscription: Subscription | undefined;
+  #stopFollowing: (() => void) | undefined;
+
+  constructor(
+    from: Subscriber | null,
+    pattern: string | null,
+    { latest, since }: Source,
+    pace: Pace,
+    first: State,
+  ) {
+    super(first);
+    this.#from = from;
+    this.#pattern = pattern;
+    this.#source = {
+      ...(latest === undefined ? {} : { latest }),
+      ...(since === undefined ? {} : { since }),
+    };
+    this.#pace = pace;
+  }
+
+  protected abstract take(update: Update<T>): void;
+  protected abstract end(reason: EndReason, pattern: string): void;
+  protected abstract fail(error: Error, pattern: string): void;
+  /** The connection was lost, or is back. */
+  protected abstract freshen(freshness: 'live' | 'stale'): void;
+  /** Whether nothing more comes. */
+  protected abstract isOver(): boolean;
+
+  /** Changes how often updates come; the subscription and what it knows stay. */
+  setPace(pace: Pace): void {
+    if (pace.key === this.#pace.key) {
+      return;
+    }
+    this.#pace = pace;
+    try {
+      this.#subscription?.setFlow(pace.flow);
+    } catch (error) {
+      this.fail(error as Error, this.#pattern!);
+    }
+  }
+
+  protected override open(): void {
+    const [from, pattern] = [this.#from, this.#pattern];
+    if (this.#subscription !== undefined || from === null || pattern === null) {
+      return;
+    }
+    try {
+      this.#subscription = from.subscribe<T>(
+        pattern,
+        {
+          ...this.#pace.flow,
+          ...this.#source,
+          onEnd: (reason) => this.end(reason, pattern),
+          onError: (error) => this.fail(error, pattern),
+        },
+        (update: Update<T>) => this.take(update),
+      );
+    } catch (error) {
+      this.fail(error as Error, pattern);
+      return;
+    }
+    if (isTide(from)) {
+      const refresh = (): void => this.#refresh(from, pattern);
+      this.#stopFollowing = from.on('state', refresh);
+      refresh();
+    }
+  }
+
+  protected override close(): void {
+    this.#stopFollowing?.();
+    this.#stopFollowing = undefined;
+    this.#subscription?.();
+    this.#subscription = undefined;
+  }
+
+  /** The connection's state has changed, or was not looked at for a while. */
+  #refresh({ state }: Tide, pattern: string): void {
+    if (this.isOver()) {
+      return;
+    }
+    if (state.status === 'closed') {
+      this.fail(state.error ?? new TidegateError('closed', 'the connection was closed'), pattern);
+    } else {
+      this.freshen(this.freshness());
+    }
+  }
+
+  protected freshness(): 'live' | 'stale' {
+    const from = this.#from as Subscriber;
+    return isTide(from) && from.state.status !== 'connected' ? 'stale' : 'live';
+  }
+}

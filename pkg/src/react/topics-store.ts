@@ -1,0 +1,104 @@
+/** What a component knows of all topics that a pattern matches, outside of React. */
+
+import type { EndReason, Subscriber, Update } from '../types.js';
+import { type Pace, type Source, Subscribed } from './subscribed.js';
+import { ended, failed, freshened, known, type TopicState, waiting } from './topic-store.js';
+
+/** What a component is shown of many topics, in the order in which they came. The same object until something changes. */
+export type TopicStates<T = unknown> = ReadonlyMap<string, TopicState<T>>;
+
+/** How many topics are kept, if nothing else is said. */
+const KEEP_DEFAULT = 1_000;
+
+/** @internal */
+export interface TopicsSource<T> extends Source {
+  readonly initial?: Readonly<Record<string, T>> | undefined;
+  /** How many topics are kept. */
+  readonly keep?: number | undefined;
+}
+
+/** @internal */
+export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
+  readonly #keep: number;
+  readonly #topics: Map<string, TopicState<T>>;
+  /** Their names, the one of which no update came for longest first. */
+  readonly #heard: Set<string>;
+  /** The pattern that has failed, which is shown as if it were a topic. */
+  #failed: string | undefined;
+  #isChanged = false;
+
+  constructor(from: Subscriber | null, pattern: string | null, source: TopicsSource<T>, pace: Pace) {
+    const initial = Object.entries(source.initial ?? {});
+    const first = new Map(initial.map(([topic, data]) => [topic, waiting(data)]));
+    super(from, pattern, source, pace, first);
+    this.#topics = new Map(first);
+    this.#heard = new Set(first.keys());
+    this.#keep = source.keep ?? KEEP_DEFAULT;
+  }
+
+  protected override take(update: Update<T>): void {
+    if (this.#failed !== undefined) {
+      this.#topics.delete(this.#failed);
+      this.#failed = undefined;
+    }
+    const { topic, end } = update;
+    const state = known(this.freshness(), update);
+    this.#topics.set(topic, end === undefined ? state : ended(state, end));
+    this.#heard.delete(topic);
+    this.#heard.add(topic);
+    if (this.#topics.size > this.#keep) {
+      this.#forgetOne();
+    }
+    this.#change();
+  }
+
+  /** One that has ended, or else one of which nothing came for longest. */
+  #forgetOne(): void {
+    const heard = [...this.#heard];
+    const topic = heard.find((name) => this.#topics.get(name)?.status === 'ended') ?? heard[0]!;
+    this.#topics.delete(topic);
+    this.#heard.delete(topic);
+  }
+
+  /** Only a pattern without wildcards ends. */
+  protected override end(reason: EndReason, topic: string): void {
+    this.#topics.set(topic, ended(this.#topics.get(topic) ?? waiting<T>(undefined), reason));
+    this.#change();
+  }
+
+  protected override fail(error: Error, pattern: string): void {
+    this.#failed = pattern;
+    for (const [topic, state] of this.#topics) {
+      if (state.status !== 'ended') {
+        this.#topics.set(topic, failed(state, error));
+      }
+    }
+    this.#topics.set(pattern, failed(this.#topics.get(pattern) ?? waiting<T>(undefined), error));
+    this.#change();
+  }
+
+  protected override freshen(freshness: 'live' | 'stale'): void {
+    for (const [topic, state] of this.#topics) {
+      const next = freshened(state, freshness);
+      if (next !== state) {
+        this.#topics.set(topic, next);
+        this.#change();
+      }
+    }
+  }
+
+  protected override isOver(): boolean {
+    return this.#failed !== undefined;
+  }
+
+  /** What is handed over together is shown together. */
+  #change(): void {
+    if (!this.#isChanged) {
+      this.#isChanged = true;
+      queueMicrotask(() => {
+        this.#isChanged = false;
+        this.set(new Map(this.#topics));
+      });
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/** A store of a subscription as React state: its pace may change from one rendering to the next. */
+
+import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
+
+import type { FlowOptions, Reducer, Subscriber, TopicPosition } from '../types.js';
+import type { Pace, Subscribed } from './subscribed.js';
+
+/** Options of a hook that subscribes. They are compared by their content: an object literal is fine. */
+export interface UseSubscriptionOptions<T = unknown> extends Omit<FlowOptions, 'conflate'> {
+  /**
+   * What becomes of updates that come faster than they are wanted. Default: `'latest'`. Of a function, that of the last
+   * rendering is called.
+   */
+  readonly conflate?: 'latest' | 'merge' | 'sum' | Reducer<T>;
+  /** Whether the latest value of a topic is wanted first, if it has one. Default: true. */
+  readonly latest?: boolean;
+  /** Resume after these positions. */
+  readonly since?: TopicPosition | readonly TopicPosition[];
+}
+
+/**
+ * The state of what `make` makes, which is made anew for another subscriber or pattern, and for other options than those of its
+ * pace.
+ *
+ * @internal
+ */
+export function useSubscribed<T, State>(
+  from: Subscriber | null,
+  pattern: string | null,
+  options: UseSubscriptionOptions<T> & { readonly keep?: number },
+  make: (pace: Pace) => Subscribed<T, State>,
+): State {
+  const { throttle, debounce, maxWait, leading, trailing, conflate, delta, latest, since, keep } = options;
+  const isReducer = typeof conflate === 'function';
+  const reducer = useRef<Reducer<T> | undefined>(undefined);
+  useEffect(() => {
+    reducer.current = isReducer ? conflate : reducer.current;
+  });
+  const reduce = (older: T, newer: T): T => reducer.current!(older, newer);
+  const plain = { throttle, debounce, maxWait, leading, trailing, delta };
+  const pace = {
+    flow: { ...plain, conflate: isReducer ? reduce : conflate } as FlowOptions,
+    key: JSON.stringify([plain, isReducer ? 'reduce' : conflate]),
+  };
+  // The key stands for what it was made from. Another flow is no other subscription: it is changed below, but for what
+  // paces it.
+  const sourceKey = JSON.stringify([latest, since, keep, throttle === 'frame']);
+  const store = useMemo(() => make(pace), [from, pattern, sourceKey]);
+  useEffect(() => store.setPace(pace), [store, pace.key]);
+  return useSyncExternalStore(store.subscribe, store.state, store.firstState);
+}
