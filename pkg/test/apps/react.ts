@@ -13,7 +13,6 @@ const notes = {
   sameSnapshot: true,
   sameWork: true,
   drawnTopics: 0,
-  topicsWereKept: false,
 };
 
 class NotingSocket extends WebSocket {
