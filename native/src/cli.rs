@@ -22,8 +22,8 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  done; for sub, the topic ended as complete
   1  something failed, or was refused
-  2  the command line or the configuration was wrong
-  3  no server answered, none that is trusted, or the backend can't be reached
+  2  invalid command line or configuration
+  3  no server answered, its certificate is not trusted, or the backend can't be reached
   4  sub: the topic ended as failed
   5  sub: the topic ended as cancelled
   run has the exit status of its command";
@@ -42,17 +42,17 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a server, with a dashboard at its address.
+    /// Run a server and its dashboard.
     Serve(serve::Serve),
-    /// Publish a JSON value, or a stream of them from standard input.
+    /// Publish a JSON value, or a stream of values from standard input.
     Pub(publish::Publish),
-    /// Print what is published to a topic or pattern, until the topic ends.
+    /// Print publications of a topic or pattern, until the topic ends.
     Sub(subscribe::Subscribe),
-    /// Watch a server's topics: how fast they go, who subscribes, what they say.
+    /// Watch a server's topics: rates, subscribers and latest values.
     Top(top::Top),
-    /// Run a command and publish its life: started, progress, last line, and how it ended.
+    /// Run a command and publish its start, progress, last line and outcome.
     Run(run::Run),
-    /// Show the SQL that a database or file lacks for keeping topics, and run it.
+    /// Show the SQL that a database or SQLite file still needs, and run it.
     Migrate(migrate::Migrate),
     /// Check or print the configuration of a server.
     Config(config::Config),

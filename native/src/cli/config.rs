@@ -20,9 +20,9 @@ pub(super) use options::Flags;
 pub(super) use problem::Problems;
 
 const PRECEDENCE: &str = "\
-Every setting is a flag, a variable and a key of the file: --publish-rate, TIDEGATE_PUBLISH_RATE, publish_rate. A flag
-counts before a variable, a variable before the file, the file before the default. Variables that take several values
-have them separated by spaces. Secrets have no flags: other users of a machine see the command line.";
+Every setting is a flag, a variable and a key in the file: --publish-rate, TIDEGATE_PUBLISH_RATE, publish_rate. Flags
+override variables, and variables override the file. Separate multiple values in a variable with spaces. Secrets have no
+flags, because other users of the machine can see command lines.";
 
 #[derive(Args)]
 #[command(after_help = PRECEDENCE)]
@@ -33,9 +33,9 @@ pub(super) struct Config {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what is wrong with a configuration, and where; and what would be in force.
+    /// Report what is wrong with a configuration, or show which settings would be in force.
     Check(Sources),
-    /// Print the configuration that would be in force as a file, with what each setting means.
+    /// Print the settings that would be in force as a configuration file, with the meaning of each.
     Print(Sources),
 }
 

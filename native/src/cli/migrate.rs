@@ -11,15 +11,15 @@ Examples:
   tidegate migrate --backend postgres://app@db/app --print > tidegate.sql
   tidegate migrate --backend sqlite:app.db
 
-A server does the same when it starts, and shows the SQL in its log where it changes a table that is there.
-Tables and columns are added; none is removed, and no row of yours is changed beyond them.";
+A server does the same when it starts, and logs the SQL if it changes an existing table. Tables and
+columns are added. Nothing is removed, and your rows are not changed apart from the new columns.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Migrate {
     #[command(flatten)]
     backend: super::BackendArg,
-    /// Print the SQL, and don't run it.
+    /// Only print the SQL, don't run it.
     #[arg(long)]
     print: bool,
 }

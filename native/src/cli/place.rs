@@ -17,12 +17,12 @@ const SERVER: &str = "http://127.0.0.1:8420";
 /// The server to talk to, or the backend.
 #[derive(Args)]
 pub(super) struct PlaceArg {
-    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. Where it asks who you are, TIDEGATE_TOKEN
-    /// holds your token
+    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. If it requires a token, set
+    /// TIDEGATE_TOKEN
     #[arg(long, value_name = "URL", conflicts_with = "backend")]
     server: Option<String>,
-    /// A shell command that prints a token, for a server that asks who you are: it is run for each connection, and before
-    /// the last token ends
+    /// A shell command that prints a token, for a server that requires one: it runs for each connection, and again
+    /// before the token expires
     #[arg(long, value_name = "COMMAND", conflicts_with = "backend")]
     token_command: Option<String>,
     #[command(flatten)]
@@ -34,8 +34,7 @@ pub(super) struct PlaceArg {
 /// Whom to believe that it is the server.
 #[derive(Args, Clone, Debug)]
 pub(super) struct TrustArg {
-    /// The certificates, as PEM, of the authorities that an https:// server must have its own from, in place of the system's
-    /// [env: TIDEGATE_CA=]
+    /// The certificate authorities to trust for https:// servers instead of the system's (PEM) [env: TIDEGATE_CA=]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }

@@ -22,27 +22,27 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate pub job:42 '{\"progress\": 0.5}'
   tidegate pub job:42 '{\"progress\": 1}' --end complete
-  make-progress | tidegate pub job:42        one JSON value a line
+  make-progress | tidegate pub job:42        one JSON value per line
   make-events | tidegate pub                 lines such as {\"topic\": \"job:42\", \"data\": {…}}";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Publish {
-    /// The topic, such as job:42. Without it, each line of standard input names its own.
+    /// The topic, such as job:42. Without it, each line of standard input must name its topic.
     topic: Option<String>,
-    /// The value. Without it, or as -, one JSON value a line is read from standard input.
+    /// The value. If it is missing or -, one JSON value per line is read from standard input.
     json: Option<String>,
-    /// Make it the topic's last publication: complete, failed or cancelled. From standard input, the last line's; each
-    /// line then waits for the next.
+    /// Make it the topic's last publication: complete, failed or cancelled. With standard input, this applies to the
+    /// last line, so each line is sent once the next one has been read.
     #[arg(long, value_name = "REASON")]
     end: Option<EndReason>,
     /// Idempotency key: repeating the command with the same key publishes once.
     #[arg(long, value_name = "KEY")]
     id: Option<String>,
-    /// Start the topic anew if it has ended.
+    /// Restart the topic if it has ended.
     #[arg(long)]
     restart: bool,
-    /// Print where each publication stands, as JSON.
+    /// Print the position of each publication, as JSON.
     #[arg(long = "json")]
     prints_json: bool,
     #[command(flatten)]

@@ -26,13 +26,13 @@ Examples:
   tidegate run -- cargo build --release
   tidegate run --job nightly -- rsync -a --info=progress2 src/ dst/
 
-The command's output, exit status and terminal behaviour stay as they are. Its progress is read from what it
-prints: 37%, 12/340, [3/10]. Without a server or backend the command runs all the same.";
+The command's output, exit status and terminal behaviour don't change. Its progress is read from what it
+prints: 37%, 12/340, [3/10]. The command also runs if the server or backend can't be reached.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Run {
-    /// The job's id: it is published to job:ID. Made from the command's name where absent.
+    /// The job's id: it is published to job:ID. By default, made from the command's name.
     #[arg(long, value_name = "ID")]
     job: Option<JobId>,
     /// The command and its arguments.

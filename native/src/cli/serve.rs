@@ -27,16 +27,16 @@ use supervisor::Supervisor;
 const NOTES: &str = "\
 Backends:
   memory             in this process, and gone when it ends
-  sqlite:PATH        a file, for several processes of this machine
+  sqlite:PATH        a file, for several processes on this machine
   postgres://…       a database, for several servers
-  redis://…          Redis or Valkey, also Cluster, for many servers; rediss:// encrypts
-  auto               the first that answers of REDIS_URL (or REDIS_HOST), DATABASE_URL and a file of
-                     this user's (TIDEGATE_SQLITE)
-Where none is named, here or by PUBSUB_BACKEND, it is auto. The log says which one was chosen, and why.
+  redis://…          Redis or Valkey, also Cluster, for many servers; rediss:// uses TLS
+  auto               the first that answers of REDIS_URL (or REDIS_HOST), DATABASE_URL and an SQLite
+                     file of this user (TIDEGATE_SQLITE)
+The default is PUBSUB_BACKEND if that is set, otherwise auto. The log says which one was chosen, and why.
 
-Every flag but --config is a variable and a key of the configuration file, too: --publish-rate, TIDEGATE_PUBLISH_RATE,
-publish_rate. A flag counts before a variable, a variable before the file. `tidegate config print` writes a file with all
-of them, `tidegate config check` looks one over.";
+Every flag except --config is also a variable and a key in the configuration file: --publish-rate, TIDEGATE_PUBLISH_RATE,
+publish_rate. Flags override variables, and variables override the file. `tidegate config print` writes a file with all
+settings, `tidegate config check` checks one.";
 
 #[derive(Args)]
 #[command(after_help = NOTES)]

@@ -32,29 +32,30 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Subscribe {
-    /// A topic, or a pattern: * stands for one segment, a last ** for one or more.
+    /// A topic, or a pattern: * matches one segment, and ** at the end matches one or more.
     pattern: String,
-    /// At most one publication of a topic per this time, the latest.
+    /// Print at most one publication per topic in this time, the latest.
     #[arg(long, value_name = "TIME", value_parser = milliseconds, conflicts_with = "debounce")]
     throttle: Option<u64>,
-    /// A topic's latest publication once none has come for this time.
+    /// Print a topic's latest publication once nothing was published for this time.
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     debounce: Option<u64>,
-    /// The longest that --debounce puts a publication off.
+    /// The longest time that --debounce may delay a publication.
     #[arg(long, value_name = "TIME", value_parser = milliseconds, requires = "debounce")]
     max_wait: Option<u64>,
-    /// What becomes of publications that wait.
+    /// What to do with publications that are waiting.
     #[arg(long, value_enum)]
     conflate: Option<Conflate>,
-    /// What becomes of publications while this program or its connection is behind: conflate (the newest of each topic waits),
-    /// drop (the oldest, and how many is told) or disconnect (and resume)
+    /// What to do with publications while this program or its connection is too slow: conflate (keep the newest of each
+    /// topic), drop (drop the oldest, and say how many) or disconnect (and resume)
     #[arg(long, value_name = "POLICY")]
     slow: Option<Slow>,
-    /// The name of a device. The server remembers under it what was printed: the next time, in a week or at another server, what has
-    /// come since is printed first. Where nobody is asked who they are, use a text that nobody guesses
+    /// The name of a device. The server remembers under this name what was printed. The next time, even in a week or on
+    /// another server, everything published since is printed first. On a server without authentication, use a name that
+    /// nobody can guess
     #[arg(long, value_name = "NAME", value_parser = device, conflicts_with_all = ["slow", "backend"])]
     durable: Option<DurableName>,
-    /// Have what has changed sent in place of whole values, where that is shorter. What is printed is whole.
+    /// Let the server send only changes if that is shorter. Complete values are printed all the same.
     #[arg(long)]
     delta: bool,
     /// Don't print retained values first.
@@ -66,7 +67,7 @@ pub(super) struct Subscribe {
     /// Print each event as one line of JSON.
     #[arg(long)]
     json: bool,
-    /// Print each publication as a line, on a terminal, too. Otherwise jobs are drawn as bars there.
+    /// Print each publication as a line, even on a terminal, where jobs are otherwise drawn as bars.
     #[arg(long, conflicts_with = "json")]
     plain: bool,
     #[command(flatten)]
@@ -77,9 +78,9 @@ pub(super) struct Subscribe {
 enum Conflate {
     /// The newest replaces the older ones.
     Latest,
-    /// Each is merged over the older ones (RFC 7396).
+    /// Each is merged into the older ones (RFC 7396).
     Merge,
-    /// Numbers add up, field by field.
+    /// Numbers are added up, field by field.
     Sum,
     /// All of them, in order.
     Collect,

@@ -28,17 +28,17 @@ const LISTEN_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 pub(super) struct Top {
-    /// Look at the server this often.
+    /// How often to refresh.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = milliseconds)]
     every: Duration,
-    /// Show this many topics: those that were touched last.
+    /// How many topics to show: the most recently used.
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
     topics: u16,
-    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. From another machine it asks for a token
-    /// that may subscribe to **: TIDEGATE_TOKEN holds it
+    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. From another machine, a token
+    /// that may subscribe to ** is needed: set TIDEGATE_TOKEN
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// A shell command that prints the token, run when one is wanted
+    /// A shell command that prints a token; it runs whenever one is needed
     #[arg(long, value_name = "COMMAND")]
     token_command: Option<String>,
     #[command(flatten)]

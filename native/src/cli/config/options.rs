@@ -34,11 +34,11 @@ pub(super) enum Kind {
 const SECRETS: [(&str, &str); 2] = [
     (
         "jwt_secret",
-        "Ask clients for a token, signed by HS256 with this secret of at least 32 bytes",
+        "Require tokens, signed with HS256 and this secret of at least 32 bytes",
     ),
     (
         "ticket_secret",
-        "Sign tickets with this secret of at least 32 bytes: servers that stand in for each other need the same",
+        "Sign tickets with this secret of at least 32 bytes; servers behind the same load balancer need the same one",
     ),
 ];
 

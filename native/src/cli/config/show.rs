@@ -15,9 +15,10 @@ const HIDDEN: &str = "(hidden)";
 const PREAMBLE: &str = "\
 # A server's configuration: tidegate serve --config FILE, or TIDEGATE_CONFIG=FILE.
 #
-# A flag counts before a variable, a variable before this file. Each setting has one name: publish_rate here is
-# --publish-rate and TIDEGATE_PUBLISH_RATE. What is commented out is as it is by default; an empty text is as if it were not
-# set. Times are written 500ms, 10s, 5m or 1h; bytes 65536, 64KiB, 1MiB or 1GiB. tidegate config check FILE looks this over.
+# Flags override variables, and variables override this file. Each setting has one name: publish_rate here is
+# --publish-rate and TIDEGATE_PUBLISH_RATE. Lines that are commented out show the defaults; an empty text counts as not
+# set. Write times as 500ms, 10s, 5m or 1h, and bytes as 65536, 64KiB, 1MiB or 1GiB. To check this file, run
+# tidegate config check FILE.
 ";
 
 /// The characters of a line of a printed file.

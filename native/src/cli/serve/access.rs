@@ -19,23 +19,24 @@ const SECRET_BYTES_MIN: usize = 32;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Access")]
 pub(super) struct AccessArgs {
-    /// Ask clients for a token, signed by HS256 with the secret in this file
+    /// Require tokens, signed with HS256 and the secret in this file
     #[arg(long, value_name = "FILE")]
     jwt_secret_file: Option<PathBuf>,
-    /// Ask clients for a token, signed by one of the public keys in this file (RS256, ES256 or EdDSA)
+    /// Require tokens, signed with one of the keys whose public part is in this JSON Web Key Set (RS256, ES256 or
+    /// EdDSA)
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Take only tokens that are meant for this audience
+    /// Accept only tokens for this audience
     #[arg(long, value_name = "NAME")]
     jwt_audience: Option<String>,
-    /// Take only tokens that this issuer made
+    /// Accept only tokens from this issuer
     #[arg(long, value_name = "NAME")]
     jwt_issuer: Option<String>,
-    /// Let pages of another origin connect, such as https://app.example, and where nobody is asked who they are, have the
-    /// server asked for by its host; may be repeated
+    /// Allow pages of another origin to connect, such as https://app.example. Without a key, requests may then also
+    /// address the server by this host; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     origin: Vec<String>,
-    /// Let pages publish to these topics although nobody asks who they are; may be repeated
+    /// Allow pages to publish to these topics without authentication; may be repeated
     #[arg(long, value_name = "PATTERN")]
     browsers_publish: Vec<Pattern>,
 }

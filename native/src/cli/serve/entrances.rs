@@ -15,24 +15,24 @@ use super::values::{Bytes, time};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Listening")]
 pub(super) struct EntranceArgs {
-    /// Where to listen: a port (0 takes a free one), unix:/path/to/socket, or inherited for sockets that the service manager
-    /// has opened; may be repeated
+    /// Where to listen: an address and port (port 0 takes a free one), unix:/path/to/socket, or inherited for sockets
+    /// that the service manager has opened; may be repeated
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
     listen: Vec<Address>,
-    /// Speak TLS on ports, with the certificate chain in this file, as PEM. It is read again when it changes
+    /// Use TLS on all ports, with the certificate chain in this file (PEM). It is read again when it changes
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
-    /// The private key of the certificate, as PEM
+    /// The private key of the certificate (PEM)
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
-    /// Believe proxies at these addresses (10.0.0.0/8, say), or at a Unix socket (unix), where their clients come from; may be
-    /// repeated
+    /// Trust proxies at these addresses (such as 10.0.0.0/8), or on a Unix socket (unix), to say where their clients
+    /// come from; may be repeated
     #[arg(long, value_name = "NETWORK")]
     trust_proxy: Vec<Trusted>,
-    /// The header by which proxies say where their clients come from
+    /// The header in which proxies say where their clients come from
     #[arg(long, value_name = "HEADER", default_value = "x-forwarded-for")]
     proxy_header: Header,
-    /// The most connections that shake hands, send requests, wait for answers or are idle
+    /// The maximum number of connections that are shaking hands, sending requests, waiting for answers or idle
     #[arg(long, value_name = "N", default_value = "10000")]
     open_requests: usize,
     /// … from one address
@@ -41,25 +41,25 @@ pub(super) struct EntranceArgs {
     /// How long a TLS handshake may take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     handshake_timeout: Duration,
-    /// How long the head of a request may take
+    /// How long the head of a request may take to arrive
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     head_timeout: Duration,
-    /// How long the body of a request may take
+    /// How long the body of a request may take to arrive
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     body_timeout: Duration,
-    /// How long a connection may wait for its next request
+    /// How long a connection may stay idle between requests
     #[arg(long, value_name = "TIME", default_value = "75s", value_parser = time)]
     idle_timeout: Duration,
-    /// How long a connection may take nothing of what it is sent, event streams included
+    /// How long a client may read nothing of what it was sent, including event streams
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     write_timeout: Duration,
-    /// After how long a silence an event stream says that it lives
+    /// How often a silent event stream gets a comment line, to keep it open
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time)]
     event_keep_alive: Duration,
-    /// The largest head of a request; at least 8KiB
+    /// The maximum size of a request's head; at least 8KiB
     #[arg(long, value_name = "BYTES", default_value = "16KiB")]
     head_bytes: Bytes,
-    /// The most headers of a request
+    /// The maximum number of headers in a request
     #[arg(long, value_name = "N", default_value = "64")]
     headers: usize,
 }

@@ -17,65 +17,66 @@ use super::values::{Bytes, OrOff, floor, time};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitArgs {
-    /// The most connections
+    /// The maximum number of connections
     #[arg(long, value_name = "N", default_value_t = AdmissionLimits::default().total_max)]
     connections: usize,
-    /// The most connections from one address; of IPv6, from one network of 64 bits
+    /// The maximum number of connections from one address (for IPv6, from one /64 network)
     #[arg(long, value_name = "N", default_value_t = AdmissionLimits::default().per_address_max)]
     connections_per_address: usize,
-    /// The most connections of one user
+    /// The maximum number of connections per user
     #[arg(long, value_name = "N", default_value_t = AdmissionLimits::default().per_user_max)]
     connections_per_user: usize,
-    /// The most topics
+    /// The maximum number of topics
     #[arg(long, value_name = "N", default_value = "100000")]
     topics: usize,
-    /// The most subscriptions of all connections
+    /// The maximum number of subscriptions of all connections
     #[arg(long, value_name = "N", default_value = "1000000")]
     subscriptions: usize,
-    /// The most subscriptions of one connection
+    /// The maximum number of subscriptions per connection
     #[arg(long, value_name = "N", default_value = "1000")]
     subscriptions_per_connection: usize,
-    /// The most durable subscriptions that are remembered; all servers of a backend should say the same
+    /// The maximum number of durable subscriptions; set it to the same value on all servers of a backend
     #[arg(long, value_name = "N", default_value_t = CursorLimits::default().total_max)]
     durables: usize,
-    /// The most durable subscriptions of one user
+    /// The maximum number of durable subscriptions per user
     #[arg(long, value_name = "N", default_value_t = CursorLimits::default().per_user_max)]
     durables_per_user: usize,
-    /// How long a durable subscription is remembered that nobody uses
+    /// How long an unused durable subscription is remembered
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = time)]
     durable_age: Duration,
-    /// The largest payload of a publication
+    /// The maximum size of a publication's payload
     #[arg(long, value_name = "BYTES", default_value = "1MiB")]
     payload_bytes: Bytes,
-    /// The largest message that a client may send; off for the largest payload and 16 KiB
+    /// The maximum size of a message from a client; off means the maximum payload plus 16 KiB
     #[arg(long, value_name = "BYTES", default_value = "off")]
     frame_bytes: OrOff<Bytes>,
-    /// The most bytes that the bodies of requests have together while they are under way
+    /// The maximum total size of all request bodies in progress
     #[arg(long, value_name = "BYTES", default_value = "64MiB")]
     bodies_bytes: Bytes,
-    /// The most payload bytes that all topics together retain
+    /// The maximum total size of the payloads that all topics retain
     #[arg(long, value_name = "BYTES", default_value = "1GiB")]
     retained_bytes: Bytes,
-    /// The most bytes that wait for a slow connection, before the oldest publications are dropped
+    /// How many bytes may wait for a slow connection before its oldest publications are dropped
     #[arg(long, value_name = "BYTES", default_value = "1MiB")]
     outbox_bytes: Bytes,
-    /// The most bytes that wait for all slow connections; those for whom most waits then lose the oldest publications first
+    /// How many bytes may wait for all slow connections; beyond that, the connections with the most waiting lose their
+    /// oldest publications first
     #[arg(long, value_name = "BYTES", default_value = "1GiB")]
     waiting_bytes: Bytes,
-    /// How often a connection may publish, each second, and over HTTP a user, or an address where nobody is known; twice as many
-    /// at once after a pause
+    /// How often a connection may publish per second, or over HTTP a user, or an address if the user is unknown; after
+    /// a pause, twice as many at once
     #[arg(long, value_name = "N", default_value = "off")]
     publish_rate: OrOff<NonZeroU32>,
-    /// The finest pace that subscribers are granted, as job:**=100ms; may be repeated
+    /// The fastest pace that subscribers may have, such as job:**=100ms; may be repeated
     #[arg(long, value_name = "PATTERN=TIME", value_parser = floor)]
     floor: Vec<(Pattern, Duration)>,
-    /// How long a new connection may take to say something
+    /// How long a new connection may take to send its first frame
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     hello_timeout: Duration,
-    /// After how long a silence a client is asked for a sign of life
+    /// How long a client may be silent before it is sent a ping
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = time)]
     heartbeat: Duration,
-    /// How long it may then take to give one
+    /// How long it may take to answer the ping
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
     heartbeat_timeout: Duration,
 }

@@ -22,23 +22,23 @@ use crate::cli::BackendArg;
 /// The settings of a server.
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Settings {
-    /// Listen on an address that other machines reach, although nothing asks who they are
+    /// Listen on addresses that other machines can reach, even without authentication
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     open_to_everyone: bool,
     #[command(flatten)]
     backend: BackendArg,
-    /// How many publications of a topic are kept, within 1 MiB and ten minutes, for whoever was away: at least a topic's
-    /// rate times the longest time that a connection takes to come back, or be replaced by another tab's
+    /// How many publications each topic keeps, within 1 MiB and ten minutes, for subscribers that were away: at least
+    /// the topic's rate times the longest time that a connection takes to come back, or another tab takes to replace it
     #[arg(long, value_name = "PUBLICATIONS", default_value_t = HistoryLimits::default().count_max)]
     history: usize,
-    /// How much of some topics is kept instead: publications, a time, and bytes, such as user:*=1000,7d for those that devices
-    /// come back to. The first pattern that matches a topic counts; may be repeated
+    /// How much certain topics keep instead: publications, a time, and bytes, such as user:*=1000,7d for topics that
+    /// devices come back to. The first pattern that matches a topic applies; may be repeated
     #[arg(long, value_name = "PATTERN=PUBLICATIONS,TIME,BYTES", value_parser = history_of)]
     history_of: Vec<(Pattern, HistoryLimits)>,
-    /// How many threads serve the connections: a number, or auto, one for each processor
+    /// How many threads serve the connections: a number, or auto for one per processor
     #[arg(long, value_name = "N", default_value = "1", value_parser = shards)]
     shards: NonZeroUsize,
-    /// Compress messages with more bytes than this, for WebSocket clients that understand it
+    /// Compress messages larger than this, for WebSocket clients that support it
     #[arg(long, value_name = "BYTES", default_value = "off")]
     compress_above: OrOff<Bytes>,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(in crate::cli) struct Settings {
     limits: LimitArgs,
     #[command(flatten)]
     stopping: StopArgs,
-    /// How the log looks: text for people, json for programs
+    /// The format of the log: text for people, json for programs
     #[arg(
         long,
         value_name = "FORMAT",
@@ -57,7 +57,8 @@ pub(in crate::cli) struct Settings {
         help_heading = "Log"
     )]
     pub(super) log: LogFormat,
-    /// Send the log to an OpenTelemetry collector, too, by OTLP over HTTP: its address, such as http://127.0.0.1:4318
+    /// Also send the log to the OpenTelemetry collector at this address, with OTLP over HTTP, such as
+    /// http://127.0.0.1:4318
     #[cfg(feature = "opentelemetry")]
     #[arg(long, value_name = "URL", help_heading = "Log")]
     pub(super) otlp_endpoint: Option<tidegate::client::ServerAddress>,
@@ -69,10 +70,11 @@ pub(in crate::cli) struct Settings {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Stopping")]
 struct StopArgs {
-    /// The longest time over which clients spread their going elsewhere; they take two milliseconds each where that is less
+    /// The longest time over which clients are spread when they move to another server; less if two milliseconds per
+    /// client are less
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     drain_window: Duration,
-    /// When to exit, whoever is still there
+    /// When to exit, even if clients are still connected
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = time)]
     drain_deadline: Duration,
 }
