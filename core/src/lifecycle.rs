@@ -90,6 +90,11 @@ impl TerminalRule {
         &self.field
     }
 
+    /// The words that it takes, each with what it stands for.
+    pub fn words(&self) -> impl Iterator<Item = (&str, EndReason)> {
+        self.words.iter().map(|(word, end)| (word.as_str(), *end))
+    }
+
     /// The reason that `payload` states, if it states one.
     pub fn evaluate(&self, payload: &impl Payload) -> Option<EndReason> {
         self.reason(&payload.text_field(&self.field)?)

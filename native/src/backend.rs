@@ -89,6 +89,8 @@ mod choice;
 mod dealt;
 mod error;
 mod feed;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod kept;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -258,8 +260,8 @@ pub trait Backend: Send + Sync + 'static {
     fn close(&self) -> Answer<'_, ()>;
 }
 
-/// What a backend keeps, and what it refuses. The same for all processes that share it.
-#[derive(Clone, Debug)]
+/// What a backend keeps, and what it refuses. The same for all servers that share it, which write it there when they open it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Keep {
     /// What it keeps of each topic.
     pub history: HistoryLimits,
@@ -273,6 +275,9 @@ pub struct Keep {
     pub terminal_rule: Option<TerminalRule>,
     /// How many durable subscriptions it remembers.
     pub cursors: CursorLimits,
+    /// Whether all of it is as servers have written to the backend, and as it stands here only until one has. So programs
+    /// that use a backend without being a server delete nothing that servers keep.
+    pub is_as_servers_say: bool,
 }
 
 impl Default for Keep {
@@ -285,11 +290,20 @@ impl Default for Keep {
             payload_bytes_max: 1024 * 1024,
             terminal_rule: Some(TerminalRule::default()),
             cursors: CursorLimits::default(),
+            is_as_servers_say: false,
         }
     }
 }
 
 impl Keep {
+    /// What servers have written to the backend; until one has, the default.
+    pub fn as_servers_say() -> Self {
+        Self {
+            is_as_servers_say: true,
+            ..Self::default()
+        }
+    }
+
     /// What is kept of a topic.
     pub fn history_of(&self, topic: &Topic) -> HistoryLimits {
         self.histories.limits_of(topic, &self.history)

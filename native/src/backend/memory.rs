@@ -92,6 +92,7 @@ impl Memory {
             payload_bytes_max: config.payload_bytes_max,
             terminal_rule: config.terminal_rule.clone(),
             cursors,
+            is_as_servers_say: false,
         };
         let room = Room::new(config.topics_max, config.retained_bytes_max);
         let topics = Topics::new(&keep, true, room, PARTS_PER_SHARD * shards);

@@ -34,6 +34,7 @@ use tidegate_core::topic::{Pattern, Topic};
 use tokio::task::JoinSet;
 use tokio_postgres::types::Type;
 
+use super::kept::Kept;
 use super::{Answer, Backend, BackendError, Feed, Keep};
 use crate::Json;
 use address::Address;
@@ -56,7 +57,7 @@ use listen::Reader;
 #[derive(Debug)]
 pub struct Postgres {
     address: Arc<Address>,
-    keep: Arc<Keep>,
+    keep: Arc<Kept>,
     state: RwLock<State>,
     /// Held while the link is opened or closed.
     running: tokio::sync::Mutex<Running>,
@@ -83,7 +84,7 @@ impl Postgres {
     pub fn new(url: &str, keep: Keep) -> Result<Self, BackendError> {
         Ok(Self {
             address: Arc::new(Address::parse(url)?),
-            keep: Arc::new(keep),
+            keep: Arc::new(Kept::new(keep)),
             state: RwLock::new(State::NotOpen),
             running: tokio::sync::Mutex::default(),
         })
@@ -158,6 +159,7 @@ impl Postgres {
         let mut tasks = JoinSet::new();
         let (link, client) = self.connect(&mut tasks).await?;
         schema::prepare(&link, self.address.migrate).await?;
+        link.agree_on_keep().await?;
         let reader = Reader::start(&link, client, feed.clone()).await?;
         link.tell(feed)?;
         tasks.spawn(reader.run());

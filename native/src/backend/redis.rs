@@ -34,6 +34,7 @@ use tidegate_core::publication::Position;
 use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
 
+use super::kept::Kept;
 use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
 use address::Address;
@@ -75,7 +76,7 @@ impl Redis {
         let shared = Shared {
             layout: Layout::new(&address.namespace, address.cluster),
             address,
-            keep,
+            keep: Kept::new(keep),
             random: Mutex::new(Random::new(crate::random_seed())),
             known: Mutex::new(Vec::new()),
         };
@@ -125,6 +126,7 @@ impl Redis {
         let link = Link::new(Arc::clone(&self.shared), self.takes_in);
         let opened = async {
             link.connect().await?;
+            link.agree_on_keep().await?;
             link.hear_own().await
         };
         if let Err(error) = opened.await {
@@ -198,7 +200,11 @@ impl Backend for Redis {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async move { self.link()?.probe().await })
+        Box::pin(async move {
+            let link = self.link()?;
+            link.probe().await?;
+            link.agree_on_keep().await
+        })
     }
 
     fn close(&self) -> Answer<'_, ()> {

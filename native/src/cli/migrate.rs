@@ -27,7 +27,7 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let address = self.backend.address()?;
-        let choice = survey(address, super::place::environment, &Keep::default()).await?;
+        let choice = survey(address, super::place::environment, &Keep::as_servers_say()).await?;
         eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
         let migration = match &choice.backend {
             Some(backend) => backend.migration().await?,

@@ -75,7 +75,7 @@ impl PlaceArg {
                 "topics in memory are those of one process; name another backend, or a server"
             );
         }
-        let choice = self.backend.choose(&Keep::default()).await?;
+        let choice = self.backend.choose(&Keep::as_servers_say()).await?;
         if address == Some(Address::Auto) {
             eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
         }

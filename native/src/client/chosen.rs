@@ -30,7 +30,7 @@ impl Client {
             .build()?;
         let choosing = move || {
             let environment = |name: &str| std::env::var(name).ok();
-            runtime.block_on(choose(address, environment, &Keep::default()))
+            runtime.block_on(choose(address, environment, &Keep::as_servers_say()))
         };
         // A thread of its own may wait, whatever runs in this one.
         let chosen = std::thread::Builder::new()

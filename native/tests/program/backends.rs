@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::servers::redis::RedisServer;
 use crate::support::http::get;
 use crate::support::program::{Outcome, Server, finish, program, run};
 use crate::support::within;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tidegate::backend::{Keep, Sqlite};
+use tidegate::backend::{Address, Keep, Sqlite};
+use tidegate::{Client, Publish};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// A password that no output may hold.
@@ -48,6 +50,36 @@ fn lacks_something(address: &str) -> bool {
 
 fn no_password(outcome: &Outcome) {
     assert!(!format!("{outcome:?}").contains(PASSWORD), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn who_publishes_without_a_server_deletes_nothing_that_one_keeps_for_devices() {
+    let redis = RedisServer::start();
+    let rule = ["--history-of", "user:*=1000,7d"];
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--backend",
+        &redis.url(),
+    ];
+    let server = Server::start_with(program(&[&arguments[..], &rule].concat())).await;
+    let client = Client::connect(&server.url).await.unwrap();
+    for number in 0..600 {
+        let answer = client.enqueue("user:1", &number, Publish::default());
+        // The server takes no more than so many unanswered ones.
+        if number % 100 == 99 {
+            answer.unwrap().await.unwrap();
+        }
+    }
+    let told = run(&["pub", "--backend", &redis.url(), "user:1", "601"]).await;
+    assert_eq!(told.code, 0, "{told:?}");
+    let address: Address = redis.url().parse().unwrap();
+    let guest = tokio::task::spawn_blocking(move || Client::at(Some(address)));
+    let guest = guest.await.unwrap().unwrap();
+    guest.publish("user:1", &602).await.unwrap();
+    let key = redis.cli(&["--scan", "--pattern", "*log:user:1"]);
+    assert_eq!(redis.cli(&["XLEN", key.trim()]).trim(), "602");
 }
 
 #[tokio::test]

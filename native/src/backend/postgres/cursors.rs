@@ -36,7 +36,7 @@ async fn list(link: &Link, user: &str) -> Result<CursorAnswer, BackendError> {
             &link.statements().list_cursors,
             &[
                 (&stored_key(&owner), Type::TEXT),
-                (&seconds(link.keep.cursors.age_max), Type::FLOAT8),
+                (&seconds(link.keep().cursors.age_max), Type::FLOAT8),
             ],
         )
         .await?;
@@ -58,7 +58,7 @@ async fn change(link: &Link, calls: &[CursorCall]) -> Result<Vec<CursorAnswer>, 
     let term = |cursor: &Option<&Cursor>| cursor.map_or(0, |cursor| cursor.term.cast_signed());
     let terms: Vec<i64> = cursors.iter().map(term).collect();
     let texts: Vec<String> = cursors.iter().map(|cursor| text_of(*cursor)).collect();
-    let limits = &link.keep.cursors;
+    let limits = link.keep().cursors;
     let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = link
         .query(

@@ -26,7 +26,7 @@ const WARNING_EVERY: Duration = Duration::from_secs(10);
 /// A row that appears late, because its transaction was long, is found late: rows are looked for by their not
 /// having a place, and not by their number. Several servers may find the same one; the first places it.
 pub(super) async fn take_in_raw(link: &Link, client: &Client) -> Result<usize, BackendError> {
-    let bytes_max = i64::try_from(link.keep.payload_bytes_max).unwrap_or(i64::MAX);
+    let bytes_max = i64::try_from(link.keep().payload_bytes_max).unwrap_or(i64::MAX);
     let rows_max = i64::try_from(ROWS_MAX).unwrap_or(i64::MAX);
     let mut after = i64::MIN;
     let mut taken = 0;
@@ -77,7 +77,7 @@ impl Checked {
             fault: None,
         };
         let Some(data) = data else {
-            let bytes_max = link.keep.payload_bytes_max;
+            let bytes_max = link.keep().payload_bytes_max;
             checked.fault = Some(format!(
                 "its data is NULL, or larger than {bytes_max} bytes"
             ));
@@ -88,8 +88,8 @@ impl Checked {
             (_, Err(error)) => checked.fault = Some(format!("its data is {error}")),
             (Ok(_), Ok(payload)) => {
                 checked.bytes = i32::try_from(payload.size()).unwrap_or(i32::MAX);
-                let rule = link.keep.terminal_rule.as_ref();
-                checked.end = rule.and_then(|rule| rule.evaluate(&payload));
+                let rule = &link.keep().terminal_rule;
+                checked.end = rule.as_ref().and_then(|rule| rule.evaluate(&payload));
             }
         }
         checked

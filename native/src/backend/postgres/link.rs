@@ -14,6 +14,7 @@ use super::errors;
 use super::following::Following;
 use super::names::Names;
 use super::statements::Statements;
+use crate::backend::kept::Kept;
 use crate::backend::{BackendError, Feed, Keep};
 
 /// A parameter of a statement, with the type that it is sent as: no statement is prepared by name, because a pooler may
@@ -27,7 +28,7 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Link {
     address: Arc<Address>,
-    pub(super) keep: Arc<Keep>,
+    keep: Arc<Kept>,
     statements: OnceLock<Statements>,
     /// For calls; the reader of the feed has a connection of its own.
     calls: Client,
@@ -44,7 +45,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(address: Arc<Address>, keep: Arc<Keep>, calls: Client) -> Self {
+    pub(super) fn new(address: Arc<Address>, keep: Arc<Kept>, calls: Client) -> Self {
         Self {
             address,
             keep,
@@ -58,6 +59,24 @@ impl Link {
             announcement: Notify::new(),
             warnings: Mutex::default(),
         }
+    }
+
+    /// What is kept, as far as is known.
+    pub(super) fn keep(&self) -> Arc<Keep> {
+        self.keep.get()
+    }
+
+    /// Writes what is kept, as a server does, or reads what servers have written.
+    pub(super) async fn agree_on_keep(&self) -> Result<(), BackendError> {
+        let statements = self.statements();
+        let Some(text) = self.keep.to_say() else {
+            for row in self.query(&statements.kept, &[]).await? {
+                self.keep.hear(row.get(0));
+            }
+            return Ok(());
+        };
+        self.query(&statements.keep, &[(&text, Type::TEXT)]).await?;
+        Ok(())
     }
 
     pub(super) fn place(&self) -> &str {

@@ -95,7 +95,7 @@ impl Names {
             .replace("{cursors_lock}", &lock("54494447"))
             .replace("{channel}", &self.channel())
             .replace("{sequence}", &format!("'{}'", self.own("seq")));
-        for own in ["topics", "upkeep", "cursors"] {
+        for own in ["topics", "upkeep", "cursors", "keep"] {
             filled = filled.replace(&format!("{{{own}}}"), &self.own(own));
         }
         for (function, _) in super::schema::FUNCTIONS {

@@ -23,7 +23,7 @@ pub(super) async fn read(
     since: Option<Position>,
 ) -> Result<Excerpt<Json>, BackendError> {
     let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
-    let history = link.keep.history_of(topic);
+    let history = link.keep().history_of(topic);
     // No topic has the epoch -1, or one above the largest.
     let signed = |half: u64| half.min(POSITION_MAX + 1).cast_signed();
     let (epoch, offset) =

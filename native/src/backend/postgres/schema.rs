@@ -56,6 +56,7 @@ struct Survey {
     has_upkeep: bool,
     has_sequence: bool,
     has_cursors: bool,
+    has_keep: bool,
     /// Of each of [`FUNCTIONS`].
     has_function: Vec<bool>,
     /// Of each of [`INDEXES`].
@@ -90,7 +91,7 @@ impl Survey {
                 needs_value: row.get(2),
             })
             .collect();
-        let mut wanted: Vec<String> = ["topics", "upkeep", "seq", "cursors"]
+        let mut wanted: Vec<String> = ["topics", "upkeep", "seq", "cursors", "keep"]
             .iter()
             .map(|own| names.own(own))
             .collect();
@@ -107,7 +108,8 @@ impl Survey {
             has_upkeep: relations[1],
             has_sequence: relations[2],
             has_cursors: relations[3],
-            has_index: relations[4..].to_vec(),
+            has_keep: relations[4],
+            has_index: relations[5..].to_vec(),
             has_function,
         })
     }
@@ -206,6 +208,12 @@ impl Survey {
         if !self.has_cursors {
             steps.push(
                 "CREATE TABLE IF NOT EXISTS {cursors} (\n  owner text COLLATE \"C\" NOT NULL,\n  name text COLLATE \"C\" NOT NULL,\n  pattern text COLLATE \"C\" NOT NULL,\n  term bigint NOT NULL,\n  positions text NOT NULL,\n  used_at timestamptz NOT NULL,\n  PRIMARY KEY (owner, name, pattern)\n) WITH (fillfactor = 70);"
+                    .into(),
+            );
+        }
+        if !self.has_keep {
+            steps.push(
+                "CREATE TABLE IF NOT EXISTS {keep} (\n  is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),\n  said text NOT NULL\n);"
                     .into(),
             );
         }
@@ -335,7 +343,7 @@ pub(super) async fn prepare(link: &Link, migrate: bool) -> Result<(), BackendErr
 
 async fn check_rights(link: &Link) -> Result<(), BackendError> {
     let names = link.names();
-    let tables = ["topics", "upkeep", "cursors"].map(|own| names.own(own));
+    let tables = ["topics", "upkeep", "cursors", "keep"].map(|own| names.own(own));
     let tables = [&[names.events()], &tables[..]].concat();
     let rows = link
         .query(

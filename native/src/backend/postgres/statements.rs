@@ -21,6 +21,10 @@ pub(super) struct Statements {
     pub(super) forget: String,
     pub(super) keep_cursors: String,
     pub(super) list_cursors: String,
+    /// What servers keep, to be written.
+    pub(super) keep: String,
+    /// The same, as it was written.
+    pub(super) kept: String,
     pub(super) listen: String,
     pub(super) notify: String,
     pub(super) broadcast: String,
@@ -53,6 +57,10 @@ impl Statements {
             ),
             list_cursors: fill(LIST_CURSORS),
             forget: fill("SELECT {forget}($1, $2, $3)"),
+            keep: fill(
+                "INSERT INTO {keep} AS k (said) VALUES ($1) ON CONFLICT (is_single) DO UPDATE SET said = excluded.said WHERE k.said <> excluded.said",
+            ),
+            kept: fill("SELECT said FROM {keep}"),
             listen: fill("LISTEN {channel}"),
             notify: fill("NOTIFY {channel}"),
             broadcast: fill(&format!("SELECT pg_notify({BROADCAST_CHANNEL}, $1)")),

@@ -47,22 +47,20 @@ pub(super) async fn announce(link: Arc<Link>) {
 
 /// Keeps the tables within the limits.
 pub(super) async fn keep_up(link: Arc<Link>) {
-    let keep = &link.keep;
+    let keep = link.keep();
     let shortest = keep.shortest_age().min(keep.retention);
-    let ages_differ = keep.shortest_age() < keep.widest_history().age_max;
-    let rules = Rules::of(keep);
     let mut rounds = interval((shortest / 4).clamp(ROUND_MIN, ROUND_MAX));
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ages_at = Instant::now();
     let upkeep = async {
         loop {
             let now = rounds.tick().await;
-            let ages = ages_differ && ages_at <= now;
-            if ages {
+            let may_age = ages_at <= now;
+            if may_age {
                 ages_at = now + (shortest / 4).clamp(ROUND_MIN, AGEING_MAX);
             }
             // A lost link says so itself.
-            if let Err(error) = round(&link, &rules, ages).await
+            if let Err(error) = round(&link, may_age).await
                 && link.check().is_ok()
             {
                 tracing::warn!(%error, "history could not be trimmed; it is tried again");
@@ -72,8 +70,13 @@ pub(super) async fn keep_up(link: Arc<Link>) {
     link.while_it_stands(upkeep).await;
 }
 
-/// One look at everything; also, where it `ages`, at what is too old for its topic only.
-async fn round(link: &Link, rules: &Rules, ages: bool) -> Result<(), BackendError> {
+/// One look at everything; also, where it `may_age`, at what is too old for its topic only.
+async fn round(link: &Link, may_age: bool) -> Result<(), BackendError> {
+    // What others keep now must not be deleted by what they kept before.
+    link.agree_on_keep().await?;
+    let keep = link.keep();
+    let rules = Rules::of(&keep);
+    let ages = may_age && keep.shortest_age() < keep.widest_history().age_max;
     let keys_age = seconds(KEYS_AGE);
     let young_age = seconds(link.stall());
     let parameters: [super::link::Parameter<'_>; 7] = [

@@ -47,7 +47,8 @@ impl Link {
     }
 
     fn cursor_call(&self, call: &CursorCall) -> Call {
-        let (layout, limits) = (&self.shared.layout, &self.shared.keep.cursors);
+        let layout = &self.shared.layout;
+        let limits = &self.shared.keep.get().cursors;
         let owner = place_of(call);
         let partition = layout.partition(&owner);
         let field = call.key().map_or_else(String::new, |key| {

@@ -107,6 +107,11 @@ impl Layout {
         self.key(partition, "cursors")
     }
 
+    /// What servers keep, as they write it.
+    pub(super) fn keep(&self) -> (Partition, String) {
+        (0, self.key(0, "keep"))
+    }
+
     /// Who takes in the raw messages of a scope.
     pub(super) fn lease(&self, partition: Partition, scope: &str) -> String {
         self.key(partition, &format!("lease:{scope}"))

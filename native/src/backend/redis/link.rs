@@ -17,7 +17,8 @@ use super::node::{Node, NodeName};
 use super::probe::Probes;
 use super::taking::Taking;
 use super::topology;
-use crate::backend::{BackendError, Feed, Keep, RefusedLog};
+use crate::backend::kept::Kept;
+use crate::backend::{BackendError, Feed, RefusedLog};
 use crate::hub::Publication;
 
 /// The most bytes and calls of one pipeline: what a server answers well within the time limit.
@@ -31,7 +32,7 @@ const REDIRECTS_MAX: usize = 6;
 pub(super) struct Shared {
     pub(super) address: Address,
     pub(super) layout: Layout,
-    pub(super) keep: Keep,
+    pub(super) keep: Kept,
     /// Where new epochs and the ids of links come from.
     pub(super) random: Mutex<Random>,
     /// The servers of a Cluster, as they were found last.

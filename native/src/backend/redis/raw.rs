@@ -65,7 +65,7 @@ impl Link {
 
     fn read_raw(&self, topic: &str, message: &[u8]) -> Result<Raw, Refusal> {
         let topic = Topic::new(topic).map_err(Refusal::Topic)?;
-        let (bytes, bytes_max) = (message.len(), self.shared.keep.payload_bytes_max);
+        let (bytes, bytes_max) = (message.len(), self.shared.keep.get().payload_bytes_max);
         if bytes > bytes_max {
             return Err(Refusal::TooLarge { bytes, bytes_max });
         }

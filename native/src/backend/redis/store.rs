@@ -36,7 +36,8 @@ impl Shared {
         request: &PublishRequest<Json>,
         as_taken: Option<AsTaken<'_>>,
     ) -> Call {
-        let (layout, history) = (&self.layout, self.keep.history_of(&request.topic));
+        let (layout, keep) = (&self.layout, self.keep.get());
+        let history = keep.history_of(&request.topic);
         let keys = layout.keys(&request.topic);
         let index = layout.index(layout.partition(request.topic.as_str()));
         let mut keys = vec![keys.meta, keys.log, keys.sizes, keys.ids, index];
@@ -65,13 +66,13 @@ impl Shared {
                 &history.count_max.to_string(),
                 &history.bytes_max.to_string(),
                 &history.age_max.as_millis().to_string(),
-                &millis(self.keep.retention_of(&request.topic)),
+                &millis(keep.retention_of(&request.topic)),
                 &IDEMPOTENCY_KEYS_MAX.to_string(),
                 &token,
                 &channel,
                 &mark,
                 &scope,
-                &millis(self.keep.longest_retention()),
+                &millis(keep.longest_retention()),
             ],
         )
     }
@@ -143,6 +144,22 @@ impl Link {
         answer.ok_or_else(|| unexpected(self.name(), "publishing answered something else"))
     }
 
+    /// Writes what is kept, as a server does, or reads what servers have written.
+    pub(super) async fn agree_on_keep(&self) -> Result<(), BackendError> {
+        let (partition, key) = self.shared.layout.keep();
+        let command = match self.shared.keep.to_say() {
+            Some(text) => redis::cmd("SET").arg(key).arg(text).take(),
+            None => redis::cmd("GET").arg(key).take(),
+        };
+        let value = self.run(partition, &[Call::Plain(command)]).await?.pop();
+        if let Value::BulkString(_) = self.value(value.clone())?
+            && let Some(said) = value.as_ref().and_then(text)
+        {
+            self.shared.keep.hear(said);
+        }
+        Ok(())
+    }
+
     /// Begins a new epoch of a topic that is still in `epoch`.
     pub(super) async fn renew(&self, topic: &Topic, epoch: u64) -> Result<(), BackendError> {
         let layout = &self.shared.layout;
@@ -156,7 +173,7 @@ impl Link {
                 &layout.announce(),
                 &epoch.to_string(),
                 &later_epoch(&mut lock(&self.shared.random)).to_string(),
-                &millis(self.shared.keep.retention_of(topic)),
+                &millis(self.shared.keep.get().retention_of(topic)),
             ],
         );
         let partition: Partition = layout.partition(topic.as_str());

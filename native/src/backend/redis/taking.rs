@@ -277,7 +277,8 @@ impl Link {
         let (lease, holder) = (layout.lease(partition, scope), taking.token(token));
         let channel = layout.taken(partition);
         let call = |(mark, raw): &(u64, Raw)| {
-            let rule = self.shared.keep.terminal_rule.as_ref();
+            let keep = self.shared.keep.get();
+            let rule = keep.terminal_rule.as_ref();
             let mut request = PublishRequest::new(raw.topic.clone(), raw.payload.clone());
             request.end = rule.and_then(|rule| rule.evaluate(&raw.payload));
             // Whoever publishes without Tidegate can't ask for it, and starts an ended topic anew by publishing.

@@ -31,6 +31,7 @@ impl Store {
         topic: &Topic,
         since: Option<Position>,
     ) -> Result<Excerpt<Json>, rusqlite::Error> {
+        self.hear_what_is_kept()?;
         let snapshot = self.connection.transaction()?;
         let Some(Known { position, .. }) = known(&snapshot, topic)? else {
             return Ok(excerpt(topic, Position::default(), Vec::new()));

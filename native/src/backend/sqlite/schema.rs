@@ -58,10 +58,17 @@ CREATE TABLE IF NOT EXISTS tidegate_cursors (
   used_at INTEGER NOT NULL, PRIMARY KEY (owner, name, pattern)
 )";
 
+/// Likewise. What servers keep, as they write it.
+const KEEP: &str = "\
+CREATE TABLE IF NOT EXISTS tidegate_keep (
+  is_single INTEGER PRIMARY KEY CHECK (is_single = 1), said TEXT NOT NULL
+)";
+
 /// The tables that files of the same version may lack.
-const LATER: [(&str, &str); 2] = [
+const LATER: [(&str, &str); 3] = [
     ("tidegate_broadcasts", BROADCASTS),
     ("tidegate_cursors", CURSORS),
+    ("tidegate_keep", KEEP),
 ];
 
 /// Why a file can't be used.

@@ -1,9 +1,10 @@
 //! The open file: its settings, its tables, and transactions on it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
 use tidegate_core::random::Random;
 
 use super::fault::is_busy;
@@ -12,6 +13,7 @@ use super::schema::{self, EventsTable, SchemaError};
 use super::writing::{Writing, Written};
 use super::{BUSY_TIMEOUT, WAL_BYTES_MAX};
 use crate::backend::Keep;
+use crate::backend::kept::Kept;
 
 /// Statements that are kept prepared: more than there are.
 const STATEMENTS_MAX: usize = 48;
@@ -19,7 +21,8 @@ const STATEMENTS_MAX: usize = 48;
 /// One connection to the file.
 pub(super) struct Store {
     pub(super) connection: Connection,
-    pub(super) keep: Keep,
+    pub(super) keep: Arc<Keep>,
+    kept: Kept,
     path: PathBuf,
     identity: Option<Identity>,
     table: EventsTable,
@@ -52,14 +55,51 @@ impl Store {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
         migrate(&mut connection, path)?;
-        Ok(Self {
+        let kept = Kept::new(keep);
+        let mut store = Self {
             table: schema::events_table(&connection)?,
             identity: identity(path),
             connection,
-            keep,
+            keep: kept.get(),
+            kept,
             path: path.to_owned(),
             epochs: Random::new(crate::random_seed()),
-        })
+        };
+        store.say_what_is_kept()?;
+        store.hear_what_is_kept()?;
+        Ok(store)
+    }
+
+    /// Writes what is kept, as a server does, where it is not written yet.
+    fn say_what_is_kept(&self) -> Result<(), rusqlite::Error> {
+        let Some(text) = self.kept.to_say() else {
+            return Ok(());
+        };
+        if self.said()?.as_ref() != Some(&text) {
+            self.connection.execute(
+                "INSERT INTO tidegate_keep VALUES (1, ?1) ON CONFLICT (is_single) DO UPDATE SET said = excluded.said",
+                [&text],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what servers have written, where it is they who say what is kept.
+    pub(super) fn hear_what_is_kept(&mut self) -> Result<(), rusqlite::Error> {
+        if self.keep.is_as_servers_say
+            && let Some(said) = self.said()?
+        {
+            self.kept.hear(&said);
+            self.keep = self.kept.get();
+        }
+        Ok(())
+    }
+
+    fn said(&self) -> Result<Option<String>, rusqlite::Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT said FROM tidegate_keep")?;
+        statement.query_row([], |row| row.get(0)).optional()
     }
 
     /// Whether the path still leads to the file that is open.
@@ -100,6 +140,7 @@ impl Store {
         &mut self,
         work: impl FnOnce(&mut Writing<'_>) -> Result<T, rusqlite::Error>,
     ) -> Result<Written<T>, rusqlite::Error> {
+        self.hear_what_is_kept()?;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;

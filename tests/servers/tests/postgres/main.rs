@@ -3,6 +3,7 @@
 mod conformance;
 mod database;
 mod faults;
+mod guests;
 mod insertions;
 mod keeping;
 mod ordeals;

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod guests;
 mod messages;
 mod ordeals;
 mod refusals;

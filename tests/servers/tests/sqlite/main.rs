@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod guests;
 mod insertions;
 mod keeping;
 mod ordeals;
