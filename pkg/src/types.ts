@@ -98,7 +98,11 @@ export type Slow = 'conflate' | 'drop' | 'disconnect';
 export interface SubscribeOptions extends FlowOptions, SubscriptionEvents {
   /** Whether the topic's latest value is wanted first, if it has one. Default: true. */
   readonly latest?: boolean;
-  /** Resume after these positions: what was missed since is delivered, or `onReset` says that it is lost. */
+  /**
+   * Resume after these positions: what was missed since is delivered, or `onReset` says that it is lost, and the latest value
+   * follows. A topic that is not among them starts with its latest value, if the pattern is its name; one that a
+   * pattern with wildcards matches starts with all of its publications, if all are still kept.
+   */
   readonly since?: TopicPosition | readonly TopicPosition[];
   /**
    * A name, such as a device's, by which the server remembers which updates were dealt with: whoever subscribes under it later gets

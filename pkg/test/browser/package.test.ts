@@ -104,3 +104,25 @@ for (const [name, options] of [
     assert.equal(tide.state.status, 'connected');
   });
 }
+
+test('the last publications of a topic, and what comes after, as the README has them', LIMIT, async (t) => {
+  const server = await startServer(t);
+  using tide = connect(server, { WebSocket });
+  for (let n = 1; n <= 30; n += 1) {
+    await tide.publish('log:7', n);
+  }
+  const seen: unknown[] = [];
+  const over = new Promise((resolve) => {
+    const look = tide.subscribe('log:7', ({ topic, epoch, offset }) => {
+      look();
+      const since = { topic, epoch, offset: Math.max(offset - 20, 0) };
+      tide.subscribe('log:7', { since, onEnd: resolve }, ({ data }) => seen.push(data));
+      tide.publish('log:7', 31, { end: 'complete' });
+    });
+  });
+  await over;
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 21 }, (_, nth) => 11 + nth),
+  );
+});

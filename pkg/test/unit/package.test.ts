@@ -57,6 +57,13 @@ test('the packed package installs, imports and type-checks in another project', 
     paths.filter((path) => path.startsWith('dist/wasm/')).sort(),
     ['client', 'follower', 'hub', 'tabs', 'tidegate_bg', 'worker'].map((name) => `dist/wasm/${name}.wasm`),
   );
+  for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT']) {
+    assert.ok(paths.includes(licence), licence);
+    const texts = await Promise.all(
+      [root, join(root, '..')].map((at) => readFile(join(at, licence), 'utf8')),
+    );
+    assert.equal(texts[0], texts[1], `${licence} is that of the repository`);
+  }
   assert.deepEqual(
     paths.filter((path) => /test|dashboard|src\//.test(path)),
     [],
