@@ -107,7 +107,7 @@ use std::pin::Pin;
 
 use tidegate_core::durable::{CursorAnswer, CursorCall, CursorLimits};
 use tidegate_core::history::{Excerpt, HistoryLimits, HistoryRules};
-use tidegate_core::hub::PublishError;
+use tidegate_core::hub::{HubConfig, PublishError};
 use tidegate_core::lifecycle::TerminalRule;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
@@ -296,6 +296,21 @@ impl Default for Keep {
 }
 
 impl Keep {
+    /// What a hub's backend has to keep so that it has what the hub promises: the hub's own limits. Topics are remembered for a day, or longer where the hub
+    /// remembers them longer.
+    pub fn of(hub: &HubConfig, cursors: CursorLimits) -> Self {
+        let default = Self::default();
+        Self {
+            history: hub.history,
+            histories: hub.histories.clone(),
+            retention: hub.retention.max(default.retention),
+            payload_bytes_max: hub.payload_bytes_max,
+            terminal_rule: hub.terminal_rule.clone(),
+            cursors,
+            is_as_servers_say: false,
+        }
+    }
+
     /// What servers have written to the backend; until one has, the default.
     pub fn as_servers_say() -> Self {
         Self {

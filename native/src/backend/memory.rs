@@ -86,13 +86,8 @@ impl Memory {
     /// The topics of one hub with several shards, within the hub's limits.
     pub(crate) fn for_hub(config: &HubConfig, cursors: CursorLimits, shards: usize) -> Self {
         let keep = Keep {
-            history: config.history,
-            histories: config.histories.clone(),
             retention: config.retention,
-            payload_bytes_max: config.payload_bytes_max,
-            terminal_rule: config.terminal_rule.clone(),
-            cursors,
-            is_as_servers_say: false,
+            ..Keep::of(config, cursors)
         };
         let room = Room::new(config.topics_max, config.retained_bytes_max);
         let topics = Topics::new(&keep, true, room, PARTS_PER_SHARD * shards);

@@ -70,7 +70,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let config = settings.config()?;
     settings.check_reach(&config)?;
     let (server, addresses) = settings.open(&config).await?;
-    let choice = settings.choose_backend().await?;
+    let choice = settings.choose_backend(&config).await?;
     if choice.backend.is_none() {
         // Of all others it is told when they are reached.
         tracing::info!("backend: {} ({})", choice.what, choice.why);

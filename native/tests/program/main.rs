@@ -22,6 +22,7 @@ mod deploy;
 mod entrances;
 mod limits;
 mod operation;
+mod payload_limit;
 mod presences;
 #[cfg(all(unix, feature = "tls"))]
 mod secrecy;

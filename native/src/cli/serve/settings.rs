@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 use tidegate::Config;
-use tidegate::backend::{Choice, Keep};
+use tidegate::backend::Choice;
 use tidegate::core::history::{HistoryLimits, HistoryRules};
 use tidegate::core::topic::Pattern;
 use tidegate::serve::Server;
@@ -172,14 +172,8 @@ impl Settings {
     }
 
     /// The backend that answers.
-    pub(super) async fn choose_backend(&self) -> anyhow::Result<Choice> {
-        let keep = Keep {
-            history: self.history(),
-            histories: self.histories(),
-            cursors: self.limits.cursors(),
-            ..Keep::default()
-        };
-        self.backend.choose(&keep).await
+    pub(super) async fn choose_backend(&self, config: &Config) -> anyhow::Result<Choice> {
+        self.backend.choose(&config.keep()).await
     }
 
     /// Listens. Gives the server, and the addresses to tell.
