@@ -130,7 +130,8 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    fn is_live(&self, pattern: &Pattern) -> bool {
+    /// Whether the connection has confirmed a subscription.
+    pub(crate) fn is_live(&self, pattern: &Pattern) -> bool {
         self.subscriptions
             .get(pattern)
             .is_some_and(Subscription::is_live)

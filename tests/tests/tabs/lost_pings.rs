@@ -52,13 +52,17 @@ impl Scene {
     }
 
     fn open(&mut self) {
+        self.welcome();
+        self.confirm();
+    }
+
+    fn welcome(&mut self) {
         self.hub.handle_uplink_opened(self.now, self.link);
         self.receive(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
             message_bytes_max: None,
         });
-        self.confirm();
     }
 
     fn confirm(&mut self) {
@@ -98,8 +102,8 @@ impl Scene {
     }
 }
 
-#[test]
-fn who_waits_for_what_comes_again_is_given_it_by_the_next_connection() {
+/// One who adds up has seen the third, somebody has joined, and the connection is lost while it comes again for it.
+fn lost_while_it_comes_again() -> Scene {
     let mut scene = Scene {
         hub: TabHub::new(config()),
         now: at(1),
@@ -125,8 +129,26 @@ fn who_waits_for_what_comes_again_is_given_it_by_the_next_connection() {
     assert_ne!(scene.pings, 0, "it asks whether all has come again");
     scene.lose();
     assert_eq!(scene.told, [], "nothing is known of what is to come");
+    scene
+}
 
+#[test]
+fn who_waits_for_what_comes_again_is_given_it_by_the_next_connection() {
+    let mut scene = lost_while_it_comes_again();
     scene.open();
+    scene.publish(3);
+    scene.answer();
+    scene.answer();
+    assert_eq!(scene.told, [(1, Some(3))]);
+}
+
+/// A server whose topics live elsewhere answers pings while it waits for what it asks there.
+#[test]
+fn a_server_that_answers_before_it_confirms_has_lost_nothing() {
+    let mut scene = lost_while_it_comes_again();
+    scene.welcome();
+    scene.answer();
+    scene.confirm();
     scene.publish(3);
     scene.answer();
     scene.answer();

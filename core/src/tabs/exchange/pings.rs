@@ -1,5 +1,6 @@
 //! Members who ask for a sign that everything has come. Only the server can tell, so it is asked; where the connection is lost before it answers, by the
-//! next one, over which the rest comes. To one who joins all has come once everybody is at the same position: until then it is not asked.
+//! next one, over which the rest comes; once that has confirmed what the member follows, because a server may have to read first what it then
+//! sends, and answers pings meanwhile. To one who joins all has come once everybody is at the same position: until then it is not asked.
 
 use super::Exchange;
 use super::route::Place;
@@ -55,11 +56,10 @@ impl<P: Payload + Clone> Exchange<P> {
 
     /// Asks for those who have joined since they have asked, or whose connection was lost, once there is another. Whether there is any.
     pub(super) fn release_pings(&mut self) -> bool {
-        let is_open = self.client.is_open();
         let is_over = |known: &Pinged| match known.stage {
             Stage::Joins => !self.joins(known.member),
             Stage::Asked(_) => false,
-            Stage::Lost => is_open,
+            Stage::Lost => self.client.is_open() && self.is_confirmed(known.member),
         };
         let Some(at) = self.pings.iter().position(is_over) else {
             return false;
@@ -69,6 +69,13 @@ impl<P: Payload + Clone> Exchange<P> {
             self.ping(member);
         }
         true
+    }
+
+    /// Whether the server has confirmed all that a member follows.
+    fn is_confirmed(&self, member: TabId) -> bool {
+        let routes = self.routes.iter();
+        let mut followed = routes.filter(|(_, route)| route.seats.contains_key(&member));
+        followed.all(|(pattern, _)| self.client.is_live(pattern))
     }
 
     /// Whether a member is given what comes again.
