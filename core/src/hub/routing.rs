@@ -227,7 +227,9 @@ impl<P: Payload> Hub<P> {
 
     /// What is owed next, runs as they are.
     pub(super) fn poll_owed(&mut self) -> Option<Owed<P>> {
-        self.route_gathered();
+        if self.gathered.since().is_some() {
+            self.route_gathered();
+        }
         self.subscribers.poll_owed()
     }
 

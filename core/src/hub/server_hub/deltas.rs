@@ -2,27 +2,27 @@
 
 use alloc::boxed::Box;
 
-use super::{ConnectionId, Downlink, ServerHub};
-use crate::delta::Bases;
+use super::{Connection, ConnectionId, Downlink, ServerHub};
+use crate::delta::{Bases, Deltas};
 use crate::payload::Payload;
 use crate::protocol::ServerFrame;
 use crate::topic::Pattern;
 
-impl<P: Payload + Clone> ServerHub<P> {
+impl<P: Payload + Clone> Connection<P> {
     /// A frame as it is to be sent. What stays within the process is always whole.
-    pub(super) fn sent(&mut self, id: ConnectionId, frame: ServerFrame<P>) -> ServerFrame<P> {
+    pub(super) fn send(&mut self, deltas: &mut Deltas<P>, frame: ServerFrame<P>) -> ServerFrame<P> {
         let begins = matches!(&frame, ServerFrame::Subscribed { flow, .. } if flow.delta);
-        let connection = &mut self.connections[id.index as usize];
-        if begins && matches!(connection.downlink, Downlink::Session(_)) {
-            let bases = &mut connection.bases;
-            bases.get_or_insert_with(|| Box::new(Bases::new()));
+        if begins && matches!(self.downlink, Downlink::Session(_)) {
+            self.bases.get_or_insert_with(|| Box::new(Bases::new()));
         }
-        match &mut connection.bases {
-            Some(bases) => bases.send(&mut self.deltas, frame),
+        match &mut self.bases {
+            Some(bases) => bases.send(deltas, frame),
             None => frame,
         }
     }
+}
 
+impl<P: Payload + Clone> ServerHub<P> {
     /// A session's subscription is to be sent deltas from now on, or whole values.
     pub(super) fn set_delta(&mut self, id: ConnectionId, pattern: &Pattern, is_delta: bool) {
         let bases = &mut self.connections[id.index as usize].bases;

@@ -55,24 +55,30 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// The next frame for a connection.
     pub fn poll_frame(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
-        self.find(id)?;
-        let outbox = &mut self.connections[id.index as usize].outbox;
-        let mut frame = outbox.pop();
-        self.note_popped(id.index);
-        if frame.is_none() && self.owing_since.is_some() && self.handing.is_none() {
-            // A host that asks before it is told gets what is owed, too.
-            self.settle();
-            frame = self.connections[id.index as usize].outbox.pop();
+        let known = self.find(id)?;
+        if known.outbox.is_empty() {
+            if self.owing_since.is_some() && self.handing.is_none() {
+                // A host that asks before it is told gets what is owed, too.
+                self.settle();
+            } else if !known.is_ready {
+                return None;
+            }
+        }
+        let connection = self.connections.get_mut(id.index as usize)?;
+        let frame = connection.outbox.pop();
+        if connection.outbox.is_behind() {
             self.note_popped(id.index);
         }
-        if let Some(frame) = frame {
-            return Some(self.sent(id, frame));
+        let Some(frame) = frame else {
+            let state = self.presences.catch_up(id);
+            self.connections[id.index as usize].is_ready = state.is_some();
+            return state;
+        };
+        let connection = &mut self.connections[id.index as usize];
+        if connection.outbox.is_empty() && !self.presences.owes_states() {
+            connection.is_ready = false;
         }
-        let state = self.presences.catch_up(id);
-        if state.is_none() {
-            self.connections[id.index as usize].is_ready = false;
-        }
-        state
+        Some(connection.send(&mut self.deltas, frame))
     }
 
     /// A client publishes: what is owed for it is not owed to this client alone, and is handed over later.

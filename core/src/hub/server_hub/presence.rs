@@ -51,10 +51,15 @@ impl<P: Payload + Clone> Presences<P> {
         self.behind.remove(&(id, topic.clone()));
     }
 
+    /// Whether somebody has missed diffs.
+    pub(super) fn owes_states(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
     /// The state of a topic whose diffs a connection has missed, now that nothing waits for it.
     pub(super) fn catch_up(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
-        // Most of the time nobody has missed any, and this is asked after each frame that leaves.
-        if self.behind.is_empty() {
+        // Most of the time nobody has missed any.
+        if !self.owes_states() {
             return None;
         }
         let watches = self.watches.get(&id)?;
