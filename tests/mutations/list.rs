@@ -77,8 +77,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "client-does-not-say-presences-again",
         file: "core/src/client/presence.rs",
-        old: "in self.tracks.iter() {",
-        new: "in self.tracks.iter().take(0) {",
+        old: "        for number in tracks {",
+        new: "        for number in tracks.into_iter().take(0) {",
         breaks: "who was present is not after a lost connection",
     },
     Mutation {
