@@ -251,6 +251,20 @@ impl<V: Combine> Gate<V> {
             .filter(|until| *until > self.latest)
     }
 
+    /// The bytes in a batch that waits for its time.
+    pub fn batch_bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
+    /// A batch that waits is as full as it may be, whatever its bounds.
+    pub fn handle_full(&mut self) {
+        if !self.is_closed && self.held.bytes() > 0 {
+            self.machine.restart(self.latest);
+            self.emit_held();
+            self.debug_assert_settled();
+        }
+    }
+
     /// Whether a value waits for its time.
     pub fn is_pending(&self) -> bool {
         !self.held.is_empty()

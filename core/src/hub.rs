@@ -163,12 +163,15 @@ impl<P: Payload> Hub<P> {
                 subscriptions_max: self.config.subscriptions_max,
             });
         }
+        let subscriptions = self.subscribers.len() + 1;
         let exact = match pattern.exact() {
-            Some(topic) => Some(self.topics.find_or_add(now, &topic).map_err(|TopicsFull| {
-                SubscribeError::TooManyTopics {
-                    topics_max: self.config.topics_max,
-                }
-            })?),
+            Some(topic) => Some(
+                self.topics
+                    .find_or_await(now, &topic, subscriptions)
+                    .map_err(|TopicsFull| SubscribeError::TooManyTopics {
+                        topics_max: self.config.topics_max,
+                    })?,
+            ),
             None => None,
         };
         self.changes.note();
@@ -288,6 +291,11 @@ impl<P: Payload> Hub<P> {
             subscriptions: self.subscribers.len(),
             gates: self.subscribers.gates(),
         }
+    }
+
+    /// The payload bytes in batches that wait for their subscriptions' pace.
+    pub(super) const fn batches_bytes(&self) -> usize {
+        self.subscribers.batches_bytes()
     }
 
     /// How many publications were given to those who had missed them and resumed, since the start.

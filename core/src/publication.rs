@@ -121,6 +121,11 @@ pub trait Combine: Sized {
 
     /// `older` and `self` added up.
     fn add_to(self, older: &Self) -> Self;
+
+    /// How much it holds, in bytes: batches of it are bounded by that, too.
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 impl<P: Payload> Combine for Arc<Publication<P>> {
@@ -130,6 +135,10 @@ impl<P: Payload> Combine for Arc<Publication<P>> {
 
     fn add_to(self, older: &Self) -> Self {
         combined(&self, older.payload.sum(&self.payload))
+    }
+
+    fn bytes(&self) -> usize {
+        self.payload.size()
     }
 }
 

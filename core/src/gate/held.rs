@@ -3,29 +3,44 @@
 use alloc::vec;
 
 use crate::flow::Conflate;
+use crate::limits::COLLECT_BYTES_MAX;
 use crate::publication::Combine;
 
 use super::Emission;
 
-/// The pending emission: a batch under [`Conflate::Collect`], one value under any other conflation.
 #[derive(Debug)]
-pub(super) struct Held<V>(Option<Emission<V>>);
+pub(super) struct Held<V> {
+    /// A batch under [`Conflate::Collect`], one value under any other conflation.
+    emission: Option<Emission<V>>,
+    /// What a batch holds.
+    bytes: usize,
+}
 
 impl<V: Combine> Held<V> {
     pub(super) const fn new() -> Self {
-        Self(None)
+        Self {
+            emission: None,
+            bytes: 0,
+        }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.emission.is_none()
+    }
+
+    /// The bytes in a batch.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) const fn take(&mut self) -> Option<Emission<V>> {
-        self.0.take()
+        self.bytes = 0;
+        self.emission.take()
     }
 
     pub(super) fn push(&mut self, conflate: Conflate, value: V) {
-        self.0 = match conflate {
+        let bytes = self.bytes;
+        self.emission = match conflate {
             Conflate::Latest => Some(Emission::One(value)),
             Conflate::Merge | Conflate::Sum => {
                 let older = self.take().and_then(|held| newest(conflate, held));
@@ -34,14 +49,18 @@ impl<V: Combine> Held<V> {
                     Some(older) => conflated(conflate, &older, value),
                 }))
             }
-            Conflate::Collect { .. } => Some(Emission::Batch(match self.take() {
-                None => vec![value],
-                Some(Emission::One(older)) => vec![older, value],
-                Some(Emission::Batch(mut batch)) => {
-                    batch.push(value);
-                    batch
-                }
-            })),
+            Conflate::Collect { .. } => {
+                let held = self.take();
+                self.bytes = bytes + value.bytes();
+                Some(Emission::Batch(match held {
+                    None => vec![value],
+                    Some(Emission::One(older)) => vec![older, value],
+                    Some(Emission::Batch(mut batch)) => {
+                        batch.push(value);
+                        batch
+                    }
+                }))
+            }
         };
     }
 
@@ -49,9 +68,11 @@ impl<V: Combine> Held<V> {
     pub(super) const fn is_full(&self, conflate: Conflate) -> bool {
         match conflate {
             Conflate::Latest | Conflate::Merge | Conflate::Sum => false,
-            Conflate::Collect { max } => match &self.0 {
+            Conflate::Collect { max } => match &self.emission {
                 None | Some(Emission::One(_)) => false,
-                Some(Emission::Batch(batch)) => batch.len() >= max.get() as usize,
+                Some(Emission::Batch(batch)) => {
+                    batch.len() >= max.get() as usize || self.bytes >= COLLECT_BYTES_MAX
+                }
             },
         }
     }
@@ -59,14 +80,18 @@ impl<V: Combine> Held<V> {
     /// Applies another conflation to what already waits.
     pub(super) fn reshape(&mut self, conflate: Conflate) {
         let Some(held) = self.take() else { return };
-        self.0 = match conflate {
+        self.emission = match conflate {
             Conflate::Latest | Conflate::Merge | Conflate::Sum => {
                 newest(conflate, held).map(Emission::One)
             }
-            Conflate::Collect { .. } => Some(match held {
-                Emission::One(value) => Emission::Batch(vec![value]),
-                Emission::Batch(batch) => Emission::Batch(batch),
-            }),
+            Conflate::Collect { .. } => {
+                let batch = match held {
+                    Emission::One(value) => vec![value],
+                    Emission::Batch(batch) => batch,
+                };
+                self.bytes = batch.iter().map(Combine::bytes).sum();
+                Some(Emission::Batch(batch))
+            }
         };
     }
 }

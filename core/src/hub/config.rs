@@ -11,7 +11,7 @@ use crate::topic::Topic;
 pub struct HubConfig {
     /// Seeds epochs and hashing. Give each start of a hub another one.
     pub seed: u64,
-    /// The most topics.
+    /// The most topics that have begun. Each subscription may wait for one more.
     pub topics_max: usize,
     /// The most subscriptions.
     pub subscriptions_max: usize,

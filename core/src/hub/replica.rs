@@ -32,7 +32,9 @@ impl<P: Payload> Hub<P> {
     /// Where a topic stands, which is remembered from now on. One that has not begun stands before its beginning.
     pub(super) fn place_of(&mut self, now: Instant, topic: &Topic) -> Position {
         // Where there is no room, whoever subscribes to it is refused.
-        let index = self.topics.find_or_add(now, topic);
+        let index = self
+            .topics
+            .find_or_await(now, topic, self.subscribers.len());
         index.map_or_else(
             |_| Position::default(),
             |index| self.topics.get(index).history.position(),
@@ -188,12 +190,14 @@ impl<P: Payload> Hub<P> {
     /// Remembers a topic as not begun.
     pub(super) fn remember_unbegun(&mut self, now: Instant, topic: &Topic) {
         // Where there is no room, its publications are handed on without being kept.
-        let _ = self.topics.find_or_add(now, topic);
+        let _ = self
+            .topics
+            .find_or_await(now, topic, self.subscribers.len());
     }
 
-    /// Whether no more topics can be remembered.
+    /// Whether no more topics can be copied.
     pub(super) fn is_full(&self) -> bool {
-        self.topics.len() >= self.config.topics_max
+        self.topics.is_full()
     }
 
     /// The copy can't be continued: it is replaced, and all who subscribe are told.

@@ -2,6 +2,7 @@
 //!
 //! Both kinds of hub stand on this: the one that owns its topics and the one that follows an uplink.
 
+mod batches;
 mod flows;
 mod kept_flow;
 mod rest;
@@ -37,6 +38,8 @@ pub(crate) struct Subscribers<P, T> {
     /// What those subscriptions have whose patterns have wildcards.
     wide: Slab<Wide>,
     timers: Timers,
+    /// The bytes in all gates' batches.
+    batches_bytes: usize,
     due: Owing<P>,
     generation: u32,
     /// What gates that rest were spared, by the indexes of routes.
@@ -81,6 +84,8 @@ struct GateSlot<P> {
     gate: Gate<Arc<Publication<P>>>,
     subscription: u32,
     topic: Topic,
+    /// The bytes in its batch, as far as they are counted.
+    batch_bytes: usize,
     /// The deadline that the timers have for it; the gate's own may have moved later since.
     armed: Option<NonZeroU64>,
     /// Set while the gate rests.
@@ -94,6 +99,7 @@ impl<P: Payload, T> Subscribers<P, T> {
             gates: Slab::new(),
             wide: Slab::new(),
             timers: Timers::new(),
+            batches_bytes: 0,
             due: Owing::new(),
             generation: 0,
             passed: Vec::new(),
@@ -151,7 +157,8 @@ impl<P: Payload, T> Subscribers<P, T> {
 
     fn drop_gate(&mut self, gate: u32) {
         self.timers.disarm(gate);
-        self.gates.remove(gate as usize);
+        let slot = self.gates.remove(gate as usize);
+        self.batches_bytes -= slot.batch_bytes;
     }
 
     fn find(&self, id: SubscriptionId) -> Option<&Subscription<T>> {
@@ -311,6 +318,7 @@ impl<P: Payload, T> Subscribers<P, T> {
             gate,
             subscription: index,
             topic: topic.clone(),
+            batch_bytes: 0,
             armed: None,
             resting: None,
         }));
@@ -326,6 +334,10 @@ impl<P: Payload, T> Subscribers<P, T> {
     fn drain_gate(&mut self, gate: u32) {
         let slot = &mut self.gates[gate as usize];
         let index = slot.subscription;
+        let batch_bytes = slot.gate.batch_bytes();
+        if batch_bytes != slot.batch_bytes {
+            self.count_batch(gate, batch_bytes);
+        }
         while let Some(emission) = self.gates[gate as usize].gate.poll_output() {
             self.push_emission(index, emission);
         }

@@ -1,5 +1,6 @@
 //! Gates that rest, beside the same hub whose gates never do, and beside gates alone.
 
+mod batches;
 mod starts;
 mod together;
 

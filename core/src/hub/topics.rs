@@ -41,6 +41,7 @@ pub(crate) struct Topics<P> {
     /// The epoch of topics that come into being. Another one once a topic with publications is forgotten: until then
     /// a topic without any can be forgotten and come back, and a position before its first publication holds.
     first_epoch: u64,
+    /// The most topics that have begun.
     topics_max: usize,
     retention: Duration,
     histories: HistoryRules,
@@ -95,13 +96,39 @@ impl<P: Payload> Topics<P> {
         self.by_name.find(topic.as_str(), is_named)
     }
 
+    /// The topic that something is published to.
     pub(crate) fn find_or_add(&mut self, now: Instant, topic: &Topic) -> Result<u32, TopicsFull> {
+        let known = self.find(topic);
+        let has_begun = known.is_some_and(|index| !self.get(index).history.is_empty());
+        if !has_begun && self.is_full() {
+            return Err(TopicsFull);
+        }
+        Ok(known.unwrap_or_else(|| self.add(now, topic)))
+    }
+
+    /// The topic that one of so many subscriptions may wait for. Each has room for one beside those that have begun: otherwise who
+    /// may only subscribe could keep others from publishing.
+    pub(crate) fn find_or_await(
+        &mut self,
+        now: Instant,
+        topic: &Topic,
+        subscriptions: usize,
+    ) -> Result<u32, TopicsFull> {
         if let Some(index) = self.find(topic) {
             return Ok(index);
         }
-        if self.slab.len() >= self.topics_max {
+        if self.slab.len() >= self.topics_max.saturating_add(subscriptions) {
             return Err(TopicsFull);
         }
+        Ok(self.add(now, topic))
+    }
+
+    /// Whether no more topics can begin.
+    pub(crate) fn is_full(&self) -> bool {
+        self.published.len() >= self.topics_max
+    }
+
+    fn add(&mut self, now: Instant, topic: &Topic) -> u32 {
         let index = self.slab.insert(TopicState {
             topic: topic.clone(),
             route: None,
@@ -116,7 +143,7 @@ impl<P: Payload> Topics<P> {
         let index = index as u32;
         self.by_name.insert(topic.as_str(), index);
         self.expiry.arm(index, now + self.retention);
-        Ok(index)
+        index
     }
 
     /// Starts a topic that has ended anew: an empty history in the epoch after. Idempotency keys stay: what is repeated now was published

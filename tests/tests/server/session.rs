@@ -209,13 +209,33 @@ fn a_hub_has_so_many_subscriptions_and_topics() {
         wire.said(other, &publish("job:2", &json!(1))),
         ["published"]
     );
+    assert_eq!(
+        wire.said(other, &publish("job:1", &json!(1))),
+        ["published"]
+    );
     let frames = wire.answer(other, &publish("job:3", &json!(1)));
     assert_eq!(kinds(&frames), ["error too_many_topics"]);
     assert_eq!(frames[0]["ref"], json!(1));
     wire.send(one, &json!({ "type": "unsubscribe", "pattern": "job:*" }));
-    let frames = wire.answer(other, &subscribe("job:3"));
-    assert_eq!(kinds(&frames), ["error too_many_topics"]);
     assert_eq!(wire.said(other, &subscribe("job:2")), ["subscribed", "pub"]);
+}
+
+#[test]
+fn who_only_subscribes_takes_no_topics_from_those_who_publish() {
+    let mut config = ServerConfig::new(1);
+    config.hub.topics_max = 2;
+    let mut wire = Wire::new(config);
+    let (reader, publisher) = (wire.welcomed(), wire.welcomed());
+    for number in 0..10 {
+        let frames = wire.said(reader, &subscribe(&format!("job:{number}")));
+        assert_eq!(frames, ["subscribed"]);
+    }
+    for number in [3, 12, 3] {
+        let publish = publish(&format!("job:{number}"), &json!(number));
+        assert!(wire.said(publisher, &publish).contains(&"published".into()));
+    }
+    let frames = wire.answer(publisher, &publish("job:4", &json!(4)));
+    assert_eq!(kinds(&frames), ["error too_many_topics"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ const RELIEVE_TO_PERCENT: usize = 75;
 pub struct Backlog {
     /// Connections for which more waits than they take.
     pub connections: usize,
-    /// The bytes that wait for them, by the estimate that limits count.
+    /// The bytes that wait for them, by the estimate that limits count, and those in batches that wait for their pace.
     pub bytes: usize,
     /// What such connections have lost.
     pub losses: Losses,
@@ -57,7 +57,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             connections: connections
                 .filter(|(_, connection)| connection.outbox.is_behind())
                 .count(),
-            bytes: self.tally.waiting_bytes,
+            bytes: self.tally.waiting_bytes + self.hub.batches_bytes(),
             losses: self.tally.losses,
             resets: self.resets,
             recovered: self.hub.recovered(),

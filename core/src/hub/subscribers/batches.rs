@@ -1,0 +1,32 @@
+//! What the batches hold that wait for their subscriptions' pace.
+
+use super::Subscribers;
+use crate::limits::BATCHES_BYTES_MAX;
+use crate::payload::Payload;
+
+impl<P: Payload, T> Subscribers<P, T> {
+    /// What a gate's batch holds has changed. Where all batches hold too much, one that has grown leaves.
+    pub(super) fn count_batch(&mut self, gate: u32, batch_bytes: usize) {
+        let slot = &mut self.gates[gate as usize];
+        let others = self.batches_bytes - slot.batch_bytes;
+        let has_grown = batch_bytes > slot.batch_bytes;
+        if has_grown && others + batch_bytes > BATCHES_BYTES_MAX {
+            slot.gate.handle_full();
+        }
+        slot.batch_bytes = slot.gate.batch_bytes();
+        self.batches_bytes = others + slot.batch_bytes;
+    }
+
+    /// The bytes in batches that wait for their time.
+    pub(crate) const fn batches_bytes(&self) -> usize {
+        self.batches_bytes
+    }
+}
+
+#[cfg(test)]
+impl<P: Payload, T> Subscribers<P, T> {
+    /// The bytes in all batches, gate by gate.
+    pub(in crate::hub) fn waiting_in_batches(&self) -> usize {
+        self.gates.iter().map(|(_, it)| it.gate.batch_bytes()).sum()
+    }
+}
