@@ -19,7 +19,9 @@ pub enum StartError {
     System(#[from] std::io::Error),
 }
 
-/// Why a publish failed.
+/// Why a publish failed. Nothing was published then, but for two cases in which nobody can say: the link to the backend broke before the
+/// answer came ([`hub::PublishError::Unconfirmed`]), or the hub [stopped](Self::Stopped) while the backend had the request. A
+/// publication with an [idempotency key](crate::Publish::id) can be repeated then.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The topic breaks the syntax.

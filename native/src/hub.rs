@@ -270,7 +270,7 @@ impl Hub {
     /// Publishes a value to a topic.
     ///
     /// # Errors
-    /// As [`PublishError`] says. Nothing was published then.
+    /// As [`PublishError`] says, and in which cases it may have been published all the same.
     pub async fn publish(
         &self,
         topic: &str,
@@ -282,7 +282,7 @@ impl Hub {
     /// Publishes a value to a topic: as its last one, once only, or starting it anew.
     ///
     /// # Errors
-    /// As [`PublishError`] says. Nothing was published then.
+    /// As [`PublishError`] says, and in which cases it may have been published all the same.
     pub async fn publish_with(
         &self,
         topic: &str,

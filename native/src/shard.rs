@@ -46,6 +46,7 @@ pub(crate) use command::{Command, CommandSender, Snapshot, TopicSeen};
 use event_socket::EventSocket;
 use event_writer::EventWriter;
 pub(crate) use guest::Guest;
+use guest::Questions;
 use joiner::Joiner;
 pub(crate) use latency::{BOUNDS_MICROS, Latency};
 use local::LocalQueue;
@@ -107,6 +108,7 @@ pub(crate) struct Shard {
     totals: Totals,
     /// Where questions about clients are asked; known from the first one on.
     runtime: Option<Handle>,
+    questions: Questions,
     _alive: watch::Sender<()>,
 }
 
@@ -154,6 +156,7 @@ impl Shard {
             listeners: Listeners::default(),
             totals: Totals::default(),
             runtime: None,
+            questions: Questions::default(),
             _alive: alive,
         };
         Ok((shard, sender))
@@ -248,7 +251,11 @@ impl Shard {
                 received,
                 guest,
             } => self.connect(now, transport, &received, guest),
-            Command::Authenticated(id, known) => self.handle_known(id, known),
+            Command::Authenticated {
+                id,
+                question,
+                known,
+            } => self.handle_answered(id, question, known),
             Command::Adopt(adoption) => self.adopt(now, *adoption),
             Command::OpenLocal(opening) => self.open_local(now, opening),
             Command::CancelOpening(token) => self.cancel_opening(token),

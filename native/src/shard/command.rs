@@ -43,7 +43,12 @@ pub(crate) enum Command {
         guest: Guest,
     },
     /// It was found out who a client is.
-    Authenticated(ConnectionId, Result<Identity, AuthError>),
+    Authenticated {
+        id: ConnectionId,
+        /// Which question about the connection it answers.
+        question: u64,
+        known: Result<Identity, AuthError>,
+    },
     OpenLocal(Opening),
     /// The shard is to write a stream itself that was read within the process. The connection stays the same one.
     Adopt(Box<Adoption>),

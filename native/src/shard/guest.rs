@@ -1,5 +1,6 @@
 //! Who connects to a shard: what is known of them, and what is found out by their first frame.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -13,6 +14,7 @@ use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::session::Access;
 use tidegate_core::time::Instant;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use super::{Command, EndpointKind, Shard};
 use crate::access::{Known, Pass, Refused};
@@ -30,6 +32,42 @@ pub(crate) struct Guest {
     pub(crate) device: Option<DurableName>,
     /// Where questions about them are asked that take time.
     pub(crate) runtime: Handle,
+}
+
+/// Questions about clients that are being answered elsewhere. Nobody waits for an answer about a client that has gone.
+#[derive(Default)]
+pub(super) struct Questions {
+    asked: u64,
+    open: BTreeMap<(ConnectionId, u64), AbortHandle>,
+}
+
+impl Questions {
+    /// The name of the next question.
+    const fn name(&mut self) -> u64 {
+        self.asked += 1;
+        self.asked
+    }
+
+    fn close(&mut self, id: ConnectionId, question: u64) {
+        self.open.remove(&(id, question));
+    }
+
+    /// A client has gone.
+    pub(super) fn drop_of(&mut self, id: ConnectionId) {
+        let open = self.open.range((id, 0)..=(id, u64::MAX));
+        let names: Vec<(ConnectionId, u64)> = open.map(|(name, _)| *name).collect();
+        for name in names {
+            if let Some(task) = self.open.remove(&name) {
+                task.abort();
+            }
+        }
+    }
+}
+
+impl Drop for Questions {
+    fn drop(&mut self) {
+        self.open.values().for_each(AbortHandle::abort);
+    }
 }
 
 impl Guest {
@@ -91,17 +129,36 @@ impl Shard {
             }
             Poll::Pending => {
                 let sender = self.sender.clone();
-                runtime.spawn(async move {
+                let question = self.questions.name();
+                let task = runtime.spawn(async move {
+                    let known = answer.await;
                     // A shard that has stopped has nobody left to let in.
-                    let _ = sender.send(Command::Authenticated(id, answer.await));
+                    let _ = sender.send(Command::Authenticated {
+                        id,
+                        question,
+                        known,
+                    });
                 });
+                let task = task.abort_handle();
+                self.questions.open.insert((id, question), task);
                 false
             }
         }
     }
 
+    /// A question that took its time is answered.
+    pub(super) fn handle_answered(
+        &mut self,
+        id: ConnectionId,
+        question: u64,
+        known: Result<Identity, AuthError>,
+    ) {
+        self.questions.close(id, question);
+        self.handle_known(id, known);
+    }
+
     /// It was found out who a client is, or that they are nobody.
-    pub(super) fn handle_known(&mut self, id: ConnectionId, known: Result<Identity, AuthError>) {
+    fn handle_known(&mut self, id: ConnectionId, known: Result<Identity, AuthError>) {
         let now = self.now();
         let result = match known {
             Ok(identity) => self.identified(id, grant(now, identity)),

@@ -58,6 +58,11 @@ impl Shard {
                 continue;
             };
             let (id, is_stuck) = (endpoint.id, endpoint.is_stuck());
+            // While it is asked about a client, what they say isn't read, and with it that they have gone.
+            if (event.is_read_closed() || event.is_error()) && self.hub.is_asking(id) {
+                self.close(id);
+                continue;
+            }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 self.read(id, buffer);
             }

@@ -81,6 +81,7 @@ impl Shard {
                 EndpointKind::Local(queue) => queue.finish(),
             }
         }
+        self.questions.drop_of(id);
         self.hub.handle_closed(self.now(), id);
     }
 }

@@ -14,6 +14,7 @@ mod event_streams_resume;
 mod hosts;
 mod metrics;
 mod publish_rate;
+mod questions;
 mod tickets;
 mod unknown_topics;
 mod user_rooms;

@@ -1,0 +1,99 @@
+//! Questions about who a client is, that take longer than the client stays.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::support::http::request;
+use crate::support::socket::Socket;
+use crate::support::{config, eventually, serve, until_counts};
+use serde_json::json;
+use tidegate::Hub;
+use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
+use tokio::net::TcpStream;
+
+/// How long an application may take to answer at all.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Never answers about `slow`. Whoever waits for an answer has a clone of this.
+struct Mute(Arc<()>);
+
+impl Authenticate for Mute {
+    fn authenticate(&self, shown: Credentials) -> Authenticating<'_> {
+        let waiting = Arc::clone(&self.0);
+        Box::pin(async move {
+            match shown.token.as_deref() {
+                None => Err(AuthError::Missing),
+                Some("slow") => {
+                    std::future::pending::<()>().await;
+                    drop(waiting);
+                    Err(AuthError::Missing)
+                }
+                Some(_) => Ok(Identity::default()),
+            }
+        })
+    }
+}
+
+/// A server, and how many questions are open there.
+async fn served() -> (Hub, String, impl Fn() -> usize) {
+    let open = Arc::new(());
+    let mut config = config();
+    config.access.authenticate = Some(Arc::new(Mute(Arc::clone(&open))));
+    let hub = Hub::new(config).unwrap();
+    let address = serve(tidegate::axum::router(hub.clone())).await;
+    // One is the test's, one the rule's.
+    (hub, address, move || Arc::strong_count(&open) - 2)
+}
+
+#[tokio::test]
+async fn nobody_asks_on_about_a_client_that_has_gone() {
+    let (hub, address, open) = served().await;
+    let slow = json!({ "type": "hello", "token": "slow" });
+    let mut at_first = Socket::open(&address).await;
+    at_first.send(slow.clone()).await;
+    // Others that were let in, and show another token.
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let known = [("authorization", "Bearer known")];
+    let mut later = Socket::with_headers(stream, &known).await.unwrap();
+    for _ in 0..3 {
+        later.send(slow.clone()).await;
+    }
+    eventually("four questions", async || open() == 4).await;
+    until_counts(&hub, 2, 0).await;
+    let began = Instant::now();
+    drop(at_first);
+    until_counts(&hub, 1, 0).await;
+    eventually("the question about it to be dropped", async || open() == 3).await;
+    drop(later);
+    until_counts(&hub, 0, 0).await;
+    eventually("all questions to be dropped", async || open() == 0).await;
+    assert!(began.elapsed() < ANSWER_MAX, "their time was over anyhow");
+}
+
+#[tokio::test]
+async fn nobody_asks_on_for_a_request_or_a_hub_that_has_gone() {
+    let (hub, address, open) = served().await;
+    let asking = tokio::spawn({
+        let address = address.clone();
+        async move {
+            request(
+                &address,
+                "POST /publish",
+                "Authorization: Bearer slow\r\n",
+                "",
+            )
+            .await
+        }
+    });
+    eventually("a question", async || open() == 1).await;
+    let began = Instant::now();
+    asking.abort();
+    eventually("it to be dropped", async || open() == 0).await;
+    let mut socket = Socket::open(&address).await;
+    let slow = json!({ "type": "hello", "token": "slow" });
+    socket.send(slow).await;
+    eventually("another one", async || open() == 1).await;
+    hub.stop();
+    eventually("it to be dropped with the hub", async || open() == 0).await;
+    assert!(began.elapsed() < ANSWER_MAX, "their time was over anyhow");
+}
