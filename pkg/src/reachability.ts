@@ -32,7 +32,7 @@ export class Reachability {
     this.#said = said;
   }
 
-  /** A state as the core tells it, with what is known of why. */
+  /** A state with what is known of why: the same, where it has that already. */
   explain(state: TideState): TideState {
     if (state.status !== 'connecting' && state.status !== 'disconnected') {
       this.#isOver = true;
@@ -45,7 +45,7 @@ export class Reachability {
       void this.#find();
     }
     const reason = this.#answer ?? this.#said;
-    return reason === undefined ? state : { ...state, reason };
+    return reason === state.reason || reason === undefined ? state : { ...state, reason };
   }
 
   async #find(): Promise<void> {

@@ -89,10 +89,8 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#WebSocket = options.WebSocket;
     this.#transport = new Transport(this.#url, {
       opened: (link) => this.#tell((hub, now) => hub.handle_opened(now, link)),
-      closed: (link, reason) => {
-        this.#reachability.lost(reason);
-        this.#tell((hub, now) => hub.handle_closed(now, link));
-      },
+      lost: (reason) => this.#reachability.lost(reason),
+      closed: (link) => this.#tell((hub, now) => hub.handle_closed(now, link)),
       received: (link, text) => this.#receive(link, text),
       failed: (error) => this.#listeners.emit('error', error),
     });
@@ -273,7 +271,9 @@ export class Connection extends Switchboard<TabHub, Note> {
   }
 
   #tellWhy(error: TidegateError): void {
-    this.#setState(this.#state);
+    if (this.#reachability.explain(this.#state) !== this.#state) {
+      this.#setState(this.#state);
+    }
     this.queue(() => this.#listeners.tell(error));
     this.handOver();
   }

@@ -6,8 +6,9 @@ import { SUBPROTOCOL, type WebSocketConstructor, type WebSocketLike } from './so
 /** @internal */
 export interface TransportEvents {
   opened(link: number): void;
-  /** `reason`: why, as far as the platform tells. */
-  closed(link: number, reason?: string): void;
+  /** Why a socket closes, as far as the platform tells; `closed` follows. */
+  lost(reason: string | undefined): void;
+  closed(link: number): void;
   received(link: number, text: unknown): void;
   /** There is no socket to be had; `closed` follows. */
   failed(error: TidegateError): void;
@@ -48,7 +49,11 @@ export class Transport {
         tell();
       }
     };
-    const lost = (reason?: string): void => ifCurrent(() => this.#events.closed(link, reason));
+    const lost = (reason?: string): void =>
+      ifCurrent(() => {
+        this.#events.lost(reason);
+        this.#events.closed(link);
+      });
     let socket: WebSocketLike;
     try {
       socket = new WebSocket(this.#url, SUBPROTOCOL);

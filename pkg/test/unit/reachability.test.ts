@@ -32,14 +32,16 @@ function listen(url: string, options: ConnectOptions = {}): Heard {
   return { host, tide, states, errors };
 }
 
-/** Makes the program a page of {@link PAGE}, where `answer` is what comes of a request. Says what was asked for. */
-function pretendPage(t: TestContext, answer: () => Response): string[] {
+/**
+ * Makes the program a page of {@link PAGE}, or of no origin, where `answer` is what comes of a request. Says what was asked for.
+ */
+function pretendPage(t: TestContext, answer: () => Response, origin: string | null = PAGE): string[] {
   const asked: string[] = [];
   const fetch = async (url: string, { mode }: { mode: string }): Promise<Response> => {
     asked.push(`${mode} ${url}`);
     return answer();
   };
-  const globals = { WebSocket: FakeSocket, origin: PAGE, fetch };
+  const globals = { WebSocket: FakeSocket, origin: origin ?? undefined, fetch };
   for (const [name, value] of Object.entries(globals)) {
     const own = Object.getOwnPropertyDescriptor(globalThis, name);
     Object.defineProperty(globalThis, name, { value, configurable: true });
@@ -168,6 +170,29 @@ test('without a listener, the console is told once', async (t) => {
   tide.close();
 });
 
+for (const [what, answer, reason] of [
+  [
+    'nobody answers',
+    () => {
+      throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 127.0.0.1:1') });
+    },
+    'cannot reach http://127.0.0.1:1/ws: connect ECONNREFUSED 127.0.0.1:1',
+  ],
+  [
+    'WebSockets are kept back',
+    () => new Response('', { status: 426 }),
+    'http://127.0.0.1:1/ws answers, but takes no WebSocket',
+  ],
+] as const) {
+  test(`where a program has a WebSocket of the platform, it is told that ${what}`, async (t) => {
+    pretendPage(t, answer, null);
+    const heard = listen('http://127.0.0.1:1');
+    await failHandshakes(heard, 2);
+    assert.deepEqual(heard.errors, [['unreachable', reason]]);
+    heard.tide.close();
+  });
+}
+
 test('in Node, the package ws says what went wrong', async (t) => {
   const server = createServer();
   server.on('upgrade', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n'));
@@ -182,6 +207,9 @@ test('in Node, the package ws says what went wrong', async (t) => {
   });
   const reason = 'Unexpected server response: 403';
   assert.deepEqual(heard.errors, [['unreachable', reason]]);
-  assert.deepEqual(heard.states[0], { status: 'disconnected', reason });
+  assert.deepEqual(heard.states, [
+    { status: 'disconnected', reason },
+    { status: 'connecting', attempt: 1, reason },
+  ]);
   heard.tide.close();
 });
