@@ -1,10 +1,14 @@
 //! JSON Web Tokens (RFC 7519), signed with a shared secret or by a key of a set (RFC 7517).
 
+mod keys;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+
+use keys::Keys;
 
 use super::claims::Claims;
 use super::{AuthError, Authenticate, Authenticating, Credentials, Identity};
@@ -25,19 +29,13 @@ const LEEWAY_S: u64 = 5;
 /// | `exp` | when the token ends, in seconds since 1970; required |
 /// | `nbf` | before when it isn't valid |
 /// | `aud`, `iss` | must be what [`JwtVerifier::for_audience`] and [`JwtVerifier::from_issuer`] say |
+///
+/// Clones have the same keys, also when those are [read again](JwtVerifier::reload).
 #[derive(Clone)]
 pub struct JwtVerifier {
-    keys: Vec<Key>,
+    keys: Arc<Keys>,
     audience: Option<String>,
     issuer: Option<String>,
-}
-
-#[derive(Clone)]
-struct Key {
-    /// The key's name, where a token may say by which key it is signed.
-    id: Option<String>,
-    decoding: DecodingKey,
-    algorithms: Vec<Algorithm>,
 }
 
 /// Why tokens could not be read with what was given.
@@ -95,47 +93,33 @@ impl JwtVerifier {
             let bytes = secret.len();
             return Err(JwtError::ShortSecret { bytes });
         }
-        Ok(Self::with_keys(vec![Key {
-            id: None,
-            decoding: DecodingKey::from_secret(secret),
-            algorithms: vec![Algorithm::HS256],
-        }]))
+        Ok(Self::with_keys(Keys::secret(secret)))
     }
 
-    /// Reads tokens that are signed by one of the public keys of a JSON Web Key Set: RS256, ES256 or EdDSA.
+    /// Reads tokens that are signed by one of the public keys of a JSON Web Key Set: RS256, ES256 (P-256) or EdDSA (Ed25519). Keys
+    /// of other kinds, and for other uses than signatures, are passed over.
     ///
     /// # Errors
-    /// The file can't be read, is none, or has a key that can't be used.
+    /// The file can't be read, is none, or has no key that can be used, or one that must not be there.
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, JwtError> {
-        let path = path.as_ref();
-        let text = std::fs::read(path).map_err(|source| JwtError::Unreadable {
-            path: path.into(),
-            source,
-        })?;
-        let set: JwkSet = serde_json::from_slice(&text).map_err(|source| JwtError::NoKeySet {
-            path: path.into(),
-            source,
-        })?;
-        if set.keys.is_empty() {
-            return Err(JwtError::NoKeys { path: path.into() });
-        }
-        let read = |(at, jwk): (usize, &Jwk)| {
-            Key::from_jwk(jwk).map_err(|why| JwtError::BadKey {
-                path: path.into(),
-                number: at + 1,
-                why,
-            })
-        };
-        let keys: Result<_, _> = set.keys.iter().enumerate().map(read).collect();
-        Ok(Self::with_keys(keys?))
+        Keys::of_file(path.as_ref()).map(Self::with_keys)
     }
 
-    fn with_keys(keys: Vec<Key>) -> Self {
+    fn with_keys(keys: Keys) -> Self {
         Self {
-            keys,
+            keys: Arc::new(keys),
             audience: None,
             issuer: None,
         }
+    }
+
+    /// Reads the file of keys again, if there is one, and says whether it holds anything new. Tokens are checked by that from then on;
+    /// who has been let in stays until their token ends.
+    ///
+    /// # Errors
+    /// As for [`JwtVerifier::jwks_file`]. The keys that are there stay in use.
+    pub fn reload(&self) -> Result<bool, JwtError> {
+        self.keys.reload()
     }
 
     /// Takes only tokens that are meant for `audience`. Without it, tokens that name an audience are refused.
@@ -163,27 +147,23 @@ impl JwtVerifier {
     /// else, or grants something that is no pattern.
     pub fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         let header = decode_header(token).map_err(|error| refusal(&error))?;
-        let mut last = AuthError::Invalid("no key here has signed it".into());
-        for key in self.candidates(header.kid.as_deref(), header.alg) {
-            match decode::<Claims>(token, &key.decoding, &self.validation(key)) {
+        let keys = self.keys.now();
+        let may_have = keys
+            .iter()
+            .filter(|key| key.may_have_signed(header.kid.as_deref(), header.alg));
+        for key in may_have {
+            match decode::<Claims>(token, &key.decoding, &self.validation(key.algorithm)) {
                 Ok(read) => return read.claims.into_identity(),
-                Err(error) => last = refusal(&error),
+                Err(error) if is_of_key(error.kind()) => {}
+                // It is this one's: what is wrong is what the token says.
+                Err(error) => return Err(refusal(&error)),
             }
         }
-        Err(last)
+        Err(AuthError::Invalid("no key here has signed it".into()))
     }
 
-    /// The keys that may have signed a token: where it names one, that one.
-    fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &Key> {
-        self.keys.iter().filter(move |key| {
-            let is_named = id.is_none() || key.id.is_none() || key.id.as_deref() == id;
-            is_named && key.algorithms.contains(&algorithm)
-        })
-    }
-
-    fn validation(&self, key: &Key) -> Validation {
-        let mut validation = Validation::new(key.algorithms[0]);
-        validation.algorithms.clone_from(&key.algorithms);
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
         validation.leeway = LEEWAY_S;
         validation.validate_nbf = true;
         if let Some(audience) = &self.audience {
@@ -198,24 +178,16 @@ impl JwtVerifier {
     }
 }
 
-impl Key {
-    fn from_jwk(jwk: &Jwk) -> Result<Self, String> {
-        let decoding = DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?;
-        // A shared secret in a file of public keys, or a public key taken for a secret, is how tokens are forged.
-        let algorithm = match decoding.family() {
-            AlgorithmFamily::Rsa => Algorithm::RS256,
-            AlgorithmFamily::Ec => Algorithm::ES256,
-            AlgorithmFamily::Ed => Algorithm::EdDSA,
-            AlgorithmFamily::Hmac => {
-                return Err("a shared secret has no place among public keys".into());
-            }
-        };
-        Ok(Self {
-            id: jwk.common.key_id.clone(),
-            decoding,
-            algorithms: vec![algorithm],
-        })
-    }
+/// Whether an error only says that a token isn't signed by this key, which another one may have done.
+const fn is_of_key(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::InvalidSignature
+            | ErrorKind::InvalidEcdsaKey
+            | ErrorKind::InvalidEddsaKey
+            | ErrorKind::InvalidRsaKey(_)
+            | ErrorKind::InvalidKeyFormat
+    )
 }
 
 fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
@@ -224,7 +196,6 @@ fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
         ErrorKind::InvalidAudience => AuthError::Invalid("it is meant for another audience".into()),
         ErrorKind::InvalidIssuer => AuthError::Invalid("another issuer made it".into()),
         ErrorKind::ImmatureSignature => AuthError::Invalid("it is not valid yet".into()),
-        ErrorKind::InvalidSignature => AuthError::Invalid("no key here has signed it".into()),
         ErrorKind::MissingRequiredClaim(claim) => {
             AuthError::Invalid(format!("its claim `{claim}` is missing"))
         }
@@ -247,7 +218,7 @@ impl Authenticate for JwtVerifier {
 impl std::fmt::Debug for JwtVerifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JwtVerifier")
-            .field("keys", &self.keys.len())
+            .field("keys", &self.keys.now().len())
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
             .finish()

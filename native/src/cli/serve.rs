@@ -6,6 +6,7 @@ mod limits;
 mod log;
 #[cfg(feature = "opentelemetry")]
 mod otlp;
+mod reload;
 mod settings;
 mod supervisor;
 mod values;
@@ -67,8 +68,11 @@ impl Serve {
 }
 
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    let config = settings.config()?;
+    let (config, keys) = settings.config_and_keys()?;
     settings.check_reach(&config)?;
+    if let Some(keys) = keys {
+        reload::when_told("the keys of tokens", move || keys.reload());
+    }
     let (server, addresses) = settings.open(&config).await?;
     let choice = settings.choose_backend(&config).await?;
     if choice.backend.is_none() {

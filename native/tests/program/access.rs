@@ -1,6 +1,7 @@
 //! Whom the program lets in, as its users say it.
 
-use crate::support;
+use crate::support::eventually;
+use crate::support::http::request;
 use crate::support::program::{Outcome, Server, finish, program, run};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
@@ -101,6 +102,52 @@ async fn a_server_with_public_keys_serves_whoever_one_of_them_has_signed_for() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn public_keys_are_read_again_when_the_server_is_told_to() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.json");
+    // A key that nothing here is signed by.
+    let (start, rest) = ED25519_SET.split_once("11qYAYKx").unwrap();
+    std::fs::write(&keys, format!("{start}AAAAAAAA{rest}")).unwrap();
+    let server = Server::start_with(program(&[
+        "serve",
+        "--backend=memory",
+        "--listen=127.0.0.1:0",
+        "--jwks",
+        keys.to_str().unwrap(),
+    ]))
+    .await;
+    let claims = json!({ "exp": 4_000_000_000_u64, "publish": ["job:*"] });
+    let key = EncodingKey::from_ed_der(&ED25519);
+    let token = encode(&Header::new(Algorithm::EdDSA), &claims, &key).unwrap();
+    let header = format!("Authorization: Bearer {token}\r\n");
+    let body = json!({ "topic": "job:1", "data": 1 }).to_string();
+    let publish = async || {
+        let answer = request(&server.address, "POST /publish", &header, &body).await;
+        answer.status
+    };
+    let tell = || {
+        let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+    };
+    assert_eq!(publish().await, 401);
+    std::fs::write(&keys, ED25519_SET).unwrap();
+    tell();
+    eventually("the new key", async || publish().await == 200).await;
+    // What is no set of keys changes nothing: another one after it does, and the server is there.
+    std::fs::write(&keys, "{}").unwrap();
+    tell();
+    for _ in 0..20 {
+        assert_eq!(publish().await, 200);
+    }
+    std::fs::write(&keys, format!("{start}AAAAAAAA{rest}")).unwrap();
+    tell();
+    eventually("the old key", async || publish().await == 401).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_command_that_prints_tokens_keeps_a_subscription_alive() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -133,7 +180,7 @@ async fn a_command_that_prints_tokens_keeps_a_subscription_alive() {
     let mut subscriber = program(&subscribe);
     let subscriber = subscriber.spawn().unwrap();
     let runs = || std::fs::read_to_string(path("runs")).map_or(0, |runs| runs.lines().count());
-    support::eventually("two renewals", async || runs() >= 3).await;
+    eventually("two renewals", async || runs() >= 3).await;
     let done = token(&json!({ "exp": 4_000_000_000_u64, "publish": ["job:*"] }));
     let mut publish = program(&[
         "pub",

@@ -211,9 +211,9 @@ fn only_expired(key: &Value, token: &str) {
 }
 
 /// RFC 8037, appendix A: a seed and its public key.
-#[test]
-fn eddsa_is_checked_and_the_key_is_found_by_its_name() {
-    let public = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+const ED25519: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+fn ed25519() -> EncodingKey {
     let seed = [
         0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c,
         0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae,
@@ -223,7 +223,20 @@ fn eddsa_is_checked_and_the_key_is_found_by_its_name() {
     let frame = [
         0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
     ];
-    let signing = EncodingKey::from_ed_der(&[frame.as_slice(), &seed].concat());
+    EncodingKey::from_ed_der(&[frame.as_slice(), &seed].concat())
+}
+
+/// A key of the same kind that nothing is signed by.
+const OTHER_ED25519: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+fn ed25519_key(x: &str) -> Value {
+    json!({ "kty": "OKP", "crv": "Ed25519", "x": x })
+}
+
+#[test]
+fn eddsa_is_checked_and_the_key_is_found_by_its_name() {
+    let public = ED25519;
+    let signing = ed25519();
     let named = |name: &str| Header {
         kid: Some(name.into()),
         ..Header::new(Algorithm::EdDSA)
@@ -288,4 +301,92 @@ fn nothing_that_is_logged_holds_a_secret() {
         !logged.contains(&token) && !logged.contains("thirty-two"),
         "{logged}"
     );
+}
+
+#[test]
+fn of_several_keys_the_one_that_has_signed_says_what_is_wrong() {
+    let signed =
+        |claims: &Value| encode(&Header::new(Algorithm::EdDSA), claims, &ed25519()).unwrap();
+    let (own, other) = (ed25519_key(ED25519), ed25519_key(OTHER_ED25519));
+    for keys in [json!([own, other]), json!([other, own, other])] {
+        let verifier = jwks(&keys).unwrap();
+        let expired = signed(&json!({ "exp": soon() - 600 }));
+        assert_eq!(verifier.verify(&expired), Err(AuthError::Expired));
+        let elsewhere = signed(&json!({ "exp": soon(), "aud": "mail" }));
+        let error = verifier.verify(&elsewhere).unwrap_err().to_string();
+        assert!(error.contains("another audience"), "{error}");
+    }
+    let foreign = jwks(&json!([other, other])).unwrap();
+    let error = foreign.verify(&signed(&json!({ "exp": soon() - 600 })));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("no key here has signed it"), "{error}");
+}
+
+#[test]
+fn keys_for_something_else_are_passed_over_and_named_where_there_is_no_other() {
+    let token = encode(
+        &Header::new(Algorithm::EdDSA),
+        &json!({ "sub": "ada", "exp": soon() }),
+        &ed25519(),
+    )
+    .unwrap();
+    let own = ed25519_key(ED25519);
+    let with = |name: &str, value: Value| {
+        let mut key = own.clone();
+        key[name] = value;
+        key
+    };
+    let coordinate = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+    for (key, why) in [
+        (with("use", json!("enc")), "use"),
+        (with("key_ops", json!(["encrypt"])), "use"),
+        (with("alg", json!("ES256")), "another algorithm"),
+        (
+            json!({ "kty": "EC", "crv": "P-384", "x": coordinate, "y": coordinate }),
+            "P384",
+        ),
+        (
+            json!({ "kty": "EC", "crv": "secp256k1", "x": coordinate, "y": coordinate }),
+            "kind",
+        ),
+    ] {
+        let alone = jwks(&json!([key])).unwrap_err().to_string();
+        assert!(alone.contains("key 1") && alone.contains(why), "{alone}");
+        let both = jwks(&json!([key, own])).unwrap();
+        assert_eq!(both.keys.now().len(), 1, "{key}");
+        assert!(both.verify(&token).is_ok(), "{key}");
+    }
+    for key in [
+        with("use", json!("sig")),
+        with("key_ops", json!(["verify"])),
+        with("alg", json!("EdDSA")),
+    ] {
+        assert!(jwks(&json!([key])).unwrap().verify(&token).is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn a_set_that_is_read_again_counts_for_all_clones_and_a_wrong_one_changes_nothing() {
+    let token = encode(
+        &Header::new(Algorithm::EdDSA),
+        &json!({ "sub": "ada", "exp": soon() }),
+        &ed25519(),
+    )
+    .unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let write = |keys: Value| std::fs::write(file.path(), keys.to_string()).unwrap();
+    write(json!({ "keys": [ed25519_key(OTHER_ED25519)] }));
+    let first = JwtVerifier::jwks_file(file.path()).unwrap();
+    let clone = first.clone().from_issuer("shop");
+    assert!(first.verify(&token).is_err());
+    assert!(matches!(first.reload(), Ok(false)));
+    write(json!({ "keys": [ed25519_key(ED25519)] }));
+    assert!(first.verify(&token).is_err(), "nobody said so yet");
+    assert!(matches!(clone.reload(), Ok(true)));
+    assert!(first.verify(&token).is_ok());
+    write(json!({ "keys": [] }));
+    assert!(matches!(first.reload(), Err(JwtError::NoKeys { .. })));
+    assert!(first.verify(&token).is_ok());
+    let secret = JwtVerifier::hs256(SECRET).unwrap();
+    assert!(matches!(secret.reload(), Ok(false)));
 }

@@ -23,7 +23,7 @@ pub(super) struct AccessArgs {
     #[arg(long, value_name = "FILE")]
     jwt_secret_file: Option<PathBuf>,
     /// Require tokens, signed with one of the keys whose public part is in this JSON Web Key Set (RS256, ES256 or
-    /// EdDSA)
+    /// EdDSA). The file is read again on SIGHUP
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     /// Accept only tokens for this audience
@@ -42,23 +42,29 @@ pub(super) struct AccessArgs {
 }
 
 impl AccessArgs {
-    /// What is said here, as the hub takes it.
-    pub(super) fn apply(&self, secrets: &Secrets, config: &mut Config) -> anyhow::Result<()> {
+    /// What is said here, as the hub takes it. Gives the keys of tokens, where they are in a file that may be read again.
+    pub(super) fn apply(
+        &self,
+        secrets: &Secrets,
+        config: &mut Config,
+    ) -> anyhow::Result<Option<JwtVerifier>> {
         let ticket_secret = secrets.ticket.as_deref();
         if ticket_secret.is_some_and(|secret| secret.len() < SECRET_BYTES_MIN) {
             bail!("ticket_secret: it has fewer than {SECRET_BYTES_MIN} bytes");
         }
+        let verifier = self.verifier(secrets)?;
+        let shared = verifier.clone().map(Arc::new);
         config.access = AccessConfig {
-            authenticate: self.verifier(secrets)?,
+            authenticate: shared.map(|verifier| verifier as Arc<dyn Authenticate>),
             origins: self.origin.clone(),
             browsers_publish: self.browsers_publish.clone(),
             ticket_secret: ticket_secret.map(|secret| secret.as_bytes().to_vec()),
             ..config.access.clone()
         };
-        Ok(())
+        Ok(verifier.filter(|_| self.jwks.is_some()))
     }
 
-    fn verifier(&self, secrets: &Secrets) -> anyhow::Result<Option<Arc<dyn Authenticate>>> {
+    fn verifier(&self, secrets: &Secrets) -> anyhow::Result<Option<JwtVerifier>> {
         let verifier = if let Some(path) = &self.jwks {
             JwtVerifier::jwks_file(path)?
         } else if let Some(path) = &self.jwt_secret_file {
@@ -82,6 +88,6 @@ impl AccessArgs {
             Some(issuer) => verifier.from_issuer(issuer),
             None => verifier,
         };
-        Ok(Some(Arc::new(verifier)))
+        Ok(Some(verifier))
     }
 }

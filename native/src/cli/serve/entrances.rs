@@ -186,7 +186,9 @@ impl EntranceArgs {
             return Ok(None);
         };
         let tls = tidegate::serve::Tls::from_pem_files(chain, key)?;
-        reload_when_told(tls.clone());
+        // Without waiting for the next look at its files.
+        let shown = tls.clone();
+        super::reload::when_told("the certificate", move || shown.reload());
         Ok(Some(Encryption(tls)))
     }
 
@@ -219,29 +221,6 @@ impl Encryption {
         match *self {}
     }
 }
-
-/// Reads the certificate again on SIGHUP, without waiting for the next look at its files.
-#[cfg(all(feature = "tls", unix))]
-fn reload_when_told(tls: tidegate::serve::Tls) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return;
-    };
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            match tls.reload() {
-                Ok(true) => tracing::info!(?tls, "the certificate was read again"),
-                Ok(false) => tracing::info!(?tls, "the certificate is the same as before"),
-                Err(error) => {
-                    tracing::error!(%error, "the certificate is not replaced, and the old one stays in use");
-                }
-            }
-        }
-    });
-}
-
-#[cfg(all(feature = "tls", not(unix)))]
-fn reload_when_told(_tls: tidegate::serve::Tls) {}
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 use tidegate::Config;
+use tidegate::auth::JwtVerifier;
 use tidegate::backend::Choice;
 use tidegate::core::history::{HistoryLimits, HistoryRules};
 use tidegate::core::topic::Pattern;
@@ -128,6 +129,14 @@ impl Settings {
     /// # Errors
     /// What is wrong with them.
     pub(in crate::cli) fn config(&self) -> anyhow::Result<Config> {
+        self.config_and_keys().map(|(config, _)| config)
+    }
+
+    /// The same, and the keys of tokens, where they are in a file that may be read again.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn config_and_keys(&self) -> anyhow::Result<(Config, Option<JwtVerifier>)> {
         let mut config = Config {
             shards: self.shards,
             compress_above: self.compress_above.0.map(|bytes| bytes.0),
@@ -137,12 +146,12 @@ impl Settings {
         config.server.hub.histories = self.histories();
         self.limits.apply(&mut config);
         self.stopping.apply(&mut config)?;
-        self.access.apply(&self.secrets, &mut config)?;
+        let keys = self.access.apply(&self.secrets, &mut config)?;
         config.access.open_to_everyone = self.open_to_everyone;
         config.access.proxies = self.entrances.proxies();
         config.event_streams = self.entrances.event_streams();
         self.entrances.check()?;
-        Ok(config)
+        Ok((config, keys))
     }
 
     /// Whether whoever can reach the server is asked who they are, or may do without.

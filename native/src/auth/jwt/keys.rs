@@ -1,0 +1,186 @@
+//! The keys that tokens are signed by: a shared secret, or those of a file, which may be read again.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
+use jsonwebtoken::{Algorithm, DecodingKey};
+
+use super::JwtError;
+
+/// A key, and what it is for.
+pub(super) struct Key {
+    /// Its name, where a token may say by which key it is signed.
+    id: Option<String>,
+    pub(super) decoding: DecodingKey,
+    pub(super) algorithm: Algorithm,
+}
+
+/// Keys, and where they are from.
+pub(super) struct Keys {
+    keys: RwLock<Arc<[Key]>>,
+    file: Option<File>,
+}
+
+struct File {
+    path: PathBuf,
+    /// What it held when it was read last.
+    read: Mutex<Vec<u8>>,
+}
+
+/// Why a key of a set is none of ours.
+enum Unfit {
+    /// It is for something else, or of a kind that we don't have. Sets have such keys, for others.
+    ForOthers(String),
+    /// It must not be there, or is broken.
+    Wrong(String),
+}
+
+impl Keys {
+    /// A secret that is shared with the issuer.
+    pub(super) fn secret(secret: &[u8]) -> Self {
+        let key = Key {
+            id: None,
+            decoding: DecodingKey::from_secret(secret),
+            algorithm: Algorithm::HS256,
+        };
+        Self {
+            keys: RwLock::new([key].into()),
+            file: None,
+        }
+    }
+
+    /// The public keys of a set.
+    pub(super) fn of_file(path: &Path) -> Result<Self, JwtError> {
+        let text = read(path)?;
+        Ok(Self {
+            keys: RwLock::new(parse(path, &text)?),
+            file: Some(File {
+                path: path.into(),
+                read: Mutex::new(text),
+            }),
+        })
+    }
+
+    /// Reads the file again, if they are from one, and says whether it held anything new.
+    pub(super) fn reload(&self) -> Result<bool, JwtError> {
+        let Some(File { path, read: before }) = &self.file else {
+            return Ok(false);
+        };
+        let text = read(path)?;
+        let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before == text {
+            return Ok(false);
+        }
+        let keys = parse(path, &text)?;
+        *before = text;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(true)
+    }
+
+    /// Those in use now.
+    pub(super) fn now(&self) -> Arc<[Key]> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&keys)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, JwtError> {
+    std::fs::read(path).map_err(|source| JwtError::Unreadable {
+        path: path.into(),
+        source,
+    })
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<Arc<[Key]>, JwtError> {
+    let path = || PathBuf::from(path);
+    let set: JwkSet = serde_json::from_slice(text).map_err(|source| JwtError::NoKeySet {
+        path: path(),
+        source,
+    })?;
+    let mut keys = Vec::new();
+    let mut passed_over = None;
+    for (at, jwk) in set.keys.iter().enumerate() {
+        let bad = |why| JwtError::BadKey {
+            path: path(),
+            number: at + 1,
+            why,
+        };
+        match Key::from_jwk(jwk) {
+            Ok(key) => keys.push(key),
+            Err(Unfit::Wrong(why)) => return Err(bad(why)),
+            Err(Unfit::ForOthers(why)) => passed_over = passed_over.or(Some(bad(why))),
+        }
+    }
+    match (keys.is_empty(), passed_over) {
+        (false, _) => Ok(keys.into()),
+        (true, Some(why)) => Err(why),
+        (true, None) => Err(JwtError::NoKeys { path: path() }),
+    }
+}
+
+impl Key {
+    /// Whether it may have signed a token that names this key, and this algorithm.
+    pub(super) fn may_have_signed(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
+        let is_named = id.is_none() || self.id.is_none() || self.id.as_deref() == id;
+        is_named && self.algorithm == algorithm
+    }
+
+    fn from_jwk(jwk: &Jwk) -> Result<Self, Unfit> {
+        let algorithm = algorithm(jwk)?;
+        let common = &jwk.common;
+        let is_to_sign =
+            !matches!(&common.public_key_use, Some(other) if *other != PublicKeyUse::Signature);
+        let operations = common.key_operations.as_ref();
+        let is_to_verify = operations.is_none_or(|all| all.contains(&KeyOperations::Verify));
+        if !is_to_sign || !is_to_verify {
+            return Err(Unfit::ForOthers(
+                "its use is another than to check signatures".into(),
+            ));
+        }
+        if common
+            .key_algorithm
+            .is_some_and(|named| named != KeyAlgorithm::from(algorithm))
+        {
+            return Err(Unfit::ForOthers(format!(
+                "it is for another algorithm than {algorithm:?}"
+            )));
+        }
+        Ok(Self {
+            id: common.key_id.clone(),
+            decoding: DecodingKey::from_jwk(jwk)
+                .map_err(|error| Unfit::Wrong(error.to_string()))?,
+            algorithm,
+        })
+    }
+}
+
+/// The algorithm of ours that a key can be for: a curve belongs to one algorithm only.
+fn algorithm(jwk: &Jwk) -> Result<Algorithm, Unfit> {
+    let curve = |curve: &EllipticCurve, ours: EllipticCurve, algorithm: Algorithm| {
+        let is_ours = *curve == ours;
+        is_ours.then_some(algorithm).ok_or_else(|| {
+            Unfit::ForOthers(format!(
+                "its curve is {curve:?}; {algorithm:?} is on {ours:?}"
+            ))
+        })
+    };
+    match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Ok(Algorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) => {
+            curve(&key.curve, EllipticCurve::P256, Algorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(key) => {
+            curve(&key.curve, EllipticCurve::Ed25519, Algorithm::EdDSA)
+        }
+        // A shared secret in a file of public keys, or a public key taken for a secret, is how tokens are forged.
+        AlgorithmParameters::OctetKey(_) => Err(Unfit::Wrong(
+            "a shared secret has no place among public keys".into(),
+        )),
+        _ => Err(Unfit::ForOthers(
+            "it is of no kind that is known here".into(),
+        )),
+    }
+}

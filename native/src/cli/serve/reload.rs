@@ -1,0 +1,33 @@
+//! Files that are read again when the server is told to, by SIGHUP.
+
+use std::fmt::Display;
+
+/// Reads something again on each SIGHUP from now on, by `reload`, which says whether there was anything new.
+#[cfg(unix)]
+pub(super) fn when_told<E: Display>(
+    what: &'static str,
+    reload: impl Fn() -> Result<bool, E> + Send + 'static,
+) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match reload() {
+                Ok(true) => tracing::info!("{what}: read again"),
+                Ok(false) => tracing::info!("{what}: the same as before"),
+                Err(error) => {
+                    tracing::error!(%error, "{what}: not replaced; what was read before stays in use");
+                }
+            }
+        }
+    });
+}
+
+#[cfg(not(unix))]
+pub(super) fn when_told<E: Display>(
+    _what: &'static str,
+    _reload: impl Fn() -> Result<bool, E> + Send + 'static,
+) {
+}
