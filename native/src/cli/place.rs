@@ -86,6 +86,7 @@ impl PlaceArg {
         Ok(ClientOptions {
             token: token(self.token_command.clone()),
             trust: self.trust.trust()?,
+            ..ClientOptions::default()
         })
     }
 }

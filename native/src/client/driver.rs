@@ -8,11 +8,12 @@ use std::time::Instant as HostInstant;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tidegate_core::client::{ClientConfig, ConnectionState};
 use tidegate_core::hub::{ClientHub, ClientOutput, SubscriptionId};
-use tidegate_core::protocol::{MessageRoom, WireError};
+use tidegate_core::protocol::{ErrorCode, MessageRoom, ServerFrame, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::address::ServerAddress;
@@ -252,9 +253,23 @@ impl Driver {
             Some(Ok(
                 Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
             )) => {}
+            Some(Err(SocketError::Capacity(CapacityError::MessageTooLong { size, max_size }))) => {
+                self.refuse_message(link, size, max_size);
+            }
             Some(Err(error)) => self.lose(link, Some(Fault::Link(error.to_string()))),
             None => self.lose(link, None),
         }
+    }
+
+    /// What is too long now would be so on the next connection: the client is closed, as by a server that refuses it.
+    fn refuse_message(&mut self, link: u32, bytes: usize, bytes_max: usize) {
+        let message = format!(
+            "the server sent a message of {bytes} bytes, and this client takes {bytes_max}; raise ClientOptions::message_bytes_max"
+        );
+        tracing::warn!("{message}");
+        let error = WireError::new(ErrorCode::TooLarge, message).fatal();
+        let frame = ServerFrame::Error(error);
+        self.hub.handle_frame(self.now(), link, frame);
     }
 
     fn lose(&mut self, link: u32, fault: Option<Fault>) {

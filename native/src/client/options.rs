@@ -9,13 +9,33 @@ use tidegate_core::client::TokenSource;
 
 use super::ClientError;
 
+/// The longest message that a client takes by default: far longer than those of a server with the default limits.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// How a client connects to a server.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// Proves who the client is, to a server that asks.
     pub token: Token,
     /// Who proves who the server is, where TLS is spoken.
     pub trust: Trust,
+    /// The longest message that is taken, in bytes. A server's messages are [16 KiB longer] than its largest payload. After a
+    /// longer one the client is closed, because it would come again: subscriptions and publishes are told so, with the code
+    /// [`TooLarge`](tidegate_core::protocol::ErrorCode::TooLarge).
+    ///
+    /// [16 KiB longer]: tidegate_core::hub::HubConfig::payload_bytes_max
+    pub message_bytes_max: usize,
+}
+
+impl Default for ClientOptions {
+    /// No token, the system's authorities, and messages up to 64 MiB.
+    fn default() -> Self {
+        Self {
+            token: Token::default(),
+            trust: Trust::default(),
+            message_bytes_max: MESSAGE_BYTES_MAX,
+        }
+    }
 }
 
 impl ClientOptions {
@@ -40,6 +60,7 @@ impl ClientOptions {
                 Some(file) => Trust::from_pem_file(file)?,
                 None => Trust::default(),
             },
+            ..Self::default()
         })
     }
 }

@@ -8,7 +8,8 @@ use tidegate_core::protocol::{ClientEnvelope, ClientFrame, SUBPROTOCOL};
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::Fault;
 use super::address::ServerAddress;
@@ -27,18 +28,26 @@ pub(super) fn connect(address: ServerAddress, options: ClientOptions) -> Connect
             ReachError::Io(error) => Fault::Link(error.to_string()),
             ReachError::Insecure(error) => Fault::Insecure(error),
         })?;
-        let opened = open(&address, stream).await;
+        let opened = open(&address, stream, options.message_bytes_max).await;
         opened.map_err(|error| Fault::Link(reason(&address, &error)))
     })
 }
 
-async fn open(address: &ServerAddress, stream: ServerStream) -> Result<Socket, Error> {
+async fn open(
+    address: &ServerAddress,
+    stream: ServerStream,
+    message_bytes_max: usize,
+) -> Result<Socket, Error> {
     let mut request = address.socket_url().into_client_request()?;
     let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
     request
         .headers_mut()
         .insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
-    let (socket, _) = client_async(request, stream).await?;
+    // A server sends each message in one piece.
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max));
+    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
     Ok(socket)
 }
 

@@ -15,6 +15,7 @@ mod servers;
 mod backend;
 mod bulk;
 mod durable;
+mod large;
 mod presence;
 mod redis_tls;
 mod server;
