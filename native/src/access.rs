@@ -12,6 +12,7 @@ use tidegate_core::topic::Pattern;
 
 use crate::auth::Authenticate;
 pub(crate) use door::{Door, Known, Pass, Refused, place};
+pub(crate) use proxies::is_for_others;
 pub use proxies::{ForwardedBy, Network, NetworkError, Proxies};
 
 /// Whom a hub lets in. The default asks nobody who they are: programs may do everything, and pages of the server's own host

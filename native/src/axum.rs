@@ -59,7 +59,7 @@ pub fn router(hub: Hub) -> Router {
 pub fn endpoints(hub: Hub) -> Router {
     let served = Served::new(hub.clone());
     let to_operator = middleware::from_fn_with_state(served.clone(), operator::only);
-    Router::new()
+    let mut router = Router::new()
         .route("/debug", get(debug::debug).layer(to_operator.clone()))
         .route("/metrics", get(metrics::metrics).layer(to_operator))
         .route("/ws", get(websocket::upgrade))
@@ -68,7 +68,11 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/ticket", post(access::ticket))
         .route("/user/notifications", get(notifications::notifications))
         .route("/user/devices", get(devices::list).delete(devices::forget))
-        .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in))
+        .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in));
+    if let Some(shared) = origin::shared_with(&hub) {
+        router = router.layer(shared);
+    }
+    router
         .layer(middleware::map_response_with_state(
             served.clone(),
             errors::count,

@@ -134,6 +134,13 @@ impl Proxies {
     }
 }
 
+/// Whether a proxy passes on what somebody on another machine asks.
+pub(crate) fn is_for_others(headers: &HeaderMap) -> bool {
+    let named = listed(headers, &X_FORWARDED_FOR, address).into_iter();
+    let mut named = named.chain(listed(headers, &FORWARDED, forwarded));
+    named.any(|named| named.is_none_or(|address| !address.is_loopback()))
+}
+
 /// What each item of a header's list names.
 fn listed(
     headers: &HeaderMap,
@@ -255,6 +262,36 @@ mod tests {
         for hidden in ["for=_hidden", "for=unknown", "proto=https", ""] {
             assert_eq!(client(Some("10.9.9.9"), by, &[hidden]), None, "{hidden}");
         }
+    }
+
+    #[test]
+    fn only_who_is_named_and_on_this_machine_is_no_other() {
+        let is_for_others = |name: HeaderName, line: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append(name, HeaderValue::from_static(line));
+            super::is_for_others(&headers)
+        };
+        for here in [
+            "127.0.0.1",
+            "::1, 127.0.0.1:5173",
+            "[::1]:80",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(!is_for_others(X_FORWARDED_FOR, here), "{here}");
+        }
+        for there in [
+            "192.0.2.7",
+            "127.0.0.1, 192.0.2.7",
+            "192.0.2.7, ::1",
+            "unknown",
+            "",
+        ] {
+            assert!(is_for_others(X_FORWARDED_FOR, there), "{there}");
+        }
+        assert!(!is_for_others(FORWARDED, "for=\"[::1]:9\";proto=http"));
+        assert!(is_for_others(FORWARDED, "for=192.0.2.7"));
+        assert!(is_for_others(FORWARDED, "proto=https"));
+        assert!(!super::is_for_others(&HeaderMap::new()));
     }
 
     #[test]

@@ -1,20 +1,31 @@
 //! Keeps pages of other origins out, and pages that have the server's machine answer to a name of theirs.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tidegate_core::protocol::ErrorCode;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::peer;
 use super::error::HttpError;
 use crate::Hub;
 use crate::access::hosts;
+use crate::access::is_for_others;
 use crate::serve::Peer;
 
+/// For how long a browser need not ask again what a page may send: a changed configuration is noticed as late.
+const PREFLIGHT_HOLDS_FOR: Duration = Duration::from_secs(600);
+
+/// By what a browser's `EventSource` resumes; another program's may be a page's `fetch`.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 /// Refuses a request whose `Origin` is neither the host that it was sent to nor among those that may, programs send no
-/// `Origin`; and one that was sent to a host that anybody may be.
+/// `Origin`; one that was sent to a host that anybody may be; and, where nobody is asked who they are, one of another machine that a
+/// proxy on this one passes on.
 pub(super) async fn let_in(State(hub): State<Hub>, request: Request, next: Next) -> Response {
     let config = &hub.door().config;
     let (headers, uri_host) = (request.headers(), request.uri().host());
@@ -27,12 +38,34 @@ pub(super) async fn let_in(State(hub): State<Hub>, request: Request, next: Next)
             "this server asks nobody who they are, and so answers to localhost and to addresses only: any other name may be one of somebody else's page; if it is the server's own, name it: --origin https://NAME, or AccessConfig::origins",
         );
     }
+    if !is_known_by_more && is_for_others(headers) {
+        return forbidden(
+            "this server asks nobody who they are, and a proxy passes on what another machine asks: give the server a key (--jwt-secret-file, AccessConfig::authenticate), or say that everyone may come (--open-to-everyone, AccessConfig::open_to_everyone)",
+        );
+    }
     if is_listed(headers, &config.origins) || is_same_origin(headers, uri_host) {
         return next.run(request).await;
     }
     forbidden(
         "pages of another origin may not connect; serve the page from this host, put both behind one proxy, or name the origin in the server's configuration",
     )
+}
+
+/// Tells browsers that pages of the other origins that may connect, where there are any, may read the answers, too.
+pub(super) fn shared_with(hub: &Hub) -> Option<CorsLayer> {
+    let origins = &hub.door().config.origins;
+    if origins.is_empty() {
+        return None;
+    }
+    let origins = origins.iter().filter_map(|origin| origin.parse().ok());
+    let origins: Vec<HeaderValue> = origins.collect();
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, LAST_EVENT_ID])
+        .allow_credentials(true)
+        .max_age(PREFLIGHT_HOLDS_FOR);
+    Some(layer)
 }
 
 fn forbidden(message: &str) -> Response {

@@ -157,6 +157,7 @@ async fn a_hub_that_stops_ends_its_streams_in_order() {
 async fn proxies_that_are_trusted_tell_whom_to_count() {
     let mut config = support::config();
     config.access.limits.per_address_max = 1;
+    config.access.open_to_everyone = true;
     config.access.proxies = Proxies {
         networks: vec!["127.0.0.0/8".parse().unwrap()],
         unix: false,

@@ -113,3 +113,24 @@ async fn what_the_machine_itself_is_told_needs_a_name_of_its_own() {
         assert_eq!(status(&address, line, Some(&address)).await, 200);
     }
 }
+
+#[tokio::test]
+async fn a_proxy_here_lets_nobody_of_elsewhere_in_who_is_not_asked() {
+    let forwarded = async |address: &str, line: &str, by: &str| {
+        let body = json!({ "topic": "job:1", "data": 1 }).to_string();
+        let headers = format!("{by}\r\n");
+        http::request(address, line, &headers, &body).await.status
+    };
+    let closed = served(|_| {}).await;
+    let open = served(|access| access.open_to_everyone = true).await;
+    for line in ["POST /publish", EVENTS, "GET /ws"] {
+        for by in ["X-Forwarded-For: 192.0.2.7", "Forwarded: for=192.0.2.7"] {
+            assert_eq!(forwarded(&closed, line, by).await, 403, "{line} {by}");
+        }
+    }
+    for by in ["X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http"] {
+        assert_eq!(forwarded(&closed, "POST /publish", by).await, 200, "{by}");
+    }
+    let by = "X-Forwarded-For: 192.0.2.7";
+    assert_eq!(forwarded(&open, "POST /publish", by).await, 200);
+}

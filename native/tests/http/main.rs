@@ -13,6 +13,7 @@ mod event_streams_on_sockets;
 mod event_streams_resume;
 mod hosts;
 mod metrics;
+mod other_origins;
 mod publish_rate;
 mod questions;
 mod tickets;

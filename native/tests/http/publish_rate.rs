@@ -36,6 +36,7 @@ async fn served(asks: bool) -> String {
         networks: vec!["127.0.0.0/8".parse().unwrap()],
         ..Proxies::default()
     };
+    config.access.open_to_everyone = !asks;
     if asks {
         config.access.authenticate = Some(Arc::new(Names));
     }

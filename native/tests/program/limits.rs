@@ -213,6 +213,9 @@ async fn check(limit: &Limit) {
     command.current_dir(folder.path());
     if limit.setting.ends_with("_per_user") {
         command.env("TIDEGATE_JWT_SECRET", SECRET);
+    } else if !is_given("--open-to-everyone") {
+        // Those who come are said to be elsewhere.
+        command.arg("--open-to-everyone");
     }
     if limit.setting == "handshake_timeout" {
         crate::support::certificates::self_signed(folder.path(), "localhost");

@@ -28,16 +28,15 @@ fn beside(example: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+async fn serve(arguments: &[&str]) -> Server {
+    let common = ["serve", "--backend=memory", "--listen=127.0.0.1:0"];
+    Server::start_with(program(&[&common, arguments].concat())).await
+}
+
 impl Nginx {
-    /// The example starts no server: one that asks nobody has to know the name that its pages have.
+    /// The example starts no server: one that asks nobody has to be told that everyone may come.
     async fn and_server() -> (Self, Server) {
-        let server = Server::start_with(program(&[
-            "serve",
-            "--backend=memory",
-            "--listen=127.0.0.1:0",
-            "--origin=https://app.example",
-        ]))
-        .await;
+        let server = serve(&["--open-to-everyone"]).await;
         (Self::before(&server).await, server)
     }
 
@@ -133,9 +132,15 @@ async fn what_is_for_the_operator_does_not_pass_nginx() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_nobody_does_not_answer_to_any_name_that_passes_nginx() {
-    let (nginx, _server) = Nginx::and_server().await;
-    let request = "GET /events?topic=a HTTP/1.1\r\nHost: evil.example\r\n\r\n";
-    let answer = nginx.read(request, |text| text.contains("--origin")).await;
-    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+async fn a_server_that_asks_nobody_answers_none_of_those_who_come_through_nginx() {
+    let server = serve(&["--origin=https://app.example"]).await;
+    let nginx = Nginx::before(&server).await;
+    for (host, hint) in [
+        ("evil.example", "--origin"),
+        ("app.example", "--open-to-everyone"),
+    ] {
+        let request = format!("GET /events?topic=a HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let answer = nginx.read(&request, |text| text.contains(hint)).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
 }
