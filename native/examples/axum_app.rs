@@ -18,7 +18,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate::core::lifecycle::EndReason;
+use tidegate::EndReason;
 use tidegate::serve::{ServeConfig, Server, stop_signal};
 use tidegate::{Hub, Publish, PublishError};
 

@@ -27,7 +27,7 @@ use axum::{Json, Router};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tidegate::core::lifecycle::EndReason;
+use tidegate::EndReason;
 use tidegate::{Event, Hub, Publish, PublishError, Stopped, Subscription};
 
 /// The most pages that a report may have.

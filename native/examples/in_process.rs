@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 use serde_json::json;
-use tidegate::{Event, Hub, Publish};
+use tidegate::{EndReason, Event, Hub, Publish};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             hub.publish("job:42", &json!({"done": done, "total": 3}))
                 .await?;
         }
-        let end = Publish::end("complete".parse().expect("a reason"));
+        let end = Publish::end(EndReason::Complete);
         hub.publish_with("job:42", &json!({"result": "ready"}), end)
             .await
     });

@@ -21,7 +21,7 @@ use axum::{Json, Router};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tidegate::core::lifecycle::EndReason;
+use tidegate::EndReason;
 use tidegate::core::topic::{Name, Room, TopicError};
 use tidegate::{Event, Hub, Publish, PublishError};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde::Deserialize;
-use tidegate::core::flow::Flow;
-use tidegate::core::lifecycle::EndReason;
+use tidegate::EndReason;
+use tidegate::Flow;
 use tidegate::{Client, Event, Subscribe};
 
 /// What this watcher reads of an update; there may be more in it.

@@ -102,7 +102,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("tidegate: {error:#}");
-    if error.is::<WrongAddress>() || error.is::<config::Problems>() {
+    if error.is::<WrongAddress>() || error.is::<config::Problems>() || error.is::<Misconfigured>() {
         return ExitCode::from(2);
     }
     if let Some(BackendError::Unreachable { .. }) = error.downcast_ref() {
@@ -113,6 +113,18 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         Some(ClientError::Unreachable { .. } | ClientError::Insecure(_)) => ExitCode::from(3),
         Some(ClientError::Url(_) | ClientError::Trust(_)) => ExitCode::from(2),
         Some(_) | None => ExitCode::FAILURE,
+    }
+}
+
+/// What the command line, the environment and the files say together can't be meant so.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+struct Misconfigured(anyhow::Error);
+
+impl Misconfigured {
+    /// The error, of which trying again makes no difference.
+    fn because(error: anyhow::Error) -> anyhow::Error {
+        Self(error).into()
     }
 }
 

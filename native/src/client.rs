@@ -3,11 +3,11 @@
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use tidegate::{Client, Publish};
+//! use tidegate::{Client, EndReason, Publish};
 //!
 //! let client = Client::connect("http://127.0.0.1:8420").await?;
 //! client.publish("job:42", &serde_json::json!({"progress": 0.5})).await?;
-//! client.publish_with("job:42", &serde_json::json!({"progress": 1.0}), Publish::end("complete".parse()?)).await?;
+//! client.publish_with("job:42", &serde_json::json!({"progress": 1.0}), Publish::end(EndReason::Complete)).await?;
 //! # Ok(()) }
 //! ```
 //!

@@ -117,12 +117,12 @@ impl Config {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use futures_util::StreamExt as _;
-/// use tidegate::{Event, Hub, Publish};
+/// use tidegate::{EndReason, Event, Hub, Publish};
 ///
 /// let hub = Hub::new(Default::default())?;
 /// let mut events = hub.subscribe("job:42").await?;
 /// hub.publish("job:42", &serde_json::json!({"progress": 0.5})).await?;
-/// hub.publish_with("job:42", &serde_json::json!({"progress": 1.0}), Publish::end("complete".parse()?)).await?;
+/// hub.publish_with("job:42", &serde_json::json!({"progress": 1.0}), Publish::end(EndReason::Complete)).await?;
 /// while let Some(event) = events.next().await {
 ///     if let Event::Publication(publication) = event {
 ///         println!("{}", publication.payload);

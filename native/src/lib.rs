@@ -63,6 +63,8 @@ pub use hub::{
 pub use json::{Json, JsonError};
 pub use reduce::Reducer;
 pub use tidegate_core as core;
+pub use tidegate_core::flow::Flow;
+pub use tidegate_core::lifecycle::EndReason;
 
 /// A seed that nobody can guess.
 fn random_seed() -> u64 {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::{TryStreamExt as _, stream};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use tidegate::core::lifecycle::EndReason;
+use tidegate::EndReason;
 use tidegate::{Client, Publish};
 use tokio::sync::watch;
 

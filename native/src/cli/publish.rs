@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
@@ -14,6 +14,8 @@ use tidegate::core::lifecycle::EndReason;
 use tidegate::core::publication::Position;
 use tidegate::{Client, Json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
+
+use super::Misconfigured;
 
 /// How many publications from standard input are on their way at once.
 const IN_FLIGHT_MAX: usize = 256;
@@ -65,9 +67,11 @@ impl Publish {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.json.as_deref() {
             Some(text) if text != "-" => {
-                let payload = Json::from_text(text).with_context(|| {
-                    format!("the value {text:?} (a string needs quotes: '\"done\"')")
-                })?;
+                let payload = Json::from_text(text)
+                    .with_context(|| {
+                        format!("the value {text:?} (a string needs quotes: '\"done\"')")
+                    })
+                    .map_err(Misconfigured::because)?;
                 let client = self.place.connect().await?;
                 let line = self.line(payload, self.end)?;
                 let topic = line.topic.clone();
@@ -82,7 +86,9 @@ impl Publish {
 
     fn line(&self, data: Json, end: Option<EndReason>) -> anyhow::Result<Line> {
         let Some(topic) = self.topic.clone() else {
-            bail!("name a topic: tidegate pub TOPIC JSON");
+            return Err(Misconfigured::because(anyhow!(
+                "name a topic: tidegate pub TOPIC JSON"
+            )));
         };
         Ok(Line {
             topic,
@@ -96,10 +102,14 @@ impl Publish {
     /// Publishes what comes, in order and as it comes, without waiting for each answer.
     async fn publish_lines(&self) -> anyhow::Result<ExitCode> {
         if self.id.is_some() {
-            bail!("--id names one publication; give lines of standard input an \"id\" each");
+            return Err(Misconfigured::because(anyhow!(
+                "--id names one publication; give lines of standard input an \"id\" each"
+            )));
         }
         if self.topic.is_none() && (self.end.is_some() || self.restart) {
-            bail!("--end and --restart need a topic; give lines of standard input their own");
+            return Err(Misconfigured::because(anyhow!(
+                "--end and --restart need a topic; give lines of standard input their own"
+            )));
         }
         let client = self.place.connect().await?;
         let mut input = Input::new(self.end.is_some());

@@ -20,6 +20,7 @@ use clap::Args;
 use tidegate::Hub;
 use tidegate::serve::stop_signal;
 
+use super::Misconfigured;
 use super::config::{Environment, Flags, in_force};
 use log::Log;
 pub(super) use settings::{Secrets, Settings};
@@ -68,7 +69,7 @@ impl Serve {
 }
 
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    let (config, keys) = settings.config_and_keys()?;
+    let (config, keys) = settings.config_and_keys().map_err(Misconfigured::because)?;
     settings.check_reach(&config)?;
     if let Some(keys) = keys {
         reload::when_told("the keys of tokens", move || keys.reload());

@@ -155,3 +155,18 @@ async fn the_example_file_means_the_same_with_its_defaults_written_out() {
     let default = run(&["config", "check"]).await;
     assert_eq!(values(&told.stdout), values(&default.stdout));
 }
+
+#[tokio::test]
+async fn a_configuration_that_can_not_be_meant_so_has_the_exit_status_for_that() {
+    let serve = ["serve", "--backend=memory", "--listen=127.0.0.1:0"];
+    for wrong in [
+        vec!["--jwt-secret-file=/nowhere/secret"],
+        vec!["--tls-cert=server.crt"],
+        vec!["--drain-window=9s", "--drain-deadline=8s"],
+    ] {
+        let refused = run(&[serve.as_slice(), wrong.as_slice()].concat()).await;
+        assert_eq!(refused.code, 2, "{refused:?}");
+    }
+    let no_json = run(&["pub", "--backend=sqlite::memory:", "job:1", "hello"]).await;
+    assert_eq!(no_json.code, 2, "{no_json:?}");
+}

@@ -172,7 +172,7 @@ async fn sockets_that_others_reach_are_not_served_to_everyone_unless_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("refused.sock");
     let refused = finish(handed("0.0.0.0", &path, &[]).spawn().unwrap()).await;
-    assert_eq!(refused.code, 1, "{refused:?}");
+    assert_eq!(refused.code, 2, "{refused:?}");
     for word in ["0.0.0.0:", "--open-to-everyone"] {
         assert!(refused.stderr.contains(word), "{word}: {refused:?}");
     }

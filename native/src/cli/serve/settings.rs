@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 use tidegate::Config;
 use tidegate::auth::JwtVerifier;
@@ -18,7 +18,7 @@ use super::entrances::EntranceArgs;
 use super::limits::LimitArgs;
 use super::log::LogFormat;
 use super::values::{Bytes, OrOff, history_of, shards, time};
-use crate::cli::BackendArg;
+use crate::cli::{BackendArg, Misconfigured};
 
 /// The settings of a server.
 #[derive(Args, Clone, Debug)]
@@ -172,10 +172,10 @@ impl Settings {
             && is_open
             && !self.open_to_everyone
         {
-            bail!(
+            return Err(Misconfigured::because(anyhow!(
                 "{address} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
                  ask for tokens (--jwt-secret-file, --jwks), or say --open-to-everyone"
-            );
+            )));
         }
         Ok(())
     }
