@@ -24,6 +24,7 @@ use core::option;
 use core::time::Duration;
 
 use crate::flow::{Conflate, Flow};
+use crate::limits::COLLECT_BYTES_MAX;
 use crate::publication::Combine;
 use crate::time::Instant;
 
@@ -76,6 +77,8 @@ pub struct Gate<V> {
     is_closed: bool,
     conflate: Conflate,
     held: Held<V>,
+    /// What a pending batch holds. Of four bytes because there may be a million gates: a batch of more is full.
+    batch_bytes: u32,
     ready: Ready<V>,
     latest: Instant,
 }
@@ -92,6 +95,7 @@ impl<V: Combine> Gate<V> {
             is_closed: false,
             conflate: flow.conflate,
             held: Held::new(),
+            batch_bytes: 0,
             ready: Ready::Empty,
             latest: Instant::ZERO,
         }
@@ -114,14 +118,14 @@ impl<V: Combine> Gate<V> {
         match self.machine.on_value(now, self.edges.leading) {
             Arrival::Pass => self.ready.push(Emission::One(value)),
             Arrival::Emit => {
-                self.held.push(self.conflate, value);
+                self.hold(value);
                 self.emit_held();
             }
             Arrival::Hold => {
                 // Without a trailing edge something is pending only after a change of flow. It will
                 // leave, so it had better leave as new as it can.
                 if self.edges.trailing || self.is_pending() {
-                    self.held.push(self.conflate, value);
+                    self.hold(value);
                     self.emit_full(now);
                 }
             }
@@ -144,7 +148,7 @@ impl<V: Combine> Gate<V> {
         }
         if arrival == Arrival::Emit || self.edges.trailing || self.is_pending() {
             for value in values {
-                self.held.push(self.conflate, value);
+                self.hold(value);
                 self.emit_full(now);
             }
         }
@@ -177,7 +181,7 @@ impl<V: Combine> Gate<V> {
     /// Drops what is pending and forgets the window: the next value finds the gate as if new.
     pub fn handle_cancel(&mut self, now: Instant) {
         if self.advance(now).is_some() {
-            self.held.take();
+            self.take_held();
             self.machine.cancel();
             self.debug_assert_settled();
         }
@@ -196,6 +200,7 @@ impl<V: Combine> Gate<V> {
         if current.conflate != flow.conflate {
             self.conflate = flow.conflate;
             self.held.reshape(flow.conflate);
+            self.batch_bytes = as_u32(self.held.batch_bytes());
         }
         if current.pace != flow.pace {
             self.edges = flow.pace.into();
@@ -252,13 +257,13 @@ impl<V: Combine> Gate<V> {
     }
 
     /// The bytes in a batch that waits for its time.
-    pub fn batch_bytes(&self) -> usize {
-        self.held.bytes()
+    pub const fn batch_bytes(&self) -> u32 {
+        self.batch_bytes
     }
 
     /// A batch that waits is as full as it may be, whatever its bounds.
     pub fn handle_full(&mut self) {
-        if !self.is_closed && self.held.bytes() > 0 {
+        if !self.is_closed && self.batch_bytes > 0 {
             self.machine.restart(self.latest);
             self.emit_held();
             self.debug_assert_settled();
@@ -297,16 +302,28 @@ impl<V: Combine> Gate<V> {
     }
 
     fn emit_full(&mut self, now: Instant) {
-        if self.held.is_full(self.conflate) {
+        if self.held.is_full(self.conflate) || self.batch_bytes >= COLLECT_BYTES_MAX {
             self.machine.restart(now);
             self.emit_held();
         }
     }
 
     fn emit_held(&mut self) {
-        if let Some(emission) = self.held.take() {
+        if let Some(emission) = self.take_held() {
             self.ready.push(emission);
         }
+    }
+
+    fn hold(&mut self, value: V) {
+        if let Conflate::Collect { .. } = self.conflate {
+            self.batch_bytes = self.batch_bytes.saturating_add(as_u32(value.bytes()));
+        }
+        self.held.push(self.conflate, value);
+    }
+
+    fn take_held(&mut self) -> Option<Emission<V>> {
+        self.batch_bytes = 0;
+        self.held.take()
     }
 
     fn debug_assert_settled(&self) {
@@ -320,4 +337,8 @@ impl<V: Combine> Gate<V> {
             "a pending value waits for no deadline"
         );
     }
+}
+
+fn as_u32(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -26,7 +26,7 @@ pub const COLLECT_MAX: u32 = 10_000;
 pub const NESTING_MAX: usize = 100;
 
 /// Once the publications of a `Collect` batch hold so many bytes, it is full.
-pub const COLLECT_BYTES_MAX: usize = 256 * 1024;
+pub const COLLECT_BYTES_MAX: u32 = 256 * 1024;
 
 /// Once the `Collect` batches of a hub that wait for their time hold so many bytes together, each that grows is full.
 pub const BATCHES_BYTES_MAX: usize = 256 * 1024 * 1024;

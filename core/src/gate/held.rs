@@ -3,44 +3,37 @@
 use alloc::vec;
 
 use crate::flow::Conflate;
-use crate::limits::COLLECT_BYTES_MAX;
 use crate::publication::Combine;
 
 use super::Emission;
 
+/// The pending emission: a batch under [`Conflate::Collect`], one value under any other conflation.
 #[derive(Debug)]
-pub(super) struct Held<V> {
-    /// A batch under [`Conflate::Collect`], one value under any other conflation.
-    emission: Option<Emission<V>>,
-    /// What a batch holds.
-    bytes: usize,
-}
+pub(super) struct Held<V>(Option<Emission<V>>);
 
 impl<V: Combine> Held<V> {
     pub(super) const fn new() -> Self {
-        Self {
-            emission: None,
-            bytes: 0,
-        }
+        Self(None)
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.emission.is_none()
-    }
-
-    /// The bytes in a batch.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+        self.0.is_none()
     }
 
     pub(super) const fn take(&mut self) -> Option<Emission<V>> {
-        self.bytes = 0;
-        self.emission.take()
+        self.0.take()
+    }
+
+    /// The bytes in a batch, value by value.
+    pub(super) fn batch_bytes(&self) -> usize {
+        match &self.0 {
+            None | Some(Emission::One(_)) => 0,
+            Some(Emission::Batch(batch)) => batch.iter().map(Combine::bytes).sum(),
+        }
     }
 
     pub(super) fn push(&mut self, conflate: Conflate, value: V) {
-        let bytes = self.bytes;
-        self.emission = match conflate {
+        self.0 = match conflate {
             Conflate::Latest => Some(Emission::One(value)),
             Conflate::Merge | Conflate::Sum => {
                 let older = self.take().and_then(|held| newest(conflate, held));
@@ -49,30 +42,24 @@ impl<V: Combine> Held<V> {
                     Some(older) => conflated(conflate, &older, value),
                 }))
             }
-            Conflate::Collect { .. } => {
-                let held = self.take();
-                self.bytes = bytes + value.bytes();
-                Some(Emission::Batch(match held {
-                    None => vec![value],
-                    Some(Emission::One(older)) => vec![older, value],
-                    Some(Emission::Batch(mut batch)) => {
-                        batch.push(value);
-                        batch
-                    }
-                }))
-            }
+            Conflate::Collect { .. } => Some(Emission::Batch(match self.take() {
+                None => vec![value],
+                Some(Emission::One(older)) => vec![older, value],
+                Some(Emission::Batch(mut batch)) => {
+                    batch.push(value);
+                    batch
+                }
+            })),
         };
     }
 
-    /// Whether this is a batch that may not grow.
+    /// Whether this is a batch that may have no more values.
     pub(super) const fn is_full(&self, conflate: Conflate) -> bool {
         match conflate {
             Conflate::Latest | Conflate::Merge | Conflate::Sum => false,
-            Conflate::Collect { max } => match &self.emission {
+            Conflate::Collect { max } => match &self.0 {
                 None | Some(Emission::One(_)) => false,
-                Some(Emission::Batch(batch)) => {
-                    batch.len() >= max.get() as usize || self.bytes >= COLLECT_BYTES_MAX
-                }
+                Some(Emission::Batch(batch)) => batch.len() >= max.get() as usize,
             },
         }
     }
@@ -80,18 +67,14 @@ impl<V: Combine> Held<V> {
     /// Applies another conflation to what already waits.
     pub(super) fn reshape(&mut self, conflate: Conflate) {
         let Some(held) = self.take() else { return };
-        self.emission = match conflate {
+        self.0 = match conflate {
             Conflate::Latest | Conflate::Merge | Conflate::Sum => {
                 newest(conflate, held).map(Emission::One)
             }
-            Conflate::Collect { .. } => {
-                let batch = match held {
-                    Emission::One(value) => vec![value],
-                    Emission::Batch(batch) => batch,
-                };
-                self.bytes = batch.iter().map(Combine::bytes).sum();
-                Some(Emission::Batch(batch))
-            }
+            Conflate::Collect { .. } => Some(match held {
+                Emission::One(value) => Emission::Batch(vec![value]),
+                Emission::Batch(batch) => Emission::Batch(batch),
+            }),
         };
     }
 }

@@ -85,7 +85,7 @@ struct GateSlot<P> {
     subscription: u32,
     topic: Topic,
     /// The bytes in its batch, as far as they are counted.
-    batch_bytes: usize,
+    batch_bytes: u32,
     /// The deadline that the timers have for it; the gate's own may have moved later since.
     armed: Option<NonZeroU64>,
     /// Set while the gate rests.
@@ -158,7 +158,7 @@ impl<P: Payload, T> Subscribers<P, T> {
     fn drop_gate(&mut self, gate: u32) {
         self.timers.disarm(gate);
         let slot = self.gates.remove(gate as usize);
-        self.batches_bytes -= slot.batch_bytes;
+        self.batches_bytes -= slot.batch_bytes as usize;
     }
 
     fn find(&self, id: SubscriptionId) -> Option<&Subscription<T>> {

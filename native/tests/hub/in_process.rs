@@ -371,10 +371,8 @@ async fn what_breaks_the_syntax_or_a_limit_is_named() {
     let error = hub.publish("b", &1).await.unwrap_err();
     let full = PublishError::Refused(Refusal::TooManyTopics { topics_max: 1 });
     assert_eq!(error.to_string(), full.to_string());
-    // Where shards share the topics, what is merely waited for is none of them.
-    if config().shards.get() == 1 {
-        let error = hub.subscribe("b").await.err().unwrap();
-        assert!(matches!(error, SubscribeError::Refused(_)), "{error}");
-    }
+    // What is merely waited for is none of them.
+    let waits = hub.subscribe("b").await.unwrap();
+    drop(waits);
     until_counts(&hub, 0, 0).await;
 }

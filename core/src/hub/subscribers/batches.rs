@@ -6,15 +6,15 @@ use crate::payload::Payload;
 
 impl<P: Payload, T> Subscribers<P, T> {
     /// What a gate's batch holds has changed. Where all batches hold too much, one that has grown leaves.
-    pub(super) fn count_batch(&mut self, gate: u32, batch_bytes: usize) {
+    pub(super) fn count_batch(&mut self, gate: u32, batch_bytes: u32) {
         let slot = &mut self.gates[gate as usize];
-        let others = self.batches_bytes - slot.batch_bytes;
+        let others = self.batches_bytes - slot.batch_bytes as usize;
         let has_grown = batch_bytes > slot.batch_bytes;
-        if has_grown && others + batch_bytes > BATCHES_BYTES_MAX {
+        if has_grown && others + batch_bytes as usize > BATCHES_BYTES_MAX {
             slot.gate.handle_full();
         }
         slot.batch_bytes = slot.gate.batch_bytes();
-        self.batches_bytes = others + slot.batch_bytes;
+        self.batches_bytes = others + slot.batch_bytes as usize;
     }
 
     /// The bytes in batches that wait for their time.
@@ -27,6 +27,7 @@ impl<P: Payload, T> Subscribers<P, T> {
 impl<P: Payload, T> Subscribers<P, T> {
     /// The bytes in all batches, gate by gate.
     pub(in crate::hub) fn waiting_in_batches(&self) -> usize {
-        self.gates.iter().map(|(_, it)| it.gate.batch_bytes()).sum()
+        let gates = self.gates.iter();
+        gates.map(|(_, it)| it.gate.batch_bytes() as usize).sum()
     }
 }

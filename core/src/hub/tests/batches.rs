@@ -59,14 +59,14 @@ fn emitted(gate: &mut Gate<Large>) -> Vec<usize> {
 #[test]
 fn a_batch_that_holds_much_leaves_though_it_is_of_few() {
     let mut gate = Gate::new(collecting());
-    let value = Large(COLLECT_BYTES_MAX / 4);
+    let value = Large(COLLECT_BYTES_MAX as usize / 4);
     let mut left = Vec::new();
     for _ in 0..10 {
         gate.handle_value(Instant::ZERO, value);
         left.extend(emitted(&mut gate));
     }
     assert_eq!(left, [1, 4, 4], "the first opens the window, and one waits");
-    assert_eq!(gate.batch_bytes(), value.0);
+    assert_eq!(gate.batch_bytes() as usize, value.0);
     gate.handle_timeout(Instant::ZERO + WINDOW);
     assert_eq!(emitted(&mut gate), [1]);
     assert_eq!(gate.batch_bytes(), 0);
@@ -93,7 +93,7 @@ fn all_batches_together_hold_so_much_and_nothing_is_lost() {
     let mut hub: Hub<Large> = Hub::new(HubConfig::new(1));
     let request = SubscribeRequest::new("job:*".parse().unwrap(), collecting());
     let id = hub.handle_subscribe(Instant::ZERO, 1, &request).unwrap().id;
-    let value = Large(COLLECT_BYTES_MAX / 2);
+    let value = Large(COLLECT_BYTES_MAX as usize / 2);
     let topics = 2 * BATCHES_BYTES_MAX / value.0;
     let mut delivered = 0;
     let mut highest = 0;
