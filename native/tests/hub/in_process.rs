@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{config, eventually, hub_with, until_counts, within};
+use crate::support::{eventually, hub_with, until_counts, within};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tidegate::core::durable::DurableName;
