@@ -127,11 +127,11 @@ fn merged<'a>(values: impl Iterator<Item = &'a Value>) -> Map<String, Value> {
 }
 
 /// Checks that a subscriber who has never changed its flow got what it would get alone: of each topic what was published, from a value that
-/// it may have started with on, where others of its client were at `tops` when it came.
+/// it may have started with on, where others of its client were at `tops` when it came; or all of it, where it `may_have_all`.
 ///
 /// # Panics
 /// If not.
-pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>) {
+pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>, may_have_all: bool) {
     if record.missed() > 0 {
         // It was told of a loss.
         return;
@@ -148,7 +148,7 @@ pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>) {
         let last = told.last().map_or(0, position);
         // It starts with the topic's value at the time, or a later one.
         let top = tops.get(topic).copied().unwrap_or(1);
-        let mut starts = top..=first;
+        let mut starts = (top..=first).chain(may_have_all.then_some(1));
         let values = || told.iter().map(|publication| &publication.payload.0);
         let name = || {
             format!(

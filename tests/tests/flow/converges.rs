@@ -174,7 +174,12 @@ fn run(ops: Vec<Op>, seed: u64) {
     net.check_converged();
     assert!(net.records.iter().all(|record| record.resets() == 0));
     for constant in &constant {
-        check(&net.truth, &net.records[constant.record], &constant.tops);
+        check(
+            &net.truth,
+            &net.records[constant.record],
+            &constant.tops,
+            false,
+        );
     }
     for device in &devices {
         device.check(&net.records);
