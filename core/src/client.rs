@@ -199,18 +199,6 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The server has welcomed this client for the first time on this connection: what had to wait for that is sent. Publishes and
-    /// presences do, because only now is it known how long they may be.
-    fn handle_welcomed(&mut self) {
-        if let State::Open(open) = &mut self.state
-            && core::mem::take(&mut open.waits)
-        {
-            self.send_subscriptions();
-        }
-        self.send_presences();
-        self.send_publishes();
-    }
-
     /// The transport of `link` is closed, or could not be opened.
     pub fn handle_closed(&mut self, now: Instant, link: u32) {
         match self.state {
@@ -313,7 +301,13 @@ impl<P: Payload + Clone> Client<P> {
 
     /// Whether the server may be asked for something.
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(Open { waits: false, .. }))
+        matches!(
+            self.state,
+            State::Open(Open {
+                awaits_welcome: false,
+                ..
+            })
+        )
     }
 
     /// Whether the server has welcomed this client.
@@ -321,7 +315,7 @@ impl<P: Payload + Clone> Client<P> {
         matches!(
             self.state,
             State::Open(Open {
-                waits: false,
+                awaits_welcome: false,
                 heartbeat: Some(_),
                 ..
             })

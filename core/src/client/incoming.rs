@@ -116,6 +116,18 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
+    /// The server has welcomed this client for the first time on this connection: what had to wait for that is sent. Publishes and
+    /// presences do, because only now is it known how long they may be.
+    fn handle_welcomed(&mut self) {
+        if let State::Open(open) = &mut self.state
+            && core::mem::take(&mut open.awaits_welcome)
+        {
+            self.send_subscriptions();
+        }
+        self.send_presences();
+        self.send_publishes();
+    }
+
     /// The server is to be told that a subscription has ended, and answers.
     pub(super) fn leave(&mut self, pattern: &Pattern) {
         *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;

@@ -70,9 +70,9 @@ impl<P: Payload + Clone> Client<P> {
             }
             State::Open(Open {
                 leaves: None,
-                waits,
+                awaits_welcome,
                 ..
-            }) => !*waits,
+            }) => !*awaits_welcome,
             State::Idle { .. }
             | State::Waiting { .. }
             | State::Asking { .. }

@@ -12,8 +12,8 @@ pub(super) struct Open {
     pub(super) heard: Instant,
     /// How long the server lets a connection be silent; unknown until it has welcomed us.
     pub(super) heartbeat: Option<Duration>,
-    /// Whether nothing is asked for until then.
-    pub(super) waits: bool,
+    /// Whether nothing is asked for until it has: how much it takes of us at once, and how long a message, is in its welcome.
+    pub(super) awaits_welcome: bool,
     pub(super) probed: Option<Instant>,
     /// When the server, which is about to go, is left for another connection.
     pub(super) leaves: Option<Instant>,
@@ -24,13 +24,13 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) const fn new(now: Instant, link: u32, waits: bool) -> Self {
+    pub(super) const fn new(now: Instant, link: u32, awaits_welcome: bool) -> Self {
         Self {
             link,
             since: now,
             heard: now,
             heartbeat: None,
-            waits,
+            awaits_welcome,
             probed: None,
             leaves: None,
             pings: 0,

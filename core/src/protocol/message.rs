@@ -35,11 +35,6 @@ impl MessageRoom {
         };
         begins
     }
-
-    /// The message has left: the next frame begins one.
-    pub const fn leave(&mut self) {
-        self.bytes = 0;
-    }
 }
 
 #[cfg(test)]
@@ -83,14 +78,5 @@ mod tests {
                 proptest::prop_assert!(message <= bound.max(longest));
             }
         }
-    }
-
-    #[test]
-    fn a_message_that_has_left_takes_nothing_more() {
-        let mut room = MessageRoom::new();
-        assert!(room.begins(10, None));
-        assert!(!room.begins(10, None));
-        room.leave();
-        assert!(room.begins(10, None));
     }
 }

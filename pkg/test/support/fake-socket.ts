@@ -6,6 +6,8 @@ type Listener = (event: { readonly data: unknown }) => void;
 export class FakeSocket implements WebSocketLike {
   static readonly made: FakeSocket[] = [];
   readonly sent: Record<string, unknown>[] = [];
+  /** The messages that the frames came in, as they were sent. */
+  readonly messages: string[] = [];
   closed = false;
   readonly #listeners = new Map<string, Listener[]>();
 
@@ -26,6 +28,7 @@ export class FakeSocket implements WebSocketLike {
   }
 
   send(text: string): void {
+    this.messages.push(text);
     const message = JSON.parse(text) as Record<string, unknown> | Record<string, unknown>[];
     this.sent.push(...(Array.isArray(message) ? message : [message]));
   }

@@ -112,3 +112,45 @@ test('what comes as a delta is handed over whole, and what has no base is asked 
   assert.equal(seen.length, 3);
   tide.close();
 });
+
+test('frames leave together in messages of at most 16 KiB, each of them whole and in order', async () => {
+  const tide = await setUp();
+  FakeSocket.last.open();
+  FakeSocket.last.take();
+  FakeSocket.last.messages.splice(0);
+  const lengths = Array.from({ length: 200 }, (_, index) => (index * 977) % 6_000);
+  for (const length of lengths) {
+    void tide.publish('a', 'ü'.repeat(length)).catch(() => {});
+  }
+  await Promise.resolve();
+  const { messages } = FakeSocket.last;
+  const sent = FakeSocket.last.take();
+  assert.deepEqual(
+    sent.map(({ data }) => (data as string).length),
+    lengths.slice(0, sent.length),
+  );
+  assert.ok(sent.length > 50);
+  const bytes = messages.map((message) => Buffer.byteLength(message));
+  assert.ok(Math.max(...bytes) <= 16 * 1024, `a message has ${Math.max(...bytes)} bytes`);
+  tide.close();
+});
+
+test('what is too long for the server is refused alone, and never sent', async () => {
+  const tide = await setUp();
+  FakeSocket.last.open();
+  FakeSocket.last.receive({ type: 'welcome', heartbeat_ms: 25_000, message_bytes_max: 1_000 });
+  FakeSocket.last.take();
+  const tooLong = tide.publish('a', { text: 'ü'.repeat(450) });
+  const short = tide.publish('a', { text: 'u'.repeat(450) });
+  await assert.rejects(
+    tooLong,
+    (error) =>
+      error instanceof TidegateError && error.code === 'too_large' && /at most 1000/.test(error.message),
+  );
+  const [frame, ...others] = FakeSocket.last.take();
+  assert.deepEqual(others, []);
+  assert.deepEqual(frame!['data'], { text: 'u'.repeat(450) });
+  FakeSocket.last.receive({ type: 'published', id: frame!['id'], topic: 'a', epoch: 1, offset: 1 });
+  tide.close();
+  await short.catch(() => {});
+});
