@@ -8,6 +8,7 @@ mod run;
 mod serve;
 mod subscribe;
 mod text;
+mod token;
 mod top;
 
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ enum Command {
     Top(top::Top),
     /// Run a command and publish its start, progress, last line and outcome.
     Run(run::Run),
+    /// Make a token for a server that requires one.
+    Token(token::Token),
     /// Show the SQL that a database or SQLite file still needs, and run it.
     Migrate(migrate::Migrate),
     /// Check or print the configuration of a server.
@@ -79,6 +82,7 @@ impl Cli {
             Command::Sub(subscribe) => runtime.block_on(subscribe.run()),
             Command::Top(top) => runtime.block_on(top.run()),
             Command::Run(run) => runtime.block_on(run.run()),
+            Command::Token(token) => token.run(),
             Command::Migrate(migrate) => runtime.block_on(migrate.run()),
             Command::Config(config) => config.run(),
             Command::Completions { shell } => {

@@ -22,9 +22,11 @@ use tidegate::serve::stop_signal;
 
 use super::Misconfigured;
 use super::config::{Environment, Flags, in_force};
+pub(super) use access::secret_in;
 use log::Log;
 pub(super) use settings::{Secrets, Settings};
 use supervisor::Supervisor;
+pub(super) use values::time;
 
 const NOTES: &str = "\
 Backends:

@@ -56,6 +56,57 @@ async fn a_server_that_asks_serves_whoever_has_a_token() {
     }
 }
 
+#[tokio::test]
+async fn the_program_makes_tokens_that_its_servers_accept_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    let file = format!("--jwt-secret-file={}", secret.to_str().unwrap());
+    let audience = "--jwt-audience=live";
+    let server = Server::start_with(program(&[
+        "serve",
+        "--backend=memory",
+        "--listen=127.0.0.1:0",
+        &file,
+        audience,
+    ]))
+    .await;
+    let make = async |arguments: &[&str]| run(&[&["token", &file], arguments].concat()).await;
+    let made = make(&["--user=ada", "--publish=job:*", "--for=5m", audience]).await;
+    assert_eq!((made.code, made.stderr.as_str()), (0, ""));
+    let token = made.stdout.trim_end().to_owned();
+    assert_eq!(publish(&server, "job:1", token.clone()).await.code, 0);
+    let elsewhere = publish(&server, "task:1", token).await;
+    assert!(elsewhere.stderr.contains("forbidden"), "{elsewhere:?}");
+    let meant_for_nobody = make(&["--publish=job:*"])
+        .await
+        .stdout
+        .trim_end()
+        .to_owned();
+    let refused = publish(&server, "job:1", meant_for_nobody).await;
+    assert!(refused.stderr.contains("`aud`"), "{refused:?}");
+
+    let long = "u".repeat(10_000);
+    for (arguments, why) in [
+        (&[][..], "good for nothing"),
+        (&["--publish=job::1"], "job::1"),
+        (&["--user", &long], "a user's name"),
+        (&["--user=ada", "--for=0s"], "a time above zero"),
+    ] {
+        let refused = make(arguments).await;
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains(why), "{refused:?}");
+        assert_eq!(refused.stdout, "");
+    }
+    for (secret, why) in [(None, "--jwt-secret-file"), (Some("/nowhere"), "/nowhere")] {
+        let mut unsigned = program(&["token", "--user=ada"]);
+        unsigned.envs(secret.map(|path| ("TIDEGATE_JWT_SECRET_FILE", path)));
+        let unsigned = finish(unsigned.spawn().unwrap()).await;
+        assert_eq!(unsigned.code, 2, "{unsigned:?}");
+        assert!(unsigned.stderr.contains(why), "{unsigned:?}");
+    }
+}
+
 /// The key of RFC 8037, appendix A, as PKCS #8, and as the set that a server is given.
 const ED25519: [u8; 48] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,

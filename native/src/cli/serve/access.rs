@@ -1,6 +1,6 @@
 //! Whom a server lets in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -68,9 +68,7 @@ impl AccessArgs {
         let verifier = if let Some(path) = &self.jwks {
             JwtVerifier::jwks_file(path)?
         } else if let Some(path) = &self.jwt_secret_file {
-            let secret = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the secret in {}", path.display()))?;
-            JwtVerifier::hs256(secret.trim_end().as_bytes())?
+            JwtVerifier::hs256(secret_in(path)?.as_bytes())?
         } else if let Some(secret) = &secrets.jwt {
             JwtVerifier::hs256(secret.as_bytes()).context("jwt_secret")?
         } else if self.jwt_audience.is_some() || self.jwt_issuer.is_some() {
@@ -90,4 +88,14 @@ impl AccessArgs {
         };
         Ok(Some(verifier))
     }
+}
+
+/// The secret in a file, without the line's end that editors and shells add.
+///
+/// # Errors
+/// The file can't be read.
+pub(in crate::cli) fn secret_in(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
+    Ok(text.trim_end().to_owned())
 }

@@ -60,7 +60,7 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for OrOff<T> {
 }
 
 /// A time above zero.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn time(text: &str) -> Result<Duration, String> {
     let millis = parse_duration_ms(text).filter(|millis| *millis > 0);
     millis
         .map(Duration::from_millis)
