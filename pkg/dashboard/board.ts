@@ -26,6 +26,8 @@ export class Board {
   readonly #template = byId<HTMLTemplateElement>('job-template');
   readonly #running = byId('running');
   readonly #finished = byId('finished');
+  /** When the finished ones ended, by their clocks; those that have ended since the page opened, last of all. */
+  readonly #endings = new WeakMap<Element, number>();
   readonly #announcer = byId('announcer');
   #dropped = 0;
   #isLive = true;
@@ -60,16 +62,26 @@ export class Board {
     };
     this.#entries.set(job.topic, entry);
     if (entry.settled) {
-      this.#finished.prepend(entry.card.element);
+      this.#insertEnded(entry);
     } else {
       this.#running.append(entry.card.element);
     }
     return entry;
   }
 
+  /** A job that had ended when the page opened: after those that ended later, and those that don't say when they did. */
+  #insertEnded({ card: { element }, job: { endedAt } }: Entry): void {
+    const endings = this.#endings;
+    const isEarlier = (other: Element): boolean => endings.get(other)! <= (endedAt ?? Infinity);
+    this.#finished.insertBefore(element, [...this.#finished.children].find(isEarlier) ?? null);
+    endings.set(element, endedAt ?? Infinity);
+    this.#dropOldest();
+  }
+
   #settle(entry: Entry): void {
     entry.settleTimer = undefined;
     entry.settled = true;
+    this.#endings.set(entry.card.element, Infinity);
     this.#moving(() => this.#finished.prepend(entry.card.element));
     this.#dropOldest();
     this.#summarise();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{TryStreamExt as _, stream};
@@ -50,6 +50,8 @@ struct Update {
     rate: f64,
     files_done: usize,
     files: usize,
+    /// Milliseconds since 1970.
+    started_at: u128,
     elapsed_ms: u64,
     /// The file at hand, or what came out.
     message: String,
@@ -173,6 +175,9 @@ impl Update {
             rate: 0.0,
             files_done: 0,
             files: part.entries.len(),
+            started_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis()),
             elapsed_ms: 0,
             message: String::new(),
         }

@@ -37,6 +37,8 @@ export interface Job {
   readonly remainingMs: number | undefined;
   /** How long it has taken so far, in milliseconds. */
   readonly elapsedMs: number | undefined;
+  /** When it ended, by its own clock, in milliseconds since 1970; undefined while it runs, and where it doesn't say. */
+  readonly endedAt: number | undefined;
   /** When the update came, on the reader's clock, in milliseconds. */
   readonly seenAt: number;
   /** What it says of itself; empty if nothing. */
@@ -47,7 +49,7 @@ export interface Job {
 
 /**
  * Reads an update on a job's topic: an object with any of `name`, `status`, `progress` (0 to 1), `done`, `total`, `unit`,
- * `rate` (units per second), `elapsed_ms`, `message` and `exit_code`; or the progress of a piece of {@link Work}. Members of a
+ * `rate` (units per second), `started_at` (milliseconds since 1970), `elapsed_ms`, `message` and `exit_code`; or the progress of a piece of {@link Work}. Members of a
  * wrong type count as absent, and other members are ignored: anyone may publish.
  */
 export function readJob(update: Update, seenAt: number): Job {
@@ -72,6 +74,7 @@ export function readJob(update: Update, seenAt: number): Job {
     rate,
     remainingMs: readRemaining(progress, done, total, rate, elapsedMs),
     elapsedMs,
+    endedAt: status === 'RUNNING' ? undefined : sum(numberOf(data, 'started_at'), elapsedMs),
     seenAt,
     message: readMessage(update.data, data, status),
     work,
@@ -85,6 +88,7 @@ function asJob(data: unknown, { target, perHour, startedMs, endedMs }: Work): Me
     ...membersOf(data),
     total: target,
     rate: perHour / 3_600,
+    started_at: startedMs,
     elapsed_ms: isOver ? Math.max(endedMs - startedMs, 0) : undefined,
   };
 }
@@ -133,6 +137,10 @@ function readMessage(raw: unknown, data: Members, status: Status): string {
   }
   const exitCode = numberOf(data, 'exit_code');
   return exitCode === undefined ? '' : `exit status ${exitCode}`;
+}
+
+function sum(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one + other;
 }
 
 function ratio(part: number | undefined, whole: number | undefined): number | undefined {

@@ -122,6 +122,33 @@ test(
   },
 );
 
+test('what ended last comes first, also on a page that is opened afterwards', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const end = (name: string, startedAt: number, elapsedMs: number): Promise<void> =>
+    publish(server, `job:${name}`, {
+      name,
+      status: 'COMPLETE',
+      started_at: startedAt,
+      elapsed_ms: elapsedMs,
+    });
+  const start = 1_700_000_000_000;
+  await end('second', start, 60_000);
+  await end('last', start + 10_000, 10_000);
+  await end('first', start + 20_000, 59_000);
+  await end('third', start + 30_000, 20_000);
+  const page = await (await startBrowser(t)).newPage();
+  await page.goto(server);
+  const names = page.locator('#finished .name');
+  await names.nth(3).waitFor();
+  assert.deepEqual(await names.allTextContents(), ['first', 'second', 'third', 'last']);
+
+  await publish(server, 'job:now', { name: 'now', status: 'RUNNING' });
+  await page.locator('#running .name').waitFor();
+  await end('now', start, 1);
+  await names.nth(4).waitFor();
+  assert.deepEqual(await names.allTextContents(), ['now', 'first', 'second', 'third', 'last']);
+});
+
 test('a page that loses its server says so, and goes on with the next one', LIMIT, async (t) => {
   const server = await startServerAt(t, await freeAddress());
   const browser = await startBrowser(t);

@@ -54,6 +54,7 @@ test('a job is read from it, too, and is over when its topic is', () => {
   assert.equal(running.work?.active, 3);
   const over = read({ ...TOLD, done: 480, started_ms: 1_000, ended_ms: 61_000 }, 'complete');
   assert.deepEqual([over.status, over.progress, over.elapsedMs], ['COMPLETE', 480 / 500, 60_000]);
+  assert.deepEqual([running.endedAt, over.endedAt], [undefined, 61_000]);
   const { target: _, remaining: __, ...open } = TOLD;
   assert.equal(read(open).progress, undefined, 'nobody knows of how much');
   assert.equal(readJob({ topic: 'job:1', data: { done: 1 }, epoch: 1, offset: 1 }, 0).work, undefined);
