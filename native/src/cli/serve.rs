@@ -71,6 +71,11 @@ impl Serve {
 }
 
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        tracing::info!(
+            "this is a build for development, several times slower than one by cargo build --release"
+        );
+    }
     let (config, keys) = settings.config_and_keys().map_err(Misconfigured::because)?;
     settings.check_reach(&config)?;
     if let Some(keys) = keys {
