@@ -4,7 +4,7 @@ import type { TidegateError } from './errors.js';
 import { type Encoded, encode } from './frames.js';
 import type { TabHub } from './machines.js';
 import { endCode } from './options.js';
-import { answerTo, type Request, Requests } from './requests.js';
+import { answerTo, Requests, type Waiting } from './requests.js';
 import type { TidePublishOptions } from './tide-types.js';
 import type { Position } from './types.js';
 
@@ -32,7 +32,7 @@ export class Publishing {
   readonly requests: Requests;
   readonly #events: PublishingEvents;
   /** What waits for a core. */
-  readonly #early: { readonly publish: () => void; readonly request: Request }[] = [];
+  readonly #early: Waiting[] = [];
 
   constructor(events: PublishingEvents) {
     this.#events = events;
@@ -43,11 +43,12 @@ export class Publishing {
     return answerTo(options.signal, (request) => {
       const isStarted = this.#events.isStarted();
       const encoded = encode(data);
-      const publish = (): void => this.#publish(topic, encoded, options, request);
+      const publish = (): void => this.#publish(topic, encoded, options, waiting);
+      const waiting: Waiting = { publish, request };
       if (isStarted) {
         publish();
       } else {
-        this.#early.push({ publish, request });
+        this.#early.push(waiting);
       }
     });
   }
@@ -59,6 +60,13 @@ export class Publishing {
     }
   }
 
+  /** Another core takes over, before anything has left: what waits for an answer is published by that. */
+  moveOver(takeOver: () => void): void {
+    this.#early.push(...this.requests.takeAll());
+    takeOver();
+    this.begin();
+  }
+
   /** Nothing more is published, and no answer comes. */
   end(error: TidegateError): void {
     for (const { request } of this.#early.splice(0)) {
@@ -67,7 +75,7 @@ export class Publishing {
     this.requests.rejectAll(error);
   }
 
-  #publish(topic: string, encoded: Encoded, options: TidePublishOptions, request: Request): void {
+  #publish(topic: string, encoded: Encoded, options: TidePublishOptions, waiting: Waiting): void {
     try {
       const hub = this.#events.hub();
       const { core } = hub;
@@ -77,10 +85,10 @@ export class Publishing {
         const [end, id] = [endCode(options.end), core.text(options.id)];
         return hub.handle_publish(this.#events.now(), topicId, slot, end, id, options.restart ?? false);
       });
-      this.requests.add(number, request);
+      this.requests.add(number, waiting);
       this.#events.published(hub);
     } catch (error) {
-      request.reject(this.#events.recover(error));
+      waiting.request.reject(this.#events.recover(error));
     }
   }
 }

@@ -9,21 +9,28 @@ export interface Request {
   reject(error: TidegateError): void;
 }
 
+/** @internal */
+export interface Waiting {
+  /** Publishes it. */
+  readonly publish: () => void;
+  readonly request: Request;
+}
+
 /**
  * The requests that the core has under its numbers. Their answers are queued with what else is handed over.
  *
  * @internal
  */
 export class Requests {
-  readonly #waiting = new Map<number, Request>();
+  readonly #waiting = new Map<number, Waiting>();
   readonly #queue: (task: () => void) => void;
 
   constructor(queue: (task: () => void) => void) {
     this.#queue = queue;
   }
 
-  add(number: number, request: Request): void {
-    this.#waiting.set(number, request);
+  add(number: number, waiting: Waiting): void {
+    this.#waiting.set(number, waiting);
   }
 
   resolve(number: number, position: Position): void {
@@ -35,11 +42,18 @@ export class Requests {
   }
 
   #answer(number: number, answer: (request: Request) => void): void {
-    const request = this.#waiting.get(number);
-    if (request !== undefined) {
+    const waiting = this.#waiting.get(number);
+    if (waiting !== undefined) {
       this.#waiting.delete(number);
-      this.#queue(() => answer(request));
+      this.#queue(() => answer(waiting.request));
     }
+  }
+
+  /** Those that wait, which will be known by other numbers. */
+  takeAll(): Waiting[] {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    return waiting;
   }
 
   rejectAll(error: TidegateError): void {

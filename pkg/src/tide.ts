@@ -149,13 +149,15 @@ export class Connection extends Switchboard<TabHub, Note> {
 
   /** The connection is shared in another way, which another core is for: everything there was is made known to that. */
   #moveOver(core: Core): void {
-    this.#attempt(() => {
-      this.shutMachine();
-      this.#forgetRestarts?.();
-      this.core = core;
-      this.#forgetRestarts = core.onRestart(() => this.#restart());
-      this.machine();
-    });
+    this.#attempt(() =>
+      this.#publishing.moveOver(() => {
+        this.shutMachine();
+        this.#forgetRestarts?.();
+        this.core = core;
+        this.#forgetRestarts = core.onRestart(() => this.#restart());
+        this.machine();
+      }),
+    );
   }
 
   #hear(messages: readonly TabMessage[]): void {

@@ -12,14 +12,21 @@ export type TokenOption = string | (() => string | Promise<string>);
 /** How long a token that was had to learn whose it is may serve as an answer, in milliseconds. */
 const FRESH_MS = 5_000;
 
-/** What differs between two tokens of one user that allow the same. */
-const PASSING_CLAIMS = ['exp', 'iat', 'nbf', 'jti', 'auth_time'];
+/** What differs between two tokens of one user that allow the same: by RFC 7519 and OpenID Connect, and as Entra and Cognito have it. */
+const PASSING_CLAIMS = 'exp iat nbf jti auth_time nonce at_hash c_hash uti aio rh xms_ftd event_id'.split(
+  ' ',
+);
+
+/** The claims of a token, by their names. */
+type Claims = readonly (readonly [name: string, value: unknown])[];
 
 /** @internal */
 export class Tokens {
   readonly #option: TokenOption | undefined;
   readonly #failed: (error: TidegateError) => void;
   #user: string | undefined;
+  /** Whose token the first one was; nothing, where it didn't say. */
+  #subject: string | undefined;
   #first: { readonly token: string; readonly until: number } | undefined;
 
   constructor(option: TokenOption | undefined, failed: (error: TidegateError) => void) {
@@ -44,7 +51,9 @@ export class Tokens {
     }
     const token = this.asks ? await this.#ask() : (this.fixed ?? '');
     if (token !== undefined) {
-      this.#user = token && (await userName(this.asks ? lasting(token) : token));
+      const claims = this.asks ? claimsOf(token) : undefined;
+      this.#subject = claims && subject(claims);
+      this.#user = token && (await userName(claims === undefined ? token : lasting(claims)));
       this.#first = this.asks ? { token, until: Date.now() + FRESH_MS } : undefined;
     }
     return this.#user;
@@ -58,10 +67,18 @@ export class Tokens {
       return first.token;
     }
     const token = await this.#ask();
-    const claims = token && lasting(token);
-    // A token that is not to be read differs each time; whose it is, the server will say.
-    const isOther = claims !== token && this.#user !== undefined && (await userName(claims!)) !== this.#user;
-    return isOther ? undefined : token;
+    const claims = token === undefined ? undefined : claimsOf(token);
+    // What they may do may be other than it was: whoever shares the connection is the same user, and what holds the server will say.
+    if (claims === undefined || this.#subject === undefined || subject(claims) === this.#subject) {
+      return token;
+    }
+    this.#failed(
+      new TidegateError(
+        'unauthorized',
+        'the function token gave the token of another user: close this connection, and connect anew for them',
+      ),
+    );
+    return undefined;
   }
 
   async #ask(): Promise<string | undefined> {
@@ -78,13 +95,25 @@ export class Tokens {
   }
 }
 
-/** What a token says of its user that its successors will say, too; the token itself, where it is no JSON Web Token. */
-function lasting(token: string): string {
+/** What a token says; nothing, where it is no JSON Web Token. */
+function claimsOf(token: string): Claims | undefined {
   try {
     const base64 = token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/');
-    const claims = Object.entries(JSON.parse(atob(base64)) as object);
-    return JSON.stringify(claims.filter(([name]) => !PASSING_CLAIMS.includes(name)).sort());
+    return Object.entries(JSON.parse(atob(base64)) as object).sort();
   } catch {
-    return token;
+    return undefined;
   }
+}
+
+/** What it says of its user that its successors will say, too. */
+function lasting(claims: Claims): string {
+  return JSON.stringify(claims.filter(([name]) => !PASSING_CLAIMS.includes(name)));
+}
+
+/** Who its user is: by what the issuer calls them, where it does. */
+function subject(claims: Claims): string {
+  const isNamed = claims.some(([name]) => name === 'sub');
+  return isNamed
+    ? JSON.stringify(claims.filter(([name]) => name === 'iss' || name === 'sub'))
+    : lasting(claims);
 }

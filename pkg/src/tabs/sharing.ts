@@ -38,6 +38,9 @@ export class Sharing {
   readonly #events: SharingEvents;
   readonly #tokens: Tokens;
   #membership: Membership | undefined;
+  /** Whether it is not known, though wanted, with whom to share. */
+  #isUnknown = false;
+  #isClosed = false;
   #group: Group | undefined;
   #stopTime: (() => void) | undefined;
   #tab = 0;
@@ -69,11 +72,16 @@ export class Sharing {
     const { fixed: token, asks } = this.#tokens;
     const user = await this.#tokens.user();
     const wanted = { url: this.#url, token, asks, client, wasm, isOrdinary };
+    this.#isUnknown = user === undefined;
     return user === undefined ? undefined : findMembership(mode, { ...wanted, user });
   }
 
   /** The core asks for a token: the page's function gives it. */
   async answer(request: number): Promise<void> {
+    if (this.#isUnknown && (await this.#shareAfterAll())) {
+      // The hub that shares asks for itself.
+      return;
+    }
     const token = await this.#tokens.next();
     this.#events.tell((hub, now) => hub.handle_token(now, request, hub.core.text(token)));
   }
@@ -97,6 +105,19 @@ export class Sharing {
     }
   }
 
+  /** Whose the connection is could not be found out as it began: it is alone, unless that is known now. */
+  async #shareAfterAll(): Promise<boolean> {
+    const membership = await this.#findAs(this.#options.tabs ?? 'auto');
+    const core = await connectionCore(membership?.election);
+    if (membership === undefined || this.#isClosed) {
+      return this.#isClosed;
+    }
+    this.#membership = membership;
+    this.join();
+    this.#events.changed(core);
+    return true;
+  }
+
   /** The way that was chosen does not work here: where it was not asked for, another one is taken. */
   async #shareOtherwise(failed: Membership): Promise<void> {
     const { tabs = 'auto' } = this.#options;
@@ -104,7 +125,7 @@ export class Sharing {
     const membership = await this.#findAs(next);
     const core = await connectionCore(membership?.election);
     if (this.#group !== undefined && this.#membership === failed) {
-      this.close();
+      this.#leave();
       this.#membership = membership;
       this.join();
       this.#events.changed(core);
@@ -166,6 +187,11 @@ export class Sharing {
 
   /** Takes no part any more. */
   close(): void {
+    this.#isClosed = true;
+    this.#leave();
+  }
+
+  #leave(): void {
     this.#stopTime?.();
     this.#stopTime = undefined;
     this.#group?.close();

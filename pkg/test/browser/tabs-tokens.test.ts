@@ -1,6 +1,7 @@
 /** Tabs of a real browser that share a connection whose tokens last seconds. */
 
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,7 +29,8 @@ const told = { states: [], offsets: [], wrong: [] };
 tide.on('error', (error) => told.wrong.push(String(error)));
 tide.on('state', ({ status }) => told.states.push(status));
 tide.subscribe('job:1', { onError: (error) => told.wrong.push(String(error)) }, ({ offset }) => told.offsets.push(offset));
-Object.assign(window, { tide, told });
+const early = tide.publish('job:1', 'early').catch(({ code }) => code);
+Object.assign(window, { tide, told, early });
 </script>`;
 
 interface Told {
@@ -63,7 +65,9 @@ async function setScene(t: TestContext, way: string): Promise<Scene> {
       asked.set(page, (asked.get(page) ?? 0) + 1);
       const sub = user();
       assert.ok(sub !== undefined, 'this tab has lost its login');
-      return token({ sub, exp: Math.floor(Date.now() / 1000) + LASTS_S, subscribe: ['job:*'] });
+      // Some issuers number their tokens.
+      const uti = randomUUID();
+      return token({ sub, uti, exp: Math.floor(Date.now() / 1000) + LASTS_S, subscribe: ['job:*'] });
     });
     await page.goto(`${front}/?tabs=${way}`);
     await page.waitForFunction(`tide.state.status === 'connected'`);
@@ -117,6 +121,24 @@ for (const way of WAYS) {
     }
     assert.deepEqual((await tell(second)).wrong, []);
     assert.equal(await connections(server), 1);
+  });
+
+  test(`${way}: a tab whose first token could not be had shares once it can`, LIMIT, async (t) => {
+    const { server, open } = await setScene(t, way);
+    await open(() => 'ada');
+    let isRefused = true;
+    const late = await open(() => {
+      const user = isRefused ? undefined : 'ada';
+      isRefused = false;
+      return user;
+    });
+    await until('one connection', async () => (await connections(server)) === 1);
+    await publish(server, 1);
+    await until('the publication', async () => (await tell(late)).offsets.length === 1);
+    const { wrong } = await tell(late);
+    assert.match(wrong[0] ?? '', /has lost its login/);
+    // What was published before, and may not be, is answered by the server.
+    assert.deepEqual([wrong.length, await late.evaluate('early')], [1, 'forbidden']);
   });
 
   test(`${way}: tabs of two users do not share`, LIMIT, async (t) => {
