@@ -150,10 +150,10 @@ export function stagePositions(
   flow: FlowSpec | undefined,
   positions: readonly TopicPosition[],
 ): void {
-  const known = positions.map((position) => [core.topicNumber(position.topic), position] as const);
   stageFlow(core, flow);
-  for (const [topic, { epoch, offset }] of known) {
-    core.calls.stage_position(topic, epoch, offset);
+  // What is staged is the topic itself: the number may be given up for that of the next one.
+  for (const { topic, epoch, offset } of positions) {
+    core.calls.stage_position(core.topicNumber(topic), epoch, offset);
   }
 }
 
