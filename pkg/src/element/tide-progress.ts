@@ -90,8 +90,8 @@ export class TideProgressElement extends Base {
     return this.getAttribute('topic') ?? '';
   }
 
-  set topic(topic: string) {
-    this.setAttribute('topic', topic);
+  set topic(topic: string | null | undefined) {
+    this.#reflect('topic', topic);
   }
 
   /** The server's address. */
@@ -99,8 +99,8 @@ export class TideProgressElement extends Base {
     return this.getAttribute('src') ?? '/';
   }
 
-  set src(src: string) {
-    this.setAttribute('src', src);
+  set src(src: string | null | undefined) {
+    this.#reflect('src', src);
   }
 
   /** What it is called. */
@@ -108,8 +108,8 @@ export class TideProgressElement extends Base {
     return this.getAttribute('label') ?? '';
   }
 
-  set label(label: string) {
-    this.setAttribute('label', label);
+  set label(label: string | null | undefined) {
+    this.#reflect('label', label);
   }
 
   /** A connection of your own, instead of one by `src`: with a token, say. It stays yours to close. */
@@ -117,9 +117,18 @@ export class TideProgressElement extends Base {
     return this.#tide;
   }
 
-  set tide(tide: Tide | undefined) {
-    this.#tide = tide;
+  set tide(tide: Tide | null | undefined) {
+    this.#tide = tide ?? undefined;
     this.#restartSoon();
+  }
+
+  /** Frameworks say by null or undefined that there is none. */
+  #reflect(name: string, value: string | null | undefined): void {
+    if (value === null || value === undefined) {
+      this.removeAttribute(name);
+    } else {
+      this.setAttribute(name, value);
+    }
   }
 
   /** The job as its last update told it. */

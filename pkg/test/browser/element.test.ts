@@ -182,6 +182,32 @@ test('a connection of one’s own is used, and its end is said', LIMIT, async (t
   await state(page, 'error').getByText('the connection was closed').waitFor();
 });
 
+test('a property that is null or undefined is absent, as frameworks mean it', LIMIT, async (t) => {
+  const { server, page, problems } = await setUp(t, '<tide-progress topic="job:1"></tide-progress>');
+  await publish(server, 'job:1', { name: 'Import', progress: 0.3 });
+  await state(page, 'running').waitFor();
+  const set = (name: 'topic' | 'src' | 'label' | 'tide', value: null | undefined | string): Promise<void> =>
+    page
+      .locator('tide-progress')
+      .evaluate((element, given) => void Object.assign(element, { [given[0]!]: given[1] }), [name, value]);
+  for (const absent of [undefined, null]) {
+    await set('label', 'Mine');
+    await page.getByText('Mine', { exact: true }).waitFor();
+    await set('label', absent);
+    await page.getByText('Import', { exact: true }).waitFor();
+    await set('src', server);
+    await set('src', absent);
+    await set('tide', absent);
+    await state(page, 'running').waitFor();
+    await set('topic', absent);
+    const names = await page.locator('tide-progress').evaluate((element) => element.getAttributeNames());
+    assert.deepEqual(names, ['state']);
+    await set('topic', 'job:1');
+    await state(page, 'running').waitFor();
+  }
+  assert.deepEqual(problems, []);
+});
+
 test('what is set before the element is defined counts', LIMIT, async (t) => {
   const { server, page } = await setUp(t, '');
   await publish(server, 'job:1', { progress: 0.3 });
