@@ -162,6 +162,20 @@ export class Board {
     document.title = counts.RUNNING > 0 ? `(${counts.RUNNING}) Tidegate` : 'Tidegate';
   }
 
+  /** Forgets all jobs: what one reader sees may not be for the next one. */
+  clear(): void {
+    for (const { card, settleTimer } of this.#entries.values()) {
+      window.clearTimeout(settleTimer);
+      card.element.remove();
+    }
+    this.#entries.clear();
+    this.#dirty.clear();
+    this.#dropped = 0;
+    this.#announcer.textContent = '';
+    this.#summarise();
+    byId('empty').hidden = true;
+  }
+
   /** Shows the page for a server that has no jobs. */
   showEmpty(): void {
     this.#summarise();

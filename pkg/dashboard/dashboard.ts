@@ -37,6 +37,7 @@ explainHowToStart();
 
 /** Another reader. */
 function reopen(): void {
+  board.clear();
   throughput.restart();
   open();
 }
@@ -93,6 +94,9 @@ function showProblem(error: TidegateError): void {
     const refused = tide;
     tide = undefined;
     refused?.close();
+    if (error.code !== 'token_expired') {
+      board.clear();
+    }
     login.ask(complaint);
   }
 }

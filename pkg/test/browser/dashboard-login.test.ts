@@ -76,6 +76,14 @@ test('the page asks for a token, says what is wrong with one, and keeps a good o
 
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('Who is watching?').waitFor();
+    assert.deepEqual(
+      [await page.locator('li.job').count(), await page.title()],
+      [0, 'Tidegate'],
+      'nothing is left of what was shown',
+    );
+    for (const title of ['Running', 'Finished', 'Nothing is running yet']) {
+      assert.equal(await page.getByRole('heading', { name: title }).isVisible(), false, title);
+    }
     await page.reload();
     await page.getByText('Who is watching?').waitFor();
     assert.deepEqual(problems, []);
@@ -100,6 +108,9 @@ test(
     await page.getByText('30%').waitFor();
     await page.getByRole('alert').filter({ hasText: 'has expired' }).waitFor();
     assert.equal(await page.getByText('30%').isVisible(), true);
+    await signIn(page, token({ sub: 'bob', subscribe: ['task:**'] }));
+    await page.getByRole('alert').filter({ hasText: 'may not follow' }).waitFor();
+    assert.equal(await page.locator('li.job').count(), 0, 'another reader is not shown it');
     await publishAs(server, good, 'job:1', { name: 'One', progress: 0.6 });
     await signIn(page, good);
     await page.getByText('60%').waitFor();
