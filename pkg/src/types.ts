@@ -79,7 +79,10 @@ export interface SubscriptionEvents {
   readonly onEnd?: (reason: EndReason) => void;
   /** What lay between the last update and this position is lost; the latest value follows, if there is one. */
   readonly onReset?: (at: TopicPosition) => void;
-  /** This page or its connection was too slow: so many updates were dropped, the oldest first. */
+  /**
+   * This page or its connection was too slow: so many updates were dropped, the oldest first. Of an iterator this also tells, when its next
+   * update is asked for, how many found no room in its `buffer` meanwhile.
+   */
   readonly onLagged?: (missed: number) => void;
   /** The subscription could not be made, or was lost. It is over then. Without this, the error is reported as uncaught. */
   readonly onError?: (error: Error) => void;
@@ -142,7 +145,7 @@ export interface Subscription extends Disposable {
 
 /**
  * What an iterator does when `buffer` updates wait to be read and another one comes. A terminal update is
- * never dropped.
+ * never dropped; how many others were, `onLagged` tells.
  *
  * - `'latest'`: it takes the place of the newest one of its topic, so that every topic's last value stays; a topic without
  *   one pushes the oldest out.
@@ -153,7 +156,10 @@ export type Overflow = 'latest' | 'drop-oldest' | 'error';
 
 /** Options of {@link Subscriber.watch}. */
 export interface WatchOptions extends Omit<SubscribeOptions, 'onEnd' | 'onError' | 'durable'> {
-  /** How many updates may wait to be read. Default: 64. */
+  /**
+   * How many updates (or arrays of them) may wait to be read, at least 1. What comes at once waits, too, before even the fastest loop has
+   * its turn: with a message 64 publications or more, in Node with what was read from the socket thousands. Default: 10,000.
+   */
   readonly buffer?: number;
   /** What happens when more come. Default: `'latest'`. */
   readonly overflow?: Overflow;

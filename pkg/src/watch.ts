@@ -1,9 +1,12 @@
 import { asyncDispose } from './dispose.js';
-import { TidegateError } from './errors.js';
+import { report, TidegateError } from './errors.js';
 import type { Overflow, Subscription, Update, Updates, WatchOptions } from './types.js';
 
-/** How many updates wait to be read where nothing else is asked for. */
-const BUFFER_DEFAULT = 64;
+/**
+ * How many updates wait to be read where nothing else is asked for. All that comes within one task waits, however fast the
+ * loop is: it must be more than a server sends at once, or a connection that comes back would cost the loop updates.
+ */
+const BUFFER_DEFAULT = 10_000;
 
 /** What an iterator yields: one update, or the updates of one emission. */
 type Item = Update | readonly Update[];
@@ -35,7 +38,8 @@ function isTerminal(item: Item): boolean {
  * An async iterator over a subscription, with a bounded buffer between them.
  *
  * It is idle until the first `next()`, then subscribed, then finished: by the end of its topic, by an
- * error, by its signal or by `return()`. What is buffered when the topic ends is still read.
+ * error, by its signal or by `return()`. What is buffered when the topic ends is still read. What found no room is told of when
+ * the next update is asked for: once, however much that was.
  *
  * @internal
  */
@@ -44,7 +48,10 @@ export class Watch implements Updates<Item> {
   readonly #bufferMax: number;
   readonly #overflow: Overflow;
   readonly #signal: AbortSignal | undefined;
+  readonly #onLagged: WatchOptions['onLagged'];
   readonly #buffer: Item[] = [];
+  /** How many updates found no room since the last `next()`. */
+  #missed = 0;
   readonly #waiters: Waiter[] = [];
   #subscription: Subscription | undefined;
   #state: 'idle' | 'subscribed' | 'finished' = 'idle';
@@ -59,6 +66,7 @@ export class Watch implements Updates<Item> {
     this.#bufferMax = buffer;
     this.#overflow = options.overflow ?? 'latest';
     this.#signal = options.signal;
+    this.#onLagged = options.onLagged;
   }
 
   [Symbol.asyncIterator](): this {
@@ -67,6 +75,7 @@ export class Watch implements Updates<Item> {
 
   next(): Promise<IteratorResult<Item, undefined>> {
     this.#start();
+    this.#tellMissed();
     const item = this.#buffer.shift();
     if (item !== undefined) {
       return Promise.resolve({ done: false, value: item });
@@ -84,6 +93,7 @@ export class Watch implements Updates<Item> {
 
   return(): Promise<IteratorResult<Item, undefined>> {
     this.#buffer.length = 0;
+    this.#missed = 0;
     this.#error = undefined;
     this.#finish();
     return Promise.resolve(DONE);
@@ -154,10 +164,24 @@ export class Watch implements Updates<Item> {
       );
       victim = sameTopic === -1 ? victim : sameTopic;
     }
-    if (victim !== -1) {
-      this.#buffer.splice(victim, 1);
+    if (victim === -1 && isTerminal(item)) {
+      return true;
     }
-    return victim !== -1 || isTerminal(item);
+    const lost = victim === -1 ? item : this.#buffer.splice(victim, 1)[0];
+    this.#missed += Array.isArray(lost) ? lost.length : 1;
+    return victim !== -1;
+  }
+
+  #tellMissed(): void {
+    const missed = this.#missed;
+    this.#missed = 0;
+    if (missed > 0) {
+      try {
+        this.#onLagged?.(missed);
+      } catch (error) {
+        report(error);
+      }
+    }
   }
 
   #fail(error: Error): void {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { createHub, type Hub, TidegateError, type WatchOptions } from 'tidegate';
+import { connect, createHub, type Hub, TidegateError, type WatchOptions } from 'tidegate';
 
+import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
 function setUp(): { host: VirtualHost; hub: Hub } {
@@ -97,6 +98,105 @@ test('overflow drop-oldest: the newest stay, and no terminal goes', async () => 
     }
   });
   assert.deepEqual(seen, ['bend', 3, 4]);
+});
+
+test('after a lost connection a loop gets all that was published meanwhile, as a handler does', async () => {
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket });
+  const told: string[] = [];
+  const events = { onLagged: () => told.push('lagged'), onReset: () => told.push('reset') };
+  const looped: unknown[] = [];
+  const handled: unknown[] = [];
+  tide.subscribe('a', events, ({ data }) => handled.push(data));
+  const loop = (async () => {
+    for await (const { data } of tide.watch('a', events)) {
+      looped.push(data);
+    }
+  })();
+  const pub = (offset: number) => ({ type: 'pub', topic: 'a', epoch: 7, offset, data: offset });
+  const subscribed = (offset: number) => ({
+    type: 'subscribed',
+    pattern: 'a',
+    position: { epoch: 7, offset },
+    recovered: offset > 0,
+    flow: {},
+  });
+  await host.settle();
+  FakeSocket.last.open();
+  FakeSocket.last.receive(subscribed(0), pub(1));
+  await host.settle();
+  FakeSocket.last.break();
+  host.advance(1_000);
+  FakeSocket.last.open();
+  FakeSocket.last.receive(subscribed(1));
+  // What is read from the socket at once, in messages of 64 frames.
+  for (let first = 2; first <= 1_000; first += 64) {
+    const count = Math.min(64, 1_001 - first);
+    FakeSocket.last.receive(...Array.from({ length: count }, (_, nth) => pub(first + nth)));
+  }
+  await host.settle();
+  tide.close();
+  await loop;
+  const all = Array.from({ length: 1_000 }, (_, nth) => nth + 1);
+  assert.deepEqual(handled, all);
+  assert.deepEqual(looped, all);
+  assert.deepEqual(told, []);
+});
+
+test('what waits is bounded without a word of the loop, and what was dropped is told with the next update', async () => {
+  const { hub } = setUp();
+  const missed: number[] = [];
+  const iterator = hub.watch<number>('**', { onLagged: (count) => missed.push(count) });
+  const first = iterator.next();
+  hub.publish('a', 0);
+  await first;
+  for (let value = 1; value <= 10_500; value += 1) {
+    hub.publish('a', value);
+  }
+  hub.publish('b', 'done', { end: 'complete' });
+  assert.deepEqual(missed, []);
+  const second = await iterator.next();
+  assert.equal(second.value?.data, 2, 'the end pushed the oldest out');
+  assert.deepEqual(missed, [501]);
+  hub.close();
+  const rest: unknown[] = [];
+  for await (const { data } of iterator) {
+    rest.push(data);
+  }
+  assert.equal(rest.length, 9_999);
+  assert.deepEqual(rest.slice(-3), [9_999, 10_500, 'done']);
+  assert.deepEqual(missed, [501], 'nothing is told twice');
+});
+
+test('of arrays that were dropped all updates count, and a listener that throws stops nothing', async () => {
+  const { hub, host } = setUp();
+  const reported: unknown[] = [];
+  const scope = globalThis as { reportError?: (error: unknown) => void };
+  scope.reportError = (error) => reported.push(error);
+  const iterator = hub.watch<number>('a', {
+    throttle: 10,
+    leading: false,
+    conflate: { collect: 5 },
+    buffer: 1,
+    onLagged: (count) => {
+      throw new Error(`missed ${count}`);
+    },
+  });
+  const first = iterator.next();
+  for (const value of [1, 2, 3, 4, 5, 6]) {
+    hub.publish('a', value);
+    hub.publish('a', -value);
+    host.advance(10);
+  }
+  await first;
+  const second = await iterator.next();
+  delete scope.reportError;
+  assert.deepEqual(
+    second.value?.map(({ data }) => data),
+    [6, -6],
+  );
+  assert.match(String(reported), /^Error: missed 8$/);
+  hub.close();
 });
 
 test('overflow error: the iterator fails by code', async () => {
