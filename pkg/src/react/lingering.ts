@@ -40,6 +40,11 @@ export abstract class Lingering<State> {
     };
   };
 
+  /** Whether anybody listens. */
+  protected get isHeard(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   readonly state = (): State => this.#state;
 
   readonly firstState = (): State => this.#first;

@@ -37,6 +37,8 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   #pace: Pace;
   #subscription: Subscription | undefined;
   #stopFollowing: (() => void) | undefined;
+  /** Whether the server or the connection has ended it: no other pace brings it back. */
+  #isLost = false;
 
   constructor(
     from: Subscriber | null,
@@ -58,22 +60,36 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   protected abstract take(update: Update<T>): void;
   protected abstract end(reason: EndReason, pattern: string): void;
   protected abstract fail(error: Error, pattern: string): void;
+  /** Takes the failure back, if there is one: what was known before is known again. */
+  protected abstract recover(): void;
   /** The connection was lost, or is back. */
   protected abstract freshen(freshness: 'live' | 'stale'): void;
   /** Whether nothing more comes. */
   protected abstract isOver(): boolean;
 
-  /** Changes how often updates come; the subscription and what it knows stay. */
+  /** Changes how often updates come; the subscription and what it knows stay. A pace that was refused is forgotten. */
   setPace(pace: Pace): void {
     if (pace.key === this.#pace.key) {
       return;
     }
     this.#pace = pace;
+    if (this.#subscription === undefined) {
+      if (this.isHeard) {
+        this.open();
+      }
+      return;
+    }
+    if (this.#isLost) {
+      return;
+    }
     try {
-      this.#subscription?.setFlow(pace.flow);
+      this.#subscription.setFlow(pace.flow);
     } catch (error) {
       this.fail(error as Error, this.#pattern!);
+      return;
     }
+    this.recover();
+    this.#refresh();
   }
 
   protected override open(): void {
@@ -81,6 +97,8 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     if (this.#subscription !== undefined || from === null || pattern === null) {
       return;
     }
+    this.#isLost = false;
+    this.recover();
     try {
       this.#subscription = from.subscribe<T>(
         pattern,
@@ -88,7 +106,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
           ...this.#pace.flow,
           ...this.#source,
           onEnd: (reason) => this.end(reason, pattern),
-          onError: (error) => this.fail(error, pattern),
+          onError: (error) => this.#lose(error),
         },
         (update: Update<T>) => this.take(update),
       );
@@ -97,9 +115,8 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
       return;
     }
     if (isTide(from)) {
-      const refresh = (): void => this.#refresh(from, pattern);
-      this.#stopFollowing = from.on('state', refresh);
-      refresh();
+      this.#stopFollowing = from.on('state', () => this.#refresh());
+      this.#refresh();
     }
   }
 
@@ -110,13 +127,19 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     this.#subscription = undefined;
   }
 
+  #lose(error: Error): void {
+    this.#isLost = true;
+    this.fail(error, this.#pattern!);
+  }
+
   /** The connection's state has changed, or was not looked at for a while. */
-  #refresh({ state }: Tide, pattern: string): void {
-    if (this.isOver()) {
+  #refresh(): void {
+    const from = this.#from as Subscriber;
+    if (!isTide(from) || this.isOver()) {
       return;
     }
-    if (state.status === 'closed') {
-      this.fail(state.error ?? new TidegateError('closed', 'the connection was closed'), pattern);
+    if (from.state.status === 'closed') {
+      this.#lose(from.state.error ?? new TidegateError('closed', 'the connection was closed'));
     } else {
       this.freshen(this.freshness());
     }

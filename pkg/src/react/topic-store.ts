@@ -90,6 +90,9 @@ export function freshened<T>(state: TopicState<T>, status: 'live' | 'stale'): To
  * @internal
  */
 export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
+  /** What was known before it failed. */
+  #known: TopicState<T> | undefined;
+
   constructor(
     from: Subscriber | null,
     pattern: string | null,
@@ -108,7 +111,15 @@ export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
   }
 
   protected override fail(error: Error): void {
-    this.set(failed(this.state(), error));
+    const state = this.state();
+    this.#known = state.status === 'failed' ? this.#known : state;
+    this.set(failed(state, error));
+  }
+
+  protected override recover(): void {
+    if (this.state().status === 'failed') {
+      this.set(freshened(this.#known!, this.freshness()));
+    }
   }
 
   protected override freshen(freshness: 'live' | 'stale'): void {

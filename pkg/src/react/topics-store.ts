@@ -23,8 +23,8 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   readonly #topics: Map<string, TopicState<T>>;
   /** Their names, the one of which no update came for longest first. */
   readonly #heard: Set<string>;
-  /** The pattern that has failed, which is shown as if it were a topic. */
-  #failed: string | undefined;
+  /** Why all of them have failed. Their pattern is shown as if it were a topic. */
+  #failure: { readonly pattern: string; readonly error: Error } | undefined;
   #isChanged = false;
 
   constructor(from: Subscriber | null, pattern: string | null, source: TopicsSource<T>, pace: Pace) {
@@ -37,10 +37,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   }
 
   protected override take(update: Update<T>): void {
-    if (this.#failed !== undefined) {
-      this.#topics.delete(this.#failed);
-      this.#failed = undefined;
-    }
+    this.recover();
     const { topic, end } = update;
     const state = known(this.freshness(), update);
     this.#topics.set(topic, end === undefined ? state : ended(state, end));
@@ -67,14 +64,16 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   }
 
   protected override fail(error: Error, pattern: string): void {
-    this.#failed = pattern;
-    for (const [topic, state] of this.#topics) {
-      if (state.status !== 'ended') {
-        this.#topics.set(topic, failed(state, error));
-      }
-    }
-    this.#topics.set(pattern, failed(this.#topics.get(pattern) ?? waiting<T>(undefined), error));
+    this.#failure = { pattern, error };
     this.#change();
+  }
+
+  protected override recover(): void {
+    if (this.#failure !== undefined) {
+      this.#failure = undefined;
+      this.freshen(this.freshness());
+      this.#change();
+    }
   }
 
   protected override freshen(freshness: 'live' | 'stale'): void {
@@ -88,7 +87,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   }
 
   protected override isOver(): boolean {
-    return this.#failed !== undefined;
+    return this.#failure !== undefined;
   }
 
   /** What is handed over together is shown together. */
@@ -97,8 +96,22 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
       this.#isChanged = true;
       queueMicrotask(() => {
         this.#isChanged = false;
-        this.set(new Map(this.#topics));
+        this.set(this.#shown());
       });
     }
+  }
+
+  #shown(): TopicStates<T> {
+    const shown = new Map(this.#topics);
+    if (this.#failure !== undefined) {
+      const { pattern, error } = this.#failure;
+      for (const [topic, state] of this.#topics) {
+        if (state.status !== 'ended') {
+          shown.set(topic, failed(state, error));
+        }
+      }
+      shown.set(pattern, failed(shown.get(pattern) ?? waiting<T>(undefined), error));
+    }
+    return shown;
   }
 }

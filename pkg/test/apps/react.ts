@@ -3,7 +3,7 @@
 import { createElement as h, type ReactNode, StrictMode, useState } from 'react';
 import { createRoot, hydrateRoot } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
-import { connect, type Tide } from 'tidegate';
+import { connect, type Duration, type Tide } from 'tidegate';
 import { TideProvider, useConnection, useProgress, useTopic, useTopics } from 'tidegate/react';
 
 /** What was sent to the server, and how often components were drawn. */
@@ -27,7 +27,7 @@ class NotingSocket extends WebSocket {
 
 let last: unknown;
 
-function Progress({ topic, throttle }: { topic: string | null; throttle?: number }): ReactNode {
+function Progress({ topic, throttle }: { topic: string | null; throttle?: Duration }): ReactNode {
   const options = throttle === undefined ? {} : { throttle };
   const state = useTopic<{ n: number }>(topic, options);
   const [, redraw] = useState(0);
@@ -80,7 +80,7 @@ function Connection(): ReactNode {
 
 interface Shown {
   topic: string | null;
-  throttle?: number;
+  throttle?: Duration;
   count: number;
   /** A topic of progress. */
   work?: string;

@@ -127,6 +127,23 @@ test(
   },
 );
 
+test('a throttle that is none is said so, and is over with the next one', LIMIT, async (t) => {
+  const { server, page, problems, show, reads } = await setUp(t, {
+    topic: 'job:1',
+    throttle: '2x',
+    count: 1,
+  });
+  await page.getByText(/failed undefined undefined .*2x/).waitFor();
+  await publish(server, 'job:1', { n: 1 });
+  await show({ topic: 'job:1', throttle: '50ms', count: 1 });
+  await reads('live 1 undefined');
+  await show({ topic: 'job:1', throttle: '2x', count: 1 });
+  await page.getByText(/failed 1 undefined .*2x/).waitFor();
+  await show({ topic: 'job:1', throttle: '60ms', count: 1 });
+  await reads('live 1 undefined');
+  assert.deepEqual(problems, []);
+});
+
 test('a bad topic and a closed connection are states, and nothing is thrown', LIMIT, async (t) => {
   const { page, problems, show } = await setUp(t, { topic: 'a::b', count: 1 });
   await page.getByText(/failed undefined undefined .*a::b|failed undefined undefined .+/).waitFor();

@@ -150,6 +150,37 @@ test('a subscription that fails is an entry named like the pattern, and what it 
   tide.close();
 });
 
+test('a pace that was refused is over with a good one, and what is known is as before', async () => {
+  const { host, tide } = await setUp();
+  const refused = { flow: { throttle: '2x' as '1s' }, key: 'refused' };
+  const store = new TopicsStore<number>(tide, 'job:*', {}, refused);
+  store.subscribe(() => {});
+  await host.settle();
+  assert.deepEqual(inWords(store.state()), ['job:* failed undefined']);
+  store.setPace(AT_ONCE);
+  FakeSocket.last.receive(subscribed, pub('job:1', 1), pub('job:2', 2, { end: 'complete' }));
+  await host.settle();
+  const known = ['job:1 live 1', 'job:2 ended 2 complete'];
+  assert.deepEqual(inWords(store.state()), known);
+
+  store.setPace(refused);
+  await host.settle();
+  assert.deepEqual(inWords(store.state()), [
+    'job:1 failed 1',
+    'job:2 ended 2 complete',
+    'job:* failed undefined',
+  ]);
+  store.setPace(AT_ONCE);
+  await host.settle();
+  assert.deepEqual(inWords(store.state()), known);
+  tide.close();
+  await host.settle();
+  store.setPace(refused);
+  store.setPace(AT_ONCE);
+  await host.settle();
+  assert.equal((store.state().get('job:*')?.error as TidegateError).code, 'closed');
+});
+
 test('mounting twice, as strict mode does, keeps the one subscription; leaving for good gives it up', async () => {
   const { host, tide } = await setUp();
   const store = new TopicsStore<number>(tide, 'job:*', {}, AT_ONCE);

@@ -171,6 +171,65 @@ test('another pace keeps the subscription and what it knows', () => {
   hub.close();
 });
 
+const REFUSED = { flow: { throttle: '2x' as '1s' }, key: 'refused' };
+
+test('a pace that was refused from the beginning is over with a good one, if somebody listens', async () => {
+  const { tide } = await setUp();
+  const store = new TopicStore<number>(tide, 'job:1', { initial: 5 }, REFUSED);
+  store.setPace({ flow: { throttle: '3x' as '1s' }, key: 'refused, too' });
+  store.setPace(REFUSED);
+  assert.deepEqual(FakeSocket.last.take(), [], 'nobody listens');
+  store.subscribe(() => {});
+  assert.equal((store.state().error as TidegateError).code, 'bad_option');
+  store.setPace(AT_ONCE);
+  assert.deepEqual([store.state().status, store.state().data], ['waiting', 5]);
+  FakeSocket.last.receive(subscribed('job:1'), pub(1, 10));
+  assert.deepEqual([store.state().status, store.state().data], ['live', 10]);
+  tide.close();
+  assert.equal(store.state().status, 'failed', 'the connection is followed as ever');
+});
+
+test('after a pace that was refused, a good one brings back what is known; an end stays an end', async () => {
+  const { host, tide } = await setUp();
+  const store = new TopicStore<number>(tide, 'job:1', {}, AT_ONCE);
+  store.subscribe(() => {});
+  FakeSocket.last.receive(subscribed('job:1'), pub(1, 10));
+  store.setPace(REFUSED);
+  assert.deepEqual([store.state().status, store.state().data], ['failed', 10]);
+  FakeSocket.last.break();
+  store.setPace(AT_ONCE);
+  assert.deepEqual([store.state().status, store.state().data], ['stale', 10], 'as things stand now');
+  host.advance(250);
+  FakeSocket.last.open();
+  FakeSocket.last.receive({ ...subscribed('job:1'), recovered: true }, pub(2, 20, { end: 'complete' }), {
+    type: 'end',
+    pattern: 'job:1',
+    reason: 'complete',
+  });
+  store.setPace(REFUSED);
+  store.setPace(AT_ONCE);
+  assert.deepEqual([store.state().status, store.state().data], ['ended', 20]);
+  tide.close();
+});
+
+test('no pace brings back what the server refuses, or a connection that is closed', async () => {
+  const { tide } = await setUp();
+  const store = new TopicStore<number>(tide, 'secret', {}, REFUSED);
+  store.subscribe(() => {});
+  store.setPace(AT_ONCE);
+  FakeSocket.last.receive({ type: 'error', code: 'forbidden', message: 'no', pattern: 'secret' });
+  const other = new TopicStore<number>(tide, 'other', {}, AT_ONCE);
+  other.subscribe(() => {});
+  other.setPace(REFUSED);
+  tide.close();
+  for (const pace of [REFUSED, AT_ONCE]) {
+    store.setPace(pace);
+    other.setPace(pace);
+  }
+  assert.equal((store.state().error as TidegateError).code, 'forbidden');
+  assert.equal((other.state().error as TidegateError).code, 'closed');
+});
+
 test('the progress of work is told in numbers and texts; of anything else nothing is known', async () => {
   const { tide } = await setUp();
   const store = new TopicStore<unknown>(tide, 'job:1', {}, AT_ONCE);
