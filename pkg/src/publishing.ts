@@ -24,7 +24,12 @@ export interface PublishingEvents {
   recover(thrown: unknown): TidegateError;
   /** Queues something to be done in order with what is handed over. */
   queue(task: () => void): void;
+  /** More is published than may wait for its answer. */
+  crowded(error: TidegateError): void;
 }
+
+/** No publish. */
+const NONE = -1;
 
 /** @internal */
 export class Publishing {
@@ -33,6 +38,10 @@ export class Publishing {
   readonly #events: PublishingEvents;
   /** What waits for a core. */
   readonly #early: Waiting[] = [];
+  /** The publish that the core is being told of. */
+  #offered = NONE;
+  /** Whether it was told that more is published than may wait, and something has waited since. */
+  #isCrowded = false;
 
   constructor(events: PublishingEvents) {
     this.#events = events;
@@ -67,6 +76,15 @@ export class Publishing {
     this.begin();
   }
 
+  /** The server refuses a publish; or the core does as it is told of it, which whoever awaits none would never learn. */
+  fail(number: number, error: TidegateError): void {
+    this.requests.reject(number, error);
+    if (number === this.#offered && error.code === 'too_many_requests' && !this.#isCrowded) {
+      this.#isCrowded = true;
+      this.#events.crowded(error);
+    }
+  }
+
   /** Nothing more is published, and no answer comes. */
   end(error: TidegateError): void {
     for (const { request } of this.#early.splice(0)) {
@@ -85,8 +103,11 @@ export class Publishing {
         const [end, id] = [endCode(options.end), core.text(options.id)];
         return hub.handle_publish(this.#events.now(), topicId, slot, end, id, options.restart ?? false);
       });
+      this.#isCrowded &&= this.requests.areWaiting;
       this.requests.add(number, waiting);
+      this.#offered = number;
       this.#events.published(hub);
+      this.#offered = NONE;
     } catch (error) {
       waiting.request.reject(this.#events.recover(error));
     }

@@ -33,6 +33,10 @@ export class Requests {
     this.#waiting.set(number, waiting);
   }
 
+  get areWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   resolve(number: number, position: Position): void {
     this.#answer(number, (request) => request.resolve(position));
   }

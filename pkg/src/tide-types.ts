@@ -57,7 +57,8 @@ export interface TideEvents {
   state: TideState;
   /**
    * Something went wrong that no subscription and no publish is to be told of. That the server could not be reached yet
-   * is told once, with code `unreachable`; where nobody listens, the console is told.
+   * is told once, with code `unreachable`; so is, besides to the publishes that it concerns, that more than 1,024 would wait for their answer
+   * (`too_many_requests`), and again if they do once all were answered. Where nobody listens, the console is told of these.
    */
   error: TidegateError;
 }
@@ -91,7 +92,8 @@ export interface Tide extends Subscriber, Disposable {
   ): Listening;
   /**
    * Publishes, now or once connected. A publish that a lost connection leaves unanswered is repeated, and still
-   * takes place once. Nobody needs to wait for the answer: a failure that nobody asks for is no unhandled rejection.
+   * takes place once. Nobody needs to wait for the answer: a failure that nobody asks for is no unhandled rejection. At most
+   * 1,024 wait for theirs; more fail with `too_many_requests`.
    *
    * @returns where the publication stands in its topic's history.
    * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `bad_data`, `topic_ended`, `too_large`,

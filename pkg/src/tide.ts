@@ -65,6 +65,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     },
     recover: (thrown) => this.core.recover(thrown),
     queue: (task) => this.queue(task),
+    crowded: (error) => this.queue(() => this.#listeners.tell(error)),
   });
   readonly #listeners = new Listeners();
   readonly #presences = new Presences({
@@ -258,7 +259,7 @@ export class Connection extends Switchboard<TabHub, Note> {
         this.#setState(stateOf(note));
         break;
       case 'failed':
-        this.#publishing.requests.reject(note.request, typedError(note.error));
+        this.#publishing.fail(note.request, typedError(note.error));
         break;
       case 'token':
         this.queue(() => this.#sharing.answer(note.request));
@@ -356,23 +357,13 @@ export class Connection extends Switchboard<TabHub, Note> {
   readonly #abort = (): void => this.close();
 
   close(): void {
-    if (this.#state.status === 'closed') {
-      return;
+    if (this.#state.status !== 'closed') {
+      this.#giveUp(undefined);
     }
-    if (this.#isStarted) {
-      this.#attempt(() => {
-        this.endAll();
-        this.#presences.end(undefined);
-        const hub = this.machine();
-        this.read(this.core.enter(() => hub.handle_disconnect(this.host.now())));
-      });
-    }
-    this.#giveUp(undefined);
   }
 
-  /** Nothing more will come: everybody who waits is told. */
+  /** Nothing more will come: everybody who waits is told, and then, unless something failed, the core. */
   #giveUp(error: TidegateError | undefined): void {
-    this.#transport.drop();
     if (error === undefined) {
       this.endAll();
     } else {
@@ -380,6 +371,10 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
     this.#presences.end(error);
     this.#publishing.end(error ?? new TidegateError('closed', 'this connection was closed'));
+    if (error === undefined) {
+      this.#tell((hub, now) => hub.handle_disconnect(now));
+    }
+    this.#transport.drop();
     if (this.#state.status !== 'closed') {
       this.#setState(error === undefined ? { status: 'closed' } : { status: 'closed', error });
     }
