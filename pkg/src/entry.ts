@@ -52,8 +52,11 @@ export function newEntry(
   onClosed: (() => void) | undefined,
 ): Entry {
   const flow = flowSpec(options);
-  if (options.slow !== undefined && flow?.by_frames) {
-    throw new TidegateError('bad_option', 'slow is not for what is paced by frames, which shows the newest');
+  if ((options.durable ?? options.slow) !== undefined && flow?.by_frames) {
+    throw new TidegateError(
+      'bad_option',
+      'durable and slow are not for what is paced by frames, which shows the newest',
+    );
   }
   // What each update needs comes first: the rest may then lie beyond what the processor reads at once.
   const entry: Entry = {

@@ -1,22 +1,31 @@
 /** Who listens to the events of a connection. */
 
 import { dispose } from './dispose.js';
-import { report, type TidegateError } from './errors.js';
-import type { Listening, ListenOptions, TideEvents, TideState } from './tide-types.js';
+import { report, TidegateError } from './errors.js';
+import type { Listening, ListenOptions, TideEvents } from './tide-types.js';
+
+/** What one call of `on` has added: the same function may be called for several. */
+interface Listener<Event> {
+  readonly listen: (event: Event) => void;
+}
 
 /** @internal */
 export class Listeners {
-  readonly #listeners = {
-    state: new Set<(event: TideState) => void>(),
-    error: new Set<(event: TidegateError) => void>(),
+  readonly #listeners: { readonly [E in keyof TideEvents]: Set<Listener<TideEvents[E]>> } = {
+    state: new Set(),
+    error: new Set(),
   };
 
   on<E extends keyof TideEvents>(
     event: E,
-    listener: (event: TideEvents[E]) => void,
+    listen: (event: TideEvents[E]) => void,
     { signal }: ListenOptions = {},
   ): Listening {
-    const listeners = this.#listeners[event] as Set<(event: TideEvents[E]) => void>;
+    if (!Object.hasOwn(this.#listeners, event)) {
+      throw new TidegateError('bad_option', `there is no event ${String(event)}: listen to state or error`);
+    }
+    const listeners = this.#listeners[event];
+    const listener = { listen };
     const stop = (): void => {
       listeners.delete(listener);
       signal?.removeEventListener('abort', stop);
@@ -38,9 +47,9 @@ export class Listeners {
   }
 
   emit<E extends keyof TideEvents>(event: E, value: TideEvents[E]): void {
-    for (const listener of [...this.#listeners[event]] as ((event: TideEvents[E]) => void)[]) {
+    for (const { listen } of [...this.#listeners[event]]) {
       try {
-        listener(value);
+        listen(value);
       } catch (error) {
         report(error);
       }

@@ -84,7 +84,11 @@ export interface TidePublishOptions extends PublishOptions {
 export interface Tide extends Subscriber, Disposable {
   /** The connection's state now. */
   readonly state: TideState;
-  /** Calls `listener` for every event, until the returned function is called or the signal aborts. */
+  /**
+   * Calls `listener` for every event, until the returned function is called or the signal aborts. Each call adds one listener.
+   *
+   * @throws {@link TidegateError} with code `bad_option`, if there is no such event.
+   */
   on<E extends keyof TideEvents>(
     event: E,
     listener: (event: TideEvents[E]) => void,

@@ -161,6 +161,11 @@ test('a name that is none, another name for the same, and a hub in the page are 
   const refused = (code: string) => (error: unknown) => error instanceof TidegateError && error.code === code;
   assert.throws(() => tide.subscribe('user:8', { durable: '' }, () => {}), refused('bad_option'));
   assert.throws(
+    () => tide.subscribe('user:8', { durable: 'phone', throttle: 'frame' }, () => {}),
+    refused('bad_option'),
+    'what is paced by frames leaves out what nobody has dealt with',
+  );
+  assert.throws(
     () => tide.subscribe('user:7', { durable: 'tablet' }, () => {}),
     refused('already_subscribed'),
   );

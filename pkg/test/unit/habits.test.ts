@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 import { build } from 'esbuild';
-import { connect, createHub } from 'tidegate';
+import { connect, createHub, TidegateError } from 'tidegate';
 
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
@@ -33,6 +33,33 @@ async function bundle(code: string, options: { write?: string } = {}): Promise<s
   }
   return text;
 }
+
+test('each call of on is a listener of its own, and an event that is none is refused by code', async () => {
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket });
+  const states: string[] = [];
+  const listener = ({ status }: { status: string }) => states.push(status);
+  const controller = new AbortController();
+  const stop = tide.on('state', listener);
+  tide.on('state', listener, { signal: controller.signal });
+  tide.subscribe('a', () => {});
+  await host.settle();
+  FakeSocket.last.open();
+  assert.deepEqual(states, ['connected', 'connected']);
+  stop();
+  stop();
+  FakeSocket.last.break();
+  assert.deepEqual(states.slice(2), ['disconnected']);
+  controller.abort();
+  tide.close();
+  assert.equal(states.length, 3);
+  for (const event of ['stat', 'toString']) {
+    assert.throws(
+      () => tide.on(event as 'state', listener),
+      (error) => error instanceof TidegateError && error.code === 'bad_option',
+    );
+  }
+});
 
 test('a signal closes a connection, ends listening and ends a subscription', async () => {
   const host = new VirtualHost();
