@@ -39,6 +39,7 @@ const CAREFUL_CONSUMER = `
 export * as all from 'tidegate';
 export * as chart from 'tidegate/chart';
 export * as element from 'tidegate/element';
+export * as elementReact from 'tidegate/element/react';
 export * as inline from 'tidegate/inline';
 export * as progress from 'tidegate/progress';
 export * as react from 'tidegate/react';

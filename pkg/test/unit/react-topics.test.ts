@@ -178,7 +178,7 @@ test('a pace that was refused is over with a good one, and what is known is as b
   store.setPace(refused);
   store.setPace(AT_ONCE);
   await host.settle();
-  assert.equal((store.state().get('job:*')?.error as TidegateError).code, 'closed');
+  assert.equal((store.state().get('job:*')!.error as TidegateError).code, 'closed');
 });
 
 test('mounting twice, as strict mode does, keeps the one subscription; leaving for good gives it up', async () => {
