@@ -111,7 +111,8 @@ export interface SubscribeOptions extends FlowOptions, SubscriptionEvents {
    * A name, such as a device's, by which the server remembers which updates were dealt with: whoever subscribes under it later gets
    * those that were not. An update is dealt with when its handler has returned, or when the promise that it has returned resolves; not when it
    * throws. What one subscription of a device has dealt with, all have, in a page and in tabs that share a connection; one that joins
-   * starts with what nobody has dealt with. Where the server doesn't ask who you are, use a text that nobody guesses. Only for connections, and not paced by frames.
+   * starts with what nobody has dealt with. The server is told within a second: who reloads sooner gets the same again. Where it doesn't
+   * ask who you are, use a text that nobody guesses. Only for connections, and not paced by frames.
    */
   readonly durable?: string;
   /**
