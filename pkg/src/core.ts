@@ -1,7 +1,7 @@
 /** A WASM module of the package: how it is loaded, how it is called, and what happens when it breaks. */
 
 import { applyPatch, mergePatch, sumFields } from './combine.js';
-import { TidegateError, typed, typedError } from './errors.js';
+import { report, TidegateError, typed, typedError } from './errors.js';
 import type { Encoded } from './frames.js';
 import type { Exports, Machine } from './machines.js';
 import { RecordReader, type Row } from './records.js';
@@ -46,13 +46,10 @@ export class Core {
   #module: WebAssembly.Module | undefined;
   #exports: Exports | undefined;
   readonly #imports = {
-    // Called from inside the core: they touch nothing but slots, and must not throw. What a payload's getter asks of the
-    // core meanwhile breaks it.
+    // Called from inside the core: they touch nothing but slots. What they throw leaves it half-way through what it does.
     slots: {
-      merge_slots: (older: number, newer: number) =>
-        this.slots.put(mergePatch(this.slots.value(older), this.slots.value(newer))),
-      sum_slots: (older: number, newer: number) =>
-        this.slots.put(sumFields(this.slots.value(older), this.slots.value(newer))),
+      merge_slots: (older: number, newer: number) => this.#combine(mergePatch, older, newer),
+      sum_slots: (older: number, newer: number) => this.#combine(sumFields, older, newer),
       patch_slots: (base: number, patch: number) =>
         this.slots.put(applyPatch(this.slots.value(base), this.slots.value(patch))),
       slot_bytes: (slot: number) => (this.slots.value(slot) as Encoded).bytes,
@@ -120,6 +117,26 @@ export class Core {
     return this.#exports;
   }
 
+  /**
+   * Makes one payload of two. A payload may have getters: what one throws is reported, and the newer payload stands for both;
+   * what one asks of the core meanwhile breaks that.
+   */
+  #combine(combine: (older: unknown, newer: unknown) => unknown, older: number, newer: number): number {
+    const { slots, era } = this;
+    let value = slots.value(newer);
+    try {
+      value = combine(slots.value(older), value);
+    } catch (error) {
+      if (this.era === era) {
+        queueMicrotask(() => report(error));
+      }
+    }
+    if (this.era !== era) {
+      throw new TidegateError('internal', 'the core broke, as a payload called it while it was read');
+    }
+    return slots.put(value);
+  }
+
   /** The machine with a number, of the kind whose calls begin with `prefix`. */
   machine<M extends Machine>(prefix: string, number: number): M {
     const machine: Record<string, unknown> = { core: this };
@@ -182,13 +199,10 @@ export class Core {
     return result;
   }
 
-  /**
-   * Makes what a call into the core threw a typed error. Whatever is not one yet means that it broke, so it is
-   * started afresh.
-   */
+  /** Makes what a call into the core threw a typed error. Where it means that the core broke, that is started afresh. */
   recover(thrown: unknown): TidegateError {
-    if (thrown instanceof TidegateError) {
-      return thrown;
+    if (!isBreak(thrown)) {
+      return typed(thrown, 'internal', 'the core could not be called');
     }
     this.#start(this.#module!, new WebAssembly.Instance(this.#module!, this.#imports));
     this.slots.clear();
@@ -206,6 +220,18 @@ export class Core {
     this.#restartListeners.add(listener);
     return () => this.#restartListeners.delete(listener);
   }
+}
+
+/**
+ * Whether an error leaves the core half-way through what it did: it trapped, or there was no more room on the stack, which may
+ * have been so within it. Firefox has an error of its own for that.
+ */
+function isBreak(thrown: unknown): boolean {
+  return (
+    thrown instanceof WebAssembly.RuntimeError ||
+    thrown instanceof RangeError ||
+    (thrown as Error | undefined)?.name === 'InternalError'
+  );
 }
 
 interface FileSystem {

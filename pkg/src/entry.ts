@@ -1,8 +1,8 @@
 /** One subscription, from the call that made it to its end. */
 
 import type { Core } from './core.js';
-import { report, TidegateError } from './errors.js';
-import { type FlowSpec, flowNumbers, flowSpec } from './options.js';
+import { badOption, report, TidegateError } from './errors.js';
+import { type FlowSpec, flowNumbers, flowSpec, isCount, topicText } from './options.js';
 import type { FlowOptions, Reducer, Slow, SubscribeOptions, TopicPosition, Update } from './types.js';
 
 /**
@@ -42,7 +42,7 @@ export interface Entry {
 /**
  * A subscription that nobody has made known to the core yet.
  *
- * @throws {@link TidegateError} with code `bad_option`.
+ * @throws {@link TidegateError} with code `bad_topic` or `bad_option`.
  * @internal
  */
 export function newEntry(
@@ -51,6 +51,8 @@ export function newEntry(
   handler: Handler,
   onClosed: (() => void) | undefined,
 ): Entry {
+  topicText(pattern);
+  checkOptions(options);
   const flow = flowSpec(options);
   if ((options.durable ?? options.slow) !== undefined && flow?.by_frames) {
     throw new TidegateError(
@@ -75,6 +77,25 @@ export function newEntry(
   };
   setFlow(entry, options, flow);
   return entry;
+}
+
+/** Refuses what is of no use to the core, or would only be found out once the subscription lives. */
+function checkOptions({ since, signal }: SubscribeOptions): void {
+  for (const position of sincePositions(since) ?? []) {
+    const { topic, epoch, offset } = position ?? {};
+    if (typeof topic !== 'string' || !isCount(epoch) || !isCount(offset)) {
+      throw badOption('since', JSON.stringify(position), 'positions: { topic, epoch, offset }');
+    }
+  }
+  if (signal && !('aborted' in signal)) {
+    throw badOption('signal', signal, 'the signal of an AbortController');
+  }
+}
+
+/** The positions to resume after; none, where a subscription does not resume. */
+function sincePositions(since: SubscribeOptions['since']): readonly TopicPosition[] | undefined {
+  const given = since ?? undefined;
+  return given && ([given].flat() as readonly TopicPosition[]);
 }
 
 /**
@@ -167,7 +188,7 @@ export function stagePositions(
  * @internal
  */
 export function stageDurable(core: Core, name: string | undefined): void {
-  if (name !== undefined && core.calls.stage_durable(core.text(name)) === 0) {
+  if (name !== undefined && (typeof name !== 'string' || core.calls.stage_durable(core.text(name)) === 0)) {
     throw new TidegateError(
       'bad_option',
       `durable is ${JSON.stringify(name)}: it must have 1 to 128 bytes without control characters`,
@@ -187,7 +208,7 @@ export function stageSlow(core: Core, slow: Slow | undefined): void {
   if (slow !== undefined) {
     const number = SLOW.indexOf(slow) + 1;
     if (number === 0) {
-      throw new TidegateError('bad_option', `slow is ${String(slow)}: give one of ${SLOW.join()}`);
+      throw badOption('slow', slow, `one of ${SLOW.join()}`);
     }
     core.calls.stage_slow(number);
   }
@@ -201,9 +222,7 @@ export function stageSlow(core: Core, slow: Slow | undefined): void {
  */
 export function stageEntry(core: Core, entry: Entry): number {
   const { since, latest, durable, slow } = entry.options;
-  const positions = (since === undefined || Array.isArray(since) ? since : [since]) as
-    | readonly TopicPosition[]
-    | undefined;
+  const positions = sincePositions(since);
   stagePositions(core, entry.flow, positions ?? []);
   stageDurable(core, durable);
   stageSlow(core, slow);

@@ -68,6 +68,15 @@ export function typed(thrown: unknown, code: ErrorCode, what: string): TidegateE
 }
 
 /**
+ * What is said to whom gave something else than `give` for `name`.
+ *
+ * @internal
+ */
+export function badOption(name: string, value: unknown, give: string): TidegateError {
+  return new TidegateError('bad_option', `${name} is ${String(value)}: give ${give}`);
+}
+
+/**
  * An error as the core tells it.
  *
  * @internal

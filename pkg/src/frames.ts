@@ -5,7 +5,7 @@
 
 import { TidegateError } from './errors.js';
 import type { ClientHub } from './machines.js';
-import { endCode } from './options.js';
+import { endCode, isCount } from './options.js';
 import type { Slots } from './slots.js';
 import type { EndReason } from './types.js';
 
@@ -253,10 +253,6 @@ function members(frame: OtherFrame): Members {
       : (['heartbeat_ms', 'within_ms', 'missed', 'ref'].map(number).find((it) => it >= 0) ?? Number.NaN),
     flag('recovered') || flag('fatal'),
   ];
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** A member of a frame, or `absent` where it has none. */

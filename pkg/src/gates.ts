@@ -309,9 +309,9 @@ function gated<F extends AnyFunction>(fn: F, host: Host, open: Opener): Gated<F>
 export function throttle<F extends AnyFunction>(
   fn: F,
   every: Duration | 'frame',
-  options: ThrottleOptions = {},
+  options?: ThrottleOptions,
 ): Gated<F> {
-  const { leading = true, trailing = true, compat, host = systemHost } = options;
+  const { leading = true, trailing = true, compat, host = systemHost } = options ?? {};
   const isByFrames = every === 'frame';
   const everyMs = isByFrames ? 1 : durationMs(every, 'every');
   return gated(fn, isByFrames ? frameHost(host) : host, (gates) =>
@@ -322,13 +322,9 @@ export function throttle<F extends AnyFunction>(
 }
 
 /** Calls `fn` once nothing has asked for it for `quiet`, with the newest arguments: lodash's `debounce`. */
-export function debounce<F extends AnyFunction>(
-  fn: F,
-  quiet: Duration,
-  options: DebounceOptions = {},
-): Gated<F> {
+export function debounce<F extends AnyFunction>(fn: F, quiet: Duration, options?: DebounceOptions): Gated<F> {
   const quietMs = durationMs(quiet, 'quiet');
-  const { leading = false, trailing = true, maxWait, host = systemHost } = options;
+  const { leading = false, trailing = true, maxWait, host = systemHost } = options ?? {};
   const maxWaitMs = maxWait === undefined ? Number.NaN : durationMs(maxWait, 'maxWait');
   return gated(fn, host, (gates) => gates.debounce(quietMs, maxWaitMs, leading, trailing));
 }

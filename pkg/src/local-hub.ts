@@ -3,11 +3,11 @@
 import { type Core, TICK_MS } from './core.js';
 import { dispose } from './dispose.js';
 import { localCore } from './engine.js';
-import { type PlainError, TidegateError, typedError } from './errors.js';
+import { badOption, type PlainError, TidegateError, typedError } from './errors.js';
 import { type Host, systemHost } from './host.js';
 import { LocalLicences } from './local-licences.js';
 import type { LocalHub } from './machines.js';
-import { endCode } from './options.js';
+import { givenEndCode, optionalText } from './options.js';
 import { Kind, type Row } from './records.js';
 import { Switchboard } from './switchboard.js';
 import { ceilingClock, taskClock } from './task-clock.js';
@@ -184,9 +184,10 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     options: PublishOptions | undefined,
   ): number {
     const { core } = this;
-    const end = endCode(options?.end);
+    const end = givenEndCode(options?.end);
+    const key = optionalText(options?.id, 'id');
+    const [status, id] = [core.text(this.#status(payload)), core.text(key)];
     this.#slot = core.slots.put(payload);
-    const [status, id] = [core.text(this.#status(payload)), core.text(options?.id)];
     return machine.handle_publish(now, topic, this.#slot, end, status, id, options?.restart ?? false);
   }
 
@@ -223,10 +224,7 @@ function textMember(value: unknown, field: string): string | undefined {
 export function createHub(options: HubOptions = {}): Hub {
   const { history = HISTORY, host = systemHost } = options;
   if (!Number.isInteger(history) || history < 1 || history > HISTORY_MAX) {
-    throw new TidegateError(
-      'bad_option',
-      `history is ${String(history)}: give a whole number from 1 to ${HISTORY_MAX}`,
-    );
+    throw badOption('history', history, `a whole number from 1 to ${HISTORY_MAX}`);
   }
   const core = localCore();
   if (!core.isReady()) {

@@ -1,4 +1,4 @@
-import { TidegateError } from './errors.js';
+import { badOption, TidegateError } from './errors.js';
 import type { Duration, EndReason, FlowOptions } from './types.js';
 
 /**
@@ -16,7 +16,7 @@ export interface FlowSpec {
   trailing?: boolean;
   conflate?: 'latest' | 'merge' | 'sum' | 'collect';
   max?: number;
-  delta?: true;
+  delta?: boolean;
 }
 
 /** How many publications may wait for a reducer. */
@@ -40,15 +40,50 @@ export function durationMs(duration: Duration, name: string): number {
       return Math.round(Number(parts[1]) * UNIT_MS[parts[2]!]!);
     }
   }
-  throw new TidegateError(
-    'bad_option',
-    `${name} is ${String(duration)}: give milliseconds as a number, or a text such as '250ms', '1s' or '2m'`,
-  );
+  throw badOption(name, duration, "milliseconds as a number, or a text such as '250ms', '1s' or '2m'");
 }
+
+/**
+ * Whether something is a number that counts.
+ *
+ * @internal
+ */
+export function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/**
+ * A topic or a pattern, if it is a text; whether it is a sound one is for the core to say.
+ *
+ * @throws {@link TidegateError} with code `bad_topic`.
+ * @internal
+ */
+export function topicText(text: unknown): string {
+  if (typeof text !== 'string') {
+    throw new TidegateError('bad_topic', `the topic is ${String(text)}: give a text`);
+  }
+  return text;
+}
+
+/**
+ * A text that may be left out.
+ *
+ * @throws {@link TidegateError} with code `bad_option`, if it is something else.
+ * @internal
+ */
+export function optionalText(text: unknown, name: string): string | undefined {
+  if (typeof (text ?? '') !== 'string') {
+    throw badOption(name, text, 'a text');
+  }
+  return (text as string | null) ?? undefined;
+}
+
+const SWITCHES = ['leading', 'trailing', 'delta'] as const;
 
 /**
  * The core's spelling of a flow. Whether it makes sense is for the core to say.
  *
+ * @throws {@link TidegateError} with code `bad_option`.
  * @internal
  */
 export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
@@ -64,23 +99,27 @@ export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
   if (flow.maxWait !== undefined) {
     spec.max_wait_ms = durationMs(flow.maxWait, 'maxWait');
   }
-  if (flow.leading !== undefined) {
-    spec.leading = flow.leading;
-  }
-  if (flow.trailing !== undefined) {
-    spec.trailing = flow.trailing;
+  for (const name of SWITCHES) {
+    const isOn = flow[name];
+    if (isOn !== undefined) {
+      if (typeof isOn !== 'boolean') {
+        throw badOption(name, isOn, 'true or false');
+      }
+      spec[name] = isOn;
+    }
   }
   if (typeof flow.conflate === 'function') {
     spec.conflate = 'collect';
     spec.max = REDUCED_MAX;
   } else if (typeof flow.conflate === 'object') {
+    const max = flow.conflate?.collect;
+    if (!isCount(max)) {
+      throw badOption('conflate.collect', max, 'a whole number');
+    }
     spec.conflate = 'collect';
-    spec.max = flow.conflate.collect;
+    spec.max = max;
   } else if (flow.conflate !== undefined) {
     spec.conflate = flow.conflate;
-  }
-  if (flow.delta === true) {
-    spec.delta = true;
   }
   return Object.keys(spec).length === 0 ? undefined : spec;
 }
@@ -112,10 +151,7 @@ export function flowNumbers(flow: FlowSpec = {}): FlowNumbers {
   const edge = (isOn: boolean | undefined): number => (isOn === undefined ? 2 : Number(isOn));
   const conflation = conflate === undefined ? 0 : CONFLATIONS.indexOf(conflate) + 1;
   if (conflate !== undefined && conflation === 0) {
-    throw new TidegateError(
-      'bad_option',
-      `conflate is ${String(conflate)}: give one of ${CONFLATIONS.join()}`,
-    );
+    throw badOption('conflate', conflate, `one of ${CONFLATIONS.join()}`);
   }
   return [
     by_frames,
@@ -139,6 +175,20 @@ const END_REASONS: readonly EndReason[] = ['complete', 'failed', 'cancelled'];
  */
 export function endCode(end: EndReason | undefined): number {
   return end === undefined ? 0 : END_REASONS.indexOf(end) + 1;
+}
+
+/**
+ * The same for an end that somebody publishes.
+ *
+ * @throws {@link TidegateError} with code `bad_option`, if it is no end reason.
+ * @internal
+ */
+export function givenEndCode(end: EndReason | undefined): number {
+  const code = endCode(end);
+  if (code === 0 && (end ?? undefined) !== undefined) {
+    throw badOption('end', end, `one of ${END_REASONS.join()}`);
+  }
+  return code;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What a connection is present in, and whose presences it watches. */
 
 import { dispose } from './dispose.js';
-import { type PlainError, report, type TidegateError, typedError } from './errors.js';
+import { badOption, type PlainError, report, type TidegateError, typedError } from './errors.js';
 import { type Encoded, encode } from './frames.js';
 import type { ClientHub } from './machines.js';
 import { Roster, type RosterChange } from './presence-roster.js';
@@ -141,6 +141,9 @@ export class Presences {
 
   #track(topic: string, key: string, meta: unknown, options: PresenceOptions = {}): Tracking {
     const isStarted = this.#link.isStarted();
+    if (typeof key !== 'string') {
+      throw badOption('key', key, 'a text');
+    }
     const untrack = (): void => this.#untrack(track);
     const track: Track = { topic, key, options, abort: untrack, meta: encode(meta), number: DETACHED };
     const { signal } = options;

@@ -3,7 +3,7 @@
 import type { TidegateError } from './errors.js';
 import { type Encoded, encode } from './frames.js';
 import type { TabHub } from './machines.js';
-import { endCode } from './options.js';
+import { givenEndCode, optionalText } from './options.js';
 import { answerTo, Requests, type Waiting } from './requests.js';
 import type { TidePublishOptions } from './tide-types.js';
 import type { Position } from './types.js';
@@ -99,8 +99,9 @@ export class Publishing {
       const { core } = hub;
       const number = core.enter(() => {
         const topicId = core.topicNumber(topic);
+        const end = givenEndCode(options.end);
+        const id = core.text(optionalText(options.id, 'id'));
         const slot = core.slots.put(encoded);
-        const [end, id] = [endCode(options.end), core.text(options.id)];
         return hub.handle_publish(this.#events.now(), topicId, slot, end, id, options.restart ?? false);
       });
       this.#isCrowded &&= this.requests.areWaiting;

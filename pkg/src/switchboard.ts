@@ -122,7 +122,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     if (typeof handlerAfterOptions !== 'function') {
       throw new TypeError('subscribe needs a function that takes updates');
     }
-    return this.#add(pattern, optionsOrHandler, handlerAfterOptions);
+    return this.#add(pattern, optionsOrHandler ?? {}, handlerAfterOptions);
   }
 
   #add(pattern: string, options: SubscribeOptions, handler: Handler, onClosed?: () => void): Subscription {
@@ -151,7 +151,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
         throw this.core.recover(error);
       }
     }
-    if (entry.active && options.signal !== undefined) {
+    if (entry.active && options.signal) {
       entry.abort = () => this.#cancel(entry);
       options.signal.addEventListener('abort', entry.abort, { once: true });
     }

@@ -13,6 +13,7 @@ import { Publishing } from './publishing.js';
 import { Reachability } from './reachability.js';
 import { Reception } from './reception.js';
 import { Kind, type Row } from './records.js';
+import { Restarts } from './restarts.js';
 import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
 import { type FailedNote, type StateNote, stateOf, type TokenNote } from './state.js';
 import { Switchboard } from './switchboard.js';
@@ -32,9 +33,6 @@ import type {
 } from './tide-types.js';
 import { Transport } from './transport.js';
 import type { Position } from './types.js';
-
-/** How often a connection may start afresh because the core broke, before it is given up. */
-const RESTARTS_MAX = 8;
 
 type Note = StateNote | FailedNote | TokenNote | PresenceNote | TabsNote;
 
@@ -80,7 +78,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   });
   readonly #reachability: Reachability;
   readonly #sharing: Sharing;
-  #restarts = 0;
+  readonly #restarts = new Restarts();
   #forgetRestarts: (() => void) | undefined;
 
   constructor(url: string | URL, options: ConnectOptions, membership?: Membership) {
@@ -175,12 +173,11 @@ export class Connection extends Switchboard<TabHub, Note> {
 
   /** The core broke, here or elsewhere in the page: everything of the old one is void. */
   #restart(): void {
-    this.#restarts += 1;
     this.#transport.drop();
-    if (this.#restarts > RESTARTS_MAX) {
-      this.#giveUp(new TidegateError('internal', 'the core broke too often; the connection was given up'));
-    } else {
+    if (this.#restarts.allow(this.host.now())) {
       this.#attempt(() => this.machine());
+    } else {
+      this.#giveUp(new TidegateError('internal', 'the core broke too often; the connection was given up'));
     }
   }
 

@@ -1,6 +1,6 @@
 /** What proves to the server who this is, and coming by it anew. */
 
-import { TidegateError, typed } from './errors.js';
+import { badOption, TidegateError, typed } from './errors.js';
 import { userName } from './tabs/names.js';
 
 /**
@@ -29,7 +29,12 @@ export class Tokens {
   #subject: string | undefined;
   #first: { readonly token: string; readonly until: number } | undefined;
 
+  /** @throws {@link TidegateError} with code `bad_option`, if the option is neither a text nor a function. */
   constructor(option: TokenOption | undefined, failed: (error: TidegateError) => void) {
+    const type = typeof (option ?? '');
+    if (type !== 'string' && type !== 'function') {
+      throw badOption('token', `of type ${type}`, 'a text or a function');
+    }
     this.#option = option;
     this.#failed = failed;
   }

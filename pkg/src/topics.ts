@@ -1,6 +1,7 @@
 /** Topics as the small integers that cross into a core. A topic's text crosses once. */
 
 import type { Core } from './core.js';
+import { topicText } from './options.js';
 import { Kind } from './records.js';
 
 /** From how many on the numbers that nothing holds are given up. */
@@ -35,6 +36,7 @@ export class Topics {
 
   #intern(topic: string): number {
     const core = this.#core;
+    topicText(topic);
     if (this.#numbers.size >= this.#sweepAt) {
       core.forEachRecord(core.calls.sweep_topics(), ({ kind, topic: number }) => {
         if (kind === Kind.TopicForgotten) {

@@ -2,9 +2,10 @@
 
 import type { Core } from '../core.js';
 import { canShare, connectionCore } from '../engine.js';
-import type { TidegateError } from '../errors.js';
+import { badOption, type TidegateError } from '../errors.js';
 import { type Host, systemHost } from '../host.js';
 import type { TabHub } from '../machines.js';
+import { optionalText } from '../options.js';
 import type { Slots } from '../slots.js';
 import type { ConnectOptions } from '../tide-types.js';
 import { Tokens } from '../tokens.js';
@@ -48,6 +49,7 @@ export class Sharing {
   #dataSlots: number[] = [];
 
   constructor(url: string, options: ConnectOptions, events: SharingEvents, membership?: Membership) {
+    checkOptions(options);
     this.#url = url;
     this.#options = options;
     this.#events = events;
@@ -57,7 +59,7 @@ export class Sharing {
 
   /** Finds out who there is to share with, where there may be somebody and nobody has told. */
   find(): Promise<void> | undefined {
-    const { tabs = 'auto' } = this.#options;
+    const tabs = this.#options.tabs ?? 'auto';
     if (this.#membership !== undefined || tabs === 'off' || !hasTabs() || !canShare()) {
       return undefined;
     }
@@ -120,7 +122,7 @@ export class Sharing {
 
   /** The way that was chosen does not work here: where it was not asked for, another one is taken. */
   async #shareOtherwise(failed: Membership): Promise<void> {
-    const { tabs = 'auto' } = this.#options;
+    const tabs = this.#options.tabs ?? 'auto';
     const next = tabs === 'auto' && failed.election === Election.Worker ? 'leader' : 'off';
     const membership = await this.#findAs(next);
     const core = await connectionCore(membership?.election);
@@ -136,7 +138,7 @@ export class Sharing {
   makeHub(core: Core, random: () => number): TabHub {
     const { calls } = core;
     const { fixed, asks } = this.#tokens;
-    const client = core.text(this.#options.client);
+    const client = core.text(this.#options.client ?? undefined);
     const config = [random(), core.text(fixed), asks, client] as const;
     if (this.#membership === undefined) {
       return core.machine('client_', calls.client_new(...config));
@@ -197,6 +199,15 @@ export class Sharing {
     this.#group?.close();
     this.#group = undefined;
   }
+}
+
+const MODES: readonly unknown[] = ['auto', 'worker', 'leader', 'off'];
+
+function checkOptions({ tabs, client }: ConnectOptions): void {
+  if (!MODES.includes(tabs ?? 'auto')) {
+    throw badOption('tabs', tabs, `one of ${MODES.join()}`);
+  }
+  optionalText(client, 'client');
 }
 
 /**

@@ -48,3 +48,38 @@ test('a panic of the core is a typed error, and everything goes on with a fresh 
   assert.deepEqual(seen, ['hub 1', 'fn 1', 'hub 2', 'fn 3', 'tide 1']);
   tide.close();
 });
+
+test('a connection is given up when its core breaks again and again, but not when that is once in a while', async () => {
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host, WebSocket: FakeSocket });
+  await host.settle();
+  const core = await connectionCore(undefined);
+  const breakOften = async (times: number, everyMs: number): Promise<void> => {
+    for (let nth = 0; nth < times; nth += 1) {
+      assert.throws(() => core.enter(() => core.calls.panic_on_purpose()), { code: 'internal' });
+      await host.settle();
+      host.advance(everyMs);
+    }
+  };
+  await breakOften(20, 60_000);
+  assert.notEqual(tide.state.status, 'closed');
+  await breakOften(8, 1_000);
+  assert.notEqual(tide.state.status, 'closed');
+  await breakOften(1, 0);
+  assert.equal(tide.state.status, 'closed');
+});
+
+test('an error that the core has no part in leaves it as it is', async () => {
+  const core = localCore();
+  const { era } = core;
+  for (const thrown of [new TypeError('no function'), 'a text', null, undefined]) {
+    const call = (): never => {
+      throw thrown;
+    };
+    assert.throws(() => core.enter(call), { name: 'TidegateError', code: 'internal' });
+    assert.equal(core.era, era);
+  }
+  const overflow = (): number => overflow() + 1;
+  assert.throws(() => core.enter(overflow), { code: 'internal' });
+  assert.equal(core.era, era + 1);
+});
