@@ -24,6 +24,7 @@ test('what a job says of itself is read; what is of a wrong type counts as absen
       rate: undefined,
       remainingMs: undefined,
       elapsedMs: undefined,
+      endedAt: undefined,
       seenAt: 1_000,
       message: '',
       work: undefined,
