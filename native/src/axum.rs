@@ -9,6 +9,7 @@
 //! | `GET /user/notifications` | the room of whoever asks, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET`, `DELETE /user/devices` | the devices of whoever asks, that durable subscriptions are remembered of; and forgets one of them, `?device=NAME` |
 //! | `GET /healthz` | 200 while the hub runs |
+//! | `GET /readyz` | 200 while its backend can be reached, too |
 //! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine, and to a token that may subscribe to `**` |
 //! | `GET /metrics` | how much the hub holds and has done, for Prometheus; to the same |
 //! | `GET /` and `/assets/…` | the dashboard |
@@ -41,10 +42,13 @@ mod served;
 mod websocket;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
+use tidegate_core::protocol::ErrorCode;
 
 use crate::Hub;
+use crate::hub::{BackendHealth, BackendLink};
 pub use events::EventsQuery;
 #[cfg(feature = "fuzzing")]
 pub(crate) use events::fuzz::events_query as fuzz_events_query;
@@ -78,6 +82,7 @@ pub fn endpoints(hub: Hub) -> Router {
             errors::count,
         ))
         .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
         .with_state(served)
 }
 
@@ -86,4 +91,21 @@ async fn healthz(
 ) -> Result<&'static str, error::HttpError> {
     hub.counts().await?;
     Ok("ok\n")
+}
+
+async fn readyz(
+    axum::extract::State(hub): axum::extract::State<Hub>,
+) -> Result<&'static str, error::HttpError> {
+    hub.counts().await?;
+    let health = hub.backend().map(|health| health.borrow().clone());
+    match health {
+        Some(BackendHealth { name, link, .. }) if link != BackendLink::Live => {
+            Err(error::HttpError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable,
+                format!("{name} can't be reached; /debug says why"),
+            ))
+        }
+        Some(_) | None => Ok("ok\n"),
+    }
 }

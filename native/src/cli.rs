@@ -105,7 +105,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("tidegate: {error:#}");
+    eprintln!("tidegate: {}", told(error));
     if error.is::<WrongAddress>() || error.is::<config::Problems>() || error.is::<Misconfigured>() {
         return ExitCode::from(2);
     }
@@ -120,9 +120,22 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
 }
 
+/// What went wrong, and why. Many errors say the reason themselves, and it is told once.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            let joint = if text.is_empty() { "" } else { ": " };
+            text.extend([joint, &cause]);
+        }
+    }
+    text
+}
+
 /// What the command line, the environment and the files say together can't be meant so.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
+#[error("{}", told(.0))]
 struct Misconfigured(anyhow::Error);
 
 impl Misconfigured {

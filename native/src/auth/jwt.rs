@@ -49,8 +49,8 @@ pub enum JwtError {
         /// Its length.
         bytes: usize,
     },
-    /// The file of keys can't be read.
-    #[error("cannot read the keys in {}: {source}", path.display())]
+    /// The file of the secret, or of keys, can't be read.
+    #[error("cannot read {}: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -89,11 +89,15 @@ impl JwtVerifier {
     /// # Errors
     /// The secret is shorter than 32 bytes.
     pub fn hs256(secret: &[u8]) -> Result<Self, JwtError> {
-        if secret.len() < SECRET_BYTES_MIN {
-            let bytes = secret.len();
-            return Err(JwtError::ShortSecret { bytes });
-        }
-        Ok(Self::with_keys(Keys::secret(secret)))
+        Keys::secret(secret).map(Self::with_keys)
+    }
+
+    /// The same, with the secret in a file. White space at its end does not belong to it.
+    ///
+    /// # Errors
+    /// The file can't be read, or the secret is shorter than 32 bytes.
+    pub fn hs256_file(path: impl AsRef<Path>) -> Result<Self, JwtError> {
+        Keys::secret_file(path.as_ref()).map(Self::with_keys)
     }
 
     /// Reads tokens that are signed by one of the public keys of a JSON Web Key Set: RS256, ES256 (P-256) or EdDSA (Ed25519). Keys
@@ -102,7 +106,7 @@ impl JwtVerifier {
     /// # Errors
     /// The file can't be read, is none, or has no key that can be used, or one that must not be there.
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, JwtError> {
-        Keys::of_file(path.as_ref()).map(Self::with_keys)
+        Keys::set_file(path.as_ref()).map(Self::with_keys)
     }
 
     fn with_keys(keys: Keys) -> Self {

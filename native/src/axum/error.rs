@@ -1,6 +1,7 @@
 //! Errors as HTTP tells them: a status, and the wire's code and message as JSON.
 
-use axum::http::StatusCode;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
@@ -10,6 +11,9 @@ use tidegate_core::protocol::ErrorCode;
 
 use crate::auth::AuthError;
 use crate::error::{DeviceError, PublishError, Stopped, SubscribeError};
+
+/// What is refused for now may be tried again after so many seconds: `Retry-After` knows no shorter time.
+const RETRY_AFTER_S: &str = "1";
 
 /// An answer that isn't the one asked for.
 #[derive(Debug)]
@@ -67,7 +71,19 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let error = json!({"error": {"code": self.code, "message": self.message}});
         // The code goes along beside the body, to be counted.
-        (self.status, Extension(self.code), Json(error)).into_response()
+        let mut response = (self.status, Extension(self.code), Json(error)).into_response();
+        let more = match self.status {
+            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Some((RETRY_AFTER, RETRY_AFTER_S))
+            }
+            _ => None,
+        };
+        if let Some((name, value)) = more {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        response
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
 use tidegate::backend::BackendError;
 use tidegate::client::ClientError;
 use tidegate::core::lifecycle::EndReason;
+use tidegate::core::protocol::{ErrorCode, WireError};
 use tidegate::run::{self, JobId, JobSpec, JobStatus, JobUpdate};
 use tidegate::{Client, Publish};
 use tokio::sync::watch;
@@ -20,6 +21,9 @@ const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
 
 /// How long it may take where no update was answered, and it is known why: the server can't be reached.
 const FIRST_UPDATE_MAX: Duration = Duration::from_secs(1);
+
+/// How long it is waited after an update was refused that may be taken later.
+const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,17 +74,38 @@ impl Run {
 /// The task that publishes a job's updates.
 struct Publishing {
     client: Client,
-    has_answered: Arc<AtomicBool>,
+    answers: Arc<Answers>,
     task: JoinHandle<Result<(), ClientError>>,
+}
+
+/// What came of updates so far.
+#[derive(Default)]
+struct Answers {
+    has_answered: AtomicBool,
+    /// Why the last one was refused that was.
+    refusal: Mutex<Option<WireError>>,
+}
+
+impl Answers {
+    fn note(&self, refusal: WireError) {
+        // An answer, too: the server is there.
+        self.has_answered.store(true, Ordering::Relaxed);
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.as_ref().map(ToString::to_string)
+    }
 }
 
 impl Publishing {
     fn start(client: Client, topic: String, latest: watch::Receiver<Option<JobUpdate>>) -> Self {
-        let has_answered = Arc::new(AtomicBool::new(false));
-        let publishing = publish_updates(client.clone(), topic, latest, Arc::clone(&has_answered));
+        let answers = Arc::new(Answers::default());
+        let publishing = publish_updates(client.clone(), topic, latest, Arc::clone(&answers));
         Self {
             client,
-            has_answered,
+            answers,
             task: tokio::spawn(publishing),
         }
     }
@@ -109,6 +134,7 @@ impl Publishing {
                     .borrow()
                     .last_error
                     .clone()
+                    .or_else(|| self.answers.refusal())
                     .unwrap_or_else(|| "it did not answer".to_owned());
                 eprintln!(
                     "tidegate: the job's end was not published to {}: {reason}",
@@ -120,34 +146,74 @@ impl Publishing {
 
     /// Whether an answer is only slow, as of a machine that is busy.
     fn may_be_answered(&self) -> bool {
-        self.has_answered.load(Ordering::Relaxed)
+        self.answers.has_answered.load(Ordering::Relaxed)
             || self.client.status().borrow().last_error.is_none()
     }
 }
 
-/// Publishes the newest update, again and again, until the terminal one. What comes while one is on its way is skipped
-/// for a newer one.
+/// Publishes the newest update, again and again, until the terminal one. What comes while one is on its way, or while one
+/// can't be had, is skipped for a newer one.
 async fn publish_updates(
     client: Client,
     topic: String,
     mut latest: watch::Receiver<Option<JobUpdate>>,
-    has_answered: Arc<AtomicBool>,
+    answers: Arc<Answers>,
 ) -> Result<(), ClientError> {
     let mut is_first = true;
-    while latest.changed().await.is_ok() {
+    let mut is_refused = false;
+    while is_refused || latest.changed().await.is_ok() {
         let Some(update) = latest.borrow_and_update().clone() else {
             continue;
         };
+        let end = end_reason(update.status);
         let options = Publish {
-            end: end_reason(update.status),
+            end,
             id: None,
             restart: is_first,
         };
-        is_first = false;
-        client.publish_with(&topic, &update, options).await?;
-        has_answered.store(true, Ordering::Relaxed);
+        is_refused = match client.publish_with(&topic, &update, options).await {
+            Ok(_) => {
+                answers.has_answered.store(true, Ordering::Relaxed);
+                is_first = false;
+                false
+            }
+            Err(ClientError::Refused(error)) => match outlook(error.code) {
+                Outlook::Later => {
+                    answers.note(error);
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                    true
+                }
+                Outlook::Another if end.is_none() => false,
+                Outlook::Another | Outlook::Never => return Err(error.into()),
+            },
+            Err(error) => return Err(error),
+        };
     }
     Ok(())
+}
+
+/// What is to be hoped for once an update was refused.
+enum Outlook {
+    /// The newest one may be taken a little later.
+    Later,
+    /// This one is not; another one may be.
+    Another,
+    /// None is.
+    Never,
+}
+
+const fn outlook(code: ErrorCode) -> Outlook {
+    match code {
+        ErrorCode::TooManyRequests
+        | ErrorCode::TooManyTopics
+        | ErrorCode::Unavailable
+        | ErrorCode::Timeout
+        | ErrorCode::Draining
+        | ErrorCode::ConnectionLost
+        | ErrorCode::Internal => Outlook::Later,
+        ErrorCode::Refused | ErrorCode::TooLarge => Outlook::Another,
+        _ => Outlook::Never,
+    }
 }
 
 fn end_reason(status: JobStatus) -> Option<EndReason> {

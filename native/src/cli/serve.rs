@@ -22,7 +22,6 @@ use tidegate::serve::stop_signal;
 
 use super::Misconfigured;
 use super::config::{Environment, Flags, in_force};
-pub(super) use access::secret_in;
 use log::Log;
 pub(super) use settings::{Secrets, Settings};
 use supervisor::Supervisor;
@@ -78,6 +77,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     let (config, keys) = settings.config_and_keys().map_err(Misconfigured::because)?;
     settings.check_reach(&config)?;
+    reload::outlive_hangups();
     if let Some(keys) = keys {
         reload::when_told("the keys of tokens", move || keys.reload());
     }

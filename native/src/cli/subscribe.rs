@@ -13,13 +13,15 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt as _;
 use lines::Form;
-use tidegate::client::ClientSubscription;
+use tidegate::client::{ClientSubscription, Status};
+use tidegate::core::client::ConnectionState;
 use tidegate::core::durable::DurableName;
 use tidegate::core::flow::{Flow, Slow};
 use tidegate::core::protocol::{FlowSpec, Start};
 use tidegate::duration::parse_duration_ms;
 use tidegate::serve::stop_signal;
 use tidegate::{Event, Publication};
+use tokio::sync::watch;
 use view::View;
 
 const EXAMPLES: &str = "\
@@ -90,6 +92,17 @@ fn milliseconds(text: &str) -> Result<u64, String> {
     parse_duration_ms(text).ok_or_else(|| "write a time such as 250ms, 1s or 2m".to_owned())
 }
 
+/// Whether what was printed is up to date, by the connection's state; nothing of one that is over.
+const fn freshness(state: &ConnectionState) -> Option<Event> {
+    match state {
+        ConnectionState::Connected => Some(Event::Live),
+        ConnectionState::Disconnected
+        | ConnectionState::Connecting { .. }
+        | ConnectionState::Stale => Some(Event::Stale),
+        ConnectionState::Closed(_) => None,
+    }
+}
+
 fn device(text: &str) -> Result<DurableName, String> {
     DurableName::new(text).map_err(|error| error.to_string())
 }
@@ -105,7 +118,7 @@ impl Subscribe {
         };
         let client = self.place.connect().await?;
         let events = client.subscribe_with(&self.pattern, options).await?;
-        let heard = self.hear(events).await;
+        let heard = self.hear(events, client.status()).await;
         client.close_flushed().await?;
         heard
     }
@@ -121,13 +134,24 @@ impl Subscribe {
     }
 
     /// Shows events until it is enough.
-    async fn hear(&self, mut events: ClientSubscription) -> anyhow::Result<ExitCode> {
+    async fn hear(
+        &self,
+        mut events: ClientSubscription,
+        mut status: watch::Receiver<Status>,
+    ) -> anyhow::Result<ExitCode> {
         let mut view = self.view()?;
+        let mut is_stale = false;
         let mut left = self.count;
         let mut stopped = pin!(self.stopped());
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
+                Ok(()) = status.changed() => {
+                    let Some(event) = freshness(&status.borrow_and_update().state) else {
+                        continue;
+                    };
+                    Some(event)
+                }
                 () = &mut stopped => {
                     // What was given is shown, whether or not it was asked for more since.
                     view.draw()?;
@@ -143,9 +167,15 @@ impl Subscribe {
                 bail!("the connection was closed");
             };
             let publications: &[Publication] = match &event {
+                // A backend tells it twice.
+                Event::Stale | Event::Live if is_stale == (event == Event::Stale) => continue,
+                Event::Stale | Event::Live => {
+                    is_stale = event == Event::Stale;
+                    &[]
+                }
                 Event::Publication(publication) => std::slice::from_ref(publication),
                 Event::Batch(publications) => publications,
-                Event::Reset { .. } | Event::Lagged { .. } | Event::Stale | Event::Live => &[],
+                Event::Reset { .. } | Event::Lagged { .. } => &[],
                 Event::End { reason } => {
                     view.show(&event, &self.pattern)?;
                     view.draw()?;

@@ -1,6 +1,6 @@
 //! `tidegate token`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use tidegate::auth::JwtVerifier;
 use tidegate::core::topic::Pattern;
 
-use super::serve::{secret_in, time};
+use super::serve::time;
 use super::{Misconfigured, place};
 
 const EXAMPLES: &str = "\
@@ -123,4 +123,11 @@ impl Token {
 /// A variable that is set to something.
 fn environment(name: &str) -> Option<String> {
     place::environment(name).filter(|value| !value.is_empty())
+}
+
+/// The secret in a file, without the white space at its end, as a server reads it.
+fn secret_in(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
+    Ok(text.trim_ascii_end().to_owned())
 }

@@ -2,6 +2,7 @@
 //! given to its end.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,9 @@ use super::handover::{Handover, TakenOver};
 use super::stream::Peer;
 use super::tally::{Cut, Tally};
 use super::watched::Vitals;
+
+/// How much is read of a body that nobody wants, in bytes.
+const REST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The application, as one connection sees it.
 pub(super) struct Front {
@@ -47,9 +51,11 @@ impl Service<Request<Incoming>> for Front {
         let may_hand_over =
             request.version() == Version::HTTP_11 && request.method() == Method::GET;
         let slot = self.slot.clone().filter(|_| may_hand_over);
+        let is_multiplexed = request.version() == Version::HTTP_2;
         let mut request = request.map(|body| {
             AppBody::new(TimedBody {
-                inner: body,
+                inner: Some(body),
+                is_multiplexed,
                 until: Instant::now() + self.body_timeout,
                 sleep: None,
                 tally: Arc::clone(&self.tally),
@@ -127,7 +133,10 @@ impl Body for Answer {
 
 /// The body of a request, which has to come within its time.
 struct TimedBody {
-    inner: Incoming,
+    /// Until it is dropped.
+    inner: Option<Incoming>,
+    /// Whether it is a stream of HTTP/2.
+    is_multiplexed: bool,
     until: Instant,
     /// Only where it has to be waited for.
     sleep: Option<Pin<Box<Sleep>>>,
@@ -153,7 +162,10 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let until = self.until;
@@ -166,10 +178,35 @@ impl Body for TimedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let of = |inner: &Incoming| inner.size_hint();
+        self.inner.as_ref().map_or_else(SizeHint::default, of)
+    }
+}
+
+impl Drop for TimedBody {
+    /// The rest of a body that was answered before its end is read over HTTP/2, too, as far as it is short and comes in time:
+    /// a stream that is refused has clients lose the answer (curl before 8.1 says `(92) Stream error`).
+    fn drop(&mut self) {
+        let Some(inner) = self.inner.take() else {
+            return;
+        };
+        if self.is_multiplexed && !inner.is_end_stream() {
+            tokio::spawn(tokio::time::timeout_at(self.until, read_rest(inner)));
+        }
+    }
+}
+
+async fn read_rest(mut body: Incoming) {
+    let mut left = REST_BYTES_MAX;
+    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(bytes) else {
+            return;
+        };
+        left = rest;
     }
 }

@@ -29,12 +29,12 @@ enum Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The system refuses.
-    #[error("cannot listen on {address}: {source}; is another server running there?")]
+    #[error("cannot listen on {address}: {reason}{}", advice(reason))]
     Refused {
         /// Where.
         address: Address,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Nothing was inherited.
     #[error(
@@ -51,6 +51,14 @@ pub enum ListenError {
     },
 }
 
+fn advice(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::AddrInUse => "; is another server running there?",
+        io::ErrorKind::AddrNotAvailable => "; it is no address of this machine",
+        _ => "",
+    }
+}
+
 impl Listener {
     /// Listens on an address. Several, where several sockets are inherited; one otherwise.
     ///
@@ -59,9 +67,9 @@ impl Listener {
     /// # Errors
     /// As [`ListenError`] says.
     pub async fn bind(address: &Address) -> Result<Vec<Self>, ListenError> {
-        let refused = |source| ListenError::Refused {
+        let refused = |reason| ListenError::Refused {
             address: address.clone(),
-            source,
+            reason,
         };
         let kind = match address {
             Address::Tcp(port) => Kind::Tcp(TcpListener::bind(port).await.map_err(refused)?),
@@ -156,9 +164,9 @@ fn give_up_after(_stream: &tokio::net::TcpStream, _time: Duration) {}
 
 #[cfg(unix)]
 fn inherited(address: &Address) -> Result<Vec<Listener>, ListenError> {
-    let refused = |source| ListenError::Refused {
+    let refused = |reason| ListenError::Refused {
         address: address.clone(),
-        source,
+        reason,
     };
     let mut handed = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();

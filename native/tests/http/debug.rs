@@ -128,9 +128,14 @@ async fn a_backend_that_is_away_shows() {
         })
     );
     assert_eq!(debug["uplink"]["publishes"], 1);
+    let unready = get(&address, "/readyz").await;
+    assert_eq!(unready.error(), (503, "unavailable".into()));
+    assert_eq!(unready.header("retry-after"), Some("1"));
+    assert_eq!(get(&address, "/healthz").await.status, 200);
     is_away.store(false, Ordering::SeqCst);
     within("the answer", waiting).await.unwrap().unwrap();
     assert_eq!(told(&address).await["backend"]["last_error"], Value::Null);
+    assert_eq!(get(&address, "/readyz").await.status, 200);
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ async fn let_through(address: &str, headers: &[&str]) -> usize {
     for answer in refused {
         assert_eq!(answer.error(), (429, "too_many_requests".into()));
         assert!(answer.body.contains("try again in "), "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
     }
     through.len()
 }

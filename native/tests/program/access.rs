@@ -199,6 +199,35 @@ async fn public_keys_are_read_again_when_the_server_is_told_to() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_secret_is_read_again_when_the_server_is_told_to() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "another secret of thirty-two bytes or more\n").unwrap();
+    let server = Server::start_with(program(&[
+        "serve",
+        "--backend=memory",
+        "--listen=127.0.0.1:0",
+        "--jwt-secret-file",
+        secret.to_str().unwrap(),
+    ]))
+    .await;
+    let token = token(&json!({ "exp": 4_000_000_000_u64, "publish": ["job:*"] }));
+    let header = format!("Authorization: Bearer {token}\r\n");
+    let body = json!({ "topic": "job:1", "data": 1 }).to_string();
+    let publish = async || request(&server.address, "POST /publish", &header, &body).await;
+    let refused = publish().await;
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+    std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::HUP).unwrap();
+    eventually("the new secret", async || publish().await.status == 200).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_command_that_prints_tokens_keeps_a_subscription_alive() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

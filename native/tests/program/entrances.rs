@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::program::{finish, program};
+use crate::support::program::{finish, program, run};
 use crate::support::socket::Socket;
 use crate::support::{eventually, http, within};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
@@ -113,6 +113,22 @@ async fn a_socket_that_was_left_behind_is_replaced_and_nothing_else_is() {
     let rival = finish(serve(&["--listen", &listen]).spawn().unwrap()).await;
     assert_eq!(rival.code, 1, "{rival:?}");
     assert!(rival.stderr.contains("another server"), "{rival:?}");
+    assert_eq!(rival.stderr.matches("os error").count(), 1, "{rival:?}");
+    let elsewhere = run(&[
+        "serve",
+        "--backend=memory",
+        "--open-to-everyone",
+        "--listen=192.0.2.1:1",
+    ])
+    .await;
+    assert!(
+        elsewhere.stderr.contains("no address of this machine"),
+        "{elsewhere:?}"
+    );
+    assert!(
+        !elsewhere.stderr.contains("another server"),
+        "{elsewhere:?}"
+    );
     killed.process.kill().await.unwrap();
     assert!(path.exists());
     let mut next = Started::new(&mut serve(&["--listen", &listen]));

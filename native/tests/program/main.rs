@@ -23,6 +23,7 @@ mod entrances;
 mod limits;
 mod operation;
 mod payload_limit;
+mod perseverance;
 mod presences;
 #[cfg(all(unix, feature = "tls"))]
 mod secrecy;

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+use crate::support::http::get;
 use crate::support::program::{Server, finish, program};
 use crate::support::within;
 use serde_json::Value;
@@ -35,6 +36,15 @@ async fn systemd_is_told_that_the_server_listens_lives_and_stops() {
     server.terminate();
     while heard(&socket).await != "STOPPING=1" {}
     assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_hangup_ends_no_server() {
+    let server = Server::start_with(program(&SERVE)).await;
+    let pid = rustix::process::Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    let ready = get(&server.address, "/readyz").await;
+    assert_eq!((ready.status, ready.body.as_str()), (200, "ok\n"));
 }
 
 #[tokio::test]

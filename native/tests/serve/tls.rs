@@ -122,6 +122,36 @@ async fn curl_is_served_by_either_version_of_http() {
 }
 
 #[tokio::test]
+async fn what_is_answered_before_its_body_was_read_reaches_curl_by_either_version_of_http() {
+    let served = Served::start(|_| {}).await;
+    let body = served.folder.path().join("body");
+    std::fs::write(&body, vec![b'x'; 3 << 20]).unwrap();
+    let data = format!("@{}", body.display());
+    let status = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+    for flag in ["--http1.1", "--http2"] {
+        for (path, told) in [
+            ("/nowhere", "405"),
+            ("/publish", "413"),
+            ("/healthz", "405"),
+        ] {
+            for data in ["x", &data] {
+                let told = if data == "x" && told == "413" {
+                    "400"
+                } else {
+                    told
+                };
+                let arguments = [&[flag, "--data-binary", data], &status[..]].concat();
+                assert_eq!(
+                    served.curl(&arguments, path).await,
+                    told,
+                    "{flag} {path} {data}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_websocket_passes_through() {
     let served = Served::start(|_| {}).await;
     let tasks = || Handle::current().metrics().num_alive_tasks();

@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-use super::JwtError;
+use super::{JwtError, SECRET_BYTES_MIN};
 
 /// A key, and what it is for.
 pub(super) struct Key {
@@ -26,9 +26,13 @@ pub(super) struct Keys {
 
 struct File {
     path: PathBuf,
+    parse: Parse,
     /// What it held when it was read last.
     read: Mutex<Vec<u8>>,
 }
+
+/// What makes keys of a file's text.
+type Parse = fn(&Path, &[u8]) -> Result<Arc<[Key]>, JwtError>;
 
 /// Why a key of a set is none of ours.
 enum Unfit {
@@ -40,25 +44,30 @@ enum Unfit {
 
 impl Keys {
     /// A secret that is shared with the issuer.
-    pub(super) fn secret(secret: &[u8]) -> Self {
-        let key = Key {
-            id: None,
-            decoding: DecodingKey::from_secret(secret),
-            algorithm: Algorithm::HS256,
-        };
-        Self {
-            keys: RwLock::new([key].into()),
+    pub(super) fn secret(secret: &[u8]) -> Result<Self, JwtError> {
+        Ok(Self {
+            keys: RwLock::new(shared(secret)?),
             file: None,
-        }
+        })
+    }
+
+    /// The same, in a file, without the white space at its end.
+    pub(super) fn secret_file(path: &Path) -> Result<Self, JwtError> {
+        Self::of_file(path, |_, text| shared(text.trim_ascii_end()))
     }
 
     /// The public keys of a set.
-    pub(super) fn of_file(path: &Path) -> Result<Self, JwtError> {
+    pub(super) fn set_file(path: &Path) -> Result<Self, JwtError> {
+        Self::of_file(path, parse_set)
+    }
+
+    fn of_file(path: &Path, parse: Parse) -> Result<Self, JwtError> {
         let text = read(path)?;
         Ok(Self {
             keys: RwLock::new(parse(path, &text)?),
             file: Some(File {
                 path: path.into(),
+                parse,
                 read: Mutex::new(text),
             }),
         })
@@ -66,7 +75,12 @@ impl Keys {
 
     /// Reads the file again, if they are from one, and says whether it held anything new.
     pub(super) fn reload(&self) -> Result<bool, JwtError> {
-        let Some(File { path, read: before }) = &self.file else {
+        let Some(File {
+            path,
+            parse,
+            read: before,
+        }) = &self.file
+        else {
             return Ok(false);
         };
         let text = read(path)?;
@@ -94,7 +108,20 @@ fn read(path: &Path) -> Result<Vec<u8>, JwtError> {
     })
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<Arc<[Key]>, JwtError> {
+fn shared(secret: &[u8]) -> Result<Arc<[Key]>, JwtError> {
+    if secret.len() < SECRET_BYTES_MIN {
+        let bytes = secret.len();
+        return Err(JwtError::ShortSecret { bytes });
+    }
+    Ok([Key {
+        id: None,
+        decoding: DecodingKey::from_secret(secret),
+        algorithm: Algorithm::HS256,
+    }]
+    .into())
+}
+
+fn parse_set(path: &Path, text: &[u8]) -> Result<Arc<[Key]>, JwtError> {
     let path = || PathBuf::from(path);
     let set: JwkSet = serde_json::from_slice(text).map_err(|source| JwtError::NoKeySet {
         path: path(),

@@ -1,6 +1,6 @@
 //! Whom a server lets in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -19,7 +19,7 @@ const SECRET_BYTES_MIN: usize = 32;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Access")]
 pub(super) struct AccessArgs {
-    /// Require tokens, signed with HS256 and the secret in this file
+    /// Require tokens, signed with HS256 and the secret in this file. The file is read again on SIGHUP
     #[arg(long, value_name = "FILE")]
     jwt_secret_file: Option<PathBuf>,
     /// Require tokens, signed with one of the keys whose public part is in this JSON Web Key Set (RS256, ES256 or
@@ -61,14 +61,14 @@ impl AccessArgs {
             ticket_secret: ticket_secret.map(|secret| secret.as_bytes().to_vec()),
             ..config.access.clone()
         };
-        Ok(verifier.filter(|_| self.jwks.is_some()))
+        Ok(verifier.filter(|_| self.jwks.is_some() || self.jwt_secret_file.is_some()))
     }
 
     fn verifier(&self, secrets: &Secrets) -> anyhow::Result<Option<JwtVerifier>> {
         let verifier = if let Some(path) = &self.jwks {
             JwtVerifier::jwks_file(path)?
         } else if let Some(path) = &self.jwt_secret_file {
-            JwtVerifier::hs256(secret_in(path)?.as_bytes())?
+            JwtVerifier::hs256_file(path).context("jwt_secret_file")?
         } else if let Some(secret) = &secrets.jwt {
             JwtVerifier::hs256(secret.as_bytes()).context("jwt_secret")?
         } else if self.jwt_audience.is_some() || self.jwt_issuer.is_some() {
@@ -88,14 +88,4 @@ impl AccessArgs {
         };
         Ok(Some(verifier))
     }
-}
-
-/// The secret in a file, without the line's end that editors and shells add.
-///
-/// # Errors
-/// The file can't be read.
-pub(in crate::cli) fn secret_in(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
-    Ok(text.trim_end().to_owned())
 }

@@ -25,6 +25,30 @@ pub(super) fn when_told<E: Display>(
     });
 }
 
+/// SIGHUP ends no server that nobody sits at, whether or not it has anything to read again.
+#[cfg(unix)]
+pub(super) fn outlive_hangups() {
+    use std::io::IsTerminal as _;
+
+    use tokio::signal::unix::{SignalKind, signal};
+    if std::io::stdin().is_terminal() {
+        return;
+    }
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!(
+                "SIGHUP: keys and certificates are read again where they are in files; everything else needs a restart"
+            );
+        }
+    });
+}
+
+#[cfg(not(unix))]
+pub(super) fn outlive_hangups() {}
+
 #[cfg(not(unix))]
 pub(super) fn when_told<E: Display>(
     _what: &'static str,

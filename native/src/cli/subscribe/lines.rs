@@ -2,8 +2,10 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use serde::Serialize;
 use serde_json::json;
-use tidegate::{Event, Publication};
+use tidegate::core::lifecycle::EndReason;
+use tidegate::{Event, Json, Publication};
 
 use crate::cli::text::clean;
 
@@ -20,7 +22,7 @@ pub(super) enum Form {
 pub(super) fn print(event: &Event, pattern: &str, form: Form) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match (form, event) {
-        (Form::Json, event) => writeln!(out, "{}", as_json(event))?,
+        (Form::Json, event) => writeln!(out, "{}", as_json(event)?)?,
         (Form::Plain, Event::Publication(publication)) => print_line(&mut out, publication)?,
         (Form::Plain, Event::Batch(publications)) => {
             publications
@@ -42,7 +44,7 @@ pub(super) fn note(event: &Event, pattern: &str) -> Option<String> {
         Event::Reset { topic, .. } => Some(format!("{topic}: publications in between are lost")),
         Event::Lagged { missed } => Some(format!("too slow: {missed} publications were dropped")),
         Event::End { reason } => Some(format!("{pattern}: {reason}")),
-        Event::Stale => Some("stale: the backend can't be reached".to_owned()),
+        Event::Stale => Some("stale: the server, or its backend, can't be reached".to_owned()),
         Event::Live => Some("live again".to_owned()),
         Event::Publication(_) | Event::Batch(_) | Event::Refused(_) => None,
     }
@@ -59,19 +61,36 @@ fn print_line(out: &mut impl std::io::Write, publication: &Publication) -> std::
     writeln!(out, "{topic} #{offset} {payload}")
 }
 
-fn as_json(event: &Event) -> serde_json::Value {
-    let publication = |publication: &Publication| {
-        json!({
-            "topic": publication.topic,
-            "epoch": publication.position.epoch,
-            "offset": publication.position.offset,
-            "end": publication.end,
-            "data": publication.payload,
-        })
+/// A publication as JSON. Its data stays the text that it is: more is JSON than a number or a text of this program can hold.
+#[derive(Serialize)]
+struct Line<'a> {
+    topic: &'a str,
+    epoch: u64,
+    offset: u64,
+    end: Option<EndReason>,
+    data: &'a Json,
+}
+
+impl<'a> Line<'a> {
+    fn of(publication: &'a Publication) -> Self {
+        Self {
+            topic: publication.topic.as_str(),
+            epoch: publication.position.epoch,
+            offset: publication.position.offset,
+            end: publication.end,
+            data: &publication.payload,
+        }
+    }
+}
+
+fn as_json(event: &Event) -> serde_json::Result<String> {
+    let lines = |publications: &[Publication]| -> serde_json::Result<String> {
+        let lines: Vec<_> = publications.iter().map(Line::of).collect();
+        Ok(format!(r#"{{"batch":{}}}"#, serde_json::to_string(&lines)?))
     };
-    match event {
-        Event::Publication(item) => publication(item),
-        Event::Batch(items) => json!({"batch": items.iter().map(publication).collect::<Vec<_>>()}),
+    let note = match event {
+        Event::Publication(item) => return serde_json::to_string(&Line::of(item)),
+        Event::Batch(items) => return lines(items),
         Event::Reset { topic, position } => {
             json!({"reset": topic, "epoch": position.epoch, "offset": position.offset})
         }
@@ -80,5 +99,6 @@ fn as_json(event: &Event) -> serde_json::Value {
         Event::Stale => json!({"stale": true}),
         Event::Live => json!({"stale": false}),
         Event::Refused(error) => json!({"error": {"code": error.code, "message": error.message}}),
-    }
+    };
+    Ok(note.to_string())
 }
