@@ -8,8 +8,15 @@ import { RecordReader, type Row } from './records.js';
 import { Slots } from './slots.js';
 import { Topics } from './topics.js';
 
+/** A `WebAssembly.Module`, in a program whose types know what that is: those of Node alone do not. */
+type CompiledModule = typeof globalThis extends {
+  WebAssembly: { Module: new (bytes: never) => infer Module };
+}
+  ? Module
+  : never;
+
 /** Where the core may be loaded from, if not from the package's folder. */
-export type WasmSource = URL | string | Request | Response | BufferSource | WebAssembly.Module;
+export type WasmSource = URL | string | Request | Response | ArrayBuffer | ArrayBufferView | CompiledModule;
 
 /** What a call into the core returns instead of a number when it failed. */
 const FAILED = -1;
@@ -247,7 +254,7 @@ async function compile(source: WasmSource): Promise<WebAssembly.Module> {
     return source;
   }
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
-    return WebAssembly.compile(source);
+    return WebAssembly.compile(source as BufferSource);
   }
   const response = source instanceof Response ? source : await fetch(source as URL | string | Request);
   if (!response.ok) {

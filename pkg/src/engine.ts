@@ -10,7 +10,7 @@ import { Election } from './tabs/election.js';
 /** Options of {@link ready}. */
 export interface ReadyOptions {
   /** Where `tidegate_bg.wasm` is, or what is in it. Default: a smaller file beside the package's own code. */
-  readonly wasm?: WasmSource;
+  readonly wasm?: WasmSource | undefined;
 }
 
 /** The core that a page has named itself: it serves all for which it has machines. */

@@ -3,7 +3,16 @@
 import type { Core } from './core.js';
 import { badOption, report, TidegateError } from './errors.js';
 import { type FlowSpec, flowNumbers, flowSpec, isCount, topicText } from './options.js';
-import type { FlowOptions, Reducer, Slow, SubscribeOptions, TopicPosition, Update } from './types.js';
+import type {
+  CollectFlowOptions,
+  CollectOptions,
+  FlowOptions,
+  Reducer,
+  Slow,
+  SubscribeOptions,
+  TopicPosition,
+  Update,
+} from './types.js';
 
 /**
  * Not known to the core: not yet, or no longer.
@@ -16,10 +25,16 @@ export const DETACHED = -1;
 export type Handler = (due: never) => unknown;
 
 /** @internal */
+export type AnyFlow = FlowOptions | CollectFlowOptions;
+
+/** @internal */
+export type AnyOptions = SubscribeOptions | CollectOptions;
+
+/** @internal */
 export interface Entry {
   readonly pattern: string;
   readonly handler: Handler;
-  readonly options: SubscribeOptions;
+  readonly options: AnyOptions;
   /** Called when all subscriptions are shut down. */
   readonly onClosed: (() => void) | undefined;
   /** Called when the handler of a durable subscription has dealt with an update. */
@@ -47,7 +62,7 @@ export interface Entry {
  */
 export function newEntry(
   pattern: string,
-  options: SubscribeOptions,
+  options: AnyOptions,
   handler: Handler,
   onClosed: (() => void) | undefined,
 ): Entry {
@@ -80,7 +95,7 @@ export function newEntry(
 }
 
 /** Refuses what is of no use to the core, or would only be found out once the subscription lives. */
-function checkOptions({ since, signal }: SubscribeOptions): void {
+function checkOptions({ since, signal }: AnyOptions): void {
   for (const position of sincePositions(since) ?? []) {
     const { topic, epoch, offset } = position ?? {};
     if (typeof topic !== 'string' || !isCount(epoch) || !isCount(offset)) {
@@ -103,7 +118,11 @@ function sincePositions(since: SubscribeOptions['since']): readonly TopicPositio
  *
  * @internal
  */
-export function setFlow(entry: Entry, { conflate }: FlowOptions, spec: FlowSpec | undefined): void {
+export function setFlow(
+  entry: Entry,
+  { conflate }: FlowOptions | CollectFlowOptions,
+  spec: FlowSpec | undefined,
+): void {
   entry.flow = spec;
   entry.collects = typeof conflate === 'object';
   entry.reduce = typeof conflate === 'function' ? conflate : undefined;

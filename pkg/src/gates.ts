@@ -30,25 +30,25 @@ export interface Gated<F extends AnyFunction> extends Disposable {
 /** Options of {@link throttle}. */
 export interface ThrottleOptions {
   /** Whether the first of a burst is called at once. Default: true. */
-  readonly leading?: boolean;
+  readonly leading?: boolean | undefined;
   /** Whether the last call within the time is made at its end. Default: true. */
-  readonly trailing?: boolean;
+  readonly trailing?: boolean | undefined;
   /** `'lodash'`: emit exactly as lodash's `throttle` does, which can call twice within a millisecond. */
-  readonly compat?: 'lodash';
+  readonly compat?: 'lodash' | undefined;
   /** Where time comes from. Default: the platform. */
-  readonly host?: Host;
+  readonly host?: Host | undefined;
 }
 
 /** Options of {@link debounce}. */
 export interface DebounceOptions {
   /** Whether the first of a burst is called at once. Default: false. */
-  readonly leading?: boolean;
+  readonly leading?: boolean | undefined;
   /** Whether the last of a burst is called after it. Default: true. */
-  readonly trailing?: boolean;
+  readonly trailing?: boolean | undefined;
   /** The longest that a call is put off. Less than the quiet time counts as the quiet time. */
-  readonly maxWait?: Duration;
+  readonly maxWait?: Duration | undefined;
   /** Where time comes from. Default: the platform. */
-  readonly host?: Host;
+  readonly host?: Host | undefined;
 }
 
 /** Opens a gate of its kind. */

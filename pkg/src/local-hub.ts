@@ -19,9 +19,9 @@ export interface HubOptions {
    * How many publications each topic keeps, for those who subscribe with `since`: from 1, the latest alone, to 100,000.
    * Default: 256. Many topics that nobody resumes take less memory and time with 1.
    */
-  readonly history?: number;
+  readonly history?: number | undefined;
   /** Where time comes from. Default: the platform. */
-  readonly host?: Host;
+  readonly host?: Host | undefined;
 }
 
 /** Pub/sub without a server: the same topics, flows, endings and resume, within a page or a program. */

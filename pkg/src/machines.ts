@@ -188,7 +188,7 @@ export interface FunctionGates extends Machine {
  * @internal
  */
 export interface Exports {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: { readonly buffer: ArrayBufferLike };
   stage_text(bytes: number): number;
   text_at(text: number): number;
   told_at(): number;

@@ -1,5 +1,5 @@
 import { badOption, TidegateError } from './errors.js';
-import type { Duration, EndReason, FlowOptions } from './types.js';
+import type { Collect, CollectFlowOptions, Duration, EndReason, FlowOptions } from './types.js';
 
 /**
  * A flow as the wire and the core spell it.
@@ -86,7 +86,7 @@ const SWITCHES = ['leading', 'trailing', 'delta'] as const;
  * @throws {@link TidegateError} with code `bad_option`.
  * @internal
  */
-export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
+export function flowSpec(flow: FlowOptions | CollectFlowOptions): FlowSpec | undefined {
   const spec: FlowSpec = {};
   if (flow.throttle === 'frame') {
     spec.by_frames = true;
@@ -112,7 +112,7 @@ export function flowSpec(flow: FlowOptions): FlowSpec | undefined {
     spec.conflate = 'collect';
     spec.max = REDUCED_MAX;
   } else if (typeof flow.conflate === 'object') {
-    const max = flow.conflate?.collect;
+    const max = (flow.conflate as Collect | null)?.collect as number;
     if (!isCount(max)) {
       throw badOption('conflate.collect', max, 'a whole number');
     }

@@ -24,9 +24,9 @@ export interface PresenceChange<T = unknown> {
 /** Options of what ends by itself, and of whom to tell. */
 export interface PresenceOptions {
   /** Ends it when it aborts. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | null | undefined;
   /** The server refused, and it is over. Without this, the error is reported as uncaught. */
-  readonly onError?: (error: TidegateError) => void;
+  readonly onError?: ((error: TidegateError) => void) | undefined;
 }
 
 /** A presence of this page. `untrack()` and `using` end it, and so does closing the connection. */

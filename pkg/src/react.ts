@@ -53,18 +53,18 @@ export const TideProvider: FunctionComponent<TideProviderProps> = ({ tide, child
 /** Options of {@link useTopic}. They are compared by their content: an object literal is fine. */
 export interface UseTopicOptions<T = unknown> extends UseSubscriptionOptions<T> {
   /** The data until the first update comes, and on a server. Only that of the first rendering counts. */
-  readonly initial?: T;
+  readonly initial?: T | undefined;
 }
 
 /** Options of {@link useTopics}. They are compared by their content: an object literal is fine. */
 export interface UseTopicsOptions<T = unknown> extends UseSubscriptionOptions<T> {
   /** The data of topics until an update of each comes, and on a server. Only that of the first rendering counts. */
-  readonly initial?: Readonly<Record<string, T>>;
+  readonly initial?: Readonly<Record<string, T>> | undefined;
   /**
    * How many topics are kept. Of more, one that has ended is forgotten, or else the one of which nothing came for longest.
    * Default: 1,000.
    */
-  readonly keep?: number;
+  readonly keep?: number | undefined;
 }
 
 /**

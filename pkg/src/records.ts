@@ -6,6 +6,7 @@
  */
 
 import type { Core } from './core.js';
+import type { Exports } from './machines.js';
 
 const STRIDE = 7;
 
@@ -62,7 +63,7 @@ export interface Row {
 export class RecordReader {
   readonly #core: Core;
   readonly #row: Row = { kind: 0, subject: 0, topic: 0, epoch: 0, offset: 0, end: 0, slot: 0 };
-  #memory: WebAssembly.Memory | undefined;
+  #memory: Exports['memory'] | undefined;
   #numbers = new Float64Array(0);
 
   constructor(core: Core) {

@@ -74,7 +74,7 @@ export class Requests {
  * @internal
  */
 export function answerTo(
-  signal: AbortSignal | undefined,
+  signal: AbortSignal | null | undefined,
   ask: (request: Request) => void,
 ): Promise<Position> {
   const answer = new Promise<Position>((resolve, reject) => {

@@ -8,6 +8,8 @@ import type { Core } from './core.js';
 import { Deliveries } from './deliveries.js';
 import { dispose } from './dispose.js';
 import {
+  type AnyFlow,
+  type AnyOptions,
   DETACHED,
   type Entry,
   fail,
@@ -24,14 +26,7 @@ import type { ClientHub, HubMachine } from './machines.js';
 import { type Audience, Mailbox } from './mailbox.js';
 import { flowSpec } from './options.js';
 import { Kind, type Row } from './records.js';
-import type {
-  FlowOptions,
-  SubscribeOptions,
-  Subscriber,
-  Subscription,
-  Update,
-  WatchOptions,
-} from './types.js';
+import type { CollectWatchOptions, Subscriber, Subscription, Update, WatchOptions } from './types.js';
 import { Watch } from './watch.js';
 
 /** @internal */
@@ -113,7 +108,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
 
   subscribe(
     pattern: string,
-    optionsOrHandler: SubscribeOptions | Handler,
+    optionsOrHandler: AnyOptions | Handler | undefined,
     handlerAfterOptions?: Handler,
   ): Subscription {
     if (typeof optionsOrHandler === 'function') {
@@ -125,7 +120,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     return this.#add(pattern, optionsOrHandler ?? {}, handlerAfterOptions);
   }
 
-  #add(pattern: string, options: SubscribeOptions, handler: Handler, onClosed?: () => void): Subscription {
+  #add(pattern: string, options: AnyOptions, handler: Handler, onClosed?: () => void): Subscription {
     if ((options.durable ?? options.slow) !== undefined && !this.remembers()) {
       throw new TidegateError(
         'bad_option',
@@ -158,7 +153,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     return subscription;
   }
 
-  watch(pattern: string, options: WatchOptions = {}): never {
+  watch(pattern: string, options: WatchOptions | CollectWatchOptions = {}): never {
     const { buffer, overflow, signal, ...rest } = options;
     const watch = new Watch(
       (sink) =>
@@ -178,7 +173,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     Object.defineProperties(unsubscribe, {
       pattern: { value: entry.pattern },
       active: { get: () => entry.active },
-      setFlow: { value: (flow: FlowOptions) => this.#setFlow(entry, flow) },
+      setFlow: { value: (flow: AnyFlow) => this.#setFlow(entry, flow) },
       forget: { value: () => this.#forget(entry) },
       [dispose]: { value: unsubscribe },
     });
@@ -212,7 +207,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     }
   }
 
-  #setFlow(entry: Entry, flow: FlowOptions): void {
+  #setFlow(entry: Entry, flow: AnyFlow): void {
     const spec = flowSpec(flow);
     const machine = this.isStarted() ? this.machine() : undefined;
     if (machine !== undefined && entry.number !== DETACHED) {

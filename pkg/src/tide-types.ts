@@ -31,24 +31,24 @@ export interface ConnectOptions {
    * Proves to the server who this is. A function is called for each connection and, while that goes on, before the last
    * token ends; tabs that share a connection answer for each other.
    */
-  readonly token?: TokenOption;
+  readonly token?: TokenOption | undefined;
   /** Names this program in the server's logs. */
-  readonly client?: string;
+  readonly client?: string | undefined;
   /**
    * How all tabs of the browser share one connection: by a shared worker (`worker`), by one tab that has the connection
    * for all (`leader`), by whichever of the two there is (`auto`, the default), or not at all (`off`). Where the way
    * asked for does not exist, as in Node or in a worker, there is a connection for each `connect`. Only tabs of the same
    * origin with the same `url` and `token` share (of a function's, the same user and rights); with a `WebSocket` or a `host` of your own, ask for `leader`.
    */
-  readonly tabs?: TabsMode;
+  readonly tabs?: TabsMode | undefined;
   /** What opens WebSockets. Default: the platform's, or that of the installed package `ws`. */
-  readonly WebSocket?: WebSocketConstructor;
+  readonly WebSocket?: WebSocketConstructor | undefined;
   /** Where the WASM core is, if it is not beside the package's code. */
-  readonly wasm?: WasmSource;
+  readonly wasm?: WasmSource | undefined;
   /** Where time comes from. Default: the platform. */
-  readonly host?: Host;
+  readonly host?: Host | undefined;
   /** Closes the connection when it aborts. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | null | undefined;
 }
 
 /** What can be listened to with {@link Tide.on}. */
@@ -66,7 +66,7 @@ export interface TideEvents {
 /** Options of {@link Tide.on}. */
 export interface ListenOptions {
   /** Ends the listening when it aborts. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | null | undefined;
 }
 
 /** A listener that is being called. Calling this ends it; so does `using`. */
@@ -77,7 +77,7 @@ export interface Listening extends Disposable {
 /** Options of {@link Tide.publish}. */
 export interface TidePublishOptions extends PublishOptions {
   /** Gives up waiting for the answer when it aborts. The publication may take place all the same. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | null | undefined;
 }
 
 /** A connection to a server. It reconnects by itself, subscribes again, and resumes where it was. */

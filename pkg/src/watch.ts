@@ -1,6 +1,6 @@
 import { asyncDispose } from './dispose.js';
 import { report, TidegateError } from './errors.js';
-import type { Overflow, Subscription, Update, Updates, WatchOptions } from './types.js';
+import type { CollectWatchOptions, Overflow, Subscription, Update, Updates, WatchOptions } from './types.js';
 
 /**
  * How many updates wait to be read where nothing else is asked for. All that comes within one task waits, however fast the
@@ -47,7 +47,7 @@ export class Watch implements Updates<Item> {
   readonly #open: (sink: WatchSink) => Subscription;
   readonly #bufferMax: number;
   readonly #overflow: Overflow;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal | null | undefined;
   readonly #onLagged: WatchOptions['onLagged'];
   readonly #buffer: Item[] = [];
   /** How many updates found no room since the last `next()`. */
@@ -57,7 +57,7 @@ export class Watch implements Updates<Item> {
   #state: 'idle' | 'subscribed' | 'finished' = 'idle';
   #error: Error | undefined;
 
-  constructor(open: (sink: WatchSink) => Subscription, options: WatchOptions) {
+  constructor(open: (sink: WatchSink) => Subscription, options: WatchOptions | CollectWatchOptions) {
     const buffer = options.buffer ?? BUFFER_DEFAULT;
     if (!Number.isInteger(buffer) || buffer < 1) {
       throw new TidegateError('bad_option', `buffer is ${buffer}: it must be a whole number of at least 1`);

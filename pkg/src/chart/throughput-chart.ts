@@ -10,15 +10,15 @@ export interface ThroughputChartOptions {
   /** One or two things whose speed is drawn, by their names. */
   readonly series: readonly [string] | readonly [string, string];
   /** The time that speeds are told for. Default: `'second'`. */
-  readonly per?: 'second' | 'minute' | 'hour';
+  readonly per?: 'second' | 'minute' | 'hour' | undefined;
   /** How far it looks back, in milliseconds. Default: five minutes. */
-  readonly spanMs?: number;
+  readonly spanMs?: number | undefined;
   /** The stretches that speeds are averages of, in milliseconds. Default: two seconds. */
-  readonly bucketMs?: number;
+  readonly bucketMs?: number | undefined;
   /** A language for numbers and times, such as `de`. Default: that of the nearest `lang`. */
-  readonly language?: string;
+  readonly language?: string | undefined;
   /** What is said of it to those who don't see it. Default: in English, each name with its speed now and its highest. */
-  readonly describe?: (series: readonly SpokenSeries[]) => string;
+  readonly describe?: ((series: readonly SpokenSeries[]) => string) | undefined;
 }
 
 /** What is said of one series. */

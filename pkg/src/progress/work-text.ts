@@ -50,12 +50,12 @@ export interface WorkTexts {
 /** How a piece of work is told. */
 export interface WorkTextOptions {
   /** A language, such as `de` or `pt-BR`. Default: the platform's. */
-  readonly language?: string;
-  readonly nouns?: WorkNouns;
+  readonly language?: string | undefined;
+  readonly nouns?: WorkNouns | undefined;
   /** Sentences other than the default ones, which are English where they hold words at all. */
-  readonly words?: Partial<WorkWords>;
+  readonly words?: Partial<WorkWords> | undefined;
   /** How long ago the work was read, in milliseconds: what is left is less by that. */
-  readonly sinceMs?: number;
+  readonly sinceMs?: number | undefined;
 }
 
 /** @internal */

@@ -8,13 +8,13 @@ import type { TopicState } from './topic-store.js';
 /** Options of `useProgress`. Nouns are compared by their content, words by what they are: keep them outside of the component. */
 export interface UseProgressOptions {
   /** How often the component is drawn at most. Default: `'200ms'`. */
-  readonly throttle?: Duration;
+  readonly throttle?: Duration | undefined;
   /** What the work is called. */
-  readonly nouns?: WorkNouns;
+  readonly nouns?: WorkNouns | undefined;
   /** Sentences other than the default ones. */
-  readonly words?: Partial<WorkWords>;
+  readonly words?: Partial<WorkWords> | undefined;
   /** A language, such as `de`. Default: that of the document. */
-  readonly language?: string;
+  readonly language?: string | undefined;
 }
 
 /**

@@ -16,7 +16,7 @@ import { Lingering } from './lingering.js';
 /** Options of a subscription that can't change while it lasts. */
 export interface Source {
   readonly latest?: boolean | undefined;
-  readonly since?: TopicPosition | readonly TopicPosition[] | undefined;
+  readonly since?: TopicPosition | readonly TopicPosition[] | null | undefined;
 }
 
 /** How often updates come. `key` is equal for equal flows. */

@@ -11,11 +11,11 @@ export interface UseSubscriptionOptions<T = unknown> extends Omit<FlowOptions, '
    * What becomes of updates that come faster than they are wanted. Default: `'latest'`. Of a function, that of the last
    * rendering is called.
    */
-  readonly conflate?: 'latest' | 'merge' | 'sum' | Reducer<T>;
+  readonly conflate?: 'latest' | 'merge' | 'sum' | Reducer<T> | undefined;
   /** Whether the latest value of a topic is wanted first, if it has one. Default: true. */
-  readonly latest?: boolean;
+  readonly latest?: boolean | undefined;
   /** Resume after these positions. */
-  readonly since?: TopicPosition | readonly TopicPosition[];
+  readonly since?: TopicPosition | readonly TopicPosition[] | null | undefined;
 }
 
 /**
@@ -27,7 +27,7 @@ export interface UseSubscriptionOptions<T = unknown> extends Omit<FlowOptions, '
 export function useSubscribed<T, State>(
   from: Subscriber | null,
   pattern: string | null,
-  options: UseSubscriptionOptions<T> & { readonly keep?: number },
+  options: UseSubscriptionOptions<T> & { readonly keep?: number | undefined },
   make: (pace: Pace) => Subscribed<T, State>,
 ): State {
   const { throttle, debounce, maxWait, leading, trailing, conflate, delta, latest, since, keep } = options;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { createHub, type Hub, TidegateError, type Update } from 'tidegate';
+import { createHub, type Hub, type Subscription, TidegateError, type Update } from 'tidegate';
 
 import { slotsInUse } from '../../dist/engine.js';
 import { VirtualHost } from '../support/virtual-host.js';
@@ -122,7 +122,7 @@ test('merge, sum and collect combine what waits', () => {
 test('the flow of a live subscription can be changed, by itself or into collecting', () => {
   const { hub, host } = setUp();
   const seen: unknown[] = [];
-  const subscription = hub.subscribe('a', (due: unknown) => seen.push(due));
+  const subscription: Subscription = hub.subscribe('a', (due: unknown) => seen.push(due));
   hub.publish('a', 1);
   subscription.setFlow({ throttle: 50, leading: false, conflate: { collect: 10 } });
   hub.publish('a', 2);
@@ -348,7 +348,7 @@ test('what a handler does to those after it holds for the publication that it wa
     }
   });
   const leaving = hub.subscribe<number>('a', ({ data }) => seen.push(['leaving', data]));
-  const collecting = hub.subscribe('a', (due: unknown) => seen.push(Array.isArray(due)));
+  const collecting: Subscription = hub.subscribe('a', (due: unknown) => seen.push(Array.isArray(due)));
   hub.subscribe('a', function (this: unknown, { data }: Update<number>) {
     seen.push([this, data]);
   });

@@ -45,6 +45,18 @@ export * as progress from 'tidegate/progress';
 export * as react from 'tidegate/react';
 `;
 
+/** A program for Node alone, whose types know nothing of browsers. */
+const NODE_CONSUMER = `
+import { readFileSync } from 'node:fs';
+import { connect, createHub, ready } from 'tidegate';
+export * as inline from 'tidegate/inline';
+export * as progress from 'tidegate/progress';
+
+await ready({ wasm: readFileSync('hub.wasm') });
+createHub().subscribe('job:1', ({ data }) => console.log(data));
+connect('http://127.0.0.1:8420', { client: process.env['CLIENT'] }).close();
+`;
+
 test('the packed package installs, imports and type-checks in another project', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-consumer-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -86,6 +98,13 @@ test('the packed package installs, imports and type-checks in another project', 
     cwd: folder,
   }).catch((failed: { stdout: string }) => failed);
   assert.equal(types.stdout, '');
+
+  await writeFile(join(folder, 'node.ts'), NODE_CONSUMER);
+  const onNode = ['--skipLibCheck', 'false', '--exactOptionalPropertyTypes', '--noEmit', '--lib', 'es2023'];
+  const nodeTypes = await run('node', [compiler, ...options, ...onNode, '--types', 'node', 'node.ts'], {
+    cwd: folder,
+  }).catch((failed: { stdout: string }) => failed);
+  assert.equal(nodeTypes.stdout, '');
 
   const main = await run('node', ['main.js'], { cwd: folder });
   assert.equal(main.stdout, 'job:1\n42 true function function TidegateError\n');
