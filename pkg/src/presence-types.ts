@@ -25,7 +25,10 @@ export interface PresenceChange<T = unknown> {
 export interface PresenceOptions {
   /** Ends it when it aborts. */
   readonly signal?: AbortSignal | null | undefined;
-  /** The server refused, and it is over. Without this, the error is reported as uncaught. */
+  /**
+   * The server refused, or, while a connection that was just made loaded its core, there was something wrong with it; it is over. Without
+   * this, the error is reported as uncaught.
+   */
   readonly onError?: ((error: TidegateError) => void) | undefined;
 }
 

@@ -347,8 +347,8 @@ export class Connection extends Switchboard<TabHub, Note> {
     return this.#presences.of(topic);
   }
 
-  publish(topic: string, data: unknown, options: TidePublishOptions = {}): Promise<Position> {
-    return this.#publishing.publish(topic, data, options);
+  publish(topic: string, data: unknown, options?: TidePublishOptions): Promise<Position> {
+    return this.#publishing.publish(topic, data, options ?? {});
   }
 
   readonly #abort = (): void => this.close();

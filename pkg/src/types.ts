@@ -151,7 +151,12 @@ export interface Subscription<Flow = FlowOptions | CollectFlowOptions> extends D
   readonly pattern: string;
   /** Whether updates may still come. */
   readonly active: boolean;
-  /** Changes how often updates come. What is pending stays pending under the new pace. */
+  /**
+   * Changes how often updates come. What is pending stays pending under the new pace.
+   *
+   * @throws {@link TidegateError} with code `bad_flow` or `bad_option`; the pace is as it was. While a connection that was just
+   * made loads its core, what only that finds wrong ends the subscription, and is told to `onError`.
+   */
   setFlow(flow: Flow): void;
   /** Ends a durable subscription for good: the server forgets what it remembers of it, if it is connected. */
   forget(): void;
@@ -202,7 +207,7 @@ export interface Subscriber {
   /**
    * Calls `handler` with an array of updates for each emission.
    *
-   * @throws {@link TidegateError} with code `bad_topic`, `bad_flow` or `bad_option`.
+   * @throws {@link TidegateError} as below.
    */
   subscribe<T = unknown>(
     pattern: string,
@@ -213,7 +218,8 @@ export interface Subscriber {
    * Calls `handler` for every update on a topic, such as `job:42`, or on all topics that a pattern matches:
    * `*` is one segment, a last `**` is one or more.
    *
-   * @throws {@link TidegateError} with code `bad_topic`, `bad_flow` or `bad_option`.
+   * @throws {@link TidegateError} with code `bad_topic`, `bad_flow` or `bad_option`. A connection that was just made loads its core
+   * first: what only that finds wrong is told to `onError` then, like what a server refuses.
    */
   subscribe<T = unknown>(
     pattern: string,

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 
-import { connect, createHub, type Hub, type Subscriber, type Tide, throttle } from 'tidegate';
+import {
+  connect,
+  createHub,
+  type Hub,
+  type Subscriber,
+  type Tide,
+  type TidegateError,
+  throttle,
+} from 'tidegate';
 
 import { connectionCore, localCore } from '../../dist/engine.js';
 import { FakeSocket } from '../support/fake-socket.js';
@@ -126,7 +134,7 @@ test('a publish with a wrong end, id or topic is refused; one with null of them 
   assert.deepEqual(offsets, [1, 2]);
   FakeSocket.last.take();
   void tide.publish('b', 1, none);
-  void tide.publish('b', 1, none);
+  void tide.publish('b', 1, null as Anything);
   await host.settle();
   const [first, second] = FakeSocket.last.take();
   assert.deepEqual({ ...second, ref: first!['ref'], id: first!['id'] }, first);
@@ -190,4 +198,30 @@ test('what a payload throws when it is read is reported, and the newer one stand
     host.advance(1_000);
   }
   assert.equal(reported.length, 2);
+});
+
+test('what only the core finds wrong is told to onError while a connection loads it, and thrown from then on', async (t) => {
+  const host = new VirtualHost();
+  const scope = globalThis as { WebSocket?: unknown };
+  const own = scope.WebSocket;
+  scope.WebSocket = FakeSocket;
+  t.after(() => {
+    scope.WebSocket = own;
+  });
+  const tide = connect('http://example.test', { host });
+  const told: unknown[] = [];
+  const onError = (error: Error): unknown => told.push((error as TidegateError).code);
+  tide.subscribe('a b', { onError }, () => {});
+  tide.subscribe('a', { onError, since: { ...EPOCH, topic: 'a b' } }, () => {});
+  const paced = tide.subscribe('a', { onError }, () => {});
+  paced.setFlow({ throttle: 0 });
+  tide.presence('a b').track('me', {}, { onError });
+  const sound = tide.subscribe('a', { onError }, () => {});
+  await host.settle();
+  assert.deepEqual(told.toSorted(), ['bad_flow', 'bad_topic', 'bad_topic', 'bad_topic']);
+  assert.deepEqual([paced.active, sound.active], [false, true]);
+  assert.throws(() => tide.subscribe('a b', () => {}), { code: 'bad_topic' });
+  assert.throws(() => sound.setFlow({ throttle: 0 }), { code: 'bad_flow' });
+  assert.equal(sound.active, true);
+  tide.close();
 });
