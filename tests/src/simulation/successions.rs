@@ -33,7 +33,10 @@ impl System {
                     Emission::Batch(items) => items,
                 };
                 for item in items {
-                    let told = (link, Arc::clone(item));
+                    let told = (
+                        self.came_by(program, item).unwrap_or(link),
+                        Arc::clone(item),
+                    );
                     let before = self.told.insert((record, item.topic.clone()), told);
                     if let Some((_, before)) = before.filter(|(other, _)| *other == link) {
                         self.world.store.check_succession(&before, item);
@@ -43,5 +46,15 @@ impl System {
             Due::Reset { topic, .. } => _ = self.told.remove(&(record, topic.clone())),
             Due::Lagged { .. } | Due::End { .. } | Due::Refused { .. } => {}
         }
+    }
+
+    /// Over which link a publication came that another subscriber of the program was told last: whoever joins one is told of what
+    /// its client has.
+    fn came_by(&self, program: usize, item: &Arc<Publication<Json>>) -> Option<LinkId> {
+        let others = self.programs[program].subscribers.values();
+        let told = others.filter_map(|other| self.told.get(&(*other, item.topic.clone())));
+        told.filter(|(_, told)| told == item)
+            .map(|(link, _)| *link)
+            .next()
     }
 }
