@@ -3,7 +3,7 @@
  *
  * Codes of the wire come from the server or from the core; the others arise in this package:
  * `not_ready` (the WASM core is not loaded yet), `load_failed` (it could not be loaded), `internal` (it
- * panicked and was started afresh), `no_websocket`, `unreachable` (no connection ever stood; it is tried on), `bad_option`, `bad_data` (what was published is no JSON), `overflow`
+ * broke and was started afresh, or could not be called), `no_websocket`, `unreachable` (no connection ever stood; it is tried on), `bad_option`, `bad_data` (what was published is no JSON), `overflow`
  * (an iterator fell behind), `aborted` (by the caller's signal), `closed`.
  */
 export type ErrorCode =

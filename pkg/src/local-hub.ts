@@ -31,7 +31,7 @@ export interface Hub extends Subscriber, Disposable {
    * after what was due before).
    *
    * @returns where the publication stands in its topic's history.
-   * @throws {@link TidegateError} with code `bad_topic`, `topic_ended`, `too_large`, `too_many_topics` or `closed`.
+   * @throws {@link TidegateError} with code `bad_topic`, `bad_option`, `topic_ended`, `too_large`, `too_many_topics` or `closed`.
    */
   publish(topic: string, data: unknown, options?: PublishOptions): Position;
   /** Ends all subscriptions, without a word to them, and frees what the hub holds. */

@@ -100,7 +100,7 @@ export interface Tide extends Subscriber, Disposable {
    * 1,024 wait for theirs; more fail with `too_many_requests`.
    *
    * @returns where the publication stands in its topic's history.
-   * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `bad_data`, `topic_ended`, `too_large`,
+   * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `bad_option`, `bad_data`, `topic_ended`, `too_large`,
    * `forbidden`, `too_many_requests`, `connection_lost`, `unavailable`, `refused`, `aborted` or `closed`.
    */
   publish(topic: string, data: unknown, options?: TidePublishOptions): Promise<Position>;

@@ -387,7 +387,7 @@ export class Connection extends Switchboard<TabHub, Note> {
  * Connects to the server at `url`: `http://host:8420`, `wss://host/base`, or relative to the page. It returns at once;
  * what is subscribed and published meanwhile waits.
  *
- * @throws {@link TidegateError} with code `bad_option`, if `url` is no address.
+ * @throws {@link TidegateError} with code `bad_option`, if `url` is no address or an option not what it must be.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
   return new Connection(url, options) as Tide;
