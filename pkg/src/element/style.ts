@@ -34,6 +34,9 @@ export const STYLE = `
 .time { margin-inline-start: auto; }
 .many > .time { margin-inline-start: 0; }
 .message { flex: 1 1 0; min-width: 0; order: -1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+:host(:is([state="failed"], [state="error"], [state="unreachable"])) .message { max-block-size: 10lh; overflow: auto; overflow-wrap: anywhere; white-space: normal; }
+:is(.label, .message) { text-align: left; }
+:host(:dir(rtl)) :is(.label, .message) { text-align: right; }
 :is(.amount, .active, .rate):not(:empty) ~ .message { flex-basis: 100%; order: 1; }
 .bar {
   position: relative;
@@ -51,12 +54,13 @@ export const STYLE = `
   transform-origin: left;
   transform: scaleX(var(--share, 0));
   transition: transform 250ms ease-out, background-color 250ms;
+  --way: 1;
 }
-:host(:dir(rtl)) .fill { transform-origin: right; }
-.unmeasured .fill { inline-size: 32%; transform: translateX(-110%); animation: sweep 1.6s ease-in-out infinite; transition: none; }
+:host(:dir(rtl)) .fill { transform-origin: right; --way: -1; }
+.unmeasured .fill { inline-size: 32%; transform: translateX(calc(-110% * var(--way))); animation: sweep 1.6s ease-in-out infinite; transition: none; }
 :host([state="waiting"]) .fill, :host([state="stale"]) .unmeasured .fill { opacity: 0.45; }
 :host(:is([state="stale"], [state="unreachable"])) .unmeasured .fill { animation-play-state: paused; }
-@keyframes sweep { to { transform: translateX(330%); } }
+@keyframes sweep { to { transform: translateX(calc(330% * var(--way))); } }
 .spoken { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (prefers-reduced-motion: reduce) {
   .fill { transition: none; }

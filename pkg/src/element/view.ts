@@ -22,6 +22,9 @@ export class View {
       HTMLElement
     >;
     this.#parts = parts;
+    // What jobs say is in their own language, which may run the other way.
+    parts.label.dir = 'auto';
+    parts.message.dir = 'auto';
     this.#bar = part('div', 'bar', this.#fill);
     this.#bar.setAttribute('role', 'progressbar');
     this.#bar.setAttribute('aria-valuemin', '0');

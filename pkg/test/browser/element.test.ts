@@ -222,9 +222,37 @@ test('what is set before the element is defined counts', LIMIT, async (t) => {
   await page.locator('early-progress[state=running][topic="job:1"]').getByText('30%').waitFor();
 });
 
-test('a topic that is none is said so', LIMIT, async (t) => {
-  const { page } = await setUp(t, '<tide-progress topic="a::b"></tide-progress>');
+test(
+  'what is read from right to left sweeps as well as what is read from left to right',
+  LIMIT,
+  async (t) => {
+    const bar = '<tide-progress topic="job:1"></tide-progress>';
+    const { server, page } = await setUp(t, `${bar}<div dir="rtl">${bar}</div>`);
+    await publish(server, 'job:1', { message: 'no telling how far' });
+    await page.waitForFunction(() => document.querySelectorAll('[state=running]').length === 2);
+    const [toTheRight, toTheLeft] = await page.locator('.fill').evaluateAll((fills) =>
+      fills.map((fill) => {
+        const [sweep] = fill.getAnimations();
+        const bar = fill.parentElement!.getBoundingClientRect();
+        const isMirrored = getComputedStyle(fill).direction === 'rtl';
+        return Array.from({ length: 16 }, (_, step) => {
+          sweep!.pause();
+          sweep!.currentTime = step * 100;
+          const { left, right } = fill.getBoundingClientRect();
+          return Math.round(isMirrored ? bar.right - right : left - bar.left);
+        });
+      }),
+    );
+    assert.deepEqual(toTheLeft, toTheRight);
+  },
+);
+
+test('a topic that is none is said so, and the whole of it can be read', LIMIT, async (t) => {
+  const { page } = await setUp(t, '<tide-progress topic="a::b" style="inline-size: 8rem"></tide-progress>');
   await state(page, 'error').waitFor();
+  const message = page.locator('.message');
+  assert.match((await message.textContent()) ?? '', /a::b.*segment/);
+  assert.ok(await message.evaluate(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth));
   assert.match((await page.getByRole('progressbar').getAttribute('aria-valuetext')) ?? '', /Not available/);
 });
 
