@@ -39,5 +39,7 @@ path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; st
 @media (forced-colors: active) {
   .line { stroke: CanvasText; }
   .line.second { stroke: LinkText; }
+  .key::before { background: CanvasText; }
+  .key.second::before { background: LinkText; }
 }
 `;

@@ -122,6 +122,48 @@ test(
   },
 );
 
+test('names and failures can be read on a phone, and bars be seen in forced colours', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const name = 'Import of all that there is';
+  const message = `broke: something long happened here that nobody expected, ${'x'.repeat(80)}`;
+  await publish(server, 'job:1', { name, message }, { end: 'failed' });
+  await publish(server, 'job:2', { name: `${name} once again` }, { end: 'complete' });
+  await publish(server, 'job:3', { name: `${name} for the third time` });
+  const browser = await startBrowser(t);
+  await mkdir(results, { recursive: true });
+  for (const [width, forcedColors] of [
+    [390, 'none'],
+    [1200, 'active'],
+  ] as const) {
+    const page = await browser.newPage({ viewport: { width, height: 844 }, forcedColors });
+    await page.goto(server);
+    await page.locator('#finished li').nth(1).waitFor();
+    await page.locator('#running li').waitFor();
+    const cut = await page
+      .locator('.name, .message')
+      .evaluateAll((texts) =>
+        texts
+          .filter((text) => text.scrollWidth > text.clientWidth || text.scrollHeight > text.clientHeight)
+          .map((text) => text.textContent),
+      );
+    assert.deepEqual(cut, []);
+    if (forcedColors === 'active') {
+      const track = page.locator('#running .bar');
+      assert.notEqual(await track.evaluate((bar) => getComputedStyle(bar).borderTopWidth), '0px');
+      const marks = await page
+        .locator('#throughput .key')
+        .evaluateAll((keys) => keys.map((key) => getComputedStyle(key, '::before').backgroundColor));
+      const lines = await page
+        .locator('#throughput .line')
+        .evaluateAll((drawn) => drawn.map((line) => getComputedStyle(line).stroke));
+      assert.deepEqual(marks, lines);
+      assert.notEqual(marks[0], marks[1]);
+    }
+    await page.screenshot({ path: join(results, `dashboard-read-${width}.png`) });
+    await page.close();
+  }
+});
+
 test('what ended last comes first, also on a page that is opened afterwards', LIMIT, async (t) => {
   const server = await startServer(t);
   const end = (name: string, startedAt: number, elapsedMs: number): Promise<void> =>
