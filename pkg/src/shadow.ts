@@ -30,3 +30,14 @@ export function part(tag: string, name: string, ...children: Node[]): HTMLElemen
   element.append(...children);
   return element;
 }
+
+/**
+ * The nearest `lang`, also outside of the shadow that an element is in.
+ *
+ * @internal
+ */
+export function languageOf(element: Element): string {
+  const named = element.closest<HTMLElement>('[lang]');
+  const { host } = element.getRootNode() as Partial<ShadowRoot>;
+  return named?.lang ?? (host === undefined ? '' : languageOf(host));
+}

@@ -1,5 +1,5 @@
 import { supportedLanguage } from '../progress/format.js';
-import { part, style } from '../shadow.js';
+import { languageOf, part, style } from '../shadow.js';
 import { Rates } from './rates.js';
 import { STYLE } from './style.js';
 
@@ -67,7 +67,7 @@ export class ThroughputChart {
   /** Draws into `host`, which must have a height and no content of its own. */
   constructor(host: HTMLElement, options: ThroughputChartOptions) {
     const { per = 'second', spanMs = SPAN_DEFAULT_MS, bucketMs = BUCKET_DEFAULT_MS } = options;
-    const asked = options.language ?? host.closest<HTMLElement>('[lang]')?.lang ?? '';
+    const asked = options.language ?? languageOf(host);
     const language = supportedLanguage(asked);
     const buckets = Math.max(Math.round(spanMs / bucketMs), 2);
     this.#options = options;

@@ -2,6 +2,7 @@ import { TidegateError } from '../errors.js';
 import { type Formats, formats } from '../progress/format.js';
 import { type Job, readJob, type Status } from '../progress/job.js';
 import type { WorkNouns } from '../progress/work-text.js';
+import { languageOf } from '../shadow.js';
 import type { Tide } from '../tide-types.js';
 import type { Duration, Subscription, Update } from '../types.js';
 import { type Share, share } from './connections.js';
@@ -55,7 +56,8 @@ const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
  * - `throttle`: how often it is drawn at most, such as `200ms` (the default).
  * - `unit`, `verb`, `worker`: what work is called, as `label|labels`, `labeled` and `labeler|labelers`; see `WorkNouns`.
  *
- * Numbers, plurals and times are those of the nearest `lang`, the element's own included.
+ * Numbers, plurals and times are those of the nearest `lang`, the element's own included. A later change is noticed of that and of
+ * the page's.
  *
  * It reflects its state in the attribute `state`, and fires `statechange` when that changes.
  */
@@ -83,6 +85,7 @@ export class TideProgressElement extends Base {
   #shownState: ProgressState | undefined;
   #formats: Formats | undefined;
   #language = '';
+  #pageLanguage: MutationObserver | undefined;
   #ticker: ReturnType<typeof setInterval> | undefined;
 
   /** The topic that it shows. */
@@ -152,13 +155,15 @@ export class TideProgressElement extends Base {
     this.#adoptEarlyProperties();
     this.#view ??= new View(this.shadowRoot ?? this.attachShadow({ mode: 'open' }));
     this.#readLanguage();
-    this.#show();
+    this.#pageLanguage ??= new MutationObserver(() => this.#readLanguage());
+    this.#pageLanguage.observe(document.documentElement, { attributeFilter: ['lang'] });
     this.#restartSoon();
   }
 
   #readLanguage(): void {
-    this.#language = this.closest<HTMLElement>('[lang]')?.lang ?? '';
+    this.#language = languageOf(this);
     this.#formats = formats(this.#language);
+    this.#show();
   }
 
   /** What was set before this class was there lies on the element itself, and hides what is of the same name here. */
@@ -173,6 +178,7 @@ export class TideProgressElement extends Base {
   }
 
   disconnectedCallback(): void {
+    this.#pageLanguage?.disconnect();
     // An element that is moved is connected again within the task.
     this.#restartSoon();
   }
@@ -183,7 +189,6 @@ export class TideProgressElement extends Base {
     }
     if (SHOWN_ONLY.includes(name)) {
       this.#readLanguage();
-      this.#show();
     } else {
       this.#restartSoon();
     }

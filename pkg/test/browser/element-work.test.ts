@@ -112,3 +112,37 @@ test('it follows its language and its nouns, and says when the work is over', LI
   assert.equal(await bar.getAttribute('aria-valuetext'), '500 / 500 labeled (100%), Complete');
   assert.deepEqual(problems, []);
 });
+
+test(
+  'it speaks the language of its page, also later and from inside of another element',
+  LIMIT,
+  async (t) => {
+    const server = await startServer(t);
+    await publish(server, 'task:7:progress', TOLD);
+    const page = await (await startBrowser(t)).newPage();
+    const problems = complaints(page);
+    await placePackage(page, `${server}/page`, { 'index.html': HTML });
+    await page.goto(`${server}/page/index.html`);
+    await page.locator('#english').getByText('47 / 500 labeled (9.4%)').waitFor();
+    await page.evaluate(() => {
+      document.documentElement.lang = 'fr';
+      const outer = document.createElement('section');
+      outer.lang = 'de';
+      const inner = outer.attachShadow({ mode: 'open' }).appendChild(document.createElement('div'));
+      inner.attachShadow({ mode: 'open' }).innerHTML =
+        '<tide-progress id="inside" topic="task:7:progress"></tide-progress>';
+      document.body.append(outer);
+    });
+    await page.locator('#english').getByText('47 / 500 labeled (9,4 %)').waitFor();
+    await page.locator('#english').getByText('dans 30 heures').waitFor();
+    await page.locator('#inside').getByText('in 30 Stunden').waitFor();
+    await page.evaluate(() => {
+      const english = document.getElementById('english')!;
+      english.remove();
+      document.documentElement.lang = 'de';
+      document.body.append(english);
+    });
+    await page.locator('#english').getByText('in 30 Stunden').waitFor();
+    assert.deepEqual(problems, []);
+  },
+);
