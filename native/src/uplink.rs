@@ -6,6 +6,7 @@
 mod calls;
 mod heard;
 mod here;
+mod reach;
 mod thread;
 
 use std::sync::Arc;

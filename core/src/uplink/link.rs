@@ -28,7 +28,7 @@ pub(crate) enum Asked {
 enum State {
     Down { until: Instant },
     Opening,
-    Up { probe_at: Instant },
+    Up { since: Instant, probe_at: Instant },
 }
 
 /// ```text
@@ -37,6 +37,9 @@ enum State {
 ///   ▲                     │                  │
 ///   └── failed, late ─────┴── failed, late, lost
 /// ```
+///
+/// Each wait may be twice as long as the one before, until the link has stood for as long as the longest of them: one that opens and is
+/// lost at once again and again is opened as seldom as one that doesn't open.
 #[derive(Debug)]
 pub(crate) struct Link {
     state: State,
@@ -79,7 +82,7 @@ impl Link {
     /// Whether a probe is due; it counts as under way then.
     pub(crate) fn start_probing(&mut self, now: Instant) -> bool {
         let is_due =
-            !self.is_probing && matches!(self.state, State::Up { probe_at } if probe_at <= now);
+            !self.is_probing && matches!(self.state, State::Up { probe_at, .. } if probe_at <= now);
         self.is_probing |= is_due;
         is_due
     }
@@ -97,16 +100,16 @@ impl Link {
         let (_, asked) = self.calls.remove(&call)?;
         match asked {
             Asked::Open => {
-                self.backoff.reset();
                 self.state = State::Up {
+                    since: now,
                     probe_at: now + self.config.probe_every,
                 };
             }
             Asked::Probe => {
                 self.is_probing = false;
-                self.state = State::Up {
-                    probe_at: now + self.config.probe_every,
-                };
+                if let State::Up { probe_at, .. } = &mut self.state {
+                    *probe_at = now + self.config.probe_every;
+                }
             }
             Asked::Follow(_)
             | Asked::Unfollow
@@ -126,8 +129,12 @@ impl Link {
 
     /// The link is lost: calls under way are void, and it is opened again after a wait.
     pub(crate) fn lose(&mut self, now: Instant) {
-        if matches!(self.state, State::Down { .. }) {
-            return;
+        match self.state {
+            State::Down { .. } => return,
+            State::Up { since, .. } if since + self.config.backoff_max <= now => {
+                self.backoff.reset();
+            }
+            State::Opening | State::Up { .. } => {}
         }
         self.calls.clear();
         self.is_probing = false;
@@ -148,7 +155,7 @@ impl Link {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let own = match self.state {
             State::Down { until } => Some(until),
-            State::Up { probe_at } if !self.is_probing => Some(probe_at),
+            State::Up { probe_at, .. } if !self.is_probing => Some(probe_at),
             State::Opening | State::Up { .. } => None,
         };
         [own, self.oldest()].into_iter().flatten().min()
@@ -232,18 +239,48 @@ mod tests {
         assert!(link.start_probing(again + config.probe_every));
     }
 
+    /// Loses a link that stands, and opens it again; gives the time at which it stands again.
+    fn lost_and_back(link: &mut Link, now: Instant) -> Instant {
+        link.lose(now);
+        let again = link.poll_timeout().unwrap();
+        assert!(again > now && link.start_opening(again));
+        let call = link.call(again, Asked::Open);
+        assert!(link.answered(again, call).is_some());
+        again
+    }
+
     #[test]
-    fn what_stood_is_opened_again_as_soon_as_what_was_lost_for_the_first_time() {
+    fn what_stood_for_long_is_opened_again_as_soon_as_what_was_lost_for_the_first_time() {
         let config = UplinkConfig::new(1);
         let mut link = up(at(1), &config);
-        for turn in 1..20 {
-            let now = at(turn * 60_000);
-            link.lose(now);
-            let again = link.poll_timeout().unwrap();
-            assert!(again > now && again <= now + config.backoff_base);
-            assert!(link.start_opening(again));
-            let call = link.call(again, Asked::Open);
-            assert!(link.answered(again, call).is_some());
+        let mut since = at(1);
+        for _ in 0..20 {
+            let now = since + config.backoff_max;
+            since = lost_and_back(&mut link, now);
+            assert!(since <= now + config.backoff_base);
+        }
+    }
+
+    #[test]
+    fn what_is_lost_whenever_it_is_opened_is_opened_ever_more_seldom() {
+        const TURNS: u32 = 200;
+        for seed in 0..5 {
+            let config = UplinkConfig::new(seed);
+            let mut link = up(at(1), &config);
+            let stands_for = config.backoff_max.saturating_sub(JUST);
+            let mut waited = Duration::ZERO;
+            let mut since = at(1);
+            for _ in 0..TURNS {
+                let now = since + stands_for;
+                since = lost_and_back(&mut link, now);
+                waited += since - now;
+            }
+            // With full jitter, half of the longest wait in the mean.
+            let mean = waited / TURNS;
+            assert!(mean > config.backoff_max / 3, "seed {seed}: {mean:?}");
+            // It stands now: the next loss counts as the first.
+            let now = since + config.backoff_max;
+            assert!(lost_and_back(&mut link, now) <= now + config.backoff_base);
         }
     }
 }

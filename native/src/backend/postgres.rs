@@ -6,6 +6,7 @@
 //! server takes them in, after their commit; an open transaction delays its own rows and nobody else's.
 
 mod address;
+mod aside;
 mod broadcast;
 mod cursors;
 mod errors;

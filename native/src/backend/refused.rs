@@ -22,16 +22,28 @@ struct Told {
 }
 
 impl RefusedLog {
+    /// One publication is not taken for what it is.
     pub(crate) fn tell(&self, topic: &Topic, error: &BackendError) {
+        if let Some(others) = self.others() {
+            tracing::warn!(%topic, %error, others, "a publication is refused");
+        }
+    }
+
+    /// None is taken, because there is no room.
+    pub(crate) fn tell_full(&self, error: &BackendError) {
+        if let Some(others) = self.others() {
+            tracing::warn!(%error, others, "publications are refused");
+        }
+    }
+
+    /// Another one is refused: how many there were since the log was told last, if it is to be told again.
+    pub(crate) fn others(&self) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.last.is_some_and(|last| last.elapsed() < WARNING_EVERY) {
             told.others += 1;
-            return;
+            return None;
         }
-        tracing::warn!(%topic, %error, others = told.others, "a publication is refused");
-        *told = Told {
-            last: Some(Instant::now()),
-            others: 0,
-        };
+        told.last = Some(Instant::now());
+        Some(std::mem::take(&mut told.others))
     }
 }

@@ -7,6 +7,7 @@ use tidegate_core::payload::Payload as _;
 use tidegate_core::presence::PresenceEnvelope;
 use tidegate_core::session::ClaimsEnvelope;
 
+use super::reach::Reach;
 use crate::backend::{Feed, FeedEvent};
 use crate::hub::Publication;
 use crate::json::Json;
@@ -31,6 +32,7 @@ pub(super) struct Heard {
     has_missed: AtomicBool,
     /// Of the feed that counts; what comes by an earlier one is stale.
     generation: AtomicU64,
+    pub(super) reach: Reach,
 }
 
 enum Admitted {
@@ -41,6 +43,14 @@ enum Admitted {
 }
 
 impl Heard {
+    /// Nothing yet, by a shard that tells by `reach` whether its link stands.
+    pub(super) fn new(reach: Reach) -> Self {
+        Self {
+            reach,
+            ..Self::default()
+        }
+    }
+
     /// A feed that counts until the next one is made. It leads to the shard behind `commands`.
     pub(super) fn feed(self: &Arc<Self>, commands: CommandSender, shares_presence: bool) -> Feed {
         let generation = 1 + self.generation.fetch_add(1, Ordering::SeqCst);
@@ -62,7 +72,7 @@ impl Heard {
                     None => return,
                 },
                 FeedEvent::Lost(error) => {
-                    tracing::debug!(%error, "the link to the backend is lost");
+                    heard.reach.lost(&error);
                     Command::Lost
                 }
             };

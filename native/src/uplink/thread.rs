@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::calls::carry_out;
 use super::heard::Heard;
+use super::reach::Reach;
 use super::{Uplink, Way};
 use crate::backend::{Backend, BackendError, RefusedLog};
 use crate::json::Json;
@@ -70,7 +70,9 @@ impl Uplink {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (uplinks, drivers): (Vec<Self>, Vec<_>) = links.into_iter().map(linked).unzip();
+        let away = Arc::default();
+        let linked = links.into_iter().map(|link| linked(link, Reach::of(&away)));
+        let (uplinks, drivers): (Vec<Self>, Vec<_>) = linked.unzip();
         std::thread::Builder::new()
             .name("tidegate-uplink".into())
             .spawn(move || {
@@ -82,17 +84,17 @@ impl Uplink {
 }
 
 /// The two ends of a link.
-fn linked(link: Link) -> (Uplink, impl Future<Output = ()>) {
+fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
     let (calls, receiver) = mpsc::unbounded_channel();
     let (broadcasts, said) = mpsc::channel(BROADCASTS_MAX);
-    let heard = Arc::new(Heard::default());
+    let heard = Arc::new(Heard::new(reach));
     let driver = Arc::new(Driver {
         shares_presence: link.shares_presence && link.backend.broadcast_bytes_max().is_some(),
         backend: link.backend,
         commands: link.commands,
         heard: Arc::clone(&heard),
-        is_reachable: AtomicBool::new(true),
         refused: RefusedLog::default(),
+        full: RefusedLog::default(),
     });
     let way = Way::Thread(Sender { calls, broadcasts });
     (Uplink { way, heard }, driver.run(receiver, said))
@@ -122,9 +124,8 @@ struct Driver {
     shares_presence: bool,
     commands: CommandSender,
     heard: Arc<Heard>,
-    /// For the log, which tells of changes only.
-    is_reachable: AtomicBool,
     refused: RefusedLog,
+    full: RefusedLog,
 }
 
 impl Driver {
@@ -183,7 +184,7 @@ impl Driver {
     }
 
     fn note_opened(&self) {
-        self.log_reachable();
+        self.heard.reach.found(|| self.backend.describe());
         if self.shares_presence {
             // The shard may have stopped.
             let _ = self.commands.send(PresenceCommand::Linked.into());
@@ -193,7 +194,7 @@ impl Driver {
     fn failure(&self, error: &BackendError, stored: &Stored) -> UplinkFailure {
         match (error, stored) {
             (BackendError::Full { .. }, _) => {
-                tracing::warn!(%error, "publications are refused");
+                self.full.tell_full(error);
                 UplinkFailure::Full
             }
             (BackendError::Content { .. }, Stored::One(topic)) => {
@@ -202,23 +203,9 @@ impl Driver {
             }
             (BackendError::Content { .. }, Stored::Several) => UplinkFailure::Refused,
             _ => {
-                self.log_lost(error);
+                self.heard.reach.lost(error);
                 UplinkFailure::Lost
             }
-        }
-    }
-
-    fn log_lost(&self, error: &BackendError) {
-        if self.is_reachable.swap(false, Ordering::Relaxed) {
-            tracing::warn!(%error, "subscribers are stale and publications wait until the backend is back");
-        } else {
-            tracing::debug!(%error, "the backend is still away");
-        }
-    }
-
-    fn log_reachable(&self) {
-        if !self.is_reachable.swap(true, Ordering::Relaxed) {
-            tracing::info!(backend = %self.backend.describe(), "the backend is back");
         }
     }
 }

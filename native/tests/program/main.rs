@@ -14,6 +14,7 @@ mod servers;
 
 mod access;
 mod anything_publishes;
+mod backend_log;
 mod backends;
 mod commands;
 mod config;

@@ -1,7 +1,7 @@
 //! The link to a server: its connections, and the one place where it is noticed that they are lost.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use futures_util::future::poll_fn;
@@ -41,7 +41,6 @@ pub(super) struct Link {
     pub(super) news: Notify,
     /// Others should be told that there is.
     pub(super) announcement: Notify,
-    pub(super) warnings: Mutex<super::intake::Warnings>,
 }
 
 impl Link {
@@ -57,7 +56,6 @@ impl Link {
             following: RwLock::default(),
             news: Notify::new(),
             announcement: Notify::new(),
-            warnings: Mutex::default(),
         }
     }
 
@@ -194,15 +192,25 @@ impl Link {
             .await
     }
 
-    /// Runs a statement that stores publications.
+    /// Runs a statement that stores publications, on the connection for calls.
     pub(super) async fn store(
         &self,
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, BackendError> {
-        let answer = self.calls.query_typed(sql, parameters);
+        self.store_on(&self.calls, sql, parameters).await
+    }
+
+    /// Runs a statement that stores publications, on one of the link's connections.
+    pub(super) async fn store_on(
+        &self,
+        client: &Client,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, BackendError> {
+        let answer = client.query_typed(sql, parameters);
         let timeout = self.address.timeout;
-        self.within(timeout, &self.calls, answer, errors::told_of_content)
+        self.within(timeout, client, answer, errors::told_of_content)
             .await
     }
 
@@ -228,6 +236,8 @@ impl Link {
                 if client.is_closed() || error.code().is_none_or(errors::ends_link) {
                     self.lose(told.clone());
                 }
+                // Where the link was lost meanwhile, that ended the connection: its reason is the one to be told.
+                self.check()?;
                 Err(told)
             }
             Err(_) => {

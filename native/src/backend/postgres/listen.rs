@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use super::intake;
+use super::intake::Intake;
 use super::link::Link;
 use crate::Json;
 use crate::backend::{BackendError, Feed};
@@ -33,6 +33,7 @@ pub(super) struct Reader {
     link: Arc<Link>,
     client: Client,
     feed: Feed,
+    intake: Intake,
     cursor: i64,
     /// Up to where it was told that something may have been missed.
     told_missed: i64,
@@ -59,6 +60,7 @@ impl Reader {
             link: Arc::clone(link),
             client,
             feed,
+            intake: Intake::default(),
         })
     }
 
@@ -82,7 +84,7 @@ impl Reader {
                 _ = ticks.tick() => true,
                 () = self.link.news.notified() => false,
             };
-            if is_tick && intake::take_in_raw(&self.link, &self.client).await? > 0 {
+            if is_tick && self.intake.take_in(&self.link, &self.client).await? > 0 {
                 self.link.announcement.notify_one();
             }
             while self.read_page().await? {}

@@ -89,10 +89,10 @@ FROM {upkeep} u LEFT JOIN (
 ON coalesce(p.bytes_before, 0) < $3
 ORDER BY p.seq"#;
 
-/// After the row $1, at most $2, with the text of the data where it has no more than $3 bytes.
+/// After the row $1, at most $2, with the text of the data where it has no more than $3 bytes, but for the rows $4.
 const RAW: &str = r#"
 SELECT r.id::bigint, r.channel::text, CASE WHEN octet_length(r.data::text) <= $3 THEN r.data::text END
-FROM {events} r WHERE r.seq IS NULL AND r.id > $1 ORDER BY r.id LIMIT $2"#;
+FROM {events} r WHERE r.seq IS NULL AND r.id > $1 AND r.id <> ALL ($4) ORDER BY r.id LIMIT $2"#;
 
 /// The topic $1, and what it has after epoch $2, offset $3: no more than $4 publications and $5 bytes, none older than
 /// $6 seconds, but the latest in any case. Offset 0 of epoch 0 is before all that it has.

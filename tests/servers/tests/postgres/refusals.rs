@@ -9,7 +9,7 @@ use tidegate_server_tests::conformance::request;
 use tidegate_server_tests::heard::Heard;
 use tidegate_server_tests::refusals::are_refused_alone;
 use tidegate_server_tests::servers::postgres::PostgresServer;
-use tidegate_tests::topic;
+use tidegate_tests::{pattern, topic};
 
 fn at(server: &PostgresServer) -> Postgres {
     Postgres::new(&server.patient_url(), Keep::default()).expect("an address")
@@ -83,4 +83,108 @@ async fn what_is_not_of_the_publication_waits_for_the_backend() {
         matches!(error, Err(BackendError::Unexpected { .. })),
         "{error:?}"
     );
+}
+
+/// Makes the table refuse changes to rows with some data, as an application's own trigger might.
+fn refuse_changes(server: &PostgresServer, when: &str) {
+    server.sql(&format!(
+        "CREATE FUNCTION refuse_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN RAISE EXCEPTION 'append-only table'; END $$;
+         CREATE TRIGGER refuse_changes BEFORE UPDATE ON pubsub_events FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION refuse_changes();"
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_row_that_cannot_be_taken_in_is_in_nobodys_way_and_tried_again() {
+    const ROWS: u64 = 200;
+    let server = PostgresServer::start();
+    let backends = [at(&server), at(&server)];
+    let mut heard = Vec::new();
+    for backend in &backends {
+        heard.push(Heard::open(backend).await);
+        backend.follow(&[pattern("**")]).await.expect("followed");
+    }
+    refuse_changes(&server, "OLD.channel = 'stuck'");
+    server.sql(&format!(
+        "INSERT INTO pubsub_events (channel, data)
+           SELECT CASE WHEN n % 40 = 7 THEN 'stuck' ELSE 'job:1' END, to_json(n) FROM generate_series(1, {ROWS}) n;"
+    ));
+    let is_stuck = |number: &u64| number % 40 == 7;
+    let fine: Vec<u64> = (1..=ROWS).filter(|number| !is_stuck(number)).collect();
+    let lines: Vec<String> = (1..)
+        .zip(fine)
+        .map(|(at, it)| format!("{at} {it}"))
+        .collect();
+    for heard in &mut heard {
+        assert_eq!(heard.lines(lines.len()).await, lines);
+    }
+    let published = backends[0].publish(&[request("a", "1")]).await;
+    published.expect("stored")[0].expect("stored");
+    for heard in &mut heard {
+        assert_eq!(heard.lines(1).await, ["1 1"]);
+        assert!(heard.rest().is_empty(), "the link stands");
+    }
+    server.sql("DROP TRIGGER refuse_changes ON pubsub_events");
+    let stuck: Vec<u64> = (1..=ROWS).filter(is_stuck).collect();
+    for heard in &mut heard {
+        let mut told: Vec<u64> = Vec::new();
+        for _ in &stuck {
+            let publication = heard.publication().await;
+            told.push(publication.payload.parse().expect("a number"));
+        }
+        told.sort_unstable();
+        assert_eq!(told, stuck);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_table_that_refuses_every_change_loses_no_link() {
+    let server = PostgresServer::start();
+    let backend = at(&server);
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("**")]).await.expect("followed");
+    refuse_changes(&server, "true");
+    server.sql(
+        "INSERT INTO pubsub_events (channel, data) SELECT 'job:1', to_json(n) FROM generate_series(1, 400) n;",
+    );
+    for number in 1..=50 {
+        let published = backend.publish(&[request("a", "1")]).await;
+        let position = published.expect("stored")[0].expect("stored");
+        assert_eq!(position.offset, number);
+        assert_eq!(heard.lines(1).await, [format!("{number} 1")]);
+    }
+    server.sql("DROP TRIGGER refuse_changes ON pubsub_events");
+    let mut told: Vec<u64> = Vec::new();
+    for _ in 0..400 {
+        let publication = heard.publication().await;
+        told.push(publication.payload.parse().expect("a number"));
+    }
+    told.sort_unstable();
+    assert!(told.into_iter().eq(1..=400));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_privilege_that_is_taken_away_loses_no_link() {
+    let server = PostgresServer::start();
+    Heard::open(&at(&server)).await;
+    server.sql(
+        "CREATE ROLE app LOGIN PASSWORD 'apps own';
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app;
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app",
+    );
+    let port = server.port();
+    let url = format!("postgres://app:apps%20own@127.0.0.1:{port}/postgres?timeout_ms=60000");
+    let backend = Postgres::new(&url, Keep::default()).expect("an address");
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("**")]).await.expect("followed");
+    server.sql("REVOKE USAGE ON ALL SEQUENCES IN SCHEMA public FROM app");
+    server.sql("INSERT INTO pubsub_events (channel, data) VALUES ('job:1', '1')");
+    let error = backend.publish(&[request("a", "1")]).await;
+    assert!(
+        matches!(error, Err(BackendError::Content { .. })),
+        "{error:?}"
+    );
+    server.sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app");
+    assert_eq!(heard.lines(1).await, ["1 1"]);
+    assert!(heard.rest().is_empty(), "the link stands");
 }
