@@ -37,9 +37,6 @@ path { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; st
   .title { flex-basis: 100%; }
 }
 @media (forced-colors: active) {
-  .line { stroke: CanvasText; }
-  .line.second { stroke: LinkText; }
-  .key::before { background: CanvasText; }
-  .key.second::before { background: LinkText; }
+  :host { --line-0: CanvasText; --line-1: LinkText; }
 }
 `;

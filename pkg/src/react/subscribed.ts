@@ -37,8 +37,6 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   #pace: Pace;
   #subscription: Subscription | undefined;
   #stopFollowing: (() => void) | undefined;
-  /** Whether the server or the connection has ended it: no other pace brings it back. */
-  #isLost = false;
 
   constructor(
     from: Subscriber | null,
@@ -79,7 +77,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
       }
       return;
     }
-    if (this.#isLost) {
+    if (!this.#subscription.active) {
       return;
     }
     try {
@@ -97,7 +95,6 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     if (this.#subscription !== undefined || from === null || pattern === null) {
       return;
     }
-    this.#isLost = false;
     this.recover();
     try {
       this.#subscription = from.subscribe<T>(
@@ -106,7 +103,13 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
           ...this.#pace.flow,
           ...this.#source,
           onEnd: (reason) => this.end(reason, pattern),
-          onError: (error) => this.#lose(error),
+          onError: (error) => {
+            if ((error as TidegateError).code === 'bad_flow') {
+              // Found by the core once it was loaded: as if it had not been made.
+              this.close();
+            }
+            this.fail(error, pattern);
+          },
         },
         (update: Update<T>) => this.take(update),
       );
@@ -127,11 +130,6 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     this.#subscription = undefined;
   }
 
-  #lose(error: Error): void {
-    this.#isLost = true;
-    this.fail(error, this.#pattern!);
-  }
-
   /** The connection's state has changed, or was not looked at for a while. */
   #refresh(): void {
     const from = this.#from as Subscriber;
@@ -139,7 +137,8 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
       return;
     }
     if (from.state.status === 'closed') {
-      this.#lose(from.state.error ?? new TidegateError('closed', 'the connection was closed'));
+      const error = from.state.error ?? new TidegateError('closed', 'the connection was closed');
+      this.fail(error, this.#pattern!);
     } else {
       this.freshen(this.freshness());
     }

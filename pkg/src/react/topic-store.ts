@@ -90,9 +90,6 @@ export function freshened<T>(state: TopicState<T>, status: 'live' | 'stale'): To
  * @internal
  */
 export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
-  /** What was known before it failed. */
-  #known: TopicState<T> | undefined;
-
   constructor(
     from: Subscriber | null,
     pattern: string | null,
@@ -111,14 +108,13 @@ export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
   }
 
   protected override fail(error: Error): void {
-    const state = this.state();
-    this.#known = state.status === 'failed' ? this.#known : state;
-    this.set(failed(state, error));
+    this.set(failed(this.state(), error));
   }
 
   protected override recover(): void {
-    if (this.state().status === 'failed') {
-      this.set(freshened(this.#known!, this.freshness()));
+    const { status, data, update } = this.state();
+    if (status === 'failed') {
+      this.set(update === undefined ? waiting(data) : known(this.freshness(), update));
     }
   }
 

@@ -155,11 +155,11 @@ test('a bundle holds only what is imported', async () => {
 
 test('what needs no core stays small, and who does not show work does not pay for it', async () => {
   for (const [code, most] of [
-    ["export * from 'tidegate/react'", 3.6],
+    ["export * from 'tidegate/react'", 3.75],
     ["export { TideProvider, useConnection, usePresence, useTopic } from 'tidegate/react'", 2],
     ["export * from 'tidegate/progress'", 2.75],
     ["export { formats, percent, timeText } from 'tidegate/progress'", 1.25],
-    ["export * from 'tidegate/chart'", 3],
+    ["export * from 'tidegate/chart'", 3.05],
   ] as const) {
     const size = gzipSync(await bundle(code), { level: 9 }).length / 1024;
     assert.ok(size <= most, `${code} weighs ${size.toFixed(2)} KiB gzip`);

@@ -212,22 +212,38 @@ test('after a pace that was refused, a good one brings back what is known; an en
   tide.close();
 });
 
-test('no pace brings back what the server refuses, or a connection that is closed', async () => {
+test('a pace that only the core finds wrong, while a connection loads it, is over with a good one, too', async (t) => {
+  const scope = globalThis as { WebSocket?: unknown };
+  const own = scope.WebSocket;
+  scope.WebSocket = FakeSocket;
+  t.after(() => {
+    scope.WebSocket = own;
+  });
+  const host = new VirtualHost();
+  const tide = connect('http://example.test', { host });
+  const store = new TopicStore<number>(tide, 'job:1', {}, { flow: { throttle: 0 }, key: 'none' });
+  store.subscribe(() => {});
+  await host.settle();
+  assert.equal((store.state().error as TidegateError).code, 'bad_flow');
+  store.setPace(AT_ONCE);
+  FakeSocket.last.open();
+  FakeSocket.last.receive(subscribed('job:1'), pub(1, 10));
+  assert.deepEqual([store.state().status, store.state().data], ['live', 10]);
+  tide.close();
+  assert.equal((store.state().error as TidegateError).code, 'closed');
+});
+
+test('no pace brings back what the server refuses', async () => {
   const { tide } = await setUp();
   const store = new TopicStore<number>(tide, 'secret', {}, REFUSED);
   store.subscribe(() => {});
   store.setPace(AT_ONCE);
   FakeSocket.last.receive({ type: 'error', code: 'forbidden', message: 'no', pattern: 'secret' });
-  const other = new TopicStore<number>(tide, 'other', {}, AT_ONCE);
-  other.subscribe(() => {});
-  other.setPace(REFUSED);
-  tide.close();
   for (const pace of [REFUSED, AT_ONCE]) {
     store.setPace(pace);
-    other.setPace(pace);
+    assert.equal((store.state().error as TidegateError).code, 'forbidden');
   }
-  assert.equal((store.state().error as TidegateError).code, 'forbidden');
-  assert.equal((other.state().error as TidegateError).code, 'closed');
+  tide.close();
 });
 
 test('the progress of work is told in numbers and texts; of anything else nothing is known', async () => {
