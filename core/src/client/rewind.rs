@@ -26,16 +26,17 @@
 //!       └──────────────────────────┴───────────────────────┘          to the cursor
 //! ```
 
+mod starts;
+
 use super::{Client, ClientEvent, State, Subscription};
 use crate::durable::DurableName;
 use crate::joining::matching;
-use crate::ordered::OrderedMap;
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, Start};
 use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
-use alloc::vec::Vec;
+use starts::Starts;
 
 /// How far a subscription has come with going back.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub(super) struct Rewind {
     /// Whether somebody has joined meanwhile for whom it is to go back afterwards.
     is_wanted: bool,
     /// Where those who have joined and know something start.
-    starts: Vec<OrderedMap<Topic, Position>>,
+    starts: Starts,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +62,12 @@ enum Stage {
 }
 
 impl Rewind {
-    const fn new(to_cursor: bool) -> Self {
+    fn new(to_cursor: bool) -> Self {
         Self {
             stage: Stage::Flattening { ping: None },
             to_cursor,
             is_wanted: false,
-            starts: Vec::new(),
+            starts: Starts::default(),
         }
     }
 
@@ -74,20 +75,10 @@ impl Rewind {
         matches!(self.stage, Stage::Repeating { .. })
     }
 
-    /// Where those start for whom it goes back now.
-    fn starts(&self) -> &[OrderedMap<Topic, Position>] {
-        if self.to_cursor { &[] } else { &self.starts }
-    }
-
-    /// The topics that those who have joined know something of, each once.
+    /// The topics that those know something of for whom it goes back now, each once.
     pub(super) fn known(&self) -> impl Iterator<Item = &Topic> {
-        let starts = self.starts().iter().enumerate();
-        starts.flat_map(|(number, known)| {
-            let earlier = &self.starts[..number];
-            let is_new =
-                move |topic: &&Topic| earlier.iter().all(|known| !known.contains_key(topic));
-            known.keys().filter(is_new)
-        })
+        let starts = (!self.to_cursor).then_some(&self.starts);
+        starts.into_iter().flat_map(Starts::known)
     }
 
     /// After which position a topic is asked for, of which `seen` was seen last; `None`: from its beginning.
@@ -97,49 +88,16 @@ impl Rewind {
         topic: &Topic,
         seen: Option<Position>,
     ) -> Option<Position> {
-        let mut after = seen.map(|seen| Position {
-            offset: seen.offset.saturating_sub(u64::from(!self.to_cursor)),
-            ..seen
-        });
-        for known in self.starts() {
-            let Some(known) = known.get(topic).copied() else {
-                if pattern.is_exact() {
-                    continue;
-                }
-                return None;
-            };
-            let offset = known.offset;
-            after = match after {
-                Some(after) if known.epoch == after.epoch || offset == 0 => Some(Position {
-                    offset: after.offset.min(offset),
-                    ..after
-                }),
-                Some(after) => Some(after),
-                // One of them wants all of it, whatever the others know.
-                None if offset == 0 && (known.epoch == 0 || !pattern.is_exact()) => return None,
-                None => Some(known),
-            };
+        if self.to_cursor {
+            return seen;
         }
-        after
+        self.starts.after(pattern, topic, seen)
     }
 
-    /// The server says that something of a topic is lost, of which `seen` was seen. Whether that may be for the sake of one who has joined: the
-    /// one who is furthest behind is content with what was seen last from here on.
+    /// The server says that something of a topic is lost, of which `seen` was seen. Whether that may be for the sake of one who has joined, who
+    /// is content with what was seen last from here on.
     pub(super) fn handle_reset(&mut self, topic: &Topic, seen: Position) -> bool {
-        let behind = |known: &OrderedMap<Topic, Position>| match known.get(topic) {
-            Some(known) if known.epoch == seen.epoch || known.offset == 0 => known.offset,
-            Some(_) => seen.offset,
-            None => 0,
-        };
-        if self.to_cursor || !self.is_repeating() {
-            return false;
-        }
-        let starts = self.starts.iter().enumerate();
-        let Some((number, _)) = starts.min_by_key(|(_, known)| behind(known)) else {
-            return false;
-        };
-        self.starts.remove(number);
-        true
+        !self.to_cursor && self.is_repeating() && self.starts.give_up(topic, seen)
     }
 
     /// The subscription is asked for anew, from before what was seen or from the cursor; or `as_it_is`, to go back afterwards.
@@ -173,7 +131,7 @@ impl<P: Payload + Clone> Client<P> {
             .rewind
             .get_or_insert_with(|| Rewind::new(false));
         if let Start::Since(since) = start {
-            rewind.starts.push(matching(pattern, since));
+            rewind.starts.add(matching(pattern, since));
         }
         rewind.is_wanted = rewind.to_cursor;
         let is_flattening = matches!(rewind.stage, Stage::Flattening { .. });

@@ -84,3 +84,27 @@ fn who_starts_with_what_the_others_have_seen_joins_them_at_once() {
     scene.subscribe(C, summed(), since("job:1", 4));
     assert_eq!(scene.told(C), []);
 }
+
+#[test]
+fn what_the_server_no_longer_keeps_of_one_topic_hides_no_loss_of_another() {
+    let mut scene = Scene::new("job:*");
+    scene.subscribe(A, Flow::IMMEDIATE, Start::Latest);
+    scene.confirm(0);
+    scene.publish(5);
+    scene.subscribe(B, Flow::IMMEDIATE, since("job:2", 3));
+    scene.answer();
+    scene.confirm_again(0);
+    scene.sent();
+    // The first of what B misses of job:1 is gone.
+    scene.reset(5);
+    let (seen, known) = (known("job:1", 4), known("job:2", 3));
+    let again = scene.ask(Flow::IMMEDIATE, Start::Since(vec![seen, known]));
+    let pattern = scene.pattern.clone();
+    assert_eq!(
+        scene.sent(),
+        [
+            ClientFrame::Unsubscribe { pattern },
+            ClientFrame::Subscribe(again)
+        ]
+    );
+}
