@@ -13,10 +13,9 @@
 //! What a subscription starts with is beside the limit: a retained value of each topic, or what was missed, is there at
 //! once and no fault of the transport, and its payloads are held by the histories anyway. One such start at a time: see
 //! [`Outbox::begin_start`].
-
 //!
 //! A transport that keeps up is the rule: what is pushed into an empty outbox stands in a place of its own, and there is a
-//! [`Queue`] only while something waits behind it.
+//! queue only while something waits behind it.
 
 mod item;
 mod queue;

@@ -3,7 +3,8 @@
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// A point on the host's monotonic clock, in microseconds. Where 0 lies is the host's choice.
+/// A point on the host's monotonic clock, in microseconds. Where 0 lies is the host's choice; that it stays below half of `u64::MAX`, which is
+/// 292,000 years, is the host's duty: beyond, what is due again and again is due at once.
 ///
 /// The core never reads a clock: every call that may depend on time takes `now`. Arithmetic
 /// saturates, so that no deadline that an outsider asks for can overflow.

@@ -21,6 +21,25 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # How to depend on it
+//!
+//! ```toml
+//! tidegate = { version = "0.1", default-features = false, features = ["redis"] }
+//! futures-util = "0.3"    # `StreamExt::next`, for subscriptions
+//! ```
+//!
+//! | feature | what it is for |
+//! |---|---|
+//! | `postgres`, `redis`, `sqlite` | topics live there |
+//! | `tls` | clients of `https://` servers, and [`serve`] with certificates |
+//! | `cli` | the program `tidegate`; a library does without it |
+//! | `opentelemetry` | the program sends its log to a collector |
+//!
+//! All are on by default. Everything else, the memory backend among it, is always there. The dashboard is part of the crate where it was
+//! built before, in a clone of the repository: `cargo xtask wasm`.
+//!
+//! # Who may do what
+//!
 //! Nobody is asked there who they are, so that all who reach the server may do everything: before others than callers of this machine do, say
 //! [whom it lets in](AccessConfig).
 #![forbid(unsafe_code)]
