@@ -1,7 +1,9 @@
 //! Subscribing and unsubscribing on the server.
 
-use redis::RedisResult;
+use std::sync::atomic::Ordering;
+
 use redis::aio::MultiplexedConnection;
+use redis::{RedisError, RedisResult};
 use tidegate_core::topic::{Pattern, Topic};
 
 use super::interest::Change;
@@ -46,16 +48,61 @@ impl Link {
             let plain = if layout.is_sharded() {
                 node.tell_sharded("SSUBSCRIBE", &channels)
                     .await
-                    .map_err(|error| self.failed(&error))?;
+                    .map_err(|error| self.denied(&error))?;
                 Vec::new()
             } else {
                 channels
             };
             subscribe(&node.pushes, &plain, &globs, true)
                 .await
-                .map_err(|error| self.failed(&error))?;
+                .map_err(|error| self.denied(&error))?;
+            if !layout.is_sharded() {
+                self.check_globs(&node.pushes).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Finds out which globs for feeds this user may subscribe to. To an ACL a glob is a name: it must be among those that the
+    /// user is allowed, letter by letter. So a user is allowed all channels, or the one glob that selects all feeds.
+    async fn check_globs(&self, pushes: &MultiplexedConnection) -> Result<(), BackendError> {
+        let prefix = self.shared.layout.feed_prefix();
+        let any = glob_of_prefix(&format!("{prefix}{:x}:", self.id));
+        let all = glob_of_prefix(&prefix);
+        match self.try_glob(pushes, any).await {
+            Err(error) if is_denied(&error) => {}
+            answer => return answer.map_err(|error| self.failed(&error)),
+        }
+        self.hears_all_feeds.store(true, Ordering::Relaxed);
+        let answer = self.try_glob(pushes, all).await;
+        answer.map_err(|error| self.denied(&error))
+    }
+
+    async fn try_glob(&self, pushes: &MultiplexedConnection, glob: String) -> RedisResult<()> {
+        subscribe(pushes, &[], std::slice::from_ref(&glob), true).await?;
+        subscribe(pushes, &[], &[glob], false).await
+    }
+
+    /// What to do where a channel is denied, which Redis does not name.
+    fn denied(&self, error: &RedisError) -> BackendError {
+        let failed = self.failed(error);
+        if !is_denied(error) {
+            return failed;
+        }
+        let (namespace, prefix) = (&self.shared.address.namespace, &self.shared.address.prefix);
+        let raw = match prefix.as_str() {
+            "" => "allchannels".to_owned(),
+            prefix => format!(
+                "&{prefix}* &{namespace}.* &{}",
+                glob_of_prefix(&self.shared.layout.feed_prefix())
+            ),
+        };
+        BackendError::Refused {
+            backend: self.name().to_owned(),
+            reason: format!(
+                "{error}; let somebody who may run: ACL SETUSER ... ~{namespace}:* {raw} (the last of them letter by letter, because a glob is a name to an ACL)"
+            ),
+        }
     }
 
     /// Where raw channels have no prefix, those of what is followed are subscribed to, each on the server that owns it.
@@ -102,7 +149,16 @@ impl Link {
             .map(|topic| layout.feed(topic))
             .collect();
         let prefix = layout.feed_prefix();
-        let globs: Vec<String> = change.wild.iter().map(|wild| glob(&prefix, wild)).collect();
+        let globs: Vec<String> = if self.hears_all_feeds.load(Ordering::Relaxed) {
+            let is_needed = lock(&self.interest).is_any_wild();
+            let changes = !change.wild.is_empty() && is_needed == joins;
+            changes
+                .then(|| glob_of_prefix(&prefix))
+                .into_iter()
+                .collect()
+        } else {
+            change.wild.iter().map(|wild| glob(&prefix, wild)).collect()
+        };
         subscribe(&node.pushes, &channels, &globs, joins)
             .await
             .map_err(|error| self.failed(&error))
@@ -142,6 +198,11 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// Whether a user lacks a right.
+fn is_denied(error: &RedisError) -> bool {
+    error.code() == Some("NOPERM")
 }
 
 /// Subscribes a connection to channels and globs, or unsubscribes it.

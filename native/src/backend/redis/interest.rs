@@ -92,6 +92,11 @@ impl Interest {
         was_known
     }
 
+    /// Whether a pattern with wildcards is followed.
+    pub(super) fn is_any_wild(&self) -> bool {
+        !self.wild.is_empty()
+    }
+
     pub(super) fn wants(&self, topic: &Topic) -> bool {
         let mut wild = self.wild.values().flatten();
         self.exact.contains(topic) || wild.any(|pattern| pattern.matches(topic))

@@ -60,6 +60,8 @@ pub(super) struct Link {
     pub(super) probed: Mutex<Vec<(NodeName, Partition)>>,
     /// Where this link takes raw messages in.
     pub(super) taking: Option<Arc<Taking>>,
+    /// Whether this user may subscribe to one glob only that selects feeds, the one for all of them.
+    pub(super) hears_all_feeds: AtomicBool,
     /// Which raw channels and globs are subscribed to, on which server.
     pub(super) raw: Mutex<BTreeSet<(NodeName, String)>>,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -96,6 +98,7 @@ impl Link {
             probes: Probes::default(),
             probed: Mutex::new(Vec::new()),
             taking,
+            hears_all_feeds: AtomicBool::new(false),
             raw: Mutex::new(BTreeSet::new()),
             tasks: Mutex::new(Vec::new()),
         })

@@ -6,5 +6,6 @@ mod guests;
 mod messages;
 mod ordeals;
 mod refusals;
+mod restricted;
 mod rig;
 mod storing;
