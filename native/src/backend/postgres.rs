@@ -11,12 +11,14 @@ mod broadcast;
 mod cursors;
 mod errors;
 mod following;
+mod held;
 mod intake;
 mod link;
 mod listen;
 mod names;
 mod publish;
 mod read;
+mod rights;
 mod rules;
 mod schema;
 mod statements;
@@ -39,6 +41,7 @@ use super::kept::Kept;
 use super::{Answer, Backend, BackendError, Feed, Keep};
 use crate::Json;
 use address::Address;
+use held::Held;
 use link::Link;
 use listen::Reader;
 
@@ -146,10 +149,16 @@ impl Postgres {
         };
         let ((calls, calls_connection), (reader, reader_connection)) =
             tokio::try_join!(connect(), connect())?;
+        let (calls_cancel, reader_cancel) = (calls.cancel_token(), reader.cancel_token());
         let link = Link::new(Arc::clone(address), Arc::clone(&self.keep), calls);
         let link = Arc::new(link);
-        tasks.spawn(link::drive(Arc::clone(&link), calls_connection));
-        tasks.spawn(link::drive(Arc::clone(&link), reader_connection));
+        for (connection, cancel) in [
+            (calls_connection, calls_cancel),
+            (reader_connection, reader_cancel),
+        ] {
+            let held = Held::new(&link, connection, cancel, tls.clone());
+            tasks.spawn(link::drive(Arc::clone(&link), held));
+        }
         Ok((link, reader))
     }
 
@@ -173,11 +182,16 @@ impl Postgres {
 
     /// Ends the link that stands, and waits until nothing runs for it. Says why it was lost before, if it was.
     async fn end(&self, state: State, running: &mut Running) -> Result<(), BackendError> {
+        let is_opened_anew = matches!(state, State::NotOpen);
         let State::Open(link) = self.set_state(state) else {
             return Ok(());
         };
         let stood = link.check();
-        link.give_up();
+        if is_opened_anew && stood.is_ok() {
+            link.give_up_unanswered();
+        } else {
+            link.give_up();
+        }
         running.tasks.shutdown().await;
         stood
     }

@@ -96,7 +96,7 @@ fn advice(code: &SqlState) -> Option<&'static str> {
         "28P01" | "28000" => Some("check user and password in the address, and pg_hba.conf"),
         "3D000" => Some("create it with CREATE DATABASE, or name another in the address"),
         "42501" => Some(
-            "let the tables' owner run what `migrate=false` shows, and GRANT this user SELECT, INSERT, UPDATE and DELETE on them",
+            "let the tables' owner run what `migrate=false` shows, and GRANT this user SELECT, INSERT, UPDATE and DELETE on them, and USAGE on their sequences",
         ),
         "3F000" => Some("create it with CREATE SCHEMA, or name another in table="),
         "55P03" => Some("a transaction holds the table; try again when it has ended"),

@@ -1,17 +1,19 @@
 //! The link to a server: its connections, and the one place where it is noticed that they are lost.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use futures_util::future::poll_fn;
 use tokio::sync::{Notify, watch};
+use tokio_postgres::tls::TlsStream;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
+use tokio_postgres::{AsyncMessage, Client, Row};
 
 use super::address::Address;
 use super::errors;
 use super::following::Following;
+use super::held::Held;
 use super::names::Names;
 use super::statements::Statements;
 use crate::backend::kept::Kept;
@@ -35,6 +37,7 @@ pub(super) struct Link {
     /// Set once the link stands: from then on it is told when the link is lost.
     feed: OnceLock<Feed>,
     lost: OnceLock<BackendError>,
+    is_unanswered: AtomicBool,
     ended: watch::Sender<bool>,
     following: RwLock<Following>,
     /// There may be something new to read.
@@ -52,6 +55,7 @@ impl Link {
             calls,
             feed: OnceLock::new(),
             lost: OnceLock::new(),
+            is_unanswered: AtomicBool::new(false),
             ended: watch::Sender::new(false),
             following: RwLock::default(),
             news: Notify::new(),
@@ -132,6 +136,17 @@ impl Link {
         {
             feed.broadcast(message.to_owned());
         }
+    }
+
+    /// Whether the link was given up because an answer did not come: what the server still does for it is of use to nobody.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.is_unanswered.load(Ordering::Relaxed)
+    }
+
+    /// The link is given up because an answer did not come in the time that somebody else has.
+    pub(super) fn give_up_unanswered(&self) {
+        self.is_unanswered.store(true, Ordering::Relaxed);
+        self.give_up();
     }
 
     /// The link is given up: nobody is told.
@@ -241,6 +256,7 @@ impl Link {
                 Err(told)
             }
             Err(_) => {
+                self.is_unanswered.store(true, Ordering::Relaxed);
                 let millis = timeout.as_millis();
                 let error = self.unreachable(&format!("no answer within {millis} ms"));
                 self.lose(error.clone());
@@ -265,13 +281,13 @@ impl Link {
 }
 
 /// Drives a connection until it or its link ends.
-pub(super) async fn drive<S>(link: Arc<Link>, mut connection: Connection<Socket, S>)
+pub(super) async fn drive<S>(link: Arc<Link>, mut held: Held<S>)
 where
-    S: tokio_postgres::tls::TlsStream + Unpin,
+    S: TlsStream + Unpin + Send + 'static,
 {
     let driver = async {
         let error = loop {
-            match poll_fn(|context| connection.poll_message(context)).await {
+            match held.message().await {
                 Some(Ok(AsyncMessage::Notification(notification))) => link.notified(&notification),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => break errors::told(link.place(), &error),

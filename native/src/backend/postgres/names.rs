@@ -66,11 +66,6 @@ impl Names {
         format!("tidegate_{}_{what}", self.table)
     }
 
-    /// The schema that the table was named with.
-    pub(super) fn schema(&self) -> Option<&str> {
-        self.schema.as_deref()
-    }
-
     /// The notification channel, quoted.
     pub(super) fn channel(&self) -> String {
         let schema = self.schema.as_deref().unwrap_or_default();

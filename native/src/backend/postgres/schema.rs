@@ -4,6 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::link::Link;
 use super::names::Names;
+use super::rights;
 use super::statements::Statements;
 use crate::backend::BackendError;
 
@@ -54,6 +55,7 @@ struct Survey {
     columns: Vec<Column>,
     has_topics: bool,
     has_upkeep: bool,
+    has_upkeep_row: bool,
     has_sequence: bool,
     has_cursors: bool,
     has_keep: bool,
@@ -106,6 +108,7 @@ impl Survey {
             columns,
             has_topics: relations[0],
             has_upkeep: relations[1],
+            has_upkeep_row: relations[1] && has_upkeep_row(link).await?,
             has_sequence: relations[2],
             has_cursors: relations[3],
             has_keep: relations[4],
@@ -201,9 +204,13 @@ impl Survey {
         }
         if !self.has_upkeep {
             steps.push(
-                "CREATE TABLE IF NOT EXISTS {upkeep} (\n  is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),\n  looked_at_seq bigint NOT NULL DEFAULT 0,\n  aged_seq bigint NOT NULL DEFAULT 0,\n  trimmed_seq bigint NOT NULL DEFAULT 0\n);\nINSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;"
+                "CREATE TABLE IF NOT EXISTS {upkeep} (\n  is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),\n  looked_at_seq bigint NOT NULL DEFAULT 0,\n  aged_seq bigint NOT NULL DEFAULT 0,\n  trimmed_seq bigint NOT NULL DEFAULT 0\n);"
                     .into(),
             );
+        }
+        // Also where the table came without it, as from a dump of the schema alone.
+        if !self.has_upkeep_row {
+            steps.push("INSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;".into());
         }
         if !self.has_cursors {
             steps.push(
@@ -268,6 +275,22 @@ async fn existing(link: &Link, lookup: &str, names: &[String]) -> Result<Vec<boo
     );
     let rows = link.query(&sql, &[(&names, Type::TEXT_ARRAY)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Whether the table of upkeep has its row. Where this user may not look, that is what is wrong.
+async fn has_upkeep_row(link: &Link) -> Result<bool, BackendError> {
+    let names = link.names();
+    let sql = "SELECT has_table_privilege($1, 'SELECT')";
+    let may_look = link
+        .query(sql, &[(&names.own("upkeep"), Type::TEXT)])
+        .await?;
+    if !may_look.iter().all(|row| row.get(0)) {
+        return Ok(true);
+    }
+    let rows = link
+        .query(&names.fill("SELECT 1 FROM {upkeep}"), &[])
+        .await?;
+    Ok(!rows.is_empty())
 }
 
 async fn check_server(link: &Link) -> Result<(), BackendError> {
@@ -336,30 +359,7 @@ pub(super) async fn prepare(link: &Link, migrate: bool) -> Result<(), BackendErr
         ))
         .await?;
     }
-    check_rights(link).await?;
+    rights::check(link).await?;
     link.set_statements(Statements::new(link.names(), survey.data_type()));
     Ok(())
-}
-
-async fn check_rights(link: &Link) -> Result<(), BackendError> {
-    let names = link.names();
-    let tables = ["topics", "upkeep", "cursors", "keep"].map(|own| names.own(own));
-    let tables = [&[names.events()], &tables[..]].concat();
-    let rows = link
-        .query(
-            "SELECT name FROM unnest($1) AS wanted (name) WHERE NOT (has_table_privilege(name, 'SELECT') \
-             AND has_table_privilege(name, 'INSERT') AND has_table_privilege(name, 'UPDATE') \
-             AND has_table_privilege(name, 'DELETE'))",
-            &[(&tables.as_slice(), Type::TEXT_ARRAY)],
-        )
-        .await?;
-    let Some(row) = rows.first() else {
-        return Ok(());
-    };
-    let table: &str = row.get(0);
-    Err(link.refused(&format!(
-        "this user lacks rights on {table}; let its owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO ...; GRANT USAGE ON ALL SEQUENCES IN SCHEMA {} TO ...",
-        tables.join(", "),
-        names.schema().unwrap_or("public")
-    )))
 }

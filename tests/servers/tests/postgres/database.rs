@@ -79,14 +79,69 @@ async fn what_is_missing_is_shown_and_can_be_added_by_somebody_else() {
     let migration = owner.migration().await.expect("reachable").expect("all");
     server.sql(&migration);
     assert_eq!(owner.migration().await.expect("reachable"), None);
+    server.sql("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC");
+    // What it says is what it takes, one right after the other or all at once.
     let text = refusal(&url).await;
-    assert!(text.contains("GRANT SELECT, INSERT"), "{text}");
-    server.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app");
-    server.sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app");
+    let (_, grants) = text.split_once("run: ").expect("what to do");
+    let grants: Vec<&str> = grants.split_inclusive(';').collect();
+    assert_eq!(grants.len(), 3, "{text}");
+    for (number, grant) in grants.iter().enumerate() {
+        let text = refusal(&url).await;
+        assert!(text.contains(grant.trim()), "{text}");
+        assert_eq!(text.matches("GRANT").count(), 3 - number, "{text}");
+        server.sql(&grant.replace("...", "app"));
+    }
     let app = backend(&format!("{url}?migrate=false"));
     let mut heard = Heard::open(&app).await;
     app.follow(&[pattern("a")]).await.expect("followed");
     app.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
+    assert_eq!(heard.lines(1).await, ["1 1"]);
+}
+
+#[tokio::test]
+async fn rights_that_the_documentation_names_are_enough() {
+    let server = PostgresServer::start();
+    server.sql("CREATE ROLE app LOGIN PASSWORD 'apps own'");
+    Heard::open(&backend(&server.patient_url())).await;
+    let documentation = include_str!("../../../../docs/BACKENDS.md");
+    let grants = documentation
+        .lines()
+        .filter(|line| line.trim().starts_with("GRANT"));
+    let grants: Vec<&str> = grants.collect();
+    assert!(grants.len() > 2, "{grants:?}");
+    server.sql("REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC");
+    server.sql(&grants.concat());
+    let port = server.port();
+    let url = format!("postgres://app:apps%20own@127.0.0.1:{port}/postgres?migrate=false");
+    let app = backend(&url);
+    let mut heard = Heard::open(&app).await;
+    app.follow(&[pattern("a")]).await.expect("followed");
+    app.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
+    server.sql("INSERT INTO pubsub_events (channel, data) VALUES ('a', '2')");
+    assert_eq!(heard.lines(2).await, ["1 1", "2 2"]);
+}
+
+#[tokio::test]
+async fn tables_that_came_without_their_rows_are_mended() {
+    let server = PostgresServer::start();
+    let owner = backend(&server.patient_url());
+    let mut heard = Heard::open(&owner).await;
+    let empty = || {
+        server.sql(
+            "TRUNCATE pubsub_events, tidegate_pubsub_events_topics, tidegate_pubsub_events_upkeep, tidegate_pubsub_events_keep, tidegate_pubsub_events_cursors",
+        )
+    };
+    empty();
+    heard.lost().await;
+    let migration = owner.migration().await.expect("reachable").expect("a row");
+    assert_eq!(migration.lines().count(), 1, "{migration}");
+    assert!(migration.starts_with("INSERT INTO"), "{migration}");
+    let text = refusal(&format!("{}?migrate=false", server.url())).await;
+    assert!(text.contains(&migration), "{text}");
+    let mut heard = Heard::open(&owner).await;
+    assert_eq!(owner.migration().await.expect("reachable"), None);
+    owner.follow(&[pattern("a")]).await.expect("followed");
+    owner.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
     assert_eq!(heard.lines(1).await, ["1 1"]);
 }
 

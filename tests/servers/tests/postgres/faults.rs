@@ -161,6 +161,54 @@ async fn tables_that_are_dropped_while_running_are_noticed_and_made_again() {
     assert_eq!(position.offset, 1);
 }
 
+/// The same address with little patience.
+fn impatient(patient: &str) -> String {
+    let (address, _) = patient.split_once("timeout_ms=").expect("an option");
+    format!("{address}timeout_ms=500")
+}
+
+/// Waits with a backend for a table that is locked, again and again: while it is still locked, no session waits any more.
+async fn locked_table_leaves_no_sessions(server: &PostgresServer, url: &str) {
+    let first = backend(url);
+    let _heard = Heard::open(&first).await;
+    first.close().await.expect("closed");
+    let backend = backend(&impatient(url));
+    let mut heard = loop {
+        let (feed, heard) = Heard::new();
+        if backend.open(feed).await.is_ok() {
+            break heard;
+        }
+    };
+    let mut application = server.psql_session();
+    application.run("BEGIN; LOCK TABLE pubsub_events IN ACCESS EXCLUSIVE MODE;");
+    let error = heard.lost().await;
+    assert!(error.to_string().contains("no answer within"), "{error}");
+    for _ in 0..6 {
+        let (feed, _heard) = Heard::new();
+        let error = backend.open(feed).await.expect_err("the table is locked");
+        assert!(matches!(error, BackendError::Unreachable { .. }), "{error}");
+    }
+    server.wait_for(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+        "0",
+    );
+    application.run("ROLLBACK;");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_locked_leaves_no_sessions_behind() {
+    let server = PostgresServer::start();
+    locked_table_leaves_no_sessions(&server, &server.patient_url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_pooler_a_lock_timeout_of_the_role_leaves_no_sessions_behind() {
+    let server = PostgresServer::start();
+    server.sql("ALTER ROLE tidegate SET lock_timeout = '2s'");
+    let pooler = Pooler::start(&server);
+    locked_table_leaves_no_sessions(&server, &pooler.patient_url()).await;
+}
+
 #[tokio::test]
 async fn behind_a_pooler_for_transactions_everything_arrives_by_polling() {
     let server = PostgresServer::start();
