@@ -5,6 +5,7 @@ use crate::support::events::Events;
 use crate::support::http::{get, header, publish};
 use crate::support::{end, publish_range, served_hub, served_hub_with, until_counts};
 use futures_util::StreamExt as _;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tidegate::Event;
 
@@ -36,6 +37,18 @@ async fn data_over_several_lines_stays_one_event() {
     let body = "{\"topic\": \"a\",\r\n \"data\": {\n\n\"x\":\r\n 1\n}\n}";
     support::http::request(&address, "POST /publish", "", body).await;
     assert_eq!(events.data().await, json!({"x": 1}));
+}
+
+#[tokio::test]
+async fn raw_json_of_the_application_stays_one_event() {
+    let (hub, address) = served_hub().await;
+    let mut events = Events::open(&address, "topic=a").await;
+    let raw = "{\n\"x\": 1,\r\n\n\"y\": [\r2\n]\n}".to_owned();
+    let raw = RawValue::from_string(raw).expect("the test's own JSON");
+    hub.publish("a", &raw).await.unwrap();
+    assert_eq!(events.data().await, json!({"x": 1, "y": [2]}));
+    hub.publish("a", &[&raw]).await.unwrap();
+    assert_eq!(events.data().await, json!([{"x": 1, "y": [2]}]));
 }
 
 #[tokio::test]
