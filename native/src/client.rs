@@ -21,6 +21,7 @@ mod chosen;
 mod deliver;
 mod driver;
 mod error;
+mod line;
 mod listen;
 mod local;
 mod options;

@@ -5,18 +5,17 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant as HostInstant;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use tidegate_core::client::{ClientConfig, ConnectionState};
 use tidegate_core::hub::{ClientHub, ClientOutput, SubscriptionId};
-use tidegate_core::protocol::{ErrorCode, MessageRoom, ServerFrame, WireError};
+use tidegate_core::protocol::{ErrorCode, ServerFrame, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::address::ServerAddress;
+use super::line::Line;
 use super::options::{Asking, ClientOptions};
 use super::presence_requests::Presences;
 use super::queue::Queue;
@@ -30,13 +29,13 @@ use crate::json::Json;
 enum Transport {
     None,
     Connecting { link: u32, future: Connecting },
-    Open { link: u32, socket: Box<Socket> },
+    Open { link: u32, line: Box<Line> },
 }
 
 /// What woke the task.
 enum Wakeup {
     Request(Option<Request>),
-    Opened(u32, Result<Box<Socket>, Fault>),
+    Opened(u32, Result<Socket, Fault>),
     Received(u32, Option<Result<Message, SocketError>>),
     Answered(u32, Result<String, String>),
     Deadline,
@@ -87,7 +86,7 @@ impl Driver {
     /// Runs until the client is closed or all who could ask it for anything are gone.
     pub(super) async fn run(mut self) {
         self.hub.handle_connect(self.now());
-        self.drain().await;
+        self.drain();
         loop {
             let is_over = match self.wakeup().await {
                 Wakeup::Request(None | Some(Request::Close)) => {
@@ -115,7 +114,7 @@ impl Driver {
                     false
                 }
             };
-            self.drain().await;
+            self.drain();
             if is_over || self.is_closed() {
                 return;
             }
@@ -146,10 +145,8 @@ impl Driver {
         let transport = async {
             match &mut self.transport {
                 Transport::None => pending().await,
-                Transport::Connecting { link, future } => {
-                    Wakeup::Opened(*link, future.await.map(Box::new))
-                }
-                Transport::Open { link, socket } => Wakeup::Received(*link, socket.next().await),
+                Transport::Connecting { link, future } => Wakeup::Opened(*link, future.await),
+                Transport::Open { link, line } => Wakeup::Received(*link, line.next().await),
             }
         };
         let asking = async {
@@ -219,11 +216,12 @@ impl Driver {
         self.hub.handle_token(self.now(), request, token.ok());
     }
 
-    fn handle_opened(&mut self, link: u32, result: Result<Box<Socket>, Fault>) {
+    fn handle_opened(&mut self, link: u32, result: Result<Socket, Fault>) {
         let now = self.now();
         match result {
             Ok(socket) => {
-                self.transport = Transport::Open { link, socket };
+                let line = Box::new(Line::new(socket));
+                self.transport = Transport::Open { link, line };
                 self.hub.handle_opened(now, link);
             }
             Err(fault) => self.lose(link, Some(fault)),
@@ -281,8 +279,7 @@ impl Driver {
     }
 
     /// Does what the hub wants done.
-    async fn drain(&mut self) {
-        let mut frames = Vec::new();
+    fn drain(&mut self) {
         while let Some(output) = self.hub.poll_output() {
             match output {
                 ClientOutput::AskToken { request } => {
@@ -294,11 +291,12 @@ impl Driver {
                         future: connect(self.address.clone(), self.options.clone()),
                     }
                 }
-                ClientOutput::Disconnect { link } => {
-                    self.send(std::mem::take(&mut frames)).await;
-                    self.disconnect(link).await;
+                ClientOutput::Disconnect { link } => self.disconnect(link),
+                ClientOutput::Send(frame) => {
+                    if let Transport::Open { line, .. } = &mut self.transport {
+                        line.push(encode(&frame), self.hub.message_bytes_max());
+                    }
                 }
-                ClientOutput::Send(frame) => frames.push(encode(&frame)),
                 ClientOutput::State(state) => self.status.send_modify(|status| {
                     if state == ConnectionState::Connected {
                         status.last_error = None;
@@ -316,51 +314,19 @@ impl Driver {
                 }
             }
         }
-        self.send(frames).await;
     }
 
-    /// Sends frames; several leave in one message, as far as it takes them.
-    async fn send(&mut self, frames: Vec<String>) {
-        let message_bytes_max = self.hub.message_bytes_max();
-        let mut room = MessageRoom::new();
-        let mut message = Vec::new();
-        for frame in frames {
-            if room.begins(frame.len(), message_bytes_max) {
-                self.send_message(std::mem::take(&mut message)).await;
+    fn disconnect(&mut self, link: u32) {
+        match std::mem::replace(&mut self.transport, Transport::None) {
+            Transport::Open {
+                link: current,
+                line,
+            } if current == link => {
+                // Nobody waits for what a peer makes of a goodbye.
+                tokio::spawn(line.close());
             }
-            message.push(frame);
+            Transport::Open { .. } | Transport::Connecting { .. } | Transport::None => {}
         }
-        self.send_message(message).await;
-    }
-
-    async fn send_message(&mut self, frames: Vec<String>) {
-        if frames.is_empty() {
-            return;
-        }
-        let Transport::Open { link, socket } = &mut self.transport else {
-            return;
-        };
-        let link = *link;
-        let text = match <[String; 1]>::try_from(frames) {
-            Ok([single]) => single,
-            Err(several) => format!("[{}]", several.join(",")),
-        };
-        if let Err(error) = socket.send(Message::text(text)).await {
-            self.lose(link, Some(Fault::Link(error.to_string())));
-        }
-    }
-
-    async fn disconnect(&mut self, link: u32) {
-        if let Transport::Open {
-            link: current,
-            socket,
-        } = &mut self.transport
-            && *current == link
-        {
-            // A peer that takes no goodbye notices the end of the connection.
-            let _ = WebSocketStream::close(socket, None).await;
-        }
-        self.transport = Transport::None;
     }
 }
 

@@ -20,5 +20,6 @@ mod presence;
 mod redis_tls;
 mod server;
 mod slow;
+mod stalled;
 mod tls;
 mod tokens;

@@ -1,13 +1,23 @@
 //! A way to a server that can be broken off, or blocked.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 
 /// What waits on the way at most, in bytes, beside what the server's own end of a connection holds.
 const WAY_BYTES: u32 = 64 * 1024;
+
+/// What is not passed on.
+#[derive(Clone, Copy, Default)]
+struct Blocked {
+    to_server: bool,
+    to_client: bool,
+}
 
 /// Passes connections on until it is told to break or to block them.
 pub(crate) struct Proxy {
@@ -18,7 +28,7 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct Shared {
     breaks: Notify,
-    is_blocked: watch::Sender<bool>,
+    blocked: watch::Sender<Blocked>,
     connections: AtomicUsize,
 }
 
@@ -38,7 +48,18 @@ impl Proxy {
 
     /// Passes nothing on for a while, or goes on: to the server it is a client that does not read.
     pub(crate) fn block(&self, is_blocked: bool) {
-        self.shared.is_blocked.send_replace(is_blocked);
+        self.shared.blocked.send_replace(Blocked {
+            to_server: is_blocked,
+            to_client: is_blocked,
+        });
+    }
+
+    /// Passes nothing on to the server for a while, and to the client what there is.
+    pub(crate) fn block_to_server(&self) {
+        self.shared.blocked.send_replace(Blocked {
+            to_server: true,
+            to_client: false,
+        });
     }
 
     /// How many connections there have been.
@@ -58,14 +79,39 @@ async fn accept(listener: TcpListener, target: String, shared: Arc<Shared>) {
 }
 
 async fn pass_on(mut client: TcpStream, mut server: TcpStream, shared: Arc<Shared>) {
-    let mut blocked = shared.is_blocked.subscribe();
-    let mut is_broken = std::pin::pin!(shared.breaks.notified());
-    let mut copying = std::pin::pin!(tokio::io::copy_bidirectional(&mut client, &mut server));
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let blocked = || shared.blocked.subscribe();
+    let both = futures_util::future::try_join(
+        pass(from_client, to_server, blocked(), |blocked| {
+            blocked.to_server
+        }),
+        pass(from_server, to_client, blocked(), |blocked| {
+            blocked.to_client
+        }),
+    );
+    tokio::select! {
+        // A connection that breaks is over, whoever broke it.
+        _ = both => {}
+        () = shared.breaks.notified() => {}
+    }
+}
+
+/// Passes one way on, while it is not blocked.
+async fn pass(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mut blocked: watch::Receiver<Blocked>,
+    is_blocked: impl Fn(Blocked) -> bool,
+) -> io::Result<()> {
+    let mut copying = std::pin::pin!(async move {
+        tokio::io::copy(&mut from, &mut to).await?;
+        to.shutdown().await
+    });
     loop {
-        let is_blocked = *blocked.borrow_and_update();
+        let is_blocked = is_blocked(*blocked.borrow_and_update());
         tokio::select! {
-            _ = &mut copying, if !is_blocked => return,
-            () = &mut is_broken => return,
+            copied = &mut copying, if !is_blocked => return copied,
             _ = blocked.changed() => {}
         }
     }
