@@ -4,15 +4,21 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use tidegate::backend::{Feed, Keep, survey};
+use tidegate::backend::{Backend, Feed, Keep, survey};
+use tidegate::core::topic::Pattern;
 
 const EXAMPLES: &str = "\
 Examples:
   tidegate migrate --backend postgres://app@db/app --print > tidegate.sql
   tidegate migrate --backend sqlite:app.db
+  tidegate migrate --backend redis://cache --new-epochs
 
 A server does the same when it starts, and logs the SQL if it changes an existing table. Tables and
-columns are added. Nothing is removed, and your rows are not changed apart from the new columns.";
+columns are added. Nothing is removed, and your rows are not changed apart from the new columns.
+
+After a backup was restored, positions are used again that clients have seen before. Run it with
+--new-epochs before servers start: clients that resume are told to reset then, and miss nothing
+silently. Of each topic's history, the latest publication stays.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -22,6 +28,9 @@ pub(super) struct Migrate {
     /// Only print the SQL, don't run it.
     #[arg(long)]
     print: bool,
+    /// Begin a new epoch of every topic, as after a backup was restored.
+    #[arg(long, conflicts_with = "print")]
+    new_epochs: bool,
 }
 
 impl Migrate {
@@ -29,6 +38,9 @@ impl Migrate {
         let address = self.backend.address()?;
         let choice = survey(address, super::place::environment, &Keep::as_servers_say()).await?;
         eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
+        if self.new_epochs {
+            return begin_epochs(choice.backend.as_deref()).await;
+        }
         let migration = match &choice.backend {
             Some(backend) => backend.migration().await?,
             None => None,
@@ -50,4 +62,21 @@ impl Migrate {
         eprintln!("tidegate: done");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Begins a new epoch of every topic that the backend has.
+async fn begin_epochs(backend: Option<&dyn Backend>) -> anyhow::Result<ExitCode> {
+    let mut count = 0;
+    if let Some(backend) = backend {
+        backend.open(Feed::new(|_| {})).await?;
+        for excerpt in backend.list(&Pattern::new("**")?).await? {
+            backend
+                .renew(&excerpt.topic, excerpt.position.epoch)
+                .await?;
+            count += 1;
+        }
+        backend.close().await?;
+    }
+    eprintln!("tidegate: topics with a new epoch: {count}");
+    Ok(ExitCode::SUCCESS)
 }

@@ -26,6 +26,7 @@ mod operation;
 mod payload_limit;
 mod perseverance;
 mod presences;
+mod restore;
 #[cfg(all(unix, feature = "tls"))]
 mod secrecy;
 mod telemetry;
