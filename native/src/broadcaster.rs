@@ -23,6 +23,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tidegate_core::lifecycle::EndReason;
+use tidegate_core::protocol::ErrorCode;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{JobRoom, Name, Room as _, Topic};
 
@@ -52,6 +53,13 @@ pub enum JobError {
     /// The subscription was refused. The stream ends.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The client was closed, or the hub was stopped, before the job ended: how the job goes on is not known here. The
+    /// stream ends.
+    #[error("the client or the hub of job {job_id} was closed before the job ended")]
+    Cut {
+        /// The job's id.
+        job_id: String,
+    },
 }
 
 impl Broadcaster {
@@ -112,7 +120,7 @@ impl Broadcaster {
     }
 
     /// The updates of a job, from its latest one on. The stream ends after the one that ends the job, which whoever
-    /// comes later is given, too.
+    /// comes later is given, too; where it can't go on until then, it ends with an error.
     ///
     /// # Errors
     /// As [`ClientError`] says: when `job_id` is not a single segment of a topic.
@@ -137,7 +145,9 @@ fn topic(job_id: &str) -> Result<Topic, ClientError> {
 
 /// The updates of a job, as a stream. Dropping it unsubscribes.
 ///
-/// Whoever reads too slowly misses updates, but never the newest nor the last one.
+/// Whoever reads too slowly misses updates, but never the newest nor the last one. A stream that ends without an error has
+/// told how the job ended; where the client is closed or the hub is stopped before, [`JobError::Cut`] is its last item.
+#[must_use = "it unsubscribes when this is dropped"]
 pub struct JobUpdates {
     job_id: String,
     /// `None` after the end.
@@ -151,6 +161,13 @@ impl JobUpdates {
             offset: publication.position.offset,
             reason,
         })
+    }
+
+    /// Nothing more comes, and the job has not ended.
+    fn cut(&mut self) -> Poll<Option<Result<JobUpdate, JobError>>> {
+        self.events = None;
+        let job_id = self.job_id.clone();
+        Poll::Ready(Some(Err(JobError::Cut { job_id })))
     }
 }
 
@@ -169,11 +186,16 @@ impl Stream for JobUpdates {
                     }
                     return Poll::Ready(Some(update));
                 }
+                None => return self.cut(),
+                // What is left of a server's client that was closed.
+                Some(Event::Refused(error)) if error.code == ErrorCode::ConnectionLost => {
+                    return self.cut();
+                }
                 Some(Event::Refused(error)) => {
                     self.events = None;
                     return Poll::Ready(Some(Err(ClientError::from(error).into())));
                 }
-                Some(Event::End { .. }) | None => self.events = None,
+                Some(Event::End { .. }) => self.events = None,
                 // Updates are whole: the latest one, which follows, is all that matters. Batches are for collecting
                 // subscriptions, which this is not.
                 Some(

@@ -1,6 +1,6 @@
 //! One update of a job.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use tidegate_core::lifecycle::EndReason;
 
@@ -24,10 +24,13 @@ pub struct JobUpdate {
     /// What it is at, or why it failed: for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// All else that was said, by name.
-    #[serde(flatten)]
+    /// All else that was said, by name. What has the name of a field above is not sent: the field is.
+    #[serde(flatten, serialize_with = "without_fields")]
     pub extra: Map<String, Value>,
 }
+
+/// The names that are not the application's.
+const FIELDS: [&str; 4] = ["job_id", "status", "progress", "message"];
 
 const RUNNING: &str = "RUNNING";
 
@@ -60,10 +63,15 @@ impl JobUpdate {
         Self::new(status(EndReason::Cancelled))
     }
 
-    /// With the part that is done, from 0 to 1.
+    /// With the part that is done, from 0 to 1. What is no number, or endless, is none that JSON could say: there is no part
+    /// then. Anything else is sent as it is, and a bar shows less than 0 as 0, and more than 1 as 1.
     #[must_use]
     pub const fn with_progress(mut self, progress: f64) -> Self {
-        self.progress = Some(progress);
+        self.progress = if progress.is_finite() {
+            Some(progress)
+        } else {
+            None
+        };
         self
     }
 
@@ -75,9 +83,23 @@ impl JobUpdate {
     }
 
     /// With a field of the application's.
+    ///
+    /// `job_id`, `status`, `progress` and `message` are fields of any update, and set by their names, too; a value that is
+    /// not of the field's form leaves it as it is.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.extra.insert(name.into(), value.into());
+        let name = name.into();
+        match (name.as_str(), value.into()) {
+            ("job_id", Value::String(id)) => self.job_id = id,
+            ("job_id", Value::Number(id)) => self.job_id = id.to_string(),
+            ("status", Value::String(status)) => self.status = status,
+            ("progress", Value::Number(progress)) => self.progress = progress.as_f64(),
+            ("message", Value::String(message)) => self.message = Some(message),
+            (field, _) if FIELDS.contains(&field) => {}
+            (_, value) => {
+                self.extra.insert(name, value);
+            }
+        }
         self
     }
 
@@ -99,6 +121,18 @@ impl JobUpdate {
         }
         Ok(update)
     }
+}
+
+/// Each name is told once: of two, readers take either.
+fn without_fields<S: Serializer>(
+    extra: &Map<String, Value>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        extra
+            .iter()
+            .filter(|(name, _)| !FIELDS.contains(&name.as_str())),
+    )
 }
 
 /// The status of a job that ended so.

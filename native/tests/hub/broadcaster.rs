@@ -92,6 +92,46 @@ async fn what_an_application_adds_is_kept() {
 }
 
 #[tokio::test]
+async fn a_field_that_is_given_by_its_name_is_told_once() {
+    let jobs = jobs_of(&hub());
+    let mut updates = jobs.subscribe("1").await.unwrap();
+    let mut sent = JobUpdate::running()
+        .with("job_id", "another")
+        .with("progress", 1)
+        .with("message", "half")
+        .with("message", json!({"of": "another form"}))
+        .with("status", "COMPLETE")
+        .with("status", 7)
+        .with("pages", 12);
+    assert_eq!(
+        (sent.job_id.as_str(), sent.progress),
+        ("another", Some(1.0))
+    );
+    assert_eq!(sent.message.as_deref(), Some("half"));
+    assert_eq!(sent.end(), Some(EndReason::Complete));
+    // Whoever writes into it by hand is outdone by the fields as well.
+    sent.extra.insert("status".to_owned(), json!("RUNNING"));
+    sent.extra.insert("job_id".to_owned(), json!("2"));
+    jobs.send("1", sent).await.unwrap();
+    let told = update(&mut updates).await;
+    assert_eq!(
+        (told.job_id.as_str(), told.status.as_str()),
+        ("1", "COMPLETE")
+    );
+    assert_eq!(told.extra.keys().collect::<Vec<_>>(), ["pages"]);
+    assert!(next(&mut updates).await.is_none());
+}
+
+#[tokio::test]
+async fn a_part_that_is_no_number_is_no_part() {
+    for no_number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let update = JobUpdate::running().with_progress(0.5);
+        assert_eq!(update.with_progress(no_number).progress, None);
+    }
+    assert_eq!(JobUpdate::running().with_progress(7.0).progress, Some(7.0));
+}
+
+#[tokio::test]
 async fn what_others_publish_is_read_as_far_as_it_says_something() {
     let hub = hub();
     let jobs = jobs_of(&hub);
@@ -142,6 +182,45 @@ async fn an_end_without_an_update_ends_the_stream_as_well() {
         "{told:?}"
     );
     assert!(next(&mut updates).await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_off_before_the_job_ends_says_so() {
+    let hub = hub();
+    let address = support::serve(tidegate::axum::router(hub.clone())).await;
+    let near = jobs_of(&hub);
+    let far = Broadcaster::new(Client::connect(&address).await.unwrap());
+    let mut closed = [
+        near.subscribe("7").await.unwrap(),
+        far.subscribe("7").await.unwrap(),
+    ];
+    let mut stopped = jobs_of(&hub).subscribe("7").await.unwrap();
+    let done = jobs_of(&hub).subscribe("8").await.unwrap();
+    near.send("7", JobUpdate::running().with_progress(0.2))
+        .await
+        .unwrap();
+    near.send("8", JobUpdate::complete()).await.unwrap();
+    for updates in closed.iter_mut().chain([&mut stopped]) {
+        assert_eq!(update(updates).await.progress, Some(0.2));
+    }
+    near.client().close();
+    far.client().close();
+    for updates in &mut closed {
+        is_cut(updates).await;
+    }
+    hub.stop();
+    is_cut(&mut stopped).await;
+    // What has ended before the hub is told as ever.
+    let told: Vec<_> = within("the end", done.collect()).await;
+    assert!(matches!(&told[..], [Ok(end)] if end.status == "COMPLETE"));
+}
+
+async fn is_cut(updates: &mut JobUpdates) {
+    match next(updates).await {
+        Some(Err(JobError::Cut { job_id })) => assert_eq!(job_id, "7"),
+        told => panic!("{told:?}"),
+    }
+    assert!(next(updates).await.is_none());
 }
 
 #[tokio::test]
