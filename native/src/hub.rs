@@ -168,7 +168,10 @@ impl Drop for Inner {
 /// How to publish.
 #[derive(Clone, Debug, Default)]
 pub struct Publish {
-    /// Makes the publication terminal.
+    /// Makes the publication terminal. Without it, one whose payload says so by the hub's [terminal rule] is terminal, too:
+    /// with the defaults, an object whose `status` is COMPLETE, FAILED or CANCELLED, in any letter case.
+    ///
+    /// [terminal rule]: tidegate_core::hub::HubConfig::terminal_rule
     pub end: Option<EndReason>,
     /// Idempotency key, up to 128 bytes: a repeated publish with the same key answers the first one's position.
     pub id: Option<String>,
@@ -268,6 +271,10 @@ impl Hub {
     }
 
     /// Publishes a value to a topic.
+    ///
+    /// One whose payload says so by the hub's [terminal rule](tidegate_core::hub::HubConfig::terminal_rule) is the topic's last,
+    /// whichever topic it is: with the defaults, an object whose `status` is COMPLETE, FAILED or CANCELLED, in any letter
+    /// case. Later publishes are refused then, unless they [start it anew](Publish::restart).
     ///
     /// # Errors
     /// As [`PublishError`] says, and in which cases it may have been published all the same.

@@ -138,6 +138,9 @@ pub(super) type Asking = Pin<Box<dyn Future<Output = Result<String, String>> + S
 impl Token {
     /// Tokens that `ask` comes by: one for each connection, and another one a fair time before that ends. Where it fails, it
     /// is asked again, after waits that grow; after 30 s without an answer, too.
+    ///
+    /// Neither `ask` nor its future may block: all clients of the process share one thread, which waits with them. What blocks
+    /// belongs into `tokio::task::spawn_blocking`.
     pub fn ask<Ask, Answer, Error>(ask: Ask) -> Self
     where
         Ask: Fn() -> Answer + Send + Sync + 'static,

@@ -140,6 +140,7 @@ pub struct Tracked {
 /// nobody. It ends with the hub. Dropping it ends the watch.
 ///
 /// A reader that is too slow for every change is told what differs since the last one it took.
+#[must_use = "the watch ends when this is dropped"]
 pub struct PresenceChanges {
     reader: LocalReader,
     roster: Roster<Json>,

@@ -51,6 +51,7 @@ pub enum Event {
 }
 
 /// A subscription within the process: a stream of its [`Event`]s. Dropping it unsubscribes.
+#[must_use = "it unsubscribes when this is dropped"]
 pub struct Subscription {
     pub(super) reader: LocalReader,
     pub(super) subscriptions: Vec<SubscriptionId>,
