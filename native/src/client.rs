@@ -21,6 +21,7 @@ mod chosen;
 mod deliver;
 mod driver;
 mod error;
+mod fault;
 mod line;
 mod listen;
 mod local;
@@ -53,6 +54,7 @@ pub use answer::Answer;
 use answer::Unanswered;
 pub use blocking::BlockingClient;
 pub use error::{ClientError, HandshakeError, ReachError, TrustError};
+use fault::Fault;
 pub use listen::Stop;
 use local::HubLink;
 pub use options::{ClientOptions, Token, Trust};
@@ -74,20 +76,6 @@ pub struct Status {
     pub last_error: Option<String>,
     /// The same, for programs.
     fault: Option<Fault>,
-}
-
-/// Why an attempt to connect failed or a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum Fault {
-    /// Whoever was asked for a token has none.
-    #[error("no token could be had: {0}")]
-    NoToken(String),
-    /// The server did not prove who it is.
-    #[error(transparent)]
-    Insecure(HandshakeError),
-    /// Anything else that the system or the server said.
-    #[error("{0}")]
-    Link(String),
 }
 
 impl Status {
@@ -131,10 +119,11 @@ impl Client {
         Ok(Self::new(link, url))
     }
 
-    /// Connects to a server, and returns once it has said welcome or the first attempt has failed.
+    /// Connects to a server, and returns once it has said welcome or the first attempt has failed: after 10 s at most, and
+    /// 30 s for a token that is asked for.
     ///
     /// # Errors
-    /// When `url` is not an address, or no server answers there.
+    /// When `url` is not an address, or no server answers there or takes a client now.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
         Self::connect_with(url, ClientOptions::default()).await
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Instant as HostInstant;
+use std::time::Duration;
 
 use tidegate_core::client::{ClientConfig, ConnectionState};
 use tidegate_core::hub::{ClientHub, ClientOutput, SubscriptionId};
@@ -11,17 +11,19 @@ use tidegate_core::protocol::{ErrorCode, ServerFrame, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant as HostInstant;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
+use super::Status;
 use super::address::ServerAddress;
+use super::fault::Fault;
 use super::line::Line;
 use super::options::{Asking, ClientOptions};
 use super::presence_requests::Presences;
 use super::queue::Queue;
 use super::request::Request;
 use super::socket::{Connecting, Socket, connect, encode};
-use super::{Fault, Status};
 use crate::decode;
 use crate::json::Json;
 
@@ -41,6 +43,11 @@ enum Wakeup {
     Deadline,
 }
 
+struct Timeouts {
+    connect: Duration,
+    token: Duration,
+}
+
 pub(super) struct Driver {
     address: ServerAddress,
     options: ClientOptions,
@@ -48,6 +55,10 @@ pub(super) struct Driver {
     requests: mpsc::UnboundedReceiver<Request>,
     status: watch::Sender<Status>,
     transport: Transport,
+    /// How long a server has to answer, and whoever is asked for a token.
+    timeouts: Timeouts,
+    /// Why the connection ends, where that was told before it does.
+    ending: Option<Fault>,
     /// The token that is being come by, and the number of the question.
     asking: Option<(u32, Asking)>,
     pub(super) queues: HashMap<SubscriptionId, Arc<Queue>>,
@@ -71,6 +82,11 @@ impl Driver {
         Self {
             address,
             options,
+            timeouts: Timeouts {
+                connect: config.connect_timeout,
+                token: config.token_timeout,
+            },
+            ending: None,
             hub: ClientHub::new(config),
             requests,
             status,
@@ -136,8 +152,8 @@ impl Driver {
         let sleep = async move {
             match deadline {
                 Some(at) => {
-                    let at = started + std::time::Duration::from_micros(at.as_micros());
-                    tokio::time::sleep_until(at.into()).await;
+                    let at = started + Duration::from_micros(at.as_micros());
+                    tokio::time::sleep_until(at).await;
                 }
                 None => pending().await,
             }
@@ -224,29 +240,26 @@ impl Driver {
                 self.transport = Transport::Open { link, line };
                 self.hub.handle_opened(now, link);
             }
-            Err(fault) => self.lose(link, Some(fault)),
+            Err(fault) => self.lose(link, fault),
         }
     }
 
     fn handle_received(&mut self, link: u32, message: Option<Result<Message, SocketError>>) {
         match message {
             Some(Ok(Message::Text(text))) => match decode::server_message(&text) {
-                Ok(frames) => frames
-                    .into_iter()
-                    .for_each(|frame| self.hub.handle_frame(self.now(), link, frame)),
+                Ok(frames) => frames.into_iter().for_each(|frame| {
+                    self.ending = Fault::told(&frame).or_else(|| self.ending.take());
+                    self.hub.handle_frame(self.now(), link, frame);
+                }),
                 Err(error) => {
                     tracing::warn!(%error, "the server sent something that is no frame; connecting again");
-                    self.lose(link, Some(Fault::Link(error.to_string())));
+                    self.lose(link, Fault::Link(error.to_string()));
                 }
             },
             Some(Ok(Message::Close(close))) => {
-                let fault = close.map(|close| {
-                    Fault::Link(format!(
-                        "closed by the server: {} {}",
-                        close.code, close.reason
-                    ))
-                });
-                self.lose(link, fault);
+                let said = close.map(|close| format!(": {} {}", close.code, close.reason));
+                let said = format!("closed by the server{}", said.unwrap_or_default());
+                self.lose(link, Fault::Link(said));
             }
             Some(Ok(
                 Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
@@ -254,8 +267,11 @@ impl Driver {
             Some(Err(SocketError::Capacity(CapacityError::MessageTooLong { size, max_size }))) => {
                 self.refuse_message(link, size, max_size);
             }
-            Some(Err(error)) => self.lose(link, Some(Fault::Link(error.to_string()))),
-            None => self.lose(link, None),
+            Some(Err(error)) => self.lose(link, Fault::Link(error.to_string())),
+            None => {
+                let fault = Fault::Link("the connection was closed".to_owned());
+                self.lose(link, fault);
+            }
         }
     }
 
@@ -270,12 +286,35 @@ impl Driver {
         self.hub.handle_frame(self.now(), link, frame);
     }
 
-    fn lose(&mut self, link: u32, fault: Option<Fault>) {
+    fn lose(&mut self, link: u32, fault: Fault) {
         self.transport = Transport::None;
-        if let Some(fault) = fault {
-            self.status.send_modify(|status| status.note(fault));
-        }
+        // What was told before says more than how the connection ended.
+        self.ending.get_or_insert(fault);
         self.hub.handle_closed(self.now(), link);
+    }
+
+    /// Why there is no connection any more. What nobody told is that the hub gave it up.
+    fn take_ending(&mut self) -> Option<Fault> {
+        let seconds = self.timeouts.token.as_secs();
+        let no_token = || Fault::NoToken(format!("nobody answered within {seconds} s"));
+        let is_asking = self.asking.is_some();
+        self.ending.take().or_else(|| is_asking.then(no_token))
+    }
+
+    fn give_up(&mut self, link: u32) {
+        let is_connecting = matches!(
+            self.status.borrow().state,
+            ConnectionState::Connecting { .. }
+        );
+        let seconds = self.timeouts.connect.as_secs();
+        self.ending.get_or_insert_with(|| {
+            Fault::Link(if is_connecting {
+                format!("the server did not answer within {seconds} s")
+            } else {
+                "the server has fallen silent".to_owned()
+            })
+        });
+        self.disconnect(link);
     }
 
     /// Does what the hub wants done.
@@ -286,24 +325,19 @@ impl Driver {
                     self.asking = Some((request, self.options.token.next()));
                 }
                 ClientOutput::Connect { link } => {
+                    self.ending = None;
                     self.transport = Transport::Connecting {
                         link,
                         future: connect(self.address.clone(), self.options.clone()),
                     }
                 }
-                ClientOutput::Disconnect { link } => self.disconnect(link),
+                ClientOutput::Disconnect { link } => self.give_up(link),
                 ClientOutput::Send(frame) => {
                     if let Transport::Open { line, .. } = &mut self.transport {
                         line.push(encode(&frame), self.hub.message_bytes_max());
                     }
                 }
-                ClientOutput::State(state) => self.status.send_modify(|status| {
-                    if state == ConnectionState::Connected {
-                        status.last_error = None;
-                        status.fault = None;
-                    }
-                    status.state = state;
-                }),
+                ClientOutput::State(state) => self.tell_state(state),
                 ClientOutput::Due(due) => self.deliver(due),
                 ClientOutput::Presence(event) => self.presences.tell(&self.hub, event),
                 ClientOutput::Published { request, result } => {
@@ -314,6 +348,20 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn tell_state(&mut self, state: ConnectionState) {
+        let is_over = state == ConnectionState::Disconnected;
+        let ending = if is_over { self.take_ending() } else { None };
+        self.status.send_modify(|status| {
+            if state == ConnectionState::Connected {
+                status.last_error = None;
+                status.fault = None;
+            }
+            // Whoever sees that a connection has ended sees why.
+            ending.into_iter().for_each(|fault| status.note(fault));
+            status.state = state;
+        });
     }
 
     fn disconnect(&mut self, link: u32) {

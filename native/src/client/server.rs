@@ -12,11 +12,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::address::ServerAddress;
 use super::answer::Receiving;
 use super::driver::Driver;
+use super::fault::Fault;
 use super::options::ClientOptions;
 use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
 use super::request::Request;
-use super::{ClientError, Fault, Status, thread};
+use super::{ClientError, Status, thread};
 use crate::reduce::Reducing;
 use crate::{Event, Json, Publication, Subscribe};
 
@@ -30,6 +31,13 @@ pub(super) struct ServerLink {
 
 impl ServerLink {
     pub(super) fn start(url: &str, options: ClientOptions) -> Result<Self, ClientError> {
+        let (link, driver) = Self::new(url, options)?;
+        thread::runtime()?.spawn(driver.run());
+        Ok(link)
+    }
+
+    /// A link, and the task that is to run for it.
+    fn new(url: &str, options: ClientOptions) -> Result<(Self, Driver), ClientError> {
         let address: ServerAddress = url.parse()?;
         let (requests, receiver) = mpsc::unbounded_channel();
         let (status_sender, status) = watch::channel(Status {
@@ -37,8 +45,8 @@ impl ServerLink {
             last_error: None,
             fault: None,
         });
-        thread::runtime()?.spawn(Driver::new(address, options, receiver, status_sender).run());
-        Ok(Self { requests, status })
+        let driver = Driver::new(address, options, receiver, status_sender);
+        Ok((Self { requests, status }, driver))
     }
 
     /// Returns once the server has said welcome or the first attempt has failed.
@@ -56,14 +64,18 @@ impl ServerLink {
                 }
                 if let Some(fault) = now.fault.clone() {
                     let reason = fault.to_string();
-                    return Err(match fault {
-                        Fault::NoToken(_) => ClientError::NoToken { reason },
-                        Fault::Insecure(error) => error.into(),
-                        Fault::Link(_) => ClientError::Unreachable {
-                            url: url.to_owned(),
-                            reason,
-                        },
-                    });
+                    match fault {
+                        // Another token is tried; without one, the client is closed.
+                        _ if fault.is_about_token() => {}
+                        Fault::NoToken(_) => return Err(ClientError::NoToken { reason }),
+                        Fault::Insecure(error) => return Err(error.into()),
+                        Fault::Server(_) | Fault::Link(_) => {
+                            return Err(ClientError::Unreachable {
+                                url: url.to_owned(),
+                                reason,
+                            });
+                        }
+                    }
                 }
             }
             status.changed().await.map_err(|_| ClientError::Closed)?;
@@ -183,5 +195,45 @@ impl Drop for ServerSubscription {
     fn drop(&mut self) {
         // A driver that is gone has no subscriptions.
         let _ = self.requests.send(Request::Unsubscribe(self.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::client::Token;
+
+    /// What connecting to `url` comes to, by a clock that runs ahead where there is nothing to do but wait.
+    async fn failed(url: &str, options: ClientOptions) -> (ClientError, Status) {
+        let (link, driver) = ServerLink::new(url, options).unwrap();
+        tokio::spawn(driver.run());
+        let error = link.connected(url).await.unwrap_err();
+        let status = link.status.borrow().clone();
+        (error, status)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_accepts_and_says_nothing_is_unreachable() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let (error, status) = failed(&url, ClientOptions::default()).await;
+        let expected = "the server did not answer within 10 s";
+        assert!(
+            matches!(&error, ClientError::Unreachable { reason, .. } if reason == expected),
+            "{error}"
+        );
+        assert_eq!(status.state, ConnectionState::Disconnected);
+        assert_eq!(status.last_error.as_deref(), Some(expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_asked_for_a_token_and_says_nothing_is_told() {
+        let token = Token::ask(std::future::pending::<Result<String, String>>);
+        let (error, status) = failed("http://127.0.0.1:1", ClientOptions::with_token(token)).await;
+        assert!(matches!(&error, ClientError::NoToken { .. }), "{error}");
+        assert!(error.to_string().contains("within 30 s"), "{error}");
+        assert_eq!(status.last_error, Some(error.to_string()));
     }
 }

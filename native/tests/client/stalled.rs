@@ -49,6 +49,8 @@ async fn a_peer_that_takes_nothing_is_given_up_and_the_next_gets_all_of_it() {
     proxy.block(true);
     let answers = enqueue_much(&client);
     until_state(&client, ConnectionState::Disconnected).await;
+    let told = client.status().borrow().last_error.clone();
+    assert_eq!(told.as_deref(), Some("the server has fallen silent"));
     proxy.block(false);
     for answer in within("the answers", join_all(answers)).await {
         assert_eq!(answer.unwrap().offset, 1, "each happens once");

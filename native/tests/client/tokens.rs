@@ -31,6 +31,10 @@ impl Authenticate for Brief {
             publish: vec!["**".parse().unwrap()],
             expires: Some(SystemTime::now() + self.lasts),
         };
+        if token == "later" {
+            let away = AuthError::Unavailable("the session store is away".into());
+            return Box::pin(std::future::ready(Err(away)));
+        }
         let answer = if token.starts_with("good") {
             Ok(identity)
         } else {
@@ -125,4 +129,34 @@ async fn where_no_token_can_be_had_the_reason_is_told() {
     assert!(matches!(&error, ClientError::NoToken { .. }), "{error:?}");
     assert!(error.to_string().contains("on Sundays"), "{error}");
     assert_eq!(shown.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_can_t_tell_who_a_client_is_now_is_unreachable_and_says_why() {
+    let (_hub, address, _shown) = brief(Duration::from_secs(60)).await;
+    let options = || ClientOptions::with_token("later");
+    let connecting = Client::connect_with(&address, options());
+    let error = within("an answer", connecting).await.err().unwrap();
+    let ClientError::Unreachable { reason, .. } = error else {
+        panic!("{error:?}");
+    };
+    let waiting = Client::start_with(&address, options()).unwrap();
+    let mut status = waiting.status();
+    let told = status.wait_for(|status| status.last_error.is_some());
+    let told = within("a reason", told).await.unwrap().clone();
+    assert_eq!(told.state, ConnectionState::Disconnected);
+    assert_eq!(told.last_error, Some(reason));
+}
+
+#[tokio::test]
+async fn who_connects_with_a_token_that_is_old_is_let_in_with_the_next() {
+    let (_hub, address, shown) = brief(Duration::from_secs(60)).await;
+    let count = AtomicUsize::new(0);
+    let second_is_good = Token::ask(move || {
+        let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        async move { Ok::<_, String>(if is_first { "old" } else { "good" }.to_owned()) }
+    });
+    let connecting = Client::connect_with(&address, ClientOptions::with_token(second_is_good));
+    within("an answer", connecting).await.unwrap();
+    assert_eq!(shown.load(Ordering::SeqCst), 2);
 }
