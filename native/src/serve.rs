@@ -148,8 +148,14 @@ impl Server {
     /// Serves `app` until `stop` is ready. It listens no more then, at once, so that a successor can; it answers what was
     /// asked, and returns when every connection has ended, after [`ServeConfig::stop_grace`] at the latest.
     pub async fn run(self, app: Router, stop: impl Future<Output = ()>) {
+        let tally = Tally::new(&self.config);
+        self.run_counted(app, tally, stop).await;
+    }
+
+    /// The same, counted where others look, too.
+    async fn run_counted(self, app: Router, tally: Arc<Tally>, stop: impl Future<Output = ()>) {
         let shared = Arc::new(Shared {
-            tally: Tally::new(&self.config),
+            tally,
             config: self.config,
             app,
         });

@@ -67,12 +67,14 @@ impl Service<Request<Incoming>> for Front {
         if let Peer::Tcp(address) = self.peer {
             extensions.insert(ConnectInfo::<SocketAddr>(address));
         }
+        let unanswered = self.tally.begin_request();
         let answer = self.app.call(request);
         Box::pin(async move {
             let mut response = match answer.await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
+            drop(unanswered);
             let handover = response.extensions_mut().remove::<Handover>();
             if let (Some(slot), Some(handover)) = (slot, handover)
                 && let Some(taken) = handover.take(&response)

@@ -1,12 +1,13 @@
 //! How a server stops whose hub has clients: they are asked to go elsewhere first.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::sync::oneshot;
 
-use super::{Listener, Server};
+use super::{Listener, Server, Tally};
 use crate::Hub;
 
 /// How long connections may take to end once the hub has stopped.
@@ -18,9 +19,12 @@ const GLANCE: Duration = Duration::from_millis(20);
 impl Server {
     /// Serves `app`, which `hub`'s [endpoints](crate::axum) are mounted in, until `stop` is ready, and stops in order: it
     /// listens no more, at once; the hub's clients are asked to connect elsewhere, one by one, within
-    /// [`drain_window`](crate::core::session::SessionConfig::drain_window); what waits for them is sent. It returns once they
-    /// have gone and the hub has stopped, at the latest a little after
-    /// [`drain_grace`](crate::core::session::SessionConfig::drain_grace). Another signal to the process meanwhile ends that.
+    /// [`drain_window`](crate::core::session::SessionConfig::drain_window); what waits for them is sent. Requests that `app` is
+    /// at are answered, and find the hub as ever. It returns once the clients have gone, these requests have their answers and
+    /// the hub has stopped, at the latest a little after [`drain_grace`](crate::core::session::SessionConfig::drain_grace).
+    /// Another signal to the process meanwhile ends that.
+    ///
+    /// Nobody waits for what else the process is at, and for answers that are streams: the hub stops under them.
     ///
     /// [`stop_signal`] is what `stop` mostly is.
     ///
@@ -37,14 +41,15 @@ impl Server {
         let grace = hub.drain_grace() + GRACE_AFTER_HUB;
         self.config.stop_grace = self.config.stop_grace.max(grace);
         let (close, closing) = oneshot::channel();
-        let served = self.run(app, async {
+        let tally = Tally::new(&self.config);
+        let served = self.run_counted(app, Arc::clone(&tally), async {
             let _ = closing.await;
         });
         let drained = async {
             stop.await;
             // It listens no more at once: a successor can, and no client comes back to this one.
             let _ = close.send(());
-            drain(hub).await;
+            drain(hub, &tally).await;
         };
         tokio::join!(served, drained);
     }
@@ -60,12 +65,12 @@ impl Server {
     }
 }
 
-/// Waits until the hub's clients have gone elsewhere or had their time, and stops it.
-async fn drain(hub: &Hub) {
+/// Waits until the hub's clients have gone elsewhere and the application has answered, or had their time, and stops it.
+async fn drain(hub: &Hub, tally: &Tally) {
     tracing::info!("asking clients to connect elsewhere; once more to stop at once");
     hub.drain();
     tokio::select! {
-        () = all_gone(hub) => {}
+        () = all_gone(hub, tally) => {}
         () = tokio::time::sleep(hub.drain_grace()) => {}
         () = stop_signal() => {}
     }
@@ -75,9 +80,9 @@ async fn drain(hub: &Hub) {
 }
 
 /// Streams within the process, which it reads itself, end only with the hub: nobody waits for them.
-async fn all_gone(hub: &Hub) {
+async fn all_gone(hub: &Hub, tally: &Tally) {
     let mut interval = tokio::time::interval(GLANCE);
-    while hub.has_clients().await.is_ok_and(|has_clients| has_clients) {
+    while hub.has_clients().await.is_ok_and(|has_clients| has_clients) || tally.has_unanswered() {
         interval.tick().await;
     }
 }
@@ -115,8 +120,6 @@ pub async fn stop_signal() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::auth::JwtVerifier;
     use crate::serve::ServeConfig;

@@ -1,7 +1,7 @@
 //! What the serving loop counts.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_core::admission::{Admission, AdmissionLimits, Refusal};
@@ -49,7 +49,12 @@ pub struct Tally {
     accepted: AtomicU64,
     accept_errors: AtomicU64,
     cuts: [AtomicU64; CUTS.len()],
+    /// How many requests have no answer yet.
+    unanswered: AtomicUsize,
 }
+
+/// A request that the application is at. It is counted until this is dropped.
+pub(super) struct Unanswered(Arc<Tally>);
 
 /// A connection that the loop has. It is counted until this is dropped.
 pub(super) struct Counted {
@@ -69,6 +74,7 @@ impl Tally {
             accepted: AtomicU64::new(0),
             accept_errors: AtomicU64::new(0),
             cuts: Default::default(),
+            unanswered: AtomicUsize::new(0),
         })
     }
 
@@ -103,6 +109,17 @@ impl Tally {
         self.accept_errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The application is asked.
+    pub(super) fn begin_request(self: &Arc<Self>) -> Unanswered {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        Unanswered(Arc::clone(self))
+    }
+
+    /// Whether the application is at a request. Answers that are being sent don't count: a stream may go on for ever.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
+    }
+
     /// Takes a connection in.
     ///
     /// # Errors
@@ -133,6 +150,12 @@ impl Tally {
         self.admission
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
