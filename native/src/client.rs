@@ -22,6 +22,7 @@ mod deliver;
 mod driver;
 mod error;
 mod fault;
+mod lease;
 mod line;
 mod listen;
 mod local;

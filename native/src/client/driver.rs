@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use super::Status;
 use super::address::ServerAddress;
 use super::fault::Fault;
+use super::lease::Lease;
 use super::line::Line;
 use super::options::{Asking, ClientOptions};
 use super::presence_requests::Presences;
@@ -190,15 +191,14 @@ impl Driver {
                 subscribe,
                 queue,
                 reply,
+                requests,
             } => {
                 let result = self.hub.handle_subscribe(now, 0, subscribe);
-                if let Ok(id) = result {
+                // Whoever asked may have gone.
+                let _ = reply.send(result.map(|id| {
                     self.queues.insert(id, queue);
-                }
-                // Whoever asked may have gone; dropping the subscription is up to them then, too.
-                if let (Ok(id), Err(_)) = (result, reply.send(result)) {
-                    self.unsubscribe(id);
-                }
+                    (id, Lease::new(requests, Request::Unsubscribe(id)))
+                }));
             }
             Request::Unsubscribe(id) => self.unsubscribe(id),
             Request::Handled {

@@ -12,6 +12,7 @@ use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::topic::Topic;
 use tokio::sync::{oneshot, watch};
 
+use super::lease::Lease;
 use super::presence_requests::{PresenceRequest, Seen};
 use super::server::ServerLink;
 use super::{Client, ClientError, Link};
@@ -75,19 +76,18 @@ impl ClientPresence {
             Place::Server(link, topic) => (link.clone(), topic.clone()),
         };
         let (refusal, refused) = oneshot::channel();
-        let (reply, number) = oneshot::channel();
+        let (reply, lease) = oneshot::channel();
         link.presence(PresenceRequest::Track {
             topic,
             key: Key::new(key).map_err(PresenceError::from)?,
             meta: Json::from_value(meta)?,
             refusal,
             reply,
+            requests: link.requests(),
         })?;
-        let number = number.await.map_err(|_| ClientError::Closed)?;
         Ok(ClientTracked(Held::Server {
-            number,
             refused: Some(refused),
-            link,
+            _lease: lease.await.map_err(|_| ClientError::Closed)?,
         }))
     }
 
@@ -102,18 +102,18 @@ impl ClientPresence {
                 changes.map(Ok).boxed()
             }
             Place::Server(link, topic) => {
-                let (reply, seen) = oneshot::channel();
-                let topic = topic.clone();
+                let (reply, answer) = oneshot::channel();
                 link.presence(PresenceRequest::Watch {
                     topic: topic.clone(),
                     reply,
+                    requests: link.requests(),
                 })?;
+                let (seen, lease) = answer.await.map_err(|_| ClientError::Closed)?;
                 let watching = Watching {
-                    seen: seen.await.map_err(|_| ClientError::Closed)?,
+                    seen,
                     roster: Some(Roster::new()),
                     is_begun: false,
-                    topic,
-                    link: link.clone(),
+                    _lease: lease,
                 };
                 futures_util::stream::unfold(watching, |mut watching| async {
                     Some((watching.next().await?, watching))
@@ -131,10 +131,9 @@ pub struct ClientTracked(Held);
 
 enum Held {
     Server {
-        number: u64,
         /// Until it was told.
         refused: Option<oneshot::Receiver<WireError>>,
-        link: Arc<ServerLink>,
+        _lease: Lease,
     },
     Hub {
         _tracked: Tracked,
@@ -155,15 +154,6 @@ impl ClientTracked {
             }
         }
         std::future::pending().await
-    }
-}
-
-impl Drop for ClientTracked {
-    fn drop(&mut self) {
-        if let Held::Server { number, link, .. } = &self.0 {
-            // Where the driver is gone, nobody is present.
-            let _ = link.presence(PresenceRequest::Untrack(*number));
-        }
     }
 }
 
@@ -193,8 +183,7 @@ struct Watching {
     /// `None` once the server has refused.
     roster: Option<Roster<Json>>,
     is_begun: bool,
-    topic: Topic,
-    link: Arc<ServerLink>,
+    _lease: Lease,
 }
 
 impl Watching {
@@ -218,14 +207,5 @@ impl Watching {
             }
             self.seen.changed().await.ok()?;
         }
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        // A driver that is gone watches nothing.
-        let _ = self
-            .link
-            .presence(PresenceRequest::Unwatch(self.topic.clone()));
     }
 }

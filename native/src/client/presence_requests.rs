@@ -9,8 +9,10 @@ use tidegate_core::presence::{Key, Present, Roster};
 use tidegate_core::protocol::WireError;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::lease::Lease;
+use super::request::Request;
 use crate::json::Json;
 
 pub(super) enum PresenceRequest {
@@ -19,12 +21,16 @@ pub(super) enum PresenceRequest {
         key: Key,
         meta: Json,
         refusal: oneshot::Sender<WireError>,
-        reply: oneshot::Sender<u64>,
+        reply: oneshot::Sender<Lease>,
+        /// Where the presence is given back.
+        requests: mpsc::UnboundedSender<Request>,
     },
     Untrack(u64),
     Watch {
         topic: Topic,
-        reply: oneshot::Sender<watch::Receiver<Seen>>,
+        reply: oneshot::Sender<(watch::Receiver<Seen>, Lease)>,
+        /// Where the watch is given back.
+        requests: mpsc::UnboundedSender<Request>,
     },
     Unwatch(Topic),
 }
@@ -63,16 +69,20 @@ impl Presences {
                 meta,
                 refusal,
                 reply,
+                requests,
             } => {
                 let number = hub.handle_track(now, topic, key, meta);
                 self.refusals.insert(number, refusal);
-                if reply.send(number).is_err() {
-                    // Whoever asked has gone meanwhile.
-                    self.untrack(now, hub, number);
-                }
+                let end = Request::Presence(PresenceRequest::Untrack(number));
+                // Whoever asked may have gone.
+                let _ = reply.send(Lease::new(requests, end));
             }
             PresenceRequest::Untrack(number) => self.untrack(now, hub, number),
-            PresenceRequest::Watch { topic, reply } => {
+            PresenceRequest::Watch {
+                topic,
+                reply,
+                requests,
+            } => {
                 let watched = self
                     .watched
                     .entry(topic.clone())
@@ -83,9 +93,9 @@ impl Presences {
                 watched.watchers += 1;
                 let receiver = watched.seen.subscribe();
                 hub.handle_watch(now, &topic);
-                if reply.send(receiver).is_err() {
-                    self.unwatch(now, hub, &topic);
-                }
+                let end = Request::Presence(PresenceRequest::Unwatch(topic));
+                // Whoever asked may have gone.
+                let _ = reply.send((receiver, Lease::new(requests, end)));
             }
             PresenceRequest::Unwatch(topic) => self.unwatch(now, hub, &topic),
         }

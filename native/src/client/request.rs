@@ -7,8 +7,9 @@ use tidegate_core::hub::{SubscribeError, SubscriptionId};
 use tidegate_core::protocol::{PublishRequest, SubscribeRequest, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::Topic;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use super::lease::Lease;
 use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
 use crate::json::Json;
@@ -22,7 +23,9 @@ pub(super) enum Request {
     Subscribe {
         subscribe: SubscribeRequest,
         queue: Arc<Queue>,
-        reply: oneshot::Sender<Result<SubscriptionId, SubscribeError>>,
+        reply: oneshot::Sender<Result<(SubscriptionId, Lease), SubscribeError>>,
+        /// Where the subscription is given back.
+        requests: mpsc::UnboundedSender<Self>,
     },
     Unsubscribe(SubscriptionId),
     /// A durable subscription's reader has dealt with this.

@@ -13,6 +13,7 @@ use super::address::ServerAddress;
 use super::answer::Receiving;
 use super::driver::Driver;
 use super::fault::Fault;
+use super::lease::Lease;
 use super::options::ClientOptions;
 use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
@@ -108,19 +109,25 @@ impl ServerLink {
             subscribe,
             queue: Arc::clone(&queue),
             reply,
+            requests: self.requests.clone(),
         })?;
-        let id = answer.await.map_err(|_| ClientError::Closed)??;
+        let (id, lease) = answer.await.map_err(|_| ClientError::Closed)??;
         Ok(ServerSubscription {
             id,
             queue,
             reducing,
             unhandled: options.durable.map(|_| Vec::new()),
-            requests: self.requests.clone(),
+            lease,
         })
     }
 
     pub(super) fn presence(&self, request: PresenceRequest) -> Result<(), ClientError> {
         self.send(Request::Presence(request))
+    }
+
+    /// The way to the task.
+    pub(super) fn requests(&self) -> mpsc::UnboundedSender<Request> {
+        self.requests.clone()
     }
 
     pub(super) fn close(&self) {
@@ -145,14 +152,19 @@ pub(super) struct ServerSubscription {
     pub(super) reducing: Reducing,
     /// Of a durable one, what its reader has and may not have dealt with.
     unhandled: Option<Vec<Publication>>,
-    requests: mpsc::UnboundedSender<Request>,
+    lease: Lease,
 }
 
 impl ServerSubscription {
     pub(super) fn set_flow(&self, flow: Flow) -> Result<(), ClientError> {
         let flow = self.reducing.flow(flow);
         let request = Request::Flow { id: self.id, flow };
-        self.requests.send(request).map_err(|_| ClientError::Closed)
+        self.request(request)
+    }
+
+    fn request(&self, request: Request) -> Result<(), ClientError> {
+        let sent = self.lease.requests().send(request);
+        sent.map_err(|_| ClientError::Closed)
     }
 
     /// The reader gets this.
@@ -181,20 +193,12 @@ impl ServerSubscription {
                 position: publication.position,
             };
             // A driver that is gone tells nobody: it comes again.
-            let _ = self.requests.send(request);
+            let _ = self.lease.requests().send(request);
         }
     }
 
     pub(super) fn forget(&self) -> Result<(), ClientError> {
-        let request = Request::Forget(self.id);
-        self.requests.send(request).map_err(|_| ClientError::Closed)
-    }
-}
-
-impl Drop for ServerSubscription {
-    fn drop(&mut self) {
-        // A driver that is gone has no subscriptions.
-        let _ = self.requests.send(Request::Unsubscribe(self.id));
+        self.request(Request::Forget(self.id))
     }
 }
 

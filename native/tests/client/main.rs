@@ -15,6 +15,7 @@ mod servers;
 mod backend;
 mod bulk;
 mod durable;
+mod given_up;
 mod large;
 mod presence;
 mod redis_tls;

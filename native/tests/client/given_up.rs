@@ -1,0 +1,60 @@
+//! What is asked for by somebody who goes away meanwhile, as a task does that is aborted or out of time.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::support::{eventually, served_hub, within};
+use tidegate::{Client, Hub};
+
+const TOPICS: usize = 50;
+
+/// Asks, and goes away before the answer, which may have come.
+async fn ask_and_go<F: Future>(client: &Client, asking: F) {
+    {
+        let mut asking = pin!(asking);
+        let polled = asking
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Pending), "nobody has answered yet");
+        // The client's task answers in order: what it was asked before has its answer.
+        client.publish("after", &1).await.unwrap();
+    }
+}
+
+async fn connected() -> (Hub, Client) {
+    let (hub, address) = served_hub().await;
+    let client = within("a connection", Client::connect(&address)).await;
+    (hub, client.unwrap())
+}
+
+#[tokio::test]
+async fn a_subscription_that_nobody_waited_for_ends() {
+    let (hub, client) = connected().await;
+    for number in 0..TOPICS {
+        ask_and_go(&client, client.subscribe(&format!("job:{number}"))).await;
+    }
+    eventually("the subscriptions to end", async || {
+        hub.counts().await.unwrap().hub.subscriptions == 0
+    })
+    .await;
+    // One that is held goes on.
+    let _held = client.subscribe("job:1").await.unwrap();
+    client.publish("after", &1).await.unwrap();
+    assert_eq!(hub.counts().await.unwrap().hub.subscriptions, 1);
+}
+
+#[tokio::test]
+async fn a_presence_that_nobody_waited_for_ends() {
+    let (hub, client) = connected().await;
+    for number in 0..TOPICS {
+        let presence = client.presence(&format!("doc:{number}")).unwrap();
+        ask_and_go(&client, presence.track("ada", &1)).await;
+    }
+    for number in 0..TOPICS {
+        let presence = hub.presence(&format!("doc:{number}")).unwrap();
+        eventually("nobody to be present", async || {
+            presence.list().await.unwrap().is_empty()
+        })
+        .await;
+    }
+}
