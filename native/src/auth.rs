@@ -7,6 +7,7 @@
 mod claims;
 mod jwt;
 
+use std::any::Any;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -149,7 +150,11 @@ pub type Authenticating<'a> =
 ///     }
 /// }
 /// ```
-pub trait Authenticate: Send + Sync + 'static {
+///
+/// An application's own rule runs on the tokio runtime that serves its clients. It may await what it has to ask, and should
+/// not block: what does, such as a library of a database without async, belongs into `tokio::task::spawn_blocking`. A rule that
+/// panics lets the client in question not in.
+pub trait Authenticate: Any + Send + Sync {
     /// Who shows these credentials, and what they may do. Cancelled when the client leaves or takes too long.
     fn authenticate(&self, credentials: Credentials) -> Authenticating<'_>;
 }

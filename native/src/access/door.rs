@@ -1,5 +1,6 @@
 //! The way in: who asks, how many there are, and what each may do.
 
+use std::any::Any;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use tidegate_core::admission::{Admission, Refusal};
 
 use super::AccessConfig;
 use super::ticket::Tickets;
-use crate::auth::{AuthError, Authenticating, Credentials, Identity};
+use crate::auth::{AuthError, Authenticating, Credentials, Identity, JwtVerifier};
 
 /// How long an application may take to say who a client is.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -138,6 +139,12 @@ impl Door {
                 .await
                 .unwrap_or_else(|_| Err(AuthError::Unavailable("nobody answered".into())))
         }))
+    }
+
+    /// Whether who is asked has the answer at once, and neither waits nor blocks.
+    pub(crate) fn answers_at_once(&self) -> bool {
+        let authenticate = self.config.authenticate.as_deref();
+        authenticate.is_some_and(|rule| (rule as &dyn Any).is::<JwtVerifier>())
     }
 
     /// Somebody was refused.

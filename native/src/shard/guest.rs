@@ -85,7 +85,7 @@ fn grant(now: Instant, identity: Identity) -> Arc<Grant> {
 }
 
 impl Shard {
-    /// Asks about the tokens that clients have shown; most answers are there at once. Returns whether any was.
+    /// Asks about the tokens that clients have shown; some answers are there at once. Returns whether any was.
     pub(super) fn look_at_tokens(&mut self) -> bool {
         let mut is_answered = false;
         while let Some((id, token)) = self.hub.poll_token() {
@@ -97,16 +97,22 @@ impl Shard {
                 address: pass.address,
                 ..Credentials::default()
             };
+            let is_quick = pass.door().answers_at_once();
             if let Some(answer) = pass.door().ask(shown) {
-                is_answered |= self.wait_for(id, answer);
+                is_answered |= self.wait_for(id, answer, is_quick);
             }
         }
         is_answered
     }
 
-    /// Takes the answer if it is there, or has it waited for elsewhere. What an application's own rule does to itself
-    /// must not end this thread.
-    fn wait_for(&mut self, id: ConnectionId, answer: Authenticating<'static>) -> bool {
+    /// Takes the answer if it is there at once, or has it waited for elsewhere: an application's own rule must neither end
+    /// this thread, which all its clients share, nor hold it up.
+    fn wait_for(
+        &mut self,
+        id: ConnectionId,
+        answer: Authenticating<'static>,
+        is_quick: bool,
+    ) -> bool {
         let Some(runtime) = &self.runtime else {
             return false;
         };
@@ -119,31 +125,25 @@ impl Shard {
             };
             answer.unwrap_or_else(broke)
         }));
-        match answer
-            .as_mut()
-            .poll_unpin(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(known) => {
-                self.handle_known(id, known);
-                true
-            }
-            Poll::Pending => {
-                let sender = self.sender.clone();
-                let question = self.questions.name();
-                let task = runtime.spawn(async move {
-                    let known = answer.await;
-                    // A shard that has stopped has nobody left to let in.
-                    let _ = sender.send(Command::Authenticated {
-                        id,
-                        question,
-                        known,
-                    });
-                });
-                let task = task.abort_handle();
-                self.questions.open.insert((id, question), task);
-                false
-            }
+        let mut at_once = Context::from_waker(Waker::noop());
+        if is_quick && let Poll::Ready(known) = answer.poll_unpin(&mut at_once) {
+            self.handle_known(id, known);
+            return true;
         }
+        let sender = self.sender.clone();
+        let question = self.questions.name();
+        let task = runtime.spawn(async move {
+            let known = answer.await;
+            // A shard that has stopped has nobody left to let in.
+            let _ = sender.send(Command::Authenticated {
+                id,
+                question,
+                known,
+            });
+        });
+        let task = task.abort_handle();
+        self.questions.open.insert((id, question), task);
+        false
     }
 
     /// A question that took its time is answered.

@@ -22,7 +22,8 @@ impl Shard {
         let id = self.hub.handle_open_as(now, &guest.access(now));
         let frame_bytes_max = self.wire.frame_bytes_max;
         let socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
-        self.runtime.get_or_insert(guest.runtime);
+        // The latest: that of an earlier one may be gone.
+        self.runtime = Some(guest.runtime);
         self.insert(id, EndpointKind::Socket(socket));
         let registry = self.poll.registry();
         let Some(Endpoint {

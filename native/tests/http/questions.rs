@@ -1,11 +1,12 @@
 //! Questions about who a client is, that take longer than the client stays.
 
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::http::request;
 use crate::support::socket::Socket;
-use crate::support::{config, eventually, serve, until_counts};
+use crate::support::{config, eventually, serve, until_counts, within};
 use serde_json::json;
 use tidegate::Hub;
 use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
@@ -96,4 +97,50 @@ async fn nobody_asks_on_for_a_request_or_a_hub_that_has_gone() {
     hub.stop();
     eventually("it to be dropped with the hub", async || open() == 0).await;
     assert!(began.elapsed() < ANSWER_MAX, "their time was over anyhow");
+}
+
+/// Blocks its thread about `slow` until it is let go.
+struct Blocking {
+    go_on: Mutex<Receiver<()>>,
+    is_asked: tokio::sync::Notify,
+}
+
+impl Authenticate for Blocking {
+    fn authenticate(&self, shown: Credentials) -> Authenticating<'_> {
+        Box::pin(async move {
+            if shown.token.as_deref() == Some("slow") {
+                self.is_asked.notify_one();
+                self.go_on.lock().unwrap().recv().unwrap();
+            }
+            let token = shown.token.ok_or(AuthError::Missing)?;
+            Ok(Identity {
+                user: Some(token),
+                subscribe: vec!["**".parse().unwrap()],
+                ..Identity::default()
+            })
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rule_that_blocks_holds_up_no_other_client_and_not_the_hub() {
+    let (release, go_on) = channel();
+    let rule = Arc::new(Blocking {
+        go_on: Mutex::new(go_on),
+        is_asked: tokio::sync::Notify::new(),
+    });
+    let mut config = config();
+    config.access.authenticate = Some(rule.clone());
+    let hub = Hub::new(config).unwrap();
+    let address = serve(tidegate::axum::router(hub.clone())).await;
+    let hello = |token: &str| json!({ "type": "hello", "token": token });
+    let mut slow = Socket::open(&address).await;
+    slow.send(hello("slow")).await;
+    within("the question", rule.is_asked.notified()).await;
+    within("a publish", hub.publish("a", &1)).await.unwrap();
+    let mut other = Socket::open(&address).await;
+    other.send(hello("other")).await;
+    other.subscribe("a", json!({})).await;
+    release.send(()).unwrap();
+    slow.subscribe("a", json!({})).await;
 }
