@@ -1,8 +1,7 @@
 //! Answers to publishes, which whoever asked may await, and the client when it flushes.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt as _;
@@ -11,8 +10,12 @@ use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::WireError;
 use tidegate_core::publication::Position;
 use tokio::sync::oneshot;
+use tokio::task::coop::unconstrained;
 
 use super::ClientError;
+
+/// So few answers are not worth being looked through.
+const SWEPT_MIN: usize = 64;
 
 /// The answer to a publish that was queued by [`Client::enqueue`](super::Client::enqueue). Dropping it leaves the
 /// publish as it is.
@@ -55,23 +58,33 @@ impl Future for Receiving {
 
 /// The publishes without an answer, in their order.
 #[derive(Default)]
-pub(super) struct Unanswered(Mutex<VecDeque<Shared<Receiving>>>);
+pub(super) struct Unanswered(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    /// Those without an answer, and some that have got one since they were looked at last.
+    answers: Vec<Shared<Receiving>>,
+    /// How many of them there are when they are looked at next.
+    sweep_at: usize,
+}
 
 impl Unanswered {
     pub(super) fn add(&self, receiving: Receiving) -> Answer {
         let answer = receiving.shared();
         let mut waiting = self.lock();
-        // Answers come about in order, so that those which are there are found at the front.
-        while waiting.front().is_some_and(is_answered) {
-            waiting.pop_front();
+        if waiting.answers.len() >= waiting.sweep_at {
+            // What is refused has its answer before what waits for a server: it may be anywhere. Each is looked at a few
+            // times only, however long the others wait.
+            waiting.answers.retain(|answer| !is_answered(answer));
+            waiting.sweep_at = (2 * waiting.answers.len()).max(SWEPT_MIN);
         }
-        waiting.push_back(answer.clone());
+        waiting.answers.push(answer.clone());
         Answer(answer)
     }
 
     /// Waits until all that is unanswered now has its answer.
     pub(super) async fn flush(&self) {
-        let waiting = self.lock().clone();
+        let waiting = self.lock().answers.clone();
         for answer in waiting {
             // Whoever published it is told.
             let _ = answer.await;
@@ -80,15 +93,67 @@ impl Unanswered {
 
     pub(super) fn count(&self) -> usize {
         let waiting = self.lock();
-        waiting.iter().filter(|answer| !is_answered(answer)).count()
+        let unanswered = waiting.answers.iter().filter(|answer| !is_answered(answer));
+        unanswered.count()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Shared<Receiving>>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing that holds the lock can panic half-way through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn is_answered(answer: &Shared<Receiving>) -> bool {
-    answer.clone().now_or_never().is_some()
+    // A task that has looked at many would be told of the next that there is none, so that others get their turn.
+    unconstrained(answer.clone()).now_or_never().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::protocol::ErrorCode;
+
+    use super::*;
+
+    const ACCEPTED: usize = 1024;
+    const REFUSED: usize = 20_000;
+
+    /// Publishes of which the first wait for a server, and all others are refused at once. The answers are dropped.
+    fn publish(unanswered: &Unanswered) -> Vec<oneshot::Sender<Result<Position, WireError>>> {
+        let mut waiting = Vec::new();
+        for number in 0..ACCEPTED + REFUSED {
+            let (reply, receiver) = oneshot::channel();
+            drop(unanswered.add(Receiving::Server(receiver)));
+            if number < ACCEPTED {
+                waiting.push(reply);
+            } else {
+                let refused = WireError::new(ErrorCode::TooManyRequests, "too many wait");
+                reply.send(Err(refused)).unwrap();
+            }
+        }
+        waiting
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_is_neither_counted_nor_kept() {
+        let task = tokio::spawn(async {
+            let unanswered = Unanswered::default();
+            let waiting = publish(&unanswered);
+            let kept = unanswered.lock().answers.len();
+            (unanswered.count(), kept, waiting)
+        });
+        let (count, kept, _waiting) = task.await.unwrap();
+        assert_eq!(count, ACCEPTED);
+        assert!(kept <= 2 * ACCEPTED, "{kept} are kept");
+    }
+
+    #[tokio::test]
+    async fn a_flush_ends_with_the_last_answer() {
+        let unanswered = Unanswered::default();
+        let waiting = publish(&unanswered);
+        let mut flush = std::pin::pin!(unanswered.flush());
+        assert!(flush.as_mut().now_or_never().is_none());
+        drop(waiting);
+        flush.await;
+        assert_eq!(unanswered.count(), 0);
+    }
 }
