@@ -191,6 +191,10 @@ impl Client {
         }
     }
 
+    fn is_closed(&self) -> bool {
+        matches!(self.status().borrow().state, ConnectionState::Closed(_))
+    }
+
     /// Where the topics are, for people: the server's address as it was given, or which backend, without its password.
     pub fn place(&self) -> &str {
         &self.place

@@ -51,16 +51,23 @@ impl Client {
     }
 
     /// The client that this process shares. The first call makes it as [`Client::from_env`] does, unless there is one
-    /// by [`Client::replace_shared`].
+    /// by [`Client::replace_shared`]; and so does the first one after somebody closed it.
     ///
     /// # Errors
     /// As for [`Client::from_env`]; the next call tries again.
     pub fn shared() -> Result<Self, ClientError> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*shared {
+        Self::shared_in(&SHARED, Self::from_env)
+    }
+
+    fn shared_in(
+        place: &Mutex<Option<Self>>,
+        make: impl FnOnce() -> Result<Self, ClientError>,
+    ) -> Result<Self, ClientError> {
+        let mut shared = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = shared.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Self::from_env()?;
+        let client = make()?;
         *shared = Some(client.clone());
         Ok(client)
     }
@@ -70,5 +77,23 @@ impl Client {
     pub fn replace_shared(client: Option<Self>) -> Option<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *shared, client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shared_client_that_somebody_closed_is_replaced() {
+        let hub = Hub::new(Client::own_hub()).unwrap();
+        let place = Mutex::new(None);
+        let shared = || Client::shared_in(&place, || Client::from_hub(hub.clone())).unwrap();
+        shared().close_flushed().await.unwrap();
+        let (next, same) = (shared(), shared());
+        next.publish("a", &1).await.unwrap();
+        next.close();
+        same.publish("a", &2).await.unwrap_err();
+        shared().publish("a", &2).await.unwrap();
     }
 }
