@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// Connects to a server, and returns once it has said welcome or the first attempt has failed: after 10 s at most, and
-    /// 30 s for a token that is asked for.
+    /// 30 s for a token that is asked for. What is given up while it waits is disconnected.
     ///
     /// # Errors
     /// When `url` is not an address, or no server answers there or takes a client now.
@@ -204,7 +204,15 @@ impl Client {
     /// repeats what a lost connection left unanswered: the publication happens once. A backend that is away is waited
     /// for 10 s, as [`UplinkConfig::publish_patience`] says.
     ///
+    /// At most 1,024 publishes of a client wait for a server's answer, and for a backend's as many as
+    /// [`UplinkConfig::publishes_max`] says. Further ones are refused at once, with the code
+    /// [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).
+    ///
+    /// What is given up while it waits, as by a timeout, may be published all the same. To repeat it, give it an
+    /// [id](Publish::id).
+    ///
     /// [`UplinkConfig::publish_patience`]: tidegate_core::uplink::UplinkConfig::publish_patience
+    /// [`UplinkConfig::publishes_max`]: tidegate_core::uplink::UplinkConfig::publishes_max
     ///
     /// # Errors
     /// As [`ClientError`] says.
@@ -230,7 +238,10 @@ impl Client {
     }
 
     /// Queues a publish and returns its answer to come. What is queued by one caller is published in that order,
-    /// without waiting for each answer.
+    /// without waiting for each answer. A server lets so many wait for their answers as [`Client::publish`] says.
+    ///
+    /// What has no answer when the last handle of the client goes may be lost, with no more than a warning in the log:
+    /// [`Client::close_flushed`] waits for it. Dropping the answer alone leaves the publish as it is.
     ///
     /// # Errors
     /// As [`ClientError`] says; what the server or the backend refuses is told by the answer.
@@ -248,7 +259,7 @@ impl Client {
         Ok(self.unanswered.add(receiving?))
     }
 
-    /// Subscribes to a topic or pattern, from its latest value on.
+    /// Subscribes to a topic or pattern, from its latest value on. What is given up while it waits is unsubscribed.
     ///
     /// # Errors
     /// As [`ClientError`] says. What a server refuses comes as [`Event::Refused`](crate::Event::Refused).
@@ -275,7 +286,7 @@ impl Client {
         Ok(ClientSubscription(source))
     }
 
-    /// Waits until all that was queued up to now has its answer.
+    /// Waits until all that was queued up to now has its answer. It may be given up and called again.
     pub async fn flush(&self) {
         self.unanswered.flush().await;
     }
@@ -289,7 +300,7 @@ impl Client {
     }
 
     /// Waits until all that was queued has its answer, for 10 s at most, and closes the connection. A backend's is closed
-    /// once this returns.
+    /// once this returns. Where it is given up while it waits, the client stays open.
     ///
     /// # Errors
     /// [`ClientError::Unanswered`] where some have none. The client is closed then, too.

@@ -19,6 +19,7 @@ const SWEPT_MIN: usize = 64;
 
 /// The answer to a publish that was queued by [`Client::enqueue`](super::Client::enqueue). Dropping it leaves the
 /// publish as it is.
+#[must_use = "only the answer tells whether the publication was refused; drop it where that does not matter"]
 pub struct Answer(Shared<Receiving>);
 
 impl Future for Answer {

@@ -106,7 +106,10 @@ impl Driver {
         self.drain();
         loop {
             let is_over = match self.wakeup().await {
-                Wakeup::Request(None | Some(Request::Close)) => {
+                Wakeup::Request(end @ (None | Some(Request::Close))) => {
+                    if end.is_none() {
+                        self.warn_of_unanswered();
+                    }
                     self.hub.handle_disconnect(self.now());
                     true
                 }
@@ -135,6 +138,17 @@ impl Driver {
             if is_over || self.is_closed() {
                 return;
             }
+        }
+    }
+
+    /// Nobody is left who could be told.
+    fn warn_of_unanswered(&self) {
+        let count = self.hub.unanswered();
+        if count > 0 {
+            tracing::warn!(
+                count,
+                "a client was dropped while publications that it had queued had no answer; Client::close_flushed waits for it"
+            );
         }
     }
 

@@ -60,6 +60,7 @@ impl Client {
 impl ClientPresence {
     /// `key` is present, until what this returns is dropped or the client is closed: again on every connection.
     /// `meta` says of it what others should know, in up to 4 KiB of JSON. The same key may be tracked several times.
+    /// Where this is given up while it waits, nobody is present.
     ///
     /// # Errors
     /// As [`ClientError`] says. What a server refuses later is told by [`ClientTracked::refused`].
@@ -165,6 +166,7 @@ type Changes = Result<Vec<KeyChange<Json>>, ClientError>;
 ///
 /// A reader that is too slow for every change is told what differs since the last one it took. While there is no connection,
 /// there is no change.
+#[must_use = "a watch ends when this is dropped"]
 pub struct ClientPresenceChanges {
     changes: Pin<Box<dyn Stream<Item = Changes> + Send>>,
 }

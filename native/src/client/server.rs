@@ -204,9 +204,13 @@ impl ServerSubscription {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+    use std::sync::Mutex;
+
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::Publish;
     use crate::client::Token;
 
     /// What connecting to `url` comes to, by a clock that runs ahead where there is nothing to do but wait.
@@ -239,5 +243,48 @@ mod tests {
         assert!(matches!(&error, ClientError::NoToken { .. }), "{error}");
         assert!(error.to_string().contains("within 30 s"), "{error}");
         assert_eq!(status.last_error, Some(error.to_string()));
+    }
+
+    /// A log, as it is read.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged by a client that is dropped after so many publishes, with no server.
+    async fn logged(publishes: usize) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _logging = tracing::subscriber::set_default(subscriber);
+        let options = ClientOptions::default();
+        let (link, driver) = ServerLink::new("http://127.0.0.1:1", options).unwrap();
+        for number in 0..publishes {
+            let request = Publish::default().request::<ClientError>("a", &number);
+            drop(link.publish(request.unwrap()).unwrap());
+        }
+        drop(link);
+        driver.run().await;
+        let log = log.0.lock().unwrap().clone();
+        String::from_utf8(log).unwrap()
+    }
+
+    #[tokio::test]
+    async fn publications_that_go_with_their_client_are_told_in_the_log() {
+        let log = logged(3).await;
+        assert!(log.contains("WARN") && log.contains("count=3"), "{log}");
+        assert!(log.contains("close_flushed"), "{log}");
+        assert_eq!(logged(0).await, "");
     }
 }

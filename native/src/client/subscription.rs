@@ -14,6 +14,7 @@ use crate::Event;
 use crate::hub::event;
 
 /// A subscription of a client: a stream of its [`Event`]s. Dropping it unsubscribes.
+#[must_use = "dropping a subscription unsubscribes"]
 pub struct ClientSubscription(pub(super) Source);
 
 pub(super) enum Source {
