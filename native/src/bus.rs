@@ -23,6 +23,7 @@
 
 mod event;
 mod handler;
+mod listening;
 mod task_events;
 
 use std::collections::BTreeMap;
@@ -30,20 +31,18 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use serde::Serialize;
-use tidegate_core::protocol::Start;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Room, TaskRoom, UserRoom, Uuid};
-use tokio::sync::{OnceCell, broadcast};
-use tokio::task::JoinSet;
+use tokio::sync::broadcast;
 
 use crate::client::{ClientError, ClientSubscription};
-use crate::{Client, Event, Publication, Publish, Subscribe};
+use crate::{Client, Publication, Publish};
 pub use event::BusEvent;
 use event::Envelope;
 use handler::{Callback, Handler};
 pub use handler::{Fault, FaultKind};
+use listening::Listening;
 pub use task_events::{Task, TaskEvents};
 
 /// How many faults wait for a reader of [`EventBus::faults`] before it misses the oldest.
@@ -81,8 +80,8 @@ struct Inner {
     client: Client,
     config: BusConfig,
     handlers: Mutex<Handlers>,
-    /// Started by the first handler; aborted with the bus.
-    listening: OnceCell<JoinSet<()>>,
+    /// Started by the first handler, and again by whoever finds that it has ended.
+    listening: tokio::sync::Mutex<Listening>,
     faults: broadcast::Sender<Fault>,
 }
 
@@ -113,7 +112,7 @@ impl EventBus {
             client,
             config,
             handlers: Mutex::default(),
-            listening: OnceCell::new(),
+            listening: tokio::sync::Mutex::default(),
             faults,
         };
         Self {
@@ -124,10 +123,17 @@ impl EventBus {
     /// Calls `handle` for every event of a type that is published from now on, one after the other. It may block: it runs
     /// in a thread for such work.
     ///
-    /// A handler that panics or hangs is reported ([`EventBus::faults`]) and costs nobody else anything.
+    /// A handler that panics or hangs is reported ([`EventBus::faults`]) and costs nobody else anything. So is a room that the
+    /// server refuses once it is asked, which is after this has returned: the next call fails for that reason, and the one after
+    /// that asks again.
+    ///
+    /// Handlers run in the tokio runtime that they were subscribed in, and end with it.
     ///
     /// # Errors
-    /// When the rooms can't be subscribed to.
+    /// When the rooms can't be subscribed to, or one was refused.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn subscribe(
         &self,
         event: &str,
@@ -140,6 +146,9 @@ impl EventBus {
     ///
     /// # Errors
     /// As for [`EventBus::subscribe`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn subscribe_async<F>(
         &self,
         event: &str,
@@ -152,11 +161,9 @@ impl EventBus {
     }
 
     async fn add(&self, event: &str, callback: Callback) -> Result<Handling, ClientError> {
-        self.inner
-            .listening
-            .get_or_try_init(|| listen(&self.inner))
-            .await?;
+        self.inner.listening.lock().await.renew(&self.inner).await?;
         let mut handlers = self.inner.handlers();
+        handlers.forget_ended();
         handlers.last_id += 1;
         let id = handlers.last_id;
         let config = &self.inner.config;
@@ -258,7 +265,7 @@ impl EventBus {
         self.inner.client.publish(topic.as_str(), &envelope).await
     }
 
-    /// What goes wrong with handlers from now on.
+    /// What goes wrong with handlers and rooms from now on.
     pub fn faults(&self) -> broadcast::Receiver<Fault> {
         self.inner.faults.subscribe()
     }
@@ -266,6 +273,16 @@ impl EventBus {
     /// The client that carries the events.
     pub fn client(&self) -> &Client {
         &self.inner.client
+    }
+}
+
+impl Handlers {
+    /// Those whose runtime has gone handle nothing any more.
+    fn forget_ended(&mut self) {
+        self.by_type.retain(|_, handlers| {
+            handlers.retain(|handler| !handler.has_ended());
+            !handlers.is_empty()
+        });
     }
 }
 
@@ -283,47 +300,6 @@ impl Inner {
             for handler in handlers {
                 handler.push(event.clone());
             }
-        }
-    }
-}
-
-/// Subscribes to the rooms, and dispatches what is published there for as long as the bus is there.
-async fn listen(inner: &Arc<Inner>) -> Result<JoinSet<()>, ClientError> {
-    let mut listening = JoinSet::new();
-    for room in &inner.config.rooms {
-        let from_now_on = Subscribe {
-            start: Start::New,
-            ..Subscribe::default()
-        };
-        let events = inner
-            .client
-            .subscribe_with(room.as_str(), from_now_on)
-            .await?;
-        listening.spawn(dispatch_all(Arc::downgrade(inner), room.clone(), events));
-    }
-    Ok(listening)
-}
-
-async fn dispatch_all(inner: Weak<Inner>, room: Pattern, mut events: ClientSubscription) {
-    while let Some(event) = events.next().await {
-        let Some(inner) = inner.upgrade() else {
-            return;
-        };
-        match event {
-            Event::Publication(publication) => inner.dispatch(&publication),
-            Event::Batch(publications) => publications
-                .iter()
-                .for_each(|publication| inner.dispatch(publication)),
-            Event::Lagged { missed } => {
-                tracing::warn!(%room, missed, "events came faster than they were read, and some are lost");
-            }
-            Event::Reset { topic, .. } => {
-                tracing::warn!(%topic, "events may be lost: what happened meanwhile is not kept any more");
-            }
-            Event::Refused(error) => {
-                tracing::error!(%room, %error, "the events of a room may not be subscribed to");
-            }
-            Event::End { .. } | Event::Stale | Event::Live => {}
         }
     }
 }

@@ -295,6 +295,7 @@ async fn events(bus: &EventBus) -> (u64, u64) {
             FaultKind::Panicked(_) => panicked += 1,
             FaultKind::Hung(_) => hung += 1,
             FaultKind::Overflowed => panic!("there is room for all"),
+            FaultKind::Refused(error) => panic!("{error}"),
         }
     }
     (panicked, hung)

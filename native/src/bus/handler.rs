@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_core::topic::Topic;
+use tidegate_core::protocol::WireError;
+use tidegate_core::topic::Pattern;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
@@ -14,18 +16,18 @@ use super::{BusConfig, BusEvent};
 /// Starts to handle an event.
 pub(super) type Callback = Box<dyn Fn(BusEvent) -> JoinHandle<()> + Send + Sync>;
 
-/// What went wrong with a handler.
+/// What went wrong with a handler, or with a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The type of the event that it was to handle.
-    pub event: String,
-    /// The room that the event happened in.
-    pub room: Topic,
+    /// The type of the event that was to be handled; `None` where it is no handler's fault.
+    pub event: Option<String>,
+    /// The room that the event happened in, or the rooms that are refused.
+    pub room: Pattern,
     /// What went wrong.
     pub kind: FaultKind,
 }
 
-/// How a handler can go wrong.
+/// How a handler or a room can go wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     /// It panicked, with these words. It is called for the next event.
@@ -35,6 +37,8 @@ pub enum FaultKind {
     Hung(Duration),
     /// More events wait for it than may, and this one is lost to it.
     Overflowed,
+    /// The server refuses the room: no handler is called for what happens there.
+    Refused(WireError),
 }
 
 pub(super) struct Handler {
@@ -77,9 +81,15 @@ impl Handler {
     }
 
     pub(super) fn push(&self, event: BusEvent) {
-        if let Err(error) = self.queue.try_send(event) {
-            report(&self.faults, &error.into_inner(), FaultKind::Overflowed);
+        // One that has ended is none that is too slow.
+        if let Err(TrySendError::Full(event)) = self.queue.try_send(event) {
+            report(&self.faults, &event, FaultKind::Overflowed);
         }
+    }
+
+    /// The runtime that it worked in has gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.queue.is_closed()
     }
 }
 
@@ -118,8 +128,8 @@ fn report(faults: &broadcast::Sender<Fault>, event: &BusEvent, kind: FaultKind) 
     tracing::error!(event = event.event, room = %event.room, fault = ?kind, "a handler of events failed");
     // Nobody has to listen.
     let _ = faults.send(Fault {
-        event: event.event.clone(),
-        room: event.room.clone(),
+        event: Some(event.event.clone()),
+        room: event.room.clone().into(),
         kind,
     });
 }

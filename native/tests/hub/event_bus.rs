@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::within;
+use crate::support::{self, within};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use tidegate::auth::{Authenticate, Authenticating, Credentials, Identity};
 use tidegate::backend::{Keep, Memory};
 use tidegate::bus::{BusConfig, BusEvent, Fault, FaultKind, Task};
-use tidegate::client::{ClientError, ClientSubscription};
+use tidegate::client::{ClientError, ClientOptions, ClientSubscription};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::ErrorCode;
 use tidegate::core::topic::{Room, TaskRoom, UserRoom, Uuid};
@@ -218,6 +219,59 @@ async fn what_is_no_event_is_nobodys() {
         next(&mut hearing).await.parse::<Value>().unwrap(),
         Value::Null
     );
+}
+
+#[test]
+fn a_bus_listens_again_in_another_runtime_and_waits_for_no_handler_of_the_last() {
+    let bus = bus();
+    let mut faults = bus.faults();
+    for round in 0..3 {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let (handling, mut hearing) = handled(&bus, "label").await;
+            handling.forever();
+            bus.publish_to_user(1, "label", &round).await.unwrap();
+            assert_eq!(next(&mut hearing).await.parse::<u64>().unwrap(), round);
+        });
+    }
+    assert!(faults.try_recv().is_err(), "nobody was too slow");
+}
+
+/// Lets everybody in, and nobody subscribe.
+struct Forbidding;
+
+impl Authenticate for Forbidding {
+    fn authenticate(&self, _shown: Credentials) -> Authenticating<'_> {
+        Box::pin(std::future::ready(Ok(Identity::default())))
+    }
+}
+
+#[tokio::test]
+async fn rooms_that_are_refused_are_told_and_asked_for_again() {
+    let mut config = Config::default();
+    config.access.authenticate = Some(Arc::new(Forbidding));
+    let hub = Hub::new(config).unwrap();
+    let address = support::serve(tidegate::axum::router(hub.clone())).await;
+    let options = ClientOptions::with_token("x");
+    let bus = EventBus::new(Client::connect_with(&address, options).await.unwrap());
+    let mut faults = bus.faults();
+    for _ in 0..2 {
+        let _asked = bus.subscribe("label", |_| {}).await.unwrap();
+        let mut refused = Vec::new();
+        for _ in 0..2 {
+            let fault = within("a fault", faults.recv()).await.unwrap();
+            assert!(
+                matches!(&fault.kind, FaultKind::Refused(error) if error.code == ErrorCode::Forbidden)
+            );
+            refused.push(fault.room.to_string());
+        }
+        refused.sort();
+        assert_eq!(refused, ["task:*", "user:*"]);
+        match bus.subscribe("label", |_| {}).await {
+            Err(ClientError::Refused(error)) => assert_eq!(error.code, ErrorCode::Forbidden),
+            other => panic!("{:?}", other.err()),
+        }
+    }
 }
 
 /// The events that come until the stream ends, or `count` of them.
