@@ -145,7 +145,8 @@ impl Subscribe {
         let mut stopped = pin!(self.stopped());
         loop {
             let event = tokio::select! {
-                event = events.next() => event,
+                // That a connection stands is told before what has come by it.
+                biased;
                 Ok(()) = status.changed() => {
                     let Some(event) = freshness(&status.borrow_and_update().state) else {
                         continue;
@@ -162,6 +163,7 @@ impl Subscribe {
                     view.draw()?;
                     continue;
                 }
+                event = events.next() => event,
             };
             let Some(event) = event else {
                 bail!("the connection was closed");
