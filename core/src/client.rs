@@ -41,7 +41,7 @@ use crate::protocol::{ClientFrame, ErrorCode, SubscribeRequest, WireError};
 use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
-pub(crate) use backoff::Backoff;
+pub use backoff::Backoff;
 use open::Open;
 use presence::Presences;
 use renewal::Tokens;

@@ -1,4 +1,4 @@
-//! How long to wait before connecting again.
+//! How long to wait before trying again what has failed: to connect, to take the lead, to publish.
 
 use core::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::random::Random;
 /// Full jitter: a random time up to a ceiling that doubles with each failure, so that the clients of a server
 /// that restarts do not come back all at once (Brooker, "Exponential Backoff And Jitter", 2015).
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     random: Random,
     base: Duration,
     max: Duration,
@@ -15,7 +15,8 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    pub(crate) const fn new(seed: u64, base: Duration, max: Duration) -> Self {
+    /// Waits of up to `base` first, and of up to `max` at last. Equal seeds give equal waits.
+    pub const fn new(seed: u64, base: Duration, max: Duration) -> Self {
         Self {
             random: Random::new(seed),
             base,
@@ -29,7 +30,8 @@ impl Backoff {
         self.attempt
     }
 
-    pub(crate) const fn reset(&mut self) {
+    /// It went well: the next wait counts as the first.
+    pub const fn reset(&mut self) {
         self.attempt = 0;
     }
 
@@ -39,7 +41,8 @@ impl Backoff {
         Duration::from_micros(self.random.up_to(micros))
     }
 
-    pub(crate) fn next_wait(&mut self) -> Duration {
+    /// How long to wait after one more failure; at least a microsecond.
+    pub fn next_wait(&mut self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
         let ceiling = self.base.saturating_mul(factor).min(self.max);
         self.attempt = self.attempt.saturating_add(1);

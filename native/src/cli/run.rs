@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use tidegate::backend::BackendError;
 use tidegate::client::ClientError;
+use tidegate::core::client::Backoff;
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::{ErrorCode, WireError};
 use tidegate::run::{self, JobId, JobSpec, JobStatus, JobUpdate};
@@ -22,8 +23,9 @@ const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
 /// How long it may take where no update was answered, and it is known why: the server can't be reached.
 const FIRST_UPDATE_MAX: Duration = Duration::from_secs(1);
 
-/// How long it is waited after an update was refused that may be taken later.
-const REFUSED_PAUSE: Duration = Duration::from_millis(250);
+/// After an update was refused that may be taken later, the first wait takes up to this, and a later one up to the second.
+const REFUSED_WAIT: Duration = Duration::from_millis(250);
+const REFUSED_WAIT_MAX: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -159,6 +161,7 @@ async fn publish_updates(
     mut latest: watch::Receiver<Option<JobUpdate>>,
     answers: Arc<Answers>,
 ) -> Result<(), ClientError> {
+    let mut backoff = Backoff::new(seed(), REFUSED_WAIT, REFUSED_WAIT_MAX);
     let mut is_first = true;
     let mut is_refused = false;
     while is_refused || latest.changed().await.is_ok() {
@@ -174,13 +177,14 @@ async fn publish_updates(
         is_refused = match client.publish_with(&topic, &update, options).await {
             Ok(_) => {
                 answers.has_answered.store(true, Ordering::Relaxed);
+                backoff.reset();
                 is_first = false;
                 false
             }
             Err(ClientError::Refused(error)) => match outlook(error.code) {
                 Outlook::Later => {
                     answers.note(error);
-                    tokio::time::sleep(REFUSED_PAUSE).await;
+                    tokio::time::sleep(backoff.next_wait()).await;
                     true
                 }
                 Outlook::Another if end.is_none() => false,
@@ -190,6 +194,11 @@ async fn publish_updates(
         };
     }
     Ok(())
+}
+
+/// Jobs that are refused at the same time don't all come back at the same time.
+fn seed() -> u64 {
+    std::process::id().into()
 }
 
 /// What is to be hoped for once an update was refused.
