@@ -48,6 +48,7 @@ pub(super) fn watched(
     let notes = Notes {
         health: sender,
         openings: AtomicU64::new(0),
+        lost: AtomicU64::new(0),
     };
     let watched = Watched {
         backend,
@@ -66,6 +67,8 @@ struct Notes {
     health: watch::Sender<BackendHealth>,
     /// How often it was opened: what an earlier opening still has to say no longer matters.
     openings: AtomicU64,
+    /// The last opening whose link is known to be lost: it may be so before its answer is looked at.
+    lost: AtomicU64,
 }
 
 impl Notes {
@@ -74,6 +77,7 @@ impl Notes {
             return;
         }
         self.health.send_modify(|health| {
+            self.lost.store(opening, Ordering::SeqCst);
             if health.link == BackendLink::Live {
                 health.link = BackendLink::Stale;
             }
@@ -97,21 +101,29 @@ impl Notes {
         if self.openings.load(Ordering::SeqCst) != opening {
             return;
         }
-        self.health.send_modify(|health| {
-            health.link = BackendLink::Live;
-            health.last_error = None;
+        self.health.send_if_modified(|health| {
+            let stands = self.lost.load(Ordering::SeqCst) != opening;
+            if stands {
+                health.link = BackendLink::Live;
+                health.last_error = None;
+            }
+            stands
         });
     }
 }
 
 impl Watched {
-    /// Passes an answer on. An error means that the link is lost, but where there is merely no room.
+    /// Passes an answer on. An error means that the link is lost, but where there is merely no room, or something that can't
+    /// be taken.
     fn note<'a, T: 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
         let opening = self.notes.openings.load(Ordering::SeqCst);
         Box::pin(async move {
             let result = answer.await;
             if let Err(error) = &result
-                && !matches!(error, BackendError::Full { .. })
+                && !matches!(
+                    error,
+                    BackendError::Full { .. } | BackendError::Content { .. }
+                )
             {
                 self.notes.lost(opening, error);
             }

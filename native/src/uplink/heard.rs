@@ -1,7 +1,7 @@
 //! What was heard and waits for the shard: bounded, and from one feed only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tidegate_core::payload::Payload as _;
 use tidegate_core::presence::PresenceEnvelope;
@@ -30,8 +30,7 @@ pub(super) struct Heard {
     bytes: AtomicUsize,
     broadcast_bytes: AtomicUsize,
     has_missed: AtomicBool,
-    /// Of the feed that counts; what comes by an earlier one is stale.
-    generation: AtomicU64,
+    /// Of the links to the backend; what comes by any but the last one is stale.
     pub(super) reach: Reach,
 }
 
@@ -51,12 +50,16 @@ impl Heard {
         }
     }
 
-    /// A feed that counts until the next one is made. It leads to the shard behind `commands`.
-    pub(super) fn feed(self: &Arc<Self>, commands: CommandSender, shares_presence: bool) -> Feed {
-        let generation = 1 + self.generation.fetch_add(1, Ordering::SeqCst);
+    /// The feed of a link, which counts until the next link is opened. It leads to the shard behind `commands`.
+    pub(super) fn feed(
+        self: &Arc<Self>,
+        link: u64,
+        commands: CommandSender,
+        shares_presence: bool,
+    ) -> Feed {
         let heard = Arc::clone(self);
         Feed::new(move |event| {
-            if heard.generation.load(Ordering::SeqCst) != generation {
+            if heard.reach.last() != link {
                 return;
             }
             let command = match event {
@@ -72,7 +75,7 @@ impl Heard {
                     None => return,
                 },
                 FeedEvent::Lost(error) => {
-                    heard.reach.lost(&error);
+                    heard.reach.lost(link, &error);
                     Command::Lost
                 }
             };

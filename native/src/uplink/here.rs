@@ -40,7 +40,10 @@ impl Uplink {
 impl Here {
     pub(super) fn answer(&self, call: UplinkCall<Json>) -> UplinkAnswer<Json> {
         let is_opening = matches!(call, UplinkCall::Open);
-        let feed = || self.heard.feed(self.commands.clone(), true);
+        let feed = || {
+            let link = self.heard.reach.opening();
+            self.heard.feed(link, self.commands.clone(), true)
+        };
         let answer = carry_out(&self.topics, call, feed).now_or_never();
         if is_opening {
             // The shard itself asks.

@@ -168,30 +168,39 @@ impl Driver {
 
     async fn answer(&self, id: CallId, call: UplinkCall<Json>) {
         let is_opening = matches!(call, UplinkCall::Open);
-        let feed = || self.heard.feed(self.commands.clone(), self.shares_presence);
+        let reach = &self.heard.reach;
+        let link = if is_opening {
+            reach.opening()
+        } else {
+            reach.last()
+        };
+        let feed = || {
+            let commands = self.commands.clone();
+            self.heard.feed(link, commands, self.shares_presence)
+        };
         let stored = Stored::by(&call);
         let answer = match carry_out(&*self.backend, call, feed).await {
             Ok(answer) => {
                 if is_opening {
-                    self.note_opened();
+                    self.note_opened(link);
                 }
                 answer
             }
-            Err(error) => UplinkAnswer::Failed(self.failure(&error, &stored)),
+            Err(error) => UplinkAnswer::Failed(self.failure(link, &error, &stored)),
         };
         // The shard may have stopped.
         let _ = self.commands.send(Command::Answered(id, answer));
     }
 
-    fn note_opened(&self) {
-        self.heard.reach.found(|| self.backend.describe());
+    fn note_opened(&self, link: u64) {
+        self.heard.reach.found(link, || self.backend.describe());
         if self.shares_presence {
             // The shard may have stopped.
             let _ = self.commands.send(PresenceCommand::Linked.into());
         }
     }
 
-    fn failure(&self, error: &BackendError, stored: &Stored) -> UplinkFailure {
+    fn failure(&self, link: u64, error: &BackendError, stored: &Stored) -> UplinkFailure {
         match (error, stored) {
             (BackendError::Full { .. }, _) => {
                 self.full.tell_full(error);
@@ -203,7 +212,7 @@ impl Driver {
             }
             (BackendError::Content { .. }, Stored::Several) => UplinkFailure::Refused,
             _ => {
-                self.heard.reach.lost(error);
+                self.heard.reach.lost(link, error);
                 UplinkFailure::Lost
             }
         }

@@ -2,9 +2,9 @@
 #![cfg(all(unix, feature = "redis"))]
 
 use crate::servers::redis::RedisServer;
-use crate::support::http::publish;
+use crate::support::http::{get, publish};
 use crate::support::program::program;
-use crate::support::within;
+use crate::support::{eventually, within};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -26,6 +26,9 @@ impl Logged {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = within("an address", lines.next_line()).await.unwrap();
         let (_, address) = line.as_deref().unwrap().split_once("http://").unwrap();
+        // It listens before it has reached its backend.
+        let is_ready = async || get(address, "/readyz").await.status == 200;
+        eventually("the backend to be reached", is_ready).await;
         Self {
             address: address.to_owned(),
             log: BufReader::new(process.stderr.take().unwrap()).lines(),

@@ -6,7 +6,8 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tidegate::backend::Backend;
 use tidegate::core::hub::PublishError as CorePublishError;
-use tidegate::{Config, Event, Hub, PublishError};
+
+use tidegate::{BackendLink, Config, Event, Hub, PublishError};
 
 use crate::conformance::in_time;
 
@@ -53,6 +54,9 @@ pub async fn are_refused_alone(backend: Arc<dyn Backend>, topic: &str, value: &s
             other => panic!("{other:?} instead of {number}"),
         }
     }
+    let health = hub.backend().expect("a backend");
+    let link = health.borrow().link;
+    assert_eq!(link, BackendLink::Live, "{:?}", health.borrow().last_error);
     hub.stop();
     hub.stopped().await;
 }
