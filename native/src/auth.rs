@@ -91,6 +91,7 @@ impl Identity {
 
 /// Why a client is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AuthError {
     /// It showed nothing.
     #[error(

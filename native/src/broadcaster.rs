@@ -39,6 +39,7 @@ pub struct Broadcaster {
 
 /// Why there is no update where one was expected.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JobError {
     /// Somebody published to the job's topic what is no update of a job. The stream goes on.
     #[error("publication {offset} of {topic} is no update of a job: {reason}")]

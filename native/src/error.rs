@@ -10,6 +10,7 @@ pub use crate::shard::Stopped;
 
 /// Why a hub with a chosen backend could not start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// No backend could be chosen, or the one that was named can't be used.
     #[error(transparent)]
@@ -23,6 +24,7 @@ pub enum StartError {
 /// answer came ([`hub::PublishError::Unconfirmed`]), or the hub [stopped](Self::Stopped) while the backend had the request. A
 /// publication with an [idempotency key](crate::Publish::id) can be repeated then.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// The topic breaks the syntax.
     #[error(transparent)]
@@ -40,6 +42,7 @@ pub enum PublishError {
 
 /// Why nobody is present.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PresenceError {
     /// The topic breaks the syntax.
     #[error(transparent)]
@@ -60,6 +63,7 @@ pub enum PresenceError {
 
 /// Why nothing could be said of a user's devices, or done with them.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The backend did not answer.
     #[error(transparent)]
@@ -71,6 +75,7 @@ pub enum DeviceError {
 
 /// Why a subscription failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SubscribeError {
     /// A pattern breaks the syntax.
     #[error(transparent)]

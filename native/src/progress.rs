@@ -25,6 +25,7 @@ const HEARD_MAX: usize = 1_024;
 
 /// Why progress can't be counted.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProgressError {
     /// The name of the work, or of one of its topics, breaks the syntax.
     #[error(transparent)]

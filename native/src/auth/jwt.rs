@@ -40,6 +40,7 @@ pub struct JwtVerifier {
 
 /// Why tokens could not be read with what was given.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JwtError {
     /// The secret could be guessed.
     #[error(

@@ -2,6 +2,7 @@
 
 /// Why a backend did not do what was asked. No message holds a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BackendError {
     /// It can't be reached, or the link to it broke.
     #[error("{backend} can't be reached: {reason}")]

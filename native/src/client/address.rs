@@ -7,6 +7,7 @@ use axum::http::Uri;
 
 /// An address that is not one of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UrlError {
     /// Nothing that can be connected to.
     #[error("{url:?} is not the address of a server; write http://HOST:PORT or https://HOST")]

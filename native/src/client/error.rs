@@ -13,6 +13,7 @@ use crate::{JsonError, PresenceError, SubscribeError};
 
 /// Why a client could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The address of the server is not one.
     #[error(transparent)]
@@ -94,6 +95,7 @@ pub enum ReachError {
 
 /// Why TLS with a server came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandshakeError {
     /// Nobody whom the client trusts has signed its certificate.
     #[error(
@@ -163,6 +165,7 @@ fn listed(names: &[String]) -> String {
 
 /// Why a file says not whom to trust.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrustError {
     /// It can't be read.
     #[error("cannot read the certificates to trust (--ca, TIDEGATE_CA) from {path}: {source}")]

@@ -27,6 +27,7 @@ enum Kind {
 
 /// Why nothing can be listened on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ListenError {
     /// The system refuses.
     #[error("cannot listen on {address}: {reason}{}", advice(reason))]

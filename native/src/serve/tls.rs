@@ -44,6 +44,7 @@ struct Files {
 
 /// Why a certificate can't be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TlsError {
     /// A file can't be read.
     #[error("cannot read {path}: {source}")]
