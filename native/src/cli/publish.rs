@@ -1,19 +1,21 @@
 //! `tidegate pub`.
 
-use std::io::Write as _;
+mod input;
+mod positions;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
+use input::{Input, InputLine};
+use positions::Positions;
 use serde::Deserialize;
-use serde_json::json;
 use tidegate::client::{Answer, ClientError};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::publication::Position;
 use tidegate::{Client, Json};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
 use super::Misconfigured;
 
@@ -25,7 +27,10 @@ Examples:
   tidegate pub job:42 '{\"progress\": 0.5}'
   tidegate pub job:42 '{\"progress\": 1}' --end complete
   make-progress | tidegate pub job:42        one JSON value per line
-  make-events | tidegate pub                 lines such as {\"topic\": \"job:42\", \"data\": {…}}";
+  make-events | tidegate pub                 lines such as {\"topic\": \"job:42\", \"data\": {…}}
+
+With standard input, the first line that is wrong or refused ends the reading. It is named, and the exit status
+is 1; all lines before it are published.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -63,6 +68,9 @@ struct Line {
     restart: bool,
 }
 
+/// A line's number, its topic, and what became of it.
+type Answered = (u64, String, Result<Position, ClientError>);
+
 impl Publish {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.json.as_deref() {
@@ -76,8 +84,10 @@ impl Publish {
                 let line = self.line(payload, self.end)?;
                 let topic = line.topic.clone();
                 let position = enqueue(&client, line)?.await?;
-                self.print(&topic, position)?;
                 client.close_flushed().await?;
+                let mut positions = Positions::new(self.prints_json);
+                positions.print(&topic, position);
+                positions.end()?;
                 Ok(ExitCode::SUCCESS)
             }
             Some(_) | None => self.publish_lines().await,
@@ -116,28 +126,60 @@ impl Publish {
         let mut answers = FuturesOrdered::new();
         let mut is_first = true;
         let mut is_over = false;
+        let mut positions = Positions::new(self.prints_json);
+        // Whatever goes wrong, what was sent by then has its answer awaited: it is published, and its position told.
+        let mut unsent = None;
+        let mut refused = None;
         while !is_over || !answers.is_empty() {
             tokio::select! {
                 text = input.next(), if !is_over && answers.len() < IN_FLIGHT_MAX => {
-                    let Some(text) = text.context("standard input")? else {
+                    match text.and_then(|text| self.send(&client, text, &mut is_first)) {
+                        Ok(Some(answer)) => answers.push_back(answer),
+                        Ok(None) => is_over = true,
+                        Err(error) => {
+                            is_over = true;
+                            unsent = Some(error);
+                        }
+                    }
+                }
+                Some((number, topic, answer)) = answers.next(), if !answers.is_empty() => match answer {
+                    Ok(position) => positions.print(&topic, position),
+                    Err(error) => {
                         is_over = true;
-                        continue;
-                    };
-                    let number = text.number;
-                    let mut line = self.parse(&text).with_context(|| format!("line {number}"))?;
-                    line.restart &= is_first || self.topic.is_none();
-                    is_first = false;
-                    let topic = line.topic.clone();
-                    let answer = enqueue(&client, line).with_context(|| format!("line {number}"))?;
-                    answers.push_back(async move { (number, topic, answer.await) });
-                }
-                Some((number, topic, answer)) = answers.next(), if !answers.is_empty() => {
-                    self.print(&topic, answer.with_context(|| format!("line {number}"))?)?;
-                }
+                        let error = anyhow::Error::from(error).context(format!("line {number}"));
+                        refused.get_or_insert(error);
+                    }
+                },
             }
         }
         client.close_flushed().await?;
+        // Lines are answered in their order, and those that were not sent come after them.
+        if let Some(error) = refused.or(unsent) {
+            return Err(error);
+        }
+        positions.end()?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Sends a line of standard input, unless that has ended.
+    fn send(
+        &self,
+        client: &Client,
+        text: Option<InputLine>,
+        is_first: &mut bool,
+    ) -> anyhow::Result<Option<impl Future<Output = Answered> + use<>>> {
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        let number = text.number;
+        let mut line = self
+            .parse(&text)
+            .with_context(|| format!("line {number}"))?;
+        line.restart &= *is_first || self.topic.is_none();
+        *is_first = false;
+        let topic = line.topic.clone();
+        let answer = enqueue(client, line).with_context(|| format!("line {number}"))?;
+        Ok(Some(async move { (number, topic, answer.await) }))
     }
 
     fn parse(&self, line: &InputLine) -> anyhow::Result<Line> {
@@ -148,68 +190,6 @@ impl Publish {
         serde_json::from_str(&line.text).context(
             r#"expected {"topic": "job:42", "data": …}, or name a topic on the command line"#,
         )
-    }
-
-    fn print(&self, topic: &str, position: Position) -> std::io::Result<()> {
-        if !self.prints_json {
-            return Ok(());
-        }
-        let Position { epoch, offset } = position;
-        let line = json!({"topic": topic, "epoch": epoch, "offset": offset});
-        writeln!(std::io::stdout(), "{line}")
-    }
-}
-
-/// The lines of standard input that aren't blank.
-struct Input {
-    lines: Lines<BufReader<Stdin>>,
-    number: u64,
-    /// Whether it matters which line is the last: each is then held until the next one or the end is there.
-    tells_last: bool,
-    held: Option<InputLine>,
-}
-
-struct InputLine {
-    number: u64,
-    text: String,
-    /// Known only where it was asked for.
-    is_last: bool,
-}
-
-impl Input {
-    fn new(tells_last: bool) -> Self {
-        Self {
-            lines: BufReader::new(tokio::io::stdin()).lines(),
-            number: 0,
-            tells_last,
-            held: None,
-        }
-    }
-
-    /// The next line. May be dropped while it waits: nothing is lost then.
-    async fn next(&mut self) -> std::io::Result<Option<InputLine>> {
-        while let Some(text) = self.lines.next_line().await? {
-            self.number += 1;
-            if text.trim().is_empty() {
-                continue;
-            }
-            let line = InputLine {
-                number: self.number,
-                text,
-                is_last: false,
-            };
-            if !self.tells_last {
-                return Ok(Some(line));
-            }
-            if let Some(previous) = self.held.replace(line) {
-                return Ok(Some(previous));
-            }
-        }
-        let last = self.held.take();
-        Ok(last.map(|line| InputLine {
-            is_last: true,
-            ..line
-        }))
     }
 }
 

@@ -1,40 +1,39 @@
 //! The program, as its users type it.
 
 use crate::support;
-use std::process::Stdio;
 
 use crate::support::place::Place;
 use crate::support::program::{Outcome, Server, finish, program, run};
-use crate::support::{events::Events, within};
+use crate::support::within;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
 
-fn lines_of(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
+pub(super) fn lines_of(child: &mut Child) -> Lines<BufReader<ChildStdout>> {
     BufReader::new(child.stdout.take().unwrap()).lines()
 }
 
-async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+pub(super) async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     within("a line", lines.next_line())
         .await
         .unwrap()
         .expect("another line")
 }
 
-fn json_lines(text: &str) -> Vec<Value> {
+pub(super) fn json_lines(text: &str) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect()
 }
 
-async fn publish(server: &Server, arguments: &[&str]) -> Outcome {
+pub(super) async fn publish(server: &Server, arguments: &[&str]) -> Outcome {
     let mut all = vec!["pub", "--server", &server.url];
     all.extend(arguments);
     run(&all).await
 }
 
-async fn subscribe(server: &Server, arguments: &[&str]) -> Outcome {
+pub(super) async fn subscribe(server: &Server, arguments: &[&str]) -> Outcome {
     let mut all = vec!["sub", "--server", &server.url];
     all.extend(arguments);
     run(&all).await
@@ -88,120 +87,6 @@ async fn the_exit_status_tells_how_the_topic_ended() {
             .code,
         0
     );
-}
-
-#[tokio::test]
-async fn a_stream_of_lines_is_published_in_order() {
-    let server = Server::start().await;
-    let arguments = [
-        "pub",
-        "--server",
-        &server.url,
-        "a",
-        "--json",
-        "--end",
-        "complete",
-    ];
-    let mut publisher = program(&arguments).stdin(Stdio::piped()).spawn().unwrap();
-    let mut watcher = program(&["sub", "--server", &server.url, "a", "--json"])
-        .spawn()
-        .unwrap();
-    let mut watched = lines_of(&mut watcher);
-    let mut input = publisher.stdin.take().unwrap();
-    input.write_all(b"0\n1\n").await.unwrap();
-    // What has come is published before more comes; the watcher has the first value, so it sees all that follow.
-    assert_eq!(json_lines(&line(&mut watched).await)[0]["data"], 0);
-    let mut text: String = (2..=1000).map(|number| format!("{number}\n")).collect();
-    text.push_str("\n  \n");
-    input.write_all(text.as_bytes()).await.unwrap();
-    drop(input);
-    for number in 1..=1000 {
-        let event = &json_lines(&line(&mut watched).await)[0];
-        assert_eq!(
-            (&event["data"], &event["offset"]),
-            (&json!(number), &json!(number + 1))
-        );
-    }
-    assert_eq!(line(&mut watched).await, r#"{"end":"complete"}"#);
-    let outcome = finish(publisher).await;
-    assert_eq!(outcome.code, 0, "{outcome:?}");
-    let positions = json_lines(&outcome.stdout);
-    let offsets: Vec<u64> = positions
-        .iter()
-        .map(|position| position["offset"].as_u64().unwrap())
-        .collect();
-    assert_eq!(offsets, (1..=1001).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn a_line_is_published_when_it_comes_and_not_with_the_next() {
-    let server = Server::start().await;
-    let mut events = Events::open(&server.address, "topic=a").await;
-    let mut publisher = program(&["pub", "--server", &server.url, "a"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = publisher.stdin.take().unwrap();
-    for number in 1..=3 {
-        input
-            .write_all(format!("{number}\n").as_bytes())
-            .await
-            .unwrap();
-        assert_eq!(events.data().await, number);
-    }
-    drop(input);
-    assert_eq!(finish(publisher).await.code, 0);
-}
-
-#[tokio::test]
-async fn lines_may_name_their_own_topics() {
-    let server = Server::start().await;
-    let mut publisher = program(&["pub", "--server", &server.url])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = publisher.stdin.take().unwrap();
-    let lines =
-        "{\"topic\": \"a\", \"data\": 1}\n{\"topic\": \"b\", \"data\": 2, \"end\": \"failed\"}\n";
-    input.write_all(lines.as_bytes()).await.unwrap();
-    drop(input);
-    assert_eq!(finish(publisher).await.code, 0);
-    assert_eq!(
-        subscribe(&server, &["a", "-n", "1"]).await.stdout,
-        "a #1 1\n"
-    );
-    assert_eq!(subscribe(&server, &["b"]).await.code, 4);
-}
-
-#[tokio::test]
-async fn a_line_that_is_wrong_is_named() {
-    let server = Server::start().await;
-    for (arguments, lines, words) in [
-        (&["a"][..], "1\n2\nthree\n", ["line 3", "not JSON"]),
-        (&[], "{\"topic\": \"a\"}\n", ["line 1", "data"]),
-        (
-            &[],
-            "{\"topic\": \"a b\", \"data\": 1}\n",
-            ["line 1", "byte"],
-        ),
-        (&["ended"], "1\n", ["line 1", "ended"]),
-        (&["--end", "failed"], "", ["--end", "topic"]),
-    ] {
-        publish(&server, &["ended", "1", "--end", "failed"]).await;
-        let mut all = vec!["pub", "--server", &server.url];
-        all.extend(arguments);
-        let mut publisher = program(&all).stdin(Stdio::piped()).spawn().unwrap();
-        let mut input = publisher.stdin.take().unwrap();
-        // It may have given up already.
-        let _ = input.write_all(lines.as_bytes()).await;
-        drop(input);
-        let outcome = finish(publisher).await;
-        let code = if arguments.contains(&"--end") { 2 } else { 1 };
-        assert_eq!(outcome.code, code, "{outcome:?}");
-        for word in words {
-            assert!(outcome.stderr.contains(word), "{word}: {outcome:?}");
-        }
-    }
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod config;
 mod deploy;
 mod entrances;
 mod limits;
+mod lines;
 mod operation;
 mod payload_limit;
 mod perseverance;
