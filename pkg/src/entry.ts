@@ -2,7 +2,7 @@
 
 import type { Core } from './core.js';
 import { badOption, report, TidegateError } from './errors.js';
-import { type FlowSpec, flowNumbers, flowSpec, isCount, topicText } from './options.js';
+import { checkSignal, type FlowSpec, flowNumbers, flowSpec, isCount, topicText } from './options.js';
 import type {
   CollectFlowOptions,
   CollectOptions,
@@ -102,9 +102,7 @@ function checkOptions({ since, signal }: AnyOptions): void {
       throw badOption('since', JSON.stringify(position), 'positions: { topic, epoch, offset }');
     }
   }
-  if (signal && !('aborted' in signal)) {
-    throw badOption('signal', signal, 'the signal of an AbortController');
-  }
+  checkSignal(signal);
 }
 
 /** The positions to resume after; none, where a subscription does not resume. */

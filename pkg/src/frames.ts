@@ -324,9 +324,13 @@ function checkPublication(frame: PublicationFrame): void {
 export class Encoded {
   readonly json: string;
 
-  /** @throws what `JSON.stringify` throws, for data that has no JSON form. */
+  /** Undefined is null. @throws what `JSON.stringify` throws, for data that has no JSON form, or a `TypeError`. */
   constructor(data: unknown) {
-    this.json = JSON.stringify(data) ?? 'null';
+    const json = JSON.stringify(data ?? null);
+    if (json === undefined) {
+      throw new TypeError(`it is a ${typeof data}`);
+    }
+    this.json = json;
   }
 
   get bytes(): number {

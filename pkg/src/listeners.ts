@@ -1,7 +1,8 @@
 /** Who listens to the events of a connection. */
 
 import { dispose } from './dispose.js';
-import { report, TidegateError } from './errors.js';
+import { badOption, report, TidegateError } from './errors.js';
+import { checkSignal } from './options.js';
 import type { Listening, ListenOptions, TideEvents } from './tide-types.js';
 
 /** What one call of `on` has added: the same function may be called for several. */
@@ -24,6 +25,10 @@ export class Listeners {
     if (!Object.hasOwn(this.#listeners, event)) {
       throw new TidegateError('bad_option', `there is no event ${String(event)}: listen to state or error`);
     }
+    if (typeof listen !== 'function') {
+      throw badOption('the listener', listen, 'a function');
+    }
+    checkSignal(signal);
     const listeners = this.#listeners[event];
     const listener = { listen };
     const stop = (): void => {

@@ -44,6 +44,16 @@ export function durationMs(duration: Duration, name: string): number {
 }
 
 /**
+ * @throws {@link TidegateError} with code `bad_option`, if something else than a signal was given for one.
+ * @internal
+ */
+export function checkSignal(signal: AbortSignal | null | undefined): void {
+  if (signal && !('aborted' in signal && 'addEventListener' in signal)) {
+    throw badOption('signal', signal, 'the signal of an AbortController');
+  }
+}
+
+/**
  * Whether something is a number that counts.
  *
  * @internal

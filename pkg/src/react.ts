@@ -1,3 +1,5 @@
+'use client';
+
 /**
  * Topics and connections as React state.
  *

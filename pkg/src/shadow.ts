@@ -1,19 +1,27 @@
 /** What elements of the package are made of inside. */
 
-/** One for all elements of a kind, by their text. */
-const sheets = new Map<string, CSSStyleSheet>();
+/** One for all elements of a kind in a window, by their text: a sheet belongs to the document that it was made for. */
+const sheets = new WeakMap<Window, Map<string, CSSStyleSheet>>();
 
 /**
- * Styles what is inside of an element. A sheet that is made, not written into the page, is within any Content-Security-Policy.
+ * Styles what is inside of an element; again where it was moved into another document. A sheet that is made, not written into
+ * the page, is within any Content-Security-Policy.
  *
  * @internal
  */
 export function style(root: ShadowRoot, text: string): void {
-  let sheet = sheets.get(text);
+  const window = root.ownerDocument.defaultView;
+  // A document without a window shows nothing.
+  if (window === null) {
+    return;
+  }
+  const known = sheets.get(window) ?? new Map<string, CSSStyleSheet>();
+  sheets.set(window, known);
+  let sheet = known.get(text);
   if (sheet === undefined) {
-    sheet = new CSSStyleSheet();
+    sheet = new window.CSSStyleSheet();
     sheet.replaceSync(text);
-    sheets.set(text, sheet);
+    known.set(text, sheet);
   }
   root.adoptedStyleSheets = [sheet];
 }

@@ -17,6 +17,16 @@ export type WebSocketConstructor = new (url: string, protocols?: string | string
 export const SUBPROTOCOL = 'tidegate.v1.json';
 
 /**
+ * What relative addresses are relative to: as everything in a page, its base; in a worker, its script. Undefined in Node.
+ *
+ * @internal
+ */
+export function baseUrl(): string | undefined {
+  const { document, location } = globalThis as { document?: Document; location?: Location };
+  return document?.baseURI ?? location?.href;
+}
+
+/**
  * The address of the WebSocket of the server at `url`: `https://host/base` has it at `wss://host/base/ws`.
  *
  * @internal
@@ -24,7 +34,7 @@ export const SUBPROTOCOL = 'tidegate.v1.json';
 export function socketUrl(url: string | URL): string {
   let resolved: URL;
   try {
-    resolved = new URL(url, (globalThis as { location?: { href: string } }).location?.href);
+    resolved = new URL(url, baseUrl());
   } catch (cause) {
     throw new TidegateError('bad_option', `${String(url)} is not the address of a server`, { cause });
   }

@@ -7,6 +7,7 @@ import { TidegateError, typed, typedError } from './errors.js';
 import { frameText } from './frames.js';
 import { Listeners } from './listeners.js';
 import type { TabHub } from './machines.js';
+import { checkSignal } from './options.js';
 import { type PresenceNote, Presences } from './presence.js';
 import type { TopicPresence } from './presence-types.js';
 import { Publishing } from './publishing.js';
@@ -83,6 +84,7 @@ export class Connection extends Switchboard<TabHub, Note> {
 
   constructor(url: string | URL, options: ConnectOptions, membership?: Membership) {
     super(hostOf(options));
+    checkSignal(options.signal);
     this.#url = socketUrl(url);
     this.#options = options;
     this.#WebSocket = options.WebSocket;

@@ -1,5 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { TidegateError } from './errors.js';
+
 /** Why a topic ended: the work was done, went wrong, or was called off. */
 export type EndReason = 'complete' | 'failed' | 'cancelled';
 
@@ -94,7 +96,7 @@ export interface SubscriptionEvents {
    */
   readonly onLagged?: ((missed: number) => void) | undefined;
   /** The subscription could not be made, or was lost. It is over then. Without this, the error is reported as uncaught. */
-  readonly onError?: ((error: Error) => void) | undefined;
+  readonly onError?: ((error: TidegateError) => void) | undefined;
 }
 
 /**

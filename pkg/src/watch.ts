@@ -1,5 +1,6 @@
 import { asyncDispose } from './dispose.js';
-import { report, TidegateError } from './errors.js';
+import { badOption, report, TidegateError } from './errors.js';
+import { checkSignal } from './options.js';
 import type { CollectWatchOptions, Overflow, Subscription, Update, Updates, WatchOptions } from './types.js';
 
 /**
@@ -38,7 +39,8 @@ function isTerminal(item: Item): boolean {
  * An async iterator over a subscription, with a bounded buffer between them.
  *
  * It is idle until the first `next()`, then subscribed, then finished: by the end of its topic, by an
- * error, by its signal or by `return()`. What is buffered when the topic ends is still read. What found no room is told of when
+ * error, by its signal or by `return()`. What is buffered when the topic ends or the connection is closed is still read; after
+ * the signal or `return()` it is not. What found no room is told of when
  * the next update is asked for: once, however much that was.
  *
  * @internal
@@ -62,10 +64,16 @@ export class Watch implements Updates<Item> {
     if (!Number.isInteger(buffer) || buffer < 1) {
       throw new TidegateError('bad_option', `buffer is ${buffer}: it must be a whole number of at least 1`);
     }
+    const { signal } = options;
+    const overflow = options.overflow ?? 'latest';
+    if (!['latest', 'drop-oldest', 'error'].includes(overflow)) {
+      throw badOption('overflow', overflow, "'latest', 'drop-oldest' or 'error'");
+    }
+    checkSignal(signal);
     this.#open = open;
     this.#bufferMax = buffer;
-    this.#overflow = options.overflow ?? 'latest';
-    this.#signal = options.signal;
+    this.#overflow = overflow;
+    this.#signal = signal;
     this.#onLagged = options.onLagged;
   }
 
@@ -92,10 +100,7 @@ export class Watch implements Updates<Item> {
   }
 
   return(): Promise<IteratorResult<Item, undefined>> {
-    this.#buffer.length = 0;
-    this.#missed = 0;
-    this.#error = undefined;
-    this.#finish();
+    this.#stop();
     return Promise.resolve(DONE);
   }
 
@@ -117,7 +122,7 @@ export class Watch implements Updates<Item> {
       return;
     }
     this.#state = 'subscribed';
-    this.#signal?.addEventListener('abort', this.#abort);
+    this.#signal?.addEventListener('abort', this.#stop);
     try {
       const subscription = this.#open({
         item: (item) => this.#take(item),
@@ -131,7 +136,13 @@ export class Watch implements Updates<Item> {
     this.#unsubscribeIfFinished();
   }
 
-  readonly #abort = (): void => this.#finish();
+  /** Whoever reads wants nothing more: what is buffered goes, too. */
+  readonly #stop = (): void => {
+    this.#buffer.length = 0;
+    this.#missed = 0;
+    this.#error = undefined;
+    this.#finish();
+  };
 
   #take(item: Item): void {
     if (this.#state !== 'subscribed') {
@@ -196,7 +207,7 @@ export class Watch implements Updates<Item> {
 
   #finish(): void {
     this.#state = 'finished';
-    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#signal?.removeEventListener('abort', this.#stop);
     for (const waiter of this.#waiters.splice(0)) {
       waiter.resolve(DONE);
     }

@@ -1,3 +1,5 @@
+'use client';
+
 /**
  * `<tide-progress>` in React 19: defines it, and tells TypeScript what its properties are.
  *

@@ -77,7 +77,7 @@ export class TideProgressElement extends Base {
   #lastJob: string | undefined;
   #lastTide: Tide | undefined;
   #job: Job | undefined;
-  #error: Error | undefined;
+  #error: TidegateError | undefined;
   #isStale = false;
   #isUnreachable = false;
   /** Why there is no connection, as far as that is known. */
@@ -156,8 +156,12 @@ export class TideProgressElement extends Base {
     this.#view ??= new View(this.shadowRoot ?? this.attachShadow({ mode: 'open' }));
     this.#readLanguage();
     this.#pageLanguage ??= new MutationObserver(() => this.#readLanguage());
-    this.#pageLanguage.observe(document.documentElement, { attributeFilter: ['lang'] });
+    this.#pageLanguage.observe(this.ownerDocument.documentElement, { attributeFilter: ['lang'] });
     this.#restartSoon();
+  }
+
+  adoptedCallback(): void {
+    this.#view?.restyle();
   }
 
   #readLanguage(): void {
@@ -249,7 +253,7 @@ export class TideProgressElement extends Base {
         (update) => this.#take(update),
       );
     } catch (error) {
-      this.#fail(error as Error);
+      this.#fail(error as TidegateError);
     }
   }
 
@@ -271,7 +275,7 @@ export class TideProgressElement extends Base {
     this.#show();
   }
 
-  #fail(error: Error): void {
+  #fail(error: TidegateError): void {
     this.#error = error;
     this.#show();
   }

@@ -10,6 +10,7 @@ const PARTS = ['label', 'state', 'percent', 'amount', 'active', 'rate', 'time', 
 
 /** @internal */
 export class View {
+  readonly #root: ShadowRoot;
   readonly #bar: HTMLElement;
   readonly #fill = part('div', 'fill');
   readonly #facts: HTMLElement;
@@ -17,6 +18,7 @@ export class View {
   readonly #parts: Readonly<Record<(typeof PARTS)[number], HTMLElement>>;
 
   constructor(root: ShadowRoot) {
+    this.#root = root;
     const parts = Object.fromEntries(PARTS.map((name) => [name, part('span', name)])) as Record<
       (typeof PARTS)[number],
       HTMLElement
@@ -39,13 +41,18 @@ export class View {
       parts.time,
       parts.message,
     );
-    style(root, STYLE);
+    this.restyle();
     root.append(
       part('div', 'line', parts.label, parts.state, parts.percent),
       this.#bar,
       this.#facts,
       this.#spoken,
     );
+  }
+
+  /** Styles it for the document that it is in. */
+  restyle(): void {
+    style(this.#root, STYLE);
   }
 
   show(shown: Shown): void {

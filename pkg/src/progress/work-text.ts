@@ -9,11 +9,11 @@ import type { Work } from './work.js';
  */
 export interface WorkNouns {
   /** What is counted: `label|labels`. Without it, speed is a number alone. */
-  readonly unit?: string;
+  readonly unit?: string | undefined;
   /** What is done to it: `labeled`. Default: `done`. */
-  readonly verb?: string;
+  readonly verb?: string | undefined;
   /** Who does it: `labeler|labelers`. Without it, how many are active is said alone. */
-  readonly worker?: string;
+  readonly worker?: string | undefined;
 }
 
 /** How what is known becomes a sentence. Numbers are formatted, and nouns are in the form for their number. */

@@ -12,7 +12,7 @@ export type PresenceState<T = unknown> =
   /** `present` is who is here, ordered by key; when `stale`, as far as a lost connection knew. */
   | { readonly status: 'live' | 'stale'; readonly present: readonly Presence<T>[]; readonly error: undefined }
   /** The server refused, or the connection is closed. `error` says why. */
-  | { readonly status: 'failed'; readonly present: readonly Presence<T>[]; readonly error: Error };
+  | { readonly status: 'failed'; readonly present: readonly Presence<T>[]; readonly error: TidegateError };
 
 /** The state of a topic of which nothing is known. */
 const WAITING: PresenceState<never> = { status: 'waiting', present: [], error: undefined };
@@ -48,7 +48,7 @@ export class PresenceStore<T> extends Lingering<PresenceState<T>> {
         stopFollowing();
       };
     } catch (error) {
-      this.#fail(error as Error);
+      this.#fail(error as TidegateError);
       return;
     }
     this.#refresh();
@@ -63,7 +63,7 @@ export class PresenceStore<T> extends Lingering<PresenceState<T>> {
     this.set({ status: this.#freshness(), present, error: undefined });
   }
 
-  #fail(error: Error): void {
+  #fail(error: TidegateError): void {
     this.set({ status: 'failed', present: this.state().present, error });
   }
 

@@ -1,5 +1,6 @@
 /** What a component is shown of a piece of work that many do together. */
 
+import type { TidegateError } from '../errors.js';
 import { readWork, type Work } from '../progress/work.js';
 import { type WorkNouns, type WorkTexts, type WorkWords, workTexts } from '../progress/work-text.js';
 import type { Duration, EndReason } from '../types.js';
@@ -31,7 +32,7 @@ export interface ProgressState {
   /** How the work ended. */
   readonly end: EndReason | undefined;
   /** Why it can't be watched. */
-  readonly error: Error | undefined;
+  readonly error: TidegateError | undefined;
 }
 
 /** @internal */

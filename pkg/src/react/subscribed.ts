@@ -57,7 +57,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
 
   protected abstract take(update: Update<T>): void;
   protected abstract end(reason: EndReason, pattern: string): void;
-  protected abstract fail(error: Error, pattern: string): void;
+  protected abstract fail(error: TidegateError, pattern: string): void;
   /** Takes the failure back, if there is one: what was known before is known again. */
   protected abstract recover(): void;
   /** The connection was lost, or is back. */
@@ -83,7 +83,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     try {
       this.#subscription.setFlow(pace.flow);
     } catch (error) {
-      this.fail(error as Error, this.#pattern!);
+      this.fail(error as TidegateError, this.#pattern!);
       return;
     }
     this.recover();
@@ -104,7 +104,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
           ...this.#source,
           onEnd: (reason) => this.end(reason, pattern),
           onError: (error) => {
-            if ((error as TidegateError).code === 'bad_flow') {
+            if (error.code === 'bad_flow') {
               // Found by the core once it was loaded: as if it had not been made.
               this.close();
             }
@@ -114,7 +114,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
         (update: Update<T>) => this.take(update),
       );
     } catch (error) {
-      this.fail(error as Error, pattern);
+      this.fail(error as TidegateError, pattern);
       return;
     }
     if (isTide(from)) {

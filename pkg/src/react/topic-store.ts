@@ -1,5 +1,6 @@
 /** What a component knows of a topic, outside of React: one subscription, and a snapshot that changes only as a whole. */
 
+import type { TidegateError } from '../errors.js';
 import type { EndReason, Subscriber, Update } from '../types.js';
 import { type Pace, type Source, Subscribed } from './subscribed.js';
 
@@ -35,7 +36,7 @@ export type TopicState<T = unknown> =
       readonly data: T | undefined;
       readonly update: Update<T> | undefined;
       readonly end: undefined;
-      readonly error: Error;
+      readonly error: TidegateError;
     };
 
 /**
@@ -70,7 +71,7 @@ export function ended<T>({ data, update }: TopicState<T>, end: EndReason): Topic
  *
  * @internal
  */
-export function failed<T>({ data, update }: TopicState<T>, error: Error): TopicState<T> {
+export function failed<T>({ data, update }: TopicState<T>, error: TidegateError): TopicState<T> {
   return { status: 'failed', data, update, end: undefined, error };
 }
 
@@ -107,7 +108,7 @@ export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
     this.set(ended(this.state(), reason));
   }
 
-  protected override fail(error: Error): void {
+  protected override fail(error: TidegateError): void {
     this.set(failed(this.state(), error));
   }
 

@@ -1,5 +1,6 @@
 /** What a component knows of all topics that a pattern matches, outside of React. */
 
+import type { TidegateError } from '../errors.js';
 import type { EndReason, Subscriber, Update } from '../types.js';
 import { type Pace, type Source, Subscribed } from './subscribed.js';
 import { ended, failed, freshened, known, type TopicState, waiting } from './topic-store.js';
@@ -24,7 +25,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   /** Their names, the one of which no update came for longest first. */
   readonly #heard: Set<string>;
   /** Why all of them have failed. Their pattern is shown as if it were a topic. */
-  #failure: { readonly pattern: string; readonly error: Error } | undefined;
+  #failure: { readonly pattern: string; readonly error: TidegateError } | undefined;
   #isChanged = false;
 
   constructor(from: Subscriber | null, pattern: string | null, source: TopicsSource<T>, pace: Pace) {
@@ -63,7 +64,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     this.#change();
   }
 
-  protected override fail(error: Error, pattern: string): void {
+  protected override fail(error: TidegateError, pattern: string): void {
     this.#failure = { pattern, error };
     this.#change();
   }

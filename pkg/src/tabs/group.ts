@@ -216,8 +216,14 @@ function withResolver(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve };
 }
 
-/** Where there is no storage, a tab to come starts at the first generation, and learns of the latest from the others. */
+/**
+ * Where there is no storage, a tab to come starts at the first generation, and learns of the latest from the others. The first
+ * is what it starts at anyway: mostly nothing is stored, for the group's name differs with each user and may with each page.
+ */
 function rememberGeneration(group: string, generation: number): void {
+  if (generation <= 1) {
+    return;
+  }
   try {
     localStorage.setItem(group, String(generation));
   } catch {

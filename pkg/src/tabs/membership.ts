@@ -1,6 +1,7 @@
 /** Which tabs share a connection, and by which way: decided once for each connection. */
 
 import type { WasmSource } from '../core.js';
+import { baseUrl } from '../socket.js';
 import { Election } from './election.js';
 import { TABS_VERSION } from './message.js';
 import type { WorkerOrder } from './spawn.js';
@@ -75,7 +76,7 @@ export function hasTabs(): boolean {
 }
 
 function absolute(wasm: WasmSource): string {
-  return new URL(String(wasm), location.href).href;
+  return new URL(String(wasm), baseUrl()).href;
 }
 
 function defined<T extends object>(members: T): { [K in keyof T]?: NonNullable<T[K]> } {

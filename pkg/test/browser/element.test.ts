@@ -222,6 +222,33 @@ test('what is set before the element is defined counts', LIMIT, async (t) => {
   await page.locator('early-progress[state=running][topic="job:1"]').getByText('30%').waitFor();
 });
 
+test('it is styled in another document that it is put into or moved to', LIMIT, async (t) => {
+  const { server, page, problems } = await setUp(t, '<iframe></iframe>');
+  await publish(server, 'job:1', { progress: 0.5 });
+  const heights = await page.evaluate(async () => {
+    await customElements.whenDefined('tide-progress');
+    const other = document.querySelector('iframe')!.contentDocument!;
+    const make = (to: Document): Element => {
+      const element = document.createElement('tide-progress');
+      element.setAttribute('topic', 'job:1');
+      to.body.append(element);
+      return element;
+    };
+    const [put, moved, back] = [make(other), make(document), make(other)];
+    other.body.append(moved);
+    document.body.append(back);
+    return [put, moved, back].map((element) => {
+      const bar = element.shadowRoot!.querySelector('.bar')!;
+      return bar.ownerDocument.defaultView!.getComputedStyle(bar).height;
+    });
+  });
+  assert.equal(new Set(heights).size, 1, heights.join());
+  assert.match(heights[0]!, /^[1-9]/);
+  const inside = page.frameLocator('iframe').locator('tide-progress[state=running]');
+  await inside.nth(1).waitFor();
+  assert.deepEqual(problems, []);
+});
+
 test(
   'what is read from right to left sweeps as well as what is read from left to right',
   LIMIT,

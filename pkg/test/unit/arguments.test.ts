@@ -158,6 +158,7 @@ test('a connection with wrong options is refused', () => {
     { token: Promise.resolve('token') },
     { token: 5 },
     { client: 5 },
+    { signal: {} },
   ];
   for (const options of wrong) {
     assert.throws(() => connect('http://example.test', { WebSocket: FakeSocket, ...options }), {
@@ -165,6 +166,45 @@ test('a connection with wrong options is refused', () => {
       code: 'bad_option',
     });
   }
+});
+
+test('an address is relative to the base of the page', async (t) => {
+  const page = globalThis as { document?: unknown };
+  page.document = { baseURI: 'https://example.test/app/' };
+  t.after(() => delete page.document);
+  const host = new VirtualHost();
+  const tide = connect('live', { host, WebSocket: FakeSocket, tabs: 'off' });
+  t.after(() => tide.close());
+  tide.subscribe('a', () => {});
+  await host.settle();
+  assert.equal(FakeSocket.last.url, 'wss://example.test/app/live/ws');
+});
+
+test('an iterator with a wrong signal or overflow is refused at once, and so is a listener that is no function', async (t) => {
+  const { hub, tide } = await setUp(t);
+  for (const options of [{ signal: {} }, { overflow: 'dropOldest' }] as Anything[]) {
+    assert.throws(() => hub.watch('a', options), { name: 'TidegateError', code: 'bad_option' });
+  }
+  hub.watch('a', { overflow: null } as Anything);
+  for (const listener of [undefined, null, {}] as Anything[]) {
+    assert.throws(() => tide.on('state', listener), { code: 'bad_option' });
+  }
+  assert.throws(() => tide.on('state', () => {}, { signal: {} as AbortSignal }), { code: 'bad_option' });
+});
+
+test('what has no JSON form is not published, and undefined is null', async (t) => {
+  const { host, hub, tide } = await setUp(t);
+  for (const data of [() => {}, Symbol('a'), 5n]) {
+    await assert.rejects(tide.publish('b', data), { code: 'bad_data' });
+  }
+  FakeSocket.last.take();
+  void tide.publish('b', undefined);
+  await host.settle();
+  assert.equal(FakeSocket.last.take()[0]!['data'], null);
+  const seen: unknown[] = [];
+  hub.subscribe('b', ({ data }) => seen.push(data));
+  hub.publish('b', undefined);
+  assert.deepEqual(seen, [null]);
 });
 
 test('what a payload throws when it is read is reported, and the newer one stands for both', async (t) => {

@@ -1,7 +1,7 @@
 /** What a library of today does of itself: signals, disposal, no unhandled rejections, small bundles. */
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -155,13 +155,20 @@ test('a bundle holds only what is imported', async () => {
   assert.equal((await bundle(unused.map((entry) => `import '${entry}';`).join(''))).trim(), '');
 });
 
+test('what is for React says that it is for clients, so that server components may import it', async () => {
+  for (const entry of ['react.js', 'element/react.js']) {
+    const text = await readFile(join(root, 'dist', entry), 'utf8');
+    assert.match(text, /^'use client';/, entry);
+  }
+});
+
 test('what needs no core stays small, and who does not show work does not pay for it', async () => {
   for (const [code, most] of [
     ["export * from 'tidegate/react'", 3.75],
     ["export { TideProvider, useConnection, usePresence, useTopic } from 'tidegate/react'", 2],
     ["export * from 'tidegate/progress'", 2.75],
     ["export { formats, percent, timeText } from 'tidegate/progress'", 1.25],
-    ["export * from 'tidegate/chart'", 3.05],
+    ["export * from 'tidegate/chart'", 3.1],
   ] as const) {
     const size = gzipSync(await bundle(code), { level: 9 }).length / 1024;
     assert.ok(size <= most, `${code} weighs ${size.toFixed(2)} KiB gzip`);

@@ -213,6 +213,25 @@ test('a pattern that is none fails the first next', async () => {
   await assert.rejects(hub.watch('a::b').next(), (error) => (error as TidegateError).code === 'bad_topic');
 });
 
+test('an aborted signal ends a loop that is behind before it reads any more', async () => {
+  const { hub, host } = setUp();
+  const controller = new AbortController();
+  const iterator = hub.watch<number>('a', { signal: controller.signal });
+  const first = iterator.next();
+  for (let number = 1; number <= 100; number += 1) {
+    hub.publish('a', number);
+  }
+  await host.settle();
+  const seen = [(await first).value?.data];
+  for await (const { data } of iterator) {
+    seen.push(data);
+    if (seen.length === 3) {
+      controller.abort();
+    }
+  }
+  assert.deepEqual(seen, [1, 2, 3]);
+});
+
 test('an aborted signal ends the loop', async () => {
   const { hub } = setUp();
   const controller = new AbortController();
