@@ -5,16 +5,19 @@ mod migrate;
 mod place;
 mod publish;
 mod run;
+mod say;
 mod serve;
 mod subscribe;
 mod text;
 mod token;
 mod top;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use place::{BackendArg, PlaceArg, WrongAddress, environment};
+use say::say;
 use tidegate::backend::BackendError;
 use tidegate::client::ClientError;
 use tidegate::core::lifecycle::EndReason;
@@ -85,15 +88,7 @@ impl Cli {
             Command::Token(token) => token.run(),
             Command::Migrate(migrate) => runtime.block_on(migrate.run()),
             Command::Config(config) => config.run(),
-            Command::Completions { shell } => {
-                clap_complete::generate(
-                    shell,
-                    &mut Self::command(),
-                    "tidegate",
-                    &mut std::io::stdout(),
-                );
-                Ok(ExitCode::SUCCESS)
-            }
+            Command::Completions { shell } => complete(shell).map(|()| ExitCode::SUCCESS),
         };
         // Reading standard input may still block a thread of the runtime; that must not hold the exit up.
         runtime.shutdown_background();
@@ -101,16 +96,26 @@ impl Cli {
     }
 }
 
+/// Prints what makes a shell complete our commands.
+fn complete(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut script);
+    let mut out = std::io::stdout();
+    out.write_all(&script)?;
+    out.flush()?;
+    Ok(())
+}
+
 fn fail(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("tidegate: {}", told(error));
+    say(told(error));
     if error.is::<WrongAddress>() || error.is::<config::Problems>() || error.is::<Misconfigured>() {
         return ExitCode::from(2);
     }
     if let Some(BackendError::Unreachable { .. }) = error.downcast_ref() {
-        eprintln!("tidegate: {UNREACHABLE}");
+        say(UNREACHABLE);
         return ExitCode::from(3);
     }
     match error.downcast_ref() {

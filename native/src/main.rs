@@ -1,5 +1,11 @@
 //! The `tidegate` program.
 
+#![deny(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "they panic where nobody reads any more"
+)]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::say::say;
 pub(super) use layers::{Environment, InForce, in_force};
 pub(super) use options::Flags;
 pub(super) use problem::Problems;
@@ -74,7 +75,7 @@ impl Sources {
             &Environment::of_process(),
         )?;
         for warning in &in_force.warnings {
-            eprintln!("tidegate: {warning}");
+            say(warning);
         }
         Ok(in_force)
     }

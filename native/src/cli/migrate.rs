@@ -7,6 +7,8 @@ use clap::Args;
 use tidegate::backend::{Backend, Feed, Keep, survey};
 use tidegate::core::topic::Pattern;
 
+use super::say::say;
+
 const EXAMPLES: &str = "\
 Examples:
   tidegate migrate --backend postgres://app@db/app --print > tidegate.sql
@@ -37,7 +39,7 @@ impl Migrate {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let address = self.backend.address()?;
         let choice = survey(address, super::place::environment, &Keep::as_servers_say()).await?;
-        eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
+        say(format_args!("backend: {} ({})", choice.what, choice.why));
         if self.new_epochs {
             return begin_epochs(choice.backend.as_deref()).await;
         }
@@ -46,7 +48,7 @@ impl Migrate {
             None => None,
         };
         let (Some(sql), Some(backend)) = (migration, choice.backend) else {
-            eprintln!("tidegate: nothing is missing");
+            say("nothing is missing");
             return Ok(ExitCode::SUCCESS);
         };
         let mut out = std::io::stdout();
@@ -59,7 +61,7 @@ impl Migrate {
         // What is opened adds what it lacks.
         backend.open(Feed::new(|_| {})).await?;
         backend.close().await?;
-        eprintln!("tidegate: done");
+        say("done");
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -77,6 +79,6 @@ async fn begin_epochs(backend: Option<&dyn Backend>) -> anyhow::Result<ExitCode>
         }
         backend.close().await?;
     }
-    eprintln!("tidegate: topics with a new epoch: {count}");
+    say(format_args!("topics with a new epoch: {count}"));
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,8 @@ use tidegate::backend::{Address, BackendError, Choice, Keep, choose};
 use tidegate::client::{ClientError, ClientOptions, Token, Trust};
 use tokio::process::Command;
 
+use super::say::say;
+
 /// Where the server of this machine listens.
 const SERVER: &str = "http://127.0.0.1:8420";
 
@@ -77,7 +79,7 @@ impl PlaceArg {
         }
         let choice = self.backend.choose(&Keep::as_servers_say()).await?;
         if address == Some(Address::Auto) {
-            eprintln!("tidegate: backend: {} ({})", choice.what, choice.why);
+            say(format_args!("backend: {} ({})", choice.what, choice.why));
         }
         Ok(Client::with_choice(&choice)?)
     }

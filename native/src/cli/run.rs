@@ -17,6 +17,8 @@ use tidegate::{Client, Publish};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::say::say;
+
 /// How long the last update may take once the command has ended.
 const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
 
@@ -54,7 +56,7 @@ impl Run {
         let client = match self.place.start().await {
             Ok(client) => Some(client),
             Err(error) if error.is::<BackendError>() => {
-                eprintln!("tidegate: the job's progress is not published: {error}");
+                say(format_args!("the job's progress is not published: {error}"));
                 None
             }
             Err(error) => return Err(error),
@@ -64,7 +66,7 @@ impl Run {
         let publishing = client.map(|client| Publishing::start(client, topic, latest));
         let outcome = run::run(&job, updates).await;
         if let Some(error) = &outcome.error {
-            eprintln!("tidegate: {error}");
+            say(error);
         }
         if let Some(publishing) = publishing {
             publishing.finish().await;
@@ -127,9 +129,13 @@ impl Publishing {
                 let _ = self.client.close_flushed().await;
             }
             Ok(Ok(Err(error))) => {
-                eprintln!("tidegate: the job's progress was not published: {error}");
+                say(format_args!(
+                    "the job's progress was not published: {error}"
+                ));
             }
-            Ok(Err(error)) => eprintln!("tidegate: the job's progress was not published: {error}"),
+            Ok(Err(error)) => say(format_args!(
+                "the job's progress was not published: {error}"
+            )),
             Err(_) => {
                 let status = self.client.status();
                 let reason = status
@@ -138,10 +144,10 @@ impl Publishing {
                     .clone()
                     .or_else(|| self.answers.refusal())
                     .unwrap_or_else(|| "it did not answer".to_owned());
-                eprintln!(
-                    "tidegate: the job's end was not published to {}: {reason}",
+                say(format_args!(
+                    "the job's end was not published to {}: {reason}",
                     self.client.place()
-                );
+                ));
             }
         }
     }

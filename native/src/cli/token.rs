@@ -1,5 +1,6 @@
 //! `tidegate token`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -69,7 +70,7 @@ struct Claims<'a> {
 impl Token {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let token = self.token().map_err(Misconfigured::because)?;
-        println!("{token}");
+        writeln!(std::io::stdout(), "{token}")?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -31,3 +31,4 @@ mod restore;
 #[cfg(all(unix, feature = "tls"))]
 mod secrecy;
 mod telemetry;
+mod unheard;

@@ -63,7 +63,7 @@ pub(in crate::cli) struct Problems(pub(super) Vec<Problem>);
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, problem) in self.0.iter().enumerate() {
-            let separator = if at == 0 { "" } else { "\ntidegate: " };
+            let separator = if at == 0 { "" } else { "\n" };
             write!(f, "{separator}{problem}")?;
         }
         Ok(())

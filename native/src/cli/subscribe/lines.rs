@@ -7,6 +7,7 @@ use serde_json::json;
 use tidegate::core::lifecycle::EndReason;
 use tidegate::{Event, Json, Publication};
 
+use crate::cli::say::say;
 use crate::cli::text::clean;
 
 /// How events become lines.
@@ -31,7 +32,7 @@ pub(super) fn print(event: &Event, pattern: &str, form: Form) -> std::io::Result
         }
         (Form::Plain, event) => {
             if let Some(note) = note(event, pattern) {
-                eprintln!("tidegate: {note}");
+                say(note);
             }
         }
     }
