@@ -13,7 +13,7 @@ use tidegate_core::event_stream::EventStreamConfig;
 use crate::access::Pass;
 use crate::shard::{Command, LocalReader, Transport};
 pub(crate) use count::{OpenStream, OpenStreams};
-pub(crate) use position_id::PositionId;
+pub(crate) use position_id::{Beginning, PositionId};
 pub(crate) use standing::{Standing, write_publication};
 
 /// What every stream begins with: how long an `EventSource` waits before it connects again, in milliseconds.

@@ -24,7 +24,7 @@ use super::served::Served;
 use crate::Subscribe;
 use crate::access::{Known, Pass};
 use crate::duration::parse_duration_ms;
-use crate::event_stream::{EventStream, PositionId, Standing, Told};
+use crate::event_stream::{Beginning, EventStream, PositionId, Standing, Told};
 use crate::serve::Handover;
 use crate::shard::LocalReader;
 use body::EventBody;
@@ -258,6 +258,11 @@ pub(super) async fn stream(
         durable: query.durable()?,
         slow: query.slow()?,
     };
+    let beginning = match (&options.durable, &options.start) {
+        (Some(_), _) => Beginning::Device,
+        (None, Start::New) => Beginning::New,
+        (None, Start::Latest | Start::Since(_)) => Beginning::Latest,
+    };
     let goes_on = id.is_some() || options.durable.is_some();
     let Reader { user, room, ends } = reader;
     // Whoever asks for it has it as they ask.
@@ -274,10 +279,7 @@ pub(super) async fn stream(
     let events = EventStream::new(
         reader,
         Told {
-            standing: Standing {
-                id: id.unwrap_or_else(|| PositionId::new(&patterns)),
-                room,
-            },
+            standing: Standing::new(&patterns, id, room, beginning),
             ends,
             deadlines: served.hub.event_streams(),
             _counted: served.event_streams.open(),

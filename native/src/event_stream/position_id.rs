@@ -1,7 +1,8 @@
 //! Where a stream stands, as the `id:` of its events.
 //!
 //! A stream of one topic has `epoch:offset`. One of several topics or of patterns has a position for each topic,
-//! `topic=epoch:offset`, separated by spaces, because `Last-Event-ID` is all that a browser gives back.
+//! `topic=epoch:offset`, separated by spaces, because `Last-Event-ID` is all that a browser gives back. Before it has seen
+//! anything, that is `-`: a browser that gives nothing back would start anew, and miss what was published meanwhile.
 
 use std::io::Write as _;
 
@@ -12,6 +13,20 @@ use tidegate_core::topic::{Pattern, Topic};
 /// The most topics whose positions an id holds: those that published last. The others start with their
 /// retained history again, which their positions tell apart.
 const TOPICS_MAX: usize = 32;
+
+/// The id of several topics of which nothing has been seen. No topic is named like this entry, because those have a `=`.
+const NOTHING_SEEN: &str = "-";
+
+/// What a stream starts with, of topics that its id doesn't tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// The latest value, which is to come yet.
+    Latest,
+    /// What is published from then on.
+    New,
+    /// What its device has not dealt with. The server remembers where that is, and takes what is given back for dealt with.
+    Device,
+}
 
 /// The positions of a stream's topics.
 pub(crate) enum PositionId {
@@ -39,6 +54,7 @@ impl PositionId {
         let mut id = Self::new(patterns);
         match &mut id {
             Self::One(_, position) => *position = Some(text.parse().ok()?),
+            Self::Several(_) if text == NOTHING_SEEN => {}
             Self::Several(positions) => {
                 for entry in text.split_ascii_whitespace().take(TOPICS_MAX) {
                     let (topic, position) = entry.rsplit_once('=')?;
@@ -64,11 +80,31 @@ impl PositionId {
     }
 
     /// A subscription stands; an exact one's topic has a position already.
-    pub(super) fn begin(&mut self, pattern: &Pattern, position: Option<Position>) {
-        if let (Some(topic), Some(position)) = (pattern.exact(), position)
-            && position.offset == 0
-        {
-            self.advance(&topic, position);
+    pub(super) fn begin(
+        &mut self,
+        pattern: &Pattern,
+        position: Option<Position>,
+        beginning: Beginning,
+    ) {
+        let (Some(topic), Some(mut position)) = (pattern.exact(), position) else {
+            return;
+        };
+        if self.knows(&topic) {
+            return;
+        }
+        match beginning {
+            // Whoever resumes from here has not seen the latest value.
+            Beginning::Latest => position.offset = position.offset.saturating_sub(1),
+            Beginning::Device if position.offset > 0 => return,
+            Beginning::New | Beginning::Device => {}
+        }
+        self.advance(&topic, position);
+    }
+
+    fn knows(&self, topic: &Topic) -> bool {
+        match self {
+            Self::One(_, position) => position.is_some(),
+            Self::Several(positions) => positions.iter().any(|known| known.topic == *topic),
         }
     }
 
@@ -97,14 +133,28 @@ impl PositionId {
 
     /// Appends the line of an event, where there is anything to resume from.
     pub(super) fn write_line(&self, out: &mut Vec<u8>) {
-        let is_empty = match self {
-            Self::One(_, position) => position.is_none(),
-            Self::Several(positions) => positions.is_empty(),
-        };
-        if !is_empty {
+        if !self.is_empty() {
             out.extend_from_slice(b"id: ");
             self.write(out);
             out.push(b'\n');
+        }
+    }
+
+    /// Appends a block that is no event, and from which a reader resumes that has seen none.
+    pub(super) fn write_beginning(&self, out: &mut Vec<u8>, beginning: Beginning) {
+        let may_start_over = matches!(self, Self::Several(_)) && beginning != Beginning::Device;
+        if self.is_empty() && may_start_over {
+            write!(out, "id: {NOTHING_SEEN}\n\n").expect("a Vec takes every write");
+        } else if !self.is_empty() {
+            self.write_line(out);
+            out.push(b'\n');
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        match self {
+            Self::One(_, position) => position.is_none(),
+            Self::Several(positions) => positions.is_empty(),
         }
     }
 
@@ -162,6 +212,52 @@ mod tests {
         assert_eq!(text(&id), "é:1=7:2 a=b=7:4");
         let read = PositionId::parse(&text(&id), &several).expect("our own id");
         assert_eq!(read.positions(), id.positions());
+    }
+
+    /// What a stream is told at its start that asks for these, of which `a` stands at an offset.
+    fn beginning(texts: &[&str], offset: u64, beginning: Beginning) -> String {
+        let mut id = PositionId::new(&patterns(texts));
+        for pattern in patterns(texts) {
+            let stands = pattern.exact().is_some();
+            id.begin(&pattern, stands.then(|| position(offset)), beginning);
+        }
+        let mut block = Vec::new();
+        id.write_beginning(&mut block, beginning);
+        String::from_utf8(block).expect("text")
+    }
+
+    #[test]
+    fn who_has_seen_no_event_is_told_where_it_began() {
+        use Beginning::{Device, Latest, New};
+        for (topics, offset, begins, expected) in [
+            (&["a"][..], 0, Latest, "id: 7:0\n\n"),
+            (&["a"], 5, Latest, "id: 7:4\n\n"),
+            (&["a"], 5, New, "id: 7:5\n\n"),
+            (&["a"], 0, Device, "id: 7:0\n\n"),
+            (&["a"], 5, Device, ""),
+            (&["a", "b:*"], 5, New, "id: a=7:5\n\n"),
+            (&["b:*", "c:**"], 5, New, "id: -\n\n"),
+            (&["b:*"], 5, Latest, "id: -\n\n"),
+            (&["b:*"], 5, Device, ""),
+        ] {
+            assert_eq!(
+                beginning(topics, offset, begins),
+                expected,
+                "{topics:?} {begins:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_beginning_changes_nothing_about_what_was_given_back() {
+        let asked = patterns(&["a", "b"]);
+        let mut id = PositionId::parse("a=7:3", &asked).expect("our own id");
+        for pattern in &asked {
+            id.begin(pattern, Some(position(9)), Beginning::Latest);
+        }
+        assert_eq!(text(&id), "a=7:3 b=7:8");
+        let seen = PositionId::parse(NOTHING_SEEN, &asked).expect("our own id");
+        assert_eq!(seen.positions(), []);
     }
 
     #[test]

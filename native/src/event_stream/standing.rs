@@ -4,10 +4,10 @@
 use std::io::Write as _;
 
 use tidegate_core::protocol::ServerFrame;
-use tidegate_core::publication::Publication;
+use tidegate_core::publication::{Position, Publication};
 use tidegate_core::topic::{Pattern, Topic};
 
-use super::PositionId;
+use super::{Beginning, PositionId};
 use crate::encode::{self, Encoder, Message};
 use crate::json::Json;
 
@@ -19,9 +19,27 @@ pub(crate) struct Standing {
     pub(crate) id: PositionId,
     /// The room that it is in beside what it asked for.
     pub(crate) room: Option<Topic>,
+    beginning: Beginning,
+    /// How many of the subscriptions that it asked for don't stand yet.
+    unanswered: usize,
 }
 
 impl Standing {
+    /// One that has asked for these patterns; `given_back` is the id that its reader has.
+    pub(crate) fn new(
+        patterns: &[Pattern],
+        given_back: Option<PositionId>,
+        room: Option<Topic>,
+        beginning: Beginning,
+    ) -> Self {
+        Self {
+            id: given_back.unwrap_or_else(|| PositionId::new(patterns)),
+            room,
+            beginning,
+            unanswered: patterns.len(),
+        }
+    }
+
     /// Appends what a frame tells, with the id to resume after it. Frames that tell a reader nothing append nothing.
     pub(crate) fn write_event(
         &mut self,
@@ -53,7 +71,7 @@ impl Standing {
             ServerFrame::Live => Some("live"),
             ServerFrame::Subscribed {
                 pattern, position, ..
-            } => return self.id.begin(pattern, *position),
+            } => return self.begin(out, pattern, *position),
             // Whoever is in the process, as this stream is, is sent whole values.
             ServerFrame::Delta { .. }
             | ServerFrame::Welcome { .. }
@@ -72,6 +90,19 @@ impl Standing {
         // An event without an id would keep the last one, so each has its own.
         self.id.write_line(out);
         write_data(out, &encoder.message(frame));
+    }
+
+    /// A subscription stands. Once all do, the reader is given an id: whoever reconnects without one starts anew, and
+    /// what was published meanwhile would be lost without a word.
+    fn begin(&mut self, out: &mut Vec<u8>, pattern: &Pattern, position: Option<Position>) {
+        if self.unanswered == 0 {
+            return;
+        }
+        self.unanswered -= 1;
+        self.id.begin(pattern, position, self.beginning);
+        if self.unanswered == 0 {
+            self.id.write_beginning(out, self.beginning);
+        }
     }
 
     /// Whether a publication's event is the same for all streams that ask for its topic alone, as this one does.

@@ -162,14 +162,12 @@ mod tests {
     use tidegate_core::topic::{Pattern, Topic};
 
     use super::*;
-    use crate::event_stream::PositionId;
+    use crate::event_stream::Beginning;
 
     fn standing(topics: &[&str]) -> Standing {
         let patterns = topics.iter().map(|text| Pattern::new(text).expect("valid"));
-        Standing {
-            id: PositionId::new(&patterns.collect::<Vec<_>>()),
-            room: None,
-        }
+        let patterns: Vec<_> = patterns.collect();
+        Standing::new(&patterns, None, None, Beginning::Latest)
     }
 
     fn frames(offsets: std::ops::Range<u64>) -> Vec<ServerFrame<Json>> {

@@ -186,6 +186,8 @@ async fn a_silent_stream_says_that_it_lives() {
     let address = support::serve(tidegate::axum::router(hub.clone())).await;
     let mut events = Events::open(&address, "topic=a").await;
     assert_eq!(events.block().await.unwrap(), "retry: 2000\n\n");
+    let begins = events.block().await.unwrap();
+    assert!(begins.starts_with("id: ") && begins.ends_with(":0\n\n"));
     for _ in 0..3 {
         assert_eq!(events.block().await.unwrap(), ":\n\n");
     }

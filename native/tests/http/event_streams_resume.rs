@@ -203,3 +203,76 @@ async fn a_device_that_has_the_end_is_told_that_nothing_comes() {
     let nameless = Events::open(&address, "topic=a&durable=").await;
     assert_eq!(nameless.status(), 400);
 }
+
+/// Opens a stream, breaks it off before it has had an event, and returns the id that a browser would give back.
+async fn break_before_any_event(address: &str, path: &str) -> Option<String> {
+    let mut events = Events::open_at(address, path, None).await;
+    assert_eq!(events.block().await.unwrap(), "retry: 2000\n\n");
+    let block = events.block().await.unwrap();
+    let id = block.strip_prefix("id: ").map(str::trim_end);
+    assert_eq!(
+        block,
+        id.map_or(String::new(), |id| format!("id: {id}\n\n"))
+    );
+    id.map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_stream_that_broke_before_its_first_event_misses_nothing() {
+    let (hub, address) = served_hub().await;
+    for topic in ["old", "old:1", "old:2"] {
+        publish_range(&hub, topic, 7..=9).await;
+    }
+    for (query, topic) in [
+        ("topic=a", "a"),
+        ("topic=b&latest=false", "b"),
+        ("topic=old&latest=false", "old"),
+        ("topic=c:*", "c:1"),
+        ("topic=d:*&latest=false", "d:1"),
+        ("topic=e&topic=f", "f"),
+        ("topic=old:1&topic=old:2&latest=false", "old:2"),
+        ("topic=g&topic=h:*", "h:1"),
+    ] {
+        let path = format!("/events?{query}");
+        let id = break_before_any_event(&address, &path).await;
+        until_counts(&hub, 0, 0).await;
+        publish_range(&hub, topic, 1..=3).await;
+        let (seen, _) = read_and_break(&address, query, id.as_deref(), 3).await;
+        assert_eq!(seen, [1, 2, 3], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_broke_before_its_latest_value_gets_that_too() {
+    let (hub, address) = served_hub().await;
+    publish_range(&hub, "a", 1..=5).await;
+    // The latest value itself waits for the end of the window.
+    let query = "topic=a&throttle=1h&leading=false";
+    let id = break_before_any_event(&address, &format!("/events?{query}")).await;
+    until_counts(&hub, 0, 0).await;
+    publish_range(&hub, "a", 6..=7).await;
+    let (seen, _) = read_and_break(&address, "topic=a", id.as_deref(), 3).await;
+    assert_eq!(seen, [5, 6, 7]);
+}
+
+#[tokio::test]
+async fn a_device_that_broke_off_before_its_first_event_misses_nothing() {
+    let (hub, address) = served_hub().await;
+    publish_range(&hub, "a", 1..=2).await;
+    for query in [
+        "topic=a&durable=phone&latest=false",
+        "topic=b:*&durable=phone",
+    ] {
+        drop(Events::open(&address, query).await);
+        until_counts(&hub, 0, 0).await;
+    }
+    publish_range(&hub, "a", 3..=4).await;
+    publish_range(&hub, "b:1", 3..=4).await;
+    for query in [
+        "topic=a&durable=phone&latest=false",
+        "topic=b:*&durable=phone",
+    ] {
+        let (seen, _) = read_and_break(&address, query, None, 2).await;
+        assert_eq!(seen, [3, 4], "{query}");
+    }
+}

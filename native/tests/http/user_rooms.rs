@@ -136,6 +136,32 @@ async fn a_users_event_stream_is_in_their_room_beside_a_backend_and_by_any_loop(
 }
 
 #[tokio::test]
+async fn notifications_that_broke_off_before_the_first_come_when_they_resume() {
+    let (hub, address) = asking().await;
+    let head = format!("Authorization: {}\r\n", sevens());
+    let path = async || {
+        let ticket = request(&address, "POST /ticket", &head, "").await.json();
+        format!(
+            "/user/notifications?ticket={}",
+            ticket["ticket"].as_str().unwrap()
+        )
+    };
+    let mut events = Events::open_at(&address, &path().await, None).await;
+    assert_eq!(events.block().await.unwrap(), "retry: 2000\n\n");
+    let block = events.block().await.unwrap();
+    let id = block.strip_prefix("id: ").expect("a place to resume from");
+    drop(events);
+    until_counts(&hub, 0, 0).await;
+    for number in 1..=3 {
+        hub.publish("user:7", &number).await.unwrap();
+    }
+    let mut events = Events::open_at(&address, &path().await, Some(id.trim_end())).await;
+    for number in 1..=3 {
+        assert_eq!(events.data().await, json!(number));
+    }
+}
+
+#[tokio::test]
 async fn a_notification_socket_answers_pings_and_takes_nothing_but_what_is_its_users() {
     let (hub, address) = asking().await;
     let stream = TcpStream::connect(&address).await.unwrap();

@@ -127,6 +127,21 @@ test(
   },
 );
 
+test('an EventSource that has had no event yet misses none while its server is dead', LIMIT, async (t) => {
+  const [file, server] = await startWithFile(t);
+  const pages: Page[] = [];
+  for (const query of ['topic=job:1', 'topic=job:*', 'topic=job:1&topic=job:2', 'topic=job:1&latest=false']) {
+    const page = await emptyPage(t, server.url);
+    await followBySource(page, query);
+    await page.waitForFunction(() => following.source?.readyState === EventSource.OPEN);
+    pages.push(page);
+  }
+  await succeeded(t, file, server);
+  for (const page of pages) {
+    await received(page, [3, 4]);
+  }
+});
+
 test("an EventSource's device goes on where it was when it last connected again", LIMIT, async (t) => {
   const [file, server] = await startWithFile(t);
   const page = await emptyPage(t, server.url);
