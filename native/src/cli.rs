@@ -30,7 +30,7 @@ Exit status:
   3  no server answered, its certificate is not trusted, or the backend can't be reached
   4  sub: the topic ended as failed
   5  sub: the topic ended as cancelled
-  run has the exit status of its command";
+  run has the exit status of its command, and ends by the signal that ended it";
 
 /// What to do where the backend that was named is away.
 const UNREACHABLE: &str = "is it running, and is its address right? Name another by --backend or TIDEGATE_BACKEND \

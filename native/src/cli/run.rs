@@ -34,8 +34,9 @@ Examples:
   tidegate run -- cargo build --release
   tidegate run --job nightly -- rsync -a --info=progress2 src/ dst/
 
-The command's output, exit status and terminal behaviour don't change. Its progress is read from what it
-prints: 37%, 12/340, [3/10]. The command also runs if the server or backend can't be reached.";
+The command's output, exit status and terminal behaviour don't change; a signal that ends it ends this
+program, too. Its progress is read from what it prints: 37%, 12/340, [3/10]. The command also runs if the
+server or backend can't be reached.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -71,6 +72,7 @@ impl Run {
         if let Some(publishing) = publishing {
             publishing.finish().await;
         }
+        outcome.end_by_signal();
         Ok(ExitCode::from(outcome.exit_code))
     }
 }

@@ -18,6 +18,7 @@
 //! });
 //! let outcome = run::run(&job, updates).await;
 //! publisher.await?;
+//! outcome.end_by_signal();
 //! std::process::exit(outcome.exit_code.into());
 //! # }
 //! ```
@@ -37,6 +38,8 @@
 //!
 //! Signals that reach us are passed on to the command (in a session or without any terminal: to its
 //! whole process group), except those that the terminal has given to both of us already.
+//!
+//! Whoever started us can see how the command ended, too: [`Outcome::end_by_signal`].
 //!
 //! # Limits
 //!
@@ -59,6 +62,8 @@ mod report;
 
 #[cfg(unix)]
 mod forward;
+#[cfg(unix)]
+mod leave;
 #[cfg(unix)]
 mod session;
 #[cfg(unix)]

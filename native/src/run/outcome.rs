@@ -9,9 +9,10 @@ use super::report::JobStatus;
 /// How long after an interrupt that needn't end it a command's failure still counts as its effect.
 const INTERRUPT_EFFECT_MAX: Duration = Duration::from_secs(10);
 
-/// The numbers of SIGHUP, SIGINT and SIGTERM, the same on every Unix.
+/// The numbers of SIGHUP, SIGINT, SIGQUIT and SIGTERM, the same on every Unix.
 const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
+const QUIT: i32 = 3;
 const TERMINATE: i32 = 15;
 
 /// What shells add to the number of the signal that ended a command.
@@ -78,6 +79,8 @@ pub(super) struct Asked {
     pub(super) to_end: bool,
     /// By something that it may well live on with (a key, a hangup): how long ago.
     pub(super) interrupted: Option<Duration>,
+    /// What asked it last was a key, of which nobody else heard.
+    pub(super) by_key: bool,
 }
 
 impl Asked {
@@ -101,6 +104,8 @@ pub struct Outcome {
     pub signal: Option<i32>,
     /// Why the command could not be run.
     pub error: Option<RunError>,
+    /// Whether a key sent that signal, of which nobody else heard.
+    by_key: bool,
 }
 
 impl Outcome {
@@ -111,12 +116,14 @@ impl Outcome {
                 exit_code: error.exit_code(),
                 signal: None,
                 error: Some(error),
+                by_key: false,
             },
             Ending::Exited { code, asked } => Self {
                 status: exit_status(code, asked),
                 exit_code: code.to_le_bytes()[0],
                 signal: None,
                 error: None,
+                by_key: false,
             },
             Ending::Killed { signal, asked } => {
                 let cancelled = asked.explains_failure() || matches!(signal, INTERRUPT | TERMINATE);
@@ -130,8 +137,22 @@ impl Outcome {
                     exit_code: (SIGNAL_EXIT_BASE + signal).to_le_bytes()[0],
                     signal: Some(signal),
                     error: None,
+                    by_key: asked.by_key && matches!(signal, INTERRUPT | QUIT),
                 }
             }
+        }
+    }
+
+    /// Ends this process by the signal that ended the command, so that a shell, `make` or `timeout` sees what it would see
+    /// of the command itself. Leaves no core. Returns where no signal ended the command, and where this process can't be
+    /// ended so, as the first of a container: then [`exit_code`](Self::exit_code) tells it.
+    ///
+    /// If a key such as Ctrl-C sent the signal, nobody has got it but the command, whose terminal is its own. So the other
+    /// processes of our process group get it first: a script around us ends as well.
+    pub fn end_by_signal(&self) {
+        #[cfg(unix)]
+        if let Some(signal) = self.signal {
+            super::leave::end_by(signal, self.by_key);
         }
     }
 }
@@ -156,16 +177,17 @@ mod tests {
     const UNASKED: Asked = Asked {
         to_end: false,
         interrupted: None,
+        by_key: false,
     };
     const ENDED: Asked = Asked {
         to_end: true,
-        interrupted: None,
+        ..UNASKED
     };
 
     fn interrupted(seconds_ago: u64) -> Asked {
         Asked {
-            to_end: false,
             interrupted: Some(Duration::from_secs(seconds_ago)),
+            ..UNASKED
         }
     }
 
@@ -200,6 +222,23 @@ mod tests {
             assert_eq!(outcome.status, status, "signal {signal}, {asked:?}");
             assert_eq!(i32::from(outcome.exit_code), 128 + signal);
             assert_eq!(outcome.signal, Some(signal));
+        }
+    }
+
+    #[test]
+    fn signals_of_keys_are_told_from_others() {
+        let by_key = Asked {
+            by_key: true,
+            ..interrupted(1)
+        };
+        for (signal, asked, expected) in [
+            (INTERRUPT, by_key, true),
+            (QUIT, by_key, true),
+            (TERMINATE, by_key, false),
+            (INTERRUPT, interrupted(1), false),
+        ] {
+            let outcome = Outcome::of(Ending::Killed { signal, asked });
+            assert_eq!(outcome.by_key, expected, "signal {signal}, {asked:?}");
         }
     }
 

@@ -49,6 +49,7 @@ pub(super) async fn supervise(job: &JobSpec, reporter: &Arc<Reporter>) -> Ending
         link,
         asked_to_end: false,
         interrupted: None,
+        by_key: false,
     };
     let status = loop {
         tokio::select! {
@@ -56,6 +57,7 @@ pub(super) async fn supervise(job: &JobSpec, reporter: &Arc<Reporter>) -> Ending
             caught = signals.next() => command.handle_signal(caught),
             interrupted = command.link.step() => if interrupted {
                 command.interrupted = Some(Instant::now());
+                command.by_key = true;
             },
         }
     };
@@ -81,6 +83,8 @@ struct Command {
     link: Link,
     asked_to_end: bool,
     interrupted: Option<Instant>,
+    /// Whether what asked it last was a key that we passed on.
+    by_key: bool,
 }
 
 impl Command {
@@ -104,12 +108,14 @@ impl Command {
         } else if is_ending(caught.signal) {
             self.asked_to_end = true;
         }
+        self.by_key &= !is_ending(caught.signal);
     }
 
     fn ending(&self, status: ExitStatus) -> Ending {
         let asked = Asked {
             to_end: self.asked_to_end,
             interrupted: self.interrupted.map(|at| at.elapsed()),
+            by_key: self.by_key,
         };
         match (status.code(), status.signal()) {
             (Some(code), _) => Ending::Exited { code, asked },

@@ -5,6 +5,7 @@
 #[path = "../run_support/mod.rs"]
 mod run_support;
 
+mod interrupts;
 mod output;
 mod status;
 mod sub;

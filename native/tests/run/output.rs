@@ -98,7 +98,7 @@ fn a_reader_that_leaves_ends_the_command_as_a_pipe_does() {
     assert_eq!(read_line(&mut stdout), "y");
     drop(stdout);
     let status = run.wait().unwrap();
-    assert_eq!((status.code(), status.signal()), (Some(141), None));
+    assert_eq!((status.code(), status.signal()), (None, Some(13)));
     let ending = server.ending("yes");
     assert_eq!(ending["status"], "FAILED");
     assert_eq!(ending["signal"], "SIGPIPE");

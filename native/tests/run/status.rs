@@ -2,7 +2,8 @@
 #![cfg(unix)]
 
 use crate::run_support;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
 
 use crate::run_support::{Server, is_running, pid_in, read_line, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
@@ -78,16 +79,36 @@ fn a_command_that_is_killed_has_failed() {
         .run("killed", &["sh", "-c", "kill -KILL $$"])
         .status()
         .unwrap();
-    assert_eq!(status.code(), Some(137));
+    assert_eq!(status.signal(), Some(9));
     let ending = server.ending("killed");
     assert_eq!(ending["status"], "FAILED");
     assert_eq!(ending["signal"], "SIGKILL");
     assert_eq!(ending["exit_code"], serde_json::Value::Null);
 }
 
+#[test]
+fn a_signal_that_ends_the_command_ends_the_program_and_leaves_no_core() {
+    let server = Server::start();
+    // Not here, if the system lets cores be written where the program is.
+    let folder = tempfile::tempdir().unwrap();
+    for signal in [Signal::SEGV, Signal::QUIT, Signal::ABORT, Signal::PIPE] {
+        let script = format!("ulimit -S -c 0; kill -{} $$", signal.as_raw());
+        let args = server.run_args("killed", &["sh", "-c", &script]);
+        let status = std::process::Command::new("sh")
+            .args(["-c", "ulimit -S -c $(ulimit -H -c); exec \"$0\" \"$@\""])
+            .arg(run_support::PROGRAM)
+            .args(args)
+            .current_dir(folder.path())
+            .status()
+            .unwrap();
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+        assert!(!status.core_dumped(), "{status}");
+    }
+}
+
 /// Runs `script`, which prints a line when it is ready, sends `signal` to the program and returns the
-/// program's exit code, that first line, and the job's ending.
-fn signalled(script: &str, signal: Signal) -> (i32, String, serde_json::Value) {
+/// program's exit status, that first line, and the job's ending.
+fn signalled(script: &str, signal: Signal) -> (ExitStatus, String, serde_json::Value) {
     let server = Server::start();
     let mut run = server
         .run("signalled", &["sh", "-c", script])
@@ -97,20 +118,20 @@ fn signalled(script: &str, signal: Signal) -> (i32, String, serde_json::Value) {
         .unwrap();
     let line = read_line(run.stdout.as_mut().unwrap());
     kill_process(Pid::from_child(&run), signal).unwrap();
-    let code = run.wait().unwrap().code().expect("it exits by itself");
-    (code, line, server.ending("signalled"))
+    let status = run.wait().unwrap();
+    (status, line, server.ending("signalled"))
 }
 
 #[test]
 fn a_signal_is_passed_on_and_cancels() {
-    for (signal, name, code) in [
-        (Signal::TERM, "SIGTERM", 143),
-        (Signal::INT, "SIGINT", 130),
-        (Signal::HUP, "SIGHUP", 129),
-        (Signal::QUIT, "SIGQUIT", 131),
+    for (signal, name) in [
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::HUP, "SIGHUP"),
+        (Signal::QUIT, "SIGQUIT"),
     ] {
         let (exit, _, ending) = signalled("ulimit -c 0; echo ready; exec sleep 1000", signal);
-        assert_eq!(exit, code);
+        assert_eq!(exit.signal(), Some(signal.as_raw()));
         assert_eq!(ending["status"], "CANCELLED", "{name}");
         assert_eq!(ending["signal"], name);
     }
@@ -119,19 +140,28 @@ fn a_signal_is_passed_on_and_cancels() {
 #[test]
 fn a_command_may_take_its_leave_in_its_own_way() {
     let tidy = "trap 'echo tidied; exit 9' TERM; echo ready; while :; do :; done";
-    let (code, _, ending) = signalled(tidy, Signal::TERM);
-    assert_eq!((code, &ending["status"]), (9, &"CANCELLED".into()));
+    let (status, _, ending) = signalled(tidy, Signal::TERM);
+    assert_eq!(
+        (status.code(), &ending["status"]),
+        (Some(9), &"CANCELLED".into())
+    );
     assert_eq!(ending["message"], "tidied");
     let done = "trap 'exit 0' TERM; echo ready; while :; do :; done";
-    let (code, _, ending) = signalled(done, Signal::TERM);
-    assert_eq!((code, &ending["status"]), (0, &"COMPLETE".into()));
+    let (status, _, ending) = signalled(done, Signal::TERM);
+    assert_eq!(
+        (status.code(), &ending["status"]),
+        (Some(0), &"COMPLETE".into())
+    );
 }
 
 #[test]
 fn a_signal_without_end_is_passed_on_too() {
     let script = "trap 'exit 4' USR1; echo ready; while :; do :; done";
-    let (code, _, ending) = signalled(script, Signal::USR1);
-    assert_eq!((code, &ending["status"]), (4, &"FAILED".into()));
+    let (status, _, ending) = signalled(script, Signal::USR1);
+    assert_eq!(
+        (status.code(), &ending["status"]),
+        (Some(4), &"FAILED".into())
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex};
 
@@ -12,21 +13,21 @@ use pty_process::blocking::{Command, Pty};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, tcgetattr};
 
-const CTRL_C: &str = "\x03";
+pub(super) const CTRL_C: &str = "\x03";
 const CTRL_Z: &str = "\x1a";
 
 /// A terminal with a person at it.
-struct Desk {
+pub(super) struct Desk {
     pty: Arc<Pty>,
     /// Kept open, so that the terminal outlives who runs on it.
     tty: OwnedFd,
-    process: Child,
+    pub(super) process: Child,
     seen: Arc<Mutex<String>>,
 }
 
 impl Desk {
     /// Starts `command` on a new terminal.
-    fn start(command: Command) -> Self {
+    pub(super) fn start(command: Command) -> Self {
         let (pty, pts) = pty_process::blocking::open().unwrap();
         pty.resize(Size::new(33, 111)).unwrap();
         let tty = pts.as_fd().try_clone_to_owned().unwrap();
@@ -45,20 +46,25 @@ impl Desk {
         Self::start(program(server, id, script))
     }
 
-    fn type_keys(&self, keys: &str) {
+    pub(super) fn type_keys(&self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
-    fn see(&self, text: &str) {
+    pub(super) fn see(&self, text: &str) {
         see(&self.seen, text);
     }
 
-    fn is_raw(&self) -> bool {
+    /// All that was written to the terminal.
+    pub(super) fn text(&self) -> String {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
         let modes = tcgetattr(&self.tty).unwrap().local_modes;
         !modes.intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
-    fn end(&mut self) -> ExitStatus {
+    pub(super) fn end(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
     }
 }
@@ -132,7 +138,7 @@ fn an_interrupt_from_the_keyboard_cancels() {
     desk.see("ready");
     wait_for("the terminal to be taken", || desk.is_raw());
     desk.type_keys(CTRL_C);
-    assert_eq!(desk.end().code(), Some(130));
+    assert_eq!(desk.end().signal(), Some(2));
     let ending = server.ending("interrupt");
     assert_eq!(ending["status"], "CANCELLED");
     assert_eq!(ending["signal"], "SIGINT");
@@ -158,7 +164,7 @@ fn the_terminal_is_given_back_when_a_signal_ends_the_job() {
     desk.see("ready");
     wait_for("the terminal to be taken", || desk.is_raw());
     kill_process(Pid::from_child(&desk.process), Signal::TERM).unwrap();
-    assert_eq!(desk.end().code(), Some(143));
+    assert_eq!(desk.end().signal(), Some(15));
     assert!(!desk.is_raw());
 }
 
