@@ -63,6 +63,8 @@ mod event_stream;
 pub mod fuzzing;
 mod hub;
 mod json;
+#[cfg(unix)]
+mod lingering;
 pub mod progress;
 mod reduce;
 pub mod run;

@@ -15,6 +15,8 @@ mod incoming;
 mod joiner;
 mod latency;
 mod leaving;
+#[cfg(unix)]
+mod lingerers;
 mod local;
 mod presence;
 mod progress;
@@ -49,6 +51,8 @@ pub(crate) use guest::Guest;
 use guest::Questions;
 use joiner::Joiner;
 pub(crate) use latency::{BOUNDS_MICROS, Latency};
+#[cfg(unix)]
+use lingerers::Lingerers;
 use local::LocalQueue;
 pub(crate) use local::{Device, LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
@@ -109,6 +113,8 @@ pub(crate) struct Shard {
     /// Where questions about clients are asked; known from the first one on.
     runtime: Option<Handle>,
     questions: Questions,
+    #[cfg(unix)]
+    lingerers: Lingerers,
     _alive: watch::Sender<()>,
 }
 
@@ -157,6 +163,8 @@ impl Shard {
             totals: Totals::default(),
             runtime: None,
             questions: Questions::default(),
+            #[cfg(unix)]
+            lingerers: Lingerers::default(),
             _alive: alive,
         };
         Ok((shard, sender))

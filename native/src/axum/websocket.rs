@@ -15,6 +15,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use tidegate_core::durable::DurableName;
 use tidegate_core::protocol::{ErrorCode, SUBPROTOCOL};
+#[cfg(unix)]
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tungstenite::handshake::derive_accept_key;
@@ -170,6 +172,10 @@ fn from_foreign_server(upgraded: Upgraded) -> Handed {
     }
 }
 
+/// How long a client has to take the last word, where the end of its connection is somebody else's.
+#[cfg(unix)]
+const TAKE_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A connection that is not plain TCP (TLS of that loop, say) reaches the shard through a pair of sockets.
 #[cfg(unix)]
 fn bridge(upgraded: Upgraded) -> std::io::Result<Transport> {
@@ -179,10 +185,16 @@ fn bridge(upgraded: Upgraded) -> std::io::Result<Transport> {
     let (mut from_shard, mut to_shard) = tokio::net::UnixStream::from_std(far)?.into_split();
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
     tokio::spawn(async move {
-        // Either side's end is the end of both; what went wrong shows as a closed connection.
+        // Either side's end is the end of both; what went wrong shows as a closed connection. A client that the shard has told
+        // its last word hears it before that, whatever it is sending.
+        let told = async {
+            let _ = tokio::io::copy(&mut from_shard, &mut to_client).await;
+            let _ = tokio::time::timeout(TAKE_MAX, to_client.shutdown()).await;
+            tokio::time::sleep(TAKE_MAX).await;
+        };
         tokio::select! {
             _ = tokio::io::copy(&mut from_client, &mut to_shard) => {}
-            _ = tokio::io::copy(&mut from_shard, &mut to_client) => {}
+            () = told => {}
         }
     });
     Ok(Transport::Unix(mio::net::UnixStream::from_std(near)))

@@ -50,6 +50,9 @@ pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// # Errors
     /// When the system doesn't let go of it.
     fn into_transport(self) -> io::Result<Transport>;
+
+    /// What it is spoken over.
+    fn below(&self) -> &Stream;
 }
 
 impl Wire for Stream {
@@ -62,6 +65,10 @@ impl Wire for Stream {
             }
         })
     }
+
+    fn below(&self) -> &Stream {
+        self
+    }
 }
 
 #[cfg(feature = "tls")]
@@ -69,6 +76,10 @@ impl Wire for TlsStream<Stream> {
     fn into_transport(self) -> io::Result<Transport> {
         let (stream, session) = self.into_inner();
         Ok(Transport::tls(stream.into_transport()?, session))
+    }
+
+    fn below(&self) -> &Stream {
+        self.get_ref().0
     }
 }
 
@@ -132,7 +143,15 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
             changed = phase.changed() => Turn::phase(changed.is_ok(), &phase),
         };
         match turn {
-            Turn::Ended(result) => return shared.note_end(peer, &vitals, result),
+            Turn::Ended(result) => {
+                let is_cut_short = vitals.is_cut_short() || is_no_request(&result);
+                shared.note_end(peer, &vitals, result);
+                if is_cut_short && let Some(parts) = connection.into_parts() {
+                    let stream = parts.io.into_inner().into_inner();
+                    linger(stream, phase).await;
+                }
+                return;
+            }
             Turn::HandedOver => {
                 let taken = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let parts = connection.into_parts();
@@ -158,6 +177,32 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
             Turn::Over => return,
         }
     }
+}
+
+/// Whether what came was no request, of which more may come.
+fn is_no_request(result: &hyper::Result<()>) -> bool {
+    let error = result.as_ref().err();
+    error.is_some_and(|error| error.is_parse() || error.is_parse_too_large())
+}
+
+/// Closes a connection whose client was answered before it had sent everything, once it has noticed. A server that stops doesn't
+/// wait for that.
+#[cfg(unix)]
+async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>) {
+    let Ok(lingering) = stream.below().lingering() else {
+        return;
+    };
+    drop(stream);
+    lingering.end();
+    tokio::select! {
+        () = lingering.read_out() => {}
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn linger(stream: impl Wire, _phase: watch::Receiver<Phase>) {
+    drop(stream);
 }
 
 /// How long it is tried to say a last word.

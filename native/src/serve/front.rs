@@ -48,6 +48,7 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let answering = Answering::begin(&self.vitals);
+        self.vitals.cut_short(false);
         let may_hand_over =
             request.version() == Version::HTTP_11 && request.method() == Method::GET;
         let slot = self.slot.clone().filter(|_| may_hand_over);
@@ -59,6 +60,7 @@ impl Service<Request<Incoming>> for Front {
                 until: Instant::now() + self.body_timeout,
                 sleep: None,
                 tally: Arc::clone(&self.tally),
+                vitals: Arc::clone(&self.vitals),
             })
         });
         let extensions = request.extensions_mut();
@@ -143,6 +145,7 @@ struct TimedBody {
     /// Only where it has to be waited for.
     sleep: Option<Pin<Box<Sleep>>>,
     tally: Arc<Tally>,
+    vitals: Arc<Vitals>,
 }
 
 /// What a body says that didn't come in time.
@@ -168,6 +171,9 @@ impl Body for TimedBody {
             return Poll::Ready(None);
         };
         if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
+            if frame.is_none() {
+                self.inner = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let until = self.until;
@@ -190,13 +196,19 @@ impl Body for TimedBody {
 }
 
 impl Drop for TimedBody {
-    /// The rest of a body that was answered before its end is read over HTTP/2, too, as far as it is short and comes in time:
-    /// a stream that is refused has clients lose the answer (curl before 8.1 says `(92) Stream error`).
+    /// The rest of a body that was answered before its end is read, as far as it is short and comes in time: by the connection
+    /// where it ends with that, and here over HTTP/2, where a stream that is refused has clients lose the answer (curl before
+    /// 8.1 says `(92) Stream error`).
     fn drop(&mut self) {
         let Some(inner) = self.inner.take() else {
             return;
         };
-        if self.is_multiplexed && !inner.is_end_stream() {
+        if inner.is_end_stream() {
+            return;
+        }
+        if !self.is_multiplexed {
+            self.vitals.cut_short(true);
+        } else {
             tokio::spawn(tokio::time::timeout_at(self.until, read_rest(inner)));
         }
     }

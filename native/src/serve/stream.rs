@@ -10,6 +10,9 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+#[cfg(unix)]
+use crate::lingering::Lingering;
+
 /// Who is at the other end of a connection. A request that is served by a [`Server`](super::Server) carries it as an
 /// extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,15 @@ impl Stream {
             #[cfg(unix)]
             Self::Unix(stream) => stream.try_write(text),
         };
+    }
+
+    /// What keeps it open once this is dropped.
+    #[cfg(unix)]
+    pub(super) fn lingering(&self) -> io::Result<Lingering> {
+        match self {
+            Self::Tcp(stream) => Lingering::tcp(stream),
+            Self::Unix(stream) => Lingering::unix(stream),
+        }
     }
 }
 

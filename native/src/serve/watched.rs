@@ -22,6 +22,8 @@ struct State {
     is_flushed: bool,
     /// Whether it was given up because its client takes nothing.
     is_stuck: bool,
+    /// Whether the latest request was answered before all of its body had come.
+    is_cut_short: bool,
 }
 
 impl Vitals {
@@ -31,6 +33,7 @@ impl Vitals {
                 watch: Watch::new(Instant::now(), patience),
                 is_flushed: true,
                 is_stuck: false,
+                is_cut_short: false,
             }),
         })
     }
@@ -41,6 +44,15 @@ impl Vitals {
 
     pub(super) fn is_flushed(&self) -> bool {
         self.lock().is_flushed
+    }
+
+    /// The latest request has begun, or was answered before all of its body had come.
+    pub(super) fn cut_short(&self, is_cut_short: bool) {
+        self.lock().is_cut_short = is_cut_short;
+    }
+
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.lock().is_cut_short
     }
 
     pub(super) fn is_stuck(&self) -> bool {

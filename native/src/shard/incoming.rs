@@ -122,13 +122,13 @@ impl Shard {
             // Where calls are answered at once, answers come in the order of the frames.
             self.carry_out_calls();
         }
-        if let Some(violation) = read.violation {
-            self.totals.count_violation(&violation);
-        }
         if read.is_given_up {
             self.note_end(Flushed::GivenUp);
         }
-        if read.is_closed {
+        if let Some(violation) = read.violation {
+            self.totals.count_violation(&violation);
+            self.close_told(id);
+        } else if read.is_closed {
             self.close(id);
         } else if read.has_more {
             self.unread.push(id);

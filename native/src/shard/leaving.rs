@@ -15,6 +15,7 @@ impl Shard {
                 EndpointKind::Socket(mut socket) => {
                     socket.flush(&mut self.joiner, || self.hub.poll_frame(id));
                     socket.say_goodbye(CloseReason::Drained);
+                    self.drop_told(socket);
                 }
                 EndpointKind::Events(mut socket) => {
                     socket.end();
@@ -39,7 +40,7 @@ impl Shard {
                 ..
             }) => {
                 socket.say_goodbye(reason);
-                self.close(id);
+                self.close_told(id);
             }
             // It ends once its socket has taken everything.
             Some(Endpoint {
@@ -83,6 +84,18 @@ impl Shard {
         }
         self.questions.drop_of(id);
         self.hub.handle_closed(self.now(), id);
+    }
+}
+
+#[cfg(not(unix))]
+impl Shard {
+    /// Forgets a connection whose client was told why it ends.
+    pub(super) fn close_told(&mut self, id: ConnectionId) {
+        self.close(id);
+    }
+
+    pub(super) fn drop_told(&mut self, socket: super::Socket) {
+        drop(socket);
     }
 }
 

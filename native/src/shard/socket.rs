@@ -18,6 +18,8 @@ use crate::access::Pass;
 use crate::deflate::Inflater;
 use crate::encode;
 use crate::json::Json;
+#[cfg(unix)]
+use crate::lingering::Lingering;
 
 /// What one round reads of a socket before others have their turn.
 const READ_BYTES_PER_ROUND: usize = 256 * 1024;
@@ -115,6 +117,12 @@ impl Socket {
 
     pub(super) fn deregister(&mut self, registry: &Registry) {
         self.transport.deregister(registry);
+    }
+
+    /// What keeps it open once this is dropped.
+    #[cfg(unix)]
+    pub(super) fn lingering(&self) -> io::Result<Lingering> {
+        self.transport.lingering()
     }
 
     /// Reads what is there, up to a round's share.

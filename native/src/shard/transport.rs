@@ -10,6 +10,8 @@ use mio::{Interest, Registry, Token};
 #[cfg(target_os = "linux")]
 use rustix::net::{SendFlags, send};
 
+#[cfg(unix)]
+use crate::lingering::Lingering;
 #[cfg(feature = "tls")]
 use tls::Tls;
 
@@ -86,6 +88,20 @@ impl Transport {
             Self::Unix(_) => Ok(()),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.flush(),
+        }
+    }
+
+    /// What keeps its socket open once this is dropped.
+    ///
+    /// # Errors
+    /// When there are as many open files as there may be.
+    #[cfg(unix)]
+    pub(super) fn lingering(&self) -> io::Result<Lingering> {
+        match self {
+            Self::Tcp(stream) => Lingering::tcp(stream),
+            Self::Unix(stream) => Lingering::unix(stream),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.lingering(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::support::http::{self, publish};
-use crate::support::{config, eventually, serve, within};
+use crate::support::{config, eventually, serve, serve_by_own_loop, within};
 use serde_json::json;
 use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
 use tidegate::{Config, Hub};
@@ -85,4 +85,22 @@ async fn bodies_have_so_much_room_together_and_whoever_leaves_gives_it_back() {
     assert_eq!(publish().await.error(), (503, "unavailable".into()));
     drop(held);
     eventually("its room", async || publish().await.status == 200).await;
+}
+
+/// Sends a body that is refused by its announced length to its end, and only then reads, as simple clients do.
+async fn told_afterwards(address: &str, bytes: usize) -> Result<u16, std::io::Error> {
+    let mut stream = begin(address, "", bytes, "").await;
+    stream.write_all(&vec![b'x'; bytes]).await?;
+    let mut answer = String::new();
+    within("the end", stream.read_to_string(&mut answer)).await?;
+    Ok(http::status(&answer))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_only_after_sending_all_is_told_that_it_was_too_much() {
+    let hub = Hub::new(config()).unwrap();
+    let address = serve_by_own_loop(tidegate::axum::router(hub)).await;
+    for _ in 0..20 {
+        assert_eq!(told_afterwards(&address, 20_000_000).await.unwrap(), 413);
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::support::certificates::self_signed;
 use crate::support::http::get;
+use crate::support::last_word::{close_code_after, text};
 use crate::support::socket::Socket;
 use crate::support::{end, eventually, publish_range, until_counts, within};
 use rustls::pki_types::pem::PemObject as _;
@@ -148,6 +149,26 @@ async fn what_is_answered_before_its_body_was_read_reaches_curl_by_either_versio
                 );
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_last_reaches_whoever_is_sending() {
+    let served = Served::start(|_| {}).await;
+    let large = [text(&"x".repeat(4_000_000))];
+    for _ in 0..20 {
+        let (stream, _) = served.connect().await;
+        assert_eq!(close_code_after(stream, &large).await, Ok(1009));
+    }
+    for _ in 0..5 {
+        let (mut stream, _) = served.connect().await;
+        let head = "POST /publish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 20000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; 20_000_000]).await.unwrap();
+        let mut answer = String::new();
+        let read = within("the end", stream.read_to_string(&mut answer)).await;
+        read.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     }
 }
 

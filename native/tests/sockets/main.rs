@@ -5,6 +5,7 @@ mod support;
 
 mod compression;
 mod connections;
+mod last_words;
 mod stalled_readers;
 mod superseded;
 mod transport;

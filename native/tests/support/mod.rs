@@ -8,6 +8,7 @@ pub(crate) mod certificates;
 pub(crate) mod events;
 pub(crate) mod fragile;
 pub(crate) mod http;
+pub(crate) mod last_word;
 pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use rustls::ServerConnection;
 
 use super::Transport;
+#[cfg(unix)]
+use crate::lingering::Lingering;
 
 /// How much of what it has encrypted waits here for its socket, in bytes: a record. The rest waits where it can be conflated.
 const WAITING_BYTES_MAX: usize = 16 * 1024;
@@ -24,6 +26,11 @@ impl Tls {
     /// What it speaks TLS over.
     pub(super) const fn below(&mut self) -> &mut Transport {
         &mut self.below
+    }
+
+    #[cfg(unix)]
+    pub(super) fn lingering(&self) -> io::Result<Lingering> {
+        self.below.lingering()
     }
 
     /// As a socket's: nothing is left to read where it says `WouldBlock`, and 0 bytes are the end, whether the client has

@@ -1,0 +1,92 @@
+//! WebSockets that the server has closed, until their clients have noticed.
+
+use std::collections::VecDeque;
+
+use tidegate_core::hub::ConnectionId;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::{Endpoint, EndpointKind, Shard, Socket};
+use crate::lingering::Lingering;
+
+/// The most that are waited for at once. They are no connections any more, and count as none.
+const LINGERERS_MAX: usize = 256;
+
+/// Those that are waited for, the oldest first. Whoever has noticed may be among them.
+#[derive(Default)]
+pub(super) struct Lingerers(VecDeque<AbortHandle>);
+
+impl Lingerers {
+    /// Ends a socket, and waits for its client elsewhere: this thread has others to serve. Of too many, the oldest has waited the
+    /// longest for its client, and is closed.
+    pub(super) fn add(&mut self, runtime: &Handle, socket: Lingering) {
+        socket.end();
+        while self.0.front().is_some_and(AbortHandle::is_finished) {
+            self.0.pop_front();
+        }
+        if self.0.len() >= LINGERERS_MAX
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+        let task = runtime.spawn(socket.read_out());
+        self.0.push_back(task.abort_handle());
+    }
+}
+
+impl Shard {
+    /// Forgets a connection whose client was told why it ends, and may be sending still.
+    pub(super) fn close_told(&mut self, id: ConnectionId) {
+        let socket = match self.endpoint(id) {
+            Some(Endpoint {
+                kind: EndpointKind::Socket(socket),
+                ..
+            }) => socket.lingering().ok(),
+            _ => None,
+        };
+        // TLS says that it ends by being dropped, which comes before the end of what is below it.
+        self.close(id);
+        self.linger(socket);
+    }
+
+    /// The same where it is forgotten already.
+    pub(super) fn drop_told(&mut self, socket: Socket) {
+        let lingering = socket.lingering().ok();
+        drop(socket);
+        self.linger(lingering);
+    }
+
+    fn linger(&mut self, socket: Option<Lingering>) {
+        if let (Some(socket), Some(runtime)) = (socket, &self.runtime) {
+            self.lingerers.add(runtime, socket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_too_many_the_oldest_is_closed_and_no_other() {
+        let mut lingerers = Lingerers::default();
+        let mut clients = Vec::new();
+        for _ in 0..=LINGERERS_MAX {
+            let (near, far) = UnixStream::pair().expect("a pair");
+            near.set_nonblocking(true).expect("a mode");
+            lingerers.add(&Handle::current(), Lingering::Unix(near));
+            clients.push(far);
+        }
+        let is_closed = |mut client: &UnixStream| {
+            let written = client.write(b"still sending");
+            written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)
+        };
+        while !is_closed(&clients[0]) {
+            tokio::task::yield_now().await;
+        }
+        assert!(!clients[1..].iter().any(is_closed));
+    }
+}
