@@ -4,6 +4,7 @@ mod board;
 mod draw;
 mod keys;
 mod look;
+mod signals;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use clap::Args;
 use look::Look;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
+use signals::Signals;
 use tidegate::client::ClientOptions;
 use tidegate::duration::parse_duration_ms;
 use tokio::sync::mpsc;
@@ -72,10 +74,18 @@ impl Top {
         let mut board = Board::new(&server);
         // Before the terminal is taken, so that what is wrong at once is told as of any command.
         board.take(Instant::now(), look.look().await?);
+        let mut signals = Signals::catch()?;
         let mut terminal = ratatui::try_init()?;
-        let watched = self.watch(&mut terminal, &mut board, look).await;
+        let watched = tokio::select! {
+            watched = self.watch(&mut terminal, &mut board, look) => watched.map(|()| ExitCode::SUCCESS),
+            status = signals.next() => {
+                // After a hangup there may be no terminal left.
+                let _ = ratatui::try_restore();
+                return Ok(ExitCode::from(status));
+            }
+        };
         ratatui::try_restore()?;
-        watched.map(|()| ExitCode::SUCCESS)
+        watched
     }
 
     async fn watch(

@@ -1,17 +1,22 @@
 //! A terminal with the program on it.
 
 use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex};
 
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{LocalModes, tcgetattr};
 
 use super::{PROGRAM, wait_for};
 
 /// A terminal on which the program runs; both end when this is dropped.
 pub(crate) struct Desk {
     pty: Arc<Pty>,
+    /// Kept open, so that the terminal outlives who runs on it.
+    tty: OwnedFd,
     process: Child,
     seen: Arc<Mutex<String>>,
 }
@@ -21,6 +26,7 @@ impl Desk {
     pub(crate) fn start(size: Size, arguments: &[&str]) -> Self {
         let (pty, pts) = pty_process::blocking::open().unwrap();
         pty.resize(size).unwrap();
+        let tty = pts.as_fd().try_clone_to_owned().unwrap();
         let command = Command::new(PROGRAM)
             .args(arguments)
             .env("TERM", "xterm")
@@ -37,7 +43,12 @@ impl Desk {
                 written.lock().unwrap().push_str(&text);
             }
         });
-        Self { pty, process, seen }
+        Self {
+            pty,
+            tty,
+            process,
+            seen,
+        }
     }
 
     /// All that was written to the terminal.
@@ -58,6 +69,17 @@ impl Desk {
     /// Gives the terminal another size.
     pub(crate) fn resize(&self, size: Size) {
         self.pty.resize(size).unwrap();
+    }
+
+    /// Sends the program a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    /// Whether keys come as they are pressed, and not as lines that a person can mend.
+    pub(crate) fn is_raw(&self) -> bool {
+        let modes = tcgetattr(&self.tty).unwrap().local_modes;
+        !modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
     }
 
     /// Waits until the program has ended by itself.

@@ -1,0 +1,54 @@
+//! Signals that ask the program to end, before which its terminal is to be given back.
+
+/// What shells add to the number of the signal that ended a program.
+#[cfg(unix)]
+const SIGNAL_EXIT_BASE: u8 = 128;
+
+/// Signals that would end the program with the terminal as it is.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    caught: [(u8, tokio::signal::unix::Signal); 4],
+}
+
+impl Signals {
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    /// The system doesn't tell of them.
+    #[cfg(unix)]
+    pub(super) fn catch() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        // Their numbers are the same on every Unix.
+        Ok(Self {
+            caught: [
+                (1, signal(SignalKind::hangup())?),
+                (2, signal(SignalKind::interrupt())?),
+                (3, signal(SignalKind::quit())?),
+                (15, signal(SignalKind::terminate())?),
+            ],
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn catch() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for one of them; returns the exit status that says which.
+    #[cfg(unix)]
+    pub(super) async fn next(&mut self) -> u8 {
+        let [hangup, interrupt, quit, terminate] = &mut self.caught;
+        let number = tokio::select! {
+            _ = hangup.1.recv() => hangup.0,
+            _ = interrupt.1.recv() => interrupt.0,
+            _ = quit.1.recv() => quit.0,
+            _ = terminate.1.recv() => terminate.0,
+        };
+        SIGNAL_EXIT_BASE + number
+    }
+
+    #[cfg(not(unix))]
+    pub(super) async fn next(&mut self) -> u8 {
+        std::future::pending().await
+    }
+}
