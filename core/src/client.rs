@@ -20,6 +20,7 @@ mod durable;
 mod event;
 mod incoming;
 mod leaving;
+mod moving;
 mod open;
 mod presence;
 mod renewal;

@@ -3,6 +3,8 @@
 //! What the others were sent may not tell it where its topics are. So their uplink goes back, and of what comes again, and of what is
 //! new after it, each newcomer takes what it does not know.
 
+use alloc::vec::Vec;
+
 use crate::ordered::OrderedMap;
 use crate::protocol::{Start, TopicPosition};
 use crate::publication::{Position, Publication};
@@ -230,11 +232,20 @@ impl Joining {
         if self.wants != Wants::All && !pattern.is_exact() {
             return Start::Latest;
         }
-        let known = self.known.iter().map(|(topic, known)| TopicPosition {
+        Start::Since(self.positions().collect())
+    }
+
+    /// After which positions it goes on elsewhere; `None`, where nothing has come to it.
+    pub(crate) fn resumes_after(&self) -> Option<Vec<TopicPosition>> {
+        let is_at = self.has_begun && self.wants != Wants::Cursor && !self.known.is_empty();
+        is_at.then(|| self.positions().collect())
+    }
+
+    fn positions(&self) -> impl Iterator<Item = TopicPosition> {
+        self.known.iter().map(|(topic, known)| TopicPosition {
             topic: topic.clone(),
             position: known.position,
-        });
-        Start::Since(known.collect())
+        })
     }
 
     /// The topics of which it knows something.

@@ -7,7 +7,7 @@ import type { Mailbox } from './mailbox.js';
 import { endReason } from './options.js';
 import { Kind, type Row } from './records.js';
 import { handleReduced } from './reduce.js';
-import type { RefusedNote, ResetNote, SubscriptionNote } from './subscription-notes.js';
+import type { SubscriptionNote } from './subscription-notes.js';
 import type { EndReason, Update } from './types.js';
 
 /** @internal */
@@ -148,17 +148,19 @@ export class Deliveries {
 
   /** Takes a note about a subscription, or says that it is none. */
   takeNote(note: { readonly note: string }): boolean {
-    if (note.note !== 'reset' && note.note !== 'refused') {
+    if (note.note !== 'reset' && note.note !== 'refused' && note.note !== 'since') {
       return false;
     }
     const about = note as SubscriptionNote;
     const entry = this.#attached[about.subscription];
     if (entry !== undefined) {
-      if (about.note === 'reset') {
-        const { topic, epoch, offset } = about as ResetNote;
+      if (about.note === 'since') {
+        entry.since = about.since;
+      } else if (about.note === 'reset') {
+        const { topic, epoch, offset } = about;
         this.#tell(entry, () => entry.options.onReset?.({ topic, epoch, offset }));
       } else {
-        this.#finish(entry, () => fail(entry, typedError((about as RefusedNote).error)));
+        this.#finish(entry, () => fail(entry, typedError(about.error)));
       }
     }
     return true;

@@ -44,6 +44,8 @@ export interface Entry {
   /** What makes one update of a batch, where its subscriber does that. */
   reduce: Reducer | undefined;
   flow: FlowSpec | undefined;
+  /** After which positions it goes on, once another machine has taken over: what it subscribed with no longer counts. */
+  since: readonly TopicPosition[] | undefined;
   /** The core's number for it. */
   number: number;
   /** Whether anything of it may still be handed over. */
@@ -86,6 +88,7 @@ export function newEntry(
     onClosed,
     reduce: undefined,
     flow: undefined,
+    since: undefined,
     number: DETACHED,
     parts: [],
     abort: undefined,
@@ -239,7 +242,7 @@ export function stageSlow(core: Core, slow: Slow | undefined): void {
  */
 export function stageEntry(core: Core, entry: Entry): number {
   const { since, latest, durable, slow } = entry.options;
-  const positions = sincePositions(since);
+  const positions = entry.since ?? sincePositions(since);
   stagePositions(core, entry.flow, positions ?? []);
   stageDurable(core, durable);
   stageSlow(core, slow);

@@ -77,6 +77,7 @@ export interface ClientHub extends HubMachine {
   handle_unsubscribe(nowMs: number, subscription: number): number;
   handle_handled(nowMs: number, subscription: number, topic: number, epoch: number, offset: number): number;
   handle_forget(nowMs: number, subscription: number): number;
+  handle_move(nowMs: number): number;
   handle_publish(
     nowMs: number,
     topic: number,

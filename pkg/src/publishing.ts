@@ -69,7 +69,10 @@ export class Publishing {
     }
   }
 
-  /** Another core takes over, before anything has left: what waits for an answer is published by that. */
+  /**
+   * Another core takes over: what waits for an answer is published by that. It may have left, and taken place: so it is published
+   * by the key that the core had for it.
+   */
   moveOver(takeOver: () => void): void {
     this.#early.push(...this.requests.takeAll());
     takeOver();
@@ -100,7 +103,7 @@ export class Publishing {
       const number = core.enter(() => {
         const topicId = core.topicNumber(topic);
         const end = givenEndCode(options.end);
-        const id = core.text(optionalText(options.id, 'id'));
+        const id = core.text(optionalText(options.id ?? waiting.key, 'id'));
         const slot = core.slots.put(encoded);
         return hub.handle_publish(this.#events.now(), topicId, slot, end, id, options.restart ?? false);
       });

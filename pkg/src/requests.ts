@@ -14,6 +14,8 @@ export interface Waiting {
   /** Publishes it. */
   readonly publish: () => void;
   readonly request: Request;
+  /** By which key the core has told another one to publish it, where it was given none: it may have taken place already. */
+  key?: string;
 }
 
 /**
@@ -50,6 +52,14 @@ export class Requests {
     if (waiting !== undefined) {
       this.#waiting.delete(number);
       this.#queue(() => answer(waiting.request));
+    }
+  }
+
+  /** The key of one, for whoever publishes it once more. */
+  noteKey(number: number, key: string): void {
+    const waiting = this.#waiting.get(number);
+    if (waiting !== undefined) {
+      waiting.key = key;
     }
   }
 

@@ -19,6 +19,17 @@ export interface FailedNote {
 }
 
 /**
+ * Another core takes over, which is to publish what is not answered by this key.
+ *
+ * @internal
+ */
+export interface KeyNote {
+  readonly note: 'key';
+  readonly request: number;
+  readonly id: string;
+}
+
+/**
  * A token is wanted.
  *
  * @internal

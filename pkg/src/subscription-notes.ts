@@ -1,6 +1,7 @@
 /** What the core tells in words of subscriptions. */
 
 import type { PlainError } from './errors.js';
+import type { TopicPosition } from './types.js';
 
 /** @internal */
 export interface ResetNote {
@@ -18,5 +19,16 @@ export interface RefusedNote {
   readonly error: PlainError;
 }
 
+/**
+ * Another machine takes over, in which a subscription goes on after these positions.
+ *
+ * @internal
+ */
+export interface SinceNote {
+  readonly note: 'since';
+  readonly subscription: number;
+  readonly since: readonly TopicPosition[];
+}
+
 /** @internal */
-export type SubscriptionNote = ResetNote | RefusedNote;
+export type SubscriptionNote = ResetNote | RefusedNote | SinceNote;

@@ -78,12 +78,14 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   /** The machine, made anew if the core was started afresh since, with all subscriptions. */
   protected machine(): M {
     if (this.#machine === undefined || this.#era !== this.core.era) {
+      const isBroken = this.#machine !== undefined;
       this.#machine = this.core.enter(() => this.make());
       this.#era = this.core.era;
       this.#deliveries.clear();
       for (const entry of this.#live) {
         entry.number = DETACHED;
         entry.parts = [];
+        entry.since = isBroken ? undefined : entry.since;
       }
       this.start(this.#machine);
       for (const entry of [...this.#live]) {

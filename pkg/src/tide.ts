@@ -16,7 +16,7 @@ import { Reception } from './reception.js';
 import { Kind, type Row } from './records.js';
 import { Restarts } from './restarts.js';
 import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js';
-import { type FailedNote, type StateNote, stateOf, type TokenNote } from './state.js';
+import { type FailedNote, type KeyNote, type StateNote, stateOf, type TokenNote } from './state.js';
 import { Switchboard } from './switchboard.js';
 import { isTabsNote, type TabsNote } from './tabs/group.js';
 import type { Membership } from './tabs/membership.js';
@@ -35,7 +35,7 @@ import type {
 import { Transport } from './transport.js';
 import type { Position } from './types.js';
 
-type Note = StateNote | FailedNote | TokenNote | PresenceNote | TabsNote;
+type Note = StateNote | FailedNote | KeyNote | TokenNote | PresenceNote | TabsNote;
 
 /** @internal */
 export class Connection extends Switchboard<TabHub, Note> {
@@ -148,8 +148,9 @@ export class Connection extends Switchboard<TabHub, Note> {
     });
   }
 
-  /** The connection is shared in another way, which another core is for: everything there was is made known to that. */
+  /** The connection is shared in another way, which another core is for: everything there was is made known to that, which goes on with it. */
   #moveOver(core: Core): void {
+    this.#attempt(() => this.#call((hub, now) => hub.handle_move(now)), false);
     this.#attempt(() =>
       this.#publishing.moveOver(() => {
         this.shutMachine();
@@ -259,6 +260,9 @@ export class Connection extends Switchboard<TabHub, Note> {
         break;
       case 'failed':
         this.#publishing.fail(note.request, typedError(note.error));
+        break;
+      case 'key':
+        this.#publishing.requests.noteKey(note.request, note.id);
         break;
       case 'token':
         this.queue(() => this.#sharing.answer(note.request));

@@ -42,9 +42,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "client-does-not-resume",
         file: "core/src/client/subscription.rs",
-        old: "_ if self.was_live => Start::Since(self.seen(pattern)),",
+        old: "_ if self.was_live => Start::Since(self.seen(pattern, self.rewind.as_ref())),",
         new: "_ if self.was_live => Start::New,",
         breaks: "what is published while a connection is lost is lost with it",
+    },
+    Mutation {
+        name: "moving-starts-anew",
+        file: "core/src/client/subscription/resume.rs",
+        old: "self.was_live.then(|| self.seen(pattern, None))",
+        new: "self.was_live.then(Vec::new)",
+        breaks: "who shares its connection in another way from here on is given everything again",
     },
     Mutation {
         name: "client-believes-any-end",

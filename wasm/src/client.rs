@@ -3,6 +3,8 @@
 //! JavaScript opens and closes the transport when told, and hands over what comes: publications as
 //! numbers, all other frames as their members. Everything else is decided here.
 
+#[cfg(not(feature = "worker"))]
+mod moving;
 mod output;
 #[cfg(not(feature = "worker"))]
 mod subscribers;

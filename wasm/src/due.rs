@@ -58,6 +58,13 @@ impl SubscriptionIds {
     pub(crate) fn get(&self, number: u32) -> Option<SubscriptionId> {
         self.by_number.get(number as usize).copied().flatten()
     }
+
+    /// The numbers, and the ids that were last noted under them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, SubscriptionId)> {
+        (0..)
+            .zip(&self.by_number)
+            .filter_map(|(number, id)| Some((number, (*id)?)))
+    }
 }
 
 const fn number(id: SubscriptionId, paced_by: PacedBy) -> u32 {

@@ -46,7 +46,9 @@ pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
             match &request.start {
                 Start::Latest => subscribe,
                 Start::New => subscribe.optional_flag("latest", Some(false)),
-                Start::Since(positions) => subscribe.list("since", positions.iter().map(since)),
+                Start::Since(positions) => {
+                    subscribe.list("since", positions.iter().map(topic_position))
+                }
             }
         }
         ClientFrame::Unsubscribe { pattern } => {
@@ -54,7 +56,7 @@ pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
         }
         ClientFrame::Ack { pattern, positions } => of_type("ack")
             .text("pattern", pattern.as_str())
-            .list("positions", positions.iter().map(since)),
+            .list("positions", positions.iter().map(topic_position)),
         ClientFrame::Forget { pattern } => of_type("forget").text("pattern", pattern.as_str()),
         ClientFrame::Flow { pattern, flow } => of_type("flow")
             .text("pattern", pattern.as_str())
@@ -122,7 +124,7 @@ fn flow(flow: Flow) -> Object {
         .optional_flag("delta", spec.delta)
 }
 
-fn since(known: &TopicPosition) -> Object {
+pub(crate) fn topic_position(known: &TopicPosition) -> Object {
     Object::new()
         .text("topic", known.topic.as_str())
         .number("epoch", known.position.epoch)

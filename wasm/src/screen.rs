@@ -66,6 +66,16 @@ impl Screen {
         self.relay.handle_timeout(self.frame);
     }
 
+    /// Hands over what waits for the next frame.
+    pub(crate) fn handle_flush(&mut self) {
+        self.relay.handle_flush(self.frame);
+    }
+
+    /// The subscription above that one here follows.
+    pub(crate) fn above(&self, id: SubscriptionId) -> Option<SubscriptionId> {
+        self.id_of(self.relay.pattern_of(id)?)
+    }
+
     /// Whether [`Self::handle_tick`] is to be called with the next frame.
     pub(crate) fn wants_tick(&self) -> bool {
         self.relay.poll_timeout().is_some()

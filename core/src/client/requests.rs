@@ -137,6 +137,12 @@ impl<P: Clone> Requests<P> {
         is_known
     }
 
+    /// The idempotency keys of those that are not answered.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (u64, &str)> {
+        let unanswered = self.unanswered.iter();
+        unanswered.filter_map(|(request, publish)| Some((*request, publish.id.as_deref()?)))
+    }
+
     pub(super) fn take_all(&mut self) -> Vec<u64> {
         self.handle_lost();
         core::mem::take(&mut self.unanswered).into_keys().collect()

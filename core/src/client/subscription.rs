@@ -1,22 +1,19 @@
 //! One subscription of a client: what it has seen, and how it resumes.
 
 mod durable;
+mod resume;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::rewind::Rewind;
 use crate::durable::DurableName;
 use crate::flow::{Flow, Slow};
-use crate::limits::{CLIENT_TOPICS_MAX, SINCE_BYTES_MAX};
+use crate::limits::CLIENT_TOPICS_MAX;
 use crate::payload::Payload;
-use crate::protocol::{ClientFrame, Start, SubscribeRequest, TopicPosition};
+use crate::protocol::{ClientFrame, Start, SubscribeRequest};
 use crate::publication::{Position, Publication};
 use crate::recent::Recent;
 use crate::topic::{Pattern, Topic};
-
-/// What a position costs in a frame beside its topic: member names and two numbers, generously.
-const POSITION_OVERHEAD_BYTES: usize = 72;
 
 #[derive(Debug)]
 pub(super) struct Subscription<P> {
@@ -167,8 +164,8 @@ impl<P> Subscription<P> {
         }
         let start = match &self.start {
             _ if to_cursor => Start::Latest,
-            _ if self.was_live => Start::Since(self.seen(pattern)),
-            Start::Since(_) => Start::Since(self.seen(pattern)),
+            _ if self.was_live => Start::Since(self.seen(pattern, self.rewind.as_ref())),
+            Start::Since(_) => Start::Since(self.seen(pattern, None)),
             start @ (Start::Latest | Start::New) => start.clone(),
         };
         self.frame(pattern, start)
@@ -182,49 +179,6 @@ impl<P> Subscription<P> {
             durable: self.durable.clone().filter(|_| self.is_named),
             slow: self.slow,
         })
-    }
-
-    /// The positions that a frame has room for, those of the topics that published last; before what was seen, where it goes back, and
-    /// then those that others know of topics of which nothing was.
-    fn seen(&self, pattern: &Pattern) -> Vec<TopicPosition> {
-        let rewind = self.rewind.as_ref().filter(|_| self.was_live);
-        // Who has joined goes on from what came for it alone; where that is to come for all of several topics, it comes from the beginning.
-        let counts_unseen = self.has_name() || pattern.is_exact();
-        let is_known = |seen: &Seen<P>| counts_unseen || !seen.is_unseen;
-        let mut known = Vec::new();
-        let mut bytes = 0;
-        let mut add = |topic: &Topic, position: Position| {
-            bytes += topic.as_str().len() + POSITION_OVERHEAD_BYTES;
-            let has_room = bytes <= SINCE_BYTES_MAX;
-            if has_room {
-                let topic = topic.clone();
-                known.push(TopicPosition { topic, position });
-            }
-            has_room
-        };
-        let seen = self.positions.newest_first();
-        for (topic, Seen { position, .. }) in seen.filter(|(_, seen)| is_known(seen)) {
-            let position = match rewind {
-                Some(rewind) => rewind.after(pattern, topic, Some(*position)),
-                None => Some(*position),
-            };
-            if let Some(position) = position
-                && !add(topic, position)
-            {
-                return known;
-            }
-        }
-        if let Some(rewind) = rewind {
-            for topic in rewind.known() {
-                if !self.positions.get(topic).is_some_and(is_known)
-                    && let Some(position) = rewind.after(pattern, topic, None)
-                    && !add(topic, position)
-                {
-                    break;
-                }
-            }
-        }
-        known
     }
 
     pub(super) const fn set_flow(&mut self, flow: Flow) {

@@ -1,6 +1,7 @@
 //! A relay whose uplink is one connection: what a browser or a program drives.
 
 mod durable;
+mod moving;
 
 use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};

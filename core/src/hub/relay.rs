@@ -5,6 +5,7 @@
 mod handed;
 mod joining;
 mod late;
+mod moving;
 mod pace;
 mod route;
 mod slow;
@@ -25,6 +26,7 @@ use crate::protocol::{Start, SubscribeRequest, WireError};
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
+pub(super) use moving::Whereabouts;
 use route::Route;
 
 /// What a relay wants of its uplink.

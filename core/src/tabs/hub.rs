@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::config::TabsConfig;
 use super::message::Message;
@@ -12,7 +13,7 @@ use crate::flow::{Flow, FlowError};
 use crate::hub::{ClientHub, ClientOutput, DownlinkId, Due, SubscribeError, SubscriptionId};
 use crate::payload::Payload;
 use crate::presence::{Key, Roster};
-use crate::protocol::{PublishRequest, ServerFrame, SubscribeRequest, WireError};
+use crate::protocol::{PublishRequest, ServerFrame, SubscribeRequest, TopicPosition, WireError};
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::Topic;
@@ -228,6 +229,22 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// Who is present in a topic that is watched.
     pub fn roster(&self, topic: &Topic) -> Option<&Roster<P>> {
         self.hub.roster(topic)
+    }
+
+    /// Another hub is to take this one's place: [`ClientHub::handle_flush`].
+    pub fn handle_flush(&mut self, now: Instant) {
+        self.hub.handle_flush(now);
+        self.drain(now);
+    }
+
+    /// After which positions a subscription goes on in another hub: [`ClientHub::resumes_after`].
+    pub fn resumes_after(&self, id: SubscriptionId) -> Option<Vec<TopicPosition>> {
+        self.hub.resumes_after(id)
+    }
+
+    /// The publishes that are not answered, with the keys to repeat them by.
+    pub fn unanswered_keys(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.hub.unanswered_keys()
     }
 
     /// A deadline was reached.

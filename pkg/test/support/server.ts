@@ -40,6 +40,8 @@ export interface RunningServer {
   readonly url: string;
   /** Kills it as a power failure would. */
   kill(): Promise<void>;
+  /** Holds it still, with all its connections, or lets it go on. */
+  halt(isHalted: boolean): void;
 }
 
 /** Starts a server whose topics live in a backend: its own memory, unless told which. */
@@ -55,7 +57,7 @@ export async function startServerAt(
   for await (const line of createInterface({ input: child.stdout! })) {
     const address = /http:\/\/[^\s/]+/.exec(line);
     if (address !== null) {
-      return { url: address[0], kill: () => killed(child) };
+      return running(address[0], child);
     }
   }
   throw new Error('the server ended without printing its address');
@@ -89,10 +91,17 @@ export async function startExampleAt(
   for await (const line of createInterface({ input: child.stdout })) {
     const address = /http:\/\/\S+/.exec(line);
     if (address !== null) {
-      return { url: address[0], kill: () => killed(child) };
+      return running(address[0], child);
     }
   }
   throw new Error(`${name} ended without printing its address`);
+}
+
+function running(url: string, child: ChildProcess): RunningServer {
+  const halt = (isHalted: boolean): void => {
+    child.kill(isHalted ? 'SIGSTOP' : 'SIGCONT');
+  };
+  return { url, kill: () => killed(child), halt };
 }
 
 async function killed(child: ChildProcess): Promise<void> {

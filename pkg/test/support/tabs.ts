@@ -66,10 +66,12 @@ function follow(topic, options = {}) {
     onLagged: (missed) => told.wrong.push('lagged ' + missed),
     onError: (error) => told.wrong.push(String(error)),
     onEnd: (reason) => told.ends.push(reason),
-  }, ({ offset, data }) => {
-    told.offsets.push(offset);
-    told.times.push(Date.now());
-    told.data.push(data);
+  }, (due) => {
+    for (const { offset, data } of [due].flat()) {
+      told.offsets.push(offset);
+      told.times.push(Date.now());
+      told.data.push(data);
+    }
   });
 }
 Object.assign(window, { tide, told, follow });

@@ -5,6 +5,8 @@ import type { TestContext } from 'node:test';
 /** What has come over a wire from the server. */
 export interface Carried {
   readonly bytes: number;
+  /** How many bytes have gone to it. */
+  readonly bytesSent: number;
   /** Frames with a publication, whole or as a delta. */
   readonly publications: number;
 }
@@ -26,6 +28,7 @@ export async function layWire(t: TestContext, behind: string): Promise<Wire> {
   const { port, hostname } = new URL(behind);
   const open = new Set<Socket>();
   let bytes = 0;
+  let bytesSent = 0;
   let publications = 0;
   let isCut = false;
   const keep = (socket: Socket): void => {
@@ -44,6 +47,9 @@ export async function layWire(t: TestContext, behind: string): Promise<Wire> {
     near.on('close', () => far.destroy());
     far.on('close', () => near.destroy());
     near.pipe(far).pipe(near);
+    near.on('data', (chunk: Buffer) => {
+      bytesSent += chunk.length;
+    });
     let rest = '';
     far.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
@@ -67,5 +73,5 @@ export async function layWire(t: TestContext, behind: string): Promise<Wire> {
     server.close();
   });
   const { port: ownPort } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${ownPort}`, cut, carried: () => ({ bytes, publications }) };
+  return { url: `http://127.0.0.1:${ownPort}`, cut, carried: () => ({ bytes, bytesSent, publications }) };
 }

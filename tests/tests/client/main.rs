@@ -10,6 +10,7 @@ mod joins;
 mod late_subscribers;
 mod loss_while_joining;
 mod lost_tails;
+mod moving;
 mod publishes;
 mod slow;
 mod subscriptions;

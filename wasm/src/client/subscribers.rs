@@ -38,8 +38,8 @@ exports! { CLIENTS:
 /// Who subscribes.
 #[derive(Debug)]
 pub(super) struct Subscribers {
-    ids: SubscriptionIds,
-    screen: Screen,
+    pub(super) ids: SubscriptionIds,
+    pub(super) screen: Screen,
     /// When something was last asked of the hub by a call that leaves what is due to `drain`.
     now: Instant,
     /// What the hub has counted of what ends licences.

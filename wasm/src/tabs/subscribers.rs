@@ -2,11 +2,12 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use tidegate_core::flow::{Flow, FlowError};
 use tidegate_core::hub::{DownlinkId, SubscribeError, SubscriptionId};
 use tidegate_core::presence::{Key, Roster};
-use tidegate_core::protocol::{PublishRequest, SubscribeRequest};
+use tidegate_core::protocol::{PublishRequest, SubscribeRequest, TopicPosition};
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
@@ -33,6 +34,30 @@ impl AnyHub {
             hub => hub.handle_subscribe(now, downlink, request),
             hub => hub.handle_subscribe(now, downlink, request),
             _ => unreachable!("a worker has no subscribers")
+        )
+    }
+
+    pub(crate) fn handle_flush(&mut self, now: Instant) {
+        each!(&mut self.way,
+            hub => hub.handle_flush(now),
+            hub => hub.handle_flush(now),
+            _ => {}
+        );
+    }
+
+    pub(crate) fn resumes_after(&self, id: SubscriptionId) -> Option<Vec<TopicPosition>> {
+        each!(&self.way,
+            hub => hub.resumes_after(id),
+            hub => hub.resumes_after(id),
+            _ => None
+        )
+    }
+
+    pub(crate) fn unanswered_keys(&self) -> Vec<(u64, &str)> {
+        each!(&self.way,
+            hub => hub.unanswered_keys().collect(),
+            hub => hub.unanswered_keys().collect(),
+            _ => Vec::new()
         )
     }
 

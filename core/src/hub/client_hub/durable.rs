@@ -174,7 +174,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
-    fn durable_pattern(&self, id: SubscriptionId) -> Option<Pattern> {
+    pub(super) fn durable_pattern(&self, id: SubscriptionId) -> Option<Pattern> {
         let mut durables = self.durables.iter();
         let found = durables.find(|(_, durable)| durable.subscribers.contains_key(&id));
         found.map(|(pattern, _)| pattern.clone())

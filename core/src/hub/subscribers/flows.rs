@@ -51,6 +51,15 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
+    /// Hands over what the gates hold back, at once.
+    pub(crate) fn flush(&mut self, now: Instant) {
+        let gates: Vec<usize> = self.gates.iter().map(|(gate, _)| gate).collect();
+        for gate in gates.into_iter().map(super::index_of) {
+            self.awake(gate).handle_flush(now);
+            self.drain_gate(gate);
+        }
+    }
+
     /// Whether the subscription with `index` is paced by its own gate here.
     pub(crate) fn is_gated(&self, index: u32) -> bool {
         !self.subscriptions[index as usize].flow.is_immediate()
