@@ -8,6 +8,7 @@ mod run;
 mod say;
 mod serve;
 mod subscribe;
+mod terminal;
 mod text;
 mod token;
 mod top;
@@ -16,7 +17,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use place::{BackendArg, PlaceArg, WrongAddress, environment};
+use place::{BackendArg, PlaceArg, WrongAddress};
 use say::say;
 use tidegate::backend::BackendError;
 use tidegate::client::ClientError;

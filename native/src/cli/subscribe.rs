@@ -128,7 +128,7 @@ impl Subscribe {
             return Ok(View::Lines(Form::Json));
         }
         if self.plain || !view::can_draw() {
-            return Ok(View::Lines(Form::Plain));
+            return Ok(View::Lines(Form::for_people()));
         }
         View::bars()
     }

@@ -24,6 +24,7 @@ use tidegate::duration::parse_duration_ms;
 use tokio::sync::mpsc;
 
 use super::place::{TrustArg, server_url};
+use super::terminal::is_dumb;
 
 /// How often it is looked whether the terminal is still listened to.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
@@ -57,7 +58,7 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
 impl Top {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         ensure!(
-            std::io::stdout().is_terminal(),
+            std::io::stdout().is_terminal() && !is_dumb(),
             "top draws on a terminal; for programs there is /debug?topics=N and /metrics"
         );
         let server = server_url(self.server.as_deref());

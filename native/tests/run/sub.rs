@@ -8,9 +8,14 @@ use serde_json::json;
 
 /// A terminal on which `tidegate sub` runs.
 fn start(server: &Server, arguments: &[&str]) -> Desk {
+    start_in(&[], server, arguments)
+}
+
+/// The same, with variables of the environment.
+fn start_in(variables: &[(&str, &str)], server: &Server, arguments: &[&str]) -> Desk {
     let url = server.url();
     let command = [&["sub", "--server", &url], arguments].concat();
-    Desk::start(Size::new(20, 90), &command)
+    Desk::start_in(variables, Size::new(20, 90), &command)
 }
 
 #[test]
@@ -106,4 +111,59 @@ fn plain_lines_are_to_be_had_on_a_terminal_too() {
     server.publish("job:1", &json!({ "progress": 0.4 }));
     desk.see(r#"{"progress":0.4}"#);
     assert!(!desk.text().contains("40%"));
+}
+
+#[test]
+fn topics_of_others_reach_the_terminal_clean() {
+    let server = Server::start();
+    // It would turn round what follows it.
+    let hostile = "job:\u{202e}evil";
+    for arguments in [
+        &["job:*"][..],
+        &["job:*", "--plain"],
+        &[hostile],
+        &[hostile, "--plain"],
+    ] {
+        let mut desk = start(&server, arguments);
+        let restart = json!({ "topic": hostile, "data": { "progress": 0.4 }, "restart": true });
+        server.publish_as(&restart);
+        desk.see("job: evil");
+        server.publish(hostile, &json!("not a job"));
+        desk.see("not a job");
+        server.publish_as(&json!({ "topic": hostile, "data": { "progress": 1 }, "end": "failed" }));
+        if arguments.contains(&hostile) {
+            assert_eq!(desk.ended().code(), Some(4));
+        }
+        assert!(!desk.text().contains('\u{202e}'), "{:?}", desk.text());
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_that_have_them_and_people_who_want_them() {
+    let server = Server::start();
+    server.publish("note:1", &json!("words"));
+    for (variables, arguments, is_dim) in [
+        (&[][..], &["--plain"][..], true),
+        (&[], &[], true),
+        (&[("NO_COLOR", "")], &["--plain"], true),
+        (&[("NO_COLOR", "1")], &["--plain"], false),
+        (&[("NO_COLOR", "1")], &[], false),
+        (&[("TERM", "dumb")], &["--plain"], false),
+        (&[("TERM", "dumb")], &[], false),
+    ] {
+        let mut desk = start_in(
+            variables,
+            &server,
+            &[&["note:*", "-n", "1"], arguments].concat(),
+        );
+        assert!(desk.ended().success());
+        desk.see("words");
+        let text = desk.text();
+        assert_eq!(
+            text.contains("\u{1b}[2m"),
+            is_dim,
+            "{variables:?}: {text:?}"
+        );
+        assert_eq!(text.contains('\u{1b}'), is_dim, "{variables:?}: {text:?}");
+    }
 }

@@ -43,3 +43,13 @@ fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
         assert!(!desk.is_raw(), "{signal:?}");
     }
 }
+
+#[test]
+fn what_cannot_be_drawn_on_is_left_alone() {
+    let server = Server::start();
+    let command = ["top", "--server", &server.url()];
+    let mut desk = Desk::start_in(&[("TERM", "dumb")], Size::new(20, 120), &command);
+    assert_eq!(desk.ended().code(), Some(1));
+    desk.see("top draws on a terminal");
+    assert!(!desk.text().contains('\x1b'));
+}

@@ -24,13 +24,19 @@ pub(crate) struct Desk {
 impl Desk {
     /// Starts the program on a terminal of this size.
     pub(crate) fn start(size: Size, arguments: &[&str]) -> Self {
+        Self::start_in(&[], size, arguments)
+    }
+
+    /// The same, with variables of the environment.
+    pub(crate) fn start_in(variables: &[(&str, &str)], size: Size, arguments: &[&str]) -> Self {
         let (pty, pts) = pty_process::blocking::open().unwrap();
         pty.resize(size).unwrap();
         let tty = pts.as_fd().try_clone_to_owned().unwrap();
         let command = Command::new(PROGRAM)
             .args(arguments)
             .env("TERM", "xterm")
-            .env_remove("NO_COLOR");
+            .env_remove("NO_COLOR")
+            .envs(variables.iter().copied());
         let process = command.spawn(pts).unwrap();
         let pty = Arc::new(pty);
         let seen = Arc::new(Mutex::new(String::new()));

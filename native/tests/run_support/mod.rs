@@ -57,7 +57,12 @@ impl Server {
 
     /// Publishes a value, and waits until that has happened.
     pub(crate) fn publish(&self, topic: &str, data: &Value) {
-        let body = json!({ "topic": topic, "data": data }).to_string();
+        self.publish_as(&json!({ "topic": topic, "data": data }));
+    }
+
+    /// Publishes what a request says, and waits until that has happened.
+    pub(crate) fn publish_as(&self, request: &Value) {
+        let body = request.to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         let head = format!(

@@ -1,13 +1,12 @@
 //! What the server tells of itself: line by line on standard error, and to a collector where it is told of one.
 
-use std::io::IsTerminal as _;
-
 use clap::ValueEnum;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::settings::Settings;
+use crate::cli::terminal::has_colors;
 
 #[cfg(feature = "opentelemetry")]
 use super::otlp::Export;
@@ -36,7 +35,7 @@ impl Log {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
         let lines = fmt::layer()
             .with_writer(std::io::stderr)
-            .with_ansi(has_colors());
+            .with_ansi(has_colors(&std::io::stderr()));
         let lines = match settings.log {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -63,11 +62,4 @@ impl Log {
             export.end();
         }
     }
-}
-
-/// Whether lines are coloured: on a terminal only, and not where `NO_COLOR` says something (no-color.org). A file or a
-/// collector of logs would keep the escape sequences.
-fn has_colors() -> bool {
-    std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
 }

@@ -33,6 +33,8 @@ pub(super) struct Bars {
 #[derive(Debug)]
 struct Row {
     topic: Topic,
+    /// The topic, clean.
+    name: String,
     job: Job,
     read: Instant,
 }
@@ -59,13 +61,14 @@ impl Bars {
         let topic = &publication.topic;
         let Some(job) = Job::read(publication) else {
             let mut line = self.line();
-            line.push(topic.as_str());
+            line.push(&text::clean(topic.as_str()));
             line.push_in(Style::Dim, &format!(" #{} ", publication.position.offset));
             line.push(&text::clean(publication.payload.as_str()));
             return Some(line);
         };
         let row = Row {
             topic: topic.clone(),
+            name: text::clean(topic.as_str()),
             job,
             read: now,
         };
@@ -128,7 +131,7 @@ impl Bars {
 
     fn name_columns(&self, columns: usize) -> usize {
         let names = self.running.values();
-        let longest = names.map(|row| text::width(row.topic.as_str())).max();
+        let longest = names.map(|row| text::width(&row.name)).max();
         longest
             .unwrap_or_default()
             .min(NAME_COLUMNS_MAX)
@@ -136,10 +139,12 @@ impl Bars {
     }
 
     fn bar(&self, row: &Row, now: Instant, name_columns: usize, columns: usize) -> Line {
-        let Row { topic, job, read } = row;
+        let Row {
+            name, job, read, ..
+        } = row;
         let bar_columns = (columns / 4).clamp(4, 24);
         let mut line = self.line();
-        line.push(&text::fit(topic.as_str(), name_columns));
+        line.push(&text::fit(name, name_columns));
         line.push("  ");
         match job.progress {
             Some(progress) => {
@@ -165,7 +170,7 @@ impl Bars {
     }
 
     fn ended(&self, row: &Row, columns: usize) -> Line {
-        let Row { topic, job, .. } = row;
+        let Row { name, job, .. } = row;
         let (style, mark) = match job.end {
             Some(EndReason::Complete) => (Style::Complete, "✔ complete "),
             Some(EndReason::Failed) => (Style::Failed, "✘ failed   "),
@@ -173,10 +178,7 @@ impl Bars {
         };
         let name_columns = self.name_columns(columns);
         let mut line = self.line();
-        line.push(&text::fit(
-            topic.as_str(),
-            name_columns.max(text::width(topic.as_str())),
-        ));
+        line.push(&text::fit(name, name_columns.max(text::width(name))));
         line.push("  ");
         line.push_in(style, mark);
         line.push_word(&job.time(0));

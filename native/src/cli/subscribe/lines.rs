@@ -1,6 +1,6 @@
 //! Events as lines, for whatever reads standard output.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write};
 
 use serde::Serialize;
 use serde_json::json;
@@ -8,29 +8,45 @@ use tidegate::core::lifecycle::EndReason;
 use tidegate::{Event, Json, Publication};
 
 use crate::cli::say::say;
+use crate::cli::terminal::has_colors;
 use crate::cli::text::clean;
 
 /// How events become lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For people.
+    /// For people, and programs that read what people do.
     Plain,
+    /// For people alone, at a terminal: what others have published must not reach it as a command.
+    Shown { has_colors: bool },
     /// One object of JSON each.
     Json,
+}
+
+impl Form {
+    /// The form of lines on standard output for people to read.
+    pub(super) fn for_people() -> Self {
+        let out = std::io::stdout();
+        if !out.is_terminal() {
+            return Self::Plain;
+        }
+        Self::Shown {
+            has_colors: has_colors(&out),
+        }
+    }
 }
 
 /// Prints an event of the subscription to `pattern`.
 pub(super) fn print(event: &Event, pattern: &str, form: Form) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    match (form, event) {
-        (Form::Json, event) => writeln!(out, "{}", as_json(event)?)?,
-        (Form::Plain, Event::Publication(publication)) => print_line(&mut out, publication)?,
-        (Form::Plain, Event::Batch(publications)) => {
+    match event {
+        event if form == Form::Json => writeln!(out, "{}", as_json(event)?)?,
+        Event::Publication(publication) => print_line(&mut out, publication, form)?,
+        Event::Batch(publications) => {
             publications
                 .iter()
-                .try_for_each(|publication| print_line(&mut out, publication))?;
+                .try_for_each(|publication| print_line(&mut out, publication, form))?;
         }
-        (Form::Plain, event) => {
+        event => {
             if let Some(note) = note(event, pattern) {
                 say(note);
             }
@@ -51,15 +67,19 @@ pub(super) fn note(event: &Event, pattern: &str) -> Option<String> {
     }
 }
 
-fn print_line(out: &mut impl std::io::Write, publication: &Publication) -> std::io::Result<()> {
-    let (topic, payload) = (&publication.topic, &publication.payload);
+fn print_line(out: &mut impl Write, publication: &Publication, form: Form) -> std::io::Result<()> {
+    let (topic, payload) = (publication.topic.as_str(), publication.payload.as_str());
     let offset = publication.position.offset;
-    if std::io::stdout().is_terminal() {
-        // What others have published must not reach the terminal as a command.
-        let payload = clean(payload.as_str());
-        return writeln!(out, "{topic} \x1b[2m#{offset}\x1b[0m {payload}");
-    }
-    writeln!(out, "{topic} #{offset} {payload}")
+    let Form::Shown { has_colors } = form else {
+        return writeln!(out, "{topic} #{offset} {payload}");
+    };
+    let (topic, payload) = (clean(topic), clean(payload));
+    let (dim, usual) = if has_colors {
+        ("\x1b[2m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    writeln!(out, "{topic} {dim}#{offset}{usual} {payload}")
 }
 
 /// A publication as JSON. Its data stays the text that it is: more is JSON than a number or a text of this program can hold.

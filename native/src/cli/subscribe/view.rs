@@ -9,7 +9,8 @@ use tidegate::{Event, Publication};
 use super::bars::Bars;
 use super::lines::{self, Form};
 use super::screen::{Line, Screen};
-use crate::cli::environment;
+use crate::cli::terminal::{has_colors, is_dumb};
+use crate::cli::text::clean;
 
 /// The least time between two drawings.
 const DRAW_EVERY: Duration = Duration::from_millis(50);
@@ -19,8 +20,7 @@ const USUAL_SIZE: (usize, usize) = (80, 24);
 
 /// Whether standard output is a terminal that can be drawn on.
 pub(super) fn can_draw() -> bool {
-    let is_dumb = environment("TERM").is_none_or(|term| term == "dumb");
-    cfg!(unix) && stdout().is_terminal() && !is_dumb
+    cfg!(unix) && stdout().is_terminal() && !is_dumb()
 }
 
 /// Where events are shown.
@@ -47,7 +47,7 @@ impl View {
     /// The system tells nobody of new sizes.
     pub(super) fn bars() -> anyhow::Result<Self> {
         let now = Instant::now();
-        let has_colors = environment("NO_COLOR").is_none_or(|text| text.is_empty());
+        let has_colors = has_colors(&stdout());
         Ok(Self::Bars(Box::new(Terminal {
             bars: Bars::new(now, has_colors),
             screen: Screen::new(stdout()),
@@ -79,7 +79,7 @@ impl View {
             | Event::Refused(_) => {
                 if let Some(note) = lines::note(event, pattern) {
                     let mut line = Line::new(terminal.has_colors);
-                    line.push(&format!("tidegate: {note}"));
+                    line.push(&clean(&format!("tidegate: {note}")));
                     terminal.above.push(line);
                 }
             }
