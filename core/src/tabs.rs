@@ -353,10 +353,12 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.top
     }
 
-    /// The state of the leader's connection, where this tab's hub is linked to it.
+    /// The state of the leader's connection, where this tab's hub is linked to it, and it has not been silent for so long
+    /// that this tab would take its place.
     pub fn state(&self) -> Option<&ConnectionState> {
         let is_open = self.link.is_some_and(|link| link.phase == Phase::Open);
-        let leader = self.leader.as_ref().filter(|_| is_open);
+        let is_there = is_open && self.candidacy.knows_leader();
+        let leader = self.leader.as_ref().filter(|_| is_there);
         leader.map(|leader| &leader.state)
     }
 

@@ -104,6 +104,7 @@ export class Connection extends Switchboard<TabHub, Note> {
         tell: (call) => this.#tell(call),
         heard: (messages) => this.#hear(messages),
         failed: (error) => this.#listeners.emit('error', error),
+        over: (error) => this.#giveUp(error),
         changed: (core) => this.#moveOver(core),
       },
       membership,

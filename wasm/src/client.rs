@@ -17,6 +17,8 @@ use tidegate_core::client::{ClientConfig, TokenSource};
 use tidegate_core::protocol::MessageRoom;
 use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Publication;
+#[cfg(not(feature = "worker"))]
+use tidegate_core::time::Instant;
 use tidegate_core::topic::Pattern;
 
 use crate::AnyHub;
@@ -52,6 +54,13 @@ pub(crate) fn config(seed: f64, token: u32, asks: bool, name: u32) -> ClientConf
         name: texts::take_optional(name),
         ..ClientConfig::new(seed.to_bits())
     }
+}
+
+/// How long a page may take to come by a token, in milliseconds: for what it waits for before it has a hub.
+#[cfg(not(feature = "worker"))]
+#[unsafe(no_mangle)]
+extern "C" fn token_timeout_ms() -> f64 {
+    deadline_ms(Some(Instant::ZERO + ClientConfig::new(0).token_timeout))
 }
 
 pub(crate) fn add(hub: AnyHub) -> u32 {

@@ -14,6 +14,8 @@
 //! A vacancy is waited out first: the lock is granted to whoever is next. If it isn't (its next holder is asleep, or the
 //! browser forgot the queue), it is asked for anew, and then stolen; each further attempt waits longer.
 
+mod step;
+
 use core::time::Duration;
 
 use alloc::collections::VecDeque;
@@ -23,6 +25,7 @@ use super::message::Term;
 use crate::client::Backoff;
 use crate::random::Random;
 use crate::time::Instant;
+pub(super) use step::Step;
 
 /// The first wait between two attempts lies between half of this and this; each further one may be twice as long.
 const ATTEMPT_BASE: Duration = Duration::from_millis(500);
@@ -32,30 +35,6 @@ const DOUBLINGS_MAX: u32 = 3;
 
 /// Before it steals, a visible tab waits up to this long, so that one of several is the first.
 const STEAL_JITTER: Duration = Duration::from_millis(100);
-
-/// What must be done so that this tab may come to lead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    RequestLock {
-        request: u32,
-        steal: bool,
-    },
-    ReleaseLock {
-        request: u32,
-    },
-    /// Ask everybody for a sign of life.
-    Probe,
-    /// Nobody has heard, not even those who were there: they are taken for gone.
-    Forget,
-    /// Tell everybody that this tab would lead.
-    Claim,
-    /// Start the worker of this generation, and leave any earlier one.
-    SpawnWorker {
-        generation: u64,
-    },
-    /// Lead.
-    Lead,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -173,6 +152,14 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         if election::<LEADS>(config) == Election::Lock {
             self.queue();
         }
+    }
+
+    /// Whether anybody is known to lead, for all that this tab has heard: not where silence has proven that nobody does.
+    pub(super) const fn knows_leader(&self) -> bool {
+        matches!(
+            self.standing,
+            Standing::Following { .. } | Standing::Asking { .. } | Standing::Leading { .. }
+        )
     }
 
     /// Somebody has answered: what this tab says and hears reaches others.

@@ -1,8 +1,8 @@
 /** A connection's part in sharing with the browser's other tabs: what its core says to them, and what it hears. */
 
-import type { Core } from '../core.js';
+import { Core } from '../core.js';
 import { canShare, connectionCore } from '../engine.js';
-import { badOption, type TidegateError } from '../errors.js';
+import { badOption, type TidegateError, typed } from '../errors.js';
 import { type Host, systemHost } from '../host.js';
 import type { TabHub } from '../machines.js';
 import { optionalText } from '../options.js';
@@ -26,8 +26,10 @@ export interface SharingEvents {
   tell(call: (hub: TabHub, nowMs: number) => number): void;
   /** Other tabs have said something. */
   heard(messages: readonly TabMessage[]): void;
-  /** No token could be had. */
+  /** No token could be had, or it can't be shared. */
   failed(error: TidegateError): void;
+  /** There is no core to go on with, shared or alone. */
+  over(error: TidegateError): void;
   /** It is shared in another way from now on, or not at all: another hub is needed, of this core. */
   changed(core: Core): void;
 }
@@ -110,9 +112,10 @@ export class Sharing {
   /** Whose the connection is could not be found out as it began: it is alone, unless that is known now. */
   async #shareAfterAll(): Promise<boolean> {
     const membership = await this.#findAs(this.#options.tabs ?? 'auto');
-    const core = await connectionCore(membership?.election);
-    if (membership === undefined || this.#isClosed) {
-      return this.#isClosed;
+    const core = membership && (await this.#coreFor(membership));
+    const isOver = this.#isClosed || this.#membership !== undefined;
+    if (core === undefined || isOver) {
+      return isOver;
     }
     this.#membership = membership;
     this.join();
@@ -125,13 +128,31 @@ export class Sharing {
     const tabs = this.#options.tabs ?? 'auto';
     const next = tabs === 'auto' && failed.election === Election.Worker ? 'leader' : 'off';
     const membership = await this.#findAs(next);
-    const core = await connectionCore(membership?.election);
-    if (this.#group !== undefined && this.#membership === failed) {
+    const shared = membership && (await this.#coreFor(membership));
+    const core = shared ?? (await loaded(undefined));
+    if (this.#group === undefined || this.#membership !== failed) {
+      return;
+    }
+    if (core instanceof Core) {
       this.#leave();
-      this.#membership = membership;
+      this.#membership = shared && membership;
       this.join();
       this.#events.changed(core);
+    } else {
+      this.#events.over(core);
     }
+  }
+
+  /** The core to take part with. Where it can't be loaded, as when another version was deployed since, that is told. */
+  async #coreFor({ election }: Membership): Promise<Core | undefined> {
+    const core = await loaded(election);
+    if (core instanceof Core) {
+      return core;
+    }
+    if (!this.#isClosed) {
+      this.#events.failed(core);
+    }
+    return undefined;
   }
 
   /** A hub of the core that takes part, or is alone. */
@@ -198,6 +219,15 @@ export class Sharing {
     this.#stopTime = undefined;
     this.#group?.close();
     this.#group = undefined;
+  }
+}
+
+/** The core for this part, or why it could not be loaded. */
+async function loaded(election: number | undefined): Promise<Core | TidegateError> {
+  try {
+    return await connectionCore(election);
+  } catch (error) {
+    return typed(error, 'load_failed', 'the WASM core could not be loaded');
   }
 }
 

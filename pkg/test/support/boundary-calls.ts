@@ -40,6 +40,7 @@ export const CALLS: Readonly<Record<string, Signature>> = {
   stage_flow: ['other', 'flag', 'number', 'number', 'number', 'code', 'code', 'code', 'number', 'flag'],
   stage_durable: ['other', 'text'],
   stage_slow: ['other', 'code'],
+  token_timeout_ms: ['other'],
   stage_position: ['other', 'topic', 'number', 'number'],
 
   client_new: ['client', 'number', 'text', 'flag', 'text'],

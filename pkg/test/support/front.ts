@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -13,18 +14,21 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 /**
  * A static server of `folder` that passes WebSockets on to the server at `behind`, as a reverse proxy does: with the
- * host that the page was loaded from, and for frames that have no origin, which it lets in. Says its address.
+ * host that the page was loaded from, and for frames that have no origin, which it lets in. Says its address. What is not
+ * `isServed` is not found.
  */
 export async function startFront(
   t: TestContext,
   folder: string,
   behind: string,
   headers: Readonly<Record<string, string>> = {},
+  isServed: (path: string) => boolean = () => true,
 ): Promise<string> {
   const front = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://front').pathname));
     const file = join(folder, path.endsWith('/') ? `${path}index.html` : path);
     try {
+      assert.ok(isServed(path));
       const body = await readFile(file);
       response.writeHead(200, { ...headers, 'content-type': CONTENT_TYPES[extname(file)] ?? 'text/plain' });
       response.end(body);

@@ -225,19 +225,21 @@ export interface Setting {
   readonly machine?: string;
   /** What the page and the package are served with. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Whether the file of this path is served, by default always. */
+  readonly isServed?: (path: string) => boolean;
   /** More arguments for the browser. */
   readonly args?: readonly string[];
 }
 
 /** Serves the package and the page in front of a server, and starts a browser as people have it. */
 export async function setScene(t: TestContext, way: Way, setting: Setting = {}): Promise<Scene> {
-  const { machine = '127.0.0.1', headers = {}, args = [] } = setting;
+  const { machine = '127.0.0.1', headers = {}, args = [], isServed } = setting;
   // Who asks nobody is told by which name it is asked for.
   const more = [...KEEPS, '--origin', `http://${machine}`];
   const server = setting.server ?? (await startServerAt(t, '127.0.0.1:0', 'memory', more)).url;
   const folder = await makeFolder(t);
   const wire = await layWire(t, server);
-  const front = (await startFront(t, folder, wire.url, headers)).replace('127.0.0.1', machine);
+  const front = await startFront(t, folder, wire.url, headers, isServed);
   const browser = await chromium.launch({
     executablePath: chromiumPath(),
     args: [
@@ -251,7 +253,8 @@ export async function setScene(t: TestContext, way: Way, setting: Setting = {}):
     ignoreDefaultArgs: AS_FOR_PEOPLE,
   });
   t.after(() => browser.close());
-  return new Scene(server, front, await browser.newContext(), browser, way, wire.cut, wire.carried);
+  const address = front.replace('127.0.0.1', machine);
+  return new Scene(server, address, await browser.newContext(), browser, way, wire.cut, wire.carried);
 }
 
 /** Publishes at a rate, until it is told to stop. */

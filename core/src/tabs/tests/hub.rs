@@ -106,3 +106,62 @@ fn a_tab_whose_lock_is_lost_closes_its_connection() {
     hub.handle_lost(now, 1);
     assert!(outputs(&mut hub).contains(&TabsOutput::CloseUplink { link: 1 }));
 }
+
+/// A tab that is connected by another one, or by a worker.
+fn connected(election: Election, now: Instant) -> TabHub<()> {
+    let mut hub = TabHub::new(config(election));
+    hub.handle_connect(now);
+    let pattern = Pattern::new("job:1").unwrap();
+    let request = SubscribeRequest::new(pattern, Flow::IMMEDIATE);
+    hub.handle_subscribe(now, 0, request).unwrap();
+    let frame = ServerFrame::Welcome {
+        heartbeat_ms: 3_600_000,
+        expires_in_ms: None,
+        message_bytes_max: None,
+    };
+    for body in [
+        lead(ConnectionState::Connected, &[]),
+        Body::Joined { link: 1 },
+        Body::Down { frame },
+    ] {
+        hub.handle_message(now, said(LEADER, TERM, body));
+    }
+    assert_eq!(hub.state(), ConnectionState::Connected);
+    outputs(&mut hub);
+    hub
+}
+
+/// Whether a tab tries to take its leader's place by this.
+fn takes_over(output: &TabsOutput<()>) -> bool {
+    match output {
+        TabsOutput::Post(message) => matches!(message.body, Body::Claim { .. }),
+        TabsOutput::SpawnWorker { .. } | TabsOutput::RequestLock { steal: true, .. } => true,
+        _ => false,
+    }
+}
+
+#[test]
+fn who_tries_to_take_over_is_not_connected_until_somebody_leads() {
+    for election in [
+        Election::Lock,
+        Election::Claims,
+        Election::Worker { generation: 3 },
+    ] {
+        for attempts in 1..=3 {
+            let mut now = Instant::from_millis(1);
+            let mut hub = connected(election, now);
+            let mut tried = 0;
+            while tried < attempts && hub.tabs().role() != Role::Leader {
+                now = hub.poll_timeout().expect("it waits");
+                hub.handle_timeout(now);
+                tried += u32::from(outputs(&mut hub).iter().any(takes_over));
+                let is_connected = hub.state() == ConnectionState::Connected;
+                assert!(tried == 0 || !is_connected, "{election:?}");
+            }
+            if hub.tabs().role() != Role::Leader {
+                hub.handle_message(now, said(LEADER, TERM, Body::Tick));
+                assert_eq!(hub.state(), ConnectionState::Connected, "it was only slow");
+            }
+        }
+    }
+}
