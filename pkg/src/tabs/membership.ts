@@ -66,13 +66,22 @@ export function findMembership(mode: TabsMode, wanted: Wanted): Membership | und
 }
 
 /**
- * Whether there are tabs to share with: not in Node, in a worker, or where the page has an origin of its own.
+ * Whether there are tabs to share with: not in Node, in a worker, where the page has an origin of its own, or where it may
+ * not speak to others, as in Firefox with cookies blocked.
  *
  * @internal
  */
 export function hasTabs(): boolean {
   const isPage = typeof document !== 'undefined' && typeof BroadcastChannel !== 'undefined';
-  return isPage && globalThis.origin !== 'null';
+  if (!isPage || globalThis.origin === 'null') {
+    return false;
+  }
+  try {
+    new BroadcastChannel('tidegate').close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function absolute(wasm: WasmSource): string {

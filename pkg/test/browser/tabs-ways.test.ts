@@ -37,6 +37,20 @@ test('auto: where the worker’s file is not served, a tab leads', LIMIT, async 
   assert.equal(scene.tabs.filter(({ sockets }) => sockets > 0).length, 1);
 });
 
+test('auto: a page that may not speak to others is alone', LIMIT, async (t) => {
+  const scene = await setScene(t, 'auto');
+  const forbidden = `
+    globalThis.BroadcastChannel = class {
+      constructor() { throw new DOMException('The operation is insecure.', 'SecurityError'); }
+    };`;
+  await scene.context.addInitScript(forbidden);
+  await scene.openMany(2, [TOPIC]);
+  assert.deepEqual(
+    scene.tabs.map(({ sockets }) => sockets),
+    [1, 1],
+  );
+});
+
 /** A machine whose pages come over plain HTTP: they have no locks, and no digests for tokens. */
 const UNSAFE = { machine: 'some-host.test' };
 
