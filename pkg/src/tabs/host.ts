@@ -5,11 +5,12 @@ import { Election } from './election.js';
 import type { WorkerOrder } from './spawn.js';
 
 /**
- * Has the connection that tabs share, in a worker, until another one takes its place.
+ * Has the connection that tabs share, in a worker, until another one takes its place, or until it can't go on: when its core
+ * can't be loaded, or breaks too often.
  *
  * @internal
  */
-export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
+export function hostTabs(order: WorkerOrder, onRetired: () => void, onFailed: () => void): void {
   const { url, group, generation, knownAs, asks, ...options } = order;
   // The core asks the tabs; a worker has no function of its own.
   const own = asks ? { token: () => '' } : {};
@@ -25,4 +26,9 @@ export function hostTabs(order: WorkerOrder, onRetired: () => void): void {
       },
     },
   );
+  connection.on('state', (state) => {
+    if (state.status === 'closed' && state.error !== undefined) {
+      onFailed();
+    }
+  });
 }

@@ -26,6 +26,9 @@ export interface WorkerOrder {
 export function spawnWorker(name: string, order: WorkerOrder, onUnavailable: () => void): () => void {
   const worker = new SharedWorker(new URL('./worker.js', import.meta.url), { type: 'module', name });
   worker.addEventListener('error', onUnavailable);
+  // All that it says here is that it can't go on.
+  worker.port.addEventListener('message', onUnavailable);
+  worker.port.start();
   worker.port.postMessage(order);
   return () => {
     worker.removeEventListener('error', onUnavailable);

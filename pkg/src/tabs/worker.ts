@@ -12,14 +12,24 @@ interface WorkerScope {
 }
 
 const scope = globalThis as unknown as WorkerScope;
+const ports: MessagePort[] = [];
 let isHosting = false;
 
 scope.addEventListener('connect', ({ ports: [port] }) => {
+  ports.push(port!);
   port!.addEventListener('message', ({ data }: MessageEvent<WorkerOrder>) => {
     if (!isHosting) {
       isHosting = true;
-      hostTabs(data, () => scope.close());
+      hostTabs(data, () => scope.close(), fail);
     }
   });
   port!.start();
 });
+
+/** Says to all tabs that they can't be served from here. */
+function fail(): void {
+  for (const port of ports) {
+    port.postMessage('failed');
+  }
+  scope.close();
+}

@@ -4,7 +4,15 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 
 import { complaints } from '../support/browser.js';
-import { eventually, Publisher, type Scene, setScene, type Tab, type Told } from '../support/tabs.js';
+import {
+  assertOneConnection,
+  eventually,
+  Publisher,
+  type Scene,
+  setScene,
+  type Tab,
+  type Told,
+} from '../support/tabs.js';
 
 /** What hangs has failed. */
 const LIMIT = { timeout: 120_000 };
@@ -117,4 +125,17 @@ test('a page that finds neither the worker nor another way says so', LIMIT, asyn
     uncaught.filter((text) => !/404/.test(text)),
     [],
   );
+});
+
+test('where the worker can’t load its core, a tab leads, and no worker is left', LIMIT, async (t) => {
+  const { scene, lose } = await setSceneOfFiles(t);
+  lose(/worker\.wasm/);
+  await scene.openMany(3, [TOPIC]);
+  await assertOneConnection(scene);
+  assert.equal(scene.tabs.filter(({ sockets }) => sockets > 0).length, 1);
+  const left = await eventually(
+    () => workersOf(scene),
+    (workers) => workers.length === 0,
+  );
+  assert.deepEqual(left, []);
 });
