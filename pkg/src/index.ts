@@ -13,6 +13,7 @@
  * @packageDocumentation
  */
 
+export { connect } from './connect.js';
 export type { WasmSource } from './core.js';
 export { type ReadyOptions, ready } from './engine.js';
 export { type ErrorCode, TidegateError } from './errors.js';
@@ -21,6 +22,5 @@ export { type Host, systemHost } from './host.js';
 export { createHub, type Hub, type HubOptions } from './local-hub.js';
 export type * from './presence-types.js';
 export type { WebSocketConstructor, WebSocketLike } from './socket.js';
-export { connect } from './tide.js';
 export type * from './tide-types.js';
 export type * from './types.js';

@@ -6,9 +6,9 @@
  * @packageDocumentation
  */
 
+import * as tide from './connect.js';
 import * as engine from './engine.js';
 import { MODULE_TEXT } from './module-text.js';
-import * as tide from './tide.js';
 import type { ConnectOptions, Tide } from './tide-types.js';
 
 // What is declared here takes the place of what has the same name there.

@@ -1,4 +1,4 @@
-/** `connect`: one connection to a server, for everything in a page or a program that listens or publishes. */
+/** One connection to a server, for everything in a page or a program that listens or publishes. */
 
 import type { Core } from './core.js';
 import { dispose } from './dispose.js';
@@ -27,7 +27,6 @@ import type {
   ConnectOptions,
   Listening,
   ListenOptions,
-  Tide,
   TideEvents,
   TidePublishOptions,
   TideState,
@@ -388,14 +387,4 @@ export class Connection extends Switchboard<TabHub, Note> {
   [dispose](): void {
     this.close();
   }
-}
-
-/**
- * Connects to the server at `url`: `http://host:8420`, `wss://host/base`, or relative to the page. It returns at once;
- * what is subscribed and published meanwhile waits.
- *
- * @throws {@link TidegateError} with code `bad_option`, if `url` is no address or an option not what it must be.
- */
-export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
-  return new Connection(url, options) as Tide;
 }

@@ -1,6 +1,6 @@
 /** One connection per server for all elements of a page. */
 
-import { connect } from '../tide.js';
+import { connect } from '../connect.js';
 import type { Tide } from '../tide-types.js';
 
 /** A share in a connection. */
