@@ -212,6 +212,8 @@ export interface Exports {
   /** 0 or 1: whether it is a name. */
   stage_durable(name: number): number;
   stage_slow(number: number): void;
+  /** How long it may take to come by a token. */
+  token_timeout_ms(): number;
   panic_on_purpose(): void;
   client_new(seed: number, token: number, asks: boolean, name: number): number;
   client_shared(

@@ -28,6 +28,7 @@ export class Tokens {
   /** Whose token the first one was; nothing, where it didn't say. */
   #subject: string | undefined;
   #first: { readonly token: string; readonly until: number } | undefined;
+  #isAsked = false;
 
   /** @throws {@link TidegateError} with code `bad_option`, if the option is neither a text nor a function. */
   constructor(option: TokenOption | undefined, failed: (error: TidegateError) => void) {
@@ -87,6 +88,12 @@ export class Tokens {
   }
 
   async #ask(): Promise<string | undefined> {
+    if (this.#isAsked) {
+      this.#failed(
+        new TidegateError('timeout', 'the function token has not answered yet, and is called once more'),
+      );
+    }
+    this.#isAsked = true;
     try {
       const token = await (this.#option as () => unknown)();
       if (typeof token === 'string' && token !== '') {
@@ -96,6 +103,8 @@ export class Tokens {
     } catch (error) {
       this.#failed(typed(error, 'unauthorized', 'the function token failed'));
       return undefined;
+    } finally {
+      this.#isAsked = false;
     }
   }
 }

@@ -12,7 +12,7 @@ import { Tokens } from '../tokens.js';
 import { keepTime, pageHost } from './clock.js';
 import { Election } from './election.js';
 import { Group, type TabsNote } from './group.js';
-import { findMembership, hasTabs, type Membership } from './membership.js';
+import { findMembership, hasTabs, type Membership, type TabsMode } from './membership.js';
 import { fillHoles, parseSaid, type TabMessage } from './message.js';
 import { randomName } from './names.js';
 
@@ -65,19 +65,42 @@ export class Sharing {
     if (this.#membership !== undefined || tabs === 'off' || !hasTabs() || !canShare()) {
       return undefined;
     }
-    return this.#findAs(tabs).then((membership) => {
+    return this.#findAs(tabs, () => this.#userInTime(tabs)).then((membership) => {
       this.#membership = membership;
     });
   }
 
-  async #findAs(mode: NonNullable<ConnectOptions['tabs']>): Promise<Membership | undefined> {
+  async #findAs(
+    mode: TabsMode,
+    findUser: () => Promise<string | undefined> = () => this.#tokens.user(),
+  ): Promise<Membership | undefined> {
+    const user = await findUser();
+    this.#isUnknown = user === undefined;
+    return user === undefined ? undefined : this.#membershipOf(mode, user);
+  }
+
+  #membershipOf(mode: TabsMode, user: string): Membership | undefined {
     const { WebSocket, host, client, wasm } = this.#options;
     const isOrdinary = WebSocket === undefined && host === undefined;
     const { fixed: token, asks } = this.#tokens;
-    const user = await this.#tokens.user();
-    const wanted = { url: this.#url, token, asks, client, wasm, isOrdinary };
-    this.#isUnknown = user === undefined;
-    return user === undefined ? undefined : findMembership(mode, { ...wanted, user });
+    return findMembership(mode, { url: this.#url, token, asks, user, client, wasm, isOrdinary });
+  }
+
+  /** Whose the connection is, if that is found out within the time that the core has for a token. */
+  async #userInTime(mode: TabsMode): Promise<string | undefined> {
+    const finding = this.#tokens.user();
+    if (!this.#tokens.asks) {
+      return finding;
+    }
+    const { calls } = await connectionCore(this.#membershipOf(mode, '')?.election);
+    const host = hostOf(this.#options);
+    let timer: unknown;
+    const late = new Promise<undefined>((resolve) => {
+      timer = host.setTimer(() => resolve(undefined), calls.token_timeout_ms());
+    });
+    const user = await Promise.race([finding, late]);
+    host.clearTimer(timer);
+    return user;
   }
 
   /** The core asks for a token: the page's function gives it. */

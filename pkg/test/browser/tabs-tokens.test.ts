@@ -39,10 +39,12 @@ interface Told {
   readonly wrong: string[];
 }
 
+type User = () => string | undefined | Promise<never>;
+
 interface Scene {
   readonly server: string;
-  /** Opens a tab whose function `login` gives tokens of the user, or fails. */
-  open(user: () => string | undefined): Promise<Page>;
+  /** Opens a tab whose function `login` gives tokens of the user, or fails. `wait` is for what lets it connect. */
+  open(user: User, wait?: (page: Page) => Promise<void>): Promise<Page>;
   /** How often each tab was asked. */
   readonly asked: Map<Page, number>;
 }
@@ -59,17 +61,21 @@ async function setScene(t: TestContext, way: string): Promise<Scene> {
   const front = await startFront(t, folder, server);
   const context = await (await startBrowser(t)).newContext();
   const asked = new Map<Page, number>();
-  const open = async (user: () => string | undefined): Promise<Page> => {
+  const open: Scene['open'] = async (user, wait) => {
     const page = await context.newPage();
-    await page.exposeFunction('login', () => {
+    await page.exposeFunction('login', async () => {
       asked.set(page, (asked.get(page) ?? 0) + 1);
-      const sub = user();
+      const sub = await user();
       assert.ok(sub !== undefined, 'this tab has lost its login');
       // Some issuers number their tokens.
       const uti = randomUUID();
       return token({ sub, uti, exp: Math.floor(Date.now() / 1000) + LASTS_S, subscribe: ['job:*'] });
     });
+    if (wait !== undefined) {
+      await page.clock.install();
+    }
     await page.goto(`${front}/?tabs=${way}`);
+    await wait?.(page);
     await page.waitForFunction(`tide.state.status === 'connected'`);
     return page;
   };
@@ -139,6 +145,35 @@ for (const way of WAYS) {
     assert.match(wrong[0] ?? '', /has lost its login/);
     // What was published before, and may not be, is answered by the server.
     assert.deepEqual([wrong.length, await late.evaluate('early')], [1, 'forbidden']);
+  });
+
+  test(`${way}: a tab whose first token does not come in time shares by the next`, LIMIT, async (t) => {
+    const { server, open, asked } = await setScene(t, way);
+    await open(() => 'ada');
+    let hangs = true;
+    let seconds = 0;
+    const late = await open(
+      () => {
+        const user = hangs ? new Promise<never>(() => {}) : 'ada';
+        hangs = false;
+        return user;
+      },
+      (page) =>
+        until('another question', async () => {
+          const isAsked = asked.get(page) === 2;
+          if (!isAsked) {
+            seconds += 1;
+            await page.clock.fastForward(1_000);
+          }
+          return isAsked;
+        }),
+    );
+    assert.ok(seconds > 20, `${seconds} seconds`);
+    await until('one connection', async () => (await connections(server)) === 1);
+    await publish(server, 1);
+    await until('the publication', async () => (await tell(late)).offsets.length === 1);
+    const { wrong } = await tell(late);
+    assert.match(wrong.join(), /^TidegateError: the function token has not answered yet/);
   });
 
   test(`${way}: tabs of two users do not share`, LIMIT, async (t) => {
