@@ -21,6 +21,7 @@ mod read;
 mod rights;
 mod rules;
 mod schema;
+mod sequence;
 mod statements;
 mod tls;
 mod upkeep;
@@ -41,7 +42,7 @@ use super::kept::Kept;
 use super::{Answer, Backend, BackendError, Feed, Keep};
 use crate::Json;
 use address::Address;
-use held::Held;
+use held::{Cancel, Held};
 use link::Link;
 use listen::Reader;
 
@@ -149,14 +150,15 @@ impl Postgres {
         };
         let ((calls, calls_connection), (reader, reader_connection)) =
             tokio::try_join!(connect(), connect())?;
-        let (calls_cancel, reader_cancel) = (calls.cancel_token(), reader.cancel_token());
-        let link = Link::new(Arc::clone(address), Arc::clone(&self.keep), calls);
-        let link = Arc::new(link);
+        let calls_cancel = Cancel::new(&calls, tls.clone());
+        let reader_cancel = Cancel::new(&reader, tls);
+        let (address, keep) = (Arc::clone(address), Arc::clone(&self.keep));
+        let link = Arc::new(Link::new(address, keep, calls, calls_cancel.clone()));
         for (connection, cancel) in [
             (calls_connection, calls_cancel),
             (reader_connection, reader_cancel),
         ] {
-            let held = Held::new(&link, connection, cancel, tls.clone());
+            let held = Held::new(&link, connection, cancel);
             tasks.spawn(link::drive(Arc::clone(&link), held));
         }
         Ok((link, reader))

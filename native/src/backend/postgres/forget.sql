@@ -1,12 +1,16 @@
 -- Forgets topics that nothing was published to for so many seconds, with their rows; says whether there may be more. Of the times,
--- that of the first pattern counts that matches a topic.
-CREATE OR REPLACE FUNCTION {forget}(patterns text[], retentions double precision[], topics_max integer)
+-- that of the first pattern counts that matches a topic. Where they have more rows than may be deleted at once, the oldest of
+-- each go first, and the topics stay until the rest has gone.
+CREATE OR REPLACE FUNCTION {forget}(
+  patterns text[], retentions double precision[], topics_max integer, rows_max integer)
 RETURNS boolean
 LANGUAGE plpgsql AS $tidegate$
 DECLARE
   updated_before timestamptz := clock_timestamp()
     - make_interval(secs => (SELECT min(r.retention) FROM unnest(retentions) AS r (retention)));
   names text[];
+  is_more boolean;
+  deleted bigint;
   last_deleted bigint;
 BEGIN
   names := ARRAY(SELECT t.channel FROM {topics} t CROSS JOIN LATERAL (
@@ -17,16 +21,21 @@ BEGIN
   IF cardinality(names) = 0 THEN
     RETURN false;
   END IF;
+  is_more := cardinality(names) = topics_max;
   PERFORM pg_advisory_xact_lock({order_lock});
-  WITH gone AS (
-    DELETE FROM {topics} t WHERE t.channel = ANY (names) AND t.updated_at < updated_before RETURNING t.channel),
-  deleted AS (
-    DELETE FROM {events} WHERE id IN (
-      SELECT e.id FROM {events} e JOIN gone ON e.channel COLLATE "C" = gone.channel AND e.seq > 0
-        FOR UPDATE OF e SKIP LOCKED)
-      RETURNING seq)
-  SELECT max(d.seq) INTO last_deleted FROM deleted d;
+  -- Without those that were published to before the lock was free.
+  names := ARRAY(SELECT t.channel FROM {topics} t WHERE t.channel = ANY (names) AND t.updated_at < updated_before);
+  WITH gone AS (DELETE FROM {events} WHERE id IN (
+    SELECT old.id FROM unnest(names) AS n (channel) CROSS JOIN LATERAL (
+        SELECT e.id FROM {events} e WHERE e.channel COLLATE "C" = n.channel AND e.seq > 0
+          ORDER BY e.epoch, e."offset" LIMIT rows_max FOR UPDATE SKIP LOCKED) old
+      LIMIT rows_max) RETURNING seq)
+    SELECT count(*), max(g.seq) INTO deleted, last_deleted FROM gone g;
   UPDATE {upkeep} SET trimmed_seq = greatest(trimmed_seq, last_deleted) WHERE last_deleted > trimmed_seq;
-  RETURN cardinality(names) = topics_max;
+  IF deleted = rows_max THEN
+    RETURN true;
+  END IF;
+  DELETE FROM {topics} t WHERE t.channel = ANY (names);
+  RETURN is_more;
 END
 $tidegate$;

@@ -1,18 +1,48 @@
 //! A connection, and what becomes of the statement that runs on it when it is given up.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::poll_fn;
 use tokio::runtime::Handle;
 use tokio_postgres::tls::TlsStream;
-use tokio_postgres::{AsyncMessage, CancelToken, Connection, Error, Socket};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::link::Link;
 
 /// How long a server may take to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Cancels what runs on a connection.
+#[derive(Clone)]
+pub(super) struct Cancel {
+    token: CancelToken,
+    tls: MakeRustlsConnect,
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Cancel").finish_non_exhaustive()
+    }
+}
+
+impl Cancel {
+    pub(super) fn new(client: &Client, tls: MakeRustlsConnect) -> Self {
+        let token = client.cancel_token();
+        Self { token, tls }
+    }
+
+    /// Asks the server to cancel, by a connection for that alone. Whether it was asked.
+    pub(super) async fn ask(&self) -> bool {
+        let asking = self.token.cancel_query(self.tls.clone());
+        matches!(
+            tokio::time::timeout(CANCEL_TIMEOUT, asking).await,
+            Ok(Ok(()))
+        )
+    }
+}
 
 /// A connection of a link.
 ///
@@ -23,8 +53,7 @@ where
     S: TlsStream + Unpin + Send + 'static,
 {
     connection: Option<Connection<Socket, S>>,
-    cancel: CancelToken,
-    tls: MakeRustlsConnect,
+    cancel: Cancel,
     link: Arc<Link>,
 }
 
@@ -32,16 +61,10 @@ impl<S> Held<S>
 where
     S: TlsStream + Unpin + Send + 'static,
 {
-    pub(super) fn new(
-        link: &Arc<Link>,
-        connection: Connection<Socket, S>,
-        cancel: CancelToken,
-        tls: MakeRustlsConnect,
-    ) -> Self {
+    pub(super) fn new(link: &Arc<Link>, connection: Connection<Socket, S>, cancel: Cancel) -> Self {
         Self {
             connection: Some(connection),
             cancel,
-            tls,
             link: Arc::clone(link),
         }
     }
@@ -70,9 +93,9 @@ where
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let (cancel, tls) = (self.cancel.clone(), self.tls.clone());
+        let cancel = self.cancel.clone();
         runtime.spawn(tokio::time::timeout(CANCEL_TIMEOUT, async move {
-            if cancel.cancel_query(tls).await.is_ok() {
+            if cancel.ask().await {
                 // A pooler knows whose statement is meant only while the connection stands.
                 while let Some(Ok(_)) = poll_fn(|context| connection.poll_message(context)).await {}
             }

@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, Row};
 use super::address::Address;
 use super::errors;
 use super::following::Following;
-use super::held::Held;
+use super::held::{Cancel, Held};
 use super::names::Names;
 use super::statements::Statements;
 use crate::backend::kept::Kept;
@@ -34,6 +34,7 @@ pub(super) struct Link {
     statements: OnceLock<Statements>,
     /// For calls; the reader of the feed has a connection of its own.
     calls: Client,
+    cancel_call: Cancel,
     /// Set once the link stands: from then on it is told when the link is lost.
     feed: OnceLock<Feed>,
     lost: OnceLock<BackendError>,
@@ -47,12 +48,18 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(address: Arc<Address>, keep: Arc<Kept>, calls: Client) -> Self {
+    pub(super) fn new(
+        address: Arc<Address>,
+        keep: Arc<Kept>,
+        calls: Client,
+        cancel_call: Cancel,
+    ) -> Self {
         Self {
             address,
             keep,
             statements: OnceLock::new(),
             calls,
+            cancel_call,
             feed: OnceLock::new(),
             lost: OnceLock::new(),
             is_unanswered: AtomicBool::new(false),
@@ -205,6 +212,28 @@ impl Link {
         let answer = client.query_typed(sql, parameters);
         self.within(self.address.timeout, client, answer, errors::told)
             .await
+    }
+
+    /// Runs a statement that nobody waits for, on the connection for calls. It is cancelled before the calls behind it are given
+    /// up for it; the link is lost only where no answer comes even so.
+    pub(super) async fn query_in_background(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, BackendError> {
+        let mut answer = std::pin::pin!(self.query(sql, parameters));
+        let patience = self.address.timeout / 2;
+        if let Ok(answer) = tokio::time::timeout(patience, &mut answer).await {
+            return answer;
+        }
+        self.cancel_call.ask().await;
+        let cancelled = answer.await;
+        if cancelled.is_err() {
+            self.check()?;
+            let millis = patience.as_millis();
+            return Err(self.unreachable(&format!("not done within {millis} ms, and cancelled")));
+        }
+        cancelled
     }
 
     /// Runs a statement that stores publications, on the connection for calls.

@@ -5,11 +5,12 @@ use tokio_postgres::types::Type;
 use super::link::Link;
 use super::names::Names;
 use super::rights;
+use super::sequence;
 use super::statements::Statements;
 use crate::backend::BackendError;
 
 /// The version of our functions: it is a part of their names, so that servers of two versions can work side by side.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The functions, each by its placeholder, with its text.
 pub(super) const FUNCTIONS: [(&str, &str); 7] = [
@@ -57,6 +58,8 @@ struct Survey {
     has_upkeep: bool,
     has_upkeep_row: bool,
     has_sequence: bool,
+    /// Whether the sequence is behind what has its place, or may be.
+    is_sequence_behind: bool,
     has_cursors: bool,
     has_keep: bool,
     /// Of each of [`FUNCTIONS`].
@@ -85,7 +88,7 @@ impl Survey {
                 &[(&names.events(), Type::TEXT)],
             )
             .await?;
-        let columns = rows
+        let columns: Vec<Column> = rows
             .iter()
             .map(|row| Column {
                 name: row.get(0),
@@ -104,12 +107,18 @@ impl Survey {
             .map(|(function, _)| names.own(&format!("{function}_{VERSION}")))
             .collect();
         let has_function = existing(link, "to_regproc(name)", &functions).await?;
+        let has_places = columns.iter().any(|column| column.name == "seq");
+        let has_what_tells = has_places && relations[1] && relations[2];
         Ok(Self {
             columns,
             has_topics: relations[0],
             has_upkeep: relations[1],
             has_upkeep_row: relations[1] && has_upkeep_row(link).await?,
             has_sequence: relations[2],
+            is_sequence_behind: match has_what_tells {
+                true => sequence::is_behind(link).await?,
+                false => has_places,
+            },
             has_cursors: relations[3],
             has_keep: relations[4],
             has_index: relations[5..].to_vec(),
@@ -211,6 +220,9 @@ impl Survey {
         // Also where the table came without it, as from a dump of the schema alone.
         if !self.has_upkeep_row {
             steps.push("INSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;".into());
+        }
+        if self.is_sequence_behind {
+            steps.push(sequence::catch_up());
         }
         if !self.has_cursors {
             steps.push(
@@ -347,6 +359,11 @@ pub(super) async fn prepare(link: &Link, migrate: bool) -> Result<(), BackendErr
             )));
         }
         let place = link.place();
+        if survey.has_sequence && survey.is_sequence_behind {
+            tracing::warn!(
+                "{place}: its sequence was behind its tables, as after a logical replication; it is brought up"
+            );
+        }
         if survey.columns.is_empty() {
             tracing::debug!("{place}: its tables are made by\n{migration}");
         } else {

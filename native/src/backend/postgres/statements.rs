@@ -51,12 +51,12 @@ impl Statements {
             list: fill(LIST),
             renew: fill("SELECT {renew}($1, $2, $3)"),
             trim: fill("SELECT {trim}($1, $2, $3, $4, $5, $6, $7)"),
-            age: fill("SELECT {age}($1, $2, $3, $4, $5, $6)"),
+            age: fill("SELECT {age}($1, $2, $3, $4, $5, $6, $7)"),
             keep_cursors: fill(
                 "SELECT answer, at_term, at_positions, forgotten FROM {keep_cursors}($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             ),
             list_cursors: fill(LIST_CURSORS),
-            forget: fill("SELECT {forget}($1, $2, $3)"),
+            forget: fill("SELECT {forget}($1, $2, $3, $4)"),
             keep: fill(
                 "INSERT INTO {keep} AS k (said) VALUES ($1) ON CONFLICT (is_single) DO UPDATE SET said = excluded.said WHERE k.said <> excluded.said",
             ),
@@ -118,16 +118,21 @@ SELECT c.name, c.pattern, c.positions,
 FROM {cursors} c WHERE c.owner = $1 AND c.used_at >= clock_timestamp() - make_interval(secs => $2)
 ORDER BY c.name, c.pattern"#;
 
-/// The latest of the topics after $1 that begin with $2, at most $3 of them and $4 bytes, or one that is larger.
+/// The latest of the topics after $1 that begin with $2, at most $3 of them and $4 bytes, or one that is larger. The topics come
+/// first and then the latest of each, by its place: a join of both tables reads all publications before $1 for each page.
 const LIST: &str = r#"
 SELECT l.channel, l.epoch, l."offset", l.ended, l.data::text FROM (
   SELECT p.*, sum(p.bytes)
     OVER (ORDER BY p.channel ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
   FROM (
     SELECT t.channel, t.epoch, t."offset", e.ended, e.data, coalesce(e.bytes, 0) AS bytes
-    FROM {topics} t LEFT JOIN {events} e
-      ON e.channel COLLATE "C" = t.channel AND e.epoch = t.epoch AND e."offset" = t."offset" AND e.seq > 0
-    WHERE t.channel > $1 AND t.channel >= $2 AND t.channel ^@ $2
-    ORDER BY t.channel LIMIT $3) p) l
+    FROM (
+      SELECT n.channel, n.epoch, n."offset" FROM {topics} n
+      WHERE n.channel > $1 AND n.channel >= $2 AND n.channel ^@ $2
+      ORDER BY n.channel LIMIT $3) t
+    LEFT JOIN LATERAL (
+      SELECT o.ended, o.data, o.bytes FROM {events} o
+      WHERE o.channel COLLATE "C" = t.channel AND o.epoch = t.epoch AND o."offset" = t."offset" AND o.seq > 0
+      LIMIT 1) e ON true) p) l
 WHERE coalesce(l.bytes_before, 0) < $4
 ORDER BY l.channel"#;

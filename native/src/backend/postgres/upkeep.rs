@@ -16,6 +16,9 @@ const KEYS_AGE: Duration = Duration::from_secs(60);
 /// The most rows that are deleted at once.
 const ROWS_MAX: i32 = 500;
 
+/// The most rows where that took too long again and again.
+const ROWS_MIN: i32 = 10;
+
 /// The most topics that are forgotten at once.
 const TOPICS_MAX: i32 = 20;
 
@@ -52,6 +55,7 @@ pub(super) async fn keep_up(link: Arc<Link>) {
     let mut rounds = interval((shortest / 4).clamp(ROUND_MIN, ROUND_MAX));
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ages_at = Instant::now();
+    let mut rows_max = ROWS_MAX;
     let upkeep = async {
         loop {
             let now = rounds.tick().await;
@@ -60,18 +64,22 @@ pub(super) async fn keep_up(link: Arc<Link>) {
                 ages_at = now + (shortest / 4).clamp(ROUND_MIN, AGEING_MAX);
             }
             // A lost link says so itself.
-            if let Err(error) = round(&link, may_age).await
-                && link.check().is_ok()
-            {
-                tracing::warn!(%error, "history could not be trimmed; it is tried again");
+            match round(&link, may_age, rows_max).await {
+                Ok(()) => rows_max = (rows_max * 2).min(ROWS_MAX),
+                Err(error) if link.check().is_ok() => {
+                    rows_max = (rows_max / 2).max(ROWS_MIN);
+                    tracing::warn!(%error, "history could not be trimmed; it is tried again");
+                }
+                Err(_) => {}
             }
         }
     };
     link.while_it_stands(upkeep).await;
 }
 
-/// One look at everything; also, where it `may_age`, at what is too old for its topic only.
-async fn round(link: &Link, may_age: bool) -> Result<(), BackendError> {
+/// One look at everything; also, where it `may_age`, at what is too old for its topic only. No statement deletes more than
+/// `rows_max` rows.
+async fn round(link: &Link, may_age: bool, rows_max: i32) -> Result<(), BackendError> {
     // What others keep now must not be deleted by what they kept before.
     link.agree_on_keep().await?;
     let keep = link.keep();
@@ -86,25 +94,28 @@ async fn round(link: &Link, may_age: bool) -> Result<(), BackendError> {
         (&rules.ages, Type::FLOAT8_ARRAY),
         (&keys_age, Type::FLOAT8),
         (&young_age, Type::FLOAT8),
-        (&ROWS_MAX, Type::INT4),
+        (&rows_max, Type::INT4),
     ];
     while said_more(link, &link.statements().trim, &parameters).await? {}
     let mut next = ages.then(String::new);
     while let Some(after) = next {
-        let parameters: [super::link::Parameter<'_>; 6] = [
+        let parameters: [super::link::Parameter<'_>; 7] = [
             (&after, Type::TEXT),
             (&rules.patterns, Type::TEXT_ARRAY),
             (&rules.ages, Type::FLOAT8_ARRAY),
             (&keys_age, Type::FLOAT8),
             (&young_age, Type::FLOAT8),
             (&AGEING_TOPICS_MAX, Type::INT4),
+            (&rows_max, Type::INT4),
         ];
-        next = link.query(&link.statements().age, &parameters).await?[0].get(0);
+        let rows = link.query_in_background(&link.statements().age, &parameters);
+        next = rows.await?[0].get(0);
     }
-    let parameters: [super::link::Parameter<'_>; 3] = [
+    let parameters: [super::link::Parameter<'_>; 4] = [
         (&rules.patterns, Type::TEXT_ARRAY),
         (&rules.retentions, Type::FLOAT8_ARRAY),
         (&TOPICS_MAX, Type::INT4),
+        (&rows_max, Type::INT4),
     ];
     while said_more(link, &link.statements().forget, &parameters).await? {}
     Ok(())
@@ -115,7 +126,7 @@ async fn said_more(
     sql: &str,
     parameters: &[super::link::Parameter<'_>],
 ) -> Result<bool, BackendError> {
-    Ok(link.query(sql, parameters).await?[0].get(0))
+    Ok(link.query_in_background(sql, parameters).await?[0].get(0))
 }
 
 /// So many seconds, as an interval of the database's can hold them.

@@ -307,3 +307,89 @@ async fn tls_is_used_and_the_server_checked_as_the_address_says() {
         assert!(text.contains("certificate"), "{text}");
     }
 }
+
+/// Logical replication and dumps of the tables alone leave it behind. What is published then would lie behind every reader.
+#[tokio::test]
+async fn a_sequence_behind_its_tables_is_brought_up() {
+    let server = PostgresServer::start();
+    let owner = backend(&server.patient_url());
+    let mut heard = Heard::open(&owner).await;
+    for number in 1..=8 {
+        owner.publish(&[request("a", "1")]).await.expect("stored")[0].expect("stored");
+        assert_eq!(
+            owner.migration().await.expect("reachable"),
+            None,
+            "{number}"
+        );
+    }
+    let only_the_upkeep_knows =
+        "DELETE FROM pubsub_events; UPDATE tidegate_pubsub_events_upkeep SET ";
+    for (round, loss) in [
+        "SELECT setval('tidegate_pubsub_events_seq', 1, false)".to_owned(),
+        "SELECT setval('tidegate_pubsub_events_seq', 7)".to_owned(),
+        "DROP SEQUENCE tidegate_pubsub_events_seq".to_owned(),
+        format!("{only_the_upkeep_knows} trimmed_seq = 100"),
+        format!("{only_the_upkeep_knows} looked_at_seq = 200"),
+        format!("{only_the_upkeep_knows} aged_seq = 300"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        server.sql(loss);
+        let text = refusal(&format!("{}?migrate=false", server.url())).await;
+        let migration = owner.migration().await.expect("reachable").expect("setval");
+        assert!(migration.contains("setval"), "{loss}: {migration}");
+        assert!(text.contains(&migration), "{loss}: {text}");
+        heard = Heard::open(&owner).await;
+        assert_eq!(owner.migration().await.expect("reachable"), None, "{loss}");
+        owner.follow(&[pattern("a")]).await.expect("followed");
+        owner.publish(&[request("a", "2")]).await.expect("stored")[0].expect("stored");
+        server.sql("INSERT INTO pubsub_events (channel, data) VALUES ('a', '3')");
+        let offset = 9 + 2 * round;
+        let expected = [format!("{offset} 2"), format!("{} 3", offset + 1)];
+        assert_eq!(heard.lines(2).await, expected, "{loss}");
+    }
+    assert!(heard.rest().is_empty());
+}
+
+/// A page of a listing costs the same wherever it begins, and whatever the planner knows of the tables.
+#[tokio::test]
+async fn the_last_page_of_a_listing_reads_no_more_than_the_first() {
+    const TOPICS: usize = 5000;
+    let server = PostgresServer::start();
+    let backend = backend(&server.patient_url());
+    Heard::open(&backend).await;
+    server.sql(&format!(
+        "INSERT INTO tidegate_pubsub_events_topics SELECT 'job:' || lpad(t::text, 8, '0'), 7, 20, NULL, now() FROM generate_series(1, {TOPICS}) t;
+         INSERT INTO pubsub_events (channel, data, seq, epoch, \"offset\", placed_at, bytes)
+           SELECT 'job:' || lpad(t::text, 8, '0'), '1', nextval('tidegate_pubsub_events_seq'), 7, o, now(), 1
+           FROM generate_series(1, 20) o, generate_series(1, {TOPICS}) t;"
+    ));
+    let read = "SELECT pg_stat_get_tuples_fetched('pubsub_events'::regclass) + pg_stat_get_tuples_returned('pubsub_events'::regclass)
+        + sum(pg_stat_get_tuples_returned(indexrelid)) FROM pg_index WHERE indrelid = 'pubsub_events'::regclass";
+    for settings in [
+        "enable_nestloop = on",
+        "enable_nestloop = off",
+        "enable_seqscan = off",
+    ] {
+        server.sql(&format!("ALTER ROLE tidegate SET {settings}; ANALYZE"));
+        Heard::open(&backend).await;
+        // Counted when a session ends.
+        backend.close().await.expect("closed");
+        server.wait_until_left_alone();
+        let before: usize = server.sql(read).parse().expect("a number");
+        Heard::open(&backend).await;
+        let listed = backend.list(&pattern("job:*")).await.expect("listed");
+        assert_eq!(listed.len(), TOPICS);
+        assert!(listed.iter().all(|excerpt| excerpt.publications.len() == 1));
+        backend.close().await.expect("closed");
+        server.wait_until_left_alone();
+        let after: usize = server.sql(read).parse().expect("a number");
+        assert!(
+            after - before < 5 * TOPICS,
+            "{settings}: {} rows",
+            after - before
+        );
+        server.sql("ALTER ROLE tidegate RESET ALL");
+    }
+}

@@ -39,8 +39,8 @@ async fn publish_many(backend: &Postgres, name: &str, count: usize) -> Position 
 }
 
 /// Our functions in the database.
-const PUBLISH: &str = "tidegate_pubsub_events_publish_2";
-const TRIM: &str = "tidegate_pubsub_events_trim_2";
+const PUBLISH: &str = "tidegate_pubsub_events_publish_3";
+const TRIM: &str = "tidegate_pubsub_events_trim_3";
 
 /// Longer than any test.
 const AGE_MAX: Duration = Duration::from_secs(1000);
@@ -191,5 +191,93 @@ async fn who_stood_still_for_too_long_is_told_of_what_went_meanwhile() {
     assert_eq!(heard.lines(1).await, ["2 2"]);
     publish_many(&backend, "a", 1).await;
     assert_eq!(heard.publication().await.position.offset, 3);
+    assert!(heard.rest().is_empty());
+}
+
+/// Rows of the topics `t:0` to `t:3`, which were published to long ago.
+fn insert_old(server: &PostgresServer, count: usize) {
+    server.sql(&format!(
+        "INSERT INTO tidegate_pubsub_events_topics
+           SELECT 't:' || t, 7, {count}, NULL, now() - interval '1 hour' FROM generate_series(0, 3) t;
+         INSERT INTO pubsub_events (channel, data, seq, epoch, \"offset\", placed_at, bytes)
+           SELECT 't:' || t, '1', nextval('tidegate_pubsub_events_seq'), 7, o, now() - interval '1 hour', 1
+           FROM generate_series(1, {count}) o, generate_series(0, 3) t;"
+    ));
+}
+
+/// So that no statement takes long, however much there is to be deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn no_statement_deletes_more_than_so_many_rows() {
+    let server = PostgresServer::start();
+    let backend = open(&server, Keep::default()).await;
+    backend.close().await.expect("closed");
+    insert_old(&server, 100);
+    let count = || -> usize {
+        let counted = server.sql("SELECT count(*) FROM pubsub_events");
+        counted.parse().expect("a number")
+    };
+    let age = "SELECT tidegate_pubsub_events_age_3('', ARRAY['^t:', ''], ARRAY[600, 7200], 0, 0, 200, 30)";
+    for left in (4..=400).rev().step_by(30).skip(1).chain([4]) {
+        let next = server.sql(age);
+        assert_eq!(count(), left, "{next}");
+        // The oldest of a topic go first: what is left has no holes.
+        let holes = "SELECT count(*) FROM (SELECT max(\"offset\") - min(\"offset\") + 1 - count(*) AS missing, max(\"offset\") AS top
+            FROM pubsub_events GROUP BY channel) c WHERE missing > 0 OR top < 100";
+        assert_eq!(server.sql(holes), "0");
+    }
+    server.sql("TRUNCATE pubsub_events, tidegate_pubsub_events_topics");
+    insert_old(&server, 100);
+    let forget = "SELECT tidegate_pubsub_events_forget_3(ARRAY[''], ARRAY[600], 20, 30)";
+    for left in (0..=400).rev().step_by(30).skip(1) {
+        assert_eq!(server.sql(forget), "t", "{left}");
+        assert_eq!(count(), left);
+    }
+    assert_eq!(server.sql(forget), "f");
+    let topics = "SELECT count(*) FROM tidegate_pubsub_events_topics";
+    assert_eq!((count(), server.sql(topics)), (0, "0".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn many_that_are_too_old_at_once_go() {
+    let server = PostgresServer::start();
+    let backend = open(&server, Keep::default()).await;
+    backend.close().await.expect("closed");
+    insert_old(&server, 3000);
+    let keep = Keep {
+        histories: HistoryRules::none().with(
+            pattern("t:*"),
+            HistoryLimits {
+                age_max: Duration::from_secs(600),
+                ..HistoryLimits::default()
+            },
+        ),
+        retention: Duration::from_secs(7 * 24 * 3600),
+        ..keep(256, 1 << 20, Duration::from_secs(24 * 3600))
+    };
+    let _backend = open(&server, keep).await;
+    server.wait_for("SELECT count(*) FROM pubsub_events", "4");
+}
+
+/// Nobody waits for what is deleted: the calls behind it must not be given up for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_trim_that_takes_too_long_is_cancelled_and_the_link_stands() {
+    let server = PostgresServer::start();
+    let keep = keep(1, 1, Duration::from_secs(1));
+    let url = format!("{}?stall_ms=1&timeout_ms=4000", server.url());
+    let backend = Postgres::new(&url, keep).expect("an address");
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("a")]).await.expect("followed");
+    let mut application = server.psql_session();
+    application.run("BEGIN; SELECT 1 FROM tidegate_pubsub_events_upkeep FOR UPDATE;");
+    for number in 1..=3 {
+        publish_many(&backend, "a", 1).await;
+        assert_eq!(heard.publication().await.position.offset, number);
+        server.wait_for(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+            "1",
+        );
+    }
+    application.run("COMMIT;");
+    server.wait_for("SELECT count(*) FROM pubsub_events", "1");
     assert!(heard.rest().is_empty());
 }

@@ -1,0 +1,46 @@
+//! The sequence that the order of publications comes from. It must never be behind what has its place in that order: whatever
+//! is published then would lie behind every reader.
+
+use tokio_postgres::types::Type;
+
+use super::link::Link;
+use crate::backend::BackendError;
+
+/// The greatest place that was ever given out, as far as the tables know. Whatever restores them without the sequence, as logical
+/// replication does, leaves that behind it.
+const TOP: &str = "\
+greatest((SELECT max(e.seq) FROM {events} e WHERE e.seq <> 0), \
+(SELECT greatest(u.trimmed_seq, u.looked_at_seq, u.aged_seq) FROM {upkeep} u))";
+
+/// Brings the sequence up, under the lock of those who take numbers from it. Does nothing where it is not behind.
+pub(super) fn catch_up() -> String {
+    format!(
+        "SELECT pg_advisory_xact_lock({{order_lock}});\nSELECT setval({{sequence}}, t.top) FROM (SELECT {TOP} AS top) t \
+         WHERE t.top > coalesce(pg_sequence_last_value({{sequence}}), 0);"
+    )
+}
+
+/// Whether it is behind. Where this user may not look, that is what is wrong.
+pub(super) async fn is_behind(link: &Link) -> Result<bool, BackendError> {
+    let names = link.names();
+    let may_look = link
+        .query(
+            "SELECT has_table_privilege($1, 'SELECT') AND has_table_privilege($2, 'SELECT') \
+             AND has_sequence_privilege($3, 'USAGE, SELECT')",
+            &[
+                (&names.events(), Type::TEXT),
+                (&names.own("upkeep"), Type::TEXT),
+                (&names.own("seq"), Type::TEXT),
+            ],
+        )
+        .await?;
+    if !may_look.iter().all(|row| row.get(0)) {
+        return Ok(false);
+    }
+    // The tables are seen as they were when this began, the sequence as it is: one that moves on meanwhile is not behind.
+    let sql = format!(
+        "SELECT coalesce({TOP} > coalesce(pg_sequence_last_value({{sequence}}), 0), false)"
+    );
+    let rows = link.query(&names.fill(&sql), &[]).await?;
+    Ok(rows.iter().any(|row| row.get(0)))
+}
