@@ -87,6 +87,24 @@ impl Heard {
         }
     }
 
+    /// Waits for a publication, passing over others and what is said to have been missed.
+    ///
+    /// # Panics
+    /// When it does not come, or the link is lost.
+    pub async fn until_heard(&mut self, topic: &Topic, payload: &str) {
+        loop {
+            match self.event().await {
+                FeedEvent::Publication(publication)
+                    if publication.topic == *topic && publication.payload.as_str() == payload =>
+                {
+                    return;
+                }
+                FeedEvent::Lost(error) => panic!("the link is lost: {error}"),
+                _ => {}
+            }
+        }
+    }
+
     /// What has been heard and not been asked for.
     pub fn rest(&mut self) -> Vec<FeedEvent> {
         std::iter::from_fn(|| self.events.try_recv().ok()).collect()

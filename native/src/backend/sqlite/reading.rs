@@ -5,7 +5,7 @@ use tidegate_core::history::{Excerpt, HistoryLimits};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
 
-use super::rows::{Known, known, publication_of, publications_after, stored, told};
+use super::rows::{Known, known, publication_of, publications_after, stored, told, topic_of};
 use super::store::{Store, now_millis};
 use crate::hub::Publication;
 use crate::json::Json;
@@ -155,13 +155,18 @@ fn wanted_publication(
     row: &Row<'_>,
     is_wanted: &impl Fn(&Topic) -> bool,
 ) -> Result<Wanted, rusqlite::Error> {
-    let Ok(topic) = Topic::new(row.get_ref(4)?.as_str()?) else {
+    let Ok(topic) = topic_of(row.get_ref(4)?) else {
         return Ok(Wanted::Damaged);
     };
     if !is_wanted(&topic) {
         return Ok(Wanted::No);
     }
-    Ok(publication_of(row, &topic)?.map_or(Wanted::Damaged, Wanted::Yes))
+    match publication_of(row, &topic) {
+        Ok(publication) => Ok(publication.map_or(Wanted::Damaged, Wanted::Yes)),
+        // A row must not keep everybody from what comes after it, whatever was made of it.
+        Err(rusqlite::Error::InvalidColumnType(..)) => Ok(Wanted::Damaged),
+        Err(error) => Err(error),
+    }
 }
 
 fn excerpt(topic: &Topic, position: Position, publications: Vec<Publication>) -> Excerpt<Json> {

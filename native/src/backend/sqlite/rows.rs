@@ -79,6 +79,17 @@ pub(super) fn publication(
     })
 }
 
+/// The topic that a value names, or why it names none. To SQLite a BLOB and a number equal no text, whatever they look like: a
+/// channel that is one would be found by nobody who looks for the topic.
+pub(super) fn topic_of(value: ValueRef<'_>) -> Result<Topic, String> {
+    let ValueRef::Text(text) = value else {
+        let kind = value.data_type();
+        return Err(format!("its channel is no TEXT but {kind}"));
+    };
+    let text = std::str::from_utf8(text).map_err(|error| format!("its channel is {error}"))?;
+    Topic::new(text).map_err(|error| format!("its channel is no topic: {error}"))
+}
+
 /// The payload that a value is, or why it is none.
 pub(super) fn payload_of(value: ValueRef<'_>) -> Result<Json, String> {
     match value {

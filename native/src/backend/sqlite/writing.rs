@@ -12,7 +12,7 @@ use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
 
 use super::rows::{
-    Known, known, payload_of, publication, publications_after, stored, text_of, told,
+    Known, known, payload_of, publication, publications_after, stored, text_of, told, topic_of,
 };
 use super::schema::EventsTable;
 use super::store::now_millis;
@@ -58,7 +58,9 @@ pub(super) struct Refusal {
 
 struct Raw {
     row: i64,
+    /// What it is called, whether or not that is a topic.
     channel: String,
+    topic: Result<Topic, String>,
     data: Result<Json, String>,
 }
 
@@ -147,6 +149,7 @@ impl<'a> Writing<'a> {
                 Ok(Raw {
                     row: row.get(0)?,
                     channel: text_of(row.get_ref(1)?),
+                    topic: topic_of(row.get_ref(1)?),
                     data: payload_of(row.get_ref(2)?).and_then(|payload| {
                         let checked = payload.nested_within_limit();
                         checked.map_err(|error| format!("its data is {error}"))
@@ -172,13 +175,9 @@ impl<'a> Writing<'a> {
     }
 
     fn take_in_row(&mut self, raw: &Raw) -> Result<Result<(), String>, rusqlite::Error> {
-        let topic = match Topic::new(&raw.channel) {
-            Ok(topic) => topic,
-            Err(error) => return Ok(Err(format!("its channel is no topic: {error}"))),
-        };
-        let payload = match &raw.data {
-            Ok(payload) => payload.clone(),
-            Err(reason) => return Ok(Err(reason.clone())),
+        let (topic, payload) = match (&raw.topic, &raw.data) {
+            (Ok(topic), Ok(payload)) => (topic.clone(), payload.clone()),
+            (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason.clone())),
         };
         let (bytes, bytes_max) = (payload.size(), self.keep.payload_bytes_max);
         if bytes > bytes_max {

@@ -206,3 +206,62 @@ async fn what_an_application_deletes_is_reported_as_missed() {
     })
     .await;
 }
+
+/// Each kind of value that SQLite knows, in either column, of a table of ours and of one that says nothing of types.
+#[tokio::test]
+async fn a_row_of_any_types_makes_nobody_deaf() {
+    const VALUES: [&str; 9] = [
+        "NULL",
+        "7",
+        "7.5",
+        "'job:2'",
+        "'\"text\"'",
+        "CAST(x'ff' AS TEXT)",
+        "CAST(x'226aff22' AS TEXT)",
+        "x'6a6f623a32'",
+        "x'ff'",
+    ];
+    for table in [
+        "",
+        "CREATE TABLE pubsub_events (id INTEGER PRIMARY KEY, channel, data)",
+        "CREATE TABLE pubsub_events (id INTEGER PRIMARY KEY, channel INTEGER, data BLOB)",
+    ] {
+        let file = File::new();
+        file.program().execute_batch(table).unwrap();
+        let (first, mut heard_first) = file.open().await;
+        let (second, mut heard_second) = file.open().await;
+        let program = file.program();
+        for channel in VALUES {
+            for data in VALUES {
+                let row = format!(
+                    "INSERT OR IGNORE INTO pubsub_events (channel, data) VALUES ({channel}, {data})"
+                );
+                program.execute(&row, []).unwrap();
+                for (backend, text) in [(&first, "1"), (&second, "2")] {
+                    publish(backend, "job:1", text).await;
+                    for heard in [&mut heard_first, &mut heard_second] {
+                        // Others are of rows that are publications.
+                        heard.until_heard(&topic("job:1"), text).await;
+                    }
+                }
+            }
+        }
+        let odd = "SELECT count(*) FROM pubsub_events WHERE seq IS NULL OR seq > 0 AND typeof(channel) <> 'text'";
+        assert_eq!(number(&program, odd), 0, "{table}");
+        // What is done to a row that was published already.
+        for change in VALUES {
+            for column in ["channel", "data", "epoch", "\"offset\"", "ended"] {
+                let position = publish(&first, "job:3", "1").await;
+                let offset = position.offset;
+                let sql = format!(
+                    "UPDATE OR IGNORE pubsub_events SET {column} = {change} WHERE channel = 'job:3' AND \"offset\" = {offset}"
+                );
+                program.execute(&sql, []).unwrap();
+                publish(&second, "job:1", "1").await;
+                for heard in [&mut heard_first, &mut heard_second] {
+                    heard.until_heard(&topic("job:1"), "1").await;
+                }
+            }
+        }
+    }
+}
