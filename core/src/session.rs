@@ -40,7 +40,7 @@ pub use output::{CloseReason, SessionConfig, SessionOutput};
 /// The server's side of one connection.
 ///
 /// `handle_frame`, `handle_bad_frame`, `handle_drain`, the answers (`handle_subscribed`, `handle_published`,
-/// `handle_flow_refused`, `handle_end`), `handle_superseded` and `handle_timeout`; after each, `poll_output` until `None`.
+/// `handle_flow_refused`, `handle_tracks`, `handle_end`), `handle_superseded` and `handle_timeout`; after each, `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Session<P> {
     config: SessionConfig,
@@ -58,8 +58,8 @@ pub struct Session<P> {
     joined: Vec<Pattern>,
     /// Under which name that is remembered.
     device: Option<DurableName>,
-    /// Whose presences it is told of.
-    watches: BTreeSet<Topic>,
+    /// Whose presences it is told of, and the client's number of the request.
+    watches: SortedMap<Topic, u64>,
     is_stale: bool,
     output: VecDeque<SessionOutput<P>>,
 }
@@ -101,7 +101,7 @@ impl<P> Session<P> {
             pending: BTreeSet::new(),
             joined: Vec::new(),
             device: None,
-            watches: BTreeSet::new(),
+            watches: SortedMap::new(),
             is_stale: false,
             output: VecDeque::new(),
         }

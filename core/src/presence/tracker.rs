@@ -173,6 +173,14 @@ impl<M: Payload + Clone> Tracker<M> {
         self.settle(now);
     }
 
+    /// What a session is present in, by its numbers, and as whom.
+    pub fn tracks_of(&self, session: u64) -> impl Iterator<Item = (u64, &Topic, &Key)> {
+        self.own.tracks_of(session).filter_map(|track| {
+            let entry = self.own.get(track)?;
+            Some((track.number, &entry.topic, &entry.key))
+        })
+    }
+
     /// Someone begins to watch a topic, with what this returns. The diffs that come out from now on continue it; what is
     /// among the outputs already must reach only those who watched before.
     pub fn handle_watch(&mut self, topic: &Topic) -> PresenceState<M> {

@@ -13,7 +13,7 @@ use crate::durable::DurableName;
 use crate::limits::{FRAMES_HELD_MAX, HELLO_FIELD_BYTES_MAX, TOKEN_RATE};
 use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
 use crate::time::Instant;
-use crate::topic::{Pattern, Topic};
+use crate::topic::Pattern;
 
 /// What is known of a client when it connects.
 #[derive(Clone, Debug)]
@@ -128,9 +128,12 @@ impl<P> Session<P> {
     /// What came of [`SessionOutput::Authenticate`].
     ///
     /// A client that was asked goes on, or is turned away. One that was known is welcomed again by its new grant, if that is
-    /// for the same user: subscriptions that this one doesn't cover end. If it has shown a token that is none, it keeps its grant
+    /// for the same user: subscriptions, watches and presences that this one doesn't cover end. If it has shown a token that is none, it keeps its grant
     /// as long as that lasts.
     pub fn handle_authenticated(&mut self, now: Instant, result: Result<Arc<Grant>, WireError>) {
+        if self.is_closed() {
+            return;
+        }
         match (
             core::mem::replace(&mut self.standing, Standing::Unknown),
             result,
@@ -198,15 +201,8 @@ impl<P> Session<P> {
             }
             self.send(ServerFrame::Error(withheld().about_pattern(pattern)));
         }
-        let unseen: Vec<Topic> = self
-            .watches
-            .iter()
-            .filter(|topic| !self.grant().is_some_and(|grant| grant.may_watch(topic)))
-            .cloned()
-            .collect();
-        for topic in unseen {
-            self.unwatch(topic);
-        }
+        self.end_watches_not_granted();
+        self.output.push_back(SessionOutput::ReviewTracks);
     }
 
     pub(super) fn grant(&self) -> Option<&Grant> {

@@ -136,6 +136,9 @@ pub enum SessionOutput<P> {
         /// The client's number for it.
         request: u64,
     },
+    /// The client may do something else from now on: tell what it is present in by
+    /// [`Session::handle_tracks`](super::Session::handle_tracks), and end what that gives.
+    ReviewTracks,
     /// Let the connection have the presences of a topic, and what changes about them.
     Watch(Topic),
     /// Let it have them no more.

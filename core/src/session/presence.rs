@@ -1,5 +1,7 @@
 //! What a client may ask about presences.
 
+use alloc::vec::Vec;
+
 use super::{Session, SessionOutput, State};
 use crate::presence::{Key, TrackError};
 use crate::protocol::{ErrorCode, ServerFrame, WireError};
@@ -14,7 +16,7 @@ impl<P> Session<P> {
             .grant()
             .is_some_and(|grant| grant.may_track(&topic, key.as_str()));
         if !is_granted {
-            return self.refuse(request, may_not("be present here under this key"));
+            return self.refuse(request, may_not_be_present());
         }
         self.output.push_back(SessionOutput::Track {
             request,
@@ -34,8 +36,8 @@ impl<P> Session<P> {
         if self.is_draining() {
             self.refuse(request, draining());
         } else if !self.grant().is_some_and(|grant| grant.may_watch(&topic)) {
-            self.refuse(request, may_not("know who is present here"));
-        } else if self.watches.contains(&topic) {
+            self.refuse(request, may_not_watch());
+        } else if self.watches.contains_key(&topic) {
             let error = WireError::new(
                 ErrorCode::AlreadySubscribed,
                 "this connection watches the topic already",
@@ -48,15 +50,46 @@ impl<P> Session<P> {
             );
             self.refuse(request, error);
         } else {
-            self.watches.insert(topic.clone());
+            self.watches.insert(topic.clone(), request);
             self.output.push_back(SessionOutput::Watch(topic));
         }
     }
 
     pub(super) fn unwatch(&mut self, topic: Topic) {
-        if self.watches.remove(&topic) {
+        if self.watches.remove(&topic).is_some() {
             self.output.push_back(SessionOutput::Unwatch(topic));
         }
+    }
+
+    /// Ends the watches that a new grant doesn't cover. Whoever watched is told, lest they take what they know for what is.
+    pub(super) fn end_watches_not_granted(&mut self) {
+        let may_watch = |topic| self.grant().is_some_and(|grant| grant.may_watch(topic));
+        let unseen = self.watches.iter().filter(|(topic, _)| !may_watch(topic));
+        let unseen: Vec<(Topic, u64)> = unseen
+            .map(|(topic, request)| (topic.clone(), *request))
+            .collect();
+        for (topic, request) in unseen {
+            self.unwatch(topic);
+            self.refuse(request, may_not_watch());
+        }
+    }
+
+    /// What came of [`SessionOutput::ReviewTracks`]: what the client is present in, by its numbers. Gives those that its grant doesn't
+    /// cover, which are over.
+    pub fn handle_tracks(&mut self, tracks: Vec<(u64, Topic, Key)>) -> Vec<u64> {
+        let may_track = |topic: &Topic, key: &Key| {
+            self.grant()
+                .is_some_and(|grant| grant.may_track(topic, key.as_str()))
+        };
+        let over = tracks
+            .iter()
+            .filter(|(_, topic, key)| !may_track(topic, key))
+            .map(|(request, ..)| *request);
+        let over: Vec<u64> = over.collect();
+        for request in &over {
+            self.refuse(*request, may_not_be_present());
+        }
+        over
     }
 
     const fn is_draining(&self) -> bool {
@@ -73,6 +106,14 @@ fn draining() -> WireError {
         ErrorCode::Draining,
         "the server is going away; connect again",
     )
+}
+
+fn may_not_be_present() -> WireError {
+    may_not("be present here under this key")
+}
+
+fn may_not_watch() -> WireError {
+    may_not("know who is present here")
 }
 
 fn may_not(what: &str) -> WireError {

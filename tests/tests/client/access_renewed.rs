@@ -1,6 +1,6 @@
 //! Tokens that end while their connection lives, and those that take their place.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_core::access::Grant;
 use tidegate_core::limits::TOKEN_RATE;
 use tidegate_core::protocol::{ErrorCode, WireError};
@@ -50,6 +50,50 @@ fn a_new_token_in_time_prolongs_the_grant_and_ends_what_it_does_not_cover() {
     wire.publish("job:1", json!(1));
     wire.publish("log:1", json!(1));
     assert_eq!(kinds(&wire.receive(id)), ["pub"]);
+}
+
+#[test]
+fn a_new_token_ends_watches_and_presences_that_it_does_not_cover_and_says_so() {
+    let mut wire = wire();
+    let id = granted(&mut wire, grant("ada", &["doc:*"], &[]));
+    let other = granted(&mut wire, grant("bob", &["doc:*"], &[]));
+    for (to, watch, track) in [("doc:1", 11, 21), ("doc:2", 12, 22)] {
+        let frame = json!({ "type": "watch", "ref": watch, "topic": to });
+        assert_eq!(wire.said(id, &frame), ["presence_state"]);
+        wire.send(id, &tracks(track, to, "ada"));
+        wire.pass(secs(1));
+        assert_eq!(kinds(&wire.receive(id)), ["presence_diff"]);
+    }
+    wire.send(
+        other,
+        &json!({ "type": "watch", "ref": 1, "topic": "doc:2" }),
+    );
+    wire.receive(other);
+    wire.send(id, &hello("fewer"));
+    answer(&mut wire, "fewer", Ok(grant("ada", &["doc:1"], &[])));
+    let mut frames = wire.receive(id);
+    frames.retain(|frame| frame["type"] == "error");
+    let told = frames.iter().map(|error| (&error["code"], &error["ref"]));
+    let forbidden = json!("forbidden");
+    let (watch, track) = (json!(12), json!(22));
+    assert!(told.eq([(&forbidden, &watch), (&forbidden, &track)]));
+    wire.pass(secs(1));
+    let frames = wire.receive(other);
+    assert_eq!(kinds(&frames), ["presence_diff"]);
+    assert_eq!(frames[0]["leaves"][0]["key"], json!("ada"));
+
+    // What it covers goes on, and what has ended is told of no more.
+    for (number, to) in [(2, "doc:1"), (3, "doc:2")] {
+        wire.send(other, &tracks(number, to, "bob"));
+        wire.pass(secs(1));
+    }
+    let frames = wire.receive(id);
+    assert_eq!(kinds(&frames), ["presence_diff"]);
+    assert_eq!(frames[0]["topic"], json!("doc:1"));
+}
+
+fn tracks(number: u64, to: &str, key: &str) -> Value {
+    json!({ "type": "track", "ref": number, "topic": to, "key": key, "data": 1 })
 }
 
 #[test]

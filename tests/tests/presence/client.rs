@@ -10,8 +10,8 @@ use tidegate_core::hub::ServerConfig;
 use tidegate_core::presence::{
     KeyChange, KeyChangeKind, NodeId, PresenceDiff, PresenceId, PresenceState, Present, Roster,
 };
-use tidegate_core::protocol::{ClientFrame, ErrorCode, ServerFrame};
-use tidegate_tests::bench::{Bench, error};
+use tidegate_core::protocol::{ErrorCode, ServerFrame};
+use tidegate_tests::bench::Bench;
 use tidegate_tests::json::Json;
 use tidegate_tests::network::{Cut, Network, Quality};
 use tidegate_tests::presence_model::key;
@@ -269,24 +269,6 @@ fn a_diff_that_comes_before_the_state_is_not_taken() {
     bench.client.handle_unwatch(&to);
     bench.receive(joins(4));
     assert_eq!(is_known(&bench), None);
-}
-
-#[test]
-fn a_watch_that_is_refused_is_the_one_that_was_asked_for() {
-    let mut bench = Bench::subscribed();
-    let rooms = ["room:1", "room:2"].map(topic);
-    for room in &rooms {
-        bench.client.handle_watch(bench.now, room);
-    }
-    let requests = bench.sent().into_iter().map(|frame| match frame {
-        ClientFrame::Watch { request, .. } => request,
-        other => panic!("{other:?}"),
-    });
-    let second = requests.last().unwrap();
-    let refusal = error(ErrorCode::Forbidden).about_request(second);
-    bench.receive(ServerFrame::Error(refusal));
-    let is_known = rooms.map(|room| bench.client.roster(&room).is_some());
-    assert_eq!(is_known, [true, false]);
 }
 
 #[test]

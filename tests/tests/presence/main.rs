@@ -5,5 +5,6 @@ mod connection;
 mod limits;
 mod local;
 mod nodes;
+mod refused;
 mod scene;
 mod servers;

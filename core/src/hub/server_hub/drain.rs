@@ -102,6 +102,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                     }
                 }
                 SessionOutput::Untrack { request } => self.untrack(now, id, request),
+                SessionOutput::ReviewTracks => self.review_tracks(now, id),
                 SessionOutput::Watch(topic) => self.watch(now, id, topic),
                 SessionOutput::Unwatch(topic) => self.presences.unwatch(id, &topic),
                 SessionOutput::Lead(shared_by, term) => self.lead(now, id, shared_by, term),

@@ -134,6 +134,21 @@ impl<P: Payload + Clone> ServerHub<P> {
         tracker.handle_untrack(now, track_id(id, number));
     }
 
+    /// A session's client may do something else: what it may be present in no more ends.
+    pub(super) fn review_tracks(&mut self, now: Instant, id: ConnectionId) {
+        let of_session = track_id(id, 0).session;
+        let tracks = self.presences.tracker.tracks_of(of_session);
+        let tracks = tracks.map(|(number, topic, key)| (number, topic.clone(), key.clone()));
+        let tracks = tracks.collect();
+        let over = self
+            .session(id)
+            .map(|session| session.handle_tracks(tracks))
+            .unwrap_or_default();
+        for number in over {
+            self.untrack(now, id, number);
+        }
+    }
+
     pub(super) fn watch(&mut self, now: Instant, id: ConnectionId, topic: Topic) {
         let state = self.presences.tracker.handle_watch(&topic);
         // What was due before is part of the state already, and for those who watched before.
