@@ -240,9 +240,17 @@ impl<P> Session<P> {
         }
     }
 
+    /// Where what stands in the way may pass, the client is closed as one that may come again.
     fn turn_away(&mut self, error: WireError) {
+        let reason = if error.code == ErrorCode::TooManyConnections {
+            CloseReason::TooManyConnections
+        } else if error.code == ErrorCode::Unavailable {
+            CloseReason::Unavailable
+        } else {
+            CloseReason::Unauthorized
+        };
         self.send(ServerFrame::Error(error.fatal()));
-        self.close(CloseReason::Unauthorized);
+        self.close(reason);
     }
 }
 

@@ -62,6 +62,10 @@ pub enum CloseReason {
     Protocol,
     /// It has not shown who it is, or not again in time.
     Unauthorized,
+    /// Its user has as many connections as one may have.
+    TooManyConnections,
+    /// Whoever has to be asked who it is could not be.
+    Unavailable,
     /// It took too little for too long.
     SlowConsumer,
     /// The tabs that shared it have a later one.

@@ -280,6 +280,10 @@ impl Socket {
             CloseReason::Unauthorized => {
                 (CloseCode::Library(4401), ErrorCode::Unauthorized.as_str())
             }
+            CloseReason::TooManyConnections => {
+                (CloseCode::Again, ErrorCode::TooManyConnections.as_str())
+            }
+            CloseReason::Unavailable => (CloseCode::Again, ErrorCode::Unavailable.as_str()),
             CloseReason::Protocol => (CloseCode::Policy, ErrorCode::BadFrame.as_str()),
             CloseReason::SlowConsumer => (CloseCode::Again, ErrorCode::SlowConsumer.as_str()),
             CloseReason::Superseded => (CloseCode::Library(4409), ErrorCode::Superseded.as_str()),

@@ -36,10 +36,12 @@ pub(crate) struct Totals {
 }
 
 /// Why the server closes connections, as it tells its operator.
-pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 7] = [
+pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 9] = [
     (CloseReason::Timeout, "timeout"),
     (CloseReason::Protocol, "protocol"),
     (CloseReason::Unauthorized, "unauthorized"),
+    (CloseReason::TooManyConnections, "too_many_connections"),
+    (CloseReason::Unavailable, "unavailable"),
     (CloseReason::SlowConsumer, "slow_consumer"),
     (CloseReason::Superseded, "superseded"),
     (CloseReason::Drained, "drained"),

@@ -235,6 +235,7 @@ async fn an_applications_own_rule_may_take_its_time_and_fail_and_holds_up_nobody
     let mut broken = open(&address, &[]).await.unwrap();
     broken.send(hello("panic")).await;
     assert_eq!(broken.expect("error").await["code"], "unavailable");
+    assert_eq!(broken.close_code().await, 1013, "it may come again");
     let mut quick = open(&address, &[]).await.unwrap();
     quick.send(hello("quick")).await;
     says_subscribed(&mut quick, "a").await;
@@ -260,6 +261,7 @@ async fn connections_are_counted_in_all_and_by_user_and_let_go_when_they_end() {
             .await;
         let error = adas_second.expect("error").await;
         assert_eq!(error["code"], "too_many_connections");
+        assert_eq!(adas_second.close_code().await, 1013, "it may come again");
         until_counts(&hub, 1, 0).await;
         let others = [
             open(&address, &[]).await.unwrap(),

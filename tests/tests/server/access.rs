@@ -66,6 +66,26 @@ fn a_bad_token_ends_the_connection_and_nothing_of_it_is_done() {
 }
 
 #[test]
+fn who_is_turned_away_by_what_passes_is_closed_as_one_that_may_come_again() {
+    for (code, reason) in [
+        (
+            ErrorCode::TooManyConnections,
+            CloseReason::TooManyConnections,
+        ),
+        (ErrorCode::Unavailable, CloseReason::Unavailable),
+        (ErrorCode::Forbidden, CloseReason::Unauthorized),
+    ] {
+        let mut wire = wire();
+        let id = asked(&mut wire);
+        wire.send(id, &hello("mine"));
+        answer(&mut wire, "mine", Err(WireError::new(code, "not now")));
+        let expected = format!("error {}", code.as_str());
+        assert_eq!(kinds(&wire.receive(id)), [expected]);
+        assert_eq!(wire.closes(), [(id, reason)]);
+    }
+}
+
+#[test]
 fn who_waits_for_an_answer_for_too_long_is_closed_and_the_late_answer_does_nothing() {
     let mut wire = wire();
     let id = asked(&mut wire);
