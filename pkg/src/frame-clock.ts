@@ -4,9 +4,7 @@
  */
 
 import { Alarm, type Host, type Sleeper } from './host.js';
-
-/** How long a frame is where a host has none, in milliseconds. */
-const FRAME_MS = 16;
+import { nextFrame } from './next-frame.js';
 
 const hosts = new WeakMap<Host, Host>();
 
@@ -28,17 +26,11 @@ function countingFrames(host: Host): Host {
   let frames = 0;
   return {
     now: () => frames,
-    setTimer: (callback) => {
-      const draw = (): void => {
+    setTimer: (callback) =>
+      nextFrame(host, () => {
         frames += 1;
         callback();
-      };
-      if (host.requestFrame !== undefined) {
-        return host.requestFrame(draw);
-      }
-      const timer = host.setTimer(draw, FRAME_MS);
-      return () => host.clearTimer(timer);
-    },
+      }),
     clearTimer: (forget) => (forget as () => void)(),
     random: () => host.random(),
   };

@@ -94,7 +94,8 @@ export function useTopic<T>(
 
 /**
  * The newest update of each topic that a pattern matches, and how things stand with it, by topic: in the order in which the
- * topics were first heard of. It is the same map until something changes, and what comes together is drawn together.
+ * topics were first heard of. It is the same map until something changes, and what comes together is drawn together. With
+ * `throttle: 'frame'` that is once a frame at most, for all topics, but for those that end.
  *
  * A topic that ended stays, as `ended`. Nothing is thrown: a subscription that fails makes all that goes on `failed`, and is
  * itself an entry, named like the pattern. Otherwise as {@link useTopic}.

@@ -5,6 +5,7 @@ import { FrameIntake, isPublication, parseMessage } from './frames.js';
 import { Licences } from './licences.js';
 import type { TabHub } from './machines.js';
 import { Kind, type Row } from './records.js';
+import { hear, type TabMessage } from './tabs/message.js';
 import type { Update } from './types.js';
 
 /**
@@ -92,6 +93,20 @@ export class Reception {
     }
   }
 
+  /** Takes what other tabs have said together. What is wrong with one message does not stop those after it. */
+  hear(messages: readonly TabMessage[]): void {
+    const { hub, now, read, failed } = this.#events;
+    const told = hub();
+    this.tell(told);
+    for (const message of messages) {
+      try {
+        read(hear(told, this.#intake, now(), message));
+      } catch (thrown) {
+        failed(thrown);
+      }
+    }
+  }
+
   /** Takes what the core says of licences. */
   takeRow({ kind }: Row): void {
     if (kind === Kind.LicencesEnded) {
@@ -99,11 +114,6 @@ export class Reception {
     } else if (kind === Kind.Licensed) {
       this.#isLicensed = true;
     }
-  }
-
-  /** What hands frames over that other tabs have handed down. */
-  get intake(): FrameIntake {
-    return this.#intake;
   }
 
   /** Tells the core what was handed on without asking it. */

@@ -24,6 +24,7 @@ import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
 import type { ClientHub, HubMachine } from './machines.js';
 import { type Audience, Mailbox } from './mailbox.js';
+import { noteHost } from './next-frame.js';
 import { flowSpec } from './options.js';
 import { Kind, type Row } from './records.js';
 import type { CollectWatchOptions, Subscriber, Subscription, Update, WatchOptions } from './types.js';
@@ -51,6 +52,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
 
   constructor(host: Host) {
     this.host = host;
+    noteHost(this, host);
     this.#alarm = Alarm.of(host);
     this.#frames = new FrameWaiter(host, () => this.#wakeWith('handle_tick'));
   }

@@ -20,7 +20,6 @@ import { type FailedNote, type KeyNote, type StateNote, stateOf, type TokenNote 
 import { Switchboard } from './switchboard.js';
 import { isTabsNote, type TabsNote } from './tabs/group.js';
 import type { Membership } from './tabs/membership.js';
-import { hear, type TabMessage } from './tabs/message.js';
 import { hostOf, Sharing } from './tabs/sharing.js';
 import { taskClock } from './task-clock.js';
 import type {
@@ -43,6 +42,8 @@ export class Connection extends Switchboard<TabHub, Note> {
   #WebSocket: WebSocketConstructor | undefined;
   #state: TideState = { status: 'connecting', attempt: 0 };
   #isStarted = false;
+  /** Whether more of one message may follow, before what came of it goes out. */
+  #isTaking = false;
   readonly #transport: Transport;
   readonly #reception = new Reception({
     now: () => this.host.now(),
@@ -91,7 +92,7 @@ export class Connection extends Switchboard<TabHub, Note> {
       opened: (link) => this.#tell((hub, now) => hub.handle_opened(now, link)),
       lost: (reason) => this.#reachability.lost(reason),
       closed: (link) => this.#tell((hub, now) => hub.handle_closed(now, link)),
-      received: (link, text) => this.#receive(link, text),
+      received: (link, text) => this.#takeTogether(() => this.#reception.receive(link, text)),
       failed: (error) => this.#listeners.emit('error', error),
     });
     const asks = options.WebSocket === undefined && membership === undefined;
@@ -101,7 +102,7 @@ export class Connection extends Switchboard<TabHub, Note> {
       options,
       {
         tell: (call) => this.#tell(call),
-        heard: (messages) => this.#hear(messages),
+        heard: (messages) => this.#takeTogether(() => this.#reception.hear(messages)),
         failed: (error) => this.#listeners.emit('error', error),
         over: (error) => this.#giveUp(error),
         changed: (core) => this.#moveOver(core),
@@ -162,18 +163,6 @@ export class Connection extends Switchboard<TabHub, Note> {
     );
   }
 
-  #hear(messages: readonly TabMessage[]): void {
-    if (!this.hasMachine()) {
-      return;
-    }
-    this.#attempt(() => {
-      const hub = this.machine();
-      for (const message of messages) {
-        this.#attempt(() => this.read(hear(hub, this.#reception.intake, this.host.now(), message)), false);
-      }
-    });
-  }
-
   /** The core broke, here or elsewhere in the page: everything of the old one is void. */
   #restart(): void {
     this.#transport.drop();
@@ -196,6 +185,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   }
 
   protected override start(machine: TabHub): void {
+    this.#flush();
     this.#reception.clear();
     this.#transport.drop();
     this.#publishing.requests.rejectAll(new TidegateError('internal', 'the core broke before the answer'));
@@ -221,8 +211,20 @@ export class Connection extends Switchboard<TabHub, Note> {
   /** Reads what a call left, and sends what it wants sent: together, as far as a message takes it. */
   protected override read(count: number, published?: number): void {
     super.read(count, published);
+    if (!this.#isTaking) {
+      this.#flush();
+    }
+  }
+
+  #flush(): void {
     this.#sharing.flush();
     this.#transport.flush();
+  }
+
+  /** Hands over what is due. Locks, workers and sockets are part of that: what was to be said before goes out first. */
+  protected override handOver(): void {
+    this.#flush();
+    super.handOver();
   }
 
   protected override takeRow(row: Row): void {
@@ -300,18 +302,14 @@ export class Connection extends Switchboard<TabHub, Note> {
 
   /** Tells the core what happened; nobody asked. */
   #tell(call: (hub: TabHub, nowMs: number) => number): void {
-    if (this.hasMachine()) {
-      this.#attempt(() => {
-        const hub = this.machine();
-        this.read(this.core.enter(() => call(hub, this.host.now())));
-      });
-    }
+    this.#attempt(() => this.#call(call));
   }
 
-  #receive(link: number, text: unknown): void {
+  /** Takes what came in one message: what comes of it goes out in one, too, rather than in one for each frame. */
+  #takeTogether(take: () => void): void {
     if (this.hasMachine()) {
-      this.#reception.receive(link, text);
-      this.handOver();
+      this.#isTaking = true;
+      this.#attempt(take);
     }
   }
 
@@ -332,6 +330,7 @@ export class Connection extends Switchboard<TabHub, Note> {
       this.#fail(thrown);
     }
     if (handsOver) {
+      this.#isTaking = false;
       this.handOver();
     }
   }

@@ -11,6 +11,7 @@ import type {
   TopicPosition,
   Update,
 } from '../types.js';
+import { FramePace } from './frame-pace.js';
 import { Lingering } from './lingering.js';
 
 /** Options of a subscription that can't change while it lasts. */
@@ -35,6 +36,8 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   readonly #pattern: string | null;
   readonly #source: SubscribeOptions;
   #pace: Pace;
+  /** Where it is paced by frames: each topic is, on its own, and all of them are shown together. */
+  readonly #frames: FramePace | undefined;
   #subscription: Subscription | undefined;
   #stopFollowing: (() => void) | undefined;
 
@@ -53,8 +56,12 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
       ...(since === undefined ? {} : { since }),
     };
     this.#pace = pace;
+    const isByFrames = from !== null && pace.flow.throttle === 'frame';
+    this.#frames = isByFrames ? new FramePace(from, () => this.show()) : undefined;
   }
 
+  /** Shows what is known. */
+  protected abstract show(): void;
   protected abstract take(update: Update<T>): void;
   protected abstract end(reason: EndReason, pattern: string): void;
   protected abstract fail(error: TidegateError, pattern: string): void;
@@ -123,7 +130,17 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     }
   }
 
+  /** What is known has changed, to be shown in time. */
+  protected changed(isUrgent: boolean): void {
+    if (this.#frames === undefined) {
+      this.show();
+    } else {
+      this.#frames.change(isUrgent);
+    }
+  }
+
   protected override close(): void {
+    this.#frames?.stop();
     this.#stopFollowing?.();
     this.#stopFollowing = undefined;
     this.#subscription?.();

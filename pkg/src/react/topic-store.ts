@@ -91,43 +91,56 @@ export function freshened<T>(state: TopicState<T>, status: 'live' | 'stale'): To
  * @internal
  */
 export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
+  #known: TopicState<T>;
+
   constructor(
     from: Subscriber | null,
     pattern: string | null,
     source: Source & { readonly initial?: T | undefined },
     pace: Pace,
   ) {
-    super(from, pattern, source, pace, waiting(source.initial));
+    const first = waiting(source.initial);
+    super(from, pattern, source, pace, first);
+    this.#known = first;
+  }
+
+  protected override show(): void {
+    this.set(this.#known);
+  }
+
+  #know(state: TopicState<T>, isUrgent = true): void {
+    this.#known = state;
+    this.changed(isUrgent);
   }
 
   protected override take(update: Update<T>): void {
-    this.set(known(this.freshness(), update));
+    this.#know(known(this.freshness(), update), update.end !== undefined);
   }
 
   protected override end(reason: EndReason): void {
-    this.set(ended(this.state(), reason));
+    this.#know(ended(this.#known, reason));
   }
 
   protected override fail(error: TidegateError): void {
-    this.set(failed(this.state(), error));
+    this.#know(failed(this.#known, error));
   }
 
   protected override recover(): void {
-    const { status, data, update } = this.state();
+    const { status, data, update } = this.#known;
     if (status === 'failed') {
-      this.set(update === undefined ? waiting(data) : known(this.freshness(), update));
+      this.#know(update === undefined ? waiting(data) : known(this.freshness(), update));
     }
   }
 
   protected override freshen(freshness: 'live' | 'stale'): void {
-    const state = freshened(this.state(), freshness);
-    if (state !== this.state()) {
-      this.set(state);
+    const state = freshened(this.#known, freshness);
+    if (state !== this.#known) {
+      this.#know(state);
     }
   }
 
   protected override isOver(): boolean {
-    const { status } = this.state();
+    const { status } = this.#known;
     return status === 'ended' || status === 'failed';
   }
 }

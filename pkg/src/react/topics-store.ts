@@ -47,7 +47,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     if (this.#topics.size > this.#keep) {
       this.#forgetOne();
     }
-    this.#change();
+    this.changed(end !== undefined);
   }
 
   /** One that has ended, or else one of which nothing came for longest. */
@@ -61,19 +61,19 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   /** Only a pattern without wildcards ends. */
   protected override end(reason: EndReason, topic: string): void {
     this.#topics.set(topic, ended(this.#topics.get(topic) ?? waiting<T>(undefined), reason));
-    this.#change();
+    this.changed(true);
   }
 
   protected override fail(error: TidegateError, pattern: string): void {
     this.#failure = { pattern, error };
-    this.#change();
+    this.changed(true);
   }
 
   protected override recover(): void {
     if (this.#failure !== undefined) {
       this.#failure = undefined;
       this.freshen(this.freshness());
-      this.#change();
+      this.changed(true);
     }
   }
 
@@ -82,7 +82,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
       const next = freshened(state, freshness);
       if (next !== state) {
         this.#topics.set(topic, next);
-        this.#change();
+        this.changed(true);
       }
     }
   }
@@ -92,7 +92,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   }
 
   /** What is handed over together is shown together. */
-  #change(): void {
+  protected override show(): void {
     if (!this.#isChanged) {
       this.#isChanged = true;
       queueMicrotask(() => {

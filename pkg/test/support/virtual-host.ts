@@ -77,3 +77,25 @@ export class VirtualHost implements Host {
     return first;
   }
 }
+
+/** A host whose frames are drawn by the test. */
+export class ScreenHost extends VirtualHost {
+  readonly #asked = new Set<() => void>();
+
+  requestFrame(callback: () => void): () => void {
+    this.#asked.add(callback);
+    return () => this.#asked.delete(callback);
+  }
+
+  get isAsked(): boolean {
+    return this.#asked.size > 0;
+  }
+
+  draw(): void {
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    for (const callback of asked) {
+      callback();
+    }
+  }
+}

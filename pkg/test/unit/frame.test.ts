@@ -6,29 +6,7 @@ import { test } from 'node:test';
 import { connect, createHub, TidegateError, throttle, type Update } from 'tidegate';
 
 import { FakeSocket } from '../support/fake-socket.js';
-import { VirtualHost } from '../support/virtual-host.js';
-
-/** A host whose frames are drawn by the test. */
-class ScreenHost extends VirtualHost {
-  readonly #asked = new Set<() => void>();
-
-  requestFrame(callback: () => void): () => void {
-    this.#asked.add(callback);
-    return () => this.#asked.delete(callback);
-  }
-
-  get isAsked(): boolean {
-    return this.#asked.size > 0;
-  }
-
-  draw(): void {
-    const asked = [...this.#asked];
-    this.#asked.clear();
-    for (const callback of asked) {
-      callback();
-    }
-  }
-}
+import { ScreenHost, VirtualHost } from '../support/virtual-host.js';
 
 test('one update per topic and frame: the first at once, then the newest with each frame', () => {
   const host = new ScreenHost();
