@@ -95,6 +95,8 @@ class GateSet implements Sleeper {
   #core: Core | undefined;
   #gates: FunctionGates | undefined;
   #era = 0;
+  /** What the platform's timers were made by when this was called last. */
+  #timers: unknown;
 
   private constructor(host: Host) {
     this.#host = host;
@@ -114,6 +116,9 @@ class GateSet implements Sleeper {
   }
 
   call(target: Target, self: unknown, args: unknown[]): void {
+    if (this.#timers !== globalThis.setTimeout) {
+      this.#forgetReplaced();
+    }
     // Nothing may be put off for less time than it was asked to be, nor held when its time has come.
     const soon = this.#soon();
     const { restsUntil } = target;
@@ -182,6 +187,22 @@ class GateSet implements Sleeper {
 
   isAwaited(): boolean {
     return true;
+  }
+
+  /**
+   * A test that puts timers and clocks of its own into the place of the platform's takes them away with all that waits for
+   * them. What comes then is no later time of the same clock.
+   */
+  #forgetReplaced(): void {
+    const wasCalled = this.#timers !== undefined;
+    this.#timers = globalThis.setTimeout;
+    if (wasCalled && this.#host === systemHost) {
+      for (const target of Object.values(this.#targets)) {
+        if (target !== undefined) {
+          this.cancel(target);
+        }
+      }
+    }
   }
 
   /** Asks the core something about a gate, of which it is told first what it does not know. */

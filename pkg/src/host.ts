@@ -60,6 +60,8 @@ export class Alarm {
   readonly #sleepers = new Set<Sleeper>();
   #armedFor = Number.POSITIVE_INFINITY;
   #timer: unknown;
+  /** What the platform's timers were made by. Tests that put timers of their own into their place take them away with all that are set. */
+  #timers: unknown;
 
   private constructor(host: Host) {
     this.#host = host;
@@ -79,6 +81,9 @@ export class Alarm {
 
   /** Notes that `sleeper.deadline` is `deadline` from now on. */
   set(sleeper: Sleeper, deadline: number): void {
+    if (this.#timers !== globalThis.setTimeout && this.#timer !== undefined) {
+      this.#arm(this.#earliest());
+    }
     if (deadline === sleeper.deadline) {
       return;
     }
@@ -100,6 +105,7 @@ export class Alarm {
     this.#disarm();
     const delayMs = Math.min(Math.max(Math.ceil(deadline - this.#host.now()), 0), DELAY_MS_MAX);
     this.#armedFor = deadline;
+    this.#timers = globalThis.setTimeout;
     this.#timer = this.#host.setTimer(() => this.#ring(), delayMs);
     if (![...this.#sleepers].some((sleeper) => sleeper.isAwaited())) {
       // Only Node's timers hold a program back, and only they have this.
@@ -124,12 +130,17 @@ export class Alarm {
         sleeper.wake();
       }
     }
+    const earliest = this.#earliest();
+    if (earliest < this.#armedFor) {
+      this.#arm(earliest);
+    }
+  }
+
+  #earliest(): number {
     let earliest = Number.POSITIVE_INFINITY;
     for (const sleeper of this.#sleepers) {
       earliest = Math.min(earliest, sleeper.deadline);
     }
-    if (earliest < this.#armedFor) {
-      this.#arm(earliest);
-    }
+    return earliest;
   }
 }

@@ -12,14 +12,29 @@ let toldMs = 0;
 let callsLeft = 0;
 let isEnding = false;
 
+/** The clock that was read last. Tests put a clock of their own into its place, and take it away again. */
+let clock: (() => number) | undefined;
+/** Whether that clock was seen to tell parts of a millisecond. A clock of tests stands still at whole ones. */
+let isFine = false;
+
+function read(): number {
+  const now = performance.now();
+  if (performance.now !== clock) {
+    clock = performance.now;
+    isFine = false;
+  }
+  isFine ||= !Number.isInteger(now);
+  return now;
+}
+
 function end(): void {
   callsLeft = 0;
   isEnding = false;
 }
 
 function taskNow(): number {
-  if (callsLeft === 0) {
-    toldMs = performance.now();
+  if (callsLeft === 0 || performance.now !== clock || !isFine) {
+    toldMs = read();
     callsLeft = CALLS_MAX;
     if (!isEnding) {
       isEnding = true;
@@ -46,9 +61,10 @@ let readMs = 0;
 /** Reads the clock once in each millisecond of the one for dates, which tells no finer but answers sooner. */
 function millisecondNow(): number {
   const at = Date.now();
-  if (at !== readAt) {
+  if (at !== readAt || performance.now !== clock) {
     readAt = at;
-    readMs = Math.ceil(performance.now()) + 1;
+    const now = read();
+    readMs = isFine ? Math.ceil(now) + 1 : now;
   }
   return readMs;
 }

@@ -5,29 +5,31 @@
 //! counting from the flush. What callers see rests on this, so it is kept.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::time::Instant;
 
-/// How many are kept. Each needs a flush of its own within one burst; one more is not kept, which
-/// loses nothing: what was pending has been flushed, and the next value sets a timer.
-const LEFTOVERS_MAX: usize = 4;
+/// How many are kept. Each needs a flush of its own within one window, so a gate that is flushed more often than that differs from
+/// lodash in when it emits next; what it emits is the same.
+const LEFTOVERS_MAX: usize = 1_024;
 
 /// The deadlines, in memory of their own because hardly a gate has any.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "every gate has room for it")]
 pub(super) struct Leftovers {
-    deadlines: Option<Box<[Option<Instant>; LEFTOVERS_MAX]>>,
+    deadlines: Option<Box<Vec<Instant>>>,
 }
 
 impl Leftovers {
     pub(super) fn push(&mut self, deadline: Instant) {
         let deadlines = self.deadlines.get_or_insert_default();
-        if let Some(free) = deadlines.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(deadline);
+        if deadlines.len() < LEFTOVERS_MAX {
+            deadlines.push(deadline);
         }
     }
 
     pub(super) fn earliest(&self) -> Option<Instant> {
-        self.deadlines.as_ref()?.iter().flatten().min().copied()
+        self.deadlines.as_ref()?.iter().min().copied()
     }
 
     /// Takes one that is due by `now` away; whether there was one.
@@ -35,12 +37,10 @@ impl Leftovers {
         let Some(deadlines) = &mut self.deadlines else {
             return false;
         };
-        let due = deadlines
-            .iter_mut()
-            .find(|slot| slot.is_some_and(|deadline| deadline <= now));
+        let due = deadlines.iter().position(|deadline| *deadline <= now);
         let Some(due) = due else { return false };
-        *due = None;
-        if deadlines.iter().all(Option::is_none) {
+        deadlines.swap_remove(due);
+        if deadlines.is_empty() {
             self.deadlines = None;
         }
         true
