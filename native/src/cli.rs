@@ -1,6 +1,7 @@
 //! What the program can be told, and what its exit status says.
 
 mod config;
+mod environment;
 mod migrate;
 mod place;
 mod publish;
@@ -17,6 +18,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use environment::NotText;
 use place::{BackendArg, PlaceArg, WrongAddress};
 use say::say;
 use tidegate::backend::BackendError;
@@ -112,7 +114,11 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     say(told(error));
-    if error.is::<WrongAddress>() || error.is::<config::Problems>() || error.is::<Misconfigured>() {
+    if error.is::<WrongAddress>()
+        || error.is::<NotText>()
+        || error.is::<config::Problems>()
+        || error.is::<Misconfigured>()
+    {
         return ExitCode::from(2);
     }
     if let Some(BackendError::Unreachable { .. }) = error.downcast_ref() {

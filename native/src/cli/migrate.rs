@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use tidegate::backend::{Backend, Feed, Keep, survey};
+use tidegate::backend::{Backend, Feed, Keep};
 use tidegate::core::topic::Pattern;
 
 use super::say::say;
@@ -37,8 +37,7 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let address = self.backend.address()?;
-        let choice = survey(address, super::place::environment, &Keep::as_servers_say()).await?;
+        let choice = self.backend.survey(&Keep::as_servers_say()).await?;
         say(format_args!("backend: {} ({})", choice.what, choice.why));
         if self.new_epochs {
             return begin_epochs(choice.backend.as_deref()).await;

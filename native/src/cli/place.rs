@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::str::FromStr as _;
 
+use anyhow::anyhow;
 use clap::Args;
 use tidegate::Client;
-use tidegate::backend::{Address, BackendError, Choice, Keep, choose};
+use tidegate::backend::{Address, BackendError, Choice, Keep, choose, survey};
 use tidegate::client::{ClientError, ClientOptions, Token, Trust};
 use tokio::process::Command;
 
+use super::Misconfigured;
+use super::environment::{self, NotText, Reader, variable};
 use super::say::say;
 
 /// Where the server of this machine listens.
@@ -56,7 +59,7 @@ impl PlaceArg {
         if self.backend.is_named() {
             return self.open_backend().await;
         }
-        Ok(Client::connect_with(&server_url(self.server.as_deref()), self.options()?).await?)
+        Ok(Client::connect_with(&server_url(self.server.as_deref())?, self.options()?).await?)
     }
 
     /// A client of a server that may not be there yet; or of a backend, which must.
@@ -65,7 +68,7 @@ impl PlaceArg {
             return self.open_backend().await;
         }
         Ok(Client::start_with(
-            &server_url(self.server.as_deref()),
+            &server_url(self.server.as_deref())?,
             self.options()?,
         )?)
     }
@@ -73,9 +76,9 @@ impl PlaceArg {
     async fn open_backend(&self) -> anyhow::Result<Client> {
         let address = self.backend.address()?;
         if address == Some(Address::Memory) {
-            anyhow::bail!(
+            return Err(Misconfigured::because(anyhow!(
                 "topics in memory are those of one process; name another backend, or a server"
-            );
+            )));
         }
         let choice = self.backend.choose(&Keep::as_servers_say()).await?;
         if address == Some(Address::Auto) {
@@ -84,9 +87,9 @@ impl PlaceArg {
         Ok(Client::with_choice(&choice)?)
     }
 
-    fn options(&self) -> Result<ClientOptions, ClientError> {
+    fn options(&self) -> anyhow::Result<ClientOptions> {
         Ok(ClientOptions {
-            token: token(self.token_command.clone()),
+            token: token(self.token_command.clone())?,
             trust: self.trust.trust()?,
             ..ClientOptions::default()
         })
@@ -99,8 +102,7 @@ impl TrustArg {
     /// # Errors
     /// The file can't be used.
     pub(super) fn trust(&self) -> Result<Trust, ClientError> {
-        let known = environment("TIDEGATE_CA").filter(|file| !file.is_empty());
-        match self.ca.clone().or_else(|| known.map(PathBuf::from)) {
+        match self.ca.clone().or_else(|| environment::file("TIDEGATE_CA")) {
             Some(file) => Ok(Trust::from_pem_file(file)?),
             None => Ok(Trust::default()),
         }
@@ -128,30 +130,41 @@ impl BackendArg {
 
     /// The backend that the command line names, or else the environment, and that answers.
     pub(super) async fn choose(&self, keep: &Keep) -> anyhow::Result<Choice> {
-        Ok(choose(self.address()?, environment, keep).await?)
+        let variables = Reader::default();
+        let choice = choose(self.address()?, |name| variables.read(name), keep).await;
+        variables.end()?;
+        Ok(choice?)
+    }
+
+    /// The same, but adds nothing to it.
+    pub(super) async fn survey(&self, keep: &Keep) -> anyhow::Result<Choice> {
+        let variables = Reader::default();
+        let choice = survey(self.address()?, |name| variables.read(name), keep).await;
+        variables.end()?;
+        Ok(choice?)
     }
 }
 
 /// What a server that asks is shown. There is no flag for it: other users of a machine see the command line.
-fn token(command: Option<String>) -> Token {
+fn token(command: Option<String>) -> Result<Token, NotText> {
     if let Some(command) = command {
-        return Token::ask(move || print_token(command.clone()));
+        return Ok(Token::ask(move || print_token(command.clone())));
     }
-    fixed_token().map(Token::from).unwrap_or_default()
+    Ok(fixed_token()?.map(Token::from).unwrap_or_default())
 }
 
 /// The token that the environment has.
-pub(super) fn fixed_token() -> Option<String> {
-    environment("TIDEGATE_TOKEN").filter(|token| !token.is_empty())
+pub(super) fn fixed_token() -> Result<Option<String>, NotText> {
+    variable("TIDEGATE_TOKEN")
 }
 
 /// The address of the server that the command line names, or the environment, or of this machine's.
-pub(super) fn server_url(named: Option<&str>) -> String {
-    let known = environment("TIDEGATE_SERVER").filter(|url| !url.is_empty());
-    named
-        .map(str::to_owned)
-        .or(known)
-        .unwrap_or_else(|| SERVER.to_owned())
+pub(super) fn server_url(named: Option<&str>) -> Result<String, NotText> {
+    let url = match named {
+        Some(url) => Some(url.to_owned()),
+        None => variable("TIDEGATE_SERVER")?,
+    };
+    Ok(url.unwrap_or_else(|| SERVER.to_owned()))
 }
 
 /// What a command prints, without the white space around it.
@@ -189,10 +202,6 @@ pub(super) fn check_address(text: &str) -> Result<(), String> {
 /// An address without its password.
 pub(super) fn shown_address(text: &str) -> String {
     Address::from_str(text).map_or_else(|_| "…".to_owned(), |address| address.to_string())
-}
-
-pub(super) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// `--backend` names none.

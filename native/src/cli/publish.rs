@@ -15,6 +15,7 @@ use serde::Deserialize;
 use tidegate::client::{Answer, ClientError};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::publication::Position;
+use tidegate::core::topic::Topic;
 use tidegate::{Client, Json};
 
 use super::Misconfigured;
@@ -36,8 +37,9 @@ is 1; all lines before it are published.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Publish {
     /// The topic, such as job:42. Without it, each line of standard input must name its topic.
-    topic: Option<String>,
+    topic: Option<Topic>,
     /// The value. If it is missing or -, one JSON value per line is read from standard input.
+    #[arg(allow_hyphen_values = true)]
     json: Option<String>,
     /// Make it the topic's last publication: complete, failed or cancelled. With standard input, this applies to the
     /// last line, so each line is sent once the next one has been read.
@@ -76,8 +78,9 @@ impl Publish {
         match self.json.as_deref() {
             Some(text) if text != "-" => {
                 let payload = Json::from_text(text)
-                    .with_context(|| {
-                        format!("the value {text:?} (a string needs quotes: '\"done\"')")
+                    .with_context(|| match text.starts_with('-') {
+                        true => format!("{text} is neither an option nor a value"),
+                        false => format!("the value {text:?} (a string needs quotes: '\"done\"')"),
                     })
                     .map_err(Misconfigured::because)?;
                 let client = self.place.connect().await?;
@@ -95,7 +98,7 @@ impl Publish {
     }
 
     fn line(&self, data: Json, end: Option<EndReason>) -> anyhow::Result<Line> {
-        let Some(topic) = self.topic.clone() else {
+        let Some(topic) = self.topic.as_ref().map(ToString::to_string) else {
             return Err(Misconfigured::because(anyhow!(
                 "name a topic: tidegate pub TOPIC JSON"
             )));

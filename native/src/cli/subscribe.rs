@@ -18,11 +18,14 @@ use tidegate::core::client::ConnectionState;
 use tidegate::core::durable::DurableName;
 use tidegate::core::flow::{Flow, Slow};
 use tidegate::core::protocol::{FlowSpec, Start};
+use tidegate::core::topic::Pattern;
 use tidegate::duration::parse_duration_ms;
 use tidegate::serve::stop_signal;
 use tidegate::{Event, Publication};
 use tokio::sync::watch;
 use view::View;
+
+use super::Misconfigured;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +38,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Subscribe {
     /// A topic, or a pattern: * matches one segment, and ** at the end matches one or more.
-    pattern: String,
+    pattern: Pattern,
     /// Print at most one publication per topic in this time, the latest.
     #[arg(long, value_name = "TIME", value_parser = milliseconds, conflicts_with = "debounce")]
     throttle: Option<u64>,
@@ -64,7 +67,7 @@ pub(super) struct Subscribe {
     #[arg(long)]
     new: bool,
     /// Stop after this many publications.
-    #[arg(long, short = 'n', value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Print each event as one line of JSON.
     #[arg(long)]
@@ -110,14 +113,16 @@ fn device(text: &str) -> Result<DurableName, String> {
 impl Subscribe {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let options = tidegate::Subscribe {
-            flow: self.flow()?,
+            flow: self.flow().map_err(Misconfigured::because)?,
             start: if self.new { Start::New } else { Start::Latest },
             slow: self.slow,
             durable: self.durable.clone(),
             ..tidegate::Subscribe::default()
         };
         let client = self.place.connect().await?;
-        let events = client.subscribe_with(&self.pattern, options).await?;
+        let events = client
+            .subscribe_with(self.pattern.as_str(), options)
+            .await?;
         let heard = self.hear(events, client.status()).await;
         client.close_flushed().await?;
         heard
@@ -179,13 +184,13 @@ impl Subscribe {
                 Event::Batch(publications) => publications,
                 Event::Reset { .. } | Event::Lagged { .. } => &[],
                 Event::End { reason } => {
-                    view.show(&event, &self.pattern)?;
+                    view.show(&event, self.pattern.as_str())?;
                     view.draw()?;
                     return Ok(super::exit_code(*reason));
                 }
                 Event::Refused(error) => bail!("{}: {error}", self.pattern),
             };
-            view.show(&event, &self.pattern)?;
+            view.show(&event, self.pattern.as_str())?;
             if let Some(left) = &mut left {
                 *left = left.saturating_sub(publications.len() as u64);
                 if *left == 0 {
@@ -226,6 +231,8 @@ impl Subscribe {
             delta: Some(self.delta),
             ..FlowSpec::default()
         };
-        Ok(Flow::try_from(spec)?)
+        let flow = Flow::try_from(spec)?;
+        flow.validate()?;
+        Ok(flow)
     }
 }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use tidegate::auth::JwtVerifier;
 use tidegate::core::topic::Pattern;
 
+use super::Misconfigured;
+use super::environment::{NotText, file, variable};
 use super::serve::time;
-use super::{Misconfigured, place};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,12 +80,8 @@ impl Token {
             bail!("a token without --user, --subscribe and --publish is good for nothing");
         }
         let secret = self.secret()?;
-        let audience = self
-            .jwt_audience
-            .or_else(|| environment("TIDEGATE_JWT_AUDIENCE"));
-        let issuer = self
-            .jwt_issuer
-            .or_else(|| environment("TIDEGATE_JWT_ISSUER"));
+        let audience = or_variable(self.jwt_audience, "TIDEGATE_JWT_AUDIENCE")?;
+        let issuer = or_variable(self.jwt_issuer, "TIDEGATE_JWT_ISSUER")?;
         let exp = (SystemTime::now().duration_since(SystemTime::UNIX_EPOCH))
             .context("the clock is before 1970")?
             .saturating_add(self.life);
@@ -111,19 +108,19 @@ impl Token {
     }
 
     fn secret(&self) -> anyhow::Result<String> {
-        let in_environment = || environment("TIDEGATE_JWT_SECRET_FILE").map(PathBuf::from);
+        let in_environment = || file("TIDEGATE_JWT_SECRET_FILE");
         match self.jwt_secret_file.clone().or_else(in_environment) {
             Some(path) => secret_in(&path),
-            None => environment("TIDEGATE_JWT_SECRET").context(
+            None => variable("TIDEGATE_JWT_SECRET")?.context(
                 "which secret signs it? Name the server's by --jwt-secret-file; openssl rand -hex 32 > secret makes one",
             ),
         }
     }
 }
 
-/// A variable that is set to something.
-fn environment(name: &str) -> Option<String> {
-    place::environment(name).filter(|value| !value.is_empty())
+/// What the command line says, or else a variable.
+fn or_variable(told: Option<String>, name: &str) -> Result<Option<String>, NotText> {
+    told.map_or_else(|| variable(name), |told| Ok(Some(told)))
 }
 
 /// The secret in a file, without the white space at its end, as a server reads it.

@@ -61,7 +61,7 @@ impl Top {
             std::io::stdout().is_terminal() && !is_dumb(),
             "top draws on a terminal; for programs there is /debug?topics=N and /metrics"
         );
-        let server = server_url(self.server.as_deref());
+        let server = server_url(self.server.as_deref())?;
         let options = ClientOptions {
             trust: self.trust.trust()?,
             ..ClientOptions::default()

@@ -132,7 +132,7 @@ async fn sub_stops_after_a_count_and_may_leave_out_what_is_retained() {
     let outcome = subscribe(&server, &["a:*", "--json", "-n", "2"]).await;
     assert_eq!((outcome.code, json_lines(&outcome.stdout).len()), (0, 2));
     let wrong = subscribe(&server, &["a b"]).await;
-    assert_eq!(wrong.code, 1);
+    assert_eq!(wrong.code, 2);
     assert!(wrong.stderr.contains("byte"), "{wrong:?}");
     for arguments in [
         &["a", "--throttle", "fast"][..],

@@ -32,3 +32,5 @@ mod restore;
 mod secrecy;
 mod telemetry;
 mod unheard;
+#[cfg(unix)]
+mod usage;

@@ -31,18 +31,22 @@ pub(super) struct Look {
 
 impl Look {
     /// # Errors
-    /// `server` is not an address.
+    /// `server` is not an address, or the token that the environment has no text.
     pub(super) fn new(
         server: &str,
         options: ClientOptions,
         topics: usize,
         command: Option<String>,
-    ) -> Result<Self, ClientError> {
+    ) -> anyhow::Result<Self> {
+        let token = match &command {
+            Some(_) => None,
+            None => fixed_token()?,
+        };
         Ok(Self {
             address: server.parse()?,
             options,
             topics,
-            token: fixed_token().filter(|_| command.is_none()),
+            token,
             command,
             sender: None,
         })
