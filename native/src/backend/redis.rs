@@ -9,6 +9,7 @@ mod broadcast;
 mod call;
 mod cursors;
 mod error;
+mod eviction;
 mod follow;
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzz;
@@ -24,6 +25,7 @@ mod store;
 mod taking;
 mod topology;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tidegate_core::durable::{CursorAnswer, CursorCall};
@@ -79,6 +81,7 @@ impl Redis {
             keep: Kept::new(keep),
             random: Mutex::new(Random::new(crate::random_seed())),
             known: Mutex::new(Vec::new()),
+            has_warned_of_eviction: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -129,12 +132,18 @@ impl Redis {
             link.agree_on_keep().await?;
             link.hear_own().await
         };
-        if let Err(error) = opened.await {
+        if let Err(error) = opened.await.map_err(error::of_opening) {
             link.end(error.clone());
             return Err(error);
         }
         self.replace(State::Opened(Arc::clone(&link)));
         link.start(feed)?;
+        let warned = Arc::downgrade(&link);
+        link.spawn(async move {
+            if let Some(link) = warned.upgrade() {
+                link.warn_of_eviction().await;
+            }
+        });
         if let Some(taking) = &link.taking {
             link.spawn(taking::keep_taking(
                 Arc::downgrade(&link),

@@ -1,5 +1,7 @@
 //! What Redis says, as the errors of a backend.
 
+use std::error::Error as _;
+
 use redis::{ErrorKind, RedisError, ServerError, Value};
 
 use crate::backend::BackendError;
@@ -21,7 +23,32 @@ pub(super) fn backend_error(name: &str, error: &RedisError) -> BackendError {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
             BackendError::Unexpected { backend, reason }
         }
-        _ => BackendError::Unreachable { backend, reason },
+        _ => {
+            let reason = match is_lost(error) {
+                true => format!("{LOST} ({reason})"),
+                false => reason,
+            };
+            BackendError::Unreachable { backend, reason }
+        }
+    }
+}
+
+/// What is said of a connection that stood and is no more.
+const LOST: &str = "the connection was lost";
+
+fn is_lost(error: &RedisError) -> bool {
+    // What comes from a socket has a cause.
+    error.is_connection_dropped() && !error.is_connection_refusal() && error.source().is_some()
+}
+
+/// The error of an opening. A server that has enough clients takes a connection, and ends it before it has read what it is asked.
+pub(super) fn of_opening(error: BackendError) -> BackendError {
+    match error {
+        BackendError::Unreachable { backend, reason } if reason.starts_with(LOST) => {
+            let reason = format!("{reason}; has it as many clients as its maxclients allows?");
+            BackendError::Unreachable { backend, reason }
+        }
+        error => error,
     }
 }
 

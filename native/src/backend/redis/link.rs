@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use futures_util::future::try_join_all;
 use redis::{RedisError, Value};
 use tidegate_core::random::Random;
 use tokio::task::AbortHandle;
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) random: Mutex<Random>,
     /// The servers of a Cluster, as they were found last.
     pub(super) known: Mutex<Vec<NodeName>>,
+    pub(super) has_warned_of_eviction: AtomicBool,
 }
 
 /// One link: from an opening to a loss. It is never mended; the backend is opened anew instead.
@@ -121,9 +123,8 @@ impl Link {
         let owners = topology::owners(&self.shared)
             .await
             .map_err(|error| backend_error(self.name(), &error))?;
-        for name in &owners {
-            self.node_named(name).await?;
-        }
+        let names: BTreeSet<&NodeName> = owners.iter().collect();
+        try_join_all(names.into_iter().map(|name| self.node_named(name))).await?;
         lock(&self.servers).owners = owners;
         Ok(())
     }

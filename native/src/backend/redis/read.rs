@@ -12,6 +12,7 @@ use super::call::{Call, READ};
 use super::error::{text, unexpected};
 use super::layout::{Partition, glob};
 use super::link::Link;
+use super::store::millis;
 use crate::backend::BackendError;
 use crate::json::Json;
 
@@ -38,12 +39,14 @@ impl Link {
     fn reading(&self, topic: &Topic, since: Option<Position>) -> Call {
         let keys = self.shared.layout.keys(topic);
         let number = |number: u64| number.to_string();
+        let age_max = self.shared.keep.get().history_of(topic).age_max;
         Call::script(
             &READ,
             vec![keys.meta, keys.log, keys.sizes],
             [
                 &since.map(|since| number(since.epoch)).unwrap_or_default(),
                 &since.map(|since| number(since.offset)).unwrap_or_default(),
+                &millis(age_max),
             ],
         )
     }

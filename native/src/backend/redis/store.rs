@@ -79,7 +79,7 @@ impl Shared {
 }
 
 /// In milliseconds; Redis takes no 0.
-fn millis(retention: Duration) -> String {
+pub(super) fn millis(retention: Duration) -> String {
     retention.as_millis().max(1).to_string()
 }
 

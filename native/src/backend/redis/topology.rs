@@ -1,11 +1,13 @@
 //! Which servers there are, and which of them owns which partition.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::select_ok;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError,
-    RedisResult, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisResult, Value,
 };
 
 use super::address::Address;
@@ -16,39 +18,52 @@ use super::node::NodeName;
 /// The name of the only server where there is no Cluster.
 const ONLY: &str = "";
 
-/// The owner of each partition. A Cluster's are asked for; the first server that answers is believed.
+/// The owner of each partition. A Cluster's servers are asked for them side by side, those that owned something last before those
+/// that the address names; the first answer is believed. All that together takes less time than opening a backend may.
 pub(super) async fn owners(shared: &Shared) -> RedisResult<Vec<NodeName>> {
     let layout = &shared.layout;
     if !layout.is_sharded() {
         return Ok(layout.partitions().map(|_| ONLY.into()).collect());
     }
-    let mut seeds = shared.address.seeds();
     let known = lock(&shared.known).clone();
-    seeds.extend(known.iter().map(|name| info_of(&shared.address, name)));
-    let mut last = RedisError::from((ErrorKind::InvalidClientConfig, "no node is known"));
-    for seed in seeds {
-        let host = match seed.addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
-            _ => String::new(),
-        };
-        match ranges(shared, seed).await {
-            Ok(ranges) => {
-                let owners = owners_by(shared, &ranges, &host);
-                match owners {
-                    Ok(owners) => {
-                        let mut names = owners.clone();
-                        names.sort_unstable();
-                        names.dedup();
-                        *lock(&shared.known) = names;
-                        return Ok(owners);
-                    }
-                    Err(error) => last = error,
-                }
-            }
-            Err(error) => last = error,
+    let known = known.iter().map(|name| info_of(&shared.address, name));
+    let timeout = shared.address.timeout;
+    let found = match first_answer(shared, known.collect(), timeout / 2).await {
+        Ok(owners) => owners,
+        Err(_) => first_answer(shared, shared.address.seeds(), timeout).await?,
+    };
+    let mut names = found.clone();
+    names.sort_unstable();
+    names.dedup();
+    *lock(&shared.known) = names;
+    Ok(found)
+}
+
+/// What the quickest of some servers answers; why the last of them did not, where none does.
+async fn first_answer(
+    shared: &Shared,
+    asked: Vec<ConnectionInfo>,
+    timeout: Duration,
+) -> RedisResult<Vec<NodeName>> {
+    if asked.is_empty() {
+        return Err((ErrorKind::InvalidClientConfig, "no node is known").into());
+    }
+    let asking = asked.into_iter().map(|node| {
+        Box::pin(async move {
+            let host = match node.addr() {
+                ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+                _ => String::new(),
+            };
+            owners_by(shared, &ranges(shared, node).await?, &host)
+        })
+    });
+    match tokio::time::timeout(timeout, select_ok(asking)).await {
+        Ok(first) => first.map(|(owners, _)| owners),
+        Err(_) => {
+            let reason = format!("no node answered within {} ms", timeout.as_millis());
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason).into())
         }
     }
-    Err(last)
 }
 
 /// The first slots of ranges, with their last ones and owners.

@@ -1,7 +1,9 @@
 //! A Redis that is lost: killed, cut off, paused, closed.
 
+use std::io::{Read as _, Write as _};
+
 use crate::rig::Rig;
-use tidegate::backend::{Backend, BackendError};
+use tidegate::backend::{Backend, BackendError, Keep, Redis};
 use tidegate::core::publication::Position;
 use tidegate_server_tests::conformance::request;
 use tidegate_server_tests::heard::Heard;
@@ -102,4 +104,25 @@ async fn what_can_not_be_read_may_have_been_missed() {
     rig.missed().await;
     rig.publish(&[request("a", "1")]).await;
     assert_eq!(rig.publication().await.payload.as_str(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_one_client_too_many_reads_what_it_may_be() {
+    let server = RedisServer::start();
+    server.cli(&["config", "set", "maxclients", "1"]);
+    // The connection of that command may stand for a moment yet.
+    let _only = loop {
+        let mut client = std::net::TcpStream::connect(server.place()).expect("it listens");
+        let mut answer = [0; 7];
+        let asked = client.write_all(b"PING\r\n");
+        if asked.is_ok() && client.read_exact(&mut answer).is_ok() && &answer == b"+PONG\r\n" {
+            break client;
+        }
+    };
+    let backend = Redis::new(&server.url(), Keep::default()).expect("an address");
+    for _ in 0..20 {
+        let (feed, _heard) = Heard::new();
+        let text = backend.open(feed).await.expect_err("full").to_string();
+        assert!(text.contains("max"), "{text}");
+    }
 }

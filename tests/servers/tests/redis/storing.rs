@@ -314,3 +314,55 @@ async fn a_wrong_password_is_refused_and_shown_nowhere() {
     let rig = Rig::open(&server.url().replace("//", "//:right@")).await;
     rig.publish(&[request("a", "1")]).await;
 }
+
+/// As the other backends have it: what is too old is not delivered, whether or not anything was published that trims it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_grown_too_old_is_not_read() {
+    let server = RedisServer::start();
+    let rig = Rig::open(&server.url()).await;
+    let batch: Vec<_> = (1..=7).map(|n| request("a", &n.to_string())).collect();
+    let positions = rig.publish(&batch).await;
+    let keys = server.cli(&["keys", "*:sizes:a"]);
+    let at = |offset| Position {
+        offset,
+        ..positions[0]
+    };
+    let offsets = |excerpt: tidegate_core::history::Excerpt<tidegate::Json>| -> Vec<u64> {
+        let publications = excerpt.publications.iter();
+        publications
+            .map(|publication| publication.position.offset)
+            .collect()
+    };
+    for old in 0..=7_u64 {
+        if let Some(number) = old.checked_sub(1) {
+            server.cli(&["lset", &keys, &number.to_string(), "1 1000"]);
+        }
+        let first = old.min(6) + 1;
+        let all = rig.read("a", Some(Position::default())).await;
+        assert_eq!(
+            offsets(all),
+            (first..=7).collect::<Vec<_>>(),
+            "{old} are old"
+        );
+        for since in 0..7 {
+            let excerpt = rig.read("a", Some(at(since))).await;
+            let next = if since + 1 < first { 7 } else { since + 1 };
+            assert_eq!(
+                offsets(excerpt),
+                (next..=7).collect::<Vec<_>>(),
+                "{old} are old, after {since}"
+            );
+        }
+        for since in [
+            None,
+            Some(at(8)),
+            Some(Position {
+                epoch: 1,
+                offset: 3,
+            }),
+        ] {
+            assert_eq!(offsets(rig.read("a", since).await), [7], "{old} are old");
+        }
+        assert!(offsets(rig.read("a", Some(at(7))).await).is_empty());
+    }
+}

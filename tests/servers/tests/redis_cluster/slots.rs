@@ -1,10 +1,13 @@
 //! A Redis Cluster of six: what a single server does, and what slots that move and primaries that fail do to it.
 
+use std::time::Duration;
+
 use crate::rig::Rig;
 use tidegate::backend::{Backend, BackendError, Keep, Redis};
 use tidegate::core::publication::Position;
 use tidegate_server_tests::conformance::request;
 use tidegate_server_tests::heard::Heard;
+use tidegate_server_tests::proxy::Proxy;
 use tidegate_server_tests::servers::redis::RedisCluster;
 use tidegate_tests::pattern;
 
@@ -168,4 +171,39 @@ async fn after_a_primary_failed_its_replica_goes_on() {
         rig.backend.list(&pattern("job:*")).await.unwrap().len(),
         200
     );
+}
+
+/// How long the core gives an opening.
+const OPENING_MAX: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_nodes_of_the_address_keep_nobody_from_the_cluster() {
+    let mut cluster = RedisCluster::start();
+    let port = cluster.nodes()[0].port();
+    let mut seeds = Vec::new();
+    for _ in 0..5 {
+        seeds.push(Proxy::to(([127, 0, 0, 1], port).into()).await);
+    }
+    let others: String = seeds[1..]
+        .iter()
+        .map(|seed| format!("&node={}", seed.address()))
+        .collect();
+    let url = format!("redis://{}?cluster=true{others}", seeds[0].address());
+    // One that speaks is found among them,
+    for seed in &seeds[..4] {
+        seed.stall();
+    }
+    let backend = Redis::new(&url, Keep::default()).unwrap();
+    let open = async || {
+        let (feed, heard) = Heard::new();
+        let opened = tokio::time::timeout(OPENING_MAX, backend.open(feed)).await;
+        opened.expect("in time").expect("opened");
+        heard
+    };
+    let _heard = open().await;
+    // and once the Cluster is known none of them is needed.
+    seeds[4].stall();
+    let _heard = open().await;
+    let answers = backend.publish(&[request("job:1", "1")]).await.unwrap();
+    assert_eq!(answers[0].unwrap().offset, 1);
 }
