@@ -1,5 +1,7 @@
 //! What the file keeps of topics, and what came since it was looked at.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Row, params};
 use tidegate_core::history::{Excerpt, HistoryLimits};
 use tidegate_core::publication::Position;
@@ -101,6 +103,24 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// The topics of some publications after one, and the last of those; nothing where none came after it.
+    pub(super) fn topics_after(
+        &self,
+        seq: i64,
+        rows_max: u32,
+    ) -> Result<Option<(BTreeSet<Topic>, i64)>, rusqlite::Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT channel, seq FROM pubsub_events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![seq, rows_max])?;
+        let (mut topics, mut last) = (BTreeSet::new(), None);
+        while let Some(row) = rows.next()? {
+            topics.extend(topic_of(row.get_ref(0)?));
+            last = Some(row.get(1)?);
+        }
+        Ok(last.map(|last| (topics, last)))
     }
 
     /// The next part of what came after `cursor`, as far as `is_wanted`.

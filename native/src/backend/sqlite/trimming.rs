@@ -35,6 +35,8 @@ const SWEEP_EVERY_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Trimming {
     /// Topics whose history has grown.
     grown: BTreeSet<Topic>,
+    /// The last publication whose topic was noted.
+    noted: i64,
     next: Instant,
     sweep: Sweep,
     sweep_every: Duration,
@@ -45,6 +47,8 @@ enum Sweep {
     Resting {
         until: Instant,
     },
+    /// Notes topics that others published to: a process that lives for a moment trims nothing.
+    Noting,
     Forgetting {
         /// Topics up to this one were looked at.
         after: String,
@@ -64,6 +68,7 @@ impl Trimming {
         let shortest = keep.shortest_age().min(keep.retention);
         Self {
             grown: BTreeSet::new(),
+            noted: 0,
             next: now + TOPICS_EVERY,
             sweep: Sweep::Resting { until: now },
             sweep_every: (shortest / 4).clamp(TOPICS_EVERY, SWEEP_EVERY_MAX),
@@ -92,13 +97,23 @@ impl Trimming {
         let next = match &self.sweep {
             Sweep::Resting { until } if *until <= now => {
                 if take_turn(store, self.sweep_every)? {
-                    let after = String::new();
-                    Sweep::Forgetting { after }
+                    Sweep::Noting
                 } else {
                     self.rest(now)
                 }
             }
             Sweep::Resting { until } => Sweep::Resting { until: *until },
+            Sweep::Noting => match store.topics_after(self.noted, ROWS_AT_ONCE_MAX)? {
+                Some((topics, seq)) => {
+                    self.grown.extend(topics);
+                    self.noted = seq;
+                    Sweep::Noting
+                }
+                None => {
+                    let after = String::new();
+                    Sweep::Forgetting { after }
+                }
+            },
             Sweep::Forgetting { after } => {
                 match store.write(|it| forget_topics(it, after))?.value {
                     Some(after) => Sweep::Forgetting { after },

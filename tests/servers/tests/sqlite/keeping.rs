@@ -1,8 +1,11 @@
 //! What stays in the file, what goes, and what remains of a backend that was closed.
 
+use std::time::Duration;
+
 use tidegate::backend::{Backend, Keep, Sqlite};
 use tidegate_core::history::{HistoryLimits, HistoryRules};
 use tidegate_core::publication::Position;
+use tidegate_server_tests::heard::Heard;
 use tidegate_tests::{pattern, topic};
 
 use crate::place::{File, json, number, open, publish, until};
@@ -198,4 +201,30 @@ async fn a_closed_backend_leaves_no_thread_and_no_open_file() {
         );
         tokio::task::yield_now().await;
     }
+}
+
+/// Such as `tidegate pub`, again and again.
+#[tokio::test]
+async fn what_processes_leave_that_live_for_a_moment_is_trimmed_by_one_that_stays() {
+    let file = File::new();
+    let mut keep = short_keep();
+    let is_swept_often = HistoryLimits {
+        age_max: Duration::from_secs(2),
+        ..HistoryLimits::default()
+    };
+    keep.histories = HistoryRules::none().with(pattern("quick:*"), is_swept_often);
+    let stays = Sqlite::new(file.path(), keep.clone()).unwrap();
+    stays.open(Heard::new().0).await.unwrap();
+    let program = file.program();
+    for _ in 0..2 {
+        for number in 0..15 {
+            let publisher = Sqlite::new(file.path(), keep.clone()).unwrap();
+            publisher.open(Heard::new().0).await.unwrap();
+            publish(&publisher, "job:1", &number.to_string()).await;
+            publisher.close().await.unwrap();
+        }
+        until("trimming", &stays, || number(&program, ROWS) == 10).await;
+    }
+    let top = "SELECT max(\"offset\") FROM pubsub_events WHERE seq > 0";
+    assert_eq!(number(&program, top), 30);
 }
