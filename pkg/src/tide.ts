@@ -90,7 +90,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#WebSocket = options.WebSocket;
     this.#transport = new Transport(this.#url, {
       opened: (link) => this.#tell((hub, now) => hub.handle_opened(now, link)),
-      lost: (reason) => this.#reachability.lost(reason),
+      lost: (reason, wasOpen) => this.#lose(reason, wasOpen),
       closed: (link) => this.#tell((hub, now) => hub.handle_closed(now, link)),
       received: (link, text) => this.#takeTogether(() => this.#reception.receive(link, text)),
       failed: (error) => this.#listeners.emit('error', error),
@@ -105,6 +105,7 @@ export class Connection extends Switchboard<TabHub, Note> {
         heard: (messages) => this.#takeTogether(() => this.#reception.hear(messages)),
         failed: (error) => this.#listeners.emit('error', error),
         over: (error) => this.#giveUp(error),
+        lost: (reason) => this.#reachability.lost(reason, reason !== undefined),
         changed: (core) => this.#moveOver(core),
       },
       membership,
@@ -276,6 +277,12 @@ export class Connection extends Switchboard<TabHub, Note> {
           this.#presences.take(note);
         }
     }
+  }
+
+  /** The socket is lost: those with whom it is shared are told why, as they see only that it connects once more. */
+  #lose(reason: string | undefined, wasOpen: boolean): void {
+    this.#reachability.lost(reason, wasOpen);
+    this.#sharing.sayLost(wasOpen ? reason : undefined);
   }
 
   #tellWhy(error: TidegateError): void {

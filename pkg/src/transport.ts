@@ -6,8 +6,11 @@ import { SUBPROTOCOL, type WebSocketConstructor, type WebSocketLike } from './so
 /** @internal */
 export interface TransportEvents {
   opened(link: number): void;
-  /** Why a socket closes, as far as the platform tells; `closed` follows. */
-  lost(reason: string | undefined): void;
+  /**
+   * Why a socket closes, as far as the platform tells, and whether it was open; `closed` follows, unless the core has given it
+   * up before it opened.
+   */
+  lost(reason: string | undefined, wasOpen: boolean): void;
   closed(link: number): void;
   received(link: number, text: unknown): void;
   /** There is no socket to be had; `closed` follows. */
@@ -33,6 +36,7 @@ export class Transport {
   readonly #events: TransportEvents;
   #link = 0;
   #socket: WebSocketLike | undefined;
+  #isOpen = false;
   /** Messages of frames. */
   #outgoing: string[][] = [];
 
@@ -51,7 +55,7 @@ export class Transport {
     };
     const lost = (reason?: string): void =>
       ifCurrent(() => {
-        this.#events.lost(reason);
+        this.#events.lost(reason, this.#isOpen);
         this.#events.closed(link);
       });
     let socket: WebSocketLike;
@@ -63,11 +67,12 @@ export class Transport {
       return;
     }
     this.#socket = socket;
-    let isOpen = false;
     let failure: string | undefined;
     socket.addEventListener('open', () => {
-      isOpen = true;
-      ifCurrent(() => this.#events.opened(link));
+      ifCurrent(() => {
+        this.#isOpen = true;
+        this.#events.opened(link);
+      });
     });
     socket.addEventListener('message', ({ data }) => {
       if (link === this.#link) {
@@ -76,7 +81,7 @@ export class Transport {
     });
     // The code of a handshake that failed is always the same.
     socket.addEventListener('close', (event?: SocketEvent) =>
-      lost(failure ?? (isOpen ? closing(event) : undefined)),
+      lost(failure ?? (this.#isOpen ? closing(event) : undefined)),
     );
     // An error is always followed by a close; without a listener some implementations throw it.
     socket.addEventListener('error', (event?: SocketEvent) => {
@@ -106,6 +111,9 @@ export class Transport {
 
   close(link: number): void {
     if (link === this.#link) {
+      if (!this.#isOpen) {
+        this.#events.lost(undefined, false);
+      }
       this.drop();
     }
   }
@@ -114,6 +122,7 @@ export class Transport {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#link = 0;
+    this.#isOpen = false;
     socket?.close(1000);
   }
 }

@@ -10,6 +10,13 @@ import type { EndReason, Slow, TopicPosition } from '../types.js';
 /** The version of this vocabulary, as the core's. */
 export const TABS_VERSION = 1;
 
+/**
+ * What a tab or a worker says beside what the core does: its socket is lost, and why. Who doesn't know it ignores it.
+ *
+ * @internal
+ */
+export const LOST = 'lost';
+
 /** Where the core leaves a hole in its texts. */
 const HOLE = '\u0001';
 
@@ -52,6 +59,7 @@ export interface TabMessage {
   readonly counter: number;
   readonly leader: number;
   readonly say: string;
+  readonly reason?: string;
   readonly visible?: boolean;
   readonly link?: number;
   readonly token?: string;

@@ -13,7 +13,7 @@ import { keepTime, pageHost } from './clock.js';
 import { Election } from './election.js';
 import { Group, type TabsNote } from './group.js';
 import { findMembership, hasTabs, type Membership, type TabsMode } from './membership.js';
-import { fillHoles, parseSaid, type TabMessage } from './message.js';
+import { fillHoles, LOST, parseSaid, TABS_VERSION, type TabMessage } from './message.js';
 import { randomName } from './names.js';
 
 /**
@@ -26,6 +26,8 @@ export interface SharingEvents {
   tell(call: (hub: TabHub, nowMs: number) => number): void;
   /** Other tabs have said something. */
   heard(messages: readonly TabMessage[]): void;
+  /** Whoever has the connection says that its socket is lost, and what that has said, if it was open. */
+  lost(reason: string | undefined): void;
   /** No token could be had, or it can't be shared. */
   failed(error: TidegateError): void;
   /** There is no core to go on with, shared or alone. */
@@ -121,7 +123,7 @@ export class Sharing {
     }
     const { tell } = this.#events;
     this.#group = new Group(membership, {
-      said: (text) => this.#events.heard(parseSaid(text, this.#tab)),
+      said: (text) => this.#hear(parseSaid(text, this.#tab)),
       granted: (request) => tell((hub, now) => hub.handle_granted(now, request)),
       lost: (request) => tell((hub, now) => hub.handle_lost(now, request)),
       page: (event) => tell((hub, now) => hub.handle_page(now, event)),
@@ -215,6 +217,21 @@ export class Sharing {
   post(text: string, slots: Slots): void {
     this.#said.push(fillHoles(text, slots, this.#dataSlots));
     this.#dataSlots = [];
+  }
+
+  #hear(messages: readonly TabMessage[]): void {
+    const lost = messages.findLast(({ say }) => say === LOST);
+    if (lost !== undefined) {
+      this.#events.lost(lost.reason);
+    }
+    this.#events.heard(messages.filter(({ say }) => say !== LOST));
+  }
+
+  /** The socket of this tab, or of this worker, is lost, and has said this of it. */
+  sayLost(reason: string | undefined): void {
+    if (this.#group !== undefined) {
+      this.#said.push(JSON.stringify({ version: TABS_VERSION, from: this.#tab, say: LOST, reason }));
+    }
   }
 
   /** Says what there is to say. */

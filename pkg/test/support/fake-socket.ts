@@ -42,8 +42,13 @@ export class FakeSocket implements WebSocketLike {
     return this.sent.splice(0);
   }
 
-  open(): void {
+  /** Lets the handshake succeed, and says nothing yet. */
+  accept(): void {
     this.#fire('open');
+  }
+
+  open(): void {
+    this.accept();
     this.receive({ type: 'welcome', heartbeat_ms: 25_000, session: 's1' });
   }
 

@@ -140,6 +140,59 @@ for (const [where, url, answer, asked, expected] of [
   });
 }
 
+test('a server is not blamed for a token that is not to be had', async (t) => {
+  const requests = pretendPage(t, () => new Response('', { status: 426 }));
+  const token = (): Promise<string> => Promise.reject(new Error('the login is down'));
+  const { host, tide, errors } = listen(PAGE, { token });
+  while ((tide.state as { attempt?: number }).attempt !== 5) {
+    await host.settle();
+    host.advance(1_000);
+  }
+  await host.settle();
+  assert.deepEqual([requests, 'reason' in tide.state], [[], false]);
+  assert.deepEqual(new Set(errors.map((error) => (error as string[])[0])), new Set(['unauthorized']));
+  tide.close();
+});
+
+test('a server that has started since the first socket is not blamed, and one that takes none later is', async (t) => {
+  for (const isStarted of [true, false]) {
+    const requests = pretendPage(t, () => new Response());
+    const heard = listen('https://server.test');
+    await failHandshakes(heard, 1);
+    assert.deepEqual([requests.length, heard.errors], [1, []]);
+    if (isStarted) {
+      FakeSocket.last.open();
+    } else {
+      FakeSocket.last.break({ code: 1006, reason: '' });
+    }
+    await heard.host.settle();
+    assert.equal(heard.errors.length, isStarted ? 0 : 1);
+    heard.tide.close();
+  }
+});
+
+test('a handshake that hangs until it is given up is a reason to ask, too', async (t) => {
+  const requests = pretendPage(t, refuse);
+  const { host, tide, errors } = listen(PAGE);
+  await host.settle();
+  tryAgain(host);
+  await host.settle();
+  assert.deepEqual([requests.length, errors.length], [1, 1]);
+  tide.close();
+});
+
+test('what a server says that lets nobody in after the handshake is the reason', async (t) => {
+  const requests = pretendPage(t, () => new Response());
+  const { host, tide, errors } = listen(PAGE);
+  await host.settle();
+  FakeSocket.last.accept();
+  FakeSocket.last.break({ code: 1013, reason: 'too many' });
+  tryAgain(host);
+  await host.settle();
+  assert.deepEqual([requests, errors], [[], [['unreachable', 'closed with code 1013: too many']]]);
+  tide.close();
+});
+
 test('a connection that was closed or stands when the answer comes tells nobody', async (t) => {
   for (const settle of [(heard: Heard) => heard.tide.close(), () => FakeSocket.last.open()]) {
     let answer!: (response: Response) => void;
