@@ -322,7 +322,7 @@ async fn a_backend_and_a_server_exclude_each_other_on_the_command_line_only() {
     publisher.env("TIDEGATE_SERVER", "http://x");
     assert_eq!(finish(publisher.spawn().unwrap()).await.code, 0);
     let alone = run(&["pub", "--backend", "memory", "a", "1"]).await;
-    assert_eq!(alone.code, 1);
+    assert_eq!(alone.code, 2);
     assert!(alone.stderr.contains("one process"), "{alone:?}");
 }
 
