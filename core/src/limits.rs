@@ -81,6 +81,10 @@ pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(2);
 /// The longest token or client name that a hello may carry, in bytes.
 pub const HELLO_FIELD_BYTES_MAX: usize = 8 * 1024;
 
+/// So many bytes of a message that is not complete yet are a sign of life. Fewer, since the last sign, are none: who sends a byte now
+/// and then, and never a whole message, is not to hold a connection for it.
+pub const PART_BYTES_MIN: usize = 16 * 1024;
+
 /// The most frames that wait while the token of a client's first one is looked at.
 pub const FRAMES_HELD_MAX: usize = 1_024;
 

@@ -11,6 +11,7 @@
 
 mod access;
 mod claim;
+mod life;
 mod output;
 mod presence;
 mod requests;
@@ -39,7 +40,7 @@ pub use output::{CloseReason, SessionConfig, SessionOutput};
 
 /// The server's side of one connection.
 ///
-/// `handle_frame`, `handle_bad_frame`, `handle_drain`, the answers (`handle_subscribed`, `handle_published`,
+/// `handle_frame`, `handle_bad_frame`, `handle_part`, `handle_control`, `handle_drain`, the answers (`handle_subscribed`, `handle_published`,
 /// `handle_flow_refused`, `handle_tracks`, `handle_end`), `handle_superseded` and `handle_timeout`; after each, `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Session<P> {
@@ -61,6 +62,8 @@ pub struct Session<P> {
     /// Whose presences it is told of, and the client's number of the request.
     watches: SortedMap<Topic, u64>,
     is_stale: bool,
+    /// How much has come of a message that is not complete, since the last sign of life.
+    part_bytes: usize,
     output: VecDeque<SessionOutput<P>>,
 }
 
@@ -103,6 +106,7 @@ impl<P> Session<P> {
             device: None,
             watches: SortedMap::new(),
             is_stale: false,
+            part_bytes: 0,
             output: VecDeque::new(),
         }
     }
@@ -185,6 +189,7 @@ impl<P> Session<P> {
 
     /// Notes that the client is alive, and opens the session with its first frame.
     fn handle_sign_of_life(&mut self, now: Instant) -> bool {
+        self.part_bytes = 0;
         match self.state {
             State::Opening { .. } => {
                 self.welcome(now);

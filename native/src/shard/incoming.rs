@@ -122,6 +122,11 @@ impl Shard {
             // Where calls are answered at once, answers come in the order of the frames.
             self.carry_out_calls();
         }
+        if read.part_bytes > 0 {
+            self.hub.handle_part(now, id, read.part_bytes);
+        } else if read.has_control {
+            self.hub.handle_control(now, id);
+        }
         if read.is_given_up {
             self.note_end(Flushed::GivenUp);
         }

@@ -32,6 +32,10 @@ pub(super) struct Read {
     pub(super) is_given_up: bool,
     /// Why the server closed the connection, where its client broke the WebSocket protocol.
     pub(super) violation: Option<Violation>,
+    /// How much of what came belongs to a message that is not complete, about.
+    pub(super) part_bytes: usize,
+    /// A control frame came.
+    pub(super) has_control: bool,
     /// The round is over, but the socket has more.
     pub(super) has_more: bool,
 }
@@ -170,10 +174,17 @@ impl Socket {
             .receive(received, inflater, |incoming| match incoming {
                 Incoming::Text(text) => result.frames.extend(crate::decode::client_message(&text)),
                 Incoming::Ping(payload) => {
+                    result.has_control = true;
                     pongs.push(encode::control(OpCode::Control(Control::Pong), &payload))
                 }
+                Incoming::Pong => result.has_control = true,
                 Incoming::Close => has_close = true,
             });
+        result.part_bytes = if self.reader.is_within_message() {
+            result.part_bytes + received.len()
+        } else {
+            0
+        };
         // A client that pings without reading the answers gets the newest only.
         if let Some(pong) = pongs.pop() {
             self.waiting.get_or_insert_default().control = Some(pong);
@@ -309,6 +320,8 @@ impl Read {
             is_closed: false,
             is_given_up: false,
             violation: None,
+            part_bytes: 0,
+            has_control: false,
             has_more: false,
         }
     }

@@ -22,6 +22,7 @@ pub(super) enum Incoming {
     Text(String),
     /// To be answered by a pong with the same payload.
     Ping(Vec<u8>),
+    Pong,
     Close,
 }
 
@@ -82,6 +83,11 @@ impl Reader {
             message_bytes_max,
             deflates,
         }
+    }
+
+    /// Whether a message has begun, or the header of one, that is not complete.
+    pub(super) const fn is_within_message(&self) -> bool {
+        self.unfinished.is_some()
     }
 
     /// Takes what was received; gives each complete message to `take`.
@@ -199,7 +205,7 @@ impl Reader {
             .map(|(byte, mask)| byte ^ mask);
         match header.opcode {
             OpCode::Control(Control::Ping) => take(Incoming::Ping(payload.collect())),
-            OpCode::Control(Control::Pong) => {}
+            OpCode::Control(Control::Pong) => take(Incoming::Pong),
             OpCode::Control(Control::Close) => take(Incoming::Close),
             OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => {
                 return Err(Violation::Malformed);

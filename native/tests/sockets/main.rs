@@ -6,6 +6,7 @@ mod support;
 mod compression;
 mod connections;
 mod last_words;
+mod long_messages;
 mod stalled_readers;
 mod superseded;
 mod transport;

@@ -11,6 +11,7 @@ mod handing_over;
 mod late_copies;
 mod linked;
 mod local_connection;
+mod long_messages;
 mod rates;
 mod resume;
 mod session;

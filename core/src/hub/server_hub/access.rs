@@ -1,4 +1,4 @@
-//! Clients that connect, and what a server asks about them.
+//! Clients that connect, what a server asks about them, and what shows that they live.
 
 use core::time::Duration;
 
@@ -70,6 +70,16 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// A client that is known need not say anything first.
     pub fn handle_welcome(&mut self, now: Instant, id: ConnectionId) {
         self.with_session(now, id, |session| session.handle_welcome(now));
+    }
+
+    /// Bytes came of a client's message that is not complete yet: [`Session::handle_part`].
+    pub fn handle_part(&mut self, now: Instant, id: ConnectionId, bytes: usize) {
+        self.with_session(now, id, |session| session.handle_part(now, bytes));
+    }
+
+    /// A control frame of the transport came, while no message of the client was unfinished: [`Session::handle_control`].
+    pub fn handle_control(&mut self, now: Instant, id: ConnectionId) {
+        self.with_session(now, id, |session| session.handle_control(now));
     }
 
     /// The next token whose bearer a session asks about: the host finds out what they may do, and tells by
