@@ -37,6 +37,11 @@ export class Board {
     setInterval(() => this.#tick(), 1_000);
   }
 
+  /** The job of a topic, as it is known. */
+  job(topic: string): Job | undefined {
+    return this.#entries.get(topic)?.job;
+  }
+
   /** Takes a job's newest state; it is drawn with the next frame. */
   put(job: Job): void {
     const entry = this.#entries.get(job.topic) ?? this.#add(job);

@@ -58,7 +58,8 @@ function open(): void {
   };
   const onError = (error: Error): void => ifCurrent(() => showProblem(error as TidegateError));
   opened.subscribe(FOLLOWED, { throttle: PACE, onError }, (update) => {
-    board.put(readJob(update, performance.now()));
+    const context = { now: Date.now(), before: board.job(update.topic) };
+    board.put(readJob(update, performance.now(), context));
     throughput.put(update, IS_ONE);
   });
   opened.on('state', (state) => ifCurrent(() => showState(state)));

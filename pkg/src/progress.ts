@@ -6,6 +6,7 @@
 
 export { type Formats, formats, percent } from './progress/format.js';
 export { type Job, readJob, STATUSES, type Status, type TimeWords, timeText } from './progress/job.js';
+export type { FirstSeen, JobContext } from './progress/pace.js';
 export { readWork, type Work } from './progress/work.js';
 export {
   type WorkNouns,

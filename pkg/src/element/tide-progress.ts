@@ -271,7 +271,7 @@ export class TideProgressElement extends Base {
   }
 
   #take(update: Update): void {
-    this.#job = readJob(update, performance.now());
+    this.#job = readJob(update, performance.now(), { now: Date.now(), before: this.#job });
     this.#show();
   }
 

@@ -1,6 +1,7 @@
 import type { EndReason, Update } from '../types.js';
 import type { Formats } from './format.js';
 import { type Members, membersOf, numberOf, textOf } from './members.js';
+import { elapsedSince, type FirstSeen, firstSeen, type JobContext, perSecond } from './pace.js';
 import { readWork, type Work } from './work.js';
 
 /** What a job's `status` may say. */
@@ -41,6 +42,8 @@ export interface Job {
   readonly endedAt: number | undefined;
   /** When the update came, on the reader's clock, in milliseconds. */
   readonly seenAt: number;
+  /** What was seen of it first, since it last began. */
+  readonly first: FirstSeen;
   /** What it says of itself; empty if nothing. */
   readonly message: string;
   /** What more there is to say where many do it together. */
@@ -51,18 +54,32 @@ export interface Job {
  * Reads an update on a job's topic: an object with any of `name`, `status`, `progress` (0 to 1), `done`, `total`, `unit`,
  * `rate` (units per second), `started_at` (milliseconds since 1970), `elapsed_ms`, `message` and `exit_code`; or the progress of a piece of {@link Work}. Members of a
  * wrong type count as absent, and other members are ignored: anyone may publish.
+ *
+ * What a job doesn't say of its speed and of what is left follows from `elapsed_ms`, else from `started_at` and `context.now`,
+ * else from what was seen of it since `context.before`, which is what this gave for the update before.
  */
-export function readJob(update: Update, seenAt: number): Job {
+export function readJob(update: Update, seenAt: number, context: JobContext = {}): Job {
   const work = readWork(update.data);
   const data = work === undefined ? membersOf(update.data) : asJob(update.data, work);
   const status = readStatus(update, data);
   const done = numberOf(data, 'done');
   const total = numberOf(data, 'total');
-  const elapsedMs = numberOf(data, 'elapsed_ms');
+  const isRunning = status === 'RUNNING';
   // Work may be over, and well so, before all of it is done.
   const counted = work === undefined ? status : 'RUNNING';
   const progress = readProgress(counted, numberOf(data, 'progress'), done, total);
-  const rate = numberOf(data, 'rate') ?? ratio(done, elapsedMs === undefined ? undefined : elapsedMs / 1000);
+  const first = firstSeen(seenAt, done, progress, isRunning, context.before);
+  const startedAt = numberOf(data, 'started_at');
+  const statedMs = numberOf(data, 'elapsed_ms');
+  const countedMs =
+    work === undefined ? elapsedSince(startedAt, seenAt, isRunning, first, context) : undefined;
+  const elapsedMs = statedMs ?? countedMs;
+  const measured = (value?: number, from?: number): number | undefined =>
+    countedMs === undefined ? perSecond(value, from, seenAt - first.at) : perSecond(value, 0, countedMs);
+  const rate =
+    numberOf(data, 'rate') ??
+    (statedMs === undefined ? measured(done, first.done) : ratio(done, statedMs / 1000));
+  const progressRate = statedMs === undefined ? measured(progress, first.progress) : undefined;
   return {
     topic: update.topic,
     name: textOf(data, 'name') ?? update.topic.slice(update.topic.indexOf(':') + 1),
@@ -72,10 +89,11 @@ export function readJob(update: Update, seenAt: number): Job {
     total,
     unit: textOf(data, 'unit'),
     rate,
-    remainingMs: readRemaining(progress, done, total, rate, elapsedMs),
+    remainingMs: readRemaining(progress, done, total, rate, statedMs, progressRate),
     elapsedMs,
-    endedAt: status === 'RUNNING' ? undefined : sum(numberOf(data, 'started_at'), elapsedMs),
+    endedAt: isRunning ? undefined : sum(startedAt, elapsedMs),
     seenAt,
+    first,
     message: readMessage(update.data, data, status),
     work,
   };
@@ -120,12 +138,16 @@ function readRemaining(
   total: number | undefined,
   rate: number | undefined,
   elapsedMs: number | undefined,
+  progressRate: number | undefined,
 ): number | undefined {
   if (done !== undefined && total !== undefined && rate !== undefined && rate > 0) {
     return (Math.max(total - done, 0) / rate) * 1000;
   }
   if (progress !== undefined && progress > 0 && elapsedMs !== undefined) {
     return (elapsedMs / progress) * (1 - progress);
+  }
+  if (progress !== undefined && progressRate !== undefined) {
+    return ((1 - progress) / progressRate) * 1000;
   }
   return undefined;
 }

@@ -26,6 +26,7 @@ test('what a job says of itself is read; what is of a wrong type counts as absen
       elapsedMs: undefined,
       endedAt: undefined,
       seenAt: 1_000,
+      first: { at: 1_000, done: 25, progress: 0.25 },
       message: '',
       work: undefined,
     },
@@ -40,6 +41,60 @@ test('progress, rate and what is left follow from amounts and the time so far', 
   assert.equal(read.rate, 5);
   assert.equal(read.remainingMs, 15_000);
   assert.equal(job({ progress: 0.5, elapsed_ms: 8_000 }).remainingMs, 8_000);
+});
+
+/** A job that publishes these, a second apart: `now` is the wall's time of the first. */
+function followed(said: readonly object[], now?: number, end?: 'complete'): Job {
+  let before: Job | undefined;
+  for (const [nth, data] of said.entries()) {
+    const update: Update = { topic: 'job:42', data, epoch: 1, offset: nth + 1 };
+    const isLast = end !== undefined && nth === said.length - 1;
+    const wall = now === undefined ? undefined : now + nth * 1_000;
+    before = readJob(isLast ? { ...update, end } : update, 5_000 + nth * 1_000, { now: wall, before });
+  }
+  return before!;
+}
+
+const DAY_MS = 86_400_000;
+
+test('how fast it is and what is left follow from when it began', () => {
+  const startedAt = 20_000 * DAY_MS;
+  const rows = (done: number) => ({ done, total: 900, started_at: startedAt });
+  const read = followed([rows(53)], startedAt + 10_000);
+  assert.deepEqual([read.rate, read.elapsedMs], [5.3, 10_000]);
+  assert.equal(timeText(read, read.seenAt, formats('en')), '2m 40s left');
+  assert.equal(followed([{ progress: 0.5, started_at: startedAt }], startedAt + 8_000).remainingMs, 8_000);
+  assert.equal(followed([rows(1)], startedAt + 2).rate, undefined, 'so short a time says nothing of speed');
+  const over = followed([rows(1), rows(900)], startedAt + 10_000, 'complete');
+  assert.deepEqual([over.elapsedMs, over.endedAt], [11_000, startedAt + 11_000]);
+  assert.equal(
+    followed([rows(900)], startedAt + DAY_MS, 'complete').elapsedMs,
+    undefined,
+    'it may have ended long ago',
+  );
+});
+
+test('how fast it is and what is left are measured where it does not say when it began', () => {
+  const rows = (done: number) => ({ done, total: 900 });
+  assert.equal(followed([rows(50)]).rate, undefined);
+  const read = followed([rows(50), rows(53), rows(60)]);
+  assert.deepEqual([read.rate, read.remainingMs, read.elapsedMs], [5, 168_000, undefined]);
+  assert.equal(followed([{ progress: 0.1 }, { progress: 0.3 }, { progress: 0.5 }]).remainingMs, 2_500);
+  assert.equal(followed([rows(50), rows(60), rows(1), rows(3)]).rate, 2, 'it has begun anew');
+});
+
+test('clocks that differ leave out what would be nonsense', () => {
+  const startedAt = 20_000 * DAY_MS;
+  const rows = (done: number, at = startedAt) => ({ done, total: 900, started_at: at });
+  for (const skewMs of [-60_000, -3_000, 100 * 366 * DAY_MS]) {
+    const read = followed([rows(50), rows(53), rows(60)], startedAt + skewMs);
+    assert.deepEqual([read.rate, read.remainingMs, read.elapsedMs], [5, 168_000, undefined], String(skewMs));
+  }
+  const inSeconds = followed([rows(50, startedAt / 1_000)], startedAt);
+  assert.deepEqual(
+    [inSeconds.rate, inSeconds.remainingMs, inSeconds.elapsedMs],
+    [undefined, undefined, undefined],
+  );
 });
 
 test('the end of the topic decides the state, then the status that is stated', () => {

@@ -1,0 +1,52 @@
+/** What `<tide-progress>` makes of updates that say little. */
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { complaints, placePackage, startBrowser } from '../support/browser.js';
+import { packageRoot, publish, startServer } from '../support/server.js';
+
+/** What hangs has failed. */
+const LIMIT = { timeout: 60_000 };
+
+const HTML = `<!doctype html><title>test</title><link rel="icon" href="data:,">
+<style>body { font: 16px/1.5 system-ui; max-width: 34rem; margin: 2rem; display: grid; gap: 1.5rem; }</style>
+<script type="module" src="./element.js"></script>
+<body><tide-progress topic="job:told"></tide-progress><tide-progress topic="job:measured"></tide-progress></body>`;
+
+test('speed and time left are there for who tells when it began, and for who does not', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const page = await browser.newPage({ viewport: { width: 620, height: 240 } });
+  const problems = complaints(page);
+  await placePackage(page, `${server}/page`, { 'index.html': HTML });
+  await page.goto(`${server}/page/index.html`);
+  const job = { total: 900, unit: 'rows', started_at: Date.now() - 10_000 };
+  const part = (topic: string, name: string) =>
+    page.locator(`tide-progress[topic="${topic}"] [part="${name}"]`);
+
+  await publish(server, 'job:told', { ...job, done: 53 });
+  await part('job:told', 'rate')
+    .filter({ hasText: /^[\d.]+ rows\/s$/ })
+    .waitFor();
+  await part('job:told', 'time')
+    .filter({ hasText: /^\dm \d\ds left$/ })
+    .waitFor();
+
+  const { started_at: _, ...silent } = job;
+  for (let done = 50; (await part('job:measured', 'rate').textContent()) === ''; done += 1) {
+    await publish(server, 'job:measured', { ...silent, done });
+    await part('job:measured', 'amount')
+      .filter({ hasText: `${done} / 900 rows` })
+      .waitFor();
+  }
+  assert.match((await part('job:measured', 'rate').textContent()) ?? '', /^[\d.]+ rows\/s$/);
+  await part('job:measured', 'time')
+    .filter({ hasText: / left$/ })
+    .waitFor();
+  await mkdir(join(packageRoot, 'test-results'), { recursive: true });
+  await page.screenshot({ path: join(packageRoot, 'test-results', 'element-updates.png') });
+  assert.deepEqual(problems, []);
+});
