@@ -1,7 +1,9 @@
 //! Errors as HTTP tells them: a status, and the wire's code and message as JSON.
 
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{
+    CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
@@ -72,14 +74,20 @@ impl IntoResponse for HttpError {
         let error = json!({"error": {"code": self.code, "message": self.message}});
         // The code goes along beside the body, to be counted.
         let mut response = (self.status, Extension(self.code), Json(error)).into_response();
-        let more = match self.status {
-            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer")),
+        let more: &[(HeaderName, &'static str)] = match self.status {
+            StatusCode::UNAUTHORIZED => &[(WWW_AUTHENTICATE, "Bearer")],
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Some((RETRY_AFTER, RETRY_AFTER_S))
+                &[(RETRY_AFTER, RETRY_AFTER_S)]
             }
-            _ => None,
+            // To what: RFC 9110, 15.5.22, and RFC 6455, 4.2.2.
+            StatusCode::UPGRADE_REQUIRED => &[
+                (CONNECTION, "upgrade"),
+                (UPGRADE, "websocket"),
+                (SEC_WEBSOCKET_VERSION, "13"),
+            ],
+            _ => &[],
         };
-        if let Some((name, value)) = more {
+        for (name, value) in more {
             let value = HeaderValue::from_static(value);
             response.headers_mut().insert(name, value);
         }

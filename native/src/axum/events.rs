@@ -182,8 +182,28 @@ pub(super) fn form_pairs(query: &str) -> Result<Vec<(String, String)>, HttpError
         .ok()
         .and_then(|uri| axum::extract::Query::try_from_uri(&uri).ok());
     parsed
+        .filter(|_| is_well_formed(query))
         .map(|axum::extract::Query(pairs)| pairs)
         .ok_or_else(|| HttpError::bad_request(ErrorCode::BadFrame, "the query is not well-formed"))
+}
+
+/// Whether each `%` begins an escape, and what they stand for is UTF-8. Whoever reads a form as browsers do takes anything, and makes
+/// another topic of it.
+fn is_well_formed(query: &str) -> bool {
+    let (mut bytes, mut decoded) = (query.bytes(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        let (Some(high), Some(low)) = (digit(), digit()) else {
+            return false;
+        };
+        decoded.push((16 * high + low) as u8);
+    }
+    // No character reaches over a separator, which is one itself.
+    str::from_utf8(&decoded).is_ok()
 }
 
 pub(super) async fn events(

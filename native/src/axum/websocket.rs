@@ -7,7 +7,7 @@ use axum::http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -57,7 +57,7 @@ fn hand_shake(
     mut request: Request,
     welcome: Option<Welcome>,
 ) -> Result<Response, HttpError> {
-    let accept = accept(request.headers())?;
+    let accept = accept(request.method(), request.headers())?;
     let subprotocol = subprotocol(request.headers())?;
     let extension = deflate::accept(request.headers()).filter(|_| hub.deflates());
     let upgrade = request
@@ -94,8 +94,13 @@ fn hand_shake(
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
 }
 
-fn accept(headers: &HeaderMap) -> Result<HeaderValue, HttpError> {
-    if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
+fn accept(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, HttpError> {
+    // A route for GET is one for HEAD, too, which never upgrades.
+    let is_get = method == Method::GET;
+    if !is_get
+        || !has_token(headers, &UPGRADE, "websocket")
+        || !has_token(headers, &CONNECTION, "upgrade")
+    {
         return Err(upgrade_required(
             "this address speaks WebSocket; for Server-Sent Events use /events",
         ));

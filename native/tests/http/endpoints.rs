@@ -241,6 +241,14 @@ async fn the_wrong_method_and_the_wrong_place_are_told_apart() {
     assert_eq!(get(&address, "/no-such-thing").await.status, 404);
     let plain = get(&address, "/ws").await;
     assert_eq!(plain.error(), (426, "bad_frame".to_owned()));
+    let asked = "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n";
+    let head = request(&address, "HEAD /ws", asked, "").await;
+    assert_eq!(head.status, 426, "only GET upgrades");
+    for answer in [plain, head] {
+        assert_eq!(answer.header("upgrade"), Some("websocket"));
+        assert_eq!(answer.header("connection"), Some("upgrade, close"));
+        assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+    }
     let upgrade = "Upgrade: websocket\r\nConnection: upgrade\r\n";
     for (headers, status) in [
         (
@@ -261,6 +269,21 @@ async fn the_wrong_method_and_the_wrong_place_are_told_apart() {
             "{headers}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_query_whose_escapes_are_none_is_refused_rather_than_read_as_another_topic() {
+    let (_hub, address) = served_hub().await;
+    for topic in ["job%3A%FF", "job%ZZ", "job%3", "job%", "job%3a%C3"] {
+        let refused = get(&address, &format!("/events?topic={topic}")).await;
+        assert_eq!(refused.error(), (400, "bad_frame".to_owned()), "{topic}");
+    }
+    let known = get(&address, "/events?topic=job%3A%c3%A9&topic=%").await;
+    assert_eq!(known.status, 400);
+    let body = json!({"topic": "job:é", "data": 1, "end": "complete"});
+    assert_eq!(publish(&address, &body).await.status, 200);
+    let stream = get(&address, "/events?topic=job%3A%c3%A9").await;
+    assert!(stream.body.contains("job:é"), "{stream:?}");
 }
 
 #[tokio::test]
