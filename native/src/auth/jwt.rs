@@ -152,6 +152,13 @@ impl JwtVerifier {
     /// else, or grants something that is no pattern.
     pub fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         let header = decode_header(token).map_err(|error| refusal(&error))?;
+        // Who doesn't understand what the signer says must be understood, must not go by the token (RFC 7515, 4.1.11).
+        if let Some(names) = &header.crit {
+            let names = names.join(", ");
+            return Err(AuthError::Invalid(format!(
+                "its header demands by `crit` that this be understood, which is not: {names}"
+            )));
+        }
         let keys = self.keys.now();
         let may_have = keys
             .iter()

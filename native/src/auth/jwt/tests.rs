@@ -100,6 +100,12 @@ fn forged_and_spoilt_tokens_are_refused() {
         verifier().verify(&longer).is_err(),
         "only HS256 was agreed on"
     );
+    let header = Header {
+        crit: Some(vec!["x".into()]),
+        ..Header::default()
+    };
+    let demanding = refused(&signed_by(SECRET, &header, &claims));
+    assert!(demanding.contains("`crit`"), "{demanding}");
 }
 
 #[test]
