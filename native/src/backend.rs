@@ -92,6 +92,8 @@ mod feed;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod kept;
 mod memory;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod openings;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -146,7 +148,8 @@ pub trait Backend: Send + Sync + 'static {
     fn describe(&self) -> String;
 
     /// Opens the link, or opens it anew after it was lost. Nothing is followed then. What is heard goes to `feed`, and
-    /// nothing more to the feed of an earlier call.
+    /// nothing more to the feed of an earlier call, even where that one is answered later. Within a hub none is: a call
+    /// that takes too long is dropped before the next is made.
     ///
     /// # Errors
     /// When the backend can't be reached or refuses.

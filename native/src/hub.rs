@@ -147,11 +147,8 @@ struct Inner {
     floor: FlowFloor,
     /// How often an event stream was granted a slower pace than it asked for.
     slowed: AtomicU64,
-    /// Where topics live, if not in this process.
-    /// Held by the thread that talks to it, and let go of when that ends.
+    /// Where topics live, if not in this process. Held by the thread that talks to it, and let go of when that ends.
     backend: Option<Weak<dyn Backend>>,
-    /// Of the backend, where topics live in one.
-    health: Option<watch::Receiver<BackendHealth>>,
     /// Why it is this backend, or none.
     reason: Option<String>,
     last_opening: AtomicU64,
@@ -246,11 +243,10 @@ impl Hub {
         };
         let can_broadcast = |backend: &Arc<dyn Backend>| backend.broadcast_bytes_max().is_some();
         let has_others = config.shares_presence && backend.as_ref().is_some_and(can_broadcast);
-        let (backend, health) = backend.map(health::watched).unzip();
-        let watched = backend.as_ref().map(Arc::downgrade);
+        let asked = backend.as_ref().map(Arc::downgrade);
         let (shards, ending) = Shards::start(config, backend, wire)?;
         let inner = Inner {
-            backend: watched,
+            backend: asked,
             shards,
             ending,
             outbox_bytes_max,
@@ -260,7 +256,6 @@ impl Hub {
             door: Door::new(config.access.clone()),
             floor: config.server.floor.clone(),
             slowed: AtomicU64::new(0),
-            health,
             reason,
             last_opening: AtomicU64::new(0),
             has_others,
@@ -364,7 +359,7 @@ impl Hub {
     /// When the topic breaks the syntax or the hub has stopped.
     pub async fn latest(&self, topic: &str) -> Result<Option<Publication>, SubscribeError> {
         let topic = Topic::new(topic)?;
-        if self.inner.health.is_some() {
+        if self.inner.backend.is_some() {
             // Whoever subscribes is given it.
             let (reader, _) = self.open(vec![topic.into()], Subscribe::default()).await?;
             let frames = reader.waiting().into_iter();
@@ -391,6 +386,6 @@ impl Hub {
 
     /// How the backend is, now and as it changes, where topics live in one.
     pub fn backend(&self) -> Option<watch::Receiver<BackendHealth>> {
-        self.inner.health.clone()
+        self.inner.shards.health()
     }
 }

@@ -8,6 +8,7 @@ mod heard;
 mod here;
 mod reach;
 mod thread;
+mod under_way;
 
 use std::sync::Arc;
 

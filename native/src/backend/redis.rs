@@ -37,6 +37,7 @@ use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
 
 use super::kept::Kept;
+use super::openings::Openings;
 use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
 use address::Address;
@@ -58,6 +59,7 @@ pub struct Redis {
     shared: Arc<Shared>,
     takes_in: bool,
     state: Mutex<State>,
+    openings: Openings,
 }
 
 enum State {
@@ -87,6 +89,7 @@ impl Redis {
             shared: Arc::new(shared),
             takes_in: true,
             state: Mutex::new(State::New),
+            openings: Openings::default(),
         })
     }
 
@@ -124,19 +127,32 @@ impl Redis {
         }
     }
 
+    /// Puts a link that was opened in its place, unless another opening has begun since.
+    fn install(&self, opening: u64, link: &Arc<Link>) -> Result<(), BackendError> {
+        let mut state = lock(&self.state);
+        if !self.openings.is_last(opening) {
+            return Err(BackendError::Unreachable {
+                backend: self.describe(),
+                reason: "it is being opened anew".to_owned(),
+            });
+        }
+        *state = State::Opened(Arc::clone(link));
+        Ok(())
+    }
+
     async fn reopen(&self, feed: Feed) -> Result<(), BackendError> {
+        let opening = self.openings.begin();
         self.replace(State::New);
         let link = Link::new(Arc::clone(&self.shared), self.takes_in);
+        let unfinished = Unfinished(Some(Arc::clone(&link)));
         let opened = async {
             link.connect().await?;
             link.agree_on_keep().await?;
             link.hear_own().await
         };
-        if let Err(error) = opened.await.map_err(error::of_opening) {
-            link.end(error.clone());
-            return Err(error);
-        }
-        self.replace(State::Opened(Arc::clone(&link)));
+        opened.await.map_err(error::of_opening)?;
+        self.install(opening, &link)?;
+        unfinished.finish();
         link.start(feed)?;
         let warned = Arc::downgrade(&link);
         link.spawn(async move {
@@ -151,6 +167,25 @@ impl Redis {
             ));
         }
         Ok(())
+    }
+}
+
+/// A link that is being opened. It ends where that fails, or is given up.
+struct Unfinished(Option<Arc<Link>>);
+
+impl Unfinished {
+    fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.take() {
+            link.end(BackendError::Closed {
+                backend: link.name().to_owned(),
+            });
+        }
     }
 }
 
@@ -225,6 +260,7 @@ impl Backend for Redis {
                 }
                 Err(_) => Ok(()),
             };
+            self.openings.begin();
             self.replace(State::Closed);
             stands
         })

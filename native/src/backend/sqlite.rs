@@ -10,6 +10,7 @@ mod pace;
 mod reading;
 mod refusals;
 mod rows;
+mod running;
 mod schema;
 mod store;
 mod trimming;
@@ -19,7 +20,6 @@ mod writing;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -31,11 +31,13 @@ use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
 use tokio::sync::oneshot;
 
+use super::openings::Openings;
 use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
 use command::{Command, Ending, Reply};
 use fault::Fault;
 use neighbours::Neighbours;
+use running::Running;
 use schema::SchemaError;
 use store::Store;
 use worker::Worker;
@@ -60,6 +62,7 @@ pub struct Sqlite {
     keep: Keep,
     bytes_max: Option<u64>,
     link: Mutex<Link>,
+    openings: Openings,
 }
 
 #[derive(Debug)]
@@ -67,14 +70,6 @@ enum Link {
     NotOpened,
     Open(Running),
     Closed,
-}
-
-/// The thread that owns the file, told to end when this is dropped.
-#[derive(Debug)]
-struct Running {
-    commands: Sender<Command>,
-    ended: oneshot::Receiver<()>,
-    thread: Option<JoinHandle<Ending>>,
 }
 
 impl Sqlite {
@@ -101,6 +96,7 @@ impl Sqlite {
             keep,
             bytes_max: None,
             link: Mutex::new(Link::NotOpened),
+            openings: Openings::default(),
         })
     }
 
@@ -166,6 +162,16 @@ impl Sqlite {
         }
     }
 
+    /// Puts a thread that has opened the file in its place, unless another opening has begun since.
+    fn install(&self, opening: u64, running: Running) -> Result<(), BackendError> {
+        let mut link = self.link();
+        if !self.openings.is_last(opening) {
+            return Err(self.unreachable("it is being opened anew"));
+        }
+        *link = Link::Open(running);
+        Ok(())
+    }
+
     fn start(
         &self,
         feed: Feed,
@@ -193,27 +199,6 @@ impl Sqlite {
             thread: Some(thread),
         };
         Ok((running, is_opened))
-    }
-}
-
-impl Running {
-    /// Ends the thread, and waits until it has let go of the file. Why it ended, if by itself.
-    async fn end(mut self) -> Result<(), BackendError> {
-        // It may have ended before.
-        let _ = self.commands.send(Command::Close);
-        // The thread holds the other side, which goes when all else is gone.
-        let _ = (&mut self.ended).await;
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(Ending::Lost(error))) => Err(error),
-            Some(Ok(Ending::Closed)) | None => Ok(()),
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.commands.send(Command::Close);
     }
 }
 
@@ -287,6 +272,7 @@ impl Backend for Sqlite {
 
     fn open(&self, feed: Feed) -> Answer<'_, ()> {
         Box::pin(async move {
+            let opening = self.openings.begin();
             let before = std::mem::replace(&mut *self.link(), Link::NotOpened);
             if let Link::Open(running) = before {
                 // How the link of before ended has been told.
@@ -296,10 +282,7 @@ impl Backend for Sqlite {
                 .start(feed)
                 .map_err(|error| self.unreachable(&format!("no thread can be started: {error}")))?;
             match is_opened.await {
-                Ok(Ok(())) => {
-                    *self.link() = Link::Open(running);
-                    Ok(())
-                }
+                Ok(Ok(())) => self.install(opening, running),
                 Ok(Err(error)) => {
                     let _ = running.end().await;
                     Err(error)
@@ -384,6 +367,7 @@ impl Backend for Sqlite {
 
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
+            self.openings.begin();
             let before = std::mem::replace(&mut *self.link(), Link::Closed);
             match before {
                 Link::Open(running) => running.end().await,

@@ -15,7 +15,7 @@ use tidegate_core::topic::Topic;
 use tidegate_core::uplink::UplinkConfig;
 use tokio::sync::{oneshot, watch};
 
-use super::{Config, Counts, presence};
+use super::{BackendHealth, Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
 use crate::shard::{Command, CommandSender, Shard, Snapshot, TopicSeen, Totals, Wire};
@@ -26,6 +26,8 @@ pub(super) struct Shards {
     senders: Box<[CommandSender]>,
     /// The topics, where they live in this process and have several shards.
     topics: Option<Memory>,
+    /// How the backend is, where topics live in one.
+    health: Option<watch::Receiver<BackendHealth>>,
     hashing: RandomState,
     /// Whose turn it is among shards with equally many connections.
     turn: AtomicUsize,
@@ -69,7 +71,7 @@ impl Shards {
         };
         let shards = (0..count).map(new_shard).collect::<io::Result<Vec<_>>>()?;
         let (shards, senders): (Vec<Shard>, Vec<CommandSender>) = shards.into_iter().unzip();
-        let uplinks = uplinks(config, &senders, backends, topics.as_ref(), alive)?;
+        let (uplinks, health) = uplinks(config, &senders, backends, topics.as_ref(), alive)?;
         let shards_and_uplinks = shards.into_iter().zip(uplinks);
         for (shard, uplink) in shards_and_uplinks {
             shard.start(uplink)?;
@@ -77,11 +79,17 @@ impl Shards {
         let shards = Self {
             senders: senders.into(),
             topics,
+            health,
             hashing: RandomState::new(),
             turn: AtomicUsize::new(0),
             is_stopping: AtomicBool::new(false),
         };
         Ok((shards, ending))
+    }
+
+    /// How the backend is, now and as it changes.
+    pub(super) fn health(&self) -> Option<watch::Receiver<BackendHealth>> {
+        self.health.clone()
     }
 
     /// The shard that publications and presences of a topic go to: always the same one, so that they keep their order.
@@ -225,6 +233,9 @@ impl Shards {
     }
 }
 
+/// A way for each shard, and how the backend is that they lead to.
+type Uplinks = (Vec<Option<Uplink>>, Option<watch::Receiver<BackendHealth>>);
+
 /// Each shard's way to where topics live: none, where it owns them itself.
 fn uplinks(
     config: &Config,
@@ -232,15 +243,15 @@ fn uplinks(
     backends: Vec<Arc<dyn Backend>>,
     topics: Option<&Memory>,
     alive: watch::Sender<()>,
-) -> io::Result<Vec<Option<Uplink>>> {
+) -> io::Result<Uplinks> {
     if let Some(topics) = topics {
         let here = |sender: &CommandSender| {
             Some(Uplink::here(topics.share(), sender.clone(), alive.clone()))
         };
-        return Ok(senders.iter().map(here).collect());
+        return Ok((senders.iter().map(here).collect(), None));
     }
     if backends.is_empty() {
-        return Ok(vec![None]);
+        return Ok((vec![None], None));
     }
     let links = senders
         .iter()
@@ -250,8 +261,8 @@ fn uplinks(
             commands: commands.clone(),
             shares_presence: config.shares_presence,
         });
-    let uplinks = Uplink::start(links.collect(), alive)?;
-    Ok(uplinks.into_iter().map(Some).collect())
+    let (uplinks, health) = Uplink::start(links.collect(), alive)?;
+    Ok((uplinks.into_iter().map(Some).collect(), Some(health)))
 }
 
 /// One and the same configuration, but that each shard has randomness and a node of its own.

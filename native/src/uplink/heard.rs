@@ -25,7 +25,6 @@ fn cost(publication: &Publication) -> usize {
 }
 
 /// How much waits.
-#[derive(Default)]
 pub(super) struct Heard {
     bytes: AtomicUsize,
     broadcast_bytes: AtomicUsize,
@@ -45,8 +44,10 @@ impl Heard {
     /// Nothing yet, by a shard that tells by `reach` whether its link stands.
     pub(super) fn new(reach: Reach) -> Self {
         Self {
+            bytes: AtomicUsize::new(0),
+            broadcast_bytes: AtomicUsize::new(0),
+            has_missed: AtomicBool::new(false),
             reach,
-            ..Self::default()
         }
     }
 

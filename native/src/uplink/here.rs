@@ -8,8 +8,9 @@ use tokio::sync::watch;
 
 use super::calls::carry_out;
 use super::heard::Heard;
+use super::reach::{Reach, Siblings};
 use super::{Uplink, Way};
-use crate::backend::{Backend as _, Memory};
+use crate::backend::{Backend as _, BackendError, Memory};
 use crate::json::Json;
 use crate::shard::{CommandSender, PresenceCommand};
 
@@ -23,7 +24,8 @@ pub(super) struct Here {
 impl Uplink {
     /// The way from the shard behind `commands` to topics of the same process. `alive` goes with it.
     pub(crate) fn here(topics: Memory, commands: CommandSender, alive: watch::Sender<()>) -> Self {
-        let heard = Arc::new(Heard::default());
+        let siblings = Arc::new(Siblings::new(topics.describe(), 1));
+        let heard = Arc::new(Heard::new(Reach::of(&siblings)));
         let here = Here {
             topics,
             heard: Arc::clone(&heard),
@@ -41,7 +43,11 @@ impl Here {
     pub(super) fn answer(&self, call: UplinkCall<Json>) -> UplinkAnswer<Json> {
         let is_opening = matches!(call, UplinkCall::Open);
         let feed = || {
-            let link = self.heard.reach.opening();
+            // Nothing is ever given up: there is no waiting.
+            let given_up = || BackendError::Closed {
+                backend: self.topics.describe(),
+            };
+            let link = self.heard.reach.opening(given_up);
             self.heard.feed(link, self.commands.clone(), true)
         };
         let answer = carry_out(&self.topics, call, feed).now_or_never();

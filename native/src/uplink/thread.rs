@@ -11,13 +11,14 @@ use futures_util::future::join_all;
 use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 
 use super::calls::carry_out;
 use super::heard::Heard;
-use super::reach::Reach;
+use super::reach::{Reach, Siblings};
+use super::under_way::{Asked, UnderWay, asked};
 use super::{Uplink, Way};
 use crate::backend::{Backend, BackendError, RefusedLog};
+use crate::hub::BackendHealth;
 use crate::json::Json;
 use crate::shard::{Command, CommandSender, PresenceCommand};
 
@@ -62,16 +63,26 @@ impl Sender {
 }
 
 impl Uplink {
-    /// Starts a thread for all `links`, and gives the shards' ends in their order. `alive` goes with it.
+    /// Starts a thread for all `links`, which lead to one backend, and gives the shards' ends in their order, and how the backend is.
+    /// `alive` goes with it.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(links: Vec<Link>, alive: watch::Sender<()>) -> io::Result<Vec<Self>> {
+    pub(crate) fn start(
+        links: Vec<Link>,
+        alive: watch::Sender<()>,
+    ) -> io::Result<(Vec<Self>, watch::Receiver<BackendHealth>)> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let away = Arc::default();
-        let linked = links.into_iter().map(|link| linked(link, Reach::of(&away)));
+        let name = links
+            .first()
+            .map_or_else(String::new, |link| link.backend.describe());
+        let siblings = Arc::new(Siblings::new(name, links.len()));
+        let health = siblings.health();
+        let linked = links
+            .into_iter()
+            .map(|link| linked(link, Reach::of(&siblings)));
         let (uplinks, drivers): (Vec<Self>, Vec<_>) = linked.unzip();
         std::thread::Builder::new()
             .name("tidegate-uplink".into())
@@ -79,7 +90,7 @@ impl Uplink {
                 runtime.block_on(join_all(drivers));
                 drop(alive);
             })?;
-        Ok(uplinks)
+        Ok((uplinks, health))
     }
 }
 
@@ -103,6 +114,7 @@ fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
 /// What a call was to store.
 enum Stored {
     Nothing,
+    Cursors,
     One(Topic),
     Several,
 }
@@ -114,6 +126,7 @@ impl Stored {
                 [request] => Self::One(request.topic.clone()),
                 _ => Self::Several,
             },
+            UplinkCall::Cursors(_) => Self::Cursors,
             _ => Self::Nothing,
         }
     }
@@ -135,16 +148,28 @@ impl Driver {
         broadcasts: mpsc::Receiver<Said>,
     ) {
         let broadcasting = tokio::spawn(Arc::clone(&self).broadcast_all(broadcasts));
-        let mut under_way = JoinSet::new();
+        let mut under_way = UnderWay::default();
         while let Some((id, call)) = calls.recv().await {
-            while under_way.try_join_next().is_some() {}
             let driver = Arc::clone(&self);
-            under_way.spawn(async move { driver.answer(id, call).await });
+            if matches!(call, UplinkCall::Open) {
+                let oldest = under_way.forget();
+                under_way.end_opening().await;
+                let link = self.heard.reach.opening(|| self.given_up(oldest));
+                under_way.open(async move { driver.answer(id, link, call).await });
+            } else {
+                let link = self.heard.reach.last();
+                let asked = asked(&call);
+                under_way.start(
+                    id,
+                    asked,
+                    async move { driver.answer(id, link, call).await },
+                );
+            }
         }
         let closing = async {
+            under_way.end_opening().await;
             // What is to be stored last has just been asked.
-            let answered = async { while under_way.join_next().await.is_some() {} };
-            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, answered).await;
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, under_way.ended()).await;
             // The last of it tells that this server goes away. Where that takes too long, its silence will tell.
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, broadcasting).await;
             self.backend.close().await
@@ -166,14 +191,8 @@ impl Driver {
         }
     }
 
-    async fn answer(&self, id: CallId, call: UplinkCall<Json>) {
+    async fn answer(&self, id: CallId, link: u64, call: UplinkCall<Json>) {
         let is_opening = matches!(call, UplinkCall::Open);
-        let reach = &self.heard.reach;
-        let link = if is_opening {
-            reach.opening()
-        } else {
-            reach.last()
-        };
         let feed = || {
             let commands = self.commands.clone();
             self.heard.feed(link, commands, self.shares_presence)
@@ -200,9 +219,26 @@ impl Driver {
         }
     }
 
+    /// Why a shard gives a link up of which no loss was told: it waits for an answer no longer.
+    fn given_up(&self, oldest: Option<(Asked, Duration)>) -> BackendError {
+        let reason = match oldest {
+            Some(((call, topic), waited)) => format!(
+                "no answer to {call}{} for {:.1} s",
+                topic.map(|topic| format!(" {topic}")).unwrap_or_default(),
+                waited.as_secs_f64()
+            ),
+            None => "an answer was none to what was asked".to_owned(),
+        };
+        BackendError::Unreachable {
+            backend: self.backend.describe(),
+            reason,
+        }
+    }
+
+    /// What an error is to the core, which opens the link anew where that is lost.
     fn failure(&self, link: u64, error: &BackendError, stored: &Stored) -> UplinkFailure {
         match (error, stored) {
-            (BackendError::Full { .. }, _) => {
+            (BackendError::Full { .. }, Stored::Cursors | Stored::One(_) | Stored::Several) => {
                 self.full.tell_full(error);
                 UplinkFailure::Full
             }

@@ -12,7 +12,7 @@ use tidegate::backend::{Keep, Memory};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::{Start, TopicPosition};
 use tidegate::core::topic::Topic;
-use tidegate::{Event, Hub, Publish, Subscribe, Subscription};
+use tidegate::{BackendLink, Event, Hub, Publish, Subscribe, Subscription};
 
 fn hubs() -> (Hub, Hub) {
     let backend = Memory::new(Keep::default());
@@ -24,6 +24,17 @@ async fn value(events: &mut Subscription) -> serde_json::Value {
     match within("an event", events.next()).await {
         Some(Event::Publication(publication)) => publication.payload.parse().unwrap(),
         other => panic!("expected a publication, got {other:?}"),
+    }
+}
+
+/// The next value, whatever the link is said to be before.
+async fn value_in_the_end(events: &mut Subscription) -> serde_json::Value {
+    loop {
+        match within("an event", events.next()).await {
+            Some(Event::Stale | Event::Live) => {}
+            Some(Event::Publication(publication)) => break publication.payload.parse().unwrap(),
+            other => panic!("expected a publication, got {other:?}"),
+        }
     }
 }
 
@@ -121,4 +132,62 @@ async fn what_ended_while_the_link_was_lost_is_told_of_its_end_and_of_nothing_af
     let told: Vec<Event> = within("the close", events.collect()).await;
     let reason = EndReason::Complete;
     assert_eq!(told.last(), Some(&Event::End { reason }), "{told:?}");
+}
+
+#[tokio::test]
+async fn an_opening_that_was_given_up_does_not_end_the_link_that_was_opened_after_it() {
+    let store = Memory::new(Keep::default());
+    let mut quick = config();
+    quick.uplink.call_timeout = Duration::from_millis(100);
+    let (late, go_on, is_over) = Fragile::way_to(store.share(), &Arc::default()).late();
+    let here = Hub::with_backend(quick, Arc::new(late)).unwrap();
+    let there = Hub::with_backend(config(), Arc::new(store.share())).unwrap();
+    let mut events = within("the second link", here.subscribe("job:42"))
+        .await
+        .unwrap();
+    // Nobody may wait for it any more.
+    let _ = go_on.send(());
+    let _ = within("the end of the first opening", is_over).await;
+    for number in 1..=10 {
+        there.publish("job:42", &number).await.unwrap();
+        assert_eq!(value_in_the_end(&mut events).await, json!(number));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_answered_in_time_is_told_as_why_the_link_is_lost() {
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let mut quick = config();
+    quick.uplink.call_timeout = Duration::from_millis(50);
+    quick.uplink.probe_every = Duration::from_millis(10);
+    let store = Fragile::new(&Arc::default()).silenced(&is_silent);
+    let hub = Hub::with_backend(quick, Arc::new(store)).unwrap();
+    let mut health = hub.backend().unwrap();
+    let is_live = health.wait_for(|health| health.link == BackendLink::Live);
+    within("the link", is_live).await.unwrap();
+    is_silent.store(true, Ordering::SeqCst);
+    let is_lost = health.wait_for(|health| health.link == BackendLink::Stale);
+    let lost = within("the loss", is_lost).await.unwrap().clone();
+    let why = lost.last_error.expect("a reason").to_string();
+    assert!(why.contains("no answer to probe for"), "{why}");
+    is_silent.store(false, Ordering::SeqCst);
+    let is_live = health.wait_for(|health| health.link == BackendLink::Live);
+    let back = within("the link", is_live).await.unwrap().clone();
+    assert_eq!(back.last_error, None);
+}
+
+#[tokio::test]
+async fn what_fails_beside_the_link_is_no_loss_of_it() {
+    let is_away = Arc::new(AtomicBool::new(false));
+    let mut patient = config();
+    patient.uplink.probe_every = Duration::from_secs(3600);
+    let hub = Hub::with_backend(patient, Arc::new(Fragile::new(&is_away))).unwrap();
+    let mut health = hub.backend().unwrap();
+    let is_live = health.wait_for(|health| health.link == BackendLink::Live);
+    within("the link", is_live).await.unwrap();
+    is_away.store(true, Ordering::SeqCst);
+    assert!(hub.devices("ada").await.is_err());
+    is_away.store(false, Ordering::SeqCst);
+    assert!(hub.devices("ada").await.unwrap().is_empty());
+    assert_eq!(health.borrow().link, BackendLink::Live);
 }

@@ -1,7 +1,7 @@
 //! A backend that is away whenever a test says so, and does not take everything.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tidegate::Json;
 use tidegate::backend::{Answer, Backend, BackendError, Feed, Keep, Memory};
@@ -11,6 +11,7 @@ use tidegate::core::hub::PublishError;
 use tidegate::core::protocol::PublishRequest;
 use tidegate::core::publication::Position;
 use tidegate::core::topic::{Pattern, Topic};
+use tokio::sync::oneshot;
 
 /// What it does not take anything for.
 pub(crate) const WRONG_TOPIC: &str = "wrong:1";
@@ -19,6 +20,14 @@ pub(crate) const WRONG_TOPIC: &str = "wrong:1";
 pub(crate) struct Fragile {
     inner: Memory,
     is_away: Arc<AtomicBool>,
+    is_silent: Arc<AtomicBool>,
+    late: Mutex<Option<Late>>,
+}
+
+/// An opening that is answered when a test says so, and tells when it is over.
+struct Late {
+    may_go_on: oneshot::Receiver<()>,
+    over: oneshot::Sender<()>,
 }
 
 impl Fragile {
@@ -31,7 +40,24 @@ impl Fragile {
         Self {
             inner: store,
             is_away: Arc::clone(is_away),
+            is_silent: Arc::default(),
+            late: Mutex::default(),
         }
+    }
+
+    /// One that answers nothing while a test says so.
+    pub(crate) fn silenced(mut self, is_silent: &Arc<AtomicBool>) -> Self {
+        self.is_silent = Arc::clone(is_silent);
+        self
+    }
+
+    /// One whose first opening is answered once the test lets it go on; then, or when nobody waits for it any more, it is
+    /// over.
+    pub(crate) fn late(self) -> (Self, oneshot::Sender<()>, oneshot::Receiver<()>) {
+        let (go_on, may_go_on) = oneshot::channel();
+        let (over, is_over) = oneshot::channel();
+        *self.late.lock().unwrap() = Some(Late { may_go_on, over });
+        (self, go_on, is_over)
     }
 
     fn check<'a, T: 'a>(&self, answer: Answer<'a, T>) -> Answer<'a, T> {
@@ -39,6 +65,9 @@ impl Fragile {
             let backend = self.describe();
             let reason = "it is away".to_owned();
             return Box::pin(async move { Err(BackendError::Unreachable { backend, reason }) });
+        }
+        if self.is_silent.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
         }
         answer
     }
@@ -49,7 +78,15 @@ impl Backend for Fragile {
         "a fragile store".to_owned()
     }
     fn open(&self, feed: Feed) -> Answer<'_, ()> {
-        self.check(self.inner.open(feed))
+        let Some(Late { may_go_on, over }) = self.late.lock().unwrap().take() else {
+            return self.check(self.inner.open(feed));
+        };
+        Box::pin(async move {
+            let _over = over;
+            // The test may have ended.
+            let _ = may_go_on.await;
+            self.inner.open(feed).await
+        })
     }
     fn publish<'a>(
         &'a self,

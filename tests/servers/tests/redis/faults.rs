@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 
 use crate::rig::Rig;
+use futures_util::FutureExt as _;
 use tidegate::backend::{Backend, BackendError, Keep, Redis};
 use tidegate::core::publication::Position;
 use tidegate_server_tests::conformance::request;
@@ -125,4 +126,17 @@ async fn who_is_one_client_too_many_reads_what_it_may_be() {
         let text = backend.open(feed).await.expect_err("full").to_string();
         assert!(text.contains("max"), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opening_that_ends_after_the_next_one_leaves_that_ones_link_alone() {
+    let server = RedisServer::start();
+    let backend = Redis::new(&server.url(), Keep::default()).unwrap();
+    let mut early = backend.open(Heard::new().0);
+    assert_eq!((&mut early).now_or_never(), None);
+    let mut heard = Heard::open(&backend).await;
+    backend.follow(&[pattern("a")]).await.unwrap();
+    early.await.unwrap_err();
+    backend.publish(&[request("a", "1")]).await.unwrap();
+    assert_eq!(heard.publication().await.payload.as_str(), "1");
 }

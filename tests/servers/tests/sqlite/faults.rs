@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures_util::FutureExt as _;
 use tidegate::backend::{Backend, BackendError, Feed, Sqlite};
 use tidegate_core::publication::Position;
 use tidegate_server_tests::heard::Heard;
@@ -258,4 +259,16 @@ async fn a_backend_that_is_not_open_says_so() {
     backend.close().await.unwrap();
     let error = backend.probe().await.unwrap_err();
     assert!(matches!(error, BackendError::Closed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_opening_that_ends_after_the_next_one_leaves_that_ones_link_alone() {
+    let file = File::new();
+    let backend = file.backend();
+    let mut early = backend.open(deaf());
+    assert_eq!((&mut early).now_or_never(), None);
+    let mut heard = open(&backend).await;
+    early.await.unwrap_err();
+    publish(&backend, "job:1", "1").await;
+    assert_eq!(heard.lines(1).await, ["1 1"]);
 }
