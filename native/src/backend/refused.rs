@@ -1,5 +1,7 @@
-//! What is told in the log of publications that a backend does not take.
+//! What is told in the log of publications that a backend does not take, and of what it keeps and can't be read.
 
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,22 @@ impl RefusedLog {
     pub(crate) fn tell_full(&self, error: &BackendError) {
         if let Some(others) = self.others() {
             tracing::warn!(%error, others, "publications are refused");
+        }
+    }
+
+    /// Something that is kept, of a topic or a user, is damaged.
+    #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+    pub(crate) fn tell_damaged(&self, of: &dyn Display, error: &dyn Display) {
+        if let Some(others) = self.others() {
+            tracing::warn!(%of, %error, others, "what is kept is damaged; it is left out");
+        }
+    }
+
+    /// There is no room even for what servers keep.
+    #[cfg(feature = "redis")]
+    pub(crate) fn tell_unwritten(&self, error: &BackendError) {
+        if let Some(others) = self.others() {
+            tracing::warn!(%error, others, "what servers keep could not be written; topics can be read, and publications are refused");
         }
     }
 

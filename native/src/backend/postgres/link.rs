@@ -17,7 +17,7 @@ use super::held::{Cancel, Held};
 use super::names::Names;
 use super::statements::Statements;
 use crate::backend::kept::Kept;
-use crate::backend::{BackendError, Feed, Keep};
+use crate::backend::{BackendError, Feed, Keep, RefusedLog};
 
 /// A parameter of a statement, with the type that it is sent as: no statement is prepared by name, because a pooler may
 /// run the next one on another connection.
@@ -45,6 +45,7 @@ pub(super) struct Link {
     pub(super) news: Notify,
     /// Others should be told that there is.
     pub(super) announcement: Notify,
+    damaged: RefusedLog,
 }
 
 impl Link {
@@ -67,6 +68,7 @@ impl Link {
             following: RwLock::default(),
             news: Notify::new(),
             announcement: Notify::new(),
+            damaged: RefusedLog::default(),
         }
     }
 
@@ -191,6 +193,12 @@ impl Link {
             backend: self.place().to_owned(),
             reason,
         }
+    }
+
+    /// Tells that a row can't be read, which is left out.
+    pub(super) fn tell_damaged(&self, channel: &str, reason: String) {
+        self.damaged
+            .tell_damaged(&channel, &self.unexpected(reason));
     }
 
     /// Runs a statement on the connection for calls.

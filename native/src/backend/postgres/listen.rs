@@ -121,7 +121,7 @@ impl Reader {
             let Some(seq) = row.get::<_, Option<i64>>(1) else {
                 break;
             };
-            if !self.hand_on(row)? {
+            if !self.hand_on(row) {
                 return Ok(true);
             }
             self.cursor = seq;
@@ -131,21 +131,27 @@ impl Reader {
     }
 
     /// Hands on what is followed. Not where its payload is missing, because it is followed only since after the page was
-    /// asked for: then it has to be read again.
-    fn hand_on(&self, row: &Row) -> Result<bool, BackendError> {
+    /// asked for: then it has to be read again. What is damaged is missed, which the next publication of its topic shows.
+    fn hand_on(&self, row: &Row) -> bool {
         let channel: &str = row.get(2);
-        let topic = Topic::new(channel)
-            .map_err(|error| self.link.unexpected(format!("topic {channel:?}: {error}")))?;
+        let topic = match Topic::new(channel) {
+            Ok(topic) => topic,
+            Err(error) => {
+                self.link.tell_damaged(channel, error.to_string());
+                return true;
+            }
+        };
         if !self.link.following().matches(&topic) {
-            return Ok(true);
+            return true;
         }
         let Some(payload) = row.get::<_, Option<&str>>(6) else {
-            return Ok(false);
+            return false;
         };
         let position = position(row.get(3), row.get(4));
-        let publication = publication(&self.link, &topic, position, row.get(5), payload)?;
-        self.feed.publication(publication);
-        Ok(true)
+        if let Some(read) = publication(&self.link, &topic, position, row.get(5), payload) {
+            self.feed.publication(read);
+        }
+        true
     }
 }
 
@@ -157,22 +163,34 @@ pub(super) fn position(epoch: i64, offset: i64) -> Position {
     }
 }
 
-/// A publication from what a row says.
+/// A publication from what a row says; none where somebody has damaged it, which is told in the log.
 pub(super) fn publication(
     link: &Link,
     topic: &Topic,
     position: Position,
     ended: Option<&str>,
     payload: &str,
-) -> Result<Arc<Publication<Json>>, BackendError> {
-    let payload = Json::from_stored(payload)
-        .map_err(|error| link.unexpected(format!("{topic} at {position}: {error}")))?;
-    Ok(Arc::new(Publication {
-        topic: topic.clone(),
-        position,
-        payload,
-        end: ended.map(|word| end(link, word)).transpose()?,
-    }))
+) -> Option<Arc<Publication<Json>>> {
+    let read = || {
+        let payload = Json::from_stored(payload).map_err(|error| error.to_string())?;
+        let end = ended.map(|word| {
+            word.parse::<EndReason>()
+                .map_err(|error| format!("ended {word:?}: {error}"))
+        });
+        Ok::<_, String>((payload, end.transpose()?))
+    };
+    match read() {
+        Ok((payload, end)) => Some(Arc::new(Publication {
+            topic: topic.clone(),
+            position,
+            payload,
+            end,
+        })),
+        Err(error) => {
+            link.tell_damaged(topic.as_str(), format!("{topic} at {position}: {error}"));
+            None
+        }
+    }
 }
 
 /// An end reason from the word that is stored.

@@ -1,9 +1,7 @@
 //! Reads what topics keep.
 
-use std::sync::Arc;
-
 use tidegate_core::history::Excerpt;
-use tidegate_core::publication::{POSITION_MAX, Position, Publication};
+use tidegate_core::publication::{POSITION_MAX, Position};
 use tidegate_core::topic::{Pattern, Topic};
 use tokio_postgres::types::Type;
 
@@ -53,8 +51,8 @@ pub(super) async fn read(
             continue;
         };
         let at = position(row.get(0), offset);
-        let publication = publication(link, topic, at, row.get(3), payload)?;
-        excerpt.publications.push(publication);
+        let read = publication(link, topic, at, row.get(3), payload);
+        excerpt.publications.extend(read);
     }
     match since {
         Some(since) if since == Position::default() => keep_what_joins(&mut excerpt),
@@ -125,16 +123,20 @@ pub(super) async fn list(
         after = last.get(0);
         for row in &rows {
             let channel: &str = row.get(0);
-            let topic = Topic::new(channel)
-                .map_err(|error| link.unexpected(format!("topic {channel:?}: {error}")))?;
+            let topic = match Topic::new(channel) {
+                Ok(topic) => topic,
+                Err(error) => {
+                    link.tell_damaged(channel, error.to_string());
+                    continue;
+                }
+            };
             if !pattern.matches(&topic) {
                 continue;
             }
             let position = position(row.get(1), row.get(2));
             let payload: Option<&str> = row.get(4);
-            let latest: Option<Arc<Publication<Json>>> = payload
-                .map(|payload| publication(link, &topic, position, row.get(3), payload))
-                .transpose()?;
+            let latest = payload
+                .and_then(|payload| publication(link, &topic, position, row.get(3), payload));
             found.push(Excerpt {
                 topic,
                 position,

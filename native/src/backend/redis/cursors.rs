@@ -6,7 +6,7 @@ use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, Remembered, owner
 use tidegate_core::protocol::TopicPosition;
 
 use super::call::{CURSORS, Call};
-use super::error::{text, unexpected};
+use super::error::{is_of_keys, server_error, text, unexpected};
 use super::link::Link;
 use crate::Json;
 use crate::backend::BackendError;
@@ -32,8 +32,11 @@ impl Link {
             .filter(|(_, (places, _))| !places.is_empty());
         let run = used.map(|(partition, (places, scripts))| async move {
             let values = self.run(partition, scripts).await?;
-            let answers = values.into_iter().map(|value| self.cursor_answer(value));
-            let answers: Result<Vec<_>, _> = answers.collect();
+            let asked = places.iter().map(|place| &calls[*place]);
+            let answers: Result<Vec<_>, _> = asked
+                .zip(values)
+                .map(|(call, value)| self.cursor_answer(call, value))
+                .collect();
             Ok::<_, BackendError>((places, answers?))
         });
         let mut answers: Vec<Option<CursorAnswer>> = vec![None; calls.len()];
@@ -82,7 +85,20 @@ impl Link {
         )
     }
 
-    fn cursor_answer(&self, value: Value) -> Result<CursorAnswer, BackendError> {
+    fn cursor_answer(&self, call: &CursorCall, value: Value) -> Result<CursorAnswer, BackendError> {
+        if let Value::ServerError(error) = &value
+            && is_of_keys(error)
+        {
+            // Another program has damaged it. Others keep theirs.
+            let error = server_error(self.name(), error);
+            self.damaged.tell_damaged(&place_of(call), &error);
+            return Ok(match call {
+                CursorCall::List { .. } => CursorAnswer::Listed(Vec::new()),
+                CursorCall::Claim { .. } | CursorCall::Store { .. } | CursorCall::Remove { .. } => {
+                    CursorAnswer::Unsupported
+                }
+            });
+        }
         let value = self.value(Some(value))?;
         let words: Option<Vec<&str>> = value
             .as_sequence()

@@ -85,18 +85,23 @@ fn code_of<'a>(code: &'a str, text: &'a str) -> &'a str {
 pub(super) fn publish_error(name: &str, error: &ServerError) -> BackendError {
     let told = RedisError::from(error.clone());
     let reason = told.to_string();
-    let is_of_content = match code_of(error.code(), &reason) {
-        "WRONGTYPE" | "NOPERM" => true,
-        // Slots that are moving pass.
-        "ERR" => reason.contains("user_script") && !reason.contains("non local key"),
-        _ => false,
-    };
-    if !is_of_content {
+    if !is_of_keys(error) && code_of(error.code(), &reason) != "NOPERM" {
         return backend_error(name, &told);
     }
     BackendError::Content {
         backend: name.to_owned(),
         reason: format!("{reason}; does another program write under this namespace?"),
+    }
+}
+
+/// Whether a script failed at what its keys hold, which is no longer what the scripts left there. Others are not concerned.
+pub(super) fn is_of_keys(error: &ServerError) -> bool {
+    let reason = RedisError::from(error.clone()).to_string();
+    match code_of(error.code(), &reason) {
+        "WRONGTYPE" => true,
+        // Slots that are moving pass.
+        "ERR" => reason.contains("user_script") && !reason.contains("non local key"),
+        _ => false,
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Link {
     pub(super) leaving: Mutex<BTreeMap<String, u32>>,
     unreadable: AtomicBool,
     pub(super) refused: RefusedLog,
+    pub(super) damaged: RefusedLog,
+    pub(super) unwritten: RefusedLog,
     pub(super) probes: Probes,
     /// Each server with the partition of the probes that it is sent.
     pub(super) probed: Mutex<Vec<(NodeName, Partition)>>,
@@ -97,6 +99,8 @@ impl Link {
             leaving: Mutex::new(BTreeMap::new()),
             unreadable: AtomicBool::new(false),
             refused: RefusedLog::default(),
+            damaged: RefusedLog::default(),
+            unwritten: RefusedLog::default(),
             probes: Probes::default(),
             probed: Mutex::new(Vec::new()),
             taking,

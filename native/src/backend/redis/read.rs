@@ -9,11 +9,12 @@ use tidegate_core::topic::{Pattern, Topic};
 
 use super::announcement::{entry, number};
 use super::call::{Call, READ};
-use super::error::{text, unexpected};
+use super::error::{is_of_keys, server_error, text, unexpected};
 use super::layout::{Partition, glob};
 use super::link::Link;
 use super::store::millis;
 use crate::backend::BackendError;
+use crate::hub::Publication;
 use crate::json::Json;
 
 /// How many topics are looked at in one step of a listing.
@@ -33,7 +34,7 @@ impl Link {
             .run(partition, &[self.reading(topic, since)])
             .await?
             .pop();
-        self.excerpt(topic, &self.value(value)?)
+        self.excerpt(topic, value)
     }
 
     fn reading(&self, topic: &Topic, since: Option<Position>) -> Call {
@@ -51,30 +52,62 @@ impl Link {
         )
     }
 
-    fn excerpt(&self, topic: &Topic, value: &Value) -> Result<Excerpt<Json>, BackendError> {
-        let parts = value.as_sequence().unwrap_or_default();
-        let excerpt = match parts {
-            [] => Some(Excerpt {
-                topic: topic.clone(),
-                position: Position::default(),
-                publications: Vec::new(),
-            }),
+    fn excerpt(&self, topic: &Topic, value: Option<Value>) -> Result<Excerpt<Json>, BackendError> {
+        let value = match value {
+            // Another program has damaged it. Whoever follows is told that something is missing.
+            Some(Value::ServerError(error)) if is_of_keys(&error) => {
+                let error = server_error(self.name(), &error);
+                self.damaged.tell_damaged(topic, &error);
+                return Ok(unknown(topic));
+            }
+            value => self.value(value)?,
+        };
+        let excerpt = match value.as_sequence().unwrap_or_default() {
+            [] => Some(unknown(topic)),
             [epoch, offset, Value::Array(entries)] => {
                 let position = text(epoch)
                     .and_then(number)
                     .zip(text(offset).and_then(number));
-                position.and_then(|(epoch, offset)| {
-                    let entries = entries.iter().map(|value| entry(topic, epoch, value));
-                    Some(Excerpt {
-                        topic: topic.clone(),
-                        position: Position { epoch, offset },
-                        publications: entries.collect::<Option<_>>()?,
-                    })
+                position.map(|(epoch, offset)| Excerpt {
+                    topic: topic.clone(),
+                    position: Position { epoch, offset },
+                    publications: self.publications(topic, Position { epoch, offset }, entries),
                 })
             }
             _ => None,
         };
-        excerpt.ok_or_else(|| unexpected(self.name(), &format!("the history of {topic}")))
+        Ok(excerpt.unwrap_or_else(|| {
+            self.tell_history(topic);
+            unknown(topic)
+        }))
+    }
+
+    /// What entries of a stream say. Where some are damaged, the latest stands for all, if it is not one of them.
+    fn publications(
+        &self,
+        topic: &Topic,
+        position: Position,
+        entries: &[Value],
+    ) -> Vec<Publication> {
+        let read = entries
+            .iter()
+            .map(|value| entry(topic, position.epoch, value));
+        if let Some(all) = read.collect() {
+            return all;
+        }
+        self.tell_history(topic);
+        let latest = entries
+            .last()
+            .and_then(|value| entry(topic, position.epoch, value));
+        latest
+            .filter(|latest| latest.position == position)
+            .into_iter()
+            .collect()
+    }
+
+    fn tell_history(&self, topic: &Topic) {
+        let error = unexpected(self.name(), &format!("the history of {topic}"));
+        self.damaged.tell_damaged(topic, &error);
     }
 
     pub(super) async fn list(&self, pattern: &Pattern) -> Result<Vec<Excerpt<Json>>, BackendError> {
@@ -91,7 +124,7 @@ impl Link {
                     .map(|topic| self.reading(topic, None))
                     .collect();
                 for (topic, value) in topics.iter().zip(self.run(partition, &calls).await?) {
-                    let excerpt = self.excerpt(topic, &self.value(Some(value))?)?;
+                    let excerpt = self.excerpt(topic, Some(value))?;
                     listed.extend(Some(excerpt).filter(is_remembered));
                 }
             }
@@ -116,6 +149,13 @@ impl Link {
                 .arg("COUNT")
                 .arg(SCANNED_MAX);
             let value = self.run(partition, &[Call::Plain(cmd)]).await?.pop();
+            if let Some(Value::ServerError(error)) = &value
+                && is_of_keys(error)
+            {
+                let error = server_error(self.name(), error);
+                self.damaged.tell_damaged(pattern, &error);
+                return Ok(topics);
+            }
             let value = self.value(value)?;
             let Some([next, Value::Array(members)]) = value.as_sequence() else {
                 return Err(unexpected(self.name(), "ZSCAN answered something else"));
@@ -131,6 +171,15 @@ impl Link {
                 return Ok(topics);
             }
         }
+    }
+}
+
+/// What is told of a topic that isn't remembered.
+fn unknown(topic: &Topic) -> Excerpt<Json> {
+    Excerpt {
+        topic: topic.clone(),
+        position: Position::default(),
+        publications: Vec::new(),
     }
 }
 

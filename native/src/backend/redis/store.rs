@@ -144,8 +144,19 @@ impl Link {
         answer.ok_or_else(|| unexpected(self.name(), "publishing answered something else"))
     }
 
-    /// Writes what is kept, as a server does, or reads what servers have written.
+    /// Writes what is kept, as a server does, or reads what servers have written. It is written even where it stands there already,
+    /// which tells a server that has become a replica. One that has no room is as good for readers as any: it is written later.
     pub(super) async fn agree_on_keep(&self) -> Result<(), BackendError> {
+        match self.say_or_hear_keep().await {
+            Err(error @ BackendError::Full { .. }) => {
+                self.unwritten.tell_unwritten(&error);
+                Ok(())
+            }
+            said => said,
+        }
+    }
+
+    async fn say_or_hear_keep(&self) -> Result<(), BackendError> {
         let (partition, key) = self.shared.layout.keep();
         let command = match self.shared.keep.to_say() {
             Some(text) => redis::cmd("SET").arg(key).arg(text).take(),

@@ -7,6 +7,7 @@ use tidegate_core::history::{Excerpt, HistoryLimits};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
 
+use super::fault::is_of_rows;
 use super::rows::{Known, known, publication_of, publications_after, stored, told, topic_of};
 use super::store::{Store, now_millis};
 use crate::hub::Publication;
@@ -27,8 +28,22 @@ pub(super) struct News {
 }
 
 impl Store {
-    /// What a topic keeps since a position, within the limits of its history.
+    /// What a topic keeps since a position, within the limits of its history. Nothing is known of one whose rows somebody has damaged.
     pub(super) fn read(
+        &mut self,
+        topic: &Topic,
+        since: Option<Position>,
+    ) -> Result<Excerpt<Json>, rusqlite::Error> {
+        match self.read_intact(topic, since) {
+            Err(error) if is_of_rows(&error) => {
+                self.damaged.tell_damaged(topic, &error);
+                Ok(excerpt(topic, Position::default(), Vec::new()))
+            }
+            read => read,
+        }
+    }
+
+    fn read_intact(
         &mut self,
         topic: &Topic,
         since: Option<Position>,
@@ -86,20 +101,12 @@ impl Store {
         let mut rows = statement.query([prefix])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let channel = row.get_ref(4)?.as_str()?;
-            if !channel.starts_with(prefix) {
-                break;
-            }
-            let Ok(topic) = Topic::new(channel) else {
-                continue;
-            };
-            if pattern.matches(&topic) {
-                let position = Position {
-                    epoch: told(row.get(0)?),
-                    offset: told(row.get(1)?),
-                };
-                let latest = publication_of(row, &topic)?;
-                found.push(excerpt(&topic, position, latest.into_iter().collect()));
+            match listed(row, pattern) {
+                Ok(Listed::Beyond) => break,
+                Ok(Listed::Other) => {}
+                Ok(Listed::Topic(excerpt)) => found.push(excerpt),
+                Err(error) if is_of_rows(&error) => self.damaged.tell_damaged(pattern, &error),
+                Err(error) => return Err(error),
             }
         }
         Ok(found)
@@ -165,6 +172,37 @@ impl Store {
     }
 }
 
+/// What a row of topics is to a pattern.
+enum Listed {
+    Topic(Excerpt<Json>),
+    Other,
+    /// No row from here on begins as the pattern does.
+    Beyond,
+}
+
+fn listed(row: &Row<'_>, pattern: &Pattern) -> Result<Listed, rusqlite::Error> {
+    let channel = row.get_ref(4)?.as_str()?;
+    if !channel.starts_with(pattern.literal_prefix()) {
+        return Ok(Listed::Beyond);
+    }
+    let Some(topic) = Topic::new(channel)
+        .ok()
+        .filter(|topic| pattern.matches(topic))
+    else {
+        return Ok(Listed::Other);
+    };
+    let position = Position {
+        epoch: told(row.get(0)?),
+        offset: told(row.get(1)?),
+    };
+    let latest = publication_of(row, &topic)?;
+    Ok(Listed::Topic(excerpt(
+        &topic,
+        position,
+        latest.into_iter().collect(),
+    )))
+}
+
 enum Wanted {
     Yes(Publication),
     No,
@@ -184,7 +222,7 @@ fn wanted_publication(
     match publication_of(row, &topic) {
         Ok(publication) => Ok(publication.map_or(Wanted::Damaged, Wanted::Yes)),
         // A row must not keep everybody from what comes after it, whatever was made of it.
-        Err(rusqlite::Error::InvalidColumnType(..)) => Ok(Wanted::Damaged),
+        Err(error) if is_of_rows(&error) => Ok(Wanted::Damaged),
         Err(error) => Err(error),
     }
 }
@@ -229,7 +267,7 @@ pub(super) fn for_each_place(
     mut look: impl FnMut(u64, usize, i64) -> bool,
 ) -> Result<(), rusqlite::Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT \"offset\", octet_length(data), placed_at FROM pubsub_events
+        "SELECT \"offset\", coalesce(octet_length(data), 0), placed_at FROM pubsub_events
          WHERE channel = ?1 AND epoch = ?2 AND seq > 0 ORDER BY \"offset\" DESC",
     )?;
     let mut rows = statement.query(params![topic.as_str(), stored(epoch)])?;

@@ -12,8 +12,8 @@ use super::rows::stored;
 use super::schema::{self, EventsTable, SchemaError};
 use super::writing::{Writing, Written};
 use super::{BUSY_TIMEOUT, WAL_BYTES_MAX};
-use crate::backend::Keep;
 use crate::backend::kept::Kept;
+use crate::backend::{Keep, RefusedLog};
 
 /// Statements that are kept prepared: more than there are.
 const STATEMENTS_MAX: usize = 48;
@@ -27,6 +27,7 @@ pub(super) struct Store {
     identity: Option<Identity>,
     table: EventsTable,
     epochs: Random,
+    pub(super) damaged: RefusedLog,
 }
 
 /// Tells a file from another one that has its name.
@@ -64,6 +65,7 @@ impl Store {
             kept,
             path: path.to_owned(),
             epochs: Random::new(crate::random_seed()),
+            damaged: RefusedLog::default(),
         };
         store.say_what_is_kept()?;
         store.hear_what_is_kept()?;

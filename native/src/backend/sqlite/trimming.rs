@@ -7,6 +7,7 @@ use rusqlite::params;
 use tidegate_core::limits::IDEMPOTENCY_KEYS_MAX;
 use tidegate_core::topic::Topic;
 
+use super::fault::is_of_rows;
 use super::reading::{Kept, for_each_place};
 use super::rows::{known, stored};
 use super::store::{Store, now_millis};
@@ -155,16 +156,25 @@ impl Trimming {
             .take(TOPICS_AT_ONCE_MAX as usize)
             .cloned()
             .collect();
+        let mut damaged = Vec::new();
         let done = store.write(|writing| {
             let mut done = Vec::new();
             for topic in topics {
-                if trim_topic(writing, &topic)? {
-                    done.push(topic);
+                match trim_topic(writing, &topic) {
+                    Ok(false) => {}
+                    Ok(true) => done.push(topic),
+                    // The others must not wait for it. It is looked at again once it has grown.
+                    Err(error) if is_of_rows(&error) => damaged.push((topic, error)),
+                    Err(error) => return Err(error),
                 }
             }
             Ok(done)
         })?;
         for topic in done.value {
+            self.grown.remove(&topic);
+        }
+        for (topic, error) in damaged {
+            store.damaged.tell_damaged(&topic, &error);
             self.grown.remove(&topic);
         }
         Ok(())
@@ -334,7 +344,10 @@ fn age_topics(writing: &mut Writing<'_>, after: &str) -> Result<Option<String>, 
         let age_max = keep.history_of(&topic).age_max.max(STAYS);
         if *oldest < writing.now.saturating_sub(millis(age_max)) {
             // The next sweep deletes what this leaves.
-            trim_topic(writing, &topic)?;
+            match trim_topic(writing, &topic) {
+                Err(error) if !is_of_rows(&error) => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
         }
     }
     let is_full = topics.len() == TOPICS_AT_ONCE_MAX as usize;

@@ -6,6 +6,7 @@ use tidegate::Json;
 use tidegate::backend::{Backend, BackendError, Keep, Postgres};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_server_tests::conformance::request;
+use tidegate_server_tests::damage::is_left_out;
 use tidegate_server_tests::heard::Heard;
 use tidegate_server_tests::refusals::are_refused_alone;
 use tidegate_server_tests::servers::postgres::PostgresServer;
@@ -187,4 +188,36 @@ async fn a_privilege_that_is_taken_away_loses_no_link() {
     server.sql("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app");
     assert_eq!(heard.lines(1).await, ["1 1"]);
     assert!(heard.rest().is_empty(), "the link stands");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_an_application_has_damaged_is_left_out_of_what_is_read() {
+    let server = PostgresServer::start();
+    server.sql("CREATE TABLE pubsub_events (id bigserial PRIMARY KEY, channel text, data text)");
+    let backend = at(&server);
+    Heard::open(&backend).await;
+    let damages = [
+        "data = '' WHERE \"offset\" = 3 AND",
+        "data = '{' WHERE \"offset\" = 2 AND",
+        "data = NULL WHERE \"offset\" = 2 AND",
+        "ended = 'never' WHERE \"offset\" = 3 AND",
+        "data = '' WHERE",
+    ];
+    let mut damaged = Vec::new();
+    for (number, damage) in damages.iter().enumerate() {
+        let name = format!("wrong:{number}");
+        let batch: Vec<_> = ["1", "2", "3"]
+            .iter()
+            .map(|text| request(&name, text))
+            .collect();
+        let stored = backend.publish(&batch).await.expect("stored");
+        server.sql(&format!(
+            "UPDATE pubsub_events SET {damage} channel = '{name}'"
+        ));
+        damaged.push((name, stored[2].expect("stored")));
+    }
+    backend.close().await.expect("closed");
+    let damaged: Vec<_> = damaged.iter().map(|(name, at)| (&**name, *at)).collect();
+    is_left_out(Arc::new(at(&server)), &damaged).await;
+    server.wait_until_left_alone();
 }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use tidegate::backend::{Keep, Redis};
-use tidegate_server_tests::conformance::request;
+use futures_util::StreamExt as _;
+use tidegate::backend::{Backend, Keep, Redis};
+use tidegate::{BackendLink, Config, Event, Hub};
+use tidegate_server_tests::conformance::{in_time, request};
+use tidegate_server_tests::damage::is_left_out;
 use tidegate_server_tests::refusals::are_refused_alone;
 use tidegate_server_tests::servers::redis::RedisServer;
 
@@ -21,4 +24,56 @@ async fn a_topic_whose_keys_are_damaged_is_refused_alone() {
     }
     let backend = Redis::new(&server.url(), Keep::default()).expect("an address");
     are_refused_alone(Arc::new(backend), "wrong:1", "1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_whose_keys_are_damaged_is_read_as_if_nothing_were_known_of_it() {
+    let server = RedisServer::start();
+    let rig = Rig::open(&server.url()).await;
+    let damages: [&[&str]; 6] = [
+        &["SET", "sizes", "of another program"],
+        &["SET", "log", "of another program"],
+        &["SET", "meta", "of another program"],
+        &["HSET", "meta", "epoch", "of another program"],
+        &["HDEL", "meta", "offset"],
+        &["HSET", "meta", "offset", "-1"],
+    ];
+    let mut damaged = Vec::new();
+    for (number, damage) in damages.iter().enumerate() {
+        let name = format!("wrong:{number}");
+        let batch = [request(&name, "1"), request(&name, "2")];
+        let last = rig.publish(&batch).await[1];
+        let keys = server.cli(&["--scan", "--pattern", &format!("*:{}:{name}", damage[1])]);
+        let key = keys.trim();
+        assert!(key.ends_with(&name), "{keys:?}");
+        let words: Vec<&str> = [&[damage[0], key], &damage[2..]].concat();
+        server.cli(&words);
+        damaged.push((name, last));
+    }
+    let damaged: Vec<_> = damaged.iter().map(|(name, at)| (&**name, *at)).collect();
+    let backend = Redis::new(&server.url(), Keep::default()).expect("an address");
+    is_left_out(Arc::new(backend), &damaged).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_no_writes_is_read_all_the_same() {
+    let server = RedisServer::start();
+    let mut rig = Rig::open(&server.url()).await;
+    rig.publish(&[request("job:1", "1")]).await;
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    rig.backend.probe().await.expect("the link stands");
+    rig.reopen().await;
+    let backend = Redis::new(&server.url(), Keep::default()).expect("an address");
+    let hub = Hub::with_backend(Config::default(), Arc::new(backend)).expect("a thread");
+    let mut events = in_time("the link", hub.subscribe("job:1"))
+        .await
+        .expect("subscribed");
+    match in_time("an event", events.next()).await {
+        Some(Event::Publication(it)) => assert_eq!(it.payload.as_str(), "1"),
+        other => panic!("{other:?} instead of what is stored"),
+    }
+    let health = hub.backend().expect("a backend").borrow().clone();
+    assert_eq!(health.link, BackendLink::Live, "{:?}", health.last_error);
+    hub.stop();
+    hub.stopped().await;
 }
