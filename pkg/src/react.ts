@@ -52,6 +52,14 @@ export interface TideProviderProps {
 export const TideProvider: FunctionComponent<TideProviderProps> = ({ tide, children }) =>
   createElement(TideContext.Provider, { value: tide }, children);
 
+/**
+ * The connection of the nearest {@link TideProvider}, for what no hook does: to publish, or to be present. `null` where it has none,
+ * as on a server.
+ */
+export function useTide(): Tide | null {
+  return required(useContext(TideContext), 'useTide');
+}
+
 /** Options of {@link useTopic}. They are compared by their content: an object literal is fine. */
 export interface UseTopicOptions<T = unknown> extends UseSubscriptionOptions<T> {
   /** The data until the first update comes, and on a server. Only that of the first rendering counts. */

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { createElement, type ReactNode } from 'react';
 import { renderToString } from 'react-dom/server';
 import { connect, createHub, type Tide, TidegateError } from 'tidegate';
-import { TideProvider, type TopicState, useConnection, useProgress, useTopic } from 'tidegate/react';
+import { TideProvider, type TopicState, useConnection, useProgress, useTide, useTopic } from 'tidegate/react';
 
 import { progressState } from '../../dist/react/progress-state.js';
 import { TopicStore } from '../../dist/react/topic-store.js';
@@ -45,6 +45,21 @@ function Progress({ initial }: { initial?: number }): ReactNode {
   const connection = useConnection();
   return createElement('p', null, `${status} ${data} ${connection.status}`);
 }
+
+test('the connection of the provider is there for whoever asks; without a provider that is said', async () => {
+  const { tide } = await setUp();
+  const seen: unknown[] = [];
+  const Asking = (): ReactNode => {
+    seen.push(useTide());
+    return null;
+  };
+  for (const provided of [null, tide]) {
+    renderToString(createElement(TideProvider, { tide: provided }, createElement(Asking)));
+  }
+  assert.deepEqual(seen, [null, tide]);
+  assert.throws(() => renderToString(createElement(Asking)), /useTide has no connection: .*<TideProvider/);
+  tide.close();
+});
 
 test('a server renders the initial state, with and without a connection, and subscribes to nothing', async () => {
   const { tide } = await setUp();
