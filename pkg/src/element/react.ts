@@ -15,6 +15,7 @@
 import type { DetailedHTMLProps, HTMLAttributes } from 'react';
 
 import type { Tide } from '../tide-types.js';
+import type { Update } from '../types.js';
 import type { TideProgressElement } from './tide-progress.js';
 
 export * from '../element.js';
@@ -30,6 +31,8 @@ export interface TideProgressAttributes extends HTMLAttributes<TideProgressEleme
   readonly worker?: string | null | undefined;
   /** A connection of your own, instead of one by `src`. */
   readonly tide?: Tide | null | undefined;
+  /** An update to show, of a subscription of your own: then without `topic`. */
+  readonly update?: Update | null | undefined;
   readonly onstatechange?: ((event: Event) => void) | null | undefined;
 }
 

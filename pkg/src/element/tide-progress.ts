@@ -77,6 +77,8 @@ export class TideProgressElement extends Base {
   #lastJob: string | undefined;
   #lastTide: Tide | undefined;
   #job: Job | undefined;
+  /** What it was given last to show. */
+  #update: Update | undefined;
   #error: TidegateError | undefined;
   #isStale = false;
   #isUnreachable = false;
@@ -123,6 +125,24 @@ export class TideProgressElement extends Base {
   set tide(tide: Tide | null | undefined) {
     this.#tide = tide ?? undefined;
     this.#restartSoon();
+  }
+
+  /**
+   * Shows this update: for many bars of one subscription, which then have no `topic` of their own. Frameworks say by null or
+   * undefined that there is none.
+   */
+  set update(update: Update | null | undefined) {
+    if (update && update !== this.#update) {
+      if (update.topic !== this.#job?.topic) {
+        this.#job = undefined;
+      }
+      this.#take(update);
+    }
+    this.#update = update ?? undefined;
+  }
+
+  get update(): Update | undefined {
+    return this.#update;
   }
 
   /** Frameworks say by null or undefined that there is none. */
@@ -172,7 +192,7 @@ export class TideProgressElement extends Base {
 
   /** What was set before this class was there lies on the element itself, and hides what is of the same name here. */
   #adoptEarlyProperties(): void {
-    for (const name of ['topic', 'src', 'label', 'tide'] as const) {
+    for (const name of ['topic', 'src', 'label', 'tide', 'update'] as const) {
       if (Object.hasOwn(this, name)) {
         const value = this[name];
         delete (this as Partial<Record<typeof name, unknown>>)[name];

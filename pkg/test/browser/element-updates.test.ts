@@ -16,6 +16,36 @@ const HTML = `<!doctype html><title>test</title><link rel="icon" href="data:,">
 <script type="module" src="./element.js"></script>
 <body><tide-progress topic="job:told"></tide-progress><tide-progress topic="job:measured"></tide-progress></body>`;
 
+test('a bar shows the updates that it is given, with no subscription of its own', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const page = await browser.newPage();
+  const problems = complaints(page);
+  const html = HTML.replace(/<body>.*/, '<body><tide-progress></tide-progress>');
+  await placePackage(page, `${server}/page`, { 'index.html': html });
+  const sockets: string[] = [];
+  page.on('websocket', (socket) => sockets.push(socket.url()));
+  await page.goto(`${server}/page/index.html`);
+  const give = (topic: string, data: object, end?: string) =>
+    page.evaluate((update) => Object.assign(document.querySelector('tide-progress')!, { update }), {
+      topic,
+      data,
+      epoch: 1,
+      offset: 1,
+      ...(end && { end }),
+    });
+  const part = (name: string) => page.locator(`tide-progress [part="${name}"]`);
+  await give('job:1', { done: 1, total: 4 });
+  await part('percent').filter({ hasText: '25%' }).waitFor();
+  assert.equal(await part('label').textContent(), '1');
+  await give('job:1', { done: 4, total: 4 }, 'complete');
+  await part('state').filter({ hasText: 'Complete' }).waitFor();
+  await give('job:2', { done: 1, total: 2 });
+  await part('state').filter({ hasText: 'Running' }).waitFor();
+  assert.equal(await part('label').textContent(), '2');
+  assert.deepEqual([sockets, problems], [[], []]);
+});
+
 test('speed and time left are there for who tells when it began, and for who does not', LIMIT, async (t) => {
   const server = await startServer(t);
   const browser = await startBrowser(t);
