@@ -22,6 +22,10 @@ pub struct Task {
 ///
 /// `completed`, `failed` and `cancelled` end the task's room: whoever subscribes to it later is told so at once. The user's
 /// room never ends.
+///
+/// The task's room is told first. Where that worked and the copy to the owner fails, the call fails, and to repeat it tells the room
+/// again; one that ends the room is answered `topic_ended` then. Send the owner the copy alone in that case, by
+/// [`EventBus::copy_to`] of [`TaskEvents::bus`].
 #[derive(Clone)]
 pub struct TaskEvents {
     bus: EventBus,

@@ -14,7 +14,7 @@ impl Link {
         let Ok(owned) = self.owned() else {
             return;
         };
-        for (name, _, partitions) in owned {
+        for (_, _, partitions) in owned {
             let [partition, ..] = partitions[..] else {
                 continue;
             };
@@ -31,7 +31,7 @@ impl Link {
                 .swap(true, Ordering::Relaxed)
             {
                 tracing::warn!(
-                    "{} may evict topics: set its maxmemory-policy to noeviction instead of {policy} ({name})",
+                    "{} may evict topics: set its maxmemory-policy to noeviction instead of {policy}",
                     self.name()
                 );
             }
