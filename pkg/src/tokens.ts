@@ -9,6 +9,12 @@ import { userName } from './tabs/names.js';
  */
 export type TokenOption = string | (() => string | Promise<string>);
 
+/** What is in no token, whoever looks at it, but in the page of an error. */
+const NO_TOKEN = /[\s<]/;
+
+/** How much of a text that is no token is told. */
+const SHOWN_CHARACTERS = 40;
+
 /** How long a token that was had to learn whose it is may serve as an answer, in milliseconds. */
 const FRESH_MS = 5_000;
 
@@ -96,10 +102,15 @@ export class Tokens {
     this.#isAsked = true;
     try {
       const token = await (this.#option as () => unknown)();
-      if (typeof token === 'string' && token !== '') {
-        return token;
+      if (typeof token !== 'string' || token === '') {
+        throw new TidegateError('bad_option', 'the function token gave no text');
       }
-      throw new TidegateError('bad_option', 'the function token gave no text');
+      if (NO_TOKEN.test(token)) {
+        // The page of an error, mostly, which nobody looked at the status of.
+        const shown = JSON.stringify(token.slice(0, SHOWN_CHARACTERS));
+        throw new TidegateError('bad_option', `the function token gave what can't be a token: ${shown}`);
+      }
+      return token;
     } catch (error) {
       this.#failed(typed(error, 'unauthorized', 'the function token failed'));
       return undefined;

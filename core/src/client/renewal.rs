@@ -20,6 +20,13 @@ const RENEW_AFTER_MS_MIN: u64 = 1_000;
 const RETRY_BASE: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// So many tokens in a row may be refused before the last refusal is final: a host that never came by one that is taken is told soon.
+const REFUSALS_MAX_AT_FIRST: u32 = 2;
+
+/// The same, where an earlier token was taken: who hands out tokens may be started anew together with the server, and hand out no good
+/// ones for a while. With the waits of a connection that fails, it takes about a minute to refuse so many.
+const REFUSALS_MAX: u32 = 12;
+
 /// What a client that asks its host for tokens knows of them.
 #[derive(Debug)]
 pub(super) struct Tokens {
@@ -29,7 +36,10 @@ pub(super) struct Tokens {
     renewal: Renewal,
     retries: Backoff,
     random: Random,
-    chance: Chance,
+    /// How many tokens were refused since the last welcome.
+    refused: u32,
+    /// Whether one was ever taken.
+    was_taken: bool,
 }
 
 #[derive(Debug)]
@@ -49,13 +59,6 @@ enum Renewal {
     },
 }
 
-/// A server that refuses a token may take the next one: once between two welcomes.
-#[derive(Debug, PartialEq, Eq)]
-enum Chance {
-    Unused,
-    Taken,
-}
-
 impl Tokens {
     pub(super) const fn new(config: &ClientConfig) -> Self {
         Self {
@@ -64,13 +67,14 @@ impl Tokens {
             renewal: Renewal::None,
             retries: Backoff::new(config.seed ^ 0x746f_6b65_6e73, RETRY_BASE, RETRY_MAX),
             random: Random::new(config.seed ^ 0x656e_6473),
-            chance: Chance::Unused,
+            refused: 0,
+            was_taken: false,
         }
     }
 
     /// Whether the connection that is gone was refused, and is to be tried with another token.
-    pub(super) fn has_another_chance(&self) -> bool {
-        self.chance == Chance::Taken
+    pub(super) const fn has_another_chance(&self) -> bool {
+        self.refused > 0
     }
 
     const fn is_asking(&self) -> bool {
@@ -165,7 +169,8 @@ impl<P: Payload + Clone> Client<P> {
 
     /// The server has welcomed us by a token that lasts so long, or without end.
     pub(super) fn handle_lasting(&mut self, now: Instant, lasts_ms: Option<u64>) {
-        self.tokens.chance = Chance::Unused;
+        self.tokens.refused = 0;
+        self.tokens.was_taken = true;
         self.tokens.retries.reset();
         self.tokens.renewal = match lasts_ms {
             Some(lasts_ms) if self.config.token == TokenSource::Asked => Renewal::Due {
@@ -191,10 +196,19 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Whether a refused token is no reason to give up yet.
+    /// Whether a token that was refused just now is no reason to give up yet: another one is asked for, after the wait of a connection that fails.
     pub(super) fn takes_another_chance(&mut self) -> bool {
-        let takes = self.config.token == TokenSource::Asked && self.tokens.chance == Chance::Unused;
-        self.tokens.chance = if takes { Chance::Taken } else { Chance::Unused };
+        let tokens = &mut self.tokens;
+        let refusals_max = if tokens.was_taken {
+            REFUSALS_MAX
+        } else {
+            REFUSALS_MAX_AT_FIRST
+        };
+        tokens.refused += 1;
+        let takes = self.config.token == TokenSource::Asked && tokens.refused < refusals_max;
+        if !takes {
+            tokens.refused = 0;
+        }
         takes
     }
 }

@@ -137,7 +137,8 @@ pub(super) type Asking = Pin<Box<dyn Future<Output = Result<String, String>> + S
 
 impl Token {
     /// Tokens that `ask` comes by: one for each connection, and another one a fair time before that ends. Where it fails, it
-    /// is asked again, after waits that grow; after 30 s without an answer, too.
+    /// is asked again, after waits that grow; after 30 s without an answer, too. What the server refuses is replaced: once, before it has taken
+    /// one of them; eleven times in a row, after waits that grow, when it has.
     ///
     /// Neither `ask` nor its future may block: all clients of the process share one thread, which waits with them. What blocks
     /// belongs into `tokio::task::spawn_blocking`.

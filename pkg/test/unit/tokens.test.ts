@@ -31,14 +31,14 @@ const welcome = (lastsMs: number): object => ({
 
 test('a function gives the token for each connection, and another one before that ends', async () => {
   let count = 0;
-  const { host, tide } = await setUp(async () => `token ${++count}`);
+  const { host, tide } = await setUp(async () => `token-${++count}`);
   const states: string[] = [];
   tide.on('state', ({ status }) => states.push(status));
   FakeSocket.last.open();
-  assert.deepEqual(shown(), ['token 1']);
+  assert.deepEqual(shown(), ['token-1']);
   const socket = FakeSocket.last;
   FakeSocket.last.receive(welcome(100_000));
-  for (const next of ['token 2', 'token 3']) {
+  for (const next of ['token-2', 'token-3']) {
     host.advance(70_000);
     await host.settle();
     assert.deepEqual(shown(), [next]);
@@ -50,7 +50,7 @@ test('a function gives the token for each connection, and another one before tha
   host.advance(20_000);
   await host.settle();
   FakeSocket.last.open();
-  assert.deepEqual(shown(), ['token 4']);
+  assert.deepEqual(shown(), ['token-4']);
   tide.close();
 });
 
@@ -58,6 +58,8 @@ test('a function that fails is reported and asked again, and nothing is connecte
   const answers: (() => unknown)[] = [
     () => Promise.reject(new Error('nobody is logged in')),
     () => undefined,
+    () => '<html><h1>502 Bad Gateway</h1>',
+    () => 'Bad Gateway',
     () => 'mine',
   ];
   const before = FakeSocket.made.length;
@@ -74,6 +76,8 @@ test('a function that fails is reported and asked again, and nothing is connecte
   assert.deepEqual(errors, [
     'unauthorized: the function token failed: Error: nobody is logged in',
     'bad_option: the function token gave no text',
+    `bad_option: the function token gave what can't be a token: "<html><h1>502 Bad Gateway</h1>"`,
+    `bad_option: the function token gave what can't be a token: "Bad Gateway"`,
   ]);
   FakeSocket.last.open();
   assert.deepEqual(shown(), ['mine']);
@@ -82,7 +86,7 @@ test('a function that fails is reported and asked again, and nothing is connecte
 
 test('a refused token is replaced once, and then the connection is over', async () => {
   let count = 0;
-  const { host, tide } = await setUp(() => `token ${++count}`);
+  const { host, tide } = await setUp(() => `token-${++count}`);
   const refuse = (): void => {
     FakeSocket.last.open();
     FakeSocket.last.receive({ type: 'error', code: 'token_expired', message: 'over', fatal: true });
@@ -93,7 +97,37 @@ test('a refused token is replaced once, and then the connection is over', async 
   await host.settle();
   assert.equal(tide.state.status, 'connecting');
   FakeSocket.last.open();
-  assert.deepEqual(shown(), ['token 2']);
+  assert.deepEqual(shown(), ['token-2']);
+  assert.equal(tide.state.status, 'connected');
+  tide.close();
+});
+
+test('a server and an application that are started anew together end no connection', async () => {
+  let isDown = false;
+  let count = 0;
+  const { host, tide } = await setUp(() => (isDown ? `{"error":${++count}}` : `token-${++count}`));
+  FakeSocket.last.open();
+  FakeSocket.last.receive(welcome(1_000_000));
+  isDown = true;
+  FakeSocket.last.break();
+  let socket = FakeSocket.last;
+  for (let refusal = 0; refusal < 6; refusal += 1) {
+    while (FakeSocket.last === socket) {
+      host.advance(100);
+      await host.settle();
+    }
+    socket = FakeSocket.last;
+    socket.accept();
+    socket.receive({ type: 'error', code: 'unauthorized', message: 'InvalidToken', fatal: true });
+    assert.equal(tide.state.status, 'disconnected');
+  }
+  isDown = false;
+  while (FakeSocket.last === socket) {
+    host.advance(100);
+    await host.settle();
+  }
+  FakeSocket.last.open();
+  FakeSocket.last.receive(welcome(1_000_000));
   assert.equal(tide.state.status, 'connected');
   tide.close();
 });

@@ -317,3 +317,57 @@ fn who_connects_again_asks_once_although_its_last_token_has_ended_meanwhile() {
     give(&mut bench, asked[0], "second");
     assert_eq!(bench.events(), [ClientEvent::Connect { link: 2 }]);
 }
+
+#[test]
+fn who_was_welcomed_before_bears_with_many_refusals_at_the_pace_of_failed_connections() {
+    for (seed, code) in [(3, ErrorCode::Unauthorized), (4, ErrorCode::TokenExpired)] {
+        let mut bench = connected(seed, secs(1_000));
+        bench.receive(ServerFrame::Error(error(code).fatal()));
+        assert_eq!(state_of(&bench.events()), [ConnectionState::Disconnected]);
+        let begin = bench.now;
+        let mut refusals = 1;
+        loop {
+            let before = bench.now;
+            let (at, question) = until_asked(&mut bench);
+            assert!(at - before <= secs(20), "{:?}", at - before);
+            give(&mut bench, question, &format!("bad {question}"));
+            bench.events();
+            bench.client.handle_opened(at, bench.link);
+            bench.receive(ServerFrame::Error(error(code).fatal()));
+            refusals += 1;
+            let states = state_of(&bench.events());
+            if states != [ConnectionState::Disconnected] {
+                let reason = ClosedReason::Refused(error(code).fatal());
+                assert_eq!(states, [ConnectionState::Closed(reason)]);
+                break;
+            }
+        }
+        assert_eq!(refusals, 12);
+        let took = bench.now - begin;
+        assert!(secs(10) < took && took < secs(120), "{took:?}");
+    }
+}
+
+#[test]
+fn a_welcome_after_many_refusals_makes_up_for_all() {
+    let mut bench = connected(3, secs(1_000));
+    for _ in 0..3 {
+        for refusal in 0..11 {
+            if refusal > 0 {
+                let (_, question) = until_asked(&mut bench);
+                give(&mut bench, question, "bad");
+                bench.events();
+                bench.client.handle_opened(bench.now, bench.link);
+            }
+            let refused = error(ErrorCode::Unauthorized).fatal();
+            bench.receive(ServerFrame::Error(refused));
+            assert_eq!(state_of(&bench.events()), [ConnectionState::Disconnected]);
+        }
+        let (_, question) = until_asked(&mut bench);
+        give(&mut bench, question, "good");
+        bench.events();
+        bench.client.handle_opened(bench.now, bench.link);
+        welcome(&mut bench, secs(1_000));
+        bench.events();
+    }
+}
