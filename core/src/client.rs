@@ -18,6 +18,7 @@ mod backoff;
 mod config;
 mod durable;
 mod event;
+mod hurry;
 mod incoming;
 mod leaving;
 mod moving;
@@ -70,6 +71,8 @@ pub struct Client<P> {
     requests: Requests<P>,
     presences: Presences<P>,
     tokens: Tokens,
+    /// When it last was in a hurry.
+    hurried: Option<Instant>,
     /// What is to be told of durable subscriptions.
     acks: SortedMap<Pattern, Acks>,
     /// The longest message that the server takes, in bytes, as it has said last.
@@ -110,6 +113,7 @@ impl<P: Payload + Clone> Client<P> {
             requests: Requests::new(config.seed, config.requests_max),
             presences: Presences::new(),
             tokens: Tokens::new(&config),
+            hurried: None,
             acks: SortedMap::new(),
             message_bytes_max: None,
             output: VecDeque::new(),

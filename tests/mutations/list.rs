@@ -47,6 +47,20 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         breaks: "what is published while a connection is lost is lost with it",
     },
     Mutation {
+        name: "newcomers-wait-with-the-others",
+        file: "core/src/tabs/exchange.rs",
+        old: "self.client.handle_connect(now);\n        self.handle_hurry(now);",
+        new: "self.client.handle_connect(now);\n        self.drain();",
+        breaks: "who reloads a page waits for as long as the tabs that were there",
+    },
+    Mutation {
+        name: "refused-once-refused-for-good",
+        file: "core/src/client/renewal.rs",
+        old: "const REFUSALS_MAX: u32 = 12;",
+        new: "const REFUSALS_MAX: u32 = 2;",
+        breaks: "a server that is started anew together with who hands out tokens ends connections for good",
+    },
+    Mutation {
         name: "moving-starts-anew",
         file: "core/src/client/subscription/resume.rs",
         old: "self.was_live.then(|| self.seen(pattern, None))",

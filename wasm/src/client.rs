@@ -78,6 +78,7 @@ extern "C" fn client_free(client: u32) {
 exports! { CLIENTS:
     client_handle_connect = handle_connect(now_ms: f64) -> u32;
     client_handle_disconnect = handle_disconnect(now_ms: f64) -> u32;
+    client_handle_hurry = handle_hurry(now_ms: f64) -> u32;
     client_handle_opened = handle_opened(now_ms: f64, link: u32) -> u32;
     client_handle_closed = handle_closed(now_ms: f64, link: u32) -> u32;
     client_handle_frame = handle_frame(
@@ -121,6 +122,11 @@ impl ClientHub {
     /// No connection is wanted any more.
     fn handle_disconnect(&mut self, now_ms: f64) -> u32 {
         self.with(|hub| hub.handle_disconnect(instant(now_ms)))
+    }
+
+    /// The network is back, or the page has woken up.
+    fn handle_hurry(&mut self, now_ms: f64) -> u32 {
+        self.with(|hub| hub.handle_hurry(instant(now_ms)))
     }
 
     /// The transport `link` is open.

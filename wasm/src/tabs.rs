@@ -135,6 +135,14 @@ impl AnyHub {
         );
     }
 
+    pub(crate) fn handle_hurry(&mut self, now: Instant) {
+        each!(&mut self.way,
+            hub => hub.handle_hurry(now),
+            hub => hub.handle_hurry(now),
+            tabs => tabs.handle_hurry(now)
+        );
+    }
+
     pub(crate) fn handle_opened(&mut self, now: Instant, link: u32) {
         each!(&mut self.way,
             hub => hub.handle_opened(now, link),

@@ -104,6 +104,12 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
+    /// Somebody waits for the connection, or the network is back: [`Client::handle_hurry`].
+    pub fn handle_hurry(&mut self, now: Instant) {
+        self.client.handle_hurry(now);
+        self.drain(now);
+    }
+
     /// The user wants no connection any more: subscriptions and unanswered publishes are over.
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.client.handle_disconnect();

@@ -112,6 +112,12 @@ impl<P: Payload + Clone> Exchange<P> {
         self.leave_all(member);
         self.members.insert(member, link);
         self.client.handle_connect(now);
+        self.handle_hurry(now);
+    }
+
+    /// Somebody waits for the connection, or the network is back.
+    pub(super) fn handle_hurry(&mut self, now: Instant) {
+        self.client.handle_hurry(now);
         self.drain();
     }
 

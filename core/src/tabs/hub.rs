@@ -92,6 +92,12 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
+    /// The network is back, or the page has woken up: [`Tabs::handle_hurry`].
+    pub fn handle_hurry(&mut self, now: Instant) {
+        self.tabs.handle_hurry(now);
+        self.drain(now);
+    }
+
     /// The lock of this request was granted.
     pub fn handle_granted(&mut self, now: Instant, request: u32) {
         self.tabs.handle_granted(now, request);

@@ -215,6 +215,14 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
+    /// The network is back, or this page has woken up: where this tab leads, a connection that waits to be tried again is tried at once.
+    pub fn handle_hurry(&mut self, now: Instant) {
+        if let Some(leading) = self.leading.as_mut() {
+            leading.exchange.handle_hurry(now);
+            self.drain(now);
+        }
+    }
+
     /// A member's frame has arrived.
     pub(super) fn handle_up(
         &mut self,

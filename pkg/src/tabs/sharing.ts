@@ -15,6 +15,7 @@ import { Group, type TabsNote } from './group.js';
 import { findMembership, hasTabs, type Membership, type TabsMode } from './membership.js';
 import { fillHoles, LOST, parseSaid, TABS_VERSION, type TabMessage } from './message.js';
 import { randomName } from './names.js';
+import { whenReachable } from './reachable.js';
 
 /**
  * The connection, as its part in a group needs it.
@@ -48,6 +49,7 @@ export class Sharing {
   #isClosed = false;
   #group: Group | undefined;
   #stopTime: (() => void) | undefined;
+  #stopListening: (() => void) | undefined;
   #tab = 0;
   #said: string[] = [];
   #dataSlots: number[] = [];
@@ -117,6 +119,7 @@ export class Sharing {
 
   /** Takes part, from now on. */
   join(): void {
+    this.#stopListening ??= whenReachable(() => this.#events.tell((hub, now) => hub.handle_hurry(now)));
     const membership = this.#membership;
     if (membership === undefined) {
       return;
@@ -251,6 +254,7 @@ export class Sharing {
   /** Takes no part any more. */
   close(): void {
     this.#isClosed = true;
+    this.#stopListening?.();
     this.#leave();
   }
 

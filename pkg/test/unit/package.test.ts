@@ -15,12 +15,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the modules of the core may weigh, in KiB of gzip. */
 const MODULE_KIB_MAX = {
-  client: 53.6,
-  follower: 60.2,
+  client: 53.9,
+  follower: 60.4,
   worker: 54.4,
-  tabs: 77.1,
+  tabs: 77.4,
   hub: 44,
-  tidegate_bg: 94.6,
+  tidegate_bg: 94.9,
 };
 
 const CONSUMER = `
@@ -130,5 +130,5 @@ test('module and code stay within their budget', async () => {
       `README.md says that ${name}.wasm weighs ${stated} KiB, and it weighs ${module.toFixed(1)}`,
     );
   }
-  assert.ok(bundle <= 27, `the dashboard with the package weighs ${bundle.toFixed(1)} KiB gzip`);
+  assert.ok(bundle <= 27.3, `the dashboard with the package weighs ${bundle.toFixed(1)} KiB gzip`);
 });

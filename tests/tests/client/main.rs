@@ -6,6 +6,7 @@ mod broken_links;
 mod connection;
 mod durable;
 mod going_back;
+mod hurry;
 mod joins;
 mod late_subscribers;
 mod loss_while_joining;

@@ -6,7 +6,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::presence::Key;
 use tidegate_core::protocol::{PublishRequest, Start};
 use tidegate_tests::json::Json;
-use tidegate_tests::tab_model::scene::{indices, numbers, publish, publish_all, tabs};
+use tidegate_tests::tab_model::scene::{indices, numbers, publish, publish_all, tabs, tabs_of};
 use tidegate_tests::tab_model::{Browser, Path};
 use tidegate_tests::{ms, secs, topic};
 
@@ -241,6 +241,28 @@ fn each_tab_is_present_by_itself_and_all_see_who_is_there_through_any_leader() {
         browser.run_for(secs(3));
         for page in &pages[1..] {
             assert_eq!(metas(&browser, *page), 2, "{path:?}");
+        }
+    }
+}
+
+#[test]
+fn a_tab_that_opens_need_not_wait_as_long_as_the_others() {
+    for path in Path::ALL {
+        for seed in 0..8 {
+            let mut browser = tabs_of(Browser::new(seed, path), 2);
+            browser.set_network(false);
+            browser.run_for(secs(90));
+            browser.set_network(true);
+            let page = browser.open();
+            browser.subscribe(page, "job:1", Flow::IMMEDIATE);
+            let took = browser.run_until(|browser| {
+                let mut tabs = browser.pages.iter().filter(|page| page.is_open_tab());
+                tabs.all(|page| {
+                    let last = page.states.last();
+                    last.is_some_and(|(_, state)| *state == ConnectionState::Connected)
+                })
+            });
+            assert!(took < secs(3), "{path:?} {seed}: {took:?}");
         }
     }
 }
