@@ -36,7 +36,7 @@ use crate::access::{AccessConfig, Door};
 use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
-pub(crate) use bodies::{NoRoom, Room};
+pub(crate) use bodies::{Bodies, NoRoom, Room};
 pub use health::{BackendHealth, BackendLink};
 pub(crate) use posts::Publisher;
 pub use presence::{Presence, PresenceChanges, Tracked};
@@ -77,7 +77,8 @@ pub struct Config {
     /// The most bytes that a client's message, or request to publish, may have; `None` for the largest payload and
     /// 16 KiB.
     pub frame_bytes_max: Option<usize>,
-    /// The most bytes that the bodies of requests to publish have together while they are under way; one is always taken.
+    /// The most bytes that the bodies of requests to publish, and the messages of WebSockets, have together while they are under
+    /// way; one is always taken. Messages of clients that have not shown who they are take half of it at most.
     pub bodies_bytes_max: usize,
     /// How long event streams wait for what.
     pub event_streams: EventStreamConfig,
@@ -244,7 +245,8 @@ impl Hub {
         let can_broadcast = |backend: &Arc<dyn Backend>| backend.broadcast_bytes_max().is_some();
         let has_others = config.shares_presence && backend.as_ref().is_some_and(can_broadcast);
         let asked = backend.as_ref().map(Arc::downgrade);
-        let (shards, ending) = Shards::start(config, backend, wire)?;
+        let posts = Posts::new(config, wire.frame_bytes_max);
+        let (shards, ending) = Shards::start(config, backend, wire, &posts.bodies)?;
         let inner = Inner {
             backend: asked,
             shards,
@@ -252,7 +254,7 @@ impl Hub {
             outbox_bytes_max,
             drain_grace: config.server.session.drain_grace,
             wire,
-            posts: Posts::new(config, wire.frame_bytes_max),
+            posts,
             door: Door::new(config.access.clone()),
             floor: config.server.floor.clone(),
             slowed: AtomicU64::new(0),

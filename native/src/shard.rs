@@ -40,7 +40,7 @@ use tidegate_core::timer::Timers;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::deflate::Inflater;
+use crate::hub::Bodies;
 use crate::json::Json;
 use crate::uplink::Uplink;
 pub use command::Stopped;
@@ -62,6 +62,7 @@ use socket::{Flushed, Socket};
 pub(crate) use totals::{CLOSE_REASONS, Totals};
 pub(crate) use transport::Transport;
 use upstream::Upstream;
+use websocket::Intake;
 #[cfg(feature = "fuzzing")]
 pub(crate) use websocket::fuzz::websocket as fuzz_websocket;
 
@@ -102,7 +103,7 @@ pub(crate) struct Shard {
     events: EventWriter,
     /// The deadlines of event streams, by the index of their connection.
     streams: Timers,
-    inflater: Inflater,
+    intake: Intake,
     wire: Wire,
     is_stopping: bool,
     /// Where topics live in a backend: the way there.
@@ -138,6 +139,7 @@ impl Shard {
     pub(crate) fn new(
         hub: ServerHub<Json>,
         wire: Wire,
+        bodies: Arc<Bodies>,
         alive: watch::Sender<()>,
     ) -> io::Result<(Self, CommandSender)> {
         let poll = Poll::new()?;
@@ -155,7 +157,7 @@ impl Shard {
             events: EventWriter::default(),
             streams: Timers::new(),
             joiner: Joiner::new(wire.compress_above),
-            inflater: Inflater::default(),
+            intake: Intake::new(bodies),
             wire,
             is_stopping: false,
             upstream: None,

@@ -45,6 +45,13 @@ pub(super) async fn metrics(
     register_backlog(&mut registry, &totals);
     register_errors(&mut registry, &totals, &served);
     durables::register(&mut registry, &totals.durables);
+    let help = "Bytes of requests to publish, and of messages of WebSockets, that are not complete";
+    gauge(
+        &mut registry,
+        "bodies_bytes",
+        help,
+        served.hub.bodies().held(),
+    );
     registry.register_with_unit(
         "delivery_latency",
         "From when a publication was accepted, or heard of from the backend, until it was written to a socket; of some",
@@ -208,7 +215,10 @@ fn register_done(registry: &mut Registry, totals: &Totals) {
     }
     let closed = CLOSE_REASONS.iter().zip(totals.closed);
     let closed = closed.map(|((_, reason), count)| ([("reason", *reason)], count));
-    let closed = closed.chain([([("reason", "too_large")], totals.too_large)]);
+    let closed = closed.chain([
+        ([("reason", "too_large")], totals.too_large),
+        ([("reason", "no_room")], totals.no_room),
+    ]);
     let help = "Connections that the server closed";
     family(registry, "closed", help, closed);
 }

@@ -1,4 +1,4 @@
-//! Bodies of requests that are under way: how many bytes they have together.
+//! Bodies of requests, and messages of WebSockets, that are under way: how many bytes they have together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) struct Bodies {
     held: AtomicUsize,
     bytes_max: usize,
+    /// How much of that is for whoever has not shown who they are.
+    strangers_bytes_max: usize,
 }
 
 /// The room of one body, which is given back when this is dropped.
@@ -20,18 +22,25 @@ pub(crate) struct Room {
 /// There is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "requests with {bytes_max} bytes are under way, and no more are taken; nothing was published; try again later"
+    "requests and messages with {bytes_max} bytes are under way, and no more are taken; nothing was published; try again later"
 )]
 pub(crate) struct NoRoom {
     bytes_max: usize,
 }
 
 impl Bodies {
-    pub(crate) fn new(bytes_max: usize) -> Arc<Self> {
+    /// Room for so many bytes, and at least for one body of the largest size.
+    pub(crate) fn new(bytes_max: usize, body_bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             held: AtomicUsize::new(0),
-            bytes_max,
+            bytes_max: bytes_max.max(body_bytes_max),
+            strangers_bytes_max: (bytes_max / 2).max(body_bytes_max),
         })
+    }
+
+    /// How much has been taken.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Room for a body of which nothing has come.
@@ -49,7 +58,29 @@ impl Room {
     /// # Errors
     /// There is none left.
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        let bytes_max = self.bodies.bytes_max;
+        self.take_up_to(bytes, self.bodies.bytes_max)
+    }
+
+    /// Has it take as much as has come and is kept, more or less than before. Strangers leave half of the room to others.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub(crate) fn hold(&mut self, bytes: usize, is_stranger: bool) -> Result<(), NoRoom> {
+        if let Some(less) = self.bytes.checked_sub(bytes) {
+            self.bodies.held.fetch_sub(less, Ordering::Relaxed);
+            self.bytes = bytes;
+            return Ok(());
+        }
+        let bodies = &self.bodies;
+        let bytes_max = if is_stranger {
+            bodies.strangers_bytes_max
+        } else {
+            bodies.bytes_max
+        };
+        self.take_up_to(bytes - self.bytes, bytes_max)
+    }
+
+    fn take_up_to(&mut self, bytes: usize, bytes_max: usize) -> Result<(), NoRoom> {
         let taken = |held: usize| held.checked_add(bytes).filter(|held| *held <= bytes_max);
         let held = &self.bodies.held;
         held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
@@ -76,7 +107,7 @@ mod tests {
         fn bodies_share_their_room_and_give_it_back(
             chunks in prop::collection::vec((0..4_usize, 0..50_usize, any::<bool>()), 0..60),
         ) {
-            let bodies = Bodies::new(100);
+            let bodies = Bodies::new(100, 1);
             let mut rooms: [Room; 4] = std::array::from_fn(|_| bodies.begin());
             let mut model = [0; 4];
             for (body, bytes, ends) in chunks {
@@ -87,7 +118,24 @@ mod tests {
                     rooms[body] = bodies.begin();
                     model[body] = 0;
                 }
-                prop_assert_eq!(bodies.held.load(Ordering::Relaxed), model.iter().sum::<usize>());
+                prop_assert_eq!(bodies.held(), model.iter().sum::<usize>());
+            }
+        }
+
+        #[test]
+        fn strangers_leave_half_of_the_room_to_others(
+            held in prop::collection::vec((0..4_usize, 0..80_usize, any::<bool>()), 0..60),
+        ) {
+            let bodies = Bodies::new(100, 1);
+            let mut rooms: [Room; 4] = std::array::from_fn(|_| bodies.begin());
+            let mut model = [0; 4];
+            for (body, bytes, is_stranger) in held {
+                let others = model.iter().sum::<usize>() - model[body];
+                let most = if is_stranger { 50 } else { 100 };
+                let fits = bytes <= model[body] || others + bytes <= most;
+                prop_assert_eq!(rooms[body].hold(bytes, is_stranger).is_ok(), fits);
+                model[body] = if fits { bytes } else { model[body] };
+                prop_assert_eq!(bodies.held(), model.iter().sum::<usize>());
             }
         }
     }

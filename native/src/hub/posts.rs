@@ -35,7 +35,7 @@ impl Posts {
     pub(super) fn new(config: &Config, body_bytes_max: usize) -> Self {
         let buckets = |rate| Mutex::new(Buckets::new(rate, PUBLISHERS_MAX));
         Self {
-            bodies: Bodies::new(config.bodies_bytes_max.max(body_bytes_max)),
+            bodies: Bodies::new(config.bodies_bytes_max, body_bytes_max),
             publishers: config.server.session.publish_rate.map(buckets),
             started: Clock::now(),
         }

@@ -15,7 +15,7 @@ use tidegate_core::topic::Topic;
 use tidegate_core::uplink::UplinkConfig;
 use tokio::sync::{oneshot, watch};
 
-use super::{BackendHealth, Config, Counts, presence};
+use super::{BackendHealth, Bodies, Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
 use crate::shard::{Command, CommandSender, Shard, Snapshot, TopicSeen, Totals, Wire};
@@ -45,6 +45,7 @@ impl Shards {
         config: &Config,
         backend: Option<Arc<dyn Backend>>,
         wire: Wire,
+        bodies: &Arc<Bodies>,
     ) -> io::Result<(Self, watch::Receiver<()>)> {
         let count = config.shards.get();
         let (alive, ending) = watch::channel(());
@@ -67,7 +68,7 @@ impl Shards {
                 }
                 (None, None) => ServerHub::new(server),
             };
-            Shard::new(hub, wire, alive.clone())
+            Shard::new(hub, wire, Arc::clone(bodies), alive.clone())
         };
         let shards = (0..count).map(new_shard).collect::<io::Result<Vec<_>>>()?;
         let (shards, senders): (Vec<Shard>, Vec<CommandSender>) = shards.into_iter().unzip();

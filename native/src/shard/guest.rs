@@ -161,7 +161,14 @@ impl Shard {
     fn handle_known(&mut self, id: ConnectionId, known: Result<Identity, AuthError>) {
         let now = self.now();
         let result = match known {
-            Ok(identity) => self.identified(id, grant(now, identity)),
+            Ok(identity) => {
+                if let Some(EndpointKind::Socket(socket)) =
+                    self.endpoint(id).map(|endpoint| &mut endpoint.kind)
+                {
+                    socket.note_stranger(false);
+                }
+                self.identified(id, grant(now, identity))
+            }
             Err(error) => {
                 tracing::debug!(%error, "a client is not let in");
                 if let Some(pass) = self.pass(id) {

@@ -9,6 +9,7 @@ use tidegate_core::time::Instant;
 use super::socket::{Flushed, Read, Socket};
 use super::transport::Transport;
 use super::{Endpoint, EndpointKind, Guest, Shard};
+use crate::access::Known;
 
 impl Shard {
     pub(super) fn connect(
@@ -21,7 +22,8 @@ impl Shard {
         self.totals.accepted += 1;
         let id = self.hub.handle_open_as(now, &guest.access(now));
         let frame_bytes_max = self.wire.frame_bytes_max;
-        let socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
+        let mut socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
+        socket.note_stranger(matches!(guest.known, Known::Nobody));
         // The latest: that of an earlier one may be gone.
         self.runtime = Some(guest.runtime);
         self.insert(id, EndpointKind::Socket(socket));
@@ -38,7 +40,7 @@ impl Shard {
             self.close(id);
             return;
         }
-        let read = socket.receive(received, &mut self.inflater);
+        let read = socket.receive(received, &mut self.intake);
         if let Some(name) = guest.device {
             self.hub.handle_device(id, name);
         }
@@ -96,7 +98,7 @@ impl Shard {
         else {
             return;
         };
-        let read = socket.read(buffer, &mut self.inflater);
+        let read = socket.read(buffer, &mut self.intake);
         self.handle_read(id, read);
     }
 

@@ -13,9 +13,8 @@ use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 use super::joiner::Joiner;
 use super::transport::Transport;
 use super::untaken::Untaken;
-use super::websocket::{Incoming, Reader, Violation};
+use super::websocket::{Incoming, Intake, Reader, Violation};
 use crate::access::Pass;
-use crate::deflate::Inflater;
 use crate::encode;
 use crate::json::Json;
 #[cfg(unix)]
@@ -114,6 +113,11 @@ impl Socket {
         &mut self.pass
     }
 
+    /// Whether its client has yet to show who they are.
+    pub(super) const fn note_stranger(&mut self, is_stranger: bool) {
+        self.reader.note_stranger(is_stranger);
+    }
+
     /// Watches the socket, edge by edge.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.transport.register(registry, token)
@@ -130,7 +134,7 @@ impl Socket {
     }
 
     /// Reads what is there, up to a round's share.
-    pub(super) fn read(&mut self, buffer: &mut [u8], inflater: &mut Inflater) -> Read {
+    pub(super) fn read(&mut self, buffer: &mut [u8], intake: &mut Intake) -> Read {
         let mut result = Read::new();
         let mut taken = 0;
         while taken < READ_BYTES_PER_ROUND {
@@ -141,7 +145,7 @@ impl Socket {
                 }
                 Ok(bytes) => {
                     taken += bytes;
-                    self.receive_into(&buffer[..bytes], inflater, &mut result);
+                    self.receive_into(&buffer[..bytes], intake, &mut result);
                     if result.is_closed {
                         return result;
                     }
@@ -160,18 +164,18 @@ impl Socket {
     }
 
     /// Takes bytes that somebody else has read from the socket.
-    pub(super) fn receive(&mut self, received: &[u8], inflater: &mut Inflater) -> Read {
+    pub(super) fn receive(&mut self, received: &[u8], intake: &mut Intake) -> Read {
         let mut result = Read::new();
-        self.receive_into(received, inflater, &mut result);
+        self.receive_into(received, intake, &mut result);
         result
     }
 
-    fn receive_into(&mut self, received: &[u8], inflater: &mut Inflater, result: &mut Read) {
+    fn receive_into(&mut self, received: &[u8], intake: &mut Intake, result: &mut Read) {
         let mut pongs = Vec::new();
         let mut has_close = false;
         let read = self
             .reader
-            .receive(received, inflater, |incoming| match incoming {
+            .receive(received, intake, |incoming| match incoming {
                 Incoming::Text(text) => result.frames.extend(crate::decode::client_message(&text)),
                 Incoming::Ping(payload) => {
                     result.has_control = true;

@@ -25,6 +25,8 @@ pub(crate) struct Totals {
     pub(crate) closed: [u64; CLOSE_REASONS.len()],
     /// Connections that the server closed because of a message that was too long.
     pub(crate) too_large: u64,
+    /// Connections that the server closed because there was no room for their message.
+    pub(crate) no_room: u64,
     /// Errors that clients of WebSockets were told.
     pub(crate) errors: Vec<(ErrorCode, u64)>,
     /// What slow connections cost, and what was lost and recovered.
@@ -60,6 +62,7 @@ impl Totals {
     pub(super) fn count_violation(&mut self, violation: &Violation) {
         match violation {
             Violation::TooLarge { .. } => self.too_large += 1,
+            Violation::NoRoom => self.no_room += 1,
             Violation::Unmasked | Violation::Malformed | Violation::Binary | Violation::NotUtf8 => {
                 self.count_close(CloseReason::Protocol)
             }
@@ -74,6 +77,7 @@ impl Totals {
         self.frames += other.frames;
         self.messages += other.messages;
         self.too_large += other.too_large;
+        self.no_room += other.no_room;
         for (sum, more) in self.closed.iter_mut().zip(other.closed) {
             *sum += more;
         }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzz;
+mod intake;
 
 use std::io::Cursor;
 
@@ -9,6 +10,8 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use crate::deflate::{InflateError, Inflater};
+use crate::hub::Room;
+pub(super) use intake::Intake;
 
 /// The longest header that a client's frame can have.
 const HEADER_BYTES_MAX: usize = 14;
@@ -39,6 +42,8 @@ pub(super) enum Violation {
     NotUtf8,
     #[error("a message may have {bytes_max} bytes")]
     TooLarge { bytes_max: usize },
+    #[error("there is no room for the message; try again later")]
+    NoRoom,
 }
 
 impl Violation {
@@ -48,6 +53,7 @@ impl Violation {
             Self::Binary => CloseCode::Unsupported,
             Self::NotUtf8 => CloseCode::Invalid,
             Self::TooLarge { .. } => CloseCode::Size,
+            Self::NoRoom => CloseCode::Again,
         }
     }
 }
@@ -60,6 +66,8 @@ pub(super) struct Reader {
     message_bytes_max: usize,
     /// Whether messages may be compressed.
     deflates: bool,
+    /// Whether it isn't known yet who sends them.
+    is_strangers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +76,8 @@ struct Unfinished {
     partial: Vec<u8>,
     /// The fragments of a message that is not complete yet.
     message: Option<Fragments>,
+    /// What both take of the room that there is for all connections.
+    room: Option<Room>,
 }
 
 #[derive(Debug)]
@@ -76,18 +86,29 @@ struct Fragments {
     is_deflated: bool,
 }
 
+impl Unfinished {
+    fn bytes(&self) -> usize {
+        self.partial.len() + self.message.as_ref().map_or(0, |it| it.bytes.len())
+    }
+}
+
 impl Reader {
     pub(super) const fn new(message_bytes_max: usize, deflates: bool) -> Self {
         Self {
             unfinished: None,
             message_bytes_max,
             deflates,
+            is_strangers: false,
         }
     }
 
     /// Whether a message has begun, or the header of one, that is not complete.
     pub(super) const fn is_within_message(&self) -> bool {
         self.unfinished.is_some()
+    }
+
+    pub(super) const fn note_stranger(&mut self, is_stranger: bool) {
+        self.is_strangers = is_stranger;
     }
 
     /// Takes what was received; gives each complete message to `take`.
@@ -97,9 +118,10 @@ impl Reader {
     pub(super) fn receive(
         &mut self,
         received: &[u8],
-        inflater: &mut Inflater,
+        intake: &mut Intake,
         mut take: impl FnMut(Incoming),
     ) -> Result<(), Violation> {
+        let inflater = &mut intake.inflater;
         let known = self.unfinished.as_mut();
         let mut bytes = known.map_or_else(Vec::new, |known| std::mem::take(&mut known.partial));
         if bytes.is_empty() {
@@ -108,10 +130,24 @@ impl Reader {
         } else {
             bytes.extend_from_slice(received);
             let used = self.receive_frames(&bytes, inflater, &mut take)?;
-            bytes.drain(..used);
+            if used > 0 {
+                bytes.drain(..used);
+                bytes.shrink_to_fit();
+            }
             self.keep(bytes);
         }
-        Ok(())
+        self.count(intake)
+    }
+
+    /// Takes as much room as what is kept needs, or gives it back.
+    fn count(&mut self, intake: &Intake) -> Result<(), Violation> {
+        let Some(unfinished) = &mut self.unfinished else {
+            return Ok(());
+        };
+        let held = unfinished.bytes();
+        let room = unfinished.room.get_or_insert_with(|| intake.bodies.begin());
+        room.hold(held, self.is_strangers)
+            .map_err(|_| Violation::NoRoom)
     }
 
     /// Keeps the beginning of a frame for later; nothing at all where there is none and no message is unfinished.

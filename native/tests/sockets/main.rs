@@ -10,5 +10,6 @@ mod long_messages;
 mod stalled_readers;
 mod superseded;
 mod transport;
+mod unfinished;
 #[cfg(target_os = "linux")]
 mod watchers_first;

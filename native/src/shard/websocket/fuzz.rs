@@ -1,9 +1,12 @@
 //! Any bytes, as they come from a socket.
 
-use super::{Incoming, Reader, Violation};
-use crate::deflate::Inflater;
+use super::{Incoming, Intake, Reader, Violation};
+use crate::hub::Bodies;
 
 const MESSAGE_BYTES_MAX: usize = 300;
+
+/// What is kept of one at most: some fragments, and a frame that is not complete.
+const KEPT_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX + super::HEADER_BYTES_MAX;
 
 /// However the bytes are cut into pieces, they are the same messages, none longer than may be, and what is kept of unfinished ones is bounded.
 pub(crate) fn websocket(bytes: &[u8]) {
@@ -17,20 +20,16 @@ pub(crate) fn websocket(bytes: &[u8]) {
 
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Incoming>, Result<(), Violation>) {
     let mut reader = Reader::new(MESSAGE_BYTES_MAX, true);
-    let mut inflater = Inflater::default();
+    let mut intake = Intake::new(Bodies::new(2 * KEPT_BYTES_MAX, MESSAGE_BYTES_MAX));
     let mut messages = Vec::new();
     for piece in pieces {
-        if let Err(violation) = reader.receive(piece, &mut inflater, |it| messages.push(it)) {
+        if let Err(violation) = reader.receive(piece, &mut intake, |it| messages.push(it)) {
             return (messages, Err(violation));
         }
         let unfinished = reader.unfinished.as_deref();
-        let kept = unfinished.map_or(0, |it| {
-            it.partial.len() + it.message.as_ref().map_or(0, |it| it.bytes.len())
-        });
-        assert!(
-            kept <= 2 * MESSAGE_BYTES_MAX + super::HEADER_BYTES_MAX,
-            "{kept}"
-        );
+        let kept = unfinished.map_or(0, super::Unfinished::bytes);
+        assert!(kept <= KEPT_BYTES_MAX, "{kept}");
+        assert_eq!(intake.bodies.held(), kept);
     }
     let too_long =
         |it: &&Incoming| matches!(it, Incoming::Text(text) if text.len() > MESSAGE_BYTES_MAX);

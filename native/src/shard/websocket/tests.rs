@@ -2,6 +2,7 @@ use tungstenite::protocol::frame::Frame;
 
 use super::*;
 use crate::deflate::Deflater;
+use crate::hub::Bodies;
 
 fn masked(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader {
@@ -25,9 +26,12 @@ fn read(chunks: &[&[u8]]) -> Result<Vec<Incoming>, Violation> {
 }
 
 fn read_by(mut reader: Reader, chunks: &[&[u8]]) -> Result<Vec<Incoming>, Violation> {
-    let (mut incoming, mut inflater) = (Vec::new(), Inflater::default());
+    let mut intake = Intake::new(Bodies::new(1 << 20, 1));
+    let mut incoming = Vec::new();
     for chunk in chunks {
-        reader.receive(chunk, &mut inflater, |message| incoming.push(message))?;
+        reader.receive(chunk, &mut intake, |message| incoming.push(message))?;
+        let kept = reader.unfinished.as_deref().map_or(0, Unfinished::bytes);
+        assert_eq!(intake.bodies.held(), kept);
     }
     assert!(incoming.is_empty() || reader.unfinished.is_none());
     Ok(incoming)
