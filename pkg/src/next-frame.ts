@@ -1,10 +1,7 @@
 /** The next frame of a host, and whose host that is. */
 
 import type { Host } from './host.js';
-import { platformFrame } from './platform-frame.js';
-
-/** How long a frame is where a host has none, in milliseconds. */
-const FRAME_MS = 16;
+import { FRAME_MS, platformFrame } from './platform-frame.js';
 
 const hosts = new WeakMap<object, Host>();
 

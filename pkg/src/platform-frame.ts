@@ -1,7 +1,12 @@
 /** The next frame of the screen, where the platform has one. */
 
-/** How long a frame is where none is drawn: in Node, in a worker without a screen, in a hidden page. Milliseconds. */
-const FRAME_MS = 16;
+/**
+ * How long a frame is where none is drawn: in Node, in a worker without a screen, in a hidden page, by a host that has none.
+ * Milliseconds.
+ *
+ * @internal
+ */
+export const FRAME_MS = 16;
 
 /** How long a page that counts as visible may draw nothing (an iframe out of view, say) before a timer takes over. */
 const PATIENCE_MS = 1000;

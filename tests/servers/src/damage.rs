@@ -9,14 +9,34 @@ use tidegate::core::publication::Position;
 use tidegate::{BackendLink, Config, Event, Hub, Subscribe};
 use tidegate_tests::topic;
 
-use crate::conformance::in_time;
+use crate::conformance::{in_time, request};
+
+/// Publishes to a topic for each of the `damages`, and has that done to it by its name. Gives each topic with where it stands.
+///
+/// # Panics
+/// If a backend doesn't take that.
+pub async fn damage_each(
+    backend: &dyn Backend,
+    damages: &[&str],
+    damage: impl Fn(&str, &str),
+) -> Vec<(String, Position)> {
+    let mut damaged = Vec::new();
+    for (number, statement) in damages.iter().enumerate() {
+        let name = format!("wrong:{number}");
+        let batch = ["1", "2", "3"].map(|text| request(&name, text));
+        let stored = backend.publish(&batch).await.expect("stored");
+        damage(statement, &name);
+        damaged.push((name, stored[2].expect("stored")));
+    }
+    damaged
+}
 
 /// Whoever asks a server for the damaged topics, which all begin with `wrong:`, is answered, and who watches another one notices
 /// nothing. Each has been published to up to `last` in this epoch, or the one that is given.
 ///
 /// # Panics
 /// If not.
-pub async fn is_left_out(backend: Arc<dyn Backend>, damaged: &[(&str, Position)]) {
+pub async fn is_left_out(backend: Arc<dyn Backend>, damaged: &[(String, Position)]) {
     let hub = Hub::with_backend(Config::default(), backend).expect("a thread");
     let mut events = hub.subscribe("job:1").await.expect("subscribed");
     let mut kept = Vec::new();

@@ -6,7 +6,7 @@ use tidegate::Json;
 use tidegate::backend::{Backend, BackendError, Keep, Postgres};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_server_tests::conformance::request;
-use tidegate_server_tests::damage::is_left_out;
+use tidegate_server_tests::damage::{damage_each, is_left_out};
 use tidegate_server_tests::heard::Heard;
 use tidegate_server_tests::refusals::are_refused_alone;
 use tidegate_server_tests::servers::postgres::PostgresServer;
@@ -203,21 +203,13 @@ async fn what_an_application_has_damaged_is_left_out_of_what_is_read() {
         "ended = 'never' WHERE \"offset\" = 3 AND",
         "data = '' WHERE",
     ];
-    let mut damaged = Vec::new();
-    for (number, damage) in damages.iter().enumerate() {
-        let name = format!("wrong:{number}");
-        let batch: Vec<_> = ["1", "2", "3"]
-            .iter()
-            .map(|text| request(&name, text))
-            .collect();
-        let stored = backend.publish(&batch).await.expect("stored");
+    let damage = |damage: &str, name: &str| {
         server.sql(&format!(
             "UPDATE pubsub_events SET {damage} channel = '{name}'"
         ));
-        damaged.push((name, stored[2].expect("stored")));
-    }
+    };
+    let damaged = damage_each(&backend, &damages, damage).await;
     backend.close().await.expect("closed");
-    let damaged: Vec<_> = damaged.iter().map(|(name, at)| (&**name, *at)).collect();
     is_left_out(Arc::new(at(&server)), &damaged).await;
     server.wait_until_left_alone();
 }

@@ -50,7 +50,6 @@ async fn a_topic_whose_keys_are_damaged_is_read_as_if_nothing_were_known_of_it()
         server.cli(&words);
         damaged.push((name, last));
     }
-    let damaged: Vec<_> = damaged.iter().map(|(name, at)| (&**name, *at)).collect();
     let backend = Redis::new(&server.url(), Keep::default()).expect("an address");
     is_left_out(Arc::new(backend), &damaged).await;
 }

@@ -6,8 +6,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tidegate::backend::{Backend as _, Keep, Sqlite};
 use tidegate::core::history::HistoryLimits;
-use tidegate_server_tests::conformance::request;
-use tidegate_server_tests::damage::is_left_out;
+use tidegate_server_tests::damage::{damage_each, is_left_out};
 use tidegate_server_tests::heard::Heard;
 use tidegate_server_tests::refusals::are_refused_alone;
 
@@ -47,17 +46,10 @@ async fn what_an_application_has_damaged_is_left_out_of_what_is_read_and_trimmed
         "UPDATE pubsub_events SET placed_at = 'never' WHERE \"offset\" = 2 AND channel = ?1",
         "UPDATE tidegate_topics SET \"offset\" = 'none' WHERE channel = ?1",
     ];
-    let mut damaged = Vec::new();
-    for (number, damage) in damages.iter().enumerate() {
-        let name = format!("wrong:{number}");
-        let batch: Vec<_> = ["1", "2", "3"]
-            .iter()
-            .map(|text| request(&name, text))
-            .collect();
-        let stored = backend.publish(&batch).await.expect("stored");
-        file.program().execute(damage, [&name]).expect("damaged");
-        damaged.push((name, stored[2].expect("stored")));
-    }
+    let damage = |damage: &str, name: &str| {
+        file.program().execute(damage, [name]).expect("damaged");
+    };
+    let damaged = damage_each(&backend, &damages, damage).await;
     for text in 0..20 {
         publish(&backend, "trimmed:1", &text.to_string()).await;
     }
@@ -65,7 +57,6 @@ async fn what_an_application_has_damaged_is_left_out_of_what_is_read_and_trimmed
     let left = "SELECT count(*) FROM pubsub_events WHERE channel = 'trimmed:1'";
     until("trimming", &backend, || number(&program, left) == 5).await;
     backend.close().await.expect("closed");
-    let damaged: Vec<_> = damaged.iter().map(|(name, at)| (&**name, *at)).collect();
     let backend = Sqlite::new(file.path(), keep).expect("a path");
     is_left_out(Arc::new(backend), &damaged).await;
 }
