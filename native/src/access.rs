@@ -1,4 +1,4 @@
-//! Whom a hub lets in, and what they may do there.
+//! Who may use a hub, and what they may do.
 
 mod door;
 pub(crate) mod hosts;
@@ -15,9 +15,11 @@ pub(crate) use door::{Door, Known, Pass, Refused, place};
 pub(crate) use proxies::is_for_others;
 pub use proxies::{ForwardedBy, Network, NetworkError, Proxies};
 
-/// Whom a hub lets in. The default asks nobody who they are: programs may do everything, and pages of the server's own host
-/// may watch, but not publish. That is for a server that only its own machine reaches; one that others reach needs
-/// [`authenticate`](Self::authenticate):
+/// Who may use a hub.
+///
+/// By default, nobody has to say who they are: programs may do everything, and pages of the server's own origin may
+/// subscribe, but not publish. That is for a server that only its own machine can reach. One that other machines can
+/// reach needs [`authenticate`](Self::authenticate):
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,25 +36,28 @@ pub use proxies::{ForwardedBy, Network, NetworkError, Proxies};
 /// ```
 #[derive(Clone, Default)]
 pub struct AccessConfig {
-    /// Finds out who clients are. Without it nobody is asked, and all may do everything, browsers excepted.
+    /// Finds out who a client is. Without it, clients are not asked, and all but browsers may do everything.
     pub authenticate: Option<Arc<dyn Authenticate>>,
-    /// How many connections there may be.
+    /// The limits on the number of connections.
     pub limits: AdmissionLimits,
-    /// Origins whose pages may connect, such as `https://app.example`, besides the server's own host. Where nobody is asked,
-    /// these are the names, too, by which callers of the same machine may ask for it, besides `localhost` and addresses.
+    /// Origins whose pages may connect, such as `https://app.example`, in addition to the server's own. If clients are
+    /// not asked who they are, these are also the host names by which callers on the same machine may address the
+    /// server, in addition to `localhost` and IP addresses.
     pub origins: Vec<String>,
-    /// Everybody who reaches the hub may use it, by whatever name, although nobody is asked who they are. Without this, and
-    /// without [`authenticate`](Self::authenticate), a page that has its own name lead to this machine is refused.
+    /// Lets everyone who can reach the hub use it, under any host name, although clients are not asked who they are.
+    /// Without this and without [`authenticate`](Self::authenticate), the hub refuses requests from this machine that
+    /// are addressed to an unknown host name, because a web page can make its own name point to this machine; and
+    /// requests that a proxy forwards for other machines.
     pub open_to_everyone: bool,
-    /// Where pages may publish while nobody is asked who they are.
+    /// The topics that pages may publish to while clients are not asked who they are.
     pub browsers_publish: Vec<Pattern>,
-    /// Proxies that are believed where their clients come from.
+    /// Proxies that are trusted to say where their clients come from.
     pub proxies: Proxies,
-    /// Signs tickets. Servers that stand in for each other need the same one; without it each has its own.
+    /// Signs tickets. Servers that stand in for each other need the same secret; by default, each has a random one.
     pub ticket_secret: Option<Vec<u8>>,
 }
 
-/// How clients are found out, and secrets, stay hidden.
+/// Authentication and secrets stay hidden.
 impl std::fmt::Debug for AccessConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AccessConfig")

@@ -1,8 +1,8 @@
-//! Who a client is, and what it may do: by a signed token, or by a rule of the embedding application.
+//! Authentication: who a client is and what it may do, by a signed token or by a rule of the embedding application.
 //!
-//! A server that asks gets each client's token from the header `Authorization: Bearer …`, from a subprotocol, from the
-//! first frame, or, for an `EventSource`, which can set none of these, from a ticket. What the token allows is a
-//! [`Grant`], against which the core holds every request of the connection.
+//! A client sends its token in the header `Authorization: Bearer …`, as a subprotocol, in the first frame, or in
+//! exchange for a ticket, which is for an `EventSource` that can't do any of these. What the token allows is a
+//! [`Grant`]; the core checks every request of the connection against it.
 
 mod claims;
 mod jwt;
@@ -20,14 +20,14 @@ use tidegate_core::topic::{Pattern, Room as _, Topic, UserRoom};
 
 pub use jwt::{JwtError, JwtVerifier};
 
-/// What a client shows to prove who it is.
+/// What a client presents to prove who it is.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    /// The token that it sent.
+    /// The token, if it sent one.
     pub token: Option<String>,
-    /// The headers of its HTTP request: cookies, say.
+    /// The headers of its HTTP request, such as cookies.
     pub headers: axum::http::HeaderMap,
-    /// Where it connects from, where the server knows.
+    /// The address that it connects from, if known.
     pub address: Option<IpAddr>,
 }
 
@@ -44,13 +44,14 @@ impl std::fmt::Debug for Credentials {
 /// Who a client turned out to be, and what it may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Its name; at most [`USER_BYTES_MAX`] bytes.
+    /// The user's name, at most [`USER_BYTES_MAX`] bytes; `None` for an anonymous client. A whole number puts the
+    /// client into the room `user:{int}`.
     pub user: Option<String>,
-    /// What it may subscribe to. A subscription needs one entry that covers the whole of its pattern.
+    /// What it may subscribe to. One entry has to cover the whole pattern of a subscription.
     pub subscribe: Vec<Pattern>,
-    /// Where it may publish.
+    /// The topics that it may publish to.
     pub publish: Vec<Pattern>,
-    /// When it has to prove itself again.
+    /// When it has to authenticate again; `None` for never.
     pub expires: Option<SystemTime>,
 }
 
@@ -89,25 +90,25 @@ impl Identity {
     }
 }
 
-/// Why a client is not let in.
+/// Why a client is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// It showed nothing.
+    /// It presented no credentials.
     #[error(
         "this server asks who you are; send a token: in the header Authorization, or as `token` of a first frame hello"
     )]
     Missing,
-    /// What it showed proves nothing.
+    /// Its credentials are invalid.
     #[error("the token is not valid: {0}")]
     Invalid(String),
-    /// What it showed proved something once.
+    /// Its credentials have expired.
     #[error("the token has expired; get a new one")]
     Expired,
-    /// It is known, and not welcome.
+    /// It is known, but not allowed to connect.
     #[error("{0}")]
     Refused(String),
-    /// Whoever has to be asked could not be.
+    /// The service that decides could not be asked.
     #[error("who you are cannot be found out now; try again: {0}")]
     Unavailable(String),
 }
@@ -125,11 +126,11 @@ impl AuthError {
     }
 }
 
-/// What [`Authenticate::authenticate`] gives.
+/// What [`Authenticate::authenticate`] returns.
 pub type Authenticating<'a> =
     Pin<Box<dyn Future<Output = Result<Identity, AuthError>> + Send + 'a>>;
 
-/// Finds out who a client is. [`JwtVerifier`] does by a signed token; applications may have a rule of their own:
+/// Finds out who a client is. [`JwtVerifier`] does it with signed tokens. Applications can supply a rule of their own:
 ///
 /// ```
 /// use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
@@ -152,11 +153,12 @@ pub type Authenticating<'a> =
 /// }
 /// ```
 ///
-/// An application's own rule runs on the tokio runtime that serves its clients. It may await what it has to ask, and should
-/// not block: what does, such as a library of a database without async, belongs into `tokio::task::spawn_blocking`. A rule that
-/// panics lets the client in question not in.
+/// Such a rule runs on the tokio runtime that serves the clients. It may await, but should not block: blocking calls,
+/// such as those of a database library without async, belong into `tokio::task::spawn_blocking`. If the rule panics,
+/// the client in question is refused.
 pub trait Authenticate: Any + Send + Sync {
-    /// Who shows these credentials, and what they may do. Cancelled when the client leaves or takes too long.
+    /// Returns who presents these credentials, and what they may do. Cancelled if the client leaves or this takes too
+    /// long.
     fn authenticate(&self, credentials: Credentials) -> Authenticating<'_>;
 }
 

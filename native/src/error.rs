@@ -1,4 +1,4 @@
-//! What can go wrong with a hub in this process.
+//! The errors of a hub in this process.
 
 use tidegate_core::flow::FlowError;
 use tidegate_core::hub;
@@ -15,60 +15,62 @@ pub enum StartError {
     /// No backend could be chosen, or the one that was named can't be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The system gave no thread, or no way to wait for sockets.
+    /// The system provided no thread, or no way to wait for sockets.
     #[error("the hub could not start: {0}")]
     System(#[from] std::io::Error),
 }
 
-/// Why a publish failed. Nothing was published then, but for two cases in which nobody can say: the link to the backend broke before the
-/// answer came ([`hub::PublishError::Unconfirmed`]), or the hub [stopped](Self::Stopped) while the backend had the request. A
-/// publication with an [idempotency key](crate::Publish::id) can be repeated then.
+/// Why a publish failed.
+///
+/// Nothing was published, except in two cases in which it is unknown: the link to the backend broke before the answer
+/// came ([`hub::PublishError::Unconfirmed`]), or the hub [stopped](Self::Stopped) while the backend had the request. A
+/// publication with an [idempotency key](crate::Publish::id) can then be repeated safely.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The topic breaks the syntax.
+    /// The topic has invalid syntax.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// The payload has no JSON form.
+    /// The payload can't be represented as JSON.
     #[error(transparent)]
     Json(#[from] crate::json::JsonError),
     /// The hub refused it.
     #[error(transparent)]
     Refused(#[from] hub::PublishError),
-    /// The hub is gone.
+    /// The hub has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
-/// Why nobody is present.
+/// Why a presence could not be tracked or watched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PresenceError {
-    /// The topic breaks the syntax.
+    /// The topic has invalid syntax.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// The text is no key.
+    /// The text is not a valid key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The meta has no JSON form.
+    /// The meta can't be represented as JSON.
     #[error(transparent)]
     Json(#[from] crate::json::JsonError),
     /// The hub refused it.
     #[error(transparent)]
     Refused(#[from] TrackError),
-    /// The hub is gone.
+    /// The hub has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
-/// Why nothing could be said of a user's devices, or done with them.
+/// Why a user's devices could not be listed or forgotten.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// The backend did not answer.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The hub is gone.
+    /// The hub has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -77,7 +79,7 @@ pub enum DeviceError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// A pattern breaks the syntax.
+    /// A pattern has invalid syntax.
     #[error(transparent)]
     Pattern(#[from] TopicError),
     /// The hub refused it.
@@ -86,13 +88,13 @@ pub enum SubscribeError {
     /// The flow is out of range.
     #[error(transparent)]
     Flow(#[from] FlowError),
-    /// A durable subscription was asked of a hub itself.
+    /// A durable subscription was requested from a hub itself. Only clients of a server can have one.
     #[error(
         "a hub does not remember for its own process what was dealt with: be a client of a server, or start since the \
          positions that you keep"
     )]
     NotDurable,
-    /// The hub is gone.
+    /// The hub has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }

@@ -58,36 +58,36 @@ pub(crate) type Published = Result<Position, tidegate_core::hub::PublishError>;
 /// What a wire frame costs beside its payload at most: the limit on frames is the payload's and this.
 const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 
-/// How a hub is set up. The limits have the core's defaults.
+/// The configuration of a hub. The limits have the core's defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What the hub, its sessions and its queues may hold.
+    /// The limits of the hub, its sessions and its queues.
     pub server: ServerConfig,
-    /// How it deals with its backend, where it has one.
+    /// How the hub treats its backend, if it has one.
     pub uplink: UplinkConfig,
-    /// Whether other hubs at the same backend are told who is present here, and say who is there. A hub that merely
-    /// publishes has nobody to tell of.
+    /// Whether presences are shared with the other hubs at the same backend. A hub that only publishes doesn't need
+    /// this.
     pub shares_presence: bool,
-    /// How many threads have the connections among them. With several, topics that live in this process are shared by
-    /// all; the limits of subscriptions and presences are each thread's.
+    /// The number of threads that share the connections. Topics that live in this process are common to all of them;
+    /// the limits on subscriptions and presences apply to each thread.
     pub shards: NonZeroUsize,
-    /// Messages to WebSockets with more bytes of text are compressed, for clients that understand it; `None` compresses
-    /// nothing. A publication is compressed once, whatever the number of its subscribers, but a large one takes its time.
+    /// Messages to WebSockets with more bytes of text than this are compressed, for clients that support it; `None`
+    /// compresses nothing. A publication is compressed once for all its subscribers, but a large one takes its time.
     pub compress_above: Option<usize>,
-    /// The most bytes that a client's message, or request to publish, may have; `None` for the largest payload and
+    /// The longest message or publish request that a client may send, in bytes; `None` for the largest payload and
     /// 16 KiB.
     pub frame_bytes_max: Option<usize>,
-    /// The most bytes that the bodies of requests to publish, and the messages of WebSockets, have together while they are under
-    /// way; one is always taken. Messages of clients that have not shown who they are take half of it at most.
+    /// The most bytes that all publish requests and unfinished WebSocket messages in progress may hold together; one is
+    /// always accepted. Messages of clients that have not authenticated may hold at most half of it.
     pub bodies_bytes_max: usize,
-    /// How long event streams wait for what.
+    /// The timings of event streams.
     pub event_streams: EventStreamConfig,
-    /// Whom its endpoints let in.
+    /// Who may use its endpoints.
     pub access: AccessConfig,
 }
 
 impl Default for Config {
-    /// The defaults, with a fresh seed from the system, presences shared, one shard, and nothing compressed.
+    /// The defaults, with a fresh seed from the system, shared presences, one shard, and no compression.
     fn default() -> Self {
         Self {
             server: ServerConfig::new(crate::random_seed()),
@@ -112,8 +112,10 @@ impl Config {
     }
 }
 
-/// A pub/sub hub in this process. Clones are the same hub; it stops, and its streams end, when the last one is gone,
-/// or by [`Hub::stop`]. A mounted router holds a clone.
+/// A pub/sub hub in this process.
+///
+/// Clones are handles to the same hub. When the last one is dropped, or [`Hub::stop`] is called, the hub stops and its
+/// streams end. A mounted router holds a clone.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -166,14 +168,16 @@ impl Drop for Inner {
 /// How to publish.
 #[derive(Clone, Debug, Default)]
 pub struct Publish {
-    /// Makes the publication terminal. Without it, one whose payload says so by the hub's [terminal rule] is terminal, too:
-    /// with the defaults, an object whose `status` is COMPLETE, FAILED or CANCELLED, in any letter case.
+    /// Makes the publication terminal: the topic's last. Without it, a publication is still terminal if its payload
+    /// says so by the hub's [terminal rule]. By default, that is an object whose `status` is COMPLETE, FAILED or
+    /// CANCELLED, in any letter case.
     ///
     /// [terminal rule]: tidegate_core::hub::HubConfig::terminal_rule
     pub end: Option<EndReason>,
-    /// Idempotency key, up to 128 bytes: a repeated publish with the same key answers the first one's position.
+    /// Idempotency key, up to 128 bytes. A topic remembers the keys of its last 128 publications: a publish that
+    /// repeats one of them publishes nothing, and returns the position of the first.
     pub id: Option<String>,
-    /// Start the topic anew if it has ended.
+    /// Starts the topic anew if it has ended.
     pub restart: bool,
 }
 
@@ -202,31 +206,32 @@ impl Publish {
     }
 }
 
-/// How much a hub holds.
+/// How much a hub holds at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Topics, subscriptions and gates.
     pub hub: HubCounts,
-    /// What is followed and waits at the backend; zeros where topics live in this process.
+    /// What is followed and waiting at the backend; zeros if topics live in this process.
     pub uplink: UplinkCounts,
     /// Connections, in-process streams included.
     pub connections: usize,
 }
 
 impl Hub {
-    /// Starts a hub: a thread for each of its shards, which sleeps while there is nothing to do.
+    /// Starts a hub, with one thread for each of its shards. The threads sleep while there is nothing to do.
     ///
     /// # Errors
-    /// When the system gives no thread or no way to wait for sockets.
+    /// If the system provides no thread, or no way to wait for sockets.
     pub fn new(config: Config) -> io::Result<Self> {
         Self::start(&config, None, None)
     }
 
-    /// Starts a hub whose topics live in a backend, which other processes may share: one thread more. The link is opened
-    /// at once, and again whenever it is lost; what is subscribed or published before it stands, waits.
+    /// Starts a hub whose topics live in a backend, which other processes may share. It has one more thread. The link
+    /// to the backend is opened at once, and again whenever it is lost; subscriptions and publications that come before
+    /// wait for it.
     ///
     /// # Errors
-    /// When the system gives no thread or no way to wait for sockets.
+    /// If the system provides no thread, or no way to wait for sockets.
     pub fn with_backend(config: Config, backend: Arc<dyn Backend>) -> io::Result<Self> {
         Self::start(&config, Some(backend), None)
     }
@@ -269,12 +274,13 @@ impl Hub {
 
     /// Publishes a value to a topic.
     ///
-    /// One whose payload says so by the hub's [terminal rule](tidegate_core::hub::HubConfig::terminal_rule) is the topic's last,
-    /// whichever topic it is: with the defaults, an object whose `status` is COMPLETE, FAILED or CANCELLED, in any letter
-    /// case. Later publishes are refused then, unless they [start it anew](Publish::restart).
+    /// The publication is the topic's last if its payload says so by the hub's
+    /// [terminal rule](tidegate_core::hub::HubConfig::terminal_rule). By default, that is an object whose `status` is
+    /// COMPLETE, FAILED or CANCELLED, in any letter case, on any topic. Later publishes are then refused, unless they
+    /// [start the topic anew](Publish::restart).
     ///
     /// # Errors
-    /// As [`PublishError`] says, and in which cases it may have been published all the same.
+    /// See [`PublishError`], also for the cases in which the value may have been published nevertheless.
     pub async fn publish(
         &self,
         topic: &str,
@@ -283,10 +289,11 @@ impl Hub {
         self.publish_with(topic, value, Publish::default()).await
     }
 
-    /// Publishes a value to a topic: as its last one, once only, or starting it anew.
+    /// Publishes a value to a topic with options: as its last publication, with an idempotency key, or starting it
+    /// anew.
     ///
     /// # Errors
-    /// As [`PublishError`] says, and in which cases it may have been published all the same.
+    /// See [`PublishError`], also for the cases in which the value may have been published nevertheless.
     pub async fn publish_with(
         &self,
         topic: &str,
@@ -322,18 +329,19 @@ impl Hub {
         Ok(answer)
     }
 
-    /// Subscribes to a topic or pattern, from its latest value on. The stream ends with the topic.
+    /// Subscribes to a topic or pattern, starting with the latest value. The stream of a topic ends when the topic
+    /// does.
     ///
     /// # Errors
-    /// As [`SubscribeError`] says.
+    /// See [`SubscribeError`].
     pub async fn subscribe(&self, pattern: &str) -> Result<Subscription, SubscribeError> {
         self.subscribe_with(pattern, Subscribe::default()).await
     }
 
-    /// Subscribes to a topic or pattern with a flow and a start.
+    /// Subscribes to a topic or pattern with options, such as a flow or a position to resume from.
     ///
     /// # Errors
-    /// As [`SubscribeError`] says.
+    /// See [`SubscribeError`].
     pub async fn subscribe_with(
         &self,
         pattern: &str,
@@ -355,10 +363,10 @@ impl Hub {
         })
     }
 
-    /// The retained latest publication of a topic. Where topics live in a backend, this waits until it answers.
+    /// The retained latest publication of a topic. If topics live in a backend, this waits for its answer.
     ///
     /// # Errors
-    /// When the topic breaks the syntax or the hub has stopped.
+    /// If the topic has invalid syntax, or the hub has stopped.
     pub async fn latest(&self, topic: &str) -> Result<Option<Publication>, SubscribeError> {
         let topic = Topic::new(topic)?;
         if self.inner.backend.is_some() {
@@ -377,16 +385,16 @@ impl Hub {
         Ok(answer.await.map_err(|_| Stopped)?)
     }
 
-    /// How much the hub holds.
+    /// How much the hub holds at the moment.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub async fn counts(&self) -> Result<Counts, Stopped> {
         let (counts, _) = self.totals().await?;
         Ok(counts)
     }
 
-    /// How the backend is, now and as it changes, where topics live in one.
+    /// The state of the backend, now and as it changes; `None` if topics live in this process.
     pub fn backend(&self) -> Option<watch::Receiver<BackendHealth>> {
         self.inner.shards.health()
     }

@@ -1,8 +1,8 @@
 //! Live progress, from where work happens to where people watch.
 //!
-//! A [`Hub`] routes publications to subscribers: in this process as streams, and through [`axum`] to browsers
-//! and programs over WebSocket and Server-Sent Events. What decides who gets what and when is
-//! [`tidegate_core`]; this crate carries it out.
+//! A [`Hub`] routes publications to subscribers: within this process as streams, and through [`axum`] to browsers and
+//! programs, over WebSocket and Server-Sent Events. [`tidegate_core`] decides who gets what and when; this crate
+//! provides sockets, threads, clocks and backends.
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +21,19 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Where to start
+//!
+//! | to | use |
+//! |---|---|
+//! | publish, subscribe and see who is present, in this process | [`Hub`] |
+//! | do so from another program, through a server or straight in a backend, also without async | [`Client`] |
+//! | send and follow the updates of jobs | [`Broadcaster`] |
+//! | handle events in rooms of tasks and users | [`EventBus`], [`TaskEvents`] |
+//! | count work that several servers do together | [`progress`] |
+//! | serve WebSockets and event streams in an application | [`mod@axum`], [`serve`] |
+//! | find out who a client is | [`auth`], [`AccessConfig`] |
+//! | choose where topics live | [`backend`] |
+//!
 //! # How to depend on it
 //!
 //! ```toml
@@ -35,13 +48,13 @@
 //! | `cli` | the program `tidegate`; a library does without it |
 //! | `opentelemetry` | the program sends its log to a collector |
 //!
-//! All are on by default. Everything else, the memory backend among it, is always there. The dashboard is part of the crate where it was
-//! built before, in a clone of the repository: `cargo xtask wasm`.
+//! All are on by default. Everything else, including the memory backend, is always there. The crate contains the
+//! dashboard if that was built before, with `cargo xtask wasm` in a clone of the repository.
 //!
 //! # Who may do what
 //!
-//! Nobody is asked there who they are, so that all who reach the server may do everything: before others than callers of this machine do, say
-//! [whom it lets in](AccessConfig).
+//! The server above doesn't ask its clients who they are, so every program that reaches it may do everything. Before
+//! other machines can reach it, configure [whom it lets in](AccessConfig).
 #![forbid(unsafe_code)]
 
 pub mod access;

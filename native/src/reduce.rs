@@ -1,7 +1,7 @@
-//! Conflation by a function of the subscriber's own.
+//! Conflation with a function of the subscriber's own.
 //!
-//! The core knows of payloads how they are merged and summed up; a subscriber's function is called where the subscriber reads. So
-//! that it sees every publication, batches are asked for in its place.
+//! The core can merge and sum payloads. A subscriber's own function is called where the subscriber reads. It has to see
+//! every publication, so batches are requested instead.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,10 +20,10 @@ const REDUCED_MAX: NonZeroU32 = NonZeroU32::new(5_000).expect("is not zero");
 
 type Reduce = dyn Fn(&Json, &Json) -> Result<Json, JsonError> + Send + Sync;
 
-/// Makes one value of two of the same topic, an older and a newer one: what becomes of publications that wait, by a rule that is
-/// not in [`Conflate`].
+/// Combines an older and a newer value of the same topic into one: what happens to publications that wait, by a rule
+/// that [`Conflate`] doesn't have.
 ///
-/// Where it fails or panics, that is logged and nothing is lost: both come, one after the other.
+/// If it fails or panics, that is logged and nothing is lost: both values are delivered, one after the other.
 ///
 /// ```no_run
 /// # async fn watch(hub: tidegate::Hub) -> Result<(), Box<dyn std::error::Error>> {
@@ -43,12 +43,12 @@ type Reduce = dyn Fn(&Json, &Json) -> Result<Json, JsonError> + Send + Sync;
 pub struct Reducer(Arc<Reduce>);
 
 impl Reducer {
-    /// A function of values as they were published.
+    /// A reducer of values as they were published.
     pub fn new(reduce: impl Fn(&Json, &Json) -> Json + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |older, newer| Ok(reduce(older, newer))))
     }
 
-    /// A function of values that have the form of `T`. It fails for others.
+    /// A reducer of values that can be deserialised as `T`. It fails for others.
     pub fn of<T: DeserializeOwned + Serialize>(
         reduce: impl Fn(T, T) -> T + Send + Sync + 'static,
     ) -> Self {

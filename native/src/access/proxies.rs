@@ -1,4 +1,4 @@
-//! Whom a hub believes that a request comes from somebody else, and who that is.
+//! Which proxies a hub trusts, and where their clients are.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,16 +9,17 @@ use axum::http::{HeaderMap, HeaderName};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Proxies whose word is taken for who their clients are. None by default: anybody can write a header.
+/// Proxies that are trusted to say who their clients are. None by default, because anybody can write a header.
 ///
-/// What they say counts for the limit by address, and is what an [`Authenticate`](crate::auth::Authenticate) is told.
+/// The address that they report counts for the limit by address, and is passed to
+/// [`Authenticate`](crate::auth::Authenticate).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// Where proxies are.
+    /// The networks that proxies are in.
     pub networks: Vec<Network>,
-    /// Whether whoever comes by a Unix socket is a proxy.
+    /// Whether connections over a Unix socket come from a proxy.
     pub unix: bool,
-    /// By which header they say it. The other one is not looked at: a proxy passes on what its clients write there.
+    /// The header that they use. The other one is ignored, because a proxy passes on whatever its clients write there.
     pub header: ForwardedBy,
 }
 
@@ -32,14 +33,14 @@ pub enum ForwardedBy {
     Forwarded,
 }
 
-/// An address, or all that share its first bits: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`.
+/// An address, or all addresses that share its first bits: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
     bits: u8,
 }
 
-/// What is no network.
+/// A text that is not a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is no network; expected an address such as 192.0.2.7, or one with a number of bits such as 10.0.0.0/8"
@@ -49,7 +50,7 @@ pub struct NetworkError {
 }
 
 impl Network {
-    /// Whether an address lies in it.
+    /// Whether it contains an address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {

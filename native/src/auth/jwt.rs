@@ -19,7 +19,7 @@ const SECRET_BYTES_MIN: usize = 32;
 /// By how much the issuer's clock may be off, in seconds.
 const LEEWAY_S: u64 = 5;
 
-/// Reads tokens whose claims say who the client is and what it may do.
+/// Verifies JSON Web Tokens, whose claims say who the client is and what it may do.
 ///
 /// | claim | meaning |
 /// |---|---|
@@ -30,7 +30,7 @@ const LEEWAY_S: u64 = 5;
 /// | `nbf` | before when it isn't valid |
 /// | `aud`, `iss` | must be what [`JwtVerifier::for_audience`] and [`JwtVerifier::from_issuer`] say |
 ///
-/// Clones have the same keys, also when those are [read again](JwtVerifier::reload).
+/// Clones share their keys, also after those are [read again](JwtVerifier::reload).
 #[derive(Clone)]
 pub struct JwtVerifier {
     keys: Arc<Keys>,
@@ -38,11 +38,11 @@ pub struct JwtVerifier {
     issuer: Option<String>,
 }
 
-/// Why tokens could not be read with what was given.
+/// Why a secret or a set of keys can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwtError {
-    /// The secret could be guessed.
+    /// The secret is so short that it could be guessed.
     #[error(
         "the secret has {bytes} bytes; HS256 needs at least {SECRET_BYTES_MIN}, as `openssl rand -hex 32` makes"
     )]
@@ -50,7 +50,7 @@ pub enum JwtError {
         /// Its length.
         bytes: usize,
     },
-    /// The file of the secret, or of keys, can't be read.
+    /// The file with the secret or the keys can't be read.
     #[error("cannot read {}: {source}", path.display())]
     Unreadable {
         /// The file.
@@ -58,7 +58,7 @@ pub enum JwtError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file of keys is none.
+    /// The file is not a JSON Web Key Set.
     #[error("{} is no JSON Web Key Set: {source}", path.display())]
     NoKeySet {
         /// The file.
@@ -76,7 +76,7 @@ pub enum JwtError {
         /// Why.
         why: String,
     },
-    /// There is no key.
+    /// The file contains no key.
     #[error("{} has no keys", path.display())]
     NoKeys {
         /// The file.
@@ -85,27 +85,27 @@ pub enum JwtError {
 }
 
 impl JwtVerifier {
-    /// Reads tokens that are signed by HS256 with `secret`.
+    /// Verifies tokens that are signed with HS256 and `secret`.
     ///
     /// # Errors
-    /// The secret is shorter than 32 bytes.
+    /// If the secret is shorter than 32 bytes.
     pub fn hs256(secret: &[u8]) -> Result<Self, JwtError> {
         Keys::secret(secret).map(Self::with_keys)
     }
 
-    /// The same, with the secret in a file. White space at its end does not belong to it.
+    /// Like [`JwtVerifier::hs256`], with the secret in a file. White space at its end is not part of the secret.
     ///
     /// # Errors
-    /// The file can't be read, or the secret is shorter than 32 bytes.
+    /// If the file can't be read, or the secret is shorter than 32 bytes.
     pub fn hs256_file(path: impl AsRef<Path>) -> Result<Self, JwtError> {
         Keys::secret_file(path.as_ref()).map(Self::with_keys)
     }
 
-    /// Reads tokens that are signed by one of the public keys of a JSON Web Key Set: RS256, ES256 (P-256) or EdDSA (Ed25519). Keys
-    /// of other kinds, and for other uses than signatures, are passed over.
+    /// Verifies tokens that are signed with one of the public keys in a JSON Web Key Set: RS256, ES256 (P-256) or EdDSA
+    /// (Ed25519). Keys of other kinds, and keys for other uses than signatures, are ignored.
     ///
     /// # Errors
-    /// The file can't be read, is none, or has no key that can be used, or one that must not be there.
+    /// If the file can't be read, is not a key set, or contains no usable key, or one that must not be there.
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, JwtError> {
         Keys::set_file(path.as_ref()).map(Self::with_keys)
     }
@@ -118,16 +118,16 @@ impl JwtVerifier {
         }
     }
 
-    /// Reads the file of keys again, if there is one, and says whether it holds anything new. Tokens are checked by that from then on;
-    /// who has been let in stays until their token ends.
+    /// Reads the file of keys again, if there is one, and returns whether it contains anything new. From then on,
+    /// tokens are verified with it; clients that have connected already stay until their tokens expire.
     ///
     /// # Errors
-    /// As for [`JwtVerifier::jwks_file`]. The keys that are there stay in use.
+    /// As for [`JwtVerifier::jwks_file`]. The current keys then stay in use.
     pub fn reload(&self) -> Result<bool, JwtError> {
         self.keys.reload()
     }
 
-    /// Takes only tokens that are meant for `audience`. Without it, tokens that name an audience are refused.
+    /// Accepts only tokens for this audience. Without it, tokens that name an audience are refused.
     #[must_use]
     pub fn for_audience(self, audience: impl Into<String>) -> Self {
         Self {
@@ -136,7 +136,7 @@ impl JwtVerifier {
         }
     }
 
-    /// Takes only tokens that `issuer` made.
+    /// Accepts only tokens of this issuer.
     #[must_use]
     pub fn from_issuer(self, issuer: impl Into<String>) -> Self {
         Self {
@@ -145,11 +145,11 @@ impl JwtVerifier {
         }
     }
 
-    /// What `token` says of its bearer.
+    /// Verifies a token, and returns what it says about its bearer.
     ///
     /// # Errors
-    /// It is no token, no key of ours signed it, it has expired or isn't valid yet, it is for or from somebody
-    /// else, or grants something that is no pattern.
+    /// If it is not a token, is not signed with one of the keys, has expired or isn't valid yet, has a different
+    /// audience or issuer, or grants something that is not a pattern.
     pub fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         let header = decode_header(token).map_err(|error| refusal(&error))?;
         // Who doesn't understand what the signer says must be understood, must not go by the token (RFC 7515, 4.1.11).

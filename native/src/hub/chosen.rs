@@ -1,4 +1,4 @@
-//! Hubs whose backend was chosen: by the environment, or from what can be reached.
+//! Hubs with a chosen backend: from the environment, or from what can be reached.
 
 use std::io;
 
@@ -7,16 +7,16 @@ use crate::backend::{Choice, Keep, choose};
 use crate::error::StartError;
 
 impl Config {
-    /// What a backend has to keep for a hub with this configuration: to be told to [`choose`], or to the backend that is made for
-    /// [`Hub::with_backend`].
+    /// What a backend has to keep for a hub with this configuration. Pass it to [`choose`], or to the backend that you
+    /// create for [`Hub::with_backend`].
     pub fn keep(&self) -> Keep {
         Keep::of(&self.server.hub, self.server.cursors)
     }
 }
 
 impl Hub {
-    /// Starts a hub with the backend that the environment names: see [`choose`]. Takes 3 s at most for each that does
-    /// not answer.
+    /// Starts a hub with the backend that the environment names: see [`choose`]. This takes up to 3 s for each
+    /// candidate that doesn't answer.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,12 +26,12 @@ impl Hub {
     /// ```
     ///
     /// # Errors
-    /// When what is named is no backend or can't be reached, or none can be used.
+    /// If the environment names something that is not a backend or can't be reached, or if no backend can be used.
     pub async fn from_env() -> Result<Self, StartError> {
         Self::from_env_with(Config::default()).await
     }
 
-    /// As [`Hub::from_env`], configured: the backend keeps what the configuration says.
+    /// Like [`Hub::from_env`], with a configuration. The backend keeps what the configuration says.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,17 +49,17 @@ impl Hub {
         Ok(Self::with_choice(config, &choice)?)
     }
 
-    /// Starts a hub with the backend that was [chosen](choose), told to keep what [`Config::keep`] says. Where that is none, topics live in
-    /// this process.
+    /// Starts a hub with the backend that was [chosen](choose) with what [`Config::keep`] returns. If the choice has no
+    /// backend, topics live in this process.
     ///
     /// # Errors
-    /// When the system gives no thread or no way to wait for sockets.
+    /// If the system provides no thread, or no way to wait for sockets.
     pub fn with_choice(config: Config, choice: &Choice) -> io::Result<Self> {
         let reason = Some(choice.why.clone());
         Self::start(&config, choice.backend.clone(), reason)
     }
 
-    /// Why topics live where they do, if that was chosen: see [`Hub::with_choice`].
+    /// Why this backend was chosen, if it was: see [`Hub::with_choice`].
     pub fn backend_reason(&self) -> Option<&str> {
         self.inner.reason.as_deref()
     }

@@ -1,4 +1,4 @@
-//! The devices of users, by the durable subscriptions that are remembered of them.
+//! The devices of users: the durable subscriptions that are remembered for them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::error::DeviceError;
 use crate::shard::Stopped;
 
 impl Hub {
-    /// The durable subscriptions that are remembered of a user, by device and pattern.
+    /// The durable subscriptions that are remembered for a user, by device and pattern.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@ impl Hub {
     /// ```
     ///
     /// # Errors
-    /// When the hub has stopped, or its backend doesn't answer.
+    /// If the hub has stopped, or its backend doesn't answer.
     pub async fn devices(&self, user: &str) -> Result<Vec<Remembered>, DeviceError> {
         let user = user.into();
         let answers = self.ask_cursors(vec![CursorCall::List { user }]).await?;
@@ -33,11 +33,11 @@ impl Hub {
         Ok(listed.flatten().collect())
     }
 
-    /// Forgets a user's device: its durable subscriptions begin anew. Says how many they were. A connection that has one keeps
-    /// it, but what it acknowledges from now on is not remembered.
+    /// Forgets a user's device: its durable subscriptions start anew. Returns how many there were. A connection that
+    /// has one keeps it, but what it acknowledges from now on is not remembered.
     ///
     /// # Errors
-    /// When the hub has stopped, or its backend doesn't answer.
+    /// If the hub has stopped, or its backend doesn't answer.
     pub async fn forget_device(
         &self,
         user: &str,

@@ -1,19 +1,20 @@
-//! How a hub ends.
+//! Stopping a hub.
 
 use super::Hub;
 
 impl Hub {
-    /// Asks every client to connect elsewhere; their connections close after a grace.
+    /// Asks every client to connect to another server. Their connections are closed after the [grace
+    /// period](tidegate_core::session::SessionConfig::drain_grace).
     pub fn drain(&self) {
         self.inner.shards.drain();
     }
 
-    /// Stops the hub: streams end, connections close.
+    /// Stops the hub: its streams end and its connections close.
     pub fn stop(&self) {
         self.inner.shards.stop();
     }
 
-    /// Returns once the hub has stopped and let go of its backend, which takes 2 s at most after [`Hub::stop`].
+    /// Returns when the hub has stopped and closed its backend, at most 2 s after [`Hub::stop`].
     pub async fn stopped(&self) {
         let mut ending = self.inner.ending.clone();
         while ending.changed().await.is_ok() {}

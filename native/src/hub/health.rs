@@ -1,4 +1,4 @@
-//! How a hub's backend is, as its shards take it.
+//! The state of a hub's backend, as its shards see it.
 
 use crate::backend::BackendError;
 
@@ -7,19 +7,19 @@ use crate::backend::BackendError;
 pub enum BackendLink {
     /// It is being opened for the first time.
     Opening,
-    /// It stands.
+    /// It is open.
     Live,
-    /// It is lost, and is opened again and again until it stands. Values may be old, and publications wait.
+    /// It is lost, and opening it is tried again until it succeeds. Values may be out of date, and publications wait.
     Stale,
 }
 
-/// A hub's backend, and how it is.
+/// The state of a hub's backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendHealth {
-    /// Which backend, and where. Never a password.
+    /// Which backend, and where. It never contains a password.
     pub name: String,
-    /// How the link to it is.
+    /// The state of the link to it.
     pub link: BackendLink,
-    /// Why the link was lost or could not be opened, until it stands again.
+    /// Why the link was lost or could not be opened, until it is open again.
     pub last_error: Option<BackendError>,
 }

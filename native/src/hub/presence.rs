@@ -1,4 +1,4 @@
-//! Who is present, as applications ask and say it.
+//! Presence, for applications.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -36,7 +36,7 @@ pub(super) fn server_hub(
     ServerHub::with_uplink(server, uplink)
 }
 
-/// Who is present in a topic: by this hub, its connections, and other hubs that share its backend.
+/// The presences of a topic: those tracked by this hub, by its connections, and by other hubs at the same backend.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,10 +61,10 @@ pub struct Presence {
 }
 
 impl Hub {
-    /// The presences of a topic. They have nothing to do with its publications.
+    /// The presences of a topic. They are independent of its publications.
     ///
     /// # Errors
-    /// When the topic breaks the syntax.
+    /// If the topic has invalid syntax.
     pub fn presence(&self, topic: &str) -> Result<Presence, PresenceError> {
         Ok(Presence {
             hub: self.clone(),
@@ -74,11 +74,11 @@ impl Hub {
 }
 
 impl Presence {
-    /// `key` is present, until what this returns is dropped or the hub stops. `meta` says of it what others should know,
-    /// in up to 4 KiB of JSON. The same key may be tracked several times.
+    /// Makes `key` present, until the returned value is dropped or the hub stops. `meta` is what others learn about it,
+    /// up to 4 KiB of JSON. The same key may be tracked several times.
     ///
     /// # Errors
-    /// As [`PresenceError`] says. Nobody is present then.
+    /// See [`PresenceError`]. The key is not present then.
     pub async fn track(&self, key: &str, meta: &impl Serialize) -> Result<Tracked, PresenceError> {
         let (reply, answer) = oneshot::channel();
         let track = PresenceCommand::Track {
@@ -97,10 +97,10 @@ impl Presence {
         self.hub.inner.shards.of(&self.topic)
     }
 
-    /// Everyone who is present, ordered by key; a key that is so several times has as many metas.
+    /// Everyone who is present, ordered by key. A key that is tracked several times has as many metas.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub async fn list(&self) -> Result<Vec<Present<Json>>, Stopped> {
         let (reply, answer) = oneshot::channel();
         let topic = self.topic.clone();
@@ -110,10 +110,10 @@ impl Presence {
         Ok(state.present.clone())
     }
 
-    /// Who is present, and who comes and goes from now on.
+    /// A stream of who is present now, and of who joins and leaves from now on.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub async fn watch(&self) -> Result<PresenceChanges, Stopped> {
         let (reply, answer) = oneshot::channel();
         let watch = PresenceCommand::Watch {
@@ -130,16 +130,16 @@ impl Presence {
     }
 }
 
-/// Somebody is present, until this is dropped.
+/// A presence. It ends when this is dropped.
 #[must_use = "whoever is tracked leaves when this is dropped"]
 pub struct Tracked {
     _reader: LocalReader,
 }
 
-/// The changes of a topic's presences: a stream, each of whose items happened at once. The first tells who is here, perhaps
-/// nobody. It ends with the hub. Dropping it ends the watch.
+/// A stream of changes to the presences of a topic. Each item contains changes that happened together; the first
+/// contains everyone who is present, perhaps nobody. The stream ends with the hub; dropping it ends the watch.
 ///
-/// A reader that is too slow for every change is told what differs since the last one it took.
+/// A reader that is too slow for every change gets the difference from the last one that it took.
 #[must_use = "the watch ends when this is dropped"]
 pub struct PresenceChanges {
     reader: LocalReader,
@@ -148,7 +148,7 @@ pub struct PresenceChanges {
 }
 
 impl PresenceChanges {
-    /// Who is present, by all changes until the last one that was taken.
+    /// Who is present, according to all changes taken so far.
     pub const fn present(&self) -> &Roster<Json> {
         &self.roster
     }

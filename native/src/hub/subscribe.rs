@@ -1,4 +1,4 @@
-//! How to subscribe.
+//! Options of a subscription.
 
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Flow, Slow};
@@ -6,31 +6,34 @@ use tidegate_core::protocol::Start;
 
 use crate::Reducer;
 
-/// How to subscribe.
+/// Options of a subscription. The default delivers every publication at once, starting with the latest value.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
-    /// How to be paced.
+    /// Its pace, and what happens to publications that wait.
     pub flow: Flow,
-    /// What makes one of publications that wait, in place of the flow's conflation. Not with deltas. At most 5,000 wait for it; then it is
-    /// called early.
+    /// Combines publications that wait, instead of the flow's own conflation. Not with deltas. At most 5,000 wait for
+    /// it; then it is called early.
     pub reduce: Option<Reducer>,
-    /// Where to start.
+    /// Where it starts: with the latest value, with what is published from now on, or after given positions.
     pub start: Start,
-    /// The most bytes that wait for a slow reader before the oldest publications are shed.
+    /// The most bytes that wait for a slow reader before the oldest publications are dropped; `None` for the hub's
+    /// default.
     pub outbox_bytes_max: Option<usize>,
-    /// A name by which a server remembers what was [dealt with](crate::client::ClientSubscription::handled). For its clients: a hub,
-    /// and a client of a backend, refuse it.
+    /// The name of a durable subscription: the server remembers under it what has been
+    /// [processed](crate::client::ClientSubscription::handled). Only for clients of a server: a hub, and a client of a
+    /// backend, refuse it.
     pub durable: Option<DurableName>,
-    /// What becomes of publications while the reader, or the connection to the server, is behind; `None` for what the flow says.
+    /// What happens to publications while the reader, or the connection to the server, is too slow; `None` for what the
+    /// flow implies.
     ///
-    /// A client of a server has one connection for all its subscriptions. Those with the same pattern are one to the server, which
-    /// is asked for what loses least of what they want; and [`Slow::Disconnect`] closes the connection of all of them, which
-    /// resume on the next. Not with [`durable`](Self::durable).
+    /// A client of a server has one connection for all its subscriptions. Subscriptions with the same pattern are one
+    /// subscription to the server, which gets the policy that loses least. [`Slow::Disconnect`] closes the connection
+    /// of all subscriptions; they resume on the next one. Not with [`durable`](Self::durable).
     pub slow: Option<Slow>,
 }
 
 impl Subscribe {
-    /// As the default, and remembered by the server under `name`.
+    /// The default options, with a durable subscription of this name.
     pub fn durable(name: DurableName) -> Self {
         Self {
             durable: Some(name),

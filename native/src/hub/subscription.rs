@@ -1,4 +1,4 @@
-//! A subscription within the process, and what it hears.
+//! A subscription within the process, and its events.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,18 +18,18 @@ use crate::json::Json;
 use crate::reduce::Reducing;
 use crate::shard::{Command, LocalReader};
 
-/// What a subscriber hears.
+/// What a subscriber receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A publication.
     Publication(Publication),
-    /// One emission of a collecting subscription, in order.
+    /// The publications of one emission of a `collect` subscription, in order.
     Batch(Vec<Publication>),
-    /// What was missed of a topic is lost; the latest value follows, where there is one.
+    /// What was missed of a topic is lost. The latest value follows, if there is one.
     Reset {
         /// The topic.
         topic: Topic,
-        /// Where it stands.
+        /// The position of the topic now.
         position: Position,
     },
     /// The reader was too slow: this many publications were dropped, the oldest first.
@@ -42,15 +42,16 @@ pub enum Event {
         /// Why.
         reason: EndReason,
     },
-    /// The server refused the subscription, and the stream ends.
+    /// The server refused the subscription. The stream ends.
     Refused(WireError),
-    /// The link to where topics live is lost: values may be old until [`Event::Live`].
+    /// The link to the backend is lost: values may be out of date until [`Event::Live`]. A client of a server learns of
+    /// this by its [status](crate::Client::status) instead.
     Stale,
     /// Values are up to date again.
     Live,
 }
 
-/// A subscription within the process: a stream of its [`Event`]s. Dropping it unsubscribes.
+/// A subscription within the process: a stream of [`Event`]s. Dropping it unsubscribes.
 #[must_use = "it unsubscribes when this is dropped"]
 pub struct Subscription {
     pub(super) reader: LocalReader,
@@ -59,10 +60,10 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Changes the subscription's flow.
+    /// Changes the flow of the subscription.
     ///
     /// # Errors
-    /// When the flow is out of range (the old one stays) or the hub has stopped.
+    /// If the flow is out of range (the old one then stays in force), or the hub has stopped.
     pub async fn set_flow(&self, flow: Flow) -> Result<(), SubscribeError> {
         let flow = self.reducing.flow(flow);
         for subscription in &self.subscriptions {
