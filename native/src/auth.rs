@@ -1,8 +1,8 @@
 //! Authentication: who a client is and what it may do, by a signed token or by a rule of the embedding application.
 //!
-//! A client sends its token in the header `Authorization: Bearer …`, as a subprotocol, in the first frame, or in
-//! exchange for a ticket, which is for an `EventSource` that can't do any of these. What the token allows is a
-//! [`Grant`]; the core checks every request of the connection against it.
+//! A client sends its token in the header `Authorization: Bearer …`, as a subprotocol, in the cookie `tidegate_token`
+//! or in the first frame. A client that can do none of these, such as an `EventSource`, uses a ticket instead. What the
+//! token allows is a [`Grant`]; the core checks every request of the connection against it.
 
 mod claims;
 mod jwt;

@@ -4,25 +4,25 @@
 //! |---|---|
 //! | `GET /ws` | WebSocket, subprotocol `tidegate.v1.json` |
 //! | `GET /events?topic=…` | Server-Sent Events; see [`EventsQuery`] |
-//! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered by the position |
-//! | `POST /ticket` | for whoever shows a token: a ticket, good for connections within half a minute, as `?ticket=…` |
-//! | `GET /user/notifications` | the room of whoever asks, `user:{int}`, over WebSocket or as Server-Sent Events |
-//! | `GET`, `DELETE /user/devices` | the devices of whoever asks, that durable subscriptions are remembered of; and forgets one of them, `?device=NAME` |
+//! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered with the position |
+//! | `POST /ticket` | exchanges a token for a ticket, which opens connections within half a minute, as `?ticket=…` |
+//! | `GET /user/notifications` | the caller's own room, `user:{int}`, over WebSocket or as Server-Sent Events |
+//! | `GET`, `DELETE /user/devices` | the caller's devices that have durable subscriptions; `DELETE` forgets one of them, `?device=NAME` |
 //! | `GET /healthz` | 200 while the hub runs |
-//! | `GET /readyz` | 200 while its backend can be reached, too |
-//! | `GET /debug` | where topics live and how much the hub holds, as JSON; to callers of the same machine, and to a token that may subscribe to `**` |
-//! | `GET /metrics` | how much the hub holds and has done, for Prometheus; to the same |
+//! | `GET /readyz` | 200 while it can also reach its backend |
+//! | `GET /debug` | where topics live and how much the hub holds, as JSON; for callers on the same machine, and for tokens that may subscribe to `**` |
+//! | `GET /metrics` | how much the hub holds and has done, for Prometheus; for the same callers |
 //! | `GET /` and `/assets/…` | the dashboard |
 //!
-//! Requests that a browser makes for a page of another origin are refused, unless it is
-//! [allowed](crate::AccessConfig::origins): a page on some other site must not be able to watch or publish on its reader's
-//! machine. For the same reason a hub that asks nobody who they are answers callers of its own machine by the names `localhost` and
-//! `*.localhost`, by addresses, and by the hosts of those origins only (HTTP 403), unless it is
-//! [open to everyone](crate::AccessConfig::open_to_everyone). Whoever serves the router otherwise than by `Server` and doesn't say who asks
-//! has all callers taken for those.
+//! Requests of pages of other origins are refused, unless the origin is [allowed](crate::AccessConfig::origins): a page
+//! on some other site must not be able to subscribe or publish on its reader's machine. For the same reason, a hub that
+//! doesn't ask clients who they are answers callers on its own machine only if they address it as `localhost`,
+//! `*.localhost`, by an IP address, or by a host of those origins (otherwise HTTP 403), unless it is
+//! [open to everyone](crate::AccessConfig::open_to_everyone). If the router is served by something other than `Server`
+//! that doesn't report where callers are, all of them count as callers on the same machine.
 //!
-//! [`Server`](crate::serve::Server) serves an application that mounts them so that it can be exposed to the internet, and stops it in
-//! order. `/debug` and `/metrics` must know who asks: whoever serves it otherwise says so by
+//! [`Server`](crate::serve::Server) serves such an application safely to the internet, and shuts it down gracefully.
+//! `/debug` and `/metrics` have to know where a caller is: if you serve the application differently, report it with
 //! [`into_make_service_with_connect_info::<SocketAddr>()`](axum::Router::into_make_service_with_connect_info).
 
 mod access;
@@ -54,12 +54,12 @@ pub use events::EventsQuery;
 pub(crate) use events::fuzz::events_query as fuzz_events_query;
 use served::Served;
 
-/// Everything that a hub serves, the dashboard included.
+/// All endpoints of a hub, including the dashboard.
 pub fn router(hub: Hub) -> Router {
     endpoints(hub).merge(dashboard::router())
 }
 
-/// What a hub serves to programs: `/ws`, `/events`, `/publish`, `/healthz`, `/debug`.
+/// All endpoints of a hub, without the dashboard.
 pub fn endpoints(hub: Hub) -> Router {
     let served = Served::new(hub.clone());
     let to_operator = middleware::from_fn_with_state(served.clone(), operator::only);

@@ -1,4 +1,4 @@
-//! Jobs with typed updates, each in a topic of its own: `job:ID`.
+//! Typed updates of jobs. Each job has a topic of its own: `job:ID`.
 //!
 //! ```
 //! use futures_util::StreamExt as _;
@@ -31,17 +31,17 @@ use crate::client::{ClientError, ClientSubscription};
 use crate::{Client, Event, Hub, JsonError, Publication, Publish};
 pub use update::JobUpdate;
 
-/// Sends the updates of jobs, and lets whoever wants follow one until it ends. Clones share the client.
+/// Sends updates of jobs, and follows a job until it ends. Clones share the client.
 #[derive(Clone)]
 pub struct Broadcaster {
     client: Client,
 }
 
-/// Why there is no update where one was expected.
+/// An error in a stream of job updates.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
-    /// Somebody published to the job's topic what is no update of a job. The stream goes on.
+    /// Somebody published something to the job's topic that is not an update of a job. The stream continues.
     #[error("publication {offset} of {topic} is no update of a job: {reason}")]
     NoUpdate {
         /// The job's topic.
@@ -54,8 +54,8 @@ pub enum JobError {
     /// The subscription was refused. The stream ends.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The client was closed, or the hub was stopped, before the job ended: how the job goes on is not known here. The
-    /// stream ends.
+    /// The client was closed, or the hub was stopped, before the job ended, so it is unknown here how the job
+    /// continues. The stream ends.
     #[error("the client or the hub of job {job_id} was closed before the job ended")]
     Cut {
         /// The job's id.
@@ -69,7 +69,7 @@ impl Broadcaster {
         Self { client }
     }
 
-    /// The jobs of the backend that the environment names, as [`Client::from_env`] finds it.
+    /// The jobs of the backend that the environment names: see [`Client::from_env`].
     ///
     /// # Errors
     /// As for [`Client::from_env`].
@@ -80,24 +80,24 @@ impl Broadcaster {
     /// The jobs of a hub in this process.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system provides no thread.
     pub fn from_hub(hub: Hub) -> Result<Self, ClientError> {
         Client::from_hub(hub).map(Self::new)
     }
 
-    /// Sends an update of a job, whose id becomes `job_id`, and returns once that has happened. COMPLETE, FAILED and
-    /// CANCELLED, in any letter case, end the job.
+    /// Sends an update of a job, and returns when it is published. The update's id becomes `job_id`. The statuses
+    /// COMPLETE, FAILED and CANCELLED, in any letter case, end the job.
     ///
     /// # Errors
-    /// As [`ClientError`] says: when `job_id` is not a single segment of a topic, and when the job has ended already.
+    /// See [`ClientError`]; also if `job_id` is not a single segment of a topic, or the job has ended already.
     pub async fn send(&self, job_id: &str, update: JobUpdate) -> Result<Position, ClientError> {
         self.publish(job_id, update, false).await
     }
 
-    /// Sends the first update of a job: one of the same id that has ended begins anew.
+    /// Sends the first update of a job. A job with the same id that has ended starts anew.
     ///
     /// # Errors
-    /// As [`ClientError`] says.
+    /// See [`ClientError`].
     pub async fn start(&self, job_id: &str, update: JobUpdate) -> Result<Position, ClientError> {
         self.publish(job_id, update, true).await
     }
@@ -120,11 +120,11 @@ impl Broadcaster {
             .await
     }
 
-    /// The updates of a job, from its latest one on. The stream ends after the one that ends the job, which whoever
-    /// comes later is given, too; where it can't go on until then, it ends with an error.
+    /// The updates of a job, starting with the latest. The stream ends after the update that ends the job, which late
+    /// subscribers get, too. If it can't continue until then, it ends with an error.
     ///
     /// # Errors
-    /// As [`ClientError`] says: when `job_id` is not a single segment of a topic.
+    /// See [`ClientError`]; also if `job_id` is not a single segment of a topic.
     pub async fn subscribe(&self, job_id: &str) -> Result<JobUpdates, ClientError> {
         let topic = topic(job_id)?;
         let events = self.client.subscribe(topic.as_str()).await?;
@@ -146,8 +146,9 @@ fn topic(job_id: &str) -> Result<Topic, ClientError> {
 
 /// The updates of a job, as a stream. Dropping it unsubscribes.
 ///
-/// Whoever reads too slowly misses updates, but never the newest nor the last one. A stream that ends without an error has
-/// told how the job ended; where the client is closed or the hub is stopped before, [`JobError::Cut`] is its last item.
+/// A slow reader misses updates, but never the newest or the last one. A stream that ends without an error has
+/// delivered the end of the job. If the client is closed or the hub is stopped before, the last item is
+/// [`JobError::Cut`].
 #[must_use = "it unsubscribes when this is dropped"]
 pub struct JobUpdates {
     job_id: String,

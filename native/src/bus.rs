@@ -1,7 +1,7 @@
-//! Events by their type, in rooms: whoever publishes and whoever handles need not know each other, nor be in one process.
+//! Typed events in rooms: publishers and handlers need not know each other, or run in the same process.
 //!
-//! An event is a publication `{"event": "task:created", "data": …}` in the topic of a room. Handlers run in this process for
-//! each of their type, whichever process published it: the client decides how far the bus reaches.
+//! An event is a publication `{"event": "task:created", "data": …}` to the topic of a room. A handler is called in this
+//! process for every event of its type, whichever process published it. How far the bus reaches depends on its client.
 //!
 //! ```
 //! use tidegate::core::topic::UserRoom;
@@ -48,19 +48,19 @@ pub use task_events::{Task, TaskEvents};
 /// How many faults wait for a reader of [`EventBus::faults`] before it misses the oldest.
 const FAULTS_MAX: usize = 256;
 
-/// How a bus is set up.
+/// The configuration of a bus.
 #[derive(Clone, Debug)]
 pub struct BusConfig {
-    /// The rooms whose events are handled here.
+    /// The rooms whose events are handled.
     pub rooms: Vec<Pattern>,
-    /// After how long a handler counts as hanging.
+    /// How long a handler may take before it counts as hanging.
     pub hangs_after: Duration,
-    /// The most events that wait for one handler. Further ones are lost to it, and reported.
+    /// The most events that wait for one handler. Further ones are lost to this handler, and reported.
     pub queue_max: usize,
 }
 
 impl Default for BusConfig {
-    /// The rooms of tasks and users; a handler hangs after 30 s; 1,024 events wait for each.
+    /// The rooms of tasks and users; a handler hangs after 30 s; up to 1,024 events wait for each handler.
     fn default() -> Self {
         Self {
             rooms: vec![TaskRoom::all(), UserRoom::all()],
@@ -70,7 +70,7 @@ impl Default for BusConfig {
     }
 }
 
-/// Events by their type. Clones are the same bus; its handlers end with the last one.
+/// A bus for typed events. Clones are handles to the same bus; its handlers end with the last one.
 #[derive(Clone)]
 pub struct EventBus {
     inner: Arc<Inner>,
@@ -91,7 +91,7 @@ struct Handlers {
     last_id: u64,
 }
 
-/// A handler is subscribed for as long as this is kept.
+/// Keeps a handler subscribed. Dropping it ends the handler.
 #[must_use = "the handler ends when this is dropped"]
 pub struct Handling {
     bus: Weak<Inner>,
@@ -100,12 +100,12 @@ pub struct Handling {
 }
 
 impl EventBus {
-    /// The events of a client's topics, in the rooms of tasks and users.
+    /// A bus over a client's topics, which handles the events in the rooms of tasks and users.
     pub fn new(client: Client) -> Self {
         Self::with_config(client, BusConfig::default())
     }
 
-    /// The events of a client's topics.
+    /// A bus over a client's topics.
     pub fn with_config(client: Client, config: BusConfig) -> Self {
         let (faults, _) = broadcast::channel(FAULTS_MAX);
         let inner = Inner {
@@ -120,17 +120,17 @@ impl EventBus {
         }
     }
 
-    /// Calls `handle` for every event of a type that is published from now on, one after the other. It may block: it runs
-    /// in a thread for such work.
+    /// Calls `handle` for every event of a type that is published from now on, one after the other. It may block,
+    /// because it runs on a thread for blocking work.
     ///
-    /// A handler that panics or hangs is reported ([`EventBus::faults`]) and costs nobody else anything. So is a room that the
-    /// server refuses once it is asked, which is after this has returned: the next call fails for that reason, and the one after
-    /// that asks again.
+    /// A handler that panics or hangs is reported ([`EventBus::faults`]) and affects nobody else. So is a room that the
+    /// server refuses; but the refusal may arrive after this has returned. Then the next call fails with it, and the
+    /// call after that requests the room again.
     ///
-    /// Handlers run in the tokio runtime that they were subscribed in, and end with it.
+    /// Handlers run on the tokio runtime in which they were subscribed, and end with it.
     ///
     /// # Errors
-    /// When the rooms can't be subscribed to, or one was refused.
+    /// If the rooms can't be subscribed to, or one was refused.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -142,7 +142,7 @@ impl EventBus {
         self.add(event, handler::blocking(handle)).await
     }
 
-    /// As [`EventBus::subscribe`], with a handler that awaits. One that hangs is cancelled.
+    /// Like [`EventBus::subscribe`], with an async handler. A handler that hangs is cancelled.
     ///
     /// # Errors
     /// As for [`EventBus::subscribe`].
@@ -194,7 +194,7 @@ impl EventBus {
             .await
     }
 
-    /// Publishes an event to a room: as its last one, once only, or starting it anew.
+    /// Publishes an event to a room with options: as its last one, with an idempotency key, or starting the room anew.
     ///
     /// # Errors
     /// As for [`Client::publish`].
@@ -243,8 +243,8 @@ impl EventBus {
         self.publish(event, data, &UserRoom(user)).await
     }
 
-    /// Tells a room of an event that happened in another one. Those who watch the room see it; handlers, which have it
-    /// from where it happened, are not called again.
+    /// Sends a room a copy of an event that happened in another room. Subscribers of the room see it. Handlers, which
+    /// get the event from where it happened, are not called again.
     ///
     /// # Errors
     /// As for [`Client::publish`].
@@ -265,7 +265,7 @@ impl EventBus {
         self.inner.client.publish(topic.as_str(), &envelope).await
     }
 
-    /// What goes wrong with handlers and rooms from now on.
+    /// A receiver of everything that goes wrong with handlers and rooms from now on.
     pub fn faults(&self) -> broadcast::Receiver<Fault> {
         self.inner.faults.subscribe()
     }

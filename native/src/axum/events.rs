@@ -36,33 +36,34 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The query of `GET /events`.
 ///
-/// `topic` is a topic or pattern and may repeat. Durations are milliseconds, or have a unit: `250`, `250ms`, `1s`, `2m`.
+/// `topic` is a topic or pattern, and may be repeated. Times are in milliseconds or have a unit: `250`, `250ms`, `1s`,
+/// `2m`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventsQuery {
     /// Topics and patterns.
     pub topic: Vec<String>,
-    /// A throttle's window.
+    /// The window of a throttle.
     pub throttle: Option<String>,
-    /// A debounce's quiet time.
+    /// The quiet time of a debounce.
     pub debounce: Option<String>,
-    /// A debounce's longest wait.
+    /// The longest time for which a debounce delays an event.
     pub max_wait: Option<String>,
-    /// Emit at the start of a burst.
+    /// Whether to emit at the start of a burst.
     pub leading: Option<bool>,
-    /// Emit at the end of a window or burst.
+    /// Whether to emit at the end of a window or burst.
     pub trailing: Option<bool>,
     /// `latest`, `merge`, `sum` or `collect`.
     pub conflate: Option<String>,
     /// The most publications of a `collect` batch.
     pub max: Option<u32>,
-    /// Where `false`, retained values are not sent first.
+    /// `false`: don't send retained values first.
     pub latest: Option<bool>,
-    /// `conflate`, `drop` or `disconnect`, while the reader is behind.
+    /// `conflate`, `drop` or `disconnect`: what happens while the reader is too slow.
     pub slow: Option<String>,
-    /// The name of a device, which goes on where it was.
+    /// The name of a device: the stream continues where it stopped.
     pub durable: Option<String>,
-    /// Where to resume, for clients that cannot send `Last-Event-ID`.
+    /// The position to resume from, for clients that cannot send `Last-Event-ID`.
     pub last_event_id: Option<String>,
 }
 

@@ -6,25 +6,25 @@ use tidegate_core::lifecycle::EndReason;
 
 use crate::{JsonError, Publication};
 
-/// What a job says of itself. Each update is whole: the latest one wins.
+/// The state of a job, as the job reports it. Each update is complete: the latest one replaces all earlier ones.
 ///
-/// Publishers may say more, and less: what has no field here is kept in [`extra`](Self::extra), and whoever reads
-/// [`crate::Broadcaster::subscribe`] is given an id and a status in any case.
+/// Publishers may send more members, or fewer. Members without a field here are kept in [`extra`](Self::extra), and
+/// updates from [`crate::Broadcaster::subscribe`] always have an id and a status.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobUpdate {
     /// The job's id.
     #[serde(default, deserialize_with = "text_or_number")]
     pub job_id: String,
-    /// Where the job stands: RUNNING, COMPLETE, FAILED, CANCELLED, or a word of the application's.
+    /// The status: RUNNING, COMPLETE, FAILED, CANCELLED, or a word of the application's own.
     #[serde(default)]
     pub status: String,
-    /// The part that is done, from 0 to 1 where the job is one of Tidegate's own.
+    /// The part that is done; from 0 to 1 in jobs of Tidegate's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<f64>,
-    /// What it is at, or why it failed: for people.
+    /// What the job is doing, or why it failed; for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// All else that was said, by name. What has the name of a field above is not sent: the field is.
+    /// All other members, by name. A member with the name of a field above is not sent: the field is.
     #[serde(flatten, serialize_with = "without_fields")]
     pub extra: Map<String, Value>,
 }
@@ -35,7 +35,7 @@ const FIELDS: [&str; 4] = ["job_id", "status", "progress", "message"];
 const RUNNING: &str = "RUNNING";
 
 impl JobUpdate {
-    /// An update with a status. Its id is that of the job which it is sent for.
+    /// An update with a status. Its id is set when it is sent.
     pub fn new(status: impl Into<String>) -> Self {
         Self {
             status: status.into(),
@@ -43,7 +43,7 @@ impl JobUpdate {
         }
     }
 
-    /// The job is at work.
+    /// The job is running.
     pub fn running() -> Self {
         Self::new(RUNNING)
     }
@@ -53,18 +53,18 @@ impl JobUpdate {
         Self::new(status(EndReason::Complete))
     }
 
-    /// The job went wrong.
+    /// The job failed.
     pub fn failed(why: impl Into<String>) -> Self {
         Self::new(status(EndReason::Failed)).with_message(why)
     }
 
-    /// The job was called off.
+    /// The job was cancelled.
     pub fn cancelled() -> Self {
         Self::new(status(EndReason::Cancelled))
     }
 
-    /// With the part that is done, from 0 to 1. What is no number, or endless, is none that JSON could say: there is no part
-    /// then. Anything else is sent as it is, and a bar shows less than 0 as 0, and more than 1 as 1.
+    /// Sets the part that is done, from 0 to 1. NaN and infinity have no JSON form, so they unset it. Any other number
+    /// is sent as it is; progress bars show less than 0 as 0, and more than 1 as 1.
     #[must_use]
     pub const fn with_progress(mut self, progress: f64) -> Self {
         self.progress = if progress.is_finite() {
@@ -75,17 +75,17 @@ impl JobUpdate {
         self
     }
 
-    /// With words for people.
+    /// Sets a message for people.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// With a field of the application's.
+    /// Sets a member of the application's own.
     ///
-    /// `job_id`, `status`, `progress` and `message` are fields of any update, and set by their names, too; a value that is
-    /// not of the field's form leaves it as it is.
+    /// The names `job_id`, `status`, `progress` and `message` set the fields of this type; a value that doesn't fit the
+    /// field is ignored.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         let name = name.into();
@@ -103,7 +103,7 @@ impl JobUpdate {
         self
     }
 
-    /// Why the job ended, if by this update: its status in any letter case.
+    /// Why the job ended, if this update ends it: its status, in any letter case.
     pub fn end(&self) -> Option<EndReason> {
         self.status.parse().ok()
     }

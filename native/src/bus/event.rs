@@ -7,16 +7,16 @@ use tidegate_core::topic::Topic;
 
 use crate::{Json, JsonError, Publication};
 
-/// An event as its handlers get it.
+/// An event, as handlers receive it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusEvent {
     /// Its type.
     pub event: String,
-    /// The topic of the room that it happened in.
+    /// The topic of the room in which it happened.
     pub room: Topic,
-    /// Where it stands among the room's publications.
+    /// Its position among the room's publications.
     pub position: Position,
-    /// What it says.
+    /// Its data.
     pub data: Json,
 }
 
@@ -55,10 +55,10 @@ impl BusEvent {
         })
     }
 
-    /// Parses what the event says.
+    /// Parses the event's data.
     ///
     /// # Errors
-    /// When it does not have the form of `T`.
+    /// If it can't be parsed as `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         self.data.parse()
     }

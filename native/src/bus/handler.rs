@@ -19,25 +19,25 @@ pub(super) type Callback = Box<dyn Fn(BusEvent) -> JoinHandle<()> + Send + Sync>
 /// What went wrong with a handler, or with a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The type of the event that was to be handled; `None` where it is no handler's fault.
+    /// The type of the event that should have been handled; `None` if it is not a handler's fault.
     pub event: Option<String>,
-    /// The room that the event happened in, or the rooms that are refused.
+    /// The room in which the event happened, or the rooms that were refused.
     pub room: Pattern,
     /// What went wrong.
     pub kind: FaultKind,
 }
 
-/// How a handler or a room can go wrong.
+/// The ways in which a handler or a room can fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// It panicked, with these words. It is called for the next event.
+    /// It panicked with this message. It is called again for the next event.
     Panicked(String),
-    /// It has not returned after this time. If it awaits, it was cancelled, and is called for the next event. If it
-    /// blocks, it is called again when it has returned.
+    /// It has not returned within this time. An async handler is cancelled, and called again for the next event. A
+    /// blocking one is called again once it has returned.
     Hung(Duration),
-    /// More events wait for it than may, and this one is lost to it.
+    /// Too many events wait for it, and this one is lost to it.
     Overflowed,
-    /// The server refuses the room: no handler is called for what happens there.
+    /// The server refused the room: no handler is called for its events.
     Refused(WireError),
 }
 

@@ -1,4 +1,4 @@
-//! What happens to tasks, said to whoever watches the task and to its owner.
+//! Events of tasks, for everyone who watches the task and for its owner.
 
 use serde::Serialize;
 use tidegate_core::lifecycle::EndReason;
@@ -9,7 +9,7 @@ use super::EventBus;
 use crate::Publish;
 use crate::client::ClientError;
 
-/// A task, and whose it is.
+/// A task and its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Task {
     /// The task's id.
@@ -18,26 +18,27 @@ pub struct Task {
     pub owner: u64,
 }
 
-/// What happens to tasks. Each event goes to the task's room, `task:{uuid}`, and a copy of it to its owner's, `user:{int}`.
+/// Publishes events of tasks. Each event goes to the task's room, `task:{uuid}`, and a copy of it to its owner's room,
+/// `user:{int}`.
 ///
-/// `completed`, `failed` and `cancelled` end the task's room: whoever subscribes to it later is told so at once. The user's
-/// room never ends.
+/// `completed`, `failed` and `cancelled` end the task's room: subscribers learn of it, late ones too. The user's room
+/// never ends.
 ///
-/// The task's room is told first. Where that worked and the copy to the owner fails, the call fails, and to repeat it tells the room
-/// again; one that ends the room is answered `topic_ended` then. Send the owner the copy alone in that case, by
-/// [`EventBus::copy_to`] of [`TaskEvents::bus`].
+/// The task's room comes first. If that succeeds and the copy for the owner fails, the call fails. Repeating the call
+/// publishes to the task's room again, which is answered with `topic_ended` if the event has ended it. In that case,
+/// send only the copy to the owner, with [`EventBus::copy_to`] of [`TaskEvents::bus`].
 #[derive(Clone)]
 pub struct TaskEvents {
     bus: EventBus,
 }
 
 impl TaskEvents {
-    /// The tasks of a bus.
+    /// Events of tasks, over a bus.
     pub const fn new(bus: EventBus) -> Self {
         Self { bus }
     }
 
-    /// `task:created`. A task that has ended begins anew.
+    /// Publishes `task:created`. A task that has ended starts anew.
     ///
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
@@ -49,7 +50,7 @@ impl TaskEvents {
         self.tell(task, "task:created", data, restart).await
     }
 
-    /// `task:started`.
+    /// Publishes `task:started`.
     ///
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
@@ -58,7 +59,7 @@ impl TaskEvents {
             .await
     }
 
-    /// `task:status`: where the task stands.
+    /// Publishes `task:status`: the state of the task.
     ///
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
@@ -67,7 +68,7 @@ impl TaskEvents {
             .await
     }
 
-    /// `task:completed`, the last event of the task's room.
+    /// Publishes `task:completed`, the last event of the task's room.
     ///
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
@@ -76,7 +77,7 @@ impl TaskEvents {
         self.tell(task, "task:completed", data, last).await
     }
 
-    /// `task:failed`, the last event of the task's room.
+    /// Publishes `task:failed`, the last event of the task's room.
     ///
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
@@ -85,7 +86,7 @@ impl TaskEvents {
         self.tell(task, "task:failed", data, last).await
     }
 
-    /// `task:cancelled`, the last event of the task's room.
+    /// Publishes `task:cancelled`, the last event of the task's room.
     ///
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
@@ -94,7 +95,7 @@ impl TaskEvents {
         self.tell(task, "task:cancelled", data, last).await
     }
 
-    /// `task:deleted`. The room of a task that has ended stays as it is: its owner alone is told.
+    /// Publishes `task:deleted`. If the task's room has ended, it stays as it is, and only the owner is notified.
     ///
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
