@@ -1,5 +1,5 @@
-//! A client of topics that live elsewhere: behind a server in another process, over one WebSocket that connects again
-//! and resumes by itself; or in a backend, without any server.
+//! Clients of topics that live elsewhere: on a server, over one WebSocket that reconnects and resumes by itself; or in
+//! a backend, without any server.
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,8 +11,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A background job that shares only a backend with those who watch takes [`Client::from_env`], and where it has no
-//! runtime, [`Client::blocking`]. Clients work in a thread of their own.
+//! A background job that shares only a backend with those who watch uses [`Client::from_env`], and [`Client::blocking`]
+//! if it has no async runtime. Clients do their work on a thread of their own.
 
 mod address;
 mod answer;
@@ -68,12 +68,12 @@ use subscription::Source;
 /// How long closing waits for answers to what was queued.
 const FLUSH_MAX: Duration = Duration::from_secs(10);
 
-/// What is known of the connection.
+/// The state of a client's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Its state.
+    /// The state.
     pub state: ConnectionState,
-    /// Why the last attempt failed or the last connection ended, if any did.
+    /// Why the last attempt failed or the last connection ended, if one did.
     pub last_error: Option<String>,
     /// The same, for programs.
     fault: Option<Fault>,
@@ -86,7 +86,9 @@ impl Status {
     }
 }
 
-/// A client of a server, or of a backend. Clones share it; it closes when the last one and all subscriptions are gone.
+/// A client of a server or of a backend.
+///
+/// Clones are handles to the same client. It closes when the last of them and all of its subscriptions are dropped.
 #[derive(Clone)]
 pub struct Client {
     link: Link,
@@ -101,59 +103,60 @@ enum Link {
 }
 
 impl Client {
-    /// Starts to connect to a server, such as `http://127.0.0.1:8420` or `https://progress.example`, and returns at once. What is asked for before
-    /// the connection stands is done then.
+    /// Starts to connect to a server, such as `http://127.0.0.1:8420` or `https://progress.example`, and returns at
+    /// once. Requests made before there is a connection wait for it.
     ///
     /// # Errors
-    /// When `url` is not the address of a server, or the system gives no thread.
+    /// If `url` is not the address of a server, or the system provides no thread.
     pub fn start(url: &str) -> Result<Self, ClientError> {
         Self::start_with(url, ClientOptions::default())
     }
 
-    /// As [`Client::start`], with a token for a server that asks who its clients are.
+    /// Like [`Client::start`], with options, such as a token for a server that authenticates its clients.
     ///
     /// # Errors
-    /// As for [`Client::start`]. That the token is refused comes with what is asked for: publishes fail and subscriptions are
+    /// As for [`Client::start`]. If the token is refused, publishes fail and subscriptions are
     /// [refused](crate::Event::Refused).
     pub fn start_with(url: &str, options: ClientOptions) -> Result<Self, ClientError> {
         let link = Link::Server(Arc::new(ServerLink::start(url, options)?));
         Ok(Self::new(link, url))
     }
 
-    /// Connects to a server, and returns once it has said welcome or the first attempt has failed: after 10 s at most, and
-    /// 30 s for a token that is asked for. What is given up while it waits is disconnected.
+    /// Connects to a server, and returns when the server has welcomed the client or the first attempt has failed: after
+    /// 10 s at most, and another 30 s if a token has to be requested. If this future is dropped, the client
+    /// disconnects.
     ///
     /// # Errors
-    /// When `url` is not an address, or no server answers there or takes a client now.
+    /// If `url` is not an address, or no server answers there or accepts a client now.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
         Self::connect_with(url, ClientOptions::default()).await
     }
 
-    /// As [`Client::connect`], with a token for a server that asks who its clients are.
+    /// Like [`Client::connect`], with options, such as a token for a server that authenticates its clients.
     ///
     /// # Errors
-    /// As for [`Client::connect`], and when there is no token or the server refuses it.
+    /// As for [`Client::connect`]; also if no token can be had, or the server refuses it.
     pub async fn connect_with(url: &str, options: ClientOptions) -> Result<Self, ClientError> {
         let link = Arc::new(ServerLink::start(url, options)?);
         link.connected(url).await?;
         Ok(Self::new(Link::Server(link), url))
     }
 
-    /// A client of a backend, without a server. The link is opened at once, and again whenever it is lost; what is
-    /// published or subscribed before it stands, waits.
+    /// A client of a backend, without a server. The link is opened at once, and again whenever it is lost; publications
+    /// and subscriptions that come before wait for it.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system provides no thread.
     pub fn with_backend(backend: Arc<dyn Backend>) -> Result<Self, ClientError> {
         let place = backend.describe();
         let hub = Hub::with_backend(Self::own_hub(), backend)?;
         Self::own(hub, &place)
     }
 
-    /// A client of a hub in this process. Closing the client leaves the hub as it is.
+    /// A client of a hub in this process. Closing the client doesn't stop the hub.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system provides no thread.
     pub fn from_hub(hub: Hub) -> Result<Self, ClientError> {
         let place = match hub.backend() {
             Some(health) => health.borrow().name.clone(),
@@ -195,27 +198,28 @@ impl Client {
         matches!(self.status().borrow().state, ConnectionState::Closed(_))
     }
 
-    /// Where the topics are, for people: the server's address as it was given, or which backend, without its password.
+    /// Where the topics are, for people: the server's address as it was given, or the backend, without its password.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// Publishes a value to a topic, and returns once that has happened. Waits for a server as long as that takes, and
-    /// repeats what a lost connection left unanswered: the publication happens once. A backend that is away is waited
-    /// for 10 s, as [`UplinkConfig::publish_patience`] says.
+    /// Publishes a value to a topic, and returns when it is published.
     ///
-    /// At most 1,024 publishes of a client wait for a server's answer, and for a backend's as many as
-    /// [`UplinkConfig::publishes_max`] says. Further ones are refused at once, with the code
+    /// This waits for a server as long as it takes. A publish that a lost connection leaves unanswered is repeated, and
+    /// takes effect once. A backend that can't be reached is waited for 10 s: see [`UplinkConfig::publish_patience`].
+    ///
+    /// At most 1,024 publishes of a client may wait for a server's answer, and [`UplinkConfig::publishes_max`] for a
+    /// backend's. More are refused at once, with the code
     /// [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).
     ///
-    /// What is given up while it waits, as by a timeout, may be published all the same. To repeat it, give it an
-    /// [id](Publish::id).
+    /// If this future is dropped, for example by a timeout, the value may still be published. To be able to repeat it
+    /// safely, give it an [id](Publish::id).
     ///
     /// [`UplinkConfig::publish_patience`]: tidegate_core::uplink::UplinkConfig::publish_patience
     /// [`UplinkConfig::publishes_max`]: tidegate_core::uplink::UplinkConfig::publishes_max
     ///
     /// # Errors
-    /// As [`ClientError`] says.
+    /// See [`ClientError`].
     pub async fn publish(
         &self,
         topic: &str,
@@ -224,10 +228,11 @@ impl Client {
         self.publish_with(topic, value, Publish::default()).await
     }
 
-    /// Publishes a value to a topic: as its last one, under an idempotency key, or starting it anew.
+    /// Publishes a value to a topic with options: as its last publication, with an idempotency key, or starting it
+    /// anew.
     ///
     /// # Errors
-    /// As [`ClientError`] says.
+    /// See [`ClientError`].
     pub async fn publish_with(
         &self,
         topic: &str,
@@ -237,14 +242,14 @@ impl Client {
         self.enqueue(topic, value, publish)?.await
     }
 
-    /// Queues a publish and returns its answer to come. What is queued by one caller is published in that order,
-    /// without waiting for each answer. A server lets so many wait for their answers as [`Client::publish`] says.
+    /// Queues a publish, and returns a future of its answer. Publications queued by one caller are published in that
+    /// order, without waiting for each answer. [`Client::publish`] says how many may wait for their answers.
     ///
-    /// What has no answer when the last handle of the client goes may be lost, with no more than a warning in the log:
-    /// [`Client::close_flushed`] waits for it. Dropping the answer alone leaves the publish as it is.
+    /// When the last handle of the client is dropped, publications without an answer may be lost, with only a warning
+    /// in the log; [`Client::close_flushed`] waits for them. Dropping only the answer doesn't affect the publish.
     ///
     /// # Errors
-    /// As [`ClientError`] says; what the server or the backend refuses is told by the answer.
+    /// See [`ClientError`]. What the server or the backend refuses is reported by the answer.
     pub fn enqueue(
         &self,
         topic: &str,
@@ -259,18 +264,19 @@ impl Client {
         Ok(self.unanswered.add(receiving?))
     }
 
-    /// Subscribes to a topic or pattern, from its latest value on. What is given up while it waits is unsubscribed.
+    /// Subscribes to a topic or pattern, starting with the latest value. If this future is dropped, it unsubscribes.
     ///
     /// # Errors
-    /// As [`ClientError`] says. What a server refuses comes as [`Event::Refused`](crate::Event::Refused).
+    /// See [`ClientError`]. A refusal by a server arrives as [`Event::Refused`](crate::Event::Refused).
     pub async fn subscribe(&self, pattern: &str) -> Result<ClientSubscription, ClientError> {
         self.subscribe_with(pattern, Subscribe::default()).await
     }
 
-    /// Subscribes to a topic or pattern with a flow and a start. At a backend this waits until it answers.
+    /// Subscribes to a topic or pattern with options, such as a flow or a position to resume from. With a backend, this
+    /// waits for its answer.
     ///
     /// # Errors
-    /// As [`ClientError`] says. What a server refuses comes as [`Event::Refused`](crate::Event::Refused).
+    /// See [`ClientError`]. A refusal by a server arrives as [`Event::Refused`](crate::Event::Refused).
     pub async fn subscribe_with(
         &self,
         pattern: &str,
@@ -286,12 +292,12 @@ impl Client {
         Ok(ClientSubscription(source))
     }
 
-    /// Waits until all that was queued up to now has its answer. It may be given up and called again.
+    /// Waits until everything queued so far has been answered. This future may be dropped, and called again.
     pub async fn flush(&self) {
         self.unanswered.flush().await;
     }
 
-    /// Closes the connection. What is unanswered fails.
+    /// Closes the connection. Unanswered requests fail.
     pub fn close(&self) {
         match &self.link {
             Link::Server(link) => link.close(),
@@ -299,11 +305,11 @@ impl Client {
         }
     }
 
-    /// Waits until all that was queued has its answer, for 10 s at most, and closes the connection. A backend's is closed
-    /// once this returns. Where it is given up while it waits, the client stays open.
+    /// Waits until everything queued has been answered, for 10 s at most, and closes the connection. A backend's link
+    /// is closed when this returns. If this future is dropped before, the client stays open.
     ///
     /// # Errors
-    /// [`ClientError::Unanswered`] where some have none. The client is closed then, too.
+    /// [`ClientError::Unanswered`] if something was not answered. The client is closed in this case, too.
     pub async fn close_flushed(&self) -> Result<(), ClientError> {
         let client = self.clone();
         // The clients' runtime has the clock, whatever the caller has.

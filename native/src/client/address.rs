@@ -5,17 +5,17 @@ use std::str::FromStr;
 
 use axum::http::Uri;
 
-/// An address that is not one of a server.
+/// Why a text is not the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// Nothing that can be connected to.
+    /// It is not an address that can be connected to.
     #[error("{url:?} is not the address of a server; write http://HOST:PORT or https://HOST")]
     Malformed {
         /// What was given.
         url: String,
     },
-    /// An encrypted connection, which this build cannot make.
+    /// It needs TLS, which this program was built without.
     #[error(
         "{url:?} needs TLS, without which this program was built (the feature `tls`); connect through a local proxy or over http://"
     )]
@@ -25,8 +25,8 @@ pub enum UrlError {
     },
 }
 
-/// The address of a server: `http://HOST:PORT/BASE`, or `https://…` where TLS is spoken there. `ws://…` and `wss://…` mean
-/// the same, and without a scheme it is HTTP. The ports are 80 and 443 where none is written.
+/// The address of a server: `http://HOST:PORT/BASE`, or `https://…` for TLS. `ws://…` and `wss://…` mean the same; an
+/// address without a scheme means HTTP. The default ports are 80 and 443.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
     is_secure: bool,
@@ -38,7 +38,7 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// Whether TLS is spoken there.
+    /// Whether the connection uses TLS.
     pub const fn is_secure(&self) -> bool {
         self.is_secure
     }
@@ -53,7 +53,7 @@ impl ServerAddress {
         self.port.unwrap_or(if self.is_secure { 443 } else { 80 })
     }
 
-    /// Host and port as the header `Host` has them.
+    /// Host and port, as in the header `Host`.
     pub fn authority(&self) -> String {
         match self.port {
             Some(port) => format!("{}:{port}", self.host),

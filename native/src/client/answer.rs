@@ -17,8 +17,8 @@ use super::ClientError;
 /// So few answers are not worth being looked through.
 const SWEPT_MIN: usize = 64;
 
-/// The answer to a publish that was queued by [`Client::enqueue`](super::Client::enqueue). Dropping it leaves the
-/// publish as it is.
+/// A future of the answer to a publish that was queued with [`Client::enqueue`](super::Client::enqueue). Dropping it
+/// doesn't affect the publish.
 #[must_use = "only the answer tells whether the publication was refused; drop it where that does not matter"]
 pub struct Answer(Shared<Receiving>);
 

@@ -13,8 +13,8 @@ use tidegate_core::publication::Position;
 use super::{Client, ClientError, Stop};
 use crate::{Publication, Publish};
 
-/// The same client, for code that waits by blocking its thread. Needs no runtime, and may be used within one: what it
-/// waits for is done in other threads. Clones share the client, and any thread may use it.
+/// A client for code that waits by blocking its thread. It needs no async runtime, but may also be used within one,
+/// because it does its work on other threads. Clones are handles to the same client, and any thread may use them.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,18 +38,18 @@ impl Client {
 }
 
 impl BlockingClient {
-    /// Publishes a value to a topic, as [`Client::publish`] does.
+    /// See [`Client::publish`].
     ///
     /// # Errors
-    /// As [`ClientError`] says.
+    /// See [`ClientError`].
     pub fn publish(&self, topic: &str, value: &impl Serialize) -> Result<Position, ClientError> {
         block_on(self.client.publish(topic, value))
     }
 
-    /// Publishes a value to a topic, as [`Client::publish_with`] does.
+    /// See [`Client::publish_with`].
     ///
     /// # Errors
-    /// As [`ClientError`] says.
+    /// See [`ClientError`].
     pub fn publish_with(
         &self,
         topic: &str,
@@ -59,11 +59,11 @@ impl BlockingClient {
         block_on(self.client.publish_with(topic, value, publish))
     }
 
-    /// Calls back for each publication in this thread, as [`Client::listen`] does, until the topic ends (and says
-    /// why) or `stop` is told to.
+    /// Calls `callback` on this thread for each publication, until the topic ends, in which case this returns why, or
+    /// `stop` is stopped. See [`Client::listen`].
     ///
     /// # Errors
-    /// As [`ClientError`] says.
+    /// See [`ClientError`].
     pub fn listen(
         &self,
         pattern: &str,
@@ -73,16 +73,16 @@ impl BlockingClient {
         block_on(self.client.listen(pattern, callback, stop))
     }
 
-    /// Waits until all that was queued has its answer, for 10 s at most, and closes the client, as
-    /// [`Client::close_flushed`] does.
+    /// Waits until everything queued has been answered, for 10 s at most, and closes the client. See
+    /// [`Client::close_flushed`].
     ///
     /// # Errors
-    /// [`ClientError::Unanswered`] where some have none. The client is closed then, too.
+    /// [`ClientError::Unanswered`] if something was not answered. The client is closed in this case, too.
     pub fn close(&self) -> Result<(), ClientError> {
         block_on(self.client.close_flushed())
     }
 
-    /// The client, for code that awaits.
+    /// The client, for async code.
     pub const fn client(&self) -> &Client {
         &self.client
     }

@@ -10,20 +10,20 @@ use crate::backend::{Address, Choice, Keep, choose};
 static SHARED: Mutex<Option<Client>> = Mutex::new(None);
 
 impl Client {
-    /// A client of the backend that the environment names: see [`choose`]. It needs no runtime, and may be used
-    /// within one. Blocks while it looks which one can be reached: 3 s at most for each that does not answer.
+    /// A client of the backend that the environment names: see [`choose`]. It needs no async runtime, and may be used
+    /// within one. This blocks while it finds out which backend can be reached: up to 3 s for each that doesn't answer.
     ///
     /// # Errors
-    /// When what is named is no backend or can't be reached, or none can be used.
+    /// If the environment names something that is not a backend or can't be reached, or if no backend can be used.
     pub fn from_env() -> Result<Self, ClientError> {
         Self::at(None)
     }
 
-    /// A client of the backend at `address`, which comes before what the environment names. Blocks as
-    /// [`Client::from_env`] does; code that would rather await takes [`choose`] and [`Client::with_choice`].
+    /// A client of the backend at `address`, which takes precedence over the environment. It blocks as
+    /// [`Client::from_env`] does; async code can use [`choose`] and [`Client::with_choice`] instead.
     ///
     /// # Errors
-    /// When the backend can't be reached, or none can be used.
+    /// If the backend can't be reached, or no backend can be used.
     pub fn at(address: Option<Address>) -> Result<Self, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -42,16 +42,16 @@ impl Client {
         }
     }
 
-    /// A client of a backend that was [chosen](choose). Where that is none, its topics live in this process.
+    /// A client of a backend that was [chosen](choose). If the choice has no backend, the topics live in this process.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system provides no thread.
     pub fn with_choice(choice: &Choice) -> Result<Self, ClientError> {
         Self::own(Hub::with_choice(Self::own_hub(), choice)?, &choice.what)
     }
 
-    /// The client that this process shares. The first call makes it as [`Client::from_env`] does, unless there is one
-    /// by [`Client::replace_shared`]; and so does the first one after somebody closed it.
+    /// The client that this process shares. The first call creates it as [`Client::from_env`] does, unless
+    /// [`Client::replace_shared`] has set one; the first call after somebody closed it creates another one.
     ///
     /// # Errors
     /// As for [`Client::from_env`]; the next call tries again.
@@ -72,8 +72,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Puts another client in the place of the one that this process shares, as tests do, or none, and gives the old
-    /// one back.
+    /// Replaces the client that this process shares, as tests do, or removes it. Returns the old one.
     pub fn replace_shared(client: Option<Self>) -> Option<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *shared, client)

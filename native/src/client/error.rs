@@ -1,4 +1,4 @@
-//! What can go wrong with a client.
+//! The errors of clients.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,70 +11,70 @@ use super::UrlError;
 use crate::backend::BackendError;
 use crate::{JsonError, PresenceError, SubscribeError};
 
-/// Why a client could not do what it was asked.
+/// Why a client could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The address of the server is not one.
+    /// The text is not the address of a server.
     #[error(transparent)]
     Url(#[from] UrlError),
     /// The first attempt to connect failed.
     #[error("cannot reach {url}: {reason}; is a server running there? (tidegate serve)")]
     Unreachable {
-        /// Where to.
+        /// The address.
         url: String,
         /// What the system or the server said.
         reason: String,
     },
-    /// The server did not prove that it is the one that was asked for.
+    /// The server did not prove its identity.
     #[error(transparent)]
     Insecure(#[from] HandshakeError),
-    /// The authorities that were named can't be used.
+    /// The certificate authorities that were named can't be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The first token that was asked for could not be had.
+    /// The first token could not be had.
     #[error("{reason}")]
     NoToken {
-        /// What whoever was asked has said.
+        /// The error of the function that was asked for it.
         reason: String,
     },
     /// No backend could be chosen, or the one that was named can't be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The system gave no thread to work in.
+    /// The system provided no thread.
     #[error("the client could not start: {0}")]
     Start(#[from] io::Error),
-    /// A topic or pattern breaks the syntax.
+    /// A topic or pattern has invalid syntax.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// The payload has no JSON form.
+    /// The payload can't be represented as JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// It was refused by the server, or by the backend.
+    /// The server or the backend refused it.
     #[error(transparent)]
     Refused(#[from] WireError),
     /// The subscription was refused before it was sent.
     #[error(transparent)]
     Subscribe(#[from] hub::SubscribeError),
-    /// Nobody is present, or can be.
+    /// A presence could not be tracked or watched.
     #[error(transparent)]
     Presence(#[from] PresenceError),
-    /// Servers tell each other who is present; a client of a backend is none.
+    /// Presence needs a server: a client of a backend has none.
     #[error("presence needs a server: connect to one, or take the hub of this process")]
     NoPresence,
-    /// A durable subscription needs a server, which remembers what was dealt with; a client of a backend is none.
+    /// A durable subscription needs a server, which remembers what was processed: a client of a backend has none.
     #[error(
         "a durable subscription needs a server: connect to one, or start since the positions that you keep"
     )]
     NotDurable,
-    /// The client was closed while publications that were queued had no answer. They may or may not have happened.
+    /// The client was closed while publications had no answer. They may or may not have been published.
     #[error(
         "{count} publications were not confirmed within {seconds} s; publish them again with the same ids"
     )]
     Unanswered {
         /// How many.
         count: usize,
-        /// How long it was waited for them.
+        /// How long the client waited for them.
         seconds: u64,
     },
     /// The client was closed.
@@ -85,19 +85,19 @@ pub enum ClientError {
 /// Why a server could not be connected to.
 #[derive(Debug, thiserror::Error)]
 pub enum ReachError {
-    /// What the system says.
+    /// An error of the system.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It did not prove that it is the one that was asked for.
+    /// The server did not prove its identity.
     #[error(transparent)]
     Insecure(#[from] HandshakeError),
 }
 
-/// Why TLS with a server came to nothing.
+/// Why a TLS handshake with a server failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// Nobody whom the client trusts has signed its certificate.
+    /// Its certificate is not signed by anyone whom the client trusts.
     #[error(
         "the certificate of {host} is signed by nobody who is trusted here; where that is right, name the certificate of who \
          signed it: --ca FILE, TIDEGATE_CA, or ClientOptions::trust"
@@ -112,12 +112,12 @@ pub enum HandshakeError {
         listed(names)
     )]
     WrongName {
-        /// The name or address that was asked for.
+        /// The name or address that was requested.
         host: String,
-        /// Those in the certificate.
+        /// The names in the certificate.
         names: Vec<String>,
     },
-    /// The certificate's time is over.
+    /// The certificate has expired.
     #[error(
         "the certificate of {host} has expired; renew it there, or look whether this machine's clock is right"
     )]
@@ -125,7 +125,7 @@ pub enum HandshakeError {
         /// The server's name or address.
         host: String,
     },
-    /// The certificate's time has not come.
+    /// The certificate is not valid yet.
     #[error(
         "the certificate of {host} is not valid yet; look whether this machine's clock is right, and the server's"
     )]
@@ -133,13 +133,13 @@ pub enum HandshakeError {
         /// The server's name or address.
         host: String,
     },
-    /// What answers there speaks something else, such as plain HTTP.
+    /// What answers there doesn't speak TLS, but plain HTTP, say.
     #[error("{host} speaks no TLS there; write http://, or the port at which it does")]
     NotTls {
         /// The server's name or address.
         host: String,
     },
-    /// There is nobody to trust.
+    /// The system has no certificate authorities.
     #[error(
         "this system has no certificate authorities to trust; install them (ca-certificates), or name the server's: --ca FILE, \
          TIDEGATE_CA, or ClientOptions::trust"
@@ -163,38 +163,38 @@ fn listed(names: &[String]) -> String {
     names.join(", ")
 }
 
-/// Why a file says not whom to trust.
+/// Why a file of certificates to trust can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
     /// It can't be read.
     #[error("cannot read the certificates to trust (--ca, TIDEGATE_CA) from {path}: {source}")]
     Unreadable {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
-    /// This build speaks no TLS.
+    /// This program was built without TLS.
     #[error(
         "{path} is to say whom to trust, and this program was built without TLS (the feature `tls`)"
     )]
     NoTls {
-        /// Which file was named.
+        /// The file.
         path: PathBuf,
     },
-    /// It has no certificate.
+    /// It contains no certificate.
     #[error("{path} holds no certificate to trust (--ca, TIDEGATE_CA); expected some as PEM")]
     NoCertificate {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// A certificate in it is none, or none to trust.
+    /// A certificate in it is damaged, or can't be trusted.
     #[error(
         "a certificate to trust (--ca, TIDEGATE_CA) in {path} is damaged; expected X.509 as PEM"
     )]
     Unusable {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
 }

@@ -1,4 +1,4 @@
-//! Calling back for each publication, until the topic ends or it is enough.
+//! Callbacks for publications.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{Client, ClientError, ClientSubscription};
 use crate::{Event, Publication};
 
-/// Tells whoever listens that it is enough. Clones are the same handle.
+/// Stops listening. Clones are the same handle.
 #[derive(Clone, Debug)]
 pub struct Stop {
     is_stopped: Arc<watch::Sender<bool>>,
@@ -24,17 +24,18 @@ impl Stop {
         }
     }
 
-    /// Ends all listening with this handle, now and later. Any thread may do so, and the callback too.
+    /// Ends all calls that listen with this handle, now and later. It may be called from any thread, and from the
+    /// callback.
     pub fn stop(&self) {
         self.is_stopped.send_replace(true);
     }
 
-    /// Whether it was told to stop.
+    /// Whether [`Stop::stop`] was called.
     pub fn is_stopped(&self) -> bool {
         *self.is_stopped.borrow()
     }
 
-    /// Returns once it was told to stop.
+    /// Returns when [`Stop::stop`] has been called.
     pub async fn stopped(&self) {
         let mut is_stopped = self.is_stopped.subscribe();
         // The sender is ours, so it is there.
@@ -49,8 +50,8 @@ impl Default for Stop {
 }
 
 impl Client {
-    /// Subscribes to a topic or pattern and calls back for each publication, the latest one first, until the topic ends
-    /// (and says why) or `stop` is told to. Connections that are lost in between are made again.
+    /// Subscribes to a topic or pattern and calls `callback` for each publication, starting with the latest, until the
+    /// topic ends, in which case this returns why, or `stop` is stopped. Lost connections are restored.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,7 +64,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`ClientError`] says.
+    /// See [`ClientError`].
     pub async fn listen(
         &self,
         pattern: &str,

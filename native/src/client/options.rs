@@ -12,16 +12,16 @@ use super::ClientError;
 /// The longest message that a client takes by default: far longer than those of a server with the default limits.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// How a client connects to a server.
+/// Options of a connection to a server.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Proves who the client is, to a server that asks.
+    /// The token for a server that authenticates its clients.
     pub token: Token,
-    /// Who proves who the server is, where TLS is spoken.
+    /// The certificate authorities to trust, for TLS.
     pub trust: Trust,
-    /// The longest message that is taken, in bytes. A server's messages are [16 KiB longer] than its largest payload. After a
-    /// longer one the client is closed, because it would come again: subscriptions and publishes are told so, with the code
-    /// [`TooLarge`](tidegate_core::protocol::ErrorCode::TooLarge).
+    /// The longest message that is accepted, in bytes. A server's messages are [16 KiB longer] than its largest
+    /// payload. After a longer one the client is closed, because the message would come again: subscriptions and
+    /// publishes fail with the code [`TooLarge`](tidegate_core::protocol::ErrorCode::TooLarge).
     ///
     /// [16 KiB longer]: tidegate_core::hub::HubConfig::payload_bytes_max
     pub message_bytes_max: usize,
@@ -39,7 +39,7 @@ impl Default for ClientOptions {
 }
 
 impl ClientOptions {
-    /// The defaults, with a token.
+    /// The default options, with a token.
     pub fn with_token(token: impl Into<Token>) -> Self {
         Self {
             token: token.into(),
@@ -47,11 +47,11 @@ impl ClientOptions {
         }
     }
 
-    /// What the environment says, as the program `tidegate` has it: `TIDEGATE_TOKEN` is the token, and `TIDEGATE_CA` the file
-    /// with the certificates of the authorities to [trust](Trust::from_pem_file).
+    /// Options from the environment, as in the program `tidegate`: `TIDEGATE_TOKEN` is the token, and `TIDEGATE_CA` a
+    /// file with the certificates of the authorities to [trust](Trust::from_pem_file).
     ///
     /// # Errors
-    /// That file can't be used.
+    /// If that file can't be used.
     pub fn from_env() -> Result<Self, ClientError> {
         let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Ok(Self {
@@ -65,7 +65,7 @@ impl ClientOptions {
     }
 }
 
-/// Whom a client believes when a server says who it is: the system's certificate authorities, or others in their place.
+/// The certificate authorities that a client trusts: the system's by default, or others instead.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -88,7 +88,7 @@ pub struct Trust {
 
 #[cfg(not(feature = "tls"))]
 impl Trust {
-    /// Nobody can be trusted without TLS.
+    /// Fails, because this program was built without TLS.
     ///
     /// # Errors
     /// Always.
@@ -109,8 +109,8 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// What proves to a server who a client is: nothing, a text, or a function that comes by another text whenever one is
-/// wanted.
+/// The token that a client presents to a server: none, a text, or a function that supplies another text whenever one is
+/// needed.
 ///
 /// ```
 /// use tidegate::client::{ClientOptions, Token};
@@ -136,11 +136,12 @@ enum Kind {
 pub(super) type Asking = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
 impl Token {
-    /// Tokens that `ask` comes by: one for each connection, and another one a fair time before that ends. Where it fails, it
-    /// is asked again, after waits that grow; after 30 s without an answer, too. What the server refuses is replaced: once, before it has taken
-    /// one of them; eleven times in a row, after waits that grow, when it has.
+    /// Tokens that `ask` supplies: one for each connection, and another one well before it expires. If `ask` fails, or
+    /// has not answered after 30 s, it is called again, after waits that grow. If the server refuses a token, another
+    /// one is requested: once, if the server has not accepted one yet, otherwise up to eleven times in a row, after
+    /// waits that grow.
     ///
-    /// Neither `ask` nor its future may block: all clients of the process share one thread, which waits with them. What blocks
+    /// Neither `ask` nor its future may block, because all clients of the process share one thread. Blocking work
     /// belongs into `tokio::task::spawn_blocking`.
     pub fn ask<Ask, Answer, Error>(ask: Ask) -> Self
     where

@@ -1,4 +1,4 @@
-//! Who is present, as programs that are clients ask and say it.
+//! Presence, for clients.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::error::PresenceError;
 use crate::hub::{Presence, Tracked};
 use crate::json::Json;
 
-/// Who is present in a topic, behind a server. See [`Client::presence`].
+/// The presences of a topic. See [`Client::presence`].
 #[derive(Clone)]
 pub struct ClientPresence(Place);
 
@@ -31,7 +31,7 @@ enum Place {
 }
 
 impl Client {
-    /// The presences of a topic. They have nothing to do with its publications.
+    /// The presences of a topic. They are independent of its publications.
     ///
     /// ```no_run
     /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,7 +48,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// When the topic breaks the syntax, and [`ClientError::NoPresence`] where there is only a backend.
+    /// If the topic has invalid syntax; [`ClientError::NoPresence`] for a client of a backend.
     pub fn presence(&self, topic: &str) -> Result<ClientPresence, ClientError> {
         Ok(ClientPresence(match &self.link {
             Link::Server(link) => Place::Server(link.clone(), Topic::new(topic)?),
@@ -58,12 +58,12 @@ impl Client {
 }
 
 impl ClientPresence {
-    /// `key` is present, until what this returns is dropped or the client is closed: again on every connection.
-    /// `meta` says of it what others should know, in up to 4 KiB of JSON. The same key may be tracked several times.
-    /// Where this is given up while it waits, nobody is present.
+    /// Makes `key` present, on every connection, until the returned value is dropped or the client is closed. `meta` is
+    /// what others learn about it, up to 4 KiB of JSON. The same key may be tracked several times. If this future is
+    /// dropped, the key is not present.
     ///
     /// # Errors
-    /// As [`ClientError`] says. What a server refuses later is told by [`ClientTracked::refused`].
+    /// See [`ClientError`]. A later refusal by the server is reported by [`ClientTracked::refused`].
     pub async fn track(
         &self,
         key: &str,
@@ -92,10 +92,10 @@ impl ClientPresence {
         }))
     }
 
-    /// Who is present, and who comes and goes from now on.
+    /// A stream of who is present now, and of who joins and leaves from now on.
     ///
     /// # Errors
-    /// When the client was closed.
+    /// If the client was closed.
     pub async fn watch(&self) -> Result<ClientPresenceChanges, ClientError> {
         let changes = match &self.0 {
             Place::Hub(presence) => {
@@ -126,7 +126,7 @@ impl ClientPresence {
     }
 }
 
-/// Somebody is present, until this is dropped.
+/// A presence. It ends when this is dropped.
 #[must_use = "whoever is tracked leaves when this is dropped"]
 pub struct ClientTracked(Held);
 
@@ -142,8 +142,7 @@ enum Held {
 }
 
 impl ClientTracked {
-    /// Returns once the server has refused the presence, and says why: nobody is present then. As long as it is not refused,
-    /// this waits.
+    /// Returns when the server has refused the presence, with the reason. Until then, this waits.
     pub async fn refused(&mut self) -> WireError {
         if let Held::Server { refused, .. } = &mut self.0
             && let Some(receiver) = refused
@@ -158,14 +157,15 @@ impl ClientTracked {
     }
 }
 
-/// What happened at once, or why nothing more is told.
+/// Changes that happened together, or why there are no more.
 type Changes = Result<Vec<KeyChange<Json>>, ClientError>;
 
-/// The changes of a topic's presences: a stream, each of whose items happened at once. The first tells who is here, perhaps
-/// nobody. It ends with the client, and with an error where the server refuses to tell. Dropping it ends the watch.
+/// A stream of changes to the presences of a topic. Each item contains changes that happened together; the first
+/// contains everyone who is present, perhaps nobody. The stream ends with the client, or with an error if the server
+/// refuses the watch. Dropping it ends the watch.
 ///
-/// A reader that is too slow for every change is told what differs since the last one it took. While there is no connection,
-/// there is no change.
+/// A reader that is too slow for every change gets the difference from the last one that it took. While there is no
+/// connection, there are no changes.
 #[must_use = "a watch ends when this is dropped"]
 pub struct ClientPresenceChanges {
     changes: Pin<Box<dyn Stream<Item = Changes> + Send>>,

@@ -12,8 +12,8 @@ use super::address::ServerAddress;
 use super::error::ReachError;
 use super::options::ClientOptions;
 
-/// A byte stream to a server, encrypted where its address says so. What a [`Client`](crate::Client) does over a WebSocket of
-/// its own, this is for: asking a server's other endpoints.
+/// A byte stream to a server, encrypted if its address says so. Use it for requests to a server's other endpoints; a
+/// [`Client`](crate::Client) has a WebSocket of its own.
 #[derive(Debug)]
 pub struct ServerStream(Box<dyn ByteStream>);
 
@@ -22,10 +22,10 @@ trait ByteStream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> ByteStream for S {}
 
 impl ServerStream {
-    /// Connects to a server, and shakes hands where it speaks TLS.
+    /// Connects to a server, with a TLS handshake if its address says so.
     ///
     /// # Errors
-    /// As [`ReachError`] says.
+    /// See [`ReachError`].
     pub async fn connect(
         address: &ServerAddress,
         options: &ClientOptions,

@@ -1,4 +1,4 @@
-//! What a client subscribed to, as a stream.
+//! A client's subscription, as a stream.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use super::server::ServerSubscription;
 use crate::Event;
 use crate::hub::event;
 
-/// A subscription of a client: a stream of its [`Event`]s. Dropping it unsubscribes.
+/// A subscription of a client: a stream of [`Event`]s. Dropping it unsubscribes.
 #[must_use = "dropping a subscription unsubscribes"]
 pub struct ClientSubscription(pub(super) Source);
 
@@ -23,10 +23,10 @@ pub(super) enum Source {
 }
 
 impl ClientSubscription {
-    /// Changes the subscription's flow. One that is out of range is refused, and the old one stays.
+    /// Changes the flow of the subscription.
     ///
     /// # Errors
-    /// When the flow is out of range or the client was closed.
+    /// If the flow is out of range (the old one then stays in force), or the client was closed.
     pub fn set_flow(&self, flow: Flow) -> Result<(), ClientError> {
         flow.validate().map_err(SubscribeError::from)?;
         match &self.0 {
@@ -37,8 +37,8 @@ impl ClientSubscription {
 }
 
 impl ClientSubscription {
-    /// All that this subscription has given is dealt with, and need not come again: a durable one tells the server. Asking for
-    /// the next event says the same; this says it without waiting for one.
+    /// Confirms that everything received so far has been processed, so that a durable subscription doesn't receive it
+    /// again. Requesting the next event confirms the same; this does it without waiting for one.
     pub fn handled(&mut self) {
         match &mut self.0 {
             Source::Server(subscription) => subscription.handle_handled(),
@@ -46,11 +46,11 @@ impl ClientSubscription {
         }
     }
 
-    /// Ends a durable subscription for good: the server forgets what it remembers of it. Without a connection it does
-    /// so once that is too old.
+    /// Ends a durable subscription for good: the server forgets its position. Without a connection, it forgets it when
+    /// it has been unused for too long.
     ///
     /// # Errors
-    /// When the client was closed.
+    /// If the client was closed.
     pub fn forget(self) -> Result<(), ClientError> {
         match &self.0 {
             Source::Server(subscription) => subscription.forget(),

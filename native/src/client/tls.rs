@@ -21,11 +21,11 @@ use super::options::Trust;
 static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 
 impl Trust {
-    /// Trusts the authorities whose certificates a file has, as PEM, and no others. A server whose certificate signs itself
-    /// is trusted by that.
+    /// Trusts the authorities whose certificates are in a PEM file, and no others. For a server with a self-signed
+    /// certificate, name that certificate.
     ///
     /// # Errors
-    /// As [`TrustError`] says.
+    /// See [`TrustError`].
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, TrustError> {
         let path = path.as_ref();
         let pem = fs::read(path).map_err(|source| TrustError::Unreadable {
