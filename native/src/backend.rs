@@ -1,10 +1,10 @@
-//! Where topics live when several processes share them: what a hub needs of its uplink.
+//! Backends: where topics live when several processes share them.
 //!
 //! A [`Backend`] stores publications and announces them. It decides nothing: retries, waiting, resuming and gaps are
-//! the core's, which drives every backend alike. Four come with the crate; a fifth is a type that implements
-//! [`Backend`].
+//! handled by the core, which drives every backend in the same way. The crate has four; a type that implements
+//! [`Backend`] is a fifth.
 //!
-//! [`Memory`] is the shortest, and shows what is asked of one. A backend may also stand before another, as this one
+//! [`Memory`] is the shortest, and shows what a backend has to do. A backend may also wrap another one, as this one
 //! does, which counts what is published:
 //!
 //! ```
@@ -132,159 +132,165 @@ pub(crate) use refused::RefusedLog;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 
-/// The largest broadcast of a backend that sets no narrower limit.
+/// The largest broadcast of a backend that has no smaller limit.
 const BROADCAST_BYTES_MAX: usize = 1024 * 1024;
 
-/// What a backend answers, in its own time.
+/// A future of a backend's answer.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
 
 /// A store of topics that several processes share.
 ///
-/// Calls are made from within a tokio runtime, one after the other where they depend on each other and at the same
-/// time where they don't (a read while a batch is being published). A call may be dropped before its answer came:
-/// what it did then stands or doesn't, but nothing is left half-done.
+/// Calls are made within a tokio runtime: one after the other where they depend on each other, and concurrently where
+/// they don't (a read while a batch is being published). A call may be dropped before it is answered: then it took
+/// effect or didn't, but nothing is left half-done.
 pub trait Backend: Send + Sync + 'static {
-    /// Which backend this is, and where, for people: `redis at cache:6379/0`. Never a password.
+    /// The name and place of this backend, for people: `redis at cache:6379/0`. It must not contain a password.
     fn describe(&self) -> String;
 
-    /// Opens the link, or opens it anew after it was lost. Nothing is followed then. What is heard goes to `feed`, and
-    /// nothing more to the feed of an earlier call, even where that one is answered later. Within a hub none is: a call
-    /// that takes too long is dropped before the next is made.
+    /// Opens the link, or reopens it after it was lost. Nothing is followed then. What the backend receives goes to
+    /// `feed`, and nothing goes to the feed of an earlier call any more, even if that call is answered later. (A hub
+    /// never has two calls in progress: it drops one that takes too long before it makes the next.)
     ///
     /// # Errors
-    /// When the backend can't be reached or refuses.
+    /// If the backend can't be reached, or refuses.
     fn open(&self, feed: Feed) -> Answer<'_, ()>;
 
-    /// Stores publications, in this order, and announces them to all who follow; one answer for each, in the same order.
+    /// Stores publications in this order, announces them to all who follow, and returns one answer for each in the same
+    /// order.
     ///
-    /// A topic's offsets rise by one from 1 within an epoch, and become visible in that order. The first publication of
-    /// a topic that is not remembered begins an epoch by [`first_epoch`]; `restart` where the topic has ended
-    /// begins the one after ([`epoch_after`]). A request whose `id` is remembered for its topic answers the first one's position and stores
-    /// nothing. `end` is set where the publication is terminal: the terminal rule has been asked before.
+    /// Within an epoch, a topic's offsets rise by one from 1, and become visible in that order. The first publication
+    /// of a topic that is not remembered begins an epoch by [`first_epoch`]; `restart` of an ended topic begins the
+    /// epoch after ([`epoch_after`]). A request whose `id` the topic remembers stores nothing, and is answered with the
+    /// position of the first one. `end` is set if the publication is terminal: the terminal rule has already been
+    /// applied.
     ///
     /// [`first_epoch`]: tidegate_core::publication::first_epoch
     /// [`epoch_after`]: tidegate_core::publication::epoch_after
     ///
     /// # Errors
     /// For a request, why it was refused. For the call, that the outcome of the whole batch is unknown; it may be
-    /// repeated, which the ids make safe. [`BackendError::Content`] says that something of the batch is not taken for what it is, and that
-    /// nothing of it is stored: it is repeated in smaller batches, and what is not taken by itself is refused. A backend that knows which it was
-    /// answers [`PublishError::Refused`] for that one.
+    /// repeated, which the ids make safe.
+    ///
+    /// [`BackendError::Content`] says that something in the batch is unacceptable as such, and that nothing of it was
+    /// stored: the batch is then repeated in smaller parts, and what is not accepted on its own is refused. A backend
+    /// that knows which publication it was answers [`PublishError::Refused`] for that one.
     fn publish<'a>(
         &'a self,
         batch: &'a [PublishRequest<Json>],
     ) -> Answer<'a, Vec<Result<Position, PublishError>>>;
 
-    /// Follows topics: once this has answered, every publication from then on that a pattern matches reaches the feed,
-    /// in the order of each topic's offsets. What comes twice does no harm, nor does what nobody asked for.
+    /// Follows topics: once this is answered, every later publication that matches a pattern goes to the feed, in the
+    /// order of each topic's offsets. Duplicates do no harm, and neither does anything that was not requested.
     ///
     /// # Errors
-    /// When the link is lost.
+    /// If the link is lost.
     fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()>;
 
-    /// Follows no more.
+    /// Stops following.
     ///
     /// # Errors
-    /// When the link is lost.
+    /// If the link is lost.
     fn unfollow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()>;
 
-    /// What a topic keeps: everything after `since` where that is still known, else (and without `since`) its latest
-    /// publication alone. Offset 0 of epoch 0 stands for the time before the topic began: everything that is kept.
+    /// What a topic keeps: everything after `since` if that is still known, and otherwise, or without `since`, only its
+    /// latest publication. Offset 0 of epoch 0 is the time before the topic began: everything that is kept.
     ///
     /// # Errors
-    /// When the link is lost.
+    /// If the link is lost.
     fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>>;
 
-    /// The latest publication of every topic that `pattern` matches.
+    /// The latest publication of every topic that matches `pattern`.
     ///
     /// # Errors
-    /// When the link is lost.
+    /// If the link is lost.
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>>;
 
-    /// Begins a new epoch of `topic`, if it is still in `epoch`: a part of that history that was seen has been lost (a
-    /// failover, a restored backup), and its offsets are being used again. The latest publication is kept, as the
-    /// new epoch's first, and is announced.
+    /// Begins a new epoch of `topic`, if it is still in `epoch`. A part of that history that was seen has been lost
+    /// (after a failover, or from a restored backup), and its offsets are being used again. The latest publication is
+    /// kept as the first of the new epoch, and is announced.
     ///
     /// # Errors
-    /// When the link is lost.
+    /// If the link is lost.
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()>;
 
-    /// Says something to all others that have this backend open, by [`FeedEvent::Broadcast`]; whether it comes back to the one
-    /// who said it does not matter. Best effort: it may be lost, come twice, or come in another order, and it is kept for nobody.
+    /// Sends a message to all others that have this backend open, as [`FeedEvent::Broadcast`]; whether the sender
+    /// receives it, too, doesn't matter. This is best effort: a message may be lost, repeated or reordered, and is not
+    /// stored.
     ///
-    /// This is how servers tell each other who is [present](tidegate_core::presence). A backend that can't do it leaves this
-    /// and [`Backend::broadcast_bytes_max`] as they are; each server then knows of its own presences only.
+    /// Servers use this to tell each other who is [present](tidegate_core::presence). A backend that can't broadcast
+    /// leaves this and [`Backend::broadcast_bytes_max`] as they are; each server then knows only its own presences.
     ///
     /// # Errors
-    /// When it was not said, as far as the backend knows. Nobody says it again.
+    /// If the message was not sent, as far as the backend knows. It is not sent again.
     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
         let _ = message;
         Box::pin(async { Ok(()) })
     }
 
-    /// The largest message of [`Backend::broadcast`], in bytes: at least 7,900. `None` where it can't broadcast.
+    /// The largest message of [`Backend::broadcast`], in bytes: at least 7,900. `None` if it can't broadcast.
     fn broadcast_bytes_max(&self) -> Option<usize> {
         None
     }
 
-    /// Does this with the cursors of durable subscriptions, in this order; one answer for each. What it does is there for all
-    /// processes once it has answered, and outlives them.
+    /// Reads and changes cursors of durable subscriptions, in this order, and returns one answer for each call. Once
+    /// this is answered, the result is visible to all processes, and outlives them.
     ///
-    /// A claim and a store of one cursor never happen at the same time: whoever claims it has what was stored before, and what
-    /// is stored under an earlier term afterwards changes nothing. A backend that keeps none leaves this as it is; durable
-    /// subscriptions are refused then.
+    /// A claim and a store of the same cursor never overlap: whoever claims it gets what was stored before, and a later
+    /// store under an earlier term changes nothing. A backend that keeps no cursors leaves this as it is; durable
+    /// subscriptions are then refused.
     ///
     /// # Errors
-    /// When the link is lost. Some of it may have been done; it may be repeated.
+    /// If the link is lost. Some of the calls may have taken effect; they may be repeated.
     fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
         let answers = calls.iter().map(|_| CursorAnswer::Unsupported).collect();
         Box::pin(async { Ok(answers) })
     }
 
-    /// Whether the backend answers now.
+    /// Checks that the backend answers now.
     ///
     /// # Errors
-    /// When it doesn't.
+    /// If it doesn't.
     fn probe(&self) -> Answer<'_, ()>;
 
-    /// The SQL that opening would run first, to add what is missing; `None` where nothing is, or where there are no
-    /// tables. Changes nothing.
+    /// The SQL that opening would run first, to add what is missing; `None` if nothing is, or if there are no tables.
+    /// This changes nothing.
     ///
     /// # Errors
-    /// When the backend can't be reached, or holds what can't be made to fit.
+    /// If the backend can't be reached, or contains something that can't be migrated.
     fn migration(&self) -> Answer<'_, Option<String>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// Ends the link and leaves nothing behind: no task, no connection.
+    /// Closes the link, and leaves no task and no connection behind.
     ///
     /// # Errors
-    /// When the link was lost before; it is closed all the same.
+    /// If the link was already lost; it is closed nevertheless.
     fn close(&self) -> Answer<'_, ()>;
 }
 
-/// What a backend keeps, and what it refuses. The same for all servers that share it, which write it there when they open it.
+/// What a backend keeps and what it refuses. It is the same for all servers that share the backend; they write it there
+/// when they open it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keep {
     /// What it keeps of each topic.
     pub history: HistoryLimits,
-    /// What it keeps of some topics instead; they are remembered as long as they keep anything.
+    /// What it keeps of some topics instead. These are remembered as long as they keep anything.
     pub histories: HistoryRules,
     /// How long a topic is remembered after its last publication.
     pub retention: std::time::Duration,
-    /// The largest payload, in bytes. The hub has checked its own; this is for publications from elsewhere.
+    /// The largest payload, in bytes. The hub checks its own; this is for publications from elsewhere.
     pub payload_bytes_max: usize,
     /// What makes a publication from elsewhere terminal.
     pub terminal_rule: Option<TerminalRule>,
-    /// How many durable subscriptions it remembers.
+    /// The limits on durable subscriptions.
     pub cursors: CursorLimits,
-    /// Whether all of it is as servers have written to the backend, and as it stands here only until one has. So programs
-    /// that use a backend without being a server delete nothing that servers keep.
+    /// Whether to use what servers have written to the backend, and the values here only until one has. With this,
+    /// programs that use a backend without being a server don't delete anything that servers keep.
     pub is_as_servers_say: bool,
 }
 
 impl Default for Keep {
-    /// 256 publications, 1 MiB and 10 minutes of each topic, topics for a day, payloads up to 1 MiB.
+    /// 256 publications, 1 MiB and 10 minutes of each topic; topics for a day; payloads of up to 1 MiB.
     fn default() -> Self {
         Self {
             history: HistoryLimits::default(),
@@ -299,8 +305,8 @@ impl Default for Keep {
 }
 
 impl Keep {
-    /// What a hub's backend has to keep so that it has what the hub promises: the hub's own limits. Topics are remembered for a day, or longer where the hub
-    /// remembers them longer.
+    /// What a hub's backend has to keep so that the hub can do what it promises: the hub's own limits. Topics are
+    /// remembered for a day, or longer if the hub remembers them longer.
     pub fn of(hub: &HubConfig, cursors: CursorLimits) -> Self {
         let default = Self::default();
         Self {
@@ -314,7 +320,7 @@ impl Keep {
         }
     }
 
-    /// What servers have written to the backend; until one has, the default.
+    /// What servers have written to the backend, and the default until one has.
     pub fn as_servers_say() -> Self {
         Self {
             is_as_servers_say: true,
@@ -337,12 +343,12 @@ impl Keep {
         self.histories.widest(&self.history)
     }
 
-    /// The shortest time for which any topic keeps publications that it has room for.
+    /// The shortest time for which any topic keeps publications, as far as it has room for them.
     pub fn shortest_age(&self) -> std::time::Duration {
         self.histories.shortest_age(self.history.age_max)
     }
 
-    /// The longest that any topic is remembered.
+    /// The longest time for which any topic is remembered.
     pub fn longest_retention(&self) -> std::time::Duration {
         self.histories.longest_retention(self.retention)
     }

@@ -1,4 +1,4 @@
-//! The payload of the native hosts: raw JSON text, shared and parsed by nobody but its reader.
+//! The payload of the native hosts: raw JSON text, shared, and parsed only by its reader.
 
 // By their paths, because a benchmark takes this file in by its path.
 #[path = "json/nesting.rs"]
@@ -21,16 +21,16 @@ use tidegate_core::payload::Payload;
 
 pub(crate) use nesting::is_deeper_than;
 
-/// A JSON value as the text that its publisher wrote, on one line.
+/// A JSON value, as the text that its publisher wrote, on one line.
 ///
-/// Cloning shares the text. What carries it to many connections is kept beside it, so that a publication is
-/// encoded once, whatever the number of its subscribers.
+/// Cloning shares the text. Its encoded frames are kept with it, so that a publication is encoded once, whatever the
+/// number of its subscribers.
 pub struct Json {
     text: Bytes,
     pub(crate) message: OnceLock<crate::encode::Message>,
 }
 
-/// A text that is not JSON, or none that may be published.
+/// A text that is not JSON, or not JSON that may be published.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct JsonError(#[from] Fault);
@@ -50,10 +50,10 @@ impl From<serde_json::Error> for JsonError {
 }
 
 impl Json {
-    /// Checks that `text` is one JSON value, nested no deeper than [`NESTING_MAX`], and takes it.
+    /// Takes a text, after checking that it is one JSON value and not nested deeper than [`NESTING_MAX`].
     ///
     /// # Errors
-    /// What is wrong with the text, and at which line and column.
+    /// What is wrong with the text, with line and column.
     pub fn from_text(text: impl Into<String>) -> Result<Self, JsonError> {
         Self::from_stored(text)?.nested_within_limit()
     }
@@ -61,7 +61,8 @@ impl Json {
     /// The JSON form of a value.
     ///
     /// # Errors
-    /// When the value has no JSON form (a map with keys that are not strings, say), or is nested deeper than [`NESTING_MAX`].
+    /// If the value can't be represented as JSON (a map with keys that are not strings, say), or is nested deeper than
+    /// [`NESTING_MAX`].
     pub fn from_value(value: &impl Serialize) -> Result<Self, JsonError> {
         // Raw JSON within the value is written as it is, with its line breaks.
         Self::trusted(on_one_line(serde_json::to_vec(value)?)).nested_within_limit()
@@ -106,7 +107,7 @@ impl Json {
     /// Parses the text.
     ///
     /// # Errors
-    /// When the value does not have the form of `T`.
+    /// If the value can't be parsed as `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         Ok(serde_json::from_slice(&self.text)?)
     }

@@ -1,7 +1,7 @@
-//! How far work has come, counted by all servers that do it, and told on topics.
+//! The progress of work that several servers do together, published to topics.
 //!
-//! The rules are the core's ([`tidegate_core::progress`]): what is counted where, which server tells, and how often. Here they get a
-//! clock, the way to other servers, and topics.
+//! The core has the rules: what is counted where, which server publishes, and how often ([`tidegate_core::progress`]).
+//! Here they get a clock, a connection to the other servers, and topics.
 
 mod driver;
 mod options;
@@ -20,26 +20,27 @@ use crate::shard::{Overheard, ProgressCommand};
 use driver::{Command, Driver};
 pub use options::{ProgressOptions, ProgressTopics};
 
-/// The most that was said by other servers and waits for a tracker. What is beyond is lost, and asked for again.
+/// The most messages from other servers that wait for a tracker. Further ones are lost, and requested again.
 const HEARD_MAX: usize = 1_024;
 
 /// Why progress can't be counted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProgressError {
-    /// The name of the work, or of one of its topics, breaks the syntax.
+    /// The name of the work, or of one of its topics, has invalid syntax.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// The name of a session is no key.
+    /// The name of a session is not a valid key.
     #[error(transparent)]
     Session(#[from] KeyError),
-    /// The hub is gone.
+    /// The hub has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
-/// The progress of a piece of work, as this server and all others at the same backend count it. Clones are the same; counting
-/// goes on elsewhere when the last one is gone.
+/// The progress of a piece of work, counted by this server and all others at the same backend.
+///
+/// Clones are handles to the same count. When the last one is dropped, this server stops counting; the others continue.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -66,15 +67,15 @@ pub struct Progress {
 }
 
 impl Hub {
-    /// Counts the progress of `work`, a topic's name, together with all hubs of the same backend that do; it is told on the
-    /// topics of the options, which other than by these names have nothing to do with each other. Whoever is present in the topic
-    /// `work` counts as at work.
+    /// Counts the progress of `work`, a topic, together with all hubs at the same backend that do the same. Progress is
+    /// published to the topics that the options name; they are related to `work` only by their names. Everyone who is
+    /// present in the topic `work` counts as working.
     ///
-    /// A hub that shares no presences ([`Config::shares_presence`](crate::Config::shares_presence)) counts alone. To be
-    /// called from within a tokio runtime.
+    /// A hub that shares no presences ([`Config::shares_presence`](crate::Config::shares_presence)) counts alone. Call
+    /// this within a tokio runtime.
     ///
     /// # Errors
-    /// When a name breaks the syntax, or the hub has stopped.
+    /// If a name has invalid syntax, or the hub has stopped.
     pub async fn progress(
         &self,
         work: &str,
@@ -114,11 +115,12 @@ impl Hub {
 }
 
 impl Progress {
-    /// `session` has done `count` more. Returns once the other servers were told, where there are any: then it is counted
-    /// whatever becomes of this one.
+    /// Counts that `session` has done `count` more. This returns when the other servers have been told, if there are
+    /// any: from then on it is counted, whatever happens to this server.
     ///
     /// # Errors
-    /// When the name is no key, or the hub has stopped: it may have been counted all the same.
+    /// If the name is not a valid key, or the hub has stopped; in the latter case, it may have been counted
+    /// nevertheless.
     pub async fn done(&self, session: &str, count: u64) -> Result<(), ProgressError> {
         let session = Key::new(session)?;
         let (reply, answer) = oneshot::channel();
@@ -130,68 +132,70 @@ impl Progress {
         Ok(answer.await.map_err(|_| Stopped)?)
     }
 
-    /// So much more is to be done.
+    /// Adds to the amount of work that is waiting.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub fn queued(&self, count: u64) -> Result<(), Stopped> {
         self.ask(Command::Queued(count))
     }
 
-    /// So much is to be done in all; `None` where nobody knows.
+    /// Sets how much there is to do in total; `None` if unknown.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub fn target(&self, target: Option<u64>) -> Result<(), Stopped> {
         self.ask(Command::Target(target))
     }
 
-    /// The work begins now, unless it has.
+    /// Starts the work now, unless it has already started.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub fn start(&self) -> Result<(), Stopped> {
         self.ask(Command::Start { at_ms: unix_ms() })
     }
 
-    /// The work ends now, unless it has. The last word on its progress follows, and ends that topic.
+    /// Ends the work now, unless it has already ended. A last publication of its progress follows, and ends that topic.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub fn end(&self, reason: EndReason) -> Result<(), Stopped> {
         let at_ms = unix_ms();
         self.ask(Command::End { at_ms, reason })
     }
 
-    /// How far the work has come, as far as this server knows.
+    /// How far the work is, as far as this server knows.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub async fn snapshot(&self) -> Result<Snapshot, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Snapshot(reply))?;
         answer.await.map_err(|_| Stopped)
     }
 
-    /// By which name this hub counts the work: another one each time that it begins to. An application that stores what
-    /// is done may store it with that, for [`Progress::read_back`].
+    /// The name under which this hub counts the work: a new one each time it starts to. An application that stores what
+    /// is done can store this with it, for [`Progress::read_back`].
     pub const fn node(&self) -> NodeId {
         self.node
     }
 
-    /// Takes over what the application's store tells, at any time: [`Tally::from_counts`] of the hubs that have counted this
-    /// work, say. What is known already is not counted twice, and what this hub itself counts is left alone.
+    /// Takes over counts from the application's store, at any time: for example [`Tally::from_counts`] of the hubs that
+    /// have counted this work. What is already known is not counted twice, and what this hub itself counts is left
+    /// alone.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub fn read_back(&self, stored: Tally) -> Result<(), Stopped> {
         self.ask(Command::Stored(Box::new(stored)))
     }
 
-    /// What was counted, to be stored: [`ProgressOptions::stored`] reads it back. Counting it twice is not possible.
+    /// Everything counted so far, for the application to store. [`ProgressOptions::stored`] reads it back; nothing can
+    /// be counted twice by this.
     ///
     /// # Errors
-    /// When the hub has stopped.
+    /// If the hub has stopped.
     pub async fn tally(&self) -> Result<Tally, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Tally(reply))?;

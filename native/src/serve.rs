@@ -1,6 +1,6 @@
-//! Serving an application over TCP, TLS and Unix sockets, with limits for those who are slow, many or malicious.
+//! Serves an application over TCP, TLS and Unix sockets, with limits on slow, numerous and malicious clients.
 //!
-//! Any axum application can be served by this. What it has over `axum::serve`:
+//! Any axum application can be served this way. In addition to what `axum::serve` does, there are:
 //!
 //! * time limits for handshakes, heads, bodies, idle connections and clients that don't read, and limits of size and
 //!   number: [`ServeConfig`] has them all;
@@ -22,11 +22,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! That hub asks nobody who they are, which is for callers of this machine; before others reach it, set
-//! [`AccessConfig::authenticate`](crate::AccessConfig::authenticate).
+//! This hub doesn't ask clients who they are, which is only for callers on the same machine. Before others can reach
+//! it, set [`AccessConfig::authenticate`](crate::AccessConfig::authenticate).
 //!
-//! Requests carry a [`Peer`], the server's [`Tally`] behind an `Arc`, and for TCP axum's `ConnectInfo<SocketAddr>` as
-//! extensions.
+//! Requests carry these extensions: a [`Peer`], the server's [`Tally`] in an `Arc`, and for TCP axum's
+//! `ConnectInfo<SocketAddr>`.
 
 mod address;
 mod config;
@@ -66,7 +66,7 @@ pub use tally::Tally;
 pub use tls::{Tls, TlsError};
 pub(crate) use watched::Watched;
 
-/// A serving loop that is being set up.
+/// A server that is being set up. [`Server::run_with_hub`] or [`Server::run`] serves.
 #[derive(Debug)]
 pub struct Server {
     config: ServeConfig,
@@ -99,7 +99,7 @@ enum Phase {
 }
 
 impl Server {
-    /// A server with these limits, which listens nowhere yet.
+    /// A server with these limits. It doesn't listen yet.
     pub fn new(mut config: ServeConfig) -> Self {
         config.head_bytes_max = config.head_bytes_max.max(config::HEAD_BYTES_MIN);
         Self {
@@ -108,21 +108,21 @@ impl Server {
         }
     }
 
-    /// Listens at an address, and serves what comes in there, too.
+    /// Also listens at this address.
     ///
     /// # Errors
-    /// As [`ListenError`] says.
+    /// See [`ListenError`].
     pub async fn bind(self, address: &Address) -> Result<Self, ListenError> {
         let listeners = Listener::bind(address).await?;
         Ok(listeners.into_iter().fold(self, Self::listen))
     }
 
-    /// Where it listens.
+    /// The places at which it listens.
     pub fn listeners(&self) -> impl Iterator<Item = &Listener> {
         self.entrances.iter().map(|entrance| &entrance.listener)
     }
 
-    /// Serves what comes in here, too.
+    /// Also serves the connections of this listener.
     #[must_use]
     pub fn listen(mut self, listener: impl Into<Listener>) -> Self {
         self.entrances.push(Entrance {
@@ -133,8 +133,8 @@ impl Server {
         self
     }
 
-    /// Serves what comes in here, too, once it has shaken hands. The certificate's files are looked at every ten seconds,
-    /// and read again when they have changed.
+    /// Also serves the connections of this listener, after a TLS handshake. The certificate's files are checked every
+    /// ten seconds, and read again when they have changed.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn listen_tls(mut self, listener: impl Into<Listener>, tls: Tls) -> Self {
@@ -145,8 +145,9 @@ impl Server {
         self
     }
 
-    /// Serves `app` until `stop` is ready. It listens no more then, at once, so that a successor can; it answers what was
-    /// asked, and returns when every connection has ended, after [`ServeConfig::stop_grace`] at the latest.
+    /// Serves `app` until `stop` is ready. Then it stops listening at once, so that a successor can listen; it answers
+    /// the requests in progress, and returns when every connection has ended, after [`ServeConfig::stop_grace`] at the
+    /// latest.
     pub async fn run(self, app: Router, stop: impl Future<Output = ()>) {
         let tally = Tally::new(&self.config);
         self.run_counted(app, tally, stop).await;

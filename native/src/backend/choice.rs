@@ -1,4 +1,4 @@
-//! Which backend: what the command line, the environment and what can be reached say.
+//! Choosing a backend: by the command line, by the environment, and by what can be reached.
 
 mod address;
 mod make;
@@ -21,28 +21,28 @@ const FILE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it may take to close after that.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The backend that was chosen, and why. No text holds a password.
+/// The backend that was chosen, and why. No text contains a password.
 #[derive(Clone)]
 pub struct Choice {
-    /// The backend, closed. `None` where topics live in this process only.
+    /// The backend, which the hub that gets it opens. `None` if topics live in this process only.
     pub backend: Option<Arc<dyn Backend>>,
-    /// Which one it is, and where.
+    /// The name and place of the backend.
     pub what: String,
-    /// Why it was chosen; what was tried before, and what spoke against it.
+    /// Why it was chosen, and which others were tried before and why they were not.
     pub why: String,
 }
 
 /// Chooses a backend.
 ///
-/// `address` (the command line's) comes first, then `TIDEGATE_BACKEND`, then `PUBSUB_BACKEND`. What is named there must
-/// be reached. Where nothing is, or `auto`, it is the first that answers within 3 s: the Redis of `REDIS_URL` (or
-/// `REDIS_HOST`, with `REDIS_PORT` and `REDIS_PASSWORD`), the database of `DATABASE_URL`, an SQLite file. That file is
-/// `TIDEGATE_SQLITE`, else `tidegate/tidegate.db` in `XDG_STATE_HOME` or `~/.local/state`.
+/// `address`, from the command line, comes first, then `TIDEGATE_BACKEND`, then `PUBSUB_BACKEND`. A backend that is
+/// named this way must be reachable. If none is named, or `auto`, this takes the first that answers within 3 s: the
+/// Redis of `REDIS_URL` (or `REDIS_HOST`, with `REDIS_PORT` and `REDIS_PASSWORD`), the database of `DATABASE_URL`, and
+/// finally an SQLite file: `TIDEGATE_SQLITE`, or `tidegate/tidegate.db` in `XDG_STATE_HOME` or `~/.local/state`.
 ///
-/// `environment` answers for the variables: `|name| std::env::var(name).ok()`. An empty one counts as not set.
+/// `environment` returns the value of a variable: `|name| std::env::var(name).ok()`. An empty one counts as not set.
 ///
 /// # Errors
-/// When what was named is no backend or can't be reached, or not even the SQLite file can be used.
+/// If something was named that is not a backend or can't be reached, or if not even the SQLite file can be used.
 pub async fn choose(
     address: Option<Address>,
     environment: impl Fn(&str) -> Option<String> + Send + Sync,
@@ -56,7 +56,7 @@ pub async fn choose(
     choosing.start(address).await
 }
 
-/// As [`choose`], but adds nothing to a database or file: for asking the one that would be chosen what it
+/// Like [`choose`], but adds nothing to a database or file: to find out what the backend that would be chosen
 /// [lacks](Backend::migration).
 ///
 /// # Errors

@@ -1,6 +1,6 @@
-//! What can go wrong with a backend.
+//! The errors of backends.
 
-/// Why a backend did not do what was asked. No message holds a password.
+/// Why a backend did not do what it was asked to. No message contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
@@ -12,7 +12,7 @@ pub enum BackendError {
         /// What the system or the library said.
         reason: String,
     },
-    /// It was reached and refuses: credentials, rights, a version that is too old.
+    /// It was reached, and refuses: because of credentials, rights, or a version that is too old.
     #[error("{backend} refuses: {reason}")]
     Refused {
         /// Which backend, and where.
@@ -28,7 +28,7 @@ pub enum BackendError {
         /// What it said.
         reason: String,
     },
-    /// It stands, and does not take something of what was to be stored: not now, and not another time.
+    /// It works, but doesn't accept something that was to be stored, and won't accept it later.
     #[error("{backend} does not take what was published: {reason}")]
     Content {
         /// Which backend, and where.
@@ -36,7 +36,7 @@ pub enum BackendError {
         /// What it said, and what to do.
         reason: String,
     },
-    /// It answered something that Tidegate does not understand, or holds what Tidegate did not write.
+    /// It answered something that Tidegate doesn't understand, or contains something that Tidegate didn't write.
     #[error("{backend} holds something unexpected: {reason}")]
     Unexpected {
         /// Which backend, and where.
@@ -44,7 +44,7 @@ pub enum BackendError {
         /// What, and where.
         reason: String,
     },
-    /// The address names no backend.
+    /// The address is not that of a backend.
     #[error("{address:?} is no backend: {reason}")]
     Address {
         /// The address, without its password.

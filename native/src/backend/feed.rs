@@ -6,27 +6,27 @@ use std::sync::Arc;
 use super::BackendError;
 use crate::hub::Publication;
 
-/// What a backend tells on its own account.
+/// What a backend reports without being asked.
 #[derive(Clone, Debug)]
 pub enum FeedEvent {
     /// A publication of a followed topic.
     Publication(Publication),
-    /// Publications may have been missed, although the link stands.
+    /// Publications may have been missed, although the link is open.
     Missed,
-    /// What [`Backend::broadcast`](super::Backend::broadcast) said, here or elsewhere.
+    /// A message of [`Backend::broadcast`](super::Backend::broadcast), from here or elsewhere.
     Broadcast(String),
-    /// The link is lost; nothing is followed until it is opened anew.
+    /// Reports that the link is lost.
     Lost(BackendError),
 }
 
-/// Where a backend puts what it hears. Clones lead to the same hub.
+/// Takes what a backend receives to its hub. Clones lead to the same hub.
 #[derive(Clone)]
 pub struct Feed {
     sink: Arc<dyn Fn(FeedEvent) + Send + Sync>,
 }
 
 impl Feed {
-    /// A feed that hands everything to `sink`, which must not block.
+    /// A feed that passes everything to `sink`, which must not block.
     pub fn new(sink: impl Fn(FeedEvent) + Send + Sync + 'static) -> Self {
         Self {
             sink: Arc::new(sink),
@@ -38,17 +38,17 @@ impl Feed {
         (self.sink)(event);
     }
 
-    /// A publication was heard. Never blocks: what comes too fast to be handed on is dropped and read again.
+    /// Reports a publication. This never blocks: what arrives too fast is dropped, and read again.
     pub fn publication(&self, publication: Publication) {
         (self.sink)(FeedEvent::Publication(publication));
     }
 
-    /// Something may have been missed: what is followed is compared with what the backend holds.
+    /// Reports that something may have been missed: what is followed is then compared with what the backend has.
     pub fn missed(&self) {
         (self.sink)(FeedEvent::Missed);
     }
 
-    /// Something that was broadcast was heard.
+    /// Reports a broadcast message.
     pub fn broadcast(&self, message: String) {
         (self.sink)(FeedEvent::Broadcast(message));
     }

@@ -1,4 +1,4 @@
-//! Topics in the memory of this process: the reference of what a backend does.
+//! Topics in the memory of this process: the reference implementation of a backend.
 
 mod room;
 mod store;
@@ -27,8 +27,8 @@ const PARTS: usize = 16;
 /// How many parts each shard of a hub adds: so many that two shards seldom want the same one at the same time.
 const PARTS_PER_SHARD: usize = 16;
 
-/// Topics in the memory of this process, which several hubs of the process can share. They are gone with the last
-/// of their backends.
+/// Topics in the memory of this process, which several hubs of the process can share. They are gone when the last of
+/// their backends is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,7 +77,7 @@ struct Link {
 }
 
 impl Memory {
-    /// A backend on topics of its own.
+    /// A backend with topics of its own.
     pub fn new(keep: Keep) -> Self {
         let topics = Topics::new(&keep, false, Room::unlimited(), PARTS);
         Self::with_topics(topics, keep.cursors)
@@ -103,7 +103,7 @@ impl Memory {
         }))
     }
 
-    /// How many topics there are.
+    /// The number of topics.
     pub(crate) fn topic_count(&self) -> usize {
         self.shared.topics.count()
     }
@@ -114,8 +114,8 @@ impl Memory {
         lock(&self.shared.cursors).carry_out(now, calls)
     }
 
-    /// Another backend on the same topics, as if in another process: it is opened and closed by itself, and follows what
-    /// it is asked to.
+    /// Another backend with the same topics, as if in another process: it is opened and closed separately, and follows
+    /// only what it is asked to.
     #[must_use]
     pub fn share(&self) -> Self {
         Self::on(Arc::clone(&self.shared))

@@ -1,9 +1,9 @@
 //! Topics in a PostgreSQL database.
 //!
-//! Publications are rows of one table, which an application may have had before and may insert into itself. The order that
-//! readers follow is a column, `seq`, given out under a lock that is released only when the rows are visible: so
-//! nothing ever appears behind a reader, whatever order transactions commit in. Rows inserted by others have no `seq` until a
-//! server takes them in, after their commit; an open transaction delays its own rows and nobody else's.
+//! Publications are rows of one table, which may belong to an application and into which it may insert rows itself.
+//! Readers follow the order of a column, `seq`, which is assigned under a lock that is released only when the rows are
+//! visible. So nothing ever appears behind a reader, in whatever order transactions commit. Rows inserted by others
+//! have no `seq` until a server takes them in, after their commit; an open transaction delays only its own rows.
 
 mod address;
 mod aside;
@@ -48,15 +48,15 @@ use listen::Reader;
 
 /// A PostgreSQL database that several servers share.
 ///
-/// It is addressed by a URL as libpq takes it (`postgres://user:password@host:port/database`), with options of its own:
+/// Its address is a libpq URL (`postgres://user:password@host:port/database`), with these additional options:
 ///
 /// | option | default | |
 /// |---|---|---|
 /// | `table` | `pubsub_events` | the table, or `schema.table` |
-/// | `poll_ms` | 100 | between two looks for inserted rows, and for what no notification told of |
-/// | `stall_ms` | 30000 | how long a publication stays in the table at least: a server that stood still for longer may have missed some, and compares |
+/// | `poll_ms` | 100 | how often to look for inserted rows, and for what no notification announced |
+/// | `stall_ms` | 30000 | how long a publication stays in the table at least: a server that was stalled for longer may have missed some, and compares |
 /// | `timeout_ms` | 3000 | how long the server may take to answer |
-/// | `migrate` | true | `false`: add nothing to the database, and say what is missing |
+/// | `migrate` | true | `false`: add nothing to the database, and report what is missing |
 /// | `sslmode` | `prefer` | `require` encrypts; `verify-full` also checks who the server is |
 /// | `sslrootcert` | | a PEM file of the authorities to trust, instead of the system's |
 #[derive(Debug)]
@@ -82,10 +82,10 @@ struct Running {
 }
 
 impl Postgres {
-    /// A database to be opened. Nothing is connected yet.
+    /// The database at `url`. Nothing is connected before [`Backend::open`].
     ///
     /// # Errors
-    /// When the address is none of a PostgreSQL database, or an option is wrong.
+    /// If `url` is not the address of a PostgreSQL database, or an option is wrong.
     pub fn new(url: &str, keep: Keep) -> Result<Self, BackendError> {
         Ok(Self {
             address: Arc::new(Address::parse(url)?),
@@ -95,10 +95,10 @@ impl Postgres {
         })
     }
 
-    /// The SQL that opening the backend would run first: what is missing in the database. `None` where nothing is.
+    /// The SQL that opening the backend would run first, to add what is missing; `None` if nothing is.
     ///
     /// # Errors
-    /// When the database can't be reached or used.
+    /// If the database can't be reached or used.
     pub async fn migration(&self) -> Result<Option<String>, BackendError> {
         let mut tasks = JoinSet::new();
         // The link is lost with either of its connections.

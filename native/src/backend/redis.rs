@@ -1,7 +1,7 @@
-//! Topics in Redis or Valkey, single or Cluster.
+//! Topics in Redis or Valkey, standalone or Cluster.
 //!
-//! One script gives a publication its offset, appends it to its topic's stream and announces it by pub/sub, all or nothing.
-//! Whoever hears an announcement has the whole publication; whoever missed one reads the stream.
+//! One script assigns a publication its offset, appends it to its topic's stream and announces it by pub/sub, all or
+//! nothing. An announcement contains the whole publication; whoever missed one reads the stream.
 
 mod address;
 mod announcement;
@@ -46,14 +46,14 @@ use link::{Link, Shared, lock};
 
 /// A Redis or Valkey server, or a Cluster of them.
 ///
-/// It is named by `redis://user:password@host:port/db`, or `rediss://` for TLS, with these options after a `?`:
+/// Its address is `redis://user:password@host:port/db`, or `rediss://` for TLS, with these options after a `?`:
 ///
 /// | option | what it is | default |
 /// |---|---|---|
-/// | `prefix` | what channels of raw messages begin with; may be empty | `tidegate:` |
-/// | `namespace` | what keys and channels of Tidegate's own begin with | `tidegate` |
+/// | `prefix` | the prefix of the channels of raw messages; may be empty | `tidegate:` |
+/// | `namespace` | the prefix of Tidegate's own keys and channels | `tidegate` |
 /// | `timeout_ms` | how long an answer may take, in milliseconds | 3000 |
-/// | `cluster` | `true` for a Cluster | `false` |
+/// | `cluster` | `true` if it is a Cluster | `false` |
 /// | `node` | a further node of the Cluster, `host:port`; may be repeated | |
 pub struct Redis {
     shared: Arc<Shared>,
@@ -74,7 +74,7 @@ impl Redis {
     /// The Redis at `url`. Nothing is connected before [`Backend::open`].
     ///
     /// # Errors
-    /// When the address can't be understood.
+    /// If the address is invalid.
     pub fn new(url: &str, keep: Keep) -> Result<Self, BackendError> {
         let address = Address::parse(url)?;
         let shared = Shared {
@@ -93,8 +93,8 @@ impl Redis {
         })
     }
 
-    /// Whether this backend, once open, takes raw messages in, which programs publish without Tidegate. It does
-    /// unless it is told not to, as a short-lived publisher should be.
+    /// Sets whether this backend takes in raw messages, which programs publish without Tidegate. By default it does; a
+    /// short-lived publisher should not.
     #[must_use]
     pub fn takes_in(mut self, takes_in: bool) -> Self {
         self.takes_in = takes_in;

@@ -1,4 +1,4 @@
-//! Topics in an SQLite file: several processes on one machine, and no server.
+//! Topics in an SQLite file, for several processes on one machine, without a server.
 
 mod broadcasts;
 mod command;
@@ -48,14 +48,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The bytes that the log of writes may have before it is made to shrink.
 const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Topics in an SQLite file, which several processes of one machine share.
+/// Topics in an SQLite file, which several processes on one machine share.
 ///
-/// One thread owns the file. What waits to be published is stored in one transaction. Other processes' publications
-/// are found by asking the file for a change, every millisecond while there are some and every 25 ms else; those of
-/// this process at once. Whoever inserts a row into `pubsub_events (channel, data)`, with any SQLite library,
-/// publishes.
+/// One thread owns the file. Publications that are waiting are stored in one transaction. Publications of this process
+/// are delivered at once; those of other processes are found by checking the file for changes, every millisecond while
+/// there are some and otherwise every 25 ms. Any program can publish, with any SQLite library, by inserting a row into
+/// `pubsub_events (channel, data)`.
 ///
-/// The file must lie on a local disk: SQLite's shared memory does not work over a network.
+/// The file must be on a local disk: SQLite's shared memory doesn't work over a network.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
@@ -73,10 +73,10 @@ enum Link {
 }
 
 impl Sqlite {
-    /// Topics in the file at `path`, which is made when it is opened, in a directory that exists.
+    /// Topics in the file at `path`. Opening the backend creates the file, in a directory that must exist.
     ///
     /// # Errors
-    /// When the path is empty or names a directory.
+    /// If the path is empty or names a directory.
     pub fn new(path: impl AsRef<Path>, keep: Keep) -> Result<Self, BackendError> {
         let path = path.as_ref().to_owned();
         let wrong = |reason: &str| {
@@ -100,25 +100,25 @@ impl Sqlite {
         })
     }
 
-    /// The same, in a file that grows to `bytes_max` at the most (its `-wal` not counted): what doesn't fit is
-    /// refused as [`BackendError::Full`] until room was made.
+    /// Limits the size of the file, without its `-wal`, to `bytes_max`. What doesn't fit is refused as
+    /// [`BackendError::Full`] until there is room again.
     #[must_use]
     pub const fn with_bytes_max(mut self, bytes_max: u64) -> Self {
         self.bytes_max = Some(bytes_max);
         self
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The SQL that opening would run on the file as it is now, to make its tables fit; `None` where they do. Opening
-    /// logs it (level `info` where the file has a table of publications already, else `debug`) and runs it in one
-    /// transaction. Blocks while it reads.
+    /// The SQL that opening would run on the file now, to migrate its tables; `None` if they need nothing. Opening runs
+    /// it in one transaction, and logs it (with level `info` if the file already has a table of publications, otherwise
+    /// `debug`). This blocks while it reads.
     ///
     /// # Errors
-    /// When the file can't be read, or holds tables that can't be made to fit.
+    /// If the file can't be read, or contains tables that can't be migrated.
     pub fn migration(&self) -> Result<Option<String>, BackendError> {
         let connect = || {
             if self.path.exists() {

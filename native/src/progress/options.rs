@@ -1,4 +1,4 @@
-//! What is counted how, and told where: the one place that says so.
+//! How progress is counted, and where it is published: the one place that says so.
 
 use std::time::Duration;
 
@@ -6,26 +6,26 @@ use tidegate_core::presence::NodeId;
 use tidegate_core::progress::{ProgressConfig, ProgressLimits, ProgressPaces, Tally};
 use tidegate_core::topic::{Topic, TopicError};
 
-/// How progress is counted and told.
+/// How progress is counted and published.
 #[derive(Clone, Debug)]
 pub struct ProgressOptions {
-    /// Where it is told.
+    /// The topics to publish it to.
     pub topics: ProgressTopics,
-    /// How often.
+    /// How often to publish it.
     pub paces: ProgressPaces,
-    /// The time that speed is measured over.
+    /// The window over which speed is measured.
     pub window: Duration,
-    /// The stretches that it is made of, at most 240.
+    /// The number of buckets that the window consists of, at most 240.
     pub buckets: usize,
-    /// What each server may hold.
+    /// The limits of each server.
     pub limits: ProgressLimits,
-    /// What was counted before, as the application has stored it.
+    /// What was counted before, if the application has stored it.
     pub stored: Option<Tally>,
 }
 
 impl Default for ProgressOptions {
-    /// Events at once, progress at most once a second, the number of users every 5 s and the queue every 30 s, on the default topics;
-    /// speed over 10 minutes.
+    /// Events at once, progress at most once a second, the number of users every 5 s and the queue every 30 s, on the
+    /// default topics; speed over 10 minutes.
     fn default() -> Self {
         Self {
             topics: ProgressTopics::default(),
@@ -50,21 +50,21 @@ impl ProgressOptions {
     }
 }
 
-/// The last segments of the topics that work is told on, after the work's own name.
+/// The last segments of the topics to publish to; the name of the work comes before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressTopics {
-    /// What was done by whom: `{"done", "by"}`. Subscribers who conflate by `sum` have it added up.
+    /// What was done by whom: `{"done", "by"}`. Subscribers that conflate with `sum` get the totals.
     pub events: String,
-    /// How far it has come: a [`Snapshot`](tidegate_core::progress::Snapshot). The last one ends the topic.
+    /// How far the work is: a [`Snapshot`](tidegate_core::progress::Snapshot). The last one ends the topic.
     pub progress: String,
-    /// How many are at work: `{"active"}`.
+    /// How many are working: `{"active"}`.
     pub users: String,
-    /// How much waits: `{"queued", "remaining"?}`.
+    /// How much is waiting: `{"queued", "remaining"?}`.
     pub queue: String,
 }
 
 impl Default for ProgressTopics {
-    /// `task:7:done`, `task:7:progress`, `task:7:users` and `task:7:queue`, where the work is `task:7`.
+    /// `task:7:done`, `task:7:progress`, `task:7:users` and `task:7:queue`, if the work is `task:7`.
     fn default() -> Self {
         Self {
             events: "done".into(),

@@ -1,4 +1,4 @@
-//! Running a command and telling how it goes: what `tidegate run` does.
+//! Runs a command and reports its progress: what `tidegate run` does.
 //!
 //! [`run`] starts a command, passes everything through between it and our own terminal or pipes, and
 //! meanwhile keeps a [`JobUpdate`] up to date in a watch channel:

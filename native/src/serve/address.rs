@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where to listen: `127.0.0.1:8420`, `[::]:8420`, `unix:/run/tidegate.sock`, or `inherited` for what the service manager
-/// has opened (`LISTEN_FDS`).
+/// An address to listen on: `127.0.0.1:8420`, `[::]:8420`, `unix:/run/tidegate.sock`, or `inherited` for the sockets
+/// that the service manager has opened (`LISTEN_FDS`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A TCP port; port 0 takes a free one.
@@ -17,7 +17,7 @@ pub enum Address {
     Inherited,
 }
 
-/// What is no address.
+/// A text that is not an address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is no address to listen on; expected 127.0.0.1:8420, unix:/path/to/socket or inherited"
@@ -55,7 +55,7 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Whether other machines may reach it, as far as it tells: what is inherited is known once it is
+    /// Whether other machines may be able to reach it. For inherited sockets, this is known once they are
     /// [open](super::Listener::is_exposed).
     pub fn is_exposed(&self) -> bool {
         match self {

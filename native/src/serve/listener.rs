@@ -14,7 +14,7 @@ use super::stream::{Peer, Stream};
 #[cfg(unix)]
 use super::unix_socket::UnixSocket;
 
-/// Where connections come in.
+/// A place at which connections come in.
 #[derive(Debug)]
 pub struct Listener(Kind);
 
@@ -25,29 +25,29 @@ enum Kind {
     Unix(UnixSocket),
 }
 
-/// Why nothing can be listened on.
+/// Why listening fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// The system refuses.
+    /// The system refused it.
     #[error("cannot listen on {address}: {reason}{}", advice(reason))]
     Refused {
-        /// Where.
+        /// The address.
         address: Address,
-        /// What the system says.
+        /// The system's error.
         reason: io::Error,
     },
-    /// Nothing was inherited.
+    /// No socket was inherited.
     #[error(
         "nothing was handed over to listen on; the service manager says so by LISTEN_FDS and LISTEN_PID"
     )]
     NothingInherited,
-    /// This system has no such thing.
+    /// This system doesn't support it.
     #[error(
         "{address} can't be listened on: there are no Unix sockets and no service manager on this system"
     )]
     Unsupported {
-        /// Where.
+        /// The address.
         address: Address,
     },
 }
@@ -61,12 +61,12 @@ fn advice(reason: &io::Error) -> &'static str {
 }
 
 impl Listener {
-    /// Listens on an address. Several, where several sockets are inherited; one otherwise.
+    /// Listens on an address. This returns several listeners if several sockets are inherited, and otherwise one.
     ///
-    /// A Unix socket that a server left behind which has gone is replaced. Its owner and its group may connect.
+    /// A Unix socket left behind by a server that no longer runs is replaced. Its owner and group may connect.
     ///
     /// # Errors
-    /// As [`ListenError`] says.
+    /// See [`ListenError`].
     pub async fn bind(address: &Address) -> Result<Vec<Self>, ListenError> {
         let refused = |reason| ListenError::Refused {
             address: address.clone(),
@@ -87,7 +87,7 @@ impl Listener {
         Ok(vec![Self(kind)])
     }
 
-    /// The port that it listens on, where it is one.
+    /// The TCP address that it listens on, if it is one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.0 {
             Kind::Tcp(listener) => listener.local_addr().ok(),
@@ -96,7 +96,7 @@ impl Listener {
         }
     }
 
-    /// Whether other machines may reach it.
+    /// Whether other machines may be able to reach it.
     pub fn is_exposed(&self) -> bool {
         match &self.0 {
             // Of what doesn't say where it is, the worse is assumed.

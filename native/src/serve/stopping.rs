@@ -1,4 +1,4 @@
-//! How a server stops whose hub has clients: they are asked to go elsewhere first.
+//! Stopping a server whose hub has clients: they are asked to connect elsewhere first.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,19 +17,23 @@ const GRACE_AFTER_HUB: Duration = Duration::from_secs(2);
 const GLANCE: Duration = Duration::from_millis(20);
 
 impl Server {
-    /// Serves `app`, which `hub`'s [endpoints](crate::axum) are mounted in, until `stop` is ready, and stops in order: it
-    /// listens no more, at once; the hub's clients are asked to connect elsewhere, one by one, within
-    /// [`drain_window`](crate::core::session::SessionConfig::drain_window); what waits for them is sent. Requests that `app` is
-    /// at are answered, and find the hub as ever. It returns once the clients have gone, these requests have their answers and
-    /// the hub has stopped, at the latest a little after [`drain_grace`](crate::core::session::SessionConfig::drain_grace).
-    /// Another signal to the process meanwhile ends that.
+    /// Serves `app`, in which the [endpoints](crate::axum) of `hub` are mounted, until `stop` is ready, usually
+    /// [`stop_signal`]. Then it shuts down gracefully:
     ///
-    /// Nobody waits for what else the process is at, and for answers that are streams: the hub stops under them.
+    /// 1. It stops listening at once.
+    /// 2. It asks the hub's clients to connect elsewhere, one by one, within
+    ///    [`drain_window`](crate::core::session::SessionConfig::drain_window), and sends what is waiting for them.
+    /// 3. It answers the requests that `app` is working on; they can use the hub as before.
+    /// 4. It stops the hub and returns, once the clients have left and these requests are answered, and at the latest a
+    ///    little after [`drain_grace`](crate::core::session::SessionConfig::drain_grace). Another SIGTERM or SIGINT
+    ///    stops the hub at once.
     ///
-    /// [`stop_signal`] is what `stop` mostly is.
+    /// It doesn't wait for anything else that the process is doing, or for answers that are streams: the hub stops
+    /// under them.
     ///
-    /// Where other machines reach it and the hub asks nobody [who they are](crate::AccessConfig::authenticate), it says so in the log, unless that
-    /// is [meant](crate::AccessConfig::open_to_everyone).
+    /// If other machines can reach the server and the hub doesn't ask its clients
+    /// [who they are](crate::AccessConfig::authenticate), a warning is logged, unless this is
+    /// [intended](crate::AccessConfig::open_to_everyone).
     pub async fn run_with_hub(mut self, app: Router, hub: &Hub, stop: impl Future<Output = ()>) {
         if let Some(listener) = self.open_by_oversight(hub) {
             tracing::warn!(
@@ -87,8 +91,8 @@ async fn all_gone(hub: &Hub, tally: &Tally) {
     }
 }
 
-/// Ready once the process is told to stop, by SIGTERM or SIGINT, from the call on: a signal that comes before the first
-/// poll counts.
+/// A future that is ready when the process is told to stop, with SIGTERM or SIGINT. It counts signals from the call on,
+/// also before the first poll.
 ///
 /// # Panics
 /// Outside of a tokio runtime with IO.

@@ -13,18 +13,17 @@ use tokio::net::UnixStream;
 #[cfg(unix)]
 use crate::lingering::Lingering;
 
-/// Who is at the other end of a connection. A request that is served by a [`Server`](super::Server) carries it as an
-/// extension.
+/// The other end of a connection. Requests that a [`Server`](super::Server) serves carry it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// A TCP port.
+    /// A TCP address.
     Tcp(SocketAddr),
-    /// A process of this machine that may open the Unix socket.
+    /// A process on this machine that may open the Unix socket.
     Unix,
 }
 
 impl Peer {
-    /// The address, where it has one.
+    /// The IP address, if it has one.
     pub const fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip()),
@@ -32,7 +31,7 @@ impl Peer {
         }
     }
 
-    /// Whether it is a process of this machine.
+    /// Whether it is a process on this machine.
     pub const fn is_near(self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),

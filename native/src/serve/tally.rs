@@ -42,7 +42,7 @@ const CUTS: [&str; 10] = [
     "idle",
 ];
 
-/// What a serving loop holds and has done. A request that it serves carries this as an extension, behind an `Arc`.
+/// Counts of a serving loop. Requests that it serves carry them as an extension, in an `Arc`.
 #[derive(Debug)]
 pub struct Tally {
     admission: Mutex<Admission<IpAddr, ()>>,
@@ -78,24 +78,25 @@ impl Tally {
         })
     }
 
-    /// How many connections the loop has: those that shake hands, send a request, wait for an answer or are idle.
+    /// The number of connections that the loop has: those in a handshake, sending a request, waiting for an answer, or
+    /// idle.
     pub fn connections(&self) -> usize {
         self.admission().total()
     }
 
-    /// How many connections have been accepted, those included that were closed at once.
+    /// The number of connections accepted so far, including those that were closed at once.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// How often no connection could be accepted, although one waited: for want of open files, mostly.
+    /// How often a waiting connection could not be accepted, usually because of a lack of open files.
     pub fn accept_errors(&self) -> u64 {
         self.accept_errors.load(Ordering::Relaxed)
     }
 
-    /// How many connections were cut, by the reason: `total` and `address` at the limits, `tls` where the handshake failed or
-    /// took too long, `head_timeout`, `head_too_large`, `malformed`, `body_timeout`, `write_timeout`, `silent` where
-    /// nothing ever came, and `idle` where nothing more did, which is no fault.
+    /// The number of connections that were cut, by reason: `total` and `address` at the limits, `tls` if the handshake
+    /// failed or took too long, `head_timeout`, `head_too_large`, `malformed`, `body_timeout`, `write_timeout`,
+    /// `silent` if nothing ever arrived, and `idle` if nothing more did, which is not a fault.
     pub fn cuts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.cuts.iter().map(|count| count.load(Ordering::Relaxed));
         CUTS.into_iter().zip(counts)

@@ -16,9 +16,9 @@ use tokio_rustls::TlsAcceptor;
 /// The protocols that are offered, the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// A certificate and its key, for TLS 1.2 and 1.3. Clones are the same one.
+/// A certificate and its key, for TLS 1.2 and 1.3. Clones are handles to the same one.
 ///
-/// Connections that are there when it is read again keep the certificate that they were greeted with.
+/// When it is read again, existing connections keep the certificate of their handshake.
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
@@ -49,29 +49,29 @@ pub enum TlsError {
     /// A file can't be read.
     #[error("cannot read {path}: {source}")]
     Unreadable {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file holds no certificate.
+    /// The file contains no certificate.
     #[error("{path} holds no certificate; expected a chain as PEM, the server's own first")]
     NoCertificate {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// The file holds no key.
+    /// The file contains no key.
     #[error("{path} holds no private key; expected PKCS#8, PKCS#1 or SEC1 as PEM, not encrypted")]
     NoKey {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// They don't fit together, or are of a kind that is not supported.
+    /// Certificate and key don't belong together, or are of an unsupported kind.
     #[error("the certificate in {chain} and the key in {key} can't be used: {source}")]
     Unusable {
         /// The certificate's file.
         chain: PathBuf,
-        /// The key's.
+        /// The key's file.
         key: PathBuf,
         /// Why.
         source: rustls::Error,
@@ -79,10 +79,10 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads a certificate chain, the server's own certificate first, and the private key of that.
+    /// Reads a certificate chain, which starts with the server's own certificate, and its private key.
     ///
     /// # Errors
-    /// As [`TlsError`] says.
+    /// See [`TlsError`].
     pub fn from_pem_files(
         chain: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
@@ -107,10 +107,11 @@ impl Tls {
         Ok(Self { acceptor, shown })
     }
 
-    /// Reads the files again, and says whether they hold anything new. Whoever connects from then on is shown that.
+    /// Reads the files again, and returns whether they contain anything new. New connections then get the new
+    /// certificate.
     ///
     /// # Errors
-    /// As [`TlsError`] says. The certificate that is there stays in use. The same wrong files are told of once.
+    /// See [`TlsError`]. The current certificate then stays in use. The same faulty files are reported once.
     pub fn reload(&self) -> Result<bool, TlsError> {
         let Shown { chain, key, .. } = &*self.shown;
         let files = Files::read(chain, key)?;
