@@ -1,7 +1,7 @@
-//! Who may do what: the grant of one client, which its host has from a token, a cookie or an application's own rule.
+//! What a client may do: its [`Grant`], which the host derives from a token, a cookie or an application's own rule.
 //!
-//! The core checks no signature and knows no token's form. It holds every request of a session against the session's
-//! grant, and enforces that the grant ends.
+//! The core checks no signatures and knows no token formats. It checks every request of a session against the session's
+//! grant, and ends the session when the grant expires.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! Who may connect: how many connections there are at once, in all, from one address and of one user.
+//! Limits on the number of simultaneous connections: in total, from one address and of one user.
 
 use alloc::collections::BTreeMap;
 

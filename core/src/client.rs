@@ -1,4 +1,4 @@
-//! The client's side of one connection: connect, back off, prove it alive, subscribe again, resume.
+//! The client's side of one connection: connecting, backing off, checking that it is alive, resubscribing and resuming.
 //!
 //! ```text
 //!              something to do                 opened
@@ -11,8 +11,8 @@
 //!    └── any state but Idle goes to Closed, and from there only by handle_connect
 //! ```
 //!
-//! A link is one attempt at a connection, numbered. What a host reports of a link that is not the current
-//! one is ignored, so that a socket that dies slowly cannot disturb its successor.
+//! A link is one attempt to connect, and has a number. Reports about a link other than the current one are ignored, so
+//! a socket that dies slowly can't disturb its successor.
 
 mod backoff;
 mod config;

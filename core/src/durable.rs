@@ -1,21 +1,23 @@
-//! Durable subscriptions: a device that was away gets what it missed, and what it has acknowledged is never sent again.
+//! Durable subscriptions: a device that was away gets what it missed, and never again what it has acknowledged.
 //!
-//! Nothing is copied for those who are away: topics keep their history anyway. What is stored of a durable subscription
-//! is a [`Cursor`]: how far its device has acknowledged each topic. Whoever subscribes under the same name begins there.
+//! Nothing is copied for absent devices, because topics keep a history anyway. All that is stored of a durable
+//! subscription is a [`Cursor`]: how far its device has acknowledged each topic. A later subscription under the same
+//! name starts there.
 //!
 //! ```text
 //!   subscribe, durable     placed        claimed                    acknowledged
 //!  ────────────────────▶ Placing ─▶ Claiming ─▶ Starting ─▶ live ───────────────▶ stored, at most once a second
 //! ```
 //!
-//! - **Claimed before it starts.** A claim gives the cursor a new term. Whoever held it under an earlier one can't move it
-//!   any more, so that what a server writes late never overtakes what another one has written.
-//! - **At least once.** A cursor moves only when its device says that it has dealt with something. What is not stored of that,
-//!   because a server died, is sent again; topic, epoch and offset tell that it is a repetition.
-//! - **Told, never lost in silence.** Where a topic keeps less than what was missed, a reset comes first, and then all that it
-//!   keeps. So it does where a topic that the cursor has never heard of has begun anew since its first epoch.
-//! - **One device.** What one of several subscribers of a client, or tabs of a browser, has dealt with, all have. Whoever joins
-//!   them is given what nobody has dealt with, so that a position stands for everything before it, whoever says it.
+//! - **Claimed before it starts.** A claim gives the cursor a new term. A holder of an earlier term can't move it any
+//!   more, so a late write of one server never overwrites what another one has written.
+//! - **At least once.** A cursor moves only when its device confirms that it has processed something. If a server dies
+//!   before it has stored that, the publications are sent again; topic, epoch and offset reveal the repetition.
+//! - **Never lost silently.** If a topic keeps less than was missed, a reset comes first, and then everything it keeps.
+//!   The same happens for a topic that the cursor has never known and that has started anew since its first epoch.
+//! - **One device.** What one of several subscribers of a client, or of several tabs of a browser, has processed counts
+//!   for all of them. A subscriber that joins gets what nobody has processed, so a position covers everything before
+//!   it, whoever reports it.
 
 mod acks;
 mod handed;

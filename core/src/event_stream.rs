@@ -1,8 +1,8 @@
-//! A response that goes on, as Server-Sent Events do: when it says that it lives, when it ends, and when its reader is
+//! A streaming response, such as Server-Sent Events: when it sends a keep-alive, when it ends, and when its reader is
 //! given up.
 //!
-//! A WebSocket's session asks its client for signs of life. An event stream only writes: whether somebody still reads
-//! shows by what the connection takes.
+//! A WebSocket session can ask its client for signs of life. An event stream can only write: whether somebody still
+//! reads it shows in whether the connection accepts bytes.
 
 use core::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Flow control as a policy: how often a subscription wants to hear, and what becomes of the rest.
+//! Flow control as a policy: the pace of a subscription, and what happens to publications that wait.
 //!
-//! A [`Flow`] is pace × conflation. [`crate::gate::Gate`] is the machine that carries one out.
+//! A [`Flow`] is a [`Pace`] and a [`Conflate`]. The machine that applies it is [`crate::gate::Gate`].
 
 mod finest;
 mod floor;

@@ -1,7 +1,7 @@
-//! Flow control of one subscription, carried out.
+//! The machine that applies a flow to one subscription.
 //!
-//! A [`Gate`] stands between what is published and one subscriber. Values go in as they come; what the
-//! subscriber's [`Flow`] lets through comes out, at the time that it says.
+//! A [`Gate`] stands between publications and one subscriber. Values go in as they arrive; those that the subscriber's
+//! [`Flow`] lets through come out when it says.
 //!
 //! # Driving it
 //! 1. `handle_*` when something happens, with the time at which it does.
@@ -9,14 +9,14 @@
 //! 3. [`Gate::poll_timeout`]: call [`Gate::handle_timeout`] then. Later is harmless (one emission, never
 //!    a burst), earlier does nothing.
 //!
-//! Every `handle_*` first does what is due at its time, so that a timer and a call at one instant take effect
-//! in this order, however they reach the gate. A `now` before the latest seen counts as the latest seen.
+//! Every `handle_*` first does what is due at its time. So a timer and a call at the same instant take effect in this
+//! order, in whichever order they reach the gate. A `now` before the latest one counts as the latest.
 //!
 //! # What it promises
-//! - A throttled gate's emissions are never closer than `every`, but for those that their owner asks for
-//!   (a flush, what comes after a cancel, a terminal) and full batches.
+//! - The emissions of a throttled gate are never closer together than `every`, except those that its owner requests (a
+//!   flush, what comes after a cancel, a terminal publication) and full batches.
 //! - With a trailing edge, the last value is never lost; under [`Conflate::Collect`] none is.
-//! - Values leave in the order in which they came. The same inputs give the same outputs.
+//! - Values leave in the order in which they arrived. The same inputs give the same outputs.
 
 use alloc::vec::{self, Vec};
 use core::iter::Chain;

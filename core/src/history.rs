@@ -1,4 +1,4 @@
-//! What a topic remembers: its epoch, its top offset, its latest publication and a bounded ring before it.
+//! The history of a topic: its epoch, its top offset, its latest publication, and a bounded ring of earlier ones.
 
 use core::time::Duration;
 

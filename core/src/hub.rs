@@ -1,11 +1,12 @@
-//! Where publications are routed: the assemblies of the core's machines, which hosts drive.
+//! The hubs, which route publications. They assemble the core's machines, and hosts drive them.
 //!
-//! - [`Hub`] owns its topics: it gives offsets, keeps histories, routes, paces and ends.
+//! - [`Hub`] owns its topics: it assigns offsets, keeps histories, routes, paces, and ends topics.
 //! - [`ServerHub`] is a `Hub` with the sessions of its connections: what a server drives.
-//! - [`Relay`] follows an uplink: it paces and ends for its own subscribers, and aggregates their interest.
+//! - [`Relay`] follows an uplink: it paces its own subscribers, ends their subscriptions, and aggregates their
+//!   interest.
 //! - [`ClientHub`] is a `Relay` with the client of its one connection: what a browser or a program drives.
 //!
-//! All are machines of the same shape: `handle_*` says what happened, `poll_output` is drained until `None`,
+//! All are machines of the same shape: `handle_*` says what happened, `poll_output` is drained until `None`, and
 //! `poll_timeout` says when `handle_timeout` must be called at the latest.
 
 mod client_hub;

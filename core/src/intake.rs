@@ -1,9 +1,9 @@
-//! Raw messages that several servers hear, taken in once.
+//! Takes in raw messages exactly once, although several servers receive them.
 //!
-//! A raw message is one that a program publishes without Tidegate (`redis-cli PUBLISH`, say): every server that listens hears
-//! it, and one of them must give it an offset. Each server has an [`Intake`]. One of them holds a *lease*, kept by the
-//! store that all share, and takes in what it hears; the others keep what they heard until they see that it was taken
-//! in, and whoever gets the lease next begins with what is left.
+//! A raw message is one that a program publishes without Tidegate, for example with `redis-cli PUBLISH`. Every server
+//! that listens receives it, and one of them must assign it an offset. Each server has an [`Intake`]. One of them holds
+//! a *lease*, which the shared store keeps, and takes in what it receives. The others keep what they receive until they
+//! see that it was taken in; the next holder of the lease starts with what is left.
 //!
 //! ```text
 //!            granted                    own lease heard
@@ -12,20 +12,21 @@
 //!     └────────────────────┴──────── refused, fenced ─────────┘
 //! ```
 //!
-//! What makes it once, and not about once:
+//! Why it is exactly once, and not about once:
 //!
-//! - The store refuses to take in for whoever does not hold the lease any more (*fencing*). A token is used for one
-//!   holding only, so that a server that lost the lease and got it again can't use what it began before.
-//! - Raw messages, notices of what was taken in and notices of new holders reach a server in one order, the same for all.
-//!   A new holder begins only when it hears of its own lease: everything that was taken in before has been heard then.
+//! - The store refuses messages from a server that doesn't hold the lease any more (*fencing*). A token is used for one
+//!   lease only, so a server that lost the lease and got it again can't complete what it began before.
+//! - Raw messages, notices of what was taken in, and notices of new holders reach all servers in the same order. A new
+//!   holder starts only when it receives the notice of its own lease: by then, it has received notices of everything
+//!   taken in before.
 //!
-//! What can be lost: a message that only the holder heard, or that others had to shed ([`IntakeConfig`]), when the
-//! holder crashes before it took it in. A server that begins to listen while two messages with the same mark are on
-//! their way may take the notice of the first for that of the second; that loses the second if the holder
-//! crashes just then. Nothing is taken in twice.
+//! What can be lost: if the holder crashes before it has taken in a message, a message that only it received, or that
+//! the others had to drop ([`IntakeConfig`]). A server that starts to listen while two messages with the same mark are
+//! in transit may take the notice of the first for that of the second; if the holder crashes just then, the second is
+//! lost. Nothing is taken in twice.
 //!
-//! In its order of use: [`Intake::handle_raw`], [`Intake::handle_taken`] and [`Intake::handle_leased`] for what is heard;
-//! [`Intake::handle_lease`] and [`Intake::handle_took`] for answers; [`Intake::handle_timeout`]; after each,
+//! In order of use: [`Intake::handle_raw`], [`Intake::handle_taken`] and [`Intake::handle_leased`] for what the server
+//! receives; [`Intake::handle_lease`] and [`Intake::handle_took`] for answers; [`Intake::handle_timeout`]; after each,
 //! [`Intake::poll_output`] until `None`.
 
 mod kept;

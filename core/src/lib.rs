@@ -1,14 +1,16 @@
 //! The sans-IO core of Tidegate: who gets which publication, and when.
 //!
-//! One implementation runs in the server, in the browser and in between. It does no IO, reads no clock, draws no
-//! randomness and parses no payload: the host tells it what happened and when, and does what it asks for.
+//! One implementation runs in the server, in Rust programs and in the browser. It is a set of state machines that do no
+//! IO, read no clock, draw no randomness and parse no payload. The host tells a machine what happened and when, and
+//! does what the machine asks for.
 //!
 //! # Driving a machine
 //! Every machine has the same four verbs:
 //! 1. `handle_*(now, input)`: something happened (a call, a frame, a lost connection).
-//! 2. `poll_output()`: what the host must do next; drain until `None`.
+//! 2. `poll_output()`: what the host must do next. Drain it until `None`.
 //! 3. `poll_timeout()`: when to call `handle_timeout` at the latest.
-//! 4. `handle_timeout(now)`: that instant was reached. Early is harmless, late emits once.
+//! 4. `handle_timeout(now)`: that instant was reached. To call it early does nothing; to call it late emits once, never
+//!    a burst.
 //!
 //! # Example: a throttled subscriber
 //! ```
@@ -36,9 +38,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The machines, smallest first: [`gate::Gate`] paces one subscription; [`history::History`] keeps one topic;
-//! [`session::Session`] and [`client::Client`] are the two sides of a connection; [`hub::ServerHub`] and
-//! [`hub::ClientHub`] are what hosts drive.
+//! # The machines, smallest first
+//!
+//! - [`gate::Gate`] paces one subscription; [`history::History`] keeps one topic; [`outbox::Outbox`] holds what is
+//!   waiting for one connection.
+//! - [`session::Session`] and [`client::Client`] are the two sides of a connection.
+//! - [`hub::ServerHub`] and [`hub::ClientHub`] are what most hosts drive: a server, and a program or page that is its
+//!   client. [`tabs::TabHub`] is a client that shares its connection with the other tabs of a browser.
+//! - [`presence::Tracker`], [`progress::Tracker`] and [`intake::Intake`] are what several servers do together.
 #![no_std]
 #![forbid(unsafe_code)]
 

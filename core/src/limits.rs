@@ -1,8 +1,8 @@
-//! Every limit of the core, in one place.
+//! The limits of the protocol, in one place.
 //!
-//! What an outsider can grow has a bound and a typed error where the bound is reached. These are the
-//! protocol's; those that an operator may want to move are members of [`crate::hub::HubConfig`],
-//! [`crate::hub::ServerConfig`] and [`crate::session::SessionConfig`].
+//! Whatever an outsider can make grow has a limit, and a typed error when it is reached. The limits that an operator
+//! may want to change are members of [`crate::hub::HubConfig`], [`crate::hub::ServerConfig`] and
+//! [`crate::session::SessionConfig`].
 
 use core::num::NonZeroU32;
 use core::time::Duration;

@@ -1,21 +1,20 @@
-//! What waits for one connection: bounded, conflating, and never without a terminal.
+//! What is waiting for one connection: bounded, conflating, and never losing a terminal publication.
 //!
-//! A host takes frames out as fast as its transport accepts them. While the transport is behind,
-//! - a subscription whose flow conflates has at most one publication per topic here, and the terminal after it: a
-//!   newer one is combined with the one that waits;
+//! A host takes frames out as fast as its transport accepts them. While the transport is too slow,
+//! - a subscription whose flow conflates has at most one publication per topic waiting here, and the terminal one after
+//!   it: a newer publication is combined with the one that waits;
 //! - any other subscription loses its oldest publications once the limit is reached, and is told how many;
-//! - terminal publications, the newest publication of each topic, and frames that are not publications stay.
+//! - terminal publications, the newest publication of each topic, and frames that are not publications are kept.
 //!
-//! So the last value of every topic always arrives. What must stay can exceed the limit only by the number of
-//! topics; an owner that wants a hard bound closes the connection when [`Outbox::is_overfull`], and the client
-//! resumes.
+//! So the last value of every topic always arrives. What must be kept can exceed the limit only by the number of
+//! topics. An owner that wants a hard limit closes the connection when [`Outbox::is_overfull`], and the client resumes.
 //!
-//! What a subscription starts with is beside the limit: a retained value of each topic, or what was missed, is there at
-//! once and no fault of the transport, and its payloads are held by the histories anyway. One such start at a time: see
-//! [`Outbox::begin_start`].
+//! What a subscription starts with doesn't count: the retained value of each topic, or what was missed, is there at
+//! once through no fault of the transport, and its payloads are in the histories anyway. There is one such start at a
+//! time: see [`Outbox::begin_start`].
 //!
-//! A transport that keeps up is the rule: what is pushed into an empty outbox stands in a place of its own, and there is a
-//! queue only while something waits behind it.
+//! Usually, the transport keeps up: what is pushed into an empty outbox has a place of its own, and a queue exists only
+//! while something waits behind it.
 
 mod item;
 mod queue;

@@ -1,4 +1,5 @@
-//! What the core needs to know of a payload: nothing, but how two of them combine.
+//! What the core needs to know about a payload: only how two of them combine, how large it is, and what a text member
+//! says.
 
 #[cfg(test)]
 pub(crate) mod opaque;

@@ -1,17 +1,18 @@
-//! Who is here: the presences of topics, kept in step across servers without a place that they live in.
+//! Who is here: the presences of topics, kept in sync across servers without being stored anywhere.
 //!
-//! A **presence** is a key (a user, say) in a topic, with a *meta* that describes one of the places the key is at: a tab, a
-//! device. The same key may be present several times; it has *joined* with the first of its metas and *left* with the last.
+//! A **presence** is a key (a user, say) in a topic, with a *meta* that describes one of the places that the key is at:
+//! a tab, a device. The same key may be present several times: it has *joined* with the first of its metas, and *left*
+//! with the last.
 //!
-//! Each server is a **node** with a [`Tracker`]. A node alone changes the presences of its own sessions, and numbers each
-//! change by its clock; others copy them. What they hold of a node is an observed-remove set with a causal context, in the
-//! manner of Phoenix.Tracker ("What makes Phoenix Presence special", McCord, 2016) and of the delta-state CRDTs it builds
-//! on (Almeida, Shoker and Baquero, 2018): the numbers of all changes seen, and the presences that are left of them. Joining two
-//! such sets is associative, commutative and idempotent, so messages between nodes may be lost, repeated and reordered; a
-//! broadcast that promises nothing is enough to carry them.
+//! Each server is a **node** with a [`Tracker`]. Only a node itself changes the presences of its own sessions, and it
+//! numbers each change with its clock; other nodes copy them. What they hold of a node is an observed-remove set with a
+//! causal context, in the manner of Phoenix.Tracker ("What makes Phoenix Presence special", McCord, 2016) and of the
+//! delta-state CRDTs it builds on (Almeida, Shoker and Baquero, 2018): the numbers of all changes seen, and the
+//! presences that remain of them. Joining two such sets is associative, commutative and idempotent. So messages between
+//! nodes may be lost, repeated and reordered, and best-effort broadcasts are enough.
 //!
-//! [`Roster`] is the other end: the presences of one topic as a watcher was told, and what each message changes about its
-//! keys.
+//! [`Roster`] is the other end: the presences of one topic as a watcher has been told them, and what each message
+//! changes about its keys.
 
 mod clocks;
 mod config;

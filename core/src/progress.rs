@@ -1,16 +1,15 @@
-//! How far a piece of work has come: counted by many, on several servers, and told at a pace that people can follow.
+//! The progress of work that several servers do together: counted once, and published at a pace that people can follow.
 //!
-//! Each server is a node with a [`Tracker`]. What the nodes count is a [`Tally`]: a state-based CRDT in which every node
-//! writes a share of its own, and nobody else does. Joining two tallies takes the greater of each number, so it is
-//! associative, commutative and idempotent: a message that is lost, repeated or overtaken, and a partition that
-//! heals, count nothing twice. Nodes tell each other what has changed, and what they know of each other in all, so that whoever
-//! missed something asks for it.
+//! Each server is a node with a [`Tracker`]. What the nodes count is a [`Tally`]: a state-based CRDT in which every
+//! node writes only its own share. Joining two tallies takes the greater of each number, so it is associative,
+//! commutative and idempotent: lost, repeated and reordered messages, and partitions that heal, count nothing twice.
+//! Nodes tell each other what has changed and what they know in total, so a node that missed something asks for it.
 //!
-//! Speed is a rolling average over a [`Window`] of buckets that each share carries along, on the clock of its own node; nodes whose
-//! clocks tell different times agree on it to within one bucket. All arithmetic is in whole numbers, so it is the same
-//! on every platform.
+//! Speed is a rolling average over a [`Window`] of buckets, which each share carries along, by the clock of its own
+//! node. Nodes whose clocks differ agree on it to within one bucket. All arithmetic is in whole numbers, so it is the
+//! same on every platform.
 //!
-//! Of all nodes that hear each other, the one of the lowest number tells the world: [`Notice`]s, each with its own pace.
+//! Of all nodes that can reach each other, the one with the lowest number publishes: [`Notice`]s, each at its own pace.
 
 mod config;
 mod estimate;

@@ -1,10 +1,10 @@
-//! The frames of the wire, generic over the payload. There is no codec here: hosts encode.
+//! The frames of the wire, generic over the payload. There is no codec here: hosts encode and decode.
 //!
-//! `docs/PROTOCOL.md` describes them for people. A frame is one JSON object with a `type`; a message is
-//! a frame or an array of frames. A subscription on a connection is named by its pattern.
+//! `docs/PROTOCOL.md` describes them. A frame is one JSON object with a `type`; a message is a frame or an array of
+//! frames. A subscription on a connection is identified by its pattern.
 //!
-//! [`ClientFrame`] and [`ServerFrame`] are what the machines speak. [`ClientEnvelope`] and
-//! [`ServerEnvelope`] are the same frames as flat serde structures, for hosts to encode and decode.
+//! The machines use [`ClientFrame`] and [`ServerFrame`]. [`ClientEnvelope`] and [`ServerEnvelope`] are the same frames
+//! as flat serde structures, which hosts encode and decode.
 
 mod envelope;
 mod error;

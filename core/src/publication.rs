@@ -1,4 +1,4 @@
-//! One message on one topic, and where it stands in the topic's history.
+//! A publication: one message to one topic, and its position in the topic's history.
 
 use core::fmt;
 use core::str::FromStr;
@@ -15,18 +15,18 @@ use crate::topic::Topic;
 /// The largest epoch and offset: what a JavaScript number holds exactly.
 pub const POSITION_MAX: u64 = (1 << 53) - 1;
 
-/// A place in a topic's history: which history (`epoch`), and how far into it (`offset`).
+/// A position in a topic's history: which history (`epoch`), and how far into it (`offset`).
 ///
-/// Offsets of an epoch rise by one with each publication, from 1; offset 0 is the position before the first.
-/// Epochs are compared for equality only: another epoch means that the topic was started anew, and that
-/// nothing can be said about what lies between. Both stay within [`POSITION_MAX`].
+/// Within an epoch, offsets rise by one with each publication, from 1; offset 0 is the position before the first.
+/// Epochs can only be compared for equality: another epoch means that the topic started anew, and that nothing can be
+/// said about what lies between. Both are at most [`POSITION_MAX`].
 ///
-/// Those who keep topics, copies of them or cursors ask for two things more. A topic that begins anew after its end takes the
-/// epoch after ([`epoch_after`]), any other beginning a random one: so who has missed a whole epoch notices. And a topic of which
-/// nothing earlier is remembered begins with an epoch that tells so ([`first_epoch`]): so who has never heard of it knows
-/// whether there was more than it is in now.
+/// Code that keeps topics, copies of them or cursors relies on two more properties. A topic that starts anew after its
+/// end takes the next epoch ([`epoch_after`]), and any other start takes a random one: so a missed epoch is noticed.
+/// And the epoch of a topic of which nothing earlier is remembered shows that ([`first_epoch`]): so whoever has never
+/// known the topic can tell whether there was an earlier epoch than the current one.
 ///
-/// Its text form is `epoch:offset` in decimal, which is what Server-Sent Events carry as `id:`.
+/// Its text form is `epoch:offset` in decimal, as in the `id:` of Server-Sent Events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The history that `offset` counts in.

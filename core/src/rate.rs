@@ -1,7 +1,7 @@
-//! How often something may happen: a token bucket, kept as the one instant at which it would be full again.
+//! Rate limits: a token bucket, stored as the one instant at which it would be full again.
 //!
-//! This is the generic cell rate algorithm (ITU-T I.371), which allows exactly what a bucket allows that starts full, holds
-//! `burst` tokens and gains `per_second` of them evenly.
+//! This is the generic cell rate algorithm (ITU-T I.371). It allows exactly what a token bucket allows that starts
+//! full, holds `burst` tokens, and gains `per_second` of them evenly.
 
 mod buckets;
 

@@ -1,19 +1,18 @@
-//! Who gets a publication: from a topic to the routes that select it, and from a route to its subscribers.
+//! Finds who gets a publication: the routes that match a topic, and the subscribers of a route.
 //!
-//! A **route** is one pattern and all that subscribe to it. Routes without wildcards are found by the hash
-//! of their text, the others by a trie of their segments, which visits only nodes that the topic leads to. So a match
-//! costs what the topic's segments and its matching routes cost, whatever else is subscribed; and a
-//! subscription to a known pattern costs a hash of its text.
+//! A **route** is one pattern and all subscribers to it. Routes without wildcards are found by the hash of their text,
+//! the others in a trie of their segments, of which only the nodes are visited that the topic leads to. So a match
+//! costs what the topic's segments and its matching routes cost, whatever else is subscribed, and a subscription to a
+//! known pattern costs a hash of its text.
 //!
-//! A subscriber has a [`Seat`] in its route, which changes when another one leaves. Who can note that has [`Routes`]; for others there is
-//! [`Router`], where a subscription is given up by a [`Ticket`] that never changes, at the price of another 12 bytes and two more places
-//! to look at.
+//! A subscriber has a [`Seat`] in its route, which changes when another subscriber leaves. Callers that can keep track
+//! of that use [`Routes`]. For others there is [`Router`], in which a subscription is ended with a [`Ticket`] that
+//! never changes, at the price of another 12 bytes and two more lookups.
 //!
-//! Everything lies in a few growing arrays and refers to each other by 4-byte indexes. Arrays that are shared by
-//! all routes keep their largest size, ready for the next rush.
+//! Everything is in a few growing arrays, with references by 4-byte indexes. Arrays that all routes share keep their
+//! largest size, ready for the next rush.
 //!
-//! Hash tables are only ever asked, never iterated, so every order that shows depends on nothing but
-//! the order of the calls.
+//! Hash tables are never iterated, so every visible order depends on nothing but the order of the calls.
 
 mod places;
 mod rests;

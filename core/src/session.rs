@@ -1,4 +1,4 @@
-//! The server's side of one connection: what its client may ask for, and whether it is alive.
+//! The server's side of one connection: what its client may request, and whether it is alive.
 //!
 //! ```text
 //!             first frame               drain                   grace over
@@ -7,7 +7,7 @@
 //!     └── hello too late ────┴── no sign of life, fatal error ────────────────┘
 //! ```
 //!
-//! Where a server asks who its clients are, the first frame counts once that is known.
+//! If the server authenticates its clients, the first frame takes effect once the client is known.
 
 mod access;
 mod claim;

@@ -1,4 +1,4 @@
-//! All tabs of a browser share one connection: who holds it, what passes through it, and who is next.
+//! One connection for all tabs of a browser: who has it, what passes through it, and who is next.
 //!
 //! ```text
 //!                        server
@@ -15,29 +15,33 @@
 //!       └────────────┘   └────────────┘
 //! ```
 //!
-//! Every tab keeps its own [`ClientHub`](crate::hub::ClientHub), as if it were alone: its link is not a socket but the
-//! group of tabs. So each tab gates for itself, knows the position of every topic, and repeats what was not answered; when
-//! the leader changes, it connects again and resumes: nothing is lost, nothing comes twice. [`TabHub`] is both together.
+//! Every tab has a [`ClientHub`](crate::hub::ClientHub) of its own, as if it were alone, except that its link is not a
+//! socket but the group of tabs. So each tab has its own gates, knows the position of every topic, and repeats what was
+//! not answered. When the leader changes, it connects again and resumes: nothing is lost, and nothing arrives twice.
+//! [`TabHub`] is both together.
 //!
 //! # Who leads
-//! As [`Election`] says: the holder of a Web Lock, the first who claims it where there are none, or a worker that the
-//! tabs share. In each case a leadership has a [`Term`]. What an earlier term says is ignored; a leader that hears of
-//! a later one is fenced: it closes its connection and follows. So the lock makes hand-over quick and
-//! connections few, but correctness does not depend on it. The server is told the term, too, under a name that only these
-//! tabs know, and keeps the connection of the latest: a leader that sleeps or hangs can't close its own.
+//! As [`Election`] says: the holder of a Web Lock, or the first to claim the lead where there are no locks, or a worker
+//! that the tabs share. Each leadership has a [`Term`]. Messages of an earlier term are ignored, and a leader that
+//! learns of a later term is fenced: it closes its connection and follows. So the lock makes hand-overs quick and
+//! connections few, but correctness does not depend on it. The server is told the term, too, under a name that only
+//! these tabs know, and keeps only the connection of the latest term, because a leader that sleeps or hangs can't close
+//! its own.
 //!
 //! # Who is alive
-//! A frozen page still answers messages and keeps its lock and its socket. So only what has come through the leader's
-//! connection counts: the leader relays that as [`Body::Tick`]. A follower that hears nothing asks, the leader asks
-//! the server, and its answer is the sign of life: no timer of the leader's takes part in it, however late they are.
+//! A frozen page still answers messages, and keeps its lock and its socket. So only what has come through the leader's
+//! connection counts, which the leader relays as [`Body::Tick`]. A follower that hears nothing asks the leader, the
+//! leader asks the server, and the server's answer is the sign of life. No timer of the leader takes part in this,
+//! however late its timers are.
 //!
 //! # What a host must do
-//! - Take part in one channel for each user and URL: its name holds what tells users, tokens and URLs apart (a hash of
-//!   them), and [`TABS_VERSION`]. Whoever shares a name shares a connection. The lock's and the worker's name likewise.
-//! - Tell [`Page::Frozen`] and [`Page::Leaving`] in `freeze` and `pagehide`, and do what [`Tabs::poll_output`] says before the
-//!   handler returns: nothing runs after it.
-//! - Time [`Tabs::poll_timeout`] in a worker, where it can: a hidden page's timers come up to a minute late, which
-//!   disconnects nobody, but lets a dead leader go unnoticed for as long.
+//! - Take part in one channel per user and URL. Its name contains what tells users, tokens and URLs apart (a hash of
+//!   them), and [`TABS_VERSION`]. Tabs with the same name share a connection. Name the lock and the worker in the same
+//!   way.
+//! - Report [`Page::Frozen`] and [`Page::Leaving`] in `freeze` and `pagehide`, and do what [`Tabs::poll_output`] says
+//!   before the event handler returns, because nothing runs after it.
+//! - Time [`Tabs::poll_timeout`] in a worker, if possible. The timers of a hidden page may fire up to a minute late,
+//!   which disconnects nobody, but lets a dead leader go unnoticed for that long.
 //! - Draw a new [`TabId`] for every page that loads.
 
 mod candidacy;

@@ -1,21 +1,24 @@
-//! Deadlines of a million gates, under small dense keys.
+//! The deadlines of a million gates, under small dense keys.
 //!
 //! # Why nobody looks for an entry
-//! What happens most is that a deadline moves later: a debounced gate moves its own at every call, a connection with every
-//! frame. With a million of them, what that costs is how many scattered places it touches. So what is wanted is noted with the
-//! key, one write to one place, and the entry among those that wait stays where it is. When it comes up, it is put where it belongs: once
-//! for each of its own delays, however often the deadline was moved meanwhile. A deadline that is taken away leaves its entry, too, which the
-//! key uses again if it is armed before that. Only a deadline that moves earlier needs an entry beside the one it has, which is of no more use
-//! then. What is due comes in its order all the same; only the earliest deadline may be told too early.
+//! Most often, a deadline moves later: a debounced gate moves its own at every call, a connection with every frame.
+//! With a million of them, the cost is the number of scattered places that are touched. So the new deadline is stored
+//! with the key, one write to one place, and the waiting entry stays where it is. When the entry comes up, it is moved
+//! to where it belongs: once per delay, however often the deadline was moved in the meantime. A deadline that is
+//! cancelled leaves its entry, too, which the key uses again if it is armed before that. Only a deadline that moves
+//! earlier needs another entry, which makes the first one useless. Deadlines still come up in order; only the earliest
+//! deadline may be reported too early.
 //!
 //! # Why ranges
-//! A million entries in a heap are put back in twenty steps, each of which waits for memory that the one before has named. Here those
-//! that wait lie in **ranges** (a radix heap): how far a deadline is away from the last one that was reached, by the highest bit in which they differ, says in
-//! which. Adding is appending. When a range is reached, what is in it is spread over the finer ones before it, which are empty then, from
-//! its beginning to its end, so that memory is read and written in its order; an entry passes some ten of them in a delay of a
-//! second. What lies within some hundred microseconds is in a heap, which is small most of the time.
+//! Putting an entry back into a heap of a million takes twenty steps, each of which waits for memory that the previous
+//! one has named. Here, waiting entries are in **ranges** (a radix heap): the highest bit in which a deadline differs
+//! from the last one that was reached says in which range it is. Adding is appending. When a range is reached, its
+//! entries are spread over the finer ranges before it, which are empty then, from its beginning to its end, so that
+//! memory is read and written in order. An entry passes through some ten of them in a delay of a second. Entries within
+//! some hundred microseconds are in a heap, which is small most of the time.
 //!
-//! An entry is 16 bytes, a key 16 more, armed or not, and arrays have room to grow. Entries of no use are cleared away together once they are more than the keys.
+//! An entry is 16 bytes and a key 16 more, armed or not, and arrays have room to grow. Useless entries are removed
+//! together once there are more of them than keys.
 
 use core::cmp::Ordering;
 use core::mem::size_of;

@@ -1,9 +1,9 @@
-//! Where publications go: topics, the patterns that select them, and typed rooms.
+//! Topics, the patterns that match them, and typed rooms.
 //!
-//! A topic is a text of segments separated by `:`, such as `job:42` or `task:7c1d…:log`. A [`Pattern`] is a
-//! topic in which a segment may be `*`, any one segment, and the last may be `**`, one or more segments.
-//! Both are checked once, where they enter, and trusted from then on. Segments are compared byte by
-//! byte: letter case and Unicode composition matter.
+//! A topic is a text of segments separated by `:`, such as `job:42` or `task:7c1d…:log`. A [`Pattern`] is a topic in
+//! which a segment may be `*`, any one segment, and the last one may be `**`, one or more segments. Both are checked
+//! once, where they enter, and trusted from then on. Segments are compared byte by byte: letter case and Unicode
+//! composition matter.
 //!
 //! ```
 //! use tidegate_core::topic::{Pattern, Topic};

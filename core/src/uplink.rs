@@ -1,8 +1,9 @@
-//! The link of a hub to where its topics live: calls and their answers, loss and return, publications that wait.
+//! The link of a hub to its backend: calls and their answers, losing and reopening it, and publications that wait for
+//! it.
 //!
-//! A hub whose topics live elsewhere (in a database, in Redis) asks its host for [`UplinkCall`]s, one after the other
-//! or several at a time, and is told what came of each by its number. The link is lost when a call fails, when one is
-//! not answered in time, or when the host hears so; it is opened again after a wait, with full jitter.
+//! A hub whose topics live elsewhere (in a database, in Redis) gives its host [`UplinkCall`]s, one after the other or
+//! several at a time, and is told the result of each by its number. The link is lost when a call fails, when one is not
+//! answered in time, or when the host says so. It is reopened after a wait with full jitter.
 
 mod link;
 mod publishes;

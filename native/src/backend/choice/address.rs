@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use crate::backend::BackendError;
 
-/// Which backend, and where. Its text forms never hold a password.
+/// The address of a backend. Its text forms never contain a password.
 ///
-/// Written `memory`, `sqlite:PATH`, `postgres://…`, `redis://…`, `rediss://…` or `auto`; `sqlite`, `postgres` and
-/// `redis` alone leave it to the environment where that is.
+/// Written as `memory`, `sqlite:PATH`, `postgres://…`, `redis://…`, `rediss://…` or `auto`. `sqlite`, `postgres` and
+/// `redis` alone take the place from the environment.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Address {
-    /// What the environment names and can be reached.
+    /// The first of those that the environment names that can be reached.
     Auto,
     /// In this process only.
     Memory,
@@ -20,11 +20,12 @@ pub enum Address {
     Sqlite(Option<PathBuf>),
     /// A PostgreSQL database; without an address, that of `DATABASE_URL`.
     Postgres(Option<ServerUrl>),
-    /// A Redis or Valkey; without an address, that of `REDIS_URL`, or of `REDIS_HOST` and those that belong to it.
+    /// A Redis or Valkey; without an address, that of `REDIS_URL`, or of `REDIS_HOST` with `REDIS_PORT` and
+    /// `REDIS_PASSWORD`.
     Redis(Option<ServerUrl>),
 }
 
-/// The address of a server, with its password, which its text forms leave out.
+/// The address of a server with its password, which its text forms omit.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl(String);
 
