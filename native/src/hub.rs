@@ -65,14 +65,13 @@ pub struct Config {
     pub server: ServerConfig,
     /// How the hub treats its backend, if it has one.
     pub uplink: UplinkConfig,
-    /// Whether presences are shared with the other hubs at the same backend. A hub that only publishes doesn't need
-    /// this.
+    /// Whether presences are shared with other hubs at the same backend. A hub that only publishes doesn't need this.
     pub shares_presence: bool,
     /// The number of threads that share the connections. Topics that live in this process are common to all of them;
     /// the limits on subscriptions and presences apply to each thread.
     pub shards: NonZeroUsize,
-    /// Messages to WebSockets with more bytes of text than this are compressed, for clients that support it; `None`
-    /// compresses nothing. A publication is compressed once for all its subscribers, but a large one takes its time.
+    /// WebSocket messages with more bytes of text than this are compressed, for clients that support it; `None`: none.
+    /// A publication is compressed once for all its subscribers, but a large one takes its time.
     pub compress_above: Option<usize>,
     /// The longest message or publish request that a client may send, in bytes; `None` for the largest payload and
     /// 16 KiB.
@@ -112,10 +111,8 @@ impl Config {
     }
 }
 
-/// A pub/sub hub in this process.
-///
-/// Clones are handles to the same hub. When the last one is dropped, or [`Hub::stop`] is called, the hub stops and its
-/// streams end. A mounted router holds a clone.
+/// A pub/sub hub in this process. Clones are handles to the same hub. It stops, and its streams end, when the last one
+/// is dropped, or with [`Hub::stop`]. A mounted router holds a clone.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -168,9 +165,8 @@ impl Drop for Inner {
 /// How to publish.
 #[derive(Clone, Debug, Default)]
 pub struct Publish {
-    /// Makes the publication terminal: the topic's last. Without it, a publication is still terminal if its payload
-    /// says so by the hub's [terminal rule]. By default, that is an object whose `status` is COMPLETE, FAILED or
-    /// CANCELLED, in any letter case.
+    /// Makes this the topic's last publication. Without it, a payload that says so by the hub's [terminal rule] does,
+    /// too: by default, an object whose `status` is COMPLETE, FAILED or CANCELLED, in any letter case.
     ///
     /// [terminal rule]: tidegate_core::hub::HubConfig::terminal_rule
     pub end: Option<EndReason>,
@@ -226,9 +222,8 @@ impl Hub {
         Self::start(&config, None, None)
     }
 
-    /// Starts a hub whose topics live in a backend, which other processes may share. It has one more thread. The link
-    /// to the backend is opened at once, and again whenever it is lost; subscriptions and publications that come before
-    /// wait for it.
+    /// Starts a hub whose topics live in a backend, which other processes may share, with one more thread. The link is
+    /// opened at once, and again whenever it is lost; subscriptions and publications that come before wait for it.
     ///
     /// # Errors
     /// If the system provides no thread, or no way to wait for sockets.
@@ -274,9 +269,9 @@ impl Hub {
 
     /// Publishes a value to a topic.
     ///
-    /// The publication is the topic's last if its payload says so by the hub's
-    /// [terminal rule](tidegate_core::hub::HubConfig::terminal_rule). By default, that is an object whose `status` is
-    /// COMPLETE, FAILED or CANCELLED, in any letter case, on any topic. Later publishes are then refused, unless they
+    /// It is the topic's last publication if the payload says so by the hub's
+    /// [terminal rule](tidegate_core::hub::HubConfig::terminal_rule): by default, if it is an object whose `status` is
+    /// COMPLETE, FAILED or CANCELLED, in any letter case. Later publishes are then refused, unless they
     /// [start the topic anew](Publish::restart).
     ///
     /// # Errors
