@@ -1,5 +1,5 @@
 /**
- * A chart of how fast totals grow: publications, deliveries, what is done.
+ * A chart of how fast totals grow: publications, deliveries, work done.
  *
  * @packageDocumentation
  */

@@ -9,7 +9,7 @@ import { Election } from './tabs/election.js';
 
 /** Options of {@link ready}. */
 export interface ReadyOptions {
-  /** Where `tidegate_bg.wasm` is, or what is in it. Default: a smaller file beside the package's own code. */
+  /** The location or the content of `tidegate_bg.wasm`. Default: a smaller file beside the package's own code. */
   readonly wasm?: WasmSource | undefined;
 }
 
@@ -32,8 +32,8 @@ const followerCore = /* @__PURE__ */ new Core(() => new URL('./wasm/follower.was
 const workerCore = /* @__PURE__ */ new Core(() => new URL('./wasm/worker.wasm', import.meta.url));
 
 /**
- * Loads the core, once. `createHub`, `throttle` and `debounce` need it: in a browser, await this first.
- * `connect` does so itself, and in Node there is nothing to wait for.
+ * Loads the core, once. In a browser, await this before `createHub`, `throttle` or `debounce`. `connect` does it by
+ * itself, and in Node there is nothing to wait for.
  *
  * @throws {@link TidegateError} with code `load_failed`; another call tries again.
  */

@@ -1,10 +1,11 @@
 /**
- * What went wrong, as a stable word that programs may act on.
+ * The code of an error, stable across versions.
  *
- * Codes of the wire come from the server or from the core; the others arise in this package:
- * `not_ready` (the WASM core is not loaded yet), `load_failed` (it could not be loaded), `internal` (it
- * broke and was started afresh, or could not be called), `no_websocket`, `unreachable` (no connection ever stood; it is tried on), `bad_option`, `bad_data` (what was published is no JSON), `overflow`
- * (an iterator fell behind), `aborted` (by the caller's signal), `closed`.
+ * These codes arise in this package: `not_ready` (the WASM core is not loaded yet), `load_failed` (it could not be
+ * loaded), `internal` (it failed and was restarted, or could not be called), `no_websocket`, `unreachable` (there has
+ * never been a connection; it keeps trying), `bad_option`, `bad_data` (what was published is not JSON), `overflow` (an
+ * iterator fell behind), `aborted` (by the caller's signal), `closed`. All others come from the server or from the
+ * core, and are explained in the protocol's section on errors.
  */
 export type ErrorCode =
   | 'not_ready'
@@ -40,11 +41,11 @@ export type ErrorCode =
   | 'refused'
   | 'internal';
 
-/** Every error that this package throws, rejects with or reports. */
+/** The class of every error that this package throws, rejects with or reports. */
 export class TidegateError extends Error {
-  /** What went wrong, stable across versions. */
+  /** What went wrong. */
   readonly code: ErrorCode;
-  /** The pattern of the subscription concerned, where there is one. */
+  /** The pattern of the subscription, if the error concerns one. */
   readonly pattern?: string;
 
   constructor(code: ErrorCode, message: string, details: { pattern?: string; cause?: unknown } = {}) {

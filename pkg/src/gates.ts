@@ -15,13 +15,13 @@ import type { Duration } from './types.js';
 // biome-ignore lint/suspicious/noExplicitAny: a function of any parameters, whose types are kept by inference
 type AnyFunction = (this: any, ...args: any[]) => unknown;
 
-/** A function that is called less often than it is asked to be. */
+/** A throttled or debounced function. */
 export interface Gated<F extends AnyFunction> extends Disposable {
-  /** Asks for a call with these arguments. Returns what the last call that happened returned. */
+  /** Requests a call with these arguments. Returns the result of the last call that was made. */
   (this: ThisParameterType<F>, ...args: Parameters<F>): ReturnType<F> | undefined;
-  /** Makes the call that is pending, if one is, at once. Returns what the last call returned. */
+  /** Makes a pending call at once, if there is one. Returns the result of the last call. */
   flush(): ReturnType<F> | undefined;
-  /** Drops the call that is pending, and forgets when the last one was. */
+  /** Drops a pending call, and forgets when the last one was made. */
   cancel(): void;
   /** Whether a call is pending. */
   pending(): boolean;
@@ -29,25 +29,25 @@ export interface Gated<F extends AnyFunction> extends Disposable {
 
 /** Options of {@link throttle}. */
 export interface ThrottleOptions {
-  /** Whether the first of a burst is called at once. Default: true. */
+  /** Whether the first call of a burst is made at once. Default: true. */
   readonly leading?: boolean | undefined;
   /** Whether the last call within the time is made at its end. Default: true. */
   readonly trailing?: boolean | undefined;
-  /** `'lodash'`: emit exactly as lodash's `throttle` does, which can call twice within a millisecond. */
+  /** `'lodash'`: behave exactly like lodash's `throttle`, which can call twice within a millisecond. */
   readonly compat?: 'lodash' | undefined;
-  /** Where time comes from. Default: the platform. */
+  /** The source of time. Default: the platform. */
   readonly host?: Host | undefined;
 }
 
 /** Options of {@link debounce}. */
 export interface DebounceOptions {
-  /** Whether the first of a burst is called at once. Default: false. */
+  /** Whether the first call of a burst is made at once. Default: false. */
   readonly leading?: boolean | undefined;
-  /** Whether the last of a burst is called after it. Default: true. */
+  /** Whether the last call of a burst is made after it. Default: true. */
   readonly trailing?: boolean | undefined;
-  /** The longest that a call is put off. Less than the quiet time counts as the quiet time. */
+  /** The longest time for which a call is delayed. A value below the quiet time counts as the quiet time. */
   readonly maxWait?: Duration | undefined;
-  /** Where time comes from. Default: the platform. */
+  /** The source of time. Default: the platform. */
   readonly host?: Host | undefined;
 }
 

@@ -1,9 +1,9 @@
 import { platformFrame } from './platform-frame.js';
 
 /**
- * Where the package takes time, timers and randomness from.
+ * The source of time, timers and randomness for the package.
  *
- * The default is the platform. Tests pass their own to run in virtual time.
+ * The default is the platform. Tests can pass their own, to run in virtual time.
  */
 export interface Host {
   /** Milliseconds on a clock that never goes back. Where 0 lies is the host's choice. */
@@ -13,11 +13,11 @@ export interface Host {
   /** Forgets a timer that was set. */
   clearTimer(timer: unknown): void;
   /**
-   * Calls `callback` when the next frame of the screen is drawn, or after a while where none is; returns what prevents
-   * it. Default: a timer of 16 ms.
+   * Calls `callback` when the next frame of the screen is drawn, or after a while if none is drawn. Returns a function
+   * that prevents the call. Default: a timer of 16 ms.
    */
   requestFrame?(callback: () => void): () => void;
-  /** A number from 0 up to but not including 1: seeds the jitter of reconnects, and epochs. */
+  /** A number from 0 up to but not including 1. It seeds the jitter of reconnects, and epochs. */
   random(): number;
 }
 

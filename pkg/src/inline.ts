@@ -1,7 +1,7 @@
 /**
- * The whole package with its WASM core as text within the code, for places where no second file can be served:
- * single-file pages, browser extensions, sandboxes. That is a third larger than the file, and can't be compiled while
- * it is being loaded.
+ * The whole package with its WASM core as text in the code, for places where no second file can be served: single-file
+ * pages, browser extensions, sandboxes. The text is a third larger than the file, and can't be compiled while it is
+ * being loaded.
  *
  * @packageDocumentation
  */
@@ -27,8 +27,8 @@ function core(): Response {
 }
 
 /**
- * Unpacks the core, once. `createHub`, `throttle` and `debounce` need it, here also in Node: await this first. Afterwards
- * all else of the package that is in the same bundle needs no file either.
+ * Unpacks the core, once. Await this before `createHub`, `throttle` or `debounce`, here also in Node. Afterwards,
+ * nothing else of the package in the same bundle needs a file either.
  *
  * @throws `TidegateError` with code `load_failed`.
  */
@@ -36,7 +36,7 @@ export function ready(options: engine.ReadyOptions = {}): Promise<void> {
   return engine.ready({ wasm: options.wasm ?? core() });
 }
 
-/** As `connect` of the package, with the core of this code. */
+/** Like `connect` of the package, with the core in this code. */
 export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
   return tide.connect(url, { ...options, wasm: options.wasm ?? core() });
 }

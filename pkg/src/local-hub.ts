@@ -16,25 +16,24 @@ import type { Position, PublishOptions, Subscriber } from './types.js';
 /** Options of {@link createHub}. */
 export interface HubOptions {
   /**
-   * How many publications each topic keeps, for those who subscribe with `since`: from 1, the latest alone, to 100,000.
-   * Default: 256. Many topics that nobody resumes take less memory and time with 1.
+   * How many publications each topic keeps, for subscriptions with `since`: from 1, only the latest, to 100,000.
+   * Default: 256. If nobody resumes, 1 saves memory and time.
    */
   readonly history?: number | undefined;
-  /** Where time comes from. Default: the platform. */
+  /** The source of time. Default: the platform. */
   readonly host?: Host | undefined;
 }
 
 /** Pub/sub without a server: the same topics, flows, endings and resume, within a page or a program. */
 export interface Hub extends Subscriber, Disposable {
   /**
-   * Publishes to all who subscribe, and calls those that are due before it returns (but within a handler:
-   * after what was due before).
+   * Publishes, and calls the handlers that are due before it returns (within a handler: after what was already due).
    *
-   * @returns where the publication stands in its topic's history.
+   * @returns the publication's position in its topic's history.
    * @throws {@link TidegateError} with code `bad_topic`, `bad_option`, `topic_ended`, `too_large`, `too_many_topics` or `closed`.
    */
   publish(topic: string, data: unknown, options?: PublishOptions): Position;
-  /** Ends all subscriptions, without a word to them, and frees what the hub holds. */
+  /** Ends all subscriptions, without notice, and frees everything that the hub holds. */
   close(): void;
 }
 

@@ -3,48 +3,48 @@
 import type { TidegateError } from './errors.js';
 import type { Listening } from './tide-types.js';
 
-/** Somebody who is present in a topic. Shared by all who look: treat it and its metas as read-only. */
+/** A key that is present in a topic. It is shared by all listeners: treat it and its metas as read-only. */
 export interface Presence<T = unknown> {
-  /** Who: a user's id, say. */
+  /** The key, such as a user's id. */
   readonly key: string;
-  /** What each of their places (a tab, a device) says of itself; at least one. */
+  /** One meta for each of its places (a tab, a device); at least one. */
   readonly metas: readonly T[];
 }
 
-/** What has changed about who is present. A key is in one of the three. */
+/** A change of presences. A key is in one of the three lists. */
 export interface PresenceChange<T = unknown> {
-  /** Who came, and was not here before. */
+  /** Keys that were not present before. */
   readonly joins: readonly Presence<T>[];
-  /** Who went with the last of their places; the metas are those of before. */
+  /** Keys that are not present any more, with the metas that they had. */
   readonly leaves: readonly Presence<T>[];
-  /** Who stays, with other metas. */
+  /** Keys that stay, with different metas. */
   readonly updates: readonly Presence<T>[];
 }
 
-/** Options of what ends by itself, and of whom to tell. */
+/** Options of `track` and `onChange`. */
 export interface PresenceOptions {
-  /** Ends it when it aborts. */
+  /** Ends it when it is aborted. */
   readonly signal?: AbortSignal | null | undefined;
   /**
-   * The server refused, or, while a connection that was just made loaded its core, there was something wrong with it; it is over. Without
-   * this, the error is reported as uncaught.
+   * The server refused it, or the core found a mistake in it once it was loaded; it is over. Without this callback, the
+   * error is reported as uncaught.
    */
   readonly onError?: ((error: TidegateError) => void) | undefined;
 }
 
-/** A presence of this page. `untrack()` and `using` end it, and so does closing the connection. */
+/** A presence of this page. `untrack()`, `using` and closing the connection end it. */
 export interface Tracking<T = unknown> extends Disposable {
-  /** Who is present. */
+  /** The key that is present. */
   readonly key: string;
-  /** Whether the presence lasts, or will once the connection is back. */
+  /** Whether the presence continues, now or once the connection is back. */
   readonly active: boolean;
   /**
-   * Changes what it says of itself.
+   * Replaces its meta.
    *
    * @throws {@link TidegateError} with code `bad_data`, if `meta` is no JSON.
    */
   update(meta: T): void;
-  /** Ends it. Once is enough, more is harmless. */
+  /** Ends it. Calling it again does nothing. */
   untrack(): void;
 }
 
@@ -52,18 +52,21 @@ export interface Tracking<T = unknown> extends Disposable {
 export interface TopicPresence<T = unknown> {
   readonly topic: string;
   /**
-   * Is present as `key` from now on, on every connection. The same key may be tracked several times, here and on other
+   * Makes `key` present from now on, on every connection. The same key may be tracked several times, here and on other
    * devices: it joins with the first and leaves with the last.
    *
    * @throws {@link TidegateError} with code `bad_topic`, `bad_option` (the key), `bad_data` (the meta is no JSON) or `closed`.
    * What the server refuses (`too_large`, `too_many_presences`, `forbidden`) is told to `onError`.
    */
   track(key: string, meta: T, options?: PresenceOptions): Tracking<T>;
-  /** Who is present, ordered by key; the same array until it changes. Empty unless somebody listens by `onChange`. */
+  /**
+   * Everyone who is present, ordered by key; the same array until it changes. Empty unless somebody listens with
+   * `onChange`.
+   */
   list(): readonly Presence<T>[];
   /**
-   * Calls `listener` first with all who are present as `joins`, be it nobody, and then with every change. A connection
-   * that is lost and comes back is no change: only what became different meanwhile is.
+   * Calls `listener` first with everyone who is present as `joins`, even if that is nobody, and then with every change.
+   * A connection that is lost and comes back is not a change: only what has become different is reported.
    *
    * @throws {@link TidegateError} with code `bad_topic` or `closed`.
    */

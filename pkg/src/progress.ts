@@ -1,5 +1,5 @@
 /**
- * What an update on a job's topic says, and how people read it: for those who draw their own bars.
+ * Reads updates of jobs and formats them for people, for progress bars of your own.
  *
  * @packageDocumentation
  */

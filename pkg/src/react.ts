@@ -41,49 +41,53 @@ export type { UseSubscriptionOptions } from './react/use-subscribed.js';
 
 const TideContext = createContext<Tide | null | undefined>(undefined);
 
-/** What {@link TideProvider} is given. */
+/** The props of {@link TideProvider}. */
 export interface TideProviderProps {
-  /** The connection of all components below; `null` where there is none, as on a server. */
+  /** The connection for all components below; `null` if there is none, as on a server. */
   readonly tide: Tide | null;
   readonly children?: ReactNode;
 }
 
-/** Gives a connection to all components below, whose hooks then need not name it. It stays yours to close. */
+/**
+ * Provides a connection to all components below, so that their hooks need not name it. Closing it remains up to you.
+ */
 export const TideProvider: FunctionComponent<TideProviderProps> = ({ tide, children }) =>
   createElement(TideContext.Provider, { value: tide }, children);
 
 /**
- * The connection of the nearest {@link TideProvider}, for what no hook does: to publish, or to be present. `null` where it has none,
- * as on a server.
+ * The connection of the nearest {@link TideProvider}, for what no hook does: publishing, or being present. `null` if
+ * the provider has none, as on a server.
  */
 export function useTide(): Tide | null {
   return required(useContext(TideContext), 'useTide');
 }
 
-/** Options of {@link useTopic}. They are compared by their content: an object literal is fine. */
+/** Options of {@link useTopic}. They are compared by content, so you can pass an object literal. */
 export interface UseTopicOptions<T = unknown> extends UseSubscriptionOptions<T> {
-  /** The data until the first update comes, and on a server. Only that of the first rendering counts. */
+  /** The data until the first update arrives, and on a server. Only that of the first rendering counts. */
   readonly initial?: T | undefined;
 }
 
-/** Options of {@link useTopics}. They are compared by their content: an object literal is fine. */
+/** Options of {@link useTopics}. They are compared by content, so you can pass an object literal. */
 export interface UseTopicsOptions<T = unknown> extends UseSubscriptionOptions<T> {
-  /** The data of topics until an update of each comes, and on a server. Only that of the first rendering counts. */
+  /** The data of topics until an update of each arrives, and on a server. Only that of the first rendering counts. */
   readonly initial?: Readonly<Record<string, T>> | undefined;
   /**
-   * How many topics are kept. Of more, one that has ended is forgotten, or else the one of which nothing came for longest.
-   * Default: 1,000.
+   * The number of topics to keep. Beyond that, one that has ended is forgotten, or else the one that has been silent
+   * for longest. Default: 1,000.
    */
   readonly keep?: number | undefined;
 }
 
 /**
- * The newest update of a topic, and how things stand with it. The component is drawn again when an update comes, as
- * often as `throttle` or `debounce` allow, and when the state changes.
+ * The newest update of a topic, and its status. The component is rendered again when an update arrives, as often as
+ * `throttle` or `debounce` allow, and when the status changes.
  *
- * On a pattern with wildcards it is the newest update of whichever topic: for all of them there is {@link useTopics}.
- * Nothing is thrown: what goes wrong is the state `failed`. Without `tide`, the connection of the nearest
- * {@link TideProvider} is taken; a `tide` or a pattern that is `null` leaves the state at `waiting`.
+ * With wildcards, this is the newest update of whichever topic; {@link useTopics} has all of them. What goes wrong is
+ * the status `failed`, not an exception. Without `tide`, the connection of the nearest {@link TideProvider} is used; if
+ * `tide` or the pattern is `null`, the status stays `waiting`.
+ *
+ * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
  */
 export function useTopic<T = unknown>(
   tide: Subscriber | null,
@@ -101,12 +105,12 @@ export function useTopic<T>(
 }
 
 /**
- * The newest update of each topic that a pattern matches, and how things stand with it, by topic: in the order in which the
- * topics were first heard of. It is the same map until something changes, and what comes together is drawn together. With
- * `throttle: 'frame'` that is once a frame at most, for all topics, but for those that end.
+ * The newest update of each topic that matches a pattern, and its status, by topic, in the order in which the topics
+ * were first seen. The map stays the same until something changes, and updates that arrive together are rendered
+ * together: with `throttle: 'frame'`, at most once per frame for all topics, except for topics that end.
  *
- * A topic that ended stays, as `ended`. Nothing is thrown: a subscription that fails makes all that goes on `failed`, and is
- * itself an entry, named like the pattern. Otherwise as {@link useTopic}.
+ * A topic that has ended stays, as `ended`. If the subscription fails, every topic that has not ended becomes `failed`,
+ * and an entry with the pattern as its name is added. Everything else is as in {@link useTopic}.
  */
 export function useTopics<T = unknown>(
   tide: Subscriber | null,
@@ -124,11 +128,13 @@ export function useTopics<T>(
 }
 
 /**
- * How far a piece of work has come that many do together, in numbers and in texts: what servers tell on the work's topic of
- * progress, such as `task:7:progress`.
+ * How far a piece of work is that many do together, in numbers and in texts: what servers publish to the work's topic
+ * of progress, such as `task:7:progress`.
  *
- * Nothing is thrown: what goes wrong is the state `failed`. Without `tide`, the connection of the nearest
- * {@link TideProvider} is taken; a `tide` or a topic that is `null` leaves the state at `waiting`.
+ * What goes wrong is the status `failed`, not an exception. Without `tide`, the connection of the nearest
+ * {@link TideProvider} is used; if `tide` or the topic is `null`, the status stays `waiting`.
+ *
+ * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
  */
 export function useProgress(
   tide: Subscriber | null,
@@ -148,11 +154,13 @@ export function useProgress(
 }
 
 /**
- * Who is present in a topic, and how things stand with that. The component is drawn again when somebody comes, goes or
- * says something else of themselves.
+ * Who is present in a topic, and the status of that. The component is rendered again when somebody joins, leaves, or
+ * changes their meta.
  *
- * Nothing is thrown: what goes wrong is the state `failed`. Without `tide`, the connection of the nearest
- * {@link TideProvider} is taken; a `tide` or a topic that is `null` leaves the state at `waiting`.
+ * What goes wrong is the status `failed`, not an exception. Without `tide`, the connection of the nearest {@link
+ * TideProvider} is used; if `tide` or the topic is `null`, the status stays `waiting`.
+ *
+ * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
  */
 export function usePresence<T = unknown>(tide: Tide | null, topic: string | null): PresenceState<T>;
 export function usePresence<T = unknown>(topic: string | null): PresenceState<T>;
@@ -169,7 +177,7 @@ const unknown = (): TideState => UNKNOWN;
 const nothingToFollow = (): (() => void) => () => {};
 
 /**
- * The state of a connection: that of `tide`, or of the nearest {@link TideProvider}. While that is `null`, it is
+ * The state of a connection: of `tide`, or of the one of the nearest {@link TideProvider}. If that is `null`, it is
  * `connecting`.
  */
 export function useConnection(tide?: Tide | null): TideState {

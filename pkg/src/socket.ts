@@ -2,7 +2,7 @@
 
 import { TidegateError } from './errors.js';
 
-/** As much of the standard `WebSocket` as is used here. The `ws` package's has it, too. */
+/** The part of the standard `WebSocket` that is used here. That of the package `ws` has it, too. */
 export interface WebSocketLike {
   send(text: string): void;
   close(code?: number, reason?: string): void;
@@ -10,7 +10,7 @@ export interface WebSocketLike {
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
 }
 
-/** What makes a WebSocket: the platform's `WebSocket`, or one like it. */
+/** The class of WebSockets: the platform's `WebSocket`, or one like it. */
 export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => WebSocketLike;
 
 /** The subprotocol that the server must speak. */

@@ -4,8 +4,8 @@ import { badOption, TidegateError, typed } from './errors.js';
 import { userName } from './tabs/names.js';
 
 /**
- * A token, or a function that comes by one: it is called for each connection, and before the last one ends. An error that
- * it throws or rejects with is reported, and it is called again after a while.
+ * A token, or a function that returns one. The function is called for each connection, and again before its token
+ * expires. An error that it throws or rejects with is reported, and it is called again after a while.
  */
 export type TokenOption = string | (() => string | Promise<string>);
 

@@ -3,30 +3,30 @@ import { languageOf, part, style } from '../shadow.js';
 import { Rates } from './rates.js';
 import { STYLE } from './style.js';
 
-/** How a chart is made. */
+/** Options of {@link ThroughputChart}. */
 export interface ThroughputChartOptions {
-  /** What it is of: its title. */
+  /** The title. */
   readonly title: string;
-  /** One or two things whose speed is drawn, by their names. */
+  /** The names of one or two totals whose speed is drawn. */
   readonly series: readonly [string] | readonly [string, string];
-  /** The time that speeds are told for. Default: `'second'`. */
+  /** The unit of time of the speeds. Default: `'second'`. */
   readonly per?: 'second' | 'minute' | 'hour' | undefined;
   /** How far it looks back, in milliseconds. Default: five minutes. */
   readonly spanMs?: number | undefined;
-  /** The stretches that speeds are averages of, in milliseconds. Default: two seconds. */
+  /** The interval over which each speed is averaged, in milliseconds. Default: two seconds. */
   readonly bucketMs?: number | undefined;
-  /** A language for numbers and times, such as `de`. Default: that of the nearest `lang`. */
+  /** The language of numbers and times, such as `de`. Default: that of the nearest `lang`. */
   readonly language?: string | undefined;
-  /** What is said of it to those who don't see it. Default: in English, each name with its speed now and its highest. */
+  /** A description for screen readers. Default: in English, each name with its current and its highest speed. */
   readonly describe?: ((series: readonly SpokenSeries[]) => string) | undefined;
 }
 
-/** What is said of one series. */
+/** One series, as it is described to screen readers. */
 export interface SpokenSeries {
   readonly name: string;
-  /** How fast it is, as `12/s`. */
+  /** The current speed, such as `12/s`. */
   readonly now: string;
-  /** How fast it was at most. */
+  /** The highest speed. */
   readonly highest: string;
 }
 
@@ -47,7 +47,7 @@ const ENGLISH = (series: readonly SpokenSeries[]): string =>
 let lastId = 0;
 
 /**
- * How fast totals grow, over the last minutes: a chart that fills an element of the page.
+ * A chart of how fast totals grew over the last minutes. It fills an element of the page.
  *
  * ```ts
  * const chart = new ThroughputChart(element, { title: 'Labels', series: ['Labels'], per: 'minute' });
@@ -64,7 +64,7 @@ export class ThroughputChart {
   readonly #parts: Parts;
   #drawn = -1;
 
-  /** Draws into `host`, which must have a height and no content of its own. */
+  /** Draws into `host`, which must have a height, and no content of its own. */
   constructor(host: HTMLElement, options: ThroughputChartOptions) {
     const { per = 'second', spanMs = SPAN_DEFAULT_MS, bucketMs = BUCKET_DEFAULT_MS } = options;
     const asked = options.language ?? languageOf(host);
@@ -81,8 +81,8 @@ export class ThroughputChart {
   }
 
   /**
-   * At `now`, in milliseconds, these are the totals of the series; undefined while one isn't known. To be called about once a
-   * second, also while nothing changes: so the chart moves on.
+   * Adds the totals of the series at `now`, in milliseconds; undefined for a total that isn't known. Call it about once
+   * a second, even if nothing changes, so that the chart moves on.
    */
   add(now: number, totals: readonly (number | undefined)[]): void {
     for (const [index, rates] of this.#rates.entries()) {

@@ -1,7 +1,7 @@
 'use client';
 
 /**
- * `<tide-progress>` in React 19: defines it, and tells TypeScript what its properties are.
+ * `<tide-progress>` in React 19: defines the element, and declares the types of its properties.
  *
  * ```tsx
  * import 'tidegate/element/react';
@@ -20,7 +20,7 @@ import type { TideProgressElement } from './tide-progress.js';
 
 export * from '../element.js';
 
-/** What React may set on a `<tide-progress>`; see {@link TideProgressElement}. What is null or undefined is absent. */
+/** The properties of `<tide-progress>`; see {@link TideProgressElement}. Null and undefined mean absent. */
 export interface TideProgressAttributes extends HTMLAttributes<TideProgressElement> {
   readonly topic?: string | null | undefined;
   readonly src?: string | null | undefined;
@@ -29,14 +29,14 @@ export interface TideProgressAttributes extends HTMLAttributes<TideProgressEleme
   readonly unit?: string | null | undefined;
   readonly verb?: string | null | undefined;
   readonly worker?: string | null | undefined;
-  /** A connection of your own, instead of one by `src`. */
+  /** A connection of your own, instead of `src`. */
   readonly tide?: Tide | null | undefined;
-  /** An update to show, of a subscription of your own: then without `topic`. */
+  /** An update to show, from a subscription of your own. Use it without `topic`. */
   readonly update?: Update | null | undefined;
   readonly onstatechange?: ((event: Event) => void) | null | undefined;
 }
 
-/** The same with `key` and `ref`. */
+/** The properties together with `key` and `ref`. */
 export type TideProgressProps = DetailedHTMLProps<TideProgressAttributes, TideProgressElement>;
 
 declare module 'react' {

@@ -48,22 +48,22 @@ function isEqual(one: Watched | undefined, other: Watched | undefined): boolean 
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 
 /**
- * `<tide-progress topic="job:42">`: the progress of one job, or of a piece of work that many do together, live.
+ * `<tide-progress topic="job:42">` shows the live progress of one job, or of a piece of work that many do together.
  *
- * - `topic`: what it shows. Without it, it waits.
- * - `src`: the server's address. Default: the page's own server. Elements with the same one share a connection.
- * - `label`: what it is called. Default: the job's own name.
+ * - `topic`: the topic to show. Without it, the element waits.
+ * - `src`: the server's address. Default: the page's own server. Elements with the same server share a connection.
+ * - `label`: the text to show instead of the job's own name.
  * - `throttle`: how often it is drawn at most, such as `200ms` (the default).
- * - `unit`, `verb`, `worker`: what work is called, as `label|labels`, `labeled` and `labeler|labelers`; see `WorkNouns`.
+ * - `unit`, `verb`, `worker`: the words for work, as `label|labels`, `labeled` and `labeler|labelers`; see `WorkNouns`.
  *
- * Numbers, plurals and times are those of the nearest `lang`, the element's own included. A later change is noticed of that and of
- * the page's.
+ * Numbers, plurals and times are those of the nearest `lang`, which may be the element's own. Later changes are noticed
+ * on the element itself and on the page.
  *
- * It reflects its state in the attribute `state`, and fires `statechange` when that changes.
+ * The attribute `state` reflects its state, and `statechange` is fired when that changes.
  */
 export class TideProgressElement extends Base {
   static readonly observedAttributes = ['topic', 'src', 'label', 'throttle', 'lang', ...NOUNS];
-  /** The words of all elements. Replace them to speak another language. */
+  /** The words of all elements. Replace them for another language. */
   static words: ProgressWords = ENGLISH;
 
   #view: View | undefined;
@@ -90,7 +90,7 @@ export class TideProgressElement extends Base {
   #pageLanguage: MutationObserver | undefined;
   #ticker: ReturnType<typeof setInterval> | undefined;
 
-  /** The topic that it shows. */
+  /** The topic to show. */
   get topic(): string {
     return this.getAttribute('topic') ?? '';
   }
@@ -108,7 +108,7 @@ export class TideProgressElement extends Base {
     this.#reflect('src', src);
   }
 
-  /** What it is called. */
+  /** The text to show instead of the job's own name. */
   get label(): string {
     return this.getAttribute('label') ?? '';
   }
@@ -117,7 +117,7 @@ export class TideProgressElement extends Base {
     this.#reflect('label', label);
   }
 
-  /** A connection of your own, instead of one by `src`: with a token, say. It stays yours to close. */
+  /** A connection of your own, instead of `src`: with a token, for example. Closing it remains up to you. */
   get tide(): Tide | undefined {
     return this.#tide;
   }
@@ -128,8 +128,8 @@ export class TideProgressElement extends Base {
   }
 
   /**
-   * Shows this update: for many bars of one subscription, which then have no `topic` of their own. Frameworks say by null or
-   * undefined that there is none.
+   * Shows this update. This is for many bars with one subscription, which have no `topic` of their own. Null and
+   * undefined, which frameworks use for absent values, leave the bar as it is.
    */
   set update(update: Update | null | undefined) {
     if (update && update !== this.#update) {
@@ -154,12 +154,12 @@ export class TideProgressElement extends Base {
     }
   }
 
-  /** The job as its last update told it. */
+  /** The job, according to its last update. */
   get job(): Job | undefined {
     return this.#job;
   }
 
-  /** What it shows. */
+  /** The state that it shows. */
   get state(): ProgressState {
     if (this.#error !== undefined) {
       return 'error';

@@ -2,8 +2,8 @@ import type { TimeWords } from '../progress/job.js';
 import { WORK_WORDS, type WorkWords } from '../progress/work-text.js';
 
 /**
- * What a `<tide-progress>` shows: nothing came yet; the job runs; it ended in one of three ways; it runs as far as was known
- * when the connection was lost; the server can't be reached so far; it can't be watched.
+ * The state of a `<tide-progress>`: nothing has arrived yet; the job runs; it ended in one of three ways; it was
+ * running when the connection was lost; the server has not been reached; it can't be watched.
  */
 export type ProgressState =
   | 'waiting'
@@ -24,7 +24,7 @@ export function isOver(state: ProgressState): boolean {
   return state === 'complete' || state === 'failed' || state === 'cancelled' || state === 'error';
 }
 
-/** The words that a `<tide-progress>` uses. */
+/** The words of a `<tide-progress>`. */
 export interface ProgressWords extends Readonly<Record<ProgressState, string>>, TimeWords, WorkWords {}
 
 /**

@@ -2,25 +2,25 @@
 
 const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte', 'petabyte'] as const;
 
-/** How one language writes quantities, speeds and lengths of time. */
+/** Formats quantities, speeds and durations in one language. */
 export interface Formats {
   /** A quantity of `unit`: `1,204 files`, `3.4 GB`. */
   quantity(value: number, unit: string | undefined): string;
-  /** So much done of so much: `120 / 340 files`, `1.2 GB / 3.4 GB`. */
+  /** An amount done, of a total: `120 / 340 files`, `1.2 GB / 3.4 GB`. */
   amount(done: number, total: number | undefined, unit: string | undefined): string;
   /** A speed: `36 files/s`, `12.4 MB/s`. */
   speed(perSecond: number, unit: string | undefined): string;
-  /** A length of time in two units at most: `8s`, `4m 07s`, `2h 13m`, `3d 04h`. */
+  /** A duration in at most two units: `8s`, `4m 07s`, `2h 13m`, `3d 04h`. */
   span(ms: number): string;
-  /** A share of 1: `37%`. What is not finished never reads as 100 %. */
+  /** A share of 1 in percent: `37%`. What is not finished is never shown as 100 %. */
   percent(progress: number): string;
 }
 
 const cache = new Map<string, Formats>();
 
 /**
- * The formats of a language, such as `en` or `pt-BR`; without one, those of the platform. A text that names no language
- * counts as none.
+ * The formats of a language, such as `en` or `pt-BR`. Without one, or with a text that is not a language, those of the
+ * platform.
  */
 export function formats(language = ''): Formats {
   let found = cache.get(language);
@@ -31,7 +31,7 @@ export function formats(language = ''): Formats {
   return found;
 }
 
-/** A share of 1 as whole percent. What is not finished never reads as 100. */
+/** A share of 1 in whole percent. What is not finished is never 100. */
 export function percent(progress: number): number {
   return progress >= 1 ? 100 : Math.min(Math.floor(progress * 100), 99);
 }

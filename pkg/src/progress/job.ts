@@ -4,10 +4,10 @@ import { type Members, membersOf, numberOf, textOf } from './members.js';
 import { elapsedSince, type FirstSeen, firstSeen, type JobContext, perSecond } from './pace.js';
 import { readWork, type Work } from './work.js';
 
-/** What a job's `status` may say. */
+/** The statuses of a job. */
 export const STATUSES = ['RUNNING', 'COMPLETE', 'FAILED', 'CANCELLED'] as const;
 
-/** Where a job stands. */
+/** The status of a job. */
 export type Status = (typeof STATUSES)[number];
 
 const STATUS_OF_END: Readonly<Record<EndReason, Status>> = {
@@ -16,47 +16,49 @@ const STATUS_OF_END: Readonly<Record<EndReason, Status>> = {
   cancelled: 'CANCELLED',
 };
 
-/** A job as people see it, read from its last update. */
+/** A job, read from its last update. */
 export interface Job {
-  /** Where it publishes. */
+  /** The topic it publishes to. */
   readonly topic: string;
-  /** What it is called; the end of its topic where it doesn't say. */
+  /** Its name; if it has none, what follows the first `:` of its topic. */
   readonly name: string;
-  /** Where it stands. */
+  /** Its status. */
   readonly status: Status;
-  /** From 0 to 1; undefined where the job doesn't say how far it is. */
+  /** The part that is done, from 0 to 1; undefined if unknown. */
   readonly progress: number | undefined;
-  /** How much is done, in units. */
+  /** The amount done, in units. */
   readonly done: number | undefined;
-  /** How much there is to do, in units. */
+  /** The total amount, in units. */
   readonly total: number | undefined;
-  /** What is counted: `files`, or `bytes`, which are shown as KB, MB and so on. */
+  /** The unit: `files`, or `bytes`, which are shown as KB, MB and so on. */
   readonly unit: string | undefined;
   /** Units per second. */
   readonly rate: number | undefined;
-  /** How much longer, by the rate so far, in milliseconds. */
+  /** The estimated time left in milliseconds, at the rate so far. */
   readonly remainingMs: number | undefined;
-  /** How long it has taken so far, in milliseconds. */
+  /** The time taken so far, in milliseconds. */
   readonly elapsedMs: number | undefined;
-  /** When it ended, by its own clock, in milliseconds since 1970; undefined while it runs, and where it doesn't say. */
+  /** When it ended, by its own clock, in milliseconds since 1970; undefined while it runs, or if unknown. */
   readonly endedAt: number | undefined;
-  /** When the update came, on the reader's clock, in milliseconds. */
+  /** When the update arrived, by the reader's clock, in milliseconds. */
   readonly seenAt: number;
-  /** What was seen of it first, since it last began. */
+  /** What was seen of it first, since it last started. */
   readonly first: FirstSeen;
-  /** What it says of itself; empty if nothing. */
+  /** Its message; empty if it has none. */
   readonly message: string;
-  /** What more there is to say where many do it together. */
+  /** More, if it is the progress of work that many do together. */
   readonly work: Work | undefined;
 }
 
 /**
- * Reads an update on a job's topic: an object with any of `name`, `status`, `progress` (0 to 1), `done`, `total`, `unit`,
- * `rate` (units per second), `started_at` (milliseconds since 1970), `elapsed_ms`, `message` and `exit_code`; or the progress of a piece of {@link Work}. Members of a
- * wrong type count as absent, and other members are ignored: anyone may publish.
+ * Reads an update of a job: an object with any of `name`, `status`, `progress` (0 to 1), `done`, `total`, `unit`,
+ * `rate` (units per second), `started_at` (milliseconds since 1970), `elapsed_ms`, `message` and `exit_code`; or the
+ * progress of a piece of {@link Work}. Members of a wrong type count as absent, and other members are ignored, because
+ * anyone may publish.
  *
- * What a job doesn't say of its speed and of what is left follows from `elapsed_ms`, else from `started_at` and `context.now`,
- * else from what was seen of it since `context.before`, which is what this gave for the update before.
+ * Speed and time left are derived, if the job doesn't report them: from `elapsed_ms`, or else from `started_at` and
+ * `context.now`, or else from what has been seen of it since `context.before`, which is what this function returned for
+ * the previous update.
  */
 export function readJob(update: Update, seenAt: number, context: JobContext = {}): Job {
   const work = readWork(update.data);
@@ -169,19 +171,19 @@ function ratio(part: number | undefined, whole: number | undefined): number | un
   return part === undefined || whole === undefined || whole <= 0 ? undefined : part / whole;
 }
 
-/** The words around a length of time. */
+/** The words around a duration. */
 export interface TimeWords {
-  /** How much longer it takes. */
+  /** For the time left. */
   readonly left: (span: string) => string;
-  /** How long it has taken. */
+  /** For the time taken so far. */
   readonly soFar: (span: string) => string;
 }
 
 const ENGLISH: TimeWords = { left: (span) => `${span} left`, soFar: (span) => `${span} so far` };
 
 /**
- * What to say of a job's time at `now`, on the clock that `seenAt` was read from: how much longer it takes, or how long it
- * has taken. Empty if it doesn't tell.
+ * A text about a job's time at `now`, by the same clock as `seenAt`: the time left, or the time taken. Empty if neither
+ * is known.
  */
 export function timeText(job: Job, now: number, { span }: Formats, words: TimeWords = ENGLISH): string {
   if (job.status !== 'RUNNING') {

@@ -2,19 +2,19 @@
 
 import type { Job } from './job.js';
 
-/** What was read of a job first, to measure by. */
+/** What was seen of a job first, for measuring its speed. */
 export interface FirstSeen {
-  /** On the reader's clock, in milliseconds. */
+  /** When, by the reader's clock, in milliseconds. */
   readonly at: number;
   readonly done: number | undefined;
   readonly progress: number | undefined;
 }
 
-/** What is known beside an update. */
+/** What a reader knows besides an update. */
 export interface JobContext {
-  /** The time by the wall's clock, in milliseconds since 1970. Without it, `started_at` says nothing of how long it took. */
+  /** The wall-clock time, in milliseconds since 1970. Without it, `started_at` is ignored. */
   readonly now?: number | undefined;
-  /** The job as it was read before, from the same topic. Without it, nothing is measured. */
+  /** The job as read from the previous update of the same topic. Without it, nothing is measured. */
   readonly before?: Job | undefined;
 }
 

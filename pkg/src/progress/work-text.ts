@@ -4,36 +4,38 @@ import { supportedLanguage } from './format.js';
 import type { Work } from './work.js';
 
 /**
- * What the work is called. A noun may have several forms, separated by `|`, in the order of the language's plural categories
- * (zero, one, two, few, many, other, as far as it has them); the last one stands for all that follow.
+ * The words for a piece of work. A noun may have several forms, separated by `|`, in the order of the language's plural
+ * categories (zero, one, two, few, many, other, as far as it has them); the last form given stands for all that follow.
  */
 export interface WorkNouns {
-  /** What is counted: `label|labels`. Without it, speed is a number alone. */
+  /** What is counted: `label|labels`. Without it, the speed is only a number. */
   readonly unit?: string | undefined;
   /** What is done to it: `labeled`. Default: `done`. */
   readonly verb?: string | undefined;
-  /** Who does it: `labeler|labelers`. Without it, how many are active is said alone. */
+  /** Who does it: `labeler|labelers`. Without it, the number of active ones stands alone. */
   readonly worker?: string | undefined;
 }
 
-/** How what is known becomes a sentence. Numbers are formatted, and nouns are in the form for their number. */
+/** The sentences. Numbers are already formatted, and nouns are in the form for their number. */
 export interface WorkWords {
-  /** How much is done; `target` and `percent` where it is known of how much. */
+  /** The amount done; with `target` and `percent` if the total is known. */
   readonly amount: (parts: {
     readonly done: string;
     readonly target: string | undefined;
     readonly percent: string | undefined;
     readonly verb: string;
   }) => string;
-  /** How many are at it; `worker` may be empty. */
+  /** How many are active; `worker` may be empty. */
   readonly active: (count: string, worker: string) => string;
-  /** How fast it is; `unit` may be empty, `hour` is that word in the language. */
+  /** The speed; `unit` may be empty, `hour` is that word in the language. */
   readonly rate: (count: string, unit: string, hour: string) => string;
-  /** When it will be done, as `in 31 hours`; `range` says how sure that is, as `24–41 hours`, where it is not sure. */
+  /**
+   * When it will be done, such as `in 31 hours`; `range` is how uncertain that is, such as `24–41 hours`, if it is.
+   */
   readonly eta: (expected: string, range: string | undefined) => string;
 }
 
-/** A piece of work in texts; empty where there is nothing to say. */
+/** A piece of work in texts; a text is empty if there is nothing to say. */
 export interface WorkTexts {
   /** `47 / 500 labeled (9.4%)` */
   readonly amount: string;
@@ -47,14 +49,14 @@ export interface WorkTexts {
   readonly eta: string;
 }
 
-/** How a piece of work is told. */
+/** Options of {@link workTexts}. */
 export interface WorkTextOptions {
-  /** A language, such as `de` or `pt-BR`. Default: the platform's. */
+  /** The language, such as `de` or `pt-BR`. Default: the platform's. */
   readonly language?: string | undefined;
   readonly nouns?: WorkNouns | undefined;
-  /** Sentences other than the default ones, which are English where they hold words at all. */
+  /** Sentences that replace the default ones, which are English as far as they contain words. */
   readonly words?: Partial<WorkWords> | undefined;
-  /** How long ago the work was read, in milliseconds: what is left is less by that. */
+  /** How long ago the work was read, in milliseconds. The time left is reduced by that. */
   readonly sinceMs?: number | undefined;
 }
 
@@ -129,7 +131,7 @@ function inflected(forms: string, count: number, { plural }: Language): string {
   return given[Math.min(own.indexOf(plural.select(count)), given.length - 1)]!;
 }
 
-/** Tells a piece of work in texts. */
+/** Describes a piece of work in texts. */
 export function workTexts(work: Work, options: WorkTextOptions = {}): WorkTexts {
   const language = languageOf(options.language ?? '');
   const { unit = '', verb = 'done', worker = '' } = options.nouns ?? {};

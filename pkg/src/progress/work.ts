@@ -1,39 +1,39 @@
 import { membersOf, numberOf } from './members.js';
 
 /**
- * How far a piece of work has come that many do together, as servers tell it on the work's topic of progress. Times are in
- * milliseconds; what is not known is undefined.
+ * How far a piece of work is that many do together, as servers publish it. Times are in milliseconds; what is unknown
+ * is undefined.
  */
 export interface Work {
-  /** How much is done. */
+  /** The amount done. */
   readonly done: number;
-  /** How much is to be done in all. */
+  /** The total amount. */
   readonly target: number | undefined;
-  /** How much is left of the target, or else of what was queued. */
+  /** What is left of the target, or else of what was queued. */
   readonly remaining: number | undefined;
-  /** How much was queued and is not done. */
+  /** What was queued and is not done yet. */
   readonly queued: number;
-  /** How many are at work. */
+  /** How many are working. */
   readonly active: number;
-  /** How much is done in an hour, by the speed of the last minutes. */
+  /** The amount done per hour, at the speed of the last minutes. */
   readonly perHour: number;
-  /** How much longer it takes, from when this was told. */
+  /** The estimated time left, from when this was published. */
   readonly etaMs: number | undefined;
-  /** How much longer if the speed is really higher, by what it may well be off. */
+  /** The time left if the real speed is at the upper end of what is likely. */
   readonly etaEarliestMs: number | undefined;
-  /** How much longer if it is lower; undefined, too, where that is no speed at all. */
+  /** The time left if it is at the lower end; undefined also if that means no speed at all. */
   readonly etaLatestMs: number | undefined;
-  /** When it began, by the application's clock. */
+  /** When it started, by the application's clock. */
   readonly startedMs: number | undefined;
   /** When it ended. */
   readonly endedMs: number | undefined;
-  /** What those have done that have done the most, by their names. */
+  /** The amounts of those that have done the most, by their names. */
   readonly sessions: Readonly<Record<string, number>>;
-  /** What all others have done. */
+  /** The amount of all others. */
   readonly others: number;
 }
 
-/** Reads what was published as the progress of a piece of work: `undefined` where it is something else. */
+/** Reads the progress of a piece of work; `undefined` if the data is something else. */
 export function readWork(data: unknown): Work | undefined {
   const members = membersOf(data);
   const number = (name: string): number | undefined => numberOf(members, name);

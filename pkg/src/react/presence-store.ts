@@ -5,13 +5,13 @@ import type { Presence, TopicPresence } from '../presence-types.js';
 import type { Tide } from '../tide-types.js';
 import { Lingering } from './lingering.js';
 
-/** What a component is shown of the presences of a topic. The same object until something changes. */
+/** The presences of a topic, for a component. It is the same object until something changes. */
 export type PresenceState<T = unknown> =
   /** Not known yet. */
   | { readonly status: 'waiting'; readonly present: readonly Presence<T>[]; readonly error: undefined }
-  /** `present` is who is here, ordered by key; when `stale`, as far as a lost connection knew. */
+  /** `present` is everyone who is here, ordered by key. It is `stale` while the connection is lost. */
   | { readonly status: 'live' | 'stale'; readonly present: readonly Presence<T>[]; readonly error: undefined }
-  /** The server refused, or the connection is closed. `error` says why. */
+  /** The server refused it, or the connection is closed. `error` says why. */
   | { readonly status: 'failed'; readonly present: readonly Presence<T>[]; readonly error: TidegateError };
 
 /** The state of a topic of which nothing is known. */

@@ -6,32 +6,34 @@ import { type WorkNouns, type WorkTexts, type WorkWords, workTexts } from '../pr
 import type { Duration, EndReason } from '../types.js';
 import type { TopicState } from './topic-store.js';
 
-/** Options of `useProgress`. Nouns are compared by their content, words by what they are: keep them outside of the component. */
+/**
+ * Options of `useProgress`. Nouns are compared by content, but words by identity: define them outside the component.
+ */
 export interface UseProgressOptions {
-  /** How often the component is drawn at most. Default: `'200ms'`. */
+  /** How often the component is rendered at most. Default: `'200ms'`. */
   readonly throttle?: Duration | undefined;
-  /** What the work is called. */
+  /** The words for the work. */
   readonly nouns?: WorkNouns | undefined;
-  /** Sentences other than the default ones. */
+  /** Sentences that replace the default ones. */
   readonly words?: Partial<WorkWords> | undefined;
-  /** A language, such as `de`. Default: that of the document. */
+  /** The language, such as `de`. Default: that of the document. */
   readonly language?: string | undefined;
 }
 
 /**
- * How far a piece of work has come, in numbers and in texts. The same object until something changes. Both are undefined until
- * the first update has come, and where something else is published on the topic.
+ * How far a piece of work is, in numbers and in texts. It is the same object until something changes. Both are
+ * undefined until the first update arrives, and if something else was published to the topic.
  */
 export interface ProgressState {
-  /** How things stand with the topic. */
+  /** The status of the topic. */
   readonly status: TopicState['status'];
-  /** In numbers. */
+  /** How far the work is, in numbers. */
   readonly work: Work | undefined;
-  /** In texts, as people read them. */
+  /** The same in texts, for people. */
   readonly texts: WorkTexts | undefined;
   /** How the work ended. */
   readonly end: EndReason | undefined;
-  /** Why it can't be watched. */
+  /** Why the subscription failed. */
   readonly error: TidegateError | undefined;
 }
 

@@ -4,9 +4,9 @@ import type { TidegateError } from '../errors.js';
 import type { EndReason, Subscriber, Update } from '../types.js';
 import { type Pace, type Source, Subscribed } from './subscribed.js';
 
-/** What a component is shown of a topic. The same object until something changes. */
+/** The state of a topic, for a component. It is the same object until something changes. */
 export type TopicState<T = unknown> =
-  /** Nothing came yet. `data` is what was given as `initial`. */
+  /** Nothing has arrived yet. `data` is `initial`. */
   | {
       readonly status: 'waiting';
       readonly data: T | undefined;
@@ -14,7 +14,7 @@ export type TopicState<T = unknown> =
       readonly end: undefined;
       readonly error: undefined;
     }
-  /** `data` is the newest, as far as a live connection knows; when `stale`, as far as a lost one knew. */
+  /** `data` is the newest. It is `stale` if the connection is lost, or the server has lost touch with its backend. */
   | {
       readonly status: 'live' | 'stale';
       readonly data: T;
@@ -22,7 +22,7 @@ export type TopicState<T = unknown> =
       readonly end: undefined;
       readonly error: undefined;
     }
-  /** The topic ended: no more comes. `end` says how. */
+  /** The topic has ended. `end` says why. */
   | {
       readonly status: 'ended';
       readonly data: T | undefined;
@@ -30,7 +30,7 @@ export type TopicState<T = unknown> =
       readonly end: EndReason;
       readonly error: undefined;
     }
-  /** The subscription could not be made, or was lost for good. `error` says why; `data` is the last that came. */
+  /** The subscription could not be made, or is over. `error` says why; `data` is the last that arrived. */
   | {
       readonly status: 'failed';
       readonly data: T | undefined;

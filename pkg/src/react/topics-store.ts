@@ -5,7 +5,10 @@ import type { EndReason, Subscriber, Update } from '../types.js';
 import { type Pace, type Source, Subscribed } from './subscribed.js';
 import { ended, failed, freshened, known, type TopicState, waiting } from './topic-store.js';
 
-/** What a component is shown of many topics, in the order in which they came. The same object until something changes. */
+/**
+ * The states of many topics, for a component, in the order in which they were first seen. It is the same map until
+ * something changes.
+ */
 export type TopicStates<T = unknown> = ReadonlyMap<string, TopicState<T>>;
 
 /** How many topics are kept, if nothing else is said. */

@@ -5,16 +5,16 @@ import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import type { FlowOptions, Reducer, Subscriber, TopicPosition } from '../types.js';
 import type { Pace, Subscribed } from './subscribed.js';
 
-/** Options of a hook that subscribes. They are compared by their content: an object literal is fine. */
+/** Options of a hook that subscribes. They are compared by content, so you can pass an object literal. */
 export interface UseSubscriptionOptions<T = unknown> extends Omit<FlowOptions, 'conflate'> {
   /**
-   * What becomes of updates that come faster than they are wanted. Default: `'latest'`. Of a function, that of the last
-   * rendering is called.
+   * What happens to updates that arrive faster than they are wanted. Default: `'latest'`. If it is a function, that of
+   * the last rendering is called.
    */
   readonly conflate?: 'latest' | 'merge' | 'sum' | Reducer<T> | undefined;
-  /** Whether the latest value of a topic is wanted first, if it has one. Default: true. */
+  /** Whether to start with the latest value of a topic, if it has one. Default: true. */
   readonly latest?: boolean | undefined;
-  /** Resume after these positions. */
+  /** Resumes after these positions. */
   readonly since?: TopicPosition | readonly TopicPosition[] | null | undefined;
 }
 
