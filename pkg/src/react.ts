@@ -157,8 +157,8 @@ export function useProgress(
  * Who is present in a topic, and the status of that. The component is rendered again when somebody joins, leaves, or
  * changes their meta.
  *
- * What goes wrong is the status `failed`, not an exception. Without `tide`, the connection of the nearest {@link
- * TideProvider} is used; if `tide` or the topic is `null`, the status stays `waiting`.
+ * What goes wrong is the status `failed`, not an exception. Without `tide`, the connection of the nearest
+ * {@link TideProvider} is used; if `tide` or the topic is `null`, the status stays `waiting`.
  *
  * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
  */

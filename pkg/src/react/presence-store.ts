@@ -9,7 +9,10 @@ import { Lingering } from './lingering.js';
 export type PresenceState<T = unknown> =
   /** Not known yet. */
   | { readonly status: 'waiting'; readonly present: readonly Presence<T>[]; readonly error: undefined }
-  /** `present` is everyone who is here, ordered by key. It is `stale` while the connection is lost. */
+  /**
+   * `present` is everyone who is here, ordered by key. It is `stale` if the connection is lost, or the server has lost
+   * touch with its backend.
+   */
   | { readonly status: 'live' | 'stale'; readonly present: readonly Presence<T>[]; readonly error: undefined }
   /** The server refused it, or the connection is closed. `error` says why. */
   | { readonly status: 'failed'; readonly present: readonly Presence<T>[]; readonly error: TidegateError };
