@@ -14,7 +14,7 @@ pub const USER_BYTES_MAX: usize = 255;
 
 /// What a client may do, and until when.
 ///
-/// A request for a pattern needs one entry that covers the whole of it: who may subscribe to `job:42` and `job:43`
+/// A request for a pattern needs one entry that covers all of it: a client that may subscribe to `job:42` and `job:43`
 /// may not subscribe to `job:*`.
 ///
 /// ```
@@ -32,21 +32,21 @@ pub const USER_BYTES_MAX: usize = 255;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Who the client is; `None` where nobody asked. At most [`USER_BYTES_MAX`] bytes.
+    /// Who the client is; `None` if that is unknown. At most [`USER_BYTES_MAX`] bytes.
     pub user: Option<Arc<str>>,
-    /// What it may subscribe to and whose presences it may watch.
+    /// What it may subscribe to, and whose presences it may watch and join.
     pub subscribe: Vec<Pattern>,
-    /// Where it may publish.
+    /// The topics that it may publish to.
     pub publish: Vec<Pattern>,
-    /// What its connections are subscribed to from their welcome on, without asking: its own rooms. Whether it might ask
-    /// for them makes no difference.
+    /// What its connections are subscribed to automatically from their `welcome` on: its own rooms. Whether it may
+    /// subscribe to them otherwise makes no difference.
     pub joins: Vec<Pattern>,
-    /// When all of this ends; `None` for never.
+    /// When the grant expires; `None` for never.
     pub expires: Option<Instant>,
 }
 
 impl Grant {
-    /// A grant that allows nothing, to nobody in particular, without end.
+    /// A grant that allows nothing, without a user and without an end.
     pub const fn nothing() -> Self {
         Self {
             user: None,
@@ -57,7 +57,7 @@ impl Grant {
         }
     }
 
-    /// A grant that allows everything, to nobody in particular, without end.
+    /// A grant that allows everything, without a user and without an end.
     pub fn everything() -> Self {
         let all = Pattern::new("**").expect("a wildcard is a pattern");
         Self {
@@ -67,34 +67,34 @@ impl Grant {
         }
     }
 
-    /// Whether all that `pattern` selects may be subscribed to.
+    /// Whether the client may subscribe to everything that matches `pattern`.
     pub fn may_subscribe(&self, pattern: &Pattern) -> bool {
         let own = self.subscribe.iter().chain(&self.joins);
         own.into_iter().any(|granted| granted.covers(pattern))
     }
 
-    /// Whether `topic` may be published to.
+    /// Whether the client may publish to `topic`.
     pub fn may_publish(&self, topic: &Topic) -> bool {
         self.publish.iter().any(|granted| granted.matches(topic))
     }
 
-    /// Whether presences of `topic` may be watched.
+    /// Whether the client may watch the presences of `topic`.
     pub fn may_watch(&self, topic: &Topic) -> bool {
         self.subscribe.iter().any(|granted| granted.matches(topic))
     }
 
-    /// Whether the client may be present in `topic` under `key`: where it may watch, and, if it is someone, under
-    /// its own name only.
+    /// Whether the client may be present in `topic` as `key`: it must be allowed to watch it, and a client with a name
+    /// may only use that name.
     pub fn may_track(&self, topic: &Topic, key: &str) -> bool {
         self.may_watch(topic) && self.user.as_deref().is_none_or(|user| user == key)
     }
 
-    /// Whether the grant has ended.
+    /// Whether the grant has expired.
     pub fn has_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|at| at <= now)
     }
 
-    /// Whether `self` may take the place of `before` on a live connection: it must be about the same user.
+    /// Whether `self` may replace `before` on a live connection: it must be for the same user.
     pub fn may_follow(&self, before: &Self) -> bool {
         self.user == before.user
     }

@@ -2,10 +2,10 @@
 
 use alloc::collections::BTreeMap;
 
-/// The most connections at once.
+/// The limits on the number of simultaneous connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdmissionLimits {
-    /// In all.
+    /// In total.
     pub total_max: usize,
     /// From one address.
     pub per_address_max: usize,
@@ -14,7 +14,7 @@ pub struct AdmissionLimits {
 }
 
 impl Default for AdmissionLimits {
-    /// 100,000 in all, 1,000 from one address (offices and mobile networks share one), 100 of one user.
+    /// 100,000 in total, 1,000 from one address (offices and mobile networks share one), 100 of one user.
     fn default() -> Self {
         Self {
             total_max: 100_000,
@@ -24,22 +24,22 @@ impl Default for AdmissionLimits {
     }
 }
 
-/// Why a connection is not let in.
+/// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The server has as many connections as it may have.
+    /// The server has reached its limit.
     #[error("the server has {limit} connections, and takes no more; try again later")]
     Total {
         /// The limit.
         limit: usize,
     },
-    /// The address has.
+    /// The address has reached its limit.
     #[error("{limit} connections come from this address, and no more are taken; close some")]
     Address {
         /// The limit.
         limit: usize,
     },
-    /// The user has.
+    /// The user has reached their limit.
     #[error("this user has {limit} connections, and no more are taken; close some")]
     User {
         /// The limit.
@@ -47,9 +47,9 @@ pub enum Refusal {
     },
 }
 
-/// Counts connections. `A` names an address, `U` a user.
+/// Counts connections. `A` identifies an address, `U` a user.
 ///
-/// What is let in is to be let out again by the same address and user, once.
+/// Everything that enters has to leave once, with the same address and user.
 #[derive(Debug)]
 pub struct Admission<A, U> {
     limits: AdmissionLimits,
@@ -69,10 +69,10 @@ impl<A: Ord, U: Ord> Admission<A, U> {
         }
     }
 
-    /// Lets a connection in. Without an address to count it by, it counts among all only.
+    /// Counts a connection. Without an address, it counts only in total.
     ///
     /// # Errors
-    /// A limit is reached. It isn't in then.
+    /// If a limit is reached. The connection is then not counted.
     pub fn enter(&mut self, address: Option<A>) -> Result<(), Refusal> {
         let limit = self.limits.total_max;
         if self.total >= limit {

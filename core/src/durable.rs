@@ -41,14 +41,14 @@ pub(crate) use handed::Handed;
 pub(crate) use keeper::{Claimed, Keeper};
 pub use shelf::Shelf;
 
-/// The name of a durable subscription: of the device, or of whatever else goes away and comes back.
+/// The name of a durable subscription: of a device, or of anything else that goes away and comes back.
 ///
-/// A user's devices differ by it. Where nobody is asked who they are, it is all that tells one's cursor from another's: then it
-/// must be a text that nobody guesses.
+/// It distinguishes the devices of a user. If clients are not authenticated, it is all that identifies a cursor: then
+/// it must be a text that nobody can guess.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DurableName(Arc<str>);
 
-/// A text that is no [`DurableName`].
+/// A text that is not a [`DurableName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the name of a durable subscription has 1 to {DURABLE_NAME_BYTES_MAX} bytes without control characters"
@@ -59,7 +59,7 @@ impl DurableName {
     /// Checks a name.
     ///
     /// # Errors
-    /// When it is empty, longer than [`DURABLE_NAME_BYTES_MAX`], or has control characters.
+    /// If it is empty, longer than [`DURABLE_NAME_BYTES_MAX`], or contains control characters.
     pub fn new(name: &str) -> Result<Self, DurableNameError> {
         let is_fit = (1..=DURABLE_NAME_BYTES_MAX).contains(&name.len());
         if !is_fit || name.chars().any(char::is_control) {
@@ -74,10 +74,10 @@ impl DurableName {
     }
 }
 
-/// Names a cursor.
+/// Identifies a cursor.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CursorKey {
-    /// Whose device it is, where that is known. Users can't reach each other's cursors.
+    /// The user, if known. Users can't reach each other's cursors.
     pub user: Option<Arc<str>>,
     /// The device.
     pub name: DurableName,
@@ -97,16 +97,16 @@ pub fn owner_of(user: &str) -> String {
     format!("={user}")
 }
 
-/// A cursor as its user sees it.
+/// A durable subscription that is remembered for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
     /// The device.
     pub name: DurableName,
-    /// What it is subscribed to.
+    /// What it subscribes to.
     pub pattern: Pattern,
-    /// How far it is.
+    /// How far it has acknowledged.
     pub positions: Vec<TopicPosition>,
-    /// How long ago it was claimed or stored last.
+    /// How long ago it was last claimed or stored.
     pub unused_for: Duration,
 }
 
@@ -180,19 +180,19 @@ pub enum CursorAnswer {
     Unsupported,
 }
 
-/// How many cursors are kept, and for how long.
+/// The limits on cursors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CursorLimits {
-    /// How long a cursor is kept that nobody uses.
+    /// How long an unused cursor is kept.
     pub age_max: Duration,
-    /// The most cursors of one user. Those of whom nobody is known are counted in all only.
+    /// The most cursors of one user. Cursors without a known user only count in total.
     pub per_user_max: usize,
-    /// The most cursors in all.
+    /// The most cursors in total.
     pub total_max: usize,
 }
 
 impl Default for CursorLimits {
-    /// 30 days, 100 of a user, 100,000 in all.
+    /// 30 days, 100 per user, 100,000 in total.
     fn default() -> Self {
         Self {
             age_max: Duration::from_secs(30 * 24 * 3600),

@@ -8,17 +8,18 @@ use core::time::Duration;
 
 use crate::time::Instant;
 
-/// How long an event stream waits for what.
+/// The timings of an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventStreamConfig {
-    /// A stream that was silent for this long says that it lives: more often than proxies give up.
+    /// A stream that has been silent for this long sends a keep-alive. Proxies close connections that are silent for
+    /// longer.
     pub keep_alive: Duration,
-    /// A connection that takes nothing for this long, although something waits, is given up.
+    /// A connection that accepts nothing for this long, although something is waiting, is given up.
     pub stall_max: Duration,
 }
 
 impl Default for EventStreamConfig {
-    /// 15 seconds of silence, a minute of standing still.
+    /// A keep-alive after 15 seconds; giving up after a minute.
     fn default() -> Self {
         Self {
             keep_alive: Duration::from_secs(15),
@@ -30,11 +31,11 @@ impl Default for EventStreamConfig {
 /// What the host must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventStreamOutput {
-    /// Write a comment, and tell by [`EventStream::handle_written`].
+    /// Write a comment, and report it with [`EventStream::handle_written`].
     SayAlive,
-    /// Whoever reads has to show another token: the response ends.
+    /// End the response: the reader's token has expired.
     End,
-    /// Nobody reads: the connection closes.
+    /// Close the connection: nobody reads.
     GiveUp,
 }
 

@@ -27,9 +27,9 @@ pub enum Pace {
     Immediate,
     /// At most one emission per `every`: RxJS's `throttleTime`.
     ///
-    /// The first publication opens a window and is emitted at once if `leading`. What comes within the
-    /// window is conflated and emitted at its end if `trailing`; that emission opens a new window, so
-    /// two emissions are never closer than `every`. With neither edge nothing is ever emitted, but a terminal.
+    /// The first publication opens a window, and is emitted at once if `leading`. What is published within the window
+    /// is conflated and emitted at its end if `trailing`. That emission opens a new window, so two emissions are never
+    /// closer together than `every`. With neither edge, only a terminal publication is ever emitted.
     Throttle {
         /// The length of a window.
         every: Duration,
@@ -40,9 +40,9 @@ pub enum Pace {
     },
     /// Emits when publications pause: lodash's `debounce`, with `flush`, `cancel` and `maxWait`.
     Debounce {
-        /// How long nothing must come.
+        /// How long nothing must be published.
         quiet: Duration,
-        /// The longest that an emission is put off; below `quiet` it counts as `quiet`.
+        /// The longest time for which an emission is delayed; a value below `quiet` counts as `quiet`.
         max_wait: Option<Duration>,
         /// Emit at the start of a burst.
         leading: bool,
@@ -51,20 +51,20 @@ pub enum Pace {
     },
 }
 
-/// What becomes of publications that wait in a gate.
+/// What happens to publications that wait in a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Conflate {
     /// The newest replaces the older ones.
     #[default]
     Latest,
-    /// Each is merged over the older ones (RFC 7396).
+    /// Each is merged into the older ones (RFC 7396).
     Merge,
     /// Numbers add up, field by field.
     Sum,
     /// All of them, in order, as one batch; nothing is lost.
     Collect {
-        /// A batch that reaches this many publications leaves at once, ahead of its pace, so that
-        /// memory stays bounded without losing anything.
+        /// A batch with this many publications leaves at once, ahead of its pace, so that memory is bounded and nothing
+        /// is lost.
         max: NonZeroU32,
     },
 }
@@ -76,23 +76,23 @@ pub struct Flow {
     pub pace: Pace,
     /// What to emit.
     pub conflate: Conflate,
-    /// Whether a connection may be sent what has changed, in place of whole values, where that is shorter. Whoever
-    /// subscribes gets whole values in any case.
+    /// Whether a connection may carry only what has changed, where that is shorter. Subscribers get complete values in
+    /// any case.
     pub delta: bool,
 }
 
-/// A [`Flow`] that cannot be carried out.
+/// Why a [`Flow`] is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.message())]
 pub enum FlowError {
-    /// A duration lies outside what the timers serve.
+    /// A duration is out of range.
     DurationOutOfRange {
         /// The name of the duration, as the wire calls it.
         field: &'static str,
     },
     /// A batch would be too large.
     CollectTooLarge,
-    /// A batch holds every publication, whole.
+    /// Deltas were requested with `collect`, whose batches contain complete publications.
     DeltaOfCollect,
 }
 
@@ -135,7 +135,7 @@ impl Flow {
         }
     }
 
-    /// The latest value once nothing has come for `quiet`.
+    /// The latest value, once nothing has been published for `quiet`.
     pub const fn debounce(quiet: Duration) -> Self {
         Self {
             pace: Pace::Debounce {
@@ -155,7 +155,7 @@ impl Flow {
         Self { conflate, ..self }
     }
 
-    /// The same flow, sent as what has changed where that is shorter, or as whole values only.
+    /// The same flow, with or without deltas.
     #[must_use]
     pub const fn with_delta(self, delta: bool) -> Self {
         Self { delta, ..self }

@@ -12,7 +12,7 @@ use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// How much of a topic is kept for those who resume.
+/// How much of a topic is kept for subscribers that resume.
 ///
 /// The latest publication is always kept, whatever its size and for as long as the topic exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,24 +36,24 @@ impl Default for HistoryLimits {
     }
 }
 
-/// What some topics keep that differs from what the others do. The first pattern that matches a topic counts.
+/// What some topics keep that is different from the rest. The first pattern that matches a topic counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryRules(Vec<(Pattern, HistoryLimits)>);
 
 impl HistoryRules {
-    /// All topics keep the same.
+    /// No rules: all topics keep the same.
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// The topics that `pattern` matches, and no earlier one, keep this.
+    /// Adds a rule for the topics that match `pattern`, and no earlier one.
     #[must_use]
     pub fn with(mut self, pattern: Pattern, limits: HistoryLimits) -> Self {
         self.0.push((pattern, limits));
         self
     }
 
-    /// The rules, in the order in which they count.
+    /// The rules, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Pattern, &HistoryLimits)> {
         self.0.iter().map(|(pattern, limits)| (pattern, limits))
     }
@@ -98,9 +98,10 @@ impl HistoryRules {
 /// What lies between a subscriber's position and the top.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recovery<P> {
-    /// Exactly the publications that were missed, in order; empty where nothing was.
+    /// Exactly the publications that were missed, in order; empty if there were none.
     Whole(Vec<Arc<Publication<P>>>),
-    /// They can no longer be told: another epoch, or trimmed. The latest stands for them.
+    /// They are not known any more: the epoch is another one, or they were trimmed. The latest publication stands for
+    /// them.
     Lost(Option<Arc<Publication<P>>>),
 }
 

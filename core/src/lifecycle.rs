@@ -14,11 +14,11 @@ use crate::payload::Payload;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EndReason {
-    /// The work was done.
+    /// The work was completed.
     Complete,
-    /// The work went wrong.
+    /// The work failed.
     Failed,
-    /// The work was called off.
+    /// The work was cancelled.
     Cancelled,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for EndReason {
     }
 }
 
-/// A text that names no end reason.
+/// A text that is not an end reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an end reason is one of: complete, failed, cancelled")]
 pub struct EndReasonError;
@@ -61,8 +61,8 @@ impl FromStr for EndReason {
 
 /// Recognises a terminal publication by a member of its payload.
 ///
-/// The default reads `status` and knows COMPLETE, FAILED and CANCELLED in any letter case. The rule is
-/// evaluated once, where a publication enters the system; from there on its [`EndReason`] travels with it.
+/// The default reads `status`, and recognises COMPLETE, FAILED and CANCELLED in any letter case. The rule is evaluated
+/// once, where a publication enters the system; from then on, its [`EndReason`] travels with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerminalRule {
     field: String,
@@ -78,7 +78,7 @@ impl TerminalRule {
         }
     }
 
-    /// The same rule, which also takes `word` (in any ASCII letter case) for `reason`.
+    /// The same rule, which also recognises `word`, in any ASCII letter case, as `reason`.
     #[must_use]
     pub fn with_word(mut self, word: impl Into<String>, reason: EndReason) -> Self {
         self.words.push((word.into(), reason));
@@ -90,7 +90,7 @@ impl TerminalRule {
         &self.field
     }
 
-    /// The words that it takes, each with what it stands for.
+    /// The words that it recognises, each with its reason.
     pub fn words(&self) -> impl Iterator<Item = (&str, EndReason)> {
         self.words.iter().map(|(word, end)| (word.as_str(), *end))
     }
@@ -100,7 +100,7 @@ impl TerminalRule {
         self.reason(&payload.text_field(&self.field)?)
     }
 
-    /// The reason that `text`, the content of the member, stands for.
+    /// The reason that `text`, the value of the member, stands for.
     pub fn reason(&self, text: &str) -> Option<EndReason> {
         self.words
             .iter()

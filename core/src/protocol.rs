@@ -35,7 +35,7 @@ pub use message::MessageRoom;
 /// The WebSocket subprotocol that names this vocabulary and its encoding.
 pub const SUBPROTOCOL: &str = "tidegate.v1.json";
 
-/// A topic and how far a subscriber has seen it.
+/// A topic, and how far a subscriber has seen it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicPosition {
     /// The topic.
@@ -48,15 +48,15 @@ pub struct TopicPosition {
 /// A request to publish, wherever it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishRequest<P> {
-    /// Where to.
+    /// The topic.
     pub topic: Topic,
-    /// What.
+    /// The payload.
     pub payload: P,
-    /// Makes the publication terminal. Where absent, the terminal rule looks at the payload.
+    /// Makes the publication terminal. If absent, the terminal rule examines the payload.
     pub end: Option<EndReason>,
-    /// Idempotency key: a repeated publish with the same key on the same topic answers the first one's position.
+    /// Idempotency key: a publish that repeats a key on the same topic is answered with the position of the first.
     pub id: Option<String>,
-    /// Start the topic anew (a new epoch) if it has ended, instead of failing.
+    /// Starts the topic anew, in a new epoch, if it has ended, instead of failing.
     pub restart: bool,
 }
 
@@ -75,7 +75,7 @@ impl<P> PublishRequest<P> {
 
 /// A request to subscribe, wherever it comes from.
 ///
-/// [`SubscribeRequest::new`] says what to and how to be paced. What else there is to say is a member:
+/// [`SubscribeRequest::new`] takes the pattern and the flow. Everything else is a member:
 ///
 /// ```
 /// use core::time::Duration;
@@ -91,23 +91,23 @@ impl<P> PublishRequest<P> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscribeRequest {
-    /// What to.
+    /// The topic or pattern.
     pub pattern: Pattern,
-    /// How to be paced, within the range that [`Flow::validate`] checks.
+    /// The flow, within the range that [`Flow::validate`] checks.
     pub flow: Flow,
-    /// Where to start. A durable one starts where its cursor stands, unless the subscriber has seen more.
+    /// Where to start. A durable subscription starts at its cursor, unless the subscriber has seen more.
     pub start: Start,
-    /// Under which name the server remembers what was dealt with, for when the connection is gone. A name has at most
-    /// [`DURABLE_NAME_BYTES_MAX`](crate::limits::DURABLE_NAME_BYTES_MAX) bytes. A hub that has no connections remembers
-    /// nothing.
+    /// The name of a durable subscription, under which the server remembers what was processed when the connection is
+    /// gone. At most [`DURABLE_NAME_BYTES_MAX`](crate::limits::DURABLE_NAME_BYTES_MAX) bytes. A hub without connections
+    /// remembers nothing.
     pub durable: Option<DurableName>,
-    /// What becomes of its publications while the connection is behind, where that is not left to the flow. Not with
-    /// [`durable`](Self::durable): who deals with each publication can't be without some.
+    /// What happens to its publications while the connection is too slow; `None` for what the flow implies. Not with
+    /// [`durable`](Self::durable): a subscriber that has to process each publication can't miss any.
     pub slow: Option<Slow>,
 }
 
 impl SubscribeRequest {
-    /// A plain subscription to `pattern`, which starts with the latest.
+    /// A plain subscription to `pattern`, which starts with the latest value.
     pub const fn new(pattern: Pattern, flow: Flow) -> Self {
         Self {
             pattern,

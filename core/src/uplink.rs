@@ -22,23 +22,24 @@ use crate::topic::{Pattern, Topic};
 pub(crate) use link::{Asked, Link};
 pub(crate) use publishes::Publishes;
 
-/// How a hub deals with its uplink.
+/// How a hub treats its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UplinkConfig {
-    /// Seeds jitter and idempotency keys. Give each hub another one.
+    /// Seeds jitter and idempotency keys. Use a different one for each hub.
     pub seed: u64,
-    /// The first wait before the link is opened again lies between 0 and this; each further one may be twice as long.
+    /// The first wait before the link is reopened is between 0 and this. The upper end doubles with each further
+    /// attempt.
     pub backoff_base: Duration,
-    /// The longest wait before the link is opened again.
+    /// The longest wait before the link is reopened.
     pub backoff_max: Duration,
-    /// How long a call may take before the link counts as lost.
+    /// How long a call may take before the link is considered lost.
     pub call_timeout: Duration,
-    /// After how long the link is asked whether it lives.
+    /// How often the link is checked.
     pub probe_every: Duration,
-    /// How long a publication may wait to be stored, the time that the link is away included.
+    /// How long a publication may wait to be stored, including the time that the link is lost.
     pub publish_patience: Duration,
-    /// Whether publications without an idempotency key are given one, so that they can be repeated when a call was lost.
-    /// Where no call can be lost, they need none.
+    /// Whether publications without an idempotency key get one, so that they can be repeated if a call is lost. Where
+    /// no call can be lost, they need none.
     pub gives_keys: bool,
     /// The most publications that wait to be stored.
     pub publishes_max: usize,
@@ -48,7 +49,7 @@ pub struct UplinkConfig {
     pub batch_max: usize,
     /// The most payload bytes in one call; a single publication may have more.
     pub batch_bytes_max: usize,
-    /// The most reads at a time.
+    /// The most simultaneous reads.
     pub reads_max: usize,
     /// The most publications of one topic that wait while a part of its history is being read.
     pub held_max: usize,
@@ -76,43 +77,43 @@ impl UplinkConfig {
     }
 }
 
-/// Names a call. Never used twice.
+/// The number of a call. It is never reused.
 pub type CallId = u64;
 
-/// What a hub asks of its uplink.
+/// What a hub requests from its backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UplinkCall<P> {
     /// Open the link; nothing is followed then. Calls from before are void.
     Open,
-    /// Hear every publication that these select, from the answer on.
+    /// Follow these patterns: from the answer on, report every publication that matches.
     Follow(Vec<Pattern>),
-    /// Hear them no more.
+    /// Stop following these patterns.
     Unfollow(Vec<Pattern>),
-    /// Read what a topic keeps after a position, or its latest publication alone.
+    /// Read what a topic keeps after a position, or only its latest publication.
     Read {
         /// The topic.
         topic: Topic,
         /// The position of the last publication known.
         since: Option<Position>,
     },
-    /// Read the latest publication of every topic that a pattern selects.
+    /// Read the latest publication of every topic that matches a pattern.
     List(Pattern),
     /// Store publications, in this order.
     Publish(Vec<PublishRequest<P>>),
-    /// Begin a new epoch of a topic, if it is still in this one: a part of it is lost.
+    /// Begin a new epoch of a topic, if it is still in this one, because a part of it is lost.
     Renew {
         /// The topic.
         topic: Topic,
         /// The epoch that is over.
         epoch: u64,
     },
-    /// Do this with cursors of durable subscriptions, in this order.
+    /// Read and change cursors of durable subscriptions, in this order.
     Cursors(Vec<CursorCall>),
-    /// Show that the link lives.
+    /// Check the link.
     Probe,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UplinkAnswer<P> {
     /// It is done: [`UplinkCall::Open`], `Follow`, `Unfollow`, `Renew`, `Probe`.
@@ -134,9 +135,9 @@ pub enum UplinkAnswer<P> {
 pub enum UplinkFailure {
     /// The link is lost, or as good as lost.
     Lost,
-    /// There is no room for more publications; the link stands.
+    /// There is no room for more publications. The link is still open.
     Full,
-    /// Something that was to be stored is not taken for what it is, and would not be another time; the link stands. Nothing of the
-    /// call is done.
+    /// Something that was to be stored is not accepted because of its content, and won't be accepted later. The link is
+    /// still open, and nothing of the call was done.
     Refused,
 }

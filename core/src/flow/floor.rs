@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{Flow, Pace};
 use crate::topic::Pattern;
 
-/// The finest pace that subscribers of some topics are granted, whatever they ask for.
+/// The finest pace that subscribers to some topics are granted, whatever they ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlowFloor {
     rules: Vec<(Pattern, Duration)>,
@@ -19,17 +19,18 @@ impl FlowFloor {
         Self { rules: Vec::new() }
     }
 
-    /// Of two emissions of a topic that `pattern` selects, the second comes `every` after the first, or later.
+    /// Adds a rule: emissions of a topic that matches `pattern` are at least `every` apart.
     #[must_use]
     pub fn with(mut self, pattern: Pattern, every: Duration) -> Self {
         self.rules.push((pattern, every));
         self
     }
 
-    /// What is granted to a subscriber of `pattern` that asks for `flow`: the same, with a pace that no rule forbids
-    /// which touches any of its topics. Whoever asks for every publication at once gets the newest at that pace.
+    /// The flow that a subscriber to `pattern` is granted if it asks for `flow`: the same, slowed down if a rule for
+    /// any of its topics requires that. A subscriber that asks for every publication at once gets the newest at that
+    /// pace.
     ///
-    /// A flow that is out of its range stays so: to be refused, not mended.
+    /// A flow that is out of range is returned unchanged, so that it is refused.
     pub fn grant(&self, pattern: &Pattern, flow: Flow) -> Flow {
         if flow.validate().is_err() {
             return flow;

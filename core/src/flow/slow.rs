@@ -2,20 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a subscriber wants while its connection takes less than is published. Terminals and the newest of each topic wait
+/// What happens to publications while a connection is too slow. Terminal publications and the newest of each topic wait
 /// in any case.
 ///
-/// Who says nothing gets [`Conflate`](Self::Conflate) with a pace and [`Drop`](Self::Drop) without. Of two, the greater one
-/// loses less.
+/// The default is [`Conflate`](Self::Conflate) with a pace, and [`Drop`](Self::Drop) without. Of two policies, the
+/// greater one loses less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slow {
-    /// One publication of each topic waits: what the flow's conflation makes of them where the flow has a pace, and the newest where not. Nothing
-    /// is told.
+    /// One publication of each topic waits: with a pace, the result of the flow's conflation, and otherwise the newest.
+    /// There is no notice.
     Conflate,
-    /// All wait until the limit is reached; then the oldest are dropped, and it is told how many.
+    /// All wait until the limit is reached. Then the oldest are dropped, and the subscriber is told how many.
     Drop,
-    /// All wait until the limit is reached; then the connection is closed, to be resumed by another.
+    /// All wait until the limit is reached. Then the connection is closed, and the next one resumes.
     Disconnect,
 }
 

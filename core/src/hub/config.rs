@@ -6,26 +6,26 @@ use crate::history::{HistoryLimits, HistoryRules};
 use crate::lifecycle::TerminalRule;
 use crate::topic::Topic;
 
-/// What a [`Hub`](super::Hub) may hold and how long.
+/// The limits of a [`Hub`](super::Hub): what it may hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubConfig {
-    /// Seeds epochs and hashing. Give each start of a hub another one.
+    /// Seeds epochs and hashing. Use a different one for each start of a hub.
     pub seed: u64,
-    /// The most topics that have begun. Each subscription may wait for one more.
+    /// The most topics that have publications. In addition, each subscription may wait for one more.
     pub topics_max: usize,
     /// The most subscriptions.
     pub subscriptions_max: usize,
     /// The largest payload, in bytes.
     pub payload_bytes_max: usize,
-    /// The most payload bytes that all topics together retain. At the limit, a topic keeps its latest publication only.
+    /// The most payload bytes that all topics together retain. At the limit, topics keep only their latest publication.
     pub retained_bytes_max: usize,
     /// What each topic keeps.
     pub history: HistoryLimits,
-    /// What some topics keep instead; they are remembered as long as they keep anything.
+    /// What some topics keep instead. These are remembered as long as they keep anything.
     pub histories: HistoryRules,
-    /// How long a topic is remembered after its last publication while nobody is subscribed to it by name.
+    /// How long a topic is remembered after its last publication, as long as nobody is subscribed to it by name.
     pub retention: Duration,
-    /// What makes a payload terminal; `None` leaves that to explicit end reasons.
+    /// What makes a payload terminal; `None`: only an explicit end reason does.
     pub terminal_rule: Option<TerminalRule>,
 }
 
@@ -54,16 +54,16 @@ impl HubConfig {
     }
 }
 
-/// How much a hub does to keep in step with topics that live beyond an uplink.
+/// What a hub is doing to stay in sync with topics that live in a backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UplinkCounts {
-    /// Patterns that are followed, or are to be.
+    /// Patterns that are followed, or are about to be.
     pub followed: usize,
-    /// Topics that are out of step.
+    /// Topics that are out of sync.
     pub behind: usize,
-    /// Patterns with subscriptions that wait until they can start.
+    /// Patterns with subscriptions that can't start yet.
     pub parked: usize,
-    /// Publications that wait to be stored.
+    /// Publications that are waiting to be stored.
     pub publishes: usize,
 }
 

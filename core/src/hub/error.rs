@@ -21,12 +21,12 @@ pub enum PublishError {
         /// The limit.
         bytes_max: usize,
     },
-    /// The hub has as many topics as it may have.
+    /// The hub has reached its limit on topics.
     TooManyTopics {
         /// The limit.
         topics_max: usize,
     },
-    /// The payloads that the hub retains fill their limit.
+    /// The hub has reached its limit on retained payload bytes.
     Full {
         /// The limit.
         bytes_max: usize,
@@ -36,18 +36,18 @@ pub enum PublishError {
         /// Its length.
         bytes: usize,
     },
-    /// Where topics live could not be reached within the time that a publication may wait, or too many wait already.
+    /// The backend could not be reached within the time that a publication may wait, or too many are waiting already.
     Unavailable,
-    /// The link to where topics live broke before the answer came, and did not come back in time.
+    /// The link to the backend broke before the answer came, and was not restored in time.
     Unconfirmed,
-    /// Where topics live has no room left.
+    /// The backend has no room left.
     BackendFull,
-    /// Where topics live does not take it, for what it is.
+    /// The backend doesn't accept this publication because of its content.
     Refused,
 }
 
 impl PublishError {
-    /// What is wrong and what to do about it, in words.
+    /// What is wrong, and what to do about it, for people.
     pub fn message(&self) -> String {
         match *self {
             Self::Ended(reason) => sentence(&[
@@ -90,7 +90,7 @@ impl PublishError {
         }
     }
 
-    /// The error as the wire tells it.
+    /// The error as it goes over the wire.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
             Self::Ended(_) => ErrorCode::TopicEnded,
@@ -109,28 +109,28 @@ impl PublishError {
 pub enum SubscribeError {
     /// The flow is out of range.
     Flow(#[from] FlowError),
-    /// The hub has as many subscriptions as it may have.
+    /// The hub has reached its limit on subscriptions.
     TooManySubscriptions {
         /// The limit.
         subscriptions_max: usize,
     },
-    /// The hub has as many topics as it may have.
+    /// The hub has reached its limit on topics.
     TooManyTopics {
         /// The limit.
         topics_max: usize,
     },
-    /// Where topics live, no durable subscriptions are kept.
+    /// The backend doesn't support durable subscriptions.
     NoDurables,
-    /// There are as many durable subscriptions as there may be.
+    /// The limit on durable subscriptions is reached.
     TooManyDurables,
-    /// The client has a durable subscription with this pattern, under another name.
+    /// The client has a durable subscription with this pattern and another name.
     OtherDurable,
-    /// It is durable, and says what becomes of its publications while the connection is behind.
+    /// It is durable, and also says what happens to its publications while the connection is too slow.
     SlowDurable,
 }
 
 impl SubscribeError {
-    /// What is wrong and what to do about it, in words.
+    /// What is wrong, and what to do about it, for people.
     pub fn message(&self) -> String {
         match *self {
             Self::Flow(error) => error.message(),
@@ -157,7 +157,7 @@ impl SubscribeError {
         }
     }
 
-    /// The error as the wire tells it.
+    /// The error as it goes over the wire.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
             Self::Flow(_) | Self::SlowDurable => ErrorCode::BadFlow,

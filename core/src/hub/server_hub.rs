@@ -48,28 +48,28 @@ pub use connection::ConnectionId;
 pub use relief::Backlog;
 pub use upstream::ServerAnswer;
 
-/// What a server may hold.
+/// The limits of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// The hub's part.
+    /// The limits of the hub.
     pub hub: HubConfig,
-    /// Each session's part.
+    /// The limits and timings of each session.
     pub session: SessionConfig,
-    /// The presences' part.
+    /// The limits and timings of presences.
     pub presence: TrackerConfig,
-    /// The most bytes that wait for one connection before the oldest publications are shed.
+    /// The most bytes that wait for one connection before its oldest publications are dropped.
     pub outbox_bytes_max: usize,
-    /// The most bytes that wait for all connections that are behind. At the limit, those for whom most waits lose the oldest
-    /// publications first; where that does not help, they are closed.
+    /// The most bytes that wait for all slow connections together. At the limit, the connections for which most is
+    /// waiting lose their oldest publications first; if that isn't enough, they are closed.
     pub waiting_bytes_max: usize,
     /// The finest pace that clients are granted.
     pub floor: FlowFloor,
-    /// How many durable subscriptions are remembered, where topics live in this hub.
+    /// The limits on durable subscriptions, if topics live in this hub.
     pub cursors: CursorLimits,
 }
 
 impl ServerConfig {
-    /// The defaults, with 1 MiB of waiting bytes for a connection and 1 GiB for all, and whatever pace clients ask for.
+    /// The defaults: 1 MiB of waiting bytes for a connection and 1 GiB for all, and any pace that clients ask for.
     pub fn new(seed: u64) -> Self {
         Self {
             hub: HubConfig::new(seed),
@@ -86,18 +86,18 @@ impl ServerConfig {
 /// What a server's host must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerOutput {
-    /// Frames wait for a connection: take them by [`ServerHub::poll_frame`] as fast as its transport accepts them.
-    /// Said once, and again only after `poll_frame` has said `None`.
+    /// Frames are waiting for a connection: take them with [`ServerHub::poll_frame`] as fast as its transport accepts
+    /// them. This is said once, and again only after `poll_frame` has returned `None`.
     Ready(ConnectionId),
-    /// Send what waits, then close the connection and tell by [`ServerHub::handle_closed`].
+    /// Send what is waiting, then close the connection and report it with [`ServerHub::handle_closed`].
     Close(ConnectionId, CloseReason),
 }
 
-/// A hub with its connections.
+/// A hub with the sessions of its connections: the core of a server.
 ///
-/// A connection is either a client's, with a session that speaks the protocol ([`ServerHub::handle_open`],
-/// [`ServerHub::handle_frame`]), or a local one whose owner subscribes by calls ([`ServerHub::handle_open_local`],
-/// [`ServerHub::handle_subscribe`]): an in-process stream, a Server-Sent Events response.
+/// A connection either belongs to a client, with a session that speaks the protocol ([`ServerHub::handle_open`],
+/// [`ServerHub::handle_frame`]), or is local, and its owner subscribes with calls ([`ServerHub::handle_open_local`],
+/// [`ServerHub::handle_subscribe`]): an in-process stream, or a Server-Sent Events response.
 #[derive(Debug)]
 pub struct ServerHub<P> {
     config: ServerConfig,
@@ -157,9 +157,9 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// A server without connections whose topics live beyond an uplink.
+    /// A server without connections, whose topics live in a backend.
     ///
-    /// Its host carries out what [`ServerHub::poll_call`] says, and tells by [`ServerHub::handle_answer`],
+    /// Its host makes the calls of [`ServerHub::poll_call`], and reports to [`ServerHub::handle_answer`],
     /// [`ServerHub::handle_heard`], [`ServerHub::handle_missed`] and [`ServerHub::handle_lost`].
     pub fn with_uplink(config: ServerConfig, uplink: UplinkConfig) -> Self {
         let hub = Hub::new_copy(config.hub.clone());

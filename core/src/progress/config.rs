@@ -1,4 +1,4 @@
-//! What a tracker may hold, and when it tells what.
+//! The limits and timings of a tracker.
 
 use core::time::Duration;
 
@@ -6,41 +6,42 @@ use crate::flow::Pace;
 use crate::presence::NodeId;
 use crate::topic::Topic;
 
-/// A tracker's timings, paces and limits.
+/// The timings, paces and limits of a tracker.
 ///
-/// Times are above zero. `down_after` should be at least three heartbeats, or a lost one looks like a lost server.
+/// Times must be above zero. `down_after` should be at least three heartbeats, or a lost heartbeat looks like a lost
+/// server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressConfig {
     /// The name of the work: the same on all servers.
     pub work: Topic,
-    /// This run of this server. Never used twice, or what is counted is lost.
+    /// Identifies this run of this server. It must never be reused, or counts are lost.
     pub node: NodeId,
-    /// The time that speed is measured over.
+    /// The window over which speed is measured.
     pub window: Duration,
-    /// The stretches that it is made of, at most 240: the window moves by one of them at a time.
+    /// The number of buckets in the window, at most 240: the window moves by one of them at a time.
     pub buckets: usize,
-    /// After a change was told to other nodes, further ones are gathered for so long.
+    /// How long further changes are collected after one was sent to other nodes.
     pub gather: Duration,
-    /// A node that has nothing to tell says that it lives after so long a silence.
+    /// How long a node may be silent before it sends a sign of life.
     pub heartbeat: Duration,
-    /// After so long a silence a node counts as down, and another one tells the world.
+    /// How long a node may be silent before it is considered down, and another one publishes.
     pub down_after: Duration,
-    /// How long an answer may take until a node is asked again for what was missed.
+    /// How long a node may take to answer before it is asked again for what was missed.
     pub ask_again: Duration,
-    /// How long after the end the last word is put off, so that what others have counted until then is in it.
+    /// How long the last publication is delayed after the end, so that it includes what others had counted until then.
     pub linger: Duration,
-    /// While nothing is done, the falling speed is told as often as this.
+    /// How often the falling speed is published while nothing is done.
     pub refresh: Duration,
-    /// How often the world is told what.
+    /// How often each kind of progress is published.
     pub paces: ProgressPaces,
-    /// What it may hold.
+    /// Its limits.
     pub limits: ProgressLimits,
 }
 
 impl ProgressConfig {
-    /// Speed over 10 min in buckets of 10 s; changes are gathered for 50 ms, a heartbeat comes every 5 s, a silent node is down
-    /// after 15 s and asked again after 1 s; the last word comes 1 s after the end, and a falling speed is told every
-    /// 10 s.
+    /// Speed over 10 min in buckets of 10 s; changes are collected for 50 ms; a sign of life every 5 s; a silent node
+    /// is down after 15 s, and asked again after 1 s; the last publication comes 1 s after the end, and a falling speed
+    /// is published every 10 s.
     pub fn new(work: Topic, node: NodeId) -> Self {
         Self {
             work,
@@ -59,16 +60,16 @@ impl ProgressConfig {
     }
 }
 
-/// How often the world is told what: the one place where it says so.
+/// How often each kind of progress is published: the one place that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgressPaces {
     /// What was done. Whatever waits is added up.
     pub events: Pace,
-    /// How far the work has come.
+    /// How far the work is.
     pub progress: Pace,
-    /// How many are at work.
+    /// How many are working.
     pub users: Pace,
-    /// How much waits to be done.
+    /// How much is waiting.
     pub queue: Pace,
 }
 
@@ -93,23 +94,23 @@ impl Default for ProgressPaces {
     }
 }
 
-/// What a tracker may hold.
+/// The limits of a tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgressLimits {
-    /// The most sessions that a node counts by name. What further ones do is counted in all, and among the others.
+    /// The most sessions that a node counts by name. Further ones count in total, and among the others.
     pub sessions_max: usize,
     /// The most sessions that a snapshot names.
     pub sessions_told_max: usize,
-    /// The most that count as at work. Further ones don't.
+    /// The most sessions that count as working. Further ones don't.
     pub active_max: usize,
-    /// The most sessions in one message between nodes; more are sent as several.
+    /// The most sessions in one message between nodes; more are sent in several.
     pub message_sessions_max: usize,
-    /// The most nodes, those included that are gone: each start of a server is one more. Further ones are not listened to.
+    /// The most nodes, including those that are gone: each start of a server is another one. Further ones are ignored.
     pub nodes_max: usize,
 }
 
 impl Default for ProgressLimits {
-    /// 10,000 sessions of a node, 20 in a snapshot, 10,000 at work, 200 in a message, 1,000 nodes.
+    /// 10,000 sessions per node, 20 in a snapshot, 10,000 working, 200 in a message, 1,000 nodes.
     fn default() -> Self {
         Self {
             sessions_max: 10_000,

@@ -10,47 +10,47 @@ use super::estimate::{Eta, Velocity};
 use super::tally::Tally;
 use crate::presence::Key;
 
-/// How far a piece of work has come, at one moment.
+/// How far a piece of work is, at one moment.
 ///
-/// Whole numbers only. Times are in milliseconds, rounded down; rates are rounded half up. What is not known is absent.
+/// Only whole numbers. Times are in milliseconds, rounded down; rates are rounded half up. What is unknown is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Snapshot {
-    /// How much is done.
+    /// The amount done.
     pub done: u64,
-    /// How much is to be done.
+    /// The total amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<u64>,
-    /// How much is left of the target, or else of what was queued.
+    /// What is left of the target, or else of what was queued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining: Option<u64>,
-    /// How much was queued and is not done.
+    /// What was queued and is not done yet.
     pub queued: u64,
-    /// How many are at work.
+    /// How many are working.
     pub active: u64,
-    /// How much is done in an hour, by the speed of the window.
+    /// The amount done per hour, at the speed of the window.
     pub per_hour: u64,
-    /// How many thousandths are done in a second.
+    /// The amount done per second, in thousandths.
     pub per_second_milli: u64,
-    /// The time that the speed was measured over.
+    /// The time over which the speed was measured.
     pub window_ms: u64,
-    /// When it may be done, from now.
+    /// The estimated time left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_ms: Option<u64>,
-    /// The early end of that: see [`Eta`].
+    /// The lower end of that estimate: see [`Eta`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_earliest_ms: Option<u64>,
-    /// The late end of that.
+    /// The upper end of that estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_latest_ms: Option<u64>,
-    /// When the work began, by the application's clock.
+    /// When the work started, by the application's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_ms: Option<u64>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_ms: Option<u64>,
-    /// What those sessions have done that have done the most.
+    /// The amounts of the sessions that have done the most.
     pub sessions: BTreeMap<Key, u64>,
-    /// What all others have done, those included that were before.
+    /// The amount of all others, including what was done before.
     pub others: u64,
 }
 

@@ -10,10 +10,10 @@ use super::register::{Before, Ended, Target, earlier, earlier_end};
 use super::share::Share;
 use crate::presence::{Key, NodeId};
 
-/// What all nodes have counted of a piece of work, or a part of that: a state-based CRDT.
+/// What all nodes have counted of a piece of work, or a part of it: a state-based CRDT.
 ///
-/// [`Tally::join`] is associative, commutative and idempotent, so tallies may be told in any order and any number of times. It is
-/// what nodes say to each other, and what an application stores to go on later, in its serde form.
+/// [`Tally::join`] is associative, commutative and idempotent, so tallies may be exchanged in any order and any number
+/// of times. Nodes send them to each other, and an application can store them, in their serde form, to continue later.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
@@ -29,7 +29,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// What the application's store tells of the time before.
+    /// A tally of what was done before, according to the application's store.
     pub fn from_before(before: Before) -> Self {
         Self {
             before,
@@ -37,11 +37,11 @@ impl Tally {
         }
     }
 
-    /// What `node` has counted as done, as the application's own store tells it: how much by each session.
+    /// What `node` has counted as done, according to the application's own store: the amount of each session.
     ///
-    /// For a server that was killed, perhaps before it told what it had stored. Joined with what it did tell, nothing is
-    /// missing and nothing is counted twice, as long as each thing that is done is first stored, and then counted by
-    /// a call of its own.
+    /// This is for a server that was killed, perhaps before it had told the others what it had stored. Joined with what
+    /// it did tell, nothing is missing and nothing is counted twice, as long as everything that is done is first
+    /// stored, and then counted by a call of its own.
     pub fn from_counts(node: NodeId, counts: impl IntoIterator<Item = (Key, u64)>) -> Self {
         Self {
             shares: BTreeMap::from([(node, Share::of_counts(counts))]),
@@ -49,12 +49,12 @@ impl Tally {
         }
     }
 
-    /// How much was done, by all.
+    /// The amount done by all.
     pub fn done(&self) -> u64 {
         self.sum(self.before.done, Share::done)
     }
 
-    /// How much was queued, by all, what was done of it included.
+    /// The amount queued by all, including what was done of it.
     pub fn queued(&self) -> u64 {
         self.sum(self.before.queued, Share::queued)
     }
@@ -64,12 +64,12 @@ impl Tally {
         shares.fold(before, u64::saturating_add).min(COUNT_MAX)
     }
 
-    /// How much is to be done, where anyone has said so.
+    /// The total amount, if it was set.
     pub fn target(&self) -> Option<u64> {
         self.target.and_then(|target| target.value)
     }
 
-    /// When the work began, by the application's clock, in milliseconds.
+    /// When the work started, by the application's clock, in milliseconds.
     pub const fn started_ms(&self) -> Option<u64> {
         self.started_ms
     }
@@ -79,7 +79,8 @@ impl Tally {
         self.ended
     }
 
-    /// What each session has done, on all nodes. What is missing from [`Tally::done`] was done by sessions beyond the limit, and before.
+    /// The amount of each session, on all nodes. The rest of [`Tally::done`] was done by sessions beyond the limit, and
+    /// before.
     pub fn sessions(&self) -> BTreeMap<Key, u64> {
         let mut sums: BTreeMap<Key, u64> = BTreeMap::new();
         for (key, count) in self.shares.values().flat_map(Share::sessions) {

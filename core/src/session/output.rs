@@ -14,31 +14,33 @@ use crate::rate::Rate;
 use crate::tabs::Term;
 use crate::topic::{Pattern, Topic};
 
-/// What a session allows and how long it waits.
+/// The limits and timings of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
-    /// How long a new connection may take to say something.
+    /// How long a new connection may take to send its first frame.
     pub hello_timeout: Duration,
-    /// After how long a silence the client is asked for a sign of life.
+    /// How long a client may be silent before it is asked for a sign of life.
     pub heartbeat: Duration,
-    /// How long it may then take to give one.
+    /// How long it may then take to answer.
     pub pong_timeout: Duration,
-    /// The longest time over which clients spread their going elsewhere once the server drains: a random part of it each,
-    /// and less of it where they are few.
+    /// The longest time over which clients spread their reconnecting when the server shuts down: each waits for a
+    /// random part of it. It is shorter if there are few clients.
     pub drain_window: Duration,
-    /// How long a client has to go elsewhere once the session drains. Longer than the window.
+    /// How long a client has to leave when the server shuts down. Longer than the window.
     pub drain_grace: Duration,
     /// The most subscriptions of one session.
     pub subscriptions_max: usize,
-    /// How often one session may publish, and hosts that take publishes without one, over HTTP say, one user; `None` for as often
-    /// as it can.
+    /// How often one session may publish. Hosts apply the same rate to publishes without a session, per user over HTTP,
+    /// for example. `None` for no limit.
     pub publish_rate: Option<Rate>,
-    /// The longest message that the transport takes, in bytes, where clients are to be told.
+    /// The longest message that the transport accepts, in bytes, to be reported to clients; `None` if it isn't
+    /// reported.
     pub message_bytes_max: Option<u64>,
 }
 
 impl Default for SessionConfig {
-    /// 10 s to say hello, a ping after 25 s, 20 s to answer it, up to 5 s to spread those who leave and 8 s for them to be gone, 1,000 subscriptions, publishes as often as it can.
+    /// 10 s for the first frame, a ping after 25 s, 20 s to answer it, up to 5 s to spread those who leave and 8 s for
+    /// all to have left, 1,000 subscriptions, and no limit on publishes.
     fn default() -> Self {
         Self {
             hello_timeout: Duration::from_secs(10),
