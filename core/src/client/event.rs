@@ -9,25 +9,25 @@ use crate::protocol::{ClientFrame, WireError};
 use crate::publication::{Position, Publication};
 use crate::topic::{Pattern, Topic};
 
-/// The connection, as its user sees it.
+/// The state of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Not connected: nothing to do yet, or waiting to connect again.
+    /// Not connected: there is nothing to do yet, or it waits to reconnect.
     Disconnected,
-    /// A connection is being opened: the how-manieth in a row, from 0.
+    /// A connection is being opened.
     Connecting {
-        /// How many attempts failed since the last stable connection.
+        /// The number of failed attempts since the last stable connection.
         attempt: u32,
     },
-    /// The server has welcomed us.
+    /// The server has welcomed the client.
     Connected,
-    /// Connected, but the server has lost touch with where its topics live: values may be old.
+    /// Connected, but the server has lost touch with its backend: values may be out of date.
     Stale,
-    /// Over, until it is asked to connect again.
+    /// Closed, until it is asked to connect again.
     Closed(ClosedReason),
 }
 
-/// Why a connection is over.
+/// Why a connection is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClosedReason {
     /// Its user closed it.

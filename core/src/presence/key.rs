@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 
-/// What an application counts as one: a user, say. 1 to [`Key::BYTES_MAX`] bytes without control characters. A clone
-/// shares the text.
+/// What counts as one for the application, such as a user: 1 to [`Key::BYTES_MAX`] bytes without control characters. A
+/// clone shares the text.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
@@ -21,7 +21,7 @@ impl Clone for Key {
     }
 }
 
-/// A text that is no [`Key`].
+/// Why a text is not a [`Key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There is no text.

@@ -7,8 +7,8 @@ use crate::sorted::SortedMap;
 
 /// The presences of one topic.
 ///
-/// What Phoenix's `Presence.syncState` and `syncDiff` do for its JavaScript client: a state that comes anew after a lost
-/// connection is compared with what was known, so that only what differs is told.
+/// This does what Phoenix's `Presence.syncState` and `syncDiff` do for its JavaScript client: a state that arrives
+/// after a lost connection is compared with what was known, so that only the difference is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roster<M> {
     keys: SortedMap<Key, SortedMap<PresenceId, M>>,
@@ -18,24 +18,24 @@ pub struct Roster<M> {
 /// What happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyChangeKind {
-    /// It came with its first metas.
+    /// It joined, with its first metas.
     Joined,
-    /// It stays, with other metas than before.
+    /// It stays, with different metas.
     Updated,
-    /// It went with its last metas.
+    /// It left, with its last metas.
     Left,
 }
 
-/// What a message changed about a key.
+/// A change of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyChange<M> {
-    /// Whose.
+    /// The key.
     pub key: Key,
     /// What happened.
     pub kind: KeyChangeKind,
-    /// The metas that came, ordered by id. A meta that came anew, by another connection, has another id.
+    /// The metas that were added, ordered by id. A meta that comes back over another connection has another id.
     pub joins: Vec<Present<M>>,
-    /// The metas that went, ordered by id.
+    /// The metas that were removed, ordered by id.
     pub leaves: Vec<Present<M>>,
 }
 
@@ -144,7 +144,7 @@ impl<M: Clone> Roster<M> {
         })
     }
 
-    /// The metas of a key, ordered by id; none, where it is not present.
+    /// The metas of a key, ordered by id; none if it is not present.
     pub fn metas(&self, key: &Key) -> impl Iterator<Item = (PresenceId, &M)> {
         let metas = self.keys.get(key).into_iter().flat_map(SortedMap::iter);
         metas.map(|(id, meta)| (*id, meta))

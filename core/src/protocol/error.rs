@@ -12,55 +12,55 @@ use crate::topic::Pattern;
 pub enum ErrorCode {
     /// The frame is not JSON, lacks a member, or a member has the wrong type.
     BadFrame,
-    /// A topic or pattern breaks the syntax.
+    /// A topic or pattern has invalid syntax.
     BadTopic,
-    /// A flow is out of its range.
+    /// A flow is contradictory or out of range.
     BadFlow,
-    /// The connection has a subscription with this pattern.
+    /// The connection already has a subscription with this pattern.
     AlreadySubscribed,
     /// The connection has no subscription with this pattern.
     NotSubscribed,
-    /// The session has as many subscriptions as it may have.
+    /// The session or the hub has reached its limit on subscriptions.
     TooManySubscriptions,
-    /// The hub has as many topics as it may have.
+    /// The hub has reached its limit on topics.
     TooManyTopics,
-    /// There are as many connections as there may be: in all, from the address, or of the user.
+    /// A limit on connections is reached: in total, of the address, or of the user.
     TooManyConnections,
-    /// A client has as many unanswered publishes as it may have.
+    /// Requests come too fast, or too many publishes of a client are unanswered.
     TooManyRequests,
-    /// The topic, the session or the server has as many presences as it may have.
+    /// The topic, the session or the server has reached its limit on presences.
     TooManyPresences,
     /// The frame or the payload is larger than allowed.
     TooLarge,
     /// The topic has ended; publish with `restart` to start it anew.
     TopicEnded,
-    /// The server asks who its clients are, and this one has not shown it.
+    /// The server requires a valid token.
     Unauthorized,
-    /// What the client showed has expired: show it anew.
+    /// The token has expired: get a new one.
     TokenExpired,
     /// The request is not allowed.
     Forbidden,
-    /// The session came too late with its first frame, or gave no sign of life.
+    /// No frame, or no complete request, arrived in time.
     Timeout,
-    /// The connection took too little for too long.
+    /// The connection was too slow for too long.
     SlowConsumer,
-    /// The server is going away.
+    /// The server is shutting down.
     Draining,
-    /// The tabs that shared the connection have a later one.
+    /// Another tab has taken over the shared connection.
     Superseded,
-    /// The connection ended before the answer came.
+    /// The connection closed before the answer arrived.
     ConnectionLost,
-    /// Where topics live can't be reached, or is full. What was published may be published again, with the same id.
+    /// The backend can't be reached or is full. Publish again with the same idempotency key.
     Unavailable,
-    /// Where topics live does not take what was published, and would not another time.
+    /// The backend doesn't accept the publication because of its content, and won't accept it later.
     Refused,
-    /// Something broke on the server's side; also a code that this version does not know.
+    /// Something went wrong in the server; also a code that this version doesn't know.
     #[serde(other)]
     Internal,
 }
 
 impl ErrorCode {
-    /// The code as the wire carries it.
+    /// The code as it goes over the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadFrame => "bad_frame",
@@ -96,18 +96,18 @@ impl ErrorCode {
 pub struct WireError {
     /// The stable code.
     pub code: ErrorCode,
-    /// What was wrong, where, and what to do.
+    /// What was wrong, where, and what to do about it.
     pub message: String,
-    /// The subscription concerned.
+    /// The pattern of the subscription, if the error concerns one.
     pub pattern: Option<Pattern>,
-    /// The publish request concerned.
+    /// The number of the request, if the error concerns one.
     pub request: Option<u64>,
     /// Whether the server closes the connection after it.
     pub fatal: bool,
 }
 
 impl WireError {
-    /// An error about nothing in particular that leaves the session open.
+    /// An error that concerns no particular request, and leaves the session open.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
