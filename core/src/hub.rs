@@ -20,6 +20,7 @@ mod relay;
 mod replica;
 mod routing;
 mod server_hub;
+mod spreading;
 mod start;
 mod store;
 mod subscribers;
@@ -49,7 +50,10 @@ pub use due::{DownlinkId, Due, SubscriptionId};
 pub use error::{PublishError, SubscribeError};
 pub use licence::Licence;
 pub use relay::{Interest, Relay, RelayDue};
-pub use server_hub::{Backlog, ConnectionId, ServerAnswer, ServerConfig, ServerHub, ServerOutput};
+pub use server_hub::{
+    Backlog, ConnectionId, Recipient, ServerAnswer, ServerConfig, ServerHub, ServerOutput,
+};
+pub use spreading::Spread;
 pub use survey::{SURVEYED_MAX, Surveyed};
 
 /// What a new subscription starts with. What it recovers is due after it.

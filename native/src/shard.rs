@@ -21,6 +21,7 @@ mod local;
 mod presence;
 mod progress;
 mod socket;
+mod spread;
 mod totals;
 mod transport;
 mod untaken;
@@ -344,18 +345,31 @@ impl Shard {
         while !is_idle {
             self.drain_upstream();
             is_idle = !self.look_at_tokens();
-            while let Some(output) = self.hub.poll_output() {
-                is_idle = false;
-                match output {
-                    ServerOutput::Ready(id) => self.flush(id),
-                    ServerOutput::Close(id, reason) => self.finish(id, reason),
-                }
-            }
+            is_idle &= !self.hand_over();
             // What was handed over just now may have been the last that anybody wanted of a topic.
             is_idle &= !self.carry_out_calls();
         }
         self.joiner.forget();
         self.events.forget();
+    }
+
+    /// Does what the hub has for connections; says whether there was anything.
+    fn hand_over(&mut self) -> bool {
+        let mut has_any = false;
+        loop {
+            let has_spread = self.spread();
+            has_any |= has_spread;
+            while let Some(output) = self.hub.poll_output() {
+                has_any = true;
+                match output {
+                    ServerOutput::Ready(id) => self.flush(id),
+                    ServerOutput::Close(id, reason) => self.finish(id, reason),
+                }
+            }
+            if !has_spread {
+                return has_any;
+            }
+        }
     }
 
     /// Writes what waits for a connection, as far as it takes it.

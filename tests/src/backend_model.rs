@@ -39,6 +39,7 @@ use watch::Watch;
 
 pub use link::{Link, Weather};
 pub use remote::Outward;
+use remote::Remote;
 pub use store::Store;
 pub use watch::{Last, Stage, Watches};
 
@@ -70,8 +71,8 @@ pub struct Server {
     uplink: Option<UplinkConfig>,
     /// Hears everything that is published where topics live in the server itself.
     witness: Option<ConnectionId>,
-    /// Its clients' connections that the test carries frames for, and when what they have shown ends.
-    remotes: BTreeMap<ConnectionId, Option<Instant>>,
+    /// Its clients' connections that the test carries frames for.
+    remotes: BTreeMap<ConnectionId, Remote>,
     /// Its part in counting, where there is work.
     tracker: Option<Tracker>,
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, ServerConfig, ServerHub, ServerOutput};
 use tidegate_core::protocol::{
-    ClientEnvelope, ClientFrame, ErrorCode, PublishRequest, ServerEnvelope, WireError,
+    ClientEnvelope, ClientFrame, ErrorCode, PublishRequest, ServerEnvelope, ServerFrame, WireError,
 };
 use tidegate_core::session::CloseReason;
 use tidegate_core::time::Instant;
@@ -94,8 +94,7 @@ impl Wire {
     /// # Panics
     /// If the frame has no JSON form.
     pub fn receive_one(&mut self, id: ConnectionId) -> Option<Value> {
-        let frame = self.server.poll_frame(id)?;
-        Some(serde_json::to_value(ServerEnvelope::from(&frame)).expect("frames have a JSON form"))
+        Some(text_of(&self.server.poll_frame(id)?))
     }
 
     /// What the server asked its host to do since the last call.
@@ -144,6 +143,14 @@ impl Wire {
         self.outputs
             .extend(std::iter::from_fn(|| self.server.poll_output()));
     }
+}
+
+/// A frame as the text that is sent.
+///
+/// # Panics
+/// If the frame has no JSON form.
+pub fn text_of(frame: &ServerFrame<Json>) -> Value {
+    serde_json::to_value(ServerEnvelope::from(frame)).expect("frames have a JSON form")
 }
 
 /// A frame that subscribes.

@@ -98,6 +98,10 @@ pub(crate) const CASES: &[Case] = &[
         act: edges::server_fan_out,
     },
     Case {
+        name: "server-hub/spread-100",
+        act: edges::server_spread,
+    },
+    Case {
         name: "client-hub/receive",
         act: edges::client_receive,
     },

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::Hub;
 use super::due::SubscriptionId;
 use super::owed::Owed;
+use super::spreading::Spreading;
 use crate::lifecycle::EndReason;
 use crate::outbox::Run;
 use crate::payload::Payload;
@@ -23,10 +24,12 @@ const GATHERED_MAX: usize = 1_024;
 /// Publications of one topic and one instant that have not been routed.
 #[derive(Debug)]
 pub(super) struct Gathered<P> {
-    at: Instant,
+    pub(super) at: Instant,
     /// The route of those who subscribe to the topic itself.
-    exact: Option<RouteId>,
-    publications: Vec<Arc<Publication<P>>>,
+    pub(super) exact: Option<RouteId>,
+    pub(super) publications: Vec<Arc<Publication<P>>>,
+    /// What came before, where that is being handed out.
+    pub(super) spreading: Option<Spreading<P>>,
 }
 
 impl<P> Gathered<P> {
@@ -35,12 +38,13 @@ impl<P> Gathered<P> {
             at: Instant::ZERO,
             exact: None,
             publications: Vec::new(),
+            spreading: None,
         }
     }
 
     /// When it came, where there is anything: whoever does not ask what is due has to be woken for it.
     pub(super) fn since(&self) -> Option<Instant> {
-        self.publications.first().map(|_| self.at)
+        (self.spreading.is_some() || !self.publications.is_empty()).then_some(self.at)
     }
 
     fn takes(&self, now: Instant, publication: &Publication<P>) -> bool {
@@ -70,7 +74,7 @@ impl<P: Payload> Hub<P> {
             self.route_gathered();
             return self.route_one(now, publication, exact);
         }
-        if !self.gathered.takes(now, publication) {
+        if self.gathered.spreading.is_some() || !self.gathered.takes(now, publication) {
             self.route_gathered();
         }
         self.gathered.at = now;
@@ -80,6 +84,9 @@ impl<P: Payload> Hub<P> {
 
     /// Hands out what has been gathered. To be called before anything changes that routing depends on.
     pub(super) fn route_gathered(&mut self) {
+        if let Some(spreading) = self.gathered.spreading.take() {
+            self.route_rest(spreading);
+        }
         let Gathered { at, exact, .. } = self.gathered;
         match self.gathered.publications.len() {
             0 => {}

@@ -13,6 +13,7 @@ mod local;
 mod parked;
 mod presence;
 mod relief;
+mod spread;
 mod upstream;
 
 use alloc::boxed::Box;
@@ -46,6 +47,7 @@ use upstream::Upstream;
 
 pub use connection::ConnectionId;
 pub use relief::Backlog;
+pub use spread::Recipient;
 pub use upstream::ServerAnswer;
 
 /// The limits of a server.
@@ -127,6 +129,8 @@ pub struct ServerHub<P> {
     owing_since: Option<Instant>,
     /// How far it has been handed over, once that has begun.
     handing: Option<Handing>,
+    /// How many got a publication directly since others were served.
+    spread: usize,
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
@@ -153,6 +157,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             deltas: Deltas::new(),
             owing_since: None,
             handing: None,
+            spread: 0,
             config,
         }
     }

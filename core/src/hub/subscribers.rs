@@ -3,6 +3,7 @@
 //! Both kinds of hub stand on this: the one that owns its topics and the one that follows an uplink.
 
 mod batches;
+mod delivering;
 mod flows;
 mod kept_flow;
 mod rest;
@@ -16,11 +17,10 @@ use slab::Slab;
 
 use super::due::{DownlinkId, Due, SubscriptionId};
 use super::owed::{Owed, Owing};
-use crate::flow::{Conflate, Flow};
-use crate::gate::{Emission, Gate};
+use crate::flow::Flow;
+use crate::gate::Gate;
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
-use crate::outbox::{Delivery, Run, RunDelivery};
 use crate::payload::Payload;
 use crate::protocol::WireError;
 use crate::publication::{Position, Publication};
@@ -185,61 +185,6 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.gates.len()
     }
 
-    /// Hands a publication to the subscription with `index`, through its gate where it has a pace; says through which.
-    pub(crate) fn deliver(
-        &mut self,
-        now: Instant,
-        index: u32,
-        publication: &Arc<Publication<P>>,
-    ) -> Option<u32> {
-        let subscription = &self.subscriptions[index as usize];
-        if publication.is_terminal() {
-            self.deliver_terminal(now, index, publication);
-            return None;
-        }
-        if subscription.flow.is_immediate() {
-            let emission = Emission::One(Arc::clone(publication));
-            let via = self.via(subscription);
-            self.due
-                .push_back(subscription.due(index, via, None, emission));
-            return None;
-        }
-        let gate = self.gate_for(index, &publication.topic);
-        self.awake(gate).handle_value(now, Arc::clone(publication));
-        self.drain_gate(gate);
-        Some(gate)
-    }
-
-    /// Hands publications that came together to the subscription with `index`; says through which gate.
-    pub(crate) fn deliver_run(
-        &mut self,
-        now: Instant,
-        index: u32,
-        run: &Arc<Run<P>>,
-    ) -> Option<u32> {
-        let subscription = &self.subscriptions[index as usize];
-        if subscription.flow.is_immediate() {
-            let id = self.id(index);
-            let delivery = RunDelivery::new(id, self.via(subscription), Arc::clone(run));
-            self.due.push_run(subscription.downlink, delivery);
-            return None;
-        }
-        let publications = run.publications().iter();
-        let gates = publications.map(|publication| self.deliver(now, index, publication));
-        gates.last().flatten()
-    }
-
-    fn deliver_terminal(&mut self, now: Instant, index: u32, publication: &Arc<Publication<P>>) {
-        match self.known_gate(index, &publication.topic) {
-            Some(gate) => {
-                self.awake(gate)
-                    .handle_terminal(now, Arc::clone(publication));
-                self.drain_gate(gate);
-            }
-            None => self.push_emission(index, Emission::One(Arc::clone(publication))),
-        }
-    }
-
     /// Tells the subscription with `index` that what it missed of `topic` is lost. What is pending goes first:
     /// it must not be combined with what follows.
     pub(crate) fn reset(&mut self, now: Instant, index: u32, topic: &Topic, position: Position) {
@@ -371,15 +316,6 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.drop_gate(gate);
     }
 
-    fn push_emission(&mut self, index: u32, emission: Emission<Arc<Publication<P>>>) {
-        let subscription = &self.subscriptions[index as usize];
-        let flow = subscription.flow.get();
-        let conflate = flow.conflates().then_some(flow.conflate);
-        let via = self.via(subscription);
-        self.due
-            .push_back(subscription.due(index, via, conflate, emission));
-    }
-
     /// Emits what is due at `now`. Calls `wake` with the tag of each subscription whose gate rests no more; it says
     /// whether another one of its route still does.
     pub(crate) fn handle_timeout(&mut self, now: Instant, mut wake: impl FnMut(&T) -> bool) {
@@ -436,29 +372,6 @@ impl<P: Payload, T> Subscribers<P, T> {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.timers.poll_timeout()
-    }
-}
-
-impl<T> Subscription<T> {
-    fn due<P>(
-        &self,
-        index: u32,
-        via: Option<Pattern>,
-        conflate: Option<Conflate>,
-        emission: Emission<Arc<Publication<P>>>,
-    ) -> Due<P> {
-        Due::Deliver {
-            downlink: self.downlink,
-            delivery: Delivery {
-                subscription: SubscriptionId {
-                    index,
-                    generation: self.generation,
-                },
-                via,
-                conflate,
-                emission,
-            },
-        }
     }
 }
 

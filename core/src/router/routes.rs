@@ -220,6 +220,31 @@ impl<S> Routes<S> {
         }
     }
 
+    /// The first subscriber of a route at this place or behind it that doesn't rest, and its place. Places follow the order of
+    /// [`subscribers`](Self::subscribers), from 0 on.
+    ///
+    /// # Panics
+    /// If the route has no subscribers any more.
+    pub fn next_awake(&self, route: RouteId, from: usize) -> Option<(usize, &S)> {
+        let Route {
+            subscribers, rests, ..
+        } = &self.slab[route.0];
+        let at = if rests.is_empty() {
+            from
+        } else {
+            rests.next_awake(from, subscribers.len())?
+        };
+        Some((at, subscribers.get(at)?))
+    }
+
+    /// Lets the subscriber at a place of a route rest.
+    ///
+    /// # Panics
+    /// If the route has no subscribers any more.
+    pub fn rest(&mut self, route: RouteId, at: usize) {
+        self.slab[route.0].rests.set(at, true);
+    }
+
     /// Whether a subscriber of a route rests; not if the route is gone.
     pub fn has_resting(&self, route: RouteId) -> bool {
         let route = self.slab.get(route.0);

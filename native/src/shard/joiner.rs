@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidegate_core::hub::Spread;
 use tidegate_core::protocol::{ErrorCode, ServerFrame};
 use tidegate_core::publication::Publication;
 
@@ -43,6 +44,12 @@ pub(super) struct Joiner {
     pub(super) stopwatch: Stopwatch,
 }
 
+/// A publication as the message that many sockets get.
+pub(super) struct Shared {
+    pub(super) publication: Arc<Publication<Json>>,
+    message: Message,
+}
+
 /// A frame on its way into a message.
 enum Part {
     /// Its message stays with it, for all who get it.
@@ -74,10 +81,33 @@ impl Joiner {
             Some(at) => &self.joined[at].1,
             None => self.parts.first()?.message(),
         };
-        let bytes_max = self.compress_above.filter(|_| deflates);
-        let is_long = bytes_max.is_some_and(|bytes_max| message.text_len() > bytes_max);
-        let deflated = is_long.then(|| message.deflated(&mut self.deflater));
-        Some(deflated.flatten().unwrap_or(message.framed()))
+        let compress_above = self.compress_above.filter(|_| deflates);
+        Some(bytes_of(message, compress_above, &mut self.deflater))
+    }
+
+    /// A publication that leaves by itself, for all who get it by the same pattern.
+    pub(super) fn share(&mut self, spread: &Spread<Json>) -> Shared {
+        let publication = Arc::clone(&spread.publication);
+        let message = match &spread.via {
+            None => encode::publication_message(&publication).clone(),
+            Some(via) => self.encoder.message(&ServerFrame::Publication {
+                publication: Arc::clone(&publication),
+                via: Some(via.clone()),
+            }),
+        };
+        Shared {
+            publication,
+            message,
+        }
+    }
+
+    /// The bytes of it for somebody who understands compressed ones, or doesn't, to be written now.
+    pub(super) fn bytes_of<'a>(&mut self, shared: &'a Shared, deflates: bool) -> &'a Bytes {
+        self.stopwatch.see(&shared.publication);
+        self.frames += 1;
+        self.messages += 1;
+        let compress_above = self.compress_above.filter(|_| deflates);
+        bytes_of(&shared.message, compress_above, &mut self.deflater)
     }
 
     fn gather(&mut self, mut next: impl FnMut() -> Option<ServerFrame<Json>>) {
@@ -155,6 +185,17 @@ impl Joiner {
         self.joined.clear();
         self.last = None;
     }
+}
+
+/// The bytes of a message: compressed where it is longer than that, and gets shorter by it.
+fn bytes_of<'a>(
+    message: &'a Message,
+    compress_above: Option<usize>,
+    deflater: &mut Deflater,
+) -> &'a Bytes {
+    let is_long = compress_above.is_some_and(|bytes_max| message.text_len() > bytes_max);
+    let deflated = is_long.then(|| message.deflated(deflater));
+    deflated.flatten().unwrap_or(message.framed())
 }
 
 impl Part {

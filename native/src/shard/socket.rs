@@ -10,7 +10,7 @@ use tidegate_core::session::CloseReason;
 use tidegate_core::topic::Topic;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, OpCode};
 
-use super::joiner::Joiner;
+use super::joiner::{Joiner, Shared};
 use super::transport::Transport;
 use super::untaken::Untaken;
 use super::websocket::{Incoming, Intake, Reader, Violation};
@@ -229,6 +229,16 @@ impl Socket {
                 return written;
             }
         }
+    }
+
+    /// Writes a message that others get, too. Nothing may wait here.
+    pub(super) fn deliver(&mut self, joiner: &mut Joiner, shared: &Shared) -> Flushed {
+        let written = self.write(joiner.bytes_of(shared, self.deflates));
+        joiner.stopwatch.note_written(written == Flushed::Done);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.untaken = Untaken::of(std::iter::once(&shared.publication));
+        }
+        written
     }
 
     fn write_waiting(&mut self) -> Flushed {

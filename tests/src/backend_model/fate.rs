@@ -121,7 +121,8 @@ impl World {
         dead.watches.clear();
         dead.remotes.clear();
         let owned = dead.uplink.is_none();
-        self.outward.retain(|outward| outward.server() != server);
+        self.outward
+            .retain(|outward| outward.connection().0 != server);
         let lost = self.published.iter_mut();
         lost.filter(|published| published.server == server && published.result.is_none())
             .for_each(|published| published.is_lost = true);

@@ -12,19 +12,33 @@ use tidegate_core::topic::Topic;
 use super::{Server, World};
 use crate::json::Json;
 
+/// What a server's host knows of a remote connection.
+#[derive(Debug, Default)]
+pub(super) struct Remote {
+    /// When what its client has shown ends.
+    ends: Option<Instant>,
+    /// Until when its transport is at what it was given last.
+    busy_until: Instant,
+}
+
 /// What is to be done for a remote connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Outward {
     /// Frames wait: take them by the server's `poll_frame`.
     Ready(usize, ConnectionId),
+    /// A frame to be sent at once.
+    Send(usize, ConnectionId, ServerFrame<Json>),
     /// Send what waits, then close.
     Close(usize, ConnectionId, CloseReason),
 }
 
 impl Outward {
-    pub(super) const fn server(self) -> usize {
+    /// Which connection of which server it is for.
+    pub const fn connection(&self) -> (usize, ConnectionId) {
         match self {
-            Self::Ready(server, _) | Self::Close(server, ..) => server,
+            Self::Ready(server, id) | Self::Send(server, id, _) | Self::Close(server, id, _) => {
+                (*server, *id)
+            }
         }
     }
 }
@@ -39,7 +53,8 @@ impl World {
         } else {
             hub.handle_open(now)
         };
-        self.servers[server].remotes.insert(id, None);
+        let remotes = &mut self.servers[server].remotes;
+        remotes.insert(id, Remote::default());
         self.settle(server);
         id
     }
@@ -60,6 +75,36 @@ impl World {
         }
     }
 
+    /// The transport of a remote connection is at what it was given until then.
+    pub fn note_busy(&mut self, server: usize, id: ConnectionId, until: Instant) {
+        if let Some(remote) = self.servers[server].remotes.get_mut(&id) {
+            remote.busy_until = until;
+        }
+    }
+
+    /// Hands a publication to remote connections whose transports have nothing else to do, as long as nothing else is to be
+    /// done first; says whether there was one.
+    pub(super) fn spread(&mut self, server: usize) -> bool {
+        let now = self.clock(server);
+        let Server { hub, remotes, .. } = &mut self.servers[server];
+        let Some(spread) = hub.poll_spread() else {
+            return false;
+        };
+        while let Some(recipient) = hub.poll_recipient() {
+            let id = recipient.connection;
+            if remotes[&id].busy_until > self.now {
+                hub.handle_untaken(now, recipient, &spread);
+                continue;
+            }
+            let frame = ServerFrame::Publication {
+                publication: Arc::clone(&spread.publication),
+                via: spread.via.clone(),
+            };
+            self.outward.push_back(Outward::Send(server, id, frame));
+        }
+        true
+    }
+
     /// A client has shown what says when it ends, in microseconds of the world's clock: it is good until then.
     pub(super) fn look_at(&mut self, server: usize, id: ConnectionId, token: &str) {
         let micros = token.parse().expect("tokens say when they end");
@@ -69,8 +114,8 @@ impl World {
             let over = "the token is over".to_owned();
             Err(WireError::new(ErrorCode::TokenExpired, over))
         } else {
-            if let Some(shown) = self.servers[server].remotes.get_mut(&id) {
-                *shown = Some(ends);
+            if let Some(remote) = self.servers[server].remotes.get_mut(&id) {
+                remote.ends = Some(ends);
             }
             Ok(Arc::new(Grant {
                 expires: Some(now + (ends - self.now)),
@@ -90,7 +135,7 @@ impl World {
         });
         exact.flat_map(|(index, server)| {
             let remotes = server.remotes.iter();
-            remotes.filter_map(move |(id, ends)| Some((index, *id, (*ends)?)))
+            remotes.filter_map(move |(id, remote)| Some((index, *id, remote.ends?)))
         })
     }
 

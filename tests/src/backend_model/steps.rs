@@ -68,10 +68,13 @@ impl World {
     /// Does what a server wants done, until it wants nothing more.
     pub(crate) fn settle(&mut self, server: usize) {
         for _ in 0..OUTPUTS_MAX {
+            let has_spread = self.spread(server);
             let hub = &mut self.servers[server].hub;
             // What is owed to connections is handed over by it, and may lead to any of the others.
             if let Some(output) = hub.poll_output() {
                 self.handle_output(server, output);
+            } else if has_spread {
+                continue;
             } else if let Some((id, call)) = hub.poll_call() {
                 self.handle_call(server, id, call);
             } else if let Some(answer) = hub.poll_answer() {

@@ -196,7 +196,7 @@ impl System {
     }
 
     pub(super) fn handle_world(&mut self, outward: Outward) {
-        let (Outward::Ready(server, connection) | Outward::Close(server, connection, _)) = outward;
+        let (server, connection) = outward.connection();
         let Some(link) = self.by_connection.get(&(server, connection)).copied() else {
             return self.world.close_remote(server, connection);
         };
@@ -205,6 +205,7 @@ impl System {
                 self.links[link].is_ready = true;
                 self.pump(link);
             }
+            Outward::Send(_, _, frame) => self.send_down(link, encode_down(&frame)),
             Outward::Close(_, _, reason) => self.close_from_server(link, reason),
         }
     }
@@ -234,8 +235,12 @@ impl System {
         let at = state.last_down;
         let per_frame = state.quality.per_frame;
         if per_frame > Duration::ZERO {
-            state.busy_until = now + per_frame;
-            self.schedule(now + per_frame, Event::Pump(link));
+            let until = now + per_frame;
+            state.busy_until = until;
+            if let Some(connection) = state.connection {
+                self.world.note_busy(state.server, connection, until);
+            }
+            self.schedule(until, Event::Pump(link));
         }
         self.schedule(at, Event::Down(link, text));
     }

@@ -1,15 +1,16 @@
-//! However late a host asks what is due, every subscription that nothing is conflated for gets the same frames in the
-//! same order.
+//! However late a host asks what is due, and whichever of it it writes to its connections directly, every subscription that
+//! nothing is conflated for gets the same frames in the same order.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, ServerConfig, ServerOutput};
-use tidegate_core::protocol::SubscribeRequest;
-use tidegate_tests::wire::{Wire, kinds};
+use tidegate_core::protocol::{ServerFrame, SubscribeRequest};
+use tidegate_tests::wire::{Wire, kinds, text_of};
 
 const TOPICS: [&str; 2] = ["job:1", "job:2"];
 
@@ -56,10 +57,24 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..40)
 }
 
-/// A server whose host asks after every call, or only when time passes.
+/// What a host asks, and when.
+#[derive(Clone, Debug, PartialEq)]
+enum Manner {
+    /// For outputs, after every call.
+    Prompt,
+    /// For outputs, when time passes.
+    Late,
+    /// For whom to write to directly before it asks for outputs, after every call. Which connections can take what they are
+    /// given, one after the other and from the beginning again; and how many it writes to before it does something else.
+    Direct { takes: Vec<bool>, at_once: usize },
+}
+
+/// A server and its host.
 struct Host {
     wire: Wire,
-    is_late: bool,
+    manner: Manner,
+    /// How many connections it was to write to directly.
+    recipients: usize,
     publisher: ConnectionId,
     connections: Vec<ConnectionId>,
     /// What each connection got, by subscription.
@@ -68,14 +83,15 @@ struct Host {
 }
 
 impl Host {
-    fn new(is_late: bool) -> Self {
+    fn new(manner: Manner) -> Self {
         let mut wire = Wire::new(ServerConfig::new(7));
         let publisher = wire.open();
         let mut host = Self {
             connections: (0..4).map(|_| wire.open()).collect(),
             received: vec![BTreeMap::new(); 4],
             wire,
-            is_late,
+            manner,
+            recipients: 0,
             publisher,
             published: 0,
         };
@@ -96,14 +112,47 @@ impl Host {
 
     /// What a host does after each call.
     fn drain(&mut self) {
-        for output in self.wire.outputs() {
-            let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
-            self.receive(id);
+        loop {
+            let has_spread = self.spread();
+            while let Some(output) = self.wire.server.poll_output() {
+                let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
+                let frames = self.wire.receive(id);
+                self.note(id, frames);
+            }
+            if !has_spread {
+                return;
+            }
         }
     }
 
-    fn receive(&mut self, id: ConnectionId) {
-        let frames = self.wire.receive(id);
+    /// Writes a publication to some of those who are to get it next.
+    fn spread(&mut self) -> bool {
+        let Manner::Direct { takes, at_once } = self.manner.clone() else {
+            return false;
+        };
+        let Some(spread) = self.wire.server.poll_spread() else {
+            return false;
+        };
+        let frame = ServerFrame::Publication {
+            publication: Arc::clone(&spread.publication),
+            via: spread.via.clone(),
+        };
+        for _ in 0..at_once {
+            let Some(recipient) = self.wire.server.poll_recipient() else {
+                break;
+            };
+            self.recipients += 1;
+            if takes[self.recipients % takes.len()] {
+                self.note(recipient.connection, vec![text_of(&frame)]);
+            } else {
+                let now = self.wire.now;
+                self.wire.server.handle_untaken(now, recipient, &spread);
+            }
+        }
+        true
+    }
+
+    fn note(&mut self, id: ConnectionId, frames: Vec<Value>) {
         if let Some(index) = self.connections.iter().position(|known| *known == id) {
             for frame in frames {
                 let names = ["via", "pattern", "topic"].map(|member| frame[member].as_str());
@@ -144,7 +193,7 @@ impl Host {
             } => {
                 for _ in 0..count {
                     self.publish(topic, by_client, false);
-                    if !self.is_late {
+                    if self.manner != Manner::Late {
                         self.drain();
                     }
                 }
@@ -171,7 +220,7 @@ impl Host {
                 self.drain();
             }
         }
-        if !self.is_late {
+        if self.manner != Manner::Late {
             self.drain();
         }
     }
@@ -180,15 +229,28 @@ impl Host {
 proptest! {
     #[test]
     fn a_late_host_hands_over_the_same_frames(steps in any_steps()) {
-        let (mut prompt, mut late) = (Host::new(false), Host::new(true));
-        for step in &steps {
-            prompt.take(step);
-            late.take(step);
-        }
-        prompt.drain();
-        late.drain();
-        prop_assert_eq!(prompt.received, late.received);
+        prop_assert_eq!(received(Manner::Prompt, &steps), received(Manner::Late, &steps));
     }
+
+    #[test]
+    fn a_host_that_writes_to_connections_directly_hands_over_the_same_frames(
+        steps in any_steps(),
+        takes in prop::collection::vec(any::<bool>(), 1..8),
+        at_once in 1..6_usize,
+    ) {
+        let direct = Manner::Direct { takes, at_once };
+        prop_assert_eq!(received(Manner::Prompt, &steps), received(direct, &steps));
+    }
+}
+
+/// What connections get of all that happens, by subscription.
+fn received(manner: Manner, steps: &[Step]) -> Vec<BTreeMap<String, Vec<Value>>> {
+    let mut host = Host::new(manner);
+    for step in steps {
+        host.take(step);
+    }
+    host.drain();
+    host.received
 }
 
 /// What a publication's watchers see waits neither for its publisher's answer nor, beyond 64 of them, the answer for them.
@@ -212,6 +274,39 @@ fn the_first_watchers_go_before_the_publishers_answer() {
         let answer = outputs
             .iter()
             .position(|output| *output == ServerOutput::Ready(publisher));
+        assert_eq!(answer, Some(before_the_answer), "{watchers} watchers");
+    }
+}
+
+/// The same holds for a host that writes to watchers directly.
+#[test]
+fn the_publisher_waits_for_the_first_watchers_that_are_written_to_directly() {
+    for (watchers, before_the_answer) in [(0, 0), (1, 1), (64, 64), (100, 64)] {
+        let mut wire = Wire::new(ServerConfig::new(7));
+        let publisher = wire.open();
+        for _ in 0..watchers {
+            let watcher = wire.welcomed();
+            wire.answer(watcher, &json!({ "type": "subscribe", "pattern": "job:1" }));
+        }
+        wire.outputs();
+        let publish = json!({ "type": "publish", "ref": 1, "topic": "job:1", "data": 1 });
+        wire.send(publisher, &publish);
+        let mut turns = vec![];
+        while wire.server.poll_spread().is_some() {
+            let watchers = std::iter::from_fn(|| wire.server.poll_recipient());
+            turns.extend(watchers.map(|it| it.connection));
+            for output in wire.outputs() {
+                assert_eq!(output, ServerOutput::Ready(publisher));
+                wire.receive(publisher);
+                turns.push(publisher);
+            }
+        }
+        if watchers == 0 {
+            assert_eq!(wire.outputs(), [ServerOutput::Ready(publisher)]);
+            continue;
+        }
+        assert_eq!(turns.len(), watchers + 1);
+        let answer = turns.iter().position(|turn| *turn == publisher);
         assert_eq!(answer, Some(before_the_answer), "{watchers} watchers");
     }
 }

@@ -20,8 +20,8 @@ fn topic() -> Topic {
     Topic::new("job:42").expect("a valid topic")
 }
 
-/// A hundred connections of clients.
-pub(super) fn server_fan_out() {
+/// A server with a hundred connections of clients that watch the topic.
+fn crowded() -> ServerHub<()> {
     let mut server: ServerHub<()> = ServerHub::new(ServerConfig::new(7));
     for _ in 0..100 {
         let id = server.handle_open(NOW);
@@ -32,10 +32,32 @@ pub(super) fn server_fan_out() {
         server.handle_frame(NOW, id, ClientFrame::Subscribe(request));
     }
     take_frames(&mut server);
+    server
+}
+
+/// By way of the outboxes.
+pub(super) fn server_fan_out() {
+    let mut server = crowded();
     counted(100, 100, |_| {
         server
             .handle_publish(NOW, PublishRequest::new(topic(), ()))
             .expect("the topic is live");
+        take_frames(&mut server);
+    });
+}
+
+/// To connections that are written to directly.
+pub(super) fn server_spread() {
+    let mut server = crowded();
+    counted(100, 100, |_| {
+        server
+            .handle_publish(NOW, PublishRequest::new(topic(), ()))
+            .expect("the topic is live");
+        while let Some(spread) = server.poll_spread() {
+            while let Some(recipient) = server.poll_recipient() {
+                black_box((recipient, &spread));
+            }
+        }
         take_frames(&mut server);
     });
 }

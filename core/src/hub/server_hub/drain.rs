@@ -155,7 +155,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    fn note_pushed(&mut self, now: Instant, downlink: u32) {
+    pub(super) fn note_pushed(&mut self, now: Instant, downlink: u32) {
         let is_behind = self.connections[downlink as usize].outbox.is_behind();
         self.mark_ready(downlink);
         if is_behind {

@@ -11,11 +11,11 @@ use crate::time::Instant;
 
 /// So many deliveries of a publication go before whoever is ready already: mostly that is its publisher, with the answer. What
 /// watchers see is not to wait for that, and a publisher not for thousands of watchers.
-const DELIVERIES_FIRST: usize = 64;
+pub(super) const DELIVERIES_FIRST: usize = 64;
 
 /// So many deliveries are put into outboxes before the host gets the first of them: few enough to be at hand still when
 /// it comes to the last one, and enough for the processor to do the same many times in a row.
-const DELIVERIES_AT_ONCE: usize = 16;
+pub(super) const DELIVERIES_AT_ONCE: usize = 16;
 
 /// How far a publication has been handed over.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub fn poll_frame(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
         let known = self.find(id)?;
         if known.outbox.is_empty() {
-            if self.owing_since.is_some() && self.handing.is_none() {
+            if self.owing_since.is_some() && self.handing.is_none() && !self.hub.is_spreading() {
                 // A host that asks before it is told gets what is owed, too.
                 self.settle();
             } else if !known.is_ready {
@@ -119,6 +119,10 @@ impl<P: Payload + Clone> ServerHub<P> {
         let Some(now) = self.owing_since else {
             return;
         };
+        if self.hub.is_spreading() {
+            // The host asks for the rest of it.
+            return;
+        }
         if self.handing.is_none() && !self.hub.owes_one_topic() {
             // What several topics bring is put together first, so that it leaves together.
             return self.settle();

@@ -1,0 +1,139 @@
+//! A publication on its way to its subscribers, one after the other as its owner asks.
+//!
+//! To owe each of a thousand subscribers a delivery, and to take these out of the queue again, costs more than to hand the
+//! deliveries over. So an owner that can do something with a subscriber at once asks for one after the other; those whose gates
+//! have a say are owed what comes of it, as ever.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Hub;
+use super::due::{DownlinkId, SubscriptionId};
+use crate::payload::Payload;
+use crate::publication::Publication;
+use crate::router::RouteId;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+/// A publication, and by which pattern those get it who are asked for next.
+#[derive(Debug)]
+pub struct Spread<P> {
+    /// What they get.
+    pub publication: Arc<Publication<P>>,
+    /// The pattern of their subscriptions, where that has wildcards.
+    pub via: Option<Pattern>,
+}
+
+/// How far a publication has come.
+#[derive(Debug)]
+pub(super) struct Spreading<P> {
+    publication: Arc<Publication<P>>,
+    at: Instant,
+    /// The routes that select its topic, its own first.
+    routes: Vec<RouteId>,
+    /// Which of them is being visited, and from which place on it goes on.
+    route: usize,
+    place: usize,
+}
+
+impl<P: Payload> Hub<P> {
+    /// The only publication that is owed, and a pattern by which somebody is still to get it: then
+    /// [`Hub::next_recipient`] says who. `None` where anything else is owed.
+    pub(super) fn poll_spread(&mut self) -> Option<Spread<P>> {
+        if self.gathered.spreading.is_none() {
+            self.begin_spread()?;
+        }
+        let spreading = self.gathered.spreading.as_mut()?;
+        while let Some(route) = spreading.routes.get(spreading.route) {
+            if self.router.next_awake(*route, spreading.place).is_some() {
+                return self.spread();
+            }
+            spreading.route += 1;
+            spreading.place = 0;
+        }
+        self.end_spread();
+        None
+    }
+
+    /// What [`Hub::poll_spread`] has named last.
+    pub(super) fn spread(&self) -> Option<Spread<P>> {
+        let spreading = self.gathered.spreading.as_ref()?;
+        let route = *spreading.routes.get(spreading.route)?;
+        let is_exact = self.router.is_exact(route);
+        Some(Spread {
+            publication: Arc::clone(&spreading.publication),
+            via: (!is_exact).then(|| self.router.pattern(route).clone()),
+        })
+    }
+
+    fn begin_spread(&mut self) -> Option<()> {
+        if self.gathered.publications.len() != 1 || !self.subscribers.owes_nothing() {
+            return None;
+        }
+        let publication = self.gathered.publications.pop()?;
+        let at = self.catch_up(self.gathered.at);
+        let mut routes = core::mem::take(&mut self.matched);
+        if let Some(exact) = self.gathered.exact {
+            if self.router.has_resting(exact) {
+                self.subscribers.pass_by(at, exact, &publication);
+            }
+            routes.push(exact);
+        }
+        self.router
+            .for_each_wildcard(&publication.topic, |route| routes.push(route));
+        self.gathered.spreading = Some(Spreading {
+            publication,
+            at,
+            routes,
+            route: 0,
+            place: 0,
+        });
+        Some(())
+    }
+
+    fn end_spread(&mut self) {
+        if let Some(mut spreading) = self.gathered.spreading.take() {
+            spreading.routes.clear();
+            self.matched = spreading.routes;
+        }
+    }
+
+    /// Whether a publication is on its way.
+    pub(super) const fn is_spreading(&self) -> bool {
+        self.gathered.spreading.is_some()
+    }
+
+    /// The next one who gets every publication, at once, of those by the pattern that [`Hub::poll_spread`] has named.
+    pub(super) fn next_recipient(&mut self) -> Option<(DownlinkId, SubscriptionId)> {
+        let spreading = self.gathered.spreading.as_mut()?;
+        let route = *spreading.routes.get(spreading.route)?;
+        while let Some((place, index)) = self.router.next_awake(route, spreading.place) {
+            let index = *index;
+            spreading.place = place + 1;
+            let immediate = self.subscribers.immediate(index);
+            if immediate.is_some() {
+                return immediate;
+            }
+            let subscribers = &mut self.subscribers;
+            let gate = subscribers.deliver(spreading.at, index, &spreading.publication);
+            if self.router.is_exact(route) && gate.is_some_and(|gate| subscribers.rest(gate, route))
+            {
+                self.router.rest(route, place);
+            }
+        }
+        None
+    }
+
+    /// Owes it to all who have not been asked for.
+    pub(super) fn route_rest(&mut self, spreading: Spreading<P>) {
+        let publication = Arc::clone(&spreading.publication);
+        let at = spreading.at;
+        self.gathered.spreading = Some(spreading);
+        while self.poll_spread().is_some() {
+            while let Some((_, subscription)) = self.next_recipient() {
+                self.subscribers
+                    .deliver(at, subscription.index, &publication);
+            }
+        }
+    }
+}

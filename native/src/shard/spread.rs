@@ -1,0 +1,39 @@
+//! A publication that many get: encoded once, and written to one socket after the other.
+
+use super::socket::Flushed;
+use super::{Endpoint, EndpointKind, Shard};
+
+impl Shard {
+    /// Writes a publication to those who are to get it next; says whether there is one.
+    pub(super) fn spread(&mut self) -> bool {
+        let Some(spread) = self.hub.poll_spread() else {
+            return false;
+        };
+        let mut broken = Vec::new();
+        let mut shared = None;
+        while let Some(recipient) = self.hub.poll_recipient() {
+            let id = recipient.connection;
+            let Some(Some(Endpoint {
+                id: known,
+                kind: EndpointKind::Socket(socket),
+            })) = self.endpoints.get_mut(id.index() as usize)
+            else {
+                continue;
+            };
+            if *known != id || socket.is_stuck() {
+                self.hub.handle_untaken(self.round, recipient, &spread);
+                continue;
+            }
+            let shared = shared.get_or_insert_with(|| self.joiner.share(&spread));
+            let flushed = socket.deliver(&mut self.joiner, shared);
+            if matches!(flushed, Flushed::Broken | Flushed::GivenUp) {
+                broken.push((id, flushed));
+            }
+        }
+        for (id, flushed) in broken {
+            self.note_end(flushed);
+            self.close(id);
+        }
+        true
+    }
+}
