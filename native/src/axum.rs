@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /ws` | WebSocket, subprotocol `tidegate.v1.json` |
 //! | `GET /events?topic=…` | Server-Sent Events; see [`EventsQuery`] |
-//! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered with the position |
+//! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered with the position; or an array of up to 1,000 of these, answered with an array of positions and errors |
 //! | `POST /ticket` | exchanges a token for a ticket, which opens connections within half a minute, as `?ticket=…` |
 //! | `GET /user/notifications` | the caller's own room, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET`, `DELETE /user/devices` | the caller's devices that have durable subscriptions; `DELETE` forgets one of them, `?device=NAME` |

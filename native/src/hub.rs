@@ -303,10 +303,17 @@ impl Hub {
         &self,
         request: PublishRequest<Json>,
     ) -> Result<Position, PublishError> {
-        // From elsewhere it may be anything.
-        let payload = request.payload.nested_within_limit()?;
-        let answer = self.begin_request(PublishRequest { payload, ..request })?;
+        let answer = self.begin_request_of_others(request)?;
         Ok(answer.await.map_err(|_| Stopped)??)
+    }
+
+    /// As [`Hub::begin_request`], of what may be anything.
+    pub(crate) fn begin_request_of_others(
+        &self,
+        request: PublishRequest<Json>,
+    ) -> Result<oneshot::Receiver<Published>, PublishError> {
+        let payload = request.payload.nested_within_limit()?;
+        Ok(self.begin_request(PublishRequest { payload, ..request })?)
     }
 
     /// Hands a request to its shard, and gives where the answer comes.

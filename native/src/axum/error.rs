@@ -11,11 +11,12 @@ use tidegate_core::admission::Refusal;
 use tidegate_core::hub;
 use tidegate_core::protocol::ErrorCode;
 
+use super::errors::Codes;
 use crate::auth::AuthError;
 use crate::error::{DeviceError, PublishError, Stopped, SubscribeError};
 
-/// What is refused for now may be tried again after so many seconds: `Retry-After` knows no shorter time.
-const RETRY_AFTER_S: &str = "1";
+/// What is refused for now may be tried again after a second: `Retry-After` knows no shorter time.
+pub(super) const SOON: (HeaderName, &str) = (RETRY_AFTER, "1");
 
 /// An answer that isn't the one asked for.
 #[derive(Debug)]
@@ -42,6 +43,19 @@ impl HttpError {
 impl HttpError {
     pub(super) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message)
+    }
+
+    /// Whether the same may be asked for again, and soon.
+    pub(super) fn is_for_now(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        )
+    }
+
+    /// The error as the wire tells it, where it is a part of an answer.
+    pub(super) fn into_wire(self) -> (ErrorCode, String) {
+        (self.code, self.message)
     }
 }
 
@@ -72,13 +86,11 @@ impl From<Refusal> for HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let error = json!({"error": {"code": self.code, "message": self.message}});
-        // The code goes along beside the body, to be counted.
-        let mut response = (self.status, Extension(self.code), Json(error)).into_response();
+        let codes = Extension(Codes(vec![self.code]));
+        let mut response = (self.status, codes, Json(error)).into_response();
         let more: &[(HeaderName, &'static str)] = match self.status {
             StatusCode::UNAUTHORIZED => &[(WWW_AUTHENTICATE, "Bearer")],
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                &[(RETRY_AFTER, RETRY_AFTER_S)]
-            }
+            _ if self.is_for_now() => &[SOON],
             // To what: RFC 9110, 15.5.22, and RFC 6455, 4.2.2.
             StatusCode::UPGRADE_REQUIRED => &[
                 (CONNECTION, "upgrade"),

@@ -8,6 +8,10 @@ use tidegate_core::protocol::ErrorCode;
 
 use super::served::Served;
 
+/// The codes of the errors that an answer tells: they go along beside its body, to be counted.
+#[derive(Clone, Debug)]
+pub(super) struct Codes(pub(super) Vec<ErrorCode>);
+
 /// How many errors of each code were told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ErrorsTold(Arc<Mutex<Vec<(ErrorCode, u64)>>>);
@@ -28,10 +32,10 @@ impl ErrorsTold {
     }
 }
 
-/// Counts an answer that is an error: it carries its code.
+/// Counts the errors that an answer tells.
 pub(super) async fn count(State(served): State<Served>, answer: Response) -> Response {
-    if let Some(code) = answer.extensions().get::<ErrorCode>() {
-        served.errors.count(*code);
+    if let Some(Codes(codes)) = answer.extensions().get() {
+        codes.iter().for_each(|code| served.errors.count(*code));
     }
     answer
 }

@@ -1,11 +1,15 @@
-//! `POST /publish`.
+//! `POST /publish`: one publication, or an array of them.
+
+mod batch;
 
 use axum::Json as JsonResponse;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
+use tidegate_core::access::Grant;
 use tidegate_core::lifecycle::EndReason;
-use tidegate_core::protocol::{ErrorCode, PublishRequest};
+use tidegate_core::protocol::{ErrorCode, PublishRequest, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::Topic;
 
@@ -18,7 +22,7 @@ use crate::{Hub, Json};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct Told {
     topic: String,
     data: Json,
     end: Option<EndReason>,
@@ -28,7 +32,7 @@ struct Body {
 }
 
 #[derive(Serialize)]
-pub(super) struct Published {
+struct Published {
     topic: Topic,
     #[serde(flatten)]
     position: Position,
@@ -38,41 +42,58 @@ pub(super) async fn publish(
     State(hub): State<Hub>,
     caller: Caller,
     request: Request,
-) -> Result<JsonResponse<Published>, HttpError> {
+) -> Result<Response, HttpError> {
     // Nothing is read of, and kept for, whoever may not publish anywhere, or not now.
     let publisher = publisher(&caller);
     let grant = caller.known.grant_now()?;
     if grant.publish.is_empty() {
         return Err(HttpError::forbidden("you may not publish"));
     }
-    hub.count_post(&publisher).map_err(|error| {
-        HttpError::new(StatusCode::TOO_MANY_REQUESTS, error.code, error.message)
-    })?;
+    let first = hub.count_posts(&publisher, 1);
+    first.map_err(|(_, error)| too_often(error))?;
     let body = body::read(&hub, request.into_body()).await?;
-    let told: Body = serde_json::from_slice(body.bytes()).map_err(|error| {
-        let message = format!(r#"expected {{"topic": "job:42", "data": …}}: {error}"#);
-        HttpError::bad_request(ErrorCode::BadFrame, message)
-    })?;
-    let topic = Topic::new(&told.topic).map_err(|error| {
-        HttpError::bad_request(
-            ErrorCode::BadTopic,
-            format!("topic {:?}: {error}", told.topic),
-        )
-    })?;
-    if !grant.may_publish(&topic) {
-        return Err(HttpError::forbidden(format!(
-            "you may not publish to {topic}"
-        )));
+    if batch::is_one(body.bytes()) {
+        return batch::publish(&hub, &publisher, &grant, body.bytes()).await;
     }
-    let request = PublishRequest {
-        topic: topic.clone(),
-        payload: told.data,
-        end: told.end,
-        id: told.id,
-        restart: told.restart,
-    };
+    let told: Told = serde_json::from_slice(body.bytes()).map_err(not_expected)?;
+    let request = told.request(&grant)?;
+    let topic = request.topic.clone();
     let position = hub.request(request).await?;
-    Ok(JsonResponse(Published { topic, position }))
+    Ok(JsonResponse(Published { topic, position }).into_response())
+}
+
+impl Told {
+    /// What it asks for.
+    ///
+    /// # Errors
+    /// The topic is none, or not one that this grant lets publish to.
+    fn request(self, grant: &Grant) -> Result<PublishRequest<Json>, HttpError> {
+        let topic = Topic::new(&self.topic).map_err(|error| {
+            let message = format!("topic {:?}: {error}", self.topic);
+            HttpError::bad_request(ErrorCode::BadTopic, message)
+        })?;
+        if !grant.may_publish(&topic) {
+            return Err(HttpError::forbidden(format!(
+                "you may not publish to {topic}"
+            )));
+        }
+        Ok(PublishRequest {
+            topic,
+            payload: self.data,
+            end: self.end,
+            id: self.id,
+            restart: self.restart,
+        })
+    }
+}
+
+fn not_expected(error: serde_json::Error) -> HttpError {
+    let message = format!(r#"expected {{"topic": "job:42", "data": …}}: {error}"#);
+    HttpError::bad_request(ErrorCode::BadFrame, message)
+}
+
+fn too_often(error: WireError) -> HttpError {
+    HttpError::new(StatusCode::TOO_MANY_REQUESTS, error.code, error.message)
 }
 
 /// With whom a caller counts together.

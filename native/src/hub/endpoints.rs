@@ -43,12 +43,16 @@ impl Hub {
         &self.inner.posts.bodies
     }
 
-    /// Somebody is about to publish by a request.
+    /// Somebody is about to publish so many times by a request.
     ///
     /// # Errors
-    /// They do so too often.
-    pub(crate) fn count_post(&self, publisher: &Publisher) -> Result<(), WireError> {
-        self.inner.posts.count(publisher)
+    /// They do so too often: how many of them, from the first one on, they may, and why not the rest.
+    pub(crate) fn count_posts(
+        &self,
+        publisher: &Publisher,
+        publishes: usize,
+    ) -> Result<(), (usize, WireError)> {
+        self.inner.posts.count(publisher, publishes)
     }
 
     /// Whether clients are offered compressed messages.

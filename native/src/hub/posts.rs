@@ -41,17 +41,25 @@ impl Posts {
         }
     }
 
-    /// Somebody is about to publish.
+    /// Somebody is about to publish so many times: how many of them, from the first one on, they may.
     ///
     /// # Errors
-    /// They do so too often.
-    pub(super) fn count(&self, publisher: &Publisher) -> Result<(), WireError> {
+    /// Beside how many they may: why not the rest, where there is one.
+    pub(super) fn count(
+        &self,
+        publisher: &Publisher,
+        publishes: usize,
+    ) -> Result<(), (usize, WireError)> {
         let Some(publishers) = &self.publishers else {
             return Ok(());
         };
         let micros = self.started.elapsed().as_micros();
         let now = Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
         let mut publishers = publishers.lock().unwrap_or_else(PoisonError::into_inner);
-        publishers.take(now, publisher).map_err(publishes_too_often)
+        for taken in 0..publishes {
+            let one = publishers.take(now, publisher);
+            one.map_err(|wait| (taken, publishes_too_often(wait)))?;
+        }
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod event_streams_resume;
 mod hosts;
 mod metrics;
 mod other_origins;
+mod publish_batch;
 mod publish_rate;
 mod questions;
 mod tickets;
