@@ -116,6 +116,19 @@ pub struct Excerpt<P> {
     pub publications: Vec<Arc<Publication<P>>>,
 }
 
+impl<P> Excerpt<P> {
+    /// Whether it tells all that was published after `since`, which it can't where the topic has begun anew or keeps less.
+    pub fn is_whole_since(&self, since: Position) -> bool {
+        let Position { epoch, offset } = self.position;
+        if since.epoch != epoch || since.offset > offset {
+            return false;
+        }
+        let first = self.publications.first();
+        let first = first.map_or(offset + 1, |first| first.position.offset);
+        first <= since.offset + 1
+    }
+}
+
 /// One topic's history in one epoch.
 #[derive(Debug)]
 pub struct History<P> {

@@ -6,6 +6,7 @@
 //! answered in time, or when the host says so. It is reopened after a wait with full jitter.
 
 mod link;
+mod lookups;
 mod publishes;
 
 use core::time::Duration;
@@ -20,6 +21,8 @@ use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
 pub(crate) use link::{Asked, Link};
+pub use lookups::Found;
+pub(crate) use lookups::Lookups;
 pub(crate) use publishes::Publishes;
 
 /// How a hub treats its backend.
@@ -51,13 +54,19 @@ pub struct UplinkConfig {
     pub batch_bytes_max: usize,
     /// The most simultaneous reads.
     pub reads_max: usize,
+    /// How long a [`Lookup`] may wait for its answer, the time that the link is away included.
+    pub lookup_patience: Duration,
+    /// The most lookups that wait for an answer.
+    pub lookups_max: usize,
+    /// The most lookups at a time.
+    pub lookups_at_once: usize,
     /// The most publications of one topic that wait while a part of its history is being read.
     pub held_max: usize,
 }
 
 impl UplinkConfig {
     /// Waits of up to 100 ms, doubling up to 3 s; 10 s for a call, a probe every 5 s; 10 s, 10,000 publications and
-    /// 64 MiB for publishing, in batches of 512 and 4 MiB; 64 reads; 1,024 publications held.
+    /// 64 MiB for publishing, in batches of 512 and 4 MiB; 64 reads; 10 s, 10,000 and 16 at a time for lookups; 1,024 publications held.
     pub const fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -72,6 +81,9 @@ impl UplinkConfig {
             batch_max: 512,
             batch_bytes_max: 4 * 1024 * 1024,
             reads_max: 64,
+            lookup_patience: Duration::from_secs(10),
+            lookups_max: 10_000,
+            lookups_at_once: 16,
             held_max: 1024,
         }
     }
@@ -140,4 +152,27 @@ pub enum UplinkFailure {
     /// Something that was to be stored is not accepted because of its content, and won't be accepted later. The link is
     /// still open, and nothing of the call was done.
     Refused,
+}
+
+/// What somebody wants to know of topics once, without subscribing to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The latest publication of every topic that a pattern selects.
+    Latest(Pattern),
+    /// What a topic keeps.
+    History {
+        /// The topic.
+        topic: Topic,
+        /// The position of the last publication known. Where what follows it is no longer kept, the latest publication alone is found.
+        /// Offset 0 of epoch 0 finds everything that is kept.
+        since: Position,
+    },
+}
+
+/// Why nothing was found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Where topics live could not be reached in time, or too many wait already.
+    #[error("the backend can't be reached; ask again later")]
+    Unavailable,
 }

@@ -5,6 +5,9 @@
 //! | `GET /ws` | WebSocket, subprotocol `tidegate.v1.json` |
 //! | `GET /events?topic=…` | Server-Sent Events; see [`EventsQuery`] |
 //! | `POST /publish` | `{"topic": …, "data": …, "end"?: …, "id"?: …, "restart"?: …}`, answered with the position; or an array of up to 1,000 of these, answered with an array of positions and errors |
+//! | `GET /latest?topic=…` | the retained latest publications of topics and patterns |
+//! | `GET /history?topic=…` | what a topic keeps, since a position |
+//! | `GET /presence?topic=…` | who is present in a topic, or how many are |
 //! | `POST /ticket` | exchanges a token for a ticket, which opens connections within half a minute, as `?ticket=…` |
 //! | `GET /user/notifications` | the caller's own room, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET`, `DELETE /user/devices` | the caller's devices that have durable subscriptions; `DELETE` forgets one of them, `?device=NAME` |
@@ -26,6 +29,7 @@
 //! [`into_make_service_with_connect_info::<SocketAddr>()`](axum::Router::into_make_service_with_connect_info).
 
 mod access;
+mod answer;
 mod body;
 mod dashboard;
 mod debug;
@@ -37,7 +41,9 @@ mod metrics;
 mod notifications;
 mod operator;
 mod origin;
+mod presence;
 mod publish;
+mod reading;
 mod served;
 mod websocket;
 
@@ -69,6 +75,9 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/ws", get(websocket::upgrade))
         .route("/events", get(events::events))
         .route("/publish", post(publish::publish))
+        .route("/latest", get(reading::latest))
+        .route("/history", get(reading::history))
+        .route("/presence", get(presence::presence))
         .route("/ticket", post(access::ticket))
         .route("/user/notifications", get(notifications::notifications))
         .route("/user/devices", get(devices::list).delete(devices::forget))

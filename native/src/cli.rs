@@ -1,7 +1,9 @@
 //! What the program can be told, and what its exit status says.
 
+mod asking;
 mod config;
 mod environment;
+mod get;
 mod migrate;
 mod place;
 mod publish;
@@ -28,7 +30,7 @@ use tidegate::core::lifecycle::EndReason;
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done; for sub, the topic ended as complete
-  1  something failed, or was refused
+  1  something failed, or was refused; for get, nothing is published
   2  invalid command line or configuration
   3  no server answered, its certificate is not trusted, or the backend can't be reached
   4  sub: the topic ended as failed
@@ -55,6 +57,8 @@ enum Command {
     Pub(publish::Publish),
     /// Print publications of a topic or pattern, until the topic ends.
     Sub(subscribe::Subscribe),
+    /// Print the latest publications of topics or patterns, and exit.
+    Get(get::Get),
     /// Watch a server's topics: rates, subscribers and latest values.
     Top(top::Top),
     /// Run a command and publish its start, progress, last line and outcome.
@@ -86,6 +90,7 @@ impl Cli {
             Command::Serve(serve) => runtime.block_on(serve.run()),
             Command::Pub(publish) => runtime.block_on(publish.run()),
             Command::Sub(subscribe) => runtime.block_on(subscribe.run()),
+            Command::Get(get) => runtime.block_on(get.run()),
             Command::Top(top) => runtime.block_on(top.run()),
             Command::Run(run) => runtime.block_on(run.run()),
             Command::Token(token) => token.run(),

@@ -275,7 +275,7 @@ fn batch(items: &[Arc<Publication<Json>>], via: Option<&Pattern>) -> Message {
 }
 
 /// Written by hand, because the payload is text already and must not be parsed to be embedded. With a base, it is a delta.
-fn write_publication(
+pub(crate) fn write_publication(
     text: &mut Vec<u8>,
     publication: &Publication<Json>,
     via: Option<&Pattern>,

@@ -4,6 +4,7 @@ use tidegate_core::flow::FlowError;
 use tidegate_core::hub;
 use tidegate_core::presence::{KeyError, TrackError};
 use tidegate_core::topic::TopicError;
+use tidegate_core::uplink;
 
 use crate::backend::BackendError;
 pub use crate::shard::Stopped;
@@ -95,6 +96,21 @@ pub enum SubscribeError {
     )]
     NotDurable,
     /// The hub has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why nothing could be said of what topics have published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// The topic or pattern breaks the syntax.
+    #[error(transparent)]
+    Pattern(#[from] TopicError),
+    /// It could not be found out.
+    #[error(transparent)]
+    Failed(#[from] uplink::LookupError),
+    /// The hub is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }

@@ -6,6 +6,7 @@ mod devices;
 mod ending;
 mod endpoints;
 mod health;
+mod lookup;
 mod opening;
 mod posts;
 mod presence;
@@ -38,6 +39,7 @@ use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::{Json, JsonError};
 pub(crate) use bodies::{Bodies, NoRoom, Room};
 pub use health::{BackendHealth, BackendLink};
+pub use lookup::TopicHistory;
 pub(crate) use posts::Publisher;
 pub use presence::{Presence, PresenceChanges, Tracked};
 pub use subscribe::Subscribe;
@@ -143,6 +145,8 @@ struct Inner {
     drain_grace: Duration,
     wire: Wire,
     posts: Posts,
+    /// What is told to those who read without subscribing.
+    answers: Arc<Bodies>,
     door: Arc<Door>,
     floor: FlowFloor,
     /// How often an event stream was granted a slower pace than it asked for.
@@ -255,6 +259,7 @@ impl Hub {
             drain_grace: config.server.session.drain_grace,
             wire,
             posts,
+            answers: Bodies::new(config.bodies_bytes_max, 0),
             door: Door::new(config.access.clone()),
             floor: config.server.floor.clone(),
             slowed: AtomicU64::new(0),
@@ -363,28 +368,6 @@ impl Hub {
             subscriptions,
             reducing,
         })
-    }
-
-    /// The retained latest publication of a topic. If topics live in a backend, this waits for its answer.
-    ///
-    /// # Errors
-    /// If the topic has invalid syntax, or the hub has stopped.
-    pub async fn latest(&self, topic: &str) -> Result<Option<Publication>, SubscribeError> {
-        let topic = Topic::new(topic)?;
-        if self.inner.backend.is_some() {
-            // Whoever subscribes is given it.
-            let (reader, _) = self.open(vec![topic.into()], Subscribe::default()).await?;
-            let frames = reader.waiting().into_iter();
-            let mut publications = frames.filter_map(|frame| match event(frame) {
-                Some(Event::Publication(publication)) => Some(publication),
-                _ => None,
-            });
-            return Ok(publications.next());
-        }
-        let (reply, answer) = oneshot::channel();
-        let shard = self.inner.shards.of(&topic)?;
-        shard.send(Command::Latest { topic, reply })?;
-        Ok(answer.await.map_err(|_| Stopped)?)
     }
 
     /// How much the hub holds at the moment.

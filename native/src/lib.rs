@@ -89,10 +89,12 @@ pub use access::AccessConfig;
 pub use broadcaster::{Broadcaster, JobUpdate};
 pub use bus::{EventBus, TaskEvents};
 pub use client::{BlockingClient, Client, Stop};
-pub use error::{DeviceError, PresenceError, PublishError, StartError, Stopped, SubscribeError};
+pub use error::{
+    DeviceError, LookupError, PresenceError, PublishError, StartError, Stopped, SubscribeError,
+};
 pub use hub::{
     BackendHealth, BackendLink, Config, Counts, Event, Hub, Presence, PresenceChanges, Publication,
-    Publish, Subscribe, Subscription, Tracked,
+    Publish, Subscribe, Subscription, TopicHistory, Tracked,
 };
 pub use json::{Json, JsonError};
 pub use reduce::Reducer;

@@ -279,9 +279,7 @@ impl Shard {
             } => {
                 let _ = reply.send(self.hub.handle_flow(now, subscription, flow));
             }
-            Command::Latest { topic, reply } => {
-                let _ = reply.send(self.latest(topic));
-            }
+            Command::LookUp { lookup, reply } => self.look_up(now, lookup, reply),
             Command::Cursors { calls, reply } => {
                 let _ = reply.send(self.hub.handle_cursor_calls(now, &calls));
             }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use tidegate_core::presence::{PresenceEnvelope, PresenceMessage};
 use tidegate_core::session::{Claim, ClaimsEnvelope};
-use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
 use tokio::sync::oneshot;
 
@@ -79,17 +78,6 @@ impl Uplink {
                     let _ = reply.send(());
                 }
             }
-        }
-    }
-
-    /// The retained latest publication of a topic, where that can be told at once.
-    pub(crate) fn latest(&self, topic: Topic) -> Option<Publication> {
-        match &self.way {
-            Way::Thread(_) => None,
-            Way::Here(here) => match here.answer(UplinkCall::Read { topic, since: None }) {
-                UplinkAnswer::Excerpt(excerpt) => excerpt.publications.into_iter().next(),
-                _ => None,
-            },
         }
     }
 

@@ -11,9 +11,11 @@
 mod catch_up;
 mod cursors;
 mod interest;
+mod lookups;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::{Hub, UplinkCounts};
 use crate::history::Excerpt;
@@ -24,7 +26,7 @@ use crate::router::Router;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 use crate::uplink::{
-    Asked, CallId, Link, Publishes, UplinkAnswer, UplinkCall, UplinkConfig, UplinkFailure,
+    Asked, CallId, Link, Lookups, Publishes, UplinkAnswer, UplinkCall, UplinkConfig, UplinkFailure,
 };
 use catch_up::CatchUp;
 use cursors::CursorBatch;
@@ -45,6 +47,7 @@ pub(super) struct Mirror<P, T> {
     config: UplinkConfig,
     link: Link,
     publishes: Publishes<P, T>,
+    lookups: Lookups<P>,
     calls: VecDeque<(CallId, UplinkCall<P>)>,
     followed: BTreeMap<Pattern, Followed>,
     /// The same patterns, to find those that select a topic.
@@ -69,6 +72,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         Self {
             link: Link::new(&config),
             publishes: Publishes::new(&config),
+            lookups: Lookups::new(&config),
             calls: VecDeque::new(),
             followed: BTreeMap::new(),
             patterns: Router::new(config.seed),
@@ -162,6 +166,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.link.lose(now);
         self.calls.clear();
         self.publishes.handle_failure(UplinkFailure::Lost);
+        self.lookups.handle_lost();
         self.is_changing = false;
         self.to_unfollow.clear();
         self.catch_ups.clear();
@@ -210,6 +215,12 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             (Asked::Cursors(count), UplinkAnswer::Cursors(answers)) if answers.len() == count => {
                 self.cursors = CursorBatch::Answered(answers);
             }
+            (Asked::Lookup, UplinkAnswer::Excerpt(excerpt)) => {
+                self.lookups.handle_found(call, Vec::from([excerpt]));
+            }
+            (Asked::Lookup, UplinkAnswer::Excerpts(excerpts)) => {
+                self.lookups.handle_found(call, excerpts);
+            }
             // The host mixed something up: whatever it was about is asked for again.
             _ => return self.handle_lost(now),
         }
@@ -234,6 +245,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             self.handle_lost(now);
         }
         self.publishes.handle_timeout(now);
+        self.lookups.handle_timeout(now);
         self.step(now);
     }
 
@@ -253,6 +265,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if let Some(batch) = self.publishes.next_batch() {
             self.call(now, Asked::Publish(batch.len()), UplinkCall::Publish(batch));
         }
+        self.look_up_next(now);
     }
 
     fn call(&mut self, now: Instant, asked: Asked, call: UplinkCall<P>) -> CallId {
@@ -286,10 +299,14 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        [self.link.poll_timeout(), self.publishes.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.link.poll_timeout(),
+            self.publishes.poll_timeout(),
+            self.lookups.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// How much there is of what.

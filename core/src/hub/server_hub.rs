@@ -10,6 +10,7 @@ mod handing;
 mod lag;
 mod leaving;
 mod local;
+mod lookup;
 mod parked;
 mod presence;
 mod relief;

@@ -21,6 +21,7 @@ pub(crate) enum Asked {
     Renew(Topic),
     /// So many calls about cursors.
     Cursors(usize),
+    Lookup,
     Probe,
 }
 
@@ -117,6 +118,7 @@ impl Link {
             | Asked::List(_)
             | Asked::Publish(_)
             | Asked::Cursors(_)
+            | Asked::Lookup
             | Asked::Renew(_) => {}
         }
         Some(asked)

@@ -14,6 +14,7 @@ use tidegate_core::protocol::ErrorCode;
 use super::error::HttpError;
 use super::events::form_pairs;
 use super::served::Served;
+use crate::Hub;
 use crate::access::{Known, Pass};
 use crate::auth::Credentials;
 use crate::serve::Peer;
@@ -53,6 +54,16 @@ impl FromRequestParts<Served> for Caller {
 }
 
 impl Caller {
+    /// Counts as a connection until the pass is dropped.
+    pub(super) fn enter(&self, hub: &Hub) -> Result<Pass, HttpError> {
+        let mut pass = hub.door().enter(self.address)?;
+        if let Known::Someone(identity) = &self.known {
+            let user = identity.user.as_deref().map(Into::into);
+            pass.identify(user.as_ref())?;
+        }
+        Ok(pass)
+    }
+
     async fn look_at(
         parts: &Parts,
         served: &Served,
@@ -80,11 +91,7 @@ impl FromRequestParts<Served> for Visitor {
     async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
         let ticket = ticket_of(parts)?;
         let caller = Caller::look_at(parts, served, ticket.as_deref()).await?;
-        let mut pass = served.hub.door().enter(caller.address)?;
-        if let Known::Someone(identity) = &caller.known {
-            let user = identity.user.as_deref().map(Into::into);
-            pass.identify(user.as_ref())?;
-        }
+        let pass = caller.enter(&served.hub)?;
         Ok(Self { caller, pass })
     }
 }

@@ -10,10 +10,11 @@ use serde_json::json;
 use tidegate_core::admission::Refusal;
 use tidegate_core::hub;
 use tidegate_core::protocol::ErrorCode;
+use tidegate_core::uplink;
 
 use super::errors::Codes;
 use crate::auth::AuthError;
-use crate::error::{DeviceError, PublishError, Stopped, SubscribeError};
+use crate::error::{DeviceError, LookupError, PublishError, Stopped, SubscribeError};
 
 /// What is refused for now may be tried again after a second: `Retry-After` knows no shorter time.
 pub(super) const SOON: (HeaderName, &str) = (RETRY_AFTER, "1");
@@ -151,6 +152,21 @@ impl From<SubscribeError> for HttpError {
                 };
                 Self::new(status, code, message)
             }
+        }
+    }
+}
+
+impl From<LookupError> for HttpError {
+    fn from(error: LookupError) -> Self {
+        let message = error.to_string();
+        match error {
+            LookupError::Pattern(_) => Self::bad_request(ErrorCode::BadTopic, message),
+            LookupError::Failed(uplink::LookupError::Unavailable) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable,
+                message,
+            ),
+            LookupError::Stopped(stopped) => stopped.into(),
         }
     }
 }

@@ -13,6 +13,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tidegate_core::access::Grant;
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Flow, Slow, UnknownSlow};
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
@@ -99,10 +100,7 @@ impl EventsQuery {
                 }
                 // It has been looked at already.
                 "ticket" => {}
-                _ => {
-                    let message = format!("there is no query parameter {name:?}");
-                    return Err(HttpError::bad_request(ErrorCode::BadFrame, message));
-                }
+                _ => return Err(no_parameter(&name)),
             }
         }
         Ok(query)
@@ -121,20 +119,7 @@ impl EventsQuery {
     }
 
     fn patterns(&self) -> Result<Vec<Pattern>, HttpError> {
-        if self.topic.is_empty() || self.topic.len() > TOPICS_MAX {
-            let message = format!("ask for 1 to {TOPICS_MAX} topics: /events?topic=job:42");
-            return Err(HttpError::bad_request(ErrorCode::BadTopic, message));
-        }
-        let mut patterns = Vec::new();
-        for text in &self.topic {
-            let pattern = Pattern::new(text).map_err(|error| {
-                HttpError::bad_request(ErrorCode::BadTopic, format!("topic {text:?}: {error}"))
-            })?;
-            if !patterns.contains(&pattern) {
-                patterns.push(pattern);
-            }
-        }
-        Ok(patterns)
+        patterns("/events", &self.topic)
     }
 
     fn flow(&self) -> Result<Flow, HttpError> {
@@ -164,7 +149,42 @@ impl EventsQuery {
     }
 }
 
-fn flag(name: &str, value: &str) -> Result<bool, HttpError> {
+/// The topics and patterns that are asked for at `path`, each once.
+pub(super) fn patterns(path: &str, topics: &[String]) -> Result<Vec<Pattern>, HttpError> {
+    if topics.is_empty() || topics.len() > TOPICS_MAX {
+        let message = format!("ask for 1 to {TOPICS_MAX} topics: {path}?topic=job:42");
+        return Err(HttpError::bad_request(ErrorCode::BadTopic, message));
+    }
+    let mut patterns = Vec::new();
+    for text in topics {
+        let pattern = Pattern::new(text).map_err(|error| {
+            HttpError::bad_request(ErrorCode::BadTopic, format!("topic {text:?}: {error}"))
+        })?;
+        if !patterns.contains(&pattern) {
+            patterns.push(pattern);
+        }
+    }
+    Ok(patterns)
+}
+
+/// Lets through who may subscribe to all of these.
+pub(super) fn check_covered(grant: &Grant, patterns: &[Pattern]) -> Result<(), HttpError> {
+    for pattern in patterns {
+        if !grant.may_subscribe(pattern) {
+            let message = format!("what you may subscribe to doesn't cover the whole of {pattern}");
+            return Err(HttpError::forbidden(message));
+        }
+    }
+    Ok(())
+}
+
+/// What is told of a parameter that there isn't.
+pub(super) fn no_parameter(name: &str) -> HttpError {
+    let message = format!("there is no query parameter {name:?}");
+    HttpError::bad_request(ErrorCode::BadFrame, message)
+}
+
+pub(super) fn flag(name: &str, value: &str) -> Result<bool, HttpError> {
     value
         .parse()
         .map_err(|_| bad_flow(name, value, "true or false"))
@@ -217,12 +237,7 @@ pub(super) async fn events(
     let patterns = query.patterns()?;
     let reader = Reader::of(&visitor.caller.known);
     let grant = visitor.caller.known.grant_now()?;
-    for pattern in &patterns {
-        if !grant.may_subscribe(pattern) {
-            let message = format!("what you may subscribe to doesn't cover the whole of {pattern}");
-            return Err(HttpError::forbidden(message));
-        }
-    }
+    check_covered(&grant, &patterns)?;
     stream(&served, visitor.pass, reader, &query, patterns, &headers).await
 }
 

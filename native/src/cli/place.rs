@@ -7,12 +7,13 @@ use std::str::FromStr as _;
 
 use anyhow::anyhow;
 use clap::Args;
-use tidegate::Client;
 use tidegate::backend::{Address, BackendError, Choice, Keep, choose, survey};
 use tidegate::client::{ClientError, ClientOptions, Token, Trust};
+use tidegate::{Client, Config, Hub};
 use tokio::process::Command;
 
 use super::Misconfigured;
+use super::asking::Asking;
 use super::environment::{self, NotText, Reader, variable};
 use super::say::say;
 
@@ -73,7 +74,33 @@ impl PlaceArg {
         )?)
     }
 
+    /// The way to the endpoints of a server; `None` where a backend is named.
+    pub(super) fn asking(&self) -> anyhow::Result<Option<Asking>> {
+        if self.backend.is_named() {
+            return Ok(None);
+        }
+        let options = ClientOptions {
+            trust: self.trust.trust()?,
+            ..ClientOptions::default()
+        };
+        let server = server_url(self.server.as_deref())?;
+        Asking::new(&server, options, self.token_command.clone()).map(Some)
+    }
+
+    /// A hub of this program at the backend that is named.
+    pub(super) async fn open_hub(&self) -> anyhow::Result<Hub> {
+        let config = Config {
+            shares_presence: false,
+            ..Config::default()
+        };
+        Ok(Hub::with_choice(config, &self.choose_backend().await?)?)
+    }
+
     async fn open_backend(&self) -> anyhow::Result<Client> {
+        Ok(Client::with_choice(&self.choose_backend().await?)?)
+    }
+
+    async fn choose_backend(&self) -> anyhow::Result<Choice> {
         let address = self.backend.address()?;
         if address == Some(Address::Memory) {
             return Err(Misconfigured::because(anyhow!(
@@ -84,7 +111,7 @@ impl PlaceArg {
         if address == Some(Address::Auto) {
             say(format_args!("backend: {} ({})", choice.what, choice.why));
         }
-        Ok(Client::with_choice(&choice)?)
+        Ok(choice)
     }
 
     fn options(&self) -> anyhow::Result<ClientOptions> {

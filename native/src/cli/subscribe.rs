@@ -2,7 +2,7 @@
 
 mod bars;
 mod job;
-mod lines;
+pub(super) mod lines;
 mod screen;
 mod view;
 

@@ -38,6 +38,11 @@ impl Bodies {
         })
     }
 
+    /// How much can be taken.
+    pub(crate) const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// How much has been taken.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)

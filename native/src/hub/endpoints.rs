@@ -43,6 +43,11 @@ impl Hub {
         &self.inner.posts.bodies
     }
 
+    /// Where the answers to those who read have room.
+    pub(crate) fn answers(&self) -> &Arc<Bodies> {
+        &self.inner.answers
+    }
+
     /// Somebody is about to publish so many times by a request.
     ///
     /// # Errors

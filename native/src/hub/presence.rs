@@ -66,10 +66,14 @@ impl Hub {
     /// # Errors
     /// If the topic has invalid syntax.
     pub fn presence(&self, topic: &str) -> Result<Presence, PresenceError> {
-        Ok(Presence {
+        Ok(self.presence_of(Topic::new(topic)?))
+    }
+
+    pub(crate) fn presence_of(&self, topic: Topic) -> Presence {
+        Presence {
             hub: self.clone(),
-            topic: Topic::new(topic)?,
-        })
+            topic,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tidegate_core::hub::{ServerConfig, ServerHub, UplinkCounts};
 use tidegate_core::presence::NodeId;
 use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
-use tidegate_core::uplink::UplinkConfig;
+use tidegate_core::uplink::{Lookup, UplinkConfig};
 use tokio::sync::{oneshot, watch};
 
 use super::{BackendHealth, Bodies, Config, Counts, presence};
@@ -98,7 +98,21 @@ impl Shards {
     /// # Errors
     /// When the hub is stopping.
     pub(super) fn of(&self, topic: &Topic) -> Result<&CommandSender, Stopped> {
-        let hash = self.hashing.hash_one(topic);
+        self.by_hash(self.hashing.hash_one(topic))
+    }
+
+    /// The shard that looks something up: always the same one for the same, so that it is asked for once where several want it.
+    ///
+    /// # Errors
+    /// When the hub is stopping.
+    pub(super) fn for_lookup(&self, lookup: &Lookup) -> Result<&CommandSender, Stopped> {
+        match lookup {
+            Lookup::Latest(pattern) => self.by_hash(self.hashing.hash_one(pattern)),
+            Lookup::History { topic, .. } => self.of(topic),
+        }
+    }
+
+    fn by_hash(&self, hash: u64) -> Result<&CommandSender, Stopped> {
         #[expect(clippy::cast_possible_truncation, reason = "it is less than a usize")]
         let index = (hash % self.senders.len() as u64) as usize;
         self.check()?;

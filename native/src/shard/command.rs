@@ -14,7 +14,7 @@ use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::session::Claim;
 use tidegate_core::topic::Topic;
-use tidegate_core::uplink::{CallId, UplinkAnswer};
+use tidegate_core::uplink::{CallId, Found, Lookup, LookupError, UplinkAnswer};
 use tokio::sync::oneshot;
 
 use super::bell::Bell;
@@ -27,6 +27,9 @@ use super::transport::Transport;
 use crate::auth::{AuthError, Identity};
 use crate::event_stream::Adoption;
 use crate::json::Json;
+
+/// What came of a lookup.
+pub(crate) type LookedUp = Result<Found<Json>, LookupError>;
 
 /// A request to the shard.
 pub(crate) enum Command {
@@ -62,9 +65,9 @@ pub(crate) enum Command {
         flow: Flow,
         reply: oneshot::Sender<Result<(), FlowError>>,
     },
-    Latest {
-        topic: Topic,
-        reply: oneshot::Sender<Option<Arc<Publication<Json>>>>,
+    LookUp {
+        lookup: Lookup,
+        reply: oneshot::Sender<LookedUp>,
     },
     /// About cursors, where topics live in this shard.
     Cursors {

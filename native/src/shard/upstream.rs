@@ -10,8 +10,10 @@ use tidegate_core::protocol::{PublishRequest, SubscribeRequest};
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Lookup;
 use tokio::sync::oneshot;
 
+use super::command::LookedUp;
 use super::local::{LocalQueue, LocalReader, Opened, Opening};
 use super::{EndpointKind, Shard};
 use crate::hub::Publication;
@@ -24,6 +26,7 @@ pub(super) struct Upstream {
     last_ticket: u64,
     publishes: HashMap<u64, oneshot::Sender<Result<Position, PublishError>>>,
     openings: HashMap<ConnectionId, PendingOpening>,
+    lookups: HashMap<u64, oneshot::Sender<LookedUp>>,
 }
 
 /// A local connection some of whose subscriptions have no answer yet.
@@ -42,6 +45,7 @@ impl Upstream {
             last_ticket: 0,
             publishes: HashMap::new(),
             openings: HashMap::new(),
+            lookups: HashMap::new(),
         }
     }
 }
@@ -65,6 +69,27 @@ impl Shard {
         upstream.last_ticket += 1;
         upstream.publishes.insert(upstream.last_ticket, reply);
         self.hub.handle_request(now, upstream.last_ticket, request);
+    }
+
+    /// Looks topics up where they live.
+    pub(super) fn look_up(
+        &mut self,
+        now: Instant,
+        lookup: Lookup,
+        reply: oneshot::Sender<LookedUp>,
+    ) {
+        let mut ticket = 0;
+        if let Some(upstream) = &mut self.upstream {
+            upstream.last_ticket += 1;
+            ticket = upstream.last_ticket;
+        }
+        let found = self.hub.handle_lookup(now, ticket, lookup);
+        match (found, &mut self.upstream) {
+            // Whoever asked may have gone.
+            (Some(found), _) => drop(reply.send(Ok(found))),
+            (None, Some(upstream)) => drop(upstream.lookups.insert(ticket, reply)),
+            (None, None) => {}
+        }
     }
 
     /// The topic, where the publication that is to come there is one whose way is timed.
@@ -202,6 +227,12 @@ impl Shard {
                 }
                 upstream.uplink.broadcast_claims(claims);
             }
+            while let Some((ticket, found)) = self.hub.poll_found() {
+                if let Some(reply) = upstream.lookups.remove(&ticket) {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(found);
+                }
+            }
             while let Some(answer) = self.hub.poll_answer() {
                 is_idle = false;
                 self.pass_on(answer);
@@ -241,14 +272,6 @@ impl Shard {
             }
         }
         had_calls
-    }
-
-    /// The retained latest publication of a topic, where topics live in this process.
-    pub(super) fn latest(&self, topic: Topic) -> Option<Publication> {
-        let Some(upstream) = &self.upstream else {
-            return self.hub.latest(&topic).cloned();
-        };
-        upstream.uplink.latest(topic)
     }
 
     fn answer_opening(

@@ -21,9 +21,11 @@ mod config;
 #[cfg(all(target_os = "linux", feature = "redis", feature = "sqlite"))]
 mod deploy;
 mod entrances;
+mod get;
 mod limits;
 mod lines;
 mod operation;
+mod over_http;
 mod payload_limit;
 mod perseverance;
 mod presences;

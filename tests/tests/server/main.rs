@@ -12,6 +12,7 @@ mod late_copies;
 mod linked;
 mod local_connection;
 mod long_messages;
+mod lookups;
 mod rates;
 mod resume;
 mod session;

@@ -13,7 +13,7 @@ use crate::cli::text::clean;
 
 /// How events become lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::cli) enum Form {
     /// For people, and programs that read what people do.
     Plain,
     /// For people alone, at a terminal: what others have published must not reach it as a command.
@@ -24,7 +24,7 @@ pub(super) enum Form {
 
 impl Form {
     /// The form of lines on standard output for people to read.
-    pub(super) fn for_people() -> Self {
+    pub(in crate::cli) fn for_people() -> Self {
         let out = std::io::stdout();
         if !out.is_terminal() {
             return Self::Plain;
@@ -36,7 +36,7 @@ impl Form {
 }
 
 /// Prints an event of the subscription to `pattern`.
-pub(super) fn print(event: &Event, pattern: &str, form: Form) -> std::io::Result<()> {
+pub(in crate::cli) fn print(event: &Event, pattern: &str, form: Form) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match event {
         event if form == Form::Json => writeln!(out, "{}", as_json(event)?)?,

@@ -1,0 +1,27 @@
+//! Lookups, which travel by the same link: what is found is told to whoever asked, and changes no copy.
+
+use super::Mirror;
+use crate::payload::Payload;
+use crate::time::Instant;
+use crate::uplink::{Asked, Found, Lookup, LookupError};
+
+impl<P: Payload + Clone, T> Mirror<P, T> {
+    /// Looks topics up where they live; the result is due by [`Mirror::poll_found`].
+    pub(in crate::hub) fn handle_lookup(&mut self, now: Instant, ticket: u64, lookup: Lookup) {
+        self.lookups.push(now, ticket, lookup);
+        self.step(now);
+    }
+
+    /// The next result of a lookup.
+    pub(in crate::hub) fn poll_found(&mut self) -> Option<(u64, Result<Found<P>, LookupError>)> {
+        self.lookups.poll_found()
+    }
+
+    pub(super) fn look_up_next(&mut self, now: Instant) {
+        while let Some(asked) = self.lookups.next() {
+            let call = asked.0.call();
+            let call = self.call(now, Asked::Lookup, call);
+            self.lookups.begun(call, asked);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Lookups on their way to where topics live: several at a time, the same one once for all who wait for it, repeated where the
+//! link was lost, and given up in time.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{CallId, Lookup, LookupError, UplinkCall, UplinkConfig};
+use crate::history::Excerpt;
+use crate::time::Instant;
+use crate::topic::Pattern;
+
+/// What a [`Lookup`] has found: an excerpt of each topic that anything is known of.
+pub type Found<P> = Arc<[Excerpt<P>]>;
+
+/// The lookups of one hub. Who wants one has a ticket, by which the result is told.
+#[derive(Debug)]
+pub(crate) struct Lookups<P> {
+    /// The tickets of those who wait, by number, and so by deadline: all may wait for the same time.
+    askers: BTreeMap<u64, (Instant, u64)>,
+    last_asker: u64,
+    /// Those to be asked for, in their order, and who waits for each.
+    order: VecDeque<Lookup>,
+    waiting: BTreeMap<Key, Vec<u64>>,
+    /// How many stand there, those who have been given up included.
+    listed: usize,
+    under_way: BTreeMap<CallId, (Lookup, Vec<u64>)>,
+    done: VecDeque<(u64, Result<Found<P>, LookupError>)>,
+    config: UplinkConfig,
+}
+
+/// Fewer are not worth looking through.
+const LISTED_MIN: usize = 64;
+
+/// What makes lookups the same one.
+type Key = (Pattern, Option<(u64, u64)>);
+
+impl<P> Lookups<P> {
+    pub(crate) fn new(config: &UplinkConfig) -> Self {
+        Self {
+            askers: BTreeMap::new(),
+            last_asker: 0,
+            order: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            listed: 0,
+            under_way: BTreeMap::new(),
+            done: VecDeque::new(),
+            config: config.clone(),
+        }
+    }
+
+    /// Queues a lookup. One that waits already is asked for once; one that is under way may have missed what was published since.
+    pub(crate) fn push(&mut self, now: Instant, ticket: u64, lookup: Lookup) {
+        if self.askers.len() >= self.config.lookups_max {
+            self.done.push_back((ticket, Err(LookupError::Unavailable)));
+            return;
+        }
+        self.last_asker += 1;
+        let until = now + self.config.lookup_patience;
+        self.askers.insert(self.last_asker, (until, ticket));
+        let waiting = self.waiting.entry(key(&lookup)).or_default();
+        if waiting.is_empty() {
+            self.order.push_back(lookup);
+        }
+        waiting.push(self.last_asker);
+        self.listed += 1;
+    }
+
+    /// The next one to be asked for, unless as many are under way as may be. To be told by [`Lookups::begun`] as which call.
+    pub(crate) fn next(&mut self) -> Option<(Lookup, Vec<u64>)> {
+        while self.under_way.len() < self.config.lookups_at_once {
+            let lookup = self.order.pop_front()?;
+            let askers = self.waiting.remove(&key(&lookup)).unwrap_or_default();
+            self.listed -= askers.len();
+            if askers.iter().any(|asker| self.askers.contains_key(asker)) {
+                return Some((lookup, askers));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn begun(&mut self, call: CallId, asked: (Lookup, Vec<u64>)) {
+        self.under_way.insert(call, asked);
+    }
+
+    /// What a call has found.
+    pub(crate) fn handle_found(&mut self, call: CallId, found: Vec<Excerpt<P>>) {
+        let Some((_, askers)) = self.under_way.remove(&call) else {
+            return;
+        };
+        let known = |excerpt: &Excerpt<P>| excerpt.position.epoch > 0;
+        let found: Found<P> = found.into_iter().filter(known).collect();
+        for asker in askers {
+            if let Some((_, ticket)) = self.askers.remove(&asker) {
+                self.done.push_back((ticket, Ok(Arc::clone(&found))));
+            }
+        }
+    }
+
+    /// The link is lost: what was under way is asked for again, before all else.
+    pub(crate) fn handle_lost(&mut self) {
+        while let Some((_, (lookup, mut askers))) = self.under_way.pop_last() {
+            let waiting = self.waiting.entry(key(&lookup)).or_default();
+            if waiting.is_empty() {
+                self.order.push_front(lookup);
+            }
+            self.listed += askers.len();
+            askers.append(waiting);
+            *waiting = askers;
+        }
+    }
+
+    /// Gives up what has waited for too long.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(first) = self.askers.first_entry()
+            && first.get().0 <= now
+        {
+            let (_, ticket) = first.remove();
+            self.done.push_back((ticket, Err(LookupError::Unavailable)));
+        }
+        if self.listed > LISTED_MIN + 2 * self.askers.len() {
+            self.forget_given_up();
+        }
+    }
+
+    /// While the link is away, nobody else does. Done when most have been given up, it costs each of them little.
+    fn forget_given_up(&mut self) {
+        let (askers, mut listed) = (&self.askers, 0);
+        self.waiting.retain(|_, waiting| {
+            waiting.retain(|asker| askers.contains_key(asker));
+            listed += waiting.len();
+            !waiting.is_empty()
+        });
+        let waiting = &self.waiting;
+        self.order
+            .retain(|lookup| waiting.contains_key(&key(lookup)));
+        self.listed = listed;
+    }
+
+    /// Who is to be told what.
+    pub(crate) fn poll_found(&mut self) -> Option<(u64, Result<Found<P>, LookupError>)> {
+        self.done.pop_front()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let (_, (until, _)) = self.askers.first_key_value()?;
+        Some(*until)
+    }
+}
+
+fn key(lookup: &Lookup) -> Key {
+    match lookup {
+        Lookup::Latest(pattern) => (pattern.clone(), None),
+        Lookup::History { topic, since } => {
+            (topic.clone().into(), Some((since.epoch, since.offset)))
+        }
+    }
+}
+
+impl Lookup {
+    /// The call that finds it.
+    pub(crate) fn call<P>(&self) -> UplinkCall<P> {
+        match self {
+            Self::Latest(pattern) => match pattern.exact() {
+                Some(topic) => UplinkCall::Read { topic, since: None },
+                None => UplinkCall::List(pattern.clone()),
+            },
+            Self::History { topic, since } => UplinkCall::Read {
+                topic: topic.clone(),
+                since: Some(*since),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::topic::Pattern;
+
+    #[test]
+    fn nothing_is_kept_of_those_who_were_given_up_while_the_link_is_away() {
+        let config = UplinkConfig::new(1);
+        let mut lookups: Lookups<()> = Lookups::new(&config);
+        let mut now = Instant::from_millis(1);
+        for ticket in 0..20_000 {
+            now = now + config.lookup_patience / 10;
+            lookups.handle_timeout(now);
+            // Every other one asks for the same.
+            let name = format!("job:{}", if ticket % 2 == 0 { 0 } else { ticket });
+            let pattern = Pattern::new(&name).unwrap();
+            lookups.push(now, ticket, Lookup::Latest(pattern));
+        }
+        assert!(lookups.askers.len() <= 11, "{}", lookups.askers.len());
+        let listed: usize = lookups.waiting.values().map(Vec::len).sum();
+        assert_eq!(listed, lookups.listed);
+        assert!(listed <= LISTED_MIN + 23, "{listed}");
+        assert!(lookups.order.len() <= listed);
+        let mut found = 0;
+        while let Some((lookup, askers)) = lookups.next() {
+            found += 1;
+            let call = found;
+            lookups.begun(call, (lookup, askers));
+            lookups.handle_found(call, Vec::new());
+        }
+        assert_eq!((lookups.listed, lookups.order.len()), (0, 0));
+        assert!(lookups.askers.is_empty() && lookups.waiting.is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! Asking a server's endpoints, over HTTP.
+
+use anyhow::anyhow;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode, header};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tidegate::client::{ClientError, ClientOptions, ReachError, ServerAddress, ServerStream};
+
+use super::place::{fixed_token, print_token};
+
+/// The way to a server's endpoints, over one connection as long as that lasts.
+pub(super) struct Asking {
+    address: ServerAddress,
+    options: ClientOptions,
+    /// Prints tokens.
+    command: Option<String>,
+    token: Option<String>,
+    sender: Option<SendRequest<Body>>,
+}
+
+impl Asking {
+    /// # Errors
+    /// `server` is not an address, or the token that the environment has no text.
+    pub(super) fn new(
+        server: &str,
+        options: ClientOptions,
+        command: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let token = match &command {
+            Some(_) => None,
+            None => fixed_token()?,
+        };
+        Ok(Self {
+            address: server.parse()?,
+            options,
+            command,
+            token,
+            sender: None,
+        })
+    }
+
+    /// What the server answers to `GET path`, in `bytes_max` bytes at most. May be given up; the next call connects again.
+    ///
+    /// # Errors
+    /// It can't be reached, or its answer can't be read.
+    pub(super) async fn get(
+        &mut self,
+        path: &str,
+        bytes_max: usize,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let mut sender = match self.sender.take() {
+            Some(sender) if !sender.is_closed() => sender,
+            Some(_) | None => self.connect().await?,
+        };
+        if let (None, Some(command)) = (&self.token, &self.command) {
+            self.token = Some(print_token(command.clone()).await?);
+        }
+        let mut request =
+            Request::get(self.address.path(path)).header(header::HOST, self.address.authority());
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let answer = sender.send_request(request.body(Body::empty())?).await;
+        let answer = answer.map_err(|error| self.no_answer(error))?;
+        let status = answer.status();
+        let body = axum::body::to_bytes(Body::new(answer.into_body()), bytes_max).await?;
+        self.sender = Some(sender);
+        if status == StatusCode::UNAUTHORIZED && self.command.is_some() {
+            // Its token may have ended; the next request is with another one.
+            self.token = None;
+        }
+        Ok((status, body))
+    }
+
+    fn no_answer(&self, error: hyper::Error) -> anyhow::Error {
+        if error.is_parse() && !self.address.is_secure() {
+            return anyhow!("{error}; if the server speaks TLS, write https://");
+        }
+        error.into()
+    }
+
+    async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
+        let stream = ServerStream::connect(&self.address, &self.options).await;
+        let stream = stream.map_err(|error| match error {
+            ReachError::Io(error) => ClientError::Unreachable {
+                url: self.address.to_string(),
+                reason: error.to_string(),
+            },
+            ReachError::Insecure(error) => error.into(),
+        })?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        // How it ends is told by the next request.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(sender)
+    }
+}

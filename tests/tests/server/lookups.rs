@@ -1,0 +1,336 @@
+//! Looking topics up where they live, without subscribing.
+
+use core::time::Duration;
+
+use tidegate_core::flow::Flow;
+use tidegate_core::history::HistoryLimits;
+use tidegate_core::hub::{ServerConfig, ServerHub};
+use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
+use tidegate_core::time::Instant;
+use tidegate_core::uplink::{
+    Found, Lookup, LookupError, UplinkAnswer, UplinkCall, UplinkConfig, UplinkFailure,
+};
+use tidegate_tests::backend_model::Store;
+use tidegate_tests::json::{Json, report};
+use tidegate_tests::{ms, pattern, secs, topic};
+
+type Answer = (u64, Result<Vec<(String, u64)>, LookupError>);
+
+/// A server whose topics live beyond an uplink, whose calls the test answers.
+struct Asked {
+    server: ServerHub<Json>,
+    store: Store,
+    now: Instant,
+    calls: Vec<(u64, UplinkCall<Json>)>,
+}
+
+impl Asked {
+    fn new(change: impl FnOnce(&mut UplinkConfig)) -> Self {
+        let mut uplink = UplinkConfig::new(1);
+        change(&mut uplink);
+        let mut asked = Self {
+            server: ServerHub::with_uplink(ServerConfig::new(1), uplink),
+            store: Store::new(5),
+            now: Instant::from_millis(1),
+            calls: Vec::new(),
+        };
+        asked.pass(Duration::ZERO);
+        asked
+    }
+
+    /// The same, whose link stands.
+    fn linked(change: impl FnOnce(&mut UplinkConfig)) -> Self {
+        let mut asked = Self::new(change);
+        asked.answer_all();
+        asked
+    }
+
+    fn publish(&mut self, to: &str, count: u64) {
+        for number in 1..=count {
+            let request = PublishRequest::new(topic(to), report(number));
+            let (stored, _) = self.store.publish(&request);
+            stored.expect("the topic is open");
+        }
+    }
+
+    fn look_up(&mut self, ticket: u64, lookup: Lookup) {
+        let at_once = self.server.handle_lookup(self.now, ticket, lookup);
+        assert!(at_once.is_none(), "topics live elsewhere");
+        self.gather();
+    }
+
+    fn gather(&mut self) {
+        while let Some(call) = self.server.poll_call() {
+            self.calls.push(call);
+        }
+    }
+
+    /// What is asked for beside signs of life.
+    fn lookups(&self) -> Vec<UplinkCall<Json>> {
+        let calls = self.calls.iter().map(|(_, call)| call.clone());
+        calls
+            .filter(|call| !matches!(call, UplinkCall::Probe | UplinkCall::Open))
+            .collect()
+    }
+
+    fn answer_all(&mut self) {
+        while !self.calls.is_empty() {
+            for (id, call) in core::mem::take(&mut self.calls) {
+                let answer = match &call {
+                    UplinkCall::Read { topic, since } => {
+                        UplinkAnswer::Excerpt(self.store.read(topic, *since))
+                    }
+                    UplinkCall::List(pattern) => UplinkAnswer::Excerpts(self.store.list(pattern)),
+                    _ => UplinkAnswer::Done,
+                };
+                self.server.handle_answer(self.now, id, answer);
+            }
+            self.gather();
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.server.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.server.handle_timeout(self.now);
+            self.gather();
+        }
+        self.now = end;
+    }
+
+    /// Every answer since this was asked last: by topic, how far each has come.
+    fn told(&mut self) -> Vec<Answer> {
+        let mut told = Vec::new();
+        while let Some((ticket, found)) = self.server.poll_found() {
+            told.push((ticket, found.map(|found| tops(&found))));
+        }
+        told
+    }
+}
+
+fn tops(found: &Found<Json>) -> Vec<(String, u64)> {
+    let tops = found
+        .iter()
+        .map(|excerpt| (excerpt.topic.to_string(), excerpt.position.offset));
+    tops.collect()
+}
+
+fn latest(of: &str) -> Lookup {
+    Lookup::Latest(pattern(of))
+}
+
+fn one(of: &str, offset: u64) -> Vec<(String, u64)> {
+    vec![(of.to_owned(), offset)]
+}
+
+#[test]
+fn a_topic_that_nobody_follows_is_looked_up_and_nothing_is_left_of_it() {
+    let mut asked = Asked::linked(|_| {});
+    asked.publish("job:1", 3);
+    asked.publish("job:2", 5);
+    asked.look_up(1, latest("job:1"));
+    asked.look_up(2, latest("job:*"));
+    asked.look_up(3, latest("job:3"));
+    let all = [
+        UplinkCall::Read {
+            topic: topic("job:1"),
+            since: None,
+        },
+        UplinkCall::List(pattern("job:*")),
+        UplinkCall::Read {
+            topic: topic("job:3"),
+            since: None,
+        },
+    ];
+    assert_eq!(asked.lookups(), all, "nothing is followed for it");
+    asked.answer_all();
+    let both = [one("job:1", 3), one("job:2", 5)].concat();
+    let due = [(1, Ok(one("job:1", 3))), (2, Ok(both)), (3, Ok(Vec::new()))];
+    assert_eq!(asked.told(), due);
+    let counts = asked.server.counts();
+    assert_eq!((counts.topics, counts.subscriptions), (0, 0));
+    assert_eq!(asked.server.uplink_counts().followed, 0);
+}
+
+#[test]
+fn what_is_followed_is_looked_up_all_the_same_because_the_copy_may_be_behind() {
+    let mut asked = Asked::linked(|_| {});
+    asked.publish("job:1", 1);
+    let id = asked.server.handle_open_local(1 << 20);
+    let request = tidegate_core::protocol::SubscribeRequest::new(pattern("job:1"), Flow::IMMEDIATE);
+    asked
+        .server
+        .handle_subscribe(asked.now, id, request)
+        .unwrap();
+    asked.gather();
+    asked.answer_all();
+    // The server is not told of these.
+    asked.publish("job:1", 2);
+    asked.look_up(1, latest("job:1"));
+    asked.answer_all();
+    assert_eq!(asked.told(), [(1, Ok(one("job:1", 3)))]);
+}
+
+#[test]
+fn the_same_lookup_is_made_once_for_all_who_wait_for_it_and_again_for_whoever_comes_later() {
+    let mut asked = Asked::new(|_| {});
+    asked.publish("job:1", 1);
+    for ticket in 1..=3 {
+        asked.look_up(ticket, latest("job:1"));
+    }
+    asked.look_up(
+        4,
+        Lookup::History {
+            topic: topic("job:1"),
+            since: Position::default(),
+        },
+    );
+    assert_eq!(asked.lookups(), [], "the link is not open yet");
+    let open = asked.calls.remove(0);
+    asked
+        .server
+        .handle_answer(asked.now, open.0, UplinkAnswer::Done);
+    asked.gather();
+    assert_eq!(asked.lookups().len(), 2, "{:?}", asked.calls);
+    // One that is under way may have been carried out already.
+    asked.look_up(5, latest("job:1"));
+    assert_eq!(asked.lookups().len(), 3, "{:?}", asked.calls);
+    asked.answer_all();
+    let tickets: Vec<u64> = asked.told().into_iter().map(|(ticket, _)| ticket).collect();
+    assert_eq!(tickets, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn no_more_are_under_way_or_wait_than_may_and_they_go_in_their_order() {
+    let mut asked = Asked::linked(|uplink| {
+        uplink.lookups_at_once = 2;
+        uplink.lookups_max = 4;
+    });
+    for ticket in 1..=5 {
+        asked.look_up(ticket, latest(&format!("job:{ticket}")));
+    }
+    assert_eq!(asked.told(), [(5, Err(LookupError::Unavailable))]);
+    for due in [["job:1", "job:2"], ["job:3", "job:4"]] {
+        let due = due.map(|of| UplinkCall::Read {
+            topic: topic(of),
+            since: None,
+        });
+        assert_eq!(asked.lookups(), due);
+        let calls = core::mem::take(&mut asked.calls);
+        for (id, call) in calls {
+            let UplinkCall::Read { topic, since } = call else {
+                panic!("{call:?}");
+            };
+            let excerpt = asked.store.read(&topic, since);
+            let answer = UplinkAnswer::Excerpt(excerpt);
+            asked.server.handle_answer(asked.now, id, answer);
+        }
+        asked.gather();
+    }
+    assert_eq!(asked.told().len(), 4);
+}
+
+#[test]
+fn a_lookup_outlives_a_loss_of_the_link_and_comes_before_later_ones() {
+    let mut asked = Asked::linked(|uplink| uplink.lookups_at_once = 1);
+    asked.publish("job:1", 1);
+    asked.look_up(1, latest("job:1"));
+    asked.look_up(2, latest("job:2"));
+    asked.calls.clear();
+    asked.server.handle_lost(asked.now);
+    asked.pass(secs(1));
+    asked.answer_all();
+    let due = [(1, Ok(one("job:1", 1))), (2, Ok(Vec::new()))];
+    assert_eq!(asked.told(), due);
+}
+
+#[test]
+fn whoever_has_waited_for_too_long_is_told_and_nobody_asks_on_for_them() {
+    let mut asked = Asked::new(|uplink| {
+        uplink.lookup_patience = ms(500);
+        uplink.call_timeout = secs(60);
+    });
+    asked.look_up(1, latest("job:1"));
+    asked.pass(ms(499));
+    assert_eq!(asked.told(), []);
+    asked.look_up(2, latest("job:2"));
+    asked.pass(ms(1));
+    assert_eq!(asked.told(), [(1, Err(LookupError::Unavailable))]);
+    asked.answer_all();
+    assert_eq!(asked.told(), [(2, Ok(Vec::new()))]);
+    assert_eq!(asked.server.uplink_counts().followed, 0);
+}
+
+#[test]
+fn a_lookup_that_fails_is_a_loss_of_the_link() {
+    let mut asked = Asked::linked(|_| {});
+    asked.look_up(1, latest("job:1"));
+    let (id, _) = asked.calls.remove(0);
+    let failed = UplinkAnswer::Failed(UplinkFailure::Lost);
+    asked.server.handle_answer(asked.now, id, failed);
+    asked.gather();
+    asked.pass(secs(1));
+    asked.answer_all();
+    assert_eq!(asked.told(), [(1, Ok(Vec::new()))]);
+}
+
+#[test]
+fn topics_of_the_server_itself_are_found_at_once() {
+    let mut config = ServerConfig::new(1);
+    config.hub.history = HistoryLimits {
+        count_max: 3,
+        ..HistoryLimits::default()
+    };
+    let mut server: ServerHub<Json> = ServerHub::new(config);
+    let now = Instant::from_millis(1);
+    let mut positions = Vec::new();
+    for number in 1..=5 {
+        let request = PublishRequest::new(topic("job:1"), report(number));
+        positions.push(server.handle_publish(now, request).unwrap());
+    }
+    let mut find = |lookup: Lookup| server.handle_lookup(now, 1, lookup).expect("at once");
+    assert_eq!(tops(&find(latest("job:*"))), one("job:1", 5));
+    assert_eq!(tops(&find(latest("job:2"))), []);
+    let mut since = |position| {
+        let topic = topic("job:1");
+        let found = find(Lookup::History {
+            topic,
+            since: position,
+        });
+        let publications = found[0].publications.iter();
+        let offsets: Vec<u64> = publications.map(|it| it.position.offset).collect();
+        (offsets, found[0].is_whole_since(position))
+    };
+    assert_eq!(since(positions[2]), (vec![4, 5], true));
+    assert_eq!(since(positions[1]), (vec![3, 4, 5], true));
+    assert_eq!(since(positions[0]), (vec![5], false), "it was trimmed");
+    assert_eq!(since(positions[4]), (vec![], true));
+    let ahead = Position {
+        offset: 6,
+        ..positions[4]
+    };
+    assert_eq!(since(ahead), (vec![5], false));
+    assert_eq!(since(Position::default()), (vec![3, 4, 5], false));
+    assert_eq!(server.counts().subscriptions, 0);
+}
+
+#[test]
+fn what_is_too_old_to_be_recovered_is_not_found() {
+    let mut config = ServerConfig::new(1);
+    config.hub.history.age_max = secs(10);
+    let mut server: ServerHub<Json> = ServerHub::new(config);
+    for number in 0..3 {
+        let request = PublishRequest::new(topic("job:1"), report(number));
+        let now = Instant::from_millis(1 + number * 6_000);
+        server.handle_publish(now, request).unwrap();
+    }
+    let whole = Lookup::History {
+        topic: topic("job:1"),
+        since: Position::default(),
+    };
+    let found = server.handle_lookup(Instant::from_millis(16_002), 1, whole);
+    let found = found.expect("at once");
+    assert_eq!(found[0].publications.len(), 1);
+}
