@@ -17,11 +17,12 @@ use tidegate_core::topic::Topic;
 use tokio::sync::Notify;
 
 use super::call::{Call, LEASE, RELEASE};
-use super::error::text;
+use super::error::{publish_error, text};
 use super::layout::Partition;
 use super::link::{Link, Shared, lock};
 use super::raw::Refusal;
 use super::store::AsTaken;
+use crate::backend::BackendError;
 use crate::json::Json;
 
 /// How long a lease outlives its holder, in milliseconds.
@@ -295,16 +296,42 @@ impl Link {
         let calls: Vec<Call> = messages.iter().map(call).collect();
         let answers = match self.run(partition, &calls).await {
             Ok(values) => {
-                let answers = values.iter().zip(&messages);
+                let mut refused = Vec::new();
+                let mut answers = Vec::with_capacity(messages.len());
+                for (value, (mark, raw)) in values.iter().zip(&messages) {
+                    let is_refused = self.is_refused(taking, value, raw);
+                    if is_refused {
+                        refused.push(taken(layout.announce(), &channel, &holder, *mark, scope));
+                    }
+                    answers.push(match is_refused {
+                        true => Took::Done,
+                        false => took(taking, value, raw),
+                    });
+                }
+                // Others who aren't told keep them until they are too old.
+                let _ = self.run(partition, &refused).await;
                 answers
-                    .map(|(value, (_, raw))| took(taking, value, raw))
-                    .collect()
             }
             Err(_) => vec![Took::Failed; messages.len()],
         };
         taking.answer(scope, |intake, now| {
             intake.handle_took(now, token, &answers)
         });
+    }
+
+    /// Whether a message is refused for good. The others must not wait for it.
+    fn is_refused(&self, taking: &Taking, value: &Value, raw: &Raw) -> bool {
+        let Value::ServerError(error) = value else {
+            return false;
+        };
+        let error = publish_error(self.name(), error);
+        let is_refused = matches!(error, BackendError::Content { .. });
+        if is_refused {
+            taking.warn(
+                || tracing::warn!(topic = %raw.topic, "a raw message is not taken in: {error}"),
+            );
+        }
+        is_refused
     }
 
     /// Gives up the leases that are held, so that others need not wait for their end.
@@ -322,6 +349,13 @@ impl Link {
             }
         }
     }
+}
+
+/// Tells the others that they need not keep a message, as the script does for one that is taken in.
+fn taken(announce: &str, channel: &str, token: &str, mark: u64, scope: &str) -> Call {
+    let mut cmd = redis::cmd(announce);
+    cmd.arg(channel).arg(format!("T {token} {mark:x} {scope}"));
+    Call::Plain(cmd)
 }
 
 /// What came of taking a message in.

@@ -9,6 +9,7 @@ use tidegate_server_tests::conformance::{in_time, request};
 use tidegate_server_tests::damage::is_left_out;
 use tidegate_server_tests::refusals::are_refused_alone;
 use tidegate_server_tests::servers::redis::RedisServer;
+use tidegate_tests::pattern;
 
 use crate::rig::Rig;
 
@@ -24,6 +25,36 @@ async fn a_topic_whose_keys_are_damaged_is_refused_alone() {
     }
     let backend = Redis::new(&server.url(), Keep::default()).expect("an address");
     are_refused_alone(Arc::new(backend), "wrong:1", "1").await;
+}
+
+/// More of them than are taken in at a time, again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn raw_messages_of_a_topic_whose_keys_are_damaged_hold_nothing_up() {
+    let server = RedisServer::start();
+    let mut rigs = [
+        Rig::open(&server.url()).await,
+        Rig::open(&server.url()).await,
+    ];
+    rigs[0].publish(&[request("wrong:1", "1")]).await;
+    let key = server.cli(&["--scan", "--pattern", "*:meta:wrong:1"]);
+    server.cli(&["SET", &key, "of another program"]);
+    for rig in &rigs {
+        rig.backend.follow(&[pattern("job:1")]).await.unwrap();
+    }
+    let script = "for n = 1, 300 do redis.call('PUBLISH', 'tidegate:wrong:1', n) end
+        redis.call('PUBLISH', 'tidegate:job:1', ARGV[1])";
+    for number in 1..=20 {
+        server.cli(&["EVAL", script, "0", &number.to_string()]);
+        for rig in &mut rigs {
+            let publication = rig.publication().await;
+            assert_eq!(publication.payload.as_str(), number.to_string());
+        }
+    }
+    // Who takes over has nothing left to try.
+    let [first, mut second] = rigs;
+    first.backend.close().await.unwrap();
+    server.cli(&["PUBLISH", "tidegate:job:1", "21"]);
+    assert_eq!(second.publication().await.payload.as_str(), "21");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
