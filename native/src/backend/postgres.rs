@@ -17,6 +17,7 @@ mod link;
 mod listen;
 mod names;
 mod publish;
+mod queue;
 mod read;
 mod rights;
 mod rules;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row};
@@ -15,6 +16,7 @@ use super::errors;
 use super::following::Following;
 use super::held::{Cancel, Held};
 use super::names::Names;
+use super::queue::Queue;
 use super::statements::Statements;
 use crate::backend::kept::Kept;
 use crate::backend::{BackendError, Feed, Keep, RefusedLog};
@@ -34,6 +36,8 @@ pub(super) struct Link {
     statements: OnceLock<Statements>,
     /// For calls; the reader of the feed has a connection of its own.
     calls: Client,
+    /// What was asked there, and is not answered.
+    asked: Queue,
     cancel_call: Cancel,
     /// Set once the link stands: from then on it is told when the link is lost.
     feed: OnceLock<Feed>,
@@ -60,6 +64,7 @@ impl Link {
             keep,
             statements: OnceLock::new(),
             calls,
+            asked: Queue::default(),
             cancel_call,
             feed: OnceLock::new(),
             lost: OnceLock::new(),
@@ -207,6 +212,7 @@ impl Link {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, BackendError> {
+        let _place = self.asked.enter();
         self.query_on(&self.calls, sql, parameters).await
     }
 
@@ -223,23 +229,36 @@ impl Link {
     }
 
     /// Runs a statement that nobody waits for, on the connection for calls. It is cancelled before the calls behind it are given
-    /// up for it; the link is lost only where no answer comes even so.
+    /// up for it, but not while the server is at a call before it, which would be cancelled in its place. The link is lost only where
+    /// no answer comes even so.
     pub(super) async fn query_in_background(
         &self,
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, BackendError> {
-        let mut answer = std::pin::pin!(self.query(sql, parameters));
-        let patience = self.address.timeout / 2;
-        if let Ok(answer) = tokio::time::timeout(patience, &mut answer).await {
+        let place = self.asked.enter();
+        let timeout = self.address.timeout;
+        let answer = self.calls.query_typed(sql, parameters);
+        // The calls before it may take as long as one may, and then it as long again.
+        let mut answer =
+            std::pin::pin!(self.within(2 * timeout, &self.calls, answer, errors::told));
+        let began = Instant::now();
+        tokio::select! {
+            // It is sent before anything is waited for.
+            biased;
+            answer = &mut answer => return answer,
+            () = place.first() => {}
+        }
+        let until = (began + timeout / 2).max(Instant::now() + timeout / 8);
+        if let Ok(answer) = tokio::time::timeout_at(until, &mut answer).await {
             return answer;
         }
+        let waited = began.elapsed().as_millis();
         self.cancel_call.ask().await;
         let cancelled = answer.await;
         if cancelled.is_err() {
             self.check()?;
-            let millis = patience.as_millis();
-            return Err(self.unreachable(&format!("not done within {millis} ms, and cancelled")));
+            return Err(self.unreachable(&format!("not done within {waited} ms, and cancelled")));
         }
         cancelled
     }
@@ -250,6 +269,7 @@ impl Link {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, BackendError> {
+        let _place = self.asked.enter();
         self.store_on(&self.calls, sql, parameters).await
     }
 

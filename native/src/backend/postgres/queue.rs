@@ -1,0 +1,76 @@
+//! The statements of a connection that are not answered. A server carries them out one after the other, and whoever asks it to cancel
+//! ends the first, whichever was meant.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::watch;
+
+/// Statements by their numbers, in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(super) struct Queue(watch::Sender<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    next: u64,
+    numbers: BTreeSet<u64>,
+}
+
+/// A statement's place, which it has until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    queue: &'a Queue,
+    number: u64,
+}
+
+impl Queue {
+    /// The place of a statement that is about to be sent.
+    pub(super) fn enter(&self) -> Place<'_> {
+        let mut number = 0;
+        self.0.send_modify(|waiting| {
+            number = waiting.next;
+            waiting.next += 1;
+            waiting.numbers.insert(number);
+        });
+        Place {
+            queue: self,
+            number,
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Waits until the statement is the one that the server carries out.
+    pub(super) async fn first(&self) {
+        let mut waiting = self.queue.0.subscribe();
+        let is_first = |waiting: &Waiting| waiting.numbers.first() == Some(&self.number);
+        // The sender lives as long as the queue.
+        let _ = waiting.wait_for(is_first).await;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.queue.0.send_modify(|waiting| {
+            waiting.numbers.remove(&self.number);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_is_first_once_all_before_it_are_answered() {
+        let queue = Queue::default();
+        let (one, two, three) = (queue.enter(), queue.enter(), queue.enter());
+        let is_first = |place: &Place<'_>| place.first().now_or_never().is_some();
+        assert!(is_first(&one) && !is_first(&two) && !is_first(&three));
+        drop(two);
+        assert!(is_first(&one) && !is_first(&three));
+        drop(one);
+        assert!(is_first(&three) && !is_first(&queue.enter()));
+    }
+}
