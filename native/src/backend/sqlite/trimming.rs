@@ -1,6 +1,7 @@
 //! What is forgotten: history beyond its limits, topics that nobody published to for long. In small steps.
 
-use std::collections::BTreeSet;
+mod grown;
+
 use std::time::{Duration, Instant};
 
 use rusqlite::params;
@@ -13,6 +14,7 @@ use super::rows::{known, stored};
 use super::store::{Store, now_millis};
 use super::writing::Writing;
 use crate::backend::Keep;
+use grown::Grown;
 
 /// How long every publication stays, whatever the limits say: longer than another process takes to look at the file.
 const STAYS: Duration = Duration::from_secs(2);
@@ -34,8 +36,7 @@ const SWEEP_EVERY_MAX: Duration = Duration::from_secs(60);
 
 /// What has to be looked at, and when.
 pub(super) struct Trimming {
-    /// Topics whose history has grown.
-    grown: BTreeSet<Topic>,
+    grown: Grown,
     /// The last publication whose topic was noted.
     noted: i64,
     next: Instant,
@@ -68,7 +69,7 @@ impl Trimming {
     pub(super) fn new(now: Instant, keep: &Keep) -> Self {
         let shortest = keep.shortest_age().min(keep.retention);
         Self {
-            grown: BTreeSet::new(),
+            grown: Grown::default(),
             noted: 0,
             next: now + TOPICS_EVERY,
             sweep: Sweep::Resting { until: now },
@@ -78,9 +79,7 @@ impl Trimming {
 
     /// A topic's history has grown.
     pub(super) fn has_grown(&mut self, topic: &Topic) {
-        if !self.grown.contains(topic) {
-            self.grown.insert(topic.clone());
-        }
+        self.grown.insert(topic);
     }
 
     /// Whether there is something to do.
@@ -150,12 +149,7 @@ impl Trimming {
     }
 
     fn trim_grown(&mut self, store: &mut Store) -> Result<(), rusqlite::Error> {
-        let topics: Vec<Topic> = self
-            .grown
-            .iter()
-            .take(TOPICS_AT_ONCE_MAX as usize)
-            .cloned()
-            .collect();
+        let topics = self.grown.next(TOPICS_AT_ONCE_MAX as usize);
         let mut damaged = Vec::new();
         let done = store.write(|writing| {
             let mut done = Vec::new();

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tidegate::backend::{Backend, Keep, Sqlite};
 use tidegate_core::history::{HistoryLimits, HistoryRules};
 use tidegate_core::publication::Position;
-use tidegate_server_tests::heard::Heard;
+use tidegate_server_tests::conformance::request;
+use tidegate_server_tests::heard::{Heard, PATIENCE};
 use tidegate_tests::{pattern, topic};
 
 use crate::place::{File, json, number, open, publish, until};
@@ -44,6 +45,30 @@ async fn rows_beyond_the_count_go_once_others_had_time_to_read_them() {
         "SELECT min(\"offset\") FROM pubsub_events WHERE seq > 0",
     );
     assert_eq!(oldest, 91);
+}
+
+/// More than are looked at in one step, each of them with something that must stay for a moment.
+#[tokio::test]
+async fn topics_that_are_always_published_to_keep_no_other_from_being_trimmed() {
+    const BUSY: usize = 150;
+    let file = File::new();
+    let mut keep = short_keep();
+    keep.history.count_max = 1;
+    let backend = Sqlite::new(file.path(), keep).unwrap();
+    let _heard = open(&backend).await;
+    for number in 0..10 {
+        publish(&backend, "quiet", &number.to_string()).await;
+    }
+    let batch: Vec<_> = (0..BUSY)
+        .map(|number| request(&format!("busy:{number}"), "1"))
+        .collect();
+    let program = file.program();
+    let quiet = "SELECT count(*) FROM pubsub_events WHERE seq > 0 AND channel = 'quiet'";
+    let started = std::time::Instant::now();
+    while number(&program, quiet) > 1 {
+        assert!(started.elapsed() < PATIENCE, "trimming takes too long");
+        backend.publish(&batch).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -196,7 +221,7 @@ async fn a_closed_backend_leaves_no_thread_and_no_open_file() {
     let started = std::time::Instant::now();
     while open_files() > 0 {
         assert!(
-            started.elapsed() < tidegate_server_tests::heard::PATIENCE,
+            started.elapsed() < PATIENCE,
             "a dropped backend lets go, too"
         );
         tokio::task::yield_now().await;
