@@ -112,12 +112,12 @@ impl Store {
         Ok(found)
     }
 
-    /// The topics of some publications after one, and the last of those; nothing where none came after it.
+    /// The topics of some publications after one, and the last of those, if any came after it.
     pub(super) fn topics_after(
         &self,
         seq: i64,
         rows_max: u32,
-    ) -> Result<Option<(BTreeSet<Topic>, i64)>, rusqlite::Error> {
+    ) -> Result<(BTreeSet<Topic>, Option<i64>), rusqlite::Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT channel, seq FROM pubsub_events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         )?;
@@ -127,7 +127,7 @@ impl Store {
             topics.extend(topic_of(row.get_ref(0)?));
             last = Some(row.get(1)?);
         }
-        Ok(last.map(|last| (topics, last)))
+        Ok((topics, last))
     }
 
     /// The next part of what came after `cursor`, as far as `is_wanted`.

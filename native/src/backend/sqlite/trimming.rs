@@ -1,6 +1,8 @@
 //! What is forgotten: history beyond its limits, topics that nobody published to for long. In small steps.
 
 mod grown;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +52,10 @@ enum Sweep {
         until: Instant,
     },
     /// Notes topics that others published to: a process that lives for a moment trims nothing.
-    Noting,
+    Noting {
+        /// The last publication that there was when the sweep began. What comes later is for the next one, or this would not end.
+        upto: i64,
+    },
     Forgetting {
         /// Topics up to this one were looked at.
         after: String,
@@ -97,23 +102,23 @@ impl Trimming {
         let next = match &self.sweep {
             Sweep::Resting { until } if *until <= now => {
                 if take_turn(store, self.sweep_every)? {
-                    Sweep::Noting
+                    let upto = store.seq()?;
+                    Sweep::Noting { upto }
                 } else {
                     self.rest(now)
                 }
             }
             Sweep::Resting { until } => Sweep::Resting { until: *until },
-            Sweep::Noting => match store.topics_after(self.noted, ROWS_AT_ONCE_MAX)? {
-                Some((topics, seq)) => {
-                    self.grown.extend(topics);
-                    self.noted = seq;
-                    Sweep::Noting
-                }
-                None => {
-                    let after = String::new();
-                    Sweep::Forgetting { after }
-                }
-            },
+            Sweep::Noting { upto } if self.noted < *upto => {
+                let (topics, last) = store.topics_after(self.noted, ROWS_AT_ONCE_MAX)?;
+                self.grown.extend(topics);
+                self.noted = last.unwrap_or(*upto);
+                Sweep::Noting { upto: *upto }
+            }
+            Sweep::Noting { .. } => {
+                let after = String::new();
+                Sweep::Forgetting { after }
+            }
             Sweep::Forgetting { after } => {
                 match store.write(|it| forget_topics(it, after))?.value {
                     Some(after) => Sweep::Forgetting { after },
