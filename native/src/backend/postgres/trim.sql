@@ -1,8 +1,8 @@
 -- Deletes some of what is beyond the limits, and says whether there may be more. Of the limits, those of the first pattern count
--- that matches a topic. Two looks: at the topics that were published
--- to before young_age and since the last look, and at publications that are too old for any topic, in their order. A topic's latest
--- always stays, a publication with an idempotency key stays for keys_age, because its repetition is recognised by it, and
--- every one for young_age, because somebody may not have read it yet. Who reads later is told up to where there are gaps.
+-- that matches a topic. Two looks: at the topics of publications that may go, from the first on that might not when it was looked
+-- last, and at publications that are too old for any topic, in their order. A topic's latest always stays, a publication with an
+-- idempotency key stays for keys_age, because its repetition is recognised by it, and every one for young_age, because somebody
+-- may not have read it yet. Who reads later is told up to where there are gaps.
 CREATE OR REPLACE FUNCTION {trim}(
   patterns text[], counts bigint[], sizes bigint[], ages double precision[], keys_age double precision,
   young_age double precision, rows_max integer)
@@ -26,10 +26,14 @@ BEGIN
   END IF;
   SELECT * INTO STRICT upkeep FROM {upkeep};
 
-  SELECT array_agg(DISTINCT p.channel), max(p.seq), count(*) INTO names, upto, seen FROM (
-    SELECT e.channel, e.seq, e.placed_at FROM {events} e WHERE e.seq > upkeep.looked_at_seq AND e.seq <> 0
-      ORDER BY e.seq LIMIT 2 * rows_max) p WHERE p.placed_at < young_from;
-  IF seen > 0 THEN
+  SELECT array_agg(DISTINCT p.channel) FILTER (WHERE p.may_go), max(p.seq) FILTER (WHERE p.may_all_go),
+    count(*) FILTER (WHERE p.may_all_go) INTO names, upto, seen FROM (
+      SELECT w.channel, w.seq, w.may_go, bool_and(w.may_go) OVER (ORDER BY w.seq) AS may_all_go FROM (
+        -- A clock that was ahead once must not hold everything up.
+        SELECT e.channel, e.seq, e.placed_at > clock_timestamp()
+            OR (e.placed_at < young_from AND (e.key IS NULL OR e.placed_at < keyed_before)) AS may_go
+          FROM {events} e WHERE e.seq > upkeep.looked_at_seq AND e.seq <> 0 ORDER BY e.seq LIMIT 2 * rows_max) w) p;
+  IF names IS NOT NULL THEN
     WITH gone AS (DELETE FROM {events} WHERE id IN (
       SELECT e.id FROM {events} e JOIN (
         SELECT t.channel, t.epoch, greatest(t."offset" - greatest(l.count_max, 1), (
@@ -49,7 +53,7 @@ BEGIN
         LIMIT rows_max FOR UPDATE OF e SKIP LOCKED) RETURNING seq)
       SELECT count(*), max(g.seq) INTO deleted, last_deleted FROM gone g;
     UPDATE {upkeep} SET trimmed_seq = greatest(trimmed_seq, last_deleted),
-      looked_at_seq = CASE WHEN deleted < rows_max THEN upto ELSE looked_at_seq END;
+      looked_at_seq = CASE WHEN deleted < rows_max THEN coalesce(upto, looked_at_seq) ELSE looked_at_seq END;
     is_more := deleted = rows_max OR seen = 2 * rows_max;
   END IF;
 

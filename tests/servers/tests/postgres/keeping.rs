@@ -78,6 +78,32 @@ async fn rows_beyond_the_limits_go_and_the_latest_and_old_rows_stay() {
     assert_eq!(backend.publish(&[keyed]).await.expect("answered")[0], first);
 }
 
+/// As servers publish: a key is remembered for a while, and with it its row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn rows_with_keys_go_once_those_are_forgotten_though_nothing_more_is_published() {
+    let server = PostgresServer::start();
+    let backend = open(&server, keep(10, 100_000, AGE_MAX)).await;
+    let keyed: Vec<_> = (0..50)
+        .map(|number| PublishRequest {
+            id: Some(number.to_string()),
+            ..request("a", "1")
+        })
+        .collect();
+    backend.publish(&keyed).await.expect("stored");
+    publish_many(&backend, "b", 50).await;
+    let counts = "SELECT string_agg(channel || ' ' || count, ', ' ORDER BY channel) FROM (SELECT channel, count(*) FROM pubsub_events GROUP BY channel) c";
+    server.wait_for(counts, "a 50, b 10");
+    // Of a clock that was ahead.
+    publish_many(&backend, "c", 1).await;
+    server.sql(
+        "UPDATE pubsub_events SET placed_at = placed_at + interval '1 year' WHERE channel = 'c';
+         UPDATE pubsub_events SET placed_at = placed_at - interval '61 s' WHERE channel <> 'c'",
+    );
+    server.wait_for(counts, "a 10, b 10, c 1");
+    let looked_at = "SELECT looked_at_seq FROM tidegate_pubsub_events_upkeep";
+    server.wait_for(looked_at, "101");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_has_grown_old_goes_though_nothing_more_is_published() {
     let server = PostgresServer::start();
