@@ -31,9 +31,12 @@ export function formats(language = ''): Formats {
   return found;
 }
 
+/** How far what is written as 0.29 may lie below that, a hundred times over. */
+const ROUNDING = 1e-9;
+
 /** A share of 1 in whole percent. What is not finished is never 100. */
 export function percent(progress: number): number {
-  return progress >= 1 ? 100 : Math.min(Math.floor(progress * 100), 99);
+  return progress >= 1 ? 100 : Math.min(Math.floor(progress * 100 + ROUNDING), 99);
 }
 
 /**

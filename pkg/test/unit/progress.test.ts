@@ -121,6 +121,9 @@ test('numbers follow the language', () => {
   assert.equal(german.speed(12.4e6, 'bytes'), '12,4 MB/s');
   assert.equal(english.speed(1_204, 'files'), '1.2K files/s');
   assert.equal(english.percent(0.999), '99%');
+  for (let done = 0; done <= 100; done += 1) {
+    assert.equal(english.percent(done / 100), `${done}%`, 'a product that is a hair too small is none less');
+  }
   assert.equal(german.percent(0.37), '37\u00a0%');
   assert.equal(formats('no such language').percent(1).replace(/\s/, ''), '100%');
 });
