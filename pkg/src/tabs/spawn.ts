@@ -32,6 +32,8 @@ export function spawnWorker(name: string, order: WorkerOrder, onUnavailable: () 
   worker.port.postMessage(order);
   return () => {
     worker.removeEventListener('error', onUnavailable);
+    // A closed port may live as long as the page, with whatever listens to it.
+    worker.port.removeEventListener('message', onUnavailable);
     worker.port.close();
   };
 }

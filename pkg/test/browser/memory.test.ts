@@ -1,4 +1,4 @@
-/** What a page holds after very many publications have passed through it. */
+/** What a page holds after very many publications have passed through it, and after many connections. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
@@ -107,5 +107,64 @@ for (const way of ['off', 'leader']) {
     assert.ok(grown < 128 * 1024, `the heap has grown by ${grown} bytes`);
     // It grows by an eighth at a time.
     assert.ok(after.wasm <= before!.wasm * 1.125 + 64 * 1024, 'the WASM memory has grown more than once');
+  });
+}
+
+/** How many connections are made and closed, one after the other. */
+const CONNECTIONS = 20;
+
+/** How many objects a page holds that were made by what `expression` is. */
+async function heldOf(devtools: CDPSession, expression: string): Promise<number> {
+  await devtools.send('HeapProfiler.collectGarbage');
+  const evaluate = { expression, awaitPromise: true };
+  const { result } = await devtools.send('Runtime.evaluate', evaluate);
+  const { objects } = await devtools.send('Runtime.queryObjects', { prototypeObjectId: result.objectId! });
+  const count = await devtools.send('Runtime.callFunctionOn', {
+    objectId: objects.objectId!,
+    functionDeclaration: 'function () { return this.length; }',
+    returnByValue: true,
+  });
+  await devtools.send('Runtime.releaseObject', { objectId: objects.objectId! });
+  return count.result.value as number;
+}
+
+for (const way of ['off', 'leader', 'worker']) {
+  test(`${way}: connections that were closed leave nothing behind`, LIMIT, async (t) => {
+    const server = await startServer(t);
+    const front = await serve(t, server);
+    const browser = await chromium.launch({
+      executablePath: chromiumPath(),
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+    t.after(() => browser.close());
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const devtools = await context.newCDPSession(page);
+    await page.goto(`${front}/?tabs=${way}`);
+    await page.waitForFunction(`told.status === 'connected'`);
+    await page.evaluate(
+      async ([tabs, count]) => {
+        const entry = new URL('./dist/index.js', location.href).href;
+        const tidegate = (await import(entry)) as typeof import('tidegate');
+        for (let nth = 0; nth < count; nth += 1) {
+          const tide = tidegate.connect(location.origin, { tabs });
+          await new Promise<void>((resolve) => {
+            tide.on('state', ({ status }) => {
+              if (status === 'connected') {
+                resolve();
+              }
+            });
+          });
+          tide.close();
+        }
+      },
+      [way as 'off', CONNECTIONS] as const,
+    );
+    const connections = "import('./dist/tide.js').then(({ Connection }) => Connection.prototype)";
+    let held = CONNECTIONS;
+    for (let attempt = 0; attempt < 20 && held > 1; attempt += 1) {
+      held = await heldOf(devtools, connections);
+    }
+    assert.equal(held, 1, 'only the connection that is open is held');
   });
 }
