@@ -106,8 +106,8 @@ export function useTopic<T>(
 
 /**
  * The newest update of each topic that matches a pattern, and its status, by topic, in the order in which the topics
- * were first seen. The map stays the same until something changes, and updates that arrive together are rendered
- * together: with `throttle: 'frame'`, at most once per frame for all topics, except for topics that end.
+ * were first seen. The map stays the same until something changes. `throttle` and `debounce` are the
+ * pace of each topic; the component is rendered at most once per frame for all topics, except for topics that end.
  *
  * A topic that has ended stays, as `ended`. If the subscription fails, every topic that has not ended becomes `failed`,
  * and an entry with the pattern as its name is added. Everything else is as in {@link useTopic}.

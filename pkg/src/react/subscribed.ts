@@ -36,7 +36,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   readonly #pattern: string | null;
   readonly #source: SubscribeOptions;
   #pace: Pace;
-  /** Where it is paced by frames: each topic is, on its own, and all of them are shown together. */
+  /** Where what is known is shown once a frame at most. */
   readonly #frames: FramePace | undefined;
   #subscription: Subscription | undefined;
   #stopFollowing: (() => void) | undefined;
@@ -47,6 +47,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     { latest, since }: Source,
     pace: Pace,
     first: State,
+    isShownByFrames = pace.flow.throttle === 'frame',
   ) {
     super(first);
     this.#from = from;
@@ -56,8 +57,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
       ...(since === undefined ? {} : { since }),
     };
     this.#pace = pace;
-    const isByFrames = from !== null && pace.flow.throttle === 'frame';
-    this.#frames = isByFrames ? new FramePace(from, () => this.show()) : undefined;
+    this.#frames = from !== null && isShownByFrames ? new FramePace(from, () => this.show()) : undefined;
   }
 
   /** Shows what is known. */

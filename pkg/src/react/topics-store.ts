@@ -34,7 +34,8 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   constructor(from: Subscriber | null, pattern: string | null, source: TopicsSource<T>, pace: Pace) {
     const initial = Object.entries(source.initial ?? {});
     const first = new Map(initial.map(([topic, data]) => [topic, waiting(data)]));
-    super(from, pattern, source, pace, first);
+    // Each topic keeps its own pace: without frames, many of them would be drawn with every message that comes.
+    super(from, pattern, source, pace, first, true);
     this.#topics = new Map(first);
     this.#heard = new Set(first.keys());
     this.#keep = source.keep ?? KEEP_DEFAULT;

@@ -5,11 +5,12 @@ import { test } from 'node:test';
 
 import { createHub } from 'tidegate';
 
+import type { Pace } from '../../dist/react/subscribed.js';
 import { TopicStore } from '../../dist/react/topic-store.js';
 import { TopicsStore } from '../../dist/react/topics-store.js';
 import { ScreenHost } from '../support/virtual-host.js';
 
-const BY_FRAMES = { flow: { throttle: 'frame' }, key: 'frame' } as const;
+const BY_FRAMES: Pace = { flow: { throttle: 'frame' }, key: 'frame' };
 
 function setUp() {
   const host = new ScreenHost();
@@ -19,8 +20,8 @@ function setUp() {
     host,
     hub,
     shown,
-    all: () => {
-      const store = new TopicsStore<number>(hub, '*', {}, BY_FRAMES);
+    all: (pace: Pace = BY_FRAMES) => {
+      const store = new TopicsStore<number>(hub, '*', {}, pace);
       const words = () => [...store.state()].map(([topic, { data, end }]) => `${topic}${data}${end ?? ''}`);
       return store.subscribe(() => shown.push(words().join(' ')));
     },
@@ -65,6 +66,22 @@ test('many topics under a pattern are shown once a frame, the first at once and 
   await host.settle();
   assert.equal(host.isAsked, false);
   hub.close();
+});
+
+test('many topics that each have a pace of their own are shown once a frame, too', async () => {
+  for (const throttle of [undefined, 200] as const) {
+    const { host, hub, shown, all, draw } = setUp();
+    const stop = all({ flow: { throttle }, key: '' });
+    for (const topic of ['a', 'b', 'c']) {
+      hub.publish(topic, 1);
+      await host.settle();
+    }
+    assert.deepEqual(shown.splice(0), ['a1']);
+    await draw();
+    assert.deepEqual(shown.splice(0), ['a1 b1 c1']);
+    stop();
+    hub.close();
+  }
 });
 
 test('a terminal does not wait for a frame, and takes with it what does', async () => {

@@ -14,6 +14,9 @@ import { VirtualHost } from '../support/virtual-host.js';
 
 const AT_ONCE = { flow: {}, key: '' };
 
+/** How long a frame is where none is drawn. */
+const FRAME_MS = 16;
+
 interface Followed {
   readonly host: VirtualHost;
   readonly hub: Hub;
@@ -68,6 +71,7 @@ test('what ended stays as it ended, until it begins anew', async () => {
   await host.settle();
   assert.deepEqual(inWords(store.state()), ['job:1 ended 2 failed', 'job:2 live 3']);
   hub.publish('job:1', 4, { restart: true });
+  host.advance(FRAME_MS);
   await host.settle();
   assert.deepEqual(inWords(store.state()), ['job:1 live 4', 'job:2 live 3']);
   hub.close();
