@@ -43,6 +43,8 @@ export type ErrorCode =
 
 /** The class of every error that this package throws, rejects with or reports. */
 export class TidegateError extends Error {
+  /** Defined, not assigned: where a page has frozen `Error.prototype`, that would throw. */
+  override readonly name: string = 'TidegateError';
   /** What went wrong. */
   readonly code: ErrorCode;
   /** The pattern of the subscription, if the error concerns one. */
@@ -50,7 +52,6 @@ export class TidegateError extends Error {
 
   constructor(code: ErrorCode, message: string, details: { pattern?: string; cause?: unknown } = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.name = 'TidegateError';
     this.code = code;
     if (details.pattern !== undefined) {
       this.pattern = details.pattern;

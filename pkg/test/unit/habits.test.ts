@@ -1,6 +1,7 @@
 /** What a library of today does of itself: signals, disposal, no unhandled rejections, small bundles. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -173,6 +174,17 @@ test('what needs no core stays small, and who does not show work does not pay fo
     const size = gzipSync(await bundle(code), { level: 9 }).length / 1024;
     assert.ok(size <= most, `${code} weighs ${size.toFixed(2)} KiB gzip`);
   }
+});
+
+test('errors are made where somebody has frozen what is built in', () => {
+  const entry = JSON.stringify(pathToFileURL(join(root, 'dist/index.js')).href);
+  const code = `
+    Object.freeze(Error.prototype);
+    const { TidegateError } = await import(${entry});
+    console.log(String(new TidegateError('closed', 'over')));
+  `;
+  const said = execFileSync(process.execPath, ['--input-type=module', '--eval', code], { encoding: 'utf8' });
+  assert.equal(said, 'TidegateError: over\n');
 });
 
 test('importing any entry on a server does nothing', async () => {
