@@ -9,13 +9,12 @@
  * @packageDocumentation
  */
 
-import { TideProgressElement } from './element/tide-progress.js';
+import { TideProgressElement as OwnElement } from './element/tide-progress.js';
 
 export type { ProgressState, ProgressWords } from './element/words.js';
 export type { Job, Status } from './progress/job.js';
 export type { Work } from './progress/work.js';
 export type { WorkWords } from './progress/work-text.js';
-export { TideProgressElement };
 
 declare global {
   interface HTMLElementTagNameMap {
@@ -25,5 +24,13 @@ declare global {
 
 // Not on a server, and not twice where the package is there twice.
 if (globalThis.customElements?.get('tide-progress') === undefined) {
-  globalThis.customElements?.define('tide-progress', TideProgressElement);
+  globalThis.customElements?.define('tide-progress', OwnElement);
 }
+
+/**
+ * What `<tide-progress>` is made of. Where the package is there twice it is that of the copy that was there first: a class that is
+ * not defined as an element can't be constructed.
+ */
+export const TideProgressElement = (globalThis.customElements?.get('tide-progress') ??
+  OwnElement) as typeof OwnElement;
+export type TideProgressElement = OwnElement;

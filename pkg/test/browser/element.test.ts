@@ -222,6 +222,22 @@ test('what is set before the element is defined counts', LIMIT, async (t) => {
   await page.locator('early-progress[state=running][topic="job:1"]').getByText('30%').waitFor();
 });
 
+test('a second copy of the package gives the class that is defined', LIMIT, async (t) => {
+  const { server, page, problems } = await setUp(t, '');
+  await publish(server, 'job:1', { progress: 0.3 });
+  await placePackage(page, `${server}/second`, {});
+  await page.evaluate(async () => {
+    await customElements.whenDefined('tide-progress');
+    const second = new URL('/second/element.js', location.href).href;
+    const { TideProgressElement } = (await import(second)) as typeof import('tidegate/element');
+    const bar = new TideProgressElement();
+    bar.topic = 'job:1';
+    document.body.append(bar);
+  });
+  await state(page, 'running').getByText('30%').waitFor();
+  assert.deepEqual(problems, []);
+});
+
 test('it is styled in another document that it is put into or moved to', LIMIT, async (t) => {
   const { server, page, problems } = await setUp(t, '<iframe></iframe>');
   await publish(server, 'job:1', { progress: 0.5 });
