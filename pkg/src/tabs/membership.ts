@@ -58,8 +58,8 @@ export function findMembership(mode: TabsMode, wanted: Wanted): Membership | und
     return { group: name, election: Election.Worker, generation: lastGeneration(name), worker: order };
   }
   if (mode !== 'worker') {
-    // Only a page that came over HTTPS, or from this machine, has locks.
-    const election = navigator.locks === undefined ? Election.Claims : Election.Lock;
+    // Only a page that came over HTTPS, or from this machine, has locks; some imitations of a browser have null.
+    const election = navigator.locks ? Election.Lock : Election.Claims;
     return { group: group('leader'), election, generation: 0 };
   }
   return undefined;
