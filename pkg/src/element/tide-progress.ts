@@ -32,7 +32,7 @@ const STATE_OF_STATUS: Readonly<Record<Status, ProgressState>> = {
   CANCELLED: 'cancelled',
 };
 
-/** What an element is subscribed to. */
+/** What an element is subscribed to, or whose connection it follows. */
 interface Watched {
   /** Which job of which server. */
   readonly job: string;
@@ -117,7 +117,10 @@ export class TideProgressElement extends Base {
     this.#reflect('label', label);
   }
 
-  /** A connection of your own, instead of `src`: with a token, for example. Closing it remains up to you. */
+  /**
+   * A connection of your own, instead of `src`: with a token, for example. Closing it remains up to you. Without a `topic`,
+   * the bar shows when this connection, by which its updates come, is lost.
+   */
   get tide(): Tide | undefined {
     return this.#tide;
   }
@@ -230,7 +233,8 @@ export class TideProgressElement extends Base {
   }
 
   #restart(): void {
-    const wanted = this.isConnected && this.topic !== '' ? this.#wanted() : undefined;
+    const hasSource = this.topic !== '' || this.#tide !== undefined;
+    const wanted = this.isConnected && hasSource ? this.#wanted() : undefined;
     if (isEqual(wanted, this.#watched)) {
       return;
     }
@@ -238,11 +242,14 @@ export class TideProgressElement extends Base {
     this.#stop();
     this.#watched = wanted;
     if (wanted !== undefined) {
-      if (wanted.job !== this.#lastJob || wanted.tide !== this.#lastTide) {
-        this.#job = undefined;
+      // What is given as updates is shown whichever connection they came by.
+      if (this.topic !== '') {
+        if (wanted.job !== this.#lastJob || wanted.tide !== this.#lastTide) {
+          this.#job = undefined;
+        }
+        this.#lastJob = wanted.job;
+        this.#lastTide = wanted.tide;
       }
-      this.#lastJob = wanted.job;
-      this.#lastTide = wanted.tide;
       this.#start(wanted);
     }
     // Only now, so that a connection that is wanted again is kept.
@@ -267,6 +274,9 @@ export class TideProgressElement extends Base {
       const tide = this.#tide ?? this.#share!.tide;
       this.#stopFollowing = tide.on('state', () => this.#follow(tide));
       this.#follow(tide);
+      if (this.topic === '') {
+        return;
+      }
       this.#subscription = tide.subscribe(
         this.topic,
         { throttle, onEnd: () => this.#finish(), onError: (error) => this.#fail(error) },

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { complaints, placePackage, startBrowser } from '../support/browser.js';
-import { packageRoot, publish, startServer } from '../support/server.js';
+import { freeAddress } from '../support/ports.js';
+import { packageRoot, publish, startServer, startServerAt } from '../support/server.js';
 
 /** What hangs has failed. */
 const LIMIT = { timeout: 60_000 };
@@ -44,6 +45,38 @@ test('a bar shows the updates that it is given, with no subscription of its own'
   await part('state').filter({ hasText: 'Running' }).waitFor();
   assert.equal(await part('label').textContent(), '2');
   assert.deepEqual([sockets, problems], [[], []]);
+});
+
+test('a bar that is given updates tells when the connection is lost that they came by', LIMIT, async (t) => {
+  const server = await startServerAt(t, await freeAddress());
+  const browser = await startBrowser(t);
+  const page = await browser.newPage();
+  const html = HTML.replace(/<body>.*/, '<body><tide-progress></tide-progress>');
+  await placePackage(page, `${server.url}/page`, { 'index.html': html });
+  await page.goto(`${server.url}/page/index.html`);
+  await page.evaluate(async () => {
+    const entry = new URL('./index.js', location.href).href;
+    const { connect } = (await import(entry)) as typeof import('tidegate');
+    const tide = connect('/');
+    const bar = document.querySelector('tide-progress')!;
+    bar.update = { topic: 'job:1', data: { progress: 0.5 }, epoch: 1, offset: 1 };
+    bar.tide = tide;
+    tide.subscribe('job:*', (update) => Object.assign(bar, { update }));
+    Object.assign(globalThis, { tide });
+  });
+  const state = (name: string) => page.locator(`tide-progress[state="${name}"]`).waitFor();
+  await page.waitForFunction(`tide.state.status === 'connected'`);
+  await state('running');
+  await page.getByText('50%').waitFor();
+  await server.kill();
+  await state('stale');
+  await page.getByText('50%').waitFor();
+  const again = await startServerAt(t, new URL(server.url).host);
+  await publish(again.url, 'job:1', { progress: 0.75 });
+  await page.getByText('75%').waitFor();
+  await state('running');
+  await page.evaluate(`tide.close()`);
+  await state('error');
 });
 
 test('speed and time left are there for who tells when it began, and for who does not', LIMIT, async (t) => {
