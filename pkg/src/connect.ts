@@ -1,5 +1,6 @@
 /** `connect`: how a page or a program comes by a connection. */
 
+import { spawnWorker } from './tabs/spawn.js';
 import { Connection } from './tide.js';
 import type { ConnectOptions, Tide } from './tide-types.js';
 
@@ -10,5 +11,5 @@ import type { ConnectOptions, Tide } from './tide-types.js';
  * @throws {@link TidegateError} with code `bad_option`, if `url` is not an address or an option is invalid.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Tide {
-  return new Connection(url, options) as Tide;
+  return new Connection(url, options, { spawn: spawnWorker }) as Tide;
 }

@@ -19,7 +19,7 @@ import { findWebSocket, socketUrl, type WebSocketConstructor } from './socket.js
 import { type FailedNote, type KeyNote, type StateNote, stateOf, type TokenNote } from './state.js';
 import { Switchboard } from './switchboard.js';
 import { isTabsNote, type TabsNote } from './tabs/group.js';
-import type { Membership } from './tabs/membership.js';
+import type { TabsPart } from './tabs/membership.js';
 import { hostOf, Sharing } from './tabs/sharing.js';
 import { taskClock } from './task-clock.js';
 import type {
@@ -82,7 +82,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   readonly #restarts = new Restarts();
   #forgetRestarts: (() => void) | undefined;
 
-  constructor(url: string | URL, options: ConnectOptions, membership?: Membership) {
+  constructor(url: string | URL, options: ConnectOptions, part: TabsPart) {
     super(hostOf(options));
     checkSignal(options.signal);
     this.#url = socketUrl(url);
@@ -95,7 +95,7 @@ export class Connection extends Switchboard<TabHub, Note> {
       received: (link, text) => this.#takeTogether(() => this.#reception.receive(link, text)),
       failed: (error) => this.#listeners.emit('error', error),
     });
-    const asks = options.WebSocket === undefined && membership === undefined;
+    const asks = options.WebSocket === undefined && part.membership === undefined;
     this.#reachability = new Reachability(this.#url, asks, (error) => this.#tellWhy(error));
     this.#sharing = new Sharing(
       this.#url,
@@ -108,7 +108,7 @@ export class Connection extends Switchboard<TabHub, Note> {
         lost: (reason) => this.#reachability.lost(reason, reason !== undefined),
         changed: (core) => this.#moveOver(core),
       },
-      membership,
+      part,
     );
     if (options.signal?.aborted) {
       this.#state = { status: 'closed' };

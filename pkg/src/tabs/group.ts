@@ -4,7 +4,7 @@
  */
 
 import type { Membership } from './membership.js';
-import { spawnWorker } from './spawn.js';
+import type { SpawnWorker } from './spawn.js';
 
 /** What becomes of a page, as the core numbers it. */
 const PageEvent = { Visible: 0, Hidden: 1, Frozen: 2, Leaving: 3, Resumed: 4 } as const;
@@ -52,6 +52,7 @@ export interface GroupEvents {
 export class Group {
   readonly #membership: Membership;
   readonly #events: GroupEvents;
+  readonly #spawnWorker: SpawnWorker | undefined;
   /** Closed while the page is away: what it hears then would cost it its place in the back/forward cache. */
   #channel: BroadcastChannel | undefined;
   readonly #locks = new Map<number, () => void>();
@@ -59,9 +60,10 @@ export class Group {
   #isAsleep = false;
   #detachWorker: (() => void) | undefined;
 
-  constructor(membership: Membership, events: GroupEvents) {
+  constructor(membership: Membership, events: GroupEvents, spawnWorker: SpawnWorker | undefined) {
     this.#membership = membership;
     this.#events = events;
+    this.#spawnWorker = spawnWorker;
     this.#openChannel();
     this.#listenToPage();
   }
@@ -179,7 +181,9 @@ export class Group {
     this.#detachWorker?.();
     const order = { ...worker!, generation, knownAs };
     try {
-      this.#detachWorker = spawnWorker(`${group}#${generation}`, order, () => this.#events.unavailable());
+      this.#detachWorker = this.#spawnWorker!(`${group}#${generation}`, order, () =>
+        this.#events.unavailable(),
+      );
     } catch {
       this.#events.unavailable();
       return;

@@ -14,18 +14,12 @@ export function hostTabs(order: WorkerOrder, onRetired: () => void, onFailed: ()
   const { url, group, generation, knownAs, asks, ...options } = order;
   // The core asks the tabs; a worker has no function of its own.
   const own = asks ? { token: () => '' } : {};
-  const part = { group, generation, knownAs, election: Election.Host };
-  const connection: Connection = new Connection(
-    url,
-    { ...options, ...own },
-    {
-      ...part,
-      retire: () => {
-        connection.close();
-        onRetired();
-      },
-    },
-  );
+  const retire = (): void => {
+    connection.close();
+    onRetired();
+  };
+  const membership = { group, generation, knownAs, election: Election.Host, retire };
+  const connection: Connection = new Connection(url, { ...options, ...own }, { membership });
   connection.on('state', (state) => {
     if (state.status === 'closed' && state.error !== undefined) {
       onFailed();

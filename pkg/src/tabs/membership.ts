@@ -4,7 +4,7 @@ import type { WasmSource } from '../core.js';
 import { baseUrl } from '../socket.js';
 import { Election } from './election.js';
 import { TABS_VERSION } from './message.js';
-import type { WorkerOrder } from './spawn.js';
+import type { SpawnWorker, WorkerOrder } from './spawn.js';
 
 /**
  * A part in a group of tabs.
@@ -23,6 +23,16 @@ export interface Membership {
   readonly worker?: Omit<WorkerOrder, 'generation' | 'knownAs'>;
   /** Called when a worker is superseded. */
   readonly retire?: () => void;
+}
+
+/**
+ * What a connection is given to share with: a page's what starts a worker, and a worker's its membership, as it was told.
+ *
+ * @internal
+ */
+export interface TabsPart {
+  readonly spawn?: SpawnWorker;
+  readonly membership?: Membership;
 }
 
 /** How tabs share. */

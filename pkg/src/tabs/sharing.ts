@@ -11,11 +11,12 @@ import type { ConnectOptions } from '../tide-types.js';
 import { Tokens } from '../tokens.js';
 import { keepTime, pageHost } from './clock.js';
 import { Election } from './election.js';
-import { Group, type TabsNote } from './group.js';
-import { findMembership, hasTabs, type Membership, type TabsMode } from './membership.js';
+import { Group, type GroupEvents, type TabsNote } from './group.js';
+import { findMembership, hasTabs, type Membership, type TabsMode, type TabsPart } from './membership.js';
 import { fillHoles, LOST, parseSaid, TABS_VERSION, type TabMessage } from './message.js';
 import { randomName } from './names.js';
 import { whenReachable } from './reachable.js';
+import type { SpawnWorker } from './spawn.js';
 
 /**
  * The connection, as its part in a group needs it.
@@ -43,6 +44,7 @@ export class Sharing {
   readonly #options: ConnectOptions;
   readonly #events: SharingEvents;
   readonly #tokens: Tokens;
+  readonly #spawn: SpawnWorker | undefined;
   #membership: Membership | undefined;
   /** Whether it is not known, though wanted, with whom to share. */
   #isUnknown = false;
@@ -54,13 +56,14 @@ export class Sharing {
   #said: string[] = [];
   #dataSlots: number[] = [];
 
-  constructor(url: string, options: ConnectOptions, events: SharingEvents, membership?: Membership) {
+  constructor(url: string, options: ConnectOptions, events: SharingEvents, part: TabsPart) {
     checkOptions(options);
     this.#url = url;
     this.#options = options;
     this.#events = events;
     this.#tokens = new Tokens(options.token, events.failed);
-    this.#membership = membership;
+    this.#spawn = part.spawn;
+    this.#membership = part.membership;
   }
 
   /** Finds out who there is to share with, where there may be somebody and nobody has told. */
@@ -125,13 +128,14 @@ export class Sharing {
       return;
     }
     const { tell } = this.#events;
-    this.#group = new Group(membership, {
+    const events: GroupEvents = {
       said: (text) => this.#hear(parseSaid(text, this.#tab)),
       granted: (request) => tell((hub, now) => hub.handle_granted(now, request)),
       lost: (request) => tell((hub, now) => hub.handle_lost(now, request)),
       page: (event) => tell((hub, now) => hub.handle_page(now, event)),
       unavailable: () => this.#shareOtherwise(membership),
-    });
+    };
+    this.#group = new Group(membership, events, this.#spawn);
     if (membership.election !== Election.Host) {
       this.#stopTime = keepTime();
     }

@@ -19,6 +19,14 @@ export interface WorkerOrder {
 }
 
 /**
+ * What starts the worker. It is handed from the page down to where it is called: the worker runs the same connection, and bundlers that
+ * found the worker's address in what the worker itself is made of would look into it for ever.
+ *
+ * @internal
+ */
+export type SpawnWorker = typeof spawnWorker;
+
+/**
  * Starts the worker of this name, or attaches to it where it runs. Returns what detaches from it.
  *
  * @internal

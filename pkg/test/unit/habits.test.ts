@@ -187,6 +187,21 @@ test('errors are made where somebody has frozen what is built in', () => {
   assert.equal(said, 'TidegateError: over\n');
 });
 
+test('the worker that tabs share is not made of what starts it, or bundlers would look into it for ever', async () => {
+  const { metafile } = await build({
+    entryPoints: [join(root, 'dist/tabs/worker.js')],
+    absWorkingDir: root,
+    bundle: true,
+    format: 'esm',
+    write: false,
+    metafile: true,
+    logLevel: 'silent',
+  });
+  for (const path of Object.keys(metafile.inputs)) {
+    assert.doesNotMatch(await readFile(join(root, path), 'utf8'), /new URL\('(?:[^']*\/)?worker\.js'/, path);
+  }
+});
+
 test('importing any entry on a server does nothing', async () => {
   const { TideProgressElement } = await import('tidegate/element/react');
   assert.equal(typeof TideProgressElement, 'function');
