@@ -79,7 +79,8 @@ pub struct Config {
     /// 16 KiB.
     pub frame_bytes_max: Option<usize>,
     /// The most bytes that all publish requests and unfinished WebSocket messages in progress may hold together; one is
-    /// always accepted. Messages of clients that have not authenticated may hold at most half of it.
+    /// always accepted. Messages of clients that have not authenticated may hold at most half of it. Answers to requests
+    /// that read over HTTP may hold as much again.
     pub bodies_bytes_max: usize,
     /// The timings of event streams.
     pub event_streams: EventStreamConfig,

@@ -50,7 +50,7 @@ pub(super) struct LimitArgs {
     /// The maximum size of a message from a client; off means the maximum payload plus 16 KiB
     #[arg(long, value_name = "BYTES", default_value = "off")]
     frame_bytes: OrOff<Bytes>,
-    /// The maximum total size of all request bodies and WebSocket messages in progress
+    /// The maximum total size of all request bodies and WebSocket messages in progress, and of all answers to requests that read
     #[arg(long, value_name = "BYTES", default_value = "64MiB")]
     bodies_bytes: Bytes,
     /// The maximum total size of the payloads that all topics retain
