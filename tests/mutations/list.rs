@@ -284,4 +284,32 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         new: "if self.section.seen.whole() <= until || self.asked.is_some_and(waits) {",
         breaks: "a presence whose broadcast was lost is never shown on other servers",
     },
+    Mutation {
+        name: "untaken-publications-are-dropped",
+        file: "core/src/hub/server_hub/spread.rs",
+        old: "if self.find(recipient.connection).is_some() {",
+        new: "if self.find(recipient.connection).is_none() {",
+        breaks: "what a connection could not take at once is lost to it",
+    },
+    Mutation {
+        name: "spread-forgets-whom-it-has-not-asked",
+        file: "core/src/hub/routing.rs",
+        old: "            self.route_rest(spreading);",
+        new: "            drop(spreading);",
+        breaks: "a publication is lost to those whose turn had not come when something else happened",
+    },
+    Mutation {
+        name: "spread-overtakes-what-waits",
+        file: "core/src/hub/server_hub/spread.rs",
+        old: "!self.is_ready && self.bases.is_none()",
+        new: "self.bases.is_none()",
+        breaks: "a publication is written before the earlier ones that wait in the outbox",
+    },
+    Mutation {
+        name: "spread-is-no-base",
+        file: "core/src/hub/server_hub/spread.rs",
+        old: "!self.is_ready && self.bases.is_none()",
+        new: "!self.is_ready",
+        breaks: "a delta is told from another publication than the one that was sent last",
+    },
 ];

@@ -65,8 +65,13 @@ enum Manner {
     /// For outputs, when time passes.
     Late,
     /// For whom to write to directly before it asks for outputs, after every call. Which connections can take what they are
-    /// given, one after the other and from the beginning again; and how many it writes to before it does something else.
-    Direct { takes: Vec<bool>, at_once: usize },
+    /// given, one after the other and from the beginning again; how many it writes to before it asks for outputs, and how often it
+    /// does both before something else happens.
+    Direct {
+        takes: Vec<bool>,
+        at_once: usize,
+        rounds: usize,
+    },
 }
 
 /// A server and its host.
@@ -110,9 +115,22 @@ impl Host {
         host
     }
 
-    /// What a host does after each call.
+    /// What a host does before it waits for something to happen.
     fn drain(&mut self) {
-        loop {
+        self.do_some(usize::MAX);
+    }
+
+    /// What a host does after each call.
+    fn go_on(&mut self) {
+        match self.manner {
+            Manner::Prompt => self.drain(),
+            Manner::Late => {}
+            Manner::Direct { rounds, .. } => self.do_some(rounds),
+        }
+    }
+
+    fn do_some(&mut self, rounds: usize) {
+        for _ in 0..rounds {
             let has_spread = self.spread();
             while let Some(output) = self.wire.server.poll_output() {
                 let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
@@ -127,7 +145,7 @@ impl Host {
 
     /// Writes a publication to some of those who are to get it next.
     fn spread(&mut self) -> bool {
-        let Manner::Direct { takes, at_once } = self.manner.clone() else {
+        let Manner::Direct { takes, at_once, .. } = self.manner.clone() else {
             return false;
         };
         let Some(spread) = self.wire.server.poll_spread() else {
@@ -193,9 +211,7 @@ impl Host {
             } => {
                 for _ in 0..count {
                     self.publish(topic, by_client, false);
-                    if self.manner != Manner::Late {
-                        self.drain();
-                    }
+                    self.go_on();
                 }
             }
             Step::End { topic } => self.publish(topic, true, true),
@@ -220,9 +236,7 @@ impl Host {
                 self.drain();
             }
         }
-        if self.manner != Manner::Late {
-            self.drain();
-        }
+        self.go_on();
     }
 }
 
@@ -237,8 +251,9 @@ proptest! {
         steps in any_steps(),
         takes in prop::collection::vec(any::<bool>(), 1..8),
         at_once in 1..6_usize,
+        rounds in 1..3_usize,
     ) {
-        let direct = Manner::Direct { takes, at_once };
+        let direct = Manner::Direct { takes, at_once, rounds };
         prop_assert_eq!(received(Manner::Prompt, &steps), received(direct, &steps));
     }
 }
@@ -309,6 +324,24 @@ fn the_publisher_waits_for_the_first_watchers_that_are_written_to_directly() {
         let answer = turns.iter().position(|turn| *turn == publisher);
         assert_eq!(answer, Some(before_the_answer), "{watchers} watchers");
     }
+}
+
+/// What it is sent depends on what it was sent before.
+#[test]
+fn who_is_sent_deltas_is_not_written_to_directly() {
+    let mut wire = Wire::new(ServerConfig::new(7));
+    let watcher = wire.welcomed();
+    let delta = json!({ "type": "subscribe", "pattern": "job:1", "flow": { "delta": true } });
+    wire.answer(watcher, &delta);
+    wire.outputs();
+    for done in [1, 2] {
+        wire.publish("job:1", json!({ "done": done, "of": "a".repeat(100) }));
+        while wire.server.poll_spread().is_some() {
+            assert_eq!(wire.server.poll_recipient(), None);
+        }
+    }
+    let frames = wire.receive(watcher);
+    assert_eq!(frames[1]["delta"], json!({ "done": 2 }));
 }
 
 /// Whom a publication closes has two outputs, so that what is handed over at once does not always end where it was meant to.
