@@ -3,7 +3,7 @@
 import { type Core, TICK_MS } from './core.js';
 import { dispose } from './dispose.js';
 import { localCore } from './engine.js';
-import { report } from './errors.js';
+import { badOption, report } from './errors.js';
 import { frameHost } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper, systemHost } from './host.js';
 import type { FunctionGates } from './machines.js';
@@ -290,7 +290,7 @@ function readyCore(): Core {
 
 function gated<F extends AnyFunction>(fn: F, host: Host, open: Opener): Gated<F> {
   if (typeof fn !== 'function') {
-    throw new TypeError('the first argument must be a function');
+    throw badOption('what is to be called', fn, 'a function');
   }
   const set = GateSet.of(host);
   const target: Target = {

@@ -68,7 +68,7 @@ export interface TopicPresence<T = unknown> {
    * Calls `listener` first with everyone who is present as `joins`, even if that is nobody, and then with every change.
    * A connection that is lost and comes back is not a change: only what has become different is reported.
    *
-   * @throws {@link TidegateError} with code `bad_topic` or `closed`.
+   * @throws {@link TidegateError} with code `bad_topic`, `bad_option` (the listener) or `closed`.
    */
   onChange(listener: (change: PresenceChange<T>) => void, options?: PresenceOptions): Listening;
 }

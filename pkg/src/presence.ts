@@ -215,6 +215,9 @@ export class Presences {
     listener: (change: PresenceChange<never>) => void,
     options: PresenceOptions = {},
   ): Listening {
+    if (typeof listener !== 'function') {
+      throw badOption('the listener', listener, 'a function');
+    }
     const isStarted = this.#link.isStarted();
     const { signal } = options;
     let roster = this.#rosters.get(topic);

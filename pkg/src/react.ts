@@ -198,8 +198,10 @@ function useGiven<From, Options extends object>(
   third?: Options,
 ): [from: From | null, pattern: string | null, options?: Options | undefined] {
   const provided = useContext(TideContext);
-  return typeof second === 'string' || second === null
-    ? [first as From | null, second, third]
+  // A connection is never taken for a pattern: without types, the pattern after it may be undefined.
+  const isNamed = typeof second === 'string' || second === null || typeof (first ?? '') === 'object';
+  return isNamed
+    ? [first as From | null, second as string | null, third]
     : [required(provided, hook) as From | null, first as string | null, second];
 }
 

@@ -36,7 +36,8 @@ export function socketUrl(url: string | URL): string {
   try {
     resolved = new URL(url, baseUrl());
   } catch (cause) {
-    throw new TidegateError('bad_option', `${String(url)} is not the address of a server`, { cause });
+    const help = baseUrl() === undefined ? ': outside of a page, give a whole one, such as https://host' : '';
+    throw new TidegateError('bad_option', `${String(url)} is not the address of a server${help}`, { cause });
   }
   const protocol = { 'http:': 'ws:', 'https:': 'wss:', 'ws:': 'ws:', 'wss:': 'wss:' }[resolved.protocol];
   if (protocol === undefined) {

@@ -19,7 +19,7 @@ import {
   stageEntry,
   stageFlow,
 } from './entry.js';
-import { report, TidegateError } from './errors.js';
+import { badOption, report, TidegateError } from './errors.js';
 import { FrameWaiter } from './frame-clock.js';
 import { Alarm, type Host, type Sleeper } from './host.js';
 import type { ClientHub, HubMachine } from './machines.js';
@@ -119,7 +119,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
       return this.#add(pattern, {}, optionsOrHandler);
     }
     if (typeof handlerAfterOptions !== 'function') {
-      throw new TypeError('subscribe needs a function that takes updates');
+      throw badOption('the handler', handlerAfterOptions, 'a function that takes updates');
     }
     return this.#add(pattern, optionsOrHandler ?? {}, handlerAfterOptions);
   }

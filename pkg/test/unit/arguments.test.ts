@@ -265,3 +265,22 @@ test('what only the core finds wrong is told to onError while a connection loads
   assert.equal(sound.active, true);
   tide.close();
 });
+
+test('who is to be called, if it is no function, is refused by code', async (t) => {
+  const { hub, tide } = await setUp(t);
+  for (const handler of [undefined, null, 'log', {}] as Anything[]) {
+    for (const wrong of [
+      () => hub.subscribe('a', {}, handler),
+      () => tide.subscribe('a', {}, handler),
+      () => tide.on('state', handler),
+      () => tide.presence('a').onChange(handler),
+      () => throttle(handler, 100),
+    ]) {
+      assert.throws(wrong, { name: 'TidegateError', code: 'bad_option', message: /: give a function/ });
+    }
+  }
+});
+
+test('an address that is relative to nothing is refused with what to give', () => {
+  assert.throws(() => connect('/'), { code: 'bad_option', message: /outside of a page, give a whole one/ });
+});

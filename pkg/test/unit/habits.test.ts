@@ -137,7 +137,7 @@ test('a bundle holds only what is imported', async () => {
   const marks = {
     connect: 'tidegate.v1.json',
     createHub: 'await ready() before createHub',
-    throttle: 'the first argument must be a function',
+    throttle: 'what is to be called',
     element: 'role","progressbar',
     react: 'TideProvider',
   };

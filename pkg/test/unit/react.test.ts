@@ -86,6 +86,13 @@ test('a hook without a connection says what is missing', () => {
   );
 });
 
+test('a connection before a pattern that is undefined is none', async () => {
+  const { tide } = await setUp();
+  const Asking = (): ReactNode => useTopic(tide, undefined as never).status;
+  assert.equal(renderToString(createElement(Asking)), 'waiting', 'no provider is asked for');
+  tide.close();
+});
+
 test('a snapshot is the same object until something changes', async () => {
   const { tide } = await setUp();
   const store = new TopicStore<number>(tide, 'job:1', {}, AT_ONCE);
