@@ -1,4 +1,4 @@
-//! How topics end: reasons, and the rule that recognises a terminal publication.
+//! How topics end: reasons, what publishers say of it, and the rule that recognises a terminal publication.
 
 use core::fmt;
 use core::str::FromStr;
@@ -59,7 +59,70 @@ impl FromStr for EndReason {
     }
 }
 
-/// Recognises a terminal publication by a member of its payload.
+/// What a publisher says about whether a publication is its topic's last. Who says nothing leaves it to the
+/// [`TerminalRule`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatedEnd {
+    /// It is not, whatever its payload looks like.
+    None,
+    /// It is: the work was done.
+    Complete,
+    /// It is: the work went wrong.
+    Failed,
+    /// It is: the work was called off.
+    Cancelled,
+}
+
+impl StatedEnd {
+    /// The reason for which the topic ends, if it does.
+    pub const fn reason(self) -> Option<EndReason> {
+        match self {
+            Self::None => None,
+            Self::Complete => Some(EndReason::Complete),
+            Self::Failed => Some(EndReason::Failed),
+            Self::Cancelled => Some(EndReason::Cancelled),
+        }
+    }
+
+    /// The word that the wire, the command line and the docs use.
+    pub const fn as_str(self) -> &'static str {
+        match self.reason() {
+            None => "none",
+            Some(reason) => reason.as_str(),
+        }
+    }
+}
+
+impl From<EndReason> for StatedEnd {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Complete => Self::Complete,
+            EndReason::Failed => Self::Failed,
+            EndReason::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// A text that says nothing about an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an end is one of: complete, failed, cancelled, none")]
+pub struct StatedEndError;
+
+impl FromStr for StatedEnd {
+    type Err = StatedEndError;
+
+    /// Accepts the words of [`StatedEnd::as_str`] in any letter case.
+    fn from_str(text: &str) -> Result<Self, StatedEndError> {
+        if text.eq_ignore_ascii_case(Self::None.as_str()) {
+            return Ok(Self::None);
+        }
+        let reason: EndReason = text.parse().map_err(|_| StatedEndError)?;
+        Ok(reason.into())
+    }
+}
+
+/// Recognises a terminal publication by a member of its payload, where the publisher does not say what it is.
 ///
 /// The default reads `status`, and recognises COMPLETE, FAILED and CANCELLED in any letter case. The rule is evaluated
 /// once, where a publication enters the system; from then on, its [`EndReason`] travels with it.

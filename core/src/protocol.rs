@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable::DurableName;
 use crate::flow::{Flow, Slow};
-use crate::lifecycle::EndReason;
+use crate::lifecycle::{EndReason, StatedEnd};
 use crate::presence::{Key, PresenceDiff, PresenceState};
 use crate::publication::{Position, Publication};
 use crate::tabs::Term;
@@ -52,8 +52,9 @@ pub struct PublishRequest<P> {
     pub topic: Topic,
     /// The payload.
     pub payload: P,
-    /// Makes the publication terminal. If absent, the terminal rule examines the payload.
-    pub end: Option<EndReason>,
+    /// Whether the publication is terminal. If absent, the terminal rule examines the payload: once, where the
+    /// publication enters. What has entered is terminal only if this says so.
+    pub end: Option<StatedEnd>,
     /// Idempotency key: a publish that repeats a key on the same topic is answered with the position of the first.
     pub id: Option<String>,
     /// Starts the topic anew, in a new epoch, if it has ended, instead of failing.
@@ -70,6 +71,11 @@ impl<P> PublishRequest<P> {
             id: None,
             restart: false,
         }
+    }
+
+    /// The reason for which the publication ends its topic, if it is said to.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        self.end.and_then(StatedEnd::reason)
     }
 }
 

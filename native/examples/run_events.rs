@@ -146,7 +146,7 @@ async fn train(hub: &Hub, room: &RunRoom, order: Order) -> Result<(), PublishErr
 
 async fn tell(hub: &Hub, room: &RunRoom, event: RunEvent) -> Result<(), PublishError> {
     let publish = Publish {
-        end: event.end(),
+        end: event.end().map(Into::into),
         ..Publish::default()
     };
     hub.publish_with(room.topic().as_str(), &event, publish)

@@ -22,7 +22,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::ErrorCode;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{JobRoom, Name, Room as _, Topic};
@@ -111,7 +110,7 @@ impl Broadcaster {
         let topic = topic(job_id)?;
         job_id.clone_into(&mut update.job_id);
         let publish = Publish {
-            end: update.end(),
+            end: update.end().map(Into::into),
             id: None,
             restart,
         };
@@ -181,9 +180,8 @@ impl Stream for JobUpdates {
             match ready!(Pin::new(events).poll_next(context)) {
                 Some(Event::Publication(publication)) => {
                     let update = self.read(&publication);
-                    let status_end: Option<EndReason> =
-                        update.as_ref().ok().and_then(JobUpdate::end);
-                    if publication.end.or(status_end).is_some() {
+                    // What a status alone says, whoever published it may have said to be no end.
+                    if publication.is_terminal() {
                         self.events = None;
                     }
                     return Poll::Ready(Some(update));

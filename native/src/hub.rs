@@ -11,6 +11,7 @@ mod opening;
 mod posts;
 mod presence;
 mod progress;
+mod publish;
 mod shards;
 mod subscribe;
 mod subscription;
@@ -26,22 +27,22 @@ use serde::Serialize;
 use tidegate_core::event_stream::EventStreamConfig;
 use tidegate_core::flow::FlowFloor;
 use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
-use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, Topic, TopicError};
+use tidegate_core::topic::{Pattern, Topic};
 use tidegate_core::uplink::UplinkConfig;
 use tokio::sync::{oneshot, watch};
 
 use crate::access::{AccessConfig, Door};
 use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
-use crate::json::{Json, JsonError};
+use crate::json::Json;
 pub(crate) use bodies::{Bodies, NoRoom, Room};
 pub use health::{BackendHealth, BackendLink};
 pub use lookup::TopicHistory;
 pub(crate) use posts::Publisher;
 pub use presence::{Presence, PresenceChanges, Tracked};
+pub use publish::Publish;
 pub use subscribe::Subscribe;
 pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
@@ -167,46 +168,6 @@ impl Drop for Inner {
     }
 }
 
-/// How to publish.
-#[derive(Clone, Debug, Default)]
-pub struct Publish {
-    /// Makes this the topic's last publication. Without it, a payload that says so by the hub's [terminal rule] does,
-    /// too: by default, an object whose `status` is COMPLETE, FAILED or CANCELLED, in any letter case.
-    ///
-    /// [terminal rule]: tidegate_core::hub::HubConfig::terminal_rule
-    pub end: Option<EndReason>,
-    /// Idempotency key, up to 128 bytes. A topic remembers the keys of its last 128 publications: a publish that
-    /// repeats one of them publishes nothing, and returns the position of the first.
-    pub id: Option<String>,
-    /// Starts the topic anew if it has ended.
-    pub restart: bool,
-}
-
-impl Publish {
-    /// A terminal publication.
-    pub fn end(reason: EndReason) -> Self {
-        Self {
-            end: Some(reason),
-            ..Self::default()
-        }
-    }
-
-    /// The request to publish `value` so.
-    pub(crate) fn request<E: From<TopicError> + From<JsonError>>(
-        self,
-        topic: &str,
-        value: &impl Serialize,
-    ) -> Result<PublishRequest<Json>, E> {
-        Ok(PublishRequest {
-            topic: Topic::new(topic)?,
-            payload: Json::from_value(value)?,
-            end: self.end,
-            id: self.id,
-            restart: self.restart,
-        })
-    }
-}
-
 /// How much a hub holds at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -278,7 +239,8 @@ impl Hub {
     /// It is the topic's last publication if the payload says so by the hub's
     /// [terminal rule](tidegate_core::hub::HubConfig::terminal_rule): by default, if it is an object whose `status` is
     /// COMPLETE, FAILED or CANCELLED, in any letter case. Later publishes are then refused, unless they
-    /// [start the topic anew](Publish::restart).
+    /// [start the topic anew](Publish::restart). Publish a payload whose `status` is about something else
+    /// [without an end](Publish::no_end).
     ///
     /// # Errors
     /// See [`PublishError`], also for the cases in which the value may have been published nevertheless.

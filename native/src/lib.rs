@@ -100,7 +100,7 @@ pub use json::{Json, JsonError};
 pub use reduce::Reducer;
 pub use tidegate_core as core;
 pub use tidegate_core::flow::Flow;
-pub use tidegate_core::lifecycle::EndReason;
+pub use tidegate_core::lifecycle::{EndReason, StatedEnd};
 
 /// A seed that nobody can guess.
 fn random_seed() -> u64 {

@@ -1,5 +1,12 @@
 import { badOption, TidegateError } from './errors.js';
-import type { Collect, CollectFlowOptions, Duration, EndReason, FlowOptions } from './types.js';
+import type {
+  Collect,
+  CollectFlowOptions,
+  Duration,
+  EndReason,
+  FlowOptions,
+  PublishOptions,
+} from './types.js';
 
 /**
  * A flow as the wire and the core spell it.
@@ -176,27 +183,28 @@ export function flowNumbers(flow: FlowSpec = {}): FlowNumbers {
   ];
 }
 
-const END_REASONS: readonly EndReason[] = ['complete', 'failed', 'cancelled'];
+/** What a publication says of its end: a reason, or that it is none whatever its data looks like. */
+const ENDS: readonly NonNullable<PublishOptions['end']>[] = ['complete', 'failed', 'cancelled', 'none'];
 
 /**
- * An end reason as the number that crosses into the core: 0 is none.
+ * What is said of an end as the number that crosses into the core: 0 where nothing is.
  *
  * @internal
  */
-export function endCode(end: EndReason | undefined): number {
-  return end === undefined ? 0 : END_REASONS.indexOf(end) + 1;
+export function endCode(end: PublishOptions['end']): number {
+  return end === undefined ? 0 : ENDS.indexOf(end) + 1;
 }
 
 /**
  * The same for an end that somebody publishes.
  *
- * @throws {@link TidegateError} with code `bad_option`, if it is no end reason.
+ * @throws {@link TidegateError} with code `bad_option`, if it says nothing of an end.
  * @internal
  */
-export function givenEndCode(end: EndReason | undefined): number {
+export function givenEndCode(end: PublishOptions['end']): number {
   const code = endCode(end);
   if (code === 0 && (end ?? undefined) !== undefined) {
-    throw badOption('end', end, `one of ${END_REASONS.join()}`);
+    throw badOption('end', end, `one of ${ENDS.join()}`);
   }
   return code;
 }
@@ -207,5 +215,5 @@ export function givenEndCode(end: EndReason | undefined): number {
  * @internal
  */
 export function endReason(code: number): EndReason | undefined {
-  return END_REASONS[code - 1];
+  return ENDS[code - 1] as EndReason | undefined;
 }

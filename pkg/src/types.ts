@@ -214,9 +214,10 @@ export interface Updates<Item> extends AsyncIterableIterator<Item, undefined>, A
 /** Options of a publish. */
 export interface PublishOptions {
   /**
-   * Makes this the topic's last publication. Without it, a `status` of COMPLETE, FAILED or CANCELLED in the data does.
+   * Makes this the topic's last publication. Without it, a `status` of COMPLETE, FAILED or CANCELLED in the data does, in any
+   * letter case; `'none'` is for data whose `status` is about something else than the topic.
    */
-  readonly end?: EndReason | undefined;
+  readonly end?: EndReason | 'none' | undefined;
   /** Idempotency key: publishing again with the same key to the same topic does nothing. At most 128 bytes. */
   readonly id?: string | undefined;
   /** Starts the topic anew if it has ended, instead of failing with code `topic_ended`. */

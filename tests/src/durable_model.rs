@@ -151,7 +151,7 @@ impl World {
         self.published += 1;
         let payload = serde_json::json!({ "n": self.published });
         let request = PublishRequest {
-            end,
+            end: end.map(Into::into),
             restart: true,
             ..PublishRequest::new(topic(to), payload.into())
         };

@@ -1,7 +1,7 @@
 //! Pub/sub within a page or a program: a hub that owns its topics, without a server.
 
 use tidegate_core::hub::{Hub, HubConfig};
-use tidegate_core::lifecycle::{EndReason, TerminalRule};
+use tidegate_core::lifecycle::{EndReason, StatedEnd, TerminalRule};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed, push_publish_failure};
 use crate::exports::exports;
 use crate::machines::Machines;
-use crate::records::{self, Record, end_of, position};
+use crate::records::{self, Record, position, stated_end_of};
 use crate::screen::{self, Screen};
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
@@ -106,7 +106,7 @@ impl LocalHub {
         let request = PublishRequest {
             topic: topics::topic(topic),
             payload: Handle::new(slot, topic),
-            end: end_of(end).or_else(|| self.end_by_rule(&status?)),
+            end: stated_end_of(end).or_else(|| self.end_by_rule(&status?).map(StatedEnd::from)),
             id: texts::take_optional(id),
             restart,
         };

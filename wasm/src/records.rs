@@ -7,7 +7,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use tidegate_core::lifecycle::EndReason;
+use tidegate_core::lifecycle::{EndReason, StatedEnd};
 use tidegate_core::publication::Position;
 
 use crate::json::Object;
@@ -261,6 +261,14 @@ pub(crate) const fn end_of(code: u32) -> Option<EndReason> {
         2 => Some(EndReason::Failed),
         3 => Some(EndReason::Cancelled),
         _ => None,
+    }
+}
+
+/// What a number from JavaScript says of an end.
+pub(crate) fn stated_end_of(code: u32) -> Option<StatedEnd> {
+    match code {
+        4 => Some(StatedEnd::None),
+        _ => end_of(code).map(StatedEnd::from),
     }
 }
 

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use super::Hub;
 use super::error::PublishError;
 use super::topics::TopicsFull;
+use crate::lifecycle::StatedEnd;
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::payload::Payload;
 use crate::protocol::PublishRequest;
@@ -57,9 +58,10 @@ impl<P: Payload> Hub<P> {
         }
         let is_first = self.topics.get(index).history.is_empty();
         let limits = self.config.history_of(&request.topic);
+        let end = request.end_reason();
         let publication = self
             .topics
-            .append(now, index, request.payload, request.end, &limits);
+            .append(now, index, request.payload, end, &limits);
         let state = self.topics.get_mut(index);
         if let Some(id) = request.id {
             state.remember_key(id, publication.position);
@@ -71,7 +73,7 @@ impl<P: Payload> Hub<P> {
         Ok(Stored::Now(publication, exact))
     }
 
-    /// Checks a request where it enters, and asks the terminal rule.
+    /// Checks a request where it enters, and asks the terminal rule where the publisher said nothing.
     ///
     /// # Errors
     /// When the payload or the key is too large.
@@ -89,7 +91,7 @@ impl<P: Payload> Hub<P> {
             return Err(PublishError::KeyTooLong { bytes: id.len() });
         }
         if let (None, Some(rule)) = (request.end, &self.config.terminal_rule) {
-            request.end = rule.evaluate(&request.payload);
+            request.end = rule.evaluate(&request.payload).map(StatedEnd::from);
         }
         Ok(request)
     }

@@ -209,7 +209,7 @@ impl Trio {
         wake_everyone(&mut self.restless);
         let name = Topic::new(TOPICS[topic]).unwrap();
         let request = PublishRequest {
-            end,
+            end: end.map(Into::into),
             restart: true,
             ..PublishRequest::new(name.clone(), ())
         };

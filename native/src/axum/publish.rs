@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use tidegate_core::access::Grant;
-use tidegate_core::lifecycle::EndReason;
+use tidegate_core::lifecycle::StatedEnd;
 use tidegate_core::protocol::{ErrorCode, PublishRequest, WireError};
 use tidegate_core::publication::Position;
 use tidegate_core::topic::Topic;
@@ -25,7 +25,7 @@ use crate::{Hub, Json};
 struct Told {
     topic: String,
     data: Json,
-    end: Option<EndReason>,
+    end: Option<StatedEnd>,
     id: Option<String>,
     #[serde(default)]
     restart: bool,

@@ -13,7 +13,7 @@ use input::{Input, InputLine};
 use positions::Positions;
 use serde::Deserialize;
 use tidegate::client::{Answer, ClientError};
-use tidegate::core::lifecycle::EndReason;
+use tidegate::core::lifecycle::StatedEnd;
 use tidegate::core::publication::Position;
 use tidegate::core::topic::Topic;
 use tidegate::{Client, Json};
@@ -42,9 +42,10 @@ pub(super) struct Publish {
     #[arg(allow_hyphen_values = true)]
     json: Option<String>,
     /// Make it the topic's last publication: complete, failed or cancelled. With standard input, this applies to the
-    /// last line, so each line is sent once the next one has been read.
+    /// last line, so each line is sent once the next one has been read. With none, nothing ends the topic, not even a
+    /// value with a status of COMPLETE, FAILED or CANCELLED, which otherwise does.
     #[arg(long, value_name = "REASON")]
-    end: Option<EndReason>,
+    end: Option<StatedEnd>,
     /// Idempotency key: repeating the command with the same key publishes once.
     #[arg(long, value_name = "KEY")]
     id: Option<String>,
@@ -64,7 +65,7 @@ pub(super) struct Publish {
 struct Line {
     topic: String,
     data: Json,
-    end: Option<EndReason>,
+    end: Option<StatedEnd>,
     id: Option<String>,
     #[serde(default)]
     restart: bool,
@@ -97,7 +98,7 @@ impl Publish {
         }
     }
 
-    fn line(&self, data: Json, end: Option<EndReason>) -> anyhow::Result<Line> {
+    fn line(&self, data: Json, end: Option<StatedEnd>) -> anyhow::Result<Line> {
         let Some(topic) = self.topic.as_ref().map(ToString::to_string) else {
             return Err(Misconfigured::because(anyhow!(
                 "name a topic: tidegate pub TOPIC JSON"
@@ -125,7 +126,8 @@ impl Publish {
             )));
         }
         let client = self.place.connect().await?;
-        let mut input = Input::new(self.end.is_some());
+        let has_end = self.end.is_some_and(|end| end.reason().is_some());
+        let mut input = Input::new(has_end);
         let mut answers = FuturesOrdered::new();
         let mut is_first = true;
         let mut is_over = false;
@@ -187,7 +189,9 @@ impl Publish {
 
     fn parse(&self, line: &InputLine) -> anyhow::Result<Line> {
         if self.topic.is_some() {
-            let end = self.end.filter(|_| line.is_last);
+            let end = self
+                .end
+                .filter(|end| line.is_last || end.reason().is_none());
             return self.line(Json::from_text(line.text.as_str())?, end);
         }
         serde_json::from_str(&line.text).context(

@@ -178,7 +178,7 @@ async fn publish_updates(
         };
         let end = end_reason(update.status);
         let options = Publish {
-            end,
+            end: end.map(Into::into),
             id: None,
             restart: is_first,
         };

@@ -222,7 +222,7 @@ impl Driver {
     fn tell(&self, topic: &Topic, value: &impl Serialize, end: Option<EndReason>) {
         let payload = Json::from_value(value).expect("what is told has a JSON form");
         let request = PublishRequest {
-            end,
+            end: end.map(Into::into),
             ..PublishRequest::new(topic.clone(), payload)
         };
         if self.hub.begin_request(request).is_err() {

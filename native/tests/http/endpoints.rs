@@ -69,6 +69,20 @@ async fn an_ended_topic_is_a_conflict_until_it_is_started_anew() {
 }
 
 #[tokio::test]
+async fn a_status_ends_nothing_where_the_request_says_so() {
+    let (_hub, address) = served_hub().await;
+    let mut failed = json!({"topic": "orders", "data": {"status": "failed"}, "end": "none"});
+    for offset in 1..=2 {
+        let published = publish(&address, &failed).await.json();
+        assert_eq!(published["offset"], offset);
+    }
+    failed["end"] = serde_json::Value::Null;
+    assert_eq!(publish(&address, &failed).await.json()["offset"], 3);
+    let more = publish(&address, &failed).await;
+    assert_eq!(more.error(), (409, "topic_ended".to_owned()));
+}
+
+#[tokio::test]
 async fn what_the_backend_does_not_take_is_refused_alone_and_said_so() {
     let backend = Fragile::new(&Arc::default());
     let hub = Hub::with_backend(support::config(), Arc::new(backend)).unwrap();

@@ -171,6 +171,20 @@ async fn what_others_publish_is_read_as_far_as_it_says_something() {
 }
 
 #[tokio::test]
+async fn a_job_goes_on_whose_failure_is_said_to_be_no_end() {
+    let hub = hub();
+    let jobs = jobs_of(&hub);
+    let mut updates = jobs.subscribe("7").await.unwrap();
+    hub.publish_with("job:7", &json!({"status": "FAILED"}), Publish::no_end())
+        .await
+        .unwrap();
+    jobs.send("7", JobUpdate::complete()).await.unwrap();
+    assert_eq!(update(&mut updates).await.status, "FAILED");
+    assert_eq!(update(&mut updates).await.status, "COMPLETE");
+    assert!(next(&mut updates).await.is_none());
+}
+
+#[tokio::test]
 async fn an_end_without_an_update_ends_the_stream_as_well() {
     let hub = hub();
     let mut updates = jobs_of(&hub).subscribe("7").await.unwrap();

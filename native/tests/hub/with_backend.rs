@@ -74,6 +74,24 @@ async fn a_late_subscriber_gets_the_latest_value_and_the_end() {
 }
 
 #[tokio::test]
+async fn a_status_that_is_said_to_end_nothing_ends_it_at_no_hub() {
+    let (here, there) = hubs();
+    let mut events = there.subscribe("job:42").await.unwrap();
+    let failed = json!({"status": "failed"});
+    for hub in [&here, &there] {
+        hub.publish_with("job:42", &failed, Publish::no_end())
+            .await
+            .unwrap();
+        assert_eq!(value(&mut events).await, failed);
+        let latest = there.latest("job:42").await.unwrap().unwrap();
+        assert_eq!(latest.end, None);
+    }
+    let position = here.publish("job:42", &3).await.unwrap();
+    assert_eq!(position.offset, 3);
+    assert_eq!(value(&mut events).await, json!(3));
+}
+
+#[tokio::test]
 async fn a_pattern_hears_topics_that_begin_later() {
     let (here, there) = hubs();
     here.publish("job:1", &1).await.unwrap();

@@ -114,6 +114,26 @@ async fn lines_may_name_their_own_topics() {
 }
 
 #[tokio::test]
+async fn a_status_in_lines_ends_nothing_where_the_command_says_so() {
+    let server = Server::start().await;
+    let failed = r#"{"status": "failed"}"#;
+    let lines = format!("{failed}\n{failed}\n");
+    let outcome = publish_lines(&server, &["a"], &lines, Stdio::piped()).await;
+    assert_eq!(
+        outcome.code, 1,
+        "the first line ends the topic: {outcome:?}"
+    );
+    assert!(outcome.stderr.contains("line 2"), "{outcome:?}");
+    let arguments = ["b", "--end", "none"];
+    let outcome = publish_lines(&server, &arguments, &lines, Stdio::piped()).await;
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let outcome = publish(&server, &["b", failed, "--end", "NONE"]).await;
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let outcome = publish(&server, &["b", "4", "--json"]).await;
+    assert_eq!(json_lines(&outcome.stdout)[0]["offset"], 4, "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_line_that_is_wrong_is_named() {
     let server = Server::start().await;
     for (arguments, lines, words) in [

@@ -5,7 +5,7 @@ import { Encoded, type FrameIntake } from '../frames.js';
 import type { LeaderHub, TabHub } from '../machines.js';
 import { endCode, type FlowSpec } from '../options.js';
 import type { Slots } from '../slots.js';
-import type { EndReason, Slow, TopicPosition } from '../types.js';
+import type { PublishOptions, Slow, TopicPosition } from '../types.js';
 
 /** The version of this vocabulary, as the core's. */
 export const TABS_VERSION = 1;
@@ -41,7 +41,7 @@ interface UpFrame {
   readonly ref?: number;
   readonly topic?: string;
   readonly key?: string;
-  readonly end?: EndReason;
+  readonly end?: PublishOptions['end'];
   readonly id?: string;
   readonly restart?: boolean;
   readonly data?: unknown;

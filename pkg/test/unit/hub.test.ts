@@ -76,6 +76,17 @@ test('a status in the payload is terminal in any letter case', () => {
   assert.deepEqual(ends, [undefined, 'complete', 'cancelled']);
 });
 
+test('a status ends nothing where the publisher says so', () => {
+  const { hub } = setUp();
+  const ends: unknown[] = [];
+  hub.subscribe('job:1', ({ end }) => ends.push(end));
+  hub.publish('job:1', { status: 'failed' }, { end: 'none' });
+  hub.publish('job:1', { status: 'failed' }, { end: 'none' });
+  assert.equal(hub.publish('job:1', { status: 'failed' }).offset, 3);
+  assert.deepEqual(ends, [undefined, undefined, 'failed']);
+  assert.throws(() => hub.publish('job:1', 4, { end: 'none' }), withCode('topic_ended'));
+});
+
 test('a throttled subscription conflates, and keeps the last value', () => {
   const { hub, host } = setUp();
   const seen: [number, unknown][] = [];

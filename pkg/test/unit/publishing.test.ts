@@ -41,6 +41,24 @@ function watchConsole(t: TestContext): string[] {
   return warned;
 }
 
+test('what a publisher says of the end is sent', async () => {
+  const { host, tide } = setUp();
+  await host.settle();
+  FakeSocket.last.open();
+  await host.settle();
+  FakeSocket.last.take();
+  void tide.publish('orders', { status: 'failed' }, { end: 'none' });
+  void tide.publish('orders', { status: 'failed' }, { end: 'failed' });
+  void tide.publish('orders', { status: 'failed' });
+  await host.settle();
+  const publishes = FakeSocket.last.take().filter(({ type }) => type === 'publish');
+  assert.deepEqual(
+    publishes.map(({ end }) => end),
+    ['none', 'failed', undefined],
+  );
+  tide.close();
+});
+
 test('publishes beyond those that may wait are told of once, until all that waited were answered', async (t) => {
   const warned = watchConsole(t);
   const { host, tide } = setUp();

@@ -73,6 +73,7 @@ macro_rules! conformance {
                 a_restart_begins_a_new_epoch,
                 a_restart_of_a_topic_that_goes_on_changes_nothing,
                 a_payload_alone_ends_nothing,
+                what_is_said_to_be_no_end_stays_none,
                 of_two_ends_at_the_same_time_one_is_stored,
             }
             reading {

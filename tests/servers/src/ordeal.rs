@@ -148,7 +148,7 @@ async fn publish_all(
     for step in 1..=ordeal.steps + 1 {
         let is_last = step > ordeal.steps;
         let publish = Publish {
-            end: is_last.then_some(EndReason::Complete),
+            end: is_last.then_some(EndReason::Complete.into()),
             id: Some(format!("step-{step}")),
             restart: false,
         };

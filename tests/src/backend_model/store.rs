@@ -77,7 +77,11 @@ impl Store {
                 return (Err(PublishError::Ended(reason)), None);
             }
         }
-        let publication = self.append(&request.topic, request.payload.clone(), request.end);
+        let publication = self.append(
+            &request.topic,
+            request.payload.clone(),
+            request.end_reason(),
+        );
         self.stored.push(Arc::clone(&publication));
         let kept = self.topics.get_mut(&request.topic).expect("appended to");
         if let Some(id) = &request.id {

@@ -28,7 +28,7 @@ impl System {
             } => {
                 for number in 1..=count {
                     let mut request = PublishRequest::new(topic(TOPICS[to]), Json::from(0));
-                    request.end = end.filter(|_| number == count);
+                    request.end = end.filter(|_| number == count).map(Into::into);
                     request.restart = restart;
                     self.publish(by, request);
                 }

@@ -41,7 +41,7 @@ impl System {
         for (number, name) in TOPICS.iter().enumerate() {
             let mut request = PublishRequest::new(topic(name), Json::from(0));
             request.restart = true;
-            request.end = (number % 2 == 0).then_some(EndReason::Failed);
+            request.end = (number % 2 == 0).then_some(EndReason::Failed.into());
             self.publish(By::Server(number), request);
         }
         self.run_for(SETTLING);

@@ -314,7 +314,7 @@ fn who_joins_between_a_terminal_publication_and_the_end_is_told_of_both() {
         let tops = [1, 2, 3].map(|number| net.publish("job:1", number).unwrap());
         net.run_for(secs(1));
         let mut request = PublishRequest::new(topic("job:1"), json!(4).into());
-        request.end = Some(EndReason::Complete);
+        request.end = Some(EndReason::Complete.into());
         net.publish_request(request).unwrap();
         let last = |net: &Network, record: usize| net.records[record].values().last().cloned();
         net.run_until(|net| last(net, first) == Some(json!(4)));
@@ -337,7 +337,7 @@ fn who_was_given_a_terminal_publication_is_not_given_it_again_when_another_joins
         net.subscribe_from(0, "job:*", sum(200), Start::New);
         net.run_for(ms(100));
         let mut request = PublishRequest::new(topic("job:1"), json!(1).into());
-        request.end = Some(EndReason::Complete);
+        request.end = Some(EndReason::Complete.into());
         net.publish_request(request).unwrap();
         net.run_for(secs(1));
         let first = net.subscribe(0, "job:*", sum(700));

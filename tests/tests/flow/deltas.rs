@@ -122,7 +122,7 @@ fn the_whole_comes_where_it_is_shorter_or_no_patch_can_say_it_and_at_the_end() {
         wire.publish("job:1", data);
     }
     let end = PublishRequest {
-        end: Some(EndReason::Complete),
+        end: Some(EndReason::Complete.into()),
         ..PublishRequest::new(topic("job:1"), state(3).into())
     };
     wire.server

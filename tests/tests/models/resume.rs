@@ -36,7 +36,7 @@ const STEPS: [Step; 7] = [
 fn publish(net: &mut Network, end: Option<EndReason>) {
     let request = PublishRequest::new(topic("job:1"), Json::from(0));
     let request = PublishRequest {
-        end,
+        end: end.map(Into::into),
         restart: true,
         ..request
     };

@@ -21,7 +21,7 @@ fn copy(request: u64) -> ClientFrame<Json> {
 fn write(world: &mut World, end: Option<EndReason>) {
     let mut request = PublishRequest::new(topic("job:1"), serde_json::json!({ "n": 0 }).into());
     request.restart = true;
-    request.end = end;
+    request.end = end.map(Into::into);
     world.publish_raw(&request);
 }
 

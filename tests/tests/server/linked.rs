@@ -127,7 +127,7 @@ impl Linked {
     /// A topic ends.
     pub(crate) fn end(&mut self, of: &str) {
         self.publish_request(&PublishRequest {
-            end: Some(EndReason::Complete),
+            end: Some(EndReason::Complete.into()),
             ..PublishRequest::new(topic(of), report(99))
         });
     }

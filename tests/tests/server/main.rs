@@ -22,6 +22,7 @@ mod staleness;
 mod superseded_connections;
 mod superseded_elsewhere;
 mod terminal;
+mod terminal_rule;
 mod unanswered;
 mod uplink_batches;
 mod uplink_copies;

@@ -4,121 +4,48 @@ use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, PublishError, ServerConfig};
-use tidegate_core::lifecycle::{EndReason, TerminalRule};
+use tidegate_core::lifecycle::{EndReason, StatedEnd};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_tests::json::Json;
 use tidegate_tests::wire::{Wire, kinds, payloads};
 use tidegate_tests::{ms, secs, topic};
 
-fn wire() -> Wire {
+pub(crate) fn wire() -> Wire {
     Wire::new(ServerConfig::new(1))
 }
 
-fn request(data: Value) -> PublishRequest<Json> {
+pub(crate) fn request(data: Value) -> PublishRequest<Json> {
     PublishRequest::new(topic("job:1"), data.into())
 }
 
-fn publish(wire: &mut Wire, request: PublishRequest<Json>) -> Result<Position, PublishError> {
+pub(crate) fn publish(
+    wire: &mut Wire,
+    request: PublishRequest<Json>,
+) -> Result<Position, PublishError> {
     wire.server.handle_publish(wire.now, request)
 }
 
 fn end(wire: &mut Wire, reason: EndReason) -> Position {
     let terminal = PublishRequest {
-        end: Some(reason),
+        end: Some(reason.into()),
         ..request(json!("last"))
     };
     publish(wire, terminal).expect("the topic is open")
 }
 
 /// A connection that is subscribed as `frame` says, beside its type; what it started with is taken.
-fn subscriber(wire: &mut Wire, frame: &Value) -> ConnectionId {
+pub(crate) fn subscriber(wire: &mut Wire, frame: &Value) -> ConnectionId {
     let id = wire.open();
     subscribe(wire, id, frame);
     wire.receive(id);
     id
 }
 
-fn subscribe(wire: &mut Wire, id: ConnectionId, frame: &Value) {
+pub(crate) fn subscribe(wire: &mut Wire, id: ConnectionId, frame: &Value) {
     let mut frame = frame.clone();
     frame["type"] = json!("subscribe");
     wire.send(id, &frame);
-}
-
-/// Why the hub takes a payload for terminal, if it does.
-fn judged(config: ServerConfig, data: &Value) -> Option<EndReason> {
-    let mut wire = Wire::new(config);
-    publish(&mut wire, request(data.clone())).expect("the topic is new");
-    wire.server
-        .latest(&topic("job:1"))
-        .expect("it was published")
-        .end
-}
-
-#[test]
-fn a_status_in_any_letter_case_is_terminal() {
-    let words = [
-        ("complete", EndReason::Complete),
-        ("failed", EndReason::Failed),
-        ("cancelled", EndReason::Cancelled),
-    ];
-    for (word, reason) in words {
-        let mixed: String = word
-            .char_indices()
-            .map(|(at, letter)| {
-                if at % 2 == 0 {
-                    letter.to_ascii_uppercase()
-                } else {
-                    letter
-                }
-            })
-            .collect();
-        for status in [word.to_owned(), word.to_uppercase(), mixed] {
-            let data = json!({ "status": status, "progress": 1 });
-            assert_eq!(judged(ServerConfig::new(1), &data), Some(reason), "{data}");
-        }
-    }
-}
-
-#[test]
-fn what_only_looks_like_an_end_is_none() {
-    for data in [
-        json!({ "status": "RUNNING" }),
-        json!({ "status": "completed" }),
-        json!({ "status": " complete" }),
-        json!({ "status": ["COMPLETE"] }),
-        json!({ "status": 1 }),
-        json!({ "job": { "status": "COMPLETE" } }),
-        json!({ "Status": "COMPLETE" }),
-        json!("COMPLETE"),
-        json!(["status", "COMPLETE"]),
-        json!(null),
-    ] {
-        assert_eq!(judged(ServerConfig::new(1), &data), None, "{data}");
-    }
-}
-
-#[test]
-fn the_rule_is_the_operators() {
-    let data = json!({ "state": "Done", "status": "COMPLETE" });
-    let mut config = ServerConfig::new(1);
-    let rule = TerminalRule::new("state").with_word("DONE", EndReason::Cancelled);
-    config.hub.terminal_rule = Some(rule);
-    assert_eq!(judged(config.clone(), &data), Some(EndReason::Cancelled));
-    config.hub.terminal_rule = None;
-    assert_eq!(judged(config, &data), None);
-}
-
-#[test]
-fn an_explicit_end_goes_before_the_rule() {
-    let mut wire = wire();
-    let terminal = PublishRequest {
-        end: Some(EndReason::Failed),
-        ..request(json!({ "status": "COMPLETE" }))
-    };
-    publish(&mut wire, terminal).unwrap();
-    let latest = wire.server.latest(&topic("job:1")).unwrap();
-    assert_eq!(latest.end, Some(EndReason::Failed));
 }
 
 #[test]
@@ -333,7 +260,7 @@ fn a_refused_restart_leaves_the_end_as_it_was() {
 fn a_repeated_terminal_is_answered_and_ends_nothing_again() {
     let mut wire = wire();
     let terminal = PublishRequest {
-        end: Some(EndReason::Complete),
+        end: Some(StatedEnd::Complete),
         id: Some("the end".into()),
         ..request(json!("last"))
     };

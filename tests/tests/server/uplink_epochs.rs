@@ -25,7 +25,7 @@ fn finish(world: &mut World) {
     for end in [None, Some(EndReason::Complete)] {
         let mut request = PublishRequest::new(topic("job:1"), Json::from(1));
         request.restart = true;
-        request.end = end;
+        request.end = end.map(Into::into);
         world.publish_raw(&request);
     }
 }

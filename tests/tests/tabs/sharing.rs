@@ -98,7 +98,7 @@ fn a_terminal_reaches_tabs_that_throttle_at_ten_seconds_at_once() {
         browser.run_for(secs(1));
         publish_all(&mut browser, 0..10);
         let last = PublishRequest {
-            end: Some(EndReason::Complete),
+            end: Some(EndReason::Complete.into()),
             ..PublishRequest::new(topic("job:1"), Json::from(99))
         };
         browser.publish(last).unwrap();

@@ -9,7 +9,7 @@ use crate::clock::{deadline_ms, instant};
 use crate::due::{self, PacedBy, SubscriptionIds};
 use crate::errors::{bad_flow, number_or_failed};
 use crate::exports::exports;
-use crate::records::{self, Record, end_of, position};
+use crate::records::{self, Record, position, stated_end_of};
 use crate::screen::{self, Screen};
 use crate::slot::Handle;
 use crate::spec::{self, Wanted};
@@ -156,7 +156,7 @@ impl ClientHub {
         let request = PublishRequest {
             topic: topics::topic(topic),
             payload: Handle::new(slot, topic),
-            end: end_of(end),
+            end: stated_end_of(end),
             id: texts::take_optional(id),
             restart,
         };

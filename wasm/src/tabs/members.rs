@@ -9,7 +9,7 @@ use crate::client::{CLIENTS, ClientHub};
 use crate::due::PacedBy;
 use crate::errors::number_or_failed;
 use crate::exports::exports;
-use crate::records::end_of;
+use crate::records::stated_end_of;
 use crate::slot::Handle;
 use crate::{spec, texts, topics};
 
@@ -71,7 +71,7 @@ impl ClientHub {
         let publish = PublishRequest {
             topic: topics::topic(topic),
             payload: Handle::new(slot, topic),
-            end: end_of(end),
+            end: stated_end_of(end),
             id: texts::take_optional(id),
             restart,
         };

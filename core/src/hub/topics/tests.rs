@@ -67,7 +67,7 @@ proptest! {
                     let ended = hub.latest(&topic(to)).is_some_and(|latest| latest.is_terminal());
                     let mut request = PublishRequest::new(topic(to), Bytes(bytes));
                     request.restart = true;
-                    request.end = ends.then_some(EndReason::Complete);
+                    request.end = ends.then_some(EndReason::Complete.into());
                     let expected = Err(PublishError::Full { bytes_max });
                     let published = hub.handle_publish(now, request);
                     prop_assert_eq!(published == expected, is_full, "{:?}", published);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{FrameError, need, need_pattern, need_topic, present};
 use crate::durable::DurableName;
 use crate::flow::{Flow, Slow};
-use crate::lifecycle::EndReason;
+use crate::lifecycle::StatedEnd;
 use crate::presence::Key;
 use crate::protocol::{
     ClientFrame, FlowSpec, GroupTerm, PublishRequest, Start, SubscribeRequest, TopicPosition,
@@ -85,7 +85,7 @@ pub struct ClientEnvelope<P> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<EndReason>,
+    pub end: Option<StatedEnd>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,6 +16,7 @@ use any::{any_client_frame, any_server_frame};
 
 use super::*;
 use crate::flow::{Conflate, Flow};
+use crate::lifecycle::StatedEnd;
 use crate::protocol::{ClientFrame, ServerFrame, Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 
@@ -101,6 +102,32 @@ fn a_null_is_a_payload() {
     let frame = server(&publication).unwrap();
     let text = serde_json::to_value(ServerEnvelope::from(&frame)).unwrap();
     assert_eq!(text, publication, "and is written as one");
+}
+
+#[test]
+fn an_end_is_said_by_its_word_or_not_at_all() {
+    let words = [
+        ("none", StatedEnd::None),
+        ("complete", StatedEnd::Complete),
+        ("failed", StatedEnd::Failed),
+        ("cancelled", StatedEnd::Cancelled),
+    ];
+    for (word, end) in words {
+        let publish = json!({ "type": "publish", "ref": 1, "topic": "a", "data": 1, "end": word });
+        let Ok(ClientFrame::Publish { publish, .. }) = client(&publish) else {
+            panic!("it is a publish");
+        };
+        assert_eq!(publish.end, Some(end));
+        assert_eq!((end.as_str(), word.to_uppercase().parse()), (word, Ok(end)));
+    }
+    let without = json!({ "type": "publish", "ref": 1, "topic": "a", "data": 1 });
+    let Ok(ClientFrame::Publish { publish, .. }) = client(&without) else {
+        panic!("it is a publish");
+    };
+    assert_eq!(
+        (publish.end, "done".parse::<StatedEnd>().ok()),
+        (None, None)
+    );
 }
 
 #[test]

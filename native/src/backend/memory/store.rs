@@ -97,7 +97,12 @@ impl Store {
             }
         }
         self.make_room(now, request)?;
-        let position = self.append(now, &request.topic, request.payload.clone(), request.end);
+        let position = self.append(
+            now,
+            &request.topic,
+            request.payload.clone(),
+            request.end_reason(),
+        );
         if let Some(id) = &request.id {
             let kept = self.topics.get_mut(&request.topic);
             kept.expect("appended to above").remember(id, position);

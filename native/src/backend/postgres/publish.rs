@@ -53,7 +53,7 @@ async fn publish_part(
         .collect();
     let ends: Vec<Option<&str>> = batch
         .iter()
-        .map(|request| request.end.map(EndReason::as_str))
+        .map(|request| request.end_reason().map(EndReason::as_str))
         .collect();
     let keys: Vec<Option<Cow<'_, str>>> = batch
         .iter()

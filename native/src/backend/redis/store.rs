@@ -59,7 +59,7 @@ impl Shared {
                 &layout.feed(&request.topic),
                 &layout.announce(),
                 &request.payload.as_str(),
-                &request.end.map_or("", EndReason::as_str),
+                &request.end_reason().map_or("", EndReason::as_str),
                 &id,
                 &if request.restart { "1" } else { "0" },
                 &first_epoch(&mut lock(&self.random)).to_string(),

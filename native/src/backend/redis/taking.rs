@@ -11,6 +11,7 @@ use std::time::{Duration, Instant as Clock};
 use futures_util::future::join_all;
 use redis::Value;
 use tidegate_core::intake::{Intake, IntakeConfig, IntakeOutput, Took};
+use tidegate_core::lifecycle::StatedEnd;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::Topic;
@@ -281,7 +282,9 @@ impl Link {
             let keep = self.shared.keep.get();
             let rule = keep.terminal_rule.as_ref();
             let mut request = PublishRequest::new(raw.topic.clone(), raw.payload.clone());
-            request.end = rule.and_then(|rule| rule.evaluate(&raw.payload));
+            request.end = rule
+                .and_then(|rule| rule.evaluate(&raw.payload))
+                .map(StatedEnd::from);
             // Whoever publishes without Tidegate can't ask for it, and starts an ended topic anew by publishing.
             request.restart = true;
             let as_taken = AsTaken {

@@ -130,8 +130,9 @@ impl<'a> Writing<'a> {
         {
             return Ok(Err(PublishError::Ended(reason)));
         }
-        let position = self.place(&request.topic, known, request.end)?;
-        self.insert(&request.topic, position, &request.payload, request.end)?;
+        let end = request.end_reason();
+        let position = self.place(&request.topic, known, end)?;
+        self.insert(&request.topic, position, &request.payload, end)?;
         if let Some(id) = &request.id {
             self.remember_key(&request.topic, id, position)?;
         }

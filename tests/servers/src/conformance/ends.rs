@@ -1,7 +1,7 @@
 //! Terminal publications and restarts.
 
 use tidegate_core::hub::PublishError;
-use tidegate_core::lifecycle::EndReason;
+use tidegate_core::lifecycle::{EndReason, StatedEnd};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{Position, epoch_after, first_epoch_of};
 
@@ -32,7 +32,7 @@ pub async fn an_end_is_read_listed_and_heard<P: Place>() {
         let topic = format!("job:{reason}");
         there.follow(&[&topic]).await;
         let mut end = request(&topic, "{\"error\":\"disk full\"}");
-        end.end = Some(reason);
+        end.end = Some(reason.into());
         let position = here
             .try_publish(end.clone())
             .await
@@ -90,13 +90,35 @@ pub async fn a_payload_alone_ends_nothing<P: Place>() {
     assert_eq!(second, Position { offset: 2, ..first });
 }
 
+/// Whoever reads it must not take its payload's word for it.
+pub async fn what_is_said_to_be_no_end_stays_none<P: Place>() {
+    let (place, [here, mut there]) = Peer::start::<P, 2>().await;
+    there.follow(&["job:1"]).await;
+    let no_end = PublishRequest {
+        end: Some(StatedEnd::None),
+        ..request("job:1", "{\"status\":\"FAILED\"}")
+    };
+    let first = here.try_publish(no_end.clone()).await.expect("stored");
+    let kept = [publication_of(&no_end, first)];
+    assert_eq!(kept[0].end, None);
+    assert_eq!(there.hear("job:1", &[first]).await, kept);
+    assert_eq!(there.read("job:1", None).await.publications, kept);
+    assert_eq!(there.list("job:1").await[0].publications, kept);
+    let second = there.try_publish(no_end).await.expect("stored");
+    assert_eq!(second, Position { offset: 2, ..first });
+    // A backend that is opened later knows what is stored, and nothing else.
+    let later = Peer::open(&place).await;
+    let since_first = later.read("job:1", Some(first)).await.publications;
+    assert_eq!(since_first[0].end, None);
+}
+
 /// The other one is refused.
 pub async fn of_two_ends_at_the_same_time_one_is_stored<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     for number in 0..10 {
         let topic = format!("job:{number}");
         let end = |reason| PublishRequest {
-            end: Some(reason),
+            end: Some(StatedEnd::from(reason)),
             ..request(&topic, "1")
         };
         let results = tokio::join!(

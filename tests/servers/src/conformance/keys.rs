@@ -63,7 +63,7 @@ pub async fn a_request_repeated_within_a_batch_answers_the_first_position<P: Pla
 pub async fn a_repeated_end_answers_the_first_position<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let mut end = with_key("job:1", "1", "a");
-    end.end = Some(EndReason::Complete);
+    end.end = Some(EndReason::Complete.into());
     let first = here.try_publish(end.clone()).await;
     assert!(first.is_ok());
     assert_eq!(here.try_publish(end).await, first);
@@ -74,7 +74,7 @@ pub async fn a_repeated_end_answers_the_first_position<P: Place>() {
 pub async fn a_request_repeated_after_a_restart_answers_the_first_position<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let mut end = with_key("job:1", "1", "a");
-    end.end = Some(EndReason::Complete);
+    end.end = Some(EndReason::Complete.into());
     let first = here.try_publish(end.clone()).await;
     let mut restart = with_key("job:1", "2", "b");
     restart.restart = true;

@@ -191,7 +191,7 @@ impl Sequence<'_> {
                     let position = peer.read(&name, None).await.position;
                     model.begin_epoch(position.epoch);
                     let renewed = PublishRequest {
-                        end: latest.end,
+                        end: latest.end.map(Into::into),
                         ..PublishRequest::new(latest.topic.clone(), latest.payload.clone())
                     };
                     model.append(&renewed, position);
@@ -202,7 +202,7 @@ impl Sequence<'_> {
 
     fn request(&self, of: &Request) -> PublishRequest<Json> {
         PublishRequest {
-            end: of.end,
+            end: of.end.map(Into::into),
             id: of.key.map(|key| key.to_string()),
             restart: of.restart,
             ..request(&self.topic(of.topic), &of.number.to_string())

@@ -50,7 +50,7 @@ pub fn publication_of(request: &PublishRequest<Json>, position: Position) -> Pub
         topic: request.topic.clone(),
         position,
         payload: request.payload.clone(),
-        end: request.end,
+        end: request.end_reason(),
     })
 }
 
@@ -141,7 +141,7 @@ impl Peer {
     /// Where a terminal publication went.
     pub async fn end(&self, to: &str, reason: EndReason) -> Position {
         let mut request = request(to, "null");
-        request.end = Some(reason);
+        request.end = Some(reason.into());
         let published = self.try_publish(request).await;
         published.expect("nothing speaks against it")
     }

@@ -69,7 +69,7 @@ pub async fn a_batch_answers_each_request_by_itself<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     here.end("job:over", EndReason::Failed).await;
     let end = PublishRequest {
-        end: Some(EndReason::Complete),
+        end: Some(EndReason::Complete.into()),
         ..request("job:1", "3")
     };
     let again = PublishRequest {

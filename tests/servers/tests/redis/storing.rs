@@ -108,7 +108,7 @@ async fn an_idempotency_key_answers_the_first_position_before_all_else() {
     let rig = Rig::open(&server.url()).await;
     let mut last = request("job:1", r#"{"status":"done"}"#);
     last.id = Some("k".to_owned());
-    last.end = Some(EndReason::Complete);
+    last.end = Some(EndReason::Complete.into());
     let first = rig.publish(&[last.clone()]).await[0];
     assert_eq!(rig.publish(&[last.clone()]).await, [first]);
     let refused = rig.backend.publish(&[request("job:1", "1")]).await.unwrap();

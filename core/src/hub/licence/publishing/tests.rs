@@ -252,7 +252,7 @@ impl Host {
         let request = PublishRequest {
             topic: topic(number),
             payload: payload.clone(),
-            end: ends.then_some(EndReason::Complete),
+            end: ends.then_some(EndReason::Complete.into()),
             id: key.then(|| "key".to_string()),
             restart: true,
         };

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::CODES;
 use crate::durable::DurableName;
 use crate::flow::{Conflate, Flow, Pace, Slow};
-use crate::lifecycle::EndReason;
+use crate::lifecycle::{EndReason, StatedEnd};
 use crate::presence::{Absent, Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
 use crate::protocol::{
     ClientFrame, GroupTerm, PublishRequest, ServerFrame, Start, SubscribeRequest, TopicPosition,
@@ -98,6 +98,10 @@ fn any_end() -> impl Strategy<Value = EndReason> {
     prop::sample::select(EndReason::ALL.to_vec())
 }
 
+fn any_stated_end() -> impl Strategy<Value = StatedEnd> {
+    prop_oneof![Just(StatedEnd::None), any_end().prop_map(StatedEnd::from)]
+}
+
 fn any_positions() -> impl Strategy<Value = Vec<TopicPosition>> {
     let known = (any_topic(), any_position());
     let known = known.prop_map(|(topic, position)| TopicPosition { topic, position });
@@ -135,7 +139,7 @@ pub(super) fn any_client_frame() -> impl Strategy<Value = ClientFrame<Value>> {
     let publish = (
         any_topic(),
         any_payload(),
-        prop::option::of(any_end()),
+        prop::option::of(any_stated_end()),
         text(),
         any::<bool>(),
     )
