@@ -22,6 +22,7 @@ use crate::flow::{Flow, Slow};
 use crate::lifecycle::{EndReason, StatedEnd};
 use crate::presence::{Key, PresenceDiff, PresenceState};
 use crate::publication::{Position, Publication};
+use crate::rate::Rate;
 use crate::tabs::Term;
 use crate::topic::{Pattern, Topic};
 
@@ -250,6 +251,8 @@ pub enum ServerFrame<P> {
         expires_in_ms: Option<u64>,
         /// The longest message that the server takes, in bytes; absent where it doesn't say.
         message_bytes_max: Option<u64>,
+        /// How often this connection may publish; absent for as often as it can.
+        publish_rate: Option<Rate>,
     },
     /// A subscription stands; what it recovers follows.
     Subscribed {

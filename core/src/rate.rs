@@ -8,11 +8,13 @@ mod buckets;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Instant;
 pub use buckets::Buckets;
 
 /// How often something may happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     /// How many times a second, in the long run; at most 1,000,000.
     pub per_second: NonZeroU32,
@@ -31,6 +33,17 @@ impl Rate {
     /// The time in which one token comes back.
     fn interval(self) -> Duration {
         Duration::from_secs(1) / self.per_second.get()
+    }
+
+    /// The same, with at most half as many at once. What is sent at this rate passes the whole one also where some of it is held up on its
+    /// way, and arrives together with what was sent after it.
+    #[must_use]
+    pub fn with_half_burst(self) -> Self {
+        let half = NonZeroU32::new(self.burst.get() / 2);
+        Self {
+            burst: half.unwrap_or(NonZeroU32::MIN),
+            ..self
+        }
     }
 
     /// The time in which an empty bucket fills.

@@ -222,6 +222,7 @@ impl<P> Session<P> {
             heartbeat_ms: millis(self.config.heartbeat),
             expires_in_ms: self.expires().map(|at| millis(at - now)),
             message_bytes_max: self.config.message_bytes_max,
+            publish_rate: self.config.publish_rate,
         });
     }
 

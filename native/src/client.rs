@@ -44,12 +44,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tidegate_core::client::ConnectionState;
+use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Position;
+use tidegate_core::rate::Rate;
 use tidegate_core::topic::Pattern;
 use tokio::sync::watch;
 
 use crate::backend::Backend;
-use crate::{Config, Hub, Publish, Subscribe};
+use crate::{Config, Hub, Json, Publish, Subscribe};
 pub use address::{ServerAddress, UrlError};
 pub use answer::Answer;
 use answer::Unanswered;
@@ -75,6 +77,9 @@ pub struct Status {
     pub state: ConnectionState,
     /// Why the last attempt failed or the last connection ended, if one did.
     pub last_error: Option<String>,
+    /// How often the server lets this client publish, if it limits that. What is published more often is refused, with
+    /// the code [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).
+    pub publish_rate: Option<Rate>,
     /// The same, for programs.
     fault: Option<Fault>,
 }
@@ -83,6 +88,15 @@ impl Status {
     fn note(&mut self, fault: Fault) {
         self.last_error = Some(fault.to_string());
         self.fault = Some(fault);
+    }
+
+    /// A server that welcomes this client says what it takes.
+    fn take_limits(status: &watch::Sender<Self>, frame: &ServerFrame<Json>) {
+        if let ServerFrame::Welcome { publish_rate, .. } = frame {
+            status.send_if_modified(|known| {
+                std::mem::replace(&mut known.publish_rate, *publish_rate) != *publish_rate
+            });
+        }
     }
 }
 
@@ -211,6 +225,9 @@ impl Client {
     /// At most 1,024 publishes of a client may wait for a server's answer, and [`UplinkConfig::publishes_max`] for a
     /// backend's. More are refused at once, with the code
     /// [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).
+    ///
+    /// A server that limits how often a client may publish refuses what is too much with the same code:
+    /// [`Status::publish_rate`] says how often that is.
     ///
     /// If this future is dropped, for example by a timeout, the value may still be published. To be able to repeat it
     /// safely, give it an [id](Publish::id).

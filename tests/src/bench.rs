@@ -105,6 +105,7 @@ impl Bench {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
             message_bytes_max,
+            publish_rate: None,
         });
     }
 

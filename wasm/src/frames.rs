@@ -168,6 +168,8 @@ pub(crate) fn server_frame(incoming: &Incoming<'_>) -> Result<ServerFrame<Handle
             heartbeat_ms: number,
             expires_in_ms: (!incoming.offset.is_nan()).then_some(incoming.offset as u64),
             message_bytes_max: (!incoming.epoch.is_nan()).then_some(incoming.epoch as u64),
+            // What is published too often is refused to whoever published it.
+            publish_rate: None,
         },
         1 => ServerFrame::Subscribed {
             pattern: pattern()?,

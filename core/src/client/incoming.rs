@@ -29,6 +29,7 @@ impl<P: Payload + Clone> Client<P> {
                 heartbeat_ms,
                 expires_in_ms,
                 message_bytes_max,
+                publish_rate: _,
             } => {
                 let heartbeat = Duration::from_millis(heartbeat_ms);
                 let is_first = open.heartbeat.replace(heartbeat).is_none();

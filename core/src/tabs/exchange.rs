@@ -159,6 +159,7 @@ impl<P: Payload + Clone> Exchange<P> {
                     heartbeat_ms: MEMBER_HEARTBEAT_MS,
                     expires_in_ms: None,
                     message_bytes_max: None,
+                    publish_rate: None,
                 },
             ),
             ClientFrame::Subscribe(request) => {

@@ -1,6 +1,7 @@
 //! `tidegate pub`.
 
 mod input;
+mod pace;
 mod positions;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use input::{Input, InputLine};
+use pace::Pace;
 use positions::Positions;
 use serde::Deserialize;
 use tidegate::client::{Answer, ClientError};
@@ -20,9 +22,6 @@ use tidegate::{Client, Json};
 
 use super::Misconfigured;
 
-/// How many publications from standard input are on their way at once.
-const IN_FLIGHT_MAX: usize = 256;
-
 const EXAMPLES: &str = "\
 Examples:
   tidegate pub job:42 '{\"progress\": 0.5}'
@@ -31,7 +30,8 @@ Examples:
   make-events | tidegate pub                 lines such as {\"topic\": \"job:42\", \"data\": {…}}
 
 With standard input, the first line that is wrong or refused ends the reading. It is named, and the exit status
-is 1; all lines before it are published.";
+is 1; all lines before it are published. Where the server limits how often one may publish (--publish-rate), lines
+wait for that.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -128,6 +128,7 @@ impl Publish {
         let client = self.place.connect().await?;
         let has_end = self.end.is_some_and(|end| end.reason().is_some());
         let mut input = Input::new(has_end);
+        let mut pace = Pace::new(&client);
         let mut answers = FuturesOrdered::new();
         let mut is_first = true;
         let mut is_over = false;
@@ -137,7 +138,8 @@ impl Publish {
         let mut refused = None;
         while !is_over || !answers.is_empty() {
             tokio::select! {
-                text = input.next(), if !is_over && answers.len() < IN_FLIGHT_MAX => {
+                text = next_line(&mut input, &pace), if !is_over && answers.len() < pace.in_flight_max() => {
+                    pace.count();
                     match text.and_then(|text| self.send(&client, text, &mut is_first)) {
                         Ok(Some(answer)) => answers.push_back(answer),
                         Ok(None) => is_over = true,
@@ -198,6 +200,12 @@ impl Publish {
             r#"expected {"topic": "job:42", "data": …}, or name a topic on the command line"#,
         )
     }
+}
+
+/// The next line, once it may be published. May be dropped while it waits: nothing is lost then.
+async fn next_line(input: &mut Input, pace: &Pace) -> anyhow::Result<Option<InputLine>> {
+    pace.ready().await;
+    input.next().await
 }
 
 fn enqueue(client: &Client, line: Line) -> Result<Answer, ClientError> {

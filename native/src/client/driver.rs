@@ -263,6 +263,7 @@ impl Driver {
             Some(Ok(Message::Text(text))) => match decode::server_message(&text) {
                 Ok(frames) => frames.into_iter().for_each(|frame| {
                     self.ending = Fault::told(&frame).or_else(|| self.ending.take());
+                    Status::take_limits(&self.status, &frame);
                     self.hub.handle_frame(self.now(), link, frame);
                 }),
                 Err(error) => {

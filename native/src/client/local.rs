@@ -35,6 +35,7 @@ impl HubLink {
         let status = watch::Sender::new(Status {
             state,
             last_error: None,
+            publish_rate: None,
             fault: None,
         });
         let follower = match health {
@@ -144,6 +145,7 @@ async fn pass_on(mut health: watch::Receiver<BackendHealth>, status: watch::Send
             let next = Status {
                 state: state(&now),
                 last_error: now.last_error.as_ref().map(ToString::to_string),
+                publish_rate: None,
                 fault: None,
             };
             let is_news = !is_closed(status) && *status != next;

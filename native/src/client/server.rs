@@ -44,6 +44,7 @@ impl ServerLink {
         let (status_sender, status) = watch::channel(Status {
             state: ConnectionState::Disconnected,
             last_error: None,
+            publish_rate: None,
             fault: None,
         });
         let driver = Driver::new(address, options, receiver, status_sender);

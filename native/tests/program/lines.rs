@@ -134,6 +134,25 @@ async fn a_status_in_lines_ends_nothing_where_the_command_says_so() {
 }
 
 #[tokio::test]
+async fn lines_wait_where_the_server_limits_how_often_one_may_publish() {
+    let limited = ["serve", "--backend", "memory", "--listen", "127.0.0.1:0"];
+    let limited = [&limited[..], &["--publish-rate", "100"]].concat();
+    let server = Server::start_with(program(&limited)).await;
+    // The server takes 200 at once.
+    let text: String = (1..=300).map(|number| format!("{number}\n")).collect();
+    let arguments = ["a", "--json", "--end", "complete"];
+    let outcome = publish_lines(&server, &arguments, &text, Stdio::piped()).await;
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let positions = json_lines(&outcome.stdout);
+    let offsets: Vec<u64> = positions
+        .iter()
+        .map(|position| position["offset"].as_u64().unwrap())
+        .collect();
+    assert_eq!(offsets, (1..=300).collect::<Vec<_>>());
+    assert!(last(&server, "a").await.contains("300"));
+}
+
+#[tokio::test]
 async fn a_line_that_is_wrong_is_named() {
     let server = Server::start().await;
     for (arguments, lines, words) in [

@@ -180,5 +180,6 @@ fn welcome() -> ServerFrame<Json> {
         heartbeat_ms: 25_000,
         expires_in_ms: None,
         message_bytes_max: None,
+        publish_rate: None,
     }
 }

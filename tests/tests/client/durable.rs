@@ -40,6 +40,7 @@ impl Device {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
             message_bytes_max: None,
+            publish_rate: None,
         });
         device.confirm();
         device.sent.clear();

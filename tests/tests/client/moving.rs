@@ -38,6 +38,7 @@ impl Page {
             heartbeat_ms: 1_000_000_000,
             expires_in_ms: None,
             message_bytes_max: None,
+            publish_rate: None,
         });
         page
     }

@@ -29,6 +29,7 @@ impl Page {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
             message_bytes_max: None,
+            publish_rate: None,
         };
         hub.handle_frame(now, 1, welcome);
         let mut page = Self { hub, now };

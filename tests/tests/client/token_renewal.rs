@@ -55,6 +55,7 @@ fn welcome(bench: &mut Bench, lasts: Duration) {
         heartbeat_ms: 1_000_000_000_000,
         expires_in_ms: Some(lasts.as_millis().try_into().unwrap()),
         message_bytes_max: None,
+        publish_rate: None,
     });
 }
 

@@ -145,6 +145,7 @@ impl<const TABS: usize> Group<TABS> {
                 heartbeat_ms: 25_000,
                 expires_in_ms: None,
                 message_bytes_max: None,
+                publish_rate: None,
             },
             ClientFrame::Ping => ServerFrame::Pong,
             _ => return,

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_core::flow::FlowFloor;
 use tidegate_core::hub::ServerConfig;
 use tidegate_core::rate::Rate;
@@ -20,17 +20,21 @@ fn who_publishes_too_often_is_told_when_to_try_again() {
     });
     let mut wire = Wire::new(config);
     let id = wire.open();
-    let all: Vec<String> = (0..3)
-        .flat_map(|_| wire.said(id, &publish("job:1")))
+    let all: Vec<Value> = (0..3)
+        .flat_map(|_| wire.answer(id, &publish("job:1")))
         .collect();
     assert_eq!(
-        all,
+        kinds(&all),
         [
             "welcome",
             "published",
             "published",
             "error too_many_requests"
         ]
+    );
+    assert_eq!(
+        all[0]["publish_rate"],
+        json!({ "per_second": 10, "burst": 2 })
     );
     wire.pass(ms(100));
     assert_eq!(wire.said(id, &publish("job:1")), ["published"]);

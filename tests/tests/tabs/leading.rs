@@ -115,6 +115,7 @@ fn a_tab_that_leads_again_is_told_of_its_transports_as_the_first_time() {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
             message_bytes_max: None,
+            publish_rate: None,
         },
     );
     assert_eq!(said_states(&mut hub), [ConnectionState::Connected]);

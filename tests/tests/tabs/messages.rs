@@ -98,6 +98,7 @@ fn any_down() -> impl Strategy<Value = ServerFrame<Json>> {
             heartbeat_ms: 25_000,
             expires_in_ms,
             message_bytes_max: None,
+            publish_rate: None,
         }),
         (any_pattern(), prop::option::of(any_position())).prop_map(|(pattern, position)| {
             ServerFrame::Subscribed {

@@ -53,6 +53,7 @@ pub(crate) fn leading_as(config: TabsConfig, now: Instant) -> (TabHub<Json>, Cli
         heartbeat_ms: 25_000,
         expires_in_ms: None,
         message_bytes_max: None,
+        publish_rate: None,
     };
     hub.handle_uplink_frame(now, 1, welcome);
     outputs(&mut hub);

@@ -91,6 +91,7 @@ fn server_frame(frame: &ServerFrame<Handle>, data: &mut Vec<u32>) -> Object {
             heartbeat_ms,
             expires_in_ms: _,
             message_bytes_max: _,
+            publish_rate: _,
         } => of_type("welcome").number("heartbeat_ms", *heartbeat_ms),
         ServerFrame::Subscribed {
             pattern,

@@ -92,6 +92,7 @@ pub(super) fn client_receive() {
         heartbeat_ms: 25_000,
         expires_in_ms: None,
         message_bytes_max: None,
+        publish_rate: None,
     };
     client.handle_frame(NOW, link, welcome);
     let position = |offset| Position { epoch: 1, offset };

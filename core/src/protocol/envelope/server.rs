@@ -13,6 +13,7 @@ use crate::lifecycle::EndReason;
 use crate::presence::{Absent, PresenceDiff, PresenceState, Present};
 use crate::protocol::{ErrorCode, ServerFrame, WireError};
 use crate::publication::{Position, Publication};
+use crate::rate::Rate;
 use crate::topic::Pattern;
 
 /// The `type` of a server's frame.
@@ -72,6 +73,8 @@ pub struct ServerEnvelope<P> {
     pub expires_in_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_bytes_max: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_rate: Option<Rate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +137,7 @@ impl<P> ServerEnvelope<P> {
             within_ms: None,
             expires_in_ms: None,
             message_bytes_max: None,
+            publish_rate: None,
             pattern: None,
             position: None,
             recovered: None,
@@ -188,10 +192,12 @@ impl<'a, P> From<&'a ServerFrame<P>> for ServerEnvelope<&'a P> {
                 heartbeat_ms,
                 expires_in_ms,
                 message_bytes_max,
+                publish_rate,
             } => Self {
                 heartbeat_ms: Some(*heartbeat_ms),
                 expires_in_ms: *expires_in_ms,
                 message_bytes_max: *message_bytes_max,
+                publish_rate: *publish_rate,
                 ..Self::empty(ServerFrameType::Welcome)
             },
             ServerFrame::Subscribed {
@@ -299,6 +305,7 @@ impl<P> TryFrom<ServerEnvelope<P>> for ServerFrame<P> {
                 heartbeat_ms: need(envelope.heartbeat_ms, "welcome", "heartbeat_ms")?,
                 expires_in_ms: envelope.expires_in_ms,
                 message_bytes_max: envelope.message_bytes_max,
+                publish_rate: envelope.publish_rate,
             },
             ServerFrameType::Subscribed => Self::Subscribed {
                 pattern: need_pattern(envelope.pattern, "subscribed")?,

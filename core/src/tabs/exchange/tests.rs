@@ -80,6 +80,7 @@ impl Scene {
             heartbeat_ms: 25_000,
             expires_in_ms: None,
             message_bytes_max: None,
+            publish_rate: None,
         });
         self.sent.clear();
     }

@@ -25,6 +25,7 @@ fn leading(now: Instant) -> TabHub<()> {
         heartbeat_ms: 25_000,
         expires_in_ms: None,
         message_bytes_max: None,
+        publish_rate: None,
     };
     hub.handle_uplink_frame(now, 1, welcome);
     outputs(&mut hub);
@@ -118,6 +119,7 @@ fn connected(election: Election, now: Instant) -> TabHub<()> {
         heartbeat_ms: 3_600_000,
         expires_in_ms: None,
         message_bytes_max: None,
+        publish_rate: None,
     };
     for body in [
         lead(ConnectionState::Connected, &[]),

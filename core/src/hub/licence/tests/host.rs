@@ -181,6 +181,7 @@ impl Host {
                         heartbeat_ms,
                         expires_in_ms: None,
                         message_bytes_max: None,
+                        publish_rate: None,
                     };
                     self.hub.handle_frame(self.now, link, welcome);
                 }

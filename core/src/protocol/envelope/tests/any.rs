@@ -20,6 +20,7 @@ use crate::protocol::{
     WireError,
 };
 use crate::publication::{POSITION_MAX, Position, Publication};
+use crate::rate::Rate;
 use crate::tabs::{TabId, Term};
 use crate::topic::{Pattern, Topic};
 
@@ -96,6 +97,10 @@ fn any_flow() -> impl Strategy<Value = Flow> {
 
 fn any_end() -> impl Strategy<Value = EndReason> {
     prop::sample::select(EndReason::ALL.to_vec())
+}
+
+fn any_rate() -> impl Strategy<Value = Rate> {
+    any::<(NonZeroU32, NonZeroU32)>().prop_map(|(per_second, burst)| Rate { per_second, burst })
 }
 
 fn any_stated_end() -> impl Strategy<Value = StatedEnd> {
@@ -265,13 +270,20 @@ pub(super) fn any_server_frame() -> impl Strategy<Value = ServerFrame<Value>> {
         );
     let items = prop::collection::vec(any_publication(), 1..4);
     prop_oneof![
-        any::<(u64, Option<u64>, Option<u64>)>().prop_map(
-            |(heartbeat_ms, expires_in_ms, message_bytes_max)| ServerFrame::Welcome {
-                heartbeat_ms,
-                expires_in_ms,
-                message_bytes_max,
-            }
-        ),
+        (
+            any::<(u64, Option<u64>, Option<u64>)>(),
+            prop::option::of(any_rate())
+        )
+            .prop_map(
+                |((heartbeat_ms, expires_in_ms, message_bytes_max), publish_rate)| {
+                    ServerFrame::Welcome {
+                        heartbeat_ms,
+                        expires_in_ms,
+                        message_bytes_max,
+                        publish_rate,
+                    }
+                }
+            ),
         subscribed,
         any_pattern().prop_map(|pattern| ServerFrame::Unsubscribed { pattern }),
         (any_publication(), via())
