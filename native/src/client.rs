@@ -75,7 +75,7 @@ const FLUSH_MAX: Duration = Duration::from_secs(10);
 pub struct Status {
     /// The state.
     pub state: ConnectionState,
-    /// Why the last attempt failed or the last connection ended, if one did.
+    /// Why the last attempt failed or the last connection ended, if one did: also while a refused token is replaced.
     pub last_error: Option<String>,
     /// How often the server lets this client publish, if it limits that. What is published more often is refused, with
     /// the code [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).

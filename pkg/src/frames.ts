@@ -279,6 +279,16 @@ export function isPublication(frame: unknown): frame is PublicationFrame {
   return (frame as Frame | null)?.type === 'pub';
 }
 
+/**
+ * Why the server is about to end the connection, where a frame says so.
+ *
+ * @internal
+ */
+export function farewell(frame: unknown): string | undefined {
+  const { type, fatal, code, message } = (frame ?? {}) as OtherFrame;
+  return type === 'error' && fatal === true ? `${String(code)}: ${String(message)}` : undefined;
+}
+
 function isBatch(frame: Frame): frame is BatchFrame {
   return frame.type === 'batch' && Array.isArray((frame as BatchFrame).items);
 }

@@ -31,9 +31,15 @@ export class Reachability {
     this.#found = found;
   }
 
-  /** The socket was lost, here or where the connection is that this tab shares, and said this of it, if anything. */
-  lost(said: string | undefined, wasOpen: boolean): void {
+  /**
+   * The socket was lost, here or where the connection is that this tab shares, and said this of it, if anything; or it is about to
+   * be, as the server has refused the connection: then there is nothing to find out.
+   */
+  lost(said: string | undefined, wasOpen: boolean, isRefused = false): void {
     this.#said = said;
+    if (isRefused) {
+      return;
+    }
     this.#hasLost = true;
     this.#wasOpen = wasOpen;
     this.#conclude();

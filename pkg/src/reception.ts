@@ -1,7 +1,7 @@
 /** What is done with the frames of the server: handed on by licence, or asked of the core. */
 
 import type { Entry } from './entry.js';
-import { FrameIntake, isPublication, parseMessage } from './frames.js';
+import { FrameIntake, farewell, isPublication, parseMessage } from './frames.js';
 import { Licences } from './licences.js';
 import type { TabHub } from './machines.js';
 import { Kind, type Row } from './records.js';
@@ -25,6 +25,8 @@ export interface ReceptionEvents {
   reached(): readonly Entry[];
   /** Hands the same to many. */
   hand(entries: readonly Entry[], update: Update): void;
+  /** The server says why it ends the connection, which follows. */
+  refused(reason: string): void;
   /** Something is wrong with what came. */
   failed(thrown: unknown): void;
 }
@@ -80,6 +82,10 @@ export class Reception {
     const hub = this.#events.hub();
     if (!isPublication(frame)) {
       this.#licences.tell(hub);
+      const reason = farewell(frame);
+      if (reason !== undefined) {
+        this.#events.refused(reason);
+      }
       read(this.#intake.take(hub, nowMs, link, frame));
       return;
     }

@@ -13,7 +13,8 @@ import type { Position, PublishOptions, Subscriber } from './types.js';
 export type TideState =
   /**
    * Being opened. `attempt` counts failures since the last stable connection. `reason` is what is known about the last
-   * failure: what the tab's own socket said and, if there has never been a connection, what one HTTP request found out.
+   * failure: why the server refused the connection (`unauthorized: …`), or what the tab's own socket said and, if there
+   * has never been a connection, what one HTTP request found out.
    */
   | { readonly status: 'connecting'; readonly attempt: number; readonly reason?: string }
   /** The server has welcomed the client. */

@@ -52,6 +52,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     read: (count, published) => this.read(count, published),
     reached: () => this.reached(),
     hand: (entries, update) => this.put(entries, update),
+    refused: (reason) => this.#lose(reason, true, true),
     failed: (thrown) => this.#fail(thrown),
   });
   readonly #publishing = new Publishing({
@@ -105,7 +106,7 @@ export class Connection extends Switchboard<TabHub, Note> {
         heard: (messages) => this.#takeTogether(() => this.#reception.hear(messages)),
         failed: (error) => this.#listeners.emit('error', error),
         over: (error) => this.#giveUp(error),
-        lost: (reason) => this.#reachability.lost(reason, reason !== undefined),
+        lost: (reason, isRefused) => this.#reachability.lost(reason, reason !== undefined, isRefused),
         changed: (core) => this.#moveOver(core),
       },
       part,
@@ -279,10 +280,10 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /** The socket is lost: those with whom it is shared are told why, as they see only that it connects once more. */
-  #lose(reason: string | undefined, wasOpen: boolean): void {
-    this.#reachability.lost(reason, wasOpen);
-    this.#sharing.sayLost(wasOpen ? reason : undefined);
+  /** The socket is lost, or refused: those with whom it is shared are told why, as they see only that it connects once more. */
+  #lose(reason: string | undefined, wasOpen: boolean, isRefused = false): void {
+    this.#reachability.lost(reason, wasOpen, isRefused);
+    this.#sharing.sayLost(wasOpen ? reason : undefined, isRefused);
   }
 
   #tellWhy(error: TidegateError): void {

@@ -119,6 +119,30 @@ async fn a_refused_token_is_replaced_once_and_then_told() {
 }
 
 #[tokio::test]
+async fn while_a_refused_token_is_replaced_the_status_says_why() {
+    let (_hub, address, _shown) = brief(Duration::from_secs(60)).await;
+    let count = AtomicUsize::new(0);
+    let there_is_no_second = Token::ask(move || {
+        let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if !is_first {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, String>("old".to_owned())
+        }
+    });
+    let options = ClientOptions::with_token(there_is_no_second);
+    let client = Client::start_with(&address, options).unwrap();
+    let mut status = client.status();
+    let again = status.wait_for(
+        |now| matches!(now.state, ConnectionState::Connecting { attempt } if attempt > 0),
+    );
+    let again = within("another attempt", again).await.unwrap().clone();
+    let why = again.last_error.expect("a reason");
+    assert!(why.contains("unauthorized: "), "{why}");
+}
+
+#[tokio::test]
 async fn where_no_token_can_be_had_the_reason_is_told() {
     let (_hub, address, shown) = brief(Duration::from_secs(60)).await;
     let fails = Token::ask(|| async { Err::<String, _>("the login is closed on Sundays") });

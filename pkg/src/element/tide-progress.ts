@@ -355,11 +355,15 @@ export class TideProgressElement extends Base {
 
   #shown(): Shown {
     const job = this.#job;
+    const { state } = this;
+    // What is known of a job that goes on says less, once nothing new comes of it, than why that is so.
+    const reason =
+      this.#isUnreachable && (state === 'stale' || state === 'unreachable') ? this.#reason : undefined;
     return {
-      state: this.state,
+      state,
       job,
       label: this.label || (job?.name ?? this.topic),
-      message: this.#error?.message ?? job?.message ?? (this.#isUnreachable ? this.#reason : '') ?? '',
+      message: this.#error?.message ?? reason ?? job?.message ?? '',
       formats: this.#formats!,
       language: this.#language,
       nouns: this.#nouns(),

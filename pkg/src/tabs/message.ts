@@ -11,7 +11,8 @@ import type { PublishOptions, Slow, TopicPosition } from '../types.js';
 export const TABS_VERSION = 1;
 
 /**
- * What a tab or a worker says beside what the core does: its socket is lost, and why. Who doesn't know it ignores it.
+ * What a tab or a worker says beside what the core does: its socket is lost, or the server refuses the connection, and why. Who
+ * doesn't know it ignores it.
  *
  * @internal
  */
@@ -60,6 +61,7 @@ export interface TabMessage {
   readonly leader: number;
   readonly say: string;
   readonly reason?: string;
+  readonly refused?: boolean;
   readonly visible?: boolean;
   readonly link?: number;
   readonly token?: string;

@@ -28,8 +28,11 @@ export interface SharingEvents {
   tell(call: (hub: TabHub, nowMs: number) => number): void;
   /** Other tabs have said something. */
   heard(messages: readonly TabMessage[]): void;
-  /** Whoever has the connection says that its socket is lost, and what that has said, if it was open. */
-  lost(reason: string | undefined): void;
+  /**
+   * Whoever has the connection says that its socket is lost, and what that has said, if it was open; or that the server refuses
+   * the connection, and why.
+   */
+  lost(reason: string | undefined, isRefused: boolean): void;
   /** No token could be had, or it can't be shared. */
   failed(error: TidegateError): void;
   /** There is no core to go on with, shared or alone. */
@@ -229,15 +232,16 @@ export class Sharing {
   #hear(messages: readonly TabMessage[]): void {
     const lost = messages.findLast(({ say }) => say === LOST);
     if (lost !== undefined) {
-      this.#events.lost(lost.reason);
+      this.#events.lost(lost.reason, lost.refused ?? false);
     }
     this.#events.heard(messages.filter(({ say }) => say !== LOST));
   }
 
-  /** The socket of this tab, or of this worker, is lost, and has said this of it. */
-  sayLost(reason: string | undefined): void {
+  /** The socket of this tab, or of this worker, is lost, and has said this of it; or the server, as it refuses the connection. */
+  sayLost(reason: string | undefined, refused: boolean): void {
     if (this.#group !== undefined) {
-      this.#said.push(JSON.stringify({ version: TABS_VERSION, from: this.#tab, say: LOST, reason }));
+      const lost = { version: TABS_VERSION, from: this.#tab, say: LOST, reason, refused };
+      this.#said.push(JSON.stringify(lost));
     }
   }
 

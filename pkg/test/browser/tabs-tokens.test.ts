@@ -45,6 +45,8 @@ interface Scene {
   readonly server: string;
   /** Opens a tab whose function `login` gives tokens of the user, or fails. `wait` is for what lets it connect. */
   open(user: User, wait?: (page: Page) => Promise<void>): Promise<Page>;
+  /** How long the tokens of all tabs last from now on, in seconds. */
+  readonly tokens: { lastS: number };
   /** How often each tab was asked. */
   readonly asked: Map<Page, number>;
 }
@@ -61,6 +63,7 @@ async function setScene(t: TestContext, way: string): Promise<Scene> {
   const front = await startFront(t, folder, server);
   const context = await (await startBrowser(t)).newContext();
   const asked = new Map<Page, number>();
+  const tokens = { lastS: LASTS_S };
   const open: Scene['open'] = async (user, wait) => {
     const page = await context.newPage();
     await page.exposeFunction('login', async () => {
@@ -69,7 +72,7 @@ async function setScene(t: TestContext, way: string): Promise<Scene> {
       assert.ok(sub !== undefined, 'this tab has lost its login');
       // Some issuers number their tokens.
       const uti = randomUUID();
-      return token({ sub, uti, exp: Math.floor(Date.now() / 1000) + LASTS_S, subscribe: ['job:*'] });
+      return token({ sub, uti, exp: Math.floor(Date.now() / 1000) + tokens.lastS, subscribe: ['job:*'] });
     });
     if (wait !== undefined) {
       await page.clock.install();
@@ -79,7 +82,7 @@ async function setScene(t: TestContext, way: string): Promise<Scene> {
     await page.waitForFunction(`tide.state.status === 'connected'`);
     return page;
   };
-  return { server, open, asked };
+  return { server, open, tokens, asked };
 }
 
 async function publish(server: string, count: number): Promise<void> {
@@ -128,6 +131,30 @@ for (const way of WAYS) {
     assert.deepEqual((await tell(second)).wrong, []);
     assert.equal(await connections(server), 1);
   });
+
+  test(
+    `${way}: all tabs know why the server refuses them, while other tokens are tried`,
+    LIMIT,
+    async (t) => {
+      const { server, open, tokens } = await setScene(t, way);
+      const tabs = [await open(() => 'ada'), await open(() => 'ada')];
+      tokens.lastS = -3600;
+      const reasons = (): Promise<unknown[]> =>
+        Promise.all(tabs.map((tab) => tab.evaluate('tide.state.reason')));
+      await until('a reason', async () =>
+        (await reasons()).every((it) => /^(unauthorized|token_expired): /.test(String(it))),
+      );
+      tokens.lastS = LASTS_S;
+      for (const tab of tabs) {
+        await tab.waitForFunction(`tide.state.status === 'connected'`);
+      }
+      await publish(server, 1);
+      for (const tab of tabs) {
+        await until('the publication', async () => (await tell(tab)).offsets.length === 1);
+        assert.deepEqual((await tell(tab)).wrong, []);
+      }
+    },
+  );
 
   test(`${way}: a tab whose first token could not be had shares once it can`, LIMIT, async (t) => {
     const { server, open } = await setScene(t, way);

@@ -111,6 +111,12 @@ test('a server and an application that are started anew together end no connecti
   isDown = true;
   FakeSocket.last.break();
   let socket = FakeSocket.last;
+  const reasons = new Set<string | undefined>();
+  const errors: unknown[] = [];
+  tide.on('error', ({ code }) => errors.push(code));
+  tide.on('state', (state) =>
+    reasons.add('reason' in state ? `${state.status}, ${state.reason}` : undefined),
+  );
   for (let refusal = 0; refusal < 6; refusal += 1) {
     while (FakeSocket.last === socket) {
       host.advance(100);
@@ -128,6 +134,10 @@ test('a server and an application that are started anew together end no connecti
   }
   FakeSocket.last.open();
   FakeSocket.last.receive(welcome(1_000_000));
-  assert.equal(tide.state.status, 'connected');
+  assert.deepEqual(tide.state, { status: 'connected' });
+  // Whoever shows the state can say what it is tried again for.
+  const refused = 'unauthorized: InvalidToken';
+  assert.deepEqual([...reasons], [undefined, `disconnected, ${refused}`, `connecting, ${refused}`]);
+  assert.deepEqual(errors, []);
   tide.close();
 });
