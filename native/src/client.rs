@@ -117,8 +117,8 @@ enum Link {
 }
 
 impl Client {
-    /// Starts to connect to a server, such as `http://127.0.0.1:8420` or `https://progress.example`, and returns at
-    /// once. Requests made before there is a connection wait for it.
+    /// Starts to connect to a server, such as `http://127.0.0.1:8420`, `https://progress.example` or
+    /// `unix:/run/tidegate/tidegate.sock`, and returns at once. Requests made before there is a connection wait for it.
     ///
     /// # Errors
     /// If `url` is not the address of a server, or the system provides no thread.

@@ -23,8 +23,8 @@ const SERVER: &str = "http://127.0.0.1:8420";
 /// The server to talk to, or the backend.
 #[derive(Args)]
 pub(super) struct PlaceArg {
-    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. If it requires a token, set
-    /// TIDEGATE_TOKEN
+    /// The server's address, also unix:/path/to/socket [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. If it
+    /// requires a token, set TIDEGATE_TOKEN
     #[arg(long, value_name = "URL", conflicts_with = "backend")]
     server: Option<String>,
     /// A shell command that prints a token, for a server that requires one: it runs for each connection, and again

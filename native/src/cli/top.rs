@@ -37,8 +37,8 @@ pub(super) struct Top {
     /// How many topics to show: the most recently used.
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
     topics: u16,
-    /// The server's address [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. From another machine, a token
-    /// that may subscribe to ** is needed: set TIDEGATE_TOKEN
+    /// The server's address, also unix:/path/to/socket [env: TIDEGATE_SERVER=] [default: http://127.0.0.1:8420]. From
+    /// another machine, a token that may subscribe to ** is needed: set TIDEGATE_TOKEN
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// A shell command that prints a token; it runs whenever one is needed

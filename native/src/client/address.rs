@@ -1,6 +1,7 @@
 //! The address of a server, as people write it.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use axum::http::Uri;
@@ -10,7 +11,9 @@ use axum::http::Uri;
 #[non_exhaustive]
 pub enum UrlError {
     /// It is not an address that can be connected to.
-    #[error("{url:?} is not the address of a server; write http://HOST:PORT or https://HOST")]
+    #[error(
+        "{url:?} is not the address of a server; write http://HOST:PORT, https://HOST or unix:/PATH/TO/SOCKET"
+    )]
     Malformed {
         /// What was given.
         url: String,
@@ -26,9 +29,12 @@ pub enum UrlError {
 }
 
 /// The address of a server: `http://HOST:PORT/BASE`, or `https://…` for TLS. `ws://…` and `wss://…` mean the same; an
-/// address without a scheme means HTTP. The default ports are 80 and 443.
+/// address without a scheme means HTTP. The default ports are 80 and 443. A server that listens on a Unix socket is
+/// addressed as it is told to listen, `unix:/path/to/socket`, and sees the host `localhost` in requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
+    /// Where it listens in the file system, if it does.
+    socket: Option<PathBuf>,
     is_secure: bool,
     /// As it was written: an IPv6 address has brackets.
     host: String,
@@ -38,6 +44,21 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
+    fn of_socket(path: PathBuf) -> Self {
+        Self {
+            socket: Some(path),
+            is_secure: false,
+            host: "localhost".to_owned(),
+            port: None,
+            base: String::new(),
+        }
+    }
+
+    /// The Unix socket that the server listens on, if it does. Host and port lead nowhere then.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
     /// Whether the connection uses TLS.
     pub const fn is_secure(&self) -> bool {
         self.is_secure
@@ -75,6 +96,9 @@ impl ServerAddress {
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.socket {
+            return write!(f, "unix:{}", path.display());
+        }
         let scheme = if self.is_secure { "https" } else { "http" };
         write!(f, "{scheme}://{}{}", self.authority(), self.base)
     }
@@ -87,6 +111,12 @@ impl FromStr for ServerAddress {
         let malformed = || UrlError::Malformed {
             url: url.to_owned(),
         };
+        if let Some(path) = url.strip_prefix("unix:") {
+            return match path {
+                "" => Err(malformed()),
+                path => Ok(Self::of_socket(path.into())),
+            };
+        }
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let is_secure = match scheme {
             "http" | "ws" => false,
@@ -118,6 +148,7 @@ impl FromStr for ServerAddress {
             None => return Err(malformed()),
         };
         Ok(Self {
+            socket: None,
             is_secure,
             host: host.to_owned(),
             port,
@@ -157,6 +188,19 @@ mod tests {
         assert_eq!(address.path("/debug"), "/live/debug");
         let address: ServerAddress = "ws://ada:secret@a:8420".parse().unwrap();
         assert_eq!(address.authority(), "a:8420");
+    }
+
+    #[test]
+    fn a_unix_socket_is_named_as_a_server_listens_on_it() {
+        let address: ServerAddress = "unix:/run/a b.sock".parse().unwrap();
+        assert_eq!(address.socket(), Some(Path::new("/run/a b.sock")));
+        assert_eq!(address.to_string(), "unix:/run/a b.sock");
+        assert_eq!(address.socket_url(), "ws://localhost/ws");
+        assert!(!address.is_secure());
+        let address: ServerAddress = "http://unix:1".parse().unwrap();
+        assert_eq!((address.socket(), address.host()), (None, "unix"));
+        let error = "unix:".parse::<ServerAddress>().unwrap_err();
+        assert!(error.to_string().contains("unix:/"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -22,7 +23,7 @@ trait ByteStream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> ByteStream for S {}
 
 impl ServerStream {
-    /// Connects to a server, with a TLS handshake if its address says so.
+    /// Connects to a server, by TCP or on its Unix socket, with a TLS handshake if its address says so.
     ///
     /// # Errors
     /// See [`ReachError`].
@@ -30,6 +31,9 @@ impl ServerStream {
         address: &ServerAddress,
         options: &ClientOptions,
     ) -> Result<Self, ReachError> {
+        if let Some(path) = address.socket() {
+            return Ok(connect_unix(path).await?);
+        }
         let stream = TcpStream::connect((address.host(), address.port())).await?;
         // Whoever writes, writes whole messages.
         stream.set_nodelay(true)?;
@@ -38,6 +42,17 @@ impl ServerStream {
         }
         Ok(Self(Box::new(stream)))
     }
+}
+
+#[cfg(unix)]
+async fn connect_unix(path: &Path) -> io::Result<ServerStream> {
+    let stream = tokio::net::UnixStream::connect(path).await?;
+    Ok(ServerStream(Box::new(stream)))
+}
+
+#[cfg(not(unix))]
+async fn connect_unix(_path: &Path) -> io::Result<ServerStream> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(feature = "tls")]

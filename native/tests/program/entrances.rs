@@ -104,6 +104,28 @@ async fn a_unix_socket_serves_whoever_may_open_it() {
 }
 
 #[tokio::test]
+async fn the_command_line_and_clients_find_a_server_on_its_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("unix:{}", folder.path().join("a.sock").display());
+    let missing = run(&["pub", "--server", &listen, "job:1", "0"]).await;
+    assert_eq!(missing.code, 3, "{missing:?}");
+    assert!(missing.stderr.contains(&listen), "{missing:?}");
+    let mut server = Started::new(&mut serve(&["--listen", &listen]));
+    server.address().await;
+    let published = run(&["pub", "--server", &listen, "job:1", "1"]).await;
+    assert_eq!(published.code, 0, "{published:?}");
+    let client = within("a connection", tidegate::Client::connect(&listen));
+    let client = client.await.unwrap();
+    assert_eq!(client.place(), listen);
+    let last = tidegate::Publish::end(tidegate::EndReason::Complete);
+    let position = client.publish_with("job:1", &2, last).await.unwrap();
+    assert_eq!(position.offset, 2);
+    let told = run(&["sub", "--server", &listen, "job:1"]).await;
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.stdout.contains('2'), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_socket_that_was_left_behind_is_replaced_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tidegate.sock");
