@@ -2,7 +2,6 @@
 
 import type { Core } from './core.js';
 import { dispose } from './dispose.js';
-import { connectionCore, loadGiven } from './engine.js';
 import { TidegateError, typed, typedError } from './errors.js';
 import { frameText } from './frames.js';
 import { Listeners } from './listeners.js';
@@ -20,6 +19,7 @@ import { type FailedNote, type KeyNote, type StateNote, stateOf, type TokenNote 
 import { Switchboard } from './switchboard.js';
 import { isTabsNote, type TabsNote } from './tabs/group.js';
 import type { TabsPart } from './tabs/membership.js';
+import { onceOnline } from './tabs/reachable.js';
 import { hostOf, Sharing } from './tabs/sharing.js';
 import { taskClock } from './task-clock.js';
 import type {
@@ -37,7 +37,6 @@ type Note = StateNote | FailedNote | KeyNote | TokenNote | PresenceNote | TabsNo
 
 /** @internal */
 export class Connection extends Switchboard<TabHub, Note> {
-  readonly #url: string;
   readonly #options: ConnectOptions;
   #WebSocket: WebSocketConstructor | undefined;
   #state: TideState = { status: 'connecting', attempt: 0 };
@@ -86,10 +85,10 @@ export class Connection extends Switchboard<TabHub, Note> {
   constructor(url: string | URL, options: ConnectOptions, part: TabsPart) {
     super(hostOf(options));
     checkSignal(options.signal);
-    this.#url = socketUrl(url);
+    const address = socketUrl(url);
     this.#options = options;
     this.#WebSocket = options.WebSocket;
-    this.#transport = new Transport(this.#url, {
+    this.#transport = new Transport(address, {
       opened: (link) => this.#tell((hub, now) => hub.handle_opened(now, link)),
       lost: (reason, wasOpen) => this.#lose(reason, wasOpen),
       closed: (link) => this.#tell((hub, now) => hub.handle_closed(now, link)),
@@ -97,9 +96,9 @@ export class Connection extends Switchboard<TabHub, Note> {
       failed: (error) => this.#listeners.emit('error', error),
     });
     const asks = options.WebSocket === undefined && part.membership === undefined;
-    this.#reachability = new Reachability(this.#url, asks, (error) => this.#tellWhy(error));
+    this.#reachability = new Reachability(address, asks, (error) => this.#tellWhy(error));
     this.#sharing = new Sharing(
-      this.#url,
+      address,
       options,
       {
         tell: (call) => this.#tell(call),
@@ -125,18 +124,11 @@ export class Connection extends Switchboard<TabHub, Note> {
 
   async #begin(): Promise<void> {
     try {
-      if (this.#options.wasm !== undefined) {
-        await loadGiven(this.#options.wasm);
-      }
-      const finding = this.#sharing.find();
-      if (finding !== undefined) {
-        await finding;
-      }
-      const core = connectionCore(this.#sharing.election);
+      const core = this.#sharing.findCore();
       this.core = core instanceof Promise ? await core : core;
       this.#WebSocket ??= await findWebSocket();
     } catch (error) {
-      this.#giveUp(typed(error, 'internal', 'the connection could not be begun'));
+      this.#failToBegin(typed(error, 'internal', 'the connection could not be begun'));
       return;
     }
     if (this.#state.status === 'closed') {
@@ -149,6 +141,17 @@ export class Connection extends Switchboard<TabHub, Note> {
       this.machine();
       this.#publishing.begin();
     });
+  }
+
+  /** Where it is for want of a network that there is no core, that is waited for. */
+  #failToBegin(error: TidegateError): void {
+    const isWanted = this.#state.status !== 'closed' && error.code === 'load_failed';
+    if (isWanted && onceOnline(() => void this.#begin())) {
+      this.#setState({ status: 'connecting', attempt: 0, reason: error.message });
+      this.handOver();
+    } else {
+      this.#giveUp(error);
+    }
   }
 
   /** The connection is shared in another way, which another core is for: everything there was is made known to that, which goes on with it. */

@@ -1,4 +1,18 @@
-/** When it is worth while to try a connection again that waits: how often at most is for the core to say. */
+/** When it is worth while to try again what waits for the network: how often at most is for the core to say. */
+
+/**
+ * Calls `tell` once the network is back, where the browser says that there is none; returns whether it says so. Where it says
+ * nothing, what has failed may have failed for good.
+ *
+ * @internal
+ */
+export function onceOnline(tell: () => void): boolean {
+  const isOffline = globalThis.navigator?.onLine === false;
+  if (isOffline) {
+    addEventListener('online', () => tell(), { once: true });
+  }
+  return isOffline;
+}
 
 /**
  * Calls `tell` when the network is back, in a page and in a worker, or when the page has woken up; returns what ends that.

@@ -1,7 +1,7 @@
 /** A connection's part in sharing with the browser's other tabs: what its core says to them, and what it hears. */
 
 import { Core } from '../core.js';
-import { canShare, connectionCore } from '../engine.js';
+import { canShare, connectionCore, loadGiven } from '../engine.js';
 import { badOption, type TidegateError, typed } from '../errors.js';
 import { type Host, systemHost } from '../host.js';
 import type { TabHub } from '../machines.js';
@@ -69,8 +69,24 @@ export class Sharing {
     this.#membership = part.membership;
   }
 
+  /**
+   * The core to begin with, once it is known who there is to share with: at once, where that need not be found out and it is there.
+   *
+   * @throws {@link TidegateError} with code `load_failed`; another call tries again.
+   */
+  findCore(): Core | Promise<Core> {
+    const { wasm } = this.#options;
+    return wasm === undefined ? this.#findOwnCore() : loadGiven(wasm).then(() => this.#findOwnCore());
+  }
+
+  #findOwnCore(): Core | Promise<Core> {
+    const finding = this.#find();
+    const find = (): Core | Promise<Core> => connectionCore(this.election);
+    return finding === undefined ? find() : finding.then(find);
+  }
+
   /** Finds out who there is to share with, where there may be somebody and nobody has told. */
-  find(): Promise<void> | undefined {
+  #find(): Promise<void> | undefined {
     const tabs = this.#options.tabs ?? 'auto';
     if (this.#membership !== undefined || tabs === 'off' || !hasTabs() || !canShare()) {
       return undefined;
