@@ -53,7 +53,11 @@ pub(super) struct Mirror<P, T> {
     /// The same patterns, to find those that select a topic.
     patterns: Router<()>,
     to_follow: BTreeSet<Pattern>,
+    /// The last of them that was asked for: those after it are next.
+    followed_last: Option<Pattern>,
     to_unfollow: BTreeSet<Pattern>,
+    /// Whether the last change was to unfollow: the next is to follow, where there is anything to.
+    has_unfollowed: bool,
     /// Whether a call to follow or to unfollow is under way: one at a time, so that none overtakes another.
     is_changing: bool,
     catch_ups: BTreeMap<Topic, CatchUp<P>>,
@@ -77,7 +81,9 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             followed: BTreeMap::new(),
             patterns: Router::new(config.seed),
             to_follow: BTreeSet::new(),
+            followed_last: None,
             to_unfollow: BTreeSet::new(),
+            has_unfollowed: false,
             is_changing: false,
             catch_ups: BTreeMap::new(),
             to_read: VecDeque::new(),

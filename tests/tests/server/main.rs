@@ -32,3 +32,4 @@ mod uplink_losses;
 mod uplink_reads;
 mod uplink_refusals;
 mod uplink_resume;
+mod uplink_turns;

@@ -1,5 +1,7 @@
 //! Which patterns are followed, and how far each is in step.
 
+use core::ops::Bound;
+
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -149,16 +151,20 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.followed.contains_key(&Pattern::from(topic.clone()))
     }
 
+    /// Asks for the next change, by turns: neither those who come nor those who go may wait until there are no others.
     pub(super) fn change_interest(&mut self, now: Instant) {
         if self.is_changing {
             return;
         }
-        if !self.to_unfollow.is_empty() {
-            let patterns = take_some(&mut self.to_unfollow);
+        let is_turn_to_follow = core::mem::take(&mut self.has_unfollowed);
+        let follows = !self.to_follow.is_empty() && is_turn_to_follow;
+        if !self.to_unfollow.is_empty() && !follows {
+            let patterns = take_some(&mut self.to_unfollow, &mut None);
             self.is_changing = true;
+            self.has_unfollowed = true;
             self.call(now, Asked::Unfollow, UplinkCall::Unfollow(patterns));
         } else if !self.to_follow.is_empty() {
-            let patterns = take_some(&mut self.to_follow);
+            let patterns = take_some(&mut self.to_follow, &mut self.followed_last);
             for pattern in &patterns {
                 if let Some(followed) = self.followed.get_mut(pattern) {
                     followed.step = Step::Following;
@@ -252,12 +258,16 @@ fn selects(patterns: &crate::router::Router<()>, topic: &Topic) -> bool {
     is_any
 }
 
-fn take_some(patterns: &mut BTreeSet<Pattern>) -> Vec<Pattern> {
-    let mut taken = Vec::new();
-    while taken.len() < PATTERNS_MAX
-        && let Some(pattern) = patterns.pop_first()
-    {
-        taken.push(pattern);
+/// Takes some, from those after `last` on, and round: what has just been taken may be back at once.
+fn take_some(patterns: &mut BTreeSet<Pattern>, last: &mut Option<Pattern>) -> Vec<Pattern> {
+    let after = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+    let later = patterns.range::<Pattern, _>((after, Bound::Unbounded));
+    let all = later.chain(patterns.iter());
+    let count = patterns.len().min(PATTERNS_MAX);
+    let taken: Vec<Pattern> = all.take(count).cloned().collect();
+    for pattern in &taken {
+        patterns.remove(pattern);
     }
+    *last = taken.last().cloned();
     taken
 }
