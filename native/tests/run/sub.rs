@@ -37,6 +37,8 @@ fn jobs_are_bars_that_move_until_they_end() {
     desk.see("waits");
     server.publish("job:hash", &json!({ "progress": 0.5 }));
     desk.see(" 50%");
+    server.publish("job:hash", &json!({ "done": 58, "total": 100 }));
+    desk.see(" 58%");
     server.publish(
         "job:hash",
         &json!({ "status": "COMPLETE", "elapsed_ms": 67_000 }),

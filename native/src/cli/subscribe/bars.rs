@@ -217,6 +217,9 @@ impl Style {
     }
 }
 
+/// How far what is written as 0.29 may lie below that, a hundred times over.
+const ROUNDING: f64 = 1e-9;
+
 /// Whole percent. What is not finished never reads as 100.
 #[expect(
     clippy::cast_possible_truncation,
@@ -227,7 +230,7 @@ fn percent(progress: f64) -> u8 {
     if progress >= 1.0 {
         return 100;
     }
-    ((progress * 100.0) as u8).min(99)
+    ((progress * 100.0 + ROUNDING) as u8).min(99)
 }
 
 /// The full and the empty part of a bar, which is drawn in eighths of a column.
