@@ -18,6 +18,7 @@ use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Room as _, Topic, UserRoom};
 
+pub(crate) use jwt::KeySetHealth;
 pub use jwt::{JwtError, JwtVerifier};
 
 /// What a client presents to prove who it is.

@@ -12,7 +12,7 @@
 //! | `GET /user/notifications` | the caller's own room, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET`, `DELETE /user/devices` | the caller's devices that have durable subscriptions; `DELETE` forgets one of them, `?device=NAME` |
 //! | `GET /healthz` | 200 while the hub runs |
-//! | `GET /readyz` | 200 while it can also reach its backend |
+//! | `GET /readyz` | 200 while it can also reach its backend, and has the keys of tokens |
 //! | `GET /debug` | where topics live and how much the hub holds, as JSON; for callers on the same machine, and for tokens that may subscribe to `**` |
 //! | `GET /metrics` | how much the hub holds and has done, for Prometheus; for the same callers |
 //! | `GET /` and `/assets/…` | the dashboard |
@@ -54,6 +54,7 @@ use axum::routing::{get, post};
 use tidegate_core::protocol::ErrorCode;
 
 use crate::Hub;
+use crate::auth::KeySetHealth;
 use crate::hub::{BackendHealth, BackendLink};
 pub use events::EventsQuery;
 #[cfg(feature = "fuzzing")]
@@ -115,6 +116,18 @@ async fn readyz(
                 format!("{name} can't be reached; /debug says why"),
             ))
         }
+        Some(_) | None => keys_are_here(&hub),
+    }
+}
+
+/// Nobody can be let in before the keys of tokens are here.
+fn keys_are_here(hub: &Hub) -> Result<&'static str, error::HttpError> {
+    match hub.door().key_set() {
+        Some(KeySetHealth { age: None, .. }) => Err(error::HttpError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Unavailable,
+            "the keys of tokens have not been fetched yet; /debug says why",
+        )),
         Some(_) | None => Ok("ok\n"),
     }
 }

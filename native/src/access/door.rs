@@ -11,7 +11,7 @@ use tidegate_core::admission::{Admission, Refusal};
 
 use super::AccessConfig;
 use super::ticket::Tickets;
-use crate::auth::{AuthError, Authenticating, Credentials, Identity, JwtVerifier};
+use crate::auth::{AuthError, Authenticating, Credentials, Identity, JwtVerifier, KeySetHealth};
 
 /// How long an application may take to say who a client is.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -141,10 +141,20 @@ impl Door {
         }))
     }
 
-    /// Whether who is asked has the answer at once, and neither waits nor blocks.
+    /// Whether who is asked mostly has the answer at once, and never blocks.
     pub(crate) fn answers_at_once(&self) -> bool {
-        let authenticate = self.config.authenticate.as_deref();
-        authenticate.is_some_and(|rule| (rule as &dyn Any).is::<JwtVerifier>())
+        self.verifier().is_some()
+    }
+
+    /// How the keys of tokens are, where they are fetched from a URL.
+    pub(crate) fn key_set(&self) -> Option<KeySetHealth> {
+        self.verifier()?.key_set_health()
+    }
+
+    /// Who is asked, where that is not a rule of the application's own.
+    fn verifier(&self) -> Option<&JwtVerifier> {
+        let rule = self.config.authenticate.as_deref()?;
+        (rule as &dyn Any).downcast_ref()
     }
 
     /// Somebody was refused.

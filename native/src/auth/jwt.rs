@@ -1,20 +1,28 @@
 //! JSON Web Tokens (RFC 7519), signed with a shared secret or by a key of a set (RFC 7517).
 
 mod keys;
+mod refresh;
+mod remote;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 
-use keys::Keys;
+use keys::{Key, Keys};
+pub(crate) use remote::KeySetHealth;
+use remote::Remote;
 
 use super::claims::Claims;
 use super::{AuthError, Authenticate, Authenticating, Credentials, Identity};
+use crate::client::Trust;
 
 /// The shortest secret that HMAC-SHA-256 is safe with (RFC 7518, 3.2), in bytes.
 const SECRET_BYTES_MIN: usize = 32;
+
+/// The algorithms whose keys may be told to all.
+const PUBLIC: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
 /// By how much the issuer's clock may be off, in seconds.
 const LEEWAY_S: u64 = 5;
@@ -30,7 +38,7 @@ const LEEWAY_S: u64 = 5;
 /// | `nbf` | before when it isn't valid |
 /// | `aud`, `iss` | must be what [`JwtVerifier::for_audience`] and [`JwtVerifier::from_issuer`] say |
 ///
-/// Clones share their keys, also after those are [read again](JwtVerifier::reload).
+/// Clones share their keys, also after those are [read](JwtVerifier::reload) or fetched again.
 #[derive(Clone)]
 pub struct JwtVerifier {
     keys: Arc<Keys>,
@@ -58,30 +66,46 @@ pub enum JwtError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not a JSON Web Key Set.
-    #[error("{} is no JSON Web Key Set: {source}", path.display())]
+    /// Keys can't be fetched from this address.
+    #[error("{url:?} is no address to fetch keys from: {why}")]
+    BadUrl {
+        /// What was given, without what may be a password.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// The file, or the answer of the URL, is not a JSON Web Key Set.
+    #[error("{place} is no JSON Web Key Set: {source}")]
     NoKeySet {
-        /// The file.
-        path: PathBuf,
+        /// The file or URL.
+        place: String,
         /// Why.
         source: serde_json::Error,
     },
     /// One of the keys can't be used.
-    #[error("key {number} in {}: {why}", path.display())]
+    #[error("key {number} in {place}: {why}")]
     BadKey {
-        /// The file.
-        path: PathBuf,
+        /// The file or URL.
+        place: String,
         /// Which one, from 1.
         number: usize,
         /// Why.
         why: String,
     },
-    /// The file contains no key.
-    #[error("{} has no keys", path.display())]
+    /// The file or the set contains no key.
+    #[error("{place} has no keys")]
     NoKeys {
-        /// The file.
-        path: PathBuf,
+        /// The file or URL.
+        place: String,
     },
+}
+
+/// Why a token is not taken.
+enum Fault {
+    /// Whatever keys there may be.
+    Token(AuthError),
+    /// There is no key of the name that it gives, and may be one at the URL of the keys.
+    UnknownKey,
 }
 
 impl JwtVerifier {
@@ -110,6 +134,61 @@ impl JwtVerifier {
         Keys::set_file(path.as_ref()).map(Self::with_keys)
     }
 
+    /// The same, with the set at a URL, such as `https://id.example/.well-known/jwks.json`, where an identity provider publishes the keys
+    /// that it signs with, and changes them from time to time. `http://` is accepted for this machine only.
+    ///
+    /// Nothing is fetched yet: [`fetch_keys`](Self::fetch_keys) begins with it, or the first token, on the tokio runtime that it arrives
+    /// on. The set is fetched again when the time in its `Cache-Control: max-age` is over (at least a minute, at most 24 hours; 10 minutes
+    /// without), and for a token that names a key which isn't in the set; the token waits for that for up to five seconds. Made-up
+    /// names cause one fetch in 30 seconds at the most.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), tidegate::auth::JwtError> {
+    /// use tidegate::auth::JwtVerifier;
+    ///
+    /// let tokens = JwtVerifier::jwks_url("https://id.example/.well-known/jwks.json")?
+    ///     .from_issuer("https://id.example/")
+    ///     .for_audience("https://live.example");
+    /// tokens.fetch_keys();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Until the set has been fetched for the first time, tokens are refused as [`Unavailable`](AuthError::Unavailable). If it can't be
+    /// fetched again (within ten seconds, at most 256 KiB, without redirections), the keys stay in use, the log says so, and it is tried again
+    /// after waits of up to 30 seconds. A key that is missing from the newest set is no longer accepted.
+    ///
+    /// # Errors
+    /// If `url` is not an address, or one where somebody on the way could put keys of their own into the set.
+    pub fn jwks_url(url: &str) -> Result<Self, JwtError> {
+        Self::jwks_url_trusting(url, Trust::default())
+    }
+
+    /// The same, from a server whose certificate is signed by other authorities than the system's.
+    ///
+    /// # Errors
+    /// As for [`JwtVerifier::jwks_url`].
+    pub fn jwks_url_trusting(url: &str, trust: Trust) -> Result<Self, JwtError> {
+        Keys::set_url(url, trust).map(Self::with_keys)
+    }
+
+    /// The same, with the set that an OpenID Connect provider names in its document, `/.well-known/openid-configuration`. Accepts only
+    /// tokens [from](Self::from_issuer) this issuer, which is its URL exactly as the tokens have it in `iss`.
+    ///
+    /// # Errors
+    /// As for [`JwtVerifier::jwks_url`].
+    pub fn oidc_issuer(issuer: &str) -> Result<Self, JwtError> {
+        Self::oidc_issuer_trusting(issuer, Trust::default())
+    }
+
+    /// The same, from a server whose certificate is signed by other authorities than the system's.
+    ///
+    /// # Errors
+    /// As for [`JwtVerifier::jwks_url`].
+    pub fn oidc_issuer_trusting(issuer: &str, trust: Trust) -> Result<Self, JwtError> {
+        let keys = Keys::set_of_issuer(issuer, trust)?;
+        Ok(Self::with_keys(keys).from_issuer(issuer))
+    }
+
     fn with_keys(keys: Keys) -> Self {
         Self {
             keys: Arc::new(keys),
@@ -125,6 +204,24 @@ impl JwtVerifier {
     /// As for [`JwtVerifier::jwks_file`]. The current keys then stay in use.
     pub fn reload(&self) -> Result<bool, JwtError> {
         self.keys.reload()
+    }
+
+    /// Fetches the keys now, if they come from a URL: at the start, so that the first client doesn't have to wait for them, and whenever
+    /// you know that they have changed. Returns at once. Does nothing outside of a tokio runtime.
+    pub fn fetch_keys(&self) {
+        if let Some(remote) = self.keys.remote() {
+            remote.fetch_now();
+        }
+    }
+
+    /// Whether the keys come from a URL.
+    pub fn fetches_keys(&self) -> bool {
+        self.keys.remote().is_some()
+    }
+
+    /// How the keys are, if they come from a URL.
+    pub(crate) fn key_set_health(&self) -> Option<KeySetHealth> {
+        self.keys.remote().map(Remote::health)
     }
 
     /// Accepts only tokens for this audience. Without it, tokens that name an audience are refused.
@@ -145,19 +242,35 @@ impl JwtVerifier {
         }
     }
 
-    /// Verifies a token, and returns what it says about its bearer.
+    /// Verifies a token with the keys that are known now, without fetching any, and returns what it says about its bearer.
     ///
     /// # Errors
     /// If it is not a token, is not signed with one of the keys, has expired or isn't valid yet, has a different
-    /// audience or issuer, or grants something that is not a pattern.
+    /// audience or issuer, or grants something that is not a pattern; or [`AuthError::Unavailable`], if it may be signed with a key that
+    /// could not be fetched.
     pub fn verify(&self, token: &str) -> Result<Identity, AuthError> {
+        self.check(token).map_err(|fault| self.told(fault))
+    }
+
+    /// The same, with the keys that are to be had.
+    async fn verify_by_all(&self, token: &str) -> Result<Identity, AuthError> {
+        match (self.check(token), self.keys.remote()) {
+            (Err(Fault::UnknownKey), Some(remote)) => {
+                remote.fetch_for_unknown().await;
+                self.verify(token)
+            }
+            (checked, _) => checked.map_err(|fault| self.told(fault)),
+        }
+    }
+
+    fn check(&self, token: &str) -> Result<Identity, Fault> {
         let header = decode_header(token).map_err(|error| refusal(&error))?;
         // Who doesn't understand what the signer says must be understood, must not go by the token (RFC 7515, 4.1.11).
         if let Some(names) = &header.crit {
             let names = names.join(", ");
-            return Err(AuthError::Invalid(format!(
+            return Err(Fault::Token(AuthError::Invalid(format!(
                 "its header demands by `crit` that this be understood, which is not: {names}"
-            )));
+            ))));
         }
         let keys = self.keys.now();
         let may_have = keys
@@ -165,13 +278,35 @@ impl JwtVerifier {
             .filter(|key| key.may_have_signed(header.kid.as_deref(), header.alg));
         for key in may_have {
             match decode::<Claims>(token, &key.decoding, &self.validation(key.algorithm)) {
-                Ok(read) => return read.claims.into_identity(),
+                Ok(read) => return Ok(read.claims.into_identity()?),
                 Err(error) if is_of_key(error.kind()) => {}
                 // It is this one's: what is wrong is what the token says.
-                Err(error) => return Err(refusal(&error)),
+                Err(error) => return Err(refusal(&error).into()),
             }
         }
-        Err(AuthError::Invalid("no key here has signed it".into()))
+        if self.may_be_of_another_key(&header, &keys) {
+            return Err(Fault::UnknownKey);
+        }
+        Err(Fault::Token(unsigned()))
+    }
+
+    /// Whether a key that isn't here, and may be at the URL of the keys, can have signed a token with this header.
+    fn may_be_of_another_key(&self, header: &Header, keys: &[Key]) -> bool {
+        let is_public = PUBLIC.contains(&header.alg);
+        let is_missing = |id: &String| !keys.iter().any(|key| key.is(id));
+        let is_unknown = keys.is_empty() || header.kid.as_ref().is_some_and(is_missing);
+        self.keys.remote().is_some() && is_public && is_unknown
+    }
+
+    /// What the bearer of a token is told.
+    fn told(&self, fault: Fault) -> AuthError {
+        match (fault, self.keys.remote()) {
+            (Fault::Token(error), _) => error,
+            (Fault::UnknownKey, Some(remote)) if !remote.is_sure() => AuthError::Unavailable(
+                "the keys that tokens are signed by could not be fetched".into(),
+            ),
+            (Fault::UnknownKey, _) => unsigned(),
+        }
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
@@ -202,6 +337,16 @@ const fn is_of_key(kind: &ErrorKind) -> bool {
     )
 }
 
+fn unsigned() -> AuthError {
+    AuthError::Invalid("no key here has signed it".into())
+}
+
+impl From<AuthError> for Fault {
+    fn from(error: AuthError) -> Self {
+        Self::Token(error)
+    }
+}
+
 fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
     match error.kind() {
         ErrorKind::ExpiredSignature => AuthError::Expired,
@@ -218,11 +363,10 @@ fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
 impl Authenticate for JwtVerifier {
     fn authenticate(&self, credentials: Credentials) -> Authenticating<'_> {
         let token = credentials.token;
-        Box::pin(std::future::ready(
-            token
-                .ok_or(AuthError::Missing)
-                .and_then(|token| self.verify(&token)),
-        ))
+        Box::pin(async move {
+            let token = token.ok_or(AuthError::Missing)?;
+            self.verify_by_all(&token).await
+        })
     }
 }
 

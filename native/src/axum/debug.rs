@@ -1,4 +1,4 @@
-//! `GET /debug`: where topics live, how the link there is, and how much the hub holds.
+//! `GET /debug`: where topics live, how the link there is, how the keys of tokens are, and how much the hub holds.
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -65,6 +65,14 @@ pub(super) async fn debug(
             "publishes": counts.uplink.publishes,
         },
     });
+    if let Some(keys) = served.hub.door().key_set() {
+        told["keys"] = json!({
+            "url": keys.url,
+            "count": keys.count,
+            "age_s": keys.age.map(|age| age.as_secs()),
+            "last_error": keys.last_error,
+        });
+    }
     if let Some(most) = query.topics {
         let seen = served.hub.survey(most.min(TOPICS_MAX)).await?;
         told["latest_topics"] = seen.iter().map(topic).collect();

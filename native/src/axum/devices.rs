@@ -70,7 +70,7 @@ fn user(known: Known) -> Result<String, HttpError> {
         }),
         Known::Nobody => Err(AuthError::Missing.into()),
         Known::Anyone(_) => Err(HttpError::forbidden(
-            "this server asks nobody who they are, so that nobody has devices; start it with --jwt-secret-file or --jwks",
+            "this server asks nobody who they are, so that nobody has devices; start it with --jwt-secret-file, --jwks or --oidc-issuer",
         )),
     }
 }

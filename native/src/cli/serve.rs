@@ -78,8 +78,13 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let (config, keys) = settings.config_and_keys().map_err(Misconfigured::because)?;
     settings.check_reach(&config)?;
     reload::outlive_hangups();
-    if let Some(keys) = keys {
-        reload::when_told("the keys of tokens", move || keys.reload());
+    match keys {
+        Some(keys) if keys.fetches_keys() => {
+            keys.fetch_keys();
+            reload::at_hangups(move || keys.fetch_keys());
+        }
+        Some(keys) => reload::when_told("the keys of tokens", move || keys.reload()),
+        None => {}
     }
     let (server, addresses) = settings.open(&config).await?;
     let choice = settings.choose_backend(&config).await?;

@@ -12,6 +12,7 @@ mod event_streams;
 mod event_streams_on_sockets;
 mod event_streams_resume;
 mod hosts;
+mod key_set;
 mod metrics;
 mod other_origins;
 mod presence;

@@ -22,6 +22,8 @@ mod config;
 mod deploy;
 mod entrances;
 mod get;
+#[cfg(all(unix, feature = "tls"))]
+mod key_set;
 mod limits;
 mod lines;
 mod operation;

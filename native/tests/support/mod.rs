@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod last_word;
 pub(crate) mod place;
 pub(crate) mod program;
+pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod socket;
 

@@ -1,4 +1,4 @@
-//! The keys that tokens are signed by: a shared secret, or those of a file, which may be read again.
+//! The keys that tokens are signed by: a shared secret, those of a file, which may be read again, or those of a URL.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -8,27 +8,33 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey};
 
+use super::remote::{KeySetUrl, Remote, Source};
 use super::{JwtError, SECRET_BYTES_MIN};
+use crate::client::Trust;
 
 /// A key, and what it is for.
 pub(super) struct Key {
     /// Its name, where a token may say by which key it is signed.
-    id: Option<String>,
+    pub(super) id: Option<String>,
     pub(super) decoding: DecodingKey,
     pub(super) algorithm: Algorithm,
 }
 
 /// Keys, and where they are from.
-pub(super) struct Keys {
-    keys: RwLock<Arc<[Key]>>,
-    file: Option<File>,
+pub(super) enum Keys {
+    /// They were told, and stay.
+    Told(Arc<[Key]>),
+    File(File),
+    Url(Remote),
 }
 
-struct File {
+/// The keys of a file.
+pub(super) struct File {
     path: PathBuf,
     parse: Parse,
     /// What it held when it was read last.
     read: Mutex<Vec<u8>>,
+    keys: RwLock<Arc<[Key]>>,
 }
 
 /// What makes keys of a file's text.
@@ -45,10 +51,7 @@ enum Unfit {
 impl Keys {
     /// A secret that is shared with the issuer.
     pub(super) fn secret(secret: &[u8]) -> Result<Self, JwtError> {
-        Ok(Self {
-            keys: RwLock::new(shared(secret)?),
-            file: None,
-        })
+        shared(secret).map(Self::Told)
     }
 
     /// The same, in a file, without the white space at its end.
@@ -58,44 +61,72 @@ impl Keys {
 
     /// The public keys of a set.
     pub(super) fn set_file(path: &Path) -> Result<Self, JwtError> {
-        Self::of_file(path, parse_set)
+        Self::of_file(path, |path, text| {
+            parse_set(&path.display().to_string(), text)
+        })
+    }
+
+    /// The same, from a URL. Nothing is fetched yet.
+    pub(super) fn set_url(url: &str, trust: Trust) -> Result<Self, JwtError> {
+        let url = KeySetUrl::parse(url)?;
+        Ok(Self::Url(Remote::new(Source::Set(url), trust)))
+    }
+
+    /// The same, from where an OpenID Connect provider says.
+    pub(super) fn set_of_issuer(issuer: &str, trust: Trust) -> Result<Self, JwtError> {
+        Ok(Self::Url(Remote::new(Source::of_issuer(issuer)?, trust)))
     }
 
     fn of_file(path: &Path, parse: Parse) -> Result<Self, JwtError> {
         let text = read(path)?;
-        Ok(Self {
+        Ok(Self::File(File {
             keys: RwLock::new(parse(path, &text)?),
-            file: Some(File {
-                path: path.into(),
-                parse,
-                read: Mutex::new(text),
-            }),
-        })
+            path: path.into(),
+            parse,
+            read: Mutex::new(text),
+        }))
     }
 
     /// Reads the file again, if they are from one, and says whether it held anything new.
     pub(super) fn reload(&self) -> Result<bool, JwtError> {
-        let Some(File {
-            path,
-            parse,
-            read: before,
-        }) = &self.file
-        else {
-            return Ok(false);
-        };
-        let text = read(path)?;
-        let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
+        match self {
+            Self::Told(_) | Self::Url(_) => Ok(false),
+            Self::File(file) => file.reload(),
+        }
+    }
+
+    /// Those in use now.
+    pub(super) fn now(&self) -> Arc<[Key]> {
+        match self {
+            Self::Told(keys) => Arc::clone(keys),
+            Self::File(file) => file.now(),
+            Self::Url(remote) => remote.keys(),
+        }
+    }
+
+    /// Where they are fetched, if they are from a URL.
+    pub(super) const fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::Told(_) | Self::File(_) => None,
+            Self::Url(remote) => Some(remote),
+        }
+    }
+}
+
+impl File {
+    fn reload(&self) -> Result<bool, JwtError> {
+        let text = read(&self.path)?;
+        let mut before = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if *before == text {
             return Ok(false);
         }
-        let keys = parse(path, &text)?;
+        let keys = (self.parse)(&self.path, &text)?;
         *before = text;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(true)
     }
 
-    /// Those in use now.
-    pub(super) fn now(&self) -> Arc<[Key]> {
+    fn now(&self) -> Arc<[Key]> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&keys)
     }
@@ -121,17 +152,18 @@ fn shared(secret: &[u8]) -> Result<Arc<[Key]>, JwtError> {
     .into())
 }
 
-fn parse_set(path: &Path, text: &[u8]) -> Result<Arc<[Key]>, JwtError> {
-    let path = || PathBuf::from(path);
+/// The keys of a set that `place`, a file or a URL, has.
+pub(super) fn parse_set(place: &str, text: &[u8]) -> Result<Arc<[Key]>, JwtError> {
+    let place = || place.to_owned();
     let set: JwkSet = serde_json::from_slice(text).map_err(|source| JwtError::NoKeySet {
-        path: path(),
+        place: place(),
         source,
     })?;
     let mut keys = Vec::new();
     let mut passed_over = None;
     for (at, jwk) in set.keys.iter().enumerate() {
         let bad = |why| JwtError::BadKey {
-            path: path(),
+            place: place(),
             number: at + 1,
             why,
         };
@@ -144,7 +176,7 @@ fn parse_set(path: &Path, text: &[u8]) -> Result<Arc<[Key]>, JwtError> {
     match (keys.is_empty(), passed_over) {
         (false, _) => Ok(keys.into()),
         (true, Some(why)) => Err(why),
-        (true, None) => Err(JwtError::NoKeys { path: path() }),
+        (true, None) => Err(JwtError::NoKeys { place: place() }),
     }
 }
 
@@ -153,6 +185,11 @@ impl Key {
     pub(super) fn may_have_signed(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
         let is_named = id.is_none() || self.id.is_none() || self.id.as_deref() == id;
         is_named && self.algorithm == algorithm
+    }
+
+    /// Whether it is the one of this name.
+    pub(super) fn is(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id)
     }
 
     fn from_jwk(jwk: &Jwk) -> Result<Self, Unfit> {

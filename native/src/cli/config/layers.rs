@@ -20,7 +20,7 @@ const OTHERS: [&str; 5] = [
 ];
 
 /// What tokens are checked by: where several are set, the one that is nearest to the command line counts.
-const KEYS: [&str; 3] = ["jwks", "jwt_secret_file", "jwt_secret"];
+const KEYS: [&str; 4] = ["jwks", "oidc_issuer", "jwt_secret_file", "jwt_secret"];
 
 /// The variables that may be settings, those that are empty left out.
 pub(in crate::cli) struct Environment(BTreeMap<String, OsString>);

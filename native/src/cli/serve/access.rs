@@ -1,6 +1,6 @@
 //! Whom a server lets in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -23,9 +23,14 @@ pub(super) struct AccessArgs {
     #[arg(long, value_name = "FILE")]
     jwt_secret_file: Option<PathBuf>,
     /// Require tokens, signed with one of the keys whose public part is in this JSON Web Key Set (RS256, ES256 or
-    /// EdDSA). The file is read again on SIGHUP
-    #[arg(long, value_name = "FILE")]
+    /// EdDSA): a file, or a URL such as https://id.example/.well-known/jwks.json, from which it is fetched at intervals, and
+    /// when a token names a new key. On SIGHUP, either is read again
+    #[arg(long, value_name = "FILE|URL")]
     jwks: Option<PathBuf>,
+    /// Require tokens from this OpenID Connect provider, such as https://id.example/, written as in their claim iss. Its
+    /// keys are fetched as from a URL of --jwks, which its document /.well-known/openid-configuration names
+    #[arg(long, value_name = "URL")]
+    oidc_issuer: Option<String>,
     /// Accept only tokens for this audience
     #[arg(long, value_name = "NAME")]
     jwt_audience: Option<String>,
@@ -42,7 +47,7 @@ pub(super) struct AccessArgs {
 }
 
 impl AccessArgs {
-    /// What is said here, as the hub takes it. Gives the keys of tokens, where they are in a file that may be read again.
+    /// What is said here, as the hub takes it. Gives the keys of tokens, where they are somewhere that may be read again.
     pub(super) fn apply(
         &self,
         secrets: &Secrets,
@@ -61,19 +66,27 @@ impl AccessArgs {
             ticket_secret: ticket_secret.map(|secret| secret.as_bytes().to_vec()),
             ..config.access.clone()
         };
-        Ok(verifier.filter(|_| self.jwks.is_some() || self.jwt_secret_file.is_some()))
+        Ok(verifier.filter(|_| secrets.jwt.is_none()))
     }
 
     fn verifier(&self, secrets: &Secrets) -> anyhow::Result<Option<JwtVerifier>> {
-        let verifier = if let Some(path) = &self.jwks {
-            JwtVerifier::jwks_file(path)?
+        let verifier = if let Some(place) = &self.jwks {
+            match url(place) {
+                Some(url) => JwtVerifier::jwks_url(url).context("jwks")?,
+                None => JwtVerifier::jwks_file(place)?,
+            }
+        } else if let Some(issuer) = &self.oidc_issuer {
+            if self.jwt_issuer.is_some() {
+                bail!("oidc_issuer says whose tokens are taken; leave jwt_issuer out");
+            }
+            JwtVerifier::oidc_issuer(issuer).context("oidc_issuer")?
         } else if let Some(path) = &self.jwt_secret_file {
             JwtVerifier::hs256_file(path).context("jwt_secret_file")?
         } else if let Some(secret) = &secrets.jwt {
             JwtVerifier::hs256(secret.as_bytes()).context("jwt_secret")?
         } else if self.jwt_audience.is_some() || self.jwt_issuer.is_some() {
             bail!(
-                "an audience or an issuer means nothing without a key: --jwt-secret-file or --jwks"
+                "an audience or an issuer means nothing without a key: --jwt-secret-file, --jwks or --oidc-issuer"
             );
         } else {
             return Ok(None);
@@ -88,4 +101,11 @@ impl AccessArgs {
         };
         Ok(Some(verifier))
     }
+}
+
+/// The place of a key set, where that is no file.
+fn url(place: &Path) -> Option<&str> {
+    let (scheme, _) = place.to_str()?.split_once("://")?;
+    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_scheme.then_some(place.to_str()?)
 }

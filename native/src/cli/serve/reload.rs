@@ -1,4 +1,4 @@
-//! Files that are read again when the server is told to, by SIGHUP.
+//! What is read again when the server is told to, by SIGHUP.
 
 use std::fmt::Display;
 
@@ -8,19 +8,25 @@ pub(super) fn when_told<E: Display>(
     what: &'static str,
     reload: impl Fn() -> Result<bool, E> + Send + 'static,
 ) {
+    at_hangups(move || match reload() {
+        Ok(true) => tracing::info!("{what}: read again"),
+        Ok(false) => tracing::info!("{what}: the same as before"),
+        Err(error) => {
+            tracing::error!(%error, "{what}: not replaced; what was read before stays in use");
+        }
+    });
+}
+
+/// Does something on each SIGHUP from now on.
+#[cfg(unix)]
+pub(super) fn at_hangups(act: impl Fn() + Send + 'static) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
         return;
     };
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            match reload() {
-                Ok(true) => tracing::info!("{what}: read again"),
-                Ok(false) => tracing::info!("{what}: the same as before"),
-                Err(error) => {
-                    tracing::error!(%error, "{what}: not replaced; what was read before stays in use");
-                }
-            }
+            act();
         }
     });
 }
@@ -30,19 +36,13 @@ pub(super) fn when_told<E: Display>(
 pub(super) fn outlive_hangups() {
     use std::io::IsTerminal as _;
 
-    use tokio::signal::unix::{SignalKind, signal};
     if std::io::stdin().is_terminal() {
         return;
     }
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return;
-    };
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::info!(
-                "SIGHUP: keys and certificates are read again where they are in files; everything else needs a restart"
-            );
-        }
+    at_hangups(|| {
+        tracing::info!(
+            "SIGHUP: keys and certificates are read again from their files or URL; everything else needs a restart"
+        );
     });
 }
 
@@ -55,3 +55,6 @@ pub(super) fn when_told<E: Display>(
     _reload: impl Fn() -> Result<bool, E> + Send + 'static,
 ) {
 }
+
+#[cfg(not(unix))]
+pub(super) fn at_hangups(_act: impl Fn() + Send + 'static) {}

@@ -132,7 +132,7 @@ impl Settings {
         self.config_and_keys().map(|(config, _)| config)
     }
 
-    /// The same, and the keys of tokens, where they are in a file that may be read again.
+    /// The same, and the keys of tokens, where they are somewhere that may be read again.
     ///
     /// # Errors
     /// What is wrong with them.
@@ -174,7 +174,7 @@ impl Settings {
         {
             return Err(Misconfigured::because(anyhow!(
                 "{address} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
-                 ask for tokens (--jwt-secret-file, --jwks), or say --open-to-everyone"
+                 ask for tokens (--jwt-secret-file, --jwks, --oidc-issuer), or say --open-to-everyone"
             )));
         }
         Ok(())

@@ -100,7 +100,9 @@ fn any_assignment() -> impl Strategy<Value = (String, String)> {
             "jwt_secret" | "ticket_secret" => format!("{HUSH}{value}"),
             "backend" => address.replace('P', HUSH),
             // What they name would be read.
-            "jwks" | "jwt_secret_file" | "tls_cert" | "tls_key" => "/nowhere/at.all".to_owned(),
+            "jwks" | "oidc_issuer" | "jwt_secret_file" | "tls_cert" | "tls_key" => {
+                "/nowhere/at.all".to_owned()
+            }
             _ => value,
         };
         (name, value)
