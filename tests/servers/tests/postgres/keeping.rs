@@ -312,17 +312,15 @@ async fn a_trim_that_takes_too_long_is_cancelled_and_the_link_stands() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_publication_that_takes_long_is_not_cancelled_for_a_trim_behind_it() {
     let server = PostgresServer::start();
-    let url = format!("{}?stall_ms=1&timeout_ms=6000", server.url());
+    let url = format!("{}?stall_ms=1&timeout_ms=10000", server.url());
     let backend = Postgres::new(&url, keep(1, 1, Duration::from_secs(1))).expect("an address");
     let mut heard = Heard::open(&backend).await;
     backend.follow(&[pattern("a")]).await.expect("followed");
     server.sql(
-        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(4); RETURN NEW; END $$;
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(6); RETURN NEW; END $$;
          CREATE TRIGGER dawdle BEFORE INSERT ON pubsub_events FOR EACH ROW EXECUTE FUNCTION dawdle();",
     );
-    for number in 1..=2 {
-        publish_many(&backend, "a", 1).await;
-        assert_eq!(heard.publication().await.position.offset, number);
-    }
+    publish_many(&backend, "a", 1).await;
+    assert_eq!(heard.publication().await.position.offset, 1);
     assert!(heard.rest().is_empty(), "the link stands");
 }
