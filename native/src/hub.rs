@@ -29,7 +29,7 @@ use tidegate_core::flow::FlowFloor;
 use tidegate_core::hub::{HubCounts, ServerConfig, UplinkCounts};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::Pattern;
 use tidegate_core::uplink::UplinkConfig;
 use tokio::sync::{oneshot, watch};
 
