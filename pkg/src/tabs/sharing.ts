@@ -135,7 +135,8 @@ export class Sharing {
       // The hub that shares asks for itself.
       return;
     }
-    const token = await this.#tokens.next();
+    // Whoever was asked for the user's sake just now, and had no token, has none for this either.
+    const token = this.#isUnknown ? undefined : await this.#tokens.next();
     this.#events.tell((hub, now) => hub.handle_token(now, request, hub.core.text(token)));
   }
 

@@ -174,6 +174,18 @@ for (const way of WAYS) {
     assert.deepEqual([wrong.length, await late.evaluate('early')], [1, 'forbidden']);
   });
 
+  test(`${way}: a tab that can have no token asks once for each attempt to connect`, LIMIT, async (t) => {
+    const { open } = await setScene(t, way);
+    let failures = 0;
+    const late = await open(() => {
+      failures += 1;
+      return failures > 5 ? 'ada' : undefined;
+    });
+    const { states, wrong } = await tell(late);
+    // The first time, before any attempt, it was to learn with whom to share.
+    assert.deepEqual([states.filter((state) => state === 'disconnected').length, wrong.length], [4, 5]);
+  });
+
   test(`${way}: a tab whose first token does not come in time shares by the next`, LIMIT, async (t) => {
     const { server, open, asked } = await setScene(t, way);
     await open(() => 'ada');
