@@ -380,10 +380,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         let connection = &mut self.connections[index as usize];
         if !connection.is_ready {
             connection.is_ready = true;
-            self.output.push_back(ServerOutput::Ready(ConnectionId {
-                index,
-                generation: connection.generation,
-            }));
+            let id = self.id_of(index);
+            self.output.push_back(ServerOutput::Ready(id));
         }
     }
 
