@@ -78,6 +78,13 @@ impl Grant {
         self.publish.iter().any(|granted| granted.matches(topic))
     }
 
+    /// Whether everything may be subscribed to, and published to: what an operator may.
+    pub fn is_everything(&self) -> bool {
+        let all = Pattern::new("**").expect("a wildcard is a pattern");
+        let publishes_all = self.publish.iter().any(|granted| granted.covers(&all));
+        publishes_all && self.may_subscribe(&all)
+    }
+
     /// Whether the client may watch the presences of `topic`.
     pub fn may_watch(&self, topic: &Topic) -> bool {
         self.subscribe.iter().any(|granted| granted.matches(topic))
@@ -148,6 +155,20 @@ mod tests {
         };
         assert!(grant.may_watch(&topic("a:1")) && !grant.may_publish(&topic("a:1")));
         assert!(!grant.may_watch(&topic("b:1")) && grant.may_publish(&topic("b:1")));
+    }
+
+    #[test]
+    fn everything_is_all_topics_both_ways() {
+        assert!(Grant::everything().is_everything());
+        for (subscribe, publish) in [("**", "*"), ("*", "**"), ("a:**", "a:**")] {
+            let grant = Grant {
+                subscribe: patterns(&[subscribe]),
+                publish: patterns(&[publish]),
+                ..Grant::nothing()
+            };
+            assert!(!grant.is_everything(), "{subscribe}, {publish}");
+        }
+        assert!(!Grant::nothing().is_everything());
     }
 
     #[test]

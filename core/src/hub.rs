@@ -11,6 +11,7 @@
 
 mod client_hub;
 mod config;
+mod disconnect;
 mod due;
 mod error;
 mod licence;
@@ -46,6 +47,7 @@ use topics::{Topics, TopicsFull};
 
 pub use client_hub::{ClientHub, ClientOutput};
 pub use config::{HubConfig, HubCounts, UplinkCounts};
+pub use disconnect::{Disconnect, DisconnectEnvelope, DisconnectsEnvelope, DisconnectsType};
 pub use due::{DownlinkId, Due, SubscriptionId};
 pub use error::{PublishError, SubscribeError};
 pub use licence::Licence;

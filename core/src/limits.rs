@@ -74,6 +74,12 @@ pub const PUBLISHERS_MAX: usize = 100_000;
 /// The longest name of a group of tabs, in bytes.
 pub const GROUP_BYTES_MAX: usize = 64;
 
+/// For so long a server remembers whose connections were ended, to tell servers that could not hear of it at the time.
+pub const DISCONNECTS_KEPT_FOR: Duration = Duration::from_secs(600);
+
+/// The most disconnects that a server remembers. Beyond them the oldest is forgotten.
+pub const DISCONNECTS_MAX: usize = 10_000;
+
 /// How long a server that drains takes for each of its connections, where the operator leaves it the time: five hundred
 /// clients a second come to its successor.
 pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(2);

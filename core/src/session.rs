@@ -34,6 +34,7 @@ use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 use access::Standing;
+pub(crate) use access::disconnected;
 pub use access::{Access, publishes_too_often};
 pub use claim::{Claim, ClaimEnvelope, ClaimsEnvelope, ClaimsType, SharedBy};
 pub use output::{CloseReason, SessionConfig, SessionOutput};
@@ -41,12 +42,14 @@ pub use output::{CloseReason, SessionConfig, SessionOutput};
 /// The server's side of one connection.
 ///
 /// `handle_frame`, `handle_bad_frame`, `handle_part`, `handle_control`, `handle_drain`, the answers (`handle_subscribed`, `handle_published`,
-/// `handle_flow_refused`, `handle_tracks`, `handle_end`), `handle_superseded` and `handle_timeout`; after each, `poll_output` until `None`.
+/// `handle_flow_refused`, `handle_tracks`, `handle_end`), `handle_superseded`, `handle_disconnected` and `handle_timeout`; after each, `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Session<P> {
     config: SessionConfig,
     state: State,
     standing: Standing<P>,
+    /// When it was asked who the client is, or else when it connected.
+    since: Instant,
     /// Whether tokens are looked at.
     asks: bool,
     published: Bucket,
@@ -93,6 +96,7 @@ impl<P> Session<P> {
     pub fn with_access(now: Instant, config: SessionConfig, access: &Access) -> Self {
         Self {
             standing: access.into(),
+            since: access.since.unwrap_or(now),
             asks: access.asks,
             published: Bucket::new(),
             shown: Bucket::new(),

@@ -18,6 +18,7 @@ use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Room as _, Topic, UserRoom};
 
+pub(crate) use claims::Subject;
 pub(crate) use jwt::KeySetHealth;
 pub use jwt::{JwtError, JwtVerifier};
 
@@ -164,11 +165,11 @@ pub trait Authenticate: Any + Send + Sync {
 }
 
 /// Checks what an application or a token says of a user.
-fn checked_user(user: String) -> Result<String, AuthError> {
+fn checked_user(user: String) -> Result<String, String> {
     if user.is_empty() || user.len() > USER_BYTES_MAX || user.chars().any(char::is_control) {
-        return Err(AuthError::Invalid(format!(
+        return Err(format!(
             "a user's name must be 1 to {USER_BYTES_MAX} bytes without control characters"
-        )));
+        ));
     }
     Ok(user)
 }

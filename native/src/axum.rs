@@ -9,6 +9,7 @@
 //! | `GET /history?topic=…` | what a topic keeps, since a position |
 //! | `GET /presence?topic=…` | who is present in a topic, or how many are |
 //! | `POST /ticket` | exchanges a token for a ticket, which opens connections within half a minute, as `?ticket=…` |
+//! | `POST /disconnect` | `{"user": …}`: [ends the connections](Hub::disconnect) of a user, on all servers that share the backend; for tokens that may subscribe and publish to `**` |
 //! | `GET /user/notifications` | the caller's own room, `user:{int}`, over WebSocket or as Server-Sent Events |
 //! | `GET`, `DELETE /user/devices` | the caller's devices that have durable subscriptions; `DELETE` forgets one of them, `?device=NAME` |
 //! | `GET /healthz` | 200 while the hub runs |
@@ -34,6 +35,7 @@ mod body;
 mod dashboard;
 mod debug;
 mod devices;
+mod disconnect;
 mod error;
 mod errors;
 mod events;
@@ -80,6 +82,7 @@ pub fn endpoints(hub: Hub) -> Router {
         .route("/history", get(reading::history))
         .route("/presence", get(presence::presence))
         .route("/ticket", post(access::ticket))
+        .route("/disconnect", post(disconnect::disconnect))
         .route("/user/notifications", get(notifications::notifications))
         .route("/user/devices", get(devices::list).delete(devices::forget))
         .layer(middleware::from_fn_with_state(hub.clone(), origin::let_in));

@@ -2,6 +2,7 @@
 
 mod asking;
 mod config;
+mod disconnect;
 mod environment;
 mod get;
 mod migrate;
@@ -63,6 +64,8 @@ enum Command {
     Top(top::Top),
     /// Run a command and publish its start, progress, last line and outcome.
     Run(run::Run),
+    /// End all connections of a user, on all servers that share the backend.
+    Disconnect(disconnect::Disconnect),
     /// Make a token for a server that requires one.
     Token(token::Token),
     /// Show the SQL that a database or SQLite file still needs, and run it.
@@ -93,6 +96,7 @@ impl Cli {
             Command::Get(get) => runtime.block_on(get.run()),
             Command::Top(top) => runtime.block_on(top.run()),
             Command::Run(run) => runtime.block_on(run.run()),
+            Command::Disconnect(disconnect) => runtime.block_on(disconnect.run()),
             Command::Token(token) => token.run(),
             Command::Migrate(migrate) => runtime.block_on(migrate.run()),
             Command::Config(config) => config.run(),

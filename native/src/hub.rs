@@ -3,6 +3,7 @@
 mod bodies;
 mod chosen;
 mod devices;
+mod disconnect;
 mod ending;
 mod endpoints;
 mod health;
@@ -38,6 +39,7 @@ use crate::backend::Backend;
 use crate::error::{PublishError, Stopped, SubscribeError};
 use crate::json::Json;
 pub(crate) use bodies::{Bodies, NoRoom, Room};
+pub use disconnect::Disconnected;
 pub use health::{BackendHealth, BackendLink};
 pub use lookup::TopicHistory;
 pub(crate) use posts::Publisher;
@@ -68,7 +70,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// How the hub treats its backend, if it has one.
     pub uplink: UplinkConfig,
-    /// Whether presences are shared with other hubs at the same backend. A hub that only publishes doesn't need this.
+    /// Whether presences are shared with other hubs at the same backend, and the hubs tell each other whom to
+    /// [disconnect](Hub::disconnect). A hub that only publishes doesn't need this.
     pub shares_presence: bool,
     /// The number of threads that share the connections. Topics that live in this process are common to all of them;
     /// the limits on subscriptions and presences apply to each thread.

@@ -93,8 +93,8 @@ pub use error::{
     DeviceError, LookupError, PresenceError, PublishError, StartError, Stopped, SubscribeError,
 };
 pub use hub::{
-    BackendHealth, BackendLink, Config, Counts, Event, Hub, Presence, PresenceChanges, Publication,
-    Publish, Subscribe, Subscription, TopicHistory, Tracked,
+    BackendHealth, BackendLink, Config, Counts, Disconnected, Event, Hub, Presence,
+    PresenceChanges, Publication, Publish, Subscribe, Subscription, TopicHistory, Tracked,
 };
 pub use json::{Json, JsonError};
 pub use reduce::Reducer;

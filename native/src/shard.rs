@@ -7,6 +7,7 @@
 
 mod bell;
 mod command;
+mod disconnects;
 mod event_socket;
 mod event_writer;
 mod events;
@@ -46,6 +47,7 @@ use crate::json::Json;
 use crate::uplink::Uplink;
 pub use command::Stopped;
 pub(crate) use command::{Command, CommandSender, Snapshot, TopicSeen};
+pub(crate) use disconnects::DisconnectCommand;
 use event_socket::EventSocket;
 use event_writer::EventWriter;
 pub(crate) use guest::Guest;
@@ -55,7 +57,7 @@ pub(crate) use latency::{BOUNDS_MICROS, Latency};
 #[cfg(unix)]
 use lingerers::Lingerers;
 use local::LocalQueue;
-pub(crate) use local::{Device, LocalReader, Opening};
+pub(crate) use local::{ForClient, LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
 use progress::Listeners;
 pub(crate) use progress::{Overheard, ProgressCommand};
@@ -216,7 +218,13 @@ impl Shard {
     }
 
     fn now(&self) -> Instant {
-        Instant::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+        self.at(HostInstant::now())
+    }
+
+    /// An instant of the host's clock, as the core knows it.
+    fn at(&self, host: HostInstant) -> Instant {
+        let since = host.saturating_duration_since(self.started);
+        Instant::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// How long the loop may sleep.
@@ -289,6 +297,7 @@ impl Shard {
             Command::Answered(id, answer) => self.hub.handle_answer(now, id, answer),
             Command::Presence(command) => self.handle_presence(now, command),
             Command::Progress(command) => self.handle_progress(command),
+            Command::Disconnect(command) => self.handle_disconnect(now, command),
             Command::Claims { claims, bytes } => {
                 if let Some(upstream) = &self.upstream {
                     upstream.uplink.count_broadcast_taken(bytes);
@@ -296,23 +305,7 @@ impl Shard {
                 self.hub.handle_claims(now, claims);
             }
             Command::Snapshot { reply } => {
-                // What was published before it is asked counts.
-                self.drain();
-                let _ = reply.send(Snapshot {
-                    counts: self.hub.counts(),
-                    uplink: self.hub.uplink_counts(),
-                    connections: self.hub.connections(),
-                    has_clients: self.hub.has_clients(),
-                    totals: Totals {
-                        frames: self.joiner.frames + self.events.written,
-                        messages: self.joiner.messages + self.events.chunks,
-                        errors: self.joiner.errors.clone(),
-                        backlog: self.backlog(),
-                        durables: self.hub.durable_counts(),
-                        latency: self.joiner.stopwatch.latency,
-                        ..self.totals.clone()
-                    },
-                });
+                let _ = reply.send(self.snapshot());
             }
             Command::Survey { most, reply } => {
                 let _ = reply.send(self.survey(now, most));

@@ -13,6 +13,7 @@ mod under_way;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tidegate_core::hub::{Disconnect, DisconnectsEnvelope};
 use tidegate_core::presence::{PresenceEnvelope, PresenceMessage};
 use tidegate_core::session::{Claim, ClaimsEnvelope};
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
@@ -57,6 +58,16 @@ impl Uplink {
         self.broadcast(&ClaimsEnvelope::from(claims));
     }
 
+    /// Tells other servers and shards of users whose connections are ended, and answers once that is out. Where too much waits already, it
+    /// is lost.
+    pub(crate) fn broadcast_disconnects(
+        &self,
+        disconnects: Vec<Disconnect>,
+        reply: Option<oneshot::Sender<()>>,
+    ) {
+        self.say(text(&DisconnectsEnvelope::from(disconnects)), reply);
+    }
+
     /// Tells other servers and shards about progress, and answers once that is out. Where too much waits already, it is
     /// lost.
     pub(crate) fn broadcast_progress(&self, text: String, reply: oneshot::Sender<()>) {
@@ -64,8 +75,7 @@ impl Uplink {
     }
 
     fn broadcast(&self, envelope: &impl Serialize) {
-        let text = serde_json::to_string(envelope).expect("messages have a JSON form");
-        self.say(text, None);
+        self.say(text(envelope), None);
     }
 
     fn say(&self, text: String, reply: Option<oneshot::Sender<()>>) {
@@ -95,4 +105,8 @@ impl Uplink {
     pub(crate) fn acknowledge_missed(&self) {
         self.heard.acknowledge_missed();
     }
+}
+
+fn text(envelope: &impl Serialize) -> String {
+    serde_json::to_string(envelope).expect("messages have a JSON form")
 }

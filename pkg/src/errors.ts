@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'slow_consumer'
   | 'draining'
   | 'superseded'
+  | 'disconnected'
   | 'connection_lost'
   | 'unavailable'
   | 'refused'

@@ -232,7 +232,7 @@ fn unknown() -> WireError {
 
 /// The code with a name; that of a fault of the server where this version knows no such name.
 pub(crate) fn code(name: &str) -> ErrorCode {
-    const CODES: [ErrorCode; 22] = [
+    const CODES: [ErrorCode; 23] = [
         ErrorCode::BadFrame,
         ErrorCode::BadTopic,
         ErrorCode::BadFlow,
@@ -252,6 +252,7 @@ pub(crate) fn code(name: &str) -> ErrorCode {
         ErrorCode::SlowConsumer,
         ErrorCode::Draining,
         ErrorCode::Superseded,
+        ErrorCode::Disconnected,
         ErrorCode::ConnectionLost,
         ErrorCode::Unavailable,
         ErrorCode::Refused,

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::subscription::{News, Sight, Subscription};
-use super::{Client, ClientEvent, ClosedReason, ConnectionState, Open, State};
+use super::{Client, ClientEvent, ClosedReason, ConnectionState, Open, State, TokenSource};
 use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
 use crate::publication::{Position, Publication};
@@ -340,6 +340,10 @@ impl<P: Payload + Clone> Client<P> {
             ErrorCode::Unauthorized | ErrorCode::TokenExpired if self.takes_another_chance() => {
                 self.abandon_open(now);
             }
+            // Who can come by another token is let in by that, or refused.
+            ErrorCode::Disconnected if self.config.token == TokenSource::Asked => {
+                self.abandon_open(now);
+            }
             ErrorCode::BadFrame
             | ErrorCode::BadTopic
             | ErrorCode::BadFlow
@@ -354,6 +358,7 @@ impl<P: Payload + Clone> Client<P> {
             | ErrorCode::TokenExpired
             | ErrorCode::Forbidden
             | ErrorCode::Superseded
+            | ErrorCode::Disconnected
             | ErrorCode::ConnectionLost
             | ErrorCode::Refused => self.close(ClosedReason::Refused(error)),
         }

@@ -1,8 +1,10 @@
 //! A hub with the sessions of its connections: what a server drives.
 
 mod access;
+mod config;
 mod connection;
 mod deltas;
+mod disconnects;
 mod drain;
 mod durable;
 mod groups;
@@ -23,68 +25,32 @@ use alloc::sync::Arc;
 
 use slab::Slab;
 
-use super::{Hub, HubConfig, HubCounts, PublishError};
+use super::{Hub, HubCounts, PublishError};
 use crate::delta::Deltas;
-use crate::durable::CursorLimits;
-use crate::flow::FlowFloor;
 use crate::outbox::{Outbox, Tally};
 use crate::payload::Payload;
-use crate::presence::{NodeId, TrackerConfig};
 use crate::protocol::{ClientFrame, PublishRequest, ServerFrame, WireError};
 use crate::publication::{Position, Publication};
 use crate::random::Random;
-use crate::session::{CloseReason, Session, SessionConfig};
+use crate::session::{CloseReason, Session};
 use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::Topic;
 use crate::uplink::UplinkConfig;
 use access::Asking;
 use connection::{Connection, Downlink};
+use disconnects::Disconnects;
 use durable::Durables;
 use groups::Groups;
 use handing::Handing;
 use presence::Presences;
 use upstream::Upstream;
 
+pub use config::ServerConfig;
 pub use connection::ConnectionId;
 pub use relief::Backlog;
 pub use spread::Recipient;
 pub use upstream::ServerAnswer;
-
-/// The limits of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerConfig {
-    /// The limits of the hub.
-    pub hub: HubConfig,
-    /// The limits and timings of each session.
-    pub session: SessionConfig,
-    /// The limits and timings of presences.
-    pub presence: TrackerConfig,
-    /// The most bytes that wait for one connection before its oldest publications are dropped.
-    pub outbox_bytes_max: usize,
-    /// The most bytes that wait for all slow connections together. At the limit, the connections for which most is
-    /// waiting lose their oldest publications first; if that isn't enough, they are closed.
-    pub waiting_bytes_max: usize,
-    /// The finest pace that clients are granted.
-    pub floor: FlowFloor,
-    /// The limits on durable subscriptions, if topics live in this hub.
-    pub cursors: CursorLimits,
-}
-
-impl ServerConfig {
-    /// The defaults: 1 MiB of waiting bytes for a connection and 1 GiB for all, and any pace that clients ask for.
-    pub fn new(seed: u64) -> Self {
-        Self {
-            hub: HubConfig::new(seed),
-            session: SessionConfig::default(),
-            presence: TrackerConfig::new(NodeId::new(Random::new(seed).next_u64())),
-            outbox_bytes_max: 1024 * 1024,
-            waiting_bytes_max: 1024 * 1024 * 1024,
-            floor: FlowFloor::none(),
-            cursors: CursorLimits::default(),
-        }
-    }
-}
 
 /// What a server's host must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +90,7 @@ pub struct ServerHub<P> {
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
     groups: Groups,
+    disconnects: Disconnects,
     deltas: Deltas<P>,
     durables: Durables,
     /// When something was published that is owed still, and not in the outboxes.
@@ -155,6 +122,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             random: Random::new(config.hub.seed.rotate_left(32)),
             upstream: None,
             groups: Groups::default(),
+            disconnects: Disconnects::default(),
             deltas: Deltas::new(),
             owing_since: None,
             handing: None,
@@ -226,6 +194,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.unsubscribe_all(id);
         self.leave_all(now, id);
         self.groups.leave(id);
+        self.leave_user(id);
         self.durables.keeper.handle_gone(now, id);
         self.timers.disarm(id.index);
         let connection = self.connections.remove(id.index as usize);
@@ -275,6 +244,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         self.presences.tracker.handle_timeout(now);
         self.groups.handle_timeout(now);
+        self.disconnects.handle_timeout(now);
         self.durables.keeper.handle_timeout(now);
         self.drain_hub(now);
         while let Some(index) = self.timers.expire(now) {
@@ -293,6 +263,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             upstream.and_then(|upstream| upstream.mirror.poll_timeout()),
             self.presences.tracker.poll_timeout(),
             self.groups.poll_timeout(),
+            self.disconnects.poll_timeout(),
             self.durables_timeout(),
         ]
         .into_iter()

@@ -48,6 +48,8 @@ pub enum ErrorCode {
     Draining,
     /// Another tab has taken over the shared connection.
     Superseded,
+    /// The connections of the user were ended: connect with a new token.
+    Disconnected,
     /// The connection closed before the answer arrived.
     ConnectionLost,
     /// The backend can't be reached or is full. Publish again with the same idempotency key.
@@ -82,6 +84,7 @@ impl ErrorCode {
             Self::SlowConsumer => "slow_consumer",
             Self::Draining => "draining",
             Self::Superseded => "superseded",
+            Self::Disconnected => "disconnected",
             Self::ConnectionLost => "connection_lost",
             Self::Unavailable => "unavailable",
             Self::Refused => "refused",

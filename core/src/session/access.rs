@@ -22,6 +22,8 @@ pub struct Access {
     pub grant: Option<Arc<Grant>>,
     /// Whether tokens are looked at: the host answers each [`SessionOutput::Authenticate`]. Otherwise they mean nothing.
     pub asks: bool,
+    /// When it was asked what it may do, if that was before it connects.
+    pub since: Option<Instant>,
 }
 
 impl Access {
@@ -30,6 +32,7 @@ impl Access {
         Self {
             grant: Some(grant),
             asks: false,
+            since: None,
         }
     }
 
@@ -38,6 +41,16 @@ impl Access {
         Self {
             grant: Some(grant),
             asks: true,
+            since: None,
+        }
+    }
+
+    /// The same, where it was asked `at` this time who the client is.
+    pub const fn known_since(grant: Arc<Grant>, at: Instant) -> Self {
+        Self {
+            grant: Some(grant),
+            asks: true,
+            since: Some(at),
         }
     }
 
@@ -46,6 +59,7 @@ impl Access {
         Self {
             grant: None,
             asks: true,
+            since: None,
         }
     }
 }
@@ -120,6 +134,7 @@ impl<P> Session<P> {
         }
         if matches!(self.standing, Standing::Unknown) {
             self.standing = Standing::Asking(VecDeque::new());
+            self.since = now;
         }
         self.output.push_back(SessionOutput::Authenticate(shown));
         Some(frame)
@@ -159,10 +174,13 @@ impl<P> Session<P> {
                     self.join();
                 }
             }
-            (Standing::Known(_), Ok(_)) => self.turn_away(WireError::new(
-                ErrorCode::Forbidden,
-                "the new token is another user's; connect anew with it",
-            )),
+            (known @ Standing::Known(_), Ok(_)) => {
+                self.standing = known;
+                self.turn_away(WireError::new(
+                    ErrorCode::Forbidden,
+                    "the new token is another user's; connect anew with it",
+                ));
+            }
             (known @ Standing::Known(_), Err(error)) => {
                 self.standing = known;
                 self.send(ServerFrame::Error(error));
@@ -224,6 +242,16 @@ impl<P> Session<P> {
         self.grant()?.user.as_ref()
     }
 
+    /// When it was asked who the client is, or else when it connected.
+    pub const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// The connections of the client's user are ended.
+    pub fn handle_disconnected(&mut self) {
+        self.turn_away(disconnected());
+    }
+
     /// Whether a token is being looked at, and the client's frames wait: a host should read no more of them meanwhile.
     pub const fn is_asking(&self) -> bool {
         matches!(self.standing, Standing::Asking(_))
@@ -246,6 +274,8 @@ impl<P> Session<P> {
             CloseReason::TooManyConnections
         } else if error.code == ErrorCode::Unavailable {
             CloseReason::Unavailable
+        } else if error.code == ErrorCode::Disconnected {
+            CloseReason::Disconnected
         } else {
             CloseReason::Unauthorized
         };
@@ -266,6 +296,14 @@ fn expired() -> WireError {
     WireError::new(
         ErrorCode::TokenExpired,
         "the token has expired; connect with a new one, or send it by hello before that",
+    )
+}
+
+/// What somebody is told whose user's connections are ended.
+pub(crate) fn disconnected() -> WireError {
+    WireError::new(
+        ErrorCode::Disconnected,
+        "the connections of this user were ended; connect with a new token",
     )
 }
 

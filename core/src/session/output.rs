@@ -72,6 +72,8 @@ pub enum CloseReason {
     SlowConsumer,
     /// The tabs that shared it have a later one.
     Superseded,
+    /// The connections of its user were ended.
+    Disconnected,
     /// The server is going away.
     Drained,
     /// Everything it asked for has ended.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_core::access::Grant;
 use tidegate_core::admission::{Admission, Refusal};
@@ -98,7 +98,7 @@ impl Door {
         })
     }
 
-    /// What is known of whoever shows this.
+    /// What is known of whoever shows this, and since when: when it was asked, or the ticket was made.
     ///
     /// # Errors
     /// What was shown proves nothing, or nothing any more.
@@ -107,26 +107,30 @@ impl Door {
         shown: Credentials,
         ticket: Option<&str>,
         is_browser: bool,
-    ) -> Result<Known, AuthError> {
+    ) -> Result<(Known, Instant), AuthError> {
+        let asked = Instant::now();
         let Some(answer) = self.ask(shown) else {
             let grant = if is_browser {
                 &self.any_browser
             } else {
                 &self.anyone
             };
-            return Ok(Known::Anyone(grant.clone()));
+            return Ok((Known::Anyone(grant.clone()), asked));
         };
         let known = match ticket {
-            Some(ticket) => self.tickets.open(ticket, SystemTime::now()),
-            None => answer.await,
+            Some(ticket) => {
+                let opened = self.tickets.open(ticket, SystemTime::now());
+                opened.map(|(identity, age)| (identity, asked.checked_sub(age)))
+            }
+            None => answer.await.map(|identity| (identity, None)),
         };
         match known {
-            Err(AuthError::Missing) => Ok(Known::Nobody),
+            Err(AuthError::Missing) => Ok((Known::Nobody, asked)),
             Err(error) => {
                 self.count_refusal(Refused::Token);
                 Err(error)
             }
-            Ok(identity) => Ok(Known::Someone(identity)),
+            Ok((identity, made)) => Ok((Known::Someone(identity), made.unwrap_or(asked))),
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Tickets {
 struct Ticket {
     aud: String,
     exp: u64,
+    /// When it was made, in milliseconds since 1970.
+    made_ms: u64,
     user: Option<String>,
     subscribe: Vec<Pattern>,
     publish: Vec<Pattern>,
@@ -65,20 +67,23 @@ impl Tickets {
             user: identity.user.clone(),
             subscribe: identity.subscribe.clone(),
             publish: identity.publish.clone(),
-            until_ms: identity
-                .expires
-                .map(|at| u64::try_from(since_1970(at).as_millis()).unwrap_or(u64::MAX)),
+            made_ms: millis(now),
+            until_ms: identity.expires.map(millis),
         };
         let sealed = encode(&Header::new(Algorithm::HS256), &ticket, &self.encoding)
             .expect("texts and numbers have a JSON form");
         Ok((sealed, life))
     }
 
-    /// Whose a ticket is.
+    /// Whose a ticket is, and how long ago it was made.
     ///
     /// # Errors
     /// It is none, or too old, or the token that it was made for is.
-    pub(crate) fn open(&self, ticket: &str, now: SystemTime) -> Result<Identity, AuthError> {
+    pub(crate) fn open(
+        &self,
+        ticket: &str,
+        now: SystemTime,
+    ) -> Result<(Identity, Duration), AuthError> {
         let mut validation = Validation::new(Algorithm::HS256);
         // It is compared with `now` below.
         validation.validate_exp = false;
@@ -88,6 +93,7 @@ impl Tickets {
             .map_err(|_| AuthError::Invalid("this is no ticket of this server".into()))?;
         let Ticket {
             exp,
+            made_ms,
             user,
             subscribe,
             publish,
@@ -99,13 +105,20 @@ impl Tickets {
         if since_1970(now).as_secs() > exp || expires.is_some_and(|until| until <= now) {
             return Err(AuthError::Expired);
         }
-        Ok(Identity {
+        let identity = Identity {
             user,
             subscribe,
             publish,
             expires,
-        })
+        };
+        // The clock of whoever made it may be ahead.
+        let age = Duration::from_millis(millis(now).saturating_sub(made_ms));
+        Ok((identity, age))
     }
+}
+
+fn millis(at: SystemTime) -> u64 {
+    u64::try_from(since_1970(at).as_millis()).unwrap_or(u64::MAX)
 }
 
 fn since_1970(at: SystemTime) -> Duration {
@@ -139,11 +152,12 @@ mod tests {
         let tickets = Tickets::new(None);
         let (ticket, life) = tickets.make(&identity, now).expect("a ticket");
         assert_eq!(life, TICKET_LIFE);
-        assert_eq!(tickets.open(&ticket, now), Ok(identity.clone()));
+        let opened = (identity.clone(), Duration::ZERO);
+        assert_eq!(tickets.open(&ticket, now), Ok(opened.clone()));
         assert!(Tickets::new(None).open(&ticket, now).is_err());
         let (one, twin) = (Tickets::new(Some(b"k")), Tickets::new(Some(b"k")));
         let (ticket, _) = one.make(&identity, now).expect("a ticket");
-        assert_eq!(twin.open(&ticket, now), Ok(identity));
+        assert_eq!(twin.open(&ticket, now), Ok(opened));
         assert!(tickets.open("", now).is_err());
     }
 
@@ -163,7 +177,7 @@ mod tests {
             if token_ms.is_some_and(|left| opened_ms >= left) {
                 prop_assert_eq!(opened, Err(AuthError::Expired));
             } else if opened_ms + 1_000 <= left_ms {
-                prop_assert_eq!(opened, Ok(identity));
+                prop_assert_eq!(opened, Ok((identity, Duration::from_millis(opened_ms))));
             } else if opened_ms >= left_ms + 1_000 {
                 // Its end is told in whole seconds.
                 prop_assert_eq!(opened, Err(AuthError::Expired));

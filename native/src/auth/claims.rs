@@ -21,25 +21,34 @@ pub(super) struct Claims {
     publish: Vec<String>,
 }
 
-/// By RFC 7519 a text; many issuers put a database's number there.
+/// Whom a token is about. By RFC 7519 a text; many issuers put a database's number there.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Subject {
+pub(crate) enum Subject {
     Text(String),
     Number(u64),
+}
+
+impl Subject {
+    /// The user's name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn name(self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => checked_user(text),
+            Self::Number(number) => Ok(number.to_string()),
+        }
+    }
 }
 
 impl Claims {
     /// # Errors
     /// A pattern or the user's name is not one.
     pub(super) fn into_identity(self) -> Result<Identity, AuthError> {
-        let user = match self.sub {
-            Some(Subject::Text(text)) => Some(checked_user(text)?),
-            Some(Subject::Number(number)) => Some(number.to_string()),
-            None => None,
-        };
+        let user = self.sub.map(Subject::name).transpose();
         Ok(Identity {
-            user,
+            user: user.map_err(AuthError::Invalid)?,
             subscribe: patterns("subscribe", &self.subscribe)?,
             publish: patterns("publish", &self.publish)?,
             expires: self.exp.and_then(instant),

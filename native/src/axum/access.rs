@@ -8,7 +8,7 @@ use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tidegate_core::protocol::ErrorCode;
 
 use super::error::HttpError;
@@ -29,6 +29,8 @@ const TOKEN_COOKIE: &str = "tidegate_token";
 pub(super) struct Caller {
     pub(super) known: Known,
     pub(super) address: Option<IpAddr>,
+    /// When it was asked who they are, or their ticket was made.
+    pub(super) asked: Instant,
 }
 
 /// Whoever makes a request that lasts, by a token or a ticket. It counts as a connection until the pass is dropped.
@@ -80,8 +82,12 @@ impl Caller {
             address,
         };
         let is_browser = parts.headers.contains_key(ORIGIN);
-        let known = door.look_at(shown, ticket, is_browser).await?;
-        Ok(Self { known, address })
+        let (known, asked) = door.look_at(shown, ticket, is_browser).await?;
+        Ok(Self {
+            known,
+            address,
+            asked,
+        })
     }
 }
 

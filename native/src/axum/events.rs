@@ -4,7 +4,7 @@ mod body;
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzz;
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::Extension;
 use axum::body::Body;
@@ -19,7 +19,7 @@ use tidegate_core::flow::{Flow, Slow, UnknownSlow};
 use tidegate_core::protocol::{ErrorCode, FlowSpec, ServerFrame, Start};
 use tidegate_core::topic::{Pattern, Topic};
 
-use super::access::Visitor;
+use super::access::{Caller, Visitor};
 use super::error::HttpError;
 use super::served::Served;
 use crate::Subscribe;
@@ -27,7 +27,7 @@ use crate::access::{Known, Pass};
 use crate::duration::parse_duration_ms;
 use crate::event_stream::{Beginning, EventStream, PositionId, Standing, Told};
 use crate::serve::Handover;
-use crate::shard::LocalReader;
+use crate::shard::{ForClient, LocalReader};
 use body::EventBody;
 
 /// The most topics and patterns of one request.
@@ -235,7 +235,7 @@ pub(super) async fn events(
 ) -> Result<Response, HttpError> {
     let query = EventsQuery::parse(&uri)?;
     let patterns = query.patterns()?;
-    let reader = Reader::of(&visitor.caller.known);
+    let reader = Reader::of(&visitor.caller);
     let grant = visitor.caller.known.grant_now()?;
     check_covered(&grant, &patterns)?;
     stream(&served, visitor.pass, reader, &query, patterns, &headers).await
@@ -247,21 +247,26 @@ pub(super) struct Reader {
     user: Option<String>,
     /// The room that all their connections are in, if they have one.
     room: Option<Topic>,
+    /// When it was asked who they are.
+    asked: Instant,
     /// When the stream ends with their token.
     ends: Option<SystemTime>,
 }
 
 impl Reader {
-    pub(super) fn of(known: &Known) -> Self {
-        match known {
+    pub(super) fn of(caller: &Caller) -> Self {
+        let asked = caller.asked;
+        match &caller.known {
             Known::Someone(identity) => Self {
                 user: identity.user.clone(),
                 room: identity.room(),
+                asked,
                 ends: identity.expires,
             },
             Known::Anyone(_) | Known::Nobody => Self {
                 user: None,
                 room: None,
+                asked,
                 ends: None,
             },
         }
@@ -300,13 +305,19 @@ pub(super) async fn stream(
         (None, Start::Latest | Start::Since(_)) => Beginning::Latest,
     };
     let goes_on = id.is_some() || options.durable.is_some();
-    let Reader { user, room, ends } = reader;
     // Whoever asks for it has it as they ask.
-    let room = room.filter(|room| !patterns.iter().any(|pattern| pattern.matches(room)));
-    let opened =
-        served
-            .hub
-            .open_for_client(patterns.clone(), options, user.as_deref(), room.clone());
+    let is_asked = |room: &Topic| patterns.iter().any(|pattern| pattern.matches(room));
+    let room = reader.room.filter(|room| !is_asked(room));
+    let ends = reader.ends;
+    let client = ForClient {
+        user: reader.user.map(Into::into),
+        asked: reader.asked,
+        device: options.durable.clone(),
+        room: room.clone(),
+    };
+    let opened = served
+        .hub
+        .open_for_client(patterns.clone(), options, client);
     let (reader, _) = opened.await?;
     if goes_on && has_only_ended(&reader, patterns.len()) {
         // Nothing was missed and nothing will come: this status tells an EventSource to stay away.

@@ -40,7 +40,7 @@ pub(super) async fn notifications(
             "there is one topic here, your own; for others use /events",
         ));
     }
-    let reader = Reader::of(&known);
+    let reader = Reader::of(&Caller { known, ..caller });
     let patterns = vec![Pattern::from(room)];
     events::stream(&served, pass, reader, &query, patterns, request.headers()).await
 }

@@ -1,7 +1,9 @@
-//! What only whoever runs the server may see: from its own machine, or with a token that may subscribe to everything.
+//! What only whoever runs the server may see and do: from its own machine, or with a token that may subscribe to everything.
+
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::FORWARDED;
+use axum::http::header::{FORWARDED, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +15,7 @@ use super::error::HttpError;
 use super::origin::is_sent_to_own_host;
 use super::served::Served;
 use crate::access::Known;
+use crate::auth::AuthError;
 use crate::serve::Peer;
 
 /// Refuses whoever is not the operator.
@@ -33,6 +36,34 @@ pub(super) async fn only(State(served): State<Served>, request: Request, next: N
         }
         Err(error) => error.into_response(),
     }
+}
+
+/// Refuses whoever may not do everything. Where clients are asked who they are, callers of the same machine need a token, too.
+///
+/// # Errors
+/// Why they may not.
+pub(super) fn check_everything(known: &Known, request: &Request) -> Result<(), HttpError> {
+    let grant = match known {
+        Known::Someone(identity) => Arc::new(identity.clone().into_grant_now()),
+        Known::Nobody => return Err(AuthError::Missing.into()),
+        Known::Anyone(grant) => {
+            let headers = request.headers();
+            let is_own_host = || is_sent_to_own_host(headers, request.uri().host(), &[]);
+            let is_page = headers.contains_key(ORIGIN);
+            if is_page || obstacle(peer(request.extensions()), headers, is_own_host).is_some() {
+                return Err(HttpError::forbidden(
+                    "this server asks nobody who they are, and takes this from programs of its own machine only, by the name localhost or an address, and not through a proxy",
+                ));
+            }
+            Arc::clone(grant)
+        }
+    };
+    if grant.is_everything() {
+        return Ok(());
+    }
+    Err(HttpError::forbidden(
+        "this takes a token that may subscribe to ** and publish to **",
+    ))
 }
 
 fn may_see_everything(known: &Known) -> bool {

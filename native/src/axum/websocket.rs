@@ -66,6 +66,7 @@ fn hand_shake(
         .ok_or_else(|| upgrade_required("this connection cannot be upgraded; use HTTP/1.1"))?;
     let guest = Guest {
         known: visitor.caller.known,
+        asked: visitor.caller.asked,
         pass: visitor.pass,
         deflates: extension.is_some(),
         runtime: Handle::current(),

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use axum::body::{Body, Bytes};
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tidegate::client::{ClientError, ClientOptions, ReachError, ServerAddress, ServerStream};
@@ -49,6 +49,29 @@ impl Asking {
         path: &str,
         bytes_max: usize,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
+        self.ask(Method::GET, path, String::new(), bytes_max).await
+    }
+
+    /// The same for `POST path` with a body.
+    ///
+    /// # Errors
+    /// As [`Asking::get`].
+    pub(super) async fn post(
+        &mut self,
+        path: &str,
+        body: String,
+        bytes_max: usize,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        self.ask(Method::POST, path, body, bytes_max).await
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: String,
+        bytes_max: usize,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let mut sender = match self.sender.take() {
             Some(sender) if !sender.is_closed() => sender,
             Some(_) | None => self.connect().await?,
@@ -56,12 +79,14 @@ impl Asking {
         if let (None, Some(command)) = (&self.token, &self.command) {
             self.token = Some(print_token(command.clone()).await?);
         }
-        let mut request =
-            Request::get(self.address.path(path)).header(header::HOST, self.address.authority());
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.address.path(path))
+            .header(header::HOST, self.address.authority());
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let answer = sender.send_request(request.body(Body::empty())?).await;
+        let answer = sender.send_request(request.body(Body::from(body))?).await;
         let answer = answer.map_err(|error| self.no_answer(error))?;
         let status = answer.status();
         let body = axum::body::to_bytes(Body::new(answer.into_body()), bytes_max).await?;

@@ -3,27 +3,15 @@
 use std::sync::atomic::Ordering;
 
 use tidegate_core::hub::SubscriptionId;
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::Pattern;
 use tokio::sync::oneshot;
 
 use super::{Hub, Subscribe};
 use crate::error::{Stopped, SubscribeError};
-use crate::shard::{Command, CommandSender, Device, LocalReader, Opening};
+use crate::shard::{Command, CommandSender, ForClient, LocalReader, Opening};
 
 /// A stream's frames, and its subscriptions.
 type Stream = (LocalReader, Vec<SubscriptionId>);
-
-/// Who reads a stream.
-enum Reader {
-    /// This process.
-    Here,
-    /// Somebody elsewhere.
-    Client {
-        /// A device that goes away and comes back.
-        device: Option<Device>,
-        room: Option<Topic>,
-    },
-}
 
 impl Hub {
     /// A stream for this process: it lasts as long as the hub.
@@ -32,30 +20,25 @@ impl Hub {
         patterns: Vec<Pattern>,
         options: Subscribe,
     ) -> Result<Stream, SubscribeError> {
-        self.open_as(patterns, options, Reader::Here).await
+        self.open_as(patterns, options, None).await
     }
 
-    /// A stream on behalf of a client, who is sent elsewhere when the hub drains. Where a `user` gives it the name of a device, it
-    /// goes on from that one's cursors, and what its start has seen is dealt with. A `room` is what it is in besides, from now on and
-    /// as long as it lasts; none of the patterns matches it.
+    /// A stream on behalf of a client, who is sent elsewhere when the hub drains. Where it has a device, it goes on from that one's cursors,
+    /// and what its start has seen is dealt with.
     pub(crate) async fn open_for_client(
         &self,
         patterns: Vec<Pattern>,
         options: Subscribe,
-        user: Option<&str>,
-        room: Option<Topic>,
+        client: ForClient,
     ) -> Result<Stream, SubscribeError> {
-        let user = user.map(Into::into);
-        let device = options.durable.clone().map(|name| Device { user, name });
-        let reader = Reader::Client { device, room };
-        self.open_as(patterns, options, reader).await
+        self.open_as(patterns, options, Some(client)).await
     }
 
     async fn open_as(
         &self,
         patterns: Vec<Pattern>,
         options: Subscribe,
-        reader: Reader,
+        client: Option<ForClient>,
     ) -> Result<Stream, SubscribeError> {
         let (reply, answer) = oneshot::channel();
         let token = self.inner.last_opening.fetch_add(1, Ordering::Relaxed);
@@ -65,22 +48,15 @@ impl Hub {
             token,
             is_answered: false,
         };
-        let is_guest = matches!(reader, Reader::Client { .. });
-        let (device, room) = match reader {
-            Reader::Here => (None, None),
-            Reader::Client { device, room } => (device, room),
-        };
         shard.send_connection(Command::OpenLocal(Opening {
             patterns,
-            room,
             flow: options.flow,
             start: options.start,
             outbox_bytes_max: options
                 .outbox_bytes_max
                 .unwrap_or(self.inner.outbox_bytes_max),
-            is_guest,
             slow: options.slow,
-            device,
+            client,
             token,
             reply,
         }))?;

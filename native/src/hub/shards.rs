@@ -18,7 +18,9 @@ use tokio::sync::{oneshot, watch};
 use super::{BackendHealth, Bodies, Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
-use crate::shard::{Command, CommandSender, Shard, Snapshot, TopicSeen, Totals, Wire};
+use crate::shard::{
+    Command, CommandSender, DisconnectCommand, Shard, Snapshot, TopicSeen, Totals, Wire,
+};
 use crate::uplink::{Link, Uplink};
 
 /// The threads of a hub. Each has connections of its own, and copies of the topics that those follow.
@@ -206,6 +208,40 @@ impl Shards {
         let (reply, answer) = oneshot::channel();
         self.senders[0].send(Command::Cursors { calls, reply })?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Ends the connections of a user. Gives how many there were, and whether other servers have been told, where they are to be (`tells`)
+    /// or there are none.
+    pub(super) async fn disconnect(
+        &self,
+        user: &Arc<str>,
+        tells: bool,
+    ) -> Result<(usize, bool), Stopped> {
+        self.check()?;
+        let id = crate::random_seed();
+        let (mut told, is_told) = tells.then(oneshot::channel).unzip();
+        let mut answers = Vec::new();
+        // The one that tells others is asked last, so that none hears of it by that before it is asked, and has nothing left to count.
+        for (index, sender) in self.senders.iter().enumerate().rev() {
+            let (reply, answer) = oneshot::channel();
+            let end = DisconnectCommand::End {
+                id,
+                user: Arc::clone(user),
+                told: told.take_if(|_| index == 0),
+                reply,
+            };
+            sender.send(end.into())?;
+            answers.push(answer);
+        }
+        let mut here = 0;
+        for answer in answers {
+            here += answer.await.map_err(|_| Stopped)?;
+        }
+        let is_told = match is_told {
+            Some(is_told) => is_told.await.is_ok(),
+            None => self.health.is_none(),
+        };
+        Ok((here, is_told))
     }
 
     /// Whether any of them has connections of others than this process.

@@ -18,6 +18,7 @@ use tidegate_core::uplink::{CallId, Found, Lookup, LookupError, UplinkAnswer};
 use tokio::sync::oneshot;
 
 use super::bell::Bell;
+use super::disconnects::DisconnectCommand;
 use super::guest::Guest;
 use super::local::Opening;
 use super::presence::PresenceCommand;
@@ -84,6 +85,7 @@ pub(crate) enum Command {
     Answered(CallId, UplinkAnswer<Json>),
     Presence(PresenceCommand),
     Progress(ProgressCommand),
+    Disconnect(DisconnectCommand),
     /// Another server or shard has connections that tabs share; it said so in so many bytes.
     Claims {
         claims: Vec<Claim>,

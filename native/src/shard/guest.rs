@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::SystemTime;
+use std::time::{Instant as HostInstant, SystemTime};
 
 use futures_util::FutureExt as _;
 use tidegate_core::access::Grant;
@@ -23,6 +23,8 @@ use crate::auth::{AuthError, Authenticating, Credentials, Identity};
 /// Whoever connects.
 pub(crate) struct Guest {
     pub(crate) known: Known,
+    /// When it was asked who they are.
+    pub(crate) asked: HostInstant,
     pub(crate) pass: Pass,
     /// Whether the client understands compressed messages.
     pub(crate) deflates: bool,
@@ -71,10 +73,11 @@ impl Drop for Questions {
 }
 
 impl Guest {
-    pub(super) fn access(&self, now: Instant) -> Access {
+    /// What is known of them, since `asked`.
+    pub(super) fn access(&self, now: Instant, asked: Instant) -> Access {
         match &self.known {
             Known::Anyone(grant) => Access::open(grant.clone()),
-            Known::Someone(identity) => Access::known(grant(now, identity.clone())),
+            Known::Someone(identity) => Access::known_since(grant(now, identity.clone()), asked),
             Known::Nobody => Access::asked(),
         }
     }

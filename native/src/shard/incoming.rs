@@ -20,7 +20,8 @@ impl Shard {
         guest: Guest,
     ) {
         self.totals.accepted += 1;
-        let id = self.hub.handle_open_as(now, &guest.access(now));
+        let access = guest.access(now, self.at(guest.asked));
+        let id = self.hub.handle_open_as(now, &access);
         let frame_bytes_max = self.wire.frame_bytes_max;
         let mut socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
         socket.note_stranger(matches!(guest.known, Known::Nobody));

@@ -54,7 +54,10 @@ impl Shard {
             Some(Endpoint {
                 kind: EndpointKind::Local(queue),
                 ..
-            }) => queue.finish(),
+            }) => {
+                queue.finish();
+                self.end_opening(id);
+            }
             None => {}
         }
     }

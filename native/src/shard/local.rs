@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant as HostInstant;
 
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
@@ -28,27 +29,28 @@ const AHEAD_BYTES: usize = 64 * 1024;
 /// A request for a local connection with its subscriptions.
 pub(crate) struct Opening {
     pub(crate) patterns: Vec<Pattern>,
-    /// What it is in besides, without having asked. None of the patterns matches it.
-    pub(crate) room: Option<Topic>,
     pub(crate) flow: Flow,
     pub(crate) start: Start,
     pub(crate) outbox_bytes_max: usize,
-    /// Whether it is on behalf of a client elsewhere.
-    pub(crate) is_guest: bool,
     pub(crate) slow: Option<Slow>,
-    /// Whose cursors it goes on from, if any are kept of it.
-    pub(crate) device: Option<Device>,
+    /// Where it is on behalf of a client elsewhere.
+    pub(crate) client: Option<ForClient>,
     /// To call it off by.
     pub(crate) token: u64,
     pub(crate) reply: oneshot::Sender<Opened>,
 }
 
-/// Whose cursors they are.
+/// On whose behalf a stream is opened.
 #[derive(Clone, Debug)]
-pub(crate) struct Device {
-    /// Where that is known.
+pub(crate) struct ForClient {
+    /// Who the client is, where that is known,
     pub(crate) user: Option<Arc<str>>,
-    pub(crate) name: DurableName,
+    /// and when that was asked.
+    pub(crate) asked: HostInstant,
+    /// By which name its cursors are kept, if any are.
+    pub(crate) device: Option<DurableName>,
+    /// What it is in besides, from now on and as long as it lasts, without having asked. None of the patterns matches it.
+    pub(crate) room: Option<Topic>,
 }
 
 /// What came of an opening.

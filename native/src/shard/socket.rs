@@ -312,6 +312,9 @@ impl Socket {
             CloseReason::Protocol => (CloseCode::Policy, ErrorCode::BadFrame.as_str()),
             CloseReason::SlowConsumer => (CloseCode::Again, ErrorCode::SlowConsumer.as_str()),
             CloseReason::Superseded => (CloseCode::Library(4409), ErrorCode::Superseded.as_str()),
+            CloseReason::Disconnected => {
+                (CloseCode::Library(4410), ErrorCode::Disconnected.as_str())
+            }
             CloseReason::Drained => (CloseCode::Restart, ErrorCode::Draining.as_str()),
             CloseReason::Ended => (CloseCode::Normal, ""),
         };

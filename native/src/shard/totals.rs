@@ -7,6 +7,7 @@ use tidegate_core::session::CloseReason;
 
 use super::latency::Latency;
 use super::websocket::Violation;
+use super::{Shard, Snapshot};
 
 /// What has happened since the start, summed up.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,7 @@ pub(crate) struct Totals {
 }
 
 /// Why the server closes connections, as it tells its operator.
-pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 9] = [
+pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 10] = [
     (CloseReason::Timeout, "timeout"),
     (CloseReason::Protocol, "protocol"),
     (CloseReason::Unauthorized, "unauthorized"),
@@ -46,9 +47,33 @@ pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 9] = [
     (CloseReason::Unavailable, "unavailable"),
     (CloseReason::SlowConsumer, "slow_consumer"),
     (CloseReason::Superseded, "superseded"),
+    (CloseReason::Disconnected, "disconnected"),
     (CloseReason::Drained, "drained"),
     (CloseReason::Ended, "ended"),
 ];
+
+impl Shard {
+    /// How much it holds and has done.
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        // What was published before it is asked counts.
+        self.drain();
+        Snapshot {
+            counts: self.hub.counts(),
+            uplink: self.hub.uplink_counts(),
+            connections: self.hub.connections(),
+            has_clients: self.hub.has_clients(),
+            totals: Totals {
+                frames: self.joiner.frames + self.events.written,
+                messages: self.joiner.messages + self.events.chunks,
+                errors: self.joiner.errors.clone(),
+                backlog: self.backlog(),
+                durables: self.hub.durable_counts(),
+                latency: self.joiner.stopwatch.latency,
+                ..self.totals.clone()
+            },
+        }
+    }
+}
 
 impl Totals {
     pub(super) fn count_close(&mut self, reason: CloseReason) {

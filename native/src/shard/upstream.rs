@@ -117,20 +117,24 @@ impl Shard {
         if let Some(slow) = opening.slow {
             self.hub.handle_slow(id, slow);
         }
-        if opening.is_guest {
-            self.hub.handle_guest(now, id);
-        }
         let (queue, reader) = LocalQueue::new(id, self.sender.clone());
         self.insert(id, EndpointKind::Local(queue));
+        let (mut durable, mut room) = (None, None);
+        if let Some(client) = opening.client {
+            self.hub.handle_guest(now, id);
+            let asked = self.at(client.asked);
+            if !self.hub.handle_user(id, client.user, asked) {
+                // It is over before it begins.
+                let _ = opening.reply.send(Ok((reader, Vec::new())));
+                return;
+            }
+            durable = client.device;
+            room = client.room.map(Pattern::from);
+        }
         let mut result = Ok(());
         let mut subscriptions = Vec::new();
         let mut unanswered = 0;
-        let room = opening.room.clone().map(Pattern::from);
         let joined = room.map(|room| self.hub.handle_join(now, id, &room));
-        let durable = opening.device.map(|device| {
-            self.hub.handle_user(id, device.user);
-            device.name
-        });
         let asked = opening.patterns.into_iter().map(|pattern| {
             let request = SubscribeRequest {
                 start: opening.start.of(&pattern),
@@ -172,6 +176,17 @@ impl Shard {
     fn await_opening(&mut self, id: ConnectionId, opening: PendingOpening) {
         if let Some(upstream) = &mut self.upstream {
             upstream.openings.insert(id, opening);
+        }
+    }
+
+    /// A local connection ends. Whoever waits for its answer still is given what there is of it.
+    pub(super) fn end_opening(&mut self, id: ConnectionId) {
+        let upstream = self.upstream.as_mut();
+        if let Some(opening) = upstream.and_then(|upstream| upstream.openings.remove(&id)) {
+            // Where nobody waits any more, the reader closes the connection.
+            let _ = opening
+                .reply
+                .send(Ok((opening.reader, opening.subscriptions)));
         }
     }
 
@@ -233,6 +248,7 @@ impl Shard {
                     let _ = reply.send(found);
                 }
             }
+            self.tell_disconnects(None);
             while let Some(answer) = self.hub.poll_answer() {
                 is_idle = false;
                 self.pass_on(answer);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tidegate_core::hub::DisconnectsEnvelope;
 use tidegate_core::payload::Payload as _;
 use tidegate_core::presence::PresenceEnvelope;
 use tidegate_core::session::ClaimsEnvelope;
@@ -11,7 +12,7 @@ use super::reach::Reach;
 use crate::backend::{Feed, FeedEvent};
 use crate::hub::Publication;
 use crate::json::Json;
-use crate::shard::{Command, CommandSender, PresenceCommand, ProgressCommand};
+use crate::shard::{Command, CommandSender, DisconnectCommand, PresenceCommand, ProgressCommand};
 
 /// The most payload bytes that were heard and wait for the shard. What is beyond them is read again.
 const HEARD_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -98,7 +99,7 @@ impl Heard {
         Admitted::Yes
     }
 
-    /// What others said about presences, shared connections and progress. Anything else, of a later version perhaps, is passed over.
+    /// What others said about presences, shared connections, users that are disconnected, and progress. Anything else, of a later version perhaps, is passed over.
     fn admit_broadcast(&self, text: &str) -> Option<Command> {
         let bytes = text.len();
         if self.broadcast_bytes.load(Ordering::Relaxed) + bytes > BROADCAST_BYTES_MAX {
@@ -135,6 +136,10 @@ fn read_broadcast(text: &str, bytes: usize) -> serde_json::Result<Command> {
             claims: claims.into(),
             bytes,
         });
+    }
+    if let Ok(disconnects) = serde_json::from_str::<DisconnectsEnvelope>(text) {
+        let disconnects = disconnects.into();
+        return Ok(DisconnectCommand::Heard { disconnects, bytes }.into());
     }
     if let Ok(message) = serde_json::from_str(text) {
         let message = Box::new(message);

@@ -7,6 +7,7 @@ mod access;
 mod bodies;
 mod debug;
 mod devices;
+mod disconnect;
 mod endpoints;
 mod event_streams;
 mod event_streams_on_sockets;

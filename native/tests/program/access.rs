@@ -321,3 +321,48 @@ async fn what_serve_is_told_of_access_is_checked_before_it_starts() {
         assert!(refused.stderr.contains(word), "{word}: {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn the_program_ends_the_connections_of_a_user_by_a_token_that_may_do_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let file = format!("--jwt-secret-file={}", secret.to_str().unwrap());
+    let server = Server::start_with(program(&[
+        "serve",
+        "--backend=memory",
+        "--listen=127.0.0.1:0",
+        &file,
+    ]))
+    .await;
+    let disconnect = async |publish: &str| {
+        let command = format!(
+            "{} token '{file}' --subscribe '**' --publish '{publish}'",
+            env!("CARGO_BIN_EXE_tidegate")
+        );
+        let arguments = [
+            "disconnect",
+            "ada",
+            "--server",
+            &server.url,
+            "--token-command",
+            &command,
+        ];
+        run(&arguments).await
+    };
+    let mut subscribe = program(&["sub", "--server", &server.url, "job:1"]);
+    subscribe.env("TIDEGATE_TOKEN", brief_token(600));
+    let subscriber = subscribe.spawn().unwrap();
+    eventually("the connection's end", async || {
+        let ended = disconnect("**").await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.stdout == "1\n"
+    })
+    .await;
+    let over = finish(subscriber).await;
+    assert_eq!(over.code, 1, "{over:?}");
+    assert!(over.stderr.contains("disconnected"), "{over:?}");
+    let refused = disconnect("job:*").await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("publish to **"), "{refused:?}");
+}

@@ -141,3 +141,43 @@ test('a server and an application that are started anew together end no connecti
   assert.deepEqual(errors, []);
   tide.close();
 });
+
+const disconnected = { type: 'error', code: 'disconnected', message: 'ended', fatal: true };
+
+test('a function is asked anew when the connections of its user are ended, and subscriptions go on', async () => {
+  let count = 0;
+  const { host, tide } = await setUp(() => `token-${++count}`);
+  const positions: unknown[] = [];
+  tide.subscribe('job:1', ({ offset }) => positions.push(offset));
+  FakeSocket.last.open();
+  FakeSocket.last.receive(
+    { type: 'subscribed', pattern: 'job:1', position: { epoch: 7, offset: 0 }, recovered: false, flow: {} },
+    { type: 'pub', topic: 'job:1', epoch: 7, offset: 1, data: 1 },
+    disconnected,
+  );
+  assert.equal(tide.state.status, 'disconnected');
+  host.advance(1_000);
+  await host.settle();
+  FakeSocket.last.accept();
+  const [hello, subscribe] = FakeSocket.last.take();
+  assert.equal(hello?.['token'], 'token-2');
+  assert.deepEqual(subscribe?.['since'], [{ topic: 'job:1', epoch: 7, offset: 1 }]);
+  assert.deepEqual(positions, [1]);
+  tide.close();
+});
+
+test('who always shows the same token is told that its connections were ended', async () => {
+  for (const options of [{ token: 'fixed' }, {}]) {
+    const host = new VirtualHost();
+    const tide = connect('http://example.test', { host, WebSocket: FakeSocket, ...options });
+    const codes: string[] = [];
+    tide.subscribe('job:1', { onError: ({ code }) => codes.push(code) }, () => {});
+    await host.settle();
+    FakeSocket.last.open();
+    FakeSocket.last.receive(disconnected);
+    const { state } = tide;
+    assert.ok(state.status === 'closed' && state.error?.code === 'disconnected', JSON.stringify(state));
+    assert.deepEqual(codes, ['disconnected']);
+    assert.equal(host.armed, 0);
+  }
+});

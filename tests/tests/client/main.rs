@@ -4,6 +4,7 @@ mod access_renewed;
 mod beside_devices;
 mod broken_links;
 mod connection;
+mod disconnected;
 mod durable;
 mod going_back;
 mod hurry;

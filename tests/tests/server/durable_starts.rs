@@ -92,7 +92,7 @@ fn nobody_goes_on_where_the_device_of_another_user_is() {
     let starts = [("ada", Start::Since(vec![seen])), ("bob", Start::Latest)];
     let told = starts.map(|(user, start)| {
         let id = linked.server.handle_open_local(usize::MAX / 4);
-        linked.server.handle_user(id, Some(user.into()));
+        linked.server.handle_user(id, Some(user.into()), linked.now);
         let request = durable("phone", "job:1", start);
         let subscribed = linked.server.handle_subscribe(linked.now, id, request);
         assert!(subscribed.is_ok());

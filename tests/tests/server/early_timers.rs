@@ -24,6 +24,7 @@ enum Step {
     Drain,
     Stale(bool),
     Supersede,
+    Disconnect,
 }
 
 fn any_frame() -> impl Strategy<Value = ClientFrame<Json>> {
@@ -59,6 +60,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Drain),
         5 => any::<bool>().prop_map(Step::Stale),
         1 => Just(Step::Supersede),
+        1 => Just(Step::Disconnect),
     ]
 }
 
@@ -101,6 +103,7 @@ impl Scene {
             Step::Drain => session.handle_drain(now, secs(5)),
             Step::Stale(is_stale) => session.handle_stale(is_stale),
             Step::Supersede => session.handle_superseded(),
+            Step::Disconnect => session.handle_disconnected(),
         }
         self.settle();
     }

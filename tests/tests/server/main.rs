@@ -3,6 +3,7 @@
 mod access;
 mod backlog;
 mod becoming_durable;
+mod disconnects;
 mod draining;
 mod durable;
 mod durable_starts;

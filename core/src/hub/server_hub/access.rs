@@ -56,6 +56,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         if self.is_draining {
             self.with_session(now, id, |session| session.handle_drain(now, Duration::ZERO));
         }
+        self.enter_opened(now, id, access);
         self.arm(id);
         id
     }
@@ -95,7 +96,9 @@ impl<P: Payload + Clone> ServerHub<P> {
         id: ConnectionId,
         result: Result<Arc<Grant>, WireError>,
     ) {
+        let result = result.and_then(|grant| self.admit_user(id, grant));
         self.with_session(now, id, |session| session.handle_authenticated(now, result));
+        self.enter_user(id);
     }
 
     /// Whether a client's frames wait until its token has been looked at. Its host should read no more of them meanwhile.

@@ -8,6 +8,7 @@ use crate::delta::Bases;
 use crate::hub::SubscriptionId;
 use crate::outbox::Outbox;
 use crate::session::Session;
+use crate::time::Instant;
 use crate::topic::Pattern;
 
 /// Names a connection of one server. Never used twice.
@@ -22,6 +23,18 @@ impl ConnectionId {
     pub const fn index(self) -> u32 {
         self.index
     }
+
+    /// None comes before it,
+    pub(super) const FIRST: Self = Self {
+        index: 0,
+        generation: 0,
+    };
+
+    /// and none after this one.
+    pub(super) const LAST: Self = Self {
+        index: u32::MAX,
+        generation: u32::MAX,
+    };
 
     #[cfg(test)]
     pub(crate) const fn of(index: u32) -> Self {
@@ -46,6 +59,16 @@ pub(super) enum Downlink<P> {
     Local(Local),
 }
 
+impl<P> Downlink<P> {
+    /// Who it leads to, where that is known.
+    pub(super) fn user(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Session(session) => session.user(),
+            Self::Local(local) => local.user.as_ref(),
+        }
+    }
+}
+
 /// What subscribes by calls.
 #[derive(Debug, Default)]
 pub(super) struct Local {
@@ -54,8 +77,10 @@ pub(super) struct Local {
     pub(super) pending: Vec<Pattern>,
     /// Boxed, because few have one.
     pub(super) room: Option<Box<Room>>,
-    /// Whose cursors those of its durable subscriptions are, where that is known.
+    /// Who it is on behalf of, where that is known: the cursors of its durable subscriptions are theirs.
     pub(super) user: Option<Arc<str>>,
+    /// When it was asked who that is.
+    pub(super) since: Instant,
     /// Whether it is on behalf of a client elsewhere.
     pub(super) is_guest: bool,
     /// Whether its end is among the outputs.

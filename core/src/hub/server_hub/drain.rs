@@ -108,6 +108,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 SessionOutput::Lead(shared_by, term) => self.lead(now, id, shared_by, term),
                 SessionOutput::Close(reason) => {
                     self.groups.leave(id);
+                    self.leave_user(id);
                     self.unsubscribe_all(id);
                     self.leave_all(now, id);
                     self.output.push_back(ServerOutput::Close(id, reason));

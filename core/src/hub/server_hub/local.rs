@@ -1,7 +1,6 @@
 //! Connections within the process, whose owners subscribe by calls.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 
 use super::connection::{Downlink, Local, Room};
 use super::{ConnectionId, ServerHub};
@@ -21,13 +20,6 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.send(id.index, ServerFrame::Stale);
         }
         id
-    }
-
-    /// Whose devices a local connection's durable subscriptions are. To be said before it subscribes.
-    pub fn handle_user(&mut self, id: ConnectionId, user: Option<Arc<str>>) {
-        if let Some(local) = self.local(id) {
-            local.user = user;
-        }
     }
 
     /// Subscribes a local connection. The answer's frames wait for it. `None` for a connection that is gone; and where
@@ -128,7 +120,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         Ok(subscribed)
     }
 
-    fn local(&mut self, id: ConnectionId) -> Option<&mut Local> {
+    pub(super) fn local(&mut self, id: ConnectionId) -> Option<&mut Local> {
         self.find(id)?;
         match &mut self.connections[id.index as usize].downlink {
             Downlink::Local(local) => Some(local),

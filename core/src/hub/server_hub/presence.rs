@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 use super::{ConnectionId, ServerHub};
 use crate::payload::Payload;
 use crate::presence::{
-    Key, PresenceCounts, PresenceDiff, PresenceId, PresenceMessage, PresenceOutput, PresenceState,
-    Roster, TrackError, TrackId, Tracker, TrackerConfig,
+    Key, PresenceBody, PresenceCounts, PresenceDiff, PresenceId, PresenceMessage, PresenceOutput,
+    PresenceState, Roster, TrackError, TrackId, Tracker, TrackerConfig,
 };
 use crate::protocol::ServerFrame;
 use crate::time::Instant;
@@ -174,16 +174,21 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     /// Other servers can be told something from now on, or again after a break. From here on the host broadcasts what
-    /// [`ServerHub::poll_presence`] and [`ServerHub::poll_claims`] say to all servers, and hands what they say to
-    /// [`ServerHub::handle_presence_heard`] and [`ServerHub::handle_claims`].
+    /// [`ServerHub::poll_presence`], [`ServerHub::poll_claims`] and [`ServerHub::poll_disconnects`] say to all servers, and hands what
+    /// they say to [`ServerHub::handle_presence_heard`], [`ServerHub::handle_claims`] and [`ServerHub::handle_disconnects_heard`].
     pub fn handle_servers_linked(&mut self, now: Instant) {
         self.groups.link(now);
+        self.disconnects.link(now);
         self.presences.tracker.handle_linked(now);
         self.drain_hub(now);
     }
 
     /// Another server said something about presences. What this one said itself may come, too.
     pub fn handle_presence_heard(&mut self, now: Instant, message: PresenceMessage<P>) {
+        let is_own = message.from == self.config.presence.node;
+        if !is_own && matches!(message.body, PresenceBody::Hello) {
+            self.disconnects.tell_again(now);
+        }
         self.presences.tracker.handle_message(now, message);
         self.drain_hub(now);
     }

@@ -20,7 +20,7 @@ use crate::lifecycle::StatedEnd;
 use crate::protocol::{ClientFrame, ServerFrame, Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 
-const CODES: [ErrorCode; 20] = [
+const CODES: [ErrorCode; 21] = [
     ErrorCode::BadFrame,
     ErrorCode::BadTopic,
     ErrorCode::BadFlow,
@@ -37,6 +37,7 @@ const CODES: [ErrorCode; 20] = [
     ErrorCode::SlowConsumer,
     ErrorCode::Draining,
     ErrorCode::Superseded,
+    ErrorCode::Disconnected,
     ErrorCode::ConnectionLost,
     ErrorCode::Unavailable,
     ErrorCode::Refused,

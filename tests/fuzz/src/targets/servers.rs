@@ -1,7 +1,7 @@
 //! Servers behind the same backend that say anything to each other.
 
 use serde_json::{Value, json};
-use tidegate_core::hub::{ConnectionId, ServerConfig};
+use tidegate_core::hub::{ConnectionId, DisconnectsEnvelope, ServerConfig};
 use tidegate_core::presence::PresenceEnvelope;
 use tidegate_core::session::ClaimsEnvelope;
 use tidegate_tests::json::Json;
@@ -36,6 +36,8 @@ pub fn run(bytes: &[u8]) {
 fn hear(wire: &mut Wire, message: Value) {
     if let Ok(claims) = serde_json::from_value::<ClaimsEnvelope>(message.clone()) {
         wire.server.handle_claims(wire.now, claims.into());
+    } else if let Ok(told) = serde_json::from_value::<DisconnectsEnvelope>(message.clone()) {
+        wire.server.handle_disconnects_heard(wire.now, told.into());
     } else if let Ok(said) = serde_json::from_value::<PresenceEnvelope<Json>>(message) {
         wire.server.handle_presence_heard(wire.now, said.into());
     }
@@ -44,6 +46,10 @@ fn hear(wire: &mut Wire, message: Value) {
 fn say(wire: &mut Wire, watcher: ConnectionId) {
     while wire.server.poll_presence().is_some() {}
     while !wire.server.poll_claims().is_empty() {}
+    assert!(
+        wire.server.poll_disconnects(wire.now).is_empty(),
+        "it was asked for none"
+    );
     wire.send(watcher, &json!({ "type": "pong" }));
     wire.receive(watcher);
     for (id, _) in wire.closes() {
@@ -62,6 +68,10 @@ fn any_message(source: &mut Source<'_>) -> Value {
         3 => {
             let claim = json!({ "group": "g", "term": clocks[0], "tab": clocks[1] });
             json!({ "type": "claims", "claims": [claim] })
+        }
+        4 => {
+            let told = json!({ "id": clocks[0], "user": "ada", "age_ms": clocks[1] });
+            json!({ "type": "disconnects", "disconnects": [told] })
         }
         _ => json!({
             "type": "part", "node": node, "since": clocks[0], "until": clocks[1], "clock": clocks[2],

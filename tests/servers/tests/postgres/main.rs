@@ -2,6 +2,7 @@
 
 mod conformance;
 mod database;
+mod disconnects;
 mod faults;
 mod guests;
 mod insertions;

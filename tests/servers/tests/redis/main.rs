@@ -1,6 +1,7 @@
 //! Topics in a Redis.
 
 mod conformance;
+mod disconnects;
 mod faults;
 mod guests;
 mod messages;

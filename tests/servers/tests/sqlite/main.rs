@@ -1,6 +1,7 @@
 //! Topics in an SQLite file.
 
 mod conformance;
+mod disconnects;
 mod faults;
 mod guests;
 mod insertions;

@@ -1,0 +1,78 @@
+//! Users whose connections are ended: as this process asks for, and as other servers tell.
+
+use std::sync::Arc;
+
+use tidegate_core::hub::Disconnect;
+use tidegate_core::time::Instant;
+use tokio::sync::oneshot;
+
+use super::Shard;
+use super::command::Command;
+
+/// A request about the connections of users.
+pub(crate) enum DisconnectCommand {
+    /// They are ended. Answered by how many there were.
+    End {
+        /// The same for all shards.
+        id: u64,
+        user: Arc<str>,
+        /// Where this shard is the one to tell other servers: answered once that is out, and not at all where it can't be now.
+        told: Option<oneshot::Sender<()>>,
+        reply: oneshot::Sender<usize>,
+    },
+    /// Another server or shard was asked to end them; it said so in so many bytes.
+    Heard {
+        disconnects: Vec<Disconnect>,
+        bytes: usize,
+    },
+}
+
+impl From<DisconnectCommand> for Command {
+    fn from(command: DisconnectCommand) -> Self {
+        Self::Disconnect(command)
+    }
+}
+
+impl Shard {
+    pub(super) fn handle_disconnect(&mut self, now: Instant, command: DisconnectCommand) {
+        match command {
+            DisconnectCommand::End {
+                id,
+                user,
+                told,
+                reply,
+            } => {
+                let tells = told.is_some();
+                let count = self.hub.handle_disconnect(now, id, &user, tells);
+                self.tell_disconnects(told);
+                // By the time of the answer, they are ended.
+                self.drain();
+                // Whoever asked may have gone.
+                let _ = reply.send(count);
+            }
+            DisconnectCommand::Heard { disconnects, bytes } => {
+                if let Some(upstream) = &self.upstream {
+                    upstream.uplink.count_broadcast_taken(bytes);
+                }
+                self.hub.handle_disconnects_heard(now, disconnects);
+            }
+        }
+    }
+
+    /// Tells other servers whose connections are ended. `told` is answered once the first of it is out.
+    pub(super) fn tell_disconnects(&mut self, mut told: Option<oneshot::Sender<()>>) {
+        let now = self.now();
+        let Some(upstream) = &self.upstream else {
+            return;
+        };
+        loop {
+            let disconnects = self.hub.poll_disconnects(now);
+            if disconnects.is_empty() {
+                break;
+            }
+            upstream
+                .uplink
+                .broadcast_disconnects(disconnects, told.take());
+        }
+    }
+}
