@@ -294,8 +294,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "spread-forgets-whom-it-has-not-asked",
         file: "core/src/hub/routing.rs",
-        old: "            self.route_rest(spreading);",
-        new: "            drop(spreading);",
+        old: "            end_spread(self);",
+        new: "            (self.gathered.spreading, self.gathered.end_spread) = (None, None);",
         breaks: "a publication is lost to those whose turn had not come when something else happened",
     },
     Mutation {

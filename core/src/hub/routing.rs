@@ -30,6 +30,8 @@ pub(super) struct Gathered<P> {
     pub(super) publications: Vec<Arc<Publication<P>>>,
     /// What came before, where that is being handed out.
     pub(super) spreading: Option<Spreading<P>>,
+    /// How that is ended, while there is any. Hubs that never spread anything, as in a page, need not contain it.
+    pub(super) end_spread: Option<fn(&mut Hub<P>)>,
 }
 
 impl<P> Gathered<P> {
@@ -39,12 +41,13 @@ impl<P> Gathered<P> {
             exact: None,
             publications: Vec::new(),
             spreading: None,
+            end_spread: None,
         }
     }
 
     /// When it came, where there is anything: whoever does not ask what is due has to be woken for it.
     pub(super) fn since(&self) -> Option<Instant> {
-        (self.spreading.is_some() || !self.publications.is_empty()).then_some(self.at)
+        (self.end_spread.is_some() || !self.publications.is_empty()).then_some(self.at)
     }
 
     fn takes(&self, now: Instant, publication: &Publication<P>) -> bool {
@@ -74,7 +77,7 @@ impl<P: Payload> Hub<P> {
             self.route_gathered();
             return self.route_one(now, publication, exact);
         }
-        if self.gathered.spreading.is_some() || !self.gathered.takes(now, publication) {
+        if self.gathered.end_spread.is_some() || !self.gathered.takes(now, publication) {
             self.route_gathered();
         }
         self.gathered.at = now;
@@ -84,8 +87,8 @@ impl<P: Payload> Hub<P> {
 
     /// Hands out what has been gathered. To be called before anything changes that routing depends on.
     pub(super) fn route_gathered(&mut self) {
-        if let Some(spreading) = self.gathered.spreading.take() {
-            self.route_rest(spreading);
+        if let Some(end_spread) = self.gathered.end_spread {
+            end_spread(self);
         }
         let Gathered { at, exact, .. } = self.gathered;
         match self.gathered.publications.len() {

@@ -88,10 +88,12 @@ impl<P: Payload> Hub<P> {
             route: 0,
             place: 0,
         });
+        self.gathered.end_spread = Some(Self::route_rest);
         Some(())
     }
 
     fn end_spread(&mut self) {
+        self.gathered.end_spread = None;
         if let Some(mut spreading) = self.gathered.spreading.take() {
             spreading.routes.clear();
             self.matched = spreading.routes;
@@ -125,14 +127,11 @@ impl<P: Payload> Hub<P> {
     }
 
     /// Owes it to all who have not been asked for.
-    pub(super) fn route_rest(&mut self, spreading: Spreading<P>) {
-        let publication = Arc::clone(&spreading.publication);
-        let at = spreading.at;
-        self.gathered.spreading = Some(spreading);
-        while self.poll_spread().is_some() {
-            while let Some((_, subscription)) = self.next_recipient() {
-                self.subscribers
-                    .deliver(at, subscription.index, &publication);
+    fn route_rest(&mut self) {
+        while let Some(Spread { publication, .. }) = self.poll_spread() {
+            let at = self.gathered.at;
+            while let Some((_, SubscriptionId { index, .. })) = self.next_recipient() {
+                self.subscribers.deliver(at, index, &publication);
             }
         }
     }
