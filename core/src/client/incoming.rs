@@ -108,13 +108,23 @@ impl<P: Payload + Clone> Client<P> {
             ServerFrame::Error(error) => self.handle_error(now, error),
             ServerFrame::Ping => self.send(ClientFrame::Pong),
             ServerFrame::Drain { within_ms } => self.handle_drain(now, within_ms),
-            ServerFrame::Stale => self
-                .output
-                .push_back(ClientEvent::State(ConnectionState::Stale)),
-            ServerFrame::Live => self
-                .output
-                .push_back(ClientEvent::State(ConnectionState::Connected)),
+            ServerFrame::Stale => self.handle_stale(true),
+            ServerFrame::Live => self.handle_stale(false),
         }
+    }
+
+    /// The server has lost its link to where topics live, or has it back.
+    fn handle_stale(&mut self, is_stale: bool) {
+        if let State::Open(open) = &mut self.state {
+            open.is_stale = is_stale;
+        }
+        let state = if is_stale {
+            ConnectionState::Stale
+        } else {
+            self.repeat_overdue();
+            ConnectionState::Connected
+        };
+        self.output.push_back(ClientEvent::State(state));
     }
 
     /// The server has welcomed this client for the first time on this connection: what had to wait for that is sent. Publishes and

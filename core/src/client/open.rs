@@ -17,6 +17,8 @@ pub(super) struct Open {
     pub(super) probed: Option<Instant>,
     /// When the server, which is about to go, is left for another connection.
     pub(super) leaves: Option<Instant>,
+    /// Whether the server has no link to where topics live: an answered ping does not mean that all has come.
+    pub(super) is_stale: bool,
     /// How many pings were sent.
     pub(super) pings: u32,
     /// How many of them were answered: they are in their order, and after what was asked before.
@@ -33,6 +35,7 @@ impl Open {
             awaits_welcome,
             probed: None,
             leaves: None,
+            is_stale: false,
             pings: 0,
             pongs: 0,
         }

@@ -57,8 +57,9 @@ enum Stage {
     Flattening { ping: Option<u32> },
     /// It is asked for anew, or will be by the next connection.
     Asked,
-    /// What was seen comes again, until this ping is answered.
-    Repeating { ping: u32 },
+    /// What was seen comes again, until this ping is answered. Where there is none, the server has no link to where topics live, and has
+    /// not sent all of it: it is asked once it has one.
+    Repeating { ping: Option<u32> },
 }
 
 impl Rewind {
@@ -111,8 +112,7 @@ impl Rewind {
 
     fn waits_for(&self, pong: u32) -> bool {
         match self.stage {
-            Stage::Flattening { ping } => ping == Some(pong),
-            Stage::Repeating { ping } => ping == pong,
+            Stage::Flattening { ping } | Stage::Repeating { ping } => ping == Some(pong),
             Stage::Asked => false,
         }
     }
@@ -246,20 +246,47 @@ impl<P: Payload + Clone> Client<P> {
 
     /// The ping that a subscription waits for was answered.
     fn handle_answered(&mut self, pattern: &Pattern) {
+        let is_stale = matches!(&self.state, State::Open(open) if open.is_stale);
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return;
         };
         let is_live = subscription.is_live();
+        let is_overdue = is_stale && subscription.awaits_repeats();
         let Some(rewind) = &mut subscription.rewind else {
             return;
         };
         match rewind.stage {
+            Stage::Repeating { .. } if is_overdue && !rewind.to_cursor => {
+                rewind.stage = Stage::Repeating { ping: None };
+            }
             Stage::Flattening { .. } if is_live => self.ask_again(pattern),
             // Its first confirmation is still to come.
             Stage::Flattening { .. } => rewind.stage = Stage::Flattening { ping: None },
             Stage::Repeating { .. } if rewind.to_cursor => self.finish(pattern),
             Stage::Repeating { .. } => self.ask_for_cursor(pattern),
             Stage::Asked => {}
+        }
+    }
+
+    /// The server has a link again, and has sent what it had missed: what has not come again by now never will.
+    pub(super) fn repeat_overdue(&mut self) {
+        let is_overdue = |(_, subscription): &(&Pattern, &Subscription<P>)| {
+            let stage = subscription.rewind.as_ref().map(|rewind| rewind.stage);
+            stage == Some(Stage::Repeating { ping: None })
+        };
+        loop {
+            let overdue = self.subscriptions.iter().find(is_overdue);
+            let Some(pattern) = overdue.map(|(pattern, _)| pattern.clone()) else {
+                return;
+            };
+            let Some(ping) = self.ping() else {
+                return;
+            };
+            if let Some(subscription) = self.subscriptions.get_mut(&pattern)
+                && let Some(rewind) = &mut subscription.rewind
+            {
+                rewind.stage = Stage::Repeating { ping: Some(ping) };
+            }
         }
     }
 
@@ -344,7 +371,7 @@ impl<P: Payload + Clone> Client<P> {
             && let Some(subscription) = self.subscriptions.get_mut(pattern)
             && let Some(rewind) = &mut subscription.rewind
         {
-            rewind.stage = Stage::Repeating { ping };
+            rewind.stage = Stage::Repeating { ping: Some(ping) };
             let (pattern, to_cursor) = (pattern.clone(), rewind.to_cursor);
             self.output
                 .push_back(ClientEvent::Rewinding { pattern, to_cursor });

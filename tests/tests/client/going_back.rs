@@ -205,6 +205,20 @@ fn since(offset: u64) -> Start {
     Start::Since(vec![known(JOB, position(offset))])
 }
 
+/// A server whose link to the backend is lost may know less than the one before: nothing is lost for that.
+#[test]
+fn what_does_not_come_again_from_a_server_without_a_link_is_waited_for() {
+    let mut scene = Scene::back(JOB, Start::Latest);
+    scene.bench.receive(ServerFrame::Stale);
+    scene.answer_ping();
+    assert_eq!(scene.told(), [] as [&str; 0]);
+    scene.bench.receive(ServerFrame::Live);
+    assert_eq!(scene.told(), ["ping"]);
+    scene.deliver(JOB, position(3));
+    scene.answer_ping();
+    assert_eq!(scene.told(), ["again 3, the latest", "over"]);
+}
+
 #[test]
 fn whoever_joins_while_what_is_held_back_comes_starts_with_those_before() {
     let mut scene = Scene::live(JOB);

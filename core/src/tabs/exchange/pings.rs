@@ -34,15 +34,18 @@ impl<P: Payload + Clone> Exchange<P> {
         ping
     }
 
-    /// A member asks. What the server has not been asked for can't come, so without a connection the answer is here.
+    /// A member asks. Without a connection the answer is here where it follows nothing: of what it follows, the rest may have been
+    /// lost with the connection after the server had confirmed it.
     pub(super) fn ping(&mut self, member: TabId) {
         let Some(link) = self.link_of(member) else {
             return;
         };
         let stage = if self.joins(member) {
             Some(Stage::Joins)
+        } else if let Some(ping) = self.client.handle_ping() {
+            Some(Stage::Asked(ping))
         } else {
-            self.client.handle_ping().map(Stage::Asked)
+            (!self.is_confirmed(member)).then_some(Stage::Lost)
         };
         match stage {
             Some(stage) => self.pings.push(Pinged {

@@ -22,6 +22,22 @@ fn a_sign_of_life_comes_from_the_server_or_by_the_next_connection() {
     assert_eq!(scene.told(A), [Pong]);
 }
 
+/// The server had confirmed what a member follows, and the connection was lost before it sent the rest.
+#[test]
+fn without_a_connection_what_a_member_follows_has_not_come() {
+    let mut scene = Scene::new("job:1");
+    scene.subscribe(A, Flow::IMMEDIATE, Start::Latest);
+    scene.confirm(0);
+    scene.lose();
+    scene.told(A);
+    scene.say(A, ClientFrame::Ping);
+    assert_eq!(scene.told(A), []);
+    scene.confirm(0);
+    assert_eq!(scene.pings, 1, "now the rest can have come");
+    scene.answer();
+    assert_eq!(scene.told(A), [Pong]);
+}
+
 #[test]
 fn to_one_who_joins_all_has_come_when_all_has_come_again() {
     let mut scene = Scene::new("job:1");
