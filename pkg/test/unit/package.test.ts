@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const MODULE_KIB_MAX = {
   client: 53.9,
   follower: 60.4,
-  worker: 54.4,
+  worker: 54.7,
   tabs: 77.4,
   hub: 44,
   tidegate_bg: 94.9,
