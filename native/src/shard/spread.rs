@@ -13,17 +13,16 @@ impl Shard {
         let mut shared = None;
         while let Some(recipient) = self.hub.poll_recipient() {
             let id = recipient.connection;
-            let Some(Some(Endpoint {
-                id: known,
+            let endpoint = self.endpoints.get_mut(id.index() as usize);
+            let endpoint = endpoint.and_then(Option::as_mut);
+            let Some(Endpoint {
                 kind: EndpointKind::Socket(socket),
-            })) = self.endpoints.get_mut(id.index() as usize)
+                ..
+            }) = endpoint.filter(|it| it.id == id && !it.is_stuck())
             else {
-                continue;
-            };
-            if *known != id || socket.is_stuck() {
                 self.hub.handle_untaken(self.round, recipient, &spread);
                 continue;
-            }
+            };
             let shared = shared.get_or_insert_with(|| self.joiner.share(&spread));
             let flushed = socket.deliver(&mut self.joiner, shared);
             if matches!(flushed, Flushed::Broken | Flushed::GivenUp) {

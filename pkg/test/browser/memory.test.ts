@@ -62,20 +62,26 @@ async function serve(t: TestContext, server: string): Promise<string> {
   return startFront(t, folder, server);
 }
 
+/** A page that is connected to a server in this way. */
+async function openPage(t: TestContext, way: string) {
+  const server = await startServer(t);
+  const front = await serve(t, server);
+  const browser = await chromium.launch({
+    executablePath: chromiumPath(),
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+  t.after(() => browser.close());
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const devtools = await context.newCDPSession(page);
+  await page.goto(`${front}/?tabs=${way}`);
+  await page.waitForFunction(`told.status === 'connected'`);
+  return { server, front, context, page, devtools };
+}
+
 for (const way of ['off', 'leader']) {
   test(`${way}: publications pass through a page and leave nothing behind`, LIMIT, async (t) => {
-    const server = await startServer(t);
-    const front = await serve(t, server);
-    const browser = await chromium.launch({
-      executablePath: chromiumPath(),
-      args: ['--no-sandbox', '--disable-gpu'],
-    });
-    t.after(() => browser.close());
-    const context = await browser.newContext();
-    const page = await context.newPage();
-    const devtools = await context.newCDPSession(page);
-    await page.goto(`${front}/?tabs=${way}`);
-    await page.waitForFunction(`told.status === 'connected'`);
+    const { server, front, context, page, devtools } = await openPage(t, way);
     // Where tabs share, what comes is handed on, too.
     const other = await context.newPage();
     await other.goto(`${front}/?tabs=${way}`);
@@ -130,18 +136,7 @@ async function heldOf(devtools: CDPSession, expression: string): Promise<number>
 
 for (const way of ['off', 'leader', 'worker']) {
   test(`${way}: connections that were closed leave nothing behind`, LIMIT, async (t) => {
-    const server = await startServer(t);
-    const front = await serve(t, server);
-    const browser = await chromium.launch({
-      executablePath: chromiumPath(),
-      args: ['--no-sandbox', '--disable-gpu'],
-    });
-    t.after(() => browser.close());
-    const context = await browser.newContext();
-    const page = await context.newPage();
-    const devtools = await context.newCDPSession(page);
-    await page.goto(`${front}/?tabs=${way}`);
-    await page.waitForFunction(`told.status === 'connected'`);
+    const { page, devtools } = await openPage(t, way);
     await page.evaluate(
       async ([tabs, count]) => {
         const entry = new URL('./dist/index.js', location.href).href;
