@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate::backend::Backend;
-use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::{Config, Hub, Publish};
 use tokio::sync::watch;
@@ -53,6 +52,12 @@ impl Ordeal {
             answer_within: PATIENCE,
             ..Self::default()
         }
+    }
+
+    /// More bytes than all publications of all jobs take together.
+    fn bytes_max(&self) -> usize {
+        let publication = self.filling + 1024;
+        publication * ((self.steps + 1) * self.jobs) as usize
     }
 }
 
@@ -171,21 +176,13 @@ async fn publish_all(
 
 async fn watch_all(hubs: &[Hub], ordeal: Ordeal) -> JoinSet<Seen> {
     let mut watchers = JoinSet::new();
-    let throttled = Flow {
-        pace: Pace::Throttle {
-            every: Duration::from_millis(50),
-            leading: true,
-            trailing: true,
-        },
-        ..Flow::IMMEDIATE
-    };
     for hub in hubs {
         for job in 0..ordeal.jobs {
-            for (kind, flow) in [(Kind::Every, Flow::IMMEDIATE), (Kind::Some, throttled)] {
-                watchers.spawn(watch_job(hub.clone(), topic(job), kind, flow));
+            for kind in [Kind::Every, Kind::Some] {
+                watchers.spawn(watch_job(hub.clone(), topic(job), kind, ordeal));
             }
         }
-        watchers.spawn(watch_pattern(hub.clone(), "job:*".into(), ordeal.jobs));
+        watchers.spawn(watch_pattern(hub.clone(), "job:*".into(), ordeal));
     }
     for hub in hubs {
         let wanted = (2 * ordeal.jobs + 1) as usize;

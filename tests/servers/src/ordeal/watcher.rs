@@ -1,14 +1,25 @@
 //! Who watches, and what they must and must not see.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tidegate::core::flow::Flow;
+use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::publication::Position;
-use tidegate::{Event, Hub, Publication, Subscribe};
+use tidegate::{Event, Hub, Publication, Subscribe, Subscription};
 
 use super::Ordeal;
+
+/// How [`Kind::Some`] is asked for.
+const THROTTLED: Flow = Flow {
+    pace: Pace::Throttle {
+        every: Duration::from_millis(50),
+        leading: true,
+        trailing: true,
+    },
+    ..Flow::IMMEDIATE
+};
 
 /// What a watcher asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,15 +69,8 @@ impl Seen {
 }
 
 /// Follows one job to its end.
-pub(super) async fn watch_job(hub: Hub, topic: String, kind: Kind, flow: Flow) -> Seen {
-    let options = Subscribe {
-        flow,
-        ..Subscribe::default()
-    };
-    let mut events = hub
-        .subscribe_with(&topic, options)
-        .await
-        .expect("a subscription");
+pub(super) async fn watch_job(hub: Hub, topic: String, kind: Kind, ordeal: Ordeal) -> Seen {
+    let mut events = watch(&hub, &topic, kind, ordeal).await;
     let mut watcher = Watcher::new(&topic, kind);
     while let Some(event) = events.next().await {
         watcher.take(&event);
@@ -78,15 +82,31 @@ pub(super) async fn watch_job(hub: Hub, topic: String, kind: Kind, flow: Flow) -
 }
 
 /// Follows all jobs by a pattern until each has published its end.
-pub(super) async fn watch_pattern(hub: Hub, pattern: String, jobs: u64) -> Seen {
-    let mut events = hub.subscribe(&pattern).await.expect("a subscription");
+pub(super) async fn watch_pattern(hub: Hub, pattern: String, ordeal: Ordeal) -> Seen {
+    let mut events = watch(&hub, &pattern, Kind::Every, ordeal).await;
     let mut watcher = Watcher::new(&pattern, Kind::Every);
-    while watcher.ended < jobs
+    while watcher.ended < ordeal.jobs
         && let Some(event) = events.next().await
     {
         watcher.take(&event);
     }
     watcher.finish()
+}
+
+/// Subscribes with room for all that is ever published: who comes back gets what it missed in one piece, of all topics
+/// at once, and it is not to be taken for slow.
+async fn watch(hub: &Hub, pattern: &str, kind: Kind, ordeal: Ordeal) -> Subscription {
+    let flow = match kind {
+        Kind::Every => Flow::IMMEDIATE,
+        Kind::Some => THROTTLED,
+    };
+    let options = Subscribe {
+        flow,
+        outbox_bytes_max: Some(ordeal.bytes_max()),
+        ..Subscribe::default()
+    };
+    let subscribed = hub.subscribe_with(pattern, options).await;
+    subscribed.expect("a subscription")
 }
 
 struct Watcher {
