@@ -55,10 +55,10 @@ enum Stage {
     Ended,
 }
 
-/// How far writing came, and whether the stream's next deadline may have come closer.
+/// How far writing came, and the stream's next deadline where that has come closer.
 pub(super) struct Progress {
     pub(super) flushed: Flushed,
-    pub(super) is_sooner: bool,
+    pub(super) sooner: Option<Instant>,
 }
 
 impl EventSocket {
@@ -188,8 +188,10 @@ impl EventSocket {
             Flushed::Full => deadlines.handle_stalled(now, took > 0),
             Flushed::Done | Flushed::Broken | Flushed::GivenUp => {}
         }
-        let is_sooner = deadlines.poll_timeout() < before;
-        Progress { flushed, is_sooner }
+        let sooner = deadlines
+            .poll_timeout()
+            .filter(|at| before.is_none_or(|before| *at < before));
+        Progress { flushed, sooner }
     }
 
     fn write_all(

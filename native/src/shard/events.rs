@@ -60,9 +60,7 @@ impl Shard {
         let progress = socket.flush(now, &mut self.events, || hub.poll_frame(id));
         let is_gone = matches!(progress.flushed, Flushed::Broken | Flushed::GivenUp);
         let is_over = is_gone || socket.is_over();
-        if progress.is_sooner
-            && let Some(at) = socket.poll_timeout()
-        {
+        if let Some(at) = progress.sooner {
             self.streams.arm(id.index(), at);
         }
         if is_over {

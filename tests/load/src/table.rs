@@ -28,27 +28,31 @@ pub(crate) enum Column {
 /// All figures of a comparison, by server and column, a figure for each round.
 #[derive(Default)]
 pub(crate) struct Figures {
-    cells: BTreeMap<(usize, Column), Vec<f64>>,
+    cells: BTreeMap<(usize, Column), BTreeMap<usize, f64>>,
 }
 
 impl Figures {
-    pub(crate) fn add(&mut self, contestant: usize, column: Column, figure: f64) {
-        self.cells
-            .entry((contestant, column))
-            .or_default()
-            .push(figure);
+    pub(crate) fn add(&mut self, round: usize, contestant: usize, column: Column, figure: f64) {
+        let rounds = self.cells.entry((contestant, column)).or_default();
+        rounds.insert(round, figure);
     }
 
     /// The median of all rounds.
     pub(crate) fn median(&self, contestant: usize, column: Column) -> Option<f64> {
-        let mut rounds = self.cells.get(&(contestant, column))?.clone();
-        rounds.sort_by(f64::total_cmp);
-        let middle = rounds.len() / 2;
-        Some(if rounds.len() % 2 == 1 {
-            rounds[middle]
-        } else {
-            f64::midpoint(rounds[middle - 1], rounds[middle])
-        })
+        let rounds = self.cells.get(&(contestant, column))?;
+        median(rounds.values().copied().collect())
+    }
+
+    /// How many times as much as another server one takes: the median of what each round says, because a machine that is busy with
+    /// other things for a while is so for both.
+    pub(crate) fn ratio(&self, contestant: usize, other: usize, column: Column) -> Option<f64> {
+        let rounds = self.cells.get(&(contestant, column))?;
+        let others = self.cells.get(&(other, column))?;
+        let in_both = rounds.iter().filter_map(|(round, figure)| {
+            let other = others.get(round)?;
+            Some(figure / other)
+        });
+        median(in_both.collect())
     }
 
     /// The columns that anything was measured for, in order.
@@ -59,17 +63,18 @@ impl Figures {
         columns
     }
 
-    /// The least of all peers.
-    fn best_peer(&self, contestants: &[Contestant], column: Column) -> Option<f64> {
+    /// The peer that takes the least.
+    fn best_peer(&self, contestants: &[Contestant], column: Column) -> Option<usize> {
         let peers = contestants.iter().enumerate();
         peers
             .filter(|(_, contestant)| contestant.role == Role::Peer)
-            .filter_map(|(index, _)| self.median(index, column))
-            .min_by(f64::total_cmp)
+            .filter_map(|(index, _)| Some((index, self.median(index, column)?)))
+            .min_by(|(_, one), (_, other)| one.total_cmp(other))
+            .map(|(index, _)| index)
     }
 
     /// What is to be compared with in a column: the floor that does the same.
-    pub(crate) fn floor(&self, contestants: &[Contestant], column: Column) -> Option<f64> {
+    pub(crate) fn floor(&self, contestants: &[Contestant], column: Column) -> Option<usize> {
         let role = match column {
             Column::Burst(_) => Role::BatchingFloor,
             Column::OneByOne(_) | Column::BesideStalled | Column::CalmP50 | Column::CalmP99 => {
@@ -77,8 +82,7 @@ impl Figures {
             }
             Column::IdleBytes | Column::StalledBytes | Column::IdleCpu => return None,
         };
-        let index = contestants.iter().position(|other| other.role == role)?;
-        self.median(index, column)
+        contestants.iter().position(|other| other.role == role)
     }
 
     /// A table of all servers, and one of our own relative to the best peer.
@@ -95,21 +99,16 @@ impl Figures {
         for (index, contestant) in contestants.iter().enumerate() {
             write!(out, "| {} |", contestant.name)?;
             for column in &columns {
-                match (
-                    self.median(index, *column),
-                    self.floor(contestants, *column),
-                ) {
-                    (None, _) => write!(out, " – |")?,
-                    (Some(figure), Some(floor)) => {
-                        write!(
-                            out,
-                            " {} ({:.2} ×) |",
-                            column.format(figure),
-                            figure / floor
-                        )?;
-                    }
-                    (Some(figure), None) => write!(out, " {} |", column.format(figure))?,
+                let Some(figure) = self.median(index, *column) else {
+                    write!(out, " – |")?;
+                    continue;
+                };
+                write!(out, " {}", column.format(figure))?;
+                let floor = self.floor(contestants, *column);
+                if let Some(ratio) = floor.and_then(|floor| self.ratio(index, floor, *column)) {
+                    write!(out, " ({ratio:.2} ×)")?;
                 }
+                write!(out, " |")?;
             }
             writeln!(out)?;
         }
@@ -125,15 +124,22 @@ impl Figures {
             write!(out, "| {} |", contestant.name)?;
             for column in &columns {
                 let best = self.best_peer(contestants, *column);
-                match (self.median(index, *column), best) {
-                    (Some(figure), Some(best)) => write!(out, " {:.2} × |", figure / best)?,
-                    (None, _) | (_, None) => write!(out, " – |")?,
+                match best.and_then(|best| self.ratio(index, best, *column)) {
+                    Some(ratio) => write!(out, " {ratio:.2} × |")?,
+                    None => write!(out, " – |")?,
                 }
             }
             writeln!(out)?;
         }
         Ok(())
     }
+}
+
+fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let (middle, after) = (figures.len() / 2, figures.len().div_ceil(2));
+    let low = figures.get(after.checked_sub(1)?)?;
+    Some(f64::midpoint(*low, figures[middle]))
 }
 
 fn write_head(first: &str, columns: &[Column], out: &mut String) -> fmt::Result {

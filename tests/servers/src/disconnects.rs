@@ -162,8 +162,12 @@ pub async fn end_where_there_was_no_link(
     let [first, second] = backends;
     let (one, _) = serve(first).await;
     let (_other, address) = serve(second).await;
-    let ada = Watcher::fixed(&address, "ada").await;
+    let mut ada = Watcher::fixed(&address, "ada").await;
     let bob = Watcher::fixed(&address, "bob").await;
+    // Both servers are linked from now on.
+    let published = one.publish("job:1", &1);
+    in_time("publishing", published).await.expect("stored");
+    ada.sees(1).await;
     lose.await;
     let mut status = ada.client.status();
     let stale = status.wait_for(|status| status.state == ConnectionState::Stale);

@@ -82,25 +82,31 @@ impl World {
         }
     }
 
-    /// Hands a publication to remote connections whose transports have nothing else to do, as long as nothing else is to be
-    /// done first; says whether there was one.
+    /// Hands a publication to connections that wait for nothing else, as long as nothing else is to be done first; says whether
+    /// there was one. Transports may have something else to do.
     pub(super) fn spread(&mut self, server: usize) -> bool {
         let now = self.clock(server);
-        let Server { hub, remotes, .. } = &mut self.servers[server];
-        let Some(spread) = hub.poll_spread() else {
+        let Some(spread) = self.servers[server].hub.poll_spread() else {
             return false;
         };
-        while let Some(recipient) = hub.poll_recipient() {
+        while let Some(recipient) = self.servers[server].hub.poll_recipient() {
             let id = recipient.connection;
-            if remotes[&id].busy_until > self.now {
-                hub.handle_untaken(now, recipient, &spread);
-                continue;
-            }
             let frame = ServerFrame::Publication {
                 publication: Arc::clone(&spread.publication),
                 via: spread.via.clone(),
             };
-            self.outward.push_back(Outward::Send(server, id, frame));
+            match self.servers[server].remotes.get(&id) {
+                Some(remote) if remote.busy_until > self.now => {
+                    let hub = &mut self.servers[server].hub;
+                    hub.handle_untaken(now, recipient, &spread);
+                }
+                Some(_) => self.outward.push_back(Outward::Send(server, id, frame)),
+                None if self.is_witness(server, id) => self.take_witnessed(server, frame),
+                None => {
+                    self.take_frame(server, id, &frame);
+                    self.settle_watches(server, id);
+                }
+            }
         }
         true
     }
@@ -178,10 +184,14 @@ impl World {
     /// What a server that owns its topics has published is as good as stored.
     pub(super) fn bear_witness(&mut self, server: usize, id: ConnectionId) {
         while let Some(frame) = self.servers[server].hub.poll_frame(id) {
-            if let ServerFrame::Publication { publication, .. } = frame {
-                self.note(format_args!("{server} published {publication:?}"));
-                self.store.witness(publication);
-            }
+            self.take_witnessed(server, frame);
+        }
+    }
+
+    fn take_witnessed(&mut self, server: usize, frame: ServerFrame<Json>) {
+        if let ServerFrame::Publication { publication, .. } = frame {
+            self.note(format_args!("{server} published {publication:?}"));
+            self.store.witness(publication);
         }
     }
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use tidegate_core::hub::{ConnectionId, PublishError, ServerAnswer, ServerOutput};
 use tidegate_core::progress::Tracker;
+use tidegate_core::protocol::ServerFrame;
 use tidegate_core::publication::Position;
 use tidegate_core::time::Instant;
 use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall};
@@ -176,15 +177,28 @@ impl World {
 
     fn take_frames(&mut self, server: usize, id: ConnectionId) {
         while let Some(frame) = self.servers[server].hub.poll_frame(id) {
-            self.note(format_args!("{server} {id:?} is told {frame:?}"));
-            let Some(watches) = self.servers[server].watches.get_mut(&id) else {
-                panic!("{id:?} has left and is told {frame:?}");
-            };
-            watches.note(&frame);
-            for [before, after] in watches.take_successions() {
-                self.store.check_succession(&before, &after);
-            }
+            self.take_frame(server, id, &frame);
         }
+        self.settle_watches(server, id);
+    }
+
+    pub(super) fn take_frame(
+        &mut self,
+        server: usize,
+        id: ConnectionId,
+        frame: &ServerFrame<Json>,
+    ) {
+        self.note(format_args!("{server} {id:?} is told {frame:?}"));
+        let Some(watches) = self.servers[server].watches.get_mut(&id) else {
+            panic!("{id:?} has left and is told {frame:?}");
+        };
+        watches.note(frame);
+        for [before, after] in watches.take_successions() {
+            self.store.check_succession(&before, &after);
+        }
+    }
+
+    pub(super) fn settle_watches(&mut self, server: usize, id: ConnectionId) {
         if let Some(watches) = self.servers[server].watches.get_mut(&id) {
             watches.settle();
         }

@@ -14,6 +14,9 @@ use tidegate_tests::wire::{Wire, kinds, text_of};
 
 const TOPICS: [&str; 2] = ["job:1", "job:2"];
 
+/// Which of the connections is within the process.
+const LOCAL: usize = 4;
+
 #[derive(Clone, Debug)]
 enum Step {
     /// So many publications at one instant, by a connection or by the server itself.
@@ -47,11 +50,11 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (topics.clone(), 1..6_usize, any::<bool>())
             .prop_map(|(topic, count, by_client)| Step::Publish { topic, count, by_client }),
         1 => topics.clone().prop_map(|topic| Step::End { topic }),
-        2 => (0..4_usize, topics.clone())
+        2 => (0..LOCAL, topics.clone())
             .prop_map(|(connection, topic)| Step::Subscribe { connection, topic }),
-        1 => (0..4_usize, topics)
+        1 => (0..LOCAL, topics)
             .prop_map(|(connection, topic)| Step::Unsubscribe { connection, topic }),
-        1 => (0..4_usize).prop_map(|connection| Step::Close { connection }),
+        1 => (0..=LOCAL).prop_map(|connection| Step::Close { connection }),
         3 => (0..40_u64).prop_map(|millis| Step::Pass { millis }),
     ];
     prop::collection::vec(step, 0..40)
@@ -93,7 +96,7 @@ impl Host {
         let publisher = wire.open();
         let mut host = Self {
             connections: (0..4).map(|_| wire.open()).collect(),
-            received: vec![BTreeMap::new(); 4],
+            received: vec![BTreeMap::new(); 5],
             wire,
             manner,
             recipients: 0,
@@ -111,6 +114,9 @@ impl Host {
         {
             host.wire.send(host.connections[index], frame);
         }
+        let local = host.wire.server.handle_open_local(usize::MAX / 4);
+        host.connections.push(local);
+        ["job:1", "job:*"].map(|pattern| subscribe_locally(&mut host.wire, local, pattern));
         host.drain();
         host
     }
@@ -240,6 +246,12 @@ impl Host {
     }
 }
 
+fn subscribe_locally(wire: &mut Wire, id: ConnectionId, pattern: &str) {
+    let request = SubscribeRequest::new(pattern.parse().expect("valid"), Flow::IMMEDIATE);
+    let (server, now) = (&mut wire.server, wire.now);
+    server.handle_subscribe(now, id, request).expect("room");
+}
+
 proptest! {
     #[test]
     fn a_late_host_hands_over_the_same_frames(steps in any_steps()) {
@@ -352,9 +364,7 @@ fn what_is_too_much_for_some_watchers_goes_to_the_others() {
     let mut wire = Wire::new(config);
     let publisher = wire.welcomed();
     let roomy = wire.server.handle_open_local(usize::MAX / 4);
-    let request = SubscribeRequest::new("job:1".parse().unwrap(), Flow::IMMEDIATE);
-    let subscribed = wire.server.handle_subscribe(wire.now, roomy, request);
-    assert!(subscribed.unwrap().is_some());
+    subscribe_locally(&mut wire, roomy, "job:1");
     for _ in 0..100 {
         let watcher = wire.open();
         wire.send(watcher, &json!({ "type": "subscribe", "pattern": "job:1" }));

@@ -8,7 +8,7 @@
 use alloc::sync::Arc;
 
 use super::handing::{DELIVERIES_AT_ONCE, DELIVERIES_FIRST};
-use super::{Connection, ConnectionId, Downlink, ServerHub};
+use super::{Connection, ConnectionId, ServerHub};
 use crate::gate::Emission;
 use crate::hub::{Spread, SubscriptionId};
 use crate::outbox::Delivery;
@@ -24,9 +24,9 @@ pub struct Recipient {
 }
 
 impl<P> Connection<P> {
-    /// Whether it is a client's that has been given everything, whole.
-    fn is_at_rest(&self) -> bool {
-        !self.is_ready && self.bases.is_none() && matches!(self.downlink, Downlink::Session(_))
+    /// Whether it has been given everything, whole.
+    const fn is_at_rest(&self) -> bool {
+        !self.is_ready && self.bases.is_none()
     }
 }
 
