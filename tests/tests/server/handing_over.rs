@@ -116,7 +116,8 @@ impl Host {
         }
         let local = host.wire.server.handle_open_local(usize::MAX / 4);
         host.connections.push(local);
-        ["job:1", "job:*"].map(|pattern| subscribe_locally(&mut host.wire, local, pattern));
+        subscribe_locally(&mut host.wire, local, "job:1");
+        subscribe_locally(&mut host.wire, local, "job:*");
         host.drain();
         host
     }
@@ -373,8 +374,7 @@ fn what_is_too_much_for_some_watchers_goes_to_the_others() {
         let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
         wire.receive(id);
     }
-    let data = "x".repeat(5_000);
-    let publish = json!({ "type": "publish", "ref": 1, "topic": "job:1", "data": data });
+    let publish = json!({ "type": "publish", "ref": 1, "topic": "job:1", "data": "x".repeat(5_000) });
     wire.send(publisher, &publish);
     let outputs = wire.outputs();
     let closed = |output: &&ServerOutput| matches!(output, ServerOutput::Close(..));
