@@ -374,8 +374,8 @@ fn what_is_too_much_for_some_watchers_goes_to_the_others() {
         let (ServerOutput::Ready(id) | ServerOutput::Close(id, _)) = output;
         wire.receive(id);
     }
-    let publish = json!({ "type": "publish", "ref": 1, "topic": "job:1", "data": "x".repeat(5_000) });
-    wire.send(publisher, &publish);
+    let long = json!({ "type": "publish", "ref": 1, "topic": "job:1", "data": "x".repeat(5_000) });
+    wire.send(publisher, &long);
     let outputs = wire.outputs();
     let closed = |output: &&ServerOutput| matches!(output, ServerOutput::Close(..));
     assert_eq!(outputs.iter().filter(closed).count(), 100);
