@@ -7,6 +7,7 @@
 //! [`World::step`] jumps to the next thing that happens. The same calls give the same log, byte for byte.
 
 mod counting;
+mod disconnects;
 mod fate;
 mod judge;
 mod link;
@@ -121,6 +122,8 @@ pub struct World {
     gone_by: BTreeMap<NodeId, Instant>,
     has_work: bool,
     counting: Counting,
+    /// How many times a server was asked to end connections.
+    disconnects: u64,
     random: Random,
     /// What is broadcast has dice of its own.
     air: Random,
@@ -147,6 +150,7 @@ impl World {
             gone_by: BTreeMap::new(),
             has_work: false,
             counting: Counting::default(),
+            disconnects: 0,
             random: Random::new(!seed),
             air: Random::new(seed.rotate_left(32)),
             events: BTreeMap::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use tidegate_core::hub::ConnectionId;
+use tidegate_core::hub::{ConnectionId, Disconnect};
 use tidegate_core::presence::PresenceMessage;
 use tidegate_core::progress::ProgressMessage;
 use tidegate_core::publication::Publication;
@@ -109,6 +109,11 @@ pub(super) enum Event {
         life: u32,
         message: ProgressMessage,
     },
+    Disconnects {
+        server: usize,
+        life: u32,
+        told: Vec<Disconnect>,
+    },
     Heard {
         server: usize,
         feed: u64,
@@ -170,7 +175,8 @@ impl World {
             } => return self.carry_out(server, feed, id, &call),
             Event::Answer { server, life, .. }
             | Event::Presence { server, life, .. }
-            | Event::Progress { server, life, .. } => {
+            | Event::Progress { server, life, .. }
+            | Event::Disconnects { server, life, .. } => {
                 if self.servers[server].life == life {
                     self.arrive(server, event);
                 }
@@ -214,6 +220,7 @@ impl World {
                 }
             }
             Event::Presence { message, .. } => hub.handle_presence_heard(now, message),
+            Event::Disconnects { told, .. } => hub.handle_disconnects_heard(now, told),
             Event::Heard { publication, .. } => hub.handle_heard(now, publication),
             Event::Missed { .. } => hub.handle_missed(now),
             Event::Lost { .. } => hub.handle_lost(now),

@@ -16,7 +16,7 @@ use crate::json::Json;
 #[derive(Debug, Default)]
 pub(super) struct Remote {
     /// When what its client has shown ends.
-    ends: Option<Instant>,
+    pub(super) ends: Option<Instant>,
     /// Until when its transport is at what it was given last.
     busy_until: Instant,
 }
@@ -125,6 +125,7 @@ impl World {
             }
             Ok(Arc::new(Grant {
                 expires: Some(now + (ends - self.now)),
+                user: Some(Self::USER.into()),
                 ..Grant::everything()
             }))
         };

@@ -89,6 +89,8 @@ impl World {
                 });
             } else if let Some((id, token)) = hub.poll_token() {
                 self.look_at(server, id, &token);
+            } else if self.tell_disconnects(server) {
+                continue;
             } else if let Some(output) = self.poll_progress(server) {
                 self.handle_progress(server, output);
             } else {

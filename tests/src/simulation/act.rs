@@ -52,6 +52,7 @@ impl System {
             Op::Tokens(program, fails) => self.at_program(program, |system, program| {
                 system.programs[program].has_no_tokens = fails;
             }),
+            Op::Disconnect(server) => self.disconnect(server % self.world.servers.len()),
             Op::Track(who, room, key) => self.track(who, room, key),
             Op::Untrack(who, which) => self.untrack(who, which),
             Op::Watch(who, room) => self.watch(who, room),

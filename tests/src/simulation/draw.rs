@@ -42,6 +42,8 @@ struct Faults {
     programs: u64,
     /// A program's function comes by no tokens for a while.
     tokens: u64,
+    /// A server is asked to end everybody's connections.
+    disconnects: u64,
     /// Pages freeze, hang, crash, are hidden, closed and opened; locks and workers are lost.
     pages: u64,
 }
@@ -116,6 +118,7 @@ impl Dice {
         }
         Faults {
             cuts: self.of(&[0, 40, 90]),
+            disconnects: if plan.asks { self.of(&[0, 40]) } else { 0 },
             ..Faults::default()
         }
     }
@@ -142,6 +145,7 @@ impl Dice {
             programs: rate(40),
             tokens: rate(30) * u64::from(plan.asks),
             pages: rate(200),
+            disconnects: if plan.asks { rate(40) } else { 0 },
         }
     }
 
@@ -194,6 +198,8 @@ impl Dice {
             }
         } else if falls(faults.tokens) {
             Op::Tokens(self.below(plan.programs), self.one_in(2))
+        } else if falls(faults.disconnects) {
+            Op::Disconnect(self.below(plan.servers))
         } else if falls(faults.pages) && !plan.browsers.is_empty() {
             Op::Page(self.below(plan.browsers.len()), self.below(8), self.page())
         } else {

@@ -23,6 +23,8 @@ pub struct Stats {
     pub deliveries: u64,
     /// How many tokens were asked for.
     pub tokens: u64,
+    /// How often a server was asked to end the connections of all programs.
+    pub disconnects: u64,
     /// How much time has passed, in virtual time.
     pub simulated: Duration,
     /// How often something has happened at the present instant.

@@ -249,6 +249,8 @@ pub enum Op {
     Handle(usize, usize),
     /// A program's function comes by no tokens any more, or does again.
     Tokens(usize, bool),
+    /// A server is asked to end the connections of all programs.
+    Disconnect(usize),
     /// So much of the work is done at a server.
     Count(usize, u64),
     /// Somebody is present in a room, by a key.

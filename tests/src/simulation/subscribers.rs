@@ -6,6 +6,7 @@ use tidegate_core::protocol::{PublishRequest, Start, SubscribeRequest};
 use tidegate_core::topic::Pattern;
 
 use super::{ASKED_FROM, Asked, By, DEVICES, PATTERNS, ROOMS, SUMS, StartAt, System, Who};
+use crate::backend_model::World;
 use crate::json::{Json, report};
 use crate::presence_model::key;
 use crate::record::Record;
@@ -239,7 +240,9 @@ impl System {
 
     pub(super) fn track(&mut self, who: Who, room: usize, as_key: usize) {
         let room = topic(ROOMS[room]);
-        let as_key = key(["ada", "bob", "eve"][as_key]);
+        // Where servers ask, everybody is one user, who is present as such.
+        let as_key = if self.world.asks { 0 } else { as_key };
+        let as_key = key([World::USER, "bob", "eve"][as_key]);
         self.metas += 1;
         let meta = self.metas;
         let presence = (room.clone(), as_key.clone(), meta.into());

@@ -42,6 +42,12 @@ impl System {
         }
     }
 
+    /// Whoever has shown a token to a server is to show another one.
+    pub(super) fn disconnect(&mut self, server: usize) {
+        self.stats.disconnects += 1;
+        self.world.disconnect(server);
+    }
+
     /// No client is served longer than its token lasts.
     ///
     /// # Panics
