@@ -102,7 +102,7 @@ test('it waits, runs and completes, and tells everybody', LIMIT, async (t) => {
   await state(page, 'complete').waitFor();
   assert.deepEqual(await told(bar), ['100', '0', '100', '100%, Complete', 'false', 'Import']);
   assert.equal(await page.getByRole('status').textContent(), 'Import: Complete');
-  await page.waitForFunction('window.open === 0', undefined, { timeout: 10_000 });
+  await page.waitForFunction('window.open === 0');
   assert.equal(await bar.getAttribute('aria-valuenow'), '100', 'what is over needs no connection');
   assert.deepEqual(problems, []);
 });

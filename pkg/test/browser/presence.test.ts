@@ -52,7 +52,7 @@ async function device(browser: Browser, server: string): Promise<Device> {
         .waitForFunction(
           (all) => JSON.stringify((window as unknown as { app: App }).app.noted().told) === all,
           JSON.stringify(expected),
-          { timeout: 10_000 },
+          { timeout: 30_000 },
         )
         .then(() => {})
         .catch(async () => assert.deepEqual((await call('noted')).told, expected)),

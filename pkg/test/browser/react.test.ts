@@ -53,7 +53,7 @@ async function setUp(t: TestContext, first: object, hydrates = false, running?: 
         .waitForFunction(
           (expected) => document.getElementById('progress')?.textContent?.trim() === expected,
           text,
-          { timeout: 10_000 },
+          { timeout: 30_000 },
         )
         .then(() => {}),
   };

@@ -91,7 +91,7 @@ for (const way of WAYS) {
     await startServerAt(t, new URL(first.url).host, backend);
     const after = new Publisher(t, scene.server, TOPIC, PER_SECOND);
     for (const tab of scene.tabs) {
-      await tab.reached(known + 5, 30_000);
+      await tab.reached(known + 5);
     }
     const last = await after.stop();
     for (const tab of scene.tabs) {

@@ -13,6 +13,9 @@ import { startFront } from './front.js';
 import { chromiumPath, packageRoot, startServerAt } from './server.js';
 import { type Carried, layWire } from './wire.js';
 
+/** How long anything may take that happens: a machine that does much else is slow, and only what hangs is wrong. */
+const PATIENCE_MS = 60_000;
+
 /** The ways in which tabs share. */
 export const WAYS = ['leader', 'worker'] as const;
 export type Way = (typeof WAYS)[number] | 'auto' | 'off';
@@ -106,12 +109,12 @@ export class Tab {
   }
 
   /** Waits until it has been told of this offset. */
-  reached(offset: number, timeoutMs = 20_000): Promise<void> {
+  reached(offset: number, timeoutMs = PATIENCE_MS): Promise<void> {
     return this.#waitFor(`told.offsets.at(-1) >= ${offset}`, timeoutMs);
   }
 
   isConnected(): Promise<void> {
-    return this.#waitFor(`globalThis.tide?.state.status === 'connected'`, 20_000);
+    return this.#waitFor(`globalThis.tide?.state.status === 'connected'`, PATIENCE_MS);
   }
 
   /** Asks from here: a page in the background has no animation frames, and few timers. */
@@ -136,7 +139,7 @@ export async function countsOf(server: string): Promise<Counts> {
 export async function eventually<T>(
   ask: () => Promise<T>,
   isWanted: (answer: T) => boolean,
-  timeoutMs = 20_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const until = Date.now() + timeoutMs;
   for (;;) {
