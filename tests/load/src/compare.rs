@@ -13,6 +13,7 @@ use crate::plot;
 use crate::process::{self, Server};
 use crate::swarm::{Plan, Swarm};
 use crate::table::{Column, Figures};
+use crate::turns;
 
 /// The core of servers, and that of subscribers.
 const SERVER_CORE: usize = 0;
@@ -73,6 +74,8 @@ enum Scenario {
     Stalled,
     /// The ten thousand for a minute, with signs of life: only where it is named
     Resting,
+    /// A fan-out that all servers bear in short turns: only where it is named
+    Turns,
 }
 
 /// Measures, and prints a table.
@@ -97,6 +100,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     process::pin(SUBSCRIBER_CORE)?;
     let mut figures = Figures::default();
     for round in 1..=arguments.rounds {
+        if arguments.scenarios.contains(&Scenario::Turns) {
+            eprintln!("round {round} of {}: all in turns", arguments.rounds);
+            arguments.take_turns(round, &contestants, &mut figures)?;
+        }
         // What a server leaves to the kernel when it ends is done while the next one is measured: let that be each of the others.
         let count = contestants.len();
         let step = if round % 2 == 0 { 1 } else { count - 1 };
@@ -126,6 +133,31 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
+    fn take_turns(
+        &self,
+        round: usize,
+        contestants: &[Contestant],
+        figures: &mut Figures,
+    ) -> Result<()> {
+        let time = Duration::from_millis(self.fan_out_ms);
+        let mut note = |index: usize, column: Column, figure| {
+            let name = &contestants[index].name;
+            eprintln!("  {column}, {name}: {}", column.format(figure));
+            figures.add(round, index, column, figure);
+        };
+        for subscribers in &self.subscribers {
+            turns::fan_out(
+                SERVER_CORE,
+                contestants,
+                round,
+                *subscribers,
+                time,
+                &mut note,
+            )?;
+        }
+        Ok(())
+    }
+
     fn loads(&self) -> Vec<Load> {
         let wants = |scenario| self.scenarios.is_empty() || self.scenarios.contains(&scenario);
         let time = Duration::from_millis(self.fan_out_ms);

@@ -14,6 +14,7 @@ mod soak;
 mod stall;
 mod swarm;
 mod table;
+mod turns;
 mod websocket;
 
 use std::net::SocketAddr;

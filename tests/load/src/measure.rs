@@ -43,6 +43,37 @@ pub(crate) struct Latency {
     pub(crate) p99_us: f64,
 }
 
+/// What a server has done, over several turns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    cpu: Duration,
+    deliveries: u64,
+    publications: u64,
+}
+
+impl Tally {
+    /// CPU seconds of the server for a million deliveries.
+    pub(crate) fn cpu_per_million(&self) -> f64 {
+        self.cpu.as_secs_f64() / self.deliveries as f64 * 1e6
+    }
+}
+
+/// Publishes to everyone for a while, and adds up what that takes.
+pub(crate) fn bear(
+    swarm: &mut Swarm,
+    plan: &Plan<'_>,
+    server: &Observed,
+    in_flight: u64,
+    time: Duration,
+    tally: &mut Tally,
+) -> Result<()> {
+    let (cpu, before) = (server.cpu()?, swarm.received.deliveries);
+    publish_for(swarm, plan, in_flight, time, &mut tally.publications)?;
+    tally.cpu += server.cpu()? - cpu;
+    tally.deliveries += swarm.received.deliveries - before;
+    Ok(())
+}
+
 /// Publishes to everyone, `in_flight` publications at a time: the next ones once all have arrived everywhere.
 pub(crate) fn fan_out(
     swarm: &mut Swarm,
