@@ -8,19 +8,16 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::certificate::Certificate;
 use crate::contestant::Contestant;
-use crate::measure::{self, BURST};
+use crate::measure::{self, BURST, CALM, Latency};
 use crate::plot;
 use crate::process::{self, Server};
 use crate::swarm::{Plan, Swarm};
 use crate::table::{Column, Figures};
-use crate::turns;
+use crate::turns::Turns;
 
 /// The core of servers, and that of subscribers.
 const SERVER_CORE: usize = 0;
 const SUBSCRIBER_CORE: usize = 1;
-
-/// Subscribers of the calm load, and their topics.
-const CALM: (usize, usize) = (1_000, 100);
 
 /// Subscribers that receive nothing.
 const IDLE: usize = 10_000;
@@ -76,6 +73,8 @@ enum Scenario {
     Resting,
     /// A fan-out that all servers bear in short turns: only where it is named
     Turns,
+    /// The hundred topics in turns: only where it is named
+    CalmTurns,
 }
 
 /// Measures, and prints a table.
@@ -100,10 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     process::pin(SUBSCRIBER_CORE)?;
     let mut figures = Figures::default();
     for round in 1..=arguments.rounds {
-        if arguments.scenarios.contains(&Scenario::Turns) {
-            eprintln!("round {round} of {}: all in turns", arguments.rounds);
-            arguments.take_turns(round, &contestants, &mut figures)?;
-        }
+        arguments.take_turns(round, &contestants, &mut figures)?;
         // What a server leaves to the kernel when it ends is done while the next one is measured: let that be each of the others.
         let count = contestants.len();
         let step = if round % 2 == 0 { 1 } else { count - 1 };
@@ -139,21 +135,25 @@ impl Arguments {
         contestants: &[Contestant],
         figures: &mut Figures,
     ) -> Result<()> {
-        let time = Duration::from_millis(self.fan_out_ms);
+        let all = Turns {
+            core: SERVER_CORE,
+            contestants,
+            first: round,
+            time: Duration::from_millis(self.fan_out_ms),
+        };
         let mut note = |index: usize, column: Column, figure| {
-            let name = &contestants[index].name;
-            eprintln!("  {column}, {name}: {}", column.format(figure));
+            let (rounds, name) = (self.rounds, &contestants[index].name);
+            let text = column.format(figure);
+            eprintln!("round {round} of {rounds}, in turns: {name}, {column}: {text}");
             figures.add(round, index, column, figure);
         };
-        for subscribers in &self.subscribers {
-            turns::fan_out(
-                SERVER_CORE,
-                contestants,
-                round,
-                *subscribers,
-                time,
-                &mut note,
-            )?;
+        if self.scenarios.contains(&Scenario::Turns) {
+            for subscribers in &self.subscribers {
+                all.fan_out(*subscribers, &mut note)?;
+            }
+        }
+        if self.scenarios.contains(&Scenario::CalmTurns) {
+            all.calm(&mut note)?;
         }
         Ok(())
     }
@@ -226,7 +226,9 @@ impl Load {
                     ..plan
                 };
                 let mut swarm = Swarm::connect(plan)?;
-                let latency = measure::calm(&mut swarm, &plan, measure::CALM_RATE, time)?;
+                let mut latencies = Vec::new();
+                measure::calm(&mut swarm, &plan, measure::CALM_RATE, time, &mut latencies)?;
+                let latency = Latency::of(latencies);
                 note(Column::CalmP50, latency.p50_us);
                 note(Column::CalmP99, latency.p99_us);
             }

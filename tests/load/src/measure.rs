@@ -15,6 +15,9 @@ pub(crate) const PAYLOAD_BYTES: usize = 128;
 /// Publications in a burst.
 pub(crate) const BURST: u64 = 64;
 
+/// Subscribers of the calm load, and their topics.
+pub(crate) const CALM: (usize, usize) = (1_000, 100);
+
 /// Publications per second of a calm load.
 pub(crate) const CALM_RATE: u32 = 200;
 
@@ -135,18 +138,19 @@ fn publication(dialect: Dialect, index: usize, number: u64, out: &mut Vec<u8>) {
     dialect.publish(&topic(index), &payload(number, PAYLOAD_BYTES), out);
 }
 
-/// Publishes at a steady, low rate, in publications per second, to one topic after the other.
+/// Publishes at a steady, low rate, in publications per second, to one topic after the other; adds how long each was on its way to
+/// each subscriber.
 pub(crate) fn calm(
     swarm: &mut Swarm,
     plan: &Plan<'_>,
     rate: u32,
     time: Duration,
-) -> Result<Latency> {
+    latencies: &mut Vec<Duration>,
+) -> Result<()> {
     let interval = Duration::from_secs(1) / rate;
     let per_topic = (plan.subscribers / plan.topics) as u64;
     let started = Instant::now();
     let mut sent: Vec<Instant> = Vec::new();
-    let mut latencies: Vec<Duration> = Vec::new();
     let mut expected = swarm.received.deliveries;
     let mut bytes = Vec::new();
     while started.elapsed() < time {
@@ -179,14 +183,20 @@ pub(crate) fn calm(
         if let Ok(number) = usize::try_from(number) {
             latencies.push(sent[number].elapsed());
         }
-    })?;
-    latencies.sort_unstable();
-    let percentile = |percent: usize| {
-        let index = (latencies.len() * percent / 100).min(latencies.len() - 1);
-        latencies[index].as_secs_f64() * 1e6
-    };
-    Ok(Latency {
-        p50_us: percentile(50),
-        p99_us: percentile(99),
     })
+}
+
+impl Latency {
+    /// Of all that were measured: at least one.
+    pub(crate) fn of(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        let percentile = |percent: usize| {
+            let index = (latencies.len() * percent / 100).min(latencies.len() - 1);
+            latencies[index].as_secs_f64() * 1e6
+        };
+        Self {
+            p50_us: percentile(50),
+            p99_us: percentile(99),
+        }
+    }
 }

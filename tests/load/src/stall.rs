@@ -77,7 +77,9 @@ fn measure_beside(arguments: &Arguments, stalled: usize) -> Result<Latency> {
     let mut swarm = Swarm::connect(plan)?;
     measure::flood(&mut swarm, &plan)?;
     let time = Duration::from_secs(arguments.seconds);
-    measure::calm(&mut swarm, &plan, arguments.rate, time)
+    let mut latencies = Vec::new();
+    measure::calm(&mut swarm, &plan, arguments.rate, time, &mut latencies)?;
+    Ok(Latency::of(latencies))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -6,17 +6,29 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::contestant::Contestant;
-use crate::measure::{self, BURST, Tally};
-use crate::process::{Observed, Server};
+use crate::measure::{self, BURST, CALM, CALM_RATE, Latency, Tally};
+use crate::process::Server;
 use crate::swarm::{Plan, Swarm};
 use crate::table::Column;
 
-/// How long a turn is.
+/// How long a turn is, under load and at a calm load.
 const TURN: Duration = Duration::from_millis(100);
+const CALM_TURN: Duration = Duration::from_millis(500);
 
 /// How long a server is under load before the first turn, and before each further one: others have used the caches.
 const WARM_UP: Duration = Duration::from_millis(300);
 const WARM_UP_AGAIN: Duration = Duration::from_millis(15);
+
+/// Who takes turns.
+pub(crate) struct Turns<'a> {
+    /// The core that servers run on.
+    pub(crate) core: usize,
+    pub(crate) contestants: &'a [Contestant],
+    /// Who begins.
+    pub(crate) first: usize,
+    /// How long each is measured altogether.
+    pub(crate) time: Duration,
+}
 
 /// A server with its subscribers.
 struct Standing<'a> {
@@ -25,47 +37,76 @@ struct Standing<'a> {
     swarm: Swarm,
 }
 
-/// Puts the load of a fan-out on all servers in turns, each for `time` altogether. `first` is who begins.
-pub(crate) fn fan_out(
-    core: usize,
-    contestants: &[Contestant],
-    first: usize,
-    subscribers: usize,
-    time: Duration,
-    note: &mut impl FnMut(usize, Column, f64),
-) -> Result<()> {
-    let standing = contestants.iter();
-    let standing = standing.map(|contestant| Standing::start(core, contestant, subscribers));
-    let mut standing = standing.collect::<Result<Vec<_>>>()?;
-    let count = standing.len();
-    for (in_flight, column) in [
-        (1, Column::OneByOne(subscribers)),
-        (BURST, Column::Burst(subscribers)),
-    ] {
-        for server in &mut standing {
-            server.bear(in_flight, WARM_UP, &mut Tally::default())?;
-        }
-        let mut tallies = vec![Tally::default(); count];
-        let turns = time.as_millis().div_ceil(TURN.as_millis());
-        for turn in 0..usize::try_from(turns)? {
-            // Forth and back, so that each comes after each of the others.
-            let step = if turn % 2 == 0 { 1 } else { count - 1 };
-            for place in 0..count {
-                let index = (first + turn + place * step) % count;
+impl Turns<'_> {
+    /// The load of a fan-out: one publication at a time, and bursts.
+    pub(crate) fn fan_out(
+        &self,
+        subscribers: usize,
+        note: &mut impl FnMut(usize, Column, f64),
+    ) -> Result<()> {
+        let mut standing = self.start(subscribers, 1)?;
+        for (in_flight, column) in [
+            (1, Column::OneByOne(subscribers)),
+            (BURST, Column::Burst(subscribers)),
+        ] {
+            for server in &mut standing {
+                server.bear(in_flight, WARM_UP, &mut Tally::default())?;
+            }
+            let mut tallies = vec![Tally::default(); standing.len()];
+            for index in self.order(TURN) {
                 let server = &mut standing[index];
                 server.bear(in_flight, WARM_UP_AGAIN, &mut Tally::default())?;
                 server.bear(in_flight, TURN, &mut tallies[index])?;
             }
+            for (index, tally) in tallies.iter().enumerate() {
+                note(index, column, tally.cpu_per_million());
+            }
         }
-        for (index, tally) in tallies.iter().enumerate() {
-            note(index, column, tally.cpu_per_million());
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// The calm load.
+    pub(crate) fn calm(&self, note: &mut impl FnMut(usize, Column, f64)) -> Result<()> {
+        let (subscribers, topics) = CALM;
+        let mut standing = self.start(subscribers, topics)?;
+        let mut latencies = vec![Vec::new(); standing.len()];
+        for index in self.order(CALM_TURN) {
+            let Standing { plan, swarm, .. } = &mut standing[index];
+            measure::calm(swarm, plan, CALM_RATE, CALM_TURN, &mut latencies[index])?;
+        }
+        for (index, latencies) in latencies.into_iter().enumerate() {
+            let latency = Latency::of(latencies);
+            note(index, Column::CalmP50, latency.p50_us);
+            note(index, Column::CalmP99, latency.p99_us);
+        }
+        Ok(())
+    }
+
+    fn start(&self, subscribers: usize, topics: usize) -> Result<Vec<Standing<'_>>> {
+        let all = self.contestants.iter();
+        all.map(|contestant| Standing::start(self.core, contestant, subscribers, topics))
+            .collect()
+    }
+
+    /// Whose turn it is, one after the other. Forth and back, so that each comes after each of its neighbours.
+    fn order(&self, turn: Duration) -> impl Iterator<Item = usize> {
+        let (first, count) = (self.first, self.contestants.len());
+        let turns = self.time.as_nanos().div_ceil(turn.as_nanos());
+        let turns = usize::try_from(turns).unwrap_or(usize::MAX);
+        (0..turns).flat_map(move |turn| {
+            let step = if turn % 2 == 0 { 1 } else { count - 1 };
+            (0..count).map(move |place| (first + turn + place * step) % count)
+        })
+    }
 }
 
 impl<'a> Standing<'a> {
-    fn start(core: usize, contestant: &'a Contestant, subscribers: usize) -> Result<Self> {
+    fn start(
+        core: usize,
+        contestant: &'a Contestant,
+        subscribers: usize,
+        topics: usize,
+    ) -> Result<Self> {
         let server = Server::start(core, |port| contestant.command(port))?;
         let plan = Plan {
             server: server.address,
@@ -73,7 +114,7 @@ impl<'a> Standing<'a> {
             trust: contestant.trust.as_ref(),
             subscribers,
             stalled: 0,
-            topics: 1,
+            topics,
         };
         let swarm = Swarm::connect(plan)?;
         Ok(Self {
@@ -84,7 +125,7 @@ impl<'a> Standing<'a> {
     }
 
     fn bear(&mut self, in_flight: u64, time: Duration, tally: &mut Tally) -> Result<()> {
-        let server: Observed = self.server.observed();
+        let server = self.server.observed();
         measure::bear(&mut self.swarm, &self.plan, &server, in_flight, time, tally)
     }
 }
