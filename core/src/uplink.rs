@@ -35,7 +35,8 @@ pub struct UplinkConfig {
     pub backoff_base: Duration,
     /// The longest wait before the link is reopened.
     pub backoff_max: Duration,
-    /// How long a call may take before the link is considered lost.
+    /// How long a call may take before the link is considered lost. [`UplinkCall::List`] may take six times as long, and what a [`Lookup`]
+    /// asks for as long as it likes: probes tell meanwhile whether the link stands.
     pub call_timeout: Duration,
     /// How often the link is checked.
     pub probe_every: Duration,
@@ -58,15 +59,17 @@ pub struct UplinkConfig {
     pub lookup_patience: Duration,
     /// The most lookups that wait for an answer.
     pub lookups_max: usize,
-    /// The most lookups at a time.
+    /// The most lookups at a time, of one topic each.
     pub lookups_at_once: usize,
+    /// The most lookups of many topics at a time, beside those of one. Each holds all that it finds.
+    pub listings_at_once: usize,
     /// The most publications of one topic that wait while a part of its history is being read.
     pub held_max: usize,
 }
 
 impl UplinkConfig {
     /// Waits of up to 100 ms, doubling up to 3 s; 10 s for a call, a probe every 5 s; 10 s, 10,000 publications and
-    /// 64 MiB for publishing, in batches of 512 and 4 MiB; 64 reads; 10 s, 10,000 and 16 at a time for lookups; 1,024 publications held.
+    /// 64 MiB for publishing, in batches of 512 and 4 MiB; 64 reads; 10 s, 10,000 and 16 at a time for lookups, beside 2 of many topics; 1,024 publications held.
     pub const fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -84,6 +87,7 @@ impl UplinkConfig {
             lookup_patience: Duration::from_secs(10),
             lookups_max: 10_000,
             lookups_at_once: 16,
+            listings_at_once: 2,
             held_max: 1024,
         }
     }

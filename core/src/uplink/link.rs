@@ -1,12 +1,17 @@
 //! Whether the link stands, which calls are under way, and when to give up on them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{CallId, UplinkConfig};
 use crate::client::Backoff;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
+
+/// How many times as long as other calls a listing may take: it grows with the number of topics, and while it goes on, probes tell whether
+/// the link stands.
+const LISTING_FACTOR: u32 = 6;
 
 /// What a call was about, for when its answer comes.
 #[derive(Debug)]
@@ -23,6 +28,25 @@ pub(crate) enum Asked {
     Cursors(usize),
     Lookup,
     Probe,
+}
+
+impl Asked {
+    /// How long a call may take before it speaks against the link; none where it never does. A lookup is asked for by whoever likes, and may
+    /// be a long one: it is given up by those who wait for it, and none of the others is to lose the link for it.
+    fn timeout(&self, config: &UplinkConfig) -> Option<Duration> {
+        match self {
+            Self::Lookup => None,
+            Self::List(_) => Some(config.call_timeout * LISTING_FACTOR),
+            Self::Open
+            | Self::Follow(_)
+            | Self::Unfollow
+            | Self::Read(_)
+            | Self::Publish(_)
+            | Self::Renew(_)
+            | Self::Cursors(_)
+            | Self::Probe => Some(config.call_timeout),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +69,9 @@ enum State {
 pub(crate) struct Link {
     state: State,
     backoff: Backoff,
-    /// By number, and so by deadline: every call may take the same time.
-    calls: BTreeMap<CallId, (Instant, Asked)>,
+    /// With their deadlines, where they have one.
+    calls: BTreeMap<CallId, (Option<Instant>, Asked)>,
+    deadlines: BTreeSet<(Instant, CallId)>,
     last_call: CallId,
     is_probing: bool,
     config: UplinkConfig,
@@ -61,6 +86,7 @@ impl Link {
             },
             backoff: Backoff::new(config.seed, config.backoff_base, config.backoff_max),
             calls: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             last_call: 0,
             is_probing: false,
             config: config.clone(),
@@ -91,14 +117,16 @@ impl Link {
     /// Notes a call, and gives its number.
     pub(crate) fn call(&mut self, now: Instant, asked: Asked) -> CallId {
         self.last_call += 1;
-        let until = now + self.config.call_timeout;
+        let until = asked.timeout(&self.config).map(|timeout| now + timeout);
+        self.deadlines
+            .extend(until.map(|until| (until, self.last_call)));
         self.calls.insert(self.last_call, (until, asked));
         self.last_call
     }
 
     /// What a call was about; `None` for one from before the link was lost.
     pub(crate) fn answered(&mut self, now: Instant, call: CallId) -> Option<Asked> {
-        let (_, asked) = self.calls.remove(&call)?;
+        let asked = self.failed(call)?;
         match asked {
             Asked::Open => {
                 self.state = State::Up {
@@ -126,7 +154,11 @@ impl Link {
 
     /// What a call was about that failed while the link stands.
     pub(crate) fn failed(&mut self, call: CallId) -> Option<Asked> {
-        self.calls.remove(&call).map(|(_, asked)| asked)
+        let (until, asked) = self.calls.remove(&call)?;
+        if let Some(until) = until {
+            self.deadlines.remove(&(until, call));
+        }
+        Some(asked)
     }
 
     /// The link is lost: calls under way are void, and it is opened again after a wait.
@@ -139,6 +171,7 @@ impl Link {
             State::Opening | State::Up { .. } => {}
         }
         self.calls.clear();
+        self.deadlines.clear();
         self.is_probing = false;
         self.state = State::Down {
             until: now + self.backoff.next_wait(),
@@ -151,7 +184,7 @@ impl Link {
     }
 
     fn oldest(&self) -> Option<Instant> {
-        self.calls.first_key_value().map(|(_, (until, _))| *until)
+        self.deadlines.first().map(|(until, _)| *until)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -166,8 +199,6 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
-    use core::time::Duration;
-
     use super::*;
 
     const JUST: Duration = Duration::from_micros(1);
@@ -203,6 +234,22 @@ mod tests {
             assert!(link.answered(due, call).is_none() && link.failed(call).is_none());
         }
         assert!(!link.is_overdue(at(1) + config.call_timeout * 2));
+    }
+
+    #[test]
+    fn what_may_take_long_does_not_speak_against_a_link_as_soon_as_all_else() {
+        let config = UplinkConfig::new(1);
+        let mut link = up(at(1), &config);
+        let lookup = link.call(at(1), Asked::Lookup);
+        let list = link.call(at(2), Asked::List(Pattern::new("**").expect("a pattern")));
+        let time = config.call_timeout * LISTING_FACTOR;
+        let due = at(2) + time;
+        assert!(!link.is_overdue(at(1) + time) && link.is_overdue(due));
+        let probe = link.call(at(3), Asked::Probe);
+        assert!(link.is_overdue(at(3) + config.call_timeout));
+        assert!(link.answered(due, probe).is_some() && link.answered(due, list).is_some());
+        assert!(!link.is_overdue(due + time * 100));
+        assert!(matches!(link.answered(due, lookup), Some(Asked::Lookup)));
     }
 
     #[test]

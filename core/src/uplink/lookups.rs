@@ -19,8 +19,10 @@ pub(crate) struct Lookups<P> {
     /// The tickets of those who wait, by number, and so by deadline: all may wait for the same time.
     askers: BTreeMap<u64, (Instant, u64)>,
     last_asker: u64,
-    /// Those to be asked for, in their order, and who waits for each.
-    order: VecDeque<Lookup>,
+    /// Those to be asked for, in their order, and who waits for each. Listings wait by themselves: they take long, and what they find takes
+    /// room, so fewer of them are under way at a time, and no other lookup waits for them.
+    reads: VecDeque<Lookup>,
+    listings: VecDeque<Lookup>,
     waiting: BTreeMap<Key, Vec<u64>>,
     /// How many stand there, those who have been given up included.
     listed: usize,
@@ -40,7 +42,8 @@ impl<P> Lookups<P> {
         Self {
             askers: BTreeMap::new(),
             last_asker: 0,
-            order: VecDeque::new(),
+            reads: VecDeque::new(),
+            listings: VecDeque::new(),
             waiting: BTreeMap::new(),
             listed: 0,
             under_way: BTreeMap::new(),
@@ -59,24 +62,45 @@ impl<P> Lookups<P> {
         let until = now + self.config.lookup_patience;
         self.askers.insert(self.last_asker, (until, ticket));
         let waiting = self.waiting.entry(key(&lookup)).or_default();
-        if waiting.is_empty() {
-            self.order.push_back(lookup);
-        }
+        let is_new = waiting.is_empty();
         waiting.push(self.last_asker);
         self.listed += 1;
+        if is_new {
+            self.queue_of(&lookup).push_back(lookup);
+        }
+    }
+
+    fn queue_of(&mut self, lookup: &Lookup) -> &mut VecDeque<Lookup> {
+        if lookup.is_listing() {
+            &mut self.listings
+        } else {
+            &mut self.reads
+        }
     }
 
     /// The next one to be asked for, unless as many are under way as may be. To be told by [`Lookups::begun`] as which call.
     pub(crate) fn next(&mut self) -> Option<(Lookup, Vec<u64>)> {
-        while self.under_way.len() < self.config.lookups_at_once {
-            let lookup = self.order.pop_front()?;
+        loop {
+            let lookup = self.take_next()?;
             let askers = self.waiting.remove(&key(&lookup)).unwrap_or_default();
             self.listed -= askers.len();
             if askers.iter().any(|asker| self.askers.contains_key(asker)) {
                 return Some((lookup, askers));
             }
         }
-        None
+    }
+
+    fn take_next(&mut self) -> Option<Lookup> {
+        let under_way = self.under_way.values();
+        let listings = under_way.filter(|(lookup, _)| lookup.is_listing()).count();
+        let reads = self.under_way.len() - listings;
+        if reads < self.config.lookups_at_once
+            && let Some(read) = self.reads.pop_front()
+        {
+            return Some(read);
+        }
+        let may_list = listings < self.config.listings_at_once;
+        may_list.then(|| self.listings.pop_front()).flatten()
     }
 
     pub(crate) fn begun(&mut self, call: CallId, asked: (Lookup, Vec<u64>)) {
@@ -101,12 +125,13 @@ impl<P> Lookups<P> {
     pub(crate) fn handle_lost(&mut self) {
         while let Some((_, (lookup, mut askers))) = self.under_way.pop_last() {
             let waiting = self.waiting.entry(key(&lookup)).or_default();
-            if waiting.is_empty() {
-                self.order.push_front(lookup);
-            }
+            let is_new = waiting.is_empty();
             self.listed += askers.len();
             askers.append(waiting);
             *waiting = askers;
+            if is_new {
+                self.queue_of(&lookup).push_front(lookup);
+            }
         }
     }
 
@@ -132,8 +157,9 @@ impl<P> Lookups<P> {
             !waiting.is_empty()
         });
         let waiting = &self.waiting;
-        self.order
-            .retain(|lookup| waiting.contains_key(&key(lookup)));
+        for queue in [&mut self.reads, &mut self.listings] {
+            queue.retain(|lookup| waiting.contains_key(&key(lookup)));
+        }
         self.listed = listed;
     }
 
@@ -158,6 +184,11 @@ fn key(lookup: &Lookup) -> Key {
 }
 
 impl Lookup {
+    /// Whether there may be many topics to be found.
+    fn is_listing(&self) -> bool {
+        matches!(self, Self::Latest(pattern) if !pattern.is_exact())
+    }
+
     /// The call that finds it.
     pub(crate) fn call<P>(&self) -> UplinkCall<P> {
         match self {
@@ -197,7 +228,7 @@ mod tests {
         let listed: usize = lookups.waiting.values().map(Vec::len).sum();
         assert_eq!(listed, lookups.listed);
         assert!(listed <= LISTED_MIN + 23, "{listed}");
-        assert!(lookups.order.len() <= listed);
+        assert!(lookups.reads.len() <= listed);
         let mut found = 0;
         while let Some((lookup, askers)) = lookups.next() {
             found += 1;
@@ -205,7 +236,7 @@ mod tests {
             lookups.begun(call, (lookup, askers));
             lookups.handle_found(call, Vec::new());
         }
-        assert_eq!((lookups.listed, lookups.order.len()), (0, 0));
+        assert_eq!((lookups.listed, lookups.reads.len()), (0, 0));
         assert!(lookups.askers.is_empty() && lookups.waiting.is_empty());
     }
 }

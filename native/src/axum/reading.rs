@@ -6,7 +6,7 @@ use std::io::Write as _;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::ErrorCode;
 use tidegate_core::publication::Position;
@@ -24,6 +24,9 @@ use crate::hub::Publication;
 
 /// The most publications of an answer.
 const PUBLICATIONS_MAX: usize = 1_000;
+
+/// How many of its topics and patterns a request looks up at once.
+const LOOKUPS_AT_ONCE: usize = 8;
 
 /// What a publication has around its payload, at most: its topic may be escaped.
 const FRAME_BYTES: usize = 384;
@@ -76,23 +79,14 @@ pub(super) async fn latest(
     let patterns = patterns("/latest", &query.topics)?;
     let after = query.from.as_deref().map(topic).transpose()?;
     let pass = enter(&hub, caller, &patterns)?;
-    let lookups = patterns
-        .into_iter()
-        .map(|pattern| hub.look_up(Lookup::Latest(pattern)));
-    let found = try_join_all(lookups).await?;
-    let publications = found
-        .iter()
-        .flat_map(|excerpts| excerpts.iter())
-        .flat_map(|excerpt| &excerpt.publications)
-        .filter(|publication| {
-            after
-                .as_ref()
-                .is_none_or(|after| publication.topic > *after)
-        });
-    let by_topic: BTreeMap<&Topic, &Publication> = publications
-        .map(|publication| (&publication.topic, publication))
-        .collect();
-    let part = Part::of(by_topic.into_values(), query.limit);
+    let lookups = stream::iter(patterns).map(|pattern| hub.look_up(Lookup::Latest(pattern)));
+    let mut lookups = lookups.buffer_unordered(LOOKUPS_AT_ONCE);
+    let mut first = First::new(after, query.limit);
+    while let Some(found) = lookups.try_next().await? {
+        let publications = found.iter().flat_map(|excerpt| &excerpt.publications);
+        publications.for_each(|publication| first.offer(publication));
+    }
+    let part = Part::of(first.by_topic.values(), query.limit);
     answer::json(&hub, pass, part.about_bytes(), |text| {
         text.push(b'{');
         part.write(text);
@@ -150,6 +144,52 @@ fn enter(hub: &Hub, caller: Caller, patterns: &[Pattern]) -> Result<Pass, HttpEr
     Ok(pass)
 }
 
+/// The first publications of what is found, by topic: no more than an answer may tell, and one to know by whether there are more. All else
+/// is let go as soon as it is found, however much that is.
+struct First {
+    after: Option<Topic>,
+    limit: usize,
+    by_topic: BTreeMap<Topic, Publication>,
+    payload_bytes: usize,
+}
+
+impl First {
+    const fn new(after: Option<Topic>, limit: usize) -> Self {
+        Self {
+            after,
+            limit,
+            by_topic: BTreeMap::new(),
+            payload_bytes: 0,
+        }
+    }
+
+    /// Of a topic that several patterns select, one publication is taken: it was the latest just now.
+    fn offer(&mut self, publication: &Publication) {
+        let topic = &publication.topic;
+        let is_told = self.after.as_ref().is_some_and(|after| topic <= after);
+        if is_told || self.by_topic.contains_key(topic) {
+            return;
+        }
+        self.payload_bytes += publication.payload.size();
+        self.by_topic.insert(topic.clone(), publication.clone());
+        while self.has_too_many()
+            && let Some((_, last)) = self.by_topic.pop_last()
+        {
+            self.payload_bytes -= last.payload.size();
+        }
+    }
+
+    /// Whether the last of them is neither told nor the first that is not. One is told however long it is, so two are always kept.
+    fn has_too_many(&self) -> bool {
+        let Some((_, last)) = self.by_topic.last_key_value() else {
+            return false;
+        };
+        let count = self.by_topic.len();
+        let bytes_before = self.payload_bytes - last.payload.size();
+        count > self.limit + 1 || (count > 2 && bytes_before > ANSWER_BYTES_MAX)
+    }
+}
+
 /// As many publications, from the first one on, as an answer has room for.
 struct Part<'a> {
     publications: Vec<&'a Publication>,
@@ -192,5 +232,75 @@ impl<'a> Part<'a> {
             write_publication(text, publication, None, None);
         }
         text.extend_from_slice(b"]}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, LazyLock};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Json;
+
+    /// Payloads that an answer has room for many of, for three of, and for one of.
+    static PAYLOADS: LazyLock<[Json; 3]> = LazyLock::new(|| {
+        [1, ANSWER_BYTES_MAX / 3, ANSWER_BYTES_MAX + 1].map(|bytes| {
+            let text = format!("\"{}\"", "x".repeat(bytes.saturating_sub(2)));
+            Json::from_text(&text).expect("a text")
+        })
+    });
+
+    fn name(number: usize) -> Topic {
+        Topic::new(&format!("job:{number:02}")).expect("a topic")
+    }
+
+    fn publication(number: usize, payload: usize) -> Publication {
+        let position = Position {
+            epoch: 1,
+            offset: 1,
+        };
+        Arc::new(tidegate_core::publication::Publication {
+            topic: name(number),
+            position,
+            end: None,
+            payload: PAYLOADS[payload].clone(),
+        })
+    }
+
+    fn told(part: &Part<'_>) -> (Vec<Topic>, bool) {
+        let topics = part.publications.iter().map(|it| it.topic.clone());
+        (topics.collect(), part.has_more)
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_is_kept_of_what_is_found_than_is_told(
+            payloads in prop::collection::btree_map(0..30_usize, 0..3_usize, 0..30),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 60),
+            after in prop::option::of(0..30_usize),
+            limit in 1..8_usize,
+        ) {
+            let all: Vec<Publication> = payloads
+                .into_iter()
+                .map(|(number, payload)| publication(number, payload))
+                .collect();
+            let after = after.map(name);
+            let mut first = First::new(after.clone(), limit);
+            let some = order.iter().filter(|_| !all.is_empty()).map(|index| index.get(&all));
+            // In any order, and some of them twice, as patterns that overlap find them.
+            for publication in some.chain(&all) {
+                first.offer(publication);
+                let kept = first.by_topic.values().map(|it| it.payload.size());
+                let bytes: usize = kept.sum();
+                prop_assert_eq!(first.payload_bytes, bytes);
+                prop_assert!(first.by_topic.len() <= limit + 1);
+                prop_assert!(bytes <= 2 * (ANSWER_BYTES_MAX + 1));
+            }
+            let is_due = |it: &&Publication| after.as_ref().is_none_or(|after| it.topic > *after);
+            let due = Part::of(all.iter().filter(is_due), limit);
+            prop_assert_eq!(told(&Part::of(first.by_topic.values(), limit)), told(&due));
+        }
     }
 }

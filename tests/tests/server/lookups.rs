@@ -233,6 +233,53 @@ fn no_more_are_under_way_or_wait_than_may_and_they_go_in_their_order() {
 }
 
 #[test]
+fn listings_leave_room_to_one_another_and_to_lookups_of_one_topic() {
+    let mut asked = Asked::linked(|uplink| {
+        uplink.lookups_at_once = 1;
+        uplink.listings_at_once = 2;
+    });
+    for (ticket, of) in ["a:*", "b:*", "c:*", "d:1", "d:2"].into_iter().enumerate() {
+        asked.look_up(ticket as u64, latest(of));
+    }
+    let list = |of| UplinkCall::List(pattern(of));
+    let read = |of| UplinkCall::Read {
+        topic: topic(of),
+        since: None,
+    };
+    assert_eq!(asked.lookups(), [list("a:*"), list("b:*"), read("d:1")]);
+    let (id, _) = asked.calls.remove(0);
+    let found = UplinkAnswer::Excerpts(Vec::new());
+    asked.server.handle_answer(asked.now, id, found);
+    asked.gather();
+    assert_eq!(asked.lookups(), [list("b:*"), read("d:1"), list("c:*")]);
+    asked.answer_all();
+    assert_eq!(asked.told().len(), 5);
+}
+
+#[test]
+fn a_lookup_that_takes_long_is_given_up_and_the_link_stands() {
+    let mut asked = Asked::linked(|_| {});
+    asked.look_up(1, latest("job:*"));
+    asked.look_up(2, latest("job:1"));
+    let slow = core::mem::take(&mut asked.calls);
+    for _ in 0..60 {
+        asked.pass(secs(1));
+        let is_new = |(_, call): &(u64, UplinkCall<Json>)| matches!(call, UplinkCall::Probe);
+        assert!(asked.calls.iter().all(is_new), "{:?}", asked.calls);
+        asked.answer_all();
+    }
+    let given_up = [1, 2].map(|ticket| (ticket, Err(LookupError::Unavailable)));
+    assert_eq!(asked.told(), given_up);
+    // What they find after all is nobody's, and does no harm.
+    asked.calls = slow;
+    asked.answer_all();
+    assert_eq!(asked.told(), []);
+    asked.look_up(3, latest("job:1"));
+    asked.answer_all();
+    assert_eq!(asked.told(), [(3, Ok(Vec::new()))]);
+}
+
+#[test]
 fn a_lookup_outlives_a_loss_of_the_link_and_comes_before_later_ones() {
     let mut asked = Asked::linked(|uplink| uplink.lookups_at_once = 1);
     asked.publish("job:1", 1);
