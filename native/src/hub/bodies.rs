@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long a message may be under way where room is scarce, which it is once half of it is taken. Signs of life are enough for a long
+/// message otherwise; whoever sends many of them, and slowly, must not keep the room from all others for as long as that takes.
+const SCARCE_AFTER: Duration = Duration::from_secs(30);
 
 /// Room for bodies.
 #[derive(Debug)]
@@ -66,11 +71,23 @@ impl Room {
         self.take_up_to(bytes, self.bodies.bytes_max)
     }
 
-    /// Has it take as much as has come and is kept, more or less than before. Strangers leave half of the room to others.
+    /// Has it take as much as has come and is kept, more or less than before, of a message that has been under way for so long. Strangers
+    /// leave half of the room to others, and so do messages that take long.
     ///
     /// # Errors
     /// There is none left.
-    pub(crate) fn hold(&mut self, bytes: usize, is_stranger: bool) -> Result<(), NoRoom> {
+    pub(crate) fn hold(
+        &mut self,
+        bytes: usize,
+        is_stranger: bool,
+        age: Duration,
+    ) -> Result<(), NoRoom> {
+        let scarce_above = self.bodies.bytes_max / 2;
+        if age >= SCARCE_AFTER && self.bodies.held() > scarce_above {
+            return Err(NoRoom {
+                bytes_max: scarce_above,
+            });
+        }
         if let Some(less) = self.bytes.checked_sub(bytes) {
             self.bodies.held.fetch_sub(less, Ordering::Relaxed);
             self.bytes = bytes;
@@ -128,17 +145,19 @@ mod tests {
         }
 
         #[test]
-        fn strangers_leave_half_of_the_room_to_others(
-            held in prop::collection::vec((0..4_usize, 0..80_usize, any::<bool>()), 0..60),
+        fn strangers_and_who_takes_long_leave_half_of_the_room_to_others(
+            held in prop::collection::vec((0..4_usize, 0..80_usize, any::<bool>(), 0..60_u64), 0..60),
         ) {
             let bodies = Bodies::new(100, 1);
             let mut rooms: [Room; 4] = std::array::from_fn(|_| bodies.begin());
             let mut model = [0; 4];
-            for (body, bytes, is_stranger) in held {
+            for (body, bytes, is_stranger, age) in held {
                 let others = model.iter().sum::<usize>() - model[body];
                 let most = if is_stranger { 50 } else { 100 };
-                let fits = bytes <= model[body] || others + bytes <= most;
-                prop_assert_eq!(rooms[body].hold(bytes, is_stranger).is_ok(), fits);
+                let is_late = age >= 30 && others + model[body] > 50;
+                let fits = !is_late && (bytes <= model[body] || others + bytes <= most);
+                let age = Duration::from_secs(age);
+                prop_assert_eq!(rooms[body].hold(bytes, is_stranger, age).is_ok(), fits);
                 model[body] = if fits { bytes } else { model[body] };
                 prop_assert_eq!(bodies.held(), model.iter().sum::<usize>());
             }

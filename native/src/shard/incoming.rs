@@ -41,6 +41,7 @@ impl Shard {
             self.close(id);
             return;
         }
+        self.intake.now = now;
         let read = socket.receive(received, &mut self.intake);
         if let Some(name) = guest.device {
             self.hub.handle_device(id, name);
@@ -54,6 +55,7 @@ impl Shard {
     }
 
     pub(super) fn read_sockets(&mut self, events: &Events, buffer: &mut [u8]) {
+        self.intake.now = self.now();
         for id in std::mem::take(&mut self.unread) {
             self.read(id, buffer);
         }

@@ -6,6 +6,7 @@ mod intake;
 
 use std::io::Cursor;
 
+use tidegate_core::time::Instant;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
@@ -78,6 +79,8 @@ struct Unfinished {
     message: Option<Fragments>,
     /// What both take of the room that there is for all connections.
     room: Option<Room>,
+    /// When the first of the message was kept.
+    since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -145,8 +148,10 @@ impl Reader {
             return Ok(());
         };
         let held = unfinished.bytes();
+        let since = *unfinished.since.get_or_insert(intake.now);
+        let age = intake.now.saturating_since(since);
         let room = unfinished.room.get_or_insert_with(|| intake.bodies.begin());
-        room.hold(held, self.is_strangers)
+        room.hold(held, self.is_strangers, age)
             .map_err(|_| Violation::NoRoom)
     }
 
@@ -176,6 +181,10 @@ impl Reader {
             let payload = &bytes[used + payload.start..payload_end];
             if let Some(message) = self.handle_frame(&header, payload, take)? {
                 take(Incoming::Text(self.text(message, inflater)?));
+                // What is kept from here on is of another message.
+                if let Some(unfinished) = &mut self.unfinished {
+                    unfinished.since = None;
+                }
             }
             used = payload_end;
         }

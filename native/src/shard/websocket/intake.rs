@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tidegate_core::time::Instant;
+
 use crate::deflate::Inflater;
 use crate::hub::Bodies;
 
@@ -10,6 +12,8 @@ pub(in crate::shard) struct Intake {
     pub(super) inflater: Inflater,
     /// What is there for those that are not complete.
     pub(super) bodies: Arc<Bodies>,
+    /// When this is received.
+    pub(in crate::shard) now: Instant,
 }
 
 impl Intake {
@@ -17,6 +21,7 @@ impl Intake {
         Self {
             inflater: Inflater::default(),
             bodies,
+            now: Instant::ZERO,
         }
     }
 }

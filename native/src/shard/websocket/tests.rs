@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tungstenite::protocol::frame::Frame;
 
 use super::*;
@@ -70,6 +72,33 @@ fn fragments_are_put_together_around_control_frames() {
     .concat();
     let expected = vec![Incoming::Ping(Vec::new()), Incoming::Text("hello".into())];
     assert_eq!(read(&[&bytes]), Ok(expected));
+}
+
+#[test]
+fn who_sends_slowly_leaves_half_of_the_room_to_others_and_each_message_has_its_own_time() {
+    let mut intake = Intake::new(Bodies::new(1_000, 1));
+    let mut others = intake.bodies.begin();
+    let mut reader = Reader::new(70_000, false);
+    let long = text(&"x".repeat(400));
+    let mut receive = |part: &[u8], at: u64, held: usize| {
+        others.hold(held, false, Duration::ZERO).expect("room");
+        intake.now = Instant::from_millis(at * 1_000);
+        let mut count = 0;
+        let received = reader.receive(part, &mut intake, |_| count += 1);
+        received.map(|()| count)
+    };
+    assert_eq!(receive(&long[..100], 1, 0), Ok(0));
+    assert_eq!(receive(&long[100..200], 30, 700), Ok(0), "not long yet");
+    assert_eq!(
+        receive(&long[200..300], 100, 0),
+        Ok(0),
+        "there is much room"
+    );
+    // The next one begins with what ends this one.
+    let both = [&long[300..], &long[..100]].concat();
+    assert_eq!(receive(&both, 101, 0), Ok(1));
+    assert_eq!(receive(&long[100..200], 130, 700), Ok(0));
+    assert_eq!(receive(&long[200..300], 131, 700), Err(Violation::NoRoom));
 }
 
 #[test]
