@@ -58,14 +58,18 @@ impl Uplink {
         self.broadcast(&ClaimsEnvelope::from(claims));
     }
 
-    /// Tells other servers and shards of users whose connections are ended, and answers once that is out. Where too much waits already, it
-    /// is lost.
+    /// Tells other servers and shards of users whose connections are ended, and answers once that is out. Where it is lost, as when too much
+    /// waits already, the shard is told by a command.
     pub(crate) fn broadcast_disconnects(
         &self,
         disconnects: Vec<Disconnect>,
         reply: Option<oneshot::Sender<()>>,
     ) {
-        self.say(text(&DisconnectsEnvelope::from(disconnects)), reply);
+        let text = text(&DisconnectsEnvelope::from(disconnects));
+        match &self.way {
+            Way::Thread(sender) => sender.broadcast_surely(text, reply),
+            Way::Here(_) => self.say(text, reply),
+        }
     }
 
     /// Tells other servers and shards about progress, and answers once that is out. Where too much waits already, it is

@@ -25,6 +25,8 @@ pub(crate) enum DisconnectCommand {
         disconnects: Vec<Disconnect>,
         bytes: usize,
     },
+    /// Something of what others were to be told did not reach the backend.
+    Lost,
 }
 
 impl From<DisconnectCommand> for Command {
@@ -56,6 +58,7 @@ impl Shard {
                 }
                 self.hub.handle_disconnects_heard(now, disconnects);
             }
+            DisconnectCommand::Lost => self.hub.handle_disconnects_lost(now),
         }
     }
 

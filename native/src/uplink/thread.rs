@@ -20,7 +20,7 @@ use super::{Uplink, Way};
 use crate::backend::{Backend, BackendError, RefusedLog};
 use crate::hub::BackendHealth;
 use crate::json::Json;
-use crate::shard::{Command, CommandSender, PresenceCommand};
+use crate::shard::{Command, CommandSender, DisconnectCommand, PresenceCommand};
 
 /// The most broadcasts that wait for the backend.
 const BROADCASTS_MAX: usize = 1_024;
@@ -43,12 +43,15 @@ pub(crate) struct Link {
 pub(super) struct Said {
     text: String,
     reply: Option<oneshot::Sender<()>>,
+    /// Whether the shard is to know if it is lost: it says it again then.
+    is_to_be_sure: bool,
 }
 
 /// The way to the thread. The backend is closed when this is dropped, and the thread ends with the last one.
 pub(super) struct Sender {
     calls: mpsc::UnboundedSender<(CallId, UplinkCall<Json>)>,
     broadcasts: mpsc::Sender<Said>,
+    commands: CommandSender,
 }
 
 impl Sender {
@@ -58,7 +61,23 @@ impl Sender {
     }
 
     pub(super) fn broadcast(&self, text: String, reply: Option<oneshot::Sender<()>>) {
-        let _ = self.broadcasts.try_send(Said { text, reply });
+        let _ = self.broadcasts.try_send(Said {
+            text,
+            reply,
+            is_to_be_sure: false,
+        });
+    }
+
+    /// The same, of what must not be lost unnoticed.
+    pub(super) fn broadcast_surely(&self, text: String, reply: Option<oneshot::Sender<()>>) {
+        let said = self.broadcasts.try_send(Said {
+            text,
+            reply,
+            is_to_be_sure: true,
+        });
+        if said.is_err() {
+            tell_lost(&self.commands);
+        }
     }
 }
 
@@ -94,11 +113,18 @@ impl Uplink {
     }
 }
 
+/// What must not be lost is.
+fn tell_lost(commands: &CommandSender) {
+    // The shard may have stopped.
+    let _ = commands.send(DisconnectCommand::Lost.into());
+}
+
 /// The two ends of a link.
 fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
     let (calls, receiver) = mpsc::unbounded_channel();
     let (broadcasts, said) = mpsc::channel(BROADCASTS_MAX);
     let heard = Arc::new(Heard::new(reach));
+    let commands = link.commands.clone();
     let driver = Arc::new(Driver {
         shares_presence: link.shares_presence && link.backend.broadcast_bytes_max().is_some(),
         backend: link.backend,
@@ -107,7 +133,11 @@ fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
         refused: RefusedLog::default(),
         full: RefusedLog::default(),
     });
-    let way = Way::Thread(Sender { calls, broadcasts });
+    let way = Way::Thread(Sender {
+        calls,
+        broadcasts,
+        commands,
+    });
     (Uplink { way, heard }, driver.run(receiver, said))
 }
 
@@ -182,11 +212,16 @@ impl Driver {
 
     /// One after the other, in their order.
     async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<Said>) {
-        while let Some(Said { text, reply }) = broadcasts.recv().await {
-            match self.backend.broadcast(&text).await {
+        while let Some(said) = broadcasts.recv().await {
+            match self.backend.broadcast(&said.text).await {
                 // Whoever asked may have gone.
-                Ok(()) => drop(reply.map(|reply| reply.send(()))),
-                Err(error) => tracing::debug!(%error, "a broadcast is lost"),
+                Ok(()) => drop(said.reply.map(|reply| reply.send(()))),
+                Err(error) => {
+                    tracing::debug!(%error, "a broadcast is lost");
+                    if said.is_to_be_sure {
+                        tell_lost(&self.commands);
+                    }
+                }
             }
         }
     }

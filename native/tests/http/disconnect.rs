@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::events::Events;
+use crate::support::fragile::Fragile;
 use crate::support::http::{Answer, request};
 use crate::support::socket::Socket;
 use crate::support::{config, eventually, serve, until_counts};
@@ -172,6 +174,28 @@ async fn others_at_the_same_backend_end_theirs_and_are_not_counted() {
     let mut again = socket(&first, "7").await;
     again.send(json!({ "type": "ping" })).await;
     again.expect("pong").await;
+}
+
+#[tokio::test]
+async fn others_who_could_not_be_told_are_told_once_they_can_though_no_link_was_lost() {
+    let topics = Memory::new(Keep::default());
+    let is_mute = Arc::new(AtomicBool::new(false));
+    let way = Fragile::way_to(topics.share(), &Arc::default()).muted(&is_mute);
+    let one = Hub::with_backend(asking(), Arc::new(way)).unwrap();
+    let other = Hub::with_backend(asking(), Arc::new(topics.share())).unwrap();
+    let there = socket(&served(&other).await, "ada").await;
+    eventually("both are told of what the other says", async || {
+        one.disconnect("nobody").await.unwrap().is_told
+    })
+    .await;
+    is_mute.store(true, Ordering::SeqCst);
+    let untold = Disconnected {
+        here: 0,
+        is_told: false,
+    };
+    assert_eq!(one.disconnect("ada").await, Ok(untold));
+    is_mute.store(false, Ordering::SeqCst);
+    is_disconnected(there).await;
 }
 
 #[tokio::test]

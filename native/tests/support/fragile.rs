@@ -21,6 +21,7 @@ pub(crate) struct Fragile {
     inner: Memory,
     is_away: Arc<AtomicBool>,
     is_silent: Arc<AtomicBool>,
+    is_mute: Arc<AtomicBool>,
     late: Mutex<Option<Late>>,
 }
 
@@ -41,6 +42,7 @@ impl Fragile {
             inner: store,
             is_away: Arc::clone(is_away),
             is_silent: Arc::default(),
+            is_mute: Arc::default(),
             late: Mutex::default(),
         }
     }
@@ -48,6 +50,12 @@ impl Fragile {
     /// One that answers nothing while a test says so.
     pub(crate) fn silenced(mut self, is_silent: &Arc<AtomicBool>) -> Self {
         self.is_silent = Arc::clone(is_silent);
+        self
+    }
+
+    /// One that has no room for what servers say to each other while a test says so, and does all else.
+    pub(crate) fn muted(mut self, is_mute: &Arc<AtomicBool>) -> Self {
+        self.is_mute = Arc::clone(is_mute);
         self
     }
 
@@ -119,6 +127,11 @@ impl Backend for Fragile {
         self.check(self.inner.renew(topic, epoch))
     }
     fn broadcast<'a>(&'a self, message: &'a str) -> Answer<'a, ()> {
+        if self.is_mute.load(Ordering::SeqCst) {
+            let backend = self.describe();
+            let reason = "there is no room for a broadcast".to_owned();
+            return Box::pin(async move { Err(BackendError::Full { backend, reason }) });
+        }
         self.check(self.inner.broadcast(message))
     }
     fn broadcast_bytes_max(&self) -> Option<usize> {

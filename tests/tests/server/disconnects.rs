@@ -15,31 +15,31 @@ use tidegate_tests::asking::{answer, asked, grant, granted, hello, wire};
 use tidegate_tests::wire::{Wire, kinds, payloads, subscribe};
 use tidegate_tests::{ms, pattern, secs};
 
-fn ada() -> Grant {
+pub(crate) fn ada() -> Grant {
     grant("ada", &["**"], &["**"])
 }
 
 /// Ends the connections of a user, which is told to others by this server.
-fn disconnect(wire: &mut Wire, id: u64, user: &str) -> usize {
+pub(crate) fn disconnect(wire: &mut Wire, id: u64, user: &str) -> usize {
     wire.server
         .handle_disconnect(wire.now, id, &user.into(), true)
 }
 
 /// What the server says to others, as the text that is sent.
-fn said(wire: &mut Wire) -> Option<String> {
+pub(crate) fn said(wire: &mut Wire) -> Option<String> {
     let told = wire.server.poll_disconnects(wire.now);
     let text = serde_json::to_string(&DisconnectsEnvelope::from(told.clone())).unwrap();
     (!told.is_empty()).then_some(text)
 }
 
-fn hear(wire: &mut Wire, text: &str) {
+pub(crate) fn hear(wire: &mut Wire, text: &str) {
     let envelope: DisconnectsEnvelope = serde_json::from_str(text).unwrap();
     wire.server
         .handle_disconnects_heard(wire.now, envelope.into());
 }
 
 /// Two servers that hear each other. Clients may be silent as long as they like.
-fn servers() -> [Wire; 2] {
+pub(crate) fn servers() -> [Wire; 2] {
     [1, 2].map(|seed| {
         let mut config = ServerConfig::new(seed);
         config.session.heartbeat = secs(24 * 3600);
@@ -49,7 +49,7 @@ fn servers() -> [Wire; 2] {
     })
 }
 
-fn ends(wire: &mut Wire) -> Vec<ConnectionId> {
+pub(crate) fn ends(wire: &mut Wire) -> Vec<ConnectionId> {
     let ended = wire.closes().into_iter().map(|(id, reason)| {
         assert_eq!(reason, CloseReason::Disconnected);
         wire.server.handle_closed(wire.now, id);

@@ -14,6 +14,7 @@ mod linked;
 mod local_connection;
 mod long_messages;
 mod lookups;
+mod lost_disconnects;
 mod rates;
 mod resume;
 mod session;

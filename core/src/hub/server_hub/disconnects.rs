@@ -1,7 +1,7 @@
 //! The end of all connections of a user, at this server and, by what servers tell each other, at all others.
 //!
 //! What is told may be lost, as when a server has no link to the others. So whoever was asked to end a user's connections
-//! remembers it for a while, and tells it again once it is linked anew itself, or another server is. It says how long ago
+//! remembers it for a while, and tells it again once it is linked anew itself, or another server is, or its host says that it was lost. It says how long ago
 //! that was: whoever has come back since, by a new token, stays.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -191,6 +191,11 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub fn poll_disconnects(&mut self, now: Instant) -> Vec<Disconnect> {
         let bytes_max = self.config.presence.limits.message_bytes_max;
         self.disconnects.take(now, bytes_max)
+    }
+
+    /// Something of what [`ServerHub::poll_disconnects`] has told could not be said: it is told again soon.
+    pub fn handle_disconnects_lost(&mut self, now: Instant) {
+        self.disconnects.tell_again(now);
     }
 
     /// Ends those connections of a user that were known by then.
