@@ -91,8 +91,9 @@ async fn all_gone(hub: &Hub, tally: &Tally) {
     }
 }
 
-/// A future that is ready when the process is told to stop, with SIGTERM or SIGINT. It counts signals from the call on,
-/// also before the first poll.
+/// A future that is ready when the process is told to stop: with SIGTERM or SIGINT, or on Windows by Ctrl-C, Ctrl-Break,
+/// its console being closed or the system shutting down. It counts what tells it so from the call on, also before the
+/// first poll.
 ///
 /// # Panics
 /// Outside of a tokio runtime with IO.
@@ -114,11 +115,26 @@ pub fn stop_signal() -> impl Future<Output = ()> {
     }
 }
 
-/// Ready once the process is told to stop.
-#[cfg(not(unix))]
-pub async fn stop_signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// A future that is ready when the process is told to stop: by Ctrl-C, Ctrl-Break, its console being closed or the system
+/// shutting down. It counts what tells it so from the call on, also before the first poll.
+///
+/// # Panics
+/// Outside of a tokio runtime with IO.
+#[cfg(windows)]
+pub fn stop_signal() -> impl Future<Output = ()> {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+    let events = (ctrl_c(), ctrl_break(), ctrl_close(), ctrl_shutdown());
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut close), Ok(mut shutdown)) = events else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            // Windows ends the process a few seconds after these two, whatever it still does.
+            _ = close.recv() => {}
+            _ = shutdown.recv() => {}
+        }
     }
 }
 
