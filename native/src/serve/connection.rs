@@ -52,6 +52,7 @@ pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn into_transport(self) -> io::Result<Transport>;
 
     /// What it is spoken over.
+    #[cfg(unix)]
     fn below(&self) -> &Stream;
 }
 
@@ -66,6 +67,7 @@ impl Wire for Stream {
         })
     }
 
+    #[cfg(unix)]
     fn below(&self) -> &Stream {
         self
     }
@@ -78,6 +80,7 @@ impl Wire for TlsStream<Stream> {
         Ok(Transport::tls(stream.into_transport()?, session))
     }
 
+    #[cfg(unix)]
     fn below(&self) -> &Stream {
         self.get_ref().0
     }

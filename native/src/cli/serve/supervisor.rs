@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidegate::Hub;
 
 /// How long a word to it may wait for room in its queue: the server is not to stand still with a supervisor that does.
+#[cfg(unix)]
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whoever has started the server and wants to know how it is.
