@@ -37,7 +37,8 @@ pub struct Choice {
 /// `address`, from the command line, comes first, then `TIDEGATE_BACKEND`, then `PUBSUB_BACKEND`. A backend that is
 /// named this way must be reachable. If none is named, or `auto`, this takes the first that answers within 3 s: the
 /// Redis of `REDIS_URL` (or `REDIS_HOST`, with `REDIS_PORT` and `REDIS_PASSWORD`), the database of `DATABASE_URL`, and
-/// finally an SQLite file: `TIDEGATE_SQLITE`, or `tidegate/tidegate.db` in `XDG_STATE_HOME` or `~/.local/state`.
+/// finally an SQLite file: `TIDEGATE_SQLITE`, or `tidegate/tidegate.db` in `XDG_STATE_HOME`, `LOCALAPPDATA` (which Windows
+/// sets) or `~/.local/state`.
 ///
 /// `environment` returns the value of a variable: `|name| std::env::var(name).ok()`. An empty one counts as not set.
 ///
@@ -252,16 +253,19 @@ impl Choosing<'_> {
                 _ => Ok(path.into()),
             };
         }
+        // Before the home: only some shells of Windows name that, and all of them are to find one file.
+        let on_windows = || self.variable("LOCALAPPDATA").map(PathBuf::from);
         let in_home = || Some(PathBuf::from(self.variable("HOME")?).join(".local/state"));
         let state = self
             .variable("XDG_STATE_HOME")
             .map(PathBuf::from)
+            .or_else(on_windows)
             .or_else(in_home);
         let Some(directory) = state.map(|state| state.join("tidegate")) else {
             return Err(not(
                 "sqlite",
                 "",
-                "neither TIDEGATE_SQLITE, XDG_STATE_HOME nor HOME says where its file is; set TIDEGATE_SQLITE to a path",
+                "neither TIDEGATE_SQLITE, XDG_STATE_HOME, LOCALAPPDATA nor HOME says where its file is; set TIDEGATE_SQLITE to a path",
             ));
         };
         let file = directory.join("tidegate.db");

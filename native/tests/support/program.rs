@@ -10,8 +10,9 @@ use super::within;
 
 /// What names a backend or a server beside the variables of the program's own, and must not come from whoever runs the
 /// tests.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "DATABASE_URL",
+    "LOCALAPPDATA",
     "PUBSUB_BACKEND",
     "REDIS_HOST",
     "REDIS_PASSWORD",

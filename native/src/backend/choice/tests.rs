@@ -81,6 +81,11 @@ async fn with_nothing_set_it_is_the_default_file_whose_directory_is_made() {
 #[tokio::test]
 async fn the_state_directory_and_the_own_variable_come_before_home() {
     let mut environment = Environment::new(&[]);
+    let local = environment.file("local");
+    environment.variables.insert("LOCALAPPDATA", local.clone());
+    environment
+        .file_chosen(None, &format!("{local}/tidegate/tidegate.db"))
+        .await;
     let state = environment.file("state");
     environment
         .variables
