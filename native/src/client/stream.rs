@@ -52,7 +52,9 @@ async fn connect_unix(path: &Path) -> io::Result<ServerStream> {
 
 #[cfg(not(unix))]
 async fn connect_unix(_path: &Path) -> io::Result<ServerStream> {
-    Err(io::ErrorKind::Unsupported.into())
+    let reason =
+        "this system has no Unix sockets; reach the server at a port, as in http://127.0.0.1:8420";
+    Err(io::Error::new(io::ErrorKind::Unsupported, reason))
 }
 
 #[cfg(feature = "tls")]
