@@ -196,14 +196,9 @@ pub(super) fn server_url(named: Option<&str>) -> Result<String, NotText> {
 
 /// What a command prints, without the white space around it.
 pub(super) async fn print_token(command: String) -> anyhow::Result<String> {
-    let (shell, flag) = if cfg!(windows) {
-        ("cmd", "/C")
-    } else {
-        ("sh", "-c")
-    };
-    let mut running = Command::new(shell);
-    running.args([flag, &command]).stdin(Stdio::null());
-    let output = running.kill_on_drop(true).output().await?;
+    let mut running = shell(&command);
+    running.stdin(Stdio::null()).kill_on_drop(true);
+    let output = running.output().await?;
     let said = String::from_utf8_lossy(&output.stderr);
     let last_line = said.trim_end().lines().last().unwrap_or_default();
     anyhow::ensure!(
@@ -215,6 +210,24 @@ pub(super) async fn print_token(command: String) -> anyhow::Result<String> {
     let token = token.trim();
     anyhow::ensure!(!token.is_empty(), "--token-command printed nothing");
     Ok(token.to_owned())
+}
+
+/// What runs a command as the user would type it.
+#[cfg(unix)]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]);
+    shell
+}
+
+/// What runs a command as the user would type it. Between the outer quotes, `cmd` takes it as it is.
+#[cfg(windows)]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("cmd");
+    shell
+        .args(["/D", "/S", "/C"])
+        .raw_arg(format!("\"{command}\""));
+    shell
 }
 
 /// Whether a text is a backend's address.
