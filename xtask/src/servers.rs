@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::apt;
 use crate::workspace::{Workspace, find_program};
@@ -35,8 +35,13 @@ const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// Makes sure that the servers and programs are there which the tests start.
 ///
 /// # Errors
-/// When one is missing and can't be installed: says what to do.
+/// When one is missing and can't be installed, or this is no Linux: says what to do.
 pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<()> {
+    ensure!(
+        cfg!(target_os = "linux"),
+        "what starts servers here looks after them with setpriv and /proc, which only Linux has; run it \
+         in a container or a virtual machine, or leave it out: cargo xtask test --quick"
+    );
     let missing = missing_packages(is_installed);
     if missing.is_empty() {
         return Ok(());
