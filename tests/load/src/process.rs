@@ -1,11 +1,13 @@
 //! A server as a process of its own: started on one core, watched from another.
 
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+#[cfg(target_os = "linux")]
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// How long a server may take to listen.
@@ -71,11 +73,7 @@ impl Server {
         let port = free_port()?;
         let mut command = command(port)?;
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        // A child runs where its parent ran.
-        let own = sched_getaffinity(None)?;
-        pin(core)?;
-        let child = command.spawn();
-        sched_setaffinity(None, &own)?;
+        let child = spawn_on(core, &mut command)?;
         let name = command.get_program().to_string_lossy().into_owned();
         let mut server = Self {
             child: child.with_context(|| format!("cannot start {name}"))?,
@@ -113,11 +111,35 @@ impl Drop for Server {
     }
 }
 
+/// Starts a program on a core. The outer error says that there is no running on it.
+#[cfg(target_os = "linux")]
+fn spawn_on(core: usize, command: &mut Command) -> Result<io::Result<Child>> {
+    // A child runs where its parent ran.
+    let own = sched_getaffinity(None)?;
+    pin(core)?;
+    let child = command.spawn();
+    sched_setaffinity(None, &own)?;
+    Ok(child)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn spawn_on(core: usize, command: &mut Command) -> Result<io::Result<Child>> {
+    pin(core)?;
+    Ok(command.spawn())
+}
+
 /// Keeps this thread, and what it starts, on one core.
+#[cfg(target_os = "linux")]
 pub(crate) fn pin(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
     sched_setaffinity(None, &cores).with_context(|| format!("cannot run on core {core}"))
+}
+
+/// Numbers of a server that shares its core with what measures it would mislead.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pin(core: usize) -> Result<()> {
+    bail!("cannot run on core {core}: measuring needs Linux, which lets programs choose one")
 }
 
 fn free_port() -> Result<u16> {
