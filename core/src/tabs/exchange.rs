@@ -73,6 +73,8 @@ pub(super) struct Exchange<P> {
     presences: Presences,
     /// The pings that the server has not answered.
     pings: Vec<Pinged>,
+    /// Whether the server has no link to where topics live, as far as members were told.
+    is_stale: bool,
     output: VecDeque<ExchangeOutput<P>>,
 }
 
@@ -85,6 +87,7 @@ impl<P: Payload + Clone> Exchange<P> {
             requests: SortedMap::new(),
             presences: Presences::default(),
             pings: Vec::new(),
+            is_stale: false,
             output: VecDeque::new(),
         }
     }
@@ -153,15 +156,7 @@ impl<P: Payload + Clone> Exchange<P> {
     /// A member's frame came over its link.
     pub(super) fn handle_frame(&mut self, now: Instant, member: TabId, frame: ClientFrame<P>) {
         match frame {
-            ClientFrame::Hello { .. } => self.one(
-                member,
-                ServerFrame::Welcome {
-                    heartbeat_ms: MEMBER_HEARTBEAT_MS,
-                    expires_in_ms: None,
-                    message_bytes_max: None,
-                    publish_rate: None,
-                },
-            ),
+            ClientFrame::Hello { .. } => self.welcome(member),
             ClientFrame::Subscribe(request) => {
                 if let Err(error) = self.subscribe(now, member, &request) {
                     self.fail(member, error.about_pattern(request.pattern));
@@ -195,6 +190,19 @@ impl<P: Payload + Clone> Exchange<P> {
             ClientFrame::Pong => {}
         }
         self.drain();
+    }
+
+    fn welcome(&mut self, member: TabId) {
+        let welcome = ServerFrame::Welcome {
+            heartbeat_ms: MEMBER_HEARTBEAT_MS,
+            expires_in_ms: None,
+            message_bytes_max: None,
+            publish_rate: None,
+        };
+        self.one(member, welcome);
+        if self.is_stale {
+            self.one(member, ServerFrame::Stale);
+        }
     }
 
     fn subscribe(

@@ -318,8 +318,10 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// The connection's state, as this tab's user sees it.
     pub fn state(&self) -> ConnectionState {
         match (&self.link_state, self.tabs.state()) {
-            (ConnectionState::Connected, Some(state)) => state.clone(),
-            (ConnectionState::Connected, None) => ConnectionState::Connecting { attempt: 0 },
+            (ConnectionState::Connected | ConnectionState::Stale, Some(state)) => state.clone(),
+            (ConnectionState::Connected | ConnectionState::Stale, None) => {
+                ConnectionState::Connecting { attempt: 0 }
+            }
             (other, _) => other.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! One tab by itself: whom it believes, when it says nothing, and what it lets go of. What others say is up to the test.
 
 mod hub;
+mod stale;
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -59,13 +59,13 @@ impl<P> Subscription<P> {
         rewind.is_some_and(|rewind| rewind.is_repeating() || self.is_at_cursor())
     }
 
-    /// It has gone back, and whoever has joined is where all are: so is the device with a topic of which nothing lay after its cursor.
     /// Whether something that was seen has not come again.
     pub(in crate::client) fn awaits_repeats(&self) -> bool {
         self.positions.iter().any(|(_, seen)| seen.is_awaited)
     }
 
-    /// Of what those who have joined know and nothing came of, nothing follows where they are. Returns the topics, and where they stood, of which what was
+    /// It has gone back, and whoever has joined is where all are: so is the device with a topic of which nothing lay after its cursor. Of
+    /// what those who have joined know and nothing came of, nothing follows where they are. Returns the topics, and where they stood, of which what was
     /// seen last has not come again: that is lost, without the server that goes on before it knowing of it.
     pub(in crate::client) fn end_rewind(&mut self, pattern: &Pattern) -> Vec<(Topic, Position)> {
         if let Some(rewind) = self.rewind.take() {

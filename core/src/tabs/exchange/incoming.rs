@@ -32,6 +32,13 @@ impl<P: Payload + Clone> Exchange<P> {
                 if let ConnectionState::Closed(ClosedReason::Refused(error)) = &state {
                     self.all(ServerFrame::Error(error.clone().fatal()));
                 }
+                match state {
+                    ConnectionState::Stale => self.tell_stale(true),
+                    ConnectionState::Connected => self.tell_stale(false),
+                    ConnectionState::Connecting { .. }
+                    | ConnectionState::Disconnected
+                    | ConnectionState::Closed(_) => {}
+                }
                 self.output.push_back(ExchangeOutput::State(state));
             }
             ClientEvent::Subscribed {
@@ -87,6 +94,17 @@ impl<P: Payload + Clone> Exchange<P> {
             ClientEvent::Refused { pattern, error } => self.handle_refused(&pattern, &error),
             ClientEvent::Presence(event) => self.handle_presence(event),
             ClientEvent::Published { request, result } => self.handle_published(request, result),
+        }
+    }
+
+    /// Members tell by this what an answered ping means: see [`ServerFrame::Stale`]. Without a connection they go on as they were.
+    fn tell_stale(&mut self, is_stale: bool) {
+        if core::mem::replace(&mut self.is_stale, is_stale) != is_stale {
+            self.all(if is_stale {
+                ServerFrame::Stale
+            } else {
+                ServerFrame::Live
+            });
         }
     }
 

@@ -22,7 +22,7 @@ enum Stage {
     Joins,
     /// The server is asked by this ping.
     Asked(u32),
-    /// The connection was lost before the server has answered.
+    /// The connection was lost before the server has answered, or before it has sent the rest.
     Lost,
 }
 
@@ -35,13 +35,15 @@ impl<P: Payload + Clone> Exchange<P> {
     }
 
     /// A member asks. Without a connection the answer is here where it follows nothing: of what it follows, the rest may have been
-    /// lost with the connection after the server had confirmed it.
+    /// lost with the connection after the server had confirmed it, and comes once the next one has.
     pub(super) fn ping(&mut self, member: TabId) {
         let Some(link) = self.link_of(member) else {
             return;
         };
         let stage = if self.joins(member) {
             Some(Stage::Joins)
+        } else if self.awaits_rest(member) {
+            Some(Stage::Lost)
         } else if let Some(ping) = self.client.handle_ping() {
             Some(Stage::Asked(ping))
         } else {
@@ -72,6 +74,14 @@ impl<P: Payload + Clone> Exchange<P> {
             self.ping(member);
         }
         true
+    }
+
+    /// Whether the server has confirmed something that a member follows by an earlier connection, and not by this one.
+    fn awaits_rest(&self, member: TabId) -> bool {
+        self.routes.iter().any(|(pattern, route)| {
+            let is_followed = route.is_confirmed && route.seats.contains_key(&member);
+            is_followed && !self.client.is_live(pattern)
+        })
     }
 
     /// Whether the server has confirmed all that a member follows.

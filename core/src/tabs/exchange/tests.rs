@@ -38,6 +38,9 @@ enum Told {
     /// So many are present.
     Present(usize),
     Changed,
+    /// The server has lost its link to where topics live.
+    Stale,
+    Live,
     Other,
 }
 use Told::{At, Ended, Failed, Left, Pong, Reset, Stands};
@@ -133,6 +136,8 @@ impl Scene {
             ServerFrame::Pong => vec![Pong],
             ServerFrame::PresenceState(state) => vec![Told::Present(state.present.len())],
             ServerFrame::PresenceDiff(_) => vec![Told::Changed],
+            ServerFrame::Stale => vec![Told::Stale],
+            ServerFrame::Live => vec![Told::Live],
             _ => vec![Told::Other],
         };
         self.told

@@ -8,8 +8,8 @@ use crate::protocol::{ClientFrame, PublishRequest, SubscribeRequest};
 use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
-/// A tab that leads and is connected.
-fn leading(now: Instant) -> TabHub<()> {
+/// A tab that leads, is connected, and follows `job:1`.
+pub(super) fn leading(now: Instant, flow: Flow) -> TabHub<()> {
     let mut hub = TabHub::new(TabsConfig {
         client: ClientConfig::new(1),
         ..config(Election::Lock)
@@ -17,19 +17,22 @@ fn leading(now: Instant) -> TabHub<()> {
     hub.handle_connect(now);
     // Until somebody wants something, the connection is not needed.
     let pattern = Pattern::new("job:1").unwrap();
-    let request = SubscribeRequest::new(pattern, Flow::IMMEDIATE);
+    let request = SubscribeRequest::new(pattern, flow);
     hub.handle_subscribe(now, 0, request).unwrap();
     hub.handle_granted(now, 1);
     hub.handle_uplink_opened(now, 1);
-    let welcome = ServerFrame::Welcome {
+    hub.handle_uplink_frame(now, 1, welcome());
+    outputs(&mut hub);
+    hub
+}
+
+pub(super) const fn welcome() -> ServerFrame<()> {
+    ServerFrame::Welcome {
         heartbeat_ms: 25_000,
         expires_in_ms: None,
         message_bytes_max: None,
         publish_rate: None,
-    };
-    hub.handle_uplink_frame(now, 1, welcome);
-    outputs(&mut hub);
-    hub
+    }
 }
 
 fn outputs(hub: &mut TabHub<()>) -> Vec<TabsOutput<()>> {
@@ -53,7 +56,7 @@ fn sent(hub: &mut TabHub<()>) -> Vec<ClientFrame<()>> {
 #[test]
 fn what_a_user_asks_for_reaches_the_server() {
     let now = Instant::from_millis(1);
-    let mut hub = leading(now);
+    let mut hub = leading(now, Flow::IMMEDIATE);
     let topic = Topic::new("room:1").unwrap();
     let key = Key::new("ann").unwrap();
 
@@ -81,7 +84,7 @@ fn what_a_user_asks_for_reaches_the_server() {
 #[test]
 fn a_device_is_forgotten_by_the_server() {
     let now = Instant::from_millis(1);
-    let mut hub = leading(now);
+    let mut hub = leading(now, Flow::IMMEDIATE);
     let pattern = Pattern::new("job:2").unwrap();
     let request = SubscribeRequest {
         durable: DurableName::new("phone").ok(),
@@ -103,7 +106,7 @@ fn a_device_is_forgotten_by_the_server() {
 #[test]
 fn a_tab_whose_lock_is_lost_closes_its_connection() {
     let now = Instant::from_millis(1);
-    let mut hub = leading(now);
+    let mut hub = leading(now, Flow::IMMEDIATE);
     hub.handle_lost(now, 1);
     assert!(outputs(&mut hub).contains(&TabsOutput::CloseUplink { link: 1 }));
 }

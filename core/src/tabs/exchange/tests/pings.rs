@@ -31,11 +31,49 @@ fn without_a_connection_what_a_member_follows_has_not_come() {
     scene.lose();
     scene.told(A);
     scene.say(A, ClientFrame::Ping);
-    assert_eq!(scene.told(A), []);
+    assert_eq!((scene.pings, scene.told(A)), (0, vec![]));
     scene.confirm(0);
     assert_eq!(scene.pings, 1, "now the rest can have come");
     scene.answer();
     assert_eq!(scene.told(A), [Pong]);
+}
+
+/// A server without a link may not confirm it before it has one again, and answers pings meanwhile.
+#[test]
+fn what_the_server_has_never_confirmed_keeps_no_sign_of_life_back() {
+    let mut scene = Scene::new("job:1");
+    scene.subscribe(A, Flow::IMMEDIATE, Start::Latest);
+    scene.say(A, ClientFrame::Ping);
+    assert_eq!(scene.pings, 1);
+    scene.answer();
+    assert_eq!(scene.told(A), [Pong]);
+}
+
+/// What an answered ping means to members depends on that.
+#[test]
+fn members_are_told_whether_the_server_has_its_link() {
+    let mut scene = Scene::new("job:1");
+    let hello = ClientFrame::Hello {
+        token: None,
+        client: None,
+        group: None,
+    };
+    scene.subscribe(A, Flow::IMMEDIATE, Start::Latest);
+    scene.server(ServerFrame::Stale);
+    assert_eq!(scene.told_all(), [Told::Stale]);
+    scene.say(B, hello.clone());
+    assert_eq!(
+        scene.told(B),
+        [Told::Other, Told::Stale],
+        "after its welcome"
+    );
+    scene.server(ServerFrame::Live);
+    assert_eq!(scene.told_all(), [Told::Live]);
+    scene.say(B, hello);
+    assert_eq!(scene.told(B), [Told::Other]);
+    scene.server(ServerFrame::Stale);
+    scene.lose();
+    assert_eq!(scene.told_all(), [Told::Stale, Told::Live]);
 }
 
 #[test]
@@ -50,8 +88,9 @@ fn to_one_who_joins_all_has_come_when_all_has_come_again() {
     let asked = scene.pings;
     scene.say(B, ClientFrame::Ping);
     assert_eq!(scene.pings, asked);
+    scene.publish(3);
     scene.answer();
-    assert_eq!((scene.pings, scene.told(B)), (1, vec![Stands(true)]));
+    assert_eq!((scene.pings, scene.told(B)), (1, vec![Stands(true), At(3)]));
     scene.answer();
     assert_eq!(scene.told(B), [Pong]);
 }
