@@ -192,19 +192,6 @@ impl<P: Payload + Clone> Exchange<P> {
         self.drain();
     }
 
-    fn welcome(&mut self, member: TabId) {
-        let welcome = ServerFrame::Welcome {
-            heartbeat_ms: MEMBER_HEARTBEAT_MS,
-            expires_in_ms: None,
-            message_bytes_max: None,
-            publish_rate: None,
-        };
-        self.one(member, welcome);
-        if self.is_stale {
-            self.one(member, ServerFrame::Stale);
-        }
-    }
-
     fn subscribe(
         &mut self,
         now: Instant,

@@ -4,12 +4,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::route::via;
-use super::{Exchange, ExchangeOutput};
+use super::{Exchange, ExchangeOutput, MEMBER_HEARTBEAT_MS};
 use crate::client::{ClientEvent, ClosedReason, ConnectionState};
 use crate::joining::Comes;
 use crate::payload::Payload;
 use crate::protocol::{ServerFrame, WireError};
 use crate::publication::{Position, Publication};
+use crate::tabs::message::TabId;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> Exchange<P> {
@@ -94,6 +95,20 @@ impl<P: Payload + Clone> Exchange<P> {
             ClientEvent::Refused { pattern, error } => self.handle_refused(&pattern, &error),
             ClientEvent::Presence(event) => self.handle_presence(event),
             ClientEvent::Published { request, result } => self.handle_published(request, result),
+        }
+    }
+
+    /// A member says hello.
+    pub(super) fn welcome(&mut self, member: TabId) {
+        let welcome = ServerFrame::Welcome {
+            heartbeat_ms: MEMBER_HEARTBEAT_MS,
+            expires_in_ms: None,
+            message_bytes_max: None,
+            publish_rate: None,
+        };
+        self.one(member, welcome);
+        if self.is_stale {
+            self.one(member, ServerFrame::Stale);
         }
     }
 
