@@ -206,6 +206,7 @@ export class TideProgressElement extends Base {
 
   disconnectedCallback(): void {
     this.#pageLanguage?.disconnect();
+    this.#tickWhile(false);
     // An element that is moved is connected again within the task.
     this.#restartSoon();
   }

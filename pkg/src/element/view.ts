@@ -88,7 +88,8 @@ export class View {
     const hasEnded = isOver(state);
     this.#bar.classList.toggle('unmeasured', progress === undefined && !hasEnded);
     this.#fill.style.setProperty('--share', String(progress ?? (hasEnded ? 1 : 0)));
-    this.#bar.setAttribute('aria-label', label);
+    // Without a topic there may be nothing that it is called, but a bar has a name.
+    this.#bar.setAttribute('aria-label', label || told);
     // Busy is what has yet to tell anything: what is busy may be skipped by those who read a page aloud.
     this.#bar.setAttribute('aria-busy', String(state === 'waiting'));
     this.#bar.setAttribute('aria-valuetext', told);

@@ -1,39 +1,22 @@
 /** The dashboard of a server that asks who you are. */
 
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
+import { publishAs, startAskingServer } from '../support/asking-server.js';
 import { complaints, startBrowser } from '../support/browser.js';
-import { packageRoot, startServerAt } from '../support/server.js';
-import { SECRET, token } from '../support/tokens.js';
+import { packageRoot } from '../support/server.js';
+import { token } from '../support/tokens.js';
 
 const LIMIT = { timeout: 60_000 };
 const results = join(packageRoot, 'test-results');
 
 /** How long a token lasts that is to end, in seconds: longer than a busy browser takes to show what it gives. */
 const LASTS_S = 12;
-
-async function askingServer(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'tidegate-'));
-  t.after(() => rm(folder, { recursive: true }));
-  const secret = join(folder, 'secret');
-  await writeFile(secret, SECRET);
-  return (await startServerAt(t, '127.0.0.1:0', 'memory', ['--jwt-secret-file', secret])).url;
-}
-
-async function publishAs(server: string, bearer: string, topic: string, data: unknown): Promise<void> {
-  const response = await fetch(`${server}/publish`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${bearer}` },
-    body: JSON.stringify({ topic, data }),
-  });
-  assert.equal(response.status, 200);
-}
 
 async function signIn(page: Page, text: string): Promise<void> {
   await page.getByLabel('Token').fill(text);
@@ -43,7 +26,7 @@ async function signIn(page: Page, text: string): Promise<void> {
 const live = (page: Page): Promise<void> => page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
 
 test('the page asks for a token, says what is wrong with one, and keeps a good one', LIMIT, async (t) => {
-  const server = await askingServer(t);
+  const server = await startAskingServer(t);
   const good = token({ sub: 'ada', subscribe: ['job:**'], publish: ['**'] });
   await publishAs(server, good, 'job:1', { name: 'One', progress: 0.3 });
   const browser = await startBrowser(t);
@@ -95,7 +78,7 @@ test(
   'a token that ends while the page is open brings the question back, and what was shown stays',
   LIMIT,
   async (t) => {
-    const server = await askingServer(t);
+    const server = await startAskingServer(t);
     const good = token({ sub: 'ada', subscribe: ['job:**'], publish: ['**'] });
     await publishAs(server, good, 'job:1', { name: 'One', progress: 0.3 });
     const browser = await startBrowser(t);

@@ -47,6 +47,82 @@ test('a bar shows the updates that it is given, with no subscription of its own'
   assert.deepEqual([sockets, problems], [[], []]);
 });
 
+test('a bar that is given updates counts down no more once it is out of the page', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const page = await browser.newPage();
+  const html = HTML.replace(/<body>.*/, '<body><tide-progress></tide-progress>');
+  await placePackage(page, `${server}/page`, { 'index.html': html });
+  await page.addInitScript(() => {
+    const running = new Set<unknown>();
+    const [begin, end] = [setInterval, clearInterval];
+    Object.assign(globalThis, {
+      running,
+      setInterval: (...given: Parameters<typeof begin>) => {
+        const id = begin(...given);
+        running.add(id);
+        return id;
+      },
+      clearInterval: (id: number) => {
+        running.delete(id);
+        end(id);
+      },
+    });
+  });
+  await page.goto(`${server}/page/index.html`);
+  await page.locator('tide-progress[state="waiting"]').waitFor();
+  const bar = page.getByRole('progressbar');
+  assert.equal(await bar.getAttribute('aria-label'), 'Waiting', 'a bar has a name');
+  const running = (): Promise<number> => page.evaluate<number>('running.size');
+  await page.evaluate(() => {
+    const bar = document.querySelector('tide-progress')!;
+    bar.update = { topic: 'job:1', data: { progress: 0.5 }, epoch: 1, offset: 1 };
+  });
+  assert.equal(await bar.getAttribute('aria-label'), '1');
+  assert.equal(await running(), 1);
+  await page.evaluate(() => {
+    const bar = document.querySelector('tide-progress')!;
+    bar.remove();
+    Object.assign(globalThis, { bar });
+  });
+  assert.equal(await running(), 0);
+  await page.evaluate('document.body.append(bar)');
+  assert.equal(await running(), 1, 'it counts on where it is put back');
+});
+
+test('in a narrow column the name has a line of its own', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const browser = await startBrowser(t);
+  const page = await browser.newPage({ viewport: { width: 320, height: 480 } });
+  const bars = [6, 9, 14, 24].map(
+    (width) =>
+      `<tide-progress style="width: ${width}rem" label="Nightly import of all customers"></tide-progress>`,
+  );
+  await placePackage(page, `${server}/page`, {
+    'index.html': HTML.replace(/<body>.*/, `<body>${bars.join('')}`),
+  });
+  await page.goto(`${server}/page/index.html`);
+  await page.locator('tide-progress[state="waiting"]').first().waitFor();
+  await page.evaluate(() => {
+    for (const bar of document.querySelectorAll('tide-progress')) {
+      bar.update = {
+        topic: 'job:1',
+        data: { done: 12_345, total: 23_456, unit: 'customers', rate: 12, message: 'Ann' },
+        epoch: 1,
+        offset: 1,
+      };
+    }
+  });
+  const labels = page.locator('tide-progress [part=label]');
+  const widths = await labels.evaluateAll((all) => all.map((label) => label.clientWidth));
+  assert.ok(
+    widths.every((width) => width >= 6 * 16),
+    `names are ${widths} pixels wide`,
+  );
+  await mkdir(join(packageRoot, 'test-results'), { recursive: true });
+  await page.screenshot({ path: join(packageRoot, 'test-results', 'element-narrow.png') });
+});
+
 test('a bar that is given updates tells when the connection is lost that they came by', LIMIT, async (t) => {
   const server = await startServerAt(t, await freeAddress());
   const browser = await startBrowser(t);
