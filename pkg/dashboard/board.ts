@@ -1,3 +1,4 @@
+import type { TopicPosition } from 'tidegate';
 import { type Job, STATUSES, type Status } from 'tidegate/progress';
 
 import { Card } from './card.js';
@@ -112,6 +113,16 @@ export class Board {
       }
       last.remove();
       this.#dropped += 1;
+    }
+  }
+
+  /** What the server knew of a topic is lost. Where it knows none by that name, a job that ran is gone; one that has ended stays. */
+  forget({ topic, epoch }: TopicPosition): void {
+    const entry = this.#entries.get(topic);
+    if (epoch === 0 && entry?.job.status === 'RUNNING') {
+      entry.card.element.remove();
+      this.#entries.delete(topic);
+      this.#summarise();
     }
   }
 

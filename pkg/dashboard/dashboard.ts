@@ -57,7 +57,7 @@ function open(): void {
     }
   };
   const onError = (error: Error): void => ifCurrent(() => showProblem(error as TidegateError));
-  opened.subscribe(FOLLOWED, { throttle: PACE, onError }, (update) => {
+  opened.subscribe(FOLLOWED, { throttle: PACE, onError, onReset: (at) => board.forget(at) }, (update) => {
     const context = { now: Date.now(), before: board.job(update.topic) };
     board.put(readJob(update, performance.now(), context));
     throughput.put(update, IS_ONE);

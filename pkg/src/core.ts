@@ -31,6 +31,10 @@ export const TICK_MS = 0.001;
 /** The number of no text. */
 const NO_TEXT = -1;
 
+if (globalThis.TextEncoder === undefined) {
+  throw new TidegateError('load_failed', 'no TextEncoder: take it from `node:util`, in Jest in `setupFiles`');
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 

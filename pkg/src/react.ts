@@ -109,7 +109,7 @@ export function useTopic<T>(
  * were first seen. The map stays the same until something changes. `throttle` and `debounce` are the
  * pace of each topic; the component is rendered at most once per frame for all topics, except for topics that end.
  *
- * A topic that has ended stays, as `ended`. If the subscription fails, every topic that has not ended becomes `failed`,
+ * A topic that has ended stays, as `ended`. Any other is gone once the server doesn't know it any more. If the subscription fails, every topic that has not ended becomes `failed`,
  * and an entry with the pattern as its name is added. Everything else is as in {@link useTopic}.
  */
 export function useTopics<T = unknown>(

@@ -65,6 +65,8 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   protected abstract take(update: Update<T>): void;
   protected abstract end(reason: EndReason, pattern: string): void;
   protected abstract fail(error: TidegateError, pattern: string): void;
+  /** The server knows a topic no more. */
+  protected forget(_topic: string): void {}
   /** Takes the failure back, if there is one: what was known before is known again. */
   protected abstract recover(): void;
   /** The connection was lost, or is back. */
@@ -110,6 +112,11 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
           ...this.#pace.flow,
           ...this.#source,
           onEnd: (reason) => this.end(reason, pattern),
+          onReset: ({ topic, epoch }) => {
+            if (epoch === 0) {
+              this.forget(topic);
+            }
+          },
           onError: (error) => {
             if (error.code === 'bad_flow') {
               // Found by the core once it was loaded: as if it had not been made.

@@ -62,6 +62,15 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     this.#heard.delete(topic);
   }
 
+  /** One that has ended stays as it ended. */
+  protected override forget(topic: string): void {
+    if (this.#topics.get(topic)?.status !== 'ended') {
+      this.#topics.delete(topic);
+      this.#heard.delete(topic);
+      this.changed(true);
+    }
+  }
+
   /** Only a pattern without wildcards ends. */
   protected override end(reason: EndReason, topic: string): void {
     this.#topics.set(topic, ended(this.#topics.get(topic) ?? waiting<T>(undefined), reason));

@@ -198,6 +198,8 @@ test('a page that loses its server says so, and goes on with the next one', LIMI
   await page.goto(server.url);
   await publish(server.url, 'job:1', { name: 'One', progress: 0.2 });
   await page.getByText('20%').waitFor();
+  await publish(server.url, 'job:2', { name: 'Two' }, { end: 'complete' });
+  await page.locator('#finished li').waitFor();
   await server.kill();
   await page
     .getByRole('status')
@@ -206,6 +208,29 @@ test('a page that loses its server says so, and goes on with the next one', LIMI
   assert.equal(await page.locator('#running li').count(), 1, 'what is known stays on the page');
   await startServerAt(t, new URL(server.url).host);
   await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
+  // It knows nothing of what the one before kept in its memory: no job is taken for a running one for ever.
+  await page.locator('#running li').waitFor({ state: 'detached' });
+  assert.equal(await page.locator('#count-RUNNING').textContent(), '0');
+  assert.equal(await page.locator('#finished li').count(), 1, 'what has ended stays');
   await publish(server.url, 'job:1', { name: 'One', progress: 0.6 });
   await page.getByText('60%').waitFor();
+});
+
+test('at four times its size the page is as wide as the window', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const page = await (await startBrowser(t)).newPage({ viewport: { width: 320, height: 640 } });
+  await page.goto(server);
+  await publish(server, 'job:1', { name: 'Nightly import', done: 12_345, total: 23_456, unit: 'customers' });
+  await page.getByText('52%').waitFor();
+  const overflow = (): Promise<number> => page.evaluate('document.documentElement.scrollWidth - innerWidth');
+  assert.equal(await overflow(), 0);
+  await page.evaluate(() => {
+    // As long as what a server says that refuses.
+    const text = 'this token may not subscribe to job:**; ask whoever issued it';
+    document.getElementById('connection-text')!.textContent = text;
+    document.getElementById('forget-token')!.hidden = false;
+  });
+  assert.equal(await overflow(), 0);
+  await mkdir(results, { recursive: true });
+  await page.screenshot({ path: join(results, 'dashboard-zoomed.png') });
 });

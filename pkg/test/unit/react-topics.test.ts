@@ -133,6 +133,21 @@ test('a lost connection makes all stale that goes on, until it is back', async (
   tide.close();
 });
 
+test('what a server that was started anew knows no more is gone, but for what has ended', async () => {
+  const { host, tide } = await setUp();
+  const store = new TopicsStore<number>(tide, 'job:*', {}, AT_ONCE);
+  store.subscribe(() => {});
+  FakeSocket.last.receive(subscribed, pub('job:1', 1), pub('job:2', 2, { end: 'complete' }), pub('job:3', 3));
+  await host.settle();
+  const reset = { type: 'reset', epoch: 0, offset: 0, via: 'job:*' };
+  FakeSocket.last.receive({ ...reset, topic: 'job:1' }, { ...reset, topic: 'job:2' });
+  FakeSocket.last.receive({ ...reset, topic: 'job:3', epoch: 8, offset: 5 });
+  host.advance(FRAME_MS);
+  await host.settle();
+  assert.deepEqual(inWords(store.state()), ['job:2 ended 2 complete', 'job:3 live 3']);
+  tide.close();
+});
+
 test('a subscription that fails is an entry named like the pattern, and what it was of has failed', async () => {
   const { host, tide } = await setUp();
   const store = new TopicsStore<number>(tide, 'job:*', {}, AT_ONCE);
