@@ -9,7 +9,7 @@ use crate::support::events::Events;
 use crate::support::fragile::Fragile;
 use crate::support::http::{Answer, request};
 use crate::support::socket::Socket;
-use crate::support::{config, eventually, serve, until_counts};
+use crate::support::{config, eventually, serve, until_counts, within};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tidegate::auth::JwtVerifier;
@@ -195,7 +195,7 @@ async fn others_who_could_not_be_told_are_told_once_they_can_though_no_link_was_
     };
     assert_eq!(one.disconnect("ada").await, Ok(untold));
     is_mute.store(false, Ordering::SeqCst);
-    is_disconnected(there).await;
+    within("the end of it", is_disconnected(there)).await;
 }
 
 #[tokio::test]
