@@ -172,6 +172,7 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
                     let said = stream.write_all(TIMED_OUT);
                     let _ = tokio::time::timeout(config.write_timeout.min(SAY_MAX), said).await;
                     let _ = tokio::time::timeout(SAY_MAX, stream.shutdown()).await;
+                    linger(stream.into_inner(), phase).await;
                 }
                 return;
             }
@@ -191,7 +192,7 @@ fn is_no_request(result: &hyper::Result<()>) -> bool {
 /// Closes a connection whose client was answered before it had sent everything, once it has noticed. A server that stops doesn't
 /// wait for that.
 #[cfg(unix)]
-async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>) {
+pub(super) async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>) {
     let Ok(lingering) = stream.below().lingering() else {
         return;
     };
@@ -204,7 +205,7 @@ async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>) {
 }
 
 #[cfg(not(unix))]
-async fn linger(stream: impl Wire, _phase: watch::Receiver<Phase>) {
+pub(super) async fn linger(stream: impl Wire, _phase: watch::Receiver<Phase>) {
     drop(stream);
 }
 

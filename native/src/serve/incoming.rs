@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch as channel;
+use tokio::sync::{Semaphore, watch as channel};
 
 use super::connection::{self, Scene};
 use super::stream::{Peer, Stream};
@@ -22,6 +22,9 @@ const CALM: Duration = Duration::from_secs(10);
 /// How often the files of a certificate are looked at.
 #[cfg(feature = "tls")]
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// The most connections that are waited for once they were turned away: they count as none.
+const TURNED_AWAY_MAX: usize = 256;
 
 /// What a client is told when there are as many as there may be.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
@@ -44,13 +47,14 @@ impl Entrance {
 
     async fn accept(&self, shared: &Arc<Shared>, phase: &channel::Sender<Phase>) {
         let mut trouble = Trouble::default();
+        let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
         loop {
             match self.listener.accept(shared.config.write_timeout).await {
                 Ok((stream, peer)) => {
                     if trouble.accepted(Instant::now()) {
                         tracing::info!(listener = %self.listener, "connections are accepted again");
                     }
-                    self.admit(stream, peer, shared, phase);
+                    self.admit(stream, peer, shared, phase, &turned_away);
                 }
                 Err(error) if is_of_the_client(&error) => shared.tally.count_accept_error(),
                 Err(error) => {
@@ -71,13 +75,14 @@ impl Entrance {
         peer: Peer,
         shared: &Arc<Shared>,
         phase: &channel::Sender<Phase>,
+        turned_away: &Arc<Semaphore>,
     ) {
         let counted = match shared.tally.enter(peer, &shared.config) {
             Ok(counted) => counted,
             Err(refusal) => {
                 tracing::debug!(?peer, %refusal, "a connection is not taken");
                 if !self.is_encrypted() {
-                    stream.say(FULL);
+                    turn_away(stream, phase, turned_away);
                 }
                 return;
             }
@@ -112,6 +117,19 @@ impl Entrance {
         tokio::spawn(async move {
             connection::serve_http1(stream, scene).await;
             drop(counted);
+        });
+    }
+}
+
+/// Tells a client that there is no room, and waits until they have noticed, unless too many are waited for already: their request may be on
+/// its way, and would be answered by a reset.
+fn turn_away(stream: Stream, phase: &channel::Sender<Phase>, turned_away: &Arc<Semaphore>) {
+    stream.say(FULL);
+    if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
+        let phase = phase.subscribe();
+        tokio::spawn(async move {
+            connection::linger(stream, phase).await;
+            drop(place);
         });
     }
 }

@@ -124,6 +124,35 @@ async fn a_head_that_dribbles_is_answered_408_and_others_are_served() {
     served.until_cut("head_timeout=1").await;
 }
 
+/// What a client is told that sends on once the answer is there, and reads it then.
+async fn told_though_sending(stream: &mut TcpStream) -> String {
+    within("an answer", stream.readable()).await.unwrap();
+    for _ in 0..20 {
+        stream.write_all(b"x: y\r\n").await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    let read = within("an end", stream.read_to_end(&mut answer)).await;
+    read.expect("an end in order");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn who_is_late_or_beyond_the_limit_and_sends_on_is_told_and_not_reset() {
+    let served = Served::start(|config| {
+        config.head_timeout = SHORT;
+        config.connections_max = 1;
+    })
+    .await;
+    let mut late = served.connect().await;
+    late.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let beyond = told_though_sending(&mut served.connect().await).await;
+    assert!(beyond.starts_with("HTTP/1.1 503 "), "{beyond:?}");
+    let late = told_though_sending(&mut late).await;
+    assert!(late.starts_with("HTTP/1.1 408 "), "{late:?}");
+}
+
 #[tokio::test]
 async fn a_storm_of_connections_that_say_nothing_is_cut_and_counted_while_others_are_served() {
     let served = Served::start(|config| config.head_timeout = SHORT).await;
