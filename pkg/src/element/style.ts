@@ -26,7 +26,7 @@ export const STYLE = `
 .line { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.75em; }
 .line > :empty { display: none; }
 .line.facts:not(:has(:not(:empty))) { display: none; }
-.label { flex: 1 1 min(6em, 100%); min-width: 0; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.label { flex: 1 1 min(5em, 100%); min-width: 0; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .state { color: var(--state); font-size: 0.875em; white-space: nowrap; }
 .percent { font-weight: 600; min-width: 3ch; text-align: end; }
 .facts { color: var(--quiet); font-size: 0.875em; }

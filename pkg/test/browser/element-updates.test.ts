@@ -120,7 +120,7 @@ test('in a narrow column the name has a line of its own', LIMIT, async (t) => {
     `names are ${widths} pixels wide`,
   );
   await mkdir(join(packageRoot, 'test-results'), { recursive: true });
-  await page.screenshot({ path: join(packageRoot, 'test-results', 'element-narrow.png') });
+  await page.screenshot({ path: join(packageRoot, 'test-results', 'element-columns.png') });
 });
 
 test('a bar that is given updates tells when the connection is lost that they came by', LIMIT, async (t) => {
