@@ -162,10 +162,8 @@ impl Host {
             publication: Arc::clone(&spread.publication),
             via: spread.via.clone(),
         };
-        for _ in 0..at_once {
-            let Some(recipient) = self.wire.server.poll_recipient() else {
-                break;
-            };
+        let named = std::iter::from_fn(|| self.wire.server.poll_recipient()).take(at_once);
+        for recipient in named.collect::<Vec<_>>() {
             self.recipients += 1;
             if takes[self.recipients % takes.len()] {
                 self.note(recipient.connection, vec![text_of(&frame)]);

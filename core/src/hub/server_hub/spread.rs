@@ -42,8 +42,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.poll_spread()
     }
 
-    /// The next connection to write the publication to. Where it can't take it now, say so by
-    /// [`ServerHub::handle_untaken`] before asking for the next one.
+    /// The next connection to write the publication to. A host may ask for several before it writes to the first of them, in their order.
+    /// Where one can't take it now, say so by [`ServerHub::handle_untaken`] before anything else happens.
     pub fn poll_recipient(&mut self) -> Option<Recipient> {
         let now = self.owing_since?;
         while !self.has_others_to_serve() {
@@ -65,7 +65,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         None
     }
 
-    /// The recipient that was named last can't take the publication now: it waits there.
+    /// A recipient that was named can't take the publication now: it waits there.
     pub fn handle_untaken(&mut self, now: Instant, recipient: Recipient, spread: &Spread<P>) {
         if self.find(recipient.connection).is_some() {
             self.leave_waiting(now, recipient, spread);
