@@ -214,9 +214,9 @@ impl Load {
                 };
                 let mut swarm = Swarm::connect(plan)?;
                 let single = measure::fan_out(&mut swarm, &plan, &observed, 1, time)?;
-                note(Column::OneByOne(subscribers), single.cpu_per_million);
+                note(Column::OneByOne(subscribers), single.cpu_per_million());
                 let burst = measure::fan_out(&mut swarm, &plan, &observed, BURST, time)?;
-                note(Column::Burst(subscribers), burst.cpu_per_million);
+                note(Column::Burst(subscribers), burst.cpu_per_million());
             }
             Self::Calm { time } => {
                 let (subscribers, topics) = CALM;
@@ -267,7 +267,7 @@ impl Load {
                 let grown = observed.resident_bytes()?.saturating_sub(before);
                 note(Column::StalledBytes, grown as f64 / STALLED as f64);
                 let good = measure::fan_out(&mut swarm, &plan, &observed, 1, time)?;
-                note(Column::BesideStalled, good.cpu_per_million);
+                note(Column::BesideStalled, good.cpu_per_million());
             }
         }
         Ok(())

@@ -114,7 +114,9 @@ fn generate(arguments: &Generate) -> Result<()> {
     let result = measure::fan_out(&mut swarm, &plan, &server, arguments.in_flight, time)?;
     println!(
         "{:.3} CPU seconds for a million deliveries of {:.0} bytes; {:.0} deliveries per second",
-        result.cpu_per_million, result.bytes_per_delivery, result.deliveries_per_second
+        result.cpu_per_million(),
+        result.bytes_per_delivery(),
+        result.deliveries_per_second()
     );
     Ok(())
 }

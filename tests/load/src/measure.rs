@@ -26,18 +26,7 @@ const FLOOD_PAYLOAD_BYTES: usize = 32 * 1024;
 const FLOOD_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long a fan-out runs before it is measured.
-const WARM_UP: Duration = Duration::from_millis(300);
-
-/// What a fan-out took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FanOut {
-    /// CPU seconds of the server for a million deliveries.
-    pub(crate) cpu_per_million: f64,
-    /// Deliveries per second of passing time.
-    pub(crate) deliveries_per_second: f64,
-    /// Bytes of a delivery as they come out of the socket.
-    pub(crate) bytes_per_delivery: f64,
-}
+pub(crate) const WARM_UP: Duration = Duration::from_millis(300);
 
 /// How long publications were on their way.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +35,14 @@ pub(crate) struct Latency {
     pub(crate) p99_us: f64,
 }
 
-/// What a server has done, over several turns.
+/// What a fan-out took, be it in one piece or in several turns.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    cpu: Duration,
-    deliveries: u64,
     publications: u64,
+    deliveries: u64,
+    bytes: u64,
+    cpu: Duration,
+    passed: Duration,
 }
 
 impl Tally {
@@ -59,22 +50,16 @@ impl Tally {
     pub(crate) fn cpu_per_million(&self) -> f64 {
         self.cpu.as_secs_f64() / self.deliveries as f64 * 1e6
     }
-}
 
-/// Publishes to everyone for a while, and adds up what that takes.
-pub(crate) fn bear(
-    swarm: &mut Swarm,
-    plan: &Plan<'_>,
-    server: &Observed,
-    in_flight: u64,
-    time: Duration,
-    tally: &mut Tally,
-) -> Result<()> {
-    let (cpu, before) = (server.cpu()?, swarm.received.deliveries);
-    publish_for(swarm, plan, in_flight, time, &mut tally.publications)?;
-    tally.cpu += server.cpu()? - cpu;
-    tally.deliveries += swarm.received.deliveries - before;
-    Ok(())
+    /// Deliveries per second of passing time.
+    pub(crate) fn deliveries_per_second(&self) -> f64 {
+        self.deliveries as f64 / self.passed.as_secs_f64()
+    }
+
+    /// Bytes of a delivery as they come out of the socket.
+    pub(crate) fn bytes_per_delivery(&self) -> f64 {
+        self.bytes as f64 / self.deliveries as f64
+    }
 }
 
 /// Publishes to everyone, `in_flight` publications at a time: the next ones once all have arrived everywhere.
@@ -84,19 +69,37 @@ pub(crate) fn fan_out(
     server: &Observed,
     in_flight: u64,
     time: Duration,
-) -> Result<FanOut> {
-    let mut number = 0;
-    publish_for(swarm, plan, in_flight, WARM_UP, &mut number)?;
+) -> Result<Tally> {
+    let mut tally = Tally::default();
+    bear(
+        swarm,
+        plan,
+        server,
+        in_flight,
+        WARM_UP,
+        &mut Tally::default(),
+    )?;
+    bear(swarm, plan, server, in_flight, time, &mut tally)?;
+    Ok(tally)
+}
+
+/// The same without a warm-up, added to what it took before.
+pub(crate) fn bear(
+    swarm: &mut Swarm,
+    plan: &Plan<'_>,
+    server: &Observed,
+    in_flight: u64,
+    time: Duration,
+    tally: &mut Tally,
+) -> Result<()> {
     let before = swarm.received;
     let (cpu, started) = (server.cpu()?, Instant::now());
-    publish_for(swarm, plan, in_flight, time, &mut number)?;
-    let (cpu, passed) = (server.cpu()? - cpu, started.elapsed());
-    let deliveries = (swarm.received.deliveries - before.deliveries) as f64;
-    Ok(FanOut {
-        cpu_per_million: cpu.as_secs_f64() / deliveries * 1e6,
-        deliveries_per_second: deliveries / passed.as_secs_f64(),
-        bytes_per_delivery: (swarm.received.bytes - before.bytes) as f64 / deliveries,
-    })
+    publish_for(swarm, plan, in_flight, time, &mut tally.publications)?;
+    tally.cpu += server.cpu()? - cpu;
+    tally.passed += started.elapsed();
+    tally.deliveries += swarm.received.deliveries - before.deliveries;
+    tally.bytes += swarm.received.bytes - before.bytes;
+    Ok(())
 }
 
 fn publish_for(

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::contestant::Contestant;
-use crate::measure::{self, BURST, CALM, CALM_RATE, Latency, Tally};
+use crate::measure::{self, BURST, CALM, CALM_RATE, Latency, Tally, WARM_UP};
 use crate::process::Server;
 use crate::swarm::{Plan, Swarm};
 use crate::table::Column;
@@ -15,8 +15,7 @@ use crate::table::Column;
 const TURN: Duration = Duration::from_millis(100);
 const CALM_TURN: Duration = Duration::from_millis(500);
 
-/// How long a server is under load before the first turn, and before each further one: others have used the caches.
-const WARM_UP: Duration = Duration::from_millis(300);
+/// How long a server is under load before each turn: others have used the caches.
 const WARM_UP_AGAIN: Duration = Duration::from_millis(15);
 
 /// Who takes turns.
@@ -116,7 +115,10 @@ impl<'a> Standing<'a> {
             stalled: 0,
             topics,
         };
-        let swarm = Swarm::connect(plan)?;
+        let swarm = Swarm::connect(plan).with_context(|| {
+            let name = &contestant.name;
+            format!("all servers stand at once, and {name} got no {subscribers} subscribers: compare fewer (--only), or allow more open files (ulimit -n)")
+        })?;
         Ok(Self {
             server,
             plan,

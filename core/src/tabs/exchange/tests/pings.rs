@@ -2,6 +2,14 @@
 
 use super::*;
 
+fn assert_answered_by_the_next_connection(scene: &mut Scene) {
+    assert_eq!((scene.pings, scene.told(A)), (0, vec![]));
+    scene.confirm(0);
+    assert_eq!(scene.pings, 1, "now the rest can have come");
+    scene.answer();
+    assert_eq!(scene.told(A), [Pong]);
+}
+
 #[test]
 fn a_sign_of_life_comes_from_the_server_or_by_the_next_connection() {
     let mut scene = Scene::new("job:1");
@@ -15,11 +23,7 @@ fn a_sign_of_life_comes_from_the_server_or_by_the_next_connection() {
     scene.server(ServerFrame::Live);
     assert_eq!(scene.pings, 1);
     scene.lose();
-    assert_eq!((scene.pings, scene.told(A)), (0, vec![]));
-    scene.confirm(0);
-    assert_eq!(scene.pings, 1, "now the rest can have come");
-    scene.answer();
-    assert_eq!(scene.told(A), [Pong]);
+    assert_answered_by_the_next_connection(&mut scene);
 }
 
 /// The server had confirmed what a member follows, and the connection was lost before it sent the rest.
@@ -31,11 +35,7 @@ fn without_a_connection_what_a_member_follows_has_not_come() {
     scene.lose();
     scene.told(A);
     scene.say(A, ClientFrame::Ping);
-    assert_eq!((scene.pings, scene.told(A)), (0, vec![]));
-    scene.confirm(0);
-    assert_eq!(scene.pings, 1, "now the rest can have come");
-    scene.answer();
-    assert_eq!(scene.told(A), [Pong]);
+    assert_answered_by_the_next_connection(&mut scene);
 }
 
 /// A server without a link may not confirm it before it has one again, and answers pings meanwhile.
