@@ -1,4 +1,4 @@
-/** `connect`: how a page or a program comes by a connection. */
+/** `connect`: opens a connection to a server. */
 
 import { spawnWorker } from './tabs/spawn.js';
 import { Connection } from './tide.js';

@@ -8,7 +8,7 @@ import { RecordReader, type Row } from './records.js';
 import { Slots } from './slots.js';
 import { Topics } from './topics.js';
 
-/** A `WebAssembly.Module`, in a program whose types know what that is: those of Node alone do not. */
+/** `WebAssembly.Module`, if the program's types declare it: Node's alone do not. */
 type CompiledModule = typeof globalThis extends {
   WebAssembly: { Module: new (bytes: never) => infer Module };
 }
@@ -22,13 +22,13 @@ export type WasmSource = URL | string | Request | Response | ArrayBuffer | Array
 const FAILED = -1;
 
 /**
- * The finest time that a core tells apart, in milliseconds.
+ * The resolution of a core's time, in milliseconds.
  *
  * @internal
  */
 export const TICK_MS = 0.001;
 
-/** The number of no text. */
+/** Stands for an absent text. */
 const NO_TEXT = -1;
 
 if (globalThis.TextEncoder === undefined) {
@@ -39,15 +39,15 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * One module, and what it knows by number: payloads, topics. A page has as many as it needs, each of which
- * serves everything that it is for.
+ * One WASM module, with the payloads and topics that it knows by number. A page loads only the modules that it needs;
+ * each serves all of the page's machines of its kind.
  *
  * @internal
  */
 export class Core {
   /** The payloads that it holds. */
   readonly slots = new Slots();
-  /** Counts the times that it was started afresh. Machines of an earlier one are void. */
+  /** How often the core was restarted. Machines of an earlier era are invalid. */
   era = 0;
   readonly #address: (() => URL) | undefined;
   readonly #topics = new Topics(this);
@@ -57,7 +57,8 @@ export class Core {
   #module: WebAssembly.Module | undefined;
   #exports: Exports | undefined;
   readonly #imports = {
-    // Called from inside the core: they touch nothing but slots. What they throw leaves it half-way through what it does.
+    // Called from inside the core, so they may only touch slots. If one throws, the core is left half-way through its
+    // work.
     slots: {
       merge_slots: (older: number, newer: number) => this.#combine(mergePatch, older, newer),
       sum_slots: (older: number, newer: number) => this.#combine(sumFields, older, newer),
@@ -67,13 +68,13 @@ export class Core {
     },
   };
 
-  /** @param address where its file is; without one it has to be given. */
+  /** @param address where the module's file is; without it, `load` needs a source. */
   constructor(address?: () => URL) {
     this.#address = address;
   }
 
   /**
-   * Loads it, once.
+   * Loads the module, once.
    *
    * @throws {@link TidegateError} with code `load_failed`; another call tries again.
    */
@@ -100,7 +101,7 @@ export class Core {
     this.#exports = instance.exports as unknown as Exports;
   }
 
-  /** Whether it is there, or can be had at once: where there are files, it is read when it is first needed. */
+  /** Whether the module is loaded. Where there is a file system, this loads it, synchronously. */
   isReady(): boolean {
     const url = this.#exports === undefined ? this.#address?.() : undefined;
     const fs = (globalThis as Runtime).process?.getBuiltinModule?.('node:fs') as FileSystem | undefined;
@@ -115,12 +116,12 @@ export class Core {
     return this.#exports !== undefined;
   }
 
-  /** Whether it has machines that are made by this call. */
+  /** Whether the module exports `call`, which makes a machine. */
   makes(call: string): boolean {
     return this.#exports !== undefined && call in this.#exports;
   }
 
-  /** What can be called, once it is loaded. Calls go through {@link Core.enter}. */
+  /** The module's exports. Call them through {@link Core.enter}. */
   get calls(): Exports {
     if (this.#exports === undefined) {
       throw new TidegateError('not_ready', 'the WASM core is not loaded yet: await ready() first');
@@ -129,8 +130,8 @@ export class Core {
   }
 
   /**
-   * Makes one payload of two. A payload may have getters: what one throws is reported, and the newer payload stands for both;
-   * what one asks of the core meanwhile breaks that.
+   * Combines two payloads into one. A payload may have getters: if one throws, that is reported and the newer payload
+   * replaces both; if one calls into the core, which is in the middle of a call, the core breaks.
    */
   #combine(combine: (older: unknown, newer: unknown) => unknown, older: number, newer: number): number {
     const { slots, era } = this;
@@ -148,7 +149,7 @@ export class Core {
     return slots.put(value);
   }
 
-  /** The machine with a number, of the kind whose calls begin with `prefix`. */
+  /** The machine with this number, of the kind whose exports begin with `prefix`. */
   machine<M extends Machine>(prefix: string, number: number): M {
     const machine: Record<string, unknown> = { core: this };
     for (const [name, call] of Object.entries(this.calls)) {
@@ -159,7 +160,7 @@ export class Core {
     return machine as unknown as M;
   }
 
-  /** Hands over a text, and returns its number for the call that follows; no text has a number, too. */
+  /** Copies a text into the core, and returns its number for the next call; an absent text has a number, too. */
   text(text: string | undefined): number {
     if (text === undefined) {
       return NO_TEXT;
@@ -171,13 +172,13 @@ export class Core {
     return number;
   }
 
-  /** The text beside the records that the last call left. */
+  /** The text that the last call left beside its records. */
   told(): string {
     const { memory, told_at, told_length } = this.calls;
     return decoder.decode(new Uint8Array(memory.buffer, told_at(), told_length()));
   }
 
-  /** Reads the list of `count` records: see {@link RecordReader.forEach}. */
+  /** Reads a list of `count` records: see {@link RecordReader.forEach}. */
   forEachRecord(count: number, take: (row: Row) => void): void {
     this.#records.forEach(count, take);
   }
@@ -187,12 +188,12 @@ export class Core {
     return this.#topics.number(topic);
   }
 
-  /** The topic with a number that it named. */
+  /** The topic with a number that the core named. */
   topicName(number: number): string {
     return this.#topics.name(number);
   }
 
-  /** Calls into the core, with its errors made typed. */
+  /** Calls into the core; errors become typed. */
   enter<R>(call: () => R): R {
     try {
       return call();
@@ -201,7 +202,7 @@ export class Core {
     }
   }
 
-  /** Calls into the core, with its errors made typed, where a number says that it failed. */
+  /** Calls into the core, for calls that return a number or {@link FAILED}; errors become typed. */
   attempt(call: () => number): number {
     const result = this.enter(call);
     if (result === FAILED) {
@@ -210,7 +211,9 @@ export class Core {
     return result;
   }
 
-  /** Makes what a call into the core threw a typed error. Where it means that the core broke, that is started afresh. */
+  /**
+   * Turns what a call into the core threw into a typed error. If it means that the core broke, the core is restarted.
+   */
   recover(thrown: unknown): TidegateError {
     if (!isBreak(thrown)) {
       return typed(thrown, 'internal', 'the core could not be called');
@@ -226,7 +229,7 @@ export class Core {
     return typed(thrown, 'internal', 'the core broke and was started afresh');
   }
 
-  /** Calls `listener` after the core was started afresh, until the returned function is called. */
+  /** Calls `listener` after each restart of the core, until the returned function is called. */
   onRestart(listener: () => void): () => void {
     this.#restartListeners.add(listener);
     return () => this.#restartListeners.delete(listener);
@@ -234,8 +237,8 @@ export class Core {
 }
 
 /**
- * Whether an error leaves the core half-way through what it did: it trapped, or there was no more room on the stack, which may
- * have been so within it. Firefox has an error of its own for that.
+ * Whether an error may have left the core half-way through its work: a trap, or a stack overflow, which may have
+ * happened inside of it. Firefox throws an error of its own for the latter.
  */
 function isBreak(thrown: unknown): boolean {
   return (

@@ -22,14 +22,14 @@ declare global {
   }
 }
 
-// Not on a server, and not twice where the package is there twice.
+// A server has no custom elements, and a page may contain two copies of the package.
 if (globalThis.customElements?.get('tide-progress') === undefined) {
   globalThis.customElements?.define('tide-progress', OwnElement);
 }
 
 /**
- * What `<tide-progress>` is made of. Where the package is there twice it is that of the copy that was there first: a class that is
- * not defined as an element can't be constructed.
+ * The class of `<tide-progress>`. If a page contains two copies of the package, both export the class of the first: one
+ * that isn't registered as an element can't be constructed.
  */
 export const TideProgressElement = (globalThis.customElements?.get('tide-progress') ??
   OwnElement) as typeof OwnElement;

@@ -1,5 +1,5 @@
 /**
- * Which modules there are. Each has a file of its own, of which a page fetches what it needs.
+ * The WASM modules. Each is a file of its own, so that a page fetches only what it needs.
  *
  * In Node (and Bun, and Deno) a module is read from the package's folder when it is first needed, synchronously.
  */
@@ -13,19 +13,19 @@ export interface ReadyOptions {
   readonly wasm?: WasmSource | undefined;
 }
 
-/** The core that a page has named itself: it serves all for which it has machines. */
+/** The core that the page has given itself. It serves everything for which it has machines. */
 const given = /* @__PURE__ */ new Core();
 
 /** The core of `createHub`, `throttle` and `debounce`. */
 const hubCore = /* @__PURE__ */ new Core(() => new URL('./wasm/hub.wasm', import.meta.url));
 
-/** The core of `connect` where the connection is alone. */
+/** The core of `connect` if the connection isn't shared. */
 const clientCore = /* @__PURE__ */ new Core(() => new URL('./wasm/client.wasm', import.meta.url));
 
-/** The core of `connect` in a tab that may come to have the connection for others. */
+/** The core of `connect` in a tab that may become the leader, which holds the connection for the others. */
 const tabsCore = /* @__PURE__ */ new Core(() => new URL('./wasm/tabs.wasm', import.meta.url));
 
-/** The core of `connect` in a tab whose connection a worker has. */
+/** The core of `connect` in a tab whose connection is held by a worker. */
 const followerCore = /* @__PURE__ */ new Core(() => new URL('./wasm/follower.wasm', import.meta.url));
 
 /** The core of that worker. */
@@ -45,7 +45,7 @@ export async function ready(options: ReadyOptions = {}): Promise<void> {
 }
 
 /**
- * Loads the core that a page names itself.
+ * Loads the core that the page gives itself.
  *
  * @throws {@link TidegateError} with code `load_failed`; another call tries again.
  * @internal
@@ -55,7 +55,7 @@ export function loadGiven(source: WasmSource): Promise<void> {
 }
 
 /**
- * The core for what happens in the page alone, whether or not it is loaded.
+ * The core for hubs and gates within the page, whether or not it is loaded.
  *
  * @internal
  */
@@ -64,7 +64,8 @@ export function localCore(): Core {
 }
 
 /**
- * The core for a connection with this part in a group of tabs, or with none: at once, where it is there.
+ * The core for a connection with this part in a group of tabs, or with none. Returned without a promise if it is
+ * loaded.
  *
  * @throws {@link TidegateError} with code `load_failed`; another call tries again.
  * @internal
@@ -91,8 +92,8 @@ function connectionCoreOf(election: number | undefined): Core {
 }
 
 /**
- * Whether tabs can share by the core that a page has named itself, if it has: where that is only for a connection that is
- * alone, no other file is looked for.
+ * Whether tabs can share a connection. If the page has given a core that only has the machines of an unshared
+ * connection, they can't: no other file is fetched then.
  *
  * @internal
  */
@@ -101,7 +102,7 @@ export function canShare(): boolean {
 }
 
 /**
- * How many payloads all cores hold.
+ * How many payloads all cores hold together.
  *
  * @internal
  */

@@ -37,27 +37,29 @@ export interface Entry {
   readonly options: AnyOptions;
   /** Called when all subscriptions are shut down. */
   readonly onClosed: (() => void) | undefined;
-  /** Called when the handler of a durable subscription has dealt with an update. */
+  /** Called when the handler of a durable subscription has processed an update. */
   handled: ((update: Update) => void) | undefined;
   /** Whether the handler gets arrays. */
   collects: boolean;
-  /** What makes one update of a batch, where its subscriber does that. */
+  /** The subscriber's own function that combines a batch, if it has one. */
   reduce: Reducer | undefined;
   flow: FlowSpec | undefined;
-  /** After which positions it goes on, once another machine has taken over: what it subscribed with no longer counts. */
+  /**
+   * The positions after which it resumes on a machine that has taken over. They replace those that it subscribed with.
+   */
   since: readonly TopicPosition[] | undefined;
-  /** The core's number for it. */
+  /** The core's number for this subscription. */
   number: number;
-  /** Whether anything of it may still be handed over. */
+  /** Whether its handler may still be called. */
   active: boolean;
   /** The parts of a batch that is being read. */
   parts: Update[];
-  /** What its signal calls. */
+  /** The listener of its signal. */
   abort: (() => void) | undefined;
 }
 
 /**
- * A subscription that nobody has made known to the core yet.
+ * A subscription that the core doesn't know yet.
  *
  * @throws {@link TidegateError} with code `bad_topic` or `bad_option`.
  * @internal
@@ -77,7 +79,7 @@ export function newEntry(
       'durable and slow are not for what is paced by frames, which shows the newest',
     );
   }
-  // What each update needs comes first: the rest may then lie beyond what the processor reads at once.
+  // The fields that every update needs come first, so that they share a cache line.
   const entry: Entry = {
     handler,
     active: true,
@@ -97,7 +99,10 @@ export function newEntry(
   return entry;
 }
 
-/** Refuses what is of no use to the core, or would only be found out once the subscription lives. */
+/**
+ * Refuses options that the core can't take, and those whose mistake would otherwise only show once the subscription is
+ * live.
+ */
 function checkOptions({ since, signal }: AnyOptions): void {
   for (const position of sincePositions(since) ?? []) {
     const { topic, epoch, offset } = position ?? {};
@@ -108,14 +113,14 @@ function checkOptions({ since, signal }: AnyOptions): void {
   checkSignal(signal);
 }
 
-/** The positions to resume after; none, where a subscription does not resume. */
+/** The positions to resume after; undefined if the subscription does not resume. */
 function sincePositions(since: SubscribeOptions['since']): readonly TopicPosition[] | undefined {
   const given = since ?? undefined;
   return given && ([given].flat() as readonly TopicPosition[]);
 }
 
 /**
- * Its subscriber wants another flow from now on.
+ * Changes the flow of a subscription.
  *
  * @internal
  */
@@ -130,7 +135,8 @@ export function setFlow(
 }
 
 /**
- * Calls its handler, while it is active. What is dealt with by that is `due`, or what it was made of.
+ * Calls the handler, if the subscription is active. The call processes `madeOf`: the updates that were combined into
+ * `due`, or `due` itself.
  *
  * @internal
  */
@@ -145,7 +151,7 @@ export function handle(entry: Entry, due: unknown, madeOf: unknown = due): void 
   }
 }
 
-/** What its handler was called with is dealt with, now or once the promise that it has returned resolves. */
+/** Notes that the handler has processed `due`: now, or once the promise that it returned resolves. */
 function acknowledge(entry: Entry, due: Update | readonly Update[], result: unknown): void {
   const handled = (): void => {
     for (const update of Array.isArray(due) ? due : [due]) {
@@ -160,7 +166,7 @@ function acknowledge(entry: Entry, due: Update | readonly Update[], result: unkn
 }
 
 /**
- * Tells its subscriber of the error that ended it.
+ * Tells the subscriber of the error that ended the subscription.
  *
  * @internal
  */
@@ -172,11 +178,11 @@ export function fail(entry: Entry, error: TidegateError): void {
   }
 }
 
-/** Where a subscription starts, as the core numbers it. */
+/** Where a subscription starts, in the core's numbering. */
 const Start = { Latest: 0, New: 1, Since: 2 } as const;
 
 /**
- * Tells the core of a flow, for the call that follows.
+ * Stages a flow for the next call into the core.
  *
  * @internal
  */
@@ -185,7 +191,7 @@ export function stageFlow(core: Core, flow: FlowSpec | undefined): void {
 }
 
 /**
- * Tells the core of a flow and of positions, for the call that follows.
+ * Stages a flow and positions for the next call into the core.
  *
  * @internal
  */
@@ -195,14 +201,14 @@ export function stagePositions(
   positions: readonly TopicPosition[],
 ): void {
   stageFlow(core, flow);
-  // What is staged is the topic itself: the number may be given up for that of the next one.
+  // The core stages the topic itself, not its number: looking up the number of the next topic may free this one.
   for (const { topic, epoch, offset } of positions) {
     core.calls.stage_position(core.topicNumber(topic), epoch, offset);
   }
 }
 
 /**
- * Tells the core of the name of a durable subscription, if it has one, for the call that follows.
+ * Stages the name of a durable subscription, if there is one, for the next call into the core.
  *
  * @throws {@link TidegateError} with code `bad_option`, if it is no name.
  * @internal
@@ -219,7 +225,7 @@ export function stageDurable(core: Core, name: string | undefined): void {
 const SLOW: readonly unknown[] = ['conflate', 'drop', 'disconnect'];
 
 /**
- * Tells the core what becomes of updates while the connection is behind, if that is said, for the call that follows.
+ * Stages the policy for a slow connection, if there is one, for the next call into the core.
  *
  * @throws {@link TidegateError} with code `bad_option`.
  * @internal
@@ -235,9 +241,9 @@ export function stageSlow(core: Core, slow: Slow | undefined): void {
 }
 
 /**
- * Tells the core how a subscription is paced and where it resumes, for the call that follows; returns where it starts.
+ * Stages all options of a subscription for the next call into the core; returns where it starts.
  *
- * @throws {@link TidegateError} with code `bad_topic`, if it resumes what is no topic.
+ * @throws {@link TidegateError} with code `bad_topic`, if a position to resume from doesn't name a topic.
  * @internal
  */
 export function stageEntry(core: Core, entry: Entry): number {

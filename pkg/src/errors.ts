@@ -44,7 +44,7 @@ export type ErrorCode =
 
 /** The class of every error that this package throws, rejects with or reports. */
 export class TidegateError extends Error {
-  /** Defined, not assigned: where a page has frozen `Error.prototype`, that would throw. */
+  /** Defined, not assigned: an assignment throws in a page that has frozen `Error.prototype`. */
   override readonly name: string = 'TidegateError';
   /** What went wrong. */
   readonly code: ErrorCode;
@@ -61,7 +61,7 @@ export class TidegateError extends Error {
 }
 
 /**
- * What was thrown, if it is a typed error; else one with this code, which says what has failed.
+ * Returns `thrown`, if it is a typed error; otherwise, one with this code, which says what has failed.
  *
  * @internal
  */
@@ -71,7 +71,7 @@ export function typed(thrown: unknown, code: ErrorCode, what: string): TidegateE
 }
 
 /**
- * What is said to whom gave something else than `give` for `name`.
+ * The error for an option `name` that is not `give`.
  *
  * @internal
  */
@@ -80,7 +80,7 @@ export function badOption(name: string, value: unknown, give: string): TidegateE
 }
 
 /**
- * An error as the core tells it.
+ * An error as the core reports it.
  *
  * @internal
  */
@@ -91,7 +91,7 @@ export interface PlainError {
 }
 
 /**
- * The typed form of an error as the core tells it.
+ * The typed form of an error that the core reports.
  *
  * @internal
  */
@@ -100,8 +100,8 @@ export function typedError({ code, message, pattern }: PlainError): TidegateErro
 }
 
 /**
- * Tells the page of an error that nobody is there to catch (a handler threw), as an uncaught one,
- * without stopping what else is to be done.
+ * Reports an error that nobody is there to catch, such as one that a handler threw, as uncaught, without interrupting
+ * the caller.
  *
  * @internal
  */

@@ -60,18 +60,21 @@ interface Call {
   readonly args: unknown[];
 }
 
-/** No gate: the function has not been called lately. */
+/** The function has no gate: it has not been called lately. */
 const CLOSED = -1;
 
 interface Target {
   readonly fn: AnyFunction;
   readonly open: Opener;
   gate: number;
-  /** Of which core the gate is. */
+  /** The era of the core in which the gate was opened. */
   era: number;
-  /** Until when the core need be told of the last call alone, in the host's milliseconds; nothing, if it is to be told of each. */
+  /**
+   * Until then, in the host's milliseconds, the core only needs to learn of the last call; undefined if it needs every
+   * call.
+   */
   restsUntil: number | undefined;
-  /** The last call that the core was not told of, and when that was. */
+  /** The last call that the core does not know of yet, and its time. */
   heldSelf: unknown;
   heldArgs: unknown[] | undefined;
   heldAt: number;
@@ -90,12 +93,12 @@ class GateSet implements Sleeper {
   readonly #alarm: Alarm;
   readonly #soon: () => number;
   readonly #targets: (Target | undefined)[] = [];
-  /** Those that may hold a call. */
+  /** The targets with a call that the core does not know of yet. */
   readonly #holding = new Set<Target>();
   #core: Core | undefined;
   #gates: FunctionGates | undefined;
   #era = 0;
-  /** What the platform's timers were made by when this was called last. */
+  /** The `setTimeout` seen at the last call: test frameworks replace it. */
   #timers: unknown;
 
   private constructor(host: Host) {
@@ -119,7 +122,8 @@ class GateSet implements Sleeper {
     if (this.#timers !== globalThis.setTimeout) {
       this.#forgetReplaced();
     }
-    // Nothing may be put off for less time than it was asked to be, nor held when its time has come.
+    // `soon` is never before the actual time: an earlier one would shorten a delay, or hold a call whose window is
+    // over.
     const soon = this.#soon();
     const { restsUntil } = target;
     if (restsUntil !== undefined && soon + TICK_MS < restsUntil && target.era === this.#core?.era) {
@@ -190,8 +194,8 @@ class GateSet implements Sleeper {
   }
 
   /**
-   * A test that puts timers and clocks of its own into the place of the platform's takes them away with all that waits for
-   * them. What comes then is no later time of the same clock.
+   * Fake timers of a test are discarded together with everything that waits for them, and the time after that is
+   * another clock's. So pending calls are cancelled whenever timers have been replaced.
    */
   #forgetReplaced(): void {
     const wasCalled = this.#timers !== undefined;
@@ -205,7 +209,7 @@ class GateSet implements Sleeper {
     }
   }
 
-  /** Asks the core something about a gate, of which it is told first what it does not know. */
+  /** Makes a call about a gate, after telling the core of the call that it does not know of yet. */
   #ask(target: Target, act: () => number): void {
     const gates = this.#machine();
     this.#tell(gates, target);
@@ -241,7 +245,10 @@ class GateSet implements Sleeper {
     return this.#gates;
   }
 
-  /** Reads what is due, then makes the calls. Only the last may throw to whoever asked: the others report. */
+  /**
+   * Reads which calls are due, then makes them. An error of the last one is thrown to the caller; those of the others
+   * are reported.
+   */
   #run(count: number): void {
     const gates = this.#machine();
     const { core } = gates;
@@ -342,7 +349,7 @@ export function throttle<F extends AnyFunction>(
   );
 }
 
-/** Calls `fn` once nothing has asked for it for `quiet`, with the newest arguments: lodash's `debounce`. */
+/** Calls `fn` once it has not been requested for `quiet`, with the newest arguments: lodash's `debounce`. */
 export function debounce<F extends AnyFunction>(fn: F, quiet: Duration, options?: DebounceOptions): Gated<F> {
   const quietMs = durationMs(quiet, 'quiet');
   const { leading = false, trailing = true, maxWait, host = systemHost } = options ?? {};

@@ -10,7 +10,7 @@ export interface Host {
   now(): number;
   /** Calls `callback` once, `delayMs` milliseconds from now or later. */
   setTimer(callback: () => void, delayMs: number): unknown;
-  /** Forgets a timer that was set. */
+  /** Cancels a timer. */
   clearTimer(timer: unknown): void;
   /**
    * Calls `callback` when the next frame of the screen is drawn, or after a while if none is drawn. Returns a function
@@ -43,15 +43,15 @@ export interface Sleeper {
   deadline: number;
   /** Called at or after the deadline, and harmlessly before it. */
   wake(): void;
-  /** Whether somebody waits for what happens then. Where nobody does, a program may end before. */
+  /** Whether somebody waits for the wake-up. If not, it does not keep a Node program running. */
   isAwaited(): boolean;
 }
 
 /**
  * The one timer of a host: armed for the earliest deadline of all sleepers.
  *
- * A deadline that moves further away leaves the timer as it is: it fires early, wakes nobody and is
- * armed again. So a debounce that is put off with every call costs no call to the platform.
+ * A deadline that moves further away leaves the timer as it is: it fires early, wakes nobody and is armed again. So a
+ * debounce that every call postpones costs no call to the platform.
  *
  * @internal
  */
@@ -60,7 +60,10 @@ export class Alarm {
   readonly #sleepers = new Set<Sleeper>();
   #armedFor = Number.POSITIVE_INFINITY;
   #timer: unknown;
-  /** What the platform's timers were made by. Tests that put timers of their own into their place take them away with all that are set. */
+  /**
+   * The `setTimeout` that set the timer. When a test replaces it by fake timers, or restores it, pending timers are
+   * lost.
+   */
   #timers: unknown;
 
   private constructor(host: Host) {
@@ -79,7 +82,7 @@ export class Alarm {
     return alarm;
   }
 
-  /** Notes that `sleeper.deadline` is `deadline` from now on. */
+  /** Changes the deadline of a sleeper. */
   set(sleeper: Sleeper, deadline: number): void {
     if (this.#timers !== globalThis.setTimeout && this.#timer !== undefined) {
       this.#arm(this.#earliest());
@@ -108,7 +111,7 @@ export class Alarm {
     this.#timers = globalThis.setTimeout;
     this.#timer = this.#host.setTimer(() => this.#ring(), delayMs);
     if (![...this.#sleepers].some((sleeper) => sleeper.isAwaited())) {
-      // Only Node's timers hold a program back, and only they have this.
+      // Only Node's timers keep a program running, and only they have this.
       (this.#timer as { unref?(): void }).unref?.();
     }
   }

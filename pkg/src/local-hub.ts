@@ -37,7 +37,7 @@ export interface Hub extends Subscriber, Disposable {
   close(): void;
 }
 
-/** How many publications a topic keeps, if nothing else is said, and at most. */
+/** How many publications a topic keeps: the default and the limit. */
 const HISTORY = 256;
 const HISTORY_MAX = 100_000;
 
@@ -47,17 +47,23 @@ interface FailedNote {
 }
 
 class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
-  /** The member of a payload that may make it terminal. */
+  /** The member of a payload that can make the publication terminal. */
   #terminalField: string | undefined;
   #epoch = 0;
   #offset = 0;
-  /** The slot of what was published last. */
+  /** The slot of the last publication. */
   #slot = -1;
-  /** Of what was published last: how much the core is to be told of what follows, if that may be published without asking. */
+  /**
+   * The licence that the last publication was granted, if any: how many of the publications that follow the core must
+   * learn of, and until when it holds.
+   */
   #kept = 0;
   #until: number | undefined;
   readonly #licences = new LocalLicences();
-  /** When it is, for what is published without asking: to those who get it at once, and to those who hold it back. */
+  /**
+   * The clocks for publishing under a licence: `#now` if all subscriptions get updates at once, `#soon` if some are
+   * paced.
+   */
   readonly #now: () => number;
   readonly #soon: () => number;
   #failure: TidegateError | undefined;
@@ -88,7 +94,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return false;
   }
 
-  /** Forgetting old topics is nothing to stay for. */
+  /** A program need not stay alive only to forget old topics. */
   override isAwaited(): boolean {
     return this.hasMachine() && this.core.enter(() => this.machine().is_holding()) !== 0;
   }
@@ -104,7 +110,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return machine.handle_unsubscribe(subscription);
   }
 
-  /** The machine, which is told first what was published without asking it. */
+  /** The machine, after it has been told what was published under licences. */
   protected override machine(): LocalHub {
     const hub = super.machine();
     this.#licences.tell(hub);
@@ -131,7 +137,8 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     const payload = data ?? null;
     const licence = options === undefined ? this.#licences.of(topic) : undefined;
     if (licence !== undefined && this.hasMachine() && this.#status(payload) === undefined) {
-      // Who holds back must not be told too early a time, nor take what comes after its window.
+      // With a paced subscription, the time is rounded up: an earlier one could open its next window too early, or
+      // count this publication to a window that is over.
       const { until } = licence;
       const now = until === undefined ? this.#now() : this.#soon();
       if (now + TICK_MS < this.deadline && (until === undefined || now + TICK_MS < until)) {
@@ -148,7 +155,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return this.#ask(topic, payload, options);
   }
 
-  /** Publishes what the core is to decide on. */
+  /** Publishes through the core. */
   #ask(topic: string, payload: unknown, options: PublishOptions | undefined): Position {
     this.isStarted();
     const { core } = this;
@@ -190,7 +197,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
     return machine.handle_publish(now, topic, this.#slot, end, status, id, options?.restart ?? false);
   }
 
-  /** The text by which a payload may be terminal. */
+  /** The value of the member that can make a payload terminal, if it is a text. */
   #status(payload: unknown): string | undefined {
     return this.#terminalField === undefined ? undefined : textMember(payload, this.#terminalField);
   }
@@ -206,7 +213,7 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
   }
 }
 
-/** The member `field` of `value`, where `value` is an object and the member a text. */
+/** The member `field` of `value`, if `value` is an object and the member a text. */
 function textMember(value: unknown, field: string): string | undefined {
   if (typeof value !== 'object' || value === null) {
     return undefined;

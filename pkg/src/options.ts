@@ -26,13 +26,13 @@ export interface FlowSpec {
   delta?: boolean;
 }
 
-/** How many publications may wait for a reducer. */
+/** How many publications may wait for a reducer, which is then called early. */
 const REDUCED_MAX = 5_000;
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /**
- * Milliseconds of a duration as people write it. Parts of a millisecond are rounded away.
+ * The milliseconds of a duration such as `'1.5s'`, rounded to whole ones.
  *
  * @internal
  */
@@ -51,7 +51,7 @@ export function durationMs(duration: Duration, name: string): number {
 }
 
 /**
- * @throws {@link TidegateError} with code `bad_option`, if something else than a signal was given for one.
+ * @throws {@link TidegateError} with code `bad_option`, if `signal` is something else.
  * @internal
  */
 export function checkSignal(signal: AbortSignal | null | undefined): void {
@@ -61,7 +61,7 @@ export function checkSignal(signal: AbortSignal | null | undefined): void {
 }
 
 /**
- * Whether something is a number that counts.
+ * Whether `value` is a whole number of at least 0 that is exact.
  *
  * @internal
  */
@@ -70,7 +70,7 @@ export function isCount(value: unknown): boolean {
 }
 
 /**
- * A topic or a pattern, if it is a text; whether it is a sound one is for the core to say.
+ * A topic or a pattern, if it is a text. The core checks its syntax.
  *
  * @throws {@link TidegateError} with code `bad_topic`.
  * @internal
@@ -83,7 +83,7 @@ export function topicText(text: unknown): string {
 }
 
 /**
- * A text that may be left out.
+ * A text that may be absent.
  *
  * @throws {@link TidegateError} with code `bad_option`, if it is something else.
  * @internal
@@ -98,7 +98,7 @@ export function optionalText(text: unknown, name: string): string | undefined {
 const SWITCHES = ['leading', 'trailing', 'delta'] as const;
 
 /**
- * The core's spelling of a flow. Whether it makes sense is for the core to say.
+ * The core's spelling of a flow. The core checks whether it makes sense.
  *
  * @throws {@link TidegateError} with code `bad_option`.
  * @internal
@@ -146,8 +146,7 @@ const CONFLATIONS: readonly unknown[] = ['latest', 'merge', 'sum', 'collect'];
 type FlowNumbers = [boolean, number, number, number, number, number, number, number, boolean];
 
 /**
- * A flow as the numbers that cross into the core: NaN for a number, 2 for an edge and 0 for a conflation
- * that is not given.
+ * A flow as the numbers that cross into the core. Absent are: NaN for a duration, 2 for an edge, 0 for a conflation.
  *
  * @throws {@link TidegateError} with code `bad_option`.
  * @internal
@@ -183,11 +182,11 @@ export function flowNumbers(flow: FlowSpec = {}): FlowNumbers {
   ];
 }
 
-/** What a publication says of its end: a reason, or that it is none whatever its data looks like. */
+/** What `end` may be: a reason, or `'none'`, whatever the data looks like. */
 const ENDS: readonly NonNullable<PublishOptions['end']>[] = ['complete', 'failed', 'cancelled', 'none'];
 
 /**
- * What is said of an end as the number that crosses into the core: 0 where nothing is.
+ * `end` as the number that crosses into the core: 0 if it is absent.
  *
  * @internal
  */
@@ -196,9 +195,9 @@ export function endCode(end: PublishOptions['end']): number {
 }
 
 /**
- * The same for an end that somebody publishes.
+ * The same for an `end` that the application gave.
  *
- * @throws {@link TidegateError} with code `bad_option`, if it says nothing of an end.
+ * @throws {@link TidegateError} with code `bad_option`, if it is not one of {@link PublishOptions.end}.
  * @internal
  */
 export function givenEndCode(end: PublishOptions['end']): number {

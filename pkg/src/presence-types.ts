@@ -26,7 +26,7 @@ export interface PresenceOptions {
   /** Ends it when it is aborted. */
   readonly signal?: AbortSignal | null | undefined;
   /**
-   * The server refused it, or the core found a mistake in it once it was loaded; it is over. Without this callback, the
+   * The server refused it, or the core, once it was loaded, found it invalid; it has ended. Without this callback, the
    * error is reported as uncaught.
    */
   readonly onError?: ((error: TidegateError) => void) | undefined;
@@ -41,7 +41,7 @@ export interface Tracking<T = unknown> extends Disposable {
   /**
    * Replaces its meta.
    *
-   * @throws {@link TidegateError} with code `bad_data`, if `meta` is no JSON.
+   * @throws {@link TidegateError} with code `bad_data`, if `meta` has no JSON form.
    */
   update(meta: T): void;
   /** Ends it. Calling it again does nothing. */
@@ -55,8 +55,8 @@ export interface TopicPresence<T = unknown> {
    * Makes `key` present from now on, on every connection. The same key may be tracked several times, here and on other
    * devices: it joins with the first and leaves with the last.
    *
-   * @throws {@link TidegateError} with code `bad_topic`, `bad_option` (the key), `bad_data` (the meta is no JSON) or `closed`.
-   * What the server refuses (`too_large`, `too_many_presences`, `forbidden`) is told to `onError`.
+   * @throws {@link TidegateError} with code `bad_topic`, `bad_option` (the key), `bad_data` (the meta has no JSON form)
+   * or `closed`. A refusal by the server (`too_large`, `too_many_presences`, `forbidden`) is reported to `onError`.
    */
   track(key: string, meta: T, options?: PresenceOptions): Tracking<T>;
   /**
@@ -66,7 +66,7 @@ export interface TopicPresence<T = unknown> {
   list(): readonly Presence<T>[];
   /**
    * Calls `listener` first with everyone who is present as `joins`, even if that is nobody, and then with every change.
-   * A connection that is lost and comes back is not a change: only what has become different is reported.
+   * Losing the connection and regaining it is not a change in itself: only differences are reported.
    *
    * @throws {@link TidegateError} with code `bad_topic`, `bad_option` (the listener) or `closed`.
    */

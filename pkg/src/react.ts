@@ -55,8 +55,8 @@ export const TideProvider: FunctionComponent<TideProviderProps> = ({ tide, child
   createElement(TideContext.Provider, { value: tide }, children);
 
 /**
- * The connection of the nearest {@link TideProvider}, for what no hook does: publishing, or being present. `null` if
- * the provider has none, as on a server.
+ * The connection of the nearest {@link TideProvider}, for what no hook does, such as publishing. `null` if the provider
+ * has none, as on a server.
  */
 export function useTide(): Tide | null {
   return required(useContext(TideContext), 'useTide');
@@ -83,9 +83,9 @@ export interface UseTopicsOptions<T = unknown> extends UseSubscriptionOptions<T>
  * The newest update of a topic, and its status. The component is rendered again when an update arrives, as often as
  * `throttle` or `debounce` allow, and when the status changes.
  *
- * With wildcards, this is the newest update of whichever topic; {@link useTopics} has all of them. What goes wrong is
- * the status `failed`, not an exception. Without `tide`, the connection of the nearest {@link TideProvider} is used; if
- * `tide` or the pattern is `null`, the status stays `waiting`.
+ * With wildcards, this is the newest update of any matching topic; {@link useTopics} has one for each. Errors appear as
+ * the status `failed`, not as exceptions. Without `tide`, the connection of the nearest {@link TideProvider} is used;
+ * if `tide` or the pattern is `null`, the status stays `waiting`.
  *
  * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
  */
@@ -109,8 +109,9 @@ export function useTopic<T>(
  * were first seen. The map stays the same until something changes. `throttle` and `debounce` are the
  * pace of each topic; the component is rendered at most once per frame for all topics, except for topics that end.
  *
- * A topic that has ended stays, as `ended`. Any other is gone once the server doesn't know it any more. If the subscription fails, every topic that has not ended becomes `failed`,
- * and an entry with the pattern as its name is added. Everything else is as in {@link useTopic}.
+ * A topic that has ended stays, as `ended`. Any other disappears once the server has forgotten it. If the subscription
+ * fails, every topic that has not ended becomes `failed`, and an entry with the pattern as its name is added.
+ * Everything else is as in {@link useTopic}.
  */
 export function useTopics<T = unknown>(
   tide: Subscriber | null,
@@ -128,10 +129,10 @@ export function useTopics<T>(
 }
 
 /**
- * How far a piece of work is that many do together, in numbers and in texts: what servers publish to the work's topic
- * of progress, such as `task:7:progress`.
+ * The progress of a piece of work that many do together, in numbers and in texts: servers publish it to a topic such as
+ * `task:7:progress`.
  *
- * What goes wrong is the status `failed`, not an exception. Without `tide`, the connection of the nearest
+ * Errors appear as the status `failed`, not as exceptions. Without `tide`, the connection of the nearest
  * {@link TideProvider} is used; if `tide` or the topic is `null`, the status stays `waiting`.
  *
  * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
@@ -154,10 +155,10 @@ export function useProgress(
 }
 
 /**
- * Who is present in a topic, and the status of that. The component is rendered again when somebody joins, leaves, or
- * changes their meta.
+ * Who is present in a topic, and whether that is up to date. The component is rendered again when somebody joins,
+ * leaves, or changes their meta.
  *
- * What goes wrong is the status `failed`, not an exception. Without `tide`, the connection of the nearest
+ * Errors appear as the status `failed`, not as exceptions. Without `tide`, the connection of the nearest
  * {@link TideProvider} is used; if `tide` or the topic is `null`, the status stays `waiting`.
  *
  * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
@@ -170,15 +171,15 @@ export function usePresence<T>(first: Tide | string | null, second?: string | nu
   return useSyncExternalStore(store.subscribe, store.state, store.firstState);
 }
 
-/** What a server renders of a connection, and the browser before it has taken over. */
+/** The state that a server renders, and the browser before hydration. */
 const UNKNOWN: TideState = { status: 'connecting', attempt: 0 };
 
 const unknown = (): TideState => UNKNOWN;
 const nothingToFollow = (): (() => void) => () => {};
 
 /**
- * The state of a connection: of `tide`, or of the one of the nearest {@link TideProvider}. If that is `null`, it is
- * `connecting`.
+ * The state of a connection: `tide`, or that of the nearest {@link TideProvider}. If there is none (`null`), the state
+ * is `connecting`.
  */
 export function useConnection(tide?: Tide | null): TideState {
   const provided = useContext(TideContext);
@@ -190,7 +191,10 @@ export function useConnection(tide?: Tide | null): TideState {
   return useSyncExternalStore(follow, from === null ? unknown : () => from.state, unknown);
 }
 
-/** What a hook is called with: a connection, if it is not the provided one, what it is of, and options. */
+/**
+ * Sorts out the arguments of a hook: the connection (the provided one, if absent), the topic or pattern, and the
+ * options.
+ */
 function useGiven<From, Options extends object>(
   hook: string,
   first: From | string | null,
@@ -198,7 +202,7 @@ function useGiven<From, Options extends object>(
   third?: Options,
 ): [from: From | null, pattern: string | null, options?: Options | undefined] {
   const provided = useContext(TideContext);
-  // A connection is never taken for a pattern: without types, the pattern after it may be undefined.
+  // An object is always the connection, even if the pattern after it is undefined by mistake.
   const isNamed = typeof second === 'string' || second === null || typeof (first ?? '') === 'object';
   return isNamed
     ? [first as From | null, second as string | null, third]

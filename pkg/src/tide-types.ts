@@ -13,8 +13,8 @@ import type { Position, PublishOptions, Subscriber } from './types.js';
 export type TideState =
   /**
    * Being opened. `attempt` counts failures since the last stable connection. `reason` is what is known about the last
-   * failure: why the server refused the connection (`unauthorized: …`), or what the tab's own socket said and, if there
-   * has never been a connection, what one HTTP request found out.
+   * failure: why the server refused the connection (`unauthorized: …`), or what the tab's own socket reported and, if
+   * there has never been a connection, what one HTTP request found out.
    */
   | { readonly status: 'connecting'; readonly attempt: number; readonly reason?: string }
   /** The server has welcomed the client. */
@@ -36,11 +36,11 @@ export interface ConnectOptions {
   /** The name of this program, for the server's logs. */
   readonly client?: string | undefined;
   /**
-   * How all tabs of the browser share one connection: through a shared worker (`worker`), through one tab that has it
+   * How all tabs of the browser share one connection: through a shared worker (`worker`), through one tab that holds it
    * for all (`leader`), through whichever of the two is available (`auto`, the default), or not at all (`off`). If the
-   * way is not available, as in Node or in a worker, each `connect` has its own connection. Only tabs of the same
-   * origin with the same `url` and `token` share (with a function as token, those whose tokens give the same user and
-   * rights). With a `WebSocket` or a `host` of your own, use `leader`.
+   * requested way is not available, as in Node or in a worker, each `connect` has its own connection. Only tabs of the
+   * same origin with the same `url` and `token` share (with a function as token, those whose tokens give the same user
+   * and rights). With a `WebSocket` or a `host` of your own, use `leader`.
    */
   readonly tabs?: TabsMode | undefined;
   /** The class that opens WebSockets. Default: the platform's, or that of the installed package `ws`. */
@@ -99,9 +99,9 @@ export interface Tide extends Subscriber, Disposable {
     options?: ListenOptions,
   ): Listening;
   /**
-   * Publishes, now or once connected. A publish that a lost connection leaves unanswered is repeated, and takes place
-   * once. You don't have to await the answer: a failure that nobody awaits is not an unhandled rejection. At most 1,024
-   * publishes wait for their answer; more fail with `too_many_requests`.
+   * Publishes, now or once connected. A publish that a lost connection leaves unanswered is repeated, but takes place
+   * only once. You don't have to await the answer: a failure that nobody awaits is not an unhandled rejection. At most
+   * 1,024 publishes wait for their answer; more fail with `too_many_requests`.
    *
    * @returns the publication's position in its topic's history.
    * @throws (as a rejection) {@link TidegateError} with code `bad_topic`, `bad_option`, `bad_data`, `topic_ended`, `too_large`,

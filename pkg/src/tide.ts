@@ -41,7 +41,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   #WebSocket: WebSocketConstructor | undefined;
   #state: TideState = { status: 'connecting', attempt: 0 };
   #isStarted = false;
-  /** Whether more of one message may follow, before what came of it goes out. */
+  /** Whether a received message is still being processed: what is to be sent waits until it is done. */
   #isTaking = false;
   readonly #transport: Transport;
   readonly #reception = new Reception({
@@ -143,7 +143,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     });
   }
 
-  /** Where it is for want of a network that there is no core, that is waited for. */
+  /** If the core could not be loaded because the browser is offline, waits for the network; otherwise, gives up. */
   #failToBegin(error: TidegateError): void {
     const isWanted = this.#state.status !== 'closed' && error.code === 'load_failed';
     if (isWanted && onceOnline(() => void this.#begin())) {
@@ -154,7 +154,10 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /** The connection is shared in another way, which another core is for: everything there was is made known to that, which goes on with it. */
+  /**
+   * The connection is now shared in another way, which needs another core: subscriptions, presences and publishes move
+   * over to it.
+   */
   #moveOver(core: Core): void {
     this.#attempt(() => this.#call((hub, now) => hub.handle_move(now)), false);
     this.#attempt(() =>
@@ -168,7 +171,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     );
   }
 
-  /** The core broke, here or elsewhere in the page: everything of the old one is void. */
+  /** The core broke, here or elsewhere in the page, and was restarted: nothing that it knew is left. */
   #restart(): void {
     this.#transport.drop();
     if (this.#restarts.allow(this.host.now())) {
@@ -206,14 +209,16 @@ export class Connection extends Switchboard<TabHub, Note> {
     return machine.handle_unsubscribe(this.host.now(), subscription);
   }
 
-  /** The machine, which is told first what was handed on without asking it. */
+  /** The machine, after it has been told what was handed on under licences. */
   protected override machine(): TabHub {
     const hub = super.machine();
     this.#reception.tell(hub);
     return hub;
   }
 
-  /** Reads what a call left, and sends what it wants sent: together, as far as a message takes it. */
+  /**
+   * Reads the records of a call, and sends the frames among them, unless more of a message is to be processed first.
+   */
   protected override read(count: number, published?: number): void {
     super.read(count, published);
     if (!this.#isTaking) {
@@ -226,7 +231,10 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#transport.flush();
   }
 
-  /** Hands over what is due. Locks, workers and sockets are part of that: what was to be said before goes out first. */
+  /**
+   * Calls the handlers that are due, and does what is due with locks, workers and sockets: so what is to be sent before
+   * goes out first.
+   */
   protected override handOver(): void {
     this.#flush();
     super.handOver();
@@ -283,7 +291,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /** The socket is lost, or refused: those with whom it is shared are told why, as they see only that it connects once more. */
+  /** The socket was lost, or the server refused it. The tabs that share it are told why: they only see it reconnect. */
   #lose(reason: string | undefined, wasOpen: boolean, isRefused = false): void {
     this.#reachability.lost(reason, wasOpen, isRefused);
     this.#sharing.sayLost(wasOpen ? reason : undefined, isRefused);
@@ -311,12 +319,12 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /** Tells the core what happened; nobody asked. */
+  /** Tells the core of an event. Errors are emitted as events: there is no caller to throw to. */
   #tell(call: (hub: TabHub, nowMs: number) => number): void {
     this.#attempt(() => this.#call(call));
   }
 
-  /** Takes what came in one message: what comes of it goes out in one, too, rather than in one for each frame. */
+  /** Processes all frames of a message before anything is sent, so that the answers leave in one message, too. */
   #takeTogether(take: () => void): void {
     if (this.hasMachine()) {
       this.#isTaking = true;
@@ -324,7 +332,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /** Calls the hub, if there is one; what comes of it is handed over soon. */
+  /** Calls the hub, if there is one; handlers are called soon. */
   #call(act: (hub: TabHub, nowMs: number) => number): void {
     if (this.hasMachine()) {
       const hub = this.machine();
@@ -333,7 +341,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /** Runs a call into the core; what goes wrong is an event, as nobody asked. */
+  /** Runs a call into the core. Errors are emitted as events: there is no caller to throw to. */
   #attempt(call: () => void, handsOver = true): void {
     try {
       call();
@@ -375,7 +383,9 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /** Nothing more will come: everybody who waits is told, and then, unless something failed, the core. */
+  /**
+   * Ends everything: first what the application waits for, then, unless this is a failure, the connection in the core.
+   */
   #giveUp(error: TidegateError | undefined): void {
     if (error === undefined) {
       this.endAll();

@@ -74,9 +74,9 @@ export interface FlowOptions {
    * Whether the first publication of a burst is delivered at once. Default: true for `throttle`, false for `debounce`.
    */
   readonly leading?: boolean | undefined;
-  /** Whether what was published in the meantime is delivered at the end. Default: true. */
+  /** Whether publications that arrive in the meantime are delivered at the end. Default: true. */
   readonly trailing?: boolean | undefined;
-  /** What happens to what is published in the meantime. Default: `'latest'`. */
+  /** What happens to publications that arrive in the meantime. Default: `'latest'`. */
   readonly conflate?: Conflation | undefined;
   /**
    * Lets the server send only what has changed, where that is shorter; updates are still complete. For large values of
@@ -127,10 +127,10 @@ export interface SubscribeOptions extends FlowOptions, SubscriptionEvents {
   /** Whether to start with the latest value of each topic, if it has one. Default: true. */
   readonly latest?: boolean | undefined;
   /**
-   * Resumes after these positions: what was published since is delivered, or `onReset` is called and the latest value
-   * follows. A topic without a position here starts with its latest value, if the pattern is its name; with a wildcard
-   * pattern, it starts with all of its publications, if all are still kept, and otherwise with `onReset` and its latest
-   * value. `null` is the same as not given, for when nothing was stored.
+   * Resumes after these positions: the publications since then are delivered, or `onReset` is called and the latest
+   * value follows. A topic without a position here starts with its latest value, if the pattern is its name; with a
+   * wildcard pattern, it starts with all of its publications, if all are still kept, and otherwise with `onReset` and
+   * its latest value. `null` is the same as not given, for when nothing was stored.
    */
   readonly since?: TopicPosition | readonly TopicPosition[] | null | undefined;
   /**
@@ -172,8 +172,8 @@ export interface Subscription<Flow = FlowOptions | CollectFlowOptions> extends D
   /**
    * Changes the flow. Updates that are pending stay pending under the new pace.
    *
-   * @throws {@link TidegateError} with code `bad_flow` or `bad_option`; the pace is as it was. While a connection that was just
-   * made loads its core, what only that finds wrong ends the subscription, and is told to `onError`.
+   * @throws {@link TidegateError} with code `bad_flow` or `bad_option`; the pace is as it was. While a new connection
+   * is still loading its core, an error that only the core can find ends the subscription and is reported to `onError`.
    */
   setFlow(flow: Flow): void;
   /** Ends a durable subscription for good: the server forgets its position, if it is connected. */
@@ -214,8 +214,8 @@ export interface Updates<Item> extends AsyncIterableIterator<Item, undefined>, A
 /** Options of a publish. */
 export interface PublishOptions {
   /**
-   * Makes this the topic's last publication. Without it, a `status` of COMPLETE, FAILED or CANCELLED in the data does, in any
-   * letter case; `'none'` is for data whose `status` is about something else than the topic.
+   * Makes this the topic's last publication. Without it, a `status` of COMPLETE, FAILED or CANCELLED in the data does
+   * so, in any letter case; `'none'` is for data whose `status` isn't about the topic.
    */
   readonly end?: EndReason | 'none' | undefined;
   /** Idempotency key: publishing again with the same key to the same topic does nothing. At most 128 bytes. */
@@ -240,8 +240,8 @@ export interface Subscriber {
    * Calls `handler` for every update of a topic, such as `job:42`, or of all topics that match a pattern: `*` is one
    * segment, a last `**` is one or more.
    *
-   * @throws {@link TidegateError} with code `bad_topic`, `bad_flow` or `bad_option`. A connection that was just made loads its core
-   * first: what only that finds wrong is told to `onError` then, like what a server refuses.
+   * @throws {@link TidegateError} with code `bad_topic`, `bad_flow` or `bad_option`. A new connection loads its core
+   * first: errors that only the core can find are then reported to `onError`, as are a server's refusals.
    */
   subscribe<T = unknown>(
     pattern: string,
@@ -255,8 +255,8 @@ export interface Subscriber {
    * The updates as an async iterator. It subscribes when the first update is requested, and ends by itself after the
    * topic's terminal update, or when the signal is aborted. Leaving the loop unsubscribes.
    *
-   * @throws (as a rejection of the first `next()`) {@link TidegateError} as `subscribe` does, and later with what ends the
-   * subscription; at once with code `bad_option`, if `buffer` is no whole number of at least 1.
+   * @throws (as a rejection of the first `next()`) {@link TidegateError} as `subscribe` does, and later with the error
+   * that ends the subscription; at once with code `bad_option`, if `buffer` is no whole number of at least 1.
    */
   watch<T = unknown>(pattern: string, options: CollectWatchOptions): Updates<readonly Update<T>[]>;
   watch<T = unknown>(pattern: string, options?: WatchOptions): Updates<Update<T>>;

@@ -4,8 +4,8 @@ import { checkSignal } from './options.js';
 import type { CollectWatchOptions, Overflow, Subscription, Update, Updates, WatchOptions } from './types.js';
 
 /**
- * How many updates wait to be read where nothing else is asked for. All that comes within one task waits, however fast the
- * loop is: it must be more than a server sends at once, or a connection that comes back would cost the loop updates.
+ * The default of `buffer`. All updates that arrive within one task wait, however fast the loop is: this must be more
+ * than a server sends at once, or a reconnect would cost the loop updates.
  */
 const BUFFER_DEFAULT = 10_000;
 
@@ -38,10 +38,10 @@ function isTerminal(item: Item): boolean {
 /**
  * An async iterator over a subscription, with a bounded buffer between them.
  *
- * It is idle until the first `next()`, then subscribed, then finished: by the end of its topic, by an
- * error, by its signal or by `return()`. What is buffered when the topic ends or the connection is closed is still read; after
- * the signal or `return()` it is not. What found no room is told of when
- * the next update is asked for: once, however much that was.
+ * It is idle until the first `next()`, then subscribed, then finished: by the end of its topic, by an error, by its
+ * signal or by `return()`. Updates that are buffered when the topic ends or the connection is closed are still
+ * delivered; after the signal or `return()` they are not. Dropped updates are reported by the next `next()`, all at
+ * once.
  *
  * @internal
  */
@@ -136,7 +136,7 @@ export class Watch implements Updates<Item> {
     this.#unsubscribeIfFinished();
   }
 
-  /** Whoever reads wants nothing more: what is buffered goes, too. */
+  /** The reader wants nothing more, so the buffer is dropped, too. */
   readonly #stop = (): void => {
     this.#buffer.length = 0;
     this.#missed = 0;
@@ -159,7 +159,7 @@ export class Watch implements Updates<Item> {
     this.#buffer.push(item);
   }
 
-  /** Applies the overflow policy; says whether `item` still goes in. */
+  /** Applies the overflow policy; returns whether `item` is still to be added. */
   #makeRoom(item: Item): boolean {
     if (this.#overflow === 'error') {
       this.#fail(
@@ -214,7 +214,10 @@ export class Watch implements Updates<Item> {
     this.#unsubscribeIfFinished();
   }
 
-  /** The topic may end while the subscription is still being made, so both places ask. */
+  /**
+   * The topic may end while `subscribe` is still running, before there is anything to unsubscribe: so this is called
+   * again after it.
+   */
   #unsubscribeIfFinished(): void {
     if (this.#state === 'finished') {
       this.#subscription?.();

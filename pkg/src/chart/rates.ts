@@ -1,14 +1,14 @@
 /**
- * Turns a total that grows into how much it grew in each of a row of equal stretches of time.
+ * Turns a growing total into its growth in each of a row of equal intervals.
  *
  * @internal
  */
 export class Rates {
   readonly #bucketMs: number;
   readonly #buckets: number;
-  /** By the number of the stretch; only as many as are read. */
+  /** The growth by the number of the interval. Only those that are read are kept. */
   readonly #grown = new Map<number, number>();
-  /** The first stretch that is known from its beginning. */
+  /** The first interval that is known from its beginning. */
   #first = 0;
   #last: { readonly at: number; readonly total: number } | undefined;
 
@@ -17,7 +17,10 @@ export class Rates {
     this.#buckets = buckets;
   }
 
-  /** At `at`, in milliseconds, it is `total`. What it grew by since it was last told is spread over the time between. */
+  /**
+   * Notes that the total is `total` at `at`, in milliseconds. The growth since the previous call is spread over the
+   * time between.
+   */
   add(at: number, total: number): void {
     const last = this.#last;
     if (last === undefined) {
@@ -27,7 +30,7 @@ export class Rates {
     } else if (total > last.total) {
       this.#spread(last.at, at, total - last.total);
     }
-    // A total that is less than before began anew: what it grew by is not known.
+    // A total that has shrunk was restarted, and its growth is unknown.
     this.#last = { at, total };
   }
 
@@ -43,8 +46,8 @@ export class Rates {
   }
 
   /**
-   * By how much it grew in each stretch that is over, the oldest first. Undefined where that was before the first total, or
-   * after the last one.
+   * The growth in each interval that is over, the oldest first; undefined for those before the first total and after
+   * the last one.
    */
   read(now: number): readonly (number | undefined)[] {
     const current = Math.floor(now / this.#bucketMs);

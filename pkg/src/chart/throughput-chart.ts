@@ -34,7 +34,7 @@ const PER_MS = { second: 1_000, minute: 60_000, hour: 3_600_000 } as const;
 const SPAN_DEFAULT_MS = 300_000;
 const BUCKET_DEFAULT_MS = 2_000;
 
-/** What the drawing is measured in, before it is stretched. */
+/** The size of the drawing in its own units, before it is stretched. */
 const WIDTH = 1_000;
 const HEIGHT = 100;
 
@@ -128,7 +128,7 @@ export class ThroughputChart {
   }
 }
 
-/** What of a chart changes. */
+/** The parts of a chart that change. */
 interface Parts {
   readonly lines: readonly Element[];
   readonly areas: readonly Element[];
@@ -207,7 +207,7 @@ interface Since {
   readonly now: string;
 }
 
-/** The ends of the time that is shown. */
+/** The labels at both ends of the time axis. */
 function ago(spanMs: number, language: string | undefined): Since {
   const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' });
   const minutes = Math.round(spanMs / 60_000);
@@ -221,7 +221,7 @@ function unitOf(per: 'second' | 'minute' | 'hour', language: string | undefined)
   return parts.find(({ type }) => type === 'unit')?.value ?? per;
 }
 
-/** The next number that is easily halved and not less. */
+/** The lowest round number that is at least `most` and easily halved. */
 function niceTop(most: number): number {
   if (most <= 0) {
     return 1;
@@ -237,7 +237,7 @@ function latest(speeds: readonly (number | undefined)[]): number | undefined {
   return speeds.findLast((speed) => speed !== undefined);
 }
 
-/** A line through what is known, and the area below it. */
+/** A line through the known speeds, and the area below it. */
 function path(speeds: readonly (number | undefined)[], top: number): { path: string; area: string } {
   const step = WIDTH / (speeds.length - 1);
   let [line, area] = ['', ''];

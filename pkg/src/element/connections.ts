@@ -6,7 +6,7 @@ import type { Tide } from '../tide-types.js';
 /** A share in a connection. */
 export interface Share {
   readonly tide: Tide;
-  /** Gives the share back; the connection is closed when nobody has one any more. */
+  /** Gives the share back. The connection is closed when the last share is gone. */
   release(): void;
 }
 
@@ -20,7 +20,7 @@ const connections = new Map<string, Shared>();
 /**
  * A share in the connection to the server at `url`, which is made if there is none.
  *
- * @throws `TidegateError` with code `bad_option`, if `url` is no address.
+ * @throws `TidegateError` with code `bad_option`, if `url` is not an address.
  */
 export function share(url: string): Share {
   const key = new URL(url, document.baseURI).href;
@@ -38,7 +38,7 @@ export function share(url: string): Share {
       if (isHeld) {
         isHeld = false;
         own.shares -= 1;
-        // An element that is moved, or takes another's place, comes back within the task.
+        // An element that is moved, or that replaces another one, asks again within the task.
         queueMicrotask(() => closeIfUnused(key, own));
       }
     },

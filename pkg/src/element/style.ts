@@ -1,6 +1,6 @@
 /**
- * How `<tide-progress>` looks. Text and greys follow the page's own text colour, so that it fits into the dark and the light;
- * the colours of states follow the page's `color-scheme`.
+ * How `<tide-progress>` looks. Text and greys follow the page's own text colour, so that it fits both light and dark
+ * pages; the colours of states follow the page's `color-scheme`.
  *
  * @internal
  */

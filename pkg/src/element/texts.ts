@@ -1,30 +1,30 @@
-/** What a `<tide-progress>` says in texts. */
+/** The texts of a `<tide-progress>`. */
 
 import type { Formats } from '../progress/format.js';
 import { type Job, timeText } from '../progress/job.js';
 import { type WorkNouns, type WorkTexts, workTexts } from '../progress/work-text.js';
 import type { ProgressState, ProgressWords } from './words.js';
 
-/** What is to be shown. */
+/** Everything that the texts depend on. */
 export interface Shown {
   readonly state: ProgressState;
   readonly job: Job | undefined;
   readonly label: string;
   readonly message: string;
   readonly formats: Formats;
-  /** The language of what the formats don't write. */
+  /** The language of the texts that `formats` doesn't cover. */
   readonly language: string;
   readonly words: ProgressWords;
-  /** What the work of many is called. */
+  /** The words for a piece of work that many do together. */
   readonly nouns: WorkNouns;
-  /** On the clock that the job was read by, in milliseconds. */
+  /** The time by the clock of `Job.seenAt`, in milliseconds. */
   readonly now: number;
 }
 
-/** What is shown, as texts; empty where there is nothing to say. */
+/** The texts to show; each is empty if there is nothing to say. */
 export interface Texts extends Omit<WorkTexts, 'eta'> {
   readonly time: string;
-  /** What the bar says to those who don't see it. */
+  /** The bar's value for screen readers. */
   readonly told: string;
 }
 
@@ -44,7 +44,7 @@ function readJobTexts({ state, job, formats, words, now }: Shown): Texts {
   };
 }
 
-/** The amount says the percentage with it. */
+/** The texts of work that many do together. The amount includes the percentage. */
 function readWorkTexts({ state, job, formats, language, words, nouns, now }: Shown): Texts {
   const sinceMs = now - job!.seenAt;
   const { eta, ...texts } = workTexts(job!.work!, { language, nouns, words, sinceMs });

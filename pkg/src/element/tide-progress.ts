@@ -10,19 +10,19 @@ import type { Shown } from './texts.js';
 import { View } from './view.js';
 import { ENGLISH, isOver, type ProgressState, type ProgressWords } from './words.js';
 
-/** A bar is looked at a few times a second. */
+/** More often than a few times a second, nobody would see it. */
 const THROTTLE_DEFAULT = '200ms';
 
-/** Attributes that say what work is called. */
+/** The attributes with the words for work. */
 const NOUNS = ['unit', 'verb', 'worker'] as const;
 
-/** Those that change what is shown, and not what is subscribed to. */
+/** The attributes that only change what is shown, not the subscription. */
 const SHOWN_ONLY: readonly string[] = ['label', 'lang', ...NOUNS];
 
-/** How many attempts to connect fail before it says so. */
+/** After how many failed attempts to connect the bar says so. */
 const FAILED_ATTEMPTS_MAX = 2;
 
-/** How often what is left of a running job is counted down. */
+/** How often the time of a running job is updated. */
 const TICK_MS = 1_000;
 
 const STATE_OF_STATUS: Readonly<Record<Status, ProgressState>> = {
@@ -32,9 +32,9 @@ const STATE_OF_STATUS: Readonly<Record<Status, ProgressState>> = {
   CANCELLED: 'cancelled',
 };
 
-/** What an element is subscribed to, or whose connection it follows. */
+/** The subscription or the connection that an element follows. */
 interface Watched {
-  /** Which job of which server. */
+  /** The topic and the server, as one text. */
   readonly job: string;
   readonly tide: Tide | undefined;
   readonly throttle: Duration;
@@ -53,7 +53,7 @@ const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
  * - `topic`: the topic to show. Without it, the element waits.
  * - `src`: the server's address. Default: the page's own server. Elements with the same server share a connection.
  * - `label`: the text to show instead of the job's own name.
- * - `throttle`: how often it is drawn at most, such as `200ms` (the default).
+ * - `throttle`: the shortest time between two updates, such as `200ms` (the default).
  * - `unit`, `verb`, `worker`: the words for work, as `label|labels`, `labeled` and `labeler|labelers`; see `WorkNouns`.
  *
  * Numbers, plurals and times are those of the nearest `lang`, which may be the element's own. Later changes are noticed
@@ -73,16 +73,16 @@ export class TideProgressElement extends Base {
   #stopFollowing: (() => void) | undefined;
   #isRestartDue = false;
   #watched: Watched | undefined;
-  /** What the job that is shown is of, also while nothing is watched. */
+  /** Where the job that is shown comes from. Kept while nothing is watched. */
   #lastJob: string | undefined;
   #lastTide: Tide | undefined;
   #job: Job | undefined;
-  /** What it was given last to show. */
+  /** The update that was last given to `update`. */
   #update: Update | undefined;
   #error: TidegateError | undefined;
   #isStale = false;
   #isUnreachable = false;
-  /** Why there is no connection, as far as that is known. */
+  /** Why there is no connection, if known. */
   #reason: string | undefined;
   #shownState: ProgressState | undefined;
   #formats: Formats | undefined;
@@ -118,8 +118,8 @@ export class TideProgressElement extends Base {
   }
 
   /**
-   * A connection of your own, instead of `src`: with a token, for example. Closing it remains up to you. Without a `topic`,
-   * the bar shows when this connection, by which its updates come, is lost.
+   * A connection of your own, instead of `src`: with a token, for example. Closing it remains up to you. Without a
+   * `topic`, set it to the connection that the updates come from, and the bar shows when it is lost.
    */
   get tide(): Tide | undefined {
     return this.#tide;
@@ -148,7 +148,7 @@ export class TideProgressElement extends Base {
     return this.#update;
   }
 
-  /** Frameworks say by null or undefined that there is none. */
+  /** Frameworks use null and undefined for absent values. */
   #reflect(name: string, value: string | null | undefined): void {
     if (value === null || value === undefined) {
       this.removeAttribute(name);
@@ -193,7 +193,9 @@ export class TideProgressElement extends Base {
     this.#show();
   }
 
-  /** What was set before this class was there lies on the element itself, and hides what is of the same name here. */
+  /**
+   * Properties that were set before the element was upgraded are own properties, and hide the accessors of this class.
+   */
   #adoptEarlyProperties(): void {
     for (const name of ['topic', 'src', 'label', 'tide', 'update'] as const) {
       if (Object.hasOwn(this, name)) {
@@ -243,7 +245,7 @@ export class TideProgressElement extends Base {
     this.#stop();
     this.#watched = wanted;
     if (wanted !== undefined) {
-      // What is given as updates is shown whichever connection they came by.
+      // A job that is given by `update` stays, whichever connection it came from.
       if (this.topic !== '') {
         if (wanted.job !== this.#lastJob || wanted.tide !== this.#lastTide) {
           this.#job = undefined;
@@ -253,7 +255,7 @@ export class TideProgressElement extends Base {
       }
       this.#start(wanted);
     }
-    // Only now, so that a connection that is wanted again is kept.
+    // Released last, so that a connection that is still wanted stays open.
     before?.release();
     this.#show();
   }
@@ -311,7 +313,7 @@ export class TideProgressElement extends Base {
     this.#show();
   }
 
-  /** No more comes: what is shown stays, and the connection is for others. */
+  /** The topic has ended: the job stays visible, and the share in the connection is given back. */
   #finish(): void {
     const share = this.#share;
     this.#stop();
@@ -357,7 +359,7 @@ export class TideProgressElement extends Base {
   #shown(): Shown {
     const job = this.#job;
     const { state } = this;
-    // What is known of a job that goes on says less, once nothing new comes of it, than why that is so.
+    // While the server is unreachable, the reason is more useful than the last message of a job that may be going on.
     const reason =
       this.#isUnreachable && (state === 'stale' || state === 'unreachable') ? this.#reason : undefined;
     return {

@@ -1,4 +1,4 @@
-/** What is inside of a `<tide-progress>`: it changes what differs and leaves the rest alone. */
+/** The shadow tree of a `<tide-progress>`. Only the parts that differ are changed. */
 
 import { percent } from '../progress/format.js';
 import { part, style } from '../shadow.js';
@@ -24,7 +24,7 @@ export class View {
       HTMLElement
     >;
     this.#parts = parts;
-    // What jobs say is in their own language, which may run the other way.
+    // The texts of jobs are in a language of their own, which may have another direction.
     parts.label.dir = 'auto';
     parts.message.dir = 'auto';
     this.#bar = part('div', 'bar', this.#fill);
@@ -50,7 +50,7 @@ export class View {
     );
   }
 
-  /** Styles it for the document that it is in. */
+  /** Styles the tree for the document that it is in. */
   restyle(): void {
     style(this.#root, STYLE);
   }
@@ -73,12 +73,12 @@ export class View {
     this.#showBar(shown, texts);
   }
 
-  /** Moves the clock on: what is left, or what it took so far. */
+  /** Updates the time left, or taken so far. */
   showTime(shown: Shown): void {
     setText(this.#parts.time, textsOf(shown).time);
   }
 
-  /** Tells those who listen to the page rather than see it. */
+  /** Announces a text to screen readers. */
   announce(text: string): void {
     setText(this.#spoken, text);
   }
@@ -88,9 +88,9 @@ export class View {
     const hasEnded = isOver(state);
     this.#bar.classList.toggle('unmeasured', progress === undefined && !hasEnded);
     this.#fill.style.setProperty('--share', String(progress ?? (hasEnded ? 1 : 0)));
-    // Without a topic there may be nothing that it is called, but a bar has a name.
+    // A progress bar needs an accessible name, even if there is no topic and no label.
     this.#bar.setAttribute('aria-label', label || told);
-    // Busy is what has yet to tell anything: what is busy may be skipped by those who read a page aloud.
+    // Only busy until the first update: screen readers may skip content that is busy.
     this.#bar.setAttribute('aria-busy', String(state === 'waiting'));
     this.#bar.setAttribute('aria-valuetext', told);
     if (progress === undefined) {

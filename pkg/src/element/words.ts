@@ -16,7 +16,7 @@ export type ProgressState =
   | 'error';
 
 /**
- * Whether no more is to come in this state.
+ * Whether no more updates come in this state.
  *
  * @internal
  */
@@ -28,7 +28,7 @@ export function isOver(state: ProgressState): boolean {
 export interface ProgressWords extends Readonly<Record<ProgressState, string>>, TimeWords, WorkWords {}
 
 /**
- * The words where no others are given.
+ * The default words.
  *
  * @internal
  */

@@ -12,7 +12,7 @@ export interface Formats {
   speed(perSecond: number, unit: string | undefined): string;
   /** A duration in at most two units: `8s`, `4m 07s`, `2h 13m`, `3d 04h`. */
   span(ms: number): string;
-  /** A share of 1 in percent: `37%`. What is not finished is never shown as 100 %. */
+  /** A share of 1 in percent: `37%`. Never 100 % before all is done. */
   percent(progress: number): string;
 }
 
@@ -31,16 +31,16 @@ export function formats(language = ''): Formats {
   return found;
 }
 
-/** How far what is written as 0.29 may lie below that, a hundred times over. */
+/** Makes up for rounding: 0.29 × 100 is a little less than 29. */
 const ROUNDING = 1e-9;
 
-/** A share of 1 in whole percent. What is not finished is never 100. */
+/** A share of 1 in whole percent. Never 100 before all is done. */
 export function percent(progress: number): number {
   return progress >= 1 ? 100 : Math.min(Math.floor(progress * 100 + ROUNDING), 99);
 }
 
 /**
- * The language as the platform knows it; `undefined`, which stands for the platform's own, for a text that names none.
+ * The language, if the platform supports it; otherwise `undefined`, which stands for the platform's own.
  *
  * @internal
  */

@@ -42,7 +42,7 @@ export interface Job {
   readonly endedAt: number | undefined;
   /** When the update arrived, by the reader's clock, in milliseconds. */
   readonly seenAt: number;
-  /** What was seen of it first, since it last started. */
+  /** Its first values that were seen since it last started. */
   readonly first: FirstSeen;
   /** Its message; empty if it has none. */
   readonly message: string;
@@ -67,7 +67,7 @@ export function readJob(update: Update, seenAt: number, context: JobContext = {}
   const done = numberOf(data, 'done');
   const total = numberOf(data, 'total');
   const isRunning = status === 'RUNNING';
-  // Work may be over, and well so, before all of it is done.
+  // Work may be complete before all of it is done, so its share is always taken from its numbers.
   const counted = work === undefined ? status : 'RUNNING';
   const progress = readProgress(counted, numberOf(data, 'progress'), done, total);
   const first = firstSeen(seenAt, done, progress, isRunning, context.before);
@@ -101,7 +101,7 @@ export function readJob(update: Update, seenAt: number, context: JobContext = {}
   };
 }
 
-/** The work of many as if it were a job. */
+/** A piece of work as the members of a job. */
 function asJob(data: unknown, { target, perHour, startedMs, endedMs }: Work): Members {
   const isOver = startedMs !== undefined && endedMs !== undefined;
   return {

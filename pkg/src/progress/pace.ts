@@ -1,8 +1,8 @@
-/** How fast a job is where it doesn't say so itself: by when it began, or by what was seen of it. */
+/** The speed of a job that doesn't report it: measured since its start, or since it was first seen. */
 
 import type { Job } from './job.js';
 
-/** What was seen of a job first, for measuring its speed. */
+/** The first values that were seen of a job, to measure its speed. */
 export interface FirstSeen {
   /** When, by the reader's clock, in milliseconds. */
   readonly at: number;
@@ -18,14 +18,15 @@ export interface JobContext {
   readonly before?: Job | undefined;
 }
 
-/** After how long a speed says something, in milliseconds. */
+/** A speed measured over less time than this means nothing, in milliseconds. */
 const MEASURED_MS_MIN = 500;
 
-/** What takes longer was not begun when it says, or the clocks differ: ten years, in milliseconds. */
+/** If a job seems to have run for longer, its start is wrong or the clocks differ: ten years, in milliseconds. */
 const ELAPSED_MS_MAX = 10 * 366 * 86_400_000;
 
 /**
- * How long a job has taken by its own `started_at`. Nothing, where the clocks differ so much that it would be nonsense.
+ * How long a job has taken, by its own `started_at`; undefined if the clocks differ so much that the result would be
+ * nonsense.
  *
  * @internal
  */
@@ -36,19 +37,20 @@ export function elapsedSince(
   first: FirstSeen,
   { now, before }: JobContext,
 ): number | undefined {
-  // Of an end that nobody saw come it is not known when it was.
+  // If the job had already ended when it was first seen, the time of its end is unknown.
   const isNew = isRunning || before?.status === 'RUNNING';
   if (startedAt === undefined || now === undefined || !isNew) {
     return undefined;
   }
   const elapsedMs = now - startedAt;
-  // It has been seen for longer than that: the clock that it began by is ahead.
+  // If it has been seen for longer than that, the clock of `started_at` is ahead.
   const isAhead = elapsedMs < Math.max(seenAt - first.at, 0);
   return isAhead || elapsedMs > ELAPSED_MS_MAX ? undefined : elapsedMs;
 }
 
 /**
- * What there was to see of a job first. One that ended, or has less done than before, has begun anew.
+ * The first values that were seen of a job. It counts as restarted if it runs after it had ended, or if less is done
+ * than before.
  *
  * @internal
  */
@@ -72,7 +74,7 @@ function isLess(one: number | undefined, other: number | undefined): boolean {
 }
 
 /**
- * How much has come per second since `from`, which was `sinceMs` ago; nothing before that says something.
+ * The growth per second since the value was `from`, `sinceMs` ago; undefined if that is too short to tell.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** What a piece of work has come to, as people read it in their language. */
+/** The progress of a piece of work, as text in the reader's language. */
 
 import { supportedLanguage } from './format.js';
 import type { Work } from './work.js';
@@ -71,7 +71,7 @@ export const WORK_WORDS: WorkWords = {
 
 const CATEGORIES: readonly Intl.LDMLPluralRule[] = ['zero', 'one', 'two', 'few', 'many', 'other'];
 
-/** Lengths of time are told in one unit, up to this length. */
+/** A duration is given in the first unit whose `msMax` is longer. */
 const UNITS = [
   { unit: 'second', ms: 1_000, msMax: 90_000 },
   { unit: 'minute', ms: 60_000, msMax: 90 * 60_000 },
@@ -81,7 +81,7 @@ const UNITS = [
 
 type Unit = (typeof UNITS)[number]['unit'];
 
-/** What the platform knows of one language. */
+/** The platform's formatters for one language. */
 interface Language {
   readonly whole: Intl.NumberFormat;
   readonly rounded: Intl.NumberFormat;
@@ -156,7 +156,7 @@ export function workTexts(work: Work, options: WorkTextOptions = {}): WorkTexts 
   };
 }
 
-/** A share of 1 to a tenth of a percent. What is not finished never reads as 100 %, and what has begun not as 0 %. */
+/** A share of 1 to a tenth of a percent. Never 100 % before all is done, and never 0 % once something is. */
 function percentText(share: number, language: Language): string {
   const thousandths = share >= 1 ? 1_000 : Math.min(Math.floor(share * 1_000 + 1e-9), 999);
   const atLeast = share > 0 ? 1 : 0;

@@ -1,8 +1,8 @@
 import { membersOf, numberOf } from './members.js';
 
 /**
- * How far a piece of work is that many do together, as servers publish it. Times are in milliseconds; what is unknown
- * is undefined.
+ * The progress of a piece of work that many do together, as servers publish it. Times are in milliseconds; what is
+ * unknown is undefined.
  */
 export interface Work {
   /** The amount done. */

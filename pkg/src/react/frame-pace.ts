@@ -1,17 +1,17 @@
-/** Showing once a frame at most, however much changes in it. */
+/** Shows changes at most once per frame. */
 
 import { nextFrameOf } from '../next-frame.js';
 import type { Subscriber } from '../types.js';
 
 /**
- * What changes is shown at once, unless something was in this frame: then with the next.
+ * A change is shown at once, unless something was already shown in this frame: then it is shown with the next one.
  *
  * @internal
  */
 export class FramePace {
   readonly #from: Subscriber;
   readonly #show: () => void;
-  /** Prevents the next frame from being noticed. Without it, nothing was shown in this one. */
+  /** Cancels the wait for the next frame. Undefined if nothing was shown in this one. */
   #forgetFrame: (() => void) | undefined;
   #isDue = false;
 
@@ -20,7 +20,7 @@ export class FramePace {
     this.#show = show;
   }
 
-  /** Something has changed. With `isUrgent` it is not to wait, nor is what has changed before. */
+  /** Notes a change. With `isUrgent`, it is shown at once, with all changes that wait. */
   change(isUrgent: boolean): void {
     this.#isDue = true;
     if (isUrgent || this.#forgetFrame === undefined) {
@@ -28,7 +28,7 @@ export class FramePace {
     }
   }
 
-  /** Waits for no frame any more: what has changed is shown. */
+  /** Stops waiting for frames. */
   stop(): void {
     this.#forgetFrame?.();
     this.#forgetFrame = undefined;

@@ -1,10 +1,10 @@
-/** A snapshot outside of React that is followed while somebody listens, and changes only as a whole. */
+/** A snapshot outside of React that is kept up to date while somebody listens, and changes only as a whole. */
 
 /**
- * What `useSyncExternalStore` asks for.
+ * An external store, as `useSyncExternalStore` needs it.
  *
- * When the last listener leaves, what is followed lingers to the end of the task: React's strict mode mounts twice, and a component
- * may be replaced by another for the same.
+ * When the last listener leaves, the store stays open until the end of the task: React's strict mode mounts twice, and
+ * another component may take over the same store.
  *
  * @internal
  */
@@ -13,20 +13,20 @@ export abstract class Lingering<State> {
   readonly #first: State;
   #state: State;
 
-  /** `first` is what a server renders, and the browser before it has taken over. */
+  /** `first` is what a server renders, and the browser before hydration. */
   constructor(first: State) {
     this.#first = first;
     this.#state = first;
   }
 
-  /** Begins to follow, unless that has begun. */
+  /** Starts keeping the state up to date, unless it has started already. */
   protected abstract open(): void;
 
-  /** Follows no longer. */
+  /** Stops keeping it up to date. */
   protected abstract close(): void;
 
   readonly subscribe = (listener: () => void): (() => void) => {
-    // The same function may listen twice: each is a listener of its own.
+    // The same function may be subscribed twice, so each subscription gets a function of its own.
     const own = (): void => listener();
     this.#listeners.add(own);
     this.open();

@@ -1,4 +1,4 @@
-/** What a component knows of who is present in a topic, outside of React: a snapshot that changes only as a whole. */
+/** A component's view of who is present in a topic, kept outside of React: a snapshot that changes only as a whole. */
 
 import { TidegateError } from '../errors.js';
 import type { Presence, TopicPresence } from '../presence-types.js';
@@ -17,11 +17,11 @@ export type PresenceState<T = unknown> =
   /** The server refused it, or the connection is closed. `error` says why. */
   | { readonly status: 'failed'; readonly present: readonly Presence<T>[]; readonly error: TidegateError };
 
-/** The state of a topic of which nothing is known. */
+/** The state before anything is known. */
 const WAITING: PresenceState<never> = { status: 'waiting', present: [], error: undefined };
 
 /**
- * Watches while somebody listens.
+ * Watches the presences of a topic while somebody listens.
  *
  * @internal
  */
@@ -70,7 +70,7 @@ export class PresenceStore<T> extends Lingering<PresenceState<T>> {
     this.set({ status: 'failed', present: this.state().present, error });
   }
 
-  /** The connection's state has changed, or was not looked at for a while. */
+  /** Follows the connection's state: it has changed, or may have changed while nobody listened. */
   #refresh(): void {
     const state = this.state();
     const connection = this.#tide!.state;

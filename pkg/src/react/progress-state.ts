@@ -1,4 +1,4 @@
-/** What a component is shown of a piece of work that many do together. */
+/** The progress of a piece of work that many do together, as a component sees it. */
 
 import type { TidegateError } from '../errors.js';
 import { readWork, type Work } from '../progress/work.js';
@@ -10,7 +10,7 @@ import type { TopicState } from './topic-store.js';
  * Options of `useProgress`. Nouns are compared by content, but words by identity: define them outside the component.
  */
 export interface UseProgressOptions {
-  /** How often the component is rendered at most. Default: `'200ms'`. */
+  /** The shortest time between two renderings. Default: `'200ms'`. */
   readonly throttle?: Duration | undefined;
   /** The words for the work. */
   readonly nouns?: WorkNouns | undefined;
@@ -21,15 +21,15 @@ export interface UseProgressOptions {
 }
 
 /**
- * How far a piece of work is, in numbers and in texts. It is the same object until something changes. Both are
+ * The progress of a piece of work, in numbers and in texts. It is the same object until something changes. Both are
  * undefined until the first update arrives, and if something else was published to the topic.
  */
 export interface ProgressState {
   /** The status of the topic. */
   readonly status: TopicState['status'];
-  /** How far the work is, in numbers. */
+  /** The progress in numbers. */
   readonly work: Work | undefined;
-  /** The same in texts, for people. */
+  /** The progress in texts, for people. */
   readonly texts: WorkTexts | undefined;
   /** How the work ended. */
   readonly end: EndReason | undefined;

@@ -1,4 +1,4 @@
-/** A subscription that lasts while a component listens, outside of React. What is known by it is for others to say. */
+/** A subscription, outside of React, that lasts while a component listens. Subclasses turn its updates into a state. */
 
 import { TidegateError } from '../errors.js';
 import type { Tide } from '../tide-types.js';
@@ -20,7 +20,7 @@ export interface Source {
   readonly since?: TopicPosition | readonly TopicPosition[] | null | undefined;
 }
 
-/** How often updates come. `key` is equal for equal flows. */
+/** The flow of the subscription. `key` is equal for equal flows. */
 export interface Pace {
   readonly flow: FlowOptions;
   readonly key: string;
@@ -36,7 +36,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   readonly #pattern: string | null;
   readonly #source: SubscribeOptions;
   #pace: Pace;
-  /** Where what is known is shown once a frame at most. */
+  /** Set if changes are shown at most once per frame. */
   readonly #frames: FramePace | undefined;
   #subscription: Subscription | undefined;
   #stopFollowing: (() => void) | undefined;
@@ -60,21 +60,24 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     this.#frames = from !== null && isShownByFrames ? new FramePace(from, () => this.show()) : undefined;
   }
 
-  /** Shows what is known. */
+  /** Publishes the current state to the listeners. */
   protected abstract show(): void;
   protected abstract take(update: Update<T>): void;
   protected abstract end(reason: EndReason, pattern: string): void;
   protected abstract fail(error: TidegateError, pattern: string): void;
-  /** The server knows a topic no more. */
+  /** The server has forgotten a topic. */
   protected forget(_topic: string): void {}
-  /** Takes the failure back, if there is one: what was known before is known again. */
+  /** Clears a failure, if there is one: the state before it is restored. */
   protected abstract recover(): void;
   /** The connection was lost, or is back. */
   protected abstract freshen(freshness: 'live' | 'stale'): void;
-  /** Whether nothing more comes. */
+  /** Whether no more updates can arrive. */
   protected abstract isOver(): boolean;
 
-  /** Changes how often updates come; the subscription and what it knows stay. A pace that was refused is forgotten. */
+  /**
+   * Changes the flow, and keeps the subscription and its state. The failure of an earlier pace that was refused is
+   * cleared.
+   */
   setPace(pace: Pace): void {
     if (pace.key === this.#pace.key) {
       return;
@@ -119,7 +122,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
           },
           onError: (error) => {
             if (error.code === 'bad_flow') {
-              // Found by the core once it was loaded: as if it had not been made.
+              // The core found this only once it was loaded. Closing lets another pace try again.
               this.close();
             }
             this.fail(error, pattern);
@@ -137,7 +140,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     }
   }
 
-  /** What is known has changed, to be shown in time. */
+  /** Notes that the state has changed, and shows it: at once, or paced by frames. */
   protected changed(isUrgent: boolean): void {
     if (this.#frames === undefined) {
       this.show();
@@ -154,7 +157,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
     this.#subscription = undefined;
   }
 
-  /** The connection's state has changed, or was not looked at for a while. */
+  /** Follows the connection's state: it has changed, or may have changed while nobody listened. */
   #refresh(): void {
     const from = this.#from as Subscriber;
     if (!isTide(from) || this.isOver()) {

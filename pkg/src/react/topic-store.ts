@@ -1,4 +1,6 @@
-/** What a component knows of a topic, outside of React: one subscription, and a snapshot that changes only as a whole. */
+/**
+ * A component's view of a topic, kept outside of React: one subscription, and a snapshot that changes only as a whole.
+ */
 
 import type { TidegateError } from '../errors.js';
 import type { EndReason, Subscriber, Update } from '../types.js';
@@ -40,7 +42,7 @@ export type TopicState<T = unknown> =
     };
 
 /**
- * The state of a topic that nothing is known of.
+ * The state of a topic before anything is known.
  *
  * @internal
  */
@@ -49,7 +51,7 @@ export function waiting<T>(initial: T | undefined): TopicState<T> {
 }
 
 /**
- * The state of a topic by its newest update.
+ * The state of a topic after an update.
  *
  * @internal
  */
@@ -58,7 +60,7 @@ export function known<T>(status: 'live' | 'stale', update: Update<T>): TopicStat
 }
 
 /**
- * That of one that has ended.
+ * The state of a topic that has ended.
  *
  * @internal
  */
@@ -67,7 +69,7 @@ export function ended<T>({ data, update }: TopicState<T>, end: EndReason): Topic
 }
 
 /**
- * That of one whose subscription is lost for good.
+ * The state of a topic whose subscription has failed.
  *
  * @internal
  */
@@ -76,7 +78,7 @@ export function failed<T>({ data, update }: TopicState<T>, error: TidegateError)
 }
 
 /**
- * That of one whose connection was lost or is back, where that makes a difference.
+ * The state after the connection was lost or regained; the same object if nothing differs.
  *
  * @internal
  */
@@ -86,7 +88,7 @@ export function freshened<T>(state: TopicState<T>, status: 'live' | 'stale'): To
 }
 
 /**
- * The newest update of whichever topic.
+ * Keeps the newest update of all topics that the pattern matches.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** What a component knows of all topics that a pattern matches, outside of React. */
+/** A component's view of all topics that a pattern matches, kept outside of React. */
 
 import type { TidegateError } from '../errors.js';
 import type { EndReason, Subscriber, Update } from '../types.js';
@@ -11,7 +11,7 @@ import { ended, failed, freshened, known, type TopicState, waiting } from './top
  */
 export type TopicStates<T = unknown> = ReadonlyMap<string, TopicState<T>>;
 
-/** How many topics are kept, if nothing else is said. */
+/** The default of `keep`. */
 const KEEP_DEFAULT = 1_000;
 
 /** @internal */
@@ -25,16 +25,16 @@ export interface TopicsSource<T> extends Source {
 export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   readonly #keep: number;
   readonly #topics: Map<string, TopicState<T>>;
-  /** Their names, the one of which no update came for longest first. */
+  /** The topics' names, the one that has been silent for longest first. */
   readonly #heard: Set<string>;
-  /** Why all of them have failed. Their pattern is shown as if it were a topic. */
+  /** Why the subscription failed. It is shown under the pattern, as if that were a topic. */
   #failure: { readonly pattern: string; readonly error: TidegateError } | undefined;
   #isChanged = false;
 
   constructor(from: Subscriber | null, pattern: string | null, source: TopicsSource<T>, pace: Pace) {
     const initial = Object.entries(source.initial ?? {});
     const first = new Map(initial.map(([topic, data]) => [topic, waiting(data)]));
-    // Each topic keeps its own pace: without frames, many of them would be drawn with every message that comes.
+    // Each topic has a pace of its own: without frames, many topics together would render with every message.
     super(from, pattern, source, pace, first, true);
     this.#topics = new Map(first);
     this.#heard = new Set(first.keys());
@@ -54,7 +54,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     this.changed(end !== undefined);
   }
 
-  /** One that has ended, or else one of which nothing came for longest. */
+  /** Drops a topic that has ended, or else the one that has been silent for longest. */
   #forgetOne(): void {
     const heard = [...this.#heard];
     const topic = heard.find((name) => this.#topics.get(name)?.status === 'ended') ?? heard[0]!;
@@ -62,7 +62,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     this.#heard.delete(topic);
   }
 
-  /** One that has ended stays as it ended. */
+  /** Removes the topic, unless it has ended. */
   protected override forget(topic: string): void {
     if (this.#topics.get(topic)?.status !== 'ended') {
       this.#topics.delete(topic);
@@ -104,7 +104,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     return this.#failure !== undefined;
   }
 
-  /** What is handed over together is shown together. */
+  /** Shows updates together that are delivered together. */
   protected override show(): void {
     if (!this.#isChanged) {
       this.#isChanged = true;

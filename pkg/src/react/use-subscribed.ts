@@ -1,4 +1,4 @@
-/** A store of a subscription as React state: its pace may change from one rendering to the next. */
+/** Makes the store of a subscription React state. The pace may change from one rendering to the next. */
 
 import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 
@@ -8,8 +8,8 @@ import type { Pace, Subscribed } from './subscribed.js';
 /** Options of a hook that subscribes. They are compared by content, so you can pass an object literal. */
 export interface UseSubscriptionOptions<T = unknown> extends Omit<FlowOptions, 'conflate'> {
   /**
-   * What happens to updates that arrive faster than they are wanted. Default: `'latest'`. If it is a function, that of
-   * the last rendering is called.
+   * What happens to updates that arrive faster than they are wanted. Default: `'latest'`. If it is a function, the one
+   * of the last rendering is called.
    */
   readonly conflate?: 'latest' | 'merge' | 'sum' | Reducer<T> | undefined;
   /** Whether to start with the latest value of a topic, if it has one. Default: true. */
@@ -19,8 +19,8 @@ export interface UseSubscriptionOptions<T = unknown> extends Omit<FlowOptions, '
 }
 
 /**
- * The state of what `make` makes, which is made anew for another subscriber or pattern, and for other options than those of its
- * pace.
+ * The state of the store that `make` makes. Another subscriber, another pattern, or a change of options other than the
+ * pace makes a new store.
  *
  * @internal
  */
@@ -42,8 +42,8 @@ export function useSubscribed<T, State>(
     flow: { ...plain, conflate: isReducer ? reduce : conflate } as FlowOptions,
     key: JSON.stringify([plain, isReducer ? 'reduce' : conflate]),
   };
-  // The key stands for what it was made from. Another flow is no other subscription: it is changed below, but for what
-  // paces it.
+  // The key stands for the options that a live subscription can't change. A flow can be changed, below, except between
+  // frames and other paces.
   const sourceKey = JSON.stringify([latest, since, keep, throttle === 'frame']);
   const store = useMemo(() => make(pace), [from, pattern, sourceKey]);
   useEffect(() => store.setPace(pace), [store, pace.key]);
