@@ -1,4 +1,4 @@
-//! The atomics of what threads share by rules of its own: of those files that are tested in every order of their steps, with others in
-//! place of these.
+//! The atomics of the files whose lock-free code is tested under every interleaving of its threads. Those tests compile the same files with
+//! loom's atomics in place of these.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

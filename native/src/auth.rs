@@ -58,7 +58,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The same as the core knows it; `now` is one instant by both clocks.
+    /// Converts this to the core's form. `now` is the same moment on both clocks.
     pub(crate) fn into_grant(self, now: (Instant, SystemTime)) -> Grant {
         let (instant, time) = now;
         let expires = self.expires.map(|at| {
@@ -71,15 +71,15 @@ impl Identity {
         }
     }
 
-    /// The room of the user, `user:{int}`, which all their connections are in. Users whose names are no numbers have none.
+    /// Returns the user's room, `user:{int}`, which all their connections are in; `None` if the name is not a number.
     pub(crate) fn room(&self) -> Option<Topic> {
         let number = self.user.as_deref()?.parse().ok()?;
         let room = UserRoom(number).topic();
-        // Another spelling of the number is another name.
+        // `007` is not the same user as `7`.
         (room.as_str().strip_prefix("user:") == self.user.as_deref()).then_some(room)
     }
 
-    /// The same for what is done at once, without its end.
+    /// Like [`Self::into_grant`], for a single request, which is over before the grant could expire.
     pub(crate) fn into_grant_now(self) -> Grant {
         let own_room = self.room().map(Pattern::from);
         Grant {
@@ -116,7 +116,7 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// What the client is told.
+    /// The error that the client is sent.
     pub(crate) fn to_wire(&self) -> WireError {
         let code = match self {
             Self::Missing | Self::Invalid(_) => ErrorCode::Unauthorized,
@@ -156,7 +156,7 @@ pub type Authenticating<'a> =
 /// ```
 ///
 /// Such a rule runs on the tokio runtime that serves the clients. It may await, but should not block: blocking calls,
-/// such as those of a database library without async, belong into `tokio::task::spawn_blocking`. If the rule panics,
+/// such as those of a database library without async, belong in `tokio::task::spawn_blocking`. If the rule panics,
 /// the client in question is refused.
 pub trait Authenticate: Any + Send + Sync {
     /// Returns who presents these credentials, and what they may do. Cancelled if the client leaves or this takes too
@@ -164,7 +164,7 @@ pub trait Authenticate: Any + Send + Sync {
     fn authenticate(&self, credentials: Credentials) -> Authenticating<'_>;
 }
 
-/// Checks what an application or a token says of a user.
+/// Checks a user's name that an application or a token has given.
 fn checked_user(user: String) -> Result<String, String> {
     if user.is_empty() || user.len() > USER_BYTES_MAX || user.chars().any(char::is_control) {
         return Err(format!(

@@ -123,7 +123,7 @@ async fn readyz(
     }
 }
 
-/// Nobody can be let in before the keys of tokens are here.
+/// No client can be let in before the keys that verify tokens have been fetched.
 fn keys_are_here(hub: &Hub) -> Result<&'static str, error::HttpError> {
     match hub.door().key_set() {
         Some(KeySetHealth { age: None, .. }) => Err(error::HttpError::new(

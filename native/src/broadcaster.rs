@@ -164,7 +164,7 @@ impl JobUpdates {
         })
     }
 
-    /// Nothing more comes, and the job has not ended.
+    /// Ends the stream with an error: nothing more arrives, and the job has not ended.
     fn cut(&mut self) -> Poll<Option<Result<JobUpdate, JobError>>> {
         self.events = None;
         let job_id = self.job_id.clone();
@@ -180,14 +180,15 @@ impl Stream for JobUpdates {
             match ready!(Pin::new(events).poll_next(context)) {
                 Some(Event::Publication(publication)) => {
                     let update = self.read(&publication);
-                    // What a status alone says, whoever published it may have said to be no end.
+                    // The status alone doesn't end the stream: whoever published it may have stated that the topic goes
+                    // on.
                     if publication.is_terminal() {
                         self.events = None;
                     }
                     return Poll::Ready(Some(update));
                 }
                 None => return self.cut(),
-                // What is left of a server's client that was closed.
+                // This is how a client of a server reports that it was closed.
                 Some(Event::Refused(error)) if error.code == ErrorCode::ConnectionLost => {
                     return self.cut();
                 }

@@ -80,7 +80,7 @@ struct Inner {
     client: Client,
     config: BusConfig,
     handlers: Mutex<Handlers>,
-    /// Started by the first handler, and again by whoever finds that it has ended.
+    /// Started by the first handler, and again by a later one that finds it ended.
     listening: tokio::sync::Mutex<Listening>,
     faults: broadcast::Sender<Fault>,
 }
@@ -277,7 +277,7 @@ impl EventBus {
 }
 
 impl Handlers {
-    /// Those whose runtime has gone handle nothing any more.
+    /// Removes the handlers whose runtime has shut down.
     fn forget_ended(&mut self) {
         self.by_type.retain(|_, handlers| {
             handlers.retain(|handler| !handler.has_ended());
@@ -291,7 +291,8 @@ impl Inner {
         self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives an event to each handler of its type. What is no event, or happened elsewhere, is nobody's.
+    /// Hands an event to each handler of its type. Ignores publications that are not events, and copies of events from
+    /// other rooms.
     fn dispatch(&self, publication: &Publication) {
         let Some(event) = BusEvent::read(publication) else {
             return;

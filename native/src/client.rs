@@ -77,10 +77,11 @@ pub struct Status {
     pub state: ConnectionState,
     /// Why the last attempt failed or the last connection ended, if one did: also while a refused token is replaced.
     pub last_error: Option<String>,
-    /// How often the server lets this client publish, if it limits that. What is published more often is refused, with
-    /// the code [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).
+    /// How often the server lets this client publish, if it limits that. Publishes beyond that are refused with the
+    /// code
+    /// [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).
     pub publish_rate: Option<Rate>,
-    /// The same, for programs.
+    /// The cause behind `last_error`, for code to match on.
     fault: Option<Fault>,
 }
 
@@ -90,7 +91,7 @@ impl Status {
         self.fault = Some(fault);
     }
 
-    /// A server that welcomes this client says what it takes.
+    /// Takes over the limits that a server states in its welcome.
     fn take_limits(status: &watch::Sender<Self>, frame: &ServerFrame<Json>) {
         if let ServerFrame::Welcome { publish_rate, .. } = frame {
             status.send_if_modified(|known| {
@@ -179,7 +180,7 @@ impl Client {
         Ok(Self::new(Link::Hub(HubLink::new(hub, false)?), &place))
     }
 
-    /// Nobody is present at a client's own hub.
+    /// The configuration of a client's own hub. It shares no presence, because nothing is tracked there.
     pub(crate) fn own_hub() -> Config {
         Config {
             shares_presence: false,
@@ -226,8 +227,8 @@ impl Client {
     /// backend's. More are refused at once, with the code
     /// [`TooManyRequests`](tidegate_core::protocol::ErrorCode::TooManyRequests).
     ///
-    /// A server that limits how often a client may publish refuses what is too much with the same code:
-    /// [`Status::publish_rate`] says how often that is.
+    /// A server that limits how often a client may publish refuses publishes beyond that with the same code;
+    /// [`Status::publish_rate`] is the limit.
     ///
     /// If this future is dropped, for example by a timeout, the value may still be published. To be able to repeat it
     /// safely, give it an [id](Publish::id).
@@ -329,12 +330,12 @@ impl Client {
     /// [`ClientError::Unanswered`] if something was not answered. The client is closed in this case, too.
     pub async fn close_flushed(&self) -> Result<(), ClientError> {
         let client = self.clone();
-        // The clients' runtime has the clock, whatever the caller has.
+        // The timeout needs a runtime with a timer. The clients' runtime is one; the caller may have none.
         let flushed = thread::runtime()?.spawn(async move {
-            // What has no answer then is counted below.
+            // Publishes that are still unanswered after the timeout are counted below.
             let _ = tokio::time::timeout(FLUSH_MAX, client.flush()).await;
         });
-        // It neither panics nor is it aborted.
+        // The task doesn't panic, and nothing aborts it.
         let _ = flushed.await;
         let count = self.unanswered.count();
         self.close();

@@ -1,4 +1,4 @@
-//! Messages of clients, as frames.
+//! Parses messages into frames.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,7 +9,8 @@ use tidegate_core::protocol::{
 
 use crate::json::{Json, is_deeper_than};
 
-/// The frames of a client's message: one, or an array of them. What is no frame becomes the error to answer.
+/// Parses a client's message: one frame, or an array of frames. An element that is not a frame becomes the error to
+/// answer it with.
 pub(crate) fn client_message(text: &str) -> Vec<Result<ClientFrame<Json>, WireError>> {
     match elements(text) {
         Ok(frames) => frames

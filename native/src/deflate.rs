@@ -1,25 +1,26 @@
-//! Messages compressed one by one, as permessage-deflate without context takeover has them (RFC 7692).
+//! Compresses messages one by one, as permessage-deflate does without context takeover (RFC 7692).
 //!
-//! No message needs an earlier one to be understood: what is compressed once serves every connection, and a connection
-//! needs no memory for it.
+//! No message depends on an earlier one. So a message that was compressed once can be sent on every connection, and a connection needs no
+//! memory for a context.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// How hard to try. Higher levels gain a few hundredths on JSON, at twice the time.
+/// The compression level. Higher levels make JSON a few percent smaller, at twice the time.
 const LEVEL: Compression = Compression::new(3);
 
-/// What ends the compressed data of every message, and is not sent.
+/// The end of the compressed data of every message, which is not sent.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// How much an inflated message grows by at a time.
+/// By how much the buffer of an inflated message grows at least.
 const STEP_BYTES: usize = 16 * 1024;
 
-/// Compresses. Takes memory from the first use on.
+/// A compressor. It allocates its memory on first use.
 #[derive(Default)]
 pub(crate) struct Deflater(Option<Compress>);
 
 impl Deflater {
-    /// Appends the compressed form of `text`, if that is shorter; else leaves something that is of no use.
+    /// Appends the compressed form of `text` to `out`, and returns whether it is shorter than `text`. If not, what was appended is of no
+    /// use.
     pub(crate) fn deflate(&mut self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         out.reserve(text.len() + TAIL.len());
@@ -35,22 +36,21 @@ impl Deflater {
     }
 }
 
-/// Decompresses. Takes memory from the first use on.
+/// A decompressor. It allocates its memory on first use.
 #[derive(Default)]
 pub(crate) struct Inflater(Option<Decompress>);
 
 /// Why a message could not be decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InflateError {
-    /// It is not what RFC 1951 says.
+    /// It is not valid according to RFC 1951.
     Malformed,
     /// It has more bytes than allowed.
     TooLarge,
 }
 
 impl Inflater {
-    /// The text that was compressed to `data`, which loses its value. No more than `bytes_max` are made of it, whatever it
-    /// says.
+    /// Decompresses `data` to at most `bytes_max` bytes.
     pub(crate) fn inflate(
         &mut self,
         mut data: Vec<u8>,
@@ -71,7 +71,7 @@ impl Inflater {
             }
             match status {
                 Err(_) => return Err(InflateError::Malformed),
-                // The sender has ended its stream, as it may.
+                // The sender may mark a block as the final one of the stream.
                 Ok(Status::StreamEnd) => return Ok(text),
                 Ok(Status::Ok | Status::BufError) => {}
             }

@@ -1,4 +1,4 @@
-//! Frames as bytes, each made once and shared.
+//! Encodes frames, each once for all connections that get it.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ use crate::json::Json;
 /// The longest header that a server's message has.
 const HEADER_BYTES_MAX: usize = 10;
 
-/// A frame as a whole WebSocket message, of which the text alone can be had, too. Clones share it.
+/// A frame, encoded as a complete WebSocket message. Its JSON text is also available by itself. Clones share the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Message(Arc<Whole>);
 
@@ -26,12 +26,12 @@ pub(crate) struct Message(Arc<Whole>);
 struct Whole {
     framed: Bytes,
     header_bytes: usize,
-    /// The compressed message, once somebody has needed it; `None` where it would not be shorter.
+    /// The compressed message, computed on first use; `None` if it would not be shorter.
     deflated: OnceLock<Option<Bytes>>,
 }
 
 impl Message {
-    /// Frames a text of about `text_bytes`, which `write` appends to what it is given.
+    /// Makes a message of the text that `write` appends to a buffer. `text_bytes` is an estimate of its length.
     pub(crate) fn new(text_bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let opcode = OpCode::Data(Data::Text);
         let (framed, header_bytes) = frame(opcode, false, text_bytes, write);
@@ -47,7 +47,7 @@ impl Message {
         &self.0.framed
     }
 
-    /// The message as it goes to a WebSocket that understands permessage-deflate, where that is shorter.
+    /// The message as it goes to a WebSocket that has negotiated permessage-deflate; `None` if compressing doesn't make it shorter.
     pub(crate) fn deflated(&self, deflater: &mut Deflater) -> Option<&Bytes> {
         let deflate = || {
             let (text, mut is_shorter) = (self.text_bytes(), false);
@@ -70,7 +70,7 @@ impl Message {
         &self.0.framed[self.0.header_bytes..]
     }
 
-    /// Several frames as one message: a JSON array of them.
+    /// Joins several frames into one message: a JSON array.
     pub(crate) fn join<'a>(messages: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let bytes = messages
             .clone()
@@ -86,7 +86,7 @@ impl Message {
         })
     }
 
-    /// Whether both are the same message in memory.
+    /// Returns whether both are the same message in memory.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -100,8 +100,8 @@ pub(crate) fn control(opcode: OpCode, payload: &[u8]) -> Bytes {
     framed
 }
 
-/// A WebSocket frame with a payload of about `payload_bytes`, which `write` appends to what it is given; and how long its
-/// header is.
+/// Returns a WebSocket frame with the payload that `write` appends to a buffer, and the length of the frame's header. `payload_bytes` is an
+/// estimate of the payload's length.
 fn frame(
     opcode: OpCode,
     is_deflated: bool,
@@ -123,23 +123,23 @@ fn frame(
         .expect("a Vec takes every write");
     let start = HEADER_BYTES_MAX - header.len();
     framed[start..HEADER_BYTES_MAX].copy_from_slice(&header);
-    // What is kept with a publication takes no more room than it needs.
+    // A publication keeps its message, so spare capacity is given back.
     framed.shrink_to_fit();
     (Bytes::from(framed).slice(start..), header.len())
 }
 
-/// Encodes the frames of one round: what several connections get is encoded for the first of them.
+/// Encodes the frames of one round. A frame that several connections get is encoded for the first of them.
 #[derive(Default)]
 pub(crate) struct Encoder {
     /// By the publication's address and the wildcard pattern that it came by.
     by_pattern: HashMap<(usize, Pattern), Encoded<Publication<Json>>>,
-    /// By the diff's address: all who watch a topic are told the same.
+    /// By the diff's address: all watchers of a topic get the same diff.
     diffs: HashMap<usize, Encoded<PresenceDiff<Json>>>,
 }
 
 struct Encoded<T> {
     message: Message,
-    /// Kept so that its address stays its own.
+    /// Kept so that its address, which is the key, is not reused.
     _source: Arc<T>,
 }
 
@@ -173,7 +173,7 @@ impl Encoder {
         }
     }
 
-    /// Lets go of the messages of a round that is over.
+    /// Drops the messages of the finished round.
     pub(crate) fn forget(&mut self) {
         self.by_pattern.clear();
         self.diffs.clear();
@@ -189,7 +189,8 @@ impl<T> Encoded<T> {
     }
 }
 
-/// The message of a frame; an exact subscriber's publication is encoded by whoever needs it first.
+/// Returns the message of a frame. The message for a publication's exact subscribers is kept with the publication, and encoded on first
+/// use.
 pub(crate) fn message(frame: &ServerFrame<Json>) -> Message {
     match frame {
         ServerFrame::Publication {
@@ -239,7 +240,7 @@ pub(crate) fn publication_message(publication: &Publication<Json>) -> &Message {
     })
 }
 
-/// A delta is made for one base: all exact subscribers who have it get the same message.
+/// Returns the message of a delta. It is relative to one base, so all exact subscribers that have this base get the same message.
 fn delta(publication: &Publication<Json>, base: u64, via: Option<&Pattern>) -> Message {
     let encode = || {
         let text_bytes = publication.payload.as_str().len() + 384;
@@ -274,7 +275,7 @@ fn batch(items: &[Arc<Publication<Json>>], via: Option<&Pattern>) -> Message {
     })
 }
 
-/// Written by hand, because the payload is text already and must not be parsed to be embedded. With a base, it is a delta.
+/// Writes the frame by hand: the payload is JSON text already, and is embedded without being parsed. With a base, the frame is a delta.
 pub(crate) fn write_publication(
     text: &mut Vec<u8>,
     publication: &Publication<Json>,
@@ -308,7 +309,7 @@ pub(crate) fn write_publication(
     written.expect("a Vec takes every write");
 }
 
-// By its path, because a benchmark takes this file in by its path.
+// With its path, because a benchmark includes this file by its path.
 #[cfg(test)]
 #[path = "encode/tests.rs"]
 mod tests;

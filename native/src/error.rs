@@ -100,17 +100,17 @@ pub enum SubscribeError {
     Stopped(#[from] Stopped),
 }
 
-/// Why nothing could be said of what topics have published.
+/// Why what topics have published could not be looked up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
-    /// The topic or pattern breaks the syntax.
+    /// The topic or pattern has invalid syntax.
     #[error(transparent)]
     Pattern(#[from] TopicError),
-    /// It could not be found out.
+    /// The lookup failed.
     #[error(transparent)]
     Failed(#[from] uplink::LookupError),
-    /// The hub is gone.
+    /// The hub has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }

@@ -1,4 +1,4 @@
-//! Event streams, from the request that opens one to the bytes that tell of frames. They are written either by an HTTP
+//! Event streams, from the request that opens one to the bytes of its events. They are written either by an HTTP
 //! server, as the body of a response, or by a shard, straight to the socket.
 
 mod count;
@@ -19,25 +19,25 @@ pub(crate) use standing::{Standing, write_publication};
 /// What every stream begins with: how long an `EventSource` waits before it connects again, in milliseconds.
 pub(crate) const OPENING: &[u8] = b"retry: 2000\n\n";
 
-/// A comment, by which a silent stream says that it lives.
+/// A comment, which keeps a silent stream alive.
 pub(crate) const ALIVE: &[u8] = b":\n\n";
 
-/// The end of a body that comes in chunks.
+/// The end of a chunked body.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Room for the size of a chunk before it: eight digits and the end of the line.
+/// Space for the size of a chunk, which precedes it: eight digits and the end of the line.
 const SIZE_BYTES_MAX: usize = 10;
 
-/// A stream that has been opened, and that nobody writes yet.
+/// A stream that has been opened, and has no writer yet.
 pub(crate) struct EventStream {
     pub(crate) reader: LocalReader,
     pub(crate) told: Told,
 }
 
-/// What belongs to a stream, whoever writes it.
+/// The state of a stream, whether an HTTP server or a shard writes it.
 pub(crate) struct Told {
     pub(crate) standing: Standing,
-    /// When whoever reads has to show another token.
+    /// When the client has to authenticate again.
     pub(crate) ends: Option<SystemTime>,
     pub(crate) deadlines: EventStreamConfig,
     pub(crate) _counted: OpenStream,
@@ -72,14 +72,14 @@ pub(crate) struct Adoption {
 }
 
 impl Told {
-    /// How long the stream may go on.
+    /// How long the stream may still last; `None` for no limit.
     pub(crate) fn ends_in(&self) -> Option<Duration> {
         let left = self.ends?.duration_since(SystemTime::now());
         Some(left.unwrap_or(Duration::ZERO))
     }
 }
 
-/// A chunk of a body whose bytes `write` appends to what it is given; `None` where it appends nothing.
+/// Returns a chunk with the bytes that `write` appends to the buffer; `None` if it appends nothing.
 pub(crate) fn chunk(mut room: Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
     room.clear();
     room.resize(SIZE_BYTES_MAX, 0);

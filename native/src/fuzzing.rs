@@ -1,15 +1,15 @@
-//! What takes bytes from elsewhere, for tests that make the bytes up. Each function panics when something breaks that must hold.
+//! The code that takes bytes from outside, for fuzzing. Each function panics if an invariant is broken.
 //!
-//! For the project's own tests, and no part of what is promised: behind the feature `fuzzing`.
+//! For the project's own tests, behind the feature `fuzzing`, and not part of the public API.
 
 use crate::decode;
 use crate::deflate::{InflateError, Inflater};
 use crate::encode;
 
-/// What compressed messages become at most.
+/// The most bytes that a compressed message may inflate to.
 const INFLATED_BYTES_MAX: usize = 64 * 1024;
 
-/// Messages of clients and servers become frames or errors; a frame of a server says the same once it was written and read again.
+/// Messages of clients and servers become frames or errors, and a server's frame stays the same when it is written and read again.
 pub fn messages(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for frame in decode::client_message(&text) {
@@ -25,10 +25,10 @@ pub fn messages(bytes: &[u8]) {
     }
 }
 
-/// Compressed bytes become no more than they may.
+/// Inflating never yields more bytes than the limit.
 pub fn deflate(bytes: &[u8]) {
     let mut inflater = Inflater::default();
-    // What came before leaves no trace.
+    // An earlier message leaves no trace.
     for _ in 0..2 {
         match inflater.inflate(bytes.to_vec(), INFLATED_BYTES_MAX) {
             Ok(text) => assert!(text.len() <= INFLATED_BYTES_MAX),
@@ -37,17 +37,18 @@ pub fn deflate(bytes: &[u8]) {
     }
 }
 
-/// What asks for an event stream is understood, or refused as the client's fault; an id says the same once it was written and read again.
+/// A request for an event stream is understood, or refused as the client's fault. An event id stays the same when it is written and read
+/// again.
 pub fn events_query(bytes: &[u8]) {
     crate::axum::fuzz_events_query(bytes);
 }
 
-/// What a client sends over a WebSocket is the same messages however it is cut into pieces, and what is kept of it is bounded.
+/// A client's bytes are the same messages however they are cut into reads, and a bounded number of bytes is kept of them.
 pub fn websocket(bytes: &[u8]) {
     crate::shard::fuzz_websocket(bytes);
 }
 
-/// What somebody writes into a stream, or says on a channel, is a publication or nothing.
+/// An entry in a stream, or a message on a channel, is a publication or is ignored.
 #[cfg(feature = "redis")]
 pub fn stream_entries(bytes: &[u8]) {
     crate::backend::fuzz_stream_entries(bytes);

@@ -57,10 +57,10 @@ use shards::Shards;
 /// A publication with a JSON payload, shared by all who get it.
 pub type Publication = Arc<tidegate_core::publication::Publication<Json>>;
 
-/// What came of a request to publish.
+/// The outcome of a request to publish.
 pub(crate) type Published = Result<Position, tidegate_core::hub::PublishError>;
 
-/// What a wire frame costs beside its payload at most: the limit on frames is the payload's and this.
+/// The most bytes that a frame has in addition to its payload: the limit on frames is the payload's plus this.
 const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// The configuration of a hub. The limits have the core's defaults.
@@ -150,15 +150,16 @@ struct Inner {
     drain_grace: Duration,
     wire: Wire,
     posts: Posts,
-    /// What is told to those who read without subscribing.
+    /// The room for answers to requests that read without subscribing.
     answers: Arc<Bodies>,
     door: Arc<Door>,
     floor: FlowFloor,
     /// How often an event stream was granted a slower pace than it asked for.
     slowed: AtomicU64,
-    /// Where topics live, if not in this process. Held by the thread that talks to it, and let go of when that ends.
+    /// The backend, if topics don't live in this process. The thread that talks to it owns it, and drops it when it
+    /// ends.
     backend: Option<Weak<dyn Backend>>,
-    /// Why it is this backend, or none.
+    /// Why this backend, or none, was chosen.
     reason: Option<String>,
     last_opening: AtomicU64,
     /// Whether it shares presences with other hubs.
@@ -278,7 +279,7 @@ impl Hub {
         Ok(answer.await.map_err(|_| Stopped)??)
     }
 
-    /// As [`Hub::begin_request`], of what may be anything.
+    /// Like [`Hub::begin_request`], for a payload from outside, whose nesting has not been checked.
     pub(crate) fn begin_request_of_others(
         &self,
         request: PublishRequest<Json>,
@@ -287,7 +288,7 @@ impl Hub {
         Ok(self.begin_request(PublishRequest { payload, ..request })?)
     }
 
-    /// Hands a request to its shard, and gives where the answer comes.
+    /// Hands a request to its shard, and returns the receiver of its answer.
     pub(crate) fn begin_request(
         &self,
         request: PublishRequest<Json>,

@@ -1,6 +1,6 @@
 //! The payload of the native hosts: raw JSON text, shared, and parsed only by its reader.
 
-// By their paths, because a benchmark takes this file in by its path.
+// With their paths, because a benchmark includes this file by its path.
 #[path = "json/nesting.rs"]
 mod nesting;
 #[path = "json/patch.rs"]
@@ -64,17 +64,17 @@ impl Json {
     /// If the value can't be represented as JSON (a map with keys that are not strings, say), or is nested deeper than
     /// [`NESTING_MAX`].
     pub fn from_value(value: &impl Serialize) -> Result<Self, JsonError> {
-        // Raw JSON within the value is written as it is, with its line breaks.
+        // A `RawValue` within the value is written verbatim, with its line breaks.
         Self::trusted(on_one_line(serde_json::to_vec(value)?)).nested_within_limit()
     }
 
-    /// What is published already, however deep it is nested.
+    /// Takes a text that is already published, however deep it is nested.
     pub(crate) fn from_stored(text: impl Into<String>) -> Result<Self, JsonError> {
         let raw = RawValue::from_string(text.into())?;
         Ok(Self::from_raw(&raw))
     }
 
-    /// What may be published.
+    /// Checks that this may be published: that it is not nested too deeply.
     pub(crate) fn nested_within_limit(self) -> Result<Self, JsonError> {
         if is_deeper_than(self.as_str(), NESTING_MAX) {
             return Err(Fault::Nesting.into());
@@ -91,7 +91,7 @@ impl Json {
         Self::trusted(on_one_line(raw.get().trim().into()))
     }
 
-    /// What is JSON, on one line, and has no blanks around it.
+    /// Takes what is known to be JSON, on one line, without whitespace around it.
     fn trusted(text: Vec<u8>) -> Self {
         Self {
             text: Bytes::from(text),
@@ -112,14 +112,14 @@ impl Json {
         Ok(serde_json::from_slice(&self.text)?)
     }
 
-    /// What it holds; nothing where that is nested too deeply to be looked into.
+    /// The parsed value; `None` if it is nested too deeply for the parser.
     fn value(&self) -> Option<Value> {
         serde_json::from_slice(&self.text).ok()
     }
 }
 
-/// Drops line breaks between tokens: within strings JSON has none. One message is one line then, which
-/// Server-Sent Events need.
+/// Removes line breaks between tokens (a string in JSON contains none). So a message is one line, as Server-Sent Events
+/// need.
 fn on_one_line(mut text: Vec<u8>) -> Vec<u8> {
     // Most texts have none, and looking for one byte is far cheaper than a pass over all.
     if text.contains(&b'\n') || text.contains(&b'\r') {

@@ -1,8 +1,8 @@
-//! The end of a connection whose client may be sending still.
+//! Closes a connection whose client may still be sending.
 //!
-//! A socket that is closed with something unread, or that something reaches afterwards, answers by a reset, and a client that is
-//! reset loses what it has not read: what it was told last. So the server ends its own direction first, and reads on, until its
-//! client has ended the other one, too, or had its time (RFC 9112, 9.6).
+//! A socket that is closed with unread input, or that receives more afterwards, answers with a reset. That discards what the client has not
+//! read yet, which is the last thing it was told. So the server first shuts down its own direction, and reads on until the client has
+//! closed the other one, too, or its time is up (RFC 9112, 9.6).
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -13,49 +13,49 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout_at};
 
-/// How long a client is waited for that sends nothing, and how long in all.
+/// How long to wait for a silent client, and for a client in total.
 const SILENT_MAX: Duration = Duration::from_secs(2);
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How much is read that nobody wants, in bytes.
+/// The most bytes that are read and discarded.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// How much of that at once.
+/// The bytes that one read takes at most.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// A socket that is about to be closed. It stays open with this, whatever becomes of the handle that there was.
+/// A socket that is about to be closed. This handle keeps it open after the original one is dropped.
 pub(crate) enum Lingering {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Lingering {
-    /// Another handle of a TCP socket that doesn't wait.
+    /// Duplicates the handle of a non-blocking TCP socket.
     ///
     /// # Errors
-    /// When there are as many open files as there may be.
+    /// If the limit on open files is reached.
     pub(crate) fn tcp(socket: &impl AsFd) -> io::Result<Self> {
         Ok(Self::Tcp(socket.as_fd().try_clone_to_owned()?.into()))
     }
 
-    /// The same of a Unix socket.
+    /// Duplicates the handle of a non-blocking Unix socket.
     ///
     /// # Errors
-    /// When there are as many open files as there may be.
+    /// If the limit on open files is reached.
     pub(crate) fn unix(socket: &impl AsFd) -> io::Result<Self> {
         Ok(Self::Unix(socket.as_fd().try_clone_to_owned()?.into()))
     }
 
-    /// Tells the client that nothing further comes. What was written reaches it before.
+    /// Shuts down the sending direction. The client still gets what was written before.
     pub(crate) fn end(&self) {
-        // One that is gone need not be told.
+        // This only fails if the client is gone.
         let _ = match self {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
             Self::Unix(socket) => socket.shutdown(Shutdown::Write),
         };
     }
 
-    /// Reads what the client sends, and closes the socket when it has ended, or had its time.
+    /// Discards what the client sends, and closes the socket once the client has closed its side or its time is up.
     pub(crate) async fn read_out(self) {
         match self {
             Self::Tcp(socket) => discard(tokio::net::TcpStream::from_std(socket)).await,

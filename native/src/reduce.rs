@@ -57,10 +57,10 @@ impl Reducer {
         }))
     }
 
-    /// One publication of two; `None` where the function does not make one.
+    /// Combines two publications into one; `None` if the function fails or panics.
     fn reduce(&self, older: &Publication, newer: &Publication) -> Option<Publication> {
         let (from, to) = (&older.payload, &newer.payload);
-        // Whatever the function has broken of its own is its own to mend: it is called anew with other values.
+        // Only the function itself can see state that its panic has left inconsistent, so unwinding past it is safe.
         let reduced = catch_unwind(AssertUnwindSafe(|| (self.0)(from, to)));
         let topic = &newer.topic;
         match reduced {
@@ -88,11 +88,11 @@ impl fmt::Debug for Reducer {
     }
 }
 
-/// What a subscription with or without a reducer hands on.
+/// Applies a subscription's reducer, if it has one, to its events.
 #[derive(Debug, Default)]
 pub(crate) struct Reducing {
     reducer: Option<Reducer>,
-    /// What a failing reducer has left, beyond what was handed on.
+    /// The events that remain to be delivered of a batch that a failing reducer did not combine into one.
     waiting: VecDeque<Event>,
 }
 
@@ -112,12 +112,12 @@ impl Reducing {
         }
     }
 
-    /// What is to be handed on before anything else.
+    /// Returns the next event that remains of an earlier batch. It comes before anything else.
     pub(crate) fn pop(&mut self) -> Option<Event> {
         self.waiting.pop_front()
     }
 
-    /// What is to be handed on of an event; [`Self::pop`] first gives what else.
+    /// Returns the event to deliver instead of `event`. Further ones follow from [`Self::pop`].
     pub(crate) fn take(&mut self, event: Event) -> Event {
         match (&self.reducer, event) {
             (Some(reducer), Event::Batch(publications)) => {
@@ -133,7 +133,7 @@ impl Reducing {
     }
 }
 
-/// The publications of one emission as one, or as more where the reducer fails.
+/// Reduces the publications of one emission to one, or to several if the reducer fails.
 fn reduced(reducer: &Reducer, publications: &[Publication]) -> Vec<Publication> {
     let mut results: Vec<Publication> = Vec::new();
     for newer in publications {

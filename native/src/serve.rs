@@ -6,7 +6,7 @@
 //!   number: [`ServeConfig`] has them all;
 //! * TLS whose certificate is read again when its file changes, HTTP/2 over it, Unix sockets, and sockets that the service
 //!   manager has opened;
-//! * a stop that ends within its time, after the hub's clients have gone elsewhere;
+//! * a graceful stop of limited duration, before which the hub's clients connect elsewhere;
 //! * event streams that a [hub](crate::Hub) writes to their sockets itself, as it does with WebSockets, in TLS and without. That
 //!   costs a fraction of the memory and processor time, and works over HTTP/1.1 only: over HTTP/2 an event stream is written by
 //!   the HTTP server.
@@ -73,7 +73,7 @@ pub struct Server {
     entrances: Vec<Entrance>,
 }
 
-/// Where connections come in, and what they have to do first.
+/// A listener, and the certificate for its TLS handshakes, if it has any.
 #[derive(Debug)]
 struct Entrance {
     listener: Listener,
@@ -88,13 +88,13 @@ struct Shared {
     app: Router,
 }
 
-/// How far a loop is.
+/// The phase of a serving loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// What is under way is answered, and nothing further.
+    /// Requests in progress are answered, and no further ones.
     Stopping,
-    /// Whatever is left closes.
+    /// Connections that are left are closed.
     Over,
 }
 
@@ -153,7 +153,7 @@ impl Server {
         self.run_counted(app, tally, stop).await;
     }
 
-    /// The same, counted where others look, too.
+    /// Like [`Self::run`], with a tally that the caller can read, too.
     async fn run_counted(self, app: Router, tally: Arc<Tally>, stop: impl Future<Output = ()>) {
         let shared = Arc::new(Shared {
             tally,

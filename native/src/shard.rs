@@ -1,9 +1,9 @@
 //! The thread that owns a hub, its sockets and its clock.
 //!
-//! One loop: wait for sockets, commands or the hub's next deadline; hand what came to the hub; then write what
-//! is due, straight to the sockets that take it. There is no task, no channel and no buffer per connection: a
-//! socket that takes no more is left to the hub's outbox, which conflates and sheds, until the kernel says that it
-//! takes again.
+//! One loop: wait for sockets, commands or the hub's next deadline; feed the hub with what came; then write what is due
+//! straight to the sockets that accept it. There is no task, no channel and no buffer per connection: while a socket
+//! accepts no more, what is due to it stays in the hub's outbox, which conflates and sheds, until the kernel reports
+//! that the socket is writable again.
 
 mod bell;
 mod command;
@@ -75,17 +75,17 @@ const WAKER: Token = Token(usize::MAX);
 /// The most commands between two rounds of writing: enough for bursts to leave in joined messages.
 const COMMANDS_PER_ROUND: usize = 256;
 
-/// What one read takes from a socket at most.
+/// The most bytes that one read takes from a socket.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
-/// What sockets are held to.
+/// The limits and timings of sockets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire {
     /// The most bytes that a client's message may have.
     pub(crate) frame_bytes_max: usize,
-    /// Texts that are longer are compressed, for those who understand it.
+    /// Longer texts are compressed, for clients that support it.
     pub(crate) compress_above: Option<usize>,
-    /// How long event streams wait for what.
+    /// The timings of event streams.
     pub(crate) event_streams: EventStreamConfig,
 }
 
@@ -109,12 +109,12 @@ pub(crate) struct Shard {
     intake: Intake,
     wire: Wire,
     is_stopping: bool,
-    /// Where topics live in a backend: the way there.
+    /// The link to where topics live, if not in this shard.
     upstream: Option<Upstream>,
-    /// Trackers of progress, which hear what others say by this shard.
+    /// Progress trackers, which get the messages of other servers through this shard.
     listeners: Listeners,
     totals: Totals,
-    /// Where questions about clients are asked; known from the first one on.
+    /// The runtime on which questions about clients are answered; known from the first one on.
     runtime: Option<Handle>,
     questions: Questions,
     #[cfg(unix)]
@@ -135,10 +135,10 @@ enum EndpointKind {
 }
 
 impl Shard {
-    /// A shard that is not running yet, and the way to it. `alive` goes with it.
+    /// Returns a shard that is not running yet, and the sender of its commands. `alive` is dropped with the shard.
     ///
     /// # Errors
-    /// When the system gives no poll or waker.
+    /// If the system provides no poll or waker.
     pub(crate) fn new(
         hub: ServerHub<Json>,
         wire: Wire,
@@ -175,10 +175,11 @@ impl Shard {
         Ok((shard, sender))
     }
 
-    /// Starts the thread, which runs until it is told to stop. Where topics live elsewhere, `uplink` is the way there.
+    /// Starts the thread, which runs until it is told to stop. `uplink` leads to where topics live, if that is
+    /// elsewhere.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system provides no thread.
     pub(crate) fn start(mut self, uplink: Option<Uplink>) -> io::Result<()> {
         self.upstream = uplink.map(Upstream::new);
         std::thread::Builder::new()
@@ -201,7 +202,8 @@ impl Shard {
             self.round = self.now();
             self.read_sockets(&events, &mut buffer);
             self.take_commands();
-            // What was published leaves connection by connection. A deadline would put all of it into outboxes first.
+            // Drain before deadlines are handled: now, publications leave connection by connection, whereas a deadline
+            // puts them into all outboxes first.
             self.drain();
             let now = self.now();
             if self.hub.poll_timeout().is_some_and(|at| at <= now) {
@@ -330,21 +332,21 @@ impl Shard {
             .filter(|endpoint| endpoint.id == id)
     }
 
-    /// Does what the hub wants done, until it wants nothing more.
+    /// Carries out what the hub asks for, until it asks for nothing more.
     fn drain(&mut self) {
         let mut is_idle = false;
         while !is_idle {
             self.drain_upstream();
             is_idle = !self.look_at_tokens();
             is_idle &= !self.hand_over();
-            // What was handed over just now may have been the last that anybody wanted of a topic.
+            // Handing over the last publication of a topic may have ended the interest in it, which becomes a call.
             is_idle &= !self.carry_out_calls();
         }
         self.joiner.forget();
         self.events.forget();
     }
 
-    /// Does what the hub has for connections; says whether there was anything.
+    /// Carries out what the hub asks for connections, and returns whether there was anything.
     fn hand_over(&mut self) -> bool {
         let mut has_any = false;
         loop {
@@ -363,7 +365,7 @@ impl Shard {
         }
     }
 
-    /// Writes what waits for a connection, as far as it takes it.
+    /// Writes what is waiting for a connection, as far as its socket accepts it.
     fn flush(&mut self, id: ConnectionId) {
         let Some(Some(endpoint)) = self.endpoints.get_mut(id.index() as usize) else {
             return;

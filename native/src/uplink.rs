@@ -1,7 +1,7 @@
-//! The way from a shard to where its topics live.
+//! The link from a shard to where its topics live.
 //!
-//! There is no rule here: what the core asks for is carried out, by a thread where topics live in a backend, at once
-//! where they live in this process. What is heard goes to the shard as commands.
+//! There are no rules here. What the core asks for is carried out: by a thread if topics live in a backend, and at once if they live in
+//! this process. What the backend delivers goes to the shard as commands.
 
 mod calls;
 mod heard;
@@ -25,7 +25,7 @@ use heard::Heard;
 
 pub(crate) use thread::Link;
 
-/// A shard's end of the way. Dropping it says goodbye at the other end.
+/// A shard's end of the link. Dropping it unregisters the shard at the other end.
 pub(crate) struct Uplink {
     way: Way,
     heard: Arc<Heard>,
@@ -37,7 +37,7 @@ enum Way {
 }
 
 impl Uplink {
-    /// Carries a call out. Where that takes time, the answer comes as a command.
+    /// Carries out a call. If that takes time, this returns `None`, and the answer comes as a command.
     pub(crate) fn call(&self, id: CallId, call: UplinkCall<Json>) -> Option<UplinkAnswer<Json>> {
         match &self.way {
             Way::Thread(sender) => {
@@ -48,18 +48,18 @@ impl Uplink {
         }
     }
 
-    /// Tells other servers and shards about presences. Where too much waits already, it is lost.
+    /// Tells other servers and shards about presences. If too much is waiting already, the message is lost.
     pub(crate) fn broadcast_presence(&self, message: &PresenceMessage<Json>) {
         self.broadcast(&PresenceEnvelope::from(message));
     }
 
-    /// Tells other servers and shards of connections that tabs share. Where too much waits already, it is lost.
+    /// Tells other servers and shards about connections that tabs share. If too much is waiting already, the message is lost.
     pub(crate) fn broadcast_claims(&self, claims: Vec<Claim>) {
         self.broadcast(&ClaimsEnvelope::from(claims));
     }
 
-    /// Tells other servers and shards of users whose connections are ended, and answers once that is out. Where it is lost, as when too much
-    /// waits already, the shard is told by a command.
+    /// Tells other servers and shards whose connections to end, and answers once the message is out. If the message is lost, for example
+    /// because too much is waiting already, the shard is told by a command.
     pub(crate) fn broadcast_disconnects(
         &self,
         disconnects: Vec<Disconnect>,
@@ -72,7 +72,7 @@ impl Uplink {
         }
     }
 
-    /// Tells other servers and shards about progress, and answers once that is out. Where too much waits already, it is
+    /// Tells other servers and shards about progress, and answers once the message is out. If too much is waiting already, the message is
     /// lost.
     pub(crate) fn broadcast_progress(&self, text: String, reply: oneshot::Sender<()>) {
         self.say(text, Some(reply));
@@ -88,24 +88,24 @@ impl Uplink {
             Way::Here(here) => {
                 here.broadcast(&text);
                 if let Some(reply) = reply {
-                    // Whoever asked may have gone.
+                    // The caller may be gone.
                     let _ = reply.send(());
                 }
             }
         }
     }
 
-    /// The shard has taken over a broadcast of so many bytes.
+    /// Notes that the shard has taken over a broadcast of `bytes` bytes.
     pub(crate) fn count_broadcast_taken(&self, bytes: usize) {
         self.heard.count_broadcast_taken(bytes);
     }
 
-    /// The shard has taken over a publication that was heard.
+    /// Notes that the shard has taken over a publication that was delivered to it.
     pub(crate) fn count_taken(&self, publication: &Publication) {
         self.heard.count_taken(publication);
     }
 
-    /// The shard is about to read again what was missed.
+    /// Notes that the shard is about to read again what it missed.
     pub(crate) fn acknowledge_missed(&self) {
         self.heard.acknowledge_missed();
     }

@@ -29,7 +29,7 @@ pub struct JobUpdate {
     pub extra: Map<String, Value>,
 }
 
-/// The names that are not the application's.
+/// The names of the fields, which `extra` can't override.
 const FIELDS: [&str; 4] = ["job_id", "status", "progress", "message"];
 
 const RUNNING: &str = "RUNNING";
@@ -108,7 +108,7 @@ impl JobUpdate {
         self.status.parse().ok()
     }
 
-    /// The update that a publication of the job is. One that ended the topic has a status that says so.
+    /// Reads an update from a publication of the job. If the publication ended the topic, the update's status says so.
     pub(super) fn read(job_id: &str, publication: &Publication) -> Result<Self, JsonError> {
         let mut update: Self = publication.payload.parse()?;
         if update.job_id.is_empty() {
@@ -123,7 +123,7 @@ impl JobUpdate {
     }
 }
 
-/// Each name is told once: of two, readers take either.
+/// Leaves out members with the name of a field: if a name occurs twice, readers differ in which one they take.
 fn without_fields<S: Serializer>(
     extra: &Map<String, Value>,
     serializer: S,
@@ -135,7 +135,7 @@ fn without_fields<S: Serializer>(
     )
 }
 
-/// The status of a job that ended so.
+/// The status of a job that ended for this reason.
 fn status(reason: EndReason) -> String {
     reason.as_str().to_ascii_uppercase()
 }

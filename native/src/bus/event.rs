@@ -25,7 +25,7 @@ pub struct BusEvent {
 pub(super) struct Envelope<'a, T> {
     pub(super) event: &'a str,
     pub(super) data: &'a T,
-    /// The room that it happened in, where that is another one.
+    /// The room in which it happened, if this is a copy in another room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) about: Option<&'a str>,
 }
@@ -40,7 +40,7 @@ struct Read {
 }
 
 impl BusEvent {
-    /// The event that a publication is, if it is one and happened where it was published.
+    /// Reads an event from a publication; `None` if it is not one, or is a copy of an event from another room.
     pub(super) fn read(publication: &Publication) -> Option<Self> {
         let read: Read = publication.payload.parse().ok()?;
         if read.about.is_some() {

@@ -68,7 +68,7 @@ where
 }
 
 impl Handler {
-    /// A handler that works until it is dropped and its queue is empty.
+    /// Starts a handler, which works until it is dropped and its queue is empty.
     pub(super) fn start(
         id: u64,
         callback: Callback,
@@ -81,13 +81,13 @@ impl Handler {
     }
 
     pub(super) fn push(&self, event: BusEvent) {
-        // One that has ended is none that is too slow.
+        // If the queue is closed, the handler has ended, which is not a fault.
         if let Err(TrySendError::Full(event)) = self.queue.try_send(event) {
             report(&self.faults, &event, FaultKind::Overflowed);
         }
     }
 
-    /// The runtime that it worked in has gone.
+    /// Returns whether the runtime that it ran on has shut down.
     pub(super) fn has_ended(&self) -> bool {
         self.queue.is_closed()
     }
@@ -126,7 +126,7 @@ fn words(error: JoinError) -> String {
 
 fn report(faults: &broadcast::Sender<Fault>, event: &BusEvent, kind: FaultKind) {
     tracing::error!(event = event.event, room = %event.room, fault = ?kind, "a handler of events failed");
-    // Nobody has to listen.
+    // There may be no receiver.
     let _ = faults.send(Fault {
         event: Some(event.event.clone()),
         room: event.room.clone().into(),

@@ -1,4 +1,4 @@
-//! Hearing what is published in the rooms of a bus.
+//! Follows what is published in the rooms of a bus.
 
 use std::sync::{Arc, Weak};
 
@@ -17,7 +17,7 @@ pub(super) struct Listening {
     rooms: Vec<(Pattern, Hearing)>,
 }
 
-/// The task that dispatches what is published in a room, and gives why that was refused, if so.
+/// The task that dispatches what is published in a room. It returns the error if the server refuses the room.
 struct Hearing(JoinHandle<Option<WireError>>);
 
 impl Drop for Hearing {
@@ -27,8 +27,8 @@ impl Drop for Hearing {
 }
 
 impl Listening {
-    /// Subscribes to the rooms that aren't listened to: none was yet, the runtime in which one was has gone, or the server has
-    /// refused it. In that case it is told first, and the room is asked for again at the next call.
+    /// Subscribes to the rooms that no task follows: there was none yet, its runtime has shut down, or the server has refused the room. A
+    /// refusal is reported first, and the next call requests the room again.
     ///
     /// # Errors
     /// A room can't be subscribed to, or was refused.
@@ -39,7 +39,7 @@ impl Listening {
         let mut refused = None;
         while let Some(at) = self.rooms.iter().position(|(_, it)| it.0.is_finished()) {
             let (_, mut ended) = self.rooms.swap_remove(at);
-            // One that was aborted with its runtime has nothing to say.
+            // A task that was aborted with its runtime has no result.
             refused = (&mut ended.0).await.ok().flatten().or(refused);
         }
         if let Some(refused) = refused {
@@ -63,7 +63,7 @@ impl Listening {
     }
 }
 
-/// Dispatches what is published in a room for as long as the bus is there. Gives why nothing more comes, where the server refuses it.
+/// Dispatches what is published in a room for as long as the bus exists. Returns the error if the server refuses the room.
 async fn dispatch_all(
     inner: Weak<Inner>,
     room: Pattern,
@@ -86,7 +86,7 @@ async fn dispatch_all(
             Event::Refused(error) if error.code == ErrorCode::ConnectionLost => return None,
             Event::Refused(error) => {
                 tracing::error!(%room, %error, "the events of a room may not be subscribed to");
-                // Nobody has to listen.
+                // There may be no receiver.
                 let _ = inner.faults.send(Fault {
                     event: None,
                     room,

@@ -33,7 +33,7 @@ pub enum UrlError {
 /// addressed as it is told to listen, `unix:/path/to/socket`, and sees the host `localhost` in requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
-    /// Where it listens in the file system, if it does.
+    /// The path of the Unix socket that it listens on, if it does.
     socket: Option<PathBuf>,
     is_secure: bool,
     /// As it was written: an IPv6 address has brackets.
@@ -54,7 +54,7 @@ impl ServerAddress {
         }
     }
 
-    /// The Unix socket that the server listens on, if it does. Host and port lead nowhere then.
+    /// The path of the Unix socket that the server listens on, if it does. Its host and port are then meaningless.
     pub fn socket(&self) -> Option<&Path> {
         self.socket.as_deref()
     }
@@ -134,7 +134,7 @@ impl FromStr for ServerAddress {
         if host.is_empty() || uri.query().is_some() {
             return Err(malformed());
         }
-        // Whoever is named before the host is shown to nobody: a token says who one is.
+        // A user name before the host is dropped, and never shown: clients identify themselves by a token.
         let (_, place) = authority
             .as_str()
             .rsplit_once('@')

@@ -1,4 +1,4 @@
-//! Answers to publishes, which whoever asked may await, and the client when it flushes.
+//! Answers to publishes, which the caller may await, and the client when it flushes.
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use tokio::task::coop::unconstrained;
 
 use super::ClientError;
 
-/// So few answers are not worth being looked through.
+/// Below this number of answers, removing those that have arrived is not worth a pass.
 const SWEPT_MIN: usize = 64;
 
 /// A future of the answer to a publish that was queued with [`Client::enqueue`](super::Client::enqueue). Dropping it
@@ -41,7 +41,7 @@ pub(super) enum Receiving {
 }
 
 impl Future for Receiving {
-    /// `None` where nobody is left to answer.
+    /// The error is `None` if nobody is left to answer.
     type Output = Result<Position, Option<WireError>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -63,9 +63,9 @@ pub(super) struct Unanswered(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    /// Those without an answer, and some that have got one since they were looked at last.
+    /// The unanswered ones, and those answered since the last sweep.
     answers: Vec<Shared<Receiving>>,
-    /// How many of them there are when they are looked at next.
+    /// The number of entries at which the next sweep is due.
     sweep_at: usize,
 }
 
@@ -74,8 +74,8 @@ impl Unanswered {
         let answer = receiving.shared();
         let mut waiting = self.lock();
         if waiting.answers.len() >= waiting.sweep_at {
-            // What is refused has its answer before what waits for a server: it may be anywhere. Each is looked at a few
-            // times only, however long the others wait.
+            // Answered ones may be anywhere, because refusals come before the answers of a server. The doubling bounds
+            // how often each entry is looked at, however long the others wait.
             waiting.answers.retain(|answer| !is_answered(answer));
             waiting.sweep_at = (2 * waiting.answers.len()).max(SWEPT_MIN);
         }
@@ -87,7 +87,7 @@ impl Unanswered {
     pub(super) async fn flush(&self) {
         let waiting = self.lock().answers.clone();
         for answer in waiting {
-            // Whoever published it is told.
+            // The caller that published it gets the error.
             let _ = answer.await;
         }
     }
@@ -105,7 +105,7 @@ impl Unanswered {
 }
 
 fn is_answered(answer: &Shared<Receiving>) -> bool {
-    // A task that has looked at many would be told of the next that there is none, so that others get their turn.
+    // Without `unconstrained`, tokio would report answers as pending to a task that has polled many.
     unconstrained(answer.clone()).now_or_never().is_some()
 }
 
@@ -118,7 +118,8 @@ mod tests {
     const ACCEPTED: usize = 1024;
     const REFUSED: usize = 20_000;
 
-    /// Publishes of which the first wait for a server, and all others are refused at once. The answers are dropped.
+    /// Queues publishes of which the first ones wait for a server, and all others are refused at once. The answers are
+    /// dropped.
     fn publish(unanswered: &Unanswered) -> Vec<oneshot::Sender<Result<Position, WireError>>> {
         let mut waiting = Vec::new();
         for number in 0..ACCEPTED + REFUSED {

@@ -88,10 +88,10 @@ impl BlockingClient {
     }
 }
 
-/// Waits for `future`, whoever the thread belongs to.
+/// Waits for `future` on any thread, also on one of an async runtime.
 fn block_on<F: Future>(future: F) -> F::Output {
-    // Where the thread runs a task, its runtime would make each part of the future yield now and then, which here
-    // nobody yields to.
+    // If the thread is running a tokio task, parts of the future would report pending to make that task yield, which it
+    // can't while it blocks here.
     let mut future = pin!(tokio::task::coop::unconstrained(future));
     let unpark = Arc::new(Unpark {
         thread: thread::current(),
@@ -111,7 +111,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 struct Unpark {
     thread: Thread,
-    /// A callback may block in turn, and take the thread's own token.
+    /// The park token alone is not enough: a callback may block in turn, and take it.
     is_woken: AtomicBool,
 }
 

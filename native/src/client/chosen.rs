@@ -32,7 +32,7 @@ impl Client {
             let environment = |name: &str| std::env::var(name).ok();
             runtime.block_on(choose(address, environment, &Keep::as_servers_say()))
         };
-        // A thread of its own may wait, whatever runs in this one.
+        // A separate thread may block, even if this one belongs to an async runtime.
         let chosen = std::thread::Builder::new()
             .name("tidegate-choice".into())
             .spawn(choosing)?;

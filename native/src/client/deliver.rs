@@ -1,4 +1,4 @@
-//! What is due to a client's subscriptions, into their queues.
+//! Moves what is due to a client's subscriptions into their queues.
 
 use tidegate_core::hub::{Due, SubscriptionId};
 use tidegate_core::protocol::ServerFrame;

@@ -1,4 +1,4 @@
-//! The task of a client: it carries frames between the core's client hub and a WebSocket, and tells the time.
+//! The task of a client: it carries frames between the core's client hub and a WebSocket, and drives the hub's clock.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -56,11 +56,11 @@ pub(super) struct Driver {
     requests: mpsc::UnboundedReceiver<Request>,
     status: watch::Sender<Status>,
     transport: Transport,
-    /// How long a server has to answer, and whoever is asked for a token.
+    /// How long to wait for a server, and for a token.
     timeouts: Timeouts,
-    /// Why the connection ends, where that was told before it does.
+    /// Why the connection ends, if that is known before it does.
     ending: Option<Fault>,
-    /// The token that is being come by, and the number of the question.
+    /// The pending request for a token, and its number.
     asking: Option<(u32, Asking)>,
     pub(super) queues: HashMap<SubscriptionId, Arc<Queue>>,
     replies: HashMap<u64, oneshot::Sender<Result<Position, WireError>>>,
@@ -100,7 +100,7 @@ impl Driver {
         }
     }
 
-    /// Runs until the client is closed or all who could ask it for anything are gone.
+    /// Runs until the client is closed or all its handles are dropped.
     pub(super) async fn run(mut self) {
         self.hub.handle_connect(self.now());
         self.drain();
@@ -141,7 +141,7 @@ impl Driver {
         }
     }
 
-    /// Nobody is left who could be told.
+    /// Logs how many publishes have no answer, because no caller is left to be told.
     fn warn_of_unanswered(&self) {
         let count = self.hub.unanswered();
         if count > 0 {
@@ -152,7 +152,7 @@ impl Driver {
         }
     }
 
-    /// Whether the server wants nothing to do with this client.
+    /// Whether the client is closed, and won't connect again.
     fn is_closed(&self) -> bool {
         matches!(self.status.borrow().state, ConnectionState::Closed(_))
     }
@@ -208,7 +208,7 @@ impl Driver {
                 requests,
             } => {
                 let result = self.hub.handle_subscribe(now, 0, subscribe);
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = reply.send(result.map(|id| {
                     self.queues.insert(id, queue);
                     (id, Lease::new(requests, Request::Unsubscribe(id)))
@@ -231,7 +231,7 @@ impl Driver {
     }
 
     fn unsubscribe(&mut self, id: SubscriptionId) {
-        // One that has ended may still have something to tell.
+        // A subscription that ended by itself still has its queue, for what its reader hasn't taken.
         self.queues.remove(&id);
         self.hub.handle_unsubscribe(self.now(), id);
     }
@@ -290,7 +290,8 @@ impl Driver {
         }
     }
 
-    /// What is too long now would be so on the next connection: the client is closed, as by a server that refuses it.
+    /// The message would be too long on the next connection, too, so the client is closed, as if the server had refused
+    /// it.
     fn refuse_message(&mut self, link: u32, bytes: usize, bytes_max: usize) {
         let message = format!(
             "the server sent a message of {bytes} bytes, and this client takes {bytes_max}; raise ClientOptions::message_bytes_max"
@@ -303,12 +304,13 @@ impl Driver {
 
     fn lose(&mut self, link: u32, fault: Fault) {
         self.transport = Transport::None;
-        // What was told before says more than how the connection ended.
+        // A reason that is known already says more than how the connection ended.
         self.ending.get_or_insert(fault);
         self.hub.handle_closed(self.now(), link);
     }
 
-    /// Why there is no connection any more. What nobody told is that the hub gave it up.
+    /// Returns why the connection ended. If no reason was noted while a token was requested, the hub has given up on
+    /// that request.
     fn take_ending(&mut self) -> Option<Fault> {
         let seconds = self.timeouts.token.as_secs();
         let no_token = || Fault::NoToken(format!("nobody answered within {seconds} s"));
@@ -332,7 +334,7 @@ impl Driver {
         self.disconnect(link);
     }
 
-    /// Does what the hub wants done.
+    /// Carries out what the hub asks for.
     fn drain(&mut self) {
         while let Some(output) = self.hub.poll_output() {
             match output {
@@ -357,7 +359,7 @@ impl Driver {
                 ClientOutput::Presence(event) => self.presences.tell(&self.hub, event),
                 ClientOutput::Published { request, result } => {
                     if let Some(reply) = self.replies.remove(&request) {
-                        // Whoever asked may have gone.
+                        // The caller may be gone.
                         let _ = reply.send(result);
                     }
                 }
@@ -373,7 +375,7 @@ impl Driver {
                 status.last_error = None;
                 status.fault = None;
             }
-            // Whoever sees that a connection has ended sees why.
+            // The reason is set together with the state, so that whoever sees the end of a connection also sees why.
             ending.into_iter().for_each(|fault| status.note(fault));
             status.state = state;
         });
@@ -385,7 +387,7 @@ impl Driver {
                 link: current,
                 line,
             } if current == link => {
-                // Nobody waits for what a peer makes of a goodbye.
+                // In a task of its own, because nobody waits for the peer's reaction to the close.
                 tokio::spawn(line.close());
             }
             Transport::Open { .. } | Transport::Connecting { .. } | Transport::None => {}

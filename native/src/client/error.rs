@@ -32,7 +32,7 @@ pub enum ClientError {
     /// The certificate authorities that were named can't be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The first token could not be had.
+    /// The first token could not be obtained.
     #[error("{reason}")]
     NoToken {
         /// The error of the function that was asked for it.

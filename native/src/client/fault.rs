@@ -8,13 +8,13 @@ use crate::json::Json;
 /// Why an attempt to connect failed or a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
-    /// Whoever was asked for a token has none.
+    /// The function that supplies tokens failed.
     #[error("no token could be had: {0}")]
     NoToken(String),
     /// The server did not prove who it is.
     #[error(transparent)]
     Insecure(HandshakeError),
-    /// The server has said that it ends the connection, and why. It may be tried again.
+    /// The server has announced that it ends the connection, and why. Connecting again may succeed.
     #[error(transparent)]
     Server(WireError),
     /// Anything else that the system or the server said.
@@ -23,7 +23,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Why a connection is about to end, where the server tells that.
+    /// The reason that a frame announces for the end of the connection, if it does.
     pub(super) fn told(frame: &ServerFrame<Json>) -> Option<Self> {
         match frame {
             ServerFrame::Error(error) if error.fatal || error.code == ErrorCode::Draining => {
@@ -34,7 +34,7 @@ impl Fault {
         }
     }
 
-    /// Whether another token is tried, or the client is closed.
+    /// Returns whether this is about the token. If so, another token is tried, or the client is closed.
     pub(super) const fn is_about_token(&self) -> bool {
         matches!(
             self,

@@ -1,14 +1,14 @@
-//! What a client's task gave out and takes back.
+//! Leases: what a client's task holds on behalf of its callers.
 
 use tokio::sync::mpsc;
 
 use super::request::Request;
 
-/// Something that the client's task holds for somebody, until this is dropped. The answer itself carries it, so that what is
-/// answered to somebody who has gone meanwhile is taken back, too.
+/// Something that the client's task holds for a caller, until this is dropped. The lease is sent with the answer itself, so that it also
+/// ends if the caller has gone before the answer arrived.
 pub(super) struct Lease {
     requests: mpsc::UnboundedSender<Request>,
-    /// What takes it back.
+    /// The request that ends it.
     end: Option<Box<Request>>,
 }
 
@@ -20,7 +20,7 @@ impl Lease {
         }
     }
 
-    /// Asks the task for something else.
+    /// The channel to the task, for other requests.
     pub(super) const fn requests(&self) -> &mpsc::UnboundedSender<Request> {
         &self.requests
     }

@@ -1,5 +1,5 @@
-//! The open connection of a client: what waits to be written beside what is read, so that a peer that takes nothing holds up
-//! neither time nor anything else.
+//! The open connection of a client. It writes and reads at the same time, so that a peer that accepts nothing delays neither timers nor
+//! anything else.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -13,10 +13,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::socket::Socket;
 
-/// How long a peer has to take what is left to say, and the goodbye.
+/// How long a peer has to accept the last frames and the close frame.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
-/// An open connection. The core says how much may be under way to a server, and with that how much waits here.
+/// An open connection. The core limits how much may be in flight to a server, and thereby how much waits here.
 pub(super) struct Line {
     socket: Socket,
     waiting: VecDeque<String>,
@@ -33,17 +33,17 @@ impl Line {
         }
     }
 
-    /// Puts a frame behind those that wait.
+    /// Queues a frame.
     pub(super) fn push(&mut self, frame: String, message_bytes_max: Option<u64>) {
         self.waiting.push_back(frame);
         self.message_bytes_max = message_bytes_max;
     }
 
-    /// Writes what waits, as far as the peer takes it, and returns what it says next. May be given up and called again.
+    /// Writes what is queued, as far as the peer accepts it, and returns the next message from the peer. It is cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|context| {
             let written = self.poll_write(context);
-            // What the peer said last comes before the fact that it takes no more.
+            // The peer's last messages come before the error that it accepts no more.
             match (self.socket.poll_next_unpin(context), written) {
                 (Poll::Ready(message), _) => Poll::Ready(message),
                 (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Some(Err(error))),
@@ -53,7 +53,7 @@ impl Line {
         .await
     }
 
-    /// Says what is left to say, and goodbye. A peer that takes neither notices the end of the connection.
+    /// Writes what is still queued, and a close frame. A peer that accepts neither notices the end of the connection.
     pub(super) async fn close(mut self) {
         let goodbye = async {
             poll_fn(|context| self.poll_write(context)).await?;
@@ -71,7 +71,7 @@ impl Line {
         Pin::new(&mut self.socket).poll_flush(context)
     }
 
-    /// The next frames that wait, as many as leave in one message.
+    /// Takes the next queued frames, as many as fit into one message.
     fn message(&mut self) -> String {
         let mut room = MessageRoom::new();
         let mut frames = Vec::new();

@@ -21,7 +21,7 @@ pub(super) struct HubLink {
     /// Whether the hub is there for this client only.
     is_own: bool,
     status: watch::Sender<Status>,
-    /// Of the task that tells how the backend is.
+    /// The task that follows the backend's health.
     follower: Option<AbortHandle>,
 }
 
@@ -71,7 +71,7 @@ impl HubLink {
         self.check()?;
         let mut status = self.status();
         let closed = Box::pin(async move {
-            // A link that is gone is closed.
+            // If the sender is gone, the link is closed.
             let _ = status.wait_for(is_closed).await;
         });
         let opening = std::pin::pin!(self.hub.subscribe_with(pattern, options));
@@ -102,7 +102,7 @@ impl HubLink {
         }
     }
 
-    /// Returns once what was the client's own has gone.
+    /// Returns once the hub has stopped, if it is the client's own.
     pub(super) async fn closed(&self) {
         if self.is_own {
             self.hub.stopped().await;
@@ -137,7 +137,7 @@ fn state(health: &BackendHealth) -> ConnectionState {
     }
 }
 
-/// Makes the client's status from the backend's health, until either is gone.
+/// Derives the client's status from the backend's health, until either is dropped.
 async fn pass_on(mut health: watch::Receiver<BackendHealth>, status: watch::Sender<Status>) {
     loop {
         let now = health.borrow_and_update().clone();

@@ -81,7 +81,7 @@ impl ClientOptions {
 /// ```
 #[derive(Clone, Default)]
 pub struct Trust {
-    /// TLS by others than the system's authorities.
+    /// The TLS configuration with other authorities than the system's.
     #[cfg(feature = "tls")]
     pub(super) own: Option<Arc<rustls::ClientConfig>>,
 }
@@ -142,7 +142,7 @@ impl Token {
     /// waits that grow.
     ///
     /// Neither `ask` nor its future may block, because all clients of the process share one thread. Blocking work
-    /// belongs into `tokio::task::spawn_blocking`.
+    /// belongs in `tokio::task::spawn_blocking`.
     pub fn ask<Ask, Answer, Error>(ask: Ask) -> Self
     where
         Ask: Fn() -> Answer + Send + Sync + 'static,
@@ -164,7 +164,7 @@ impl Token {
         }
     }
 
-    /// A new token; the same where it is always the same.
+    /// Gets the next token. A fixed token is always the same.
     pub(super) fn next(&self) -> Asking {
         match &self.0 {
             Kind::None => Box::pin(std::future::ready(Err("there is none".to_owned()))),

@@ -132,7 +132,7 @@ pub struct ClientTracked(Held);
 
 enum Held {
     Server {
-        /// Until it was told.
+        /// `None` once the refusal has been received.
         refused: Option<oneshot::Receiver<WireError>>,
         _lease: Lease,
     },
@@ -195,7 +195,7 @@ impl Watching {
             let seen = self.seen.borrow_and_update().clone();
             match seen {
                 Seen::Nothing => {}
-                // Said by the client itself, when it is closed.
+                // The client itself reports this when it is closed.
                 Seen::Refused(error) if error.code == ErrorCode::ConnectionLost => return None,
                 Seen::Refused(error) => return Some(Err(error.into())),
                 Seen::Present(present) => {

@@ -1,4 +1,4 @@
-//! What a client's owners ask its task about presences, and what they are told.
+//! Requests about presences to a client's task, and what they get back.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ pub(super) enum PresenceRequest {
         meta: Json,
         refusal: oneshot::Sender<WireError>,
         reply: oneshot::Sender<Lease>,
-        /// Where the presence is given back.
+        /// The channel by which the presence is released.
         requests: mpsc::UnboundedSender<Request>,
     },
     Untrack(u64),
     Watch {
         topic: Topic,
         reply: oneshot::Sender<(watch::Receiver<Seen>, Lease)>,
-        /// Where the watch is given back.
+        /// The channel by which the watch is released.
         requests: mpsc::UnboundedSender<Request>,
     },
     Unwatch(Topic),
@@ -48,7 +48,7 @@ struct Watched {
     seen: watch::Sender<Seen>,
 }
 
-/// The presences that a client's owners asked for.
+/// The presences and watches that callers have requested.
 #[derive(Default)]
 pub(super) struct Presences {
     refusals: HashMap<u64, oneshot::Sender<WireError>>,
@@ -74,7 +74,7 @@ impl Presences {
                 let number = hub.handle_track(now, topic, key, meta);
                 self.refusals.insert(number, refusal);
                 let end = Request::Presence(PresenceRequest::Untrack(number));
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = reply.send(Lease::new(requests, end));
             }
             PresenceRequest::Untrack(number) => self.untrack(now, hub, number),
@@ -94,7 +94,7 @@ impl Presences {
                 let receiver = watched.seen.subscribe();
                 hub.handle_watch(now, &topic);
                 let end = Request::Presence(PresenceRequest::Unwatch(topic));
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = reply.send((receiver, Lease::new(requests, end)));
             }
             PresenceRequest::Unwatch(topic) => self.unwatch(now, hub, &topic),
@@ -117,7 +117,7 @@ impl Presences {
         hub.handle_unwatch(now, topic);
     }
 
-    /// Tells those whom an event concerns.
+    /// Passes an event on to the callers that it concerns.
     pub(super) fn tell(&mut self, hub: &ClientHub<Json>, event: PresenceEvent<Json>) {
         match event {
             PresenceEvent::State { topic, .. } | PresenceEvent::Changed { topic, .. } => {
@@ -128,12 +128,12 @@ impl Presences {
             }
             PresenceEvent::TrackRefused { number, error } => {
                 if let Some(refusal) = self.refusals.remove(&number) {
-                    // Whoever was present may not wait for that.
+                    // The caller may not be waiting for a refusal.
                     let _ = refusal.send(error);
                 }
             }
             PresenceEvent::WatchRefused { topic, error } => {
-                // Nothing is watched any more, however many did.
+                // This ends all watches of the topic.
                 if let Some(watched) = self.watched.remove(&topic) {
                     watched.seen.send_replace(Seen::Refused(error));
                 }

@@ -44,7 +44,7 @@ impl Queue {
         self.reader.wake();
     }
 
-    /// Nothing more will come, but for what waits already.
+    /// Marks the end: nothing follows what is already queued.
     pub(super) fn finish(&self) {
         self.lock().is_finished = true;
         self.reader.wake();

@@ -1,4 +1,4 @@
-//! What a client's task is asked.
+//! Requests to a client's task.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::presence_requests::PresenceRequest;
 use super::queue::Queue;
 use crate::json::Json;
 
-/// What a client's owners ask of its task.
+/// A request to a client's task.
 pub(super) enum Request {
     Publish {
         publish: PublishRequest<Json>,
@@ -24,11 +24,11 @@ pub(super) enum Request {
         subscribe: SubscribeRequest,
         queue: Arc<Queue>,
         reply: oneshot::Sender<Result<(SubscriptionId, Lease), SubscribeError>>,
-        /// Where the subscription is given back.
+        /// The channel by which the subscription is released.
         requests: mpsc::UnboundedSender<Self>,
     },
     Unsubscribe(SubscriptionId),
-    /// A durable subscription's reader has dealt with this.
+    /// The reader of a durable subscription has processed this.
     Handled {
         id: SubscriptionId,
         topic: Topic,

@@ -1,4 +1,4 @@
-//! The link of a client to a server: the way to the task that holds the connection.
+//! The link of a client to a server: a channel to the task that holds the connection.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl ServerLink {
         Ok(link)
     }
 
-    /// A link, and the task that is to run for it.
+    /// Returns a link, and its task, which is not running yet.
     fn new(url: &str, options: ClientOptions) -> Result<(Self, Driver), ClientError> {
         let address: ServerAddress = url.parse()?;
         let (requests, receiver) = mpsc::unbounded_channel();
@@ -51,7 +51,7 @@ impl ServerLink {
         Ok((Self { requests, status }, driver))
     }
 
-    /// Returns once the server has said welcome or the first attempt has failed.
+    /// Returns once the server has welcomed the client or the first attempt has failed.
     pub(super) async fn connected(&self, url: &str) -> Result<(), ClientError> {
         let mut status = self.status.clone();
         loop {
@@ -126,13 +126,13 @@ impl ServerLink {
         self.send(Request::Presence(request))
     }
 
-    /// The way to the task.
+    /// The channel to the task.
     pub(super) fn requests(&self) -> mpsc::UnboundedSender<Request> {
         self.requests.clone()
     }
 
     pub(super) fn close(&self) {
-        // A driver that is gone has closed it.
+        // If the driver is gone, the connection is closed.
         let _ = self.requests.send(Request::Close);
     }
 
@@ -151,7 +151,7 @@ pub(super) struct ServerSubscription {
     id: SubscriptionId,
     pub(super) queue: Arc<Queue>,
     pub(super) reducing: Reducing,
-    /// Of a durable one, what its reader has and may not have dealt with.
+    /// For a durable subscription: the publications that its reader has received and not yet confirmed.
     unhandled: Option<Vec<Publication>>,
     lease: Lease,
 }
@@ -168,7 +168,7 @@ impl ServerSubscription {
         sent.map_err(|_| ClientError::Closed)
     }
 
-    /// The reader gets this.
+    /// Notes that the reader gets this event.
     pub(super) fn hand(&mut self, event: &Event) {
         let Some(unhandled) = &mut self.unhandled else {
             return;
@@ -185,7 +185,7 @@ impl ServerSubscription {
         }
     }
 
-    /// The reader has dealt with all that it got.
+    /// Confirms that the reader has processed everything that it got.
     pub(super) fn handle_handled(&mut self) {
         for publication in self.unhandled.iter_mut().flat_map(|them| them.drain(..)) {
             let request = Request::Handled {
@@ -193,7 +193,7 @@ impl ServerSubscription {
                 topic: publication.topic.clone(),
                 position: publication.position,
             };
-            // A driver that is gone tells nobody: it comes again.
+            // If the driver is gone, this is not confirmed, and the publication is delivered again.
             let _ = self.lease.requests().send(request);
         }
     }
@@ -214,7 +214,7 @@ mod tests {
     use crate::Publish;
     use crate::client::Token;
 
-    /// What connecting to `url` comes to, by a clock that runs ahead where there is nothing to do but wait.
+    /// Returns how connecting to `url` fails. The clock is paused, so it advances by itself while everything waits.
     async fn failed(url: &str, options: ClientOptions) -> (ClientError, Status) {
         let (link, driver) = ServerLink::new(url, options).unwrap();
         tokio::spawn(driver.run());
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(status.last_error, Some(error.to_string()));
     }
 
-    /// A log, as it is read.
+    /// A log that can be read.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    /// What is logged by a client that is dropped after so many publishes, with no server.
+    /// Returns what a client without a server logs when it is dropped after this number of publishes.
     async fn logged(publishes: usize) -> String {
         let log = Log::default();
         let writer = log.clone();

@@ -51,7 +51,8 @@ async fn open(
     Ok(socket)
 }
 
-/// Why there is no WebSocket. Who speaks TLS answers plain HTTP by an alert, which is no HTTP, or by nothing.
+/// Explains why there is no WebSocket. A server that expects TLS answers plain HTTP with an alert, which is not HTTP,
+/// or with nothing.
 fn reason(address: &ServerAddress, error: &Error) -> String {
     match error {
         Error::Protocol(ProtocolError::HttparseError(_) | ProtocolError::HandshakeIncomplete)

@@ -35,7 +35,7 @@ impl ServerStream {
             return Ok(connect_unix(path).await?);
         }
         let stream = TcpStream::connect((address.host(), address.port())).await?;
-        // Whoever writes, writes whole messages.
+        // Messages are written whole, so there is no gain in delaying small packets.
         stream.set_nodelay(true)?;
         if address.is_secure() {
             return secure(stream, address.host(), options).await;
@@ -67,7 +67,7 @@ async fn secure(
     Ok(ServerStream(Box::new(stream)))
 }
 
-/// No such address is taken.
+/// Never called: without TLS, parsing an address refuses those that need it.
 #[cfg(not(feature = "tls"))]
 async fn secure(
     _stream: TcpStream,

@@ -1,4 +1,4 @@
-//! The thread in which the clients of a process are at work, so that they need no runtime of their users'.
+//! The thread on which all clients of a process run, so that applications need no async runtime.
 
 use std::io;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// The runtime of all clients: one thread, which sleeps while there is nothing to do.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// If the system provides no thread.
 pub(super) fn runtime() -> io::Result<&'static Handle> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = RUNTIME.get() {
@@ -20,7 +20,7 @@ pub(super) fn runtime() -> io::Result<&'static Handle> {
         .enable_all()
         .build()?;
     if let Err(second) = RUNTIME.set(runtime) {
-        // Another thread was faster. A runtime may not be dropped by waiting where a task may be running.
+        // Another thread was faster. Dropping a runtime blocks, which a thread that runs a task must not do.
         second.shutdown_background();
     }
     Ok(RUNTIME.get().expect("one of the two was set").handle())

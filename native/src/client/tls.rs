@@ -53,7 +53,7 @@ impl Trust {
         if let Some(config) = self.own.as_ref().or_else(|| SYSTEM.get()) {
             return Ok(Arc::clone(config));
         }
-        // The system has them in files, or asks a service for them.
+        // This may block: the system has them in files, or provides them through a service.
         let read = tokio::task::spawn_blocking(|| {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -72,12 +72,12 @@ fn config(roots: RootCertStore) -> Arc<ClientConfig> {
         .expect("the provider has cipher suites of these versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // WebSockets are asked for by HTTP/1.1.
+    // WebSockets are opened over HTTP/1.1.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }
 
-/// Makes a connection to `host` a secure one.
+/// Does the TLS handshake with `host`.
 pub(super) async fn shake_hands(
     stream: TcpStream,
     host: &str,

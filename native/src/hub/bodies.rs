@@ -1,11 +1,11 @@
-//! Bodies of requests, and messages of WebSockets, that are under way: how many bytes they have together.
+//! Limits how many bytes the bodies of requests and unfinished WebSocket messages hold together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How long a message may be under way where room is scarce, which it is once half of it is taken. Signs of life are enough for a long
-/// message otherwise; whoever sends many of them, and slowly, must not keep the room from all others for as long as that takes.
+/// How long a message may take while room is scarce, that is, while more than half of it is taken. Otherwise, a long message only has to
+/// make progress. But a client that sends many messages slowly must not keep the room from all others for that long.
 const SCARCE_AFTER: Duration = Duration::from_secs(30);
 
 /// Room for bodies.
@@ -13,7 +13,7 @@ const SCARCE_AFTER: Duration = Duration::from_secs(30);
 pub(crate) struct Bodies {
     held: AtomicUsize,
     bytes_max: usize,
-    /// How much of that is for whoever has not shown who they are.
+    /// The part of that for clients that have not authenticated.
     strangers_bytes_max: usize,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct NoRoom {
 }
 
 impl Bodies {
-    /// Room for so many bytes, and at least for one body of the largest size.
+    /// Room for `bytes_max` bytes, and at least for one body of the largest size.
     pub(crate) fn new(bytes_max: usize, body_bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             held: AtomicUsize::new(0),
@@ -43,17 +43,17 @@ impl Bodies {
         })
     }
 
-    /// How much can be taken.
+    /// How many bytes can be taken.
     pub(crate) const fn bytes_max(&self) -> usize {
         self.bytes_max
     }
 
-    /// How much has been taken.
+    /// How many bytes have been taken.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Room for a body of which nothing has come.
+    /// Room for a body of which nothing has arrived yet.
     pub(crate) fn begin(self: &Arc<Self>) -> Room {
         Room {
             bodies: Arc::clone(self),
@@ -63,19 +63,19 @@ impl Bodies {
 }
 
 impl Room {
-    /// Takes room for bytes that have come: what a request merely announces takes none from others.
+    /// Takes room for bytes that have arrived. A length that a request merely announces takes none.
     ///
     /// # Errors
-    /// There is none left.
+    /// If there is no room left.
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
         self.take_up_to(bytes, self.bodies.bytes_max)
     }
 
-    /// Has it take as much as has come and is kept, more or less than before, of a message that has been under way for so long. Strangers
-    /// leave half of the room to others, and so do messages that take long.
+    /// Takes or gives back room, so that it is `bytes`, the part of a message that has arrived and is kept. `age` is how long the message
+    /// has taken so far. Clients that have not authenticated leave half of the room to others, and so do messages that take long.
     ///
     /// # Errors
-    /// There is none left.
+    /// If there is no room left.
     pub(crate) fn hold(
         &mut self,
         bytes: usize,

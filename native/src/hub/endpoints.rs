@@ -1,4 +1,4 @@
-//! What the HTTP endpoints of a hub ask of it.
+//! What the HTTP endpoints need from a hub.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use crate::error::Stopped;
 use crate::shard::{Command, Guest, Transport};
 
 impl Hub {
-    /// The flow that a client of some patterns is granted where it asks for `flow`.
+    /// The flow that a client of these patterns is granted if it requests `flow`.
     pub(crate) fn granted_flow(&self, patterns: &[Pattern], flow: Flow) -> Flow {
         let floor = &self.inner.floor;
         let slowed = |flow, pattern| floor.grant(pattern, flow);
@@ -28,30 +28,30 @@ impl Hub {
         granted
     }
 
-    /// The way in, for clients.
+    /// Decides who may connect.
     pub(crate) fn door(&self) -> &Arc<Door> {
         &self.inner.door
     }
 
-    /// The most bytes that a request to publish may have, its payload and all.
+    /// The most bytes that a request to publish may have, including its payload.
     pub(crate) fn frame_bytes_max(&self) -> usize {
         self.inner.wire.frame_bytes_max
     }
 
-    /// Where the bodies of requests have room.
+    /// The room for the bodies of requests.
     pub(crate) fn bodies(&self) -> &Arc<Bodies> {
         &self.inner.posts.bodies
     }
 
-    /// Where the answers to those who read have room.
+    /// The room for answers to requests that read.
     pub(crate) fn answers(&self) -> &Arc<Bodies> {
         &self.inner.answers
     }
 
-    /// Somebody is about to publish so many times by a request.
+    /// Counts the publications of a request against the rate of its publisher.
     ///
     /// # Errors
-    /// They do so too often: how many of them, from the first one on, they may, and why not the rest.
+    /// If that is too often: how many of them, from the first one on, are allowed, and why the rest is not.
     pub(crate) fn count_posts(
         &self,
         publisher: &Publisher,
@@ -70,12 +70,12 @@ impl Hub {
         self.inner.drain_grace
     }
 
-    /// Whether there are connections of others than this process.
+    /// Whether there are connections from outside this process.
     pub(crate) async fn has_clients(&self) -> Result<bool, Stopped> {
         self.inner.shards.have_clients().await
     }
 
-    /// How long event streams wait for what.
+    /// The timings of event streams.
     pub(crate) fn event_streams(&self) -> EventStreamConfig {
         self.inner.wire.event_streams
     }

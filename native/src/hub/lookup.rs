@@ -1,4 +1,4 @@
-//! What topics have published, for whoever wants to know it once: nobody subscribes, and nothing is left of it.
+//! Looks up what topics have published, without a subscription and without keeping anything of it.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use crate::shard::Command;
 /// What a topic keeps, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicHistory {
-    /// Where the topic stands: with offset 0 where it has not begun, and in epoch 0 where nothing is known of it.
+    /// The topic's position: with offset 0 if it has not begun, and in epoch 0 if nothing is known of it.
     pub position: Position,
-    /// Whether this is all that was published since the position that was asked for, or without one, in this epoch. If not,
-    /// the topic has begun anew or keeps less, and the publications are all that it keeps.
+    /// Whether this is everything that was published since the given position or, without one, in this epoch. If not, the topic has started
+    /// anew or keeps less, and the publications are all that it keeps.
     pub recovered: bool,
     /// Publications without a gap, the oldest first. The last one is at `position`.
     pub publications: Vec<Publication>,
 }
 
 impl Hub {
-    /// The retained latest publication of a topic, as it is where topics live: what was published before this was called is not missed.
-    /// Nobody subscribes to the topic, and nothing is left of it.
+    /// The retained latest publication of a topic, read where topics live: it includes everything published before this was called. This
+    /// does not subscribe to the topic.
     ///
     /// # Errors
-    /// When the topic breaks the syntax, the backend has not answered within 10 s (as
+    /// If the topic has invalid syntax, the backend has not answered within 10 s (as
     /// [`UplinkConfig::lookup_patience`](tidegate_core::uplink::UplinkConfig::lookup_patience) says), or the hub has stopped.
     pub async fn latest(&self, topic: &str) -> Result<Option<Publication>, LookupError> {
         let pattern = Topic::new(topic)?.into();
@@ -38,7 +38,7 @@ impl Hub {
         Ok(publications.next().cloned())
     }
 
-    /// The retained latest publication of every topic that a pattern selects, by topic. Otherwise as [`Hub::latest`].
+    /// The retained latest publication of every topic that matches a pattern, ordered by topic. Otherwise like [`Hub::latest`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,7 +62,7 @@ impl Hub {
         Ok(by_topic.into_values().cloned().collect())
     }
 
-    /// What a topic has published after `since`, as far as it keeps that; without `since`, all that it keeps. Otherwise as
+    /// What a topic has published after `since`, as far as it keeps that; without `since`, all that it keeps. Otherwise like
     /// [`Hub::latest`].
     ///
     /// ```
@@ -91,7 +91,7 @@ impl Hub {
         topic: Topic,
         since: Option<Position>,
     ) -> Result<TopicHistory, LookupError> {
-        // Before the beginning is where all that is kept comes after.
+        // The default position is before the beginning, which is the same as none.
         let since = since.filter(|since| *since != Position::default());
         if let Some(since) = since {
             let history = self.history_since(&topic, since).await?;

@@ -23,8 +23,8 @@ impl Hub {
         self.open_as(patterns, options, None).await
     }
 
-    /// A stream on behalf of a client, who is sent elsewhere when the hub drains. Where it has a device, it goes on from that one's cursors,
-    /// and what its start has seen is dealt with.
+    /// A stream on behalf of a client, which is asked to connect elsewhere when the hub drains. With a device, it continues from the
+    /// device's cursors, and everything before its start positions counts as processed.
     pub(crate) async fn open_for_client(
         &self,
         patterns: Vec<Pattern>,
@@ -66,7 +66,7 @@ impl Hub {
     }
 }
 
-/// Calls an opening off when whoever waits for it goes away.
+/// Cancels an opening if its caller stops waiting for it.
 struct Waiting<'a> {
     shard: &'a CommandSender,
     token: u64,
@@ -76,7 +76,7 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
-            // A hub that has stopped has nothing left to call off.
+            // A hub that has stopped has nothing left to cancel.
             let _ = self.shard.send(Command::CancelOpening(self.token));
         }
     }

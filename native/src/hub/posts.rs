@@ -1,4 +1,4 @@
-//! What requests to publish over HTTP may take: so much at once, and so often.
+//! Limits on requests to publish over HTTP: how many bytes at a time, and how often.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,18 +16,19 @@ use super::bodies::Bodies;
 /// What all requests to publish share.
 pub(super) struct Posts {
     pub(super) bodies: Arc<Bodies>,
-    /// Where there is a limit.
+    /// `None` if there is no limit on the rate.
     publishers: Option<Mutex<Buckets<Publisher>>>,
     started: Clock,
 }
 
-/// Whose requests count together: over HTTP, connections come and go as their client likes.
+/// Whose requests count together. They are not counted by connection, because a client over HTTP may open any number of
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Publisher {
     User(Arc<str>),
-    /// Whoever has no name.
+    /// A client without a name.
     Address(IpAddr),
-    /// Whoever has no address either, as it is by a Unix socket.
+    /// A client without a name and without an address, as on a Unix socket.
     Unknown,
 }
 
@@ -41,10 +42,10 @@ impl Posts {
         }
     }
 
-    /// Somebody is about to publish so many times: how many of them, from the first one on, they may.
+    /// Counts publications against the rate of their publisher.
     ///
     /// # Errors
-    /// Beside how many they may: why not the rest, where there is one.
+    /// If that is too often: how many of them, from the first one on, are allowed, and why the rest is not.
     pub(super) fn count(
         &self,
         publisher: &Publisher,

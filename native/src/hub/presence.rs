@@ -18,17 +18,17 @@ use crate::error::{PresenceError, Stopped};
 use crate::json::Json;
 use crate::shard::{CommandSender, LocalReader, PresenceCommand};
 
-/// What a message between servers has around its presences, at most.
+/// The most bytes that a message between servers has in addition to its presences.
 const ENVELOPE_BYTES: usize = 256;
 
-/// A shard's core, whose messages to others are no larger than the backend takes them.
+/// A shard's `ServerHub`, whose messages to others are no larger than the backend accepts.
 pub(super) fn server_hub(
     mut server: ServerConfig,
     uplink: UplinkConfig,
     backend: &dyn Backend,
 ) -> ServerHub<Json> {
     if let Some(bytes_max) = backend.broadcast_bytes_max() {
-        // A key or a topic in JSON may have twice the bytes that it has by itself.
+        // Escaping may double the length of a key or topic in JSON.
         let bytes_max = (bytes_max / 2).saturating_sub(ENVELOPE_BYTES);
         let limits = &mut server.presence.limits;
         limits.message_bytes_max = limits.message_bytes_max.min(bytes_max);
@@ -96,7 +96,8 @@ impl Presence {
         Ok(Tracked { _reader: reader })
     }
 
-    /// What the process itself says and asks about a topic goes to one shard, which knows of it at once.
+    /// The shard for what this process itself tracks and asks about the topic: always the same one, so that it sees its
+    /// own changes at once.
     fn shard(&self) -> Result<&CommandSender, Stopped> {
         self.hub.inner.shards.of(&self.topic)
     }
@@ -167,7 +168,7 @@ impl Stream for PresenceChanges {
                 None => return Poll::Ready(None),
                 Some(ServerFrame::PresenceState(state)) => self.roster.handle_state(&state.present),
                 Some(ServerFrame::PresenceDiff(diff)) => self.roster.handle_diff(&diff),
-                // The link to the backend comes and goes.
+                // What else arrives is about the link to the backend.
                 Some(_) => continue,
             };
             if !changes.is_empty() || !self.is_begun {

@@ -1,4 +1,4 @@
-//! The way of progress trackers through a hub.
+//! What progress trackers need from a hub.
 
 use tidegate_core::topic::Topic;
 
@@ -7,12 +7,12 @@ use crate::error::Stopped;
 use crate::shard::CommandSender;
 
 impl Hub {
-    /// The shard that what is said of a piece of work goes through.
+    /// The shard through which messages about a piece of work pass.
     pub(crate) fn shard_of(&self, work: &Topic) -> Result<&CommandSender, Stopped> {
         self.inner.shards.of(work)
     }
 
-    /// Whether there may be other hubs that know of what happens here: at a backend, if it can broadcast.
+    /// Whether other hubs may learn of what happens here: those at the same backend, if it can broadcast.
     pub(crate) fn has_others(&self) -> bool {
         self.inner.has_others
     }

@@ -1,4 +1,4 @@
-//! How to publish: what is said of a publication beside its topic and its value.
+//! Options of a publication, besides its topic and its value.
 
 use serde::Serialize;
 use tidegate_core::lifecycle::{EndReason, StatedEnd};
@@ -33,7 +33,7 @@ impl Publish {
     }
 
     /// A publication that does not end its topic, whatever its payload looks like: for data whose `status` is about
-    /// something else than the topic, such as one failed order among others.
+    /// something other than the topic, such as one failed order among others.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,7 +51,7 @@ impl Publish {
         }
     }
 
-    /// The request to publish `value` so.
+    /// The request to publish `value` with these options.
     pub(crate) fn request<E: From<TopicError> + From<JsonError>>(
         self,
         topic: &str,

@@ -26,20 +26,19 @@ use crate::uplink::{Link, Uplink};
 /// The threads of a hub. Each has connections of its own, and copies of the topics that those follow.
 pub(super) struct Shards {
     senders: Box<[CommandSender]>,
-    /// The topics, where they live in this process and have several shards.
+    /// The topics, if they live in this process and have several shards.
     topics: Option<Memory>,
-    /// How the backend is, where topics live in one.
+    /// The health of the backend, if topics live in one.
     health: Option<watch::Receiver<BackendHealth>>,
     hashing: RandomState,
-    /// Whose turn it is among shards with equally many connections.
+    /// Takes turns among shards with equally many connections.
     turn: AtomicUsize,
-    /// All are told to stop, and stop one after the other.
+    /// Set when all are told to stop, which they do one after the other.
     is_stopping: AtomicBool,
 }
 
 impl Shards {
-    /// Starts as many shards as `config` says. What is given back beside them ends once all have ended and the backend
-    /// is closed.
+    /// Starts as many shards as `config` says. The receiver returned with them ends once all have ended and the backend is closed.
     ///
     /// # Errors
     /// When the system gives no thread or no way to wait for sockets.
@@ -90,7 +89,7 @@ impl Shards {
         Ok((shards, ending))
     }
 
-    /// How the backend is, now and as it changes.
+    /// The health of the backend, now and as it changes.
     pub(super) fn health(&self) -> Option<watch::Receiver<BackendHealth>> {
         self.health.clone()
     }
@@ -103,7 +102,7 @@ impl Shards {
         self.by_hash(self.hashing.hash_one(topic))
     }
 
-    /// The shard that looks something up: always the same one for the same, so that it is asked for once where several want it.
+    /// The shard for a lookup: always the same one for equal lookups, so that those at the same time share a request.
     ///
     /// # Errors
     /// When the hub is stopping.
@@ -155,13 +154,13 @@ impl Shards {
 
     fn tell_all(&self, command: impl Fn() -> Command) {
         for sender in &self.senders {
-            // One that has stopped already needs no telling.
+            // A shard that has stopped already needs no command.
             let _ = sender.send(command());
         }
     }
 
-    /// Up to `most` topics, those that were touched last. A topic that several shards have is as the one sees it that has
-    /// heard of it last, with the subscribers of all.
+    /// Up to `most` topics, the most recently touched. A topic that several shards have is reported as the shard knows it that has heard of
+    /// it last, with the subscribers of all.
     pub(super) async fn survey(&self, most: usize) -> Result<Vec<TopicSeen>, Stopped> {
         let survey = async |sender: &CommandSender| {
             let (reply, answer) = oneshot::channel();
@@ -170,7 +169,7 @@ impl Shards {
         };
         self.check()?;
         if most == 0 {
-            // Who asks for the totals alone, each second say, has no topic looked at.
+            // A caller that only polls the totals needs no pass over the topics.
             return Ok(Vec::new());
         }
         let mut by_topic: BTreeMap<Topic, TopicSeen> = BTreeMap::new();
@@ -196,7 +195,7 @@ impl Shards {
         Ok(all)
     }
 
-    /// Asks where cursors are kept, while topics live in this process.
+    /// Makes calls to where cursors are kept, while topics live in this process.
     pub(super) async fn cursors(
         &self,
         calls: Vec<CursorCall>,
@@ -210,7 +209,7 @@ impl Shards {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Ends the connections of a user. Gives how many there were, and whether other servers have been told, where they are to be (`tells`)
+    /// Ends the connections of a user. Returns how many there were, and whether other servers have been told, if they are to be (`tells`),
     /// or there are none.
     pub(super) async fn disconnect(
         &self,
@@ -221,7 +220,8 @@ impl Shards {
         let id = crate::random_seed();
         let (mut told, is_told) = tells.then(oneshot::channel).unzip();
         let mut answers = Vec::new();
-        // The one that tells others is asked last, so that none hears of it by that before it is asked, and has nothing left to count.
+        // The shard that tells others comes last. Otherwise, its message could reach another shard before this command, which would then
+        // find no connection to count.
         for (index, sender) in self.senders.iter().enumerate().rev() {
             let (reply, answer) = oneshot::channel();
             let end = DisconnectCommand::End {
@@ -244,7 +244,7 @@ impl Shards {
         Ok((here, is_told))
     }
 
-    /// Whether any of them has connections of others than this process.
+    /// Whether any of them has connections from outside this process.
     pub(super) async fn have_clients(&self) -> Result<bool, Stopped> {
         let snapshots = self.snapshots().await?;
         Ok(snapshots.iter().any(|snapshot| snapshot.has_clients))
@@ -276,7 +276,7 @@ impl Shards {
             totals.add(&snapshot.totals);
         }
         if let Some(topics) = &self.topics {
-            // What shards have are copies, and what they ask each other is nobody's concern.
+            // The topics of shards are copies, and their calls to each other are of no interest.
             counts.hub.topics = topics.topic_count();
             counts.uplink = UplinkCounts::default();
         }
@@ -284,10 +284,10 @@ impl Shards {
     }
 }
 
-/// A way for each shard, and how the backend is that they lead to.
+/// An uplink for each shard, and the health of the backend that they lead to.
 type Uplinks = (Vec<Option<Uplink>>, Option<watch::Receiver<BackendHealth>>);
 
-/// Each shard's way to where topics live: none, where it owns them itself.
+/// Each shard's uplink to where topics live; none if it owns them itself.
 fn uplinks(
     config: &Config,
     senders: &[CommandSender],
@@ -316,7 +316,7 @@ fn uplinks(
     Ok((uplinks.into_iter().map(Some).collect(), Some(health)))
 }
 
-/// One and the same configuration, but that each shard has randomness and a node of its own.
+/// The common configuration, with a seed and a node of each shard's own.
 fn server_config(config: &Config, index: usize) -> ServerConfig {
     let mut server = config.server.clone();
     server.session.message_bytes_max = u64::try_from(config.message_bytes_max()).ok();
@@ -337,7 +337,7 @@ fn uplink_config(config: &Config, index: usize) -> UplinkConfig {
     }
 }
 
-/// Topics of this process answer at once, whatever they are asked.
+/// Topics in this process answer at once, so no publish has to be repeated and needs a key.
 fn here_config(config: &Config, index: usize) -> UplinkConfig {
     UplinkConfig {
         gives_keys: false,

@@ -25,7 +25,7 @@ pub enum Event {
     Publication(Publication),
     /// The publications of one emission of a `collect` subscription, in order.
     Batch(Vec<Publication>),
-    /// What was missed of a topic is lost. The latest value follows, if there is one.
+    /// Publications of a topic were missed, and can't be recovered. The latest value follows, if there is one.
     Reset {
         /// The topic.
         topic: Topic,
@@ -80,7 +80,7 @@ impl Subscription {
 }
 
 impl Subscription {
-    /// Changes the flow, which is in range, without waiting until that is done.
+    /// Changes the flow, which must be in range, without waiting until that is done.
     pub(crate) fn request_flow(&self, flow: Flow) -> Result<(), Stopped> {
         let flow = self.reducing.flow(flow);
         self.subscriptions.iter().try_for_each(|subscription| {
@@ -115,7 +115,7 @@ impl Stream for Subscription {
     }
 }
 
-/// What a frame tells a subscriber, if anything.
+/// The event that a frame is for a subscriber, if any.
 pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
     match frame {
         ServerFrame::Publication { publication, .. } => Some(Event::Publication(publication)),
@@ -128,7 +128,7 @@ pub(crate) fn event(frame: ServerFrame<Json>) -> Option<Event> {
         ServerFrame::Error(error) => Some(Event::Refused(error)),
         ServerFrame::Stale => Some(Event::Stale),
         ServerFrame::Live => Some(Event::Live),
-        // Whoever is in the process is sent whole values.
+        // A stream within the process gets complete values, and makes no requests to be answered.
         ServerFrame::Delta { .. }
         | ServerFrame::Welcome { .. }
         | ServerFrame::Subscribed { .. }

@@ -1,4 +1,4 @@
-//! How much a hub holds, and which topics there are, for whoever runs the server.
+//! How much a hub holds, and which topics there are, for operators.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ impl Hub {
         Ok((counts, totals))
     }
 
-    /// Up to `most` topics, those that were touched last.
+    /// Up to `most` topics, the most recently touched.
     pub(crate) async fn survey(&self, most: usize) -> Result<Vec<TopicSeen>, Stopped> {
         self.inner.shards.survey(most).await
     }

@@ -1,4 +1,4 @@
-//! One connection: its handshake, its requests, and what is done when it takes too long.
+//! One connection: its handshake, its requests, and what happens when it takes too long.
 
 use std::future::poll_fn;
 use std::io;
@@ -27,31 +27,31 @@ use super::watched::{Vitals, Watched};
 use super::{Phase, Shared};
 use crate::shard::Transport;
 
-/// What a client is told that was too slow.
+/// The answer to a client whose request came too late.
 pub(super) const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\
 content-type: application/json\r\ncontent-length: 79\r\n\r\n\
 {\"error\":{\"code\":\"timeout\",\"message\":\"the head of the request came too late\"}}\n";
 
-/// How often HTTP/2 asks a silent client for a sign of life; it has as long for the answer as for a write.
+/// How often HTTP/2 pings a silent client, which has the write timeout to answer.
 #[cfg(feature = "tls")]
 const PING_EVERY: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// A connection's other parts beside its bytes.
+/// What a connection has besides its bytes.
 pub(super) struct Scene {
     pub(super) shared: Arc<Shared>,
     pub(super) peer: Peer,
     pub(super) phase: watch::Receiver<Phase>,
 }
 
-/// A byte stream that HTTP/1 can be spoken over, and that a shard may have afterwards.
+/// A byte stream for HTTP/1, which can be handed to a shard afterwards.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The connection as a shard has it.
+    /// Converts the connection to the form that shards use.
     ///
     /// # Errors
-    /// When the system doesn't let go of it.
+    /// If the system doesn't release it.
     fn into_transport(self) -> io::Result<Transport>;
 
-    /// What it is spoken over.
+    /// The accepted connection under this, without TLS.
     #[cfg(unix)]
     fn below(&self) -> &Stream;
 }
@@ -86,7 +86,7 @@ impl Wire for TlsStream<Stream> {
     }
 }
 
-/// Shakes hands, and serves what is asked for.
+/// Does the TLS handshake, and serves the protocol that it has negotiated.
 #[cfg(feature = "tls")]
 pub(super) async fn serve_tls(stream: Stream, tls: super::Tls, scene: Scene) {
     let time = scene.shared.config.handshake_timeout;
@@ -94,7 +94,7 @@ pub(super) async fn serve_tls(stream: Stream, tls: super::Tls, scene: Scene) {
     let mut phase = scene.phase.clone();
     let shaken = tokio::select! {
         shaken = handshake => shaken,
-        // Whoever has not even said hello waits for nothing.
+        // A client that is still in its handshake has no request to be answered.
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
     };
     let Ok(Ok(stream)) = shaken else {
@@ -123,7 +123,7 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
     let watched = Watched::new(stream, Arc::clone(&vitals), config.write_timeout, true);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // What a connection is at is watched here, to tell the head of a request from the time between two.
+        // `Watch` enforces this instead, because it tells the head of a request from the time between two requests.
         .header_read_timeout(None)
         .max_header_size(config.head_bytes_max)
         .max_buf_size(config.head_bytes_max)
@@ -168,7 +168,7 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
                 shared.tally.count_cut(Cut::Head);
                 if let Some(parts) = connection.into_parts() {
                     let mut stream = parts.io.into_inner();
-                    // A client that doesn't take it isn't waited for.
+                    // Don't wait for a client that doesn't accept it.
                     let said = stream.write_all(TIMED_OUT);
                     let _ = tokio::time::timeout(config.write_timeout.min(SAY_MAX), said).await;
                     let _ = tokio::time::timeout(SAY_MAX, stream.shutdown()).await;
@@ -183,14 +183,14 @@ pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
     }
 }
 
-/// Whether what came was no request, of which more may come.
+/// Whether the client sent something that is not a request; more of it may follow.
 fn is_no_request(result: &hyper::Result<()>) -> bool {
     let error = result.as_ref().err();
     error.is_some_and(|error| error.is_parse() || error.is_parse_too_large())
 }
 
-/// Closes a connection whose client was answered before it had sent everything, once it has noticed. A server that stops doesn't
-/// wait for that.
+/// Closes a connection whose client was answered before it had sent everything, once the client has noticed. A server that is stopping
+/// doesn't wait for that.
 #[cfg(unix)]
 pub(super) async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>) {
     let Ok(lingering) = stream.below().lingering() else {
@@ -209,22 +209,22 @@ pub(super) async fn linger(stream: impl Wire, _phase: watch::Receiver<Phase>) {
     drop(stream);
 }
 
-/// How long it is tried to say a last word.
+/// How long sending the last bytes may take.
 const SAY_MAX: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// What a connection came to.
+/// What happened to a connection.
 enum Turn {
     Ended(hyper::Result<()>),
     HandedOver,
     Overdue(Overdue),
-    /// It is to end after what is under way.
+    /// It has to end after the requests in progress.
     Stop,
-    /// It is to end now.
+    /// It has to end now.
     Over,
 }
 
 impl Turn {
-    /// What a change of phase means; where nobody is left to change it, the server is gone.
+    /// What a change of phase means. If nobody is left to change it, the server is gone.
     fn phase(is_there: bool, phase: &watch::Receiver<Phase>) -> Self {
         if is_there && *phase.borrow() != Phase::Over {
             Self::Stop
@@ -300,7 +300,7 @@ fn is_filled<T>(slot: &Mutex<Option<T>>) -> bool {
         .is_some()
 }
 
-/// Waits for what a watch says, which changes while it waits.
+/// A timer for the deadline of a watch, which changes while this waits.
 struct Deadline(Option<Pin<Box<Sleep>>>);
 
 impl Deadline {
@@ -335,7 +335,7 @@ fn is_given_up(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 impl Shared {
-    /// A connection has ended, in order or by a fault of its client.
+    /// Counts a connection that has ended, in order or by a fault of its client.
     fn note_end(&self, peer: Peer, vitals: &Vitals, result: hyper::Result<()>) {
         let Err(error) = result else {
             return;
@@ -350,7 +350,7 @@ impl Shared {
         }
     }
 
-    /// A connection is closed because nothing came.
+    /// Counts a connection that is closed because it was overdue.
     fn note_overdue(&self, why: Overdue) {
         match why {
             Overdue::Silent => self.tally.count_cut(Cut::Silent),

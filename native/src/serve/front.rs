@@ -1,5 +1,5 @@
-//! What stands between a connection and the application: who asks, how long a body may take, and when an answer has been
-//! given to its end.
+//! The layer between a connection and the application. It adds who is asking, limits how long a body may take, and notices when an answer
+//! is complete.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -24,7 +24,7 @@ use super::stream::Peer;
 use super::tally::{Cut, Tally};
 use super::watched::Vitals;
 
-/// How much is read of a body that nobody wants, in bytes.
+/// The most bytes that are read and discarded of a body.
 const REST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The application, as one connection sees it.
@@ -34,11 +34,11 @@ pub(super) struct Front {
     pub(super) peer: Peer,
     pub(super) body_timeout: Duration,
     pub(super) vitals: Arc<Vitals>,
-    /// Where an answer is put whose writer takes the connection over, where it may.
+    /// Where an answer goes whose writer takes over the connection; `None` if that is impossible.
     pub(super) slot: Option<Arc<Slot>>,
 }
 
-/// Holds what an answer has come to.
+/// The place for such an answer.
 pub(super) type Slot = Mutex<Option<TakenOver>>;
 
 impl Service<Request<Incoming>> for Front {
@@ -82,7 +82,7 @@ impl Service<Request<Incoming>> for Front {
                 && let Some(taken) = handover.take(&response)
             {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
-                // The connection sees it next, and ends this.
+                // The connection finds it there next, and drops this future.
                 std::future::pending::<()>().await;
             }
             Ok(response.map(|inner| Answer {
@@ -109,7 +109,7 @@ impl Drop for Answering {
     }
 }
 
-/// The body of an answer, which tells when it is over by being dropped.
+/// The body of an answer, which is over when this is dropped.
 pub(super) struct Answer {
     inner: AppBody,
     _answering: Answering,
@@ -135,20 +135,20 @@ impl Body for Answer {
     }
 }
 
-/// The body of a request, which has to come within its time.
+/// The body of a request, which has to arrive in time.
 struct TimedBody {
-    /// Until it is dropped.
+    /// `None` once this is being dropped.
     inner: Option<Incoming>,
     /// Whether it is a stream of HTTP/2.
     is_multiplexed: bool,
     until: Instant,
-    /// Only where it has to be waited for.
+    /// Created when the body has to be waited for.
     sleep: Option<Pin<Box<Sleep>>>,
     tally: Arc<Tally>,
     vitals: Arc<Vitals>,
 }
 
-/// What a body says that didn't come in time.
+/// The error of a body that didn't arrive in time.
 #[derive(Debug, thiserror::Error)]
 #[error("the body did not come in time")]
 struct BodyTooSlow;
@@ -196,9 +196,9 @@ impl Body for TimedBody {
 }
 
 impl Drop for TimedBody {
-    /// The rest of a body that was answered before its end is read, as far as it is short and comes in time: by the connection
-    /// where it ends with that, and here over HTTP/2, where a stream that is refused has clients lose the answer (curl before
-    /// 8.1 says `(92) Stream error`).
+    /// Has the rest of a body read that was answered before its end, within limits of size and time. Over HTTP/1, the connection does that
+    /// after it has ended. Over HTTP/2, it is done here: if the stream is reset instead, clients lose the answer (curl before 8.1 reports
+    /// `(92) Stream error`).
     fn drop(&mut self) {
         let Some(inner) = self.inner.take() else {
             return;

@@ -1,4 +1,4 @@
-//! An answer whose body somebody else writes, who gets the connection for it.
+//! Hands the connection of an answer to a shard, which writes the body.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -11,12 +11,12 @@ use axum::http::{Response, StatusCode};
 use super::connection::Wire;
 use crate::event_stream::EventStream;
 
-/// An event stream that waits to be written. It goes with the answer as an extension: a loop that can hands its connection to
-/// the shard. Where nobody takes it, the body of the answer is the stream, too, and is written as any is.
+/// An event stream that waits for its writer. It travels with the answer as an extension: our serving loop takes it, and hands the
+/// connection to the shard. If nobody takes it, the body of the answer writes the same stream.
 #[derive(Clone)]
 pub(crate) struct Handover(Arc<Mutex<Option<EventStream>>>);
 
-/// What the new owner of a connection gets beside it.
+/// What the new owner of a connection gets in addition to it.
 pub(super) struct TakenOver {
     head: Vec<u8>,
     events: EventStream,
@@ -27,7 +27,7 @@ impl Handover {
         Self(Arc::new(Mutex::new(Some(events))))
     }
 
-    /// Looks at the stream, where it has not been taken.
+    /// Calls `look` with the stream, unless it has been taken.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut EventStream) -> T) -> Option<T> {
         self.0
             .lock()
@@ -36,7 +36,7 @@ impl Handover {
             .map(look)
     }
 
-    /// Takes the stream out of its answer, unless something on the way has put the body into another form.
+    /// Takes the stream out of its answer, unless a layer of the application has transformed the body.
     pub(super) fn take<B>(&self, answer: &Response<B>) -> Option<TakenOver> {
         let is_changed = [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING]
             .iter()
@@ -57,7 +57,7 @@ impl Handover {
 }
 
 impl TakenOver {
-    /// Gives the connection away.
+    /// Hands the connection to the shard.
     pub(super) fn hand(self, stream: impl Wire) {
         match stream.into_transport() {
             Ok(transport) => self.events.hand_over(transport, self.head),
@@ -68,7 +68,7 @@ impl TakenOver {
     }
 }
 
-/// The head of an answer that ends with its connection. Its body comes in chunks, so that an end is told from a break.
+/// The head of an answer that ends with its connection. Its body is chunked, so that clients can tell its end from a lost connection.
 fn head<B>(answer: &Response<B>) -> Vec<u8> {
     let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
     let mut line = |name: &HeaderName, value: &[u8]| {

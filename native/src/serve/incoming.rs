@@ -1,4 +1,4 @@
-//! Takes connections in, one after the other, and never faster than there is room for them.
+//! Accepts connections, one after the other, and never faster than there is room for them.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -15,24 +15,24 @@ use super::{Entrance, Phase, Shared};
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How long nothing may have failed before the log says that it is over: at the limit of open files, connections are
-/// taken and refused in turn, and that is one trouble and not many.
+/// How long accepting must not fail before the log says that the trouble is over. At the limit of open files, accepting succeeds and fails
+/// in turns, which is one trouble and not many.
 const CALM: Duration = Duration::from_secs(10);
 
-/// How often the files of a certificate are looked at.
+/// How often the files of a certificate are checked.
 #[cfg(feature = "tls")]
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// The most connections that are waited for once they were turned away: they count as none.
+/// The most connections that linger after they were turned away. They are not counted as connections.
 const TURNED_AWAY_MAX: usize = 256;
 
-/// What a client is told when there are as many as there may be.
+/// The answer to a client when the number of connections is at its limit.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
 content-type: application/json\r\ncontent-length: 100\r\n\r\n\
 {\"error\":{\"code\":\"too_many_connections\",\"message\":\"there are as many connections as there may be\"}}\n";
 
 impl Entrance {
-    /// Serves what comes in, until this is dropped.
+    /// Accepts and serves connections, until the future is dropped.
     pub(super) async fn serve(self, shared: &Arc<Shared>, phase: &channel::Sender<Phase>) {
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.clone() {
@@ -121,8 +121,8 @@ impl Entrance {
     }
 }
 
-/// Tells a client that there is no room, and waits until they have noticed, unless too many are waited for already: their request may be on
-/// its way, and would be answered by a reset.
+/// Tells a client that there is no room, and lingers until it has noticed, unless too many connections do so already. The client's request
+/// may be on its way, and without lingering it would be answered with a reset.
 fn turn_away(stream: Stream, phase: &channel::Sender<Phase>, turned_away: &Arc<Semaphore>) {
     stream.say(FULL);
     if let Ok(place) = Arc::clone(turned_away).try_acquire_owned() {
@@ -134,7 +134,7 @@ fn turn_away(stream: Stream, phase: &channel::Sender<Phase>, turned_away: &Arc<S
     }
 }
 
-/// Whether a connection broke before it was accepted, which says nothing of the next one.
+/// Whether a connection broke before it was accepted, which says nothing about the next one.
 fn is_of_the_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -145,17 +145,17 @@ fn is_of_the_client(error: &io::Error) -> bool {
     )
 }
 
-/// Failures that follow on one another: most are for want of open files, which others have to close first.
+/// A series of failures to accept. Most are due to a lack of file descriptors, and others have to close some first.
 #[derive(Default)]
 struct Trouble {
-    /// When the last failure was, while this is not over.
+    /// When the last failure was, until the series is over.
     last: Option<Instant>,
-    /// The last pause, while nothing was accepted since.
+    /// The last pause, if nothing was accepted since.
     pause: Option<Duration>,
 }
 
 impl Trouble {
-    /// How long to wait after a failure, and whether it is the first of this trouble.
+    /// Returns how long to wait after a failure, and whether it is the first of its series.
     fn failed(&mut self, now: Instant) -> (Duration, bool) {
         let pause = self
             .pause
@@ -164,7 +164,7 @@ impl Trouble {
         (pause, self.last.replace(now).is_none())
     }
 
-    /// A connection was accepted; says whether that ends a trouble.
+    /// Notes that a connection was accepted, and returns whether that ends a series of failures.
     fn accepted(&mut self, now: Instant) -> bool {
         self.pause = None;
         self.last

@@ -99,7 +99,7 @@ impl Listener {
     /// Whether other machines may be able to reach it.
     pub fn is_exposed(&self) -> bool {
         match &self.0 {
-            // Of what doesn't say where it is, the worse is assumed.
+            // Without an address, assume the worse.
             Kind::Tcp(listener) => listener
                 .local_addr()
                 .map_or(true, |address| Address::Tcp(address).is_exposed()),
@@ -113,7 +113,7 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Small frames must not wait for each other; a socket that refuses is merely slower.
+                // Small frames must not wait for each other. If this fails, the connection is merely slower.
                 let _ = stream.set_nodelay(true);
                 give_up_after(&stream, dead_after);
                 Ok((Stream::Tcp(stream), Peer::Tcp(address)))
@@ -151,12 +151,12 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Lets the system close a connection whose client doesn't acknowledge what it is sent: one that has lost its network
-/// says nothing.
+/// Lets the system close a connection whose client doesn't acknowledge what it is sent, because a client that has lost
+/// its network can't say so.
 #[cfg(target_os = "linux")]
 fn give_up_after(stream: &tokio::net::TcpStream, time: Duration) {
     let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    // Where the system can't, it closes it later.
+    // If this fails, the system closes it later.
     let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);
 }
 

@@ -13,7 +13,7 @@ use crate::Hub;
 /// How long connections may take to end once the hub has stopped.
 const GRACE_AFTER_HUB: Duration = Duration::from_secs(2);
 
-/// How often it is looked whether all clients have gone.
+/// How often to check whether all clients have gone.
 const GLANCE: Duration = Duration::from_millis(20);
 
 impl Server {
@@ -41,7 +41,7 @@ impl Server {
                  set AccessConfig::authenticate, listen on 127.0.0.1, or say that it is meant by AccessConfig::open_to_everyone"
             );
         }
-        // The hub ends what is left at its deadline; what doesn't end by that hangs.
+        // The hub ends what is left at its deadline. Anything that hasn't ended after that hangs.
         let grace = hub.drain_grace() + GRACE_AFTER_HUB;
         self.config.stop_grace = self.config.stop_grace.max(grace);
         let (close, closing) = oneshot::channel();
@@ -51,7 +51,7 @@ impl Server {
         });
         let drained = async {
             stop.await;
-            // It listens no more at once: a successor can, and no client comes back to this one.
+            // Stop listening at once, so that a successor can, and no client comes back to this server.
             let _ = close.send(());
             drain(hub, &tally).await;
         };
@@ -60,7 +60,7 @@ impl Server {
 }
 
 impl Server {
-    /// Where others than callers of this machine may do everything, and nobody said that they may.
+    /// The listener at which other machines may do everything although nobody has said that they may, if there is one.
     fn open_by_oversight(&self, hub: &Hub) -> Option<&Listener> {
         let access = &hub.door().config;
         let is_meant = access.authenticate.is_some() || access.open_to_everyone;
@@ -69,7 +69,7 @@ impl Server {
     }
 }
 
-/// Waits until the hub's clients have gone elsewhere and the application has answered, or had their time, and stops it.
+/// Waits until the hub's clients have gone elsewhere and the application has answered, or their time is up. Then it stops the hub.
 async fn drain(hub: &Hub, tally: &Tally) {
     tracing::info!("asking clients to connect elsewhere; once more to stop at once");
     hub.drain();
@@ -79,11 +79,12 @@ async fn drain(hub: &Hub, tally: &Tally) {
         () = stop_signal() => {}
     }
     hub.stop();
-    // It says goodbye to those who stayed, and to its backend; the process must not end before.
+    // The hub still closes the remaining connections and its backend, and the process must not end before that.
     hub.stopped().await;
 }
 
-/// Streams within the process, which it reads itself, end only with the hub: nobody waits for them.
+/// Returns once there are no clients and no unanswered requests. It doesn't wait for streams within the process, which end only with the
+/// hub.
 async fn all_gone(hub: &Hub, tally: &Tally) {
     let mut interval = tokio::time::interval(GLANCE);
     while hub.has_clients().await.is_ok_and(|has_clients| has_clients) || tally.has_unanswered() {
@@ -92,7 +93,7 @@ async fn all_gone(hub: &Hub, tally: &Tally) {
 }
 
 /// A future that is ready when the process is told to stop: with SIGTERM or SIGINT, or on Windows by Ctrl-C, Ctrl-Break,
-/// its console being closed or the system shutting down. It counts what tells it so from the call on, also before the
+/// its console being closed or the system shutting down. Signals count from the call on, also those that come before the
 /// first poll.
 ///
 /// # Panics
@@ -116,7 +117,7 @@ pub fn stop_signal() -> impl Future<Output = ()> {
 }
 
 /// A future that is ready when the process is told to stop: by Ctrl-C, Ctrl-Break, its console being closed or the system
-/// shutting down. It counts what tells it so from the call on, also before the first poll.
+/// shutting down. Signals count from the call on, also those that come before the first poll.
 ///
 /// # Panics
 /// Outside of a tokio runtime with IO.

@@ -48,7 +48,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Writes what the connection takes at once; what it doesn't is not said.
+    /// Writes as much as the connection accepts at once, and drops the rest.
     pub(super) fn say(&self, text: &[u8]) {
         let _ = match self {
             Self::Tcp(stream) => stream.try_write(text),
@@ -57,7 +57,7 @@ impl Stream {
         };
     }
 
-    /// What keeps it open once this is dropped.
+    /// A handle that keeps the socket open after this is dropped.
     #[cfg(unix)]
     pub(super) fn lingering(&self) -> io::Result<Lingering> {
         match self {

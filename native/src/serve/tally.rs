@@ -9,7 +9,7 @@ use tidegate_core::admission::{Admission, AdmissionLimits, Refusal};
 use super::{Peer, ServeConfig};
 use crate::access::place;
 
-/// Why a connection was not served, or not served further; a place in [`CUTS`].
+/// Why a connection was not served, or not served further. Its number is an index into [`CUTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     Total,
@@ -28,7 +28,7 @@ pub(super) enum Cut {
     Idle,
 }
 
-/// The same, as the operator is told.
+/// The names of these reasons, for operators.
 const CUTS: [&str; 10] = [
     "total",
     "address",
@@ -53,7 +53,7 @@ pub struct Tally {
     unanswered: AtomicUsize,
 }
 
-/// A request that the application is at. It is counted until this is dropped.
+/// A request that the application is working on. It is counted until this is dropped.
 pub(super) struct Unanswered(Arc<Tally>);
 
 /// A connection that the loop has. It is counted until this is dropped.
@@ -110,21 +110,22 @@ impl Tally {
         self.accept_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The application is asked.
+    /// Counts a request that goes to the application.
     pub(super) fn begin_request(self: &Arc<Self>) -> Unanswered {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         Unanswered(Arc::clone(self))
     }
 
-    /// Whether the application is at a request. Answers that are being sent don't count: a stream may go on for ever.
+    /// Whether the application is working on a request. Answers that are being sent don't count, because a stream may
+    /// go on for ever.
     pub(super) fn has_unanswered(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) > 0
     }
 
-    /// Takes a connection in.
+    /// Counts a connection, if there may be another one.
     ///
     /// # Errors
-    /// There are as many as there may be.
+    /// If a limit on the number of connections is reached.
     pub(super) fn enter(
         self: &Arc<Self>,
         peer: Peer,

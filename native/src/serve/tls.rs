@@ -1,4 +1,4 @@
-//! TLS: a certificate chain and its key from PEM files, read again while connections go on.
+//! TLS: a certificate chain and its key from PEM files, which are read again while connections continue.
 
 use std::fs;
 use std::io;
@@ -25,13 +25,13 @@ pub struct Tls {
     shown: Arc<Shown>,
 }
 
-/// What is shown to those who connect.
+/// The certificate that clients are shown.
 #[derive(Debug)]
 struct Shown {
     chain: PathBuf,
     key: PathBuf,
     certified: RwLock<Arc<CertifiedKey>>,
-    /// What the files held when they were last looked at, good or not.
+    /// The contents of the files when they were last read, usable or not.
     read: Mutex<Files>,
 }
 

@@ -21,12 +21,12 @@ pub(super) struct UnixSocket {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    /// Device and number, by which it is told from one that a successor has put in its place.
+    /// Device and inode, to tell the file from one that a successor has put in its place.
     identity: (u64, u64),
 }
 
 impl UnixSocket {
-    /// Makes the socket, in place of one that nobody listens on any more.
+    /// Creates the socket. It replaces one that nobody listens on any more.
     pub(super) async fn bind(path: &Path) -> io::Result<Self> {
         if is_left_behind(path).await {
             fs::remove_file(path)?;
@@ -46,7 +46,7 @@ impl UnixSocket {
     }
 }
 
-/// Somebody else made it, and takes it away.
+/// A socket that was inherited: whoever created its file also removes it.
 impl From<UnixListener> for UnixSocket {
     fn from(listener: UnixListener) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Drop for UnixSocket {
         if let Some(file) = &self.file
             && identity(&file.path) == Some(file.identity)
         {
-            // A file that stays is replaced by whoever comes next.
+            // If this fails, the next server replaces the file.
             let _ = fs::remove_file(&file.path);
         }
     }
@@ -81,7 +81,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((known.dev(), known.ino()))
 }
 
-/// Whether there is a socket that nobody listens on. Anything else that is there is not touched.
+/// Whether there is a socket at this path that nobody listens on. Anything else at the path is left alone.
 async fn is_left_behind(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|known| known.file_type().is_socket());
     if !is_socket {

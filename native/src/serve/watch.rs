@@ -1,10 +1,10 @@
-//! What a connection is at, and how long it may be.
+//! What a connection is doing, and how long it may take.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a connection has for what it is at.
+/// How long each part may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// For the head of a request.
@@ -16,22 +16,22 @@ pub(super) struct Patience {
 /// Why a connection has to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
-    /// Nothing at all has come.
+    /// Nothing has arrived at all.
     Silent,
-    /// A head was begun, and has not been ended.
+    /// A request's head has begun to arrive, and is not complete.
     Head,
-    /// No further request has come.
+    /// No further request has arrived.
     Idle,
 }
 
-/// What one connection is at.
+/// What one connection is doing.
 ///
 /// ```text
 ///  New ──bytes──▶ Head ──request──▶ Busy ──last answer given──▶ Idle ──bytes──▶ Head
 ///   └──────────────── request ───────▲ ▲───────── request ───────┘
 /// ```
 ///
-/// `handle_bytes`, `handle_request`, `handle_answered`; `poll_timeout` says what is due when.
+/// `handle_bytes`, `handle_request` and `handle_answered` are its inputs. `poll_timeout` says what is due, and when.
 #[derive(Debug)]
 pub(super) struct Watch {
     patience: Patience,
@@ -64,7 +64,7 @@ impl Watch {
         }
     }
 
-    /// The head of a request has come.
+    /// The head of a request has arrived.
     pub(super) const fn handle_request(&mut self) {
         match &mut self.state {
             State::Busy { requests } => *requests += 1,
@@ -74,7 +74,7 @@ impl Watch {
         }
     }
 
-    /// An answer has been given to its end, or given up.
+    /// An answer is complete, or was abandoned.
     pub(super) const fn handle_answered(&mut self, now: Instant) {
         match &mut self.state {
             State::Busy { requests: 2.. } => {

@@ -1,4 +1,4 @@
-//! A byte stream that tells what passes through it, and gives up a client that takes nothing.
+//! A byte stream that reports what passes through it, and gives up a client that accepts nothing.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,18 +11,18 @@ use tokio::time::{Instant, Sleep};
 
 use super::watch::{Patience, Watch};
 
-/// What the parts of a connection know of each other.
+/// What the parts of a connection share about its state.
 pub(super) struct Vitals {
     state: Mutex<State>,
 }
 
 struct State {
     watch: Watch,
-    /// Whether all that was written has reached the system.
+    /// Whether everything written has reached the system.
     is_flushed: bool,
-    /// Whether it was given up because its client takes nothing.
+    /// Whether it was given up because its client accepts nothing.
     is_stuck: bool,
-    /// Whether the latest request was answered before all of its body had come.
+    /// Whether the latest request was answered before its whole body had arrived.
     is_cut_short: bool,
 }
 
@@ -46,7 +46,7 @@ impl Vitals {
         self.lock().is_flushed
     }
 
-    /// The latest request has begun, or was answered before all of its body had come.
+    /// Sets whether the latest request was answered before its whole body had arrived; `false` when it begins.
     pub(super) fn cut_short(&self, is_cut_short: bool) {
         self.lock().is_cut_short = is_cut_short;
     }
@@ -69,10 +69,10 @@ impl Vitals {
 pub(crate) struct Watched<S> {
     inner: S,
     vitals: Arc<Vitals>,
-    /// Whether bytes that come are a request's. Of HTTP/2 they may be anything.
+    /// Whether incoming bytes belong to a request. With HTTP/2, they may be anything.
     tells_bytes: bool,
     write_timeout: Duration,
-    /// Since the client takes nothing.
+    /// The time left, while the client accepts nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -96,7 +96,7 @@ impl<S> Watched<S> {
         self.inner
     }
 
-    /// Passes on how writing went, unless it has gone nowhere for too long.
+    /// Passes on the result of writing, or an error if nothing could be written for too long.
     fn written(
         &mut self,
         context: &mut Context<'_>,
