@@ -1,11 +1,11 @@
-/** Measuring contenders against each other: in turns, so that what disturbs the machine disturbs all of them. */
+/** Measures contenders in turns, so that a disturbance of the machine affects all of them. */
 
 const ROUNDS = 60;
 
-/** How long a round of one contender takes at least, in milliseconds: short, so that some are not disturbed. */
+/** The shortest round of one contender, in milliseconds: short enough that some rounds are not disturbed. */
 const ROUND_MS = 4;
 
-/** The middle one of some numbers. */
+/** The median of some numbers. */
 export function median(numbers) {
   return quantile(numbers, 1 / 2);
 }
@@ -16,9 +16,9 @@ function quantile(numbers, part) {
 }
 
 /**
- * Nanoseconds for each operation, by contender: those of a round that a quarter of its rounds were faster than, as what
- * else runs on the machine only ever makes a round slower. A contender does as many operations as it is asked for; the first rounds
- * find out how many fit into a round, and warm it up.
+ * Nanoseconds per operation, by contender: the first quartile of its rounds, because other programs on the machine can
+ * only slow a round down. A contender does as many operations as it is asked for; the first calls find out how many fit
+ * into a round, and warm it up.
  */
 export function interleave(contenders, { rounds = ROUNDS, operations } = {}) {
   const names = Object.keys(contenders);
@@ -45,14 +45,14 @@ function operationsPerRound(run) {
   return operations;
 }
 
-/** How long `run` takes for so many operations, in milliseconds. */
+/** How long `run` takes for this many operations, in milliseconds. */
 export function timed(run, operations) {
   const start = performance.now();
   run(operations);
   return performance.now() - start;
 }
 
-/** Bytes of the JavaScript heap that are in use, where the engine tells. */
+/** Bytes of the JavaScript heap in use; NaN if the engine doesn't say. */
 export function heapBytes() {
   globalThis.gc?.();
   return globalThis.process?.memoryUsage?.().heapUsed ?? performance.memory?.usedJSHeapSize ?? Number.NaN;

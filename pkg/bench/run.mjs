@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- publish throttles receive]`: the package against others that do the same, in Node and in Chromium.
+ * `npm run bench [-- publish throttles receive]`: compares the package with others for the same purpose, in Node and in
+ * Chromium.
  *
- * `CHROMIUM` says where the browser is, if not at `/usr/bin/chromium`; where there is none, Node's figures are all.
+ * `CHROMIUM` is the path of the browser, if not `/usr/bin/chromium`; without a browser, only Node is measured.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -17,7 +18,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const chromiumPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const cases = process.argv.slice(2);
 
-/** The suite as one program that finds the modules of the core beside it, in `wasm/`. */
+/** Bundles the suite into one program, which loads the core's modules from `wasm/` beside it. */
 async function bundle() {
   const { outputFiles } = await build({
     entryPoints: [`${root}bench/suite.mjs`],

@@ -8,7 +8,7 @@ import { throttles } from './cases/throttle.mjs';
 
 const CASES = { publish, throttles, receive };
 
-/** The tables of the cases whose names contain one of these words, or of all. */
+/** The tables of the cases whose names contain one of these words; of all, if there are none. */
 export async function suite(names) {
   await ready();
   const tables = [];

@@ -1,4 +1,4 @@
-/** `node build/clean.mjs FOLDER`: empties a folder of what was built before, but for the core's modules. */
+/** `node build/clean.mjs FOLDER`: removes everything that was built before, except the core's modules. */
 
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

@@ -24,5 +24,6 @@ await build({
 for (const file of ['index.html', 'dashboard.css', 'icon.svg', 'marks']) {
   await cp(source + file, target + file, { recursive: true });
 }
-// The package looks for its module beside its own code, which is now in the bundle. A page that shares nothing needs this one.
+// The package looks for its WASM module beside its own code, which is now in the bundle. A page that doesn't share its
+// connection needs this one.
 await cp(`${root}dist/wasm/client.wasm`, `${target}wasm/client.wasm`);

@@ -1,8 +1,8 @@
 /**
- * `npm run size [-- FOLDER]`: what each entry of the built package weighs for a page, and what the bytes are for.
+ * `npm run size [-- FOLDER]`: how many bytes a page loads for each entry of the built package, and what they are for.
  *
- * FOLDER has the modules as the compiler leaves them, with the names of their functions; by default that of the last
- * `cargo xtask wasm`. Without it it is not told whose code they hold.
+ * FOLDER has the modules as the compiler leaves them, with function names; by default, it is that of the last `cargo
+ * xtask wasm`. Without it, the origins of the code are not shown.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -18,7 +18,7 @@ import { codeByOrigin, sections } from './wasm-size.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** What people import, and which modules of the core a page then loads. */
+/** Typical imports, and the modules of the core that a page then loads. */
 const ENTRIES = [
   ["tidegate: connect, tabs: 'off'", "export { connect } from 'tidegate'", ['client']],
   ['tidegate: connect, a worker leads', "export { connect } from 'tidegate'", ['follower']],
@@ -39,10 +39,10 @@ const ENTRIES = [
   ['tidegate/inline: connect', "export { connect } from 'tidegate/inline'", []],
 ];
 
-/** What {@link ENTRIES} name, and the file with everything. */
+/** The modules of {@link ENTRIES}, and the one with everything. */
 const MODULES = ['client', 'follower', 'worker', 'tabs', 'hub', 'tidegate_bg'];
 
-/** As the package is optimized, but with names kept. */
+/** The optimizer's options for the package, but with names kept. */
 const OPTIMIZER_OPTIONS = [
   '-Oz',
   '-g',
@@ -108,7 +108,7 @@ for (const [name, module] of modules) {
   await printOrigins(name);
 }
 
-/** Whose code a module holds, where there is what the compiler left. */
+/** Prints the origins of a module's code, if the compiler's output is there. */
 async function printOrigins(name) {
   const target = process.env.CARGO_TARGET_DIR ?? `${root}../target`;
   const compiled = join(process.argv[2] ?? `${target}/wasm-build`, `${name}.wasm`);

@@ -1,4 +1,4 @@
-/** What a WASM module consists of: its sections, and whose code it holds. */
+/** Takes a WASM module apart: its sections, and where its code comes from. */
 
 const SECTIONS = [
   'custom',
@@ -18,7 +18,7 @@ const SECTIONS = [
 
 const HEADER_BYTES = 8;
 
-/** Reads numbers and texts as a module encodes them. */
+/** Reads the numbers and texts of a module. */
 class Reader {
   constructor(bytes, at = 0) {
     this.bytes = bytes;
@@ -71,7 +71,7 @@ export function sections(module) {
   return found;
 }
 
-/** How many bytes of a module's code come from where, the largest first. The module must hold the names of functions. */
+/** The bytes of a module's code by origin, the largest first. The module must contain function names. */
 export function codeByOrigin(module) {
   const found = sections(module);
   const names = functionNames(found.find(({ name }) => name === 'custom: name').bytes);
@@ -131,18 +131,18 @@ function functionNames(bytes) {
   return names;
 }
 
-/** Crate and module of a function, by its name: `alloc::vec` for what belongs to `alloc::vec::Vec`. */
+/** The crate and the module of a function, by its name: `alloc::vec` for the functions of `alloc::vec::Vec`. */
 function originOf(name) {
   const path = pathOf(name);
   if (path === undefined) {
-    // What is called from outside has taken in much of what only it calls.
+    // Much of what only an exported function calls is inlined into it.
     return `called from outside: ${name.split('_')[0]}`;
   }
   const [crate, module] = path;
   return /^(tidegate_core|tidegate_wasm|core|alloc)$/.test(crate) ? `${crate}::${module}` : crate;
 }
 
-/** The first two names in a mangled one: a crate and its module, or what is directly in the crate. */
+/** The first two parts of a mangled name: a crate and its module, or an item of the crate itself. */
 function pathOf(name) {
   // In the older form a type's path is written with dots, as `_$LT$alloc..vec..Vec$LT$T$GT$$u20$as…`.
   const dotted = /^_ZN\d+_?\$LT\$(?:\$?[A-Za-z]+\d*\$)*([a-z_]+)\.\.([a-z_]+)/.exec(name);

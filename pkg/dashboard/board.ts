@@ -20,14 +20,14 @@ interface Entry {
   settleTimer: number | undefined;
 }
 
-/** All jobs: those that run on top, in the order they came, and those that ended below, the last one first. */
+/** All jobs: running ones on top, in order of arrival, and finished ones below, the latest first. */
 export class Board {
   readonly #entries = new Map<string, Entry>();
   readonly #dirty = new Set<Entry>();
   readonly #template = byId<HTMLTemplateElement>('job-template');
   readonly #running = byId('running');
   readonly #finished = byId('finished');
-  /** When the finished ones ended, by their clocks; those that have ended since the page opened, last of all. */
+  /** When the finished jobs ended, by their own clocks; Infinity for those that ended since the page was opened. */
   readonly #endings = new WeakMap<Element, number>();
   readonly #announcer = byId('announcer');
   #dropped = 0;
@@ -43,7 +43,7 @@ export class Board {
     return this.#entries.get(topic)?.job;
   }
 
-  /** Takes a job's newest state; it is drawn with the next frame. */
+  /** Updates a job, which is drawn with the next frame. */
   put(job: Job): void {
     const entry = this.#entries.get(job.topic) ?? this.#add(job);
     const ended = entry.job.status === 'RUNNING' && job.status !== 'RUNNING';
@@ -75,7 +75,7 @@ export class Board {
     return entry;
   }
 
-  /** A job that had ended when the page opened: after those that ended later, and those that don't say when they did. */
+  /** Inserts a job that had ended when the page was opened: after the jobs that ended later or at an unknown time. */
   #insertEnded({ card: { element }, job: { endedAt } }: Entry): void {
     const endings = this.#endings;
     const isEarlier = (other: Element): boolean => endings.get(other)! <= (endedAt ?? Infinity);
@@ -116,7 +116,10 @@ export class Board {
     }
   }
 
-  /** What the server knew of a topic is lost. Where it knows none by that name, a job that ran is gone; one that has ended stays. */
+  /**
+   * The history of a topic is lost. With epoch 0, the topic no longer exists: a running job is removed, and a finished
+   * one stays.
+   */
   forget({ topic, epoch }: TopicPosition): void {
     const entry = this.#entries.get(topic);
     if (epoch === 0 && entry?.job.status === 'RUNNING') {
@@ -142,7 +145,7 @@ export class Board {
     this.#summarise();
   }
 
-  /** While the connection is lost, what is shown is the last that is known, and its clocks stand still. */
+  /** While the connection is lost, the last known state stays, and its clocks stand still. */
   setLive(isLive: boolean): void {
     this.#isLive = isLive;
   }
@@ -178,7 +181,7 @@ export class Board {
     document.title = counts.RUNNING > 0 ? `(${counts.RUNNING}) Tidegate` : 'Tidegate';
   }
 
-  /** Forgets all jobs: what one reader sees may not be for the next one. */
+  /** Removes all jobs: the next reader may not be allowed to see them. */
   clear(): void {
     for (const { card, settleTimer } of this.#entries.values()) {
       window.clearTimeout(settleTimer);
@@ -197,7 +200,7 @@ export class Board {
     this.#summarise();
   }
 
-  /** Changes the layout and lets the visible cards glide to their new places. */
+  /** Changes the layout, and animates the visible cards to their new places. */
   #moving(change: () => void): void {
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) {
       change();

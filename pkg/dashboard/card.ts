@@ -9,7 +9,7 @@ const STATE_WORDS = {
   CANCELLED: 'Cancelled',
 } as const;
 
-/** One job's element. It changes what differs and leaves the rest alone. */
+/** The element of one job. Only the parts that differ are changed. */
 export class Card {
   readonly element: HTMLLIElement;
   readonly #bar: HTMLElement;
@@ -63,7 +63,7 @@ export class Card {
     }
   }
 
-  /** Moves the clock of `job` on to `now`: what is left of a running job, and what it took so far. */
+  /** Updates the time left, or taken so far, to `now`. */
   showTime(job: Job, now: number): void {
     const { work } = job;
     const isCounted = work !== undefined && job.status === 'RUNNING';
@@ -72,7 +72,7 @@ export class Card {
   }
 }
 
-/** How much is done, and how fast; of work that many do also how many. */
+/** The amount done and the speed; for work that many do together, also how many are active. */
 function factsOf({ work, done, total, unit, rate }: Job): { amount: string; rate: string } {
   if (work !== undefined) {
     const texts = workTexts(work, { language: 'en' });

@@ -1,4 +1,4 @@
-/** The page that a Tidegate server shows at `/`: every job, live. Built on the npm package like any page. */
+/** The page that a Tidegate server shows at `/`: every job, live. It uses the npm package as any page would. */
 
 import { connect, type Tide, type TidegateError, type TideState } from 'tidegate';
 import { readJob } from 'tidegate/progress';
@@ -7,7 +7,7 @@ import { Board } from './board.js';
 import { Login } from './login.js';
 import { Throughput } from './throughput.js';
 
-/** Hundreds of jobs may publish hundreds of times a second; a page is read a few times a second. */
+/** Hundreds of jobs may publish hundreds of times a second; nobody reads that fast. */
 const PACE = '200ms';
 
 /** How long a connected page waits for jobs before it says that there are none, in milliseconds. */
@@ -21,10 +21,10 @@ const STATE_TEXTS: Readonly<Record<TideState['status'], string>> = {
   closed: 'Disconnected',
 };
 
-/** What this page follows: all jobs, or what its address says by `?topic=`. */
+/** The topics that this page follows: all jobs, or the pattern `?topic=` of its address. */
 const FOLLOWED = new URLSearchParams(location.search).get('topic') ?? 'job:**';
 
-/** Whether that is one topic. */
+/** Whether that is a single topic. */
 const IS_ONE = !FOLLOWED.includes('*');
 
 const board = new Board();
@@ -35,14 +35,14 @@ let tide: Tide | undefined;
 open();
 explainHowToStart();
 
-/** Another reader. */
+/** Starts over for another reader. */
 function reopen(): void {
   board.clear();
   throughput.restart();
   open();
 }
 
-/** Connects as whoever is known to read the page. */
+/** Connects with the reader's token, if there is one. */
 function open(): void {
   tide?.close();
   const { token } = login;
@@ -73,7 +73,7 @@ function showState(state: TideState): void {
   const isLive = state.status === 'connected';
   board.setLive(isLive);
   if (isLive || state.status !== 'connecting') {
-    // An attempt to reconnect leaves the page as it is: nothing flickers.
+    // Not while it is reconnecting, so that nothing flickers.
     document.body.classList.toggle('stale', !isLive);
   }
   if (isLive) {
@@ -102,7 +102,7 @@ function showProblem(error: TidegateError): void {
   }
 }
 
-/** What is wrong with the reader's token; nothing, where that isn't what is wrong. */
+/** What is wrong with the reader's token; undefined if the error is about something else. */
 function complaintAboutToken(error: TidegateError): string | undefined {
   switch (error.code) {
     case 'unauthorized':
@@ -136,7 +136,7 @@ async function copy(button: HTMLButtonElement): Promise<void> {
       button.textContent = 'Copy';
     }, 1_500);
   } catch {
-    // Without the clipboard (a page over plain HTTP on another machine) the text is selected for the reader.
+    // Without a clipboard (a page over plain HTTP from another machine), the text is selected instead.
     getSelection()?.selectAllChildren(code);
   }
 }

@@ -1,9 +1,6 @@
 const KEY = 'tidegate.token';
 
-/**
- * Who reads the page, for a server that asks: a token, which is kept as long as this tab of the browser is open, and
- * nowhere else.
- */
+/** The reader's token, for a server that requires one. It is kept as long as this tab is open, and nowhere else. */
 export class Login {
   readonly #section = byId('login');
   readonly #input = byId<HTMLInputElement>('token');
@@ -11,7 +8,7 @@ export class Login {
   readonly #forget = byId('forget-token');
   #token = stored();
 
-  /** Calls `changed` when there is another token, or none any more. */
+  /** Calls `changed` when the token has changed or was removed. */
   constructor(changed: () => void) {
     this.#forget.hidden = this.#token === undefined;
     byId('login-form').addEventListener('submit', (event) => {
@@ -38,7 +35,7 @@ export class Login {
     return !this.#section.hidden;
   }
 
-  /** Asks for a token, and says what is wrong with the one before, if anything is. */
+  /** Asks for a token, and says what is wrong with the previous one, if anything. */
   ask(problem: string): void {
     this.#set(undefined);
     this.#problem.textContent = problem;
@@ -47,7 +44,7 @@ export class Login {
     this.#input.focus();
   }
 
-  /** The server is content. */
+  /** The server accepts the token. */
   done(): void {
     this.#show(false);
     this.#input.value = '';
@@ -68,7 +65,7 @@ export class Login {
         sessionStorage.setItem(KEY, token);
       }
     } catch {
-      // Where storage is forbidden, the token lasts until the page is loaded anew.
+      // If storage is forbidden, the token lasts until the page is reloaded.
     }
   }
 }

@@ -2,22 +2,22 @@ import type { Update } from 'tidegate';
 import { ThroughputChart } from 'tidegate/chart';
 import { readWork } from 'tidegate/progress';
 
-/** How often the server is asked, and the chart moves on, in milliseconds. */
+/** How often the server is asked and the chart moves on, in milliseconds. */
 const EVERY_MS = 1_000;
 
-/** What `GET /debug` tells of what the server has done. */
+/** The totals in the answer to `GET /debug`. */
 interface Totals {
   readonly publishes: number;
   readonly frames: number;
 }
 
-/** Where a page reads the totals that it draws. */
+/** Where the chart's totals come from. */
 type Source =
-  /** The server's own counts: it tells them to whoever may see everything. */
+  /** The server's own counts, for readers who may see everything. */
   | 'server'
-  /** What this page follows: it is counted by offsets, so also what was not sent here. */
+  /** The publications of the followed topics. They are counted by offsets, so conflated ones count, too. */
   | 'topics'
-  /** How much is done of the one piece of work that this page follows. */
+  /** The amount done of the one piece of work that the page follows. */
   | 'work';
 
 const CHARTS = {
@@ -26,7 +26,7 @@ const CHARTS = {
   work: { title: 'Speed of the work', series: ['Done'], per: 'minute', bucketMs: 5_000 },
 } as const;
 
-/** The chart of the page: how much is published and delivered, or done, over the last minutes. */
+/** The chart of the page: publications and deliveries, or work done, over the last minutes. */
 export class Throughput {
   readonly #host = document.getElementById('throughput')!;
   readonly #token: () => string | undefined;
@@ -37,19 +37,19 @@ export class Throughput {
   #done: number | undefined;
   #isAsking = false;
 
-  /** `token` is who reads the page, where the server asks. */
+  /** `token` returns the reader's token, if there is one. */
   constructor(token: () => string | undefined) {
     this.#token = token;
     this.#draw('server');
     setInterval(() => this.#tick(), EVERY_MS);
   }
 
-  /** Begins anew, for another reader. */
+  /** Starts over for another reader. */
   restart(): void {
     this.#draw('server');
   }
 
-  /** Notes what has come; `isOnly`: nothing but this topic is followed. */
+  /** Counts an update. `isOnly`: the page follows no other topic. */
   put(update: Update, isOnly: boolean): void {
     const { topic, epoch, offset } = update;
     const before = this.#positions.get(topic);
@@ -99,7 +99,7 @@ export class Throughput {
         this.#draw('topics');
       }
     } catch {
-      // The server is gone for the moment; the page says so elsewhere.
+      // The server is unreachable, which the page shows elsewhere.
     } finally {
       this.#isAsking = false;
     }

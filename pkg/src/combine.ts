@@ -1,7 +1,7 @@
 /**
- * How two JSON values become one: for the conflations `merge` and `sum`, and for what comes as a delta.
+ * Combines two JSON values: for the conflations `merge` and `sum`, and to apply deltas.
  *
- * Neither input is changed: both may be in a subscriber's hands.
+ * Neither input is changed: subscribers may hold both.
  */
 
 type Members = Record<string, unknown>;

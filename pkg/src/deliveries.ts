@@ -1,4 +1,4 @@
-/** What the core has due to subscriptions, read and put into the mailbox for their handlers. */
+/** Reads what the core has due for subscriptions, and puts it into the mailbox for their handlers. */
 
 import type { Core } from './core.js';
 import { DETACHED, type Entry, fail } from './entry.js';
@@ -17,27 +17,30 @@ export class Deliveries {
   readonly #drop: (entry: Entry) => void;
   /** The entries that the core knows, by their numbers. */
   #attached: (Entry | undefined)[] = [];
-  /** The last update read: a publication for many subscriptions is made an object once. */
+  /** The last update read: many subscriptions share one object. */
   #update: Update | undefined;
   #updateSlot = -1;
-  /** The slot of what was just published, and whom the list that is read has it for, in its order, but for those who are paced. */
+  /**
+   * The slot of the publication that caused the current list of records, and the unpaced subscriptions that get it, in
+   * order.
+   */
   #published = -1;
   #reached: Entry[] = [];
 
-  /** `ended` is called at once for a subscription that is over, `drop` when its subscriber is told. */
+  /** `ended` is called as soon as the core ends a subscription, `drop` when its subscriber learns of it. */
   constructor(mailbox: Mailbox, ended: (entry: Entry) => void, drop: (entry: Entry) => void) {
     this.#mailbox = mailbox;
     this.#ended = ended;
     this.#drop = drop;
   }
 
-  /** The core knows an entry by this number. */
+  /** Notes the number that the core has for an entry. */
   attach(entry: Entry, number: number): void {
     entry.number = number;
     this.#attached[number] = entry;
   }
 
-  /** It knows it no more. */
+  /** Notes that the core no longer knows an entry. */
   detach(entry: Entry): void {
     if (entry.number !== DETACHED) {
       this.#attached[entry.number] = undefined;
@@ -45,24 +48,24 @@ export class Deliveries {
     }
   }
 
-  /** The core knows none of them. */
+  /** Notes that the core knows no entry. */
   clear(): void {
     this.#attached = [];
   }
 
-  /** A list begins: slots are used anew. */
+  /** Begins a new list of records, in which slots may have been reused. */
   begin(published: number): void {
     this.#published = published;
     this.#reached = [];
     this.#updateSlot = -1;
   }
 
-  /** Whom the last list had what was just published for, but for those who are paced. */
+  /** The unpaced subscriptions that the last list had the publication for. */
   get reached(): readonly Entry[] {
     return this.#reached;
   }
 
-  /** Takes a record about a subscription, or says that it is none. */
+  /** Processes a record, if it is about a subscription; returns whether it is. */
   take(core: Core, row: Row): boolean {
     const entry = this.#attached[row.subject];
     switch (row.kind) {
@@ -146,7 +149,7 @@ export class Deliveries {
     }
   }
 
-  /** Takes a note about a subscription, or says that it is none. */
+  /** Processes a note, if it is about a subscription; returns whether it is. */
   takeNote(note: { readonly note: string }): boolean {
     if (note.note !== 'reset' && note.note !== 'refused' && note.note !== 'since') {
       return false;
@@ -166,7 +169,7 @@ export class Deliveries {
     return true;
   }
 
-  /** A subscription is over for the core, and when its subscriber is told, for him. */
+  /** Ends a subscription: for the core at once, for its subscriber when the queued task runs. */
   #finish(entry: Entry, task: () => void): void {
     this.#ended(entry);
     this.#tell(entry, () => {
@@ -175,7 +178,7 @@ export class Deliveries {
     });
   }
 
-  /** Queues something that its subscriber is to be told, if the subscription is still active then. */
+  /** Queues a task for the subscriber, which is skipped if the subscription is no longer active by then. */
   #tell(entry: Entry, task: () => void): void {
     this.#mailbox.putTask(() => {
       if (entry.active) {

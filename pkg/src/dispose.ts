@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 /**
- * `Symbol.dispose`, also where the platform has none yet: `using` as compilers translate it looks there, too.
+ * `Symbol.dispose`, or its usual replacement if the platform has none yet: `using`, as compilers translate it, looks
+ * there, too.
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 /**
  * A clock that counts frames, for the gates of the core that pace by frames: there, a throttle of 1 is one emission per
- * frame. It stands still while nobody waits for a frame.
+ * frame. It stands still while nothing waits for a frame.
  */
 
 import { Alarm, type Host, type Sleeper } from './host.js';
@@ -9,7 +9,7 @@ import { nextFrame } from './next-frame.js';
 const hosts = new WeakMap<Host, Host>();
 
 /**
- * `host` with a clock that counts its frames: always the same one.
+ * `host` with a clock that counts its frames; always the same object for the same host.
  *
  * @internal
  */
@@ -37,7 +37,7 @@ function countingFrames(host: Host): Host {
 }
 
 /**
- * Asks for frames, one after the other, for as long as they are wanted.
+ * Requests one frame after the other for as long as they are wanted.
  *
  * @internal
  */
@@ -54,7 +54,7 @@ export class FrameWaiter implements Sleeper {
     this.wake = wake;
   }
 
-  /** Whether the next frame is wanted. */
+  /** Requests the next frame, or cancels the request. */
   want(isWanted: boolean): void {
     this.#alarm.set(this, isWanted ? this.#frames.now() + 1 : Number.POSITIVE_INFINITY);
   }

@@ -1,6 +1,6 @@
 /**
- * Frames on their way between the text of the wire and the core. They cross as their members; the data of
- * publications stays in a slot.
+ * Converts frames between the text of the wire and the core. Their members cross one by one; the data of publications
+ * stays in a slot.
  */
 
 import { TidegateError } from './errors.js';
@@ -9,7 +9,7 @@ import { endCode, isCount } from './options.js';
 import type { Slots } from './slots.js';
 import type { EndReason } from './types.js';
 
-/** How many wildcard patterns are known by number before all are forgotten and numbered anew. */
+/** How many wildcard patterns are numbered before all numbers are dropped and given anew. */
 const PATTERNS_MAX = 1024;
 
 /** @internal */
@@ -32,7 +32,7 @@ interface BatchFrame {
   readonly via?: string;
 }
 
-/** A meta that came, or, without data, one that went. */
+/** A meta that joined, or, without data, one that left. */
 interface PresenceItem {
   readonly key: string;
   readonly node: number;
@@ -58,7 +58,7 @@ type Frame = PublicationFrame | BatchFrame | PresenceFrame | OtherFrame;
 /**
  * A message of the server: a frame, or an array of frames.
  *
- * @throws {@link TidegateError} with code `bad_frame`, for what is no message.
+ * @throws {@link TidegateError} with code `bad_frame`, if `text` is not a message.
  * @internal
  */
 export function parseMessage(text: unknown): unknown {
@@ -73,16 +73,16 @@ export function parseMessage(text: unknown): unknown {
 }
 
 /**
- * What hands frames to one client hub of the core.
+ * Passes frames to one client hub of the core.
  *
  * @internal
  */
 export class FrameIntake {
   readonly #patterns = new Map<string, number>();
-  /** The slot of the publication that was handed over last. */
+  /** The slot of the publication that was passed on last. */
   slot = -1;
 
-  /** Hands `frame` over, and says how many records came of it. */
+  /** Passes `frame` to the core, and returns the number of resulting records. */
   take(hub: ClientHub, nowMs: number, link: number, frame: unknown): number {
     if (typeof frame !== 'object' || frame === null) {
       throw new TidegateError('bad_frame', 'the server sent a frame that is not an object');
@@ -207,7 +207,7 @@ function takePresences(hub: ClientHub, nowMs: number, link: number, frame: Prese
   });
 }
 
-/** The types of other frames in the order in which the core numbers them, and the members that they need. */
+/** The types of other frames, in the core's numbering, and the members that they require. */
 const FRAMES: readonly (readonly [type: string, ...needed: string[]])[] = [
   ['welcome', 'heartbeat_ms'],
   ['subscribed', 'pattern'],
@@ -255,7 +255,7 @@ function members(frame: OtherFrame): Members {
   ];
 }
 
-/** A member of a frame, or `absent` where it has none. */
+/** A member of a frame, or `absent`. */
 function member<T>(frame: OtherFrame, name: string, absent: T, isSound: (value: unknown) => boolean): T {
   const value = frame[name];
   if (value === undefined || value === null) {
@@ -271,7 +271,7 @@ function member<T>(frame: OtherFrame, name: string, absent: T, isSound: (value: 
 }
 
 /**
- * Whether it is the frame of a publication, as far as its type says.
+ * Whether a frame is a publication, judging by its type.
  *
  * @internal
  */
@@ -280,7 +280,7 @@ export function isPublication(frame: unknown): frame is PublicationFrame {
 }
 
 /**
- * Why the server is about to end the connection, where a frame says so.
+ * Why the server is about to close the connection, if the frame says so.
  *
  * @internal
  */
@@ -327,14 +327,14 @@ function checkPublication(frame: PublicationFrame): void {
 }
 
 /**
- * Data that is on its way out: its JSON, so that what is sent is what was published, even if it is sent later.
+ * Outgoing data as JSON, encoded when it is published: later changes of the object don't matter.
  *
  * @internal
  */
 export class Encoded {
   readonly json: string;
 
-  /** Undefined is null. @throws what `JSON.stringify` throws, for data that has no JSON form, or a `TypeError`. */
+  /** Undefined becomes null. @throws what `JSON.stringify` throws, or a `TypeError` for data without a JSON form. */
   constructor(data: unknown) {
     const json = JSON.stringify(data ?? null);
     if (json === undefined) {
@@ -349,7 +349,7 @@ export class Encoded {
 }
 
 /**
- * Data as it will be sent.
+ * Encodes data to be sent.
  *
  * @throws {@link TidegateError} with code `bad_data`.
  * @internal
@@ -365,7 +365,7 @@ export function encode(data: unknown): Encoded {
 }
 
 /**
- * The text of a frame that the core wants sent, with the data that it leaves in a slot; -1 is none.
+ * The text of an outgoing frame, with the data of `slot` inserted; -1 means that it has none.
  *
  * @internal
  */

@@ -11,12 +11,12 @@ import * as engine from './engine.js';
 import { MODULE_TEXT } from './module-text.js';
 import type { ConnectOptions, Tide } from './tide-types.js';
 
-// What is declared here takes the place of what has the same name there.
+// The declarations below replace the exports of the same name.
 export * from './index.js';
 
 let unpacking: Response | undefined;
 
-/** The module as an answer to a request: it is unpacked while it is read, by the first that needs it. */
+/** The module as a response, which is unpacked while its first user reads it. */
 function core(): Response {
   if (unpacking === undefined) {
     const packed = Uint8Array.from(atob(MODULE_TEXT), (character) => character.charCodeAt(0));

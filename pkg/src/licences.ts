@@ -1,6 +1,6 @@
 /**
- * Publications that are handed on without asking the core: `core/src/hub/licence.rs` says what it allows and when that
- * ends. What is checked here is what it says there, and nothing is decided.
+ * Hands publications on without asking the core, under its licences: `core/src/hub/licence.rs` defines what a licence
+ * allows and when it ends. This only checks those conditions; nothing is decided here.
  */
 
 import type { Entry } from './entry.js';
@@ -8,7 +8,7 @@ import type { PublicationFrame } from './frames.js';
 import type { ClientHub } from './machines.js';
 
 /**
- * That what continues a publication goes to the same entries.
+ * Allows handing the publications that directly follow one to the same entries.
  *
  * @internal
  */
@@ -17,28 +17,28 @@ export interface Licence {
   readonly link: number;
   readonly epoch: number;
   readonly entries: readonly Entry[];
-  /** Of the publication that was handed on last. */
+  /** The offset of the publication that was handed on last. */
   offset: number;
   data: unknown;
-  /** Whether the core knows of that one. */
+  /** Whether the core knows of that publication. */
   isTold: boolean;
 }
 
 /** @internal */
 export class Licences {
   readonly #byTopic = new Map<string, Licence>();
-  /** Those that may have ended since are among them. */
+  /** The licences with publications that the core does not know of yet. Some of them may have ended since. */
   readonly #untold = new Map<string, Licence>();
   readonly #now: () => number;
-  /** When the last of the untold came. */
+  /** When the last publication that the core does not know of arrived. */
   #heardMs = 0;
 
-  /** `now` tells when a frame has come. */
+  /** `now` is the time at which a frame arrives. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** The licence to hand a frame on, which counts as handed on then; nothing if the core must be asked. */
+  /** Returns the licence to hand a frame on, and counts the frame as handed on; undefined if the core must be asked. */
   take(link: number, frame: PublicationFrame): Licence | undefined {
     const licence = this.#byTopic.get(frame.topic);
     if (
@@ -63,13 +63,15 @@ export class Licences {
     return licence;
   }
 
-  /** The core allows to hand on what continues this frame, which it has had for these entries. */
+  /**
+   * The core has delivered this frame to these entries, and allows the frames that follow it to be handed on to them.
+   */
   grant(link: number, frame: PublicationFrame, entries: readonly Entry[]): void {
     const { topic, epoch, offset } = frame;
     this.#byTopic.set(topic, { topic, link, epoch, entries, offset, data: undefined, isTold: true });
   }
 
-  /** Tells the core what was handed on of a topic, of which it is to decide something itself. */
+  /** Ends the licence for a topic, because the core is to decide on it: tells it first what was handed on. */
   end(hub: ClientHub, topic: string): void {
     this.#byTopic.delete(topic);
     const untold = this.#untold.get(topic);
@@ -78,12 +80,12 @@ export class Licences {
     }
   }
 
-  /** The core allows nothing any more. */
+  /** Ends all licences. What was handed on is still to be told. */
   endAll(): void {
     this.#byTopic.clear();
   }
 
-  /** Tells the core of all that was handed on. */
+  /** Tells the core of everything that was handed on. */
   tell(hub: ClientHub): void {
     if (this.#untold.size > 0) {
       for (const licence of [...this.#untold.values()]) {
@@ -104,7 +106,7 @@ export class Licences {
     licence.data = undefined;
   }
 
-  /** The core is another one, which knows of nothing. */
+  /** Forgets everything, for a new core. */
   clear(): void {
     this.#byTopic.clear();
     this.#untold.clear();

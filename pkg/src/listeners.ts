@@ -1,11 +1,11 @@
-/** Who listens to the events of a connection. */
+/** The listeners to the events of a connection. */
 
 import { dispose } from './dispose.js';
 import { badOption, report, TidegateError } from './errors.js';
 import { checkSignal } from './options.js';
 import type { Listening, ListenOptions, TideEvents } from './tide-types.js';
 
-/** What one call of `on` has added: the same function may be called for several. */
+/** One call of `on`. The same function may be given to several. */
 interface Listener<Event> {
   readonly listen: (event: Event) => void;
 }
@@ -42,7 +42,7 @@ export class Listeners {
     return Object.assign(stop, { [dispose]: stop });
   }
 
-  /** Tells of an error that whoever waits must learn of: without a listener, the console. */
+  /** Reports an error that must not go unnoticed: without a listener, it goes to the console. */
   tell(error: TidegateError): void {
     if (this.#listeners.error.size === 0) {
       // biome-ignore lint/suspicious/noConsole: a page that only waits would show nothing of it, nor would its network tab

@@ -1,17 +1,20 @@
 /**
- * What a hub in the page publishes without asking the core: `core/src/hub/licence/publishing.rs` says what it allows and
- * when that ends. Nothing is decided here.
+ * Publishes to a hub in the page without asking the core, under its licences: `core/src/hub/licence/publishing.rs`
+ * defines what a licence allows and when it ends. Nothing is decided here.
  */
 
 import type { LocalHub } from './machines.js';
 import type { Audience } from './mailbox.js';
 import type { Position } from './types.js';
 
-/** How many publications may be untold beside the last one of each topic: telling so many takes about a millisecond. */
+/**
+ * How many publications, besides the last one of each topic, may be kept from the core: telling it of this many takes
+ * about a millisecond.
+ */
 const UNTOLD_MAX = 4096;
 
 /**
- * That what follows on a publication goes to the same audience.
+ * Allows delivering the publications that follow one to the same audience.
  *
  * @internal
  */
@@ -21,33 +24,33 @@ export interface LocalLicence {
   readonly audience: Audience;
   /** How many of the last publications the core is to be told of. */
   readonly kept: number;
-  /** Until when, in the host's milliseconds; nothing, if it has no end of its own. */
+  /** When the licence expires, in the host's milliseconds; undefined if it doesn't by itself. */
   readonly until: number | undefined;
-  /** Of the publication that was handed on last. */
+  /** The offset of the last publication. */
   offset: number;
-  /** Whether the core knows of that one. */
+  /** Whether the core knows of that publication. */
   isTold: boolean;
-  /** What it is, and when it was published, if the core is to be told. */
+  /** Its data and its time, while the core doesn't know of it. */
   data: unknown;
   at: number;
-  /** What the core is to be told of before it. */
+  /** Earlier publications that the core doesn't know of either. */
   earlier: Earlier | undefined;
 }
 
-/** Publications and when each was published: rings, once they are full. */
+/** Publications and their times: ring buffers, once they are full. */
 interface Earlier {
   readonly data: unknown[];
   readonly times: number[];
-  /** Where in the rings the next one goes, if not at their beginning. */
+  /** The place of the next one; at the end of the rings, it wraps around. */
   next: number;
 }
 
 /** @internal */
 export class LocalLicences {
   readonly #byTopic = new Map<string, LocalLicence>();
-  /** Those that may have ended since are among them. */
+  /** The licences with publications that the core does not know of yet. Some of them may have ended since. */
   readonly #untold = new Map<string, LocalLicence>();
-  /** How many publications are untold beside the last ones. */
+  /** How many publications the core does not know of, besides the last one of each topic. */
   #earlier = 0;
 
   /** The licence for a topic, if there is one. */
@@ -55,7 +58,7 @@ export class LocalLicences {
     return this.#byTopic.get(topic);
   }
 
-  /** Counts `data` as published. Says whether the core must be told, as there is too much. */
+  /** Counts `data` as published. Returns whether the core must be told now, because too much has piled up. */
   add(licence: LocalLicence, data: unknown, nowMs: number): boolean {
     if (licence.isTold) {
       licence.isTold = false;
@@ -69,7 +72,7 @@ export class LocalLicences {
     return this.#earlier > UNTOLD_MAX;
   }
 
-  /** Puts the last publication, which another one follows, where those before it are. */
+  /** Moves the last publication to the earlier ones, to make room for the next. */
   #keep(licence: LocalLicence): void {
     licence.earlier ??= { data: [], times: [], next: 0 };
     const { data, times, next } = licence.earlier;
@@ -82,7 +85,10 @@ export class LocalLicences {
     licence.earlier.next = at + 1;
   }
 
-  /** The core allows to publish what follows on this, which it has had for this audience. */
+  /**
+   * The core has delivered the publication at this position to this audience, and allows the ones that follow to be
+   * published without asking.
+   */
   grant(
     topic: string,
     { epoch, offset }: Position,
@@ -104,7 +110,7 @@ export class LocalLicences {
     });
   }
 
-  /** Tells the core what was published to a topic, for which it is to decide something itself. */
+  /** Ends the licence for a topic, because the core is to decide on it: tells it first what was published. */
   end(hub: LocalHub, topic: string): void {
     this.#byTopic.delete(topic);
     const licence = this.#untold.get(topic);
@@ -113,12 +119,12 @@ export class LocalLicences {
     }
   }
 
-  /** The core allows nothing any more. */
+  /** Ends all licences. What was published is still to be told. */
   endAll(): void {
     this.#byTopic.clear();
   }
 
-  /** Tells the core of all that was published. */
+  /** Tells the core of everything that was published. */
   tell(hub: LocalHub): void {
     if (this.#untold.size > 0) {
       for (const licence of [...this.#untold.values()]) {
@@ -147,7 +153,7 @@ export class LocalLicences {
     licence.earlier = undefined;
   }
 
-  /** The core is another one, which knows of nothing. */
+  /** Forgets everything, for a new core. */
   clear(): void {
     this.#byTopic.clear();
     this.#untold.clear();

@@ -1,14 +1,14 @@
-/** What the modules export: see `wasm/src`, which says what each call does. */
+/** The exports of the WASM modules. `wasm/src` documents what each call does. */
 
 import type { Core } from './core.js';
 
 /**
- * A machine of a core, by whose number each of its calls begins.
+ * A machine of a core. Each of its calls is bound to the machine's number.
  *
  * @internal
  */
 export interface Machine {
-  /** The core that it is of. */
+  /** The core that runs it. */
   readonly core: Core;
 }
 
@@ -22,7 +22,7 @@ export interface HubMachine extends Machine {
   handle_flow(nowMs: number, subscription: number): number;
   handle_timeout(nowMs: number): number;
   handle_tick(nowMs: number): number;
-  /** 0 or 1. A hub without subscribers has none. */
+  /** 0 or 1. Hubs without subscriptions don't have it. */
   wants_tick?(): number;
   drain(): number;
   poll_timeout(): number;
@@ -121,7 +121,7 @@ export interface TabHub extends ClientHub {
 }
 
 /**
- * A hub that may have the connection for other tabs.
+ * A hub that may hold the connection for other tabs.
  *
  * @internal
  */
@@ -210,10 +210,10 @@ export interface Exports {
     delta: boolean,
   ): void;
   stage_position(topic: number, epoch: number, offset: number): void;
-  /** 0 or 1: whether it is a name. */
+  /** 0 or 1: whether the name is valid. */
   stage_durable(name: number): number;
   stage_slow(number: number): void;
-  /** How long it may take to come by a token. */
+  /** How long getting a token may take. */
   token_timeout_ms(): number;
   panic_on_purpose(): void;
   client_new(seed: number, token: number, asks: boolean, name: number): number;

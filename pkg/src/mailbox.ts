@@ -1,8 +1,8 @@
 /**
- * What is due, in order, until it is handed over.
+ * A queue of what is due to handlers, in order.
  *
- * One thing at a time: what becomes due while a handler runs is handed over after what was due before. What a
- * handler throws is reported and keeps nobody from an update.
+ * Handlers run one at a time: what becomes due while one runs is queued behind the rest. An error that a handler throws
+ * is reported, and does not stop the other deliveries.
  */
 
 import { type Entry, type Handler, handle } from './entry.js';
@@ -12,27 +12,30 @@ import type { Update } from './types.js';
 type Task = () => void;
 
 /**
- * Those who get the same, as long as nobody among them is another.
+ * Entries that all get the same updates, until one of them changes.
  *
  * @internal
  */
 export interface Audience {
   readonly entries: readonly Entry[];
-  /** What to call for each of them, while there has been no other change. */
+  /** Their handlers, valid as long as `changes` is the mailbox's count. */
   readonly handlers: readonly Handler[];
   readonly changes: number;
 }
 
-/** So many changes there never are. */
+/** A count of changes that never occurs. */
 const NEVER = -1;
 
 /** @internal */
 export class Mailbox {
-  /** Pairs: an entry and what its handler is due, or a task and nothing. Pairs in one list cost least. */
+  /**
+   * Pairs: an entry and what is due to its handler, or a task and undefined. A flat list is cheaper than one of
+   * objects.
+   */
   readonly #due: unknown[] = [];
   #isHandingOver = false;
   #isScheduled = false;
-  /** How often an entry has become another one since its audience was made, or may have. */
+  /** Counts changes of entries, which invalidate the handlers of audiences. */
   #changes = 0;
 
   /** Queues `due` for the handler of `entry`. */
@@ -40,19 +43,19 @@ export class Mailbox {
     this.#due.push(entry, due);
   }
 
-  /** These entries, to be handed the same from now on. */
+  /** Makes an audience of entries that get the same updates from now on. */
   audience(entries: readonly Entry[]): Audience {
     const isPlain = entries.every((entry) => !entry.collects && entry.handled === undefined);
     const handlers = isPlain ? entries.map((entry) => entry.handler) : [];
     return { entries, handlers, changes: isPlain ? this.#changes : NEVER };
   }
 
-  /** An entry is no longer active, or gets something else from now on. */
+  /** Notes that an entry has ended, or that its flow has changed. */
   noteChange(): void {
     this.#changes += 1;
   }
 
-  /** Hands the same to many: now, or in its turn, where something is before it. */
+  /** Delivers an update to an audience: now, or after what is queued already. */
   handAll({ entries, handlers, changes }: Audience, update: Update): void {
     const isFirst = !this.#isHandingOver && this.#due.length === 0;
     if (!isFirst) {
@@ -63,11 +66,11 @@ export class Mailbox {
       return;
     }
     this.#isHandingOver = true;
-    // By index: with one handler, an iterator costs as much as the call.
+    // By index: with a single handler, an iterator would cost as much as the call.
     for (let nth = 0; nth < entries.length; nth += 1) {
       try {
         if (this.#changes === changes) {
-          // Engines call functions out of a list soonest.
+          // Engines are fastest at calling functions straight from an array.
           const handler = handlers[nth]!;
           handler(update as never);
         } else {
@@ -84,12 +87,12 @@ export class Mailbox {
     }
   }
 
-  /** Queues something to be done. */
+  /** Queues a task. */
   putTask(task: Task): void {
     this.#due.push(task, undefined);
   }
 
-  /** Hands over what is queued, soon: not within the call that made it due. */
+  /** Delivers what is queued in a microtask, rather than within the current call. */
   schedule(): void {
     if (this.#due.length > 0 && !this.#isScheduled) {
       this.#isScheduled = true;
@@ -100,7 +103,7 @@ export class Mailbox {
     }
   }
 
-  /** Hands over what is queued, now, unless that is being done further up. */
+  /** Delivers what is queued, unless a caller further up is already doing so. */
   handOver(): void {
     if (this.#isHandingOver) {
       return;

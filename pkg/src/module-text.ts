@@ -1,5 +1,5 @@
 /**
- * The WASM core: packed with deflate, in Base64. The build puts it here.
+ * The WASM core: compressed with deflate, as Base64. The build fills it in.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** The next frame of a host, and whose host that is. */
+/** The next frame of a host, and which host paces which subscriber. */
 
 import type { Host } from './host.js';
 import { FRAME_MS, platformFrame } from './platform-frame.js';
@@ -6,7 +6,7 @@ import { FRAME_MS, platformFrame } from './platform-frame.js';
 const hosts = new WeakMap<object, Host>();
 
 /**
- * Notes whose frames pace what `subscriber` hands over.
+ * Notes that frames of `host` pace the updates of `subscriber`.
  *
  * @internal
  */
@@ -15,8 +15,8 @@ export function noteHost(subscriber: object, host: Host): void {
 }
 
 /**
- * Calls `callback` with the next of the frames that pace what `subscriber` hands over: the platform's, where it is not of this
- * package, or of another copy. Returns what prevents it.
+ * Calls `callback` with the next frame of the host that paces `subscriber`; with the platform's, if the subscriber
+ * isn't from this copy of the package. Returns a function that cancels the call.
  *
  * @internal
  */
@@ -26,7 +26,7 @@ export function nextFrameOf(subscriber: object, callback: () => void): () => voi
 }
 
 /**
- * Calls `callback` with the next frame of `host`, and returns what prevents it.
+ * Calls `callback` with the next frame of `host`. Returns a function that cancels the call.
  *
  * @internal
  */

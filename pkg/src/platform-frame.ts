@@ -1,19 +1,21 @@
-/** The next frame of the screen, where the platform has one. */
+/** The next frame of the screen, or a timer where there is none. */
 
 /**
- * How long a frame is where none is drawn: in Node, in a worker without a screen, in a hidden page, by a host that has none.
- * Milliseconds.
+ * The length of a frame where none is drawn: in Node, in a worker without a screen, in a hidden page, or with a host
+ * without frames. Milliseconds.
  *
  * @internal
  */
 export const FRAME_MS = 16;
 
-/** How long a page that counts as visible may draw nothing (an iframe out of view, say) before a timer takes over. */
+/**
+ * How long a visible page may draw nothing (such as an iframe out of view) before a timer takes over, in milliseconds.
+ */
 const PATIENCE_MS = 1000;
 
 /**
- * Calls `callback` when the next frame is drawn, and where none is, after a while: browsers give a hidden page no
- * frames, and its timers one turn per second or less. Returns what prevents it.
+ * Calls `callback` when the next frame is drawn, or after a while if none is: browsers draw no frames for a hidden
+ * page, and run its timers once per second or less. Returns a function that cancels the call.
  *
  * @internal
  */

@@ -1,10 +1,10 @@
-/** The presences of one topic as listeners were told of them. */
+/** The presences of one topic, as its listeners know them. */
 
 import { report } from './errors.js';
 import type { Presence, PresenceChange, PresenceOptions } from './presence-types.js';
 
 /**
- * A key, with all metas that it has now: none, where it has left.
+ * A key with all metas that it has now: none, if it has left.
  *
  * @internal
  */
@@ -16,7 +16,7 @@ export interface RosterChange {
 interface Listener {
   readonly listen: (change: PresenceChange) => void;
   readonly options: PresenceOptions;
-  /** Whether it was told who is present. */
+  /** Whether it was called with those who are present. */
   isGreeted: boolean;
 }
 
@@ -26,9 +26,9 @@ export class Roster {
   readonly #present = new Map<string, Presence>();
   readonly #listeners = new Set<Listener>();
   #list: readonly Presence[] | undefined;
-  /** Whether a state has come. */
+  /** Whether a complete state has arrived. */
   #isKnown = false;
-  /** Whether the next state tells of everybody, because the core that knew what is told here is gone. */
+  /** Whether the next state lists everybody rather than changes, because it comes from a restarted core. */
   #isAnew = false;
 
   constructor(topic: string) {
@@ -46,24 +46,24 @@ export class Roster {
     return listener;
   }
 
-  /** Says whether it was the last listener. */
+  /** Removes a listener; returns whether it was the last one. */
   remove(listener: Listener): boolean {
     return this.#listeners.delete(listener) && this.#listeners.size === 0;
   }
 
-  /** Nobody is told of anything any more. Returns what the listeners wanted. */
+  /** Removes all listeners, and returns their options. */
   end(): PresenceOptions[] {
     const options = [...this.#listeners].map((listener) => listener.options);
     this.#listeners.clear();
     return options;
   }
 
-  /** The core was started afresh. */
+  /** Notes that the core was restarted. */
   restart(): void {
     this.#isAnew = this.#isKnown;
   }
 
-  /** Tells a listener who is present, once that is known. */
+  /** Calls a new listener with everybody who is present, once that is known. */
   greet(listener: Listener): void {
     if (this.#isKnown && this.#listeners.has(listener) && !listener.isGreeted) {
       listener.isGreeted = true;
@@ -71,7 +71,7 @@ export class Roster {
     }
   }
 
-  /** Applies what the core told, and tells the listeners of what is different. */
+  /** Applies changes from the core, and tells the listeners of the differences. */
   apply(changes: readonly RosterChange[], isState: boolean): void {
     const joins: Presence[] = [];
     const leaves: Presence[] = [];
@@ -102,7 +102,7 @@ export class Roster {
     }
   }
 
-  /** The changes of a state, with those who are not in it where it tells of everybody. */
+  /** The changes of a state. If it lists everybody, those who are missing from it have left. */
   #completed(changes: readonly RosterChange[]): readonly RosterChange[] {
     if (!this.#isAnew) {
       return changes;
@@ -113,7 +113,7 @@ export class Roster {
   }
 }
 
-/** A listener that throws keeps nobody else from being told. */
+/** Calls a listener. If it throws, the error is reported, and the others are still called. */
 function tell({ listen }: Listener, change: PresenceChange): void {
   try {
     listen(change);
@@ -122,7 +122,7 @@ function tell({ listen }: Listener, change: PresenceChange): void {
   }
 }
 
-/** Whether metas differ in their order only: those of another connection have other names, and may say the same. */
+/** Whether metas are equal but for their order: after a reconnect, the same metas may come in another one. */
 function haveSameContent(one: readonly unknown[], other: readonly unknown[]): boolean {
   const texts = (metas: readonly unknown[]): string =>
     metas

@@ -1,4 +1,4 @@
-/** What a connection is present in, and whose presences it watches. */
+/** The presences of a connection: those that it tracks, and the topics whose presences it watches. */
 
 import { dispose } from './dispose.js';
 import { badOption, type PlainError, report, type TidegateError, typedError } from './errors.js';
@@ -9,12 +9,12 @@ import type { PresenceChange, PresenceOptions, TopicPresence, Tracking } from '.
 import type { Listening } from './tide-types.js';
 
 /**
- * What the core tells in words of presences.
+ * The core's JSON notes about presences.
  *
  * @internal
  */
 export type PresenceNote =
-  /** Keys that have changed, with the slots of all metas that each has now. `state`: the server told of all anew. */
+  /** Keys that have changed, each with the slots of all its metas. `state`: the server has sent a complete state. */
   | {
       readonly note: 'presence';
       readonly topic: string;
@@ -25,24 +25,24 @@ export type PresenceNote =
   | { readonly note: 'unwatched'; readonly topic: string; readonly error: PlainError };
 
 /**
- * The connection, as presences need it.
+ * What presences need of the connection.
  *
  * @internal
  */
 export interface PresenceLink {
-  /** Whether there is a machine; throws where the connection was closed. */
+  /** Whether there is a machine. Throws if the connection was closed. */
   isStarted(): boolean;
-  /** Calls the machine, if there is one, and reads what came of it. */
+  /** Calls the machine, if there is one, and reads the resulting records. */
   call(act: (hub: ClientHub, nowMs: number) => number): void;
-  /** What is in a slot of the core. */
+  /** The payload in a slot of the core. */
   slotValue(slot: number): unknown;
-  /** Makes what was thrown a typed error. */
+  /** Turns what was thrown into a typed error. */
   recover(thrown: unknown): TidegateError;
-  /** Queues something to be done soon, in order with what is handed over. */
+  /** Queues a task, in order with the deliveries to handlers. */
   queue(task: () => void): void;
 }
 
-/** Not known to the core: not yet, or no longer. */
+/** The number of a track that the core doesn't know: not yet, or no longer. */
 const DETACHED = -1;
 
 interface Track {
@@ -74,7 +74,7 @@ export class Presences {
     };
   }
 
-  /** There is a new machine, which knows of none of this. */
+  /** Registers everything with a new machine. */
   start(): void {
     for (const track of [...this.#tracks]) {
       track.number = DETACHED;
@@ -92,7 +92,7 @@ export class Presences {
     }
   }
 
-  /** Takes a note. Called while reading: what slots hold is read here, and it must not call into the core. */
+  /** Processes a note. Called while records are read: the slots must be read now, and the core must not be called. */
   take(note: PresenceNote): void {
     switch (note.note) {
       case 'presence': {
@@ -120,7 +120,7 @@ export class Presences {
     }
   }
 
-  /** All is over: with an error, or without a word. */
+  /** Ends all presences: with an error, or without notice. */
   end(error: TidegateError | undefined): void {
     for (const track of [...this.#tracks]) {
       if (error === undefined) {
@@ -198,7 +198,7 @@ export class Presences {
     }
   }
 
-  /** Nothing of it is said from now on. */
+  /** Forgets a track, which reports nothing from now on. */
   #forget(track: Track): void {
     this.#tracks.delete(track);
     track.number = DETACHED;
@@ -251,7 +251,7 @@ export class Presences {
     this.#link.call((hub, now) => hub.handle_watch(now, hub.core.topicNumber(topic)));
   }
 
-  /** Somebody listens no more: the last one ends the watching. */
+  /** A listener has left. With the last one, watching ends. */
   #leave(roster: Roster, isUnheard: boolean): void {
     const { topic } = roster;
     if (isUnheard && this.#rosters.get(topic) === roster) {
@@ -278,7 +278,7 @@ export class Presences {
 
 const NOBODY: readonly never[] = [];
 
-/** Tells whoever asked of the error that ended it. */
+/** Reports the error that ended a presence or a listener. */
 function fail(options: PresenceOptions, error: TidegateError): void {
   if (options.onError === undefined) {
     report(error);

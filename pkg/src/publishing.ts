@@ -1,4 +1,4 @@
-/** Publishes of a connection: on their way to the core, and until they are answered. */
+/** The publishes of a connection, from the call to the server's answer. */
 
 import type { TidegateError } from './errors.js';
 import { type Encoded, encode } from './frames.js';
@@ -9,22 +9,22 @@ import type { TidePublishOptions } from './tide-types.js';
 import type { Position } from './types.js';
 
 /**
- * The connection, as publishing needs it.
+ * What publishing needs of the connection.
  *
  * @internal
  */
 export interface PublishingEvents {
-  /** Whether there is a core to publish by now; throws if there will be none. */
+  /** Whether there is a core by now. Throws if there will never be one. */
   isStarted(): boolean;
   hub(): TabHub;
   now(): number;
-  /** The core has a publish: what is due by that is to be read. */
+  /** A publish was passed to the core: reads what is due because of it. */
   published(hub: TabHub): void;
-  /** Makes what a call into the core threw a typed error. */
+  /** Turns what a call into the core threw into a typed error. */
   recover(thrown: unknown): TidegateError;
-  /** Queues something to be done in order with what is handed over. */
+  /** Queues a task, in order with the deliveries to handlers. */
   queue(task: () => void): void;
-  /** More is published than may wait for its answer. */
+  /** Too many publishes wait for their answer. */
   crowded(error: TidegateError): void;
 }
 
@@ -33,14 +33,14 @@ const NONE = -1;
 
 /** @internal */
 export class Publishing {
-  /** What waits to be answered. */
+  /** The publishes that wait for their answer. */
   readonly requests: Requests;
   readonly #events: PublishingEvents;
-  /** What waits for a core. */
+  /** The publishes that wait for a core. */
   readonly #early: Waiting[] = [];
-  /** The publish that the core is being told of. */
+  /** The publish that is being passed to the core. */
   #offered = NONE;
-  /** Whether it was told that more is published than may wait, and something has waited since. */
+  /** Whether too many waiting publishes have been reported, and some publish has been waiting ever since. */
   #isCrowded = false;
 
   constructor(events: PublishingEvents) {
@@ -62,7 +62,7 @@ export class Publishing {
     });
   }
 
-  /** There is a core: what waited for one is published. */
+  /** Publishes what was waiting for a core. */
   begin(): void {
     for (const { publish } of this.#early.splice(0)) {
       publish();
@@ -70,8 +70,8 @@ export class Publishing {
   }
 
   /**
-   * Another core takes over: what waits for an answer is published by that. It may have left, and taken place: so it is published
-   * by the key that the core had for it.
+   * Another core takes over, and repeats the publishes that wait for their answer. They may have taken place already,
+   * so each is repeated with the idempotency key that the old core used.
    */
   moveOver(takeOver: () => void): void {
     this.#early.push(...this.requests.takeAll());
@@ -79,7 +79,10 @@ export class Publishing {
     this.begin();
   }
 
-  /** The server refuses a publish; or the core does as it is told of it, which whoever awaits none would never learn. */
+  /**
+   * A publish was refused: by the server, or at once by the core. The latter is also reported as crowding, for a caller
+   * that doesn't await the promise.
+   */
   fail(number: number, error: TidegateError): void {
     this.requests.reject(number, error);
     if (number === this.#offered && error.code === 'too_many_requests' && !this.#isCrowded) {
@@ -88,7 +91,7 @@ export class Publishing {
     }
   }
 
-  /** Nothing more is published, and no answer comes. */
+  /** Fails everything that waits: no core and no answer will come. */
   end(error: TidegateError): void {
     for (const { request } of this.#early.splice(0)) {
       this.#events.queue(() => request.reject(error));

@@ -1,9 +1,9 @@
-/** Why a connection does not stand, as far as it can be found out. When it is tried again is for the core to say. */
+/** Finds out why there is no connection. The core decides when to try again. */
 
 import { TidegateError } from './errors.js';
 import type { TideState } from './tide-types.js';
 
-/** What a server answers at the address of its WebSocket to a request for none. */
+/** The status with which a Tidegate answers a plain request to the address of its WebSocket. */
 const UPGRADE_REQUIRED = 426;
 
 /** @internal */
@@ -11,7 +11,7 @@ export class Reachability {
   readonly #url: string;
   readonly #asks: boolean;
   readonly #found: (error: TidegateError) => void;
-  /** Whether a socket was lost: before there was a question, or since. */
+  /** Whether a socket was lost: before the server was asked, or since then. */
   #hasLost = false;
   #wasOpen = false;
   #isAsked = false;
@@ -21,19 +21,22 @@ export class Reachability {
   #reason: string | undefined;
 
   /**
-   * @param asks whether the server may be asked over HTTP: a tab asks, and its worker, which nobody hears, does not.
-   * @param found called once at most: no connection ever stood, for this reason, which belongs to the state from now on.
+   * @param asks whether the server may be asked over HTTP: a tab does, but not the worker, which has nobody to report
+   * to.
+   * @param found called at most once, with the reason why there has never been a connection. States carry it from then
+   * on.
    */
   constructor(url: string, asks: boolean, found: (error: TidegateError) => void) {
     this.#url = url;
-    // The package `ws` tells by itself.
+    // The sockets of the package `ws` report the reason themselves.
     this.#asks = asks && 'WebSocket' in globalThis;
     this.#found = found;
   }
 
   /**
-   * The socket was lost, here or where the connection is that this tab shares, and said this of it, if anything; or it is about to
-   * be, as the server has refused the connection: then there is nothing to find out.
+   * The socket was lost, in this tab or in the one that holds the shared connection. `said` is the reason, if it gave
+   * one. With `isRefused`, the server has refused the connection and is about to close it: there is nothing to find
+   * out.
    */
   lost(said: string | undefined, wasOpen: boolean, isRefused = false): void {
     this.#said = said;
@@ -45,7 +48,7 @@ export class Reachability {
     this.#conclude();
   }
 
-  /** A state with what is known of why: the same, where it has that already. */
+  /** Adds the known reason to a state; the same object if there is nothing to add. */
   explain(state: TideState): TideState {
     if (state.status !== 'connecting' && state.status !== 'disconnected') {
       this.#isOver = true;
@@ -53,7 +56,7 @@ export class Reachability {
       this.#reason = undefined;
       return state;
     }
-    // An attempt may also have failed for want of a token, or of whoever has the connection.
+    // Without a lost socket, an attempt failed for another reason, such as a missing token or leader.
     const isFailing = state.status === 'connecting' && state.attempt > 0 && this.#hasLost;
     if (isFailing && !this.#isAsked && !this.#isOver) {
       this.#isAsked = true;
@@ -65,13 +68,13 @@ export class Reachability {
 
   async #find(): Promise<void> {
     this.#hasLost = false;
-    // Who has opened it knows more than an answer to another question tells.
+    // A socket that was open and gave a reason knows more than an HTTP request could find out.
     const asks = this.#asks && !(this.#wasOpen && this.#said);
     this.#answer = await (asks ? ask(this.#url) : { reason: this.#said, isReached: false });
     this.#conclude();
   }
 
-  /** That somebody answers, of a server that has just started, proves nothing: the next socket does. */
+  /** Concludes, unless the server answered and no socket has failed since: it may just have started. */
   #conclude(): void {
     const { reason, isReached } = this.#answer ?? {};
     if (reason !== undefined && !this.#isOver && (!isReached || this.#hasLost)) {
@@ -82,24 +85,24 @@ export class Reachability {
   }
 }
 
-/** What comes of a question. */
+/** The result of asking the server. */
 interface Answer {
   readonly reason: string | undefined;
   /** Whether somebody has answered. */
   readonly isReached: boolean;
 }
 
-/** How a Tidegate tells an error over HTTP. */
+/** The body of an error that a Tidegate answers over HTTP. */
 interface Told {
   readonly error?: { readonly message?: string };
 }
 
-/** Asks the address of a WebSocket for none: what comes of it tells more than a handshake that fails. */
+/** Makes a plain request to the address of the WebSocket: its result tells more than a failed handshake. */
 async function ask(socketUrl: string): Promise<Answer> {
   const { origin, pathname } = new URL(socketUrl.replace(/^ws/, 'http'));
   const address = origin + pathname;
   const page = (globalThis as { origin?: string }).origin;
-  // Of another origin, a page learns that somebody answers, and not what.
+  // A page only learns that another origin answers, not what.
   const isOther = page !== undefined && page !== origin;
   let response: Response;
   try {

@@ -1,4 +1,4 @@
-/** What is done with the frames of the server: handed on by licence, or asked of the core. */
+/** Processes the frames of the server: under a licence they are handed on directly, all others go to the core. */
 
 import type { Entry } from './entry.js';
 import { FrameIntake, farewell, isPublication, parseMessage } from './frames.js';
@@ -9,7 +9,7 @@ import { hear, type TabMessage } from './tabs/message.js';
 import type { Update } from './types.js';
 
 /**
- * The connection, as the reception of its frames needs it.
+ * What the reception of frames needs of the connection.
  *
  * @internal
  */
@@ -17,17 +17,17 @@ export interface ReceptionEvents {
   now(): number;
   /** As `now`, or a little before: see `task-clock.ts`. */
   readonly taskNow: () => number;
-  /** The hub, without being told anything. */
+  /** The hub, without telling it first what was handed on. */
   hub(): TabHub;
-  /** Reads what a call left. `published`: the slot of the publication that was handed over. */
+  /** Reads the records of a call. `published`: the slot of the publication that was passed to it. */
   read(count: number, published?: number): void;
-  /** Whom what was read last had that publication for. */
+  /** The entries that got that publication in the records read last. */
   reached(): readonly Entry[];
-  /** Hands the same to many. */
+  /** Delivers an update to several entries. */
   hand(entries: readonly Entry[], update: Update): void;
-  /** The server says why it ends the connection, which follows. */
+  /** The server has said why it is about to close the connection. */
   refused(reason: string): void;
-  /** Something is wrong with what came. */
+  /** A message or a frame was invalid. */
   failed(thrown: unknown): void;
 }
 
@@ -43,7 +43,7 @@ export class Reception {
     this.#licences = new Licences(events.taskNow);
   }
 
-  /** Takes a message of the server. */
+  /** Processes a message of the server. */
   receive(link: number, text: unknown): void {
     let message: unknown;
     try {
@@ -61,7 +61,10 @@ export class Reception {
     }
   }
 
-  /** Hands a frame on, if it may without asking. One that is not understood is reported, and does not stop those after it. */
+  /**
+   * Hands a frame on under its licence, or passes it to the core. An invalid one is reported, and does not stop those
+   * after it.
+   */
   #take(link: number, frame: unknown): void {
     const licence = isPublication(frame) ? this.#licences.take(link, frame) : undefined;
     if (licence !== undefined) {
@@ -76,7 +79,7 @@ export class Reception {
     }
   }
 
-  /** Asks the core what comes of a frame. */
+  /** Passes a frame to the core. */
   #ask(link: number, frame: unknown, nowMs: number): void {
     const { read, reached } = this.#events;
     const hub = this.#events.hub();
@@ -99,7 +102,7 @@ export class Reception {
     }
   }
 
-  /** Takes what other tabs have said together. What is wrong with one message does not stop those after it. */
+  /** Processes messages of other tabs. An invalid one does not stop those after it. */
   hear(messages: readonly TabMessage[]): void {
     const { hub, now, read, failed } = this.#events;
     const told = hub();
@@ -113,7 +116,7 @@ export class Reception {
     }
   }
 
-  /** Takes what the core says of licences. */
+  /** Processes a record about licences. */
   takeRow({ kind }: Row): void {
     if (kind === Kind.LicencesEnded) {
       this.#licences.endAll();
@@ -122,12 +125,12 @@ export class Reception {
     }
   }
 
-  /** Tells the core what was handed on without asking it. */
+  /** Tells the core what was handed on under licences. */
   tell(hub: TabHub): void {
     this.#licences.tell(hub);
   }
 
-  /** The core is another one, which knows of nothing. */
+  /** Forgets everything, for a new core. */
   clear(): void {
     this.#intake = new FrameIntake();
     this.#licences.clear();

@@ -1,8 +1,8 @@
 /**
- * What the core has due, read from a view of its memory after every call.
+ * Reads the records that a call into the core leaves in its memory.
  *
- * A record is seven numbers: kind, subject, topic, epoch, offset, end, slot. The list is valid until the next
- * call into the core, so it is read whole, before any handler runs.
+ * A record is seven numbers: kind, subject, topic, epoch, offset, end, slot. The list is only valid until the next call
+ * into the core, so all of it is read before any handler runs.
  */
 
 import type { Core } from './core.js';
@@ -34,14 +34,14 @@ export const Kind = {
   Licensed: 15,
   LicencesEnded: 16,
   GateRests: 17,
-  /** As `One`, for a subscription that may get no more for a while. */
+  /** As `One`, for a subscription with a pace. */
   Paced: 18,
   Data: 20,
   Post: 21,
 } as const;
 
 /**
- * One record. The same object is used for all: copy what must last.
+ * One record. The object is reused: copy what must last.
  *
  * @internal
  */
@@ -56,7 +56,7 @@ export interface Row {
 }
 
 /**
- * Reads what one core left.
+ * Reads the records of one core.
  *
  * @internal
  */
@@ -70,7 +70,7 @@ export class RecordReader {
     this.#core = core;
   }
 
-  /** The view of the core's memory, made anew where the memory has grown or is another one. */
+  /** A view of the core's memory, renewed if the memory has grown or was replaced. */
   #view(): Float64Array<ArrayBuffer> {
     const { memory } = this.#core.calls;
     if (memory !== this.#memory || this.#numbers.length === 0) {
@@ -80,7 +80,10 @@ export class RecordReader {
     return this.#numbers;
   }
 
-  /** Reads the list of `count` records. Freed slots are emptied here, after what was still to be read from them. */
+  /**
+   * Reads the list of `count` records. It also empties freed slots: their records come after the last one that uses
+   * them.
+   */
   forEach(count: number, take: (row: Row) => void): void {
     if (count === 0) {
       return;

@@ -1,18 +1,18 @@
-/** Updates that waited, made one by their subscriber's own function. */
+/** Combines waiting updates with the subscriber's own reducer. */
 
 import { type Entry, handle } from './entry.js';
 import { report } from './errors.js';
 import type { Reducer, Update } from './types.js';
 
-/** What a reducer has made, and of what. */
+/** The result of a reducer, and the updates that it was made of. */
 interface Reduced {
   readonly update: Update;
   readonly madeOf: readonly Update[];
 }
 
 /**
- * One emission's updates of a topic as one, which stands where the newest of them does; as more than one where the reducer
- * throws, which is reported.
+ * Reduces one emission's updates of a topic to one, with the newest one's position. If the reducer throws, that is
+ * reported, and the result is split there.
  *
  * @internal
  */
@@ -39,8 +39,8 @@ export function reduced(updates: readonly Update[], reduce: Reducer): Reduced[] 
 }
 
 /**
- * Calls the handler of an entry with what its reducer makes of a batch. What the handler throws at one update keeps it from no
- * other.
+ * Calls the handler of an entry with the reduced updates of a batch. If the handler throws at one, it still gets the
+ * others.
  *
  * @internal
  */

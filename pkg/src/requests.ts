@@ -14,12 +14,15 @@ export interface Waiting {
   /** Publishes it. */
   readonly publish: () => void;
   readonly request: Request;
-  /** By which key the core has told another one to publish it, where it was given none: it may have taken place already. */
+  /**
+   * The idempotency key that the core had chosen. It is used if another core repeats the publish, which may have taken
+   * place already.
+   */
   key?: string;
 }
 
 /**
- * The requests that the core has under its numbers. Their answers are queued with what else is handed over.
+ * The requests by the core's numbers. Their answers are queued, in order with the deliveries to handlers.
  *
  * @internal
  */
@@ -55,7 +58,7 @@ export class Requests {
     }
   }
 
-  /** The key of one, for whoever publishes it once more. */
+  /** Notes the key of a request, in case another core repeats it. */
   noteKey(number: number, key: string): void {
     const waiting = this.#waiting.get(number);
     if (waiting !== undefined) {
@@ -63,7 +66,7 @@ export class Requests {
     }
   }
 
-  /** Those that wait, which will be known by other numbers. */
+  /** Removes and returns all requests, which will get other numbers. */
   takeAll(): Waiting[] {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
@@ -78,8 +81,8 @@ export class Requests {
 }
 
 /**
- * A promise of the answer to what `ask` asks for. What `ask` throws rejects it, and so does the signal. Whoever awaits it is
- * told; whoever does not must not see the program end for it.
+ * A promise for the answer to the request that `ask` makes. It is rejected by the signal and by what `ask` throws. A
+ * rejection that nobody awaits is not an unhandled one, which would end a Node program.
  *
  * @internal
  */

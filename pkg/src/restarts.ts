@@ -1,11 +1,11 @@
-/** How often a connection starts afresh because the core broke, before it is given up. */
+/** How often a connection restarts after the core broke, before it gives up. */
 const RESTARTS_MAX = 8;
 
-/** After how many milliseconds without one those that were are forgotten. */
+/** After this many milliseconds without a restart, earlier ones no longer count. */
 const KEPT_MS = 60_000;
 
 /**
- * The times that a connection has started afresh lately.
+ * Counts the recent restarts of a connection.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ export class Restarts {
   #count = 0;
   #latestMs = 0;
 
-  /** The core broke once more: says whether the connection is to start afresh again. */
+  /** Counts another break of the core; returns whether the connection may restart. */
   allow(nowMs: number): boolean {
     this.#count = nowMs - this.#latestMs < KEPT_MS ? this.#count + 1 : 1;
     this.#latestMs = nowMs;

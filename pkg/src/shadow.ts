@@ -1,11 +1,14 @@
-/** What elements of the package are made of inside. */
+/** Building blocks for the shadow trees of the package's elements. */
 
-/** One for all elements of a kind in a window, by their text: a sheet belongs to the document that it was made for. */
+/**
+ * Style sheets by window and text, shared by all elements of a kind. A sheet can only be used in the document that it
+ * was made for.
+ */
 const sheets = new WeakMap<Window, Map<string, CSSStyleSheet>>();
 
 /**
- * Styles what is inside of an element; again where it was moved into another document. A sheet that is made, not written into
- * the page, is within any Content-Security-Policy.
+ * Styles a shadow tree; call it again if the element moves to another document. A constructed sheet, unlike a `<style>`
+ * element, works with any Content-Security-Policy.
  *
  * @internal
  */
@@ -27,7 +30,7 @@ export function style(root: ShadowRoot, text: string): void {
 }
 
 /**
- * An element that is styled by its class in here, and by its part from outside.
+ * An element that is styled by its class from within the shadow tree, and by its part from outside.
  *
  * @internal
  */
@@ -40,7 +43,7 @@ export function part(tag: string, name: string, ...children: Node[]): HTMLElemen
 }
 
 /**
- * The nearest `lang`, also outside of the shadow that an element is in.
+ * The nearest `lang`, also outside of the element's shadow tree.
  *
  * @internal
  */

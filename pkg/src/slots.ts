@@ -1,7 +1,7 @@
 /**
- * The payloads that a core holds: it knows them by number, and they never enter WASM memory.
+ * The payloads that a core holds. It knows them by number; they never enter WASM memory.
  *
- * The core counts who still needs a slot and names the freed ones among its records (see `records.ts`).
+ * The core counts the references to each slot, and lists freed ones among its records (see `records.ts`).
  *
  * @internal
  */
@@ -9,7 +9,7 @@ export class Slots {
   #values: unknown[] = [];
   #free: number[] = [];
 
-  /** Puts a payload into a slot of its own. */
+  /** Puts a payload into a free slot, and returns its number. */
   put(value: unknown): number {
     const slot = this.#free.pop();
     if (slot === undefined) {
@@ -19,7 +19,7 @@ export class Slots {
     return slot;
   }
 
-  /** What is in a slot. */
+  /** The payload in a slot. */
   value(slot: number): unknown {
     return this.#values[slot];
   }

@@ -1,8 +1,8 @@
-/** Finding the server's WebSocket, and something that opens it. */
+/** Finds the address of the server's WebSocket, and a class that opens it. */
 
 import { TidegateError } from './errors.js';
 
-/** The part of the standard `WebSocket` that is used here. That of the package `ws` has it, too. */
+/** The part of the standard `WebSocket` that is used here. The package `ws` has it, too. */
 export interface WebSocketLike {
   send(text: string): void;
   close(code?: number, reason?: string): void;
@@ -17,7 +17,7 @@ export type WebSocketConstructor = new (url: string, protocols?: string | string
 export const SUBPROTOCOL = 'tidegate.v1.json';
 
 /**
- * What relative addresses are relative to: as everything in a page, its base; in a worker, its script. Undefined in Node.
+ * The base of relative addresses: in a page, its base URL; in a worker, its script. Undefined in Node.
  *
  * @internal
  */
@@ -27,7 +27,7 @@ export function baseUrl(): string | undefined {
 }
 
 /**
- * The address of the WebSocket of the server at `url`: `https://host/base` has it at `wss://host/base/ws`.
+ * The address of the server's WebSocket: for `https://host/base`, it is `wss://host/base/ws`.
  *
  * @internal
  */
@@ -52,7 +52,7 @@ export function socketUrl(url: string | URL): string {
 }
 
 /**
- * The platform's `WebSocket`, or that of the `ws` package where the platform has none (Node 20).
+ * The platform's `WebSocket`, or that of the package `ws` if the platform has none (Node 20).
  *
  * @internal
  */

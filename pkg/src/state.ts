@@ -1,4 +1,4 @@
-/** What the core tells in words of a connection. */
+/** The core's JSON notes about a connection. */
 
 import { type PlainError, typedError } from './errors.js';
 import type { TideState } from './tide-types.js';
@@ -19,7 +19,7 @@ export interface FailedNote {
 }
 
 /**
- * Another core takes over, which is to publish what is not answered by this key.
+ * Another core takes over. If it repeats this publish, it must use this idempotency key.
  *
  * @internal
  */
@@ -30,7 +30,7 @@ export interface KeyNote {
 }
 
 /**
- * A token is wanted.
+ * The core needs a token.
  *
  * @internal
  */
@@ -40,7 +40,7 @@ export interface TokenNote {
 }
 
 /**
- * The state that a note tells of.
+ * The state that a note describes.
  *
  * @internal
  */

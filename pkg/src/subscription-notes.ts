@@ -1,4 +1,4 @@
-/** What the core tells in words of subscriptions. */
+/** The core's JSON notes about subscriptions. */
 
 import type { PlainError } from './errors.js';
 import type { TopicPosition } from './types.js';
@@ -20,7 +20,7 @@ export interface RefusedNote {
 }
 
 /**
- * Another machine takes over, in which a subscription goes on after these positions.
+ * Another machine takes over. The subscription resumes there, after these positions.
  *
  * @internal
  */

@@ -1,7 +1,8 @@
 /**
- * Who subscribed, and handing over what is due to them. What a hub in the page and a connection have in common.
+ * The subscriptions of a hub or a connection, and the delivery of what is due to them.
  *
- * What is due is read first and handed over afterwards (see `mailbox.ts`): handlers may publish, subscribe and leave.
+ * Records are read first, and handlers are called afterwards (see `mailbox.ts`): they may publish, subscribe and
+ * unsubscribe.
  */
 
 import type { Core } from './core.js';
@@ -36,7 +37,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
 {
   deadline = Number.POSITIVE_INFINITY;
   protected readonly host: Host;
-  /** The core that machines are made of; there before the first one is made. */
+  /** The core that makes the machines. It is set before the first one is made. */
   protected core!: Core;
   readonly #alarm: Alarm;
   readonly #frames: FrameWaiter;
@@ -57,27 +58,32 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.#frames = new FrameWaiter(host, () => this.#wakeWith('handle_tick'));
   }
 
-  /** Makes the machine, when the core is there. */
+  /** Makes the machine, once there is a core. */
   protected abstract make(): M;
   /** Called with a machine that was just made, before subscriptions are made known to it. */
   protected abstract start(machine: M): void;
   /** Tells the machine that a subscription is over. */
   protected abstract unsubscribe(machine: M, subscription: number): number;
-  /** Takes a record that is not about a subscription. Called while reading: it must not call into the core. */
+  /**
+   * Processes a record that is not about a subscription. Called while records are read: it must not call into the core.
+   */
   protected abstract takeRow(row: Row): void;
-  /** Takes a frame that is to be sent: its text, and a row with the slot of its data, if not -1. Likewise. */
+  /** Processes an outgoing frame: its text, and a row with the slot of its data, or -1. Must not call into the core. */
   protected takeFrame(_json: string, _row: Row): void {}
-  /** Takes the text of a message to other tabs, whose data is in the slots of the data rows before it. Likewise. */
+  /**
+   * Processes the text of a message to other tabs. Its data is in the slots of the preceding data rows. Must not call
+   * into the core.
+   */
   protected takePost(_text: string): void {}
-  /** Takes a note that is not about a subscription, likewise. */
+  /** Processes a note that is not about a subscription. Must not call into the core. */
   protected abstract takeNote(note: Note): void;
   /** Whether there is a server that remembers durable subscriptions. */
   protected remembers(): boolean {
     return true;
   }
-  /** Whether subscriptions are to be made known to the core now, rather than once there is a machine. */
+  /** Whether there is a core, so that subscriptions are passed to it now rather than later. */
   protected abstract isStarted(): boolean;
-  /** The machine, made anew if the core was started afresh since, with all subscriptions. */
+  /** The machine. If there is none, or the core was restarted, it is made with all subscriptions. */
   protected machine(): M {
     if (this.#machine === undefined || this.#era !== this.core.era) {
       const isBroken = this.#machine !== undefined;
@@ -97,7 +103,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     return this.#machine;
   }
 
-  /** Forgets the machine there is. The next one is made with all subscriptions. */
+  /** Frees the machine. The next one is made with all subscriptions. */
   protected shutMachine(): void {
     if (this.hasMachine()) {
       this.#machine!.free();
@@ -105,7 +111,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.#machine = undefined;
   }
 
-  /** Whether there is a machine of the core that runs now. */
+  /** Whether there is a machine, and the core that made it is still running. */
   protected hasMachine(): boolean {
     return this.#machine !== undefined && this.#era === this.core.era;
   }
@@ -229,8 +235,8 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   }
 
   /**
-   * The handler of a durable subscription has dealt with an update. The core knows what is left to be dealt with of one that
-   * has ended with its topic; another machine knows nothing of what this one has handed out.
+   * The handler of a durable subscription has processed an update. Even for a subscription that ended with its topic,
+   * the core counts what is left to be processed; but another machine doesn't know what this one has delivered.
    */
   #handled(machine: M, number: number, { topic, epoch, offset }: Update): void {
     if (this.#machine !== machine || !this.hasMachine()) {
@@ -255,7 +261,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.#cancel(entry);
   }
 
-  /** Ends a subscription because its subscriber wants no more. */
+  /** Ends a subscription at its subscriber's request. */
   #cancel(entry: Entry): void {
     if (!entry.active) {
       return;
@@ -269,7 +275,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     }
   }
 
-  /** Forgets a subscription; nothing of it is handed over any more. */
+  /** Forgets a subscription, whose handler is not called any more. */
   #drop(entry: Entry): void {
     entry.active = false;
     this.#mailbox.noteChange();
@@ -284,7 +290,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.#deliveries.detach(entry);
   }
 
-  /** Ends all subscriptions without a word to their handlers. Iterators end. */
+  /** Ends all subscriptions without notice. Iterators end. */
   protected endAll(): void {
     for (const entry of [...this.#live]) {
       this.#drop(entry);
@@ -300,7 +306,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     }
   }
 
-  /** Ends all subscriptions and forgets the machine: nothing is due from now on. */
+  /** Ends all subscriptions and frees the machine. */
   protected shutDown(): void {
     this.endAll();
     this.shutMachine();
@@ -326,7 +332,10 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.handOver();
   }
 
-  /** Reads the list that a call left, and arms the timer. What is due is then queued. `published`: the slot of that. */
+  /**
+   * Reads the records of a call, queues what is due, and arms the timer. `published`: the slot of the publication that
+   * was passed to the call, if any.
+   */
   protected read(count: number, published = -1): void {
     this.#deliveries.begin(published);
     let texts: string | undefined;
@@ -360,39 +369,39 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     }
   }
 
-  /** Whom the list that was read last had what was just published for, in its order. */
+  /** The unpaced subscriptions that got the publication in the records read last, in order. */
   protected reached(): readonly Entry[] {
     return this.#deliveries.reached;
   }
 
-  /** Those, to be handed the same from now on. */
+  /** The same as an audience. */
   protected audience(): Audience {
     return this.#mailbox.audience(this.reached());
   }
 
-  /** Hands the same to many, now. */
+  /** Delivers an update to an audience, now. */
   protected handAll(audience: Audience, update: Update): void {
     this.#mailbox.handAll(audience, update);
   }
 
-  /** Queues the same for many. */
+  /** Queues an update for several entries. */
   protected put(entries: readonly Entry[], update: Update): void {
     for (const entry of entries) {
       this.#mailbox.put(entry, entry.collects ? [update] : update);
     }
   }
 
-  /** Queues something to be done in order with what is handed over. */
+  /** Queues a task, in order with the deliveries to handlers. */
   protected queue(task: () => void): void {
     this.#mailbox.putTask(task);
   }
 
-  /** Hands over what is queued, soon. */
+  /** Delivers what is queued, soon. */
   protected schedule(): void {
     this.#mailbox.schedule();
   }
 
-  /** Hands over what is queued, now. */
+  /** Delivers what is queued, now. */
   protected handOver(): void {
     this.#mailbox.handOver();
   }

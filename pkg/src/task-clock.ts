@@ -1,10 +1,8 @@
-/**
- * The platform's time for what is called more often than asking for it is cheap.
- */
+/** The platform's time, for functions that are called so often that reading the clock each time would cost too much. */
 
 import { type Host, systemHost } from './host.js';
 
-/** So many calls are told the same time at most. */
+/** How many calls may get the same reading of the clock. */
 const CALLS_MAX = 256;
 
 const nothing = Promise.resolve();
@@ -12,9 +10,11 @@ let toldMs = 0;
 let callsLeft = 0;
 let isEnding = false;
 
-/** The clock that was read last. Tests put a clock of their own into its place, and take it away again. */
+/** The clock that was read last. Tests replace the platform's by a fake one, and restore it. */
 let clock: (() => number) | undefined;
-/** Whether that clock was seen to tell parts of a millisecond. A clock of tests stands still at whole ones. */
+/**
+ * Whether that clock has shown fractions of a millisecond. Fake clocks stand still at whole ones, and are never cached.
+ */
 let isFine = false;
 
 function read(): number {
@@ -46,8 +46,8 @@ function taskNow(): number {
 }
 
 /**
- * What tells the time of a host: that of the current task, or a little before, where the host is the platform. No timer
- * fires within a task anyway, so it is asked for once for several calls.
+ * A clock of `host` that may lag a little. For the platform, one reading serves several calls within a task: no timer
+ * fires in between anyway.
  *
  * @internal
  */
@@ -58,7 +58,7 @@ export function taskClock(host: Host): () => number {
 let readAt = Number.NaN;
 let readMs = 0;
 
-/** Reads the clock once in each millisecond of the one for dates, which tells no finer but answers sooner. */
+/** Reads the clock once per millisecond of `Date.now()`, which is coarser but faster to read. */
 function millisecondNow(): number {
   const at = Date.now();
   if (at !== readAt || performance.now !== clock) {
@@ -70,8 +70,8 @@ function millisecondNow(): number {
 }
 
 /**
- * What tells a time of a host that is not past: now, or, where the host is the platform, up to two milliseconds later. Those of the
- * platform are whole: engines keep them where they are written, while for any other number they look elsewhere in the memory.
+ * A clock of `host` that is never behind: for the platform, it is up to two milliseconds ahead. Its readings are whole
+ * numbers there, which engines store in place, while they box fractions.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** What proves to the server who this is, and coming by it anew. */
+/** The token of a connection, and how a new one is had. */
 
 import { badOption, TidegateError, typed } from './errors.js';
 import { userName } from './tabs/names.js';
@@ -9,16 +9,19 @@ import { userName } from './tabs/names.js';
  */
 export type TokenOption = string | (() => string | Promise<string>);
 
-/** What is in no token, whoever looks at it, but in the page of an error. */
+/** Characters that no token contains, but an HTML error page does. */
 const NO_TOKEN = /[\s<]/;
 
-/** How much of a text that is no token is told. */
+/** How much of a text that can't be a token an error message shows. */
 const SHOWN_CHARACTERS = 40;
 
-/** How long a token that was had to learn whose it is may serve as an answer, in milliseconds. */
+/** How long the token that was requested to learn the user's identity may also be used to connect, in milliseconds. */
 const FRESH_MS = 5_000;
 
-/** What differs between two tokens of one user that allow the same: by RFC 7519 and OpenID Connect, and as Entra and Cognito have it. */
+/**
+ * The claims that differ between two tokens of the same user with the same rights: those of RFC 7519 and OpenID
+ * Connect, and of Entra and Cognito.
+ */
 const PASSING_CLAIMS = 'exp iat nbf jti auth_time nonce at_hash c_hash uti aio rh xms_ftd event_id'.split(
   ' ',
 );
@@ -31,7 +34,7 @@ export class Tokens {
   readonly #option: TokenOption | undefined;
   readonly #failed: (error: TidegateError) => void;
   #user: string | undefined;
-  /** Whose token the first one was; nothing, where it didn't say. */
+  /** The user of the first token; undefined if it doesn't say. */
   #subject: string | undefined;
   #first: { readonly token: string; readonly until: number } | undefined;
   #isAsked = false;
@@ -46,17 +49,17 @@ export class Tokens {
     this.#failed = failed;
   }
 
-  /** The token, where it is always the same. */
+  /** The token, if it was given as a text. */
   get fixed(): string | undefined {
     return typeof this.#option === 'string' ? this.#option : undefined;
   }
 
-  /** Whether a new one can be had. */
+  /** Whether a new token can be requested. */
   get asks(): boolean {
     return typeof this.#option === 'function';
   }
 
-  /** What tells its user, and what they may do, apart from others; nothing, where that can't be found out now. */
+  /** A name that identifies the user and their rights; undefined if that can't be found out now. */
   async user(): Promise<string | undefined> {
     if (this.#user !== undefined) {
       return this.#user;
@@ -71,7 +74,7 @@ export class Tokens {
     return this.#user;
   }
 
-  /** A new token; none, where none can be had now, or the one that was had is somebody else's. */
+  /** A new token; undefined if there is none now, or if it is another user's. */
   async next(): Promise<string | undefined> {
     const first = this.#first;
     this.#first = undefined;
@@ -80,7 +83,8 @@ export class Tokens {
     }
     const token = await this.#ask();
     const claims = token === undefined ? undefined : claimsOf(token);
-    // What they may do may be other than it was: whoever shares the connection is the same user, and what holds the server will say.
+    // Other rights are fine: everyone who shares the connection is the same user, and the server enforces the new
+    // rights.
     if (claims === undefined || this.#subject === undefined || subject(claims) === this.#subject) {
       return token;
     }
@@ -106,7 +110,7 @@ export class Tokens {
         throw new TidegateError('bad_option', 'the function token gave no text');
       }
       if (NO_TOKEN.test(token)) {
-        // The page of an error, mostly, which nobody looked at the status of.
+        // Most likely an error page, returned by code that didn't check the status.
         const shown = JSON.stringify(token.slice(0, SHOWN_CHARACTERS));
         throw new TidegateError('bad_option', `the function token gave what can't be a token: ${shown}`);
       }
@@ -120,7 +124,7 @@ export class Tokens {
   }
 }
 
-/** What a token says; nothing, where it is no JSON Web Token. */
+/** The claims of a token; undefined if it isn't a JSON Web Token. */
 function claimsOf(token: string): Claims | undefined {
   try {
     const base64 = token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/');
@@ -130,12 +134,12 @@ function claimsOf(token: string): Claims | undefined {
   }
 }
 
-/** What it says of its user that its successors will say, too. */
+/** The claims that later tokens of the same user will have, too. */
 function lasting(claims: Claims): string {
   return JSON.stringify(claims.filter(([name]) => !PASSING_CLAIMS.includes(name)));
 }
 
-/** Who its user is: by what the issuer calls them, where it does. */
+/** The user of a token: the issuer and its subject, if the token names one. */
 function subject(claims: Claims): string {
   const isNamed = claims.some(([name]) => name === 'sub');
   return isNamed

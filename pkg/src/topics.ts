@@ -1,10 +1,10 @@
-/** Topics as the small integers that cross into a core. A topic's text crosses once. */
+/** Numbers topics: they cross into a core as small integers, so that a topic's text crosses only once. */
 
 import type { Core } from './core.js';
 import { topicText } from './options.js';
 import { Kind } from './records.js';
 
-/** From how many on the numbers that nothing holds are given up. */
+/** From this many topics on, numbers that nothing uses are freed. */
 const SWEEP_FROM = 4096;
 
 /** @internal */
@@ -22,7 +22,7 @@ export class Topics {
   /**
    * The number of a topic.
    *
-   * To be called before the call into the core that uses the number, not earlier: it may be given up in between.
+   * Use the number in the very next call into the core: later, it may have been freed.
    *
    * @throws {@link TidegateError} with code `bad_topic`.
    */

@@ -1,4 +1,4 @@
-/** The socket that the core asked for last. What an earlier one still says is nothing any more. */
+/** The socket that the core asked for last. Events of earlier ones are ignored. */
 
 import { TidegateError } from './errors.js';
 import { SUBPROTOCOL, type WebSocketConstructor, type WebSocketLike } from './socket.js';
@@ -7,17 +7,20 @@ import { SUBPROTOCOL, type WebSocketConstructor, type WebSocketLike } from './so
 export interface TransportEvents {
   opened(link: number): void;
   /**
-   * Why a socket closes, as far as the platform tells, and whether it was open; `closed` follows, unless the core has given it
-   * up before it opened.
+   * Why a socket closes, if the platform says, and whether it was open. `closed` follows, unless the core has given the
+   * socket up before it opened.
    */
   lost(reason: string | undefined, wasOpen: boolean): void;
   closed(link: number): void;
   received(link: number, text: unknown): void;
-  /** There is no socket to be had; `closed` follows. */
+  /** A socket could not be made; `closed` follows. */
   failed(error: TidegateError): void;
 }
 
-/** What a socket may tell of its end: the code and the reason of a close, the message of an error or its code. */
+/**
+ * What a socket's events may say of its end: the code and the reason of a close, or the message or the code of an
+ * error.
+ */
 interface SocketEvent {
   readonly code?: number;
   readonly reason?: string;
@@ -25,7 +28,7 @@ interface SocketEvent {
   readonly error?: { readonly code?: string };
 }
 
-/** What the platform tells of an open socket that was closed. */
+/** The text for the close of a socket that was open. */
 function closing({ code, reason }: SocketEvent = {}): string | undefined {
   return code === undefined ? undefined : `closed with code ${code}${reason ? `: ${reason}` : ''}`;
 }
@@ -37,7 +40,7 @@ export class Transport {
   #link = 0;
   #socket: WebSocketLike | undefined;
   #isOpen = false;
-  /** Messages of frames. */
+  /** The frames to be sent, by message. */
   #outgoing: string[][] = [];
 
   constructor(url: string, events: TransportEvents) {
@@ -79,17 +82,17 @@ export class Transport {
         this.#events.received(link, data);
       }
     });
-    // The code of a handshake that failed is always the same.
+    // A failed handshake always has the same code, which says nothing.
     socket.addEventListener('close', (event?: SocketEvent) =>
       lost(failure ?? (this.#isOpen ? closing(event) : undefined)),
     );
-    // An error is always followed by a close; without a listener some implementations throw it.
+    // An error is always followed by a close. Some implementations throw it if there is no listener.
     socket.addEventListener('error', (event?: SocketEvent) => {
       failure = event?.message || event?.error?.code;
     });
   }
 
-  /** Sends a frame with the next `flush`: in a message that it begins, or in that of the frame before it. */
+  /** Queues a frame for the next `flush`: in a new message, or in that of the frame before it. */
   send(frame: string, beginsMessage: boolean): void {
     if (beginsMessage) {
       this.#outgoing.push([frame]);
@@ -98,7 +101,7 @@ export class Transport {
     }
   }
 
-  /** Sends what is to be sent. */
+  /** Sends what is queued. */
   flush(): void {
     const messages = this.#outgoing;
     if (messages.length > 0) {

@@ -1,4 +1,4 @@
-/** A frame of the wire, from its text to the handler. */
+/** Receiving a frame, from its text to the handler. */
 
 import { connect } from 'tidegate';
 
@@ -13,7 +13,7 @@ const handle = ({ data }) => {
   received += data.progress;
 };
 
-/** A socket whose server is this program. */
+/** A socket whose server is this very program. */
 class Socket {
   static last;
   readyState = 1;

@@ -1,4 +1,4 @@
-/** Many topics that are throttled, each of which gets many updates within its window. */
+/** Many throttled topics, each of which gets many updates within its window. */
 
 import throttleOfLodash from 'lodash/throttle.js';
 import { asyncScheduler, Subject, throttleTime } from 'rxjs';
@@ -19,7 +19,10 @@ const handle = () => {
 
 const names = Array.from({ length: TOPICS }, (_, index) => `job:${index}`);
 
-/** Each makes its throttles, and returns what feeds one update to a topic, and what ends it all. */
+/**
+ * Each contender makes its throttles, and returns a function that feeds an update to a topic, and one that ends
+ * everything.
+ */
 const CONTENDERS = {
   'tidegate hub': () => hubWith({}),
   '… that keeps the last': () => hubWith({ history: 1 }),
@@ -75,7 +78,7 @@ function round(open) {
   const grown = localCore().calls.memory.buffer.byteLength - memory;
   const bytes = heapBytes() - before + grown;
   end();
-  // What a hub has freed is read by the next call: not by one that is measured.
+  // The next call processes what a hub has freed, so it must not be a measured one.
   const next = createHub();
   next.publish('done', 0);
   next.close();
@@ -88,7 +91,7 @@ export function throttles() {
   for (let index = 0; index <= ROUNDS; index += 1) {
     for (const [turn, [, open]] of entries.entries()) {
       const taken = round(open);
-      // The first time is for warming up.
+      // The first round is for warming up.
       if (index > 0) {
         rounds[turn].push(taken);
       }

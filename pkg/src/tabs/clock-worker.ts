@@ -1,4 +1,4 @@
-/** The program of the worker that keeps a hidden page's time: it says each number back after as long as it is told. */
+/** The worker that keeps a hidden page's time: it sends each number back after the given delay. */
 
 const scope = globalThis as unknown as Worker;
 

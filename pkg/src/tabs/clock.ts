@@ -1,6 +1,6 @@
 /**
- * The time of a page that shares a connection. A hidden page's timers come up to a minute late, those of a worker do not;
- * so a worker that does nothing else wakes the page while it is hidden.
+ * The timers of a page that shares a connection. A hidden page's own timers may be a minute late, but a worker's are
+ * not: so a dedicated worker wakes the page while it is hidden.
  */
 
 import { type Host, systemHost } from '../host.js';
@@ -17,7 +17,7 @@ let connections = 0;
 let worker: Worker | undefined;
 
 /**
- * The platform's time, and in a hidden page the worker's.
+ * The platform's timers, helped by the worker's while the page is hidden.
  *
  * @internal
  */
@@ -44,7 +44,7 @@ function forget(number: number): void {
 }
 
 /**
- * Keeps time in the page while it is hidden, for a connection that it shares, until the returned function is called.
+ * Keeps the page's timers punctual while it is hidden, until the returned function is called.
  *
  * @internal
  */
@@ -79,7 +79,7 @@ function start(): void {
   try {
     worker = new Worker(new URL('./clock-worker.js', import.meta.url), { type: 'module' });
   } catch {
-    // Without it, the page's own timers do: later.
+    // Without the worker, the page's own timers fire, only later.
     return;
   }
   worker.addEventListener('error', stop);

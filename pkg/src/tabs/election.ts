@@ -1,6 +1,6 @@
 /**
- * Who leads, as the core numbers it: the holder of a lock, whoever claims it, a worker that this tab attaches to, or
- * this worker.
+ * How the leader is found, in the core's numbering: the tab that holds a lock, the tab that claims to lead, a worker
+ * that this tab attaches to, or this worker itself.
  *
  * @internal
  */

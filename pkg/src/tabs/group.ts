@@ -1,16 +1,16 @@
 /**
- * A page's or a worker's way to the browser's other tabs: the channel, the lock, the shared worker, and what becomes of
- * the page. What is to be done with them is for the core to say.
+ * Connects a page or a worker to the browser's other tabs: through the channel, the lock and the shared worker, and by
+ * the page's lifecycle events. The core decides what to do with them.
  */
 
 import type { Membership } from './membership.js';
 import type { SpawnWorker } from './spawn.js';
 
-/** What becomes of a page, as the core numbers it. */
+/** The lifecycle events of a page, in the core's numbering. */
 const PageEvent = { Visible: 0, Hidden: 1, Frozen: 2, Leaving: 3, Resumed: 4 } as const;
 
 /**
- * What the core says of the group, in words.
+ * The core's JSON notes about the group.
  *
  * @internal
  */
@@ -31,20 +31,20 @@ export function isTabsNote(note: { readonly note: string }): note is TabsNote {
 }
 
 /**
- * What the group tells of.
+ * What the group reports.
  *
  * @internal
  */
 export interface GroupEvents {
-  /** Somebody has said something. */
+  /** Another tab has sent something. */
   said(text: unknown): void;
-  /** The lock of a request was granted. */
+  /** The requested lock was granted. */
   granted(request: number): void;
-  /** It was taken away, or could not be had. */
+  /** The lock was stolen, or could not be had. */
   lost(request: number): void;
-  /** Something becomes of the page. */
+  /** A lifecycle event of the page. */
   page(event: number): void;
-  /** The shared worker or the lock is not to be had here. */
+  /** The shared worker or the lock is not available here. */
   unavailable(): void;
 }
 
@@ -53,7 +53,7 @@ export class Group {
   readonly #membership: Membership;
   readonly #events: GroupEvents;
   readonly #spawnWorker: SpawnWorker | undefined;
-  /** Closed while the page is away: what it hears then would cost it its place in the back/forward cache. */
+  /** Closed while the page is in the back/forward cache: a message would evict it. */
   #channel: BroadcastChannel | undefined;
   readonly #locks = new Map<number, () => void>();
   readonly #stop = new AbortController();
@@ -114,17 +114,17 @@ export class Group {
     );
   }
 
-  /** How the page is now, for the core to begin with. */
+  /** The page's current state, for the core to begin with. */
   get page(): number {
     return typeof document === 'undefined' ? PageEvent.Visible : visibility();
   }
 
-  /** Says these messages to the other tabs, in this order. */
+  /** Sends messages to the other tabs, in this order. */
   say(messages: readonly string[]): void {
     this.#channel?.postMessage(`[${messages.join()}]`);
   }
 
-  /** Does what a note says. */
+  /** Carries out a note. */
   take(note: TabsNote): void {
     switch (note.note) {
       case 'lock':
@@ -191,7 +191,7 @@ export class Group {
     rememberGeneration(group, generation);
   }
 
-  /** Lets go of the lock and the worker: the core that asked for them is gone. */
+  /** Releases the lock and the worker: the core that asked for them is gone. */
   reset(): void {
     for (const request of [...this.#locks.keys()]) {
       this.#releaseLock(request);
@@ -200,7 +200,7 @@ export class Group {
     this.#detachWorker = undefined;
   }
 
-  /** Takes no part any more. */
+  /** Leaves the group. */
   close(): void {
     this.reset();
     this.#stop.abort();
@@ -221,8 +221,9 @@ function withResolver(): { promise: Promise<void>; resolve: () => void } {
 }
 
 /**
- * Where there is no storage, a tab to come starts at the first generation, and learns of the latest from the others. The first
- * is what it starts at anyway: mostly nothing is stored, for the group's name differs with each user and may with each page.
+ * Stores the latest generation for new tabs. Without storage, they start at the first, and learn of the latest from the
+ * other tabs. The first generation, by far the most frequent, isn't stored: each user, and possibly each page, would
+ * leave an item behind.
  */
 function rememberGeneration(group: string, generation: number): void {
   if (generation <= 1) {

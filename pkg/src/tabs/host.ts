@@ -1,18 +1,18 @@
-/** What a shared worker does. */
+/** The work of a shared worker. */
 
 import { Connection } from '../tide.js';
 import { Election } from './election.js';
 import type { WorkerOrder } from './spawn.js';
 
 /**
- * Has the connection that tabs share, in a worker, until another one takes its place, or until it can't go on: when its core
- * can't be loaded, or breaks too often.
+ * Holds the connection that tabs share, in a worker, until another worker takes over, or until it can't go on, because
+ * its core can't be loaded or breaks too often.
  *
  * @internal
  */
 export function hostTabs(order: WorkerOrder, onRetired: () => void, onFailed: () => void): void {
   const { url, group, generation, knownAs, asks, ...options } = order;
-  // The core asks the tabs; a worker has no function of its own.
+  // A worker has no token function of its own: its core asks the tabs.
   const own = asks ? { token: () => '' } : {};
   const retire = (): void => {
     connection.close();

@@ -1,4 +1,4 @@
-/** Which tabs share a connection, and by which way: decided once for each connection. */
+/** Decides which tabs share a connection, and in which way, once for each connection. */
 
 import type { WasmSource } from '../core.js';
 import { baseUrl } from '../socket.js';
@@ -7,7 +7,7 @@ import { TABS_VERSION } from './message.js';
 import type { SpawnWorker, WorkerOrder } from './spawn.js';
 
 /**
- * A part in a group of tabs.
+ * A connection's part in a group of tabs.
  *
  * @internal
  */
@@ -15,18 +15,19 @@ export interface Membership {
   /** The name of the channel, the lock and (with a generation) the worker. */
   readonly group: string;
   readonly election: number;
-  /** The worker's generation to begin with. */
+  /** The generation of the worker to begin with. */
   readonly generation: number;
-  /** What the server knows the group by, where that was told already. */
+  /** The name by which the server knows the group, if it is already chosen. */
   readonly knownAs?: string;
-  /** What a worker is told that is started. */
+  /** The order for a worker that this tab starts. */
   readonly worker?: Omit<WorkerOrder, 'generation' | 'knownAs'>;
   /** Called when a worker is superseded. */
   readonly retire?: () => void;
 }
 
 /**
- * What a connection is given to share with: a page's what starts a worker, and a worker's its membership, as it was told.
+ * What a connection gets in order to share: in a page, the function that starts a worker; in a worker, the membership
+ * that its order describes.
  *
  * @internal
  */
@@ -42,16 +43,16 @@ interface Wanted {
   readonly url: string;
   readonly token: string | undefined;
   readonly asks: boolean;
-  /** What tells the user apart from others. */
+  /** A name that identifies the user. */
   readonly user: string;
   readonly client?: string | undefined;
   readonly wasm?: WasmSource | undefined;
-  /** Whether the platform's own time and sockets are used: a worker knows no others. */
+  /** Whether the platform's own time and sockets are used: a worker has no others. */
   readonly isOrdinary: boolean;
 }
 
 /**
- * The part that a connection has, or nothing where it is to be alone.
+ * The part of a connection in a group; undefined if it isn't shared.
  *
  * @internal
  */
@@ -68,7 +69,7 @@ export function findMembership(mode: TabsMode, wanted: Wanted): Membership | und
     return { group: name, election: Election.Worker, generation: lastGeneration(name), worker: order };
   }
   if (mode !== 'worker') {
-    // Only a page that came over HTTPS, or from this machine, has locks; some imitations of a browser have null.
+    // Only pages over HTTPS or from this machine have locks; in some browser emulations, they are null.
     const election = navigator.locks ? Election.Lock : Election.Claims;
     return { group: group('leader'), election, generation: 0 };
   }
@@ -76,8 +77,8 @@ export function findMembership(mode: TabsMode, wanted: Wanted): Membership | und
 }
 
 /**
- * Whether there are tabs to share with: not in Node, in a worker, where the page has an origin of its own, or where it may
- * not speak to others, as in Firefox with cookies blocked.
+ * Whether the page can share with other tabs: not in Node or in a worker, not with an opaque origin, and not if
+ * channels are forbidden, as in Firefox with cookies blocked.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** What tabs say to each other, between its text and the core. */
+/** Converts the messages of tabs between their text and the core. */
 
 import { stageDurable, stageFlow, stagePositions, stageSlow } from '../entry.js';
 import { Encoded, type FrameIntake } from '../frames.js';
@@ -7,27 +7,27 @@ import { endCode, type FlowSpec } from '../options.js';
 import type { Slots } from '../slots.js';
 import type { PublishOptions, Slow, TopicPosition } from '../types.js';
 
-/** The version of this vocabulary, as the core's. */
+/** The version of these messages, the same as the core's. */
 export const TABS_VERSION = 1;
 
 /**
- * What a tab or a worker says beside what the core does: its socket is lost, or the server refuses the connection, and why. Who
- * doesn't know it ignores it.
+ * A message that the core knows nothing of: the socket was lost, or the server refused the connection, and why. Tabs
+ * that don't know it ignore it.
  *
  * @internal
  */
 export const LOST = 'lost';
 
-/** Where the core leaves a hole in its texts. */
+/** Marks the places in the core's texts where data is to be inserted. */
 const HOLE = '\u0001';
 
-/** What the core takes for the transport of a frame that another tab has handed down. */
+/** The link that the core expects for a frame that the leader has passed down. */
 const LINK_OF_TABS = 2 ** 32 - 1;
 
-/** What needs no more than two members to tell, as the core numbers it. */
+/** The messages that need at most two members, in the core's numbering. */
 const SAYINGS = ['probe', 'alive', 'bye', 'claim', 'yield', 'tick', 'join', 'joined', 'gone', 'ask'];
 
-/** Frames of members that need no more than two members to tell, likewise. */
+/** The frames from members that need at most two members, in the core's numbering. */
 const PLAIN_FRAMES = ['hello', 'unsubscribe', 'untrack', 'ping', 'pong', 'ack', 'forget'];
 
 interface UpFrame {
@@ -49,7 +49,7 @@ interface UpFrame {
 }
 
 /**
- * A message of another tab, as it is read.
+ * A message of another tab.
  *
  * @internal
  */
@@ -74,7 +74,7 @@ export interface TabMessage {
 }
 
 /**
- * A text of the core's with the data of these slots in its holes.
+ * Inserts the data of these slots into a text of the core.
  *
  * @internal
  */
@@ -93,8 +93,8 @@ function dataText(value: unknown): string {
 }
 
 /**
- * What concerns `tab` of what was said together. What is of another version, or no text of tabs, is no concern of
- * anybody here.
+ * Parses what another tab has sent, and returns the messages for `tab`. Anything of another version, or that isn't a
+ * message at all, is ignored.
  *
  * @internal
  */
@@ -114,7 +114,7 @@ function parse(text: unknown): unknown {
 }
 
 /**
- * Hands a message to the core, and says how many records came of it.
+ * Passes a message to the core, and returns the number of resulting records.
  *
  * @internal
  */
@@ -148,7 +148,7 @@ export function hear(hub: TabHub, intake: FrameIntake, nowMs: number, message: T
   }
 }
 
-/** Whether a hub may have the connection, as that of a tab with a worker may not. */
+/** Whether a hub may hold the connection; that of a tab with a worker may not. */
 function leads(hub: TabHub): hub is LeaderHub {
   return 'handle_up' in hub;
 }

@@ -1,7 +1,7 @@
-/** Names that tabs have in common, and that tell one group of them from another. */
+/** Names for groups of tabs. */
 
 /**
- * 128 random bits as text: what the server knows a group of tabs by, and nobody else.
+ * 128 random bits as text: a name for a group of tabs that only the group and the server know.
  *
  * @internal
  */
@@ -10,12 +10,12 @@ export function randomName(): string {
 }
 
 /**
- * What tells users apart without giving their tokens away.
+ * A name that identifies the user of a token without revealing the token.
  *
  * @internal
  */
 export async function userName(token: string): Promise<string> {
-  // A page that came over plain HTTP has no such functions.
+  // A page over plain HTTP lacks these functions.
   const hash = await globalThis.crypto?.subtle?.digest('SHA-256', new TextEncoder().encode(token));
   return hash === undefined ? mixed(token) : hex(new Uint8Array(hash));
 }
@@ -24,7 +24,7 @@ function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** 64 bits of a text, by FNV-1a twice: enough to tell the users of one browser apart, and no secret. */
+/** A 64-bit hash by FNV-1a, twice: enough to distinguish the users of one browser, but not cryptographic. */
 function mixed(text: string): string {
   const halves = [0x811c9dc5, 0x2f0b4a67].map((basis) => {
     let half = basis;

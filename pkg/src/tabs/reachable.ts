@@ -1,8 +1,8 @@
-/** When it is worth while to try again what waits for the network: how often at most is for the core to say. */
+/** Notices when the network may be back, and retrying is worthwhile. The core limits how often. */
 
 /**
- * Calls `tell` once the network is back, where the browser says that there is none; returns whether it says so. Where it says
- * nothing, what has failed may have failed for good.
+ * If the browser is offline, calls `tell` once it is online again. Returns whether it is offline: if not, a failure may
+ * be permanent.
  *
  * @internal
  */
@@ -15,12 +15,13 @@ export function onceOnline(tell: () => void): boolean {
 }
 
 /**
- * Calls `tell` when the network is back, in a page and in a worker, or when the page has woken up; returns what ends that.
+ * Calls `tell` whenever the network is back, in a page or a worker, or the page has woken up. Returns a function that
+ * ends this.
  *
  * @internal
  */
 export function whenReachable(tell: () => void): () => void {
-  // Node tells nothing of its network.
+  // Node doesn't report on its network.
   if (typeof addEventListener === 'undefined') {
     return () => {};
   }

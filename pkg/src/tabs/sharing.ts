@@ -1,4 +1,4 @@
-/** A connection's part in sharing with the browser's other tabs: what its core says to them, and what it hears. */
+/** A connection's part in a group of tabs: how it joins one, and what it exchanges with the others. */
 
 import { Core } from '../core.js';
 import { canShare, connectionCore, loadGiven } from '../engine.js';
@@ -19,25 +19,25 @@ import { whenReachable } from './reachable.js';
 import type { SpawnWorker } from './spawn.js';
 
 /**
- * The connection, as its part in a group needs it.
+ * What sharing needs of the connection.
  *
  * @internal
  */
 export interface SharingEvents {
-  /** Something has happened that the core is to know. */
+  /** Tells the core of an event. */
   tell(call: (hub: TabHub, nowMs: number) => number): void;
-  /** Other tabs have said something. */
+  /** Messages of other tabs. */
   heard(messages: readonly TabMessage[]): void;
   /**
-   * Whoever has the connection says that its socket is lost, and what that has said, if it was open; or that the server refuses
-   * the connection, and why.
+   * The holder of the connection reports that its socket was lost, with a reason if it was open; or that the server
+   * refused the connection, and why.
    */
   lost(reason: string | undefined, isRefused: boolean): void;
-  /** No token could be had, or it can't be shared. */
+  /** Getting a token failed, or sharing did. */
   failed(error: TidegateError): void;
-  /** There is no core to go on with, shared or alone. */
+  /** No core could be loaded, neither for sharing nor for being alone. */
   over(error: TidegateError): void;
-  /** It is shared in another way from now on, or not at all: another hub is needed, of this core. */
+  /** The way of sharing has changed, and needs a new hub of this core. */
   changed(core: Core): void;
 }
 
@@ -49,7 +49,7 @@ export class Sharing {
   readonly #tokens: Tokens;
   readonly #spawn: SpawnWorker | undefined;
   #membership: Membership | undefined;
-  /** Whether it is not known, though wanted, with whom to share. */
+  /** Whether sharing is wanted, but the user could not be found out yet. */
   #isUnknown = false;
   #isClosed = false;
   #group: Group | undefined;
@@ -70,7 +70,7 @@ export class Sharing {
   }
 
   /**
-   * The core to begin with, once it is known who there is to share with: at once, where that need not be found out and it is there.
+   * The core to begin with, once it is known with whom to share. Returned without a promise if that needs no waiting.
    *
    * @throws {@link TidegateError} with code `load_failed`; another call tries again.
    */
@@ -85,7 +85,7 @@ export class Sharing {
     return finding === undefined ? find() : finding.then(find);
   }
 
-  /** Finds out who there is to share with, where there may be somebody and nobody has told. */
+  /** Finds out with whom to share, if sharing is possible and the membership wasn't given. */
   #find(): Promise<void> | undefined {
     const tabs = this.#options.tabs ?? 'auto';
     if (this.#membership !== undefined || tabs === 'off' || !hasTabs() || !canShare()) {
@@ -112,7 +112,7 @@ export class Sharing {
     return findMembership(mode, { url: this.#url, token, asks, user, client, wasm, isOrdinary });
   }
 
-  /** Whose the connection is, if that is found out within the time that the core has for a token. */
+  /** The name of the user, if it is found out within the time that the core allows for a token. */
   async #userInTime(mode: TabsMode): Promise<string | undefined> {
     const finding = this.#tokens.user();
     if (!this.#tokens.asks) {
@@ -129,18 +129,18 @@ export class Sharing {
     return user;
   }
 
-  /** The core asks for a token: the page's function gives it. */
+  /** Answers the core's request for a token, with that of the page's function. */
   async answer(request: number): Promise<void> {
     if (this.#isUnknown && (await this.#shareAfterAll())) {
-      // The hub that shares asks for itself.
+      // The new, shared hub makes a request of its own.
       return;
     }
-    // Whoever was asked for the user's sake just now, and had no token, has none for this either.
+    // If the user is still unknown, the function was asked just now and gave no token: it isn't asked again.
     const token = this.#isUnknown ? undefined : await this.#tokens.next();
     this.#events.tell((hub, now) => hub.handle_token(now, request, hub.core.text(token)));
   }
 
-  /** Takes part, from now on. */
+  /** Joins the group. */
   join(): void {
     this.#stopListening ??= whenReachable(() => this.#events.tell((hub, now) => hub.handle_hurry(now)));
     const membership = this.#membership;
@@ -161,7 +161,10 @@ export class Sharing {
     }
   }
 
-  /** Whose the connection is could not be found out as it began: it is alone, unless that is known now. */
+  /**
+   * Tries to join a group after all, if the user could not be found out at the beginning. Returns whether the request
+   * for a token is obsolete.
+   */
   async #shareAfterAll(): Promise<boolean> {
     const membership = await this.#findAs(this.#options.tabs ?? 'auto');
     const core = membership && (await this.#coreFor(membership));
@@ -175,7 +178,10 @@ export class Sharing {
     return true;
   }
 
-  /** The way that was chosen does not work here: where it was not asked for, another one is taken. */
+  /**
+   * The chosen way of sharing is not available here. Switches from the worker to a leader in mode `auto`, and otherwise
+   * to an unshared connection.
+   */
   async #shareOtherwise(failed: Membership): Promise<void> {
     const tabs = this.#options.tabs ?? 'auto';
     const next = tabs === 'auto' && failed.election === Election.Worker ? 'leader' : 'off';
@@ -195,7 +201,10 @@ export class Sharing {
     }
   }
 
-  /** The core to take part with. Where it can't be loaded, as when another version was deployed since, that is told. */
+  /**
+   * The core for this membership. If it can't be loaded, such as after a deployment of another version, that is
+   * reported.
+   */
   async #coreFor({ election }: Membership): Promise<Core | undefined> {
     const core = await loaded(election);
     if (core instanceof Core) {
@@ -207,7 +216,7 @@ export class Sharing {
     return undefined;
   }
 
-  /** A hub of the core that takes part, or is alone. */
+  /** Makes a hub: a shared one, if the connection has a membership. */
   makeHub(core: Core, random: () => number): TabHub {
     const { calls } = core;
     const { fixed, asks } = this.#tokens;
@@ -222,12 +231,12 @@ export class Sharing {
     return core.machine('client_', calls.client_shared(...config, this.#tab, election, generation, group));
   }
 
-  /** How it is shared, where there is anybody to share with. */
+  /** How the leader of the group is found; undefined if the connection isn't shared. */
   get election(): number | undefined {
     return this.#membership?.election;
   }
 
-  /** The hub is a new one: tells how the page is, for it to begin with. */
+  /** Prepares for a new hub, and tells it the state of the page. */
   begin(tellPage: (page: number) => void): void {
     if (this.#group !== undefined) {
       this.#group.reset();
@@ -235,12 +244,12 @@ export class Sharing {
     }
   }
 
-  /** The core has data for the message that follows. */
+  /** Notes data of the core for its next message. */
   addData(slot: number): void {
     this.#dataSlots.push(slot);
   }
 
-  /** The core has this to say, with the data that came before in its holes. */
+  /** Queues a message of the core, with the data that was noted before. */
   post(text: string, slots: Slots): void {
     this.#said.push(fillHoles(text, slots, this.#dataSlots));
     this.#dataSlots = [];
@@ -254,7 +263,10 @@ export class Sharing {
     this.#events.heard(messages.filter(({ say }) => say !== LOST));
   }
 
-  /** The socket of this tab, or of this worker, is lost, and has said this of it; or the server, as it refuses the connection. */
+  /**
+   * Tells the group that this tab's, or this worker's, socket was lost, or that the server refused the connection, and
+   * why.
+   */
   sayLost(reason: string | undefined, refused: boolean): void {
     if (this.#group !== undefined) {
       const lost = { version: TABS_VERSION, from: this.#tab, say: LOST, reason, refused };
@@ -262,7 +274,7 @@ export class Sharing {
     }
   }
 
-  /** Says what there is to say. */
+  /** Sends what is queued. */
   flush(): void {
     const said = this.#said;
     if (said.length > 0) {
@@ -271,12 +283,12 @@ export class Sharing {
     }
   }
 
-  /** Does what a note says. */
+  /** Carries out a note. */
   take(note: TabsNote): void {
     this.#group?.take(note);
   }
 
-  /** Takes no part any more. */
+  /** Leaves the group for good. */
   close(): void {
     this.#isClosed = true;
     this.#stopListening?.();
@@ -291,7 +303,7 @@ export class Sharing {
   }
 }
 
-/** The core for this part, or why it could not be loaded. */
+/** The core for this part, or the error that loading it caused. */
 async function loaded(election: number | undefined): Promise<Core | TidegateError> {
   try {
     return await connectionCore(election);
@@ -310,7 +322,7 @@ function checkOptions({ tabs, client }: ConnectOptions): void {
 }
 
 /**
- * Where a connection takes time from: a page's is kept while it is hidden, if it may share.
+ * The host of a connection. In a page that may share, its timers stay punctual while the page is hidden.
  *
  * @internal
  */

@@ -1,7 +1,7 @@
-/** Starting the shared worker, and what it is told. */
+/** Starts the shared worker. */
 
 /**
- * What a shared worker has to know.
+ * Everything that a shared worker needs to know.
  *
  * @internal
  */
@@ -9,7 +9,7 @@ export interface WorkerOrder {
   readonly url: string;
   readonly group: string;
   readonly generation: number;
-  /** What the server knows the group by. */
+  /** The name by which the server knows the group. */
   readonly knownAs: string;
   readonly token?: string;
   /** Whether tokens come from the tabs. */
@@ -19,28 +19,28 @@ export interface WorkerOrder {
 }
 
 /**
- * What starts the worker. It is handed from the page down to where it is called: the worker runs the same connection, and bundlers that
- * found the worker's address in what the worker itself is made of would look into it for ever.
+ * The function that starts the worker. It is passed down from the page, not imported where it is called: the worker
+ * runs the same connection code, and a bundler that found the worker's own address in it would recurse forever.
  *
  * @internal
  */
 export type SpawnWorker = typeof spawnWorker;
 
 /**
- * Starts the worker of this name, or attaches to it where it runs. Returns what detaches from it.
+ * Starts the worker of this name, or attaches to it if it runs. Returns a function that detaches from it.
  *
  * @internal
  */
 export function spawnWorker(name: string, order: WorkerOrder, onUnavailable: () => void): () => void {
   const worker = new SharedWorker(new URL('./worker.js', import.meta.url), { type: 'module', name });
   worker.addEventListener('error', onUnavailable);
-  // All that it says here is that it can't go on.
+  // The only message that it sends this way is that it can't go on.
   worker.port.addEventListener('message', onUnavailable);
   worker.port.start();
   worker.port.postMessage(order);
   return () => {
     worker.removeEventListener('error', onUnavailable);
-    // A closed port may live as long as the page, with whatever listens to it.
+    // A closed port, with its listeners, may live as long as the page.
     worker.port.removeEventListener('message', onUnavailable);
     worker.port.close();
   };

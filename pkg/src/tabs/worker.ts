@@ -1,4 +1,4 @@
-/** The program of the shared worker: it has the connection, and what comes of it is said to all tabs. */
+/** The program of the shared worker, which holds the connection for all tabs. */
 
 import { hostTabs } from './host.js';
 import type { WorkerOrder } from './spawn.js';
@@ -26,7 +26,7 @@ scope.addEventListener('connect', ({ ports: [port] }) => {
   port!.start();
 });
 
-/** Says to all tabs that they can't be served from here. */
+/** Tells all tabs that this worker can't serve them. */
 function fail(): void {
   for (const port of ports) {
     port.postMessage('failed');
