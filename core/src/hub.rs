@@ -1,10 +1,10 @@
 //! The hubs, which route publications. They assemble the core's machines, and hosts drive them.
 //!
 //! - [`Hub`] owns its topics: it assigns offsets, keeps histories, routes, paces, and ends topics.
-//! - [`ServerHub`] is a `Hub` with the sessions of its connections: what a server drives.
+//! - [`ServerHub`] is a `Hub` together with the sessions of its connections; a server drives it.
 //! - [`Relay`] follows an uplink: it paces its own subscribers, ends their subscriptions, and aggregates their
 //!   interest.
-//! - [`ClientHub`] is a `Relay` with the client of its one connection: what a browser or a program drives.
+//! - [`ClientHub`] is a `Relay` together with the client of its one connection; a browser or a program drives it.
 //!
 //! All are machines of the same shape: `handle_*` says what happened, `poll_output` is drained until `None`, and
 //! `poll_timeout` says when `handle_timeout` must be called at the latest.
@@ -58,14 +58,14 @@ pub use server_hub::{
 pub use spreading::Spread;
 pub use survey::{SURVEYED_MAX, Surveyed};
 
-/// What a new subscription starts with. What it recovers is due after it.
+/// What a new subscription starts with. The publications that it recovers are emitted afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscribed {
     /// The subscription's id.
     pub id: SubscriptionId,
-    /// Where the topic stands, for a pattern without wildcards.
+    /// The topic's current position, for a pattern without wildcards.
     pub position: Option<Position>,
-    /// Whether positions were given, and everything missed since them is due.
+    /// Whether the request gave positions, and everything missed since them is about to be emitted.
     pub recovered: bool,
 }
 
@@ -80,15 +80,15 @@ pub struct Hub<P> {
     topics: Topics<P>,
     subscribers: Subscribers<P, Seat>,
     gathered: Gathered<P>,
-    /// Reused between publishes, so that routing allocates nothing.
+    /// Reused by every publish, so that routing allocates nothing.
     matched: Vec<RouteId>,
     ending: Vec<SubscriptionId>,
-    /// Patterns that have lost their last subscription, where that has to be told.
+    /// Patterns that have lost their last subscription, recorded only if the hub has to report them.
     released: Vec<Pattern>,
     is_copy: bool,
-    /// How often somebody has subscribed, left or changed a flow, or a topic was forgotten.
+    /// Counts every subscribe, unsubscribe and change of a flow, and every topic that is forgotten.
     changes: Changes,
-    /// How many publications were given to those who had missed them.
+    /// How many publications were sent to resuming subscribers that had missed them.
     recovered: u64,
 }
 
@@ -110,7 +110,7 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// An empty hub whose topics are copies: they live elsewhere, and are given their positions there.
+    /// An empty hub whose topics are copies of topics that live elsewhere, where their positions are assigned.
     pub(super) fn new_copy(config: HubConfig) -> Self {
         let mut hub = Self::new(config);
         hub.topics.become_copies();
@@ -118,7 +118,7 @@ impl<P: Payload> Hub<P> {
         hub
     }
 
-    /// Publishes: gives the publication its place in the topic's history and hands it to all who subscribe.
+    /// Publishes: appends the publication to the topic's history and hands it to all subscribers.
     ///
     /// # Errors
     /// As [`PublishError`] says. Nothing was published then.
@@ -136,8 +136,8 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// Subscribes a downlink to a pattern. What it starts with is due at once. A hub has no connections: what a request says
-    /// of being durable and of connections that are behind is for whoever has.
+    /// Subscribes a downlink to a pattern. What it starts with is due at once. A hub has no connections, so it ignores
+    /// the parts of a request about durability and slow connections; its owner handles those.
     ///
     /// # Errors
     /// As [`SubscribeError`] says. Nothing was subscribed then.
@@ -254,7 +254,7 @@ impl<P: Payload> Hub<P> {
         self.subscribers
             .handle_timeout(now, |seat| wake(router, *seat));
         let router = &self.router;
-        // A copy is dropped when it is followed no more.
+        // A copy is dropped as soon as it is no longer followed, so it never expires here.
         let is_copy = self.is_copy;
         let is_wanted =
             |topic: &Topic| is_copy || router.find(&Pattern::from(topic.clone())).is_some();
@@ -264,7 +264,7 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// What is due next.
+    /// The next thing to hand to a downlink.
     pub fn poll_output(&mut self) -> Option<Due<P>> {
         self.route_gathered();
         self.subscribers.poll_output()
@@ -285,13 +285,13 @@ impl<P: Payload> Hub<P> {
         self.topics.get(self.topics.find(topic)?).history.latest()
     }
 
-    /// What a subscription is to.
+    /// The pattern of a subscription.
     fn pattern_of(&self, id: SubscriptionId) -> Option<&Pattern> {
         let seat = self.subscribers.tag(id)?;
         Some(self.router.pattern(seat.route()))
     }
 
-    /// How much the hub holds.
+    /// How much the hub holds, for metrics.
     pub fn counts(&self) -> HubCounts {
         HubCounts {
             topics: self.topics.len(),
@@ -305,12 +305,12 @@ impl<P: Payload> Hub<P> {
         self.subscribers.batches_bytes()
     }
 
-    /// How many publications were given to those who had missed them and resumed, since the start.
+    /// How many publications were sent to resuming subscribers that had missed them, since the start.
     pub const fn recovered(&self) -> u64 {
         self.recovered
     }
 
-    /// What the hub was made with.
+    /// The configuration that the hub was created with.
     pub const fn config(&self) -> &HubConfig {
         &self.config
     }

@@ -8,9 +8,9 @@
 //! Every machine has the same four verbs:
 //! 1. `handle_*(now, input)`: something happened (a call, a frame, a lost connection).
 //! 2. `poll_output()`: what the host must do next. Drain it until `None`.
-//! 3. `poll_timeout()`: when to call `handle_timeout` at the latest.
-//! 4. `handle_timeout(now)`: that instant was reached. To call it early does nothing; to call it late emits once, never
-//!    a burst.
+//! 3. `poll_timeout()`: the latest time at which to call `handle_timeout`.
+//! 4. `handle_timeout(now)`: that time has come. Calling it early does nothing; calling it late emits once, never a
+//!    burst.
 //!
 //! # Example: a throttled subscriber
 //! ```
@@ -40,12 +40,12 @@
 //!
 //! # The machines, smallest first
 //!
-//! - [`gate::Gate`] paces one subscription; [`history::History`] keeps one topic; [`outbox::Outbox`] holds what is
-//!   waiting for one connection.
+//! - [`gate::Gate`] paces one subscription; [`history::History`] keeps one topic's publications; [`outbox::Outbox`]
+//!   queues what waits for one connection.
 //! - [`session::Session`] and [`client::Client`] are the two sides of a connection.
-//! - [`hub::ServerHub`] and [`hub::ClientHub`] are what most hosts drive: a server, and a program or page that is its
-//!   client. [`tabs::TabHub`] is a client that shares its connection with the other tabs of a browser.
-//! - [`presence::Tracker`], [`progress::Tracker`] and [`intake::Intake`] are what several servers do together.
+//! - [`hub::ServerHub`] and [`hub::ClientHub`] are what most hosts drive: in a server, and in a program or page that is
+//!   its client. [`tabs::TabHub`] is a client that shares its connection with the other tabs of a browser.
+//! - [`presence::Tracker`], [`progress::Tracker`] and [`intake::Intake`] coordinate several servers.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -22,20 +22,20 @@ use alloc::string::String;
 
 use durable::Durable;
 
-/// What a client hub's host must do or tell.
+/// What the host of a client hub must do, or pass on.
 #[derive(Debug)]
 pub enum ClientOutput<P> {
-    /// Come by a new token, and hand it over by `handle_token` with this number.
+    /// Get a new token, and pass it to `handle_token` with this number.
     AskToken {
         /// The number of the question.
         request: u32,
     },
-    /// Open a transport, and tell by `handle_opened` or `handle_closed` with this number.
+    /// Open a transport, and report the outcome to `handle_opened` or `handle_closed` with this number.
     Connect {
         /// The number of the attempt.
         link: u32,
     },
-    /// Close that transport; nothing more of it is wanted.
+    /// Close that transport; whatever else arrives on it is ignored.
     Disconnect {
         /// The number of the attempt.
         link: u32,
@@ -44,22 +44,22 @@ pub enum ClientOutput<P> {
     Send(ClientFrame<P>),
     /// The connection's state has changed.
     State(ConnectionState),
-    /// Something is due to a subscriber.
+    /// Something is due to a downlink.
     Due(Due<P>),
     /// Something about presences.
     Presence(PresenceEvent<P>),
     /// A publish was answered.
     Published {
-        /// Its number.
+        /// The number that [`ClientHub::handle_publish`] returned.
         request: u64,
-        /// Where it stands, or why it failed.
+        /// The publication's position, or why the publish failed.
         result: Result<Position, WireError>,
     },
 }
 
 /// The hub of a program that has one connection to a server.
 ///
-/// The calls of [`Client`] about the connection and of [`Relay`] about subscriptions; after each,
+/// It has the calls of [`Client`] about the connection and those of [`Relay`] about subscriptions; after each, drain
 /// [`ClientHub::poll_output`] until `None`.
 #[derive(Debug)]
 pub struct ClientHub<P> {
@@ -83,8 +83,8 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
-    /// A hub whose uplink is shared with others, and may be finer than what it asks for: it paces for each of its
-    /// subscribers itself.
+    /// A hub whose uplink is shared with others, and may deliver more finely than requested, so the hub paces each of
+    /// its subscribers itself.
     pub fn shared(config: ClientConfig) -> Self {
         Self {
             relay: Relay::shared(),
@@ -98,25 +98,25 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// A connection has become possible: one that waits to be tried again is tried at once.
+    /// A connection has become possible: if the client is waiting to retry, it retries at once.
     pub fn handle_reachable(&mut self, now: Instant) {
         self.client.handle_reachable(now);
         self.drain(now);
     }
 
-    /// Somebody waits for the connection, or the network is back: [`Client::handle_hurry`].
+    /// Somebody is waiting for the connection, or the network is back: [`Client::handle_hurry`].
     pub fn handle_hurry(&mut self, now: Instant) {
         self.client.handle_hurry(now);
         self.drain(now);
     }
 
-    /// The user wants no connection any more: subscriptions and unanswered publishes are over.
+    /// The user wants no connection any more: subscriptions and unanswered publishes end.
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.client.handle_disconnect();
         self.drain(now);
     }
 
-    /// The host has come by a token, or could not: [`Client::handle_token`].
+    /// The host has got a token, or has failed to: [`Client::handle_token`].
     pub fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
         self.client.handle_token(now, request, token);
         self.drain(now);
@@ -134,7 +134,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// A frame came over the transport of `link`.
+    /// A frame arrived over the transport of `link`.
     pub fn handle_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
         self.client.handle_frame(now, link, frame);
         self.drain(now);
@@ -142,17 +142,19 @@ impl<P: Payload + Clone> ClientHub<P> {
 
     /// Subscribes a downlink to a pattern, now or once connected.
     ///
-    /// The subscriptions to a pattern are one to the server. Where they say what becomes of their publications while the
-    /// connection is behind, it is asked for what loses least: see [`Slow`](crate::flow::Slow).
+    /// The server sees all subscriptions to one pattern as one. If they choose policies for a slow connection, the
+    /// server is asked for the one that loses least: see [`Slow`](crate::flow::Slow).
     ///
-    /// Of a durable one the server remembers, under its name, what was dealt with: what [`ClientHub::handle_handled`] tells. Who
-    /// subscribes under that name later, from wherever, gets what was not: here, too, whoever joins others is given that, and not the
-    /// latest. Where the client has a subscription with this pattern that is not durable, that becomes so. Those who follow it are
-    /// told nothing twice, and miss nothing.
+    /// For a durable subscription, the server remembers under its name what was processed, as reported by
+    /// [`ClientHub::handle_handled`]. Whoever subscribes under that name later, from any device, gets the rest. So does
+    /// a subscription here that joins others: it starts with what is not yet processed instead of the latest value. If
+    /// the client already has a subscription to this pattern that isn't durable, it becomes durable; its subscribers
+    /// get nothing twice and miss nothing.
     ///
     /// # Errors
-    /// When the flow is out of range; when the pattern is to be durable, or is, and somebody says what becomes of its publications
-    /// while the connection is behind; or when it is durable under another name. What the server refuses comes as [`Due::Refused`].
+    /// If the flow is out of range; if the pattern's subscriptions are, or would become, durable and one of them sets a
+    /// policy for a slow connection; or if the pattern is durable under another name. A refusal by the server arrives
+    /// as [`Due::Refused`].
     pub fn handle_subscribe(
         &mut self,
         now: Instant,
@@ -186,7 +188,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     /// Changes the flow of a live subscription.
     ///
     /// # Errors
-    /// When the flow is out of range; the old one stays.
+    /// If the flow is out of range; the old one stays.
     pub fn handle_flow(
         &mut self,
         now: Instant,
@@ -200,21 +202,22 @@ impl<P: Payload + Clone> ClientHub<P> {
         Ok(())
     }
 
-    /// Publishes, now or once connected, and answers by [`ClientOutput::Published`] with the number returned.
+    /// Publishes, now or once connected. The result arrives as [`ClientOutput::Published`] with the number returned
+    /// here.
     pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
         let request = self.client.handle_publish(now, publish);
         self.drain(now);
         request
     }
 
-    /// Is present in a topic from now on: [`Client::handle_track`].
+    /// Makes a key present in a topic from now on: [`Client::handle_track`].
     pub fn handle_track(&mut self, now: Instant, topic: Topic, key: Key, meta: P) -> u64 {
         let number = self.client.handle_track(now, topic, key, meta);
         self.drain(now);
         number
     }
 
-    /// Changes what a presence says of itself: [`Client::handle_retrack`].
+    /// Replaces the meta of a presence: [`Client::handle_retrack`].
     pub fn handle_retrack(&mut self, now: Instant, number: u64, meta: P) {
         self.client.handle_retrack(number, meta);
         self.drain(now);
@@ -226,19 +229,19 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// Wants to know who is present in a topic: [`Client::handle_watch`].
+    /// Watches who is present in a topic: [`Client::handle_watch`].
     pub fn handle_watch(&mut self, now: Instant, topic: &Topic) {
         self.client.handle_watch(now, topic);
         self.drain(now);
     }
 
-    /// Wants to know it no more.
+    /// Stops watching a topic.
     pub fn handle_unwatch(&mut self, now: Instant, topic: &Topic) {
         self.client.handle_unwatch(topic);
         self.drain(now);
     }
 
-    /// Who is present in a topic that is watched: [`Client::roster`].
+    /// Who is present in a watched topic: [`Client::roster`].
     pub fn roster(&self, topic: &Topic) -> Option<&Roster<P>> {
         self.client.roster(topic)
     }
@@ -250,7 +253,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// Carries interest up and publications down, until both machines are quiet.
+    /// Passes interest up and publications down until neither machine has output left.
     fn drain(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.client.poll_output() {
@@ -272,7 +275,7 @@ impl<P: Payload + Clone> ClientHub<P> {
     fn handle_interest(&mut self, now: Instant, interest: Interest) {
         match interest {
             Interest::Follow(mut request) => {
-                // A topic that has ended may have left something to be told of.
+                // If the topic has ended, the device may still have publications of it to get from its cursor.
                 request.durable = self.durable_name(&request.pattern);
                 self.client.handle_subscribe(now, request);
             }
@@ -342,7 +345,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
-    /// What the host must do or tell next.
+    /// The next thing that the host must do or pass on.
     pub fn poll_output(&mut self) -> Option<ClientOutput<P>> {
         self.output.pop_front()
     }
@@ -355,17 +358,17 @@ impl<P: Payload + Clone> ClientHub<P> {
             .min()
     }
 
-    /// The longest message that the server takes, in bytes, where it has said so.
+    /// The longest message that the server accepts, in bytes, if it has said so.
     pub const fn message_bytes_max(&self) -> Option<u64> {
         self.client.message_bytes_max()
     }
 
-    /// How many publishes wait for their answer.
+    /// How many publishes are waiting for their answer.
     pub fn unanswered(&self) -> usize {
         self.client.unanswered()
     }
 
-    /// How many subscriptions there are below, and how many above.
+    /// How many subscriptions there are below, and how many upstream.
     pub fn counts(&self) -> (usize, usize) {
         self.relay.counts()
     }

@@ -1,4 +1,4 @@
-//! What a hub may hold, and how much it does.
+//! The limits of a hub, and figures about it.
 
 use core::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct HubConfig {
     pub retained_bytes_max: usize,
     /// What each topic keeps.
     pub history: HistoryLimits,
-    /// What some topics keep instead. These are remembered as long as they keep anything.
+    /// Exceptions for some topics. A topic with its own rule is remembered as long as it keeps anything.
     pub histories: HistoryRules,
     /// How long a topic is remembered after its last publication, as long as nobody is subscribed to it by name.
     pub retention: Duration,

@@ -1,4 +1,4 @@
-//! That the connections of a user are ended, as servers tell each other.
+//! The messages by which servers tell each other that a user's connections are ended.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -7,25 +7,25 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The connections of a user are ended, at whichever server: those of clients who had said who they are by then.
+/// Ends the connections of a user on every server: those whose clients had been authenticated as that user by then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnect {
-    /// Tells it from others. It may be told several times.
+    /// Identifies this disconnect, which may be announced several times.
     pub id: u64,
     /// Whose connections.
     pub user: Arc<str>,
-    /// How long ago that was.
+    /// How long ago it was requested.
     pub age: Duration,
 }
 
 impl Disconnect {
-    /// How many bytes its texts have.
+    /// The size of its texts, in bytes.
     pub fn text_bytes(&self) -> usize {
         self.user.len()
     }
 }
 
-/// Disconnects in their JSON form: what a server says to all others.
+/// Disconnects in their JSON form, as one server sends them to all others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the members are those of the disconnects")]
 pub struct DisconnectsEnvelope {
@@ -34,7 +34,7 @@ pub struct DisconnectsEnvelope {
     pub disconnects: Vec<DisconnectEnvelope>,
 }
 
-/// The `type` that tells disconnects from whatever else servers say to each other.
+/// The `type` that distinguishes disconnects from the other messages between servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "there is one")]

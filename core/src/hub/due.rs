@@ -1,4 +1,4 @@
-//! What is due to those who subscribe, and the names of all concerned.
+//! What a hub emits to its downlinks, and the ids of downlinks and subscriptions.
 
 use crate::lifecycle::EndReason;
 use crate::outbox::Delivery;
@@ -6,7 +6,7 @@ use crate::protocol::WireError;
 use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
-/// Names a subscription of one hub. Never used twice.
+/// Identifies a subscription of one hub. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId {
     pub(super) index: u32,
@@ -14,7 +14,7 @@ pub struct SubscriptionId {
 }
 
 impl SubscriptionId {
-    /// The smallest id, in order.
+    /// The smallest id in the order of ids.
     pub(crate) const MIN: Self = Self {
         index: 0,
         generation: 0,
@@ -25,13 +25,13 @@ impl SubscriptionId {
         (self.generation as u64 & 0x1F_FFFF) << 32 | self.index as u64
     }
 
-    /// The id's index: dense, and used again after the subscription has gone.
+    /// The id's index: dense, and reused once the subscription has gone.
     pub const fn index(self) -> u32 {
         self.index
     }
 }
 
-/// Names a downlink of a hub: whatever its owner takes it for (a connection, a tab, a callback).
+/// Identifies a downlink of a hub. Its meaning is up to the hub's owner: a connection, a tab, a callback.
 pub type DownlinkId = u32;
 
 /// What is due to a downlink.
@@ -44,7 +44,7 @@ pub enum Due<P> {
         /// What to deliver, and how it may be conflated on its way.
         delivery: Delivery<P>,
     },
-    /// What a subscription missed is lost; the latest value follows, where there is one.
+    /// What a subscription missed is lost; the latest value follows, if there is one.
     Reset {
         /// Whose subscription it is.
         downlink: DownlinkId,
@@ -52,18 +52,18 @@ pub enum Due<P> {
         subscription: SubscriptionId,
         /// The topic.
         topic: Topic,
-        /// Where the topic stands.
+        /// The topic's current position.
         position: Position,
-        /// The subscription's pattern, where that has wildcards.
+        /// The subscription's pattern, if it has wildcards.
         via: Option<Pattern>,
     },
     /// A subscription has ended with its topic; its terminal publication came before.
     End {
         /// Whose subscription it was.
         downlink: DownlinkId,
-        /// The subscription: its id is gone.
+        /// The subscription; its id is no longer valid.
         subscription: SubscriptionId,
-        /// What it was to.
+        /// Its pattern.
         pattern: Pattern,
         /// Why.
         reason: EndReason,
@@ -74,16 +74,16 @@ pub enum Due<P> {
         downlink: DownlinkId,
         /// The subscription.
         subscription: SubscriptionId,
-        /// What it is to.
+        /// Its pattern.
         pattern: Pattern,
         /// How many.
         missed: u64,
     },
-    /// The uplink refused a subscription, which is over.
+    /// The uplink refused a subscription, which has ended.
     Refused {
         /// Whose subscription it was.
         downlink: DownlinkId,
-        /// The subscription: its id is gone.
+        /// The subscription; its id is no longer valid.
         subscription: SubscriptionId,
         /// Why.
         error: WireError,

@@ -1,4 +1,4 @@
-//! Why a hub refuses.
+//! Why a hub refuses a publish or a subscription.
 
 use alloc::string::String;
 
@@ -90,7 +90,7 @@ impl PublishError {
         }
     }
 
-    /// The error as it goes over the wire.
+    /// The error in the form that is sent to clients.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
             Self::Ended(_) => ErrorCode::TopicEnded,
@@ -125,7 +125,7 @@ pub enum SubscribeError {
     TooManyDurables,
     /// The client has a durable subscription with this pattern and another name.
     OtherDurable,
-    /// It is durable, and also says what happens to its publications while the connection is too slow.
+    /// The subscription is, or would become, durable, and a policy for a slow connection was set for it.
     SlowDurable,
 }
 
@@ -157,7 +157,7 @@ impl SubscribeError {
         }
     }
 
-    /// The error as it goes over the wire.
+    /// The error in the form that is sent to clients.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
             Self::Flow(_) | Self::SlowDurable => ErrorCode::BadFlow,

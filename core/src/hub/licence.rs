@@ -1,11 +1,12 @@
-//! Handing on without being asked: a host that calls handlers by itself need not ask the core about each publication.
+//! Handing on publications without asking: a host that calls handlers itself need not consult the core for each one.
 //!
-//! Where everybody who subscribes to a topic by its name gets each publication at once, and one has just been handed to
-//! them, the next one needs no decision: whatever continues it goes to the same. The core says so with a *licence*. While
-//! it stands, the host hands on what comes over the same link, by no wildcard, of the same epoch, with the next offset and
-//! without an end, and nothing else; and tells by [`ClientHub::handle_handed`] how far it has come before it asks the hub for
-//! anything but to handle publications of other topics. All licences end when [`ClientHub::changes`] does not say what it
-//! said before; a topic's own ends when the hub is handed a publication of it.
+//! If every subscriber to a topic by name gets each publication at once, and one has just been handed to them, the next
+//! needs no decision: whatever continues it goes to the same subscribers. The core says so by granting a *licence*.
+//! While the licence lasts, the host hands on the publications that arrive over the same link for the subscription by
+//! name, in the same epoch, with the next offset and without an end, and no others. Before it calls the hub for
+//! anything but handling publications of other topics, it reports by [`ClientHub::handle_handed`] how far it has got.
+//! All licences end when the value of [`ClientHub::changes`] changes; that of one topic ends when the hub itself
+//! handles a publication of the topic.
 
 mod publishing;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use crate::topic::{Pattern, Topic};
 
 pub use publishing::Licence;
 
-/// Counts what ends all licences.
+/// Counts the events that end all licences.
 #[derive(Debug, Default)]
 pub(super) struct Changes(u64);
 
@@ -36,7 +37,8 @@ impl Changes {
     }
 }
 
-/// Whether licences end with what has happened: anything that may change whom a publication reaches, or what continues it.
+/// Whether an event ends licences: anything that may change which subscribers a publication reaches, or which one comes
+/// next.
 pub(super) const fn is_ended_by<P>(event: &ClientEvent<P>) -> bool {
     match event {
         ClientEvent::Send(_)
@@ -62,20 +64,20 @@ pub(super) const fn is_ended_by<P>(event: &ClientEvent<P>) -> bool {
 }
 
 impl<P: Payload + Clone> ClientHub<P> {
-    /// Whether the host may hand on what continues the publication of `topic` that the hub has just handed on, to those to
-    /// whom it was due. Not where the hub itself must know what each was handed: of a durable subscription.
+    /// Whether the host may hand on what continues the publication of `topic` that the hub has just handed on, to the
+    /// same subscribers. Not for a durable subscription, because the hub must know what each subscriber was handed.
     pub fn has_licence(&self, topic: &Topic) -> bool {
         let pattern = Pattern::from(topic);
         !self.is_durable(&pattern) && self.relay.hands_on_at_once(&pattern)
     }
 
-    /// Counts what has ended all licences.
+    /// A number that changes whenever all licences end.
     pub const fn changes(&self) -> u64 {
         self.changes.count()
     }
 
-    /// Publications of a topic were handed on by licence, up to this one, when something was last heard of the server at
-    /// `heard`.
+    /// The host has handed on publications of a topic by licence, up to this one. `heard` is when anything last arrived
+    /// from the server.
     pub fn handle_handed(&mut self, heard: Instant, publication: &Arc<Publication<P>>) {
         let pattern = Pattern::from(&publication.topic);
         self.client.handle_handed(heard, &pattern, publication);

@@ -1,12 +1,13 @@
-//! Keeps a hub's copies of topics in step with the originals, which live beyond the uplink.
+//! Keeps a hub's copies of topics in sync with the originals, which live beyond the uplink.
 //!
-//! - **Follow, then read.** A pattern is followed first and read second, so nothing falls between the two. What is
-//!   heard meanwhile is held and applied afterwards.
-//! - **A gap is read.** Offsets show what is missing; it is read since the last publication known. So whatever the push
-//!   channel loses, is told late or twice, subscribers get everything once and in order, or a reset.
-//! - **A return is compared.** After a loss everything is followed and read again, the latest publication known included:
-//!   where the original lacks it or has another one in its place, a part of its epoch was lost, and it begins a
-//!   new one.
+//! - **Follow, then read.** A pattern is followed first and read afterwards, so nothing is missed in between.
+//!   Publications that arrive during the read are held, and applied after it.
+//! - **Gaps are read.** Offsets reveal what is missing, and it is read from the last known publication on. So even if
+//!   the push channel loses, delays or repeats publications, subscribers get each of them once and in order, or a
+//!   reset.
+//! - **Copies are compared after a loss.** When the link is back, everything is followed and read again, including the
+//!   last known publication. If the original lacks it, or has a different one in its place, a part of the epoch was
+//!   lost, and the topic begins a new one.
 
 mod catch_up;
 mod cursors;
@@ -32,16 +33,16 @@ use catch_up::CatchUp;
 use cursors::CursorBatch;
 use interest::Followed;
 
-/// What has come of age since it was asked for last.
+/// What has come into sync since this was last polled.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// A pattern is in step.
+    /// A pattern is in sync.
     Pattern(Pattern),
-    /// A topic is in step.
+    /// A topic is in sync.
     Topic(Topic),
 }
 
-/// The machine. `T` is to whom the result of a publish is told.
+/// The machine. `T` identifies the publisher that the result of a publish goes to.
 #[derive(Debug)]
 pub(super) struct Mirror<P, T> {
     config: UplinkConfig,
@@ -50,23 +51,23 @@ pub(super) struct Mirror<P, T> {
     lookups: Lookups<P>,
     calls: VecDeque<(CallId, UplinkCall<P>)>,
     followed: BTreeMap<Pattern, Followed>,
-    /// The same patterns, to find those that select a topic.
+    /// The same patterns, indexed so that those matching a topic can be found.
     patterns: Router<()>,
     to_follow: BTreeSet<Pattern>,
-    /// The last of them that was asked for: those after it are next.
+    /// The last pattern that a call asked to follow; the next call continues after it.
     followed_last: Option<Pattern>,
     to_unfollow: BTreeSet<Pattern>,
-    /// Whether the last change was to unfollow: the next is to follow, where there is anything to.
+    /// Whether the last call was to unfollow. The next one is then to follow, if there is anything to follow.
     has_unfollowed: bool,
-    /// Whether a call to follow or to unfollow is under way: one at a time, so that none overtakes another.
+    /// Whether a call to follow or unfollow is in flight. There is only one at a time, so that none overtakes another.
     is_changing: bool,
     catch_ups: BTreeMap<Topic, CatchUp<P>>,
-    /// Catch-ups whose read has not been asked for.
+    /// Catch-ups whose read is yet to be requested.
     to_read: VecDeque<Topic>,
     reading: usize,
     progress: VecDeque<Progress>,
     cursors: CursorBatch,
-    /// How often the link was lost: what was read before may have been lost with it.
+    /// How often the link was lost. Each loss invalidates what was read before.
     losses: u64,
     is_stale: bool,
 }
@@ -96,16 +97,16 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// Publishes; the result is due by [`Mirror::poll_published`].
+    /// Publishes; [`Mirror::poll_published`] returns the result.
     pub(super) fn handle_publish(&mut self, now: Instant, origin: T, request: PublishRequest<P>) {
         self.publishes.push(now, origin, request);
         self.step(now);
     }
 
-    /// Whether a subscription can start now. Where not, what it needs is asked for, and [`Mirror::poll_progress`] says
-    /// when to ask again: until copies have been compared with their originals since the link was lost, one starts from
-    /// them as they are, unless it would be told of a loss.
-    /// `read_at` keeps from asking for the same history twice between two losses of the link.
+    /// Returns whether a subscription can start now. If not, requests what it needs, and [`Mirror::poll_progress`] says
+    /// when to try again. After a loss of the link, until the copies have been compared with their originals, a
+    /// subscription starts from the copies as they are, unless it would be told of a loss. `read_at` prevents the same
+    /// history from being requested twice between two losses of the link.
     pub(super) fn prepare(
         &mut self,
         now: Instant,
@@ -138,13 +139,13 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         is_known && !is_waiting && (is_compared || !would_lose(hub, pattern, start))
     }
 
-    /// Nobody wants a pattern any more.
+    /// A pattern has lost its last subscription.
     pub(super) fn handle_released(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
         self.release(now, hub, pattern);
         self.step(now);
     }
 
-    /// A publication was heard.
+    /// A publication arrived on the push channel.
     pub(super) fn handle_publication(
         &mut self,
         now: Instant,
@@ -158,7 +159,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.step(now);
     }
 
-    /// The host has dropped some of what was heard.
+    /// The host dropped some publications that arrived on the push channel.
     pub(super) fn handle_missed(&mut self, now: Instant) {
         if self.link.is_up() {
             self.compare_again();
@@ -166,7 +167,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// The link is lost.
+    /// The link was lost.
     pub(super) fn handle_lost(&mut self, now: Instant) {
         self.losses += 1;
         self.link.lose(now);
@@ -184,7 +185,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.step(now);
     }
 
-    /// What came of a call.
+    /// The result of a call.
     pub(super) fn handle_answer(
         &mut self,
         now: Instant,
@@ -227,7 +228,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             (Asked::Lookup, UplinkAnswer::Excerpts(excerpts)) => {
                 self.lookups.handle_found(call, excerpts);
             }
-            // The host mixed something up: whatever it was about is asked for again.
+            // The answer doesn't fit the call. The state of the link is unknown now, so everything is requested again.
             _ => return self.handle_lost(now),
         }
         self.step(now);
@@ -255,7 +256,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.step(now);
     }
 
-    /// Asks for whatever can be asked for now.
+    /// Makes all calls that can be made now.
     fn step(&mut self, now: Instant) {
         if self.link.start_opening(now) {
             self.call(now, Asked::Open, UplinkCall::Open);
@@ -280,7 +281,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         id
     }
 
-    /// The next call for the host.
+    /// The next call for the host to make.
     pub(super) fn poll_call(&mut self) -> Option<(CallId, UplinkCall<P>)> {
         self.calls.pop_front()
     }
@@ -290,12 +291,13 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.publishes.poll_result()
     }
 
-    /// What came into step: subscriptions that wait for it may be prepared again.
+    /// What has come into sync: subscriptions that wait for it can be prepared again.
     pub(super) fn poll_progress(&mut self) -> Option<Progress> {
         self.progress.pop_front()
     }
 
-    /// Whether copies may be behind their originals: the link is lost, or not everything has been compared since.
+    /// Returns whether copies may be behind their originals: the link is lost, or not everything has been compared
+    /// since it came back.
     pub(super) fn is_stale(&mut self) -> bool {
         if self.is_stale && self.link.is_up() && self.catch_ups.is_empty() {
             let all_live = self.followed.values().all(Followed::is_live);
@@ -315,7 +317,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         .min()
     }
 
-    /// How much there is of what.
+    /// Figures for metrics.
     pub(super) fn counts(&self) -> UplinkCounts {
         UplinkCounts {
             followed: self.followed.len(),
@@ -325,12 +327,12 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// The latest of what was listed is in step already, or has to be read.
+    /// Compares a listed topic with its copy: they are in sync, or the topic has to be read.
     fn compare(&mut self, hub: &mut Hub<P>, now: Instant, excerpt: &Excerpt<P>) {
         let topic = &excerpt.topic;
         match hub.position(topic) {
-            // What is being read may have been read before this was listed. Where a pattern was in step before the topic began, somebody may wait
-            // who resumes and wants all of it.
+            // A topic that is being read may have been read before this list was made. A topic that began after its
+            // pattern came into sync must be read in full, because a resuming subscriber may be waiting for all of it.
             None if !hub.is_subscribed(topic)
                 && !self.is_reading(topic)
                 && !self.is_known(topic) =>
@@ -344,8 +346,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 }
 
-/// Whether who resumes would be told of a loss by the copies. While they have not been compared, what they lack may not be lost, and a
-/// subscriber who has seen more would be taken back.
+/// Returns whether the copies would tell a resuming subscriber of a loss. Until they have been compared, what they lack
+/// may not be lost, and a subscriber that has seen more than they have would be set back.
 fn would_lose<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> bool {
     let Start::Since(positions) = start else {
         return false;
@@ -357,7 +359,7 @@ fn would_lose<P: Payload>(hub: &Hub<P>, pattern: &Pattern, start: &Start) -> boo
     if pattern.is_exact() {
         return false;
     }
-    // The others that it selects come from their beginning.
+    // The other topics that the pattern matches are sent from their beginning.
     let known: BTreeSet<&Topic> = positions.iter().map(|known| &known.topic).collect();
     let mut others = hub.topics_of(pattern).into_iter();
     others.any(|topic| !known.contains(&topic) && !hub.covers(&topic, Position::default()))

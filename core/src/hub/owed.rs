@@ -1,7 +1,7 @@
-//! What a hub owes to its downlinks, in order.
+//! The queue of what a hub is about to emit to its downlinks.
 //!
-//! Publications of a topic that come at once are routed at once: a subscription that has everything is owed a run of them,
-//! which is one entry for it however many they are.
+//! Publications of a topic that arrive together are routed together. A subscription that gets every publication then
+//! has one entry in the queue for all of them, a run.
 
 use alloc::collections::VecDeque;
 
@@ -48,7 +48,7 @@ impl<P> Owing<P> {
         self.queue.pop_front()
     }
 
-    /// The next thing that is due by itself: of a run, one publication after the other.
+    /// The next single item; the publications of a run come one by one.
     pub(super) fn pop_front(&mut self) -> Option<Due<P>> {
         if let Some(Owed::Run { downlink, run }) = self.queue.front_mut()
             && let Some(delivery) = run.split_first()

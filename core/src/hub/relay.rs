@@ -1,4 +1,5 @@
-//! A hub that follows an uplink: it aggregates its subscribers' interest, paces for each, and ends with the topic.
+//! A hub that follows an uplink: it aggregates its subscribers' interest, paces each of them, and ends their
+//! subscriptions when a topic ends.
 //!
 //! Flow control is pushed up: see `relay/pace.rs`.
 
@@ -29,41 +30,41 @@ use crate::topic::{Pattern, Topic};
 pub(super) use moving::Whereabouts;
 use route::Route;
 
-/// What a relay wants of its uplink.
+/// What a relay asks of its uplink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Subscribe: the first subscriber has come, and this is what it asks for.
+    /// Subscribe: a pattern has its first subscriber, and this is its request.
     Follow(SubscribeRequest),
-    /// The finest flow that a subscriber needs has changed.
+    /// The finest flow that the subscribers need has changed.
     Reflow {
         /// The subscription.
         pattern: Pattern,
-        /// The flow from now on.
+        /// The new flow.
         flow: Flow,
     },
-    /// What the uplink is to do while its connection is behind has changed.
+    /// The policy for a slow connection has changed.
     Slow {
         /// The subscription.
         pattern: Pattern,
-        /// What from now on.
+        /// The new policy.
         slow: Option<Slow>,
     },
-    /// Go back to before what was seen last of each topic, for somebody who has joined and starts so. Every publication at once was asked
-    /// for before.
+    /// Send again from before what was last seen of each topic, for a subscriber that has joined with this start. The
+    /// relay has asked for every publication at once before.
     Rewind {
         /// The subscription.
         pattern: Pattern,
         /// Where the newcomer starts.
         start: Start,
     },
-    /// Unsubscribe: the last subscriber has gone.
+    /// Unsubscribe: the last subscriber has left.
     Unfollow {
         /// The subscription.
         pattern: Pattern,
     },
 }
 
-/// What a relay has for its owner.
+/// What a relay emits to its owner.
 #[derive(Debug)]
 pub enum RelayDue<P> {
     /// For the uplink.
@@ -74,26 +75,27 @@ pub enum RelayDue<P> {
 
 /// The hub that follows an uplink.
 ///
-/// `handle_subscribe`, `handle_unsubscribe`, `handle_flow` come from below; `handle_publication`, `handle_batch`,
-/// `handle_reset`, `handle_lagged`, `handle_end`, `handle_refused` from the uplink, and `handle_subscribed`, `handle_rewinding`,
-/// `handle_repeat`, `handle_rewound` from one that can go back; after each, `poll_output` until `None`.
+/// `handle_subscribe`, `handle_unsubscribe` and `handle_flow` are called from below; `handle_publication`,
+/// `handle_batch`, `handle_reset`, `handle_lagged`, `handle_end` and `handle_refused` by the uplink, and also
+/// `handle_subscribed`, `handle_rewinding`, `handle_repeat` and `handle_rewound` if it can go back. After each, drain
+/// `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Relay<P> {
-    /// Each with its pattern.
+    /// Each tagged with its pattern.
     subscribers: Subscribers<P, Pattern>,
     routes: OrderedMap<Pattern, Route<P>>,
     interest: VecDeque<Interest>,
     above: Above,
 }
 
-/// What the uplink makes of what it is asked for.
+/// How the uplink's flow relates to what this relay asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Above {
-    /// Just that.
+    /// Exactly what is asked for.
     Own,
-    /// That, or something finer: it serves others, too.
+    /// That, or something finer, because the uplink serves others, too.
     Shared,
-    /// Nothing that this relay's clock could tell.
+    /// Paced by a different clock, so nothing can be inferred from it.
     OtherClock,
 }
 
@@ -103,13 +105,12 @@ impl<P: Payload> Relay<P> {
         Self::below(Above::Own)
     }
 
-    /// A relay whose uplink serves others, too, and so may be finer than what is asked of it: each subscriber is paced
-    /// here.
+    /// A relay whose uplink serves others, too, and so may be finer than requested; each subscriber is paced here.
     pub fn shared() -> Self {
         Self::below(Above::Shared)
     }
 
-    /// A relay whose clock is not its uplink's: each subscriber is paced here, whatever the uplink does.
+    /// A relay whose clock differs from its uplink's; each subscriber is paced here, whatever the uplink does.
     pub fn on_other_clock() -> Self {
         Self::below(Above::OtherClock)
     }
@@ -123,11 +124,11 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// Subscribes a downlink. Where others follow the pattern already, it starts with the latest values seen: there is
-    /// no history here, so the uplink goes back for who knows less than that, where it can.
+    /// Subscribes a downlink. If others follow the pattern already, it starts with the latest values seen. There is no
+    /// history here, so if that would leave a gap for the newcomer, the uplink goes back for it, if it can.
     ///
     /// # Errors
-    /// When the flow is out of range.
+    /// If the flow is out of range.
     pub fn handle_subscribe(
         &mut self,
         now: Instant,
@@ -141,14 +142,14 @@ impl<P: Payload> Relay<P> {
             let lag = route.lag;
             let waits = self.join(id, &request);
             if lag > 0 && own.loses() && !waits {
-                // What the others were told of may lie ahead of what this one starts with.
+                // What the others were told they had missed may lie after what this one starts with.
                 self.subscribers.lagged(id.index(), pattern, lag);
             }
             self.aggregate(now, pattern);
             match request.start {
                 _ if waits => self.ask_back(request.pattern, request.start),
                 Start::Latest => self.deliver_latest(now, id, pattern),
-                // The end that follows is told after its terminal publication.
+                // The end that follows must come after the terminal publication.
                 Start::New if self.routes[pattern].has_ended(pattern) => {
                     self.deliver_latest(now, id, pattern)
                 }
@@ -191,9 +192,8 @@ impl<P: Payload> Relay<P> {
     }
 
     /// Changes the flow of a live subscription.
-    ///
     /// # Errors
-    /// When the flow is out of range; the old one stays.
+    /// If the flow is out of range; the old one stays.
     pub fn handle_flow(
         &mut self,
         now: Instant,
@@ -215,7 +215,7 @@ impl<P: Payload> Relay<P> {
         Ok(())
     }
 
-    /// A publication came by the uplink's subscription to `pattern`.
+    /// The uplink delivered a publication for its subscription to `pattern`.
     pub fn handle_publication(
         &mut self,
         now: Instant,
@@ -237,7 +237,7 @@ impl<P: Payload> Relay<P> {
         self.hand_to_joining(now, pattern, publication, Comes::New);
     }
 
-    /// A batch came by the uplink's collecting subscription to `pattern`.
+    /// The uplink delivered a batch for its collecting subscription to `pattern`.
     pub fn handle_batch(&mut self, now: Instant, pattern: &Pattern, items: &[Arc<Publication<P>>]) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -275,7 +275,8 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// The uplink was too slow for its subscription to `pattern`. Who only wants the latest has lost nothing by it.
+    /// The uplink was too slow for its subscription to `pattern` and dropped publications. Subscribers that only want
+    /// the latest value have lost nothing.
     pub fn handle_lagged(&mut self, pattern: &Pattern, missed: u64) {
         if let Some(route) = self.routes.get_mut(pattern) {
             route.handle_lagged(missed);
@@ -303,12 +304,12 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// The flow that the uplink is asked for, where anybody follows the pattern.
+    /// The flow that the uplink is asked for, if the pattern has subscribers.
     pub(super) fn upstream(&self, pattern: &Pattern) -> Option<Flow> {
         self.routes.get(pattern).map(|route| route.upstream)
     }
 
-    /// Who is subscribed to exactly this pattern.
+    /// The subscribers to exactly this pattern.
     pub(super) fn subscribers_of(&self, pattern: &Pattern) -> Vec<SubscriptionId> {
         match self.routes.get(pattern) {
             Some(route) => route.subscribers.iter().map(|(id, _)| *id).collect(),
@@ -334,7 +335,7 @@ impl<P: Payload> Relay<P> {
         self.subscribers.poll_timeout()
     }
 
-    /// How many subscriptions there are below, and how many above.
+    /// How many subscriptions there are below, and how many upstream.
     pub fn counts(&self) -> (usize, usize) {
         (self.subscribers.len(), self.routes.len())
     }

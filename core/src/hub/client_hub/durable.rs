@@ -1,4 +1,4 @@
-//! Durable subscriptions below a client: who was handed what, and what somebody has dealt with.
+//! Durable subscriptions below a client: what each subscriber was handed, and what has been processed.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,8 @@ use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// The durable subscriptions to one pattern. They are of one device: what one of them has dealt with, all have.
+/// The durable subscriptions to one pattern. Together they are one device: what one of them has processed counts for
+/// all.
 #[derive(Debug)]
 pub(super) struct Durable<P> {
     name: DurableName,
@@ -24,7 +25,7 @@ pub(super) struct Durable<P> {
 
 #[derive(Debug)]
 struct Subscriber {
-    /// Whether a later publication stands for the earlier ones, which it may never have been given.
+    /// Whether a later publication replaces earlier ones, which the subscriber may then never have been given.
     conflates: bool,
     /// Whether it has ended with its topic, and nothing more will be handed to it.
     is_over: bool,
@@ -39,27 +40,28 @@ impl<P> Durable<P> {
         }
     }
 
-    /// Whether what a subscriber deals with stands for everything before; `None` where it does not count at all, as what it was not given
-    /// is what another one, who does not conflate, has still to deal with.
+    /// Whether a publication that this subscriber processes vouches for all earlier ones, too. `None` if its reports
+    /// don't count at all: it conflates, and another subscriber, which doesn't, still has to process what this one was
+    /// not given.
     fn stands_for_all(&self, id: SubscriptionId) -> Option<bool> {
         let conflates = self.subscribers.get(&id)?.conflates;
         let all_conflate = || self.subscribers.values().all(|known| known.conflates);
         (!conflates || all_conflate()).then_some(conflates)
     }
 
-    /// Whether everything is dealt with that ever will be handed.
+    /// Whether everything that will ever be handed out has been processed.
     fn is_done(&self) -> bool {
         self.handed.is_empty() && self.subscribers.values().all(|known| known.is_over)
     }
 }
 
 impl<P: Payload + Clone> ClientHub<P> {
-    /// Whether a subscription to `pattern` is durable.
+    /// Whether the subscriptions to `pattern` are durable.
     pub(in crate::hub) fn is_durable(&self, pattern: &Pattern) -> bool {
         self.durables.contains_key(pattern)
     }
 
-    /// Subscribes a downlink under a name: [`ClientHub::handle_subscribe`].
+    /// Subscribes a downlink under a device's name: [`ClientHub::handle_subscribe`].
     pub(super) fn subscribe_durable(
         &mut self,
         now: Instant,
@@ -75,7 +77,8 @@ impl<P: Payload + Clone> ClientHub<P> {
         request.flow.validate()?;
         let is_followed = self.relay.upstream(pattern).is_some();
         let is_first = before.is_none();
-        // Others here have what came since they did, and perhaps not as it was published.
+        // The subscribers already here have only what arrived since they subscribed, and perhaps not as it was
+        // published.
         let goes_back = is_followed && (is_first || !self.relay.is_whole(pattern));
         let missed = match before {
             Some(before) if is_followed && !goes_back => before.handed.waiting(),
@@ -109,8 +112,8 @@ impl<P: Payload + Clone> ClientHub<P> {
         Ok(id)
     }
 
-    /// A durable subscription's owner has dealt with a publication that came by it. Where all of them conflate, this holds for
-    /// everything before, too; where only some do, it counts for those that don't.
+    /// A durable subscription's owner has processed a publication delivered by it. If all subscriptions of the device
+    /// conflate, everything before it counts as processed, too. If only some do, only the reports of the others count.
     pub fn handle_handled(
         &mut self,
         now: Instant,
@@ -136,8 +139,8 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// Ends a durable subscription, all others of the client with the same pattern, and what the server remembers of them.
-    /// Without a connection the server remembers it until it is too old.
+    /// Ends a durable subscription, all others of the client to the same pattern, and deletes the server's cursor.
+    /// Without a connection, the server keeps the cursor until it expires.
     pub fn handle_forget(&mut self, now: Instant, id: SubscriptionId) {
         if let Some(pattern) = self.durable_pattern(id) {
             self.changes.note();
@@ -150,7 +153,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
-    /// A subscription has been ended by its owner, or was refused.
+    /// A subscription was ended by its owner, or was refused.
     pub(super) fn let_go(&mut self, now: Instant, id: SubscriptionId) {
         if let Some(pattern) = self.durable_pattern(id)
             && let Some(durable) = self.durables.get_mut(&pattern)
@@ -162,11 +165,11 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
-    /// Nobody is left, or nothing that could be dealt with.
+    /// Stops being durable: no durable subscriber is left, or nothing that could still be processed.
     fn finish_durable(&mut self, now: Instant, pattern: &Pattern) {
         self.durables.remove(pattern);
         if self.relay.upstream(pattern).is_none() {
-            // It had ended before: what was dealt with since is still to be told.
+            // The subscription had ended with its topic; this sends the acknowledgements that are still outstanding.
             self.client.handle_unsubscribe(pattern);
         } else {
             self.client.handle_not_durable(pattern);
@@ -180,7 +183,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         found.map(|(pattern, _)| pattern.clone())
     }
 
-    /// A subscriber has another flow.
+    /// A subscriber's flow has changed.
     pub(super) fn note_flow(&mut self, id: SubscriptionId, flow: Flow) {
         let mut durables = self.durables.values_mut();
         let subscriber = durables.find_map(|durable| durable.subscribers.get_mut(&id));
@@ -189,7 +192,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
-    /// Notes what is due to durable subscriptions.
+    /// Records what is due to durable subscriptions.
     pub(super) fn note_handed(&mut self, now: Instant, due: &Due<P>) {
         match due {
             Due::Deliver { delivery, .. } => {
@@ -219,7 +222,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
-    /// The name by which the server remembers a pattern.
+    /// The name under which the server keeps the cursor for a pattern.
     pub(super) fn durable_name(&self, pattern: &Pattern) -> Option<DurableName> {
         let durable = self.durables.get(pattern);
         durable.map(|durable| durable.name.clone())

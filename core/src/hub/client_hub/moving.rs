@@ -1,4 +1,4 @@
-//! A hub that another one takes the place of, because its connection is to be had in another way: nobody below it may notice.
+//! Replacing a hub by another, because the connection is now reached in another way, without its subscribers noticing.
 
 use alloc::vec::Vec;
 
@@ -10,14 +10,14 @@ use crate::protocol::TopicPosition;
 use crate::time::Instant;
 
 impl<P: Payload + Clone> ClientHub<P> {
-    /// Another hub is to take this one's place: what is held back is handed over, as nothing will be after this.
+    /// Another hub is about to replace this one: emits what is held back, because nothing is emitted after this.
     pub fn handle_flush(&mut self, now: Instant) {
         self.relay.handle_flush(now);
         self.drain(now);
     }
 
-    /// After which positions a subscription goes on in another hub, once this one was flushed; `None`, where it starts as it did here: because
-    /// it has not begun, or because the server remembers for it what was dealt with.
+    /// The positions after which a subscription continues in another hub, once this one was flushed. `None` if it
+    /// should start as it did here: it has not begun, or it is durable and the server keeps its cursor.
     pub fn resumes_after(&self, id: SubscriptionId) -> Option<Vec<TopicPosition>> {
         if self.durable_pattern(id).is_some() {
             return None;
@@ -29,7 +29,8 @@ impl<P: Payload + Clone> ClientHub<P> {
         }
     }
 
-    /// The publishes that are not answered, with the keys to repeat them by: [`Client::unanswered_keys`](crate::client::Client::unanswered_keys).
+    /// The publishes that are unanswered, with the idempotency keys to repeat them with:
+    /// [`Client::unanswered_keys`](crate::client::Client::unanswered_keys).
     pub fn unanswered_keys(&self) -> impl Iterator<Item = (u64, &str)> {
         self.client.unanswered_keys()
     }

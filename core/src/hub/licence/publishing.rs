@@ -1,11 +1,13 @@
-//! Publishing without asking: a host that calls handlers by itself may publish to those whom it knows.
+//! Publishing without asking: a host that calls handlers itself may publish directly to the subscribers it knows.
 //!
-//! Where everybody whom a topic's publications reach gets each of them at once, or holds back all but the last until a
-//! deadline, and one has just been handed to them, the next one needs no decision: it has the next offset, goes to the first, and
-//! is held back by the second. The core says so with a [`Licence`]. While it stands, the host publishes what has no size, no end, no idempotency key and
-//! nothing that the terminal rule reads, as long as nothing is due by time; and tells by [`Hub::handle_handed`] what it has
-//! published before it asks the hub for anything but to publish to other topics while nothing is due. All licences end when
-//! [`Hub::changes`] does not say what it said before; a topic's own ends at the time that it names, and when the hub is asked to publish to it.
+//! If each subscriber that a topic reaches either gets every publication at once, or holds back all but the last until
+//! a deadline, and one has just been handed to them, the next needs no decision: it has the next offset, goes to the
+//! former, and replaces what the latter hold back. The core says so by granting a [`Licence`]. While the licence lasts,
+//! and as long as no deadline has passed, the host may publish payloads without a size, an end or an idempotency key
+//! that contain nothing the terminal rule reads. It reports what it has published by [`Hub::handle_handed`] before it
+//! calls the hub for anything except publishing to other topics while no deadline has passed. All licences end when the
+//! value of [`Hub::changes`] changes; that of one topic ends at the time it states, and when the hub is asked to
+//! publish to the topic.
 
 #[cfg(test)]
 mod tests;
@@ -18,18 +20,19 @@ use crate::publication::Publication;
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// What a host may do that publishes without asking.
+/// What a host that publishes without asking may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Licence {
-    /// How many of the last such publications the hub must be told of, to remember them.
+    /// How many of the last of these publications the hub must be told about, because it keeps them.
     pub kept: usize,
-    /// Until when. `None` if nobody holds anything back, so that time changes nothing.
+    /// When the licence ends. `None` if no subscriber holds anything back, so that time changes nothing.
     pub until: Option<Instant>,
 }
 
 impl<P: Payload> Hub<P> {
-    /// Whether the host may publish to `topic` what follows on the publication that the hub has just handed on, which had
-    /// no idempotency key, to those to whom it was due and who are not paced.
+    /// The licence for `topic`, if the host may publish to it what follows the publication that the hub has just handed
+    /// on. That publication must have had no idempotency key. The host delivers to the subscribers it went to that are
+    /// not paced.
     pub fn licence(&self, topic: &Topic) -> Option<Licence> {
         let state = self.topics.get(self.topics.find(topic)?);
         let latest = state.history.latest()?;
@@ -53,13 +56,14 @@ impl<P: Payload> Hub<P> {
         is_decided.then_some(Licence { kept, until })
     }
 
-    /// Counts what has ended all licences.
+    /// A number that changes whenever all licences end.
     pub const fn changes(&self) -> u64 {
         self.changes.count()
     }
 
-    /// A publication of a topic was handed on by licence at `at`, with this offset. Those before it need not be told which a
-    /// topic doesn't keep. With `is_last`, none follows: whoever holds back, holds back this one.
+    /// A publication of a topic was handed on by licence at `at`, with this offset. Earlier ones that the topic
+    /// wouldn't keep anyway need not be reported. `is_last` says that no other follows, so it is the one that
+    /// subscribers hold back.
     pub fn handle_handed(
         &mut self,
         at: Instant,

@@ -1,4 +1,4 @@
-//! Topics that are out of step: what is heard of them is held until what they lack was read.
+//! Topics that are out of sync: publications of them are held until what the copies lack has been read.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -17,31 +17,32 @@ use crate::uplink::{Asked, CallId, UplinkCall};
 
 #[derive(Debug)]
 pub(super) struct CatchUp<P> {
-    /// Where the read is to begin; `None` reads the latest publication alone.
+    /// Where the read begins; `None` reads only the latest publication.
     since: Option<Position>,
-    /// From where on a subscriber wants its history.
+    /// The position after which a subscriber wants the history.
     wanted: Option<Position>,
     stage: Stage,
-    /// What was heard since it was read, in the order of hearing.
+    /// Publications that arrived since the read was requested, in order of arrival.
     held: Vec<Arc<Publication<P>>>,
-    /// Something was heard that there was no room for: it has to be read, too.
+    /// A publication arrived that could not be held, so the topic has to be read again.
     is_overfull: bool,
-    /// The epoch was given up because of what it lacks; a second time it is taken as it is.
+    /// A new epoch was requested because the original lacked what the copy has. If it still does, the copy is replaced.
     was_renewed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Held until the patterns that select the topic are in step.
+    /// In sync itself, but held until all followed patterns that match the topic are in sync, too.
     Held,
-    /// The read is to be asked for, or is under way by this call.
+    /// The read is queued, or in flight as this call.
     Reading(Option<CallId>),
-    /// A new epoch is being asked for.
+    /// A new epoch has been requested.
     Renewing,
 }
 
 impl<P: Payload + Clone, T> Mirror<P, T> {
-    /// Takes in a publication that was heard.
+    /// Handles a publication from the push channel: routes it if it continues the copy, otherwise holds it and reads
+    /// the topic.
     pub(super) fn hear(
         &mut self,
         now: Instant,
@@ -90,10 +91,10 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         catch_up.wanted = earlier(catch_up.wanted, since);
         catch_up.since = earlier(known, catch_up.wanted);
         if catch_up.stage == Stage::Renewing {
-            // It is read afterwards.
+            // The topic is read once it has its new epoch.
             return;
         }
-        // A read that is under way may lack what this one is asked for because of.
+        // A read in flight may have been taken before what this one is for.
         catch_up.stage = Stage::Reading(None);
         self.to_read.push_back(topic.clone());
     }
@@ -104,8 +105,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         catch_up.is_some_and(|catch_up| catch_up.stage != Stage::Held)
     }
 
-    /// From where on a topic has to be read: one before what is known, so that both can be compared; from its new
-    /// beginning after an end.
+    /// The position from which a topic has to be read: one before the last known publication, so that this one can be
+    /// compared; from the beginning of the next epoch if the topic has ended.
     fn since_of(&self, hub: &Hub<P>, topic: &Topic) -> Option<Position> {
         if hub.is_over(topic) {
             return Some(Position::default());
@@ -116,7 +117,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// Reads the history that a resuming subscriber wants, where it is not at hand.
+    /// Reads the history that a resuming subscriber wants, unless the copies have it.
     pub(super) fn read_since(
         &mut self,
         hub: &Hub<P>,
@@ -128,7 +129,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             .map(|known| (&known.topic, known.position))
             .collect();
         let mut topics = hub.topics_of(pattern);
-        // Of what is being read for others there may be no copy yet, and a later part may be what they want.
+        // There may be no copy yet of a topic that is being read for another subscriber, and that read may begin too
+        // late for this one.
         let read = self.catch_ups.keys();
         topics.extend(read.filter(|topic| pattern.matches(topic)).cloned());
         for topic in topics {
@@ -143,7 +145,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// Whether a topic that the pattern selects is out of step.
+    /// Returns whether a topic that the pattern matches is out of sync.
     pub(super) fn is_catching_up(&self, pattern: &Pattern) -> bool {
         match pattern.exact() {
             Some(topic) => self.catch_ups.contains_key(&topic),
@@ -151,8 +153,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// Whether a topic that the pattern selects is being read for the first time: whoever subscribes to the pattern now
-    /// would not learn of it.
+    /// Returns whether a topic that the pattern matches is being read for the first time. A subscription to the pattern
+    /// that started now would miss it.
     pub(super) fn is_discovering(&self, hub: &Hub<P>, pattern: &Pattern) -> bool {
         let is_unknown = |topic: &Topic, catch_up: &CatchUp<P>| {
             catch_up.since != Some(Position::default())
@@ -163,7 +165,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         !pattern.is_exact() && catch_ups.any(|(topic, catch_up)| is_unknown(topic, catch_up))
     }
 
-    /// Asks for as many reads as there may be at a time.
+    /// Requests as many reads as may be in flight at once.
     pub(super) fn read_next(&mut self, now: Instant) {
         while self.reading < self.config.reads_max {
             let Some(topic) = self.to_read.pop_front() else {
@@ -174,7 +176,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             else {
                 continue;
             };
-            // What was heard before it is read is among what is read, or has been lost.
+            // What arrived before this read will be part of it, or was lost.
             catch_up.held.clear();
             catch_up.is_overfull = false;
             let since = catch_up.since;
@@ -200,7 +202,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// What a topic lacks has been read.
+    /// The history that a topic lacked has been read.
     pub(super) fn handle_read(
         &mut self,
         now: Instant,
@@ -216,14 +218,15 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         };
         let was_unknown = hub.position(topic).is_none();
         if was_unknown && excerpt.position.offset > 0 && catch_up.since == Some(excerpt.position) {
-            // Nothing came after it, but there is no copy of the latest publication itself.
+            // Nothing was published since that position, but there is no copy of the latest publication itself.
             catch_up.since = Some(one_before(excerpt.position));
             catch_up.stage = Stage::Reading(None);
             self.to_read.push_back(topic.clone());
             return;
         }
         if was_unknown {
-            // It began while nobody looked: those who subscribe by pattern have seen nothing of it.
+            // The topic began while its pattern wasn't being watched, so subscribers to the pattern have seen nothing
+            // of it.
             hub.remember_unbegun(now, topic);
         }
         match hub.handle_excerpt(now, excerpt) {
@@ -239,7 +242,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             }
         }
         if hub.position(topic).is_none() && !excerpt.publications.is_empty() {
-            // There is no room to remember where its subscribers are.
+            // There is no room to remember the subscribers' positions.
             hub.replace(now, excerpt);
         }
         if hub.position(topic) == Some(Position::default()) && !self.is_followed(topic) {
@@ -249,7 +252,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.finish(now, hub, topic);
     }
 
-    /// Applies what was held, if nothing holds the topic any longer.
+    /// Applies the held publications, unless another followed pattern that matches the topic is not in sync yet.
     fn finish(&mut self, now: Instant, hub: &mut Hub<P>, topic: &Topic) {
         if !self.is_live(topic) {
             if let Some(catch_up) = self.catch_ups.get_mut(topic) {
@@ -270,7 +273,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.progress.push_back(Progress::Topic(topic.clone()));
     }
 
-    /// A pattern is in step: what was held because of it is applied.
+    /// A pattern is in sync: applies the publications that were held because of it.
     pub(super) fn settle_held(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
         let held: Vec<Topic> = self
             .catch_ups
@@ -312,7 +315,7 @@ fn one_before(position: Position) -> Position {
     }
 }
 
-/// The earlier of two positions, as far as they can be compared; the first one, where not.
+/// The earlier of two positions if they can be compared; otherwise the known one.
 fn earlier(known: Option<Position>, wanted: Option<Position>) -> Option<Position> {
     match (known, wanted) {
         (Some(_), Some(wanted)) if wanted == Position::default() => Some(wanted),

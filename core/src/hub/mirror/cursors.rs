@@ -1,4 +1,4 @@
-//! Calls about the cursors of durable subscriptions, which travel by the same link.
+//! Calls about the cursors of durable subscriptions, which use the same link.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 use crate::uplink::{Asked, UplinkCall};
 
-/// One batch of calls at a time, so that none overtakes another.
+/// One batch of calls is in flight at a time, so that none overtakes another.
 #[derive(Debug)]
 pub(super) enum CursorBatch {
     None,
@@ -23,7 +23,7 @@ pub(super) enum CursorBatch {
 }
 
 impl<P: Payload + Clone, T> Mirror<P, T> {
-    /// Whether the link stands.
+    /// Returns whether the link is up.
     pub(in crate::hub) const fn is_up(&self) -> bool {
         self.link.is_up()
     }
@@ -33,14 +33,15 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.losses
     }
 
-    /// Asks a batch. To be called while the link stands, and when the last batch was told by [`Mirror::poll_cursors`].
+    /// Requests a batch. The link must be up, and [`Mirror::poll_cursors`] must have returned the result of the
+    /// previous batch.
     pub(in crate::hub) fn ask_cursors(&mut self, now: Instant, calls: Vec<CursorCall>) {
         let asked = Asked::Cursors(calls.len());
         self.cursors = CursorBatch::Asked;
         self.call(now, asked, UplinkCall::Cursors(calls));
     }
 
-    /// What came of the batch that was asked last; `None` within where it was lost.
+    /// The result of the last batch; `Some(None)` if it was lost with the link.
     pub(in crate::hub) fn poll_cursors(&mut self) -> Option<Option<Vec<CursorAnswer>>> {
         match core::mem::replace(&mut self.cursors, CursorBatch::None) {
             CursorBatch::Answered(answers) => Some(Some(answers)),
@@ -58,13 +59,13 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// There was no room for a batch of so many.
+    /// The backend had no room for a batch.
     pub(super) fn refuse_cursors(&mut self, count: usize) {
         self.cursors = CursorBatch::Answered(vec![CursorAnswer::Full; count]);
     }
 
-    /// Reads everything that is kept of topics whose part after these positions is not all there. Says whether there are any:
-    /// [`Mirror::poll_progress`] says when they have been read.
+    /// Reads everything that is kept of the matching topics whose history after these positions is incomplete here.
+    /// Returns whether there are any; [`Mirror::poll_progress`] tells when they have been read.
     pub(in crate::hub) fn read_kept(
         &mut self,
         now: Instant,

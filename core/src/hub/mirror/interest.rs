@@ -1,4 +1,4 @@
-//! Which patterns are followed, and how far each is in step.
+//! Which patterns are followed, and which of them are in sync.
 
 use core::ops::Bound;
 
@@ -22,15 +22,16 @@ const PATTERNS_MAX: usize = 1000;
 pub(super) struct Followed {
     ticket: Ticket,
     step: Step,
-    /// Whether the uplink was asked to follow it since the link stands.
+    /// Whether the uplink was asked to follow it since the link came up.
     was_asked: bool,
-    /// Something was missed while it was being read: it is to be read once more.
+    /// Something was missed during the read, so the pattern has to be read again.
     is_again: bool,
-    /// Whether it was in step before: subscriptions can start from the copies.
+    /// Whether it has ever been in sync. If so, subscriptions can start from the copies.
     pub(super) is_known: bool,
-    /// Whether it was so since the link stands: what they lack is being read by now, or is lost.
+    /// Whether it has been in sync since the link came up: whatever the copies still lack is being read already, or is
+    /// lost.
     pub(super) is_compared: bool,
-    /// From where on the first of its subscribers wants the history.
+    /// The position after which the first of its subscribers wants the history.
     since: Option<Position>,
 }
 
@@ -38,11 +39,11 @@ pub(super) struct Followed {
 enum Step {
     /// To be followed.
     Wanted,
-    /// Being followed.
+    /// The call to follow it is in flight.
     Following,
-    /// Followed, and being read; with wildcards, by this call.
+    /// Followed, and being read; if it has wildcards, by this call.
     Reading(Option<CallId>),
-    /// In step.
+    /// In sync.
     Live,
 }
 
@@ -70,7 +71,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.to_follow.insert(pattern.clone());
     }
 
-    /// Notes from where on a topic's history is wanted, for when it is read.
+    /// Records the position after which a topic's history is wanted, for when it is read.
     pub(super) fn note_since(&mut self, pattern: &Pattern, since: Option<Position>) {
         if let Some(followed) = self.followed.get_mut(pattern) {
             followed.since = followed.since.or(since);
@@ -87,7 +88,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             self.to_unfollow.insert(pattern.clone());
         }
         for topic in hub.topics_of(pattern) {
-            // One that has not begun was remembered for this pattern's sake alone.
+            // A topic without publications was remembered only because of this pattern.
             if !self.is_covered(&topic) || hub.position(&topic) == Some(Position::default()) {
                 hub.forget(&topic);
             }
@@ -97,12 +98,12 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         self.settle_held(now, hub, pattern);
     }
 
-    /// Whether a followed pattern selects the topic.
+    /// Returns whether a followed pattern matches the topic.
     pub(super) fn is_covered(&self, topic: &Topic) -> bool {
         selects(&self.patterns, topic)
     }
 
-    /// Whether every followed pattern that selects the topic is in step.
+    /// Returns whether every followed pattern that matches the topic is in sync.
     pub(super) fn is_live(&self, topic: &Topic) -> bool {
         let mut is_live = true;
         self.patterns.for_each_match(topic, |route| {
@@ -111,7 +112,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         is_live
     }
 
-    /// Whether a followed pattern that selects the topic was in step: what the topic published since is missing.
+    /// Returns whether any followed pattern that matches the topic has been in sync: whatever the topic published since
+    /// then is missing.
     pub(super) fn is_known(&self, topic: &Topic) -> bool {
         let mut is_known = false;
         self.patterns.for_each_match(topic, |route| {
@@ -120,7 +122,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         is_known
     }
 
-    /// The link is lost: everything is to be followed and read again.
+    /// The link was lost: everything has to be followed and read again.
     pub(super) fn follow_again(&mut self) {
         for (pattern, followed) in &mut self.followed {
             followed.step = Step::Wanted;
@@ -131,8 +133,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// Something was missed: everything is to be read again. What is being read is so once that is done, so that
-    /// subscribers get on however often something is missed.
+    /// Publications were missed: everything has to be read again. A read in progress is finished first, so that
+    /// subscriptions still start if publications are missed all the time.
     pub(super) fn compare_again(&mut self) {
         for (pattern, followed) in &mut self.followed {
             match followed.step {
@@ -146,12 +148,12 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// Whether exactly this topic is followed.
+    /// Returns whether the topic is followed by name.
     pub(super) fn is_followed(&self, topic: &Topic) -> bool {
         self.followed.contains_key(&Pattern::from(topic.clone()))
     }
 
-    /// Asks for the next change, by turns: neither those who come nor those who go may wait until there are no others.
+    /// Makes the next call to follow or unfollow. They alternate, so neither can starve the other.
     pub(super) fn change_interest(&mut self, now: Instant) {
         if self.is_changing {
             return;
@@ -180,7 +182,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// A pattern is being heard from now on: reads what it missed.
+    /// Publications of a pattern now arrive: reads what was missed before.
     pub(super) fn handle_followed(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
         let Some(followed) = self.followed.get_mut(pattern) else {
             return;
@@ -203,7 +205,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// What a pattern with wildcards selects is known.
+    /// The topics that a pattern with wildcards matches have been listed.
     pub(super) fn handle_listed(
         &mut self,
         now: Instant,
@@ -212,7 +214,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         pattern: &Pattern,
         excerpts: &[Excerpt<P>],
     ) {
-        // What was listed before it was followed last may lack something.
+        // A list that was requested before the last call to follow the pattern may be incomplete.
         if self
             .followed
             .get(pattern)
@@ -258,7 +260,8 @@ fn selects(patterns: &crate::router::Router<()>, topic: &Topic) -> bool {
     is_any
 }
 
-/// Takes some, from those after `last` on, and round: what has just been taken may be back at once.
+/// Takes a batch of patterns, starting after `last` and wrapping around: patterns just taken may be added again at
+/// once, and must not starve the others.
 fn take_some(patterns: &mut BTreeSet<Pattern>, last: &mut Option<Pattern>) -> Vec<Pattern> {
     let after = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
     let later = patterns.range::<Pattern, _>((after, Bound::Unbounded));

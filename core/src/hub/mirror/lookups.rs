@@ -1,4 +1,4 @@
-//! Lookups, which travel by the same link: what is found is told to whoever asked, and changes no copy.
+//! Lookups, which use the same link. Their results go to whoever asked, and change no copy.
 
 use super::Mirror;
 use crate::payload::Payload;
@@ -6,7 +6,7 @@ use crate::time::Instant;
 use crate::uplink::{Asked, Found, Lookup, LookupError};
 
 impl<P: Payload + Clone, T> Mirror<P, T> {
-    /// Looks topics up where they live; the result is due by [`Mirror::poll_found`].
+    /// Looks topics up where they live; [`Mirror::poll_found`] returns the result.
     pub(in crate::hub) fn handle_lookup(&mut self, now: Instant, ticket: u64, lookup: Lookup) {
         self.lookups.push(now, ticket, lookup);
         self.step(now);

@@ -1,4 +1,4 @@
-//! What a host has handed on by licence: see `hub/licence.rs`.
+//! Publications that a host has handed on by licence: see `hub/licence.rs`.
 
 use alloc::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::publication::Publication;
 use crate::topic::Pattern;
 
 impl<P: Payload> Relay<P> {
-    /// Whether every subscriber of `pattern` gets each publication at once.
+    /// Returns whether every subscriber of `pattern` gets each publication at once.
     pub(in crate::hub) fn hands_on_at_once(&self, pattern: &Pattern) -> bool {
         self.routes.get(pattern).is_some_and(|route| {
             let mut ids = route.subscribers.iter();
@@ -16,7 +16,7 @@ impl<P: Payload> Relay<P> {
         })
     }
 
-    /// Publications up to this one were handed to all subscribers of `pattern`, none of which was missing.
+    /// The publications up to this one, without a gap, were handed to all subscribers of `pattern`.
     pub(in crate::hub) fn handle_handed(
         &mut self,
         pattern: &Pattern,

@@ -1,9 +1,9 @@
-//! Subscribers who have joined others and wait for what they start with.
+//! Subscribers that have joined others and wait for what they start with.
 //!
-//! What others were sent does not always tell a newcomer where its topics are: a value that was added up for them is no topic's
-//! value, and what they had seen before was not sent. Then the uplink is asked for every publication at once, and to go back to
-//! what was seen last ([`Interest::Rewind`]). What comes again is for those who have joined alone; until then they are
-//! given nothing. The others lose nothing by it, and are paced here meanwhile.
+//! What the others were sent may not be enough to start a newcomer: a sum that was made for them is not the value of
+//! any topic, and what they had seen before they resumed was not sent again. Then the uplink is asked for every
+//! publication at once, and to go back to before what was last seen ([`Interest::Rewind`]). What arrives again goes
+//! only to the newcomers, which get nothing until then. The others miss nothing; meanwhile they are paced here.
 
 use alloc::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 impl<P: Payload> Relay<P> {
-    /// Lets a newcomer wait, where what is at hand would not tell it where its topics are. Says whether it does.
+    /// Makes a newcomer wait if what is at hand is not enough to start it. Returns whether it waits.
     pub(super) fn join(&mut self, id: SubscriptionId, request: &SubscribeRequest) -> bool {
         let Some(route) = self.routes.get_mut(&request.pattern) else {
             return false;
@@ -34,8 +34,9 @@ impl<P: Payload> Relay<P> {
         true
     }
 
-    /// Subscribes a device beside others who follow the pattern, with what is new. Where it is to go back to its cursor, every publication at
-    /// once is asked for, and it waits for what lies after that; its owner lets the uplink go there.
+    /// Subscribes a device to a pattern that others follow. It gets new publications. If it is to go back to its
+    /// cursor, every publication is requested at once, and it waits for what follows the cursor; the owner makes the
+    /// uplink go back.
     pub(in crate::hub) fn handle_subscribe_device(
         &mut self,
         now: Instant,
@@ -55,7 +56,8 @@ impl<P: Payload> Relay<P> {
         Ok(id)
     }
 
-    /// No device is left beside those who follow the pattern: the uplink is asked to go on without the cursor, and to lose nothing by that.
+    /// No device is left among the subscribers of the pattern: asks the uplink to continue without the cursor, and
+    /// without a loss.
     pub(in crate::hub) fn handle_no_device(&mut self, now: Instant, pattern: &Pattern) {
         if let Some(route) = self.routes.get_mut(pattern) {
             route.is_rewinding = true;
@@ -64,13 +66,14 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// Whether what is still to come is as it was published, and comes to all who follow the pattern.
+    /// Returns whether everything that is still to arrive is as it was published, and for all subscribers of the
+    /// pattern.
     pub(in crate::hub) fn is_whole(&self, pattern: &Pattern) -> bool {
         let route = self.routes.get(pattern);
         route.is_none_or(|route| !route.is_rewinding && route.past.is_whole())
     }
 
-    /// Asks the uplink to go back for somebody who starts so.
+    /// Asks the uplink to go back for a subscriber with this start.
     pub(super) fn ask_back(&mut self, pattern: Pattern, start: Start) {
         self.interest.push_back(Interest::Rewind { pattern, start });
     }
@@ -82,8 +85,8 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// The uplink has gone back, to the cursor or for others who have joined: what was seen comes again from here on, by
-    /// [`Relay::handle_repeat`], and what is new after it.
+    /// The uplink has gone back, to the cursor or for newcomers. From here on, what was seen before arrives again by
+    /// [`Relay::handle_repeat`], followed by what is new.
     pub fn handle_rewinding(&mut self, pattern: &Pattern, to_cursor: bool) {
         if let Some(route) = self.routes.get_mut(pattern) {
             route.is_partial &= to_cursor;
@@ -94,7 +97,7 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// What the device that waits for what lies after its cursor missed of a topic is lost. What is left of it comes.
+    /// What a device that is going back to its cursor missed of a topic is lost. What is left of it follows.
     pub fn handle_repeat_reset(
         &mut self,
         now: Instant,
@@ -109,7 +112,7 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// A publication that was seen before came again, perhaps what was seen last of its topic.
+    /// A publication that was seen before arrived again. `is_latest` says that it is the last one seen of its topic.
     pub fn handle_repeat(
         &mut self,
         now: Instant,
@@ -120,7 +123,7 @@ impl<P: Payload> Relay<P> {
         self.hand_to_joining(now, pattern, publication, Comes::again(is_latest));
     }
 
-    /// Hands a publication to those who wait, as far as they are to have it.
+    /// Hands a publication to each waiting subscriber that needs it.
     pub(super) fn hand_to_joining(
         &mut self,
         now: Instant,
@@ -134,7 +137,7 @@ impl<P: Payload> Relay<P> {
             route.keep(publication);
         }
         if publication.is_terminal() && pattern.is_exact() {
-            // Nothing follows that they could wait for.
+            // Nothing follows a terminal publication, so nobody can go on waiting.
             self.handle_rewinding(pattern, false);
         }
         let Some(route) = self.routes.get_mut(pattern) else {
@@ -161,13 +164,13 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// All that was to come again has come: nobody waits any more.
+    /// Everything that had to be repeated has arrived: nobody waits any longer.
     pub fn handle_rewound(&mut self, now: Instant, pattern: &Pattern) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
         route.is_rewinding = false;
-        // Everything was asked for at once since.
+        // Every publication was requested at once meanwhile, so nothing conflated is still to arrive.
         route.past = Past::default();
         for (id, joining) in core::mem::take(&mut route.joining) {
             for topic in joining.topics() {
@@ -186,25 +189,25 @@ impl<P: Payload> Relay<P> {
 }
 
 impl<P> Route<P> {
-    /// Whether somebody waits.
+    /// Returns whether a subscriber waits for its start, or is being sent it.
     pub(super) fn is_joining(&self, id: SubscriptionId) -> bool {
         self.joining.iter().any(|(joining, _)| *joining == id)
     }
 
-    /// Whether somebody waits and is given nothing yet.
+    /// Returns whether a subscriber waits and is sent nothing yet.
     pub(super) fn is_waiting(&self, id: SubscriptionId) -> bool {
         let mut joining = self.joining.iter();
         joining.any(|(known, joining)| *known == id && joining.is_waiting())
     }
 
-    /// The devices that are given what lies after their cursor.
+    /// The devices that are being sent what follows their cursor.
     pub(super) fn at_cursor(&self) -> impl Iterator<Item = SubscriptionId> {
         let joining = self.joining.iter();
         let at_cursor = joining.filter(|(_, joining)| joining.is_at_cursor());
         at_cursor.map(|(id, _)| *id)
     }
 
-    /// Whether the one topic of its pattern was seen to end, and its subscribers have not been told that.
+    /// Returns whether the topic that the pattern names was seen to end, and its subscribers have not been told yet.
     pub(super) fn has_ended(&self, pattern: &Pattern) -> bool {
         let mut topics = self.topics.iter();
         pattern.is_exact() && topics.any(|(_, latest)| latest.is_terminal())
@@ -215,7 +218,8 @@ impl<P> Route<P> {
         self.joining.retain(|(joining, _)| *joining != id);
     }
 
-    /// Whether what is at hand does not tell somebody of this flow, who starts so, where its topics are.
+    /// Returns whether the uplink must go back for a newcomer with this request, because what is at hand doesn't tell
+    /// it the state of its topics.
     fn must_rewind(&self, request: &SubscribeRequest) -> bool {
         let SubscribeRequest {
             pattern,
@@ -225,19 +229,19 @@ impl<P> Route<P> {
         } = request;
         let flow = *flow;
         if self.has_ended(pattern) {
-            // Nothing follows that it could wait for.
+            // The topic has ended, so nothing follows that the newcomer could wait for.
             return false;
         }
         if self.is_rewinding || self.is_of_device || !self.past.serves(flow) {
-            // What the uplink has made of several for the others is still to come.
+            // What the uplink has combined for the others may still arrive.
             return true;
         }
         if let Some(starting) = &self.starting {
-            // What comes for the others is what comes for it.
+            // The subscription has not started yet, so what the others get is also what the newcomer gets.
             return *start != Start::New && start != starting;
         }
         if flow.conflates() && self.past.has_combined() {
-            // What is held back to be added up came before this one did.
+            // What the uplink holds back to be added up was published before the newcomer subscribed.
             return true;
         }
         match start {
@@ -254,8 +258,8 @@ impl<P> Route<P> {
         }
     }
 
-    /// Whether more lies between what somebody of this flow knows of a topic and where that is than the latest value, and the uplink may
-    /// have it.
+    /// Returns whether a newcomer needs more of a topic than the latest value, because several publications lie between
+    /// that and what it knows.
     fn misses_several(&self, pattern: &Pattern, flow: Flow, known: &[TopicPosition]) -> bool {
         let mut topics = self.topics.iter();
         topics.any(|(topic, latest)| {
@@ -266,7 +270,7 @@ impl<P> Route<P> {
         })
     }
 
-    /// Where somebody stands who knows this, before the latest value of a topic; `None`, where it wants that alone.
+    /// The position in a topic up to which a newcomer knows everything; `None` if it only wants the latest value.
     pub(super) fn before(
         pattern: &Pattern,
         topic: &Topic,

@@ -1,4 +1,4 @@
-//! How somebody starts who subscribes where others follow already.
+//! How a subscription starts if others follow the pattern already.
 
 use alloc::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload> Relay<P> {
-    /// Hands a publication that was seen here before to one subscriber, at its pace.
+    /// Hands one subscriber a publication that was seen here before, at its pace.
     pub(in crate::hub) fn hand_on(
         &mut self,
         now: Instant,
@@ -30,8 +30,8 @@ impl<P: Payload> Relay<P> {
         }
     }
 
-    /// Brings a subscriber who has seen something before to what was seen here last. There is no history here: who misses more than the
-    /// latest value has joined otherwise, where the uplink may have that.
+    /// Brings a resuming subscriber up to what was last seen here. There is no history here: if it misses more than the
+    /// latest value and the uplink may have the rest, it has been made to wait instead.
     pub(super) fn catch_up(
         &mut self,
         now: Instant,
@@ -42,7 +42,7 @@ impl<P: Payload> Relay<P> {
     ) {
         let route = &self.routes[pattern];
         if route.starting.is_some() && self.above != Above::OtherClock {
-            // It starts as the first one, whose uplink has yet to say whether anything is lost by that.
+            // It starts together with the first subscriber; the uplink will say whether anything is lost.
             return;
         }
         for (topic, latest) in route.topics.iter() {

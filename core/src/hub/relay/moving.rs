@@ -1,4 +1,5 @@
-//! A relay that another one takes the place of: what is held back is handed over, and who has joined others may be elsewhere than they.
+//! Replacing a relay by another: what is held back is emitted, and each subscriber's position is known, even of one
+//! that is still joining.
 
 use alloc::vec::Vec;
 
@@ -9,18 +10,18 @@ use crate::protocol::TopicPosition;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// Where a subscriber is.
+/// Where a subscriber stands.
 pub(in crate::hub) enum Whereabouts<'a> {
-    /// Where its uplink's subscription is.
+    /// At the position of the uplink's subscription to this pattern.
     With(&'a Pattern),
-    /// After these positions, on its own way there.
+    /// After these positions, still catching up with the others.
     After(Vec<TopicPosition>),
-    /// Where it was told to start.
+    /// Where its request asked to start.
     AtStart,
 }
 
 impl<P: Payload> Relay<P> {
-    /// Hands over what is held back: there will be no later time for it.
+    /// Emits what is held back: there will be no later opportunity.
     pub fn handle_flush(&mut self, now: Instant) {
         self.subscribers.flush(now);
     }
@@ -30,7 +31,7 @@ impl<P: Payload> Relay<P> {
         self.subscribers.tag(id)
     }
 
-    /// Where a subscriber is; at its start, too, where there is none.
+    /// Where a subscriber stands; `AtStart` for an unknown one.
     pub(in crate::hub) fn whereabouts(&self, id: SubscriptionId) -> Whereabouts<'_> {
         let Some(pattern) = self.pattern_of(id) else {
             return Whereabouts::AtStart;

@@ -1,17 +1,19 @@
-//! Flow control, pushed up: where all subscribers of a pattern want the same flow, the uplink carries it out, and nothing waits a
-//! second time here; where they differ, the uplink is asked for the finest that serves all, and each has a gate of its own.
+//! Flow control, pushed upstream. If all subscribers of a pattern want the same flow, the uplink applies it, and
+//! nothing waits a second time here. If they differ, the uplink is asked for the finest flow that serves all, and each
+//! has a gate here.
 //!
-//! A throttle is kept here in any case: the uplink's window begins anew with each connection, and with each change of
-//! what the others want.
+//! A throttle is applied here in any case, because the uplink's window restarts with each connection, and whenever the
+//! finest flow changes.
 //!
-//! # What it costs a subscriber that others want something finer
-//! - Where the uplink is asked for every publication, nothing: its gate is here instead of there.
-//! - Where the uplink throttles, its gate is fed by another ([`Gate::handle_feed`]). Alone, a throttled subscriber has whatever
-//!   is published, or something newer, one window of its own later, at the latest. With others it may be one window of the
-//!   uplink's more, and what a gate waits for its feed. While publications keep coming and its window is made of
-//!   whole windows of the uplink's, which [`Flow::finest`] sees to where it costs little, it gets the same at the same times as alone.
-//! - What is collected is complete, and so is what is added up. A batch that is full, and leaves early, opens a window amid one of the uplink's: what
-//!   comes in it may be half of one of those later still.
+//! # What it costs a subscriber if others want something finer
+//! - If the uplink is asked for every publication: nothing, because its gate is here instead of there.
+//! - If the uplink throttles, the gate here is fed by another ([`Gate::handle_feed`]). Alone, a throttled subscriber
+//!   gets each publication, or a newer one, at most one window of its own later. Beside others, it may take one window
+//!   of the uplink longer, plus the time that a gate waits for its feed. While publications keep arriving and its
+//!   window is a multiple of the uplink's, which [`Flow::finest`] ensures where that is cheap, it gets the same
+//!   publications at the same times as alone.
+//! - Nothing is missing from batches and sums. But a full batch, which leaves early, opens a window in the middle of
+//!   one of the uplink's; what arrives in it may be delayed by half of one of those more.
 //!
 //! [`Gate::handle_feed`]: crate::gate::Gate::handle_feed
 
@@ -26,7 +28,7 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload> Relay<P> {
-    /// Asks the uplink for the finest flow, and gives a gate to each subscriber for whom that is too fine.
+    /// Asks the uplink for the finest flow, and gives a gate to each subscriber that needs a coarser one.
     pub(super) fn aggregate(&mut self, now: Instant, pattern: &Pattern) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -34,7 +36,7 @@ impl<P: Payload> Relay<P> {
         let flows = route.subscribers.iter().map(|(_, own)| own.flow);
         let mut flows: Vec<Flow> = flows.collect();
         if route.is_rewinding {
-            // Who waits to start must be sent what was published, not what was made of it.
+            // Waiting newcomers must be sent what was published, not something combined from it.
             flows.push(Flow::IMMEDIATE);
         }
         let Some(finest) = Flow::finest(&flows) else {
@@ -57,8 +59,8 @@ impl<P: Payload> Relay<P> {
         self.aggregate_slow(pattern);
     }
 
-    /// What is left to do here for a subscriber of flow `own` while the uplink carries `upstream` out, and the window of the throttle
-    /// that feeds it.
+    /// The flow to apply here to a subscriber of flow `own` while the uplink applies `upstream`, and the window of the
+    /// throttle that feeds it, if one does.
     pub(super) fn here(&self, own: Flow, upstream: Flow) -> (Flow, Option<Duration>) {
         let is_served = own.emits_like(&upstream);
         match (self.above, upstream.pace) {
@@ -71,10 +73,10 @@ impl<P: Payload> Relay<P> {
     }
 }
 
-/// What is left to do of a flow that the uplink carries out.
+/// What remains to be applied here of a flow that the uplink applies.
 ///
-/// A throttle keeps its distance here, too, but delays nothing: its leading edge is on, so what comes at its pace
-/// passes.
+/// A throttle keeps its distance here, too, but delays nothing: its leading edge is on, so publications that arrive at
+/// its pace pass at once.
 fn after_itself(own: Flow) -> Flow {
     match own.pace {
         Pace::Throttle { every, .. } if own.conflates() => {

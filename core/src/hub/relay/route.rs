@@ -1,4 +1,4 @@
-//! One pattern that somebody here is subscribed to: who, and what of it was seen.
+//! One pattern that the relay follows: its subscribers, and what was seen of its topics.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,17 +12,18 @@ use crate::publication::{Position, Publication};
 use crate::recent::Recent;
 use crate::topic::Topic;
 
-/// What the relay remembers of a subscription.
+/// What the relay remembers of a subscription's request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Own {
     /// The flow that the subscriber asked for.
     pub(super) flow: Flow,
-    /// What is to become of its publications while the uplink's connection is behind, where it has said.
+    /// What to do with its publications while the uplink's connection is slow, if the request says so.
     pub(super) slow: Option<Slow>,
 }
 
 impl Own {
-    /// Whether a dropped publication is a loss to the subscriber: to anybody but who only wants the latest.
+    /// Returns whether a dropped publication is a loss to the subscriber. It isn't to one that only wants the latest
+    /// value.
     pub(super) fn loses(self) -> bool {
         let conflates = self.flow.conflates() || self.slow == Some(Slow::Conflate);
         !conflates || self.flow.conflate != Conflate::Latest
@@ -33,24 +34,24 @@ impl Own {
 pub(super) struct Route<P> {
     /// The flow that the uplink is asked for.
     pub(super) upstream: Flow,
-    /// What the uplink is to do while its connection is behind, where it was told.
+    /// What the uplink was asked to do while its connection is slow, if anything.
     pub(super) slow: Option<Slow>,
     pub(super) subscribers: Vec<(SubscriptionId, Own)>,
-    /// Those of them who wait for what they start with.
+    /// Those that wait for their start, or are being sent it.
     pub(super) joining: Vec<(SubscriptionId, Joining)>,
-    /// Where the uplink was asked to start, until it has confirmed that.
+    /// The start that the uplink was asked for, until it confirms the subscription.
     pub(super) starting: Option<Start>,
-    /// Whether there may be topics whose latest values nobody here was sent.
+    /// Whether there may be topics whose latest values were not sent here.
     pub(super) is_partial: bool,
-    /// Whether only what a device has not dealt with has come, and perhaps is still to come.
+    /// Whether only what a device has not processed was sent, and may still be arriving.
     pub(super) is_of_device: bool,
-    /// Whether the uplink was asked to go back, and has not said that it is done.
+    /// Whether the uplink was asked to go back, and has not finished.
     pub(super) is_rewinding: bool,
-    /// How the uplink may have conflated what is still to come.
+    /// How the uplink may have conflated what is still to arrive.
     pub(super) past: Past,
-    /// The topics seen, with the latest value of each for those who come later.
+    /// The topics seen, each with its latest value, for later subscribers.
     pub(super) topics: Recent<Arc<Publication<P>>>,
-    /// How many publications were told to be missing and have not shown as a gap.
+    /// How many publications were reported as dropped but have not shown up as a gap yet.
     pub(super) lag: u64,
 }
 
@@ -89,13 +90,13 @@ impl<P> Route<P> {
         own
     }
 
-    /// Notes a publication, and returns how many are missing before it that nobody was told of.
+    /// Records a publication. Returns how many are missing before it that no `lagged` has reported.
     ///
-    /// A conflating uplink leaves gaps, and goes on to do so for the time that it takes to tell it that somebody has
-    /// come who wants everything.
+    /// A conflating uplink leaves gaps. It still does for a while after a subscriber has arrived that wants everything,
+    /// until the change of flow has reached it.
     pub(super) fn see(&mut self, publication: &Arc<Publication<P>>) -> u64 {
         let (before, position) = (self.keep(publication), publication.position);
-        // The first one of a topic finds itself, and so no gap.
+        // The first publication of a topic finds itself here, which makes no gap.
         let seen = if before.epoch == position.epoch {
             before.offset
         } else {
@@ -107,7 +108,8 @@ impl<P> Route<P> {
         gap - told
     }
 
-    /// Keeps what was handed on as the latest of its topic. Returns the position of the latest before; its own, where it is the first.
+    /// Keeps a publication as the latest of its topic. Returns the position of the previous one; its own if it is the
+    /// first.
     pub(super) fn keep(&mut self, publication: &Arc<Publication<P>>) -> Position {
         let latest = self
             .topics
@@ -119,7 +121,8 @@ impl<P> Route<P> {
         self.lag = self.lag.saturating_add(missed);
     }
 
-    /// What somebody who has seen `known` of a topic misses, now that `latest` was seen here: who `skips` wants no more than that.
+    /// What a subscriber that has seen `known` of a topic needs now that `latest` was seen here. One that `skips` needs
+    /// only the latest value.
     pub(super) fn step(known: Position, latest: &Publication<P>, skips: bool) -> Step {
         if known.epoch != latest.position.epoch {
             return Step::Reset;
@@ -138,13 +141,15 @@ impl<P> Route<P> {
         self.upstream = flow;
     }
 
-    /// The subscribers who lose something by what the uplink dropped: of those who have joined, those to whom something comes.
+    /// The subscribers to which publications dropped by the uplink are a loss; of those that are joining, only those
+    /// that are being sent something.
     pub(super) fn losing(&self) -> impl Iterator<Item = SubscriptionId> {
         let losing = self.subscribers.iter().filter(|(_, own)| own.loses());
         losing.map(|(id, _)| *id).filter(|id| !self.is_waiting(*id))
     }
 
-    /// The subscribers who miss what the uplink conflated: not those who would have had it conflated likewise.
+    /// The subscribers that miss what the uplink conflated: not those whose own flow would have conflated it in the
+    /// same way.
     pub(super) fn missing(&self) -> impl Iterator<Item = SubscriptionId> {
         let conflates_likewise = |flow: Flow| flow.conflates() && self.past.has(flow.conflate);
         let missing = self
@@ -156,7 +161,7 @@ impl<P> Route<P> {
             .filter(|id| !self.is_joining(*id))
     }
 
-    /// Those who are given what comes: not who waits for what it starts with.
+    /// The subscribers that get what arrives: all but those that are joining.
     pub(super) fn receiving(&self) -> impl Iterator<Item = SubscriptionId> {
         let ids = self.subscribers.iter().map(|(id, _)| *id);
         ids.filter(|id| !self.is_joining(*id))

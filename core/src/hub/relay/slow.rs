@@ -1,8 +1,8 @@
-//! What the uplink is to do while its connection is behind, where subscribers have said what becomes of what waits for them.
+//! What the uplink should do while its connection is slow, if subscribers have chosen a policy.
 //!
-//! They may differ, and the uplink has one queue for all of them. So it is asked for what loses least of what any of them
-//! wants: a subscriber who would be content with the newest is told of nothing and given more than it needs, where another
-//! one wants to be told of each loss, or to have none.
+//! They may differ, and the uplink has one queue for all of them. So it is asked for the policy that loses least. A
+//! subscriber that would be content with the newest value then gets more than it needs if another one wants to be told
+//! of each loss, or to have none.
 
 use super::route::{Own, Route};
 use super::{Interest, Relay};
@@ -11,13 +11,13 @@ use crate::payload::Payload;
 use crate::topic::Pattern;
 
 impl<P: Payload> Relay<P> {
-    /// Whether a subscriber of this pattern has said what is to become of its publications.
+    /// Returns whether a subscriber of this pattern has chosen a policy.
     pub(in crate::hub) fn says_slow(&self, pattern: &Pattern) -> bool {
         let route = self.routes.get(pattern);
         route.is_some_and(|route| route.subscribers.iter().any(|(_, own)| own.slow.is_some()))
     }
 
-    /// Tells the uplink, where that changes anything there.
+    /// Tells the uplink the policy if it has changed.
     pub(super) fn aggregate_slow(&mut self, pattern: &Pattern) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -36,7 +36,7 @@ impl<P: Payload> Relay<P> {
 }
 
 impl<P> Route<P> {
-    /// Of what the subscribers want, what loses least; `None` where nobody has said.
+    /// The policy that loses least among those the subscribers want; `None` if none of them has chosen one.
     fn wanted_slow(&self) -> Option<Slow> {
         let subscribers = self.subscribers.iter();
         let wanted = subscribers.map(|(_, own)| own.wanted_slow(self.upstream));
@@ -46,8 +46,9 @@ impl<P> Route<P> {
 }
 
 impl Own {
-    /// What the uplink is to do for this subscriber, while it carries `upstream` out. That conflates only where all would have it
-    /// conflated so; where it does not, whoever loses by having the newest alone must be given everything.
+    /// The policy that the uplink needs for this subscriber while it applies `upstream`. A subscriber to which
+    /// conflation is a loss needs everything, unless `upstream` conflates anyway, which it only does if all subscribers
+    /// want that.
     fn wanted_slow(self, upstream: Flow) -> Slow {
         match self.slow {
             Some(slow @ (Slow::Drop | Slow::Disconnect)) => slow,
@@ -57,7 +58,7 @@ impl Own {
     }
 }
 
-/// What an uplink does that was told nothing.
+/// The policy that a flow implies.
 fn unsaid(upstream: Flow) -> Slow {
     if upstream.conflates() {
         Slow::Conflate
