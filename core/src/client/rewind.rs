@@ -58,7 +58,7 @@ enum Stage {
     /// It is asked for anew, or will be by the next connection.
     Asked,
     /// What was seen comes again, until this ping is answered. Where there is none, the server has no link to where topics live, and has
-    /// not sent all of it: it is asked once it has one.
+    /// not sent all of it, or knows less than one who has joined: it is asked once it has one.
     Repeating { ping: Option<u32> },
 }
 
@@ -99,6 +99,11 @@ impl Rewind {
     /// is content with what was seen last from here on.
     pub(super) fn handle_reset(&mut self, topic: &Topic, seen: Position) -> bool {
         !self.to_cursor && self.is_repeating() && self.starts.give_up(topic, seen)
+    }
+
+    /// Whether somebody who has joined has seen more of a topic than `seen`.
+    pub(super) fn is_ahead(&self, topic: &Topic, seen: Position) -> bool {
+        self.starts.are_ahead(topic, seen)
     }
 
     /// The subscription is asked for anew, from before what was seen or from the cursor; or `as_it_is`, to go back afterwards.
@@ -251,7 +256,8 @@ impl<P: Payload + Clone> Client<P> {
             return;
         };
         let is_live = subscription.is_live();
-        let is_overdue = is_stale && subscription.awaits_repeats();
+        let is_overdue =
+            is_stale && (subscription.awaits_repeats() || subscription.is_behind_joining());
         let Some(rewind) = &mut subscription.rewind else {
             return;
         };

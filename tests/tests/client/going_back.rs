@@ -220,6 +220,19 @@ fn what_does_not_come_again_from_a_server_without_a_link_is_waited_for() {
 }
 
 #[test]
+fn what_only_whoever_joins_has_seen_may_be_still_to_come_from_a_server_without_a_link() {
+    let mut scene = Scene::back(JOB, since(5));
+    scene.bench.receive(ServerFrame::Stale);
+    scene.deliver(JOB, position(3));
+    scene.answer_ping();
+    assert_eq!(scene.told(), ["again 3, the latest"]);
+    scene.bench.receive(ServerFrame::Live);
+    assert_eq!(scene.told(), ["ping"]);
+    scene.answer_ping();
+    assert_eq!(scene.told(), ["over"]);
+}
+
+#[test]
 fn whoever_joins_while_what_is_held_back_comes_starts_with_those_before() {
     let mut scene = Scene::live(JOB);
     scene.join(&Start::Latest);

@@ -74,6 +74,12 @@ impl Starts {
         after
     }
 
+    /// Whether one of them has seen more of a topic than `seen`.
+    pub(super) fn are_ahead(&self, topic: &Topic, seen: Position) -> bool {
+        let mut known = self.0.iter().filter_map(|start| start.known.get(topic));
+        known.any(|known| known.epoch == seen.epoch && known.offset > seen.offset)
+    }
+
     /// Something of a topic is lost, of which `seen` was seen. Whether somebody has asked for that: the one who is furthest behind is content from
     /// here on.
     pub(super) fn give_up(&mut self, topic: &Topic, seen: Position) -> bool {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Subscription;
+use super::{Rewind, Subscription};
 use crate::durable::DurableName;
 use crate::protocol::{ClientFrame, Start};
 use crate::publication::Position;
@@ -62,6 +62,15 @@ impl<P> Subscription<P> {
     /// Whether something that was seen has not come again.
     pub(in crate::client) fn awaits_repeats(&self) -> bool {
         self.positions.iter().any(|(_, seen)| seen.is_awaited)
+    }
+
+    /// Whether somebody for whom it goes back has seen more of a topic than has come.
+    pub(in crate::client) fn is_behind_joining(&self) -> bool {
+        let is_ahead = |rewind: &Rewind| {
+            let mut positions = self.positions.iter();
+            positions.any(|(topic, seen)| rewind.is_ahead(topic, seen.position))
+        };
+        self.rewind.as_ref().is_some_and(is_ahead)
     }
 
     /// It has gone back, and whoever has joined is where all are: so is the device with a topic of which nothing lay after its cursor. Of

@@ -108,3 +108,32 @@ fn what_the_server_no_longer_keeps_of_one_topic_hides_no_loss_of_another() {
         ]
     );
 }
+
+/// Another server may have told it, while this one has no link to where topics live.
+#[test]
+fn who_knows_more_than_a_server_without_a_link_is_told_of_no_loss_before_that_has_one() {
+    for (to, comes) in [
+        ("job:1", true),
+        ("job:1", false),
+        ("job:*", true),
+        ("job:*", false),
+    ] {
+        let mut scene = summing(to, 3);
+        scene.server(ServerFrame::Stale);
+        scene.subscribe(B, summed(), since("job:1", 5));
+        scene.answer();
+        scene.confirm_again(3);
+        scene.publish(3);
+        scene.answer();
+        assert_eq!(scene.told(B), [Stands(true)], "{to}");
+        assert_eq!(scene.told_all(), [Told::Stale]);
+        scene.server(ServerFrame::Live);
+        if comes {
+            scene.publish(4);
+            scene.publish(5);
+        }
+        scene.answer();
+        let told = if comes { vec![] } else { vec![Reset(0), At(3)] };
+        assert_eq!(scene.told(B), told, "{to}");
+    }
+}
