@@ -1,4 +1,4 @@
-//! The hub as a copy of topics that live elsewhere: their positions come with the publications.
+//! The hub as a copy of topics that live elsewhere: publications arrive with their positions.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,12 +10,12 @@ use crate::publication::{Position, Publication, epoch_after};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// What an excerpt told of a topic.
+/// What an excerpt says about the copy of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    /// The copy is as the original was when the excerpt was taken.
+    /// The copy is now as the original was when the excerpt was taken.
     Settled,
-    /// The original lacks what the copy has: a part of this epoch has been lost.
+    /// The original lacks what the copy has: a part of this epoch was lost.
     TailLost {
         /// The epoch concerned.
         epoch: u64,
@@ -23,15 +23,15 @@ pub(super) enum Told {
 }
 
 impl<P: Payload> Hub<P> {
-    /// Where the copy of a topic stands; `None` where there is none.
+    /// The position of the copy of a topic; `None` if there is no copy.
     pub(super) fn position(&self, topic: &Topic) -> Option<Position> {
         let index = self.topics.find(topic)?;
         Some(self.topics.get(index).history.position())
     }
 
-    /// Where a topic stands, which is remembered from now on. One that has not begun stands before its beginning.
+    /// The position of a topic, which is remembered from now on; the default position if it has no publications.
     pub(super) fn place_of(&mut self, now: Instant, topic: &Topic) -> Position {
-        // Where there is no room, whoever subscribes to it is refused.
+        // If there is no room, subscriptions to the topic are refused.
         let index = self
             .topics
             .find_or_await(now, topic, self.subscribers.len());
@@ -41,30 +41,30 @@ impl<P: Payload> Hub<P> {
         )
     }
 
-    /// Whether the copy of a topic has ended.
+    /// Returns whether the copy of a topic has ended.
     pub(super) fn is_over(&self, topic: &Topic) -> bool {
         let latest = self.latest(topic);
         latest.is_some_and(|latest| latest.is_terminal())
     }
 
-    /// Whether anybody is subscribed to what this topic publishes.
+    /// Returns whether a subscription matches the topic.
     pub(super) fn is_subscribed(&self, topic: &Topic) -> bool {
         let mut is_any = false;
         self.router.for_each_match(topic, |_| is_any = true);
         is_any
     }
 
-    /// Whether a subscription with exactly this pattern exists.
+    /// Returns whether a subscription with exactly this pattern exists.
     pub(super) fn has_route(&self, pattern: &Pattern) -> bool {
         self.router.find(pattern).is_some()
     }
 
-    /// A pattern that has lost its last subscription.
+    /// The next pattern that has lost its last subscription.
     pub(super) fn poll_released(&mut self) -> Option<Pattern> {
         self.released.pop()
     }
 
-    /// The topics with a publication that a pattern selects.
+    /// The topics with a copy that match a pattern.
     pub(super) fn topics_of(&self, pattern: &Pattern) -> Vec<Topic> {
         if let Some(topic) = pattern.exact() {
             return self
@@ -80,14 +80,14 @@ impl<P: Payload> Hub<P> {
             .collect()
     }
 
-    /// Whether everything after `since` is at hand.
+    /// Returns whether the copy has everything after `since`.
     pub(super) fn covers(&self, topic: &Topic, since: Position) -> bool {
         let index = self.topics.find(topic);
         index.is_some_and(|index| matches!(self.recovery(index, since), Recovery::Whole(_)))
     }
 
-    /// What a subscriber who has everything up to `since` missed. Whoever knew a copy before its topic had begun has
-    /// seen nothing of whatever epoch it is in now.
+    /// What a subscriber that has everything up to `since` missed. The default position means that it has seen nothing
+    /// of the topic, whatever the current epoch is.
     pub(super) fn recovery(&self, index: u32, since: Position) -> Recovery<P> {
         let history = &self.topics.get(index).history;
         if self.is_copy && since == Position::default() {
@@ -99,8 +99,8 @@ impl<P: Payload> Hub<P> {
         history.since(since)
     }
 
-    /// Whether the publication continues its topic: the next one of the epoch, the first ever, or the first of the epoch after
-    /// an end. The first of any other epoch follows something that was missed.
+    /// Returns whether the publication continues its topic: it is the next of the epoch, the first ever, or the first
+    /// of the epoch after an end. The first of any other epoch follows something that was missed.
     pub(super) fn continues(&self, publication: &Publication<P>) -> bool {
         let next = publication.position;
         let Some(index) = self.topics.find(&publication.topic) else {
@@ -109,20 +109,20 @@ impl<P: Payload> Hub<P> {
         let history = &self.topics.get(index).history;
         let known = history.position();
         if history.end().is_some() {
-            // Nothing follows an end in its epoch, unless the original has lost the end.
+            // Nothing follows an end within its epoch, unless the original has lost the end.
             return next.epoch == epoch_after(known.epoch) && next.offset == 1;
         }
         let is_next = known.epoch == next.epoch && known.offset + 1 == next.offset;
         is_next || (history.is_empty() && known.epoch != next.epoch && next.offset == 1)
     }
 
-    /// Takes over the next publication of a topic and hands it to all who subscribe.
+    /// Copies the next publication of a topic and hands it to all subscribers.
     pub(super) fn handle_continuation(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
         self.copy(now, publication);
         self.route(now, publication);
     }
 
-    /// Keeps a publication where there is room for it; what can't be kept is read again when it is asked for.
+    /// Keeps a publication if there is room; otherwise it is read again when it is needed.
     fn copy(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
         let Ok(index) = self.topics.find_or_add(now, &publication.topic) else {
             return;
@@ -132,7 +132,7 @@ impl<P: Payload> Hub<P> {
             .append_next(now, index, Arc::clone(publication), &limits);
     }
 
-    /// Takes over what its owner tells of a topic, and hands what is new to all who subscribe.
+    /// Brings a copy up to date with an excerpt of the original, and hands what is new to all subscribers.
     pub(super) fn handle_excerpt(&mut self, now: Instant, excerpt: &Excerpt<P>) -> Told {
         let Some(known) = self.position(&excerpt.topic) else {
             self.adopt(now, excerpt);
@@ -140,7 +140,8 @@ impl<P: Payload> Hub<P> {
         };
         let is_same_epoch = excerpt.position.epoch == known.epoch;
         let is_behind = excerpt.position.offset < known.offset;
-        // Nothing follows an end in its epoch: what the original has in the end's place may be too old to be told.
+        // Nothing follows an end within its epoch. What the original has in place of the end may be too old to be in
+        // the excerpt.
         let has_no_end = excerpt.position.offset > known.offset && self.is_over(&excerpt.topic);
         if is_same_epoch && (is_behind || has_no_end || !self.agrees(&excerpt.publications)) {
             return Told::TailLost { epoch: known.epoch };
@@ -163,7 +164,8 @@ impl<P: Payload> Hub<P> {
         Told::Settled
     }
 
-    /// Whether the latest publication that the copy has is the one that the original has in its place.
+    /// Returns whether the copy's latest publication is the same as the original's at that position, as far as the
+    /// excerpt shows.
     pub(super) fn agrees(&self, publications: &[Arc<Publication<P>>]) -> bool {
         let Some(first) = publications.first() else {
             return true;
@@ -177,7 +179,7 @@ impl<P: Payload> Hub<P> {
         same.is_none_or(|same| same.end == latest.end && same.payload.is_same(&latest.payload))
     }
 
-    /// Takes over a topic that there was no copy of. Nobody has to be told.
+    /// Copies a topic of which there was no copy, without emitting anything.
     pub(super) fn adopt(&mut self, now: Instant, excerpt: &Excerpt<P>) {
         if excerpt.publications.is_empty() {
             self.remember_unbegun(now, &excerpt.topic);
@@ -187,20 +189,20 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// Remembers a topic as not begun.
+    /// Remembers a topic that has no publications.
     pub(super) fn remember_unbegun(&mut self, now: Instant, topic: &Topic) {
-        // Where there is no room, its publications are handed on without being kept.
+        // If there is no room, its publications are handed on without being kept.
         let _ = self
             .topics
             .find_or_await(now, topic, self.subscribers.len());
     }
 
-    /// Whether no more topics can be copied.
+    /// Returns whether no more topics can be copied.
     pub(super) fn is_full(&self) -> bool {
         self.topics.is_full()
     }
 
-    /// The copy can't be continued: it is replaced, and all who subscribe are told.
+    /// Replaces a copy that can't be continued, and sends all subscribers a reset.
     pub(super) fn replace(&mut self, now: Instant, excerpt: &Excerpt<P>) {
         self.route_gathered();
         let now = self.catch_up(now);
@@ -237,7 +239,7 @@ impl<P: Payload> Hub<P> {
 }
 
 impl<P: Payload> super::topics::Topics<P> {
-    /// Appends what was given its position elsewhere.
+    /// Appends a publication whose position was assigned elsewhere.
     fn append_next(
         &mut self,
         now: Instant,

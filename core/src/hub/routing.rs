@@ -1,7 +1,8 @@
-//! From a publication to what is owed for it.
+//! Routing: from a publication to what is due to its subscribers.
 //!
-//! Publications of a topic that come at the same instant, as the frames that one read brings do, are routed together once
-//! something else happens or what is due is asked for: each subscriber is visited once for all of them.
+//! Publications of a topic that arrive at the same instant, such as the frames of one read, are gathered. They are
+//! routed together as soon as something else happens or the output is polled, so each subscriber is visited once for
+//! all of them.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,16 +22,17 @@ use crate::topic::Pattern;
 /// The most publications that are routed together.
 const GATHERED_MAX: usize = 1_024;
 
-/// Publications of one topic and one instant that have not been routed.
+/// Publications of one topic and one instant that have not been routed yet.
 #[derive(Debug)]
 pub(super) struct Gathered<P> {
     pub(super) at: Instant,
-    /// The route of those who subscribe to the topic itself.
+    /// The route of subscriptions to the topic by name.
     pub(super) exact: Option<RouteId>,
     pub(super) publications: Vec<Arc<Publication<P>>>,
-    /// What came before, where that is being handed out.
+    /// An earlier publication that is still being spread.
     pub(super) spreading: Option<Spreading<P>>,
-    /// How that is ended, while there is any. Hubs that never spread anything, as in a page, need not contain it.
+    /// Ends the spreading, if there is any. A function pointer, so that hubs that never spread, as in a page, don't
+    /// contain its code.
     pub(super) end_spread: Option<fn(&mut Hub<P>)>,
 }
 
@@ -45,7 +47,8 @@ impl<P> Gathered<P> {
         }
     }
 
-    /// When it came, where there is anything: whoever does not ask what is due has to be woken for it.
+    /// When the gathered publications arrived, if there are any. It counts as a deadline, so that a host that doesn't
+    /// poll the output is woken for them.
     pub(super) fn since(&self) -> Option<Instant> {
         (self.end_spread.is_some() || !self.publications.is_empty()).then_some(self.at)
     }
@@ -60,13 +63,14 @@ impl<P> Gathered<P> {
 }
 
 impl<P: Payload> Hub<P> {
-    /// Hands a publication to all who subscribe to its topic.
+    /// Hands a publication to all subscribers of its topic.
     pub(super) fn route(&mut self, now: Instant, publication: &Arc<Publication<P>>) {
         let exact = self.router.find_exact(&publication.topic);
         self.hand_on(now, publication, exact);
     }
 
-    /// Hands a publication to all who subscribe to its topic now, those by its own name at the route `exact`.
+    /// Hands a publication to all current subscribers of its topic; `exact` is the route of those that subscribe by
+    /// name.
     pub(super) fn hand_on(
         &mut self,
         now: Instant,
@@ -85,7 +89,7 @@ impl<P: Payload> Hub<P> {
         self.gathered.publications.push(Arc::clone(publication));
     }
 
-    /// Hands out what has been gathered. To be called before anything changes that routing depends on.
+    /// Routes what has been gathered. Must be called before anything changes that routing depends on.
     pub(super) fn route_gathered(&mut self) {
         if let Some(end_spread) = self.gathered.end_spread {
             end_spread(self);
@@ -134,7 +138,7 @@ impl<P: Payload> Hub<P> {
         self.matched = matched;
     }
 
-    /// Hands a publication to those for whom it makes a difference: the others rest.
+    /// Hands a publication to the subscribers for which it makes a difference; resting gates are passed over.
     fn route_exact(&mut self, now: Instant, route: RouteId, publication: &Arc<Publication<P>>) {
         let subscribers = &mut self.subscribers;
         if self.router.has_resting(route) {
@@ -176,7 +180,7 @@ impl<P: Payload> Hub<P> {
         self.matched = matched;
     }
 
-    /// Does what is due, so that publications may pass by the gates that rest on.
+    /// Handles deadlines that have passed, so that publications can pass over the gates that go on resting.
     pub(super) fn catch_up(&mut self, now: Instant) -> Instant {
         let router = &mut self.router;
         self.subscribers.catch_up(now, |seat| wake(router, *seat))
@@ -204,7 +208,7 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// A subscription has gone: its route may have gone with it.
+    /// A subscription has gone: removes its route if it was the last one.
     pub(super) fn leave_route(&mut self, seat: Seat) {
         self.changes.note();
         let subscribers = &mut self.subscribers;
@@ -222,20 +226,21 @@ impl<P: Payload> Hub<P> {
         let topic = pattern.exact().and_then(|topic| self.topics.find(&topic));
         let Some(topic) = topic else { return };
         self.topics.get_mut(topic).route = None;
-        // A topic that was only ever waited for is not worth remembering once nobody does.
+        // A topic without publications is remembered only while somebody waits for it.
         if self.topics.get(topic).history.is_empty() {
             self.topics.remove(topic);
         }
     }
 
-    /// Nothing keeps a pattern here any more, unless somebody subscribes to it or waits for it.
+    /// A pattern may have nothing left that keeps it: reports it as released, unless topics live here. The mirror drops
+    /// it if no subscription uses or awaits it.
     pub(super) fn note_released(&mut self, pattern: Pattern) {
         if self.is_copy {
             self.released.push(pattern);
         }
     }
 
-    /// What is owed next, runs as they are.
+    /// The next entry of the queue, with runs in one piece.
     pub(super) fn poll_owed(&mut self) -> Option<Owed<P>> {
         if self.gathered.since().is_some() {
             self.route_gathered();
@@ -243,13 +248,13 @@ impl<P: Payload> Hub<P> {
         self.subscribers.poll_owed()
     }
 
-    /// Whether all that is owed is what has been gathered: publications of one topic.
+    /// Returns whether the gathered publications, which are of one topic, are all there is to emit.
     pub(super) fn owes_one_topic(&self) -> bool {
         self.subscribers.owes_nothing()
     }
 }
 
-/// Lets a subscription be visited again, and says whether another one of its route is passed over.
+/// Makes a subscription's gate be visited again. Returns whether another gate of its route rests.
 pub(super) fn wake(router: &mut Routes<u32>, seat: Seat) -> bool {
     router.wake(seat);
     router.has_resting(seat.route())

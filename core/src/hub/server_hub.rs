@@ -52,11 +52,11 @@ pub use relief::Backlog;
 pub use spread::Recipient;
 pub use upstream::ServerAnswer;
 
-/// What a server's host must do.
+/// What a server's host must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerOutput {
     /// Frames are waiting for a connection: take them with [`ServerHub::poll_frame`] as fast as its transport accepts
-    /// them. This is said once, and again only after `poll_frame` has returned `None`.
+    /// them. Emitted once, and again only after `poll_frame` has returned `None`.
     Ready(ConnectionId),
     /// Send what is waiting, then close the connection and report it with [`ServerHub::handle_closed`].
     Close(ConnectionId, CloseReason),
@@ -65,8 +65,8 @@ pub enum ServerOutput {
 /// A hub with the sessions of its connections: the core of a server.
 ///
 /// A connection either belongs to a client, with a session that speaks the protocol ([`ServerHub::handle_open`],
-/// [`ServerHub::handle_frame`]), or is local, and its owner subscribes with calls ([`ServerHub::handle_open_local`],
-/// [`ServerHub::handle_subscribe`]): an in-process stream, or a Server-Sent Events response.
+/// [`ServerHub::handle_frame`]), or is local, and its owner subscribes by calls ([`ServerHub::handle_open_local`],
+/// [`ServerHub::handle_subscribe`]): for example, an in-process stream or a Server-Sent Events response.
 #[derive(Debug)]
 pub struct ServerHub<P> {
     config: ServerConfig,
@@ -78,26 +78,26 @@ pub struct ServerHub<P> {
     generation: u32,
     is_draining: bool,
     random: Random,
-    /// What slow connections cost.
+    /// The bytes that wait for slow connections.
     tally: Tally,
-    /// From how many waiting bytes on room is to be made.
+    /// Above this number of waiting bytes, the hub has to make room.
     relieve_above: usize,
-    /// How often subscribers were told to forget what they knew of a topic.
+    /// How many resets were sent.
     resets: u64,
-    /// How often a client was granted a slower pace than it asked for.
+    /// How often a client was granted a slower pace than it requested.
     slowed: u64,
-    /// Where topics live elsewhere: the way there.
+    /// The link to the backend, if topics live there.
     upstream: Option<Box<Upstream<P>>>,
     presences: Presences<P>,
     groups: Groups,
     disconnects: Disconnects,
     deltas: Deltas<P>,
     durables: Durables,
-    /// When something was published that is owed still, and not in the outboxes.
+    /// When something was published that has not been put into outboxes yet.
     owing_since: Option<Instant>,
     /// How far it has been handed over, once that has begun.
     handing: Option<Handing>,
-    /// How many got a publication directly since others were served.
+    /// How many recipients got a publication directly since other work was last done.
     spread: usize,
 }
 
@@ -114,7 +114,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             asking: Asking::new(),
             generation: 0,
             is_draining: false,
-            // The hub draws epochs from the seed itself.
+            // Rotated, because the hub draws epochs from the seed itself.
             tally: Tally::default(),
             relieve_above: config.waiting_bytes_max,
             resets: 0,
@@ -131,9 +131,9 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// A server without connections, whose topics live in a backend.
+    /// A server without connections whose topics live in a backend.
     ///
-    /// Its host makes the calls of [`ServerHub::poll_call`], and reports to [`ServerHub::handle_answer`],
+    /// Its host makes the calls that [`ServerHub::poll_call`] returns, and reports to [`ServerHub::handle_answer`],
     /// [`ServerHub::handle_heard`], [`ServerHub::handle_missed`] and [`ServerHub::handle_lost`].
     pub fn with_uplink(config: ServerConfig, uplink: UplinkConfig) -> Self {
         let hub = Hub::new_copy(config.hub.clone());
@@ -180,12 +180,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// A client sent something that is no frame.
+    /// A client sent something that is not a valid frame.
     pub fn handle_bad_frame(&mut self, now: Instant, id: ConnectionId, error: WireError) {
         self.with_session(now, id, |session| session.handle_bad_frame(now, error));
     }
 
-    /// A connection has closed: its subscriptions end, and what waits for it is dropped.
+    /// A connection has closed: its subscriptions end, and frames waiting for it are dropped.
     pub fn handle_closed(&mut self, now: Instant, id: ConnectionId) {
         if self.find(id).is_none() {
             return;
@@ -202,7 +202,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// Nothing more is to reach a connection that closes.
+    /// Ends all subscriptions of a connection that is closing, so that nothing more is queued for it.
     fn unsubscribe_all(&mut self, id: ConnectionId) {
         self.withdraw_all(id);
         let hub = &mut self.hub;
@@ -217,7 +217,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Publishes on the server's own behalf, where topics live here. Where they live elsewhere:
+    /// Publishes on the server's own behalf, if topics live here. If they live in a backend, use
     /// [`ServerHub::handle_request`].
     ///
     /// # Errors
@@ -281,12 +281,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.counts()
     }
 
-    /// How many connections there are, local ones included.
+    /// The number of connections, including local ones.
     pub fn connections(&self) -> usize {
         self.connections.len()
     }
 
-    /// How many bytes wait for a connection.
+    /// How many bytes are waiting for a connection.
     pub fn waiting_bytes(&self, id: ConnectionId) -> usize {
         self.find(id)
             .map_or(0, |connection| connection.outbox.bytes())
@@ -324,7 +324,8 @@ impl<P: Payload + Clone> ServerHub<P> {
             act(session);
             self.drain_session(now, id);
             self.drain_hub(now);
-            // Answers count, too: a client that asks and asks without reading them is no better than a slow one.
+            // Answers count, too: a client that makes requests without reading the answers is treated like any slow
+            // one.
             if self.connections[id.index as usize].outbox.is_overfull() {
                 self.close_if_overfull(now, id.index);
                 self.drain_hub(now);
@@ -356,7 +357,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Arms a session's deadline. One that only moves later is left alone: it is looked at again when it fires.
+    /// Arms the timer of a session's deadline. A deadline that has only moved later is not rearmed; it is checked when
+    /// the old timer fires.
     fn arm(&mut self, id: ConnectionId) {
         let deadline = self.session(id).and_then(|session| session.poll_timeout());
         if let Some(at) = deadline

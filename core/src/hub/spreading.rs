@@ -1,8 +1,8 @@
-//! A publication on its way to its subscribers, one after the other as its owner asks.
+//! Spreading a publication over its subscribers, one at a time, as the hub's owner polls them.
 //!
-//! To owe each of a thousand subscribers a delivery, and to take these out of the queue again, costs more than to hand the
-//! deliveries over. So an owner that can do something with a subscriber at once asks for one after the other; those whose gates
-//! have a say are owed what comes of it, as ever.
+//! Queueing a delivery for each of a thousand subscribers, and taking them out again, costs more than delivering. So an
+//! owner that can serve a subscriber at once polls one after the other. For subscribers with a pace, the publication
+//! goes through their gates and the queue as usual.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,30 +15,30 @@ use crate::router::RouteId;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// A publication, and by which pattern those get it who are asked for next.
+/// A publication, and the pattern by which the next recipients get it.
 #[derive(Debug)]
 pub struct Spread<P> {
-    /// What they get.
+    /// The publication.
     pub publication: Arc<Publication<P>>,
-    /// The pattern of their subscriptions, where that has wildcards.
+    /// The pattern of their subscriptions, if it has wildcards.
     pub via: Option<Pattern>,
 }
 
-/// How far a publication has come.
+/// How far a publication has been spread.
 #[derive(Debug)]
 pub(super) struct Spreading<P> {
     publication: Arc<Publication<P>>,
     at: Instant,
-    /// The routes that select its topic, its own first.
+    /// The routes that match its topic, the topic's own first.
     routes: Vec<RouteId>,
-    /// Which of them is being visited, and from which place on it goes on.
+    /// The route being visited, and the place in it to continue at.
     route: usize,
     place: usize,
 }
 
 impl<P: Payload> Hub<P> {
-    /// The only publication that is owed, and a pattern by which somebody is still to get it: then
-    /// [`Hub::next_recipient`] says who. `None` where anything else is owed.
+    /// The publication to spread, if it is the only thing to emit, with the pattern of the next recipients;
+    /// [`Hub::next_recipient`] then names them. `None` if there is none, or anything else is to be emitted.
     pub(super) fn poll_spread(&mut self) -> Option<Spread<P>> {
         if self.gathered.spreading.is_none() {
             self.begin_spread()?;
@@ -55,7 +55,7 @@ impl<P: Payload> Hub<P> {
         None
     }
 
-    /// What [`Hub::poll_spread`] has named last.
+    /// What [`Hub::poll_spread`] last returned.
     pub(super) fn spread(&self) -> Option<Spread<P>> {
         let spreading = self.gathered.spreading.as_ref()?;
         let route = *spreading.routes.get(spreading.route)?;
@@ -100,12 +100,12 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// Whether a publication is on its way.
+    /// Returns whether a publication is being spread.
     pub(super) const fn is_spreading(&self) -> bool {
         self.gathered.spreading.is_some()
     }
 
-    /// The next one who gets every publication, at once, of those by the pattern that [`Hub::poll_spread`] has named.
+    /// The next recipient without a pace, of those with the pattern that [`Hub::poll_spread`] returned.
     pub(super) fn next_recipient(&mut self) -> Option<(DownlinkId, SubscriptionId)> {
         let spreading = self.gathered.spreading.as_mut()?;
         let route = *spreading.routes.get(spreading.route)?;
@@ -126,7 +126,7 @@ impl<P: Payload> Hub<P> {
         None
     }
 
-    /// Owes it to all who have not been asked for.
+    /// Queues the publication for all recipients that have not been polled.
     fn route_rest(&mut self) {
         while let Some(Spread { publication, .. }) = self.poll_spread() {
             let at = self.gathered.at;

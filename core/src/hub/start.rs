@@ -12,12 +12,12 @@ use crate::publication::{Position, first_epoch_of};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// What a subscriber gets in the place of what can't be recovered.
+/// What a subscriber gets instead of what can't be recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnLoss {
     /// The latest value.
     Latest,
-    /// Everything that is kept.
+    /// Everything that is still kept.
     Kept,
 }
 
@@ -31,7 +31,8 @@ impl<P: Payload> Hub<P> {
         wants_latest: bool,
     ) {
         match exact {
-            // Whoever comes after the end gets it, whatever was asked for: there is nothing else to wait for.
+            // A subscriber that arrives after the end gets the terminal publication, whatever it requested: nothing
+            // else will follow.
             Some(topic) if wants_latest || self.topics.get(topic).history.end().is_some() => {
                 self.deliver_latest(now, id, topic);
                 self.end_if_over(id, topic);
@@ -107,7 +108,7 @@ impl<P: Payload> Hub<P> {
             recovered &= self.recover_topic(now, id, topic, (position, on_loss), &mut room);
         }
         for (topic, _) in known.iter().filter(|(topic, _)| pattern.matches(topic)) {
-            // A topic that is remembered no more: there is no latest value, and no position to go on from.
+            // The topic is no longer remembered, so there is no latest value, and no position to continue from.
             self.subscribers
                 .reset(now, id.index(), topic, Position::default());
             recovered = false;
@@ -171,8 +172,9 @@ impl<P: Payload> Hub<P> {
     }
 }
 
-/// Where somebody begins with a topic that stands here, and of which it has said nothing. Whoever is to be given all that is kept has never
-/// heard of it: where it has begun anew since, what it was before is lost.
+/// The position from which a subscriber starts a topic for which it gave no position. One that is to get everything
+/// kept starts in the first epoch: it has never seen the topic, so if the topic has restarted, it has missed the
+/// earlier epochs.
 const fn beginning(Position { epoch, .. }: Position, on_loss: OnLoss) -> Position {
     let epoch = match on_loss {
         OnLoss::Kept => first_epoch_of(epoch),

@@ -1,4 +1,4 @@
-//! Where a publication enters: what is checked, and its place in the topic's history.
+//! How a publication enters: it is checked, and appended to the topic's history.
 
 use alloc::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::publication::{Position, Publication};
 use crate::router::RouteId;
 use crate::time::Instant;
 
-/// What has become of a publication.
+/// The outcome of storing a publication.
 pub(super) enum Stored<P> {
-    /// It was published before, under the same key.
+    /// It had been published before, with the same idempotency key.
     Before(Position),
-    /// It has its place now; with the route of those who subscribe to its topic by name.
+    /// It is stored now; with the route of the topic's subscribers by name.
     Now(Arc<Publication<P>>, Option<RouteId>),
 }
 
 impl<P: Payload> Hub<P> {
-    /// Gives a publication its place in the topic's history. It is not handed to anybody yet.
+    /// Appends a publication to the topic's history, without handing it to subscribers yet.
     pub(super) fn store(
         &mut self,
         now: Instant,
@@ -73,10 +73,10 @@ impl<P: Payload> Hub<P> {
         Ok(Stored::Now(publication, exact))
     }
 
-    /// Checks a request where it enters, and asks the terminal rule where the publisher said nothing.
+    /// Checks a request where it enters the hub, and applies the terminal rule if the publisher didn't state an end.
     ///
     /// # Errors
-    /// When the payload or the key is too large.
+    /// If the payload or the idempotency key is too large.
     pub fn admit(&self, mut request: PublishRequest<P>) -> Result<PublishRequest<P>, PublishError> {
         let bytes = request.payload.size();
         if bytes > self.config.payload_bytes_max {

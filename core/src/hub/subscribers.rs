@@ -1,6 +1,6 @@
-//! The subscriptions of a hub: each with its gates, all their deadlines, and what is due to them.
+//! The subscriptions of a hub: each with its gates, all their deadlines, and the queue of what is due.
 //!
-//! Both kinds of hub stand on this: the one that owns its topics and the one that follows an uplink.
+//! Both kinds of hub use this: those that own topics and those that follow an uplink.
 
 mod batches;
 mod delivering;
@@ -30,25 +30,25 @@ use crate::topic::{Pattern, Topic};
 use kept_flow::KeptFlow;
 use rest::{Passed, Resting};
 
-/// The table of subscriptions. `T` is what the hub must remember of each.
+/// The table of subscriptions. `T` is what the hub stores with each.
 #[derive(Debug)]
 pub(crate) struct Subscribers<P, T> {
     subscriptions: Slab<Subscription<T>>,
     gates: Slab<GateSlot<P>>,
-    /// What those subscriptions have whose patterns have wildcards.
+    /// The additional parts of subscriptions whose patterns have wildcards.
     wide: Slab<Wide>,
     timers: Timers,
     /// The bytes in all gates' batches.
     batches_bytes: usize,
     due: Owing<P>,
     generation: u32,
-    /// What gates that rest were spared, by the indexes of routes.
+    /// The publications that passed over resting gates, by the index of the route.
     passed: Vec<Passed<P>>,
-    /// The latest time at which something happened.
+    /// The latest time that was passed in.
     latest: Instant,
 }
 
-/// Kept small: there may be a million of them. The pattern is known to its owner.
+/// Kept small, because there may be a million of them. The owner knows the pattern.
 #[derive(Debug)]
 struct Subscription<T> {
     generation: u32,
@@ -61,18 +61,18 @@ struct Subscription<T> {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Subscription<crate::router::Seat>>() == 40);
 
-/// The gates of a subscription. They are made when a publication first needs one, and dropped when they idle.
+/// The gates of a subscription. A gate is created when a publication first needs it, and dropped when it is idle.
 #[derive(Clone, Copy, Debug)]
 enum Gates {
-    /// To one topic, without a gate.
+    /// For one topic, without a gate at present.
     None,
-    /// To one topic, with this gate.
+    /// For one topic, with this gate.
     One(u32),
-    /// To what a pattern with wildcards selects: see [`Wide`].
+    /// For all topics that match a pattern with wildcards: see [`Wide`].
     Wide(u32),
 }
 
-/// What only a subscription by a pattern with wildcards has.
+/// What only a subscription with wildcards has.
 #[derive(Debug)]
 struct Wide {
     pattern: Pattern,
@@ -84,9 +84,9 @@ struct GateSlot<P> {
     gate: Gate<Arc<Publication<P>>>,
     subscription: u32,
     topic: Topic,
-    /// The bytes in its batch, as far as they are counted.
+    /// The bytes in its batch, as counted in the total.
     batch_bytes: u32,
-    /// The deadline that the timers have for it; the gate's own may have moved later since.
+    /// The deadline armed in the timers; the gate's own may have moved later since.
     armed: Option<NonZeroU64>,
     /// Set while the gate rests.
     resting: Option<Resting>,
@@ -107,7 +107,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// Adds a subscription; the tag is made with its index, which it may have to know.
+    /// Adds a subscription. `tag` makes its tag from its index.
     pub(crate) fn add(
         &mut self,
         downlink: DownlinkId,
@@ -140,7 +140,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// Removes a subscription and its gates, with what is pending in them.
+    /// Removes a subscription with its gates and whatever is pending in them.
     pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<T> {
         self.find(id)?;
         let subscription = self.subscriptions.remove(id.index as usize);
@@ -167,7 +167,7 @@ impl<P: Payload, T> Subscribers<P, T> {
             .filter(|subscription| subscription.generation == id.generation)
     }
 
-    /// The full id of the subscription that has `index` now.
+    /// The full id of the subscription that currently has `index`.
     pub(crate) fn id(&self, index: u32) -> SubscriptionId {
         SubscriptionId {
             index,
@@ -180,13 +180,13 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.subscriptions.len()
     }
 
-    /// How many gates there are: subscriptions that hold something back, or are within a window.
+    /// The number of gates, each of which holds something back or is within a window.
     pub(crate) fn gates(&self) -> usize {
         self.gates.len()
     }
 
-    /// Tells the subscription with `index` that what it missed of `topic` is lost. What is pending goes first:
-    /// it must not be combined with what follows.
+    /// Emits a reset to the subscription with `index`: what it missed of `topic` is lost. What is pending is emitted
+    /// first, because it must not be combined with what follows.
     pub(crate) fn reset(&mut self, now: Instant, index: u32, topic: &Topic, position: Position) {
         if let Some(gate) = self.known_gate(index, topic) {
             self.awake(gate).handle_flush(now);
@@ -202,7 +202,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         });
     }
 
-    /// Ends a subscription with its topic. Its terminal publication was delivered before.
+    /// Ends a subscription together with its topic, after its terminal publication was delivered.
     pub(crate) fn end(
         &mut self,
         id: SubscriptionId,
@@ -220,7 +220,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         Some(tag)
     }
 
-    /// Tells the subscription with `index` that the uplink dropped publications.
+    /// Reports to the subscription with `index` that the uplink dropped publications.
     pub(crate) fn lagged(&mut self, index: u32, pattern: &Pattern, missed: u64) {
         let subscription = &self.subscriptions[index as usize];
         self.due.push_back(Due::Lagged {
@@ -275,7 +275,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         gate
     }
 
-    /// Takes what a gate emits, and arms its deadline or drops it where it has none.
+    /// Takes what a gate emits, then arms its deadline, or drops the gate if it has none.
     fn drain_gate(&mut self, gate: u32) {
         let slot = &mut self.gates[gate as usize];
         let index = slot.subscription;
@@ -288,18 +288,18 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
         match self.gates[gate as usize].gate.poll_timeout() {
             Some(at) => self.arm(gate, at),
-            // It holds nothing back, and is within no window; or it has emitted its last value.
+            // The gate holds nothing back and is within no window, or has emitted its last value.
             None => self.forget_gate(gate),
         }
     }
 
-    /// Sees to it that something happens at `at`. A deadline that moves later is left where it is: when it is reached,
-    /// the gate has nothing due and is armed anew. So a gate that is put off by each of many values costs the timers
-    /// one move for each of its delays and not for each value, as with lodash's own timer.
+    /// Arms the timer of a gate. A deadline that moves later is not rearmed: when the timer fires, the gate has nothing
+    /// due, and is armed again then. So a gate that each of many values postpones costs one move of the timer per delay
+    /// and not per value, as with lodash's own timer.
     fn arm(&mut self, gate: u32, at: Instant) {
         let armed = &mut self.gates[gate as usize].armed;
         if armed.is_none_or(|armed| at.as_micros() < armed.get()) {
-            // A deadline lies after the time at which it was set, and so after zero.
+            // A deadline is later than the time at which it was set, so it is never zero.
             *armed = NonZeroU64::new(at.as_micros());
             self.timers.arm(gate, at);
         }
@@ -316,8 +316,8 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.drop_gate(gate);
     }
 
-    /// Emits what is due at `now`. Calls `wake` with the tag of each subscription whose gate rests no more; it says
-    /// whether another one of its route still does.
+    /// Emits what is due at `now`. Calls `wake` with the tag of each subscription whose gate no longer rests; `wake`
+    /// returns whether another gate of its route still does.
     pub(crate) fn handle_timeout(&mut self, now: Instant, mut wake: impl FnMut(&T) -> bool) {
         let now = self.latest.max(now);
         self.latest = now;
@@ -327,7 +327,7 @@ impl<P: Payload, T> Subscribers<P, T> {
             let (subscription, resting) = (slot.subscription, slot.resting);
             let at = armed.map_or(now, |at| Instant::from_micros(at.get()));
             let machine = self.awake(gate);
-            // What has moved later is armed anew and comes in its turn, though it may be due by now, too.
+            // A deadline that had moved later is armed again and handled in its own turn, even if it has passed by now.
             let is_early = machine.poll_timeout().is_some_and(|due| due > at);
             machine.handle_timeout(if is_early { at } else { now });
             self.drain_gate(gate);
@@ -340,17 +340,17 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// What the hub remembers of a subscription.
+    /// The tag of a subscription.
     pub(crate) fn tag(&self, id: SubscriptionId) -> Option<&T> {
         self.find(id).map(|subscription| &subscription.tag)
     }
 
-    /// What the hub remembers of the subscription with `index`, to be changed.
+    /// The tag of the subscription with `index`.
     pub(crate) fn tag_mut(&mut self, index: u32) -> &mut T {
         &mut self.subscriptions[index as usize].tag
     }
 
-    /// The pattern of a subscription, where that has wildcards.
+    /// The pattern of a subscription, if it has wildcards.
     fn via(&self, subscription: &Subscription<T>) -> Option<Pattern> {
         match subscription.gates {
             Gates::None | Gates::One(_) => None,

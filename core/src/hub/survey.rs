@@ -1,4 +1,4 @@
-//! What topics a hub has and how many subscribe to each: for whoever looks at a server.
+//! The topics of a hub and their numbers of subscribers, for operators.
 
 use core::cmp::Reverse;
 
@@ -11,7 +11,7 @@ use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// The most topics that one survey looks at, so that it holds nobody up.
+/// The most topics that a survey looks at, so that it delays nothing.
 pub const SURVEYED_MAX: usize = 10_000;
 
 /// A topic, as a survey finds it.
@@ -19,21 +19,21 @@ pub const SURVEYED_MAX: usize = 10_000;
 pub struct Surveyed<P> {
     /// The topic.
     pub topic: Topic,
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
-    /// How many subscriptions get what is published to it, those by wildcard included.
+    /// How many subscriptions get its publications, including those with wildcards.
     pub subscribers: usize,
-    /// How many publications the subscriber is behind for whom the oldest of them waits, because its connection takes less
-    /// than is published. A server knows: [`ServerHub::survey`](super::ServerHub::survey).
+    /// How many publications the slowest subscriber lags behind because its connection accepts less than is published.
+    /// Only a server knows this: [`ServerHub::survey`](super::ServerHub::survey).
     pub lag: u64,
-    /// When something was last published to it or asked of it.
+    /// When it was last published to or subscribed to.
     pub touched: Instant,
-    /// The latest publication, where there is one.
+    /// The latest publication, if there is one.
     pub latest: Option<Arc<Publication<P>>>,
 }
 
 impl<P: Payload + Clone> Hub<P> {
-    /// Up to `most` topics, those first that were touched last. No more than [`SURVEYED_MAX`] are looked at.
+    /// Up to `most` topics, those touched last first. No more than [`SURVEYED_MAX`] are looked at.
     pub fn survey(&self, most: usize) -> Vec<Surveyed<P>> {
         let mut touched: Vec<(Reverse<Instant>, u32)> = self
             .topics

@@ -1,4 +1,4 @@
-//! The topics that a hub owns: their histories, who published with which key, and when they may be forgotten.
+//! The topics that a hub owns: their histories, their idempotency keys, and when they are forgotten.
 
 use core::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::{Pattern, Topic};
 
-/// The hub has as many topics as it may have.
+/// The hub has reached its limit on topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TopicsFull;
 
@@ -33,15 +33,15 @@ pub(crate) struct TopicsFull;
 pub(crate) struct Topics<P> {
     slab: Slab<TopicState<P>>,
     by_name: Names,
-    /// Those with a publication, in order, so that a pattern's prefix selects a range.
+    /// The topics with a publication, sorted, so that a pattern's literal prefix selects a range.
     published: OrderedMap<Topic, u32>,
-    /// When to look whether a topic may be forgotten; touching a topic doesn't move it.
+    /// When to check whether a topic may be forgotten; touching a topic doesn't move its timer.
     expiry: Timers,
     epochs: Random,
-    /// The epoch of topics that come into being. Another one once a topic with publications is forgotten: until then
-    /// a topic without any can be forgotten and come back, and a position before its first publication holds.
+    /// The epoch of new topics. It changes when a topic with publications is forgotten. Until then, a topic without any
+    /// can be forgotten and added again, and positions before its first publication stay valid.
     first_epoch: u64,
-    /// The most topics that have begun.
+    /// The most topics that have publications.
     topics_max: usize,
     retention: Duration,
     histories: HistoryRules,
@@ -53,8 +53,8 @@ pub(crate) struct Topics<P> {
 #[derive(Debug)]
 pub(crate) struct TopicState<P> {
     pub(crate) topic: Topic,
-    /// The route of those who subscribe to the topic itself, where the hub owns it: a publish finds them without
-    /// looking for the name again.
+    /// The route of the subscriptions to the topic by name, if the hub owns it, so that a publish needn't look up the
+    /// name again.
     pub(crate) route: Option<RouteId>,
     pub(crate) history: History<P>,
     pub(crate) touched: Instant,
@@ -78,7 +78,7 @@ impl<P: Payload> Topics<P> {
             first_epoch: first_epoch(&mut epochs),
             epochs,
             topics_max: config.topics_max,
-            // A topic that somebody wants is looked at again later, never at the same instant.
+            // At least the minimum, so that a topic that is still wanted is never checked again at the same instant.
             retention: config.retention.max(PACE_MIN),
             histories: config.histories.clone(),
             retained_bytes: 0,
@@ -86,7 +86,7 @@ impl<P: Payload> Topics<P> {
         }
     }
 
-    /// Lets topics that come into being be copies of topics elsewhere, which alone know their epochs.
+    /// Makes new topics copies of topics elsewhere, whose epochs are assigned there.
     pub(crate) fn become_copies(&mut self) {
         self.first_epoch = NOT_BEGUN;
     }
@@ -96,7 +96,7 @@ impl<P: Payload> Topics<P> {
         self.by_name.find(topic.as_str(), is_named)
     }
 
-    /// The topic that something is published to.
+    /// Finds or adds the topic of a publication.
     pub(crate) fn find_or_add(&mut self, now: Instant, topic: &Topic) -> Result<u32, TopicsFull> {
         let known = self.find(topic);
         let has_begun = known.is_some_and(|index| !self.get(index).history.is_empty());
@@ -106,8 +106,8 @@ impl<P: Payload> Topics<P> {
         Ok(known.unwrap_or_else(|| self.add(now, topic)))
     }
 
-    /// The topic that one of so many subscriptions may wait for. Each has room for one beside those that have begun: otherwise who
-    /// may only subscribe could keep others from publishing.
+    /// Finds or adds a topic for a subscription to wait for, the last of `subscriptions`. Each subscription may add one
+    /// topic beyond the limit; otherwise clients that may only subscribe could keep others from publishing.
     pub(crate) fn find_or_await(
         &mut self,
         now: Instant,
@@ -123,7 +123,7 @@ impl<P: Payload> Topics<P> {
         Ok(self.add(now, topic))
     }
 
-    /// Whether no more topics can begin.
+    /// Returns whether no further topic can have publications.
     pub(crate) fn is_full(&self) -> bool {
         self.published.len() >= self.topics_max
     }
@@ -146,8 +146,8 @@ impl<P: Payload> Topics<P> {
         index
     }
 
-    /// Starts a topic that has ended anew: an empty history in the epoch after. Idempotency keys stay: what is repeated now was published
-    /// before, and must not end the topic a second time.
+    /// Restarts an ended topic: an empty history in the next epoch. Idempotency keys stay, because a repeated publish
+    /// of the terminal publication must not end the topic a second time.
     pub(crate) fn restart(&mut self, index: u32) {
         let state = &mut self.slab[index as usize];
         let epoch = epoch_after(state.history.position().epoch);
@@ -155,7 +155,7 @@ impl<P: Payload> Topics<P> {
         state.history = History::new(epoch);
     }
 
-    /// Some of the topics, by their indices: no more than `most`.
+    /// Up to `most` of the topics, with their indexes.
     pub(crate) fn some(&self, most: usize) -> impl Iterator<Item = (u32, &TopicState<P>)> {
         #[expect(
             clippy::cast_possible_truncation,
@@ -173,7 +173,8 @@ impl<P: Payload> Topics<P> {
         &mut self.slab[index as usize]
     }
 
-    /// Whether a payload of `bytes` can be retained, at the worst by giving up all else that its topic retains.
+    /// Returns whether a payload of `bytes` can be retained, if need be by dropping everything else that its topic
+    /// retains.
     pub(crate) fn has_room(&self, index: u32, bytes: usize) -> bool {
         let elsewhere = self.retained_bytes - self.slab[index as usize].history.bytes();
         elsewhere + bytes <= self.retained_bytes_max
@@ -193,7 +194,7 @@ impl<P: Payload> Topics<P> {
         })
     }
 
-    /// Lets a topic's next publication be the one with `offset`: what lies before it and was not kept is lost.
+    /// Makes `offset` the offset of the topic's next publication. Those before it that were not kept are lost.
     pub(super) fn skip_to(&mut self, index: u32, offset: u64) {
         let history = &mut self.slab[index as usize].history;
         self.retained_bytes -= history.bytes();
@@ -201,8 +202,8 @@ impl<P: Payload> Topics<P> {
         self.retained_bytes += history.bytes();
     }
 
-    /// Changes a topic's history, which keeps its latest publication only while all histories together are at their
-    /// limit.
+    /// Changes a topic's history. While all histories together are at their limit, it keeps only its latest
+    /// publication.
     pub(super) fn change<T>(
         &mut self,
         now: Instant,
@@ -225,7 +226,7 @@ impl<P: Payload> Topics<P> {
         result
     }
 
-    /// Drops what is too old to be recovered.
+    /// Drops publications that are too old to be recovered.
     pub(crate) fn trim(&mut self, now: Instant, index: u32, limits: &HistoryLimits) {
         let history = &mut self.slab[index as usize].history;
         let before = history.bytes();
@@ -233,7 +234,7 @@ impl<P: Payload> Topics<P> {
         self.retained_bytes -= before - history.bytes();
     }
 
-    /// Notes that a topic has a publication, so that patterns find it.
+    /// Records that a topic has a publication, so that patterns find it.
     pub(crate) fn mark_published(&mut self, index: u32) {
         if self
             .published
@@ -268,7 +269,7 @@ impl<P: Payload> Topics<P> {
         self.expiry.disarm(index);
     }
 
-    /// The next topic that nothing has touched for the retention time and `is_wanted` does not hold.
+    /// The next topic that nothing has touched for the retention time, and for which `is_wanted` returns false.
     pub(crate) fn expire(
         &mut self,
         now: Instant,
@@ -298,11 +299,11 @@ impl<P: Payload> Topics<P> {
     }
 }
 
-/// The epoch of a copy before its original has begun. No topic is ever in it.
+/// The epoch of a copy whose original has no publications. No topic is ever in it.
 const NOT_BEGUN: u64 = 0;
 
 impl<P> TopicState<P> {
-    /// Where the publication with an idempotency key went, if it is remembered.
+    /// The position of the publication with an idempotency key, if it is remembered.
     pub(crate) fn position_of_key(&self, id: &str) -> Option<Position> {
         let mut keys = self.keys.iter().flat_map(|keys| keys.iter().rev());
         let found = keys.find(|(known, _)| known == id);

@@ -1,4 +1,4 @@
-//! Clients that connect, what a server asks about them, and what shows that they live.
+//! How clients connect and authenticate, and what counts as a sign of life.
 
 use core::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::protocol::WireError;
 use crate::session::{Access, Session};
 use crate::time::Instant;
 
-/// What the host is to find out.
+/// The authentication that the host has to do.
 #[derive(Debug)]
 pub(super) struct Asking {
-    /// What clients have shown, and nobody has looked at yet.
+    /// Tokens that clients sent and the host has not taken yet.
     tokens: VecDeque<(ConnectionId, String)>,
-    /// The grant of clients whom nobody asks, shared by them.
+    /// The grant of clients that need no authentication, shared by all of them.
     everything: Arc<Grant>,
 }
 
@@ -43,7 +43,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.handle_open_as(now, &Access::open(self.asking.everything.clone()))
     }
 
-    /// A client has connected, of which this is known.
+    /// A client has connected; `access` is what is known about it.
     pub fn handle_open_as(&mut self, now: Instant, access: &Access) -> ConnectionId {
         let mut session = Session::with_access(now, self.config.session, access);
         if self.is_stale() {
@@ -61,35 +61,35 @@ impl<P: Payload + Clone> ServerHub<P> {
         id
     }
 
-    /// What a client is subscribed to without asking is durable, under this name: [`Session::handle_device`].
+    /// Makes the subscription that a client gets without asking durable, under this name: [`Session::handle_device`].
     pub fn handle_device(&mut self, id: ConnectionId, name: DurableName) {
         if let Some(session) = self.session(id) {
             session.handle_device(name);
         }
     }
 
-    /// A client that is known need not say anything first.
+    /// Opens the session of a client that is authenticated already, without waiting for its first frame.
     pub fn handle_welcome(&mut self, now: Instant, id: ConnectionId) {
         self.with_session(now, id, |session| session.handle_welcome(now));
     }
 
-    /// Bytes came of a client's message that is not complete yet: [`Session::handle_part`].
+    /// Bytes of an incomplete message arrived: [`Session::handle_part`].
     pub fn handle_part(&mut self, now: Instant, id: ConnectionId, bytes: usize) {
         self.with_session(now, id, |session| session.handle_part(now, bytes));
     }
 
-    /// A control frame of the transport came, while no message of the client was unfinished: [`Session::handle_control`].
+    /// A control frame of the transport arrived, not within a message: [`Session::handle_control`].
     pub fn handle_control(&mut self, now: Instant, id: ConnectionId) {
         self.with_session(now, id, |session| session.handle_control(now));
     }
 
-    /// The next token whose bearer a session asks about: the host finds out what they may do, and tells by
-    /// [`ServerHub::handle_authenticated`]. To be called, until it is `None`, whenever [`ServerHub::poll_output`] is.
+    /// The next token to check. The host finds out what its bearer may do and reports it to
+    /// [`ServerHub::handle_authenticated`]. Drain this until `None` whenever draining [`ServerHub::poll_output`].
     pub fn poll_token(&mut self) -> Option<(ConnectionId, String)> {
         self.asking.tokens.pop_front()
     }
 
-    /// What the bearer of a token may do, or why nothing. A connection that has gone meanwhile needs no answer.
+    /// What the bearer of a token may do, or why it was refused. Ignored if the connection has gone meanwhile.
     pub fn handle_authenticated(
         &mut self,
         now: Instant,
@@ -101,7 +101,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.enter_user(id);
     }
 
-    /// Whether a client's frames wait until its token has been looked at. Its host should read no more of them meanwhile.
+    /// Returns whether a client's frames wait for its token to be checked. Meanwhile, the host should read no more of
+    /// them.
     pub fn is_asking(&mut self, id: ConnectionId) -> bool {
         self.find(id).is_some()
             && self

@@ -16,9 +16,9 @@ pub struct ServerConfig {
     pub session: SessionConfig,
     /// The limits and timings of presences.
     pub presence: TrackerConfig,
-    /// The most bytes that wait for one connection before its oldest publications are dropped.
+    /// The most bytes that may wait for one connection before its oldest publications are dropped.
     pub outbox_bytes_max: usize,
-    /// The most bytes that wait for all slow connections together. At the limit, the connections for which most is
+    /// The most bytes that may wait for all slow connections together. At the limit, the connections with the most
     /// waiting lose their oldest publications first; if that isn't enough, they are closed.
     pub waiting_bytes_max: usize,
     /// The finest pace that clients are granted.

@@ -1,4 +1,4 @@
-//! What a server knows of a connection.
+//! What a server knows about a connection.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// Names a connection of one server. Never used twice.
+/// Identifies a connection of one server. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
     pub(super) index: u32,
@@ -19,18 +19,18 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// The id's index: dense, and used again after the connection has gone.
+    /// The id's index: dense, and reused after the connection has gone.
     pub const fn index(self) -> u32 {
         self.index
     }
 
-    /// None comes before it,
+    /// The smallest id, for ranges.
     pub(super) const FIRST: Self = Self {
         index: 0,
         generation: 0,
     };
 
-    /// and none after this one.
+    /// The largest id, for ranges.
     pub(super) const LAST: Self = Self {
         index: u32::MAX,
         generation: u32::MAX,
@@ -49,7 +49,7 @@ pub(super) struct Connection<P> {
     pub(super) outbox: Outbox<P>,
     pub(super) is_ready: bool,
     pub(super) downlink: Downlink<P>,
-    /// What it was sent last, where it may be sent deltas.
+    /// The last publications that it was sent, if it may be sent deltas.
     pub(super) bases: Option<Box<Bases<P>>>,
 }
 
@@ -60,7 +60,7 @@ pub(super) enum Downlink<P> {
 }
 
 impl<P> Downlink<P> {
-    /// Who it leads to, where that is known.
+    /// The user whose connection it is, if known.
     pub(super) fn user(&self) -> Option<&Arc<str>> {
         match self {
             Self::Session(session) => session.user(),
@@ -69,25 +69,25 @@ impl<P> Downlink<P> {
     }
 }
 
-/// What subscribes by calls.
+/// A connection whose owner subscribes by calls.
 #[derive(Debug, Default)]
 pub(super) struct Local {
     pub(super) subscriptions: Vec<SubscriptionId>,
-    /// Asked for, and not answered yet.
+    /// Patterns of subscriptions that have been requested but not answered.
     pub(super) pending: Vec<Pattern>,
-    /// Boxed, because few have one.
+    /// Boxed, because few connections have one.
     pub(super) room: Option<Box<Room>>,
-    /// Who it is on behalf of, where that is known: the cursors of its durable subscriptions are theirs.
+    /// The user on whose behalf it is, if known. The cursors of its durable subscriptions belong to that user.
     pub(super) user: Option<Arc<str>>,
-    /// When it was asked who that is.
+    /// When the user's authentication was requested.
     pub(super) since: Instant,
-    /// Whether it is on behalf of a client elsewhere.
+    /// Whether it is on behalf of a client outside this process.
     pub(super) is_guest: bool,
-    /// Whether its end is among the outputs.
+    /// Whether its end has been emitted.
     pub(super) is_ending: bool,
 }
 
-/// What a local connection is in beside what it asks for.
+/// A room that a local connection is in without having requested it.
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) pattern: Pattern,
@@ -95,7 +95,7 @@ pub(super) struct Room {
 }
 
 impl Local {
-    /// A subscription stands.
+    /// A subscription has started.
     pub(super) fn begin(&mut self, pattern: &Pattern, id: SubscriptionId) {
         self.subscriptions.push(id);
         if let Some(room) = &mut self.room
@@ -106,7 +106,7 @@ impl Local {
         }
     }
 
-    /// Whether there may be more of what it asked for. Its room alone keeps nobody.
+    /// Returns whether anything may still arrive that was requested. A room alone doesn't keep the connection open.
     pub(super) fn is_wanted(&self) -> bool {
         let room = self.room.as_deref();
         let mut pending = self.pending.iter();

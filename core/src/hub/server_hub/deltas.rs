@@ -1,4 +1,4 @@
-//! Connections that are sent what has changed, in place of whole values.
+//! Connections that are sent deltas instead of complete values.
 
 use alloc::boxed::Box;
 
@@ -9,7 +9,8 @@ use crate::protocol::ServerFrame;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> Connection<P> {
-    /// A frame as it is to be sent. What stays within the process is always whole.
+    /// Turns a frame into what is sent: a delta, if the subscription asked for them. Local connections always get
+    /// complete values.
     pub(super) fn send(&mut self, deltas: &mut Deltas<P>, frame: ServerFrame<P>) -> ServerFrame<P> {
         let begins = matches!(&frame, ServerFrame::Subscribed { flow, .. } if flow.delta);
         if begins && matches!(self.downlink, Downlink::Session(_)) {
@@ -23,7 +24,7 @@ impl<P: Payload + Clone> Connection<P> {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// A session's subscription is to be sent deltas from now on, or whole values.
+    /// Starts or stops deltas for a session's subscription.
     pub(super) fn set_delta(&mut self, id: ConnectionId, pattern: &Pattern, is_delta: bool) {
         let bases = &mut self.connections[id.index as usize].bases;
         if is_delta {

@@ -1,8 +1,9 @@
-//! The end of all connections of a user, at this server and, by what servers tell each other, at all others.
+//! Ending all connections of a user: at this server and, through messages between servers, at all others.
 //!
-//! What is told may be lost, as when a server has no link to the others. So whoever was asked to end a user's connections
-//! remembers it for a while, and tells it again once it is linked anew itself, or another server is, or its host says that it was lost. It says how long ago
-//! that was: whoever has come back since, by a new token, stays.
+//! A message may be lost, for instance while a server has no link to the others. So the server that was asked remembers
+//! the disconnect for a while, and announces it again when it is linked anew, when another server is, or when its host
+//! reports a loss. A message says how long ago the disconnect was, so users who have signed in again since stay
+//! connected.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -19,34 +20,34 @@ use crate::protocol::WireError;
 use crate::session::{Access, CloseReason, Session, disconnected};
 use crate::time::Instant;
 
-/// For so long those are gathered that come back to be told, so that servers that are linked anew together are told once.
+/// How long to wait before announcing again, so that servers that are linked anew at the same time are told together.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// What a disconnect has besides its user when it is written down, at most.
+/// The most bytes that a disconnect takes when encoded, in addition to its user.
 const DISCONNECT_BYTES: usize = 64;
 
-/// Who is connected, and whose connections were ended.
+/// Who is connected, and which users' connections were ended.
 #[derive(Debug, Default)]
 pub(super) struct Disconnects {
-    /// The connections of everybody who has a name.
+    /// The connections of each user whose name is known.
     connected: BTreeSet<(Arc<str>, ConnectionId)>,
     ended: BTreeMap<Arc<str>, Ended>,
-    /// What is remembered, in the order in which it came. What was ended again since is remembered once more.
+    /// What is remembered, oldest first. A user whose connections were ended again since has another, later entry.
     remembered: VecDeque<(Instant, u64, Arc<str>)>,
-    /// Whether other servers hear what this one says.
+    /// Whether the link to the other servers is up.
     is_linked: bool,
-    /// Of whom others are to be told,
+    /// Users whose disconnects have to be announced now.
     untold: VecDeque<Arc<str>>,
-    /// and when they are to be told of all once more.
+    /// When to announce all of this server's disconnects again.
     tell_again_at: Option<Instant>,
 }
 
-/// When somebody's connections were ended last.
+/// The last time that a user's connections were ended.
 #[derive(Clone, Copy, Debug)]
 struct Ended {
     id: u64,
     at: Instant,
-    /// Whether it is this server's to tell others.
+    /// Whether it is up to this server to tell the others.
     is_own: bool,
 }
 
@@ -57,7 +58,8 @@ impl Disconnects {
         self.connected.range(of_user).map(|(_, id)| *id).collect()
     }
 
-    /// Whether the connections of a user were ended after it was asked, at that time, who somebody is.
+    /// Returns whether the connections of a user were ended after `asked`, the time at which a client's authentication
+    /// was requested.
     fn has_ended_since(&self, user: Option<&Arc<str>>, asked: Instant) -> bool {
         let ended = user.and_then(|user| self.ended.get(user));
         ended.is_some_and(|ended| asked < ended.at)
@@ -81,7 +83,7 @@ impl Disconnects {
         }
     }
 
-    /// Another server tells of a disconnect. Returns when it was, if that is news.
+    /// Another server announces a disconnect. Returns when it was, if it is news.
     fn hear(&mut self, now: Instant, disconnect: &Disconnect) -> Option<Instant> {
         let age = u64::try_from(disconnect.age.as_micros()).unwrap_or(u64::MAX);
         let at = Instant::from_micros(now.as_micros().saturating_sub(age));
@@ -98,14 +100,14 @@ impl Disconnects {
         Some(at)
     }
 
-    /// Other servers hear what this one says from now on. What they could not hear before is said soon.
+    /// The link to the other servers is up: announces soon what they could not hear before.
     pub(super) fn link(&mut self, now: Instant) {
         self.is_linked = true;
         self.untold.clear();
         self.tell_again(now);
     }
 
-    /// Another server hears from now on what this one says.
+    /// Another server has joined and needs to hear what was announced before.
     pub(super) fn tell_again(&mut self, now: Instant) {
         if self.is_linked && self.ended.values().any(|ended| ended.is_own) {
             self.tell_again_at.get_or_insert(now + GATHER);
@@ -125,7 +127,7 @@ impl Disconnects {
         self.tell_again_at
     }
 
-    /// Disconnects that are to be told, as many as `bytes_max` have room for, but at least one.
+    /// Takes disconnects to announce, as many as fit into `bytes_max`, but at least one.
     fn take(&mut self, now: Instant, bytes_max: usize) -> Vec<Disconnect> {
         let mut told = Vec::new();
         let mut bytes = 0;
@@ -149,10 +151,12 @@ impl Disconnects {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// The connections of a user are ended: those of sessions, each with a fatal `disconnected`, and those of guests. Whoever was asked
-    /// who they are before, and is found out to be that user later, is not let in. Returns how many connections were ended here.
+    /// Ends the connections of a user: those of sessions, each with a fatal `disconnected`, and those of guests. A
+    /// client whose authentication was requested before this, and which turns out later to be that user, is refused.
+    /// Returns how many connections were ended here.
     ///
-    /// `id` is another one each time. Where this server is the one to tell others (`tells`), [`ServerHub::poll_disconnects`] says what.
+    /// `id` must be different each time. If it is up to this server to tell the others (`tells`),
+    /// [`ServerHub::poll_disconnects`] returns what to tell them.
     pub fn handle_disconnect(
         &mut self,
         now: Instant,
@@ -175,7 +179,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         count
     }
 
-    /// Another server was asked to end the connections of users. What this one said itself may come, too.
+    /// Another server was asked to end the connections of users. This server's own announcements may come back here,
+    /// too.
     pub fn handle_disconnects_heard(&mut self, now: Instant, heard: Vec<Disconnect>) {
         self.settle();
         for disconnect in heard {
@@ -186,19 +191,19 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// What to tell all other servers of users whose connections are ended; nothing where there is nothing to be told now. It may be lost,
-    /// repeated or reordered.
+    /// The disconnects to announce to all other servers; empty if there are none at the moment. An announcement may be
+    /// lost, repeated or reordered.
     pub fn poll_disconnects(&mut self, now: Instant) -> Vec<Disconnect> {
         let bytes_max = self.config.presence.limits.message_bytes_max;
         self.disconnects.take(now, bytes_max)
     }
 
-    /// Something of what [`ServerHub::poll_disconnects`] has told could not be said: it is told again soon.
+    /// An announcement from [`ServerHub::poll_disconnects`] could not be sent: it is repeated soon.
     pub fn handle_disconnects_lost(&mut self, now: Instant) {
         self.disconnects.tell_again(now);
     }
 
-    /// Ends those connections of a user that were known by then.
+    /// Ends those connections of a user whose authentication was requested by the time `at`.
     fn end_connections(&mut self, now: Instant, user: &Arc<str>, at: Instant) -> usize {
         let all = self.disconnects.connections_of(user).into_iter();
         all.filter(|id| self.end_connection(now, *id, at)).count()
@@ -223,9 +228,10 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Who a local connection is on behalf of: whose devices its durable subscriptions are, and with whose connections it ends. It was
-    /// asked who that is at the time `asked`. To be said before it subscribes. Says whether it goes on: where the user's connections
-    /// were ended since, it does not.
+    /// Sets the user on whose behalf a local connection is: the owner of its durable subscriptions, with whose
+    /// connections it ends. `asked` is when that user's authentication was requested. Must be called before it
+    /// subscribes. Returns whether the connection may go on, which it may not if the user's connections were ended
+    /// since `asked`.
     pub fn handle_user(
         &mut self,
         id: ConnectionId,
@@ -249,7 +255,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         true
     }
 
-    /// Whether whoever a session's client was found out to be is let in.
+    /// Refuses a client if the connections of the user it turned out to be were ended since it connected.
     pub(super) fn admit_user(
         &mut self,
         id: ConnectionId,
@@ -266,7 +272,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         Ok(grant)
     }
 
-    /// The same for a client that was known before it connected.
+    /// The same for a client that was authenticated before it connected.
     pub(super) fn enter_opened(&mut self, now: Instant, id: ConnectionId, access: &Access) {
         let user = access.grant.as_ref().and_then(|grant| grant.user.as_ref());
         let has_ended = |asked| self.disconnects.has_ended_since(user, asked);
@@ -276,7 +282,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.enter_user(id);
     }
 
-    /// Notes whose a connection is, if that is known.
+    /// Records a connection as its user's, if the user is known.
     pub(super) fn enter_user(&mut self, id: ConnectionId) {
         let Some(connection) = self.find(id) else {
             return;
@@ -290,7 +296,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// A connection is nobody's any more.
+    /// Removes a connection from those of its user.
     pub(super) fn leave_user(&mut self, id: ConnectionId) {
         let connection = &self.connections[id.index as usize];
         if let Some(user) = connection.downlink.user().cloned() {

@@ -1,4 +1,4 @@
-//! What sessions want of the hub, and what the hub has due to connections.
+//! Carries out what sessions request, and passes what the hub emits to connections.
 
 use super::connection::Local;
 use super::{Connection, ConnectionId, Downlink, ServerHub, ServerOutput};
@@ -12,7 +12,7 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Does what a session wants done, in order, until it wants nothing more.
+    /// Carries out a session's requests, in order, until it has no more.
     pub(super) fn drain_session(&mut self, now: Instant, id: ConnectionId) {
         while let Some(output) = self.session(id).and_then(Session::poll_output) {
             match output {
@@ -117,7 +117,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Ends a subscription as its client wants it.
+    /// Ends a subscription at its client's request.
     fn end_asked(&mut self, now: Instant, id: ConnectionId, subscription: SubscriptionId) {
         if let Some(pattern) = self.hub.pattern_of(subscription).cloned() {
             self.durables.keeper.handle_let_go(now, id, &pattern);
@@ -129,7 +129,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         outbox.settle_tally(&mut self.tally);
     }
 
-    /// Puts what the hub has due into the outboxes, until neither it nor its uplink has anything more to say.
+    /// Puts what the hub emits into outboxes, until neither the hub nor its uplink has any output left.
     pub(super) fn drain_hub(&mut self, now: Instant) {
         loop {
             self.drain_due(now);
@@ -249,7 +249,8 @@ impl<P: Payload + Clone> ServerHub<P> {
                 session.handle_overfull();
                 self.drain_session(now, id);
             }
-            // One within the process holds what must stay, but for one that would rather begin anew.
+            // A local connection keeps what must not be dropped, however much that is, unless its policy is to be
+            // disconnected.
             Connection {
                 downlink: Downlink::Local(Local { is_ending, .. }),
                 outbox,

@@ -1,4 +1,5 @@
-//! Durable subscriptions: placed, claimed, started where their cursor stands, and moved on by acknowledgements.
+//! Durable subscriptions: finding their topics' positions, claiming their cursors, starting them there, and storing
+//! acknowledgements.
 
 mod start;
 
@@ -26,33 +27,33 @@ use start::newest;
 #[derive(Debug)]
 pub(super) struct Durables {
     pub(super) keeper: Keeper,
-    /// The cursors, where topics live here.
+    /// The cursors, if topics live here.
     shelf: Shelf,
     waiting: BTreeMap<(ConnectionId, Pattern), Waiting>,
-    /// What came of those of local connections.
+    /// The results of local connections' durable subscriptions.
     pub(super) answers: VecDeque<ServerAnswer>,
 }
 
-/// A durable subscription that has not started.
+/// A durable subscription that has not started yet.
 #[derive(Debug)]
 struct Waiting {
     key: CursorKey,
     flow: Flow,
-    /// As its client wants it; from the claim on, where the cursor stands.
+    /// First the start that its client requested; once the cursor is claimed, its positions.
     start: Start,
-    /// Whether what its client has seen is dealt with: where it has no other way to say so.
+    /// Whether everything that its client has seen counts as processed, because the client can't acknowledge.
     seen_is_handled: bool,
     stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Where its topics stand is being found out: a new cursor begins there.
+    /// Finding out the positions of its topics, where a new cursor begins.
     Placing,
-    /// The cursor has been asked for.
+    /// The cursor has been requested.
     Claiming,
-    /// What it missed is being read. Where that was not all there, all that is kept was asked for after so many losses of the
-    /// link.
+    /// Reading what it missed. If the copies lacked some of that, everything that is kept was requested, at this number
+    /// of losses of the link.
     Starting { kept_read_at: Option<u64> },
 }
 
@@ -66,18 +67,18 @@ impl Durables {
         }
     }
 
-    /// Whether a subscription with this pattern is on its way: the pattern must stay followed.
+    /// Returns whether a subscription with this pattern has yet to start, so that the pattern must stay followed.
     pub(super) fn waits_for(&self, pattern: &Pattern) -> bool {
         self.waiting.keys().any(|(_, known)| known == pattern)
     }
 
-    /// A subscription that has not started is given up. Says whether there was one.
+    /// Gives up a subscription that has not started. Returns whether there was one.
     pub(super) fn withdraw(&mut self, connection: ConnectionId, pattern: &Pattern) -> bool {
         let place = (connection, pattern.clone());
         self.waiting.remove(&place).is_some()
     }
 
-    /// Another flow is wanted before the subscription has started.
+    /// Changes the flow of a subscription that has not started.
     pub(super) fn set_flow(&mut self, connection: ConnectionId, pattern: &Pattern, flow: Flow) {
         if let Some(waiting) = self.waiting.get_mut(&(connection, pattern.clone())) {
             waiting.flow = flow;
@@ -88,7 +89,7 @@ impl Durables {
         self.waiting.contains_key(&(connection, pattern.clone()))
     }
 
-    /// What came of a local connection's subscription, if that is known.
+    /// Takes the result of a local connection's subscription, if there is one.
     pub(super) fn take_answer(
         &mut self,
         connection: ConnectionId,
@@ -112,7 +113,7 @@ impl Durables {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Somebody wants a durable subscription. Its answer comes when the cursor is known.
+    /// Begins a durable subscription. It is answered once the cursor is known.
     pub(super) fn begin_durable(
         &mut self,
         now: Instant,
@@ -148,7 +149,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// What a durable subscription has been parked for is there.
+    /// What a durable subscription was parked for has come into sync.
     pub(super) fn go_on_durable(&mut self, now: Instant, id: ConnectionId, parked: Parked) {
         let pattern = &parked.request.pattern;
         let waiting = self.durables.waiting.get(&(id, pattern.clone()));
@@ -161,7 +162,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Where topics stand is known: the cursor can be claimed.
+    /// The positions of the topics are known, so the cursor can be claimed.
     fn place_durable(&mut self, now: Instant, id: ConnectionId, pattern: &Pattern) {
         let Some(waiting) = self.durables.waiting.get_mut(&(id, pattern.clone())) else {
             return;
@@ -186,7 +187,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.durables.keeper.handle_claim(now, id, key, positions);
     }
 
-    /// Passes on what is asked about cursors, and what came of it. Says whether there was anything.
+    /// Passes requests about cursors on to their store, and the results back. Returns whether there were any.
     pub(super) fn drain_durables(&mut self, now: Instant) -> bool {
         let Durables { keeper, shelf, .. } = &mut self.durables;
         match &mut self.upstream {
@@ -272,7 +273,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.note_released(pattern.clone());
     }
 
-    /// Starts where the cursor stands, once what is missing has been read.
+    /// Starts the subscription from its cursor, once what is missing has been read.
     fn start_durable(
         &mut self,
         now: Instant,
@@ -310,7 +311,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.note_released(pattern);
     }
 
-    /// A client has dealt with everything up to these positions.
+    /// A client has processed everything up to these positions.
     pub(super) fn acknowledge(
         &mut self,
         now: Instant,
@@ -321,19 +322,19 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.durables.keeper.handle_ack(now, id, pattern, positions);
     }
 
-    /// A client wants a durable subscription to be forgotten.
+    /// A client wants its cursor to be deleted.
     pub(super) fn forget_durable(&mut self, id: ConnectionId, pattern: &Pattern) {
         if let Some(key) = self.durables.key_of(id, pattern) {
             self.durables.keeper.handle_forget(key);
         }
     }
 
-    /// What was acknowledged and waits to be stored is stored now.
+    /// Stores acknowledgements now instead of waiting for more.
     pub(super) fn flush_durables(&mut self, now: Instant) {
         self.durables.keeper.handle_flush(now);
     }
 
-    /// The server stops: what is not stored is stored now, whatever is still being answered. Nobody waits for the answer.
+    /// The server stops: stores what is left, even if an earlier batch is still in flight. The answer is not awaited.
     pub(super) fn store_last_durables(&mut self, now: Instant) {
         let keeper = &mut self.durables.keeper;
         keeper.handle_lost(now);
@@ -346,7 +347,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Asks the store of cursors something on behalf of its host, where topics live here; nothing where they live elsewhere.
+    /// Carries out calls on the cursors if topics live here; returns nothing if they live elsewhere.
     pub fn handle_cursor_calls(&mut self, now: Instant, calls: &[CursorCall]) -> Vec<CursorAnswer> {
         if self.upstream.is_some() {
             return Vec::new();
@@ -354,12 +355,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.durables.shelf.carry_out(now, calls)
     }
 
-    /// The durable subscriptions of its connections, and what has come of them.
+    /// Figures about the durable subscriptions of this server's connections.
     pub fn durable_counts(&self) -> DurableCounts {
         self.durables.keeper.counts()
     }
 
-    /// When cursors have to be stored, where that is possible.
+    /// When cursors have to be stored; `None` while the link is down.
     pub(super) fn durables_timeout(&self) -> Option<Instant> {
         let upstream = self.upstream.as_ref();
         let is_possible = upstream.is_none_or(|upstream| upstream.mirror.is_up());

@@ -1,7 +1,7 @@
-//! Connections that browsers' tabs share: of each group's, only the one of the latest term stays.
+//! Connections shared by a browser's tabs: of each group, only the connection with the latest term stays.
 //!
-//! A tab that was frozen with its connection open can't close it, and nothing tells the server that nobody listens
-//! there any more, until the next tab's hello does. That may reach another server: so servers tell each other.
+//! A tab that was frozen with its connection open can't close it, and nothing tells the server that nobody listens on
+//! it any more until the next tab's `hello`. That may reach another server, so servers tell each other.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -14,32 +14,34 @@ use crate::session::{Claim, Session, SharedBy};
 use crate::tabs::Term;
 use crate::time::Instant;
 
-/// For so long claims are gathered, so that servers to which a thousand browsers come back at once don't tell each other
-/// of each by itself.
+/// How long claims are gathered, so that when a thousand browsers reconnect at once, servers don't send one message for
+/// each.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// The most claims that are gathered. What is beyond them is not told: a connection that should go is then found silent.
+/// The most claims that are gathered. Those beyond are not announced; a superseded connection then ends when it is
+/// found silent.
 const GATHERED_MAX: usize = 10_000;
 
-/// What a claim has besides its texts when it is written down, roughly.
+/// About how many bytes a claim takes when encoded, in addition to its texts.
 const CLAIM_BYTES: usize = 80;
 
-/// The connection that each group has.
+/// The connection of each group.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     latest: BTreeMap<SharedBy, (ConnectionId, Term)>,
     shared_by: BTreeMap<ConnectionId, SharedBy>,
-    /// Whether other servers hear what this one says.
+    /// Whether the link to the other servers is up.
     is_linked: bool,
-    /// What other servers are to be told,
+    /// Claims to announce to the other servers.
     claims: VecDeque<Claim>,
-    /// and when.
+    /// When to announce them.
     tell_at: Option<Instant>,
 }
 
 impl Groups {
-    /// A connection is a group's from now on. Returns which one has to go: the one that the group had, or, where that is
-    /// of a later term, this one. A tab that connects again in the same term has lost what it had.
+    /// Makes a connection its group's. Returns the one that has to be closed: the group's previous one, or this one if
+    /// the previous has a later term. In an equal term, the new one wins: the tab reconnected because it lost the
+    /// previous one.
     fn enter(&mut self, id: ConnectionId, shared_by: SharedBy, term: Term) -> Option<ConnectionId> {
         self.leave(id);
         let before = self.latest.get(&shared_by).copied();
@@ -53,14 +55,14 @@ impl Groups {
         Some(before)
     }
 
-    /// A connection is nobody's any more.
+    /// A connection no longer belongs to its group.
     pub(super) fn leave(&mut self, id: ConnectionId) {
         if let Some(shared_by) = self.shared_by.remove(&id) {
             self.latest.remove(&shared_by);
         }
     }
 
-    /// Other servers hear what this one says from now on. What they could not hear before is said now.
+    /// The link to the other servers is up: announces what they could not hear before.
     pub(super) fn link(&mut self, now: Instant) {
         self.is_linked = true;
         self.claims.clear();
@@ -81,8 +83,9 @@ impl Groups {
         }
     }
 
-    /// A connection of another server claims to be a group's only one. Returns which one of this server's has to go. Where
-    /// that one's term is later, the other server is told of it. Of two in one term nobody here knows which came first.
+    /// Another server claims a group for one of its connections. Returns the connection of this server that has to be
+    /// closed. If that one's term is later, the claim is answered with it instead. If the terms are equal, neither
+    /// server knows which came first, and both stay.
     fn hear(&mut self, now: Instant, claim: Claim) -> Option<ConnectionId> {
         let (id, term) = *self.latest.get(&claim.shared_by)?;
         if term > claim.term {
@@ -105,7 +108,7 @@ impl Groups {
         self.tell_at
     }
 
-    /// Claims that are due, as many as `bytes_max` have room for, but at least one.
+    /// Takes the claims that are due, as many as fit into `bytes_max`, but at least one.
     fn take(&mut self, bytes_max: usize) -> Vec<Claim> {
         if self.tell_at.is_some() {
             return Vec::new();
@@ -142,7 +145,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Another server has connections that tabs share. What this one said itself may come, too.
+    /// Another server announces connections shared by tabs. This server's own announcements may come back here, too.
     pub fn handle_claims(&mut self, now: Instant, claims: Vec<Claim>) {
         self.settle();
         for claim in claims {
@@ -152,8 +155,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// What to tell all other servers of connections that tabs share; nothing where there is nothing to be told now. It may be lost, repeated
-    /// or reordered.
+    /// The claims to announce to all other servers; empty if there are none at the moment. An announcement may be lost,
+    /// repeated or reordered.
     pub fn poll_claims(&mut self) -> Vec<Claim> {
         self.groups
             .take(self.config.presence.limits.message_bytes_max)

@@ -1,7 +1,8 @@
-//! How publications get from the hub to connections: a few connections after the others, as the host asks.
+//! How publications get from the hub to connections: a few connections at a time, as the host asks for them.
 //!
-//! Filling every outbox first, and emptying them afterwards, would touch each connection twice, with all others in
-//! between. What several topics bring at once is put together first all the same, so that it leaves together.
+//! If every outbox were filled first and emptied afterwards, each connection would be touched twice, with all others in
+//! between. Publications of several topics that arrive together are put into outboxes first nevertheless, so that they
+//! leave together.
 
 use super::{ConnectionId, Downlink, ServerHub, ServerOutput};
 use crate::payload::Payload;
@@ -9,20 +10,22 @@ use crate::protocol::{ClientFrame, ServerFrame};
 use crate::session::CloseReason;
 use crate::time::Instant;
 
-/// So many deliveries of a publication go before whoever is ready already: mostly that is its publisher, with the answer. What
-/// watchers see is not to wait for that, and a publisher not for thousands of watchers.
+/// How many deliveries of a publication go ahead of connections that were ready before; mostly that is the publisher,
+/// waiting for its answer. Watchers should not wait for the publisher, nor the publisher for thousands of watchers.
 pub(super) const DELIVERIES_FIRST: usize = 64;
 
-/// So many deliveries are put into outboxes before the host gets the first of them: few enough to be at hand still when
-/// it comes to the last one, and enough for the processor to do the same many times in a row.
+/// How many deliveries are put into outboxes before the host gets the first of them: few enough that the memory of all
+/// is still in the cache when it gets to the last one, and enough to make a tight loop.
 pub(super) const DELIVERIES_AT_ONCE: usize = 16;
 
-/// How far a publication has been handed over.
+/// How far the current publications have been handed over.
 #[derive(Debug, Default)]
 pub(super) struct Handing {
-    /// How much of it went before somebody who was ready. A delivery that ends a local connection is followed by its close.
+    /// How many deliveries went ahead of connections that were ready before. A delivery that ends a local connection
+    /// counts twice, because its close follows.
     overtaken: usize,
-    /// How many of the first who are ready have theirs, so that nothing need be put into an outbox before them.
+    /// How many outputs at the front of the queue were just handed over. Until they are taken, no outbox needs to be
+    /// filled.
     at_hand: usize,
 }
 
@@ -39,7 +42,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Whether a local connection whose subscriptions had all ended has subscribed to something else since.
+    /// Returns whether a local connection whose subscriptions had all ended has subscribed again since.
     fn is_wanted_again(&mut self, id: ConnectionId) -> bool {
         if self.find(id).is_none() {
             return false;
@@ -53,12 +56,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// The next frame for a connection.
+    /// The next frame for a connection. `None` if nothing is waiting.
     pub fn poll_frame(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
         let known = self.find(id)?;
         if known.outbox.is_empty() {
             if self.owing_since.is_some() && self.handing.is_none() && !self.hub.is_spreading() {
-                // A host that asks before it is told gets what is owed, too.
+                // A host may ask before it was told that the connection is ready; it gets what is due nevertheless.
                 self.settle();
             } else if !known.is_ready {
                 return None;
@@ -81,7 +84,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         Some(connection.send(&mut self.deltas, frame))
     }
 
-    /// A client publishes: what is owed for it is not owed to this client alone, and is handed over later.
+    /// A client publishes. The deliveries go to many connections, so they are handed over later.
     pub(super) fn publish_with_session(
         &mut self,
         now: Instant,
@@ -100,13 +103,13 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Something was published. Where that is all, what is owed for it is put into outboxes as the host asks for outputs:
-    /// each connection's turn comes while its delivery is at hand.
+    /// Something was published. If nothing else happens, its deliveries are put into outboxes as the host polls
+    /// outputs, so that each connection is written while its memory is in the cache.
     pub(super) fn drain_hub_later(&mut self, now: Instant) {
         self.owing_since = Some(now);
     }
 
-    /// Does what [`ServerHub::drain_hub_later`] has left, before something else happens.
+    /// Finishes what [`ServerHub::drain_hub_later`] has postponed, before anything else happens.
     pub(super) fn settle(&mut self) {
         self.handing = None;
         if let Some(now) = self.owing_since.take() {
@@ -114,17 +117,17 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Goes on with what is owed until some connections are ready for their host, or nothing is owed.
+    /// Continues with the postponed deliveries until a few connections are ready for the host, or none is left.
     pub(super) fn hand_over(&mut self) {
         let Some(now) = self.owing_since else {
             return;
         };
         if self.hub.is_spreading() {
-            // The host asks for the rest of it.
+            // The host polls the rest of the spread itself.
             return;
         }
         if self.handing.is_none() && !self.hub.owes_one_topic() {
-            // What several topics bring is put together first, so that it leaves together.
+            // Publications of several topics go into outboxes first, so that those of one connection leave together.
             return self.settle();
         }
         let handing = self.handing.get_or_insert_default();

@@ -1,4 +1,4 @@
-//! How far subscribers are behind: for whoever looks at a server.
+//! How far subscribers lag behind, for operators.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -9,17 +9,18 @@ use crate::payload::Payload;
 use crate::publication::Position;
 use crate::topic::Topic;
 
-/// The most frames that one survey looks at in all, and of one connection, so that it holds nobody up. Those that wait
-/// longest come first, and they are what counts.
+/// The most frames that a survey looks at, in all and per connection, so that it delays nothing. The frames that have
+/// waited longest come first, and they determine the lag.
 const FRAMES_MAX: usize = 100_000;
 const FRAMES_OF_CONNECTION_MAX: usize = 1_000;
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Up to `most` topics, as [`Hub::survey`](crate::hub::Hub::survey) finds them, with how far the slowest subscriber of each is
-    /// behind. Of what waits, the first 1,000 frames of a connection are looked at, and 100,000 in all.
+    /// Up to `most` topics, as [`Hub::survey`](crate::hub::Hub::survey) finds them, each with the lag of its slowest
+    /// subscriber. The first 1,000 frames that wait for a connection are looked at, and 100,000 in all.
     ///
-    /// What connections were given and their transports have not taken yet, the host knows alone: `untaken`, the oldest of
-    /// each topic and connection. It drains outputs before, so that only what is really waiting counts.
+    /// Only the host knows which publications connections have been given but their transports have not accepted: it
+    /// passes them as `untaken`, the oldest of each topic and connection. It must drain outputs first, so that only
+    /// what is really waiting counts.
     pub fn survey(&self, most: usize, untaken: &[(Topic, Position)]) -> Vec<Surveyed<P>> {
         let mut surveyed = self.hub.survey(most);
         let topics = surveyed.iter().map(|it| it.topic.clone());

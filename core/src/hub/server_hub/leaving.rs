@@ -1,4 +1,4 @@
-//! Clients that are sent elsewhere, because the server is about to go: spread over a while.
+//! Sending clients to other servers when this one shuts down, spread over some time.
 
 use core::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::session::CloseReason;
 use crate::time::Instant;
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// The server is going away: every client is told to leave within a time that is longer the more of them there are, and
-    /// its connection closed after a grace. New ones are sent away at once.
+    /// The server is shutting down: every client is told to leave within a window, which is longer the more clients
+    /// there are, and its connection is closed after a grace period. New clients are sent away at once.
     pub fn handle_drain(&mut self, now: Instant) {
         self.is_draining = true;
         self.flush_durables(now);
@@ -25,8 +25,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// A local connection turns out to be on behalf of a client that can't be told to leave, as a browser's event stream
-    /// is. When the server drains, it is closed at a random time within the window.
+    /// Marks a local connection as being on behalf of a client that can't be told to leave, such as a browser's event
+    /// stream. When the server drains, it is closed at a random time within the window.
     pub fn handle_guest(&mut self, now: Instant, id: ConnectionId) {
         if self.find(id).is_none() {
             return;
@@ -39,7 +39,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Whether there is anybody to send elsewhere: what this process reads itself lasts as long as the hub.
+    /// Returns whether there are clients to send away. Subscribers within the process don't count; they last as long as
+    /// the hub.
     pub fn has_clients(&self) -> bool {
         let mut connections = self.connections.iter();
         connections.any(|(_, connection)| match &connection.downlink {
@@ -64,7 +65,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// The time of a guest has come.
+    /// Closes a guest's connection, now that its time within the drain window has come.
     pub(super) fn leave_if_guest(&mut self, id: ConnectionId) {
         let connection = self.connections.get_mut(id.index as usize);
         if let Some(Downlink::Local(local)) = connection.map(|connection| &mut connection.downlink)

@@ -13,7 +13,7 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Something in the same process wants to subscribe; at most `outbox_bytes_max` bytes wait for it.
+    /// Opens a connection for a subscriber within the process; at most `outbox_bytes_max` bytes wait for it.
     pub fn handle_open_local(&mut self, outbox_bytes_max: usize) -> ConnectionId {
         let id = self.add(Downlink::Local(Local::default()), outbox_bytes_max);
         if self.is_stale() {
@@ -22,11 +22,11 @@ impl<P: Payload + Clone> ServerHub<P> {
         id
     }
 
-    /// Subscribes a local connection. The answer's frames wait for it. `None` for a connection that is gone; and where
-    /// topics live elsewhere and have to be asked for first: the answer is due by [`ServerHub::poll_answer`] then.
+    /// Subscribes a local connection. The frames of the answer are queued for it. Returns `None` if the connection has
+    /// gone, or if the subscription has to wait for the backend: [`ServerHub::poll_answer`] then returns the result.
     ///
-    /// A durable subscription is on behalf of a device that can't acknowledge: what its start says that it has seen is dealt
-    /// with.
+    /// A durable subscription belongs to a device that can't acknowledge, so the positions in its start count as
+    /// processed.
     ///
     /// # Errors
     /// As [`SubscribeError`] says. Nothing was subscribed then.
@@ -67,12 +67,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// A local connection is in a room without having asked: it is sent all that is published there from now on, and ends with
-    /// what it asks for all the same. To be called once, before it subscribes to anything; otherwise as
-    /// [`ServerHub::handle_subscribe`].
+    /// Puts a local connection into a room that it has not requested: it is sent everything published there from now
+    /// on, but still ends when the subscriptions it requests have ended. Must be called once, before it subscribes to
+    /// anything; otherwise like [`ServerHub::handle_subscribe`].
     ///
     /// # Errors
-    /// As [`SubscribeError`] says. It is in no room then.
+    /// As [`SubscribeError`] says. The connection is in no room then.
     pub fn handle_join(
         &mut self,
         now: Instant,
@@ -131,7 +131,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// Changes the flow of a local connection's subscription.
     ///
     /// # Errors
-    /// When the flow is out of range; the old one stays.
+    /// If the flow is out of range; the old one stays.
     pub fn handle_flow(
         &mut self,
         now: Instant,

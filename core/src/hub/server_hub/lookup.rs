@@ -1,4 +1,4 @@
-//! Looking topics up on the server's own behalf: nobody subscribes, and nothing is left of it.
+//! Looking topics up once, on the server's own behalf, without subscribing.
 
 use alloc::vec::Vec;
 
@@ -12,9 +12,9 @@ use crate::topic::Topic;
 use crate::uplink::{Found, Lookup, LookupError};
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Looks topics up. What was published before it is among what is found: an excerpt of each topic that is known, those of a
-    /// pattern in any order. Where topics live elsewhere the answer is due by [`ServerHub::poll_found`], also where they are
-    /// followed: copies may be behind.
+    /// Looks topics up. The result includes everything published before: an excerpt of each known topic, those of a
+    /// pattern in any order. If topics live in a backend, returns `None`, even for topics that are followed, because
+    /// copies may be behind; [`ServerHub::poll_found`] then returns the result.
     pub fn handle_lookup(&mut self, now: Instant, ticket: u64, lookup: Lookup) -> Option<Found<P>> {
         let Some(upstream) = &mut self.upstream else {
             return Some(self.hub.look_up(now, &lookup).into());
@@ -24,7 +24,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         None
     }
 
-    /// The next answer to a lookup that could not be answered at once, by the host's number for it.
+    /// The next result of a lookup that could not be answered at once, with the host's number for it.
     pub fn poll_found(&mut self) -> Option<(u64, Result<Found<P>, LookupError>)> {
         self.upstream.as_mut()?.mirror.poll_found()
     }

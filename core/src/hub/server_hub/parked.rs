@@ -1,4 +1,4 @@
-//! Subscriptions that wait until the hub is in step with what they are to.
+//! Subscriptions that wait until the hub is in sync with their topics.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -14,12 +14,12 @@ use crate::protocol::SubscribeRequest;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// A subscription that waits.
+/// A waiting subscription.
 #[derive(Debug)]
 pub(super) struct Parked {
     connection: ConnectionId,
     pub(super) request: SubscribeRequest,
-    /// When its history was read: after so many losses of the link.
+    /// The number of losses of the link when its history was last requested.
     pub(super) read_at: Option<u64>,
 }
 
@@ -44,7 +44,7 @@ impl<P> Upstream<P> {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Whether a subscription can start now; where not, it is parked until it can.
+    /// Returns whether a subscription can start now; if not, parks it until it can.
     pub(super) fn prepare(
         &mut self,
         now: Instant,
@@ -115,7 +115,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         Ok(())
     }
 
-    /// Starts the subscriptions that waited for what has come into step.
+    /// Starts the subscriptions that waited for what has come into sync.
     pub(super) fn start_parked(&mut self, now: Instant, progress: &Progress) {
         let Some(upstream) = &self.upstream else {
             return;
@@ -193,7 +193,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         request: SubscribeRequest,
         on_loss: OnLoss,
     ) {
-        // What is due to a subscription whose place it takes goes before.
+        // If this replaces a subscription, what is still due to that one must be sent first.
         self.drain_due(now);
         let outbox = &mut self.connections[id.index as usize].outbox;
         outbox.begin_start();

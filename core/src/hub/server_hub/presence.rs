@@ -1,4 +1,4 @@
-//! Presences of the sessions of a server: who is told of them, and what other servers are told.
+//! The presences of a server's sessions: telling watchers and other servers about them.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -13,13 +13,14 @@ use crate::protocol::ServerFrame;
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// The presences that a server knows of, and the connections that watch them.
+/// The presences that a server knows about, and the connections that watch them.
 #[derive(Debug)]
 pub(super) struct Presences<P> {
     pub(super) tracker: Tracker<P>,
     watchers: BTreeMap<Topic, BTreeSet<ConnectionId>>,
     watches: BTreeMap<ConnectionId, BTreeSet<Topic>>,
-    /// The watches that missed a diff because too much waited for their connection: they are given the state anew.
+    /// Watches that missed a diff because too much was waiting for their connection. They are sent the whole state
+    /// again.
     behind: BTreeSet<(ConnectionId, Topic)>,
     messages: VecDeque<PresenceMessage<P>>,
 }
@@ -51,14 +52,14 @@ impl<P: Payload + Clone> Presences<P> {
         self.behind.remove(&(id, topic.clone()));
     }
 
-    /// Whether somebody has missed diffs.
+    /// Returns whether any watch has missed diffs.
     pub(super) fn owes_states(&self) -> bool {
         !self.behind.is_empty()
     }
 
-    /// The state of a topic whose diffs a connection has missed, now that nothing waits for it.
+    /// The state of a topic whose diffs a connection has missed, for when nothing else waits for it.
     pub(super) fn catch_up(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
-        // Most of the time nobody has missed any.
+        // A shortcut: usually no watch has missed any.
         if !self.owes_states() {
             return None;
         }
@@ -75,8 +76,8 @@ impl<P: Payload + Clone> Presences<P> {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// The owner of a local connection is present in a topic, until the connection closes. A second call with the same
-    /// number replaces the first one's presence.
+    /// Makes a key present in a topic for a local connection, until the connection closes. Another call with the same
+    /// number replaces the presence.
     ///
     /// # Errors
     /// As [`TrackError`] says. Nothing has changed then.
@@ -97,20 +98,20 @@ impl<P: Payload + Clone> ServerHub<P> {
         tracked.map(|_| ())
     }
 
-    /// The owner of a local connection is present no more.
+    /// Ends a presence of a local connection.
     pub fn handle_untrack(&mut self, now: Instant, id: ConnectionId, number: u64) {
         self.untrack(now, id, number);
         self.drain_hub(now);
     }
 
-    /// A local connection is to have the presences of a topic: their state, and then diffs.
+    /// Sends a local connection the presences of a topic: their state, then diffs.
     pub fn handle_watch(&mut self, now: Instant, id: ConnectionId, topic: &Topic) {
         if self.find(id).is_some() {
             self.watch(now, id, topic.clone());
         }
     }
 
-    /// A local connection is to have the presences of a topic no more.
+    /// Stops sending a local connection the presences of a topic.
     pub fn handle_unwatch(&mut self, id: ConnectionId, topic: &Topic) {
         self.presences.unwatch(id, topic);
     }
@@ -134,7 +135,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         tracker.handle_untrack(now, track_id(id, number));
     }
 
-    /// A session's client may do something else: what it may be present in no more ends.
+    /// What a session's client may do has changed: ends the presences that it no longer allows.
     pub(super) fn review_tracks(&mut self, now: Instant, id: ConnectionId) {
         let of_session = track_id(id, 0).session;
         let tracks = self.presences.tracker.tracks_of(of_session);
@@ -151,7 +152,7 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     pub(super) fn watch(&mut self, now: Instant, id: ConnectionId, topic: Topic) {
         let state = self.presences.tracker.handle_watch(&topic);
-        // What was due before is part of the state already, and for those who watched before.
+        // Diffs that are due belong to earlier watchers only; the state already includes them.
         self.drain_presences(now);
         if self.find(id).is_none() {
             return;
@@ -163,7 +164,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.send(id.index, ServerFrame::PresenceState(Arc::new(state)));
     }
 
-    /// A connection closes: whoever was present by it leaves, and nothing more is told to it.
+    /// A connection closes: its presences and watches end.
     pub(super) fn leave_all(&mut self, now: Instant, id: ConnectionId) {
         let watches = self.presences.watches.remove(&id);
         for topic in watches.into_iter().flatten() {
@@ -173,9 +174,10 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.presences.tracker.handle_session_closed(now, session);
     }
 
-    /// Other servers can be told something from now on, or again after a break. From here on the host broadcasts what
-    /// [`ServerHub::poll_presence`], [`ServerHub::poll_claims`] and [`ServerHub::poll_disconnects`] say to all servers, and hands what
-    /// they say to [`ServerHub::handle_presence_heard`], [`ServerHub::handle_claims`] and [`ServerHub::handle_disconnects_heard`].
+    /// The link to the other servers is up, for the first time or again. From here on, the host broadcasts what
+    /// [`ServerHub::poll_presence`], [`ServerHub::poll_claims`] and [`ServerHub::poll_disconnects`] return to all
+    /// servers, and passes what they broadcast to [`ServerHub::handle_presence_heard`], [`ServerHub::handle_claims`]
+    /// and [`ServerHub::handle_disconnects_heard`].
     pub fn handle_servers_linked(&mut self, now: Instant) {
         self.groups.link(now);
         self.disconnects.link(now);
@@ -183,7 +185,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// Another server said something about presences. What this one said itself may come, too.
+    /// A message about presences arrived from another server. This server's own messages may come back here, too.
     pub fn handle_presence_heard(&mut self, now: Instant, message: PresenceMessage<P>) {
         let is_own = message.from == self.config.presence.node;
         if !is_own && matches!(message.body, PresenceBody::Hello) {
@@ -193,20 +195,20 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// The process is about to end: other servers let the presences of this one leave at once, and what was acknowledged is
-    /// stored.
+    /// The process is about to end: tells the other servers, so that this server's presences leave at once, and stores
+    /// what was acknowledged.
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.presences.tracker.handle_shutdown(now);
         self.drain_hub(now);
         self.store_last_durables(now);
     }
 
-    /// What to broadcast to the other servers. It may be lost, repeated or reordered.
+    /// The next message to broadcast to the other servers. It may be lost, repeated or reordered.
     pub fn poll_presence(&mut self) -> Option<PresenceMessage<P>> {
         self.presences.messages.pop_front()
     }
 
-    /// Who is present in a topic; `None` where nobody is.
+    /// Who is present in a topic; `None` if nobody is.
     pub fn presence(&self, topic: &Topic) -> Option<&Roster<P>> {
         self.presences.tracker.roster(topic)
     }
@@ -216,7 +218,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.presences.tracker.counts()
     }
 
-    /// Tells watchers and other servers what has changed.
+    /// Passes changes of presences on to watchers and other servers.
     pub(super) fn drain_presences(&mut self, now: Instant) {
         while let Some(output) = self.presences.tracker.poll_output() {
             match output {

@@ -1,4 +1,4 @@
-//! Room for all connections: what waits for those that are behind is counted, and bounded in all.
+//! The total memory of slow connections: what waits for them is counted, and limited.
 
 use alloc::vec::Vec;
 
@@ -10,28 +10,28 @@ use crate::payload::Payload;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// After room was made, at most this share of the limit waits, so that it is not made at every push.
+/// Making room reduces the waiting bytes to this share of the limit, so that it isn't necessary at every push.
 const RELIEVE_TO_PERCENT: usize = 75;
 
-/// What connections that are behind cost, and have lost since the start.
+/// What waits for slow connections, and what they have lost since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Connections for which more waits than they take.
+    /// Connections that are slow: frames wait for them here.
     pub connections: usize,
-    /// The bytes that wait for them, by the estimate that limits count, and those in batches that wait for their pace.
+    /// The bytes that wait for them, by the estimate that limits use, plus those in batches that wait for their pace.
     pub bytes: usize,
-    /// What such connections have lost.
+    /// What slow connections have lost.
     pub losses: Losses,
-    /// How often a subscriber was told to forget what it knew of a topic.
+    /// How many resets were sent.
     pub resets: u64,
-    /// Publications that were missed and given to those who resumed.
+    /// Publications that were missed, and then sent to resuming subscribers.
     pub recovered: u64,
-    /// How often a client was granted a slower pace than it asked for.
+    /// How often a client was granted a slower pace than it requested.
     pub slowed: u64,
 }
 
 impl Backlog {
-    /// Adds that of another server's, or shard's.
+    /// Adds the figures of another shard or server.
     pub const fn add(&mut self, other: &Self) {
         self.connections += other.connections;
         self.bytes += other.bytes;
@@ -43,14 +43,14 @@ impl Backlog {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Whether more waits for a connection than it takes.
+    /// Returns whether more waits for a connection than it accepts.
     pub fn is_behind(&self, id: ConnectionId) -> bool {
         self.find(id)
             .is_some_and(|connection| connection.outbox.is_behind())
     }
 
-    /// What slow connections cost, and what was lost and recovered. A connection counts that has left something here; one whose
-    /// transport alone has not taken what it was given, its host knows.
+    /// What waits for slow connections, and what was lost and recovered. It counts what waits in this hub; only the
+    /// host knows what was taken from here but not yet accepted by a transport.
     pub fn backlog(&self) -> Backlog {
         let connections = self.connections.iter();
         Backlog {
@@ -65,7 +65,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// What becomes of a local connection's publications while it is behind. To be said before it subscribes.
+    /// Sets what happens to a local connection's publications while it is slow. Must be called before it subscribes.
     pub fn handle_slow(&mut self, id: ConnectionId, slow: Slow) {
         if self.find(id).is_some() {
             let outbox = &mut self.connections[id.index as usize].outbox;
@@ -73,14 +73,14 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// What a client is granted that asks for `flow`.
+    /// The flow that a client is granted if it asks for `flow`.
     pub(super) fn grant_flow(&mut self, pattern: &Pattern, flow: Flow) -> Flow {
         let granted = self.config.floor.grant(pattern, flow);
         self.slowed += u64::from(granted != flow);
         granted
     }
 
-    /// A subscription stands, or was refused.
+    /// Applies the policy for a slow connection to a subscription, unless it was refused.
     pub(super) fn set_slow(
         &mut self,
         id: ConnectionId,
@@ -93,13 +93,13 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// What a subscription of a connection starts with is complete.
+    /// Ends the start of a subscription: everything that it starts with has been queued.
     pub(super) fn end_start(&mut self, now: Instant, id: ConnectionId) {
         self.connections[id.index as usize].outbox.end_start();
         self.note_behind(now, id.index);
     }
 
-    /// Something was pushed to a connection that may be behind.
+    /// Something was queued for a connection that may be slow.
     #[cold]
     pub(super) fn note_behind(&mut self, now: Instant, index: u32) {
         let outbox = &mut self.connections[index as usize].outbox;
@@ -112,13 +112,13 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Makes room: of those for whom most waits first.
+    /// Makes room, beginning with the connections with the most waiting.
     fn relieve(&mut self, now: Instant) {
         let limit = self.config.waiting_bytes_max;
         let target = limit / 100 * RELIEVE_TO_PERCENT;
         let mut heavy: Vec<(usize, u32)> = self.heavy();
         heavy.sort_unstable_by(|one, other| other.cmp(one));
-        // What those hold who are closed already goes with them.
+        // Closed connections aren't included: what waits for them goes when they are removed.
         let mut waiting: usize = heavy.iter().map(|(bytes, _)| bytes).sum();
         for (bytes, index) in &mut heavy {
             if waiting <= target {
@@ -146,12 +146,12 @@ impl<P: Payload + Clone> ServerHub<P> {
                 self.close_if_overfull(now, index);
             }
         }
-        // Where what is left must stay, it is looked through again only once there is more of it.
+        // If what is left must stay, don't look again until a good deal more has been added.
         let left = self.tally.waiting_bytes;
         self.relieve_above = limit.max(left.saturating_add(limit / 8));
     }
 
-    /// The connections that are behind and open, with the bytes that wait for each.
+    /// The open connections that are slow, each with its waiting bytes.
     fn heavy(&self) -> Vec<(usize, u32)> {
         let behind = self.connections.iter().filter(|(_, connection)| {
             let is_closed = match &connection.downlink {
@@ -169,7 +169,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             .collect()
     }
 
-    /// Something has left for a connection.
+    /// A frame of a connection was taken.
     pub(super) fn note_popped(&mut self, index: u32) {
         let outbox = &mut self.connections[index as usize].outbox;
         if outbox.is_behind() {

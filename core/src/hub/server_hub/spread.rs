@@ -1,9 +1,10 @@
-//! A publication that many connections get, straight to those that wait for nothing else.
+//! Spreading a publication: it goes straight to many connections that wait for nothing else.
 //!
-//! A connection that keeps up has an empty outbox. To put a delivery into it, to say that it is ready and to take the delivery
-//! out again costs several times what is left: to name the connection. So a host may ask for
-//! [`ServerHub::poll_spread`] before it asks for outputs, encode the publication once, and write it to all that
-//! [`ServerHub::poll_recipient`] names. Whatever one of them does not take waits in its outbox after all.
+//! A connection that keeps up has an empty outbox. Putting a delivery into it, reporting that it is ready and taking
+//! the delivery out again costs several times as much as merely naming the connection. So a host may call
+//! [`ServerHub::poll_spread`] before it polls outputs, encode the publication once, and write it to all connections
+//! that [`ServerHub::poll_recipient`] names. If one of them doesn't accept it, it goes to that connection's outbox
+//! after all.
 
 use alloc::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::outbox::Delivery;
 use crate::payload::Payload;
 use crate::time::Instant;
 
-/// Who gets a publication next.
+/// A connection to write the publication to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient {
     /// The connection to write to.
@@ -24,16 +25,17 @@ pub struct Recipient {
 }
 
 impl<P> Connection<P> {
-    /// Whether it has been given everything, whole.
+    /// Returns whether nothing waits for it, and it gets complete values.
     const fn is_at_rest(&self) -> bool {
         !self.is_ready && self.bases.is_none()
     }
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// A publication to be sent to all that [`ServerHub::poll_recipient`] names until it says `None`; `None` where there is
-    /// nothing of the kind, or others come first. A host that has begun to ask goes on until neither this nor
-    /// [`ServerHub::poll_output`] says anything; one that never does gets everything by `poll_output`.
+    /// A publication to send to all connections that [`ServerHub::poll_recipient`] names until it returns `None`.
+    /// `None` if there is no such publication, or other work comes first. A host that has called this once must
+    /// continue until neither this nor [`ServerHub::poll_output`] returns anything. A host that never calls it gets
+    /// everything by `poll_output`.
     pub fn poll_spread(&mut self) -> Option<Spread<P>> {
         if self.owing_since.is_none() || self.handing.is_some() {
             return None;
@@ -42,8 +44,9 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.hub.poll_spread()
     }
 
-    /// The next connection to write the publication to. A host may ask for several before it writes to the first of them, in their order.
-    /// Where one can't take it now, say so by [`ServerHub::handle_untaken`] before anything else happens.
+    /// The next connection to write the publication to. A host may poll several and then write to them in the same
+    /// order. If one of them can't accept it now, report that to [`ServerHub::handle_untaken`] before anything else
+    /// happens.
     pub fn poll_recipient(&mut self) -> Option<Recipient> {
         let now = self.owing_since?;
         while !self.has_others_to_serve() {
@@ -65,7 +68,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         None
     }
 
-    /// A recipient that was named can't take the publication now: it waits there.
+    /// A recipient can't accept the publication now: it goes to the recipient's outbox.
     pub fn handle_untaken(&mut self, now: Instant, recipient: Recipient, spread: &Spread<P>) {
         if self.find(recipient.connection).is_some() {
             self.leave_waiting(now, recipient, spread);
@@ -84,8 +87,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.note_pushed(now, index);
     }
 
-    /// Whether somebody else's turn has come: of whoever was ready before, soon, and of those whose outbox has something now,
-    /// while it is at hand.
+    /// Returns whether other connections should be served now: soon, if they were ready before; after a few, if their
+    /// outboxes were just filled, while their memory is in the cache.
     fn has_others_to_serve(&self) -> bool {
         let ready = self.output.len();
         ready >= DELIVERIES_AT_ONCE || (ready > 0 && self.spread >= DELIVERIES_FIRST)

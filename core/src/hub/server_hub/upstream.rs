@@ -1,4 +1,4 @@
-//! A server whose topics live beyond an uplink: who waits for what to come from there.
+//! A server whose topics live beyond an uplink: what waits for the backend, and what it brings.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -16,23 +16,23 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 use crate::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkConfig};
 
-/// What came of a request that could not be answered at once.
+/// The result of a request that could not be answered at once.
 #[derive(Debug)]
 pub enum ServerAnswer {
-    /// Of [`ServerHub::handle_request`].
+    /// The result of [`ServerHub::handle_request`].
     Published {
         /// The host's number for it.
         ticket: u64,
-        /// Where the publication stands, or why there is none.
+        /// The position of the publication, or why it was not published.
         result: Result<Position, PublishError>,
     },
-    /// Of [`ServerHub::handle_subscribe`], of a durable one, too.
+    /// The result of [`ServerHub::handle_subscribe`], also for a durable subscription.
     Subscribed {
         /// The local connection.
         connection: ConnectionId,
-        /// What it subscribed to.
+        /// The pattern of the subscription.
         pattern: Pattern,
-        /// The subscription, or why there is none.
+        /// The subscription, or why it was refused.
         result: Result<Subscribed, SubscribeError>,
     },
 }
@@ -40,15 +40,16 @@ pub enum ServerAnswer {
 #[derive(Debug)]
 pub(super) struct Upstream<P> {
     pub(super) mirror: Mirror<P, Origin>,
-    /// Those without wildcards, and those with: a topic that comes into step looks through the latter.
+    /// Parked subscriptions without and with wildcards: when a topic comes into sync, only the latter have to be
+    /// searched.
     pub(super) parked_exact: BTreeMap<Pattern, Vec<Parked>>,
     pub(super) parked_wild: BTreeMap<Pattern, Vec<Parked>>,
     pub(super) answers: VecDeque<ServerAnswer>,
-    /// What connections were told last.
+    /// What connections were last told.
     is_stale: bool,
 }
 
-/// Who published.
+/// Who a publish is from.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Origin {
     Session {
@@ -71,7 +72,7 @@ impl<P: Payload + Clone> Upstream<P> {
 }
 
 impl<P: Payload + Clone> ServerHub<P> {
-    /// Publishes on the server's own behalf, wherever topics live. The result comes by [`ServerHub::poll_answer`].
+    /// Publishes on the server's own behalf, through the uplink. [`ServerHub::poll_answer`] returns the result.
     pub fn handle_request(&mut self, now: Instant, ticket: u64, request: PublishRequest<P>) {
         let Some(upstream) = &mut self.upstream else {
             return;
@@ -88,7 +89,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// What came of a call of [`ServerHub::poll_call`].
+    /// The result of a call from [`ServerHub::poll_call`].
     pub fn handle_answer(&mut self, now: Instant, call: CallId, answer: UplinkAnswer<P>) {
         if let Some(upstream) = &mut self.upstream {
             upstream
@@ -98,7 +99,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// A publication came from the uplink.
+    /// A publication arrived from the uplink.
     pub fn handle_heard(&mut self, now: Instant, publication: Arc<Publication<P>>) {
         if let Some(upstream) = &mut self.upstream {
             upstream
@@ -116,7 +117,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// The uplink is lost.
+    /// The uplink was lost.
     pub fn handle_lost(&mut self, now: Instant) {
         if let Some(upstream) = &mut self.upstream {
             upstream.mirror.handle_lost(now);
@@ -124,8 +125,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         self.drain_hub(now);
     }
 
-    /// The next call for the uplink. Calls may be carried out at the same time: the hub asks for nothing that depends
-    /// on something unanswered.
+    /// The next call for the uplink. Calls may be carried out concurrently: none depends on another that is unanswered.
     pub fn poll_call(&mut self) -> Option<(CallId, UplinkCall<P>)> {
         self.upstream.as_mut()?.mirror.poll_call()
     }
@@ -136,14 +136,14 @@ impl<P: Payload + Clone> ServerHub<P> {
         durable.or_else(|| self.upstream.as_mut()?.answers.pop_front())
     }
 
-    /// Whether topics live elsewhere, and the link there is lost or what was missed has not been read yet.
+    /// Returns whether topics live in a backend, and the link to it is lost, or what was missed has not been read yet.
     pub fn is_stale(&self) -> bool {
         self.upstream
             .as_ref()
             .is_some_and(|upstream| upstream.is_stale)
     }
 
-    /// How much is done to keep in step with topics that live elsewhere.
+    /// Figures about keeping in sync with topics in a backend.
     pub fn uplink_counts(&self) -> UplinkCounts {
         let upstream = self.upstream.as_ref();
         upstream.map_or_else(UplinkCounts::default, |upstream| UplinkCounts {
@@ -152,12 +152,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         })
     }
 
-    /// Whether topics live beyond an uplink.
+    /// Returns whether topics live beyond an uplink.
     pub const fn has_uplink(&self) -> bool {
         self.upstream.is_some()
     }
 
-    /// Hands a client's publication to the uplink; gives it back where topics live here.
+    /// Passes a client's publication to the uplink; returns it if topics live here.
     pub(super) fn publish_upstream(
         &mut self,
         now: Instant,
@@ -185,7 +185,8 @@ impl<P: Payload + Clone> ServerHub<P> {
         None
     }
 
-    /// Passes on what the uplink brought, and what it need not bring any more. Says whether there was anything.
+    /// Passes on what the uplink brought, and releases patterns that are no longer needed. Returns whether there was
+    /// anything to do.
     pub(super) fn drain_upstream(&mut self, now: Instant) -> bool {
         let Some(upstream) = &mut self.upstream else {
             return false;
@@ -246,7 +247,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     }
 
     fn tell_stale(&mut self, now: Instant, is_stale: bool) {
-        // What has ended tells nothing more.
+        // A connection that has ended gets no more frames.
         let ids: Vec<ConnectionId> = self.ids().filter(|id| !self.has_ended(*id)).collect();
         for id in ids {
             match self.session(id) {
@@ -260,7 +261,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    /// Whether all that a local connection has asked for has ended, and so does the connection.
+    /// Returns whether everything that a local connection subscribed to has ended, and the connection is about to end.
     fn has_ended(&self, id: ConnectionId) -> bool {
         let downlink = &self.connections[id.index as usize].downlink;
         matches!(downlink, Downlink::Local(local) if local.is_ending && !local.is_wanted())

@@ -1,11 +1,12 @@
-//! What the batches hold that wait for their subscriptions' pace.
+//! The bytes in batches that wait for their subscriptions' pace.
 
 use super::Subscribers;
 use crate::limits::BATCHES_BYTES_MAX;
 use crate::payload::Payload;
 
 impl<P: Payload, T> Subscribers<P, T> {
-    /// What a gate's batch holds has changed. Where all batches hold too much, one that has grown leaves.
+    /// The size of a gate's batch has changed. If all batches together are too large, a batch that has grown is emitted
+    /// early.
     pub(super) fn count_batch(&mut self, gate: u32, batch_bytes: u32) {
         let slot = &mut self.gates[gate as usize];
         let others = self.batches_bytes - slot.batch_bytes as usize;
@@ -17,7 +18,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.batches_bytes = others + slot.batch_bytes as usize;
     }
 
-    /// The bytes in batches that wait for their time.
+    /// The bytes in batches that wait for their subscriptions' pace.
     pub(crate) const fn batches_bytes(&self) -> usize {
         self.batches_bytes
     }

@@ -1,4 +1,4 @@
-//! From a publication to what is owed to a subscription.
+//! From a publication to what is due to a subscription.
 
 use alloc::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload, T> Subscribers<P, T> {
-    /// Hands a publication to the subscription with `index`, through its gate where it has a pace; says through which.
+    /// Hands a publication to the subscription with `index`, through a gate if it has a pace. Returns that gate.
     pub(crate) fn deliver(
         &mut self,
         now: Instant,
@@ -38,7 +38,8 @@ impl<P: Payload, T> Subscribers<P, T> {
         Some(gate)
     }
 
-    /// Hands publications that came together to the subscription with `index`; says through which gate.
+    /// Hands publications that arrived together to the subscription with `index`. Returns the gate that the last of
+    /// them went through, if any.
     pub(crate) fn deliver_run(
         &mut self,
         now: Instant,
@@ -68,7 +69,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// The subscription with `index`, if it has no pace, and whose it is.
+    /// The downlink and id of the subscription with `index`, if it has no pace.
     pub(crate) fn immediate(&self, index: u32) -> Option<(DownlinkId, SubscriptionId)> {
         let subscription = &self.subscriptions[index as usize];
         let generation = subscription.generation;

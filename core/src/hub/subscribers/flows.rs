@@ -1,4 +1,5 @@
-//! What a relay's gates have and a server's don't: they are behind another gate, which changes with what the others want.
+//! What only a relay's gates need: they are fed by another gate upstream, which changes with the other subscribers'
+//! flows.
 
 use core::time::Duration;
 
@@ -13,12 +14,12 @@ use crate::publication::Publication;
 use crate::time::Instant;
 
 impl<P: Payload, T> Subscribers<P, T> {
-    /// Changes a subscription's flow; what is pending stays pending or becomes due.
+    /// Changes a subscription's flow; pending values stay pending or become due.
     pub(crate) fn set_flow(&mut self, now: Instant, id: SubscriptionId, flow: Flow) {
         self.set_fed_flow(now, id, flow, None);
     }
 
-    /// Changes a subscription's flow, and the window of the throttle that feeds its gates, where one does.
+    /// Changes a subscription's flow, and sets the window of the throttle that feeds its gates, if one does.
     pub(crate) fn set_fed_flow(
         &mut self,
         now: Instant,
@@ -42,7 +43,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         for gate in gates {
             let machine = self.awake(gate);
             if flow.is_immediate() {
-                // It would leave at once anyway, but as one value: of a batch nothing may be lost.
+                // It would be emitted at once anyway, but as a single value, and nothing of a batch may be lost.
                 machine.handle_flush(now);
             }
             machine.handle_flow(now, flow);
@@ -51,7 +52,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// Hands over what the gates hold back, at once.
+    /// Emits everything that the gates hold back, at once.
     pub(crate) fn flush(&mut self, now: Instant) {
         let gates: Vec<usize> = self.gates.iter().map(|(gate, _)| gate).collect();
         for gate in gates.into_iter().map(super::index_of) {
@@ -60,12 +61,12 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// Whether the subscription with `index` is paced by its own gate here.
+    /// Returns whether the subscription with `index` is paced by a gate here.
     pub(crate) fn is_gated(&self, index: u32) -> bool {
         !self.subscriptions[index as usize].flow.is_immediate()
     }
 
-    /// Hands over what a client received as one batch: as it came, where its gate upstream has collected for this one alone.
+    /// Hands on a batch from the uplink: unchanged, if the uplink collected for this subscription alone.
     pub(crate) fn deliver_batch(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! A flow in 16 bytes: there may be a million of them.
+//! A flow packed into 16 bytes, because there may be a million of them.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::flow::{Conflate, Flow, Pace};
 use crate::limits::{COLLECT_MAX, PACE_MAX};
 
-/// Where in `first` lies what; the lower bits are its pace's duration in microseconds.
+/// The layout of `first`: the lower bits are the duration of the pace in microseconds.
 const DURATION_BITS: u32 = 48;
 const THROTTLE: u64 = 1 << 48;
 const DEBOUNCE: u64 = 1 << 49;
@@ -17,14 +17,14 @@ const MERGE: u64 = 1 << 53;
 const SUM: u64 = 1 << 54;
 const COLLECT: u64 = 1 << 55;
 
-/// Where in `second` the batch's maximum begins; the lower bits are a debounce's `max_wait`, or the window of the throttle that
-/// feeds a throttle and zero where none does, in microseconds.
+/// The layout of `second`: from this bit on, the maximum of a batch. The lower bits, in microseconds, are the
+/// `max_wait` of a debounce, or the window of the throttle that feeds a throttle (zero if none does).
 const MAX_WAIT_BITS: u32 = 48;
 
 const _: () = assert!(PACE_MAX.as_micros() < 1 << MAX_WAIT_BITS);
 const _: () = assert!(COLLECT_MAX < 1 << (u64::BITS - MAX_WAIT_BITS));
 
-/// A valid [`Flow`], with its durations rounded up to microseconds, as gates round them.
+/// A valid [`Flow`], with its durations rounded up to microseconds, as gates do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeptFlow {
     first: u64,
@@ -36,7 +36,7 @@ impl KeptFlow {
         self.first & (THROTTLE | DEBOUNCE) == 0
     }
 
-    /// The same flow, of a subscription whose gates are fed by a throttle with this window.
+    /// The same flow for a subscription whose gates are fed by a throttle with this window.
     pub(super) fn with_feed(self, window: Option<Duration>) -> Self {
         if self.first & THROTTLE == 0 {
             return self;
@@ -48,7 +48,7 @@ impl KeptFlow {
         }
     }
 
-    /// The window of the throttle that feeds its gates, where one does.
+    /// The window of the throttle that feeds its gates, if one does.
     pub(super) fn feed(self) -> Option<Duration> {
         let window = duration(self.second);
         (self.first & THROTTLE != 0 && !window.is_zero()).then_some(window)
@@ -134,7 +134,7 @@ const fn duration(word: u64) -> Duration {
     Duration::from_micros(word & ((1 << DURATION_BITS) - 1))
 }
 
-/// In whole microseconds, rounded up, and no longer than a valid flow's durations are.
+/// A duration in whole microseconds, rounded up, and limited to that of a valid flow.
 fn micros(duration: Duration) -> u64 {
     let duration = duration.min(PACE_MAX);
     duration.as_secs() * 1_000_000 + u64::from(duration.subsec_nanos().div_ceil(1_000))

@@ -1,9 +1,9 @@
-//! Gates that rest: publications pass them by until something is due to them.
+//! Gates that rest: publications pass over them until something is due.
 //!
-//! A throttled gate within its window, or a debounced one within its burst, keeps nothing of what comes but the last. So a
-//! route with ten thousand of them need not visit each for every publication: the last one is kept
-//! once for all, and each takes it when its deadline comes, or when anything else is to happen to it. What leaves,
-//! and in which order, is the same.
+//! A throttled gate within its window, or a debounced one within its burst, keeps only the last of the values that
+//! arrive. So a route with ten thousand such gates need not visit each of them for every publication: the last
+//! publication is kept once for all. Each gate takes it when its deadline comes, or before anything else happens to it.
+//! What is emitted, and in which order, is the same.
 
 use core::num::NonZeroU64;
 
@@ -17,20 +17,20 @@ use crate::router::RouteId;
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// What a gate has seen when it begins to rest.
+/// The state of a resting gate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resting {
     pub(super) route: RouteId,
-    /// How many publications had passed there.
+    /// The route's count of passed publications when the gate began to rest.
     seen: NonZeroU64,
 }
 
-/// What has passed the gates of a route that rest.
+/// The publications that have passed over the resting gates of a route.
 #[derive(Debug)]
 pub(super) struct Passed<P> {
-    /// How many publications, and one.
+    /// How many there were, plus one.
     count: NonZeroU64,
-    /// The last of them and when it came; `None` once nobody rests.
+    /// The last of them and when it arrived; `None` once no gate rests.
     last: Option<(Instant, Arc<Publication<P>>)>,
 }
 
@@ -44,8 +44,8 @@ impl<P> Default for Passed<P> {
 }
 
 impl<P: Payload, T> Subscribers<P, T> {
-    /// Does what is due at `now`, so that every gate that still rests may be passed by at `now`. Returns the time that
-    /// the gates are to be told: it never goes back.
+    /// Handles deadlines up to `now`, so that a publication can pass over every gate that still rests. Returns the time
+    /// to pass to gates, which never goes back.
     pub(crate) fn catch_up(&mut self, now: Instant, wake: impl FnMut(&T) -> bool) -> Instant {
         self.latest = self.latest.max(now);
         let is_due = |at: Instant| at <= self.latest;
@@ -55,7 +55,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         self.latest
     }
 
-    /// A publication passes the gates of a route that rest.
+    /// A publication passes over the resting gates of a route.
     pub(crate) fn pass_by(
         &mut self,
         now: Instant,
@@ -68,14 +68,14 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// Nobody rests at a route any more.
+    /// No gate of a route rests any longer.
     pub(crate) fn forget_passed(&mut self, route: RouteId) {
         if let Some(passed) = self.passed.get_mut(route.index()) {
             passed.last = None;
         }
     }
 
-    /// Lets a gate rest, if that makes no difference; says whether it does.
+    /// Lets a gate rest if that makes no difference to what it emits. Returns whether it rests.
     pub(crate) fn rest(&mut self, gate: u32, route: RouteId) -> bool {
         let Some(slot) = self.gates.get_mut(gate as usize) else {
             return false;
@@ -93,16 +93,16 @@ impl<P: Payload, T> Subscribers<P, T> {
         true
     }
 
-    /// Until when the gate of the subscription with `index` will hold back all but the last of what comes of `topic`. `None` if it
-    /// may do anything else.
+    /// The time until which the gate of the subscription with `index` holds back all but the last publication of
+    /// `topic`. `None` if it may do anything else.
     pub(crate) fn holds_until(&self, index: u32, topic: &Topic) -> Option<Instant> {
         let slot = &self.gates[self.known_gate(index, topic)? as usize];
-        // A deadline that is later than this would let it pass unseen.
+        // If the timer is armed for later than this, the time would pass unnoticed.
         let armed = Instant::from_micros(slot.armed?.get());
         slot.gate.rests_until().filter(|until| armed <= *until)
     }
 
-    /// A publication is held back by the gate of the subscription with `index`, if it has one that doesn't rest.
+    /// The gate of the subscription with `index` holds back a publication, if there is a gate and it isn't resting.
     pub(crate) fn hold_back(&mut self, at: Instant, index: u32, publication: &Arc<Publication<P>>) {
         if let Some(gate) = self.known_gate(index, &publication.topic) {
             let slot = &mut self.gates[gate as usize];
@@ -112,7 +112,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         }
     }
 
-    /// A gate to which something is about to happen. If it rested, it learns now what has passed it by.
+    /// The gate, about to be used. If it was resting, it first gets the last publication that passed over it.
     pub(super) fn awake(&mut self, gate: u32) -> &mut Gate<Arc<Publication<P>>> {
         let slot = &mut self.gates[gate as usize];
         if let Some(Resting { route, seen }) = slot.resting.take() {
@@ -126,7 +126,7 @@ impl<P: Payload, T> Subscribers<P, T> {
         &mut slot.gate
     }
 
-    /// Lets the gate of a subscription rest no more, as if each publication had been handed to it.
+    /// Ends the rest of a subscription's gate, as if each publication had been handed to it.
     #[cfg(test)]
     pub(crate) fn rouse(&mut self, index: u32) {
         if let super::Gates::One(gate) = self.subscriptions[index as usize].gates {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::protocol::{Start, TopicPosition};
 
 impl TopicPosition {
-    /// One step back where the latest value is wanted, so that it counts as missed.
+    /// One step back if the latest value is wanted, so that it counts as missed.
     pub(super) fn before_latest(mut self, start: &Start) -> Self {
         let step = u64::from(*start != Start::New);
         self.position.offset = self.position.offset.saturating_sub(step);
@@ -13,7 +13,7 @@ impl TopicPosition {
     }
 }
 
-/// Where a cursor stands, and its client where that has seen more.
+/// The positions of a cursor, or those of its client where the client has seen more.
 pub(super) fn newest(mut positions: Vec<TopicPosition>, start: &Start) -> Vec<TopicPosition> {
     let Start::Since(seen) = start else {
         return positions;
