@@ -1,8 +1,8 @@
-//! Whether a shard has to be woken for what is handed to it.
+//! Decides whether a shard has to be woken when it is handed something.
 //!
-//! A shard that is awake sees by itself what came; waking it would be a system call for each command of a burst. One that
-//! is about to sleep must not miss what comes meanwhile. `tests/tests/interleavings.rs` tries every order in which two threads
-//! and the shard can take these steps.
+//! A shard that is awake finds what arrived by itself; waking it would cost a system call for each command of a burst. A shard
+//! that is about to sleep must not miss what arrives meanwhile. `tests/tests/interleavings.rs` tries every order in which two
+//! threads and the shard can take these steps.
 
 use crate::atomics::{AtomicBool, AtomicUsize, Ordering};
 
@@ -13,7 +13,7 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// The bell of a shard that is awake.
+    /// A bell for a shard that is awake.
     pub(crate) fn new() -> Self {
         Self {
             is_awake: AtomicBool::new(true),
@@ -21,34 +21,34 @@ impl Bell {
         }
     }
 
-    /// Something is about to be put where the shard looks.
+    /// Must be called before something is put into the shard's queue.
     pub(crate) fn expect_one(&self) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// It was put there. Says whether the shard is to be woken: then whoever asks has to do it.
+    /// Must be called after it was put there. If this returns true, the caller has to wake the shard.
     pub(crate) fn must_ring(&self) -> bool {
         !self.is_awake.swap(true, Ordering::AcqRel)
     }
 
-    /// The shard is awake: it will see by itself what is put there next.
+    /// The shard is awake, and will find by itself what is queued next.
     pub(crate) fn announce_waking(&self) {
-        // Reads, too, and so sees what was put there by whoever found it awake before.
+        // A swap, because it also reads: so the shard sees what was queued by senders that found it awake before.
         self.is_awake.swap(true, Ordering::AcqRel);
     }
 
-    /// The shard has taken one.
+    /// The shard has taken one from its queue.
     pub(crate) fn count_taken(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Whether nothing waits; from then on the next one wakes the shard.
+    /// Returns whether the queue is empty. If it is, the next sender wakes the shard.
     pub(crate) fn may_sleep(&self) -> bool {
         let is_empty = || self.waiting.load(Ordering::Acquire) == 0;
         if !is_empty() {
             return false;
         }
-        // Reads, too, and so sees what was announced before whoever last found the shard awake.
+        // A swap, because it also reads: so this sees what was counted by senders that found the shard awake before.
         self.is_awake.swap(false, Ordering::AcqRel);
         is_empty()
     }

@@ -1,4 +1,4 @@
-//! What other threads ask of a shard, and how they wake it.
+//! The commands that other threads send to a shard, and how they wake it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,14 +29,14 @@ use crate::auth::{AuthError, Identity};
 use crate::event_stream::Adoption;
 use crate::json::Json;
 
-/// What came of a lookup.
+/// The outcome of a lookup.
 pub(crate) type LookedUp = Result<Found<Json>, LookupError>;
 
 /// A request to the shard.
 pub(crate) enum Command {
     Publish {
         request: PublishRequest<Json>,
-        /// When it was taken from whoever publishes.
+        /// When it was accepted from the publisher.
         accepted: HostInstant,
         reply: oneshot::Sender<Result<Position, PublishError>>,
     },
@@ -46,7 +46,7 @@ pub(crate) enum Command {
         received: Bytes,
         guest: Guest,
     },
-    /// It was found out who a client is.
+    /// The answer to a question of who a client is.
     Authenticated {
         id: ConnectionId,
         /// Which question about the connection it answers.
@@ -54,9 +54,10 @@ pub(crate) enum Command {
         known: Result<Identity, AuthError>,
     },
     OpenLocal(Opening),
-    /// The shard is to write a stream itself that was read within the process. The connection stays the same one.
+    /// The shard is to write a stream to its socket that was read within the process until now. The connection stays
+    /// the same one.
     Adopt(Box<Adoption>),
-    /// Whoever asked for the local connection with this token waits no longer.
+    /// The caller that opened the local connection with this token waits no longer.
     CancelOpening(u64),
     /// The reader of a local queue that was full has made room.
     ResumeLocal(ConnectionId),
@@ -81,12 +82,12 @@ pub(crate) enum Command {
     Missed,
     /// The link to the backend is lost.
     Lost,
-    /// What came of a call to the backend.
+    /// The answer to a call to the backend.
     Answered(CallId, UplinkAnswer<Json>),
     Presence(PresenceCommand),
     Progress(ProgressCommand),
     Disconnect(DisconnectCommand),
-    /// Another server or shard has connections that tabs share; it said so in so many bytes.
+    /// Another server or shard has connections that tabs share. The message had this number of bytes.
     Claims {
         claims: Vec<Claim>,
         bytes: usize,
@@ -110,7 +111,7 @@ pub(crate) struct TopicSeen {
     pub(crate) subscribers: usize,
     /// By how many publications the slowest of them is behind.
     pub(crate) lag: u64,
-    /// For how long nothing was published to it or asked of it.
+    /// The time since something was last published to it or requested of it.
     pub(crate) idle: Duration,
     pub(crate) latest: Option<Arc<Publication<Json>>>,
 }
@@ -121,12 +122,12 @@ pub(crate) struct Snapshot {
     pub(crate) counts: HubCounts,
     pub(crate) uplink: UplinkCounts,
     pub(crate) connections: usize,
-    /// Whether some of these are others than this process.
+    /// Whether some of these come from outside this process.
     pub(crate) has_clients: bool,
     pub(crate) totals: Totals,
 }
 
-/// The way to a shard. Clones go to the same one.
+/// The sender of a shard's commands. Clones go to the same shard.
 #[derive(Clone)]
 pub(crate) struct CommandSender {
     sender: Sender<Command>,
@@ -169,7 +170,7 @@ impl CommandSender {
         Ok(())
     }
 
-    /// Hands a command to the shard that brings it a connection.
+    /// Hands the shard a command that brings it a connection.
     ///
     /// # Errors
     /// When the shard has stopped.
@@ -188,7 +189,7 @@ impl CommandSender {
         self.wake.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The shard is awake: it will see the next command by itself.
+    /// The shard is awake, and will find the next command by itself.
     pub(super) fn announce_waking(&self) {
         self.wake.bell.announce_waking();
     }
@@ -197,7 +198,7 @@ impl CommandSender {
         self.wake.bell.count_taken();
     }
 
-    /// Whether nothing waits; from then on the next command wakes the shard.
+    /// Returns whether no command is waiting. If none is, the next one wakes the shard.
     pub(super) fn may_sleep(&self) -> bool {
         self.wake.bell.may_sleep()
     }

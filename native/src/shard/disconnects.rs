@@ -1,4 +1,4 @@
-//! Users whose connections are ended: as this process asks for, and as other servers tell.
+//! Ends the connections of users, on request of this process or of other servers.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use super::command::Command;
 
 /// A request about the connections of users.
 pub(crate) enum DisconnectCommand {
-    /// They are ended. Answered by how many there were.
+    /// Ends them. The answer is how many there were.
     End {
         /// The same for all shards.
         id: u64,
         user: Arc<str>,
-        /// Where this shard is the one to tell other servers: answered once that is out, and not at all where it can't be now.
+        /// Set if this shard is the one that tells other servers. Answered once the message is out, and never if it can't be sent now.
         told: Option<oneshot::Sender<()>>,
         reply: oneshot::Sender<usize>,
     },
-    /// Another server or shard was asked to end them; it said so in so many bytes.
+    /// Another server or shard was asked to end them. The message had this number of bytes.
     Heard {
         disconnects: Vec<Disconnect>,
         bytes: usize,
     },
-    /// Something of what others were to be told did not reach the backend.
+    /// A message to other servers did not reach the backend.
     Lost,
 }
 
@@ -47,9 +47,9 @@ impl Shard {
                 let tells = told.is_some();
                 let count = self.hub.handle_disconnect(now, id, &user, tells);
                 self.tell_disconnects(told);
-                // By the time of the answer, they are ended.
+                // The connections have ended by the time of the answer.
                 self.drain();
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = reply.send(count);
             }
             DisconnectCommand::Heard { disconnects, bytes } => {
@@ -62,7 +62,7 @@ impl Shard {
         }
     }
 
-    /// Tells other servers whose connections are ended. `told` is answered once the first of it is out.
+    /// Tells other servers whose connections to end. `told` is answered once the first message is out.
     pub(super) fn tell_disconnects(&mut self, mut told: Option<oneshot::Sender<()>>) {
         let now = self.now();
         let Some(upstream) = &self.upstream else {

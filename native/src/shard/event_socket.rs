@@ -1,5 +1,5 @@
-//! One event stream on its socket: chunks out, as far as the kernel takes them. What its client says is not listened to,
-//! but that it closes.
+//! One event stream on its socket: writes chunks as far as the kernel accepts them. What the client sends is ignored,
+//! except that it closes the connection.
 
 use std::io;
 
@@ -18,18 +18,18 @@ use super::untaken::Untaken;
 use crate::event_stream::{ALIVE, LAST_CHUNK, OPENING, Told, chunk};
 use crate::json::Json;
 
-/// What a client may send although nobody listens: a request that follows too early, say.
+/// How much a client may send although nobody reads it: a request that follows too early, for example.
 const IGNORED_BYTES_MAX: usize = 64 * 1024;
 
 /// An event stream and its connection.
 pub(super) struct EventSocket {
     transport: Transport,
-    /// Boxed, because most have nothing that waits, and there are many of them.
+    /// Boxed, because most streams have nothing waiting, and there are many of them.
     unsent: Option<Box<Unsent>>,
     state: Box<State>,
 }
 
-/// What is left of the chunk that the socket took in part, and the publications in it.
+/// The rest of a chunk that the socket accepted in part, and the publications in it.
 #[derive(Default)]
 struct Unsent {
     bytes: Bytes,
@@ -43,26 +43,26 @@ struct State {
     ignored_bytes: usize,
 }
 
-/// How far a stream is.
+/// The stage of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// What waits, here and at the hub, is the last there is.
+    /// What is waiting, here and at the hub, is the last.
     Ending,
-    /// What waits here is the last: its reader is told nothing further.
+    /// What is waiting here is the last, and what is waiting at the hub is not sent.
     Expiring,
-    /// The end itself has been written, or waits.
+    /// The end itself has been written, or is waiting.
     Ended,
 }
 
-/// How far writing came, and the stream's next deadline where that has come closer.
+/// How far writing got, and the stream's next deadline if that is sooner now.
 pub(super) struct Progress {
     pub(super) flushed: Flushed,
     pub(super) sooner: Option<Instant>,
 }
 
 impl EventSocket {
-    /// A stream that begins with the head of its response and what its reader was to be told.
+    /// A stream that begins with the head of its response and the frames that its reader was due.
     pub(super) fn new(
         now: Instant,
         transport: Transport,
@@ -95,7 +95,7 @@ impl EventSocket {
         }
     }
 
-    /// Watches the socket, edge by edge.
+    /// Registers the socket, edge-triggered.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.transport.register(registry, token)
     }
@@ -109,14 +109,14 @@ impl EventSocket {
         self.state.deadlines.poll_timeout()
     }
 
-    /// A deadline was reached; says whether the stream ends or its reader is given up.
+    /// A deadline was reached. Returns whether the stream ends or its reader is given up.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<EventStreamOutput> {
         self.state.deadlines.handle_timeout(now);
         let output = self.state.deadlines.poll_output()?;
         if output == EventStreamOutput::SayAlive && self.state.stage == Stage::Open {
             let alive = chunk(Vec::new(), |out| out.extend_from_slice(ALIVE));
             let mut took = 0;
-            // A socket that is gone says so by an event of its own.
+            // A broken socket is reported by an event of its own.
             if self.write(&alive.unwrap_or_default(), &mut took) == Flushed::Full {
                 self.state.deadlines.handle_stalled(now, took > 0);
             }
@@ -124,14 +124,14 @@ impl EventSocket {
         Some(output)
     }
 
-    /// Nothing further will come: once what waits has been written, the response ends.
+    /// Nothing further follows: once what is waiting has been written, the response ends.
     pub(super) fn end(&mut self) {
         if self.state.stage == Stage::Open {
             self.state.stage = Stage::Ending;
         }
     }
 
-    /// Its reader's time is over: once what has been begun is written, the response ends.
+    /// The reader's token has expired: once a chunk in progress has been written, the response ends.
     pub(super) fn expire(&mut self) {
         if self.state.stage != Stage::Ended {
             self.state.stage = Stage::Expiring;
@@ -143,18 +143,18 @@ impl EventSocket {
         self.state.stage == Stage::Ended && self.unsent.is_none()
     }
 
-    /// Whether it has not taken what it was given.
+    /// Whether the socket has not accepted everything yet.
     pub(super) const fn is_stuck(&self) -> bool {
         self.unsent.is_some()
     }
 
-    /// The publications that it has not taken.
+    /// The publications that the socket has not accepted.
     pub(super) fn untaken(&self) -> &[(Topic, Position)] {
         let unsent = self.unsent.as_ref();
         unsent.map_or(&[], |unsent| unsent.untaken.positions())
     }
 
-    /// Reads what its client sends; says how the connection ended, where it did.
+    /// Reads and ignores what the client sends. Returns how the connection ended, if it did.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<Flushed> {
         loop {
             match self.transport.read(buffer) {
@@ -172,7 +172,7 @@ impl EventSocket {
         }
     }
 
-    /// Writes `next`'s frames until there are none or the socket takes no more.
+    /// Writes the frames that `next` returns, until there are none or the socket accepts no more.
     pub(super) fn flush(
         &mut self,
         now: Instant,
@@ -230,7 +230,7 @@ impl EventSocket {
         }
     }
 
-    /// What is in the bytes that wait.
+    /// Notes which publications are in the waiting bytes.
     fn note_untaken(&mut self, untaken: Untaken) {
         if let Some(unsent) = &mut self.unsent {
             unsent.untaken = untaken;
@@ -241,7 +241,7 @@ impl EventSocket {
         matches!(self.state.stage, Stage::Open | Stage::Ending)
     }
 
-    /// Writes a chunk where nothing waits; what the socket does not take waits from then on.
+    /// Writes a chunk while nothing is waiting. What the socket doesn't accept waits from then on.
     fn write(&mut self, chunk: &Bytes, took: &mut usize) -> Flushed {
         let mut written = 0;
         while written < chunk.len() {
@@ -263,7 +263,7 @@ impl EventSocket {
             }
         }
         if let Err(error) = self.transport.flush() {
-            // Nothing of it is left to write, but it isn't over either.
+            // All bytes are handed over, but TLS still holds some of them.
             self.unsent = Some(Box::default());
             return Flushed::after(&error);
         }

@@ -1,5 +1,5 @@
-//! What event streams are sent: frames that wait together, as one chunk. Streams of the same topic alone that wait for
-//! the same publications share it; the id of others is their own.
+//! Writes the chunks of event streams: frames that wait together become one chunk. Streams of one and the same topic that wait for the same
+//! publications share the chunk; the ids of other streams are their own.
 
 use std::sync::Arc;
 
@@ -27,17 +27,17 @@ const SHARED_MAX: usize = 32;
 pub(super) struct EventWriter {
     encoder: Encoder,
     frames: Vec<ServerFrame<Json>>,
-    /// What was written in this round, and of what.
+    /// The chunks of this round, and the publications in them.
     shared: Vec<(Vec<Arc<Publication<Json>>>, Bytes)>,
     may_have_more: bool,
-    /// How many frames were taken, and chunks made of them.
+    /// How many frames were taken, and how many chunks were made of them.
     pub(super) written: u64,
     pub(super) chunks: u64,
 }
 
 impl EventWriter {
-    /// The bytes of the frames that `next` gives, up to as many as one chunk takes, for a stream that stands there; `None`
-    /// where there is nothing to tell.
+    /// Returns the bytes of the frames that `next` returns, as many as one chunk takes, for a stream with this standing; `None` if there is
+    /// nothing to send.
     pub(super) fn next_chunk(
         &mut self,
         standing: &mut Standing,
@@ -75,12 +75,12 @@ impl EventWriter {
         }
     }
 
-    /// What is lost to a reader that doesn't take the last chunk.
+    /// What a reader misses if it doesn't accept the last chunk.
     pub(super) fn untaken(&self) -> Untaken {
         Untaken::in_frames(self.frames.iter())
     }
 
-    /// Whether frames may be left behind those of the last chunk.
+    /// Whether there may be frames after those of the last chunk.
     pub(super) const fn may_have_more(&self) -> bool {
         self.may_have_more
     }
@@ -105,7 +105,7 @@ impl EventWriter {
         if let Some((_, chunk)) = known {
             return chunk.clone();
         }
-        // Streams that are behind, each somewhere else, share little.
+        // Streams that lag, each at a different position, share little.
         if self.shared.len() == SHARED_MAX {
             self.shared.clear();
         }
@@ -135,7 +135,7 @@ impl EventWriter {
         })
     }
 
-    /// Lets go of what a round has made that is over.
+    /// Drops the chunks of the finished round.
     pub(super) fn forget(&mut self) {
         self.encoder.forget();
         self.frames.clear();
@@ -143,7 +143,7 @@ impl EventWriter {
     }
 }
 
-/// A publication whose event is the same for all streams of its topic alone.
+/// The publication of a frame, if its event is the same for all streams of only its topic.
 fn publication(frame: &ServerFrame<Json>) -> Option<&Arc<Publication<Json>>> {
     match frame {
         ServerFrame::Publication {

@@ -1,4 +1,4 @@
-//! Event streams that the shard writes itself: how it gets them, and what they do when nothing happens.
+//! Event streams that the shard writes itself: how it adopts them, and what happens at their deadlines.
 
 use mio::Token;
 use tidegate_core::event_stream::EventStreamOutput;
@@ -12,7 +12,7 @@ use super::{Endpoint, EndpointKind, Shard};
 use crate::event_stream::Adoption;
 
 impl Shard {
-    /// Writes a stream from now on that was read within the process.
+    /// Takes over the writing of a stream that was read within the process.
     pub(super) fn adopt(&mut self, now: Instant, adoption: Adoption) {
         let Adoption {
             id,
@@ -47,7 +47,7 @@ impl Shard {
         self.unread.push(id);
     }
 
-    /// Writes what waits for an event stream, as far as its socket takes it.
+    /// Writes what is waiting for an event stream, as far as its socket accepts it.
     pub(super) fn flush_events(&mut self, id: ConnectionId) {
         let (hub, now) = (&mut self.hub, self.round);
         let Some(Some(Endpoint {
@@ -69,7 +69,7 @@ impl Shard {
         }
     }
 
-    /// Says that silent streams live, ends those whose time is over, and gives those up that nobody reads.
+    /// Sends keep-alives on silent streams, ends those whose time is over, and gives up those that nobody reads.
     pub(super) fn handle_streams(&mut self, now: Instant) {
         while let Some(index) = self.streams.expire(now) {
             let Some(Some(Endpoint {

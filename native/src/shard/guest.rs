@@ -1,4 +1,4 @@
-//! Who connects to a shard: what is known of them, and what is found out by their first frame.
+//! Clients that connect to a shard: what is known of them, and what is found out through their first frame.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -20,23 +20,23 @@ use super::{Command, EndpointKind, Shard};
 use crate::access::{Known, Pass, Refused};
 use crate::auth::{AuthError, Authenticating, Credentials, Identity};
 
-/// Whoever connects.
+/// A client that connects.
 pub(crate) struct Guest {
     pub(crate) known: Known,
-    /// When it was asked who they are.
+    /// When it was asked who the client is.
     pub(crate) asked: HostInstant,
     pub(crate) pass: Pass,
-    /// Whether the client understands compressed messages.
+    /// Whether the client supports compressed messages.
     pub(crate) deflates: bool,
-    /// Whether they are welcomed before they have said anything.
+    /// Whether the client is welcomed before it has sent anything.
     pub(crate) is_welcome: bool,
-    /// By which name the server remembers what they have of their room.
+    /// The name under which the server remembers what the client has of its own room.
     pub(crate) device: Option<DurableName>,
-    /// Where questions about them are asked that take time.
+    /// The runtime for questions about the client that take time.
     pub(crate) runtime: Handle,
 }
 
-/// Questions about clients that are being answered elsewhere. Nobody waits for an answer about a client that has gone.
+/// Questions about clients that are being answered elsewhere. A question is dropped when its client has gone.
 #[derive(Default)]
 pub(super) struct Questions {
     asked: u64,
@@ -54,7 +54,7 @@ impl Questions {
         self.open.remove(&(id, question));
     }
 
-    /// A client has gone.
+    /// Drops the questions about a client that has gone.
     pub(super) fn drop_of(&mut self, id: ConnectionId) {
         let open = self.open.range((id, 0)..=(id, u64::MAX));
         let names: Vec<(ConnectionId, u64)> = open.map(|(name, _)| *name).collect();
@@ -73,7 +73,7 @@ impl Drop for Questions {
 }
 
 impl Guest {
-    /// What is known of them, since `asked`.
+    /// The access that follows from what has been known of the client since `asked`.
     pub(super) fn access(&self, now: Instant, asked: Instant) -> Access {
         match &self.known {
             Known::Anyone(grant) => Access::open(grant.clone()),
@@ -88,7 +88,7 @@ fn grant(now: Instant, identity: Identity) -> Arc<Grant> {
 }
 
 impl Shard {
-    /// Asks about the tokens that clients have shown; some answers are there at once. Returns whether any was.
+    /// Asks about the tokens that clients have presented. Some answers are there at once; returns whether any was.
     pub(super) fn look_at_tokens(&mut self) -> bool {
         let mut is_answered = false;
         while let Some((id, token)) = self.hub.poll_token() {
@@ -108,8 +108,8 @@ impl Shard {
         is_answered
     }
 
-    /// Takes the answer if it is there at once, or has it waited for elsewhere: an application's own rule must neither end
-    /// this thread, which all its clients share, nor hold it up.
+    /// Takes the answer if it is there at once; otherwise a task waits for it. An application's own rule must neither end this thread,
+    /// which all its clients share, nor hold it up.
     fn wait_for(
         &mut self,
         id: ConnectionId,
@@ -137,7 +137,7 @@ impl Shard {
         let question = self.questions.name();
         let task = runtime.spawn(async move {
             let known = answer.await;
-            // A shard that has stopped has nobody left to let in.
+            // If the shard has stopped, the answer is of no use.
             let _ = sender.send(Command::Authenticated {
                 id,
                 question,
@@ -149,7 +149,7 @@ impl Shard {
         false
     }
 
-    /// A question that took its time is answered.
+    /// A question is answered that was not answered at once.
     pub(super) fn handle_answered(
         &mut self,
         id: ConnectionId,
@@ -160,7 +160,7 @@ impl Shard {
         self.handle_known(id, known);
     }
 
-    /// It was found out who a client is, or that they are nobody.
+    /// It is now known who a client is, or that it is refused.
     fn handle_known(&mut self, id: ConnectionId, known: Result<Identity, AuthError>) {
         let now = self.now();
         let result = match known {
@@ -181,7 +181,7 @@ impl Shard {
             }
         };
         self.hub.handle_authenticated(now, id, result);
-        // While it was looked at, nothing was read.
+        // Nothing was read from the client meanwhile.
         self.unread.push(id);
     }
 

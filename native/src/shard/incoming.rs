@@ -1,4 +1,4 @@
-//! New WebSockets, and what their clients say.
+//! New WebSockets, and what their clients send.
 
 use mio::Token;
 use mio::event::Events;
@@ -25,7 +25,7 @@ impl Shard {
         let frame_bytes_max = self.wire.frame_bytes_max;
         let mut socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
         socket.note_stranger(matches!(guest.known, Known::Nobody));
-        // The latest: that of an earlier one may be gone.
+        // Keep the latest, because the runtime of an earlier one may be gone.
         self.runtime = Some(guest.runtime);
         self.insert(id, EndpointKind::Socket(socket));
         let registry = self.poll.registry();
@@ -64,7 +64,8 @@ impl Shard {
                 continue;
             };
             let (id, is_stuck) = (endpoint.id, endpoint.is_stuck());
-            // While it is asked about a client, what they say isn't read, and with it that they have gone.
+            // While a question about a client is open, its socket is not read, which would show that the client has
+            // gone.
             if (event.is_read_closed() || event.is_error()) && self.hub.is_asking(id) {
                 self.close(id);
                 continue;
@@ -72,7 +73,8 @@ impl Shard {
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 self.read(id, buffer);
             }
-            // A socket with something to read is writable, too, mostly. Its frames leave when their turn comes, not now.
+            // A socket with something to read is usually writable, too. If nothing is stuck, its frames leave when
+            // their turn comes, not now.
             if event.is_writable() && is_stuck {
                 self.flush(id);
             }
@@ -124,7 +126,7 @@ impl Shard {
                     self.hub.handle_bad_frame(now, id, error);
                 }
             }
-            // Where calls are answered at once, answers come in the order of the frames.
+            // If calls are answered at once, answers keep the order of the frames.
             self.carry_out_calls();
         }
         if read.part_bytes > 0 {

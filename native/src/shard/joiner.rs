@@ -1,4 +1,4 @@
-//! What a connection is sent: frames that wait together, as one message.
+//! Joins the frames that wait for a connection into one message.
 
 use std::sync::Arc;
 
@@ -23,23 +23,23 @@ const JOINED_BYTES: usize = 16 * 1024;
 /// The most joined messages that are remembered within a round.
 const JOINED_MAX: usize = 32;
 
-/// Makes one message of the frames that wait together; those who wait for the same frames share the message.
+/// Makes one message of the frames that wait together. Connections that wait for the same frames share the message.
 #[derive(Default)]
 pub(super) struct Joiner {
     encoder: Encoder,
     parts: Vec<Part>,
-    /// What was joined in this round, and of what.
+    /// The messages joined in this round, and their parts.
     joined: Vec<(Vec<Part>, Message)>,
-    /// Which of these the last message is, where it was joined.
+    /// The index of the last message among these, if it was joined.
     last: Option<usize>,
     may_have_more: bool,
     deflater: Deflater,
-    /// Longer texts are compressed, for those who understand it.
+    /// Longer texts are compressed, for clients that support it.
     compress_above: Option<usize>,
-    /// How many frames were taken, and messages made of them.
+    /// How many frames were taken, and how many messages were made of them.
     pub(super) frames: u64,
     pub(super) messages: u64,
-    /// How many errors clients were told, by their codes.
+    /// How many errors were sent to clients, by their codes.
     pub(super) errors: Vec<(ErrorCode, u64)>,
     pub(super) stopwatch: Stopwatch,
 }
@@ -52,9 +52,9 @@ pub(super) struct Shared {
 
 /// A frame on its way into a message.
 enum Part {
-    /// Its message stays with it, for all who get it.
+    /// A publication, which keeps its message for everyone who gets it.
     Publication(Arc<Publication<Json>>),
-    /// With the first publication in it, if there is one.
+    /// A message, with the first publication in it, if there is one.
     Message(Message, Option<Arc<Publication<Json>>>),
 }
 
@@ -66,8 +66,8 @@ impl Joiner {
         }
     }
 
-    /// The bytes of the frames that `next` gives, up to as many as one message takes, for somebody who understands
-    /// compressed ones, or doesn't; `None` where it gives none.
+    /// Returns the bytes of the frames that `next` returns, as many as one message takes; `None` if there are none.
+    /// `deflates` says whether the client supports compressed messages.
     pub(super) fn next_message(
         &mut self,
         deflates: bool,
@@ -85,7 +85,7 @@ impl Joiner {
         Some(bytes_of(message, compress_above, &mut self.deflater))
     }
 
-    /// A publication that leaves by itself, for all who get it by the same pattern.
+    /// A publication as a message of its own, for everyone who gets it by the same pattern.
     pub(super) fn share(&mut self, spread: &Spread<Json>) -> Shared {
         let publication = Arc::clone(&spread.publication);
         let message = match &spread.via {
@@ -101,7 +101,7 @@ impl Joiner {
         }
     }
 
-    /// The bytes of it for somebody who understands compressed ones, or doesn't, to be written now.
+    /// The bytes of the message, to be written now. `deflates` says whether the client supports compressed messages.
     pub(super) fn bytes_of<'a>(&mut self, shared: &'a Shared, deflates: bool) -> &'a Bytes {
         self.stopwatch.see(&shared.publication);
         self.frames += 1;
@@ -149,25 +149,25 @@ impl Joiner {
         }
     }
 
-    /// What is lost to a reader that doesn't take the last message.
+    /// What a reader misses if it doesn't accept the last message.
     pub(super) fn untaken(&self) -> Untaken {
         let parts = self.last.map_or(&self.parts, |at| &self.joined[at].0);
         Untaken::of(parts.iter().filter_map(Part::publication))
     }
 
-    /// Whether frames may be left behind those of the last message.
+    /// Whether there may be frames after those of the last message.
     pub(super) const fn may_have_more(&self) -> bool {
         self.may_have_more
     }
 
-    /// Where the message of the gathered parts is among those joined.
+    /// The index, among those joined, of the message of the gathered parts.
     fn join(&mut self) -> usize {
         let parts = &self.parts;
         let known = self.joined.iter().position(|(known, _)| {
             known.len() == parts.len() && known.iter().zip(parts).all(|(one, other)| one.is(other))
         });
         known.unwrap_or_else(|| {
-            // Connections that are behind, each somewhere else, share little.
+            // Connections that lag, each at a different position, share little.
             if self.joined.len() == JOINED_MAX {
                 self.joined.clear();
             }
@@ -177,7 +177,7 @@ impl Joiner {
         })
     }
 
-    /// Lets go of the messages of a round that is over.
+    /// Drops the messages of the finished round.
     pub(super) fn forget(&mut self) {
         self.encoder.forget();
         self.stopwatch.end_round();
@@ -187,7 +187,7 @@ impl Joiner {
     }
 }
 
-/// The bytes of a message: compressed where it is longer than that, and gets shorter by it.
+/// The bytes of a message: compressed if its text is longer than `compress_above` and compression makes it shorter.
 fn bytes_of<'a>(
     message: &'a Message,
     compress_above: Option<usize>,

@@ -1,8 +1,8 @@
-//! How long publications take through a shard, of a few of them: looking at all would cost more than it tells.
+//! Measures how long publications take through a shard. It samples them, because measuring all would cost more than it tells.
 //!
-//! Of one publication in each twentieth of a second, the first of its round, every delivery to a WebSocket that takes it in
-//! the same round is timed: from when the publication was accepted, or heard of from the backend, until the kernel has taken
-//! its last byte. What waits for a pace or for a slow connection is not.
+//! It watches one publication in each twentieth of a second, the first of its round. Every delivery of it to a WebSocket in the same round
+//! is timed: from when the publication was accepted, or announced by the backend, until the kernel has accepted its last byte. Deliveries
+//! that wait for a pace or for a slow connection are not timed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as HostInstant};
@@ -14,16 +14,16 @@ use crate::json::Json;
 /// The shortest time between two publications that are watched.
 const WATCH_EVERY: Duration = Duration::from_millis(50);
 
-/// The upper bounds of the classes that times fall into, in microseconds; what is longer is in one more.
+/// The upper bounds of the histogram's buckets, in microseconds; one more bucket holds what is longer.
 pub(crate) const BOUNDS_MICROS: [u64; 14] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000,
 ];
 
-/// How many deliveries took how long.
+/// A histogram of how long deliveries took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latency {
-    /// By class; the last has what is above all bounds.
+    /// By bucket; the last one has what is above all bounds.
     pub(crate) counts: [u64; BOUNDS_MICROS.len() + 1],
     /// All times together, in microseconds.
     pub(crate) sum_micros: u64,
@@ -48,9 +48,9 @@ impl Latency {
 /// Watches one publication at a time.
 #[derive(Default)]
 pub(super) struct Stopwatch {
-    /// Where the watched publication is in memory, and since when.
+    /// The address of the watched publication, and the start of its time.
     watched: Option<(usize, HostInstant)>,
-    /// When the last one was begun to be watched.
+    /// When the last one began to be watched.
     last: Option<HostInstant>,
     /// Whether the watched one is in the message at hand.
     is_at_hand: bool,
@@ -71,14 +71,14 @@ impl Stopwatch {
         self.last = Some(accepted);
     }
 
-    /// A publication goes into the message at hand.
+    /// Notes that a publication goes into the message at hand.
     pub(super) fn see(&mut self, publication: &Arc<Publication<Json>>) {
         if let Some((address, _)) = self.watched {
             self.is_at_hand |= address == Arc::as_ptr(publication).addr();
         }
     }
 
-    /// The message at hand was written, or not as a whole.
+    /// Notes that the message at hand was written, or not as a whole.
     pub(super) fn note_written(&mut self, is_whole: bool) {
         if std::mem::take(&mut self.is_at_hand)
             && is_whole
@@ -88,7 +88,7 @@ impl Stopwatch {
         }
     }
 
-    /// The round is over: what is delivered later was held back for a reason of its own.
+    /// Ends the round: what is delivered later was held back for a reason of its own.
     pub(super) fn end_round(&mut self) {
         self.watched = None;
         self.is_at_hand = false;

@@ -1,4 +1,4 @@
-//! How connections end: at their own end, because they broke, or with the shard.
+//! How connections end: by themselves, because they broke, or with the shard.
 
 use tidegate_core::hub::ConnectionId;
 use tidegate_core::session::CloseReason;
@@ -7,7 +7,7 @@ use super::socket::Flushed;
 use super::{Endpoint, EndpointKind, Shard};
 
 impl Shard {
-    /// Hands over what waits, and tells clients to connect again.
+    /// Delivers what is waiting, and tells clients to connect again.
     pub(super) fn take_leave(&mut self) {
         let endpoints = std::mem::take(&mut self.endpoints);
         for Endpoint { id, kind } in endpoints.into_iter().flatten() {
@@ -30,7 +30,7 @@ impl Shard {
         }
     }
 
-    /// Writes what the connection still takes, says goodbye, and closes it.
+    /// Writes what the connection still accepts, says why it closes, and closes it.
     pub(super) fn finish(&mut self, id: ConnectionId, reason: CloseReason) {
         self.totals.count_close(reason);
         self.flush(id);
@@ -42,7 +42,7 @@ impl Shard {
                 socket.say_goodbye(reason);
                 self.close_told(id);
             }
-            // It ends once its socket has taken everything.
+            // It ends once its socket has accepted everything.
             Some(Endpoint {
                 kind: EndpointKind::Events(socket),
                 ..
@@ -50,7 +50,7 @@ impl Shard {
                 socket.end();
                 self.flush(id);
             }
-            // A local reader may still be behind: it is closed by its end of the queue.
+            // A local reader may still have frames to read; it closes the connection when it has read them.
             Some(Endpoint {
                 kind: EndpointKind::Local(queue),
                 ..
@@ -62,7 +62,7 @@ impl Shard {
         }
     }
 
-    /// A connection has ended by itself.
+    /// Counts a connection that has ended by itself.
     pub(super) fn note_end(&mut self, end: Flushed) {
         if end == Flushed::GivenUp {
             self.totals.count_close(CloseReason::SlowConsumer);

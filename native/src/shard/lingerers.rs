@@ -9,16 +9,16 @@ use tokio::task::AbortHandle;
 use super::{Endpoint, EndpointKind, Shard, Socket};
 use crate::lingering::Lingering;
 
-/// The most that are waited for at once. They are no connections any more, and count as none.
+/// The most that linger at once. They don't count as connections any more.
 const LINGERERS_MAX: usize = 256;
 
-/// Those that are waited for, the oldest first. Whoever has noticed may be among them.
+/// The lingering ones, the oldest first. Some of them may have finished.
 #[derive(Default)]
 pub(super) struct Lingerers(VecDeque<AbortHandle>);
 
 impl Lingerers {
-    /// Ends a socket, and waits for its client elsewhere: this thread has others to serve. Of too many, the oldest has waited the
-    /// longest for its client, and is closed.
+    /// Shuts down a socket's sending direction, and lets a task wait for its client, because this thread has others to serve. If there are
+    /// too many, the oldest, whose client has had the most time, is closed.
     pub(super) fn add(&mut self, runtime: &Handle, socket: Lingering) {
         socket.end();
         while self.0.front().is_some_and(AbortHandle::is_finished) {
@@ -44,12 +44,12 @@ impl Shard {
             }) => socket.lingering().ok(),
             _ => None,
         };
-        // TLS says that it ends by being dropped, which comes before the end of what is below it.
+        // TLS sends its close notification when it is dropped, which comes before the end of the socket below it.
         self.close(id);
         self.linger(socket);
     }
 
-    /// The same where it is forgotten already.
+    /// Like `close_told`, for a connection that the shard has forgotten already.
     pub(super) fn drop_told(&mut self, socket: Socket) {
         let lingering = socket.lingering().ok();
         drop(socket);

@@ -20,10 +20,10 @@ use super::command::{Command, CommandSender};
 use super::untaken::Untaken;
 use crate::json::Json;
 
-/// How many frames are handed over ahead of the reader; the others wait in the hub's outbox, where they are conflated.
+/// How many frames are queued ahead of the reader; further ones wait in the hub's outbox, where they are conflated.
 const AHEAD_MAX: usize = 64;
 
-/// And of how many bytes of payloads: no more frames are handed over once there are as many.
+/// No more frames are queued ahead once their payloads have this many bytes.
 const AHEAD_BYTES: usize = 64 * 1024;
 
 /// A request for a local connection with its subscriptions.
@@ -33,9 +33,9 @@ pub(crate) struct Opening {
     pub(crate) start: Start,
     pub(crate) outbox_bytes_max: usize,
     pub(crate) slow: Option<Slow>,
-    /// Where it is on behalf of a client elsewhere.
+    /// Set if it is on behalf of a client elsewhere.
     pub(crate) client: Option<ForClient>,
-    /// To call it off by.
+    /// Identifies the request if it is cancelled.
     pub(crate) token: u64,
     pub(crate) reply: oneshot::Sender<Opened>,
 }
@@ -43,20 +43,20 @@ pub(crate) struct Opening {
 /// On whose behalf a stream is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct ForClient {
-    /// Who the client is, where that is known,
+    /// Who the client is, if known,
     pub(crate) user: Option<Arc<str>>,
     /// and when that was asked.
     pub(crate) asked: HostInstant,
-    /// By which name its cursors are kept, if any are.
+    /// The name under which its cursors are kept, if any are.
     pub(crate) device: Option<DurableName>,
-    /// What it is in besides, from now on and as long as it lasts, without having asked. None of the patterns matches it.
+    /// A room that it gets in addition, without having asked, from now on and as long as it lasts. None of the patterns matches it.
     pub(crate) room: Option<Topic>,
 }
 
-/// What came of an opening.
+/// The outcome of an opening.
 pub(crate) type Opened = Result<(LocalReader, Vec<SubscriptionId>), SubscribeError>;
 
-/// The shard's end.
+/// The shard's end of the queue of a local connection.
 pub(crate) struct LocalQueue {
     state: Mutex<State>,
     reader: AtomicWaker,
@@ -65,9 +65,9 @@ pub(crate) struct LocalQueue {
 #[derive(Default)]
 struct State {
     frames: VecDeque<ServerFrame<Json>>,
-    /// Of the frames' payloads.
+    /// The bytes of the frames' payloads.
     bytes: usize,
-    /// More may wait in the outbox: the shard is to be told when there is room.
+    /// More may be waiting in the outbox, so the shard has to be told when there is room.
     is_full: bool,
     /// The shard has been told, and will fill up again.
     is_resuming: bool,
@@ -86,7 +86,7 @@ impl State {
         Some(frame)
     }
 
-    /// Whether it is worth while to fill up again.
+    /// Whether refilling is worth it.
     fn is_half_empty(&self) -> bool {
         self.frames.len() <= AHEAD_MAX / 2 && self.bytes <= AHEAD_BYTES / 2
     }
@@ -120,7 +120,7 @@ impl LocalQueue {
         (queue, reader)
     }
 
-    /// Takes frames until there are none or no more room.
+    /// Queues frames until there are none or there is no more room.
     pub(super) fn fill(&self, mut next: impl FnMut() -> Option<ServerFrame<Json>>) {
         let mut state = self.lock();
         state.is_full = false;
@@ -139,31 +139,31 @@ impl LocalQueue {
         self.reader.wake();
     }
 
-    /// Takes all frames that are left, which the outbox's limit bounds: nobody can ask for them later.
+    /// Queues all frames that are left, because nobody can ask for them later. The outbox's limit bounds them.
     pub(super) fn fill_up(&self, next: impl FnMut() -> Option<ServerFrame<Json>>) {
         let mut state = self.lock();
         state.is_full = false;
         std::iter::from_fn(next).for_each(|frame| state.push(frame));
     }
 
-    /// Takes everything out that the reader has not read, for somebody who writes from now on; and whether that is the end.
+    /// Takes out everything that the reader has not read, for a new writer, and returns whether that is the end.
     pub(super) fn take_all(&self) -> (Vec<ServerFrame<Json>>, bool) {
         let mut state = self.lock();
         state.bytes = 0;
         (std::mem::take(&mut state.frames).into(), state.is_finished)
     }
 
-    /// Whether its reader leaves more behind than is handed over ahead.
+    /// Whether the reader lags by more than is queued ahead.
     pub(super) fn is_full(&self) -> bool {
         self.lock().is_full
     }
 
-    /// What its reader has not read.
+    /// What the reader has not read.
     pub(super) fn untaken(&self) -> Untaken {
         Untaken::in_frames(self.lock().frames.iter())
     }
 
-    /// Nothing more will come, but for what waits already.
+    /// Marks the end: nothing follows what is already queued.
     pub(super) fn finish(&self) {
         self.lock().is_finished = true;
         self.reader.wake();
@@ -180,7 +180,7 @@ pub(crate) struct LocalReader {
     queue: Arc<LocalQueue>,
     id: ConnectionId,
     commands: CommandSender,
-    /// The connection goes on without it.
+    /// Whether the connection continues without this reader.
     is_given_up: bool,
 }
 
@@ -190,18 +190,18 @@ impl LocalReader {
         self.id
     }
 
-    /// The way to its shard.
+    /// The channel to its shard.
     pub(crate) const fn commands(&self) -> &CommandSender {
         &self.commands
     }
 
-    /// What can be had without waiting. `Ready(None)` at the end.
+    /// Returns the next frame, if there is one already. `Ready(None)` at the end.
     pub(crate) fn poll_frame(&self, context: &mut Context<'_>) -> Poll<Option<ServerFrame<Json>>> {
         self.queue.reader.register(context.waker());
         let mut state = self.queue.lock();
         let frame = state.pop();
         if state.is_full && !state.is_resuming && state.is_half_empty() {
-            // Where the shard has stopped there is nothing more to come.
+            // If the shard has stopped, nothing more follows.
             state.is_resuming = self.commands.send(Command::ResumeLocal(self.id)).is_ok();
             state.is_full = state.is_resuming;
         }
@@ -212,8 +212,8 @@ impl LocalReader {
         }
     }
 
-    /// Leaves the connection to its shard, which is told so by the command. Where the shard has stopped, everything in it
-    /// is dropped.
+    /// Leaves the connection to its shard, which learns of it by the command. If the shard has stopped, everything in the command is
+    /// dropped.
     pub(crate) fn give_up(mut self, command: impl FnOnce(ConnectionId) -> Command) {
         self.is_given_up = true;
         let _ = self.commands.send(command(self.id));
@@ -236,7 +236,7 @@ impl Stream for LocalReader {
 impl Drop for LocalReader {
     fn drop(&mut self) {
         if !self.is_given_up {
-            // Where the shard has stopped there is nothing left to close.
+            // If the shard has stopped, there is nothing left to close.
             let _ = self.commands.send(Command::CloseLocal(self.id));
         }
     }

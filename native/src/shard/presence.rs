@@ -1,4 +1,4 @@
-//! What is asked of a shard about presences, by other servers and within the process.
+//! Requests about presences to a shard, from other servers and from within the process.
 
 use std::sync::Arc;
 
@@ -17,19 +17,19 @@ use crate::json::Json;
 pub(crate) enum PresenceCommand {
     /// The backend was opened, and can broadcast.
     Linked,
-    /// Another server said something, in so many bytes.
+    /// A message from another server, which had this number of bytes.
     Heard {
         message: PresenceMessage<Json>,
         bytes: usize,
     },
-    /// Somebody is present until the reader is dropped.
+    /// Makes a key present until the reader is dropped.
     Track {
         topic: Topic,
         key: Key,
         meta: Json,
         reply: oneshot::Sender<Result<LocalReader, TrackError>>,
     },
-    /// The state of a topic, and the diffs that follow, come by the reader.
+    /// The reader gets the state of a topic, and the diffs that follow.
     Watch {
         topic: Topic,
         outbox_bytes_max: usize,
@@ -44,7 +44,7 @@ pub(crate) enum PresenceCommand {
 /// A local connection has one presence: it needs no further number.
 const NUMBER: u64 = 0;
 
-/// What may wait for a connection that nothing is told to.
+/// The outbox of a connection that is sent nothing.
 const QUIET_BYTES_MAX: usize = 64 * 1024;
 
 impl From<PresenceCommand> for Command {
@@ -72,7 +72,7 @@ impl Shard {
                 meta,
                 reply,
             } => {
-                // A reader that nobody takes over is dropped, and its connection closes.
+                // If nobody receives the reader, it is dropped, and its connection closes.
                 let reader = self.open_for_presence(QUIET_BYTES_MAX);
                 let by = reader.id();
                 let tracked = self.hub.handle_track(now, by, NUMBER, topic, key, meta);
@@ -98,7 +98,7 @@ impl Shard {
         reader
     }
 
-    /// What somebody who begins to watch is told, which what has just changed is part of.
+    /// Lists who is present, as a new watcher would be told: the latest changes are part of it.
     fn list_present(
         &mut self,
         now: Instant,
@@ -109,7 +109,7 @@ impl Shard {
         self.hub.handle_watch(now, id, topic);
         while let Some(frame) = self.hub.poll_frame(id) {
             if let ServerFrame::PresenceState(state) = frame {
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = reply.send(state);
                 break;
             }

@@ -1,4 +1,4 @@
-//! The way of progress trackers to those of other servers: what is said passes through here, and nothing is kept.
+//! How progress trackers reach those of other servers: their messages pass through here, and nothing is kept.
 
 use tidegate_core::progress::ProgressMessage;
 use tidegate_core::topic::Topic;
@@ -9,31 +9,31 @@ use super::command::Command;
 
 /// A request about progress.
 pub(crate) enum ProgressCommand {
-    /// Whatever is said of this work goes here, until its other end is dropped.
+    /// Sends all messages about this work to the listener, until its other end is dropped.
     Listen {
         work: Topic,
         listener: mpsc::Sender<Overheard>,
     },
-    /// Another server said something, in so many bytes.
+    /// A message from another server, which had this number of bytes.
     Heard {
         message: Box<ProgressMessage>,
         bytes: usize,
     },
-    /// Tell other servers and shards. Answered once it is out; not at all where it is lost.
+    /// Tells other servers and shards. Answered once the message is out, and never if it is lost.
     Broadcast {
         text: String,
         reply: oneshot::Sender<()>,
     },
 }
 
-/// What a tracker is told.
+/// What a tracker hears.
 pub(crate) enum Overheard {
-    /// Others can be heard from now on, or again.
+    /// Messages of others arrive from now on, or again.
     Linked,
     Said(Box<ProgressMessage>),
 }
 
-/// Who listens, and whether others can be heard.
+/// Who listens, and whether messages of others arrive.
 #[derive(Default)]
 pub(super) struct Listeners {
     listeners: Vec<(Topic, mpsc::Sender<Overheard>)>,
@@ -41,7 +41,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// What a listener has no room for is lost, as any of it may be.
+    /// Tells the listeners that the link is open. What a listener has no room for is lost, as any message may be.
     pub(super) fn link(&mut self) {
         self.is_linked = true;
         self.listeners.retain(|(_, listener)| !listener.is_closed());

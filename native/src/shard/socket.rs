@@ -1,4 +1,4 @@
-//! One WebSocket: reading what its client says, and writing as far as the kernel takes it.
+//! One WebSocket: reads what its client sends, and writes as far as the kernel accepts it.
 
 use std::io;
 
@@ -20,40 +20,40 @@ use crate::json::Json;
 #[cfg(unix)]
 use crate::lingering::Lingering;
 
-/// What one round reads of a socket before others have their turn.
+/// The most bytes that one round reads from a socket before others have their turn.
 const READ_BYTES_PER_ROUND: usize = 256 * 1024;
 
-/// What reading brought.
+/// The result of reading.
 pub(super) struct Read {
     pub(super) frames: Vec<Result<ClientFrame<Json>, WireError>>,
     pub(super) is_closed: bool,
-    /// The system closed it, because its client didn't take what it was sent.
+    /// The system closed it, because its client didn't accept what it was sent.
     pub(super) is_given_up: bool,
-    /// Why the server closed the connection, where its client broke the WebSocket protocol.
+    /// Why the server closes the connection, if its client broke the WebSocket protocol.
     pub(super) violation: Option<Violation>,
-    /// How much of what came belongs to a message that is not complete, about.
+    /// About how many of the bytes read belong to a message that is not complete.
     pub(super) part_bytes: usize,
-    /// A control frame came.
+    /// A control frame arrived.
     pub(super) has_control: bool,
     /// The round is over, but the socket has more.
     pub(super) has_more: bool,
 }
 
-/// How far writing came.
+/// How far writing got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flushed {
-    /// Nothing waits.
+    /// Nothing is waiting.
     Done,
-    /// The socket takes no more for now.
+    /// The socket accepts no more for now.
     Full,
     /// The connection is gone.
     Broken,
-    /// The system gave it up: its client didn't acknowledge, or take, what it was sent.
+    /// The system gave it up, because its client didn't acknowledge, or accept, what it was sent.
     GivenUp,
 }
 
 impl Flushed {
-    /// What an error says of the connection.
+    /// What an error means for the connection.
     pub(super) fn of(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::TimedOut {
             Self::GivenUp
@@ -62,7 +62,7 @@ impl Flushed {
         }
     }
 
-    /// How far writing came, where an error ended it.
+    /// How far writing got.
     pub(super) fn after(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::WouldBlock => Self::Full,
@@ -74,22 +74,22 @@ impl Flushed {
 pub(super) struct Socket {
     transport: Transport,
     reader: Reader,
-    /// Whether its client understands compressed messages.
+    /// Whether the client supports compressed messages.
     deflates: bool,
-    /// Boxed, because a socket that takes all it is given has nothing that waits, and there are many of them.
+    /// Boxed, because a socket that accepts everything has nothing waiting, and there are many of them.
     waiting: Option<Box<Waiting>>,
     /// Counts the connection for as long as it is there.
     pass: Box<Pass>,
 }
 
-/// What a socket is to take before anything else.
+/// What has to be written to a socket before anything else.
 #[derive(Default)]
 struct Waiting {
-    /// What is left of the message that it took in part.
+    /// The rest of the message that it accepted in part.
     unsent: Bytes,
     /// The publications in it.
     untaken: Untaken,
-    /// The answer of the WebSocket protocol itself that comes after.
+    /// The control frame that follows it.
     control: Option<Bytes>,
 }
 
@@ -113,12 +113,12 @@ impl Socket {
         &mut self.pass
     }
 
-    /// Whether its client has yet to show who they are.
+    /// Sets whether the client has yet to authenticate.
     pub(super) const fn note_stranger(&mut self, is_stranger: bool) {
         self.reader.note_stranger(is_stranger);
     }
 
-    /// Watches the socket, edge by edge.
+    /// Registers the socket, edge-triggered.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.transport.register(registry, token)
     }
@@ -127,7 +127,7 @@ impl Socket {
         self.transport.deregister(registry);
     }
 
-    /// What keeps it open once this is dropped.
+    /// A handle that keeps the socket open after this is dropped.
     #[cfg(unix)]
     pub(super) fn lingering(&self) -> io::Result<Lingering> {
         self.transport.lingering()
@@ -189,7 +189,7 @@ impl Socket {
         } else {
             0
         };
-        // A client that pings without reading the answers gets the newest only.
+        // A client that pings without reading the answers gets only the newest.
         if let Some(pong) = pongs.pop() {
             self.waiting.get_or_insert_default().control = Some(pong);
             self.write_waiting();
@@ -205,8 +205,8 @@ impl Socket {
         }
     }
 
-    /// Writes `next`'s frames until there are none or the socket takes no more. Those that wait together leave in
-    /// one message.
+    /// Writes the frames that `next` returns, until there are none or the socket accepts no more. Frames that wait
+    /// together leave in one message.
     pub(super) fn flush(
         &mut self,
         joiner: &mut Joiner,
@@ -231,7 +231,7 @@ impl Socket {
         }
     }
 
-    /// Writes a message that others get, too. Nothing may wait here.
+    /// Writes a message that others get, too. Nothing may be waiting for this socket.
     pub(super) fn deliver(&mut self, joiner: &mut Joiner, shared: &Shared) -> Flushed {
         let written = self.write(joiner.bytes_of(shared, self.deflates));
         joiner.stopwatch.note_written(written == Flushed::Done);
@@ -264,7 +264,7 @@ impl Socket {
         Flushed::Done
     }
 
-    /// Writes a message where nothing waits; what the socket does not take waits from then on.
+    /// Writes a message while nothing is waiting. What the socket doesn't accept waits from then on.
     fn write(&mut self, message: &Bytes) -> Flushed {
         let mut written = 0;
         while written < message.len() {
@@ -280,25 +280,25 @@ impl Socket {
             }
         }
         if let Err(error) = self.transport.flush() {
-            // Nothing of it is left to write, but it isn't over either.
+            // All bytes are handed over, but TLS still holds some of them.
             self.waiting.get_or_insert_default();
             return Flushed::after(&error);
         }
         Flushed::Done
     }
 
-    /// Whether it has not taken what it was given.
+    /// Whether the socket has not accepted everything yet.
     pub(super) const fn is_stuck(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// The publications that it has not taken.
+    /// The publications that the socket has not accepted.
     pub(super) fn untaken(&self) -> &[(Topic, Position)] {
         let waiting = self.waiting.as_ref();
         waiting.map_or(&[], |waiting| waiting.untaken.positions())
     }
 
-    /// Tells the client why the connection closes, if it takes a word.
+    /// Tells the client why the connection closes, if the socket accepts that.
     pub(super) fn say_goodbye(&mut self, reason: CloseReason) {
         let (code, text) = match reason {
             CloseReason::Timeout => (CloseCode::Library(4408), ErrorCode::Timeout.as_str()),

@@ -1,4 +1,4 @@
-//! A publication that many get: encoded once, and written to one socket after the other.
+//! Delivers a publication to many connections: it is encoded once, and written to one socket after the other.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::socket::Flushed;
 use super::{EndpointKind, Shard};
 use crate::json::Json;
 
-/// So many recipients are asked for, and looked at, before the first of them is written to: the processor waits for the memory of all of
-/// them at the same time.
+/// The number of recipients that are fetched and looked at before the first of them is written to, so that the processor loads the memory
+/// of all of them at the same time.
 const AT_HAND: usize = 16;
 
 impl Shard {
-    /// Writes a publication to those who are to get it next; says whether there is one.
+    /// Writes a publication to its next recipients, and returns whether there was one.
     pub(super) fn spread(&mut self) -> bool {
         let Some(spread) = self.hub.poll_spread() else {
             return false;
@@ -50,7 +50,7 @@ impl Shard {
         true
     }
 
-    /// Writes a publication to one of those who get it; `None` where it takes nothing now.
+    /// Writes a publication to one of its recipients; `None` if that accepts nothing now.
     fn deliver(
         &mut self,
         id: ConnectionId,
@@ -58,7 +58,7 @@ impl Shard {
         shared: &mut Option<Shared>,
     ) -> Option<Flushed> {
         let endpoint = self.endpoints.get_mut(id.index() as usize)?.as_mut()?;
-        // By another subscription it may have got so much just now that it is stuck.
+        // Another subscription of the connection may just have filled its socket.
         if endpoint.id != id || endpoint.is_stuck() {
             return None;
         }

@@ -9,18 +9,18 @@ use super::latency::Latency;
 use super::websocket::Violation;
 use super::{Shard, Snapshot};
 
-/// What has happened since the start, summed up.
+/// Sums of what has happened since the start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
-    /// WebSockets that were taken.
+    /// WebSockets that were accepted.
     pub(crate) accepted: u64,
     /// Requests to publish.
     pub(crate) publishes: u64,
-    /// Frames of clients that were none.
+    /// Messages of clients that were not valid frames.
     pub(crate) bad_frames: u64,
-    /// Frames that left by sockets: those of WebSockets, and of event streams that the shard writes itself.
+    /// Frames written to sockets: those of WebSockets, and of event streams that the shard writes itself.
     pub(crate) frames: u64,
-    /// Messages that they left in.
+    /// The messages in which they were written.
     pub(crate) messages: u64,
     /// Connections that the server closed, by [`CLOSE_REASONS`].
     pub(crate) closed: [u64; CLOSE_REASONS.len()],
@@ -28,7 +28,7 @@ pub(crate) struct Totals {
     pub(crate) too_large: u64,
     /// Connections that the server closed because there was no room for their message.
     pub(crate) no_room: u64,
-    /// Errors that clients of WebSockets were told.
+    /// Errors that were sent to clients of WebSockets.
     pub(crate) errors: Vec<(ErrorCode, u64)>,
     /// What slow connections cost, and what was lost and recovered.
     pub(crate) backlog: Backlog,
@@ -38,7 +38,7 @@ pub(crate) struct Totals {
     pub(crate) latency: Latency,
 }
 
-/// Why the server closes connections, as it tells its operator.
+/// Why the server closes connections, and the names of the reasons for operators.
 pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 10] = [
     (CloseReason::Timeout, "timeout"),
     (CloseReason::Protocol, "protocol"),
@@ -55,7 +55,7 @@ pub(crate) const CLOSE_REASONS: [(CloseReason, &str); 10] = [
 impl Shard {
     /// How much it holds and has done.
     pub(super) fn snapshot(&mut self) -> Snapshot {
-        // What was published before it is asked counts.
+        // Count what was published before this.
         self.drain();
         Snapshot {
             counts: self.hub.counts(),
@@ -83,7 +83,7 @@ impl Totals {
         }
     }
 
-    /// A client broke the WebSocket protocol.
+    /// Counts a client that broke the WebSocket protocol.
     pub(super) fn count_violation(&mut self, violation: &Violation) {
         match violation {
             Violation::TooLarge { .. } => self.too_large += 1,
@@ -94,7 +94,7 @@ impl Totals {
         }
     }
 
-    /// What several shards have done.
+    /// Adds up what several shards have done.
     pub(crate) fn add(&mut self, other: &Self) {
         self.accepted += other.accepted;
         self.publishes += other.publishes;

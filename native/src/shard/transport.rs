@@ -1,4 +1,4 @@
-//! What a shard reads from and writes to: a socket, or TLS over one. None of it waits.
+//! The transports of a shard: a socket, or TLS over one. None of their calls block.
 
 #[cfg(feature = "tls")]
 mod tls;
@@ -22,26 +22,26 @@ pub(crate) enum Transport {
     /// socket.
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
-    /// Boxed, because it is large, and most are not.
+    /// Boxed, because it is large, and most transports are not TLS.
     #[cfg(feature = "tls")]
     Tls(Box<Tls>),
 }
 
 impl Transport {
-    /// What TLS makes of `below`, on which hands have been shaken.
+    /// TLS over `below`, after the handshake.
     #[cfg(feature = "tls")]
     pub(crate) fn tls(below: Self, session: rustls::ServerConnection) -> Self {
         Self::Tls(Box::new(Tls::new(below, session)))
     }
 
-    /// Watches the socket, edge by edge.
+    /// Registers the socket, edge-triggered.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.source().register(registry, token, interest)
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        // A socket that cannot be taken off the poll leaves it by being closed.
+        // If this fails, closing the socket removes it from the poll.
         let _ = self.source().deregister(registry);
     }
 
@@ -65,10 +65,10 @@ impl Transport {
         }
     }
 
-    /// Takes bytes. What it has taken may still wait here for its socket: [`Transport::flush`] goes on with that.
+    /// Accepts bytes. With TLS, accepted bytes may still wait for the socket; [`Transport::flush`] writes them.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            // The C library's call can be cancelled by another thread, for which each delivery would pay 1 %.
+            // A raw system call: the C library's `send` is a cancellation point, which costs each delivery 1 %.
             #[cfg(target_os = "linux")]
             Self::Tcp(stream) => Ok(send(stream, bytes, SendFlags::NOSIGNAL)?),
             #[cfg(not(target_os = "linux"))]
@@ -80,7 +80,7 @@ impl Transport {
         }
     }
 
-    /// Goes on until its socket has all that was taken, or takes no more (`WouldBlock`).
+    /// Writes until the socket has everything that was accepted, or accepts no more (`WouldBlock`).
     pub(super) fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(_) => Ok(()),
@@ -91,10 +91,10 @@ impl Transport {
         }
     }
 
-    /// What keeps its socket open once this is dropped.
+    /// A handle that keeps the socket open after this is dropped.
     ///
     /// # Errors
-    /// When there are as many open files as there may be.
+    /// If the limit on open files is reached.
     #[cfg(unix)]
     pub(super) fn lingering(&self) -> io::Result<Lingering> {
         match self {

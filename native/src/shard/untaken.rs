@@ -1,5 +1,5 @@
-//! What connections were given and have not taken: in a socket's unsent bytes, in the frames that a local reader has not
-//! read. The hub counts these as delivered; whoever looks at it wants to know better.
+//! What connections were given and have not accepted: in a socket's unsent bytes, and in the frames that a local reader
+//! has not read. The hub counts these as delivered; operators want to see them as lag.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::json::Json;
 /// The most positions that one survey looks at, so that it holds nobody up.
 const POSITIONS_MAX: usize = 100_000;
 
-/// Where the publications stand that one connection has not taken.
+/// The positions of the publications that one connection has not accepted.
 #[derive(Debug, Default)]
 pub(super) struct Untaken(Vec<(Topic, Position)>);
 
 impl Untaken {
-    /// Those of publications that were given in this order. Of what follows in the same topic, the first one counts.
+    /// The positions of publications given in this order. Of consecutive ones in the same topic, only the first counts.
     pub(super) fn of<'a>(publications: impl Iterator<Item = &'a Arc<Publication<Json>>>) -> Self {
         let mut positions: Vec<(Topic, Position)> = Vec::new();
         for publication in publications {
@@ -37,7 +37,7 @@ impl Untaken {
         &self.0
     }
 
-    /// Those in frames.
+    /// The positions of the publications in frames.
     pub(super) fn in_frames<'a>(frames: impl Iterator<Item = &'a ServerFrame<Json>>) -> Self {
         Self::of(frames.filter_map(first_publication))
     }
@@ -56,7 +56,7 @@ fn first_publication(frame: &ServerFrame<Json>) -> Option<&Arc<Publication<Json>
     }
 }
 
-/// The same, taken out of a frame that nobody needs any more.
+/// The first publication in a frame, taken out of it.
 pub(super) fn into_first_publication(frame: ServerFrame<Json>) -> Option<Arc<Publication<Json>>> {
     match frame {
         ServerFrame::Publication { publication, .. } | ServerFrame::Delta { publication, .. } => {
@@ -68,7 +68,7 @@ pub(super) fn into_first_publication(frame: ServerFrame<Json>) -> Option<Arc<Pub
 }
 
 impl Endpoint {
-    /// Whether it has not taken what it was given.
+    /// Whether it has not accepted everything that it was given.
     pub(super) fn is_stuck(&self) -> bool {
         match &self.kind {
             EndpointKind::Socket(socket) => socket.is_stuck(),
@@ -87,9 +87,9 @@ impl Endpoint {
 }
 
 impl Shard {
-    /// The topics that were touched last, as this shard sees them.
+    /// The most recently touched topics, as this shard sees them.
     pub(super) fn survey(&mut self, now: Instant, most: usize) -> Vec<TopicSeen> {
-        // What is about to leave is nobody's lag.
+        // What is about to be written is not lag.
         self.drain();
         let mut positions = Vec::new();
         for endpoint in self.endpoints.iter().flatten() {
@@ -110,7 +110,7 @@ impl Shard {
         surveyed.into_iter().map(seen).collect()
     }
 
-    /// What slow connections cost, those included that have left nothing at the hub.
+    /// What slow connections cost, including those that have left nothing at the hub.
     pub(super) fn backlog(&self) -> Backlog {
         let mut backlog = self.hub.backlog();
         let endpoints = self.endpoints.iter().flatten();

@@ -1,4 +1,4 @@
-//! What a shard has to do for topics that live in a backend: calls out, answers back.
+//! Connects a shard to topics that live in a backend: calls go out, and answers come back.
 
 use std::collections::HashMap;
 use std::time::Instant as HostInstant;
@@ -29,7 +29,7 @@ pub(super) struct Upstream {
     lookups: HashMap<u64, oneshot::Sender<LookedUp>>,
 }
 
-/// A local connection some of whose subscriptions have no answer yet.
+/// A local connection with subscriptions that are not confirmed yet.
 struct PendingOpening {
     token: u64,
     reader: LocalReader,
@@ -51,7 +51,7 @@ impl Upstream {
 }
 
 impl Shard {
-    /// Hands a publication to the uplink, or to the hub where topics live there.
+    /// Hands a publication to the uplink, or to the hub if topics live there.
     pub(super) fn publish(
         &mut self,
         now: Instant,
@@ -61,7 +61,7 @@ impl Shard {
     ) {
         let Some(upstream) = &mut self.upstream else {
             let watched = self.to_be_watched(&request.topic, accepted);
-            // Whoever asked may have gone; the publication stands.
+            // The caller may be gone; the publication stands.
             let _ = reply.send(self.hub.handle_publish(now, request));
             self.watch(watched);
             return;
@@ -85,14 +85,14 @@ impl Shard {
         }
         let found = self.hub.handle_lookup(now, ticket, lookup);
         match (found, &mut self.upstream) {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             (Some(found), _) => drop(reply.send(Ok(found))),
             (None, Some(upstream)) => drop(upstream.lookups.insert(ticket, reply)),
             (None, None) => {}
         }
     }
 
-    /// The topic, where the publication that is to come there is one whose way is timed.
+    /// Returns the topic, if the delivery of the publication that is about to be made there is to be timed.
     pub(super) fn to_be_watched(
         &self,
         topic: &Topic,
@@ -102,7 +102,7 @@ impl Shard {
         is_due.then(|| (topic.clone(), accepted))
     }
 
-    /// Times the way of what was just published to a topic.
+    /// Times the delivery of the latest publication of the topic.
     pub(super) fn watch(&mut self, watched: Option<(Topic, HostInstant)>) {
         if let Some((topic, accepted)) = watched
             && let Some(publication) = self.hub.latest(&topic)
@@ -124,7 +124,7 @@ impl Shard {
             self.hub.handle_guest(now, id);
             let asked = self.at(client.asked);
             if !self.hub.handle_user(id, client.user, asked) {
-                // It is over before it begins.
+                // The connection is over before it begins.
                 let _ = opening.reply.send(Ok((reader, Vec::new())));
                 return;
             }
@@ -166,7 +166,7 @@ impl Shard {
             self.await_opening(id, pending);
             return;
         }
-        // What it starts with is there when the answer comes.
+        // Its first frames are there before the answer.
         self.drain();
         if opening.reply.send(Ok((reader, subscriptions))).is_err() {
             self.close(id);
@@ -179,18 +179,18 @@ impl Shard {
         }
     }
 
-    /// A local connection ends. Whoever waits for its answer still is given what there is of it.
+    /// A local connection ends. If its caller is still waiting for the answer, it gets what there is.
     pub(super) fn end_opening(&mut self, id: ConnectionId) {
         let upstream = self.upstream.as_mut();
         if let Some(opening) = upstream.and_then(|upstream| upstream.openings.remove(&id)) {
-            // Where nobody waits any more, the reader closes the connection.
+            // If nobody is waiting, the dropped reader closes the connection.
             let _ = opening
                 .reply
                 .send(Ok((opening.reader, opening.subscriptions)));
         }
     }
 
-    /// Whoever asked for a local connection has gone before it was answered.
+    /// The caller that asked for a local connection has gone before it was answered.
     pub(super) fn cancel_opening(&mut self, token: u64) {
         let Some(upstream) = &mut self.upstream else {
             return;
@@ -203,7 +203,7 @@ impl Shard {
         }
     }
 
-    /// Hands on a publication that the backend announced.
+    /// Passes on a publication that the backend announced.
     pub(super) fn hear(&mut self, now: Instant, publication: Publication) {
         if let Some(upstream) = &self.upstream {
             upstream.uplink.count_taken(&publication);
@@ -215,7 +215,7 @@ impl Shard {
         self.hub.handle_heard(now, publication);
     }
 
-    /// Announcements were dropped: from now on they are taken again.
+    /// Announcements were dropped; from now on they are accepted again.
     pub(super) fn notice_missed(&mut self, now: Instant) {
         if let Some(upstream) = &self.upstream {
             upstream.uplink.acknowledge_missed();
@@ -244,7 +244,7 @@ impl Shard {
             }
             while let Some((ticket, found)) = self.hub.poll_found() {
                 if let Some(reply) = upstream.lookups.remove(&ticket) {
-                    // Whoever asked may have gone.
+                    // The caller may be gone.
                     let _ = reply.send(found);
                 }
             }
@@ -262,7 +262,7 @@ impl Shard {
                 if let Some(upstream) = &mut self.upstream
                     && let Some(reply) = upstream.publishes.remove(&ticket)
                 {
-                    // Whoever asked may have gone; the publication stands.
+                    // The caller may be gone; the publication stands.
                     let _ = reply.send(result);
                 }
             }
@@ -274,7 +274,7 @@ impl Shard {
         }
     }
 
-    /// Passes calls to the uplink. What it answers at once may lead to further ones. Says whether there were any.
+    /// Passes calls to the uplink. An answer at once may lead to further calls. Returns whether there were any.
     pub(super) fn carry_out_calls(&mut self) -> bool {
         let now = self.now();
         let Some(upstream) = &self.upstream else {
@@ -315,7 +315,7 @@ impl Shard {
                     self.await_opening(id, opening);
                     return;
                 }
-                // What it starts with is there when the answer comes.
+                // Its first frames are there before the answer.
                 self.flush(id);
                 let opened = Ok((opening.reader, opening.subscriptions));
                 if opening.reply.send(opened).is_err() {

@@ -1,4 +1,4 @@
-//! What a client sends over a WebSocket, from bytes to messages (RFC 6455). Headers are tungstenite's.
+//! Parses what a client sends over a WebSocket: from bytes to messages (RFC 6455). tungstenite parses the headers.
 
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzz;
@@ -24,13 +24,13 @@ const CONTROL_BYTES_MAX: u64 = 125;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
     Text(String),
-    /// To be answered by a pong with the same payload.
+    /// Has to be answered by a pong with the same payload.
     Ping(Vec<u8>),
     Pong,
     Close,
 }
 
-/// What a client may not send: the connection is closed with the code.
+/// What a client may not send. The connection is closed with the code.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Violation {
     #[error("a client's frames must be masked")]
@@ -59,15 +59,15 @@ impl Violation {
     }
 }
 
-/// Puts messages together. Holds no more than an unfinished one, and nothing while idle.
+/// Assembles messages. It holds at most one unfinished message, and nothing while idle.
 #[derive(Debug)]
 pub(super) struct Reader {
-    /// Boxed, because most connections have nothing unfinished, and there are many of them.
+    /// Boxed, because most connections have no unfinished message, and there are many of them.
     unfinished: Option<Box<Unfinished>>,
     message_bytes_max: usize,
     /// Whether messages may be compressed.
     deflates: bool,
-    /// Whether it isn't known yet who sends them.
+    /// Whether the client has yet to authenticate.
     is_strangers: bool,
 }
 
@@ -77,9 +77,9 @@ struct Unfinished {
     partial: Vec<u8>,
     /// The fragments of a message that is not complete yet.
     message: Option<Fragments>,
-    /// What both take of the room that there is for all connections.
+    /// The part that both take of the room for all connections.
     room: Option<Room>,
-    /// When the first of the message was kept.
+    /// When the first bytes of the message were kept.
     since: Option<Instant>,
 }
 
@@ -105,7 +105,7 @@ impl Reader {
         }
     }
 
-    /// Whether a message has begun, or the header of one, that is not complete.
+    /// Whether a message or its header has begun and is not complete.
     pub(super) const fn is_within_message(&self) -> bool {
         self.unfinished.is_some()
     }
@@ -114,10 +114,10 @@ impl Reader {
         self.is_strangers = is_stranger;
     }
 
-    /// Takes what was received; gives each complete message to `take`.
+    /// Takes received bytes, and passes each complete message to `take`.
     ///
     /// # Errors
-    /// At the first thing that a client may not send. Nothing further is read then.
+    /// At the first thing that a client may not send. Nothing after it is read.
     pub(super) fn receive(
         &mut self,
         received: &[u8],
@@ -142,7 +142,7 @@ impl Reader {
         self.count(intake)
     }
 
-    /// Takes as much room as what is kept needs, or gives it back.
+    /// Takes as much room as the kept bytes need, or gives it back.
     fn count(&mut self, intake: &Intake) -> Result<(), Violation> {
         let Some(unfinished) = &mut self.unfinished else {
             return Ok(());
@@ -155,7 +155,7 @@ impl Reader {
             .map_err(|_| Violation::NoRoom)
     }
 
-    /// Keeps the beginning of a frame for later; nothing at all where there is none and no message is unfinished.
+    /// Keeps the beginning of a frame for later. Holds nothing if there is none and no message is unfinished.
     fn keep(&mut self, partial: Vec<u8>) {
         if !partial.is_empty() {
             self.unfinished.get_or_insert_default().partial = partial;
@@ -181,7 +181,7 @@ impl Reader {
             let payload = &bytes[used + payload.start..payload_end];
             if let Some(message) = self.handle_frame(&header, payload, take)? {
                 take(Incoming::Text(self.text(message, inflater)?));
-                // What is kept from here on is of another message.
+                // Anything kept from here on belongs to another message.
                 if let Some(unfinished) = &mut self.unfinished {
                     unfinished.since = None;
                 }
@@ -191,7 +191,7 @@ impl Reader {
         Ok(used)
     }
 
-    /// The header of the next frame and where its payload lies, once all of it is here.
+    /// The header of the next frame and the range of its payload, once all of it has arrived.
     fn next_frame(
         &self,
         bytes: &[u8],
@@ -211,7 +211,7 @@ impl Reader {
 
     /// Checks a frame by its header, before room is made for its payload.
     fn check(&self, header: &FrameHeader, length: u64) -> Result<(), Violation> {
-        // The first frame of a message says whether that is compressed.
+        // The first frame of a message says whether the message is compressed.
         let may_deflate = self.deflates && header.opcode == OpCode::Data(Data::Text);
         if (header.rsv1 && !may_deflate) || header.rsv2 || header.rsv3 {
             return Err(Violation::Malformed);
@@ -236,7 +236,7 @@ impl Reader {
         }
     }
 
-    /// Takes a frame; gives the message that is complete with it.
+    /// Takes a frame, and passes the message on if it is complete with it.
     fn handle_frame(
         &mut self,
         header: &FrameHeader,

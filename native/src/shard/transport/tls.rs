@@ -1,4 +1,4 @@
-//! TLS over a socket that doesn't wait, after the handshake.
+//! TLS over a non-blocking socket, after the handshake.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -8,7 +8,7 @@ use super::Transport;
 #[cfg(unix)]
 use crate::lingering::Lingering;
 
-/// How much of what it has encrypted waits here for its socket, in bytes: a record. The rest waits where it can be conflated.
+/// How many encrypted bytes may wait here for the socket: one record. The rest waits where it can be conflated.
 const WAITING_BYTES_MAX: usize = 16 * 1024;
 
 /// A connection in TLS.
@@ -23,7 +23,7 @@ impl Tls {
         Self { below, session }
     }
 
-    /// What it speaks TLS over.
+    /// The transport below TLS.
     pub(super) const fn below(&mut self) -> &mut Transport {
         &mut self.below
     }
@@ -33,8 +33,8 @@ impl Tls {
         self.below.lingering()
     }
 
-    /// As a socket's: nothing is left to read where it says `WouldBlock`, and 0 bytes are the end, whether the client has
-    /// announced it or not: what is said over this has an end of its own.
+    /// Reads like a socket: `WouldBlock` means that nothing is left to read, and 0 bytes are the end. It doesn't matter whether the client
+    /// has announced the end, because the protocol above TLS has an end of its own.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.session.reader().read(buffer) {
@@ -44,7 +44,7 @@ impl Tls {
             }
             self.session.read_tls(&mut Below(&mut self.below))?;
             let taken = self.session.process_new_packets();
-            // It may answer, and if only by saying what is wrong.
+            // The session may have an answer, if only an alert about what is wrong.
             let answered = self.flush();
             taken.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             if let Err(error) = answered
@@ -55,7 +55,7 @@ impl Tls {
         }
     }
 
-    /// Encrypts bytes once its socket has what was encrypted before.
+    /// Encrypts bytes, once the socket has accepted what was encrypted before.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.flush()?;
         let taken = self.session.writer().write(bytes)?;
@@ -74,15 +74,15 @@ impl Tls {
 }
 
 impl Drop for Tls {
-    /// Clients tell an end that was meant from one that somebody else has brought about.
+    /// Announces the end, so that clients can tell it from a connection that somebody else has cut.
     fn drop(&mut self) {
         self.session.send_close_notify();
-        // A socket that is gone, or takes no more, isn't waited for.
+        // Don't wait for a socket that is gone or accepts no more.
         let _ = self.flush();
     }
 }
 
-/// A transport as TLS wants what it reads from and writes to.
+/// Adapts a transport to what TLS reads from and writes to.
 struct Below<'a>(&'a mut Transport);
 
 impl Read for Below<'_> {

@@ -1,14 +1,15 @@
-//! Any bytes, as they come from a socket.
+//! Arbitrary bytes, as they might arrive on a socket.
 
 use super::{Incoming, Intake, Reader, Violation};
 use crate::hub::Bodies;
 
 const MESSAGE_BYTES_MAX: usize = 300;
 
-/// What is kept of one at most: some fragments, and a frame that is not complete.
+/// The most that is kept of one message: some fragments, and a frame that is not complete.
 const KEPT_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX + super::HEADER_BYTES_MAX;
 
-/// However the bytes are cut into pieces, they are the same messages, none longer than may be, and what is kept of unfinished ones is bounded.
+/// However the bytes are cut into reads, they are the same messages, none is longer than allowed, and what is kept of unfinished ones is
+/// bounded.
 pub(crate) fn websocket(bytes: &[u8]) {
     let Some((cut, bytes)) = bytes.split_first() else {
         return;

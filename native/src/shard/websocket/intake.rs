@@ -7,12 +7,12 @@ use tidegate_core::time::Instant;
 use crate::deflate::Inflater;
 use crate::hub::Bodies;
 
-/// What it takes to put messages together.
+/// What readers need to assemble messages.
 pub(in crate::shard) struct Intake {
     pub(super) inflater: Inflater,
-    /// What is there for those that are not complete.
+    /// The room for messages that are not complete.
     pub(super) bodies: Arc<Bodies>,
-    /// When this is received.
+    /// When the bytes at hand were received.
     pub(in crate::shard) now: Instant,
 }
 

@@ -94,7 +94,7 @@ fn who_sends_slowly_leaves_half_of_the_room_to_others_and_each_message_has_its_o
         Ok(0),
         "there is much room"
     );
-    // The next one begins with what ends this one.
+    // One read contains the end of this message and the beginning of the next.
     let both = [&long[300..], &long[..100]].concat();
     assert_eq!(receive(&both, 101, 0), Ok(1));
     assert_eq!(receive(&long[100..200], 130, 700), Ok(0));
