@@ -1,4 +1,5 @@
-//! The client's side of one connection: connecting, backing off, checking that it is alive, resubscribing and resuming.
+//! The client's side of one connection: connecting, backing off, checking for signs of life, resubscribing and
+//! resuming.
 //!
 //! ```text
 //!              something to do                 opened
@@ -11,7 +12,7 @@
 //!    └── any state but Idle goes to Closed, and from there only by handle_connect
 //! ```
 //!
-//! A link is one attempt to connect, and has a number. Reports about a link other than the current one are ignored, so
+//! A link is one attempt to connect, identified by a number. Reports about any link but the current one are ignored, so
 //! a socket that dies slowly can't disturb its successor.
 
 mod backoff;
@@ -55,9 +56,9 @@ pub use event::{ClientEvent, ClosedReason, ConnectionState, PresenceEvent};
 
 /// The client's side of one connection.
 ///
-/// `handle_connect`, `handle_token`, `handle_opened`, `handle_frame`, `handle_closed`, `handle_disconnect` tell of the connection,
-/// `handle_subscribe`, `handle_unsubscribe`, `handle_flow`, `handle_publish` of its user's wishes, and
-/// `handle_timeout` of time; after each, `poll_output` until `None`.
+/// `handle_connect`, `handle_token`, `handle_opened`, `handle_frame`, `handle_closed` and `handle_disconnect` are about
+/// the connection; `handle_subscribe`, `handle_unsubscribe`, `handle_flow` and `handle_publish` carry out its user's
+/// requests; `handle_timeout` is for deadlines. After each, drain `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Client<P> {
     config: ClientConfig,
@@ -65,31 +66,31 @@ pub struct Client<P> {
     backoff: Backoff,
     next_link: u32,
     subscriptions: OrderedMap<Pattern, Subscription<P>>,
-    /// How many unsubscribes this connection has not answered yet. Until then, what it says of the pattern is about a
-    /// subscription that was given up.
+    /// How many unsubscribes of each pattern are unanswered on this connection. Until they are answered, frames about
+    /// the pattern belong to a subscription that was given up.
     leaving: SortedMap<Pattern, u32>,
     requests: Requests<P>,
     presences: Presences<P>,
     tokens: Tokens,
-    /// When it last was in a hurry.
+    /// When it last hurried.
     hurried: Option<Instant>,
-    /// What is to be told of durable subscriptions.
+    /// Acknowledgements to send for durable subscriptions.
     acks: SortedMap<Pattern, Acks>,
-    /// The longest message that the server takes, in bytes, as it has said last.
+    /// The longest message that the server accepts, in bytes, as it last stated.
     message_bytes_max: Option<u64>,
     output: VecDeque<ClientEvent<P>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Not wanted yet, or nothing to do.
+    /// No connection is wanted, or there is nothing to do with one.
     Idle {
         is_wanted: bool,
     },
     Waiting {
         until: Instant,
     },
-    /// For a token to connect with.
+    /// Waiting for a token to connect with.
     Asking {
         until: Instant,
     },
@@ -132,12 +133,12 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The user wants no connection any more: subscriptions and unanswered publishes are over.
+    /// The user wants no connection any more: subscriptions and unanswered publishes end.
     pub fn handle_disconnect(&mut self) {
         self.close(ClosedReason::ByUser);
     }
 
-    /// A connection has become possible: one that waits to be tried again is tried at once.
+    /// A connection has become possible: if the client is waiting to retry, it retries at once.
     pub fn handle_reachable(&mut self, now: Instant) {
         if matches!(self.state, State::Waiting { .. }) {
             self.backoff.reset();
@@ -262,8 +263,8 @@ impl<P: Payload + Clone> Client<P> {
             .push_back(ClientEvent::State(ConnectionState::Closed(reason)));
     }
 
-    /// Subscribes to a pattern. A second call for the same one replaces the first. What a durable subscription has dealt with is
-    /// told by [`Client::handle_handled`].
+    /// Subscribes to a pattern. A second call for the same pattern replaces the first subscription. For a durable
+    /// subscription, report what was processed to [`Client::handle_handled`].
     pub fn handle_subscribe(&mut self, now: Instant, request: SubscribeRequest) {
         let pattern = request.pattern.clone();
         self.handle_unsubscribe(&pattern);
@@ -304,7 +305,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Whether the server may be asked for something.
+    /// Returns whether requests may be sent to the server.
     pub(crate) const fn is_open(&self) -> bool {
         matches!(
             self.state,
@@ -315,7 +316,7 @@ impl<P: Payload + Clone> Client<P> {
         )
     }
 
-    /// Whether the server has welcomed this client.
+    /// Returns whether the server has welcomed this client.
     pub(super) const fn is_welcomed(&self) -> bool {
         matches!(
             self.state,
@@ -327,7 +328,7 @@ impl<P: Payload + Clone> Client<P> {
         )
     }
 
-    /// There is something to do: an idle client that was told to connect does so.
+    /// There is something to do now: connects, if the client was only waiting for that.
     fn wake(&mut self, now: Instant) {
         if self.state == (State::Idle { is_wanted: true }) {
             self.connect(now);
@@ -351,7 +352,8 @@ impl<P: Payload + Clone> Client<P> {
                 self.abandon(now, open.link);
             }
             State::Open(open) if open.silence_ends(&self.config) <= now => match open.probed {
-                // A late timer may run before what has arrived is handed over, so silence is no proof: ask.
+                // If timers run late, frames may have arrived but not been handed over, so silence proves nothing: send
+                // a ping first.
                 None if open.heartbeat.is_some() => {
                     self.state = State::Open(Open {
                         probed: Some(now),
@@ -375,7 +377,7 @@ impl<P: Payload + Clone> Client<P> {
         self.output.push_back(ClientEvent::Send(frame));
     }
 
-    /// What the host must do or tell next.
+    /// The next thing that the host must do or pass on.
     pub fn poll_output(&mut self) -> Option<ClientEvent<P>> {
         self.output.pop_front()
     }

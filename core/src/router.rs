@@ -1,16 +1,16 @@
-//! Finds who gets a publication: the routes that match a topic, and the subscribers of a route.
+//! Finds the subscribers that get a publication: the routes that match a topic, and the subscribers of a route.
 //!
-//! A **route** is one pattern and all subscribers to it. Routes without wildcards are found by the hash of their text,
-//! the others in a trie of their segments, of which only the nodes are visited that the topic leads to. So a match
-//! costs what the topic's segments and its matching routes cost, whatever else is subscribed, and a subscription to a
-//! known pattern costs a hash of its text.
+//! A **route** is one pattern and all its subscribers. Routes without wildcards are found by the hash of their text,
+//! the others in a trie of their segments, of which only nodes that the topic leads to are visited. So the cost of a
+//! match depends only on the topic's segments and the matching routes, however much else is subscribed, and subscribing
+//! to a known pattern costs one hash of its text.
 //!
 //! A subscriber has a [`Seat`] in its route, which changes when another subscriber leaves. Callers that can keep track
 //! of that use [`Routes`]. For others there is [`Router`], in which a subscription is ended with a [`Ticket`] that
-//! never changes, at the price of another 12 bytes and two more lookups.
+//! never changes, at the cost of another 12 bytes and two more lookups.
 //!
-//! Everything is in a few growing arrays, with references by 4-byte indexes. Arrays that all routes share keep their
-//! largest size, ready for the next rush.
+//! Everything is in a few growing arrays that refer to each other by 4-byte indexes. Arrays shared by all routes never
+//! shrink, so they are ready for the next rush.
 //!
 //! Hash tables are never iterated, so every visible order depends on nothing but the order of the calls.
 
@@ -25,18 +25,18 @@ use places::{Place, Places};
 
 pub use routes::{Left, Routes, Seat};
 
-/// Names a route while it has subscribers. Afterwards another route may get the same id.
+/// Identifies a route while it has subscribers. Afterwards, the id may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(u32);
 
 impl RouteId {
-    /// The id as a small number, fit to index an array with.
+    /// The id as a small number, suitable as an index into an array.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A subscription's place, to give it up by.
+/// Identifies a subscription, to end it with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     route: RouteId,
@@ -44,13 +44,13 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// What was subscribed to.
+    /// The route that was subscribed to.
     pub const fn route(self) -> RouteId {
         self.route
     }
 }
 
-/// [`Routes`] whose subscribers have tickets.
+/// [`Routes`] with tickets for subscribers.
 #[derive(Debug)]
 pub struct Router<S> {
     routes: Routes<Placed<S>>,
@@ -60,12 +60,12 @@ pub struct Router<S> {
 #[derive(Debug)]
 struct Placed<S> {
     subscriber: S,
-    /// The index of its [`Place`], to be told when it moves.
+    /// The index of its [`Place`], which is updated when it moves.
     place: u32,
 }
 
 impl<S> Router<S> {
-    /// A router without subscribers. `seed`: as for [`Routes::new`].
+    /// A router without subscribers. For `seed`, see [`Routes::new`].
     pub fn new(seed: u64) -> Self {
         Self {
             routes: Routes::new(seed),
@@ -73,7 +73,7 @@ impl<S> Router<S> {
         }
     }
 
-    /// Adds `subscriber` to those of `pattern`, as the last of them.
+    /// Adds `subscriber` to a pattern, after those that are there.
     ///
     /// # Panics
     /// With 2^32 subscriptions or routes at once.
@@ -93,8 +93,8 @@ impl<S> Router<S> {
         }
     }
 
-    /// Ends the subscription of `ticket` and returns its subscriber. The route's last subscriber takes
-    /// its place; a route that nobody is left on is gone.
+    /// Ends the subscription of `ticket` and returns its subscriber. The route's last subscriber moves into its place;
+    /// a route without subscribers is removed.
     ///
     /// # Panics
     /// If the ticket was used before.
@@ -110,22 +110,22 @@ impl<S> Router<S> {
         left.subscriber.subscriber
     }
 
-    /// The route of exactly this pattern, if someone subscribes to it.
+    /// The route of exactly this pattern, if it has subscribers.
     pub fn find(&self, pattern: &Pattern) -> Option<RouteId> {
         self.routes.find(pattern)
     }
 
-    /// As [`Routes::for_each_match`].
+    /// Like [`Routes::for_each_match`].
     pub fn for_each_match(&self, topic: &Topic, found: impl FnMut(RouteId)) {
         self.routes.for_each_match(topic, found);
     }
 
-    /// The route of the topic itself, if someone subscribes to it.
+    /// The route of the topic by name, if it has subscribers.
     pub fn find_exact(&self, topic: &Topic) -> Option<RouteId> {
         self.routes.find_exact(topic)
     }
 
-    /// As [`for_each_match`](Self::for_each_match), without the route of the topic itself.
+    /// Like [`for_each_match`](Self::for_each_match), without the route of the topic by name.
     pub fn for_each_wildcard(&self, topic: &Topic, found: impl FnMut(RouteId)) {
         self.routes.for_each_wildcard(topic, found);
     }
@@ -138,7 +138,7 @@ impl<S> Router<S> {
         self.routes.pattern(route)
     }
 
-    /// The subscribers of a route, in the order in which they came, less the moves of
+    /// The subscribers of a route in the order of their arrival, except for the moves by
     /// [`unsubscribe`](Self::unsubscribe).
     ///
     /// # Panics
@@ -153,7 +153,7 @@ impl<S> Router<S> {
         self.routes.subscriber_count(route)
     }
 
-    /// The routes that have subscribers, by rising id.
+    /// The routes that have subscribers, in ascending order of their ids.
     pub fn routes(&self) -> impl Iterator<Item = RouteId> {
         self.routes.routes()
     }
@@ -168,12 +168,12 @@ impl<S> Router<S> {
         self.routes.len()
     }
 
-    /// Whether nobody subscribes to anything.
+    /// Returns whether there are no subscriptions.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
     }
 
-    /// As [`Routes::memory_bytes`], with the tickets.
+    /// Like [`Routes::memory_bytes`], including the tickets.
     pub fn memory_bytes(&self) -> usize {
         self.routes.memory_bytes() + self.places.memory_bytes()
     }

@@ -54,7 +54,7 @@ const MANY: &str = "**";
 pub struct Topic(Arc<str>);
 
 impl Clone for Topic {
-    /// In a browser, where size counts for more than a call, it is compiled once for all who clone.
+    /// Not inlined, so that browser builds, where size matters more than a call, contain the code once.
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[cfg_attr(not(target_arch = "wasm32"), inline)]
     fn clone(&self) -> Self {
@@ -66,7 +66,7 @@ impl Topic {
     /// Checks `text` and copies it.
     ///
     /// # Errors
-    /// The first thing in `text` that a topic can't have, and at which byte.
+    /// The first thing in `text` that is not allowed in a topic, and its byte.
     pub fn new(text: &str) -> Result<Self, TopicError> {
         check(text, |segment, start| match wildcard_in(segment) {
             None => Ok(()),
@@ -98,8 +98,8 @@ impl Borrow<str> for Topic {
     }
 }
 
-/// Checks what topics and patterns have in common, and each segment (with the byte it starts at) by
-/// `check_wildcards`. Reports the leftmost fault, except that too long a text isn't looked into.
+/// Checks the rules that topics and patterns share, and each segment (given the byte it starts at) with
+/// `check_wildcards`. Reports the leftmost fault, except that a text that is too long is not looked into.
 fn check(
     text: &str,
     mut check_wildcards: impl FnMut(&str, usize) -> Result<(), TopicError>,
@@ -128,13 +128,13 @@ fn check(
     Ok(())
 }
 
-/// Where the first `*` of a segment is.
+/// The position of the first `*` in a segment.
 fn wildcard_in(segment: &str) -> Option<usize> {
     segment.bytes().position(|byte| byte == b'*')
 }
 
-/// The segments of a text, from the left. The standard library's iterator does the same for any separator and from both
-/// sides, in ten times the code.
+/// The segments of a text, from the left. The standard library's `split` does the same, but supports any separator and
+/// both directions, in ten times the code.
 struct Segments<'a> {
     rest: Option<&'a str>,
 }
@@ -160,7 +160,7 @@ impl<'a> Iterator for Segments<'a> {
 
 fn check_characters(segment: &str, start: usize) -> Result<(), TopicError> {
     for (at, character) in segment.char_indices() {
-        // Tabs and line ends are both; whoever reads the error looks for a control character.
+        // Tabs and line ends are both; to someone reading the error, they are control characters.
         if character.is_control() {
             return Err(TopicErrorKind::ControlCharacter(character).at(start + at));
         }

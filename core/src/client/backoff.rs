@@ -1,11 +1,11 @@
-//! How long to wait before trying again what has failed: to connect, to take the lead, to publish.
+//! How long to wait before retrying what has failed: connecting, taking the lead, publishing.
 
 use core::time::Duration;
 
 use crate::random::Random;
 
-/// Full jitter: a random time up to a ceiling that doubles with each failure, so that the clients of a server
-/// that restarts do not come back all at once (Brooker, "Exponential Backoff And Jitter", 2015).
+/// Exponential backoff with full jitter: a random time up to a ceiling that doubles with each failure, so that the
+/// clients of a restarted server don't all come back at once (Brooker, "Exponential Backoff And Jitter", 2015).
 #[derive(Debug)]
 pub struct Backoff {
     random: Random,
@@ -15,7 +15,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits of up to `base` first, and of up to `max` at last. Equal seeds give equal waits.
+    /// The ceiling starts at `base` and never exceeds `max`. Equal seeds give equal waits.
     pub const fn new(seed: u64, base: Duration, max: Duration) -> Self {
         Self {
             random: Random::new(seed),
@@ -25,12 +25,12 @@ impl Backoff {
         }
     }
 
-    /// How many waits there were since the last reset.
+    /// How many times it has waited since the last reset.
     pub(crate) const fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// It went well: the next wait counts as the first.
+    /// The attempt succeeded: starts over with the shortest wait.
     pub const fn reset(&mut self) {
         self.attempt = 0;
     }
@@ -41,12 +41,12 @@ impl Backoff {
         Duration::from_micros(self.random.up_to(micros))
     }
 
-    /// How long to wait after one more failure; at least a microsecond.
+    /// How long to wait after another failure; at least a microsecond.
     pub fn next_wait(&mut self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
         let ceiling = self.base.saturating_mul(factor).min(self.max);
         self.attempt = self.attempt.saturating_add(1);
-        // A deadline lies after now, or a host would spin.
+        // A deadline must lie after `now`, or the host would spin.
         self.part_of(ceiling).max(Duration::from_micros(1))
     }
 }

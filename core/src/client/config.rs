@@ -8,30 +8,30 @@ use super::Client;
 use crate::payload::Payload;
 use crate::protocol::GroupTerm;
 
-/// How a client proves who it is.
+/// How a client authenticates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TokenSource {
     /// Not at all.
     #[default]
     None,
-    /// By this token, for as long as it lasts.
+    /// With this token, for as long as it is valid.
     Fixed(String),
-    /// By tokens that the host is asked for: for each connection, and before the last one ends.
+    /// With tokens that the host is asked for: for each connection, and before the current one expires.
     Asked,
 }
 
-/// How a client connects and how much it holds.
+/// How a client connects, and its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
-    /// Seeds jitter and idempotency keys. Give each client another one.
+    /// Seeds jitter and idempotency keys. Use a different one for each client.
     pub seed: u64,
-    /// Where the token comes from that is sent in hello.
+    /// The source of the token that is sent in `hello`.
     pub token: TokenSource,
-    /// Sent in hello: names the client's software.
+    /// The name of the client's software, sent in `hello`.
     pub name: Option<String>,
-    /// Sent in hello: which of the connections that a browser's tabs share this is.
+    /// The group and term of a connection that a browser's tabs share, sent in `hello`.
     pub group: Option<GroupTerm>,
-    /// The first wait before connecting again lies between 0 and this; each further one may be twice as long.
+    /// The ceiling of the first random wait before reconnecting; it doubles with each further attempt.
     pub backoff_base: Duration,
     /// The longest wait before connecting again.
     pub backoff_max: Duration,
@@ -39,16 +39,16 @@ pub struct ClientConfig {
     pub stable_after: Duration,
     /// How long a connection may take to open and to be welcomed.
     pub connect_timeout: Duration,
-    /// How long a silent connection has to answer a ping, and a server to look at another token.
+    /// How long a silent connection may take to answer a ping, and a server to check a new token.
     pub probe_timeout: Duration,
-    /// How long the host may take to come by a token.
+    /// How long the host may take to get a token.
     pub token_timeout: Duration,
-    /// The most publishes that wait for their answer.
+    /// The most publishes that may be waiting for their answer.
     pub requests_max: usize,
 }
 
 impl ClientConfig {
-    /// Waits of up to 250 ms, doubling up to 20 s; 10 s to connect or to answer, 30 s for a token; 1,024 publishes.
+    /// Waits of up to 250 ms, doubling up to 20 s; 10 s to connect or to answer, 30 s to get a token; 1,024 publishes.
     pub const fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -67,7 +67,7 @@ impl ClientConfig {
 }
 
 impl<P: Payload + Clone> Client<P> {
-    /// Which of the connections that a browser's tabs share this is, from the next time that it opens.
+    /// Sets the group and term of the connection that a browser's tabs share, from the next connection on.
     pub fn set_group(&mut self, group: GroupTerm) {
         self.config.group = Some(group);
     }

@@ -1,4 +1,4 @@
-//! Durable subscriptions of a client: what is dealt with is told to the server, some at a time.
+//! A client's durable subscriptions: what was processed is acknowledged to the server, several publications at a time.
 
 use alloc::vec::Vec;
 
@@ -10,8 +10,8 @@ use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 impl<P: Payload + Clone> Client<P> {
-    /// Everything of a topic up to this position, as it came by a durable subscription, is dealt with. The server remembers that,
-    /// for later connections and later clients.
+    /// Everything of a topic up to this position that a durable subscription delivered has been processed. The server
+    /// remembers this for later connections and clients.
     pub fn handle_handled(
         &mut self,
         now: Instant,
@@ -25,7 +25,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Ends a durable subscription, and with it what the server remembers of it. Without a connection the server is not told.
+    /// Ends a durable subscription and deletes the server's cursor. Without a connection, the server is not told.
     pub fn handle_forget(&mut self, pattern: &Pattern) {
         if self.acks.remove(pattern).is_some()
             && self.subscriptions.remove(pattern).is_some()
@@ -37,7 +37,8 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Sends what is due to be told. What a subscription has that is not confirmed waits for that.
+    /// Sends acknowledgements that are due. Those of a subscription that the server has not confirmed wait until it
+    /// has.
     pub(super) fn send_acks(&mut self, now: Instant) {
         if !self.is_open() {
             return;
@@ -50,7 +51,7 @@ impl<P: Payload + Clone> Client<P> {
         } = self;
         for (pattern, acks) in acks.iter_mut() {
             let subscription = subscriptions.get(pattern);
-            // One that has ended with its topic can still be told of.
+            // One that has ended with its topic can still be acknowledged.
             if subscription.is_none_or(Subscription::takes_acks)
                 && let Some(positions) = acks.take_due(now)
             {
@@ -62,7 +63,7 @@ impl<P: Payload + Clone> Client<P> {
         acks.retain(|_, acks| !acks.is_over());
     }
 
-    /// A subscription has ended with its topic, whose last publication may still have to be dealt with.
+    /// A subscription has ended with its topic, whose last publication may not have been processed yet.
     pub(super) fn end_acks(&mut self, now: Instant, pattern: &Pattern, last: Option<Position>) {
         if let (Some(acks), Some(last)) = (self.acks.get_mut(pattern), last) {
             acks.end(now, last);
@@ -70,7 +71,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Tells at once what is to be told of a subscription that ends.
+    /// Sends the outstanding acknowledgements of a subscription that ends.
     pub(super) fn send_last_acks(&mut self, pattern: &Pattern) {
         let Some(mut acks) = self.acks.remove(pattern) else {
             return;
@@ -85,7 +86,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The connection is to be closed.
+    /// Sends all outstanding acknowledgements before the connection is closed.
     pub(super) fn send_all_last_acks(&mut self) {
         let patterns: Vec<Pattern> = self.acks.keys().cloned().collect();
         for pattern in patterns {
@@ -93,7 +94,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// When something is to be told at the latest, by a connection that stands.
+    /// When the next acknowledgement has to be sent over the current connection.
     pub(super) fn acks_due_at(&self) -> Option<Instant> {
         let acks = self.acks.iter().filter(|(pattern, _)| {
             let subscription = self.subscriptions.get(pattern);

@@ -1,4 +1,4 @@
-//! What a client tells its host.
+//! What a client emits to its host.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,9 +21,9 @@ pub enum ConnectionState {
     },
     /// The server has welcomed the client.
     Connected,
-    /// Connected, but the server has lost touch with its backend: values may be out of date.
+    /// Connected, but the server has lost its link to the backend: values may be out of date.
     Stale,
-    /// Closed, until it is asked to connect again.
+    /// Closed until the client is told to connect again.
     Closed(ClosedReason),
 }
 
@@ -36,18 +36,18 @@ pub enum ClosedReason {
     Refused(WireError),
 }
 
-/// What there is to tell of presences.
+/// Events about presences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PresenceEvent<P> {
-    /// The presences of a topic that is watched were told, for the first time or anew after a lost connection. Only what
-    /// differs from what was known is a change; there may be none.
+    /// The state of a watched topic arrived, for the first time or again after a lost connection. Only differences from
+    /// what was known are changes; there may be none.
     State {
         /// The topic.
         topic: Topic,
         /// What differs.
         changes: Vec<KeyChange<P>>,
     },
-    /// Some came, went, or have other metas.
+    /// Presences joined, left, or replaced their metas.
     Changed {
         /// The topic.
         topic: Topic,
@@ -61,7 +61,7 @@ pub enum PresenceEvent<P> {
         /// Why.
         error: WireError,
     },
-    /// A topic can't be watched, and is not watched any more.
+    /// A topic can't be watched, and the watch has ended.
     WatchRefused {
         /// The topic.
         topic: Topic,
@@ -70,20 +70,20 @@ pub enum PresenceEvent<P> {
     },
 }
 
-/// What a client's host must do or tell.
+/// What a client's host must do, or pass on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ClientEvent<P> {
-    /// Come by a new token, and hand it over by `handle_token` with this number.
+    /// Get a new token, and pass it to `handle_token` with this number.
     AskToken {
         /// The number of the question.
         request: u32,
     },
-    /// Open a transport, and tell by `handle_opened` or `handle_closed` with this number.
+    /// Open a transport, and report the outcome to `handle_opened` or `handle_closed` with this number.
     Connect {
         /// The number of the attempt.
         link: u32,
     },
-    /// Close that transport; nothing more of it is wanted.
+    /// Close that transport; whatever else arrives on it is ignored.
     Disconnect {
         /// The number of the attempt.
         link: u32,
@@ -92,11 +92,11 @@ pub enum ClientEvent<P> {
     Send(ClientFrame<P>),
     /// The connection's state has changed.
     State(ConnectionState),
-    /// A subscription stands.
+    /// The server has confirmed a subscription.
     Subscribed {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
-        /// Where its topic stands, for a pattern without wildcards.
+        /// The topic's current position, for a pattern without wildcards.
         position: Option<Position>,
         /// Whether it was resumed without loss.
         recovered: bool,
@@ -108,38 +108,38 @@ pub enum ClientEvent<P> {
         /// The publication.
         publication: Arc<Publication<P>>,
     },
-    /// What a subscription that goes back has seen comes again from here on, and what is new after it. Said anew where the connection was
-    /// lost meanwhile.
+    /// A subscription goes back: from here on, publications that were seen before arrive again, followed by new ones.
+    /// Repeated if the connection is lost meanwhile.
     Rewinding {
         /// The subscription.
         pattern: Pattern,
-        /// Whether all comes that lies after the cursor of a durable subscription, and not what those start with who have joined.
+        /// Whether it goes back to the cursor of a durable subscription, and not to where newcomers start.
         to_cursor: bool,
     },
-    /// A publication that was seen before, of a subscription that goes back.
+    /// A publication that was seen before, from a subscription that goes back.
     Repeat {
         /// The subscription.
         pattern: Pattern,
         /// The publication, as it was published.
         publication: Arc<Publication<P>>,
-        /// Whether it is what was seen last of its topic.
+        /// Whether it is the last one that was seen of its topic.
         is_latest: bool,
     },
-    /// What a device missed of a topic is lost, and what is left of it comes. Others have seen that already.
+    /// What a device missed of a topic is lost; what is left of it follows. Other subscribers have seen that already.
     RepeatReset {
         /// The subscription.
         pattern: Pattern,
         /// The topic.
         topic: Topic,
-        /// Where what is left begins.
+        /// The position before what is left.
         position: Position,
     },
-    /// All that was to come again has come.
+    /// Everything that had to be repeated has arrived.
     Rewound {
         /// The subscription.
         pattern: Pattern,
     },
-    /// A ping was answered, and everything has come that was sent before.
+    /// A ping was answered, so everything that the server sent before the answer has arrived.
     Answered {
         /// Its number.
         ping: u32,
@@ -157,7 +157,7 @@ pub enum ClientEvent<P> {
         pattern: Pattern,
         /// The topic.
         topic: Topic,
-        /// Where the topic stands.
+        /// The topic's current position.
         position: Position,
     },
     /// The connection was too slow: publications were dropped.
@@ -187,7 +187,7 @@ pub enum ClientEvent<P> {
     Published {
         /// Its number.
         request: u64,
-        /// Where it stands, or why it failed.
+        /// The publication's position, or why the publish failed.
         result: Result<Position, WireError>,
     },
 }

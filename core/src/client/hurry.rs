@@ -1,4 +1,4 @@
-//! A connection that waits to be tried again is tried at once where somebody has come who waits for it, or the network is back.
+//! Retrying at once when somebody is waiting for the connection, or the network is back.
 
 use core::time::Duration;
 
@@ -6,13 +6,13 @@ use super::{Client, State};
 use crate::payload::Payload;
 use crate::time::Instant;
 
-/// A client is in a hurry no more often than this, however many ask for it: a server that is down must not have to hear from all who reload
-/// their page.
+/// A client hurries no more often than this, however often it is asked to, so that a server that is down doesn't hear
+/// from everyone who reloads the page.
 const HURRY_EVERY: Duration = Duration::from_secs(2);
 
 impl<P: Payload + Clone> Client<P> {
-    /// Somebody has come who waits for the connection, or the network is back: if it waits to be tried again, it is tried now, or two seconds
-    /// after it was last asked for that. Where that fails, the waits begin anew.
+    /// Somebody is waiting for the connection, or the network is back: if the client is waiting to retry, it retries
+    /// now, or two seconds after it last hurried. If the attempt fails, the backoff starts over.
     pub fn handle_hurry(&mut self, now: Instant) {
         let State::Waiting { until } = self.state else {
             return;

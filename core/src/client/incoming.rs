@@ -1,4 +1,4 @@
-//! What the server says, and what a client makes of it.
+//! How a client handles frames from the server.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
 impl<P: Payload + Clone> Client<P> {
-    /// A frame came over the transport of `link`.
+    /// A frame arrived over the transport of `link`.
     pub fn handle_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
         let State::Open(open) = &mut self.state else {
             return;
@@ -113,7 +113,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The server has lost its link to where topics live, or has it back.
+    /// The server has lost its link to the backend, or has it back.
     fn handle_stale(&mut self, is_stale: bool) {
         if let State::Open(open) = &mut self.state {
             open.is_stale = is_stale;
@@ -127,8 +127,8 @@ impl<P: Payload + Clone> Client<P> {
         self.output.push_back(ClientEvent::State(state));
     }
 
-    /// The server has welcomed this client for the first time on this connection: what had to wait for that is sent. Publishes and
-    /// presences do, because only now is it known how long they may be.
+    /// The server has sent the first welcome on this connection: sends what had to wait for it. Publishes and presences
+    /// always do, because the welcome says how long they may be.
     fn handle_welcomed(&mut self) {
         if let State::Open(open) = &mut self.state
             && core::mem::take(&mut open.awaits_welcome)
@@ -139,7 +139,7 @@ impl<P: Payload + Clone> Client<P> {
         self.send_publishes();
     }
 
-    /// The server is to be told that a subscription has ended, and answers.
+    /// Notes that an unsubscribe is being sent, which the server will answer.
     pub(super) fn leave(&mut self, pattern: &Pattern) {
         *self.leaving.or_insert_with(pattern.clone(), || 0) += 1;
     }
@@ -153,7 +153,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Whether the connection has confirmed a subscription.
+    /// Returns whether the server has confirmed a subscription on this connection.
     pub(crate) fn is_live(&self, pattern: &Pattern) -> bool {
         self.subscriptions
             .get(pattern)
@@ -170,7 +170,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// What has changed comes in place of a whole value, which is handed on.
+    /// Applies a delta to its base, and hands on the complete value.
     fn handle_delta(&mut self, delta: &Publication<P>, base: u64, via: Option<Pattern>) {
         let pattern = via.unwrap_or_else(|| Pattern::from(delta.topic.clone()));
         let known = self.subscriptions.get_mut(&pattern);
@@ -189,8 +189,9 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The topic of a subscription has ended. Whether its terminal publication is asked for, as something else was seen or told in its place: its
-    /// position alone, before a connection was lost, or what the server's backend has lost.
+    /// The topic of a subscription has ended. If its terminal publication wasn't seen, requests it again, and returns
+    /// true. That happens if only the position of the end was known when the connection was lost, or if the backend has
+    /// lost what was seen there.
     fn asks_for_end(&mut self, pattern: &Pattern) -> bool {
         let (Some(topic), Some(subscription)) =
             (pattern.exact(), self.subscriptions.get_mut(pattern))
@@ -208,7 +209,7 @@ impl<P: Payload + Clone> Client<P> {
         true
     }
 
-    /// Subscribes anew, after what was seen. What follows begins with whole values.
+    /// Subscribes again, after what was seen. The publications that follow start with complete values.
     pub(super) fn resume(&mut self, pattern: &Pattern) {
         if let Some(subscription) = self.subscriptions.get_mut(pattern) {
             let request = subscription.request(pattern);
@@ -229,8 +230,8 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Whether a publication is new to the subscription that it came by. One of another epoch that nobody announced, as
-    /// a shared connection may have it, is announced here.
+    /// Returns whether a publication is new to its subscription. If it is of another epoch without a reset before it,
+    /// which can happen on a shared connection, a reset is emitted here.
     fn accept(&mut self, pattern: &Pattern, publication: &Arc<Publication<P>>) -> bool {
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return false;
@@ -249,7 +250,7 @@ impl<P: Payload + Clone> Client<P> {
         matches!(news, News::Next | News::Restart)
     }
 
-    /// What was known of a topic is void: what has this position, which nobody announced, does not continue it.
+    /// Emits a reset: the publication at position `next` doesn't continue what was known of the topic.
     pub(super) fn tell_of_loss(&mut self, pattern: &Pattern, topic: Topic, next: Position) {
         self.output.push_back(ClientEvent::Reset {
             pattern: pattern.clone(),
@@ -261,8 +262,8 @@ impl<P: Payload + Clone> Client<P> {
         });
     }
 
-    /// What came of a subscription, up to this publication, was taken without being asked about, when something was last
-    /// heard at `heard`.
+    /// The host has handed on the publications of a subscription up to this one by licence. `heard` is when anything
+    /// last arrived from the server.
     pub(crate) fn handle_handed(
         &mut self,
         heard: Instant,
@@ -306,7 +307,7 @@ impl<P: Payload + Clone> Client<P> {
             return self.handle_fatal(now, error);
         }
         if error.code == ErrorCode::Draining {
-            // What was asked for has crossed the server's farewell on its way: the next one is asked.
+            // The request crossed the server's `drain` on the way; send it to the next server.
             if let State::Open(Open { link, .. }) = self.state {
                 self.abandon(now, link);
             }
@@ -328,7 +329,7 @@ impl<P: Payload + Clone> Client<P> {
             return self.tokens.handle_refused(now);
         };
         if error.code == ErrorCode::NotSubscribed {
-            // Answers an unsubscribe or a change of flow that crossed an end on its way.
+            // Answers an unsubscribe, or a change of flow, that crossed an `end` on the way.
             self.handle_unsubscribed(&pattern);
         } else if !self.leaving.contains_key(&pattern)
             && self.subscriptions.remove(&pattern).is_some()
@@ -350,7 +351,7 @@ impl<P: Payload + Clone> Client<P> {
             ErrorCode::Unauthorized | ErrorCode::TokenExpired if self.takes_another_chance() => {
                 self.abandon_open(now);
             }
-            // Who can come by another token is let in by that, or refused.
+            // A client that can get another token may try again; that token decides whether it is let in.
             ErrorCode::Disconnected if self.config.token == TokenSource::Asked => {
                 self.abandon_open(now);
             }

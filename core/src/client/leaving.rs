@@ -1,5 +1,5 @@
-//! How a connection is left: because it is lost, given up, or its server is about to go. Then not all of its clients leave
-//! at once, and none of them later than it must.
+//! How a connection is left: it is lost, given up, or its server is draining. The clients of a draining server leave
+//! spread over time, but none later than it must.
 
 use core::time::Duration;
 
@@ -8,14 +8,15 @@ use crate::payload::Payload;
 use crate::time::Instant;
 
 impl<P: Payload + Clone> Client<P> {
-    /// The connection is gone: connect again after a while, if there is something to do.
+    /// The connection is gone: reconnects after a wait, if there is anything to do.
     pub(super) fn lose(&mut self, now: Instant) {
         let mut not_before = now;
         if let State::Open(open) = self.state {
             if now - open.since >= self.config.stable_after {
                 self.backoff.reset();
             }
-            // A server that went before its time has others to send elsewhere, too.
+            // If the server closed ahead of time, its other clients have to reconnect, too, so the scheduled time is
+            // kept.
             not_before = open.leaves.unwrap_or(now);
         }
         self.leaving.clear();
@@ -38,7 +39,7 @@ impl<P: Payload + Clone> Client<P> {
         self.lose(now);
     }
 
-    /// The server goes. Until a random part of the time that it gives is over, it serves still.
+    /// The server is draining, but goes on serving. The client leaves after a random part of the given time.
     pub(super) fn handle_drain(&mut self, now: Instant, within_ms: u64) {
         let leaves = now + self.backoff.part_of(Duration::from_millis(within_ms));
         match &mut self.state {
@@ -57,7 +58,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Whether the server can be asked for something new. One that goes would refuse it, and is left at once.
+    /// Returns whether new requests may be sent. A draining server would refuse them, so it is left at once.
     pub(super) const fn may_ask(&mut self) -> bool {
         match &mut self.state {
             State::Open(Open {

@@ -1,4 +1,4 @@
-//! A connection that stands: when it was heard of last, and what was asked of it.
+//! The state of an open connection: its last sign of life, and what is unanswered.
 
 use core::time::Duration;
 
@@ -10,18 +10,19 @@ pub(super) struct Open {
     pub(super) link: u32,
     pub(super) since: Instant,
     pub(super) heard: Instant,
-    /// How long the server lets a connection be silent; unknown until it has welcomed us.
+    /// How long the server lets a connection be silent; unknown until the welcome.
     pub(super) heartbeat: Option<Duration>,
-    /// Whether nothing is asked for until it has: how much it takes of us at once, and how long a message, is in its welcome.
+    /// Whether requests wait for the welcome, which says how many and how long messages may be.
     pub(super) awaits_welcome: bool,
     pub(super) probed: Option<Instant>,
-    /// When the server, which is about to go, is left for another connection.
+    /// When to leave a draining server.
     pub(super) leaves: Option<Instant>,
-    /// Whether the server has no link to where topics live: an answered ping does not mean that all has come.
+    /// Whether the server has lost its link to the backend. If so, an answered ping doesn't mean that everything has
+    /// arrived.
     pub(super) is_stale: bool,
     /// How many pings were sent.
     pub(super) pings: u32,
-    /// How many of them were answered: they are in their order, and after what was asked before.
+    /// How many of them were answered. Answers arrive in order, and after everything sent for earlier requests.
     pub(super) pongs: u32,
 }
 
@@ -41,11 +42,11 @@ impl Open {
         }
     }
 
-    /// When it must be asked whether it stands still, or given up.
+    /// When the silence must end in a ping or, if one is unanswered, in giving up the connection.
     pub(super) fn silence_ends(&self, config: &ClientConfig) -> Instant {
         match (self.probed, self.heartbeat) {
             (Some(at), _) => at + config.probe_timeout,
-            // The server pings after a heartbeat's silence; half of one more is for the way.
+            // The server pings after a heartbeat of silence; another half allows for the transit time.
             (None, Some(heartbeat)) => self.heard + heartbeat + heartbeat / 2,
             (None, None) => self.since + config.connect_timeout,
         }

@@ -1,4 +1,4 @@
-//! What a client is present in, and whose presences it watches: both are said again on each connection.
+//! A client's presences and watches. Both are sent again on each connection.
 
 use alloc::vec::Vec;
 
@@ -25,10 +25,10 @@ struct Track<P> {
 
 #[derive(Debug)]
 struct Watch<P> {
-    /// How many want it.
+    /// How many callers watch it.
     watchers: u32,
     request: u64,
-    /// Whether this connection has told the state: diffs that come before belong to an earlier watch.
+    /// Whether the state has arrived on this connection; diffs before it belong to an earlier watch.
     is_live: bool,
     roster: Roster<P>,
 }
@@ -64,7 +64,8 @@ impl<P: Clone> Track<P> {
 }
 
 impl<P: Payload + Clone> Client<P> {
-    /// Is present in a topic from now on, or once connected, on every connection. Returns the presence's number.
+    /// Makes a key present in a topic from now on, or once connected, and on every later connection. Returns the
+    /// presence's number.
     pub fn handle_track(&mut self, now: Instant, topic: Topic, key: Key, meta: P) -> u64 {
         let number = self.requests.number();
         self.set_track(number, Track { topic, key, meta });
@@ -72,7 +73,7 @@ impl<P: Payload + Clone> Client<P> {
         number
     }
 
-    /// Changes what a presence says of itself. One that was refused or has ended stays so.
+    /// Replaces the meta of a presence. One that was refused or has ended stays so.
     pub fn handle_retrack(&mut self, number: u64, meta: P) {
         if let Some(track) = self.presences.tracks.remove(&number) {
             self.set_track(number, Track { meta, ..track });
@@ -86,7 +87,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Says that somebody is present, unless that is too long for the server.
+    /// Sends a presence, unless it is too long for the server.
     fn send_track(&mut self, number: u64) {
         let Some(track) = self.presences.tracks.get(&number) else {
             return;
@@ -109,9 +110,9 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Wants to know who is present in a topic. Each call is ended by one of [`Client::handle_unwatch`].
+    /// Watches who is present in a topic. Each call must be ended by a call of [`Client::handle_unwatch`].
     ///
-    /// The state comes as [`PresenceEvent::State`], unless it is known already: see [`Client::roster`].
+    /// The state arrives as [`PresenceEvent::State`], unless it is known already: see [`Client::roster`].
     pub fn handle_watch(&mut self, now: Instant, topic: &Topic) {
         if let Some(watch) = self.presences.watches.get_mut(topic) {
             watch.watchers += 1;
@@ -134,7 +135,7 @@ impl<P: Payload + Clone> Client<P> {
         self.wake(now);
     }
 
-    /// One who wanted to know wants it no more.
+    /// Ends one call's watch of a topic.
     pub fn handle_unwatch(&mut self, topic: &Topic) {
         let Some(watch) = self.presences.watches.get_mut(topic) else {
             return;
@@ -151,12 +152,12 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Who is present in a topic that is watched, as far as is known; empty until the first state has come.
+    /// Who is present in a watched topic, as far as is known; empty until the first state has arrived.
     pub fn roster(&self, topic: &Topic) -> Option<&Roster<P>> {
         self.presences.watches.get(topic).map(|watch| &watch.roster)
     }
 
-    /// Says on a new connection who is present and who is watched. Presences come first, so that the states hold them.
+    /// Sends all presences and watches on a new connection. Presences come first, so that the states include them.
     pub(super) fn send_presences(&mut self) {
         let tracks: Vec<u64> = self.presences.tracks.keys().copied().collect();
         for number in tracks {
@@ -191,7 +192,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// A request of that number was refused, which is none to publish.
+    /// A request with this number was refused that was not a publish.
     pub(super) fn handle_presence_error(&mut self, request: u64, error: WireError) {
         if self.presences.tracks.remove(&request).is_some() {
             let number = request;
@@ -209,7 +210,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The client is over, and what it was present in and watched.
+    /// The client is closed: refuses all presences and watches.
     pub(super) fn refuse_presences(&mut self, error: &WireError) {
         for number in core::mem::take(&mut self.presences.tracks).into_keys() {
             let error = error.clone().about_request(number);

@@ -1,4 +1,4 @@
-//! Tokens that end: the host is asked for another one in time, and the server is shown it, while the connection goes on.
+//! Renewing tokens: before one expires, the host is asked for another, and the server gets it over the open connection.
 
 use core::time::Duration;
 
@@ -10,50 +10,51 @@ use crate::protocol::ClientFrame;
 use crate::random::Random;
 use crate::time::Instant;
 
-/// This much of a token's time is left at the least when another one is asked for, if half of its time is more.
+/// A renewal starts when this much of a token's time is left, or at half of its lifetime if that is later.
 const LEFT_MS_MIN: u64 = 30_000;
 
-/// A token is not asked for sooner than this after the last one, whatever the server says of its end.
+/// The shortest time between tokens, whatever expiry the server states.
 const RENEW_AFTER_MS_MIN: u64 = 1_000;
 
-/// The first wait after a failure lies between 0 and this; each further one may be twice as long.
+/// The ceiling of the first random wait after a failure; it doubles with each further failure.
 const RETRY_BASE: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
-/// So many tokens in a row may be refused before the last refusal is final: a host that never came by one that is taken is told soon.
+/// How many tokens in a row may be refused before the client gives up, if none was ever accepted: a misconfigured host
+/// should find out soon.
 const REFUSALS_MAX_AT_FIRST: u32 = 2;
 
-/// The same, where an earlier token was taken: who hands out tokens may be started anew together with the server, and hand out no good
-/// ones for a while. With the waits of a connection that fails, it takes about a minute to refuse so many.
+/// The same, if an earlier token was accepted: the token issuer may have restarted together with the server, and issue
+/// bad tokens for a while. With the backoff between connections, that many refusals take about a minute.
 const REFUSALS_MAX: u32 = 12;
 
-/// What a client that asks its host for tokens knows of them.
+/// The state of the tokens of a client that asks its host for them.
 #[derive(Debug)]
 pub(super) struct Tokens {
     held: Option<String>,
-    /// The number of the last question. What answers an earlier one comes too late.
+    /// The number of the last question; answers to earlier ones are ignored.
     asked: u32,
     renewal: Renewal,
     retries: Backoff,
     random: Random,
     /// How many tokens were refused since the last welcome.
     refused: u32,
-    /// Whether one was ever taken.
+    /// Whether any token was ever accepted.
     was_taken: bool,
 }
 
 #[derive(Debug)]
 enum Renewal {
-    /// The connection has no token that ends.
+    /// The connection's token doesn't expire, or can't be renewed.
     None,
     Due {
         at: Instant,
     },
-    /// The host comes by a token.
+    /// The host has been asked for a token.
     Asking {
         until: Instant,
     },
-    /// The server looks at it.
+    /// The server is checking the token.
     Shown {
         until: Instant,
     },
@@ -72,7 +73,7 @@ impl Tokens {
         }
     }
 
-    /// Whether the connection that is gone was refused, and is to be tried with another token.
+    /// Returns whether the last connection was refused because of its token, and another one should be tried.
     pub(super) const fn has_another_chance(&self) -> bool {
         self.refused > 0
     }
@@ -85,7 +86,7 @@ impl Tokens {
         self.renewal = Renewal::None;
     }
 
-    /// The server has not taken the token that it was shown, and goes by the one before.
+    /// The server refused the new token; the previous one stays in force.
     pub(super) fn handle_refused(&mut self, now: Instant) {
         if let Renewal::Shown { .. } = self.renewal {
             self.retry(now);
@@ -105,8 +106,8 @@ impl Tokens {
         }
     }
 
-    /// After how much of a token's time to ask for the next: at four fifths, somewhat sooner for some than for others, so
-    /// that clients who came together don't ask together.
+    /// How long to wait before renewing a token with this lifetime: up to four fifths of it, minus a random part so
+    /// that clients that connected together don't ask together.
     fn renew_after(&mut self, lasts_ms: u64) -> Duration {
         let late = lasts_ms / 5 * 4;
         let left = lasts_ms.saturating_sub(LEFT_MS_MIN);
@@ -117,7 +118,7 @@ impl Tokens {
 }
 
 impl<P: Payload + Clone> Client<P> {
-    /// The token to say hello with.
+    /// The token to send in `hello`.
     pub(super) fn token(&self) -> Option<String> {
         match &self.config.token {
             TokenSource::None => None,
@@ -132,7 +133,7 @@ impl<P: Payload + Clone> Client<P> {
         self.output.push_back(ClientEvent::AskToken { request });
     }
 
-    /// The host has come by a token, or could not (`None`). What answers no question that is open is ignored.
+    /// The host has got a token, or has failed to (`None`). Answers to outdated questions are ignored.
     pub fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
         if request != self.tokens.asked {
             return;
@@ -152,7 +153,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Shows the server another token. The same once more would prolong nothing.
+    /// Sends the server a new token. Sending the same one again would prolong nothing.
     fn show(&mut self, now: Instant, token: Option<String>) {
         if token.is_none() || token == self.tokens.held {
             return self.tokens.retry(now);
@@ -167,7 +168,7 @@ impl<P: Payload + Clone> Client<P> {
         });
     }
 
-    /// The server has welcomed us by a token that lasts so long, or without end.
+    /// The server has welcomed the client; its token lasts `lasts_ms`, or doesn't expire.
     pub(super) fn handle_lasting(&mut self, now: Instant, lasts_ms: Option<u64>) {
         self.tokens.refused = 0;
         self.tokens.was_taken = true;
@@ -180,7 +181,7 @@ impl<P: Payload + Clone> Client<P> {
         };
     }
 
-    /// Asks for the next token when it is time, and again where nothing came of it.
+    /// Asks for the next token when it is time, and again if that has failed.
     pub(super) fn renew(&mut self, now: Instant) {
         if self.tokens.poll_timeout().is_none_or(|at| at > now) {
             return;
@@ -196,7 +197,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Whether a token that was refused just now is no reason to give up yet: another one is asked for, after the wait of a connection that fails.
+    /// Counts a refused token. Returns whether to try another one, after the usual backoff, instead of giving up.
     pub(super) fn takes_another_chance(&mut self) -> bool {
         let tokens = &mut self.tokens;
         let refusals_max = if tokens.was_taken {

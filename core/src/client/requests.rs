@@ -11,15 +11,16 @@ use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::words::{decimal, digits, sentence};
 
-/// The most publishes that are sent and not answered: no more than a topic remembers keys of, or their repetition would
-/// be taken for something new.
+/// The most publishes in flight. A topic remembers no more idempotency keys than this; with more in flight, a repeated
+/// one could take effect twice.
 const IN_FLIGHT_MAX: usize = IDEMPOTENCY_KEYS_MAX;
 
 impl<P: Payload + Clone> Client<P> {
-    /// Publishes, now or once connected, and answers by [`ClientEvent::Published`] with the number returned.
+    /// Publishes, now or once connected. The result arrives as [`ClientEvent::Published`] with the number returned
+    /// here.
     ///
-    /// A publish without an idempotency key is given one, so that it can be repeated after a lost
-    /// connection and still happens once.
+    /// A publish without an idempotency key is given one, so that it can be repeated after a lost connection and still
+    /// takes effect once.
     pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
         match self.requests.add(publish) {
             Ok(request) => {
@@ -36,7 +37,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Sends what waits to be published, as far as it may be under way at once. What is too long for the server is refused here.
+    /// Sends waiting publishes, up to the limit in flight. One that is too long for the server is refused here.
     pub(super) fn send_publishes(&mut self) {
         if !self.is_welcomed() {
             return;
@@ -54,7 +55,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// How many publishes wait for their answer.
+    /// How many publishes are waiting for their answer.
     pub fn unanswered(&self) -> usize {
         self.requests.len()
     }
@@ -63,11 +64,11 @@ impl<P: Payload + Clone> Client<P> {
 #[derive(Debug)]
 pub(super) struct Requests<P> {
     unanswered: SortedMap<u64, PublishRequest<P>>,
-    /// How many of them the current connection has been sent: those below `unsent`.
+    /// How many of them were sent on the current connection: those below `unsent`.
     in_flight: usize,
     unsent: u64,
     next: u64,
-    /// Makes this client's idempotency keys differ from any other's.
+    /// Makes this client's idempotency keys differ from those of all others.
     key_prefix: u64,
     requests_max: usize,
 }
@@ -84,14 +85,14 @@ impl<P: Clone> Requests<P> {
         }
     }
 
-    /// A number that no publish has.
+    /// The next unused request number.
     pub(super) const fn number(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;
         number
     }
 
-    /// Takes a publish in, and gives it a number and, where it has none, an idempotency key.
+    /// Adds a publish; gives it a number and, if it has none, an idempotency key.
     pub(super) fn add(&mut self, mut publish: PublishRequest<P>) -> Result<u64, (u64, WireError)> {
         let request = self.number();
         if self.unanswered.len() >= self.requests_max {
@@ -111,7 +112,7 @@ impl<P: Clone> Requests<P> {
         Ok(request)
     }
 
-    /// The next publish for the current connection, unless too many are under way already.
+    /// The next publish to send on the current connection, unless too many are in flight.
     pub(super) fn next_to_send(&mut self) -> Option<(u64, PublishRequest<P>)> {
         if self.in_flight == IN_FLIGHT_MAX {
             return None;
@@ -122,13 +123,13 @@ impl<P: Clone> Requests<P> {
         Some((*request, publish.clone()))
     }
 
-    /// The connection is gone: everything unanswered is to be sent again, in order.
+    /// The connection is gone: everything unanswered has to be sent again, in order.
     pub(super) const fn handle_lost(&mut self) {
         self.in_flight = 0;
         self.unsent = 0;
     }
 
-    /// Whether the request was waiting for the answer that came.
+    /// Removes an answered request. Returns whether it was waiting for the answer.
     pub(super) fn remove(&mut self, request: u64) -> bool {
         let is_known = self.unanswered.remove(&request).is_some();
         if is_known && request < self.unsent {
@@ -137,7 +138,7 @@ impl<P: Clone> Requests<P> {
         is_known
     }
 
-    /// The idempotency keys of those that are not answered.
+    /// The idempotency keys of the unanswered publishes.
     pub(super) fn keys(&self) -> impl Iterator<Item = (u64, &str)> {
         let unanswered = self.unanswered.iter();
         unanswered.filter_map(|(request, publish)| Some((*request, publish.id.as_deref()?)))

@@ -1,18 +1,19 @@
-//! Going back: what a subscription has seen of each topic comes once more, or what lies after a device's cursor.
+//! Going back: a subscription gets again what it last saw of each topic, or what follows a device's cursor.
 //!
-//! Whoever joins others of one client starts with the latest values, and these may not be at hand: a server that adds values up
-//! for the others never sent them, and who resumed and was up to date was sent none. So the subscription is made anew, from one
-//! publication before what was seen, or from where those who have joined are; what comes again is told apart from what is new.
-//! Where the server no longer keeps what one of them misses, that one is content with what was seen last: the others must not be told
-//! of a loss for its sake.
+//! A subscriber that joins others of the same client starts with the latest values, but they may not be at hand: a
+//! server that sums values for the others has never sent them, and if the others resumed and were up to date, they were
+//! sent none. So the client subscribes again, from one publication before what was last seen, or from the newcomers'
+//! own positions, and tells repeated publications from new ones. If the server no longer keeps what a newcomer missed,
+//! that newcomer starts from what was last seen instead, so that the others needn't be told of a loss.
 //!
-//! What the server holds back for the others must not be lost by that: its history may be shorter. So the owner asks for every
-//! publication at once first, and the subscription is left when the server has answered a ping that came after: whatever
-//! was held back has come by then. A second ping tells when all has come again.
+//! What the server holds back for the others must not be lost, as the history may be shorter. So the owner first asks
+//! for every publication at once, and the client unsubscribes only when the server has answered a ping sent after that:
+//! by then, everything that was held back has arrived. A second ping tells when everything repeated has arrived.
 //!
-//! A subscription that becomes durable, or that a device joins, goes back to the cursor. The durable one takes the place of the other at the server
-//! when it starts there, and not before: so nothing is missing in between, and there is nothing to wait for. Only a plain one can go
-//! back behind the cursor, so a durable one that is to go back to what was seen is plain meanwhile, and then durable again.
+//! A subscription that becomes durable, or that a device joins, goes back to the cursor. The durable subscription
+//! replaces the other at the server at the moment it starts, so nothing is missed in between, and there is nothing to
+//! wait for. Only a plain subscription can go back behind the cursor, so a durable one that has to do that becomes
+//! plain for that time, and then durable again.
 //!
 //! ```text
 //!                 ping answered              confirmed               ping answered
@@ -38,24 +39,24 @@ use crate::topic::{Pattern, Topic};
 
 use starts::Starts;
 
-/// How far a subscription has come with going back.
+/// The progress of a subscription that goes back.
 #[derive(Debug)]
 pub(super) struct Rewind {
     stage: Stage,
-    /// Whether it goes to the cursor now.
+    /// Whether it is going back to the cursor now.
     pub(super) to_cursor: bool,
-    /// Whether somebody has joined meanwhile for whom it is to go back afterwards.
+    /// Whether a newcomer has joined meanwhile, for which it has to go back afterwards.
     is_wanted: bool,
-    /// Where those who have joined and know something start.
+    /// The starts of the newcomers that gave positions.
     starts: Starts,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// What the server holds back, or starts with, is to come first: all of it has when this ping is answered. Where there is none, the
-    /// subscription is to be confirmed before.
+    /// What the server holds back, or starts with, has to arrive first; it has when this ping is answered. Without a
+    /// ping, the subscription has yet to be confirmed.
     Flattening { ping: Option<u32> },
-    /// It is asked for anew, or will be by the next connection.
+    /// The subscription was requested again, or will be on the next connection.
     Asked,
     /// What was seen comes again, until this ping is answered. Where there is none, the server has no link to where topics live, and has
     /// not sent all of it, or knows less than one who has joined: it is asked once it has one.
@@ -76,13 +77,13 @@ impl Rewind {
         matches!(self.stage, Stage::Repeating { .. })
     }
 
-    /// The topics that those know something of for whom it goes back now, each once.
+    /// The topics that the newcomers know, each once; none while it goes back to the cursor.
     pub(super) fn known(&self) -> impl Iterator<Item = &Topic> {
         let starts = (!self.to_cursor).then_some(&self.starts);
         starts.into_iter().flat_map(Starts::known)
     }
 
-    /// After which position a topic is asked for, of which `seen` was seen last; `None`: from its beginning.
+    /// The position after which to request a topic of which `seen` was last seen; `None` for its beginning.
     pub(super) fn after(
         &self,
         pattern: &Pattern,
@@ -95,8 +96,8 @@ impl Rewind {
         self.starts.after(pattern, topic, seen)
     }
 
-    /// The server says that something of a topic is lost, of which `seen` was seen. Whether that may be for the sake of one who has joined, who
-    /// is content with what was seen last from here on.
+    /// The server reports a loss in a topic of which `seen` was last seen. Returns whether the loss may concern only a
+    /// newcomer; that one then starts from what was last seen.
     pub(super) fn handle_reset(&mut self, topic: &Topic, seen: Position) -> bool {
         !self.to_cursor && self.is_repeating() && self.starts.give_up(topic, seen)
     }
@@ -106,7 +107,8 @@ impl Rewind {
         self.starts.are_ahead(topic, seen)
     }
 
-    /// The subscription is asked for anew, from before what was seen or from the cursor; or `as_it_is`, to go back afterwards.
+    /// The subscription is being requested again: from before what was seen or from the cursor, or `as_it_is`, to go
+    /// back afterwards.
     pub(super) const fn handle_asked(&mut self, as_it_is: bool) {
         self.stage = if as_it_is {
             Stage::Flattening { ping: None }
@@ -124,8 +126,8 @@ impl Rewind {
 }
 
 impl<P: Payload + Clone> Client<P> {
-    /// Goes back to before what was seen last of each topic of a subscription, for somebody who has joined and starts so. Every
-    /// publication at once was asked for before. What comes of it is told by [`ClientEvent::Rewinding`], [`ClientEvent::Repeat`] and
+    /// Goes back to before what was last seen of each topic, for a newcomer with this start. The caller must have
+    /// requested every publication at once before. Emits [`ClientEvent::Rewinding`], [`ClientEvent::Repeat`] and
     /// [`ClientEvent::Rewound`].
     pub fn handle_rewind(&mut self, pattern: &Pattern, start: &Start) {
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
@@ -147,8 +149,9 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Lets a subscription be durable, and goes back to the cursor that the server has by this name, for a device that has joined and starts so. Every
-    /// publication at once was asked for before. What comes of it is told as with [`Client::handle_rewind`].
+    /// Makes a subscription durable, and goes back to the cursor with this name, for a device that has joined with this
+    /// start. The caller must have requested every publication at once before. Emits the same events as
+    /// [`Client::handle_rewind`].
     pub fn handle_durable(&mut self, pattern: &Pattern, start: Start, name: DurableName) {
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return;
@@ -166,13 +169,13 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// No device is left of those for whom a subscription was made durable.
+    /// The last device that a subscription was durable for has left.
     pub fn handle_not_durable(&mut self, pattern: &Pattern) {
         self.send_last_acks(pattern);
         if let Some(subscription) = self.subscriptions.get_mut(pattern)
             && subscription.unname()
         {
-            // What came for some alone comes no more by the cursor for all.
+            // Without the cursor, topics that only some subscribers have been sent must be sent again for all.
             self.ask_again(pattern);
         }
     }
@@ -188,7 +191,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Goes on to the cursor, where the subscription is to be durable; where it is not, this is over.
+    /// Goes on to the cursor if the subscription should be durable; otherwise finishes.
     fn ask_for_cursor(&mut self, pattern: &Pattern) {
         let may_ask = self.may_ask();
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
@@ -213,8 +216,8 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// Sends a ping over an open connection. Returns its number, by which [`ClientEvent::Answered`] tells that everything has come that was sent
-    /// because of what was asked before.
+    /// Sends a ping over an open connection, and returns its number. [`ClientEvent::Answered`] with this number says
+    /// that everything sent in response to earlier requests has arrived.
     pub fn handle_ping(&mut self) -> Option<u32> {
         self.ping()
     }
@@ -266,7 +269,7 @@ impl<P: Payload + Clone> Client<P> {
                 rewind.stage = Stage::Repeating { ping: None };
             }
             Stage::Flattening { .. } if is_live => self.ask_again(pattern),
-            // Its first confirmation is still to come.
+            // Its first confirmation has yet to arrive.
             Stage::Flattening { .. } => rewind.stage = Stage::Flattening { ping: None },
             Stage::Repeating { .. } if rewind.to_cursor => self.finish(pattern),
             Stage::Repeating { .. } => self.ask_for_cursor(pattern),
@@ -274,7 +277,8 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The server has a link again, and has sent what it had missed: what has not come again by now never will.
+    /// The server has its link back, and has sent what it had missed: whatever has not been repeated by now never will
+    /// be.
     pub(super) fn repeat_overdue(&mut self) {
         let is_overdue = |(_, subscription): &(&Pattern, &Subscription<P>)| {
             let stage = subscription.rewind.as_ref().map(|rewind| rewind.stage);
@@ -296,7 +300,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// It has been at the cursor, or has none to go to: this is over, unless somebody has joined meanwhile.
+    /// Going back is complete, unless a newcomer has joined meanwhile.
     fn finish(&mut self, pattern: &Pattern) {
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return;
@@ -335,7 +339,8 @@ impl<P: Payload + Clone> Client<P> {
                 self.ask_for_cursor(pattern);
             }
             Stage::Flattening { ping: None } => {
-                // Where no device is left, it goes back as for others: the owner may ask for that before it is told that this is over.
+                // If no device is left, it goes back as for any newcomer: the owner may request that before it is told
+                // that this is over.
                 rewind.to_cursor = false;
                 self.flatten(pattern);
             }
@@ -344,7 +349,7 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
-    /// The topic of a subscription has ended. Whether its device has yet to be given what lies before.
+    /// The topic of a subscription has ended. Returns whether a device has yet to be sent what follows its cursor.
     pub(super) fn goes_on_to_cursor(&mut self, pattern: &Pattern) -> bool {
         let Some(subscription) = self.subscriptions.get(pattern) else {
             return false;
@@ -362,7 +367,7 @@ impl<P: Payload + Clone> Client<P> {
         true
     }
 
-    /// What the subscription starts with is to come first.
+    /// Waits until everything that the subscription starts with, or that is held back, has arrived.
     fn flatten(&mut self, pattern: &Pattern) {
         let ping = self.ping();
         if let Some(subscription) = self.subscriptions.get_mut(pattern)

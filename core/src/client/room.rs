@@ -1,20 +1,21 @@
-//! How long a frame may be: a server closes connections whose messages are too long for it, and would again on the next one.
+//! Checking the length of frames before sending: a server closes the connection if a message is too long, and would do
+//! so again on the next one.
 
 use super::Client;
 use crate::payload::Payload;
 use crate::protocol::{ErrorCode, PublishRequest, WireError};
 use crate::words::{decimal, sentence};
 
-/// What a frame has beside its payload and its texts at most, in bytes: braces, the names of its members, numbers.
+/// The most bytes of a frame besides its payload and texts: braces, member names, numbers.
 const FRAME_OVERHEAD_BYTES: usize = 160;
 
 impl<P: Payload + Clone> Client<P> {
-    /// The longest message that the server takes, in bytes, where it has said so.
+    /// The longest message that the server accepts, in bytes, if it has said so.
     pub const fn message_bytes_max(&self) -> Option<u64> {
         self.message_bytes_max
     }
 
-    /// Whether the server takes a publish.
+    /// Checks that a publish is not too long for the server.
     pub(super) fn check_publish(&self, publish: &PublishRequest<P>) -> Result<(), WireError> {
         let id = publish.id.as_deref().map_or(0, str::len);
         self.check(
@@ -24,7 +25,7 @@ impl<P: Payload + Clone> Client<P> {
         )
     }
 
-    /// Whether the server takes what carries `payload`, and texts of so many bytes.
+    /// Checks that a frame with `payload` and texts of `text_bytes` is not too long for the server.
     pub(super) fn check(
         &self,
         what: &str,
@@ -36,7 +37,7 @@ impl<P: Payload + Clone> Client<P> {
         };
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let bytes = payload.encoded_bytes();
-        // Each byte of a text may have to be escaped as `\u0000`.
+        // Each byte of a text may have to be escaped, as `\u0000`.
         if bytes.saturating_add(6 * text_bytes + FRAME_OVERHEAD_BYTES) <= most {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! What becomes of a subscription's publications while the connection is behind.
+//! Changing what happens to a subscription's publications while the connection is slow.
 
 use super::Client;
 use crate::flow::Slow;
@@ -6,8 +6,8 @@ use crate::payload::Payload;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> Client<P> {
-    /// Changes what becomes of a subscription's publications while the connection is behind. A server takes that with a
-    /// subscription only, so another one takes this one's place, and goes on after what was seen.
+    /// Changes the policy of a subscription for a slow connection. The protocol only allows that when subscribing, so
+    /// the subscription is replaced by another that continues after what was seen.
     pub fn handle_slow(&mut self, pattern: &Pattern, slow: Option<Slow>) {
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return;

@@ -19,25 +19,27 @@ use crate::topic::{Pattern, Topic};
 pub(super) struct Subscription<P> {
     flow: Flow,
     start: Start,
-    /// By which name the server is to remember it.
+    /// The device's name, if the subscription should be durable.
     durable: Option<DurableName>,
-    /// Where a device starts that the server has no cursor of.
+    /// Where a device starts for which the server has no cursor.
     cursor_start: Start,
-    /// Whether it was asked for by that name last.
+    /// Whether the last request was for a durable subscription.
     is_named: bool,
-    /// Whether what was dealt with can be told: the server has confirmed it by that name.
+    /// Whether the server has confirmed it as durable, so that acknowledgements can be sent.
     is_durable: bool,
-    /// Whether it ever has: what lies before the cursor is seen, so that the next connection may go there at once.
+    /// Whether it ever has. If so, everything before the cursor was seen, and the next connection may start from the
+    /// cursor at once.
     was_durable: bool,
     slow: Option<Slow>,
-    /// Whether the current connection has confirmed it. Until then publications belong to an earlier subscription with the same pattern.
+    /// Whether the current connection has confirmed it. Until then, publications belong to an earlier subscription to
+    /// the same pattern.
     is_live: bool,
-    /// Whether a server has ever confirmed it: from then on it resumes instead of starting.
+    /// Whether any connection has confirmed it. If so, it resumes instead of starting.
     was_live: bool,
-    /// Whether deltas were ever asked for.
+    /// Whether deltas were ever requested.
     has_deltas: bool,
     positions: Recent<Seen<P>>,
-    /// Set while it goes back to what was seen last.
+    /// Set while it goes back.
     pub(super) rewind: Option<Rewind>,
 }
 
@@ -46,24 +48,25 @@ pub(super) struct Subscription<P> {
 struct Seen<P> {
     position: Position,
     sight: Sight,
-    /// Nothing was, but for what came for those alone who have joined.
+    /// Nothing was seen, except what arrived only for newcomers.
     is_unseen: bool,
-    /// Whether it was asked for once more, and neither it nor a later one has come since.
+    /// Whether it was requested again, and neither it nor a later one has arrived since.
     is_awaited: bool,
-    /// The last that this connection has brought, where deltas may follow. It may be older than what was seen by another.
+    /// The last publication that this connection delivered, if deltas may follow. It may be older than what was seen on
+    /// another connection.
     base: Option<Arc<Publication<P>>>,
 }
 
 /// What was seen at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// The end of the topic: what follows is of another epoch, as it should be.
+    /// The end of the topic: another epoch is expected to follow.
     End,
     /// Any other publication.
     Value,
-    /// Nothing yet: the server has told where the topic stands.
+    /// Nothing yet: the server has only stated the topic's position.
     Told,
-    /// Something that is not known here: whoever resumes gave its position.
+    /// Unknown: the subscriber gave this position when it resumed.
     Given,
 }
 
@@ -89,7 +92,7 @@ impl<P> From<Position> for Seen<P> {
     }
 }
 
-/// What was seen last of a topic, which this touches; `position`, where nothing was.
+/// The last of a topic that was seen, now touched; `position` if nothing was.
 fn seen_at<'a, P>(
     positions: &'a mut Recent<Seen<P>>,
     topic: &Topic,
@@ -98,16 +101,17 @@ fn seen_at<'a, P>(
     positions.touch(topic, || position.into())
 }
 
-/// What a publication is to a subscription.
+/// How a publication relates to what a subscription has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// For another one, or seen before.
+    /// It belongs to an earlier subscription, or was seen before.
     Old,
-    /// Seen before, and asked for again. Whether it is what was seen last.
+    /// Seen before, and requested again. `is_latest` says whether it is the last that was seen.
     Again { is_latest: bool },
-    /// What follows.
+    /// It continues what was seen.
     Next,
-    /// It is of another epoch, although the topic had not ended, or of the same one, although it had: what lies between is lost.
+    /// It is of another epoch although the topic hadn't ended, or of the same although it had: something in between was
+    /// lost.
     Restart,
 }
 
@@ -143,8 +147,9 @@ impl<P> Subscription<P> {
         }
     }
 
-    /// The frame that subscribes, or resumes after what was seen; before what was seen last, where it goes back. While it does, and before it is at
-    /// the cursor, it is not durable: what lies behind the cursor comes, too.
+    /// The frame that subscribes, or resumes after what was seen; or from before what was last seen, if it goes back.
+    /// While it goes back, and before it is at the cursor, it is not durable, so that what lies before the cursor is
+    /// sent, too.
     pub(super) fn request(&mut self, pattern: &Pattern) -> ClientFrame<P> {
         self.is_live = false;
         let may_claim = self.was_durable && self.has_name();
@@ -156,7 +161,7 @@ impl<P> Subscription<P> {
         if self.was_live {
             self.is_named = to_cursor || (self.rewind.is_none() && self.has_name());
         }
-        // What a slow connection conflates may come later than the sign that all has come again.
+        // What a slow connection conflates may arrive later than the answer that tells that everything was repeated.
         let keeps_all = self.slow != Some(Slow::Conflate);
         let goes_back = self.was_live && self.rewind.is_some() && !to_cursor && keeps_all;
         for seen in self.positions.values_mut() {
@@ -182,7 +187,7 @@ impl<P> Subscription<P> {
     }
 
     pub(super) const fn set_flow(&mut self, flow: Flow) {
-        // Deltas may be on their way still when they are no longer wanted.
+        // Deltas may still be in flight when they are no longer wanted.
         self.has_deltas |= flow.delta;
         self.flow = flow;
     }
@@ -191,7 +196,7 @@ impl<P> Subscription<P> {
         self.slow = slow;
     }
 
-    /// The publication that a delta makes of its base; `None` where the base is not known.
+    /// Applies a delta to its base; `None` if the base is not known.
     pub(super) fn restore(&self, delta: &Publication<P>, base: u64) -> Option<Publication<P>>
     where
         P: Payload,
@@ -212,7 +217,7 @@ impl<P> Subscription<P> {
         })
     }
 
-    /// The server confirmed the subscription, and said where its topic stands.
+    /// The server has confirmed the subscription, and stated its topic's position.
     pub(super) fn handle_subscribed(
         &mut self,
         pattern: &Pattern,
@@ -224,8 +229,8 @@ impl<P> Subscription<P> {
         self.was_durable |= self.is_named;
         let is_first = !core::mem::replace(&mut self.was_live, true);
         if let (Some(topic), Some(position)) = (pattern.exact(), position) {
-            // Where the retained latest value follows, it has not been seen yet.
-            // Where a cursor was resumed, what was missed follows.
+            // If the retained latest value follows, it has not been seen yet. If a cursor was resumed, what was missed
+            // follows.
             let is_new = self.start == Start::New && !recovered;
             let nothing_follows = position.offset == 0 || (is_first && is_new);
             if nothing_follows && self.seen_of(&topic).is_none() {
@@ -234,14 +239,15 @@ impl<P> Subscription<P> {
         }
     }
 
-    /// Where a topic stood that was seen last.
+    /// The last position of a topic that was seen.
     fn seen_of(&self, topic: &Topic) -> Option<Position> {
         let seen = self.positions.get(topic).filter(|seen| !seen.is_unseen);
         seen.map(|seen| seen.position)
     }
 
-    /// The topic that an exact pattern is has ended. Where it stood when something else than its end was seen or told there: that counts as not
-    /// seen from here on, so that the end comes when it is asked for again. What a device has dealt with comes to it no more.
+    /// The topic of an exact pattern has ended. If something else than its end was seen or stated there, forgets and
+    /// returns that, so that the end is sent when it is requested again. Not for a device, to which what it has
+    /// processed is not sent again.
     pub(super) fn forget_other_end(&mut self, topic: &Topic) -> Option<(Position, Sight)> {
         let seen = self.positions.get(topic).filter(|seen| !seen.is_unseen)?;
         let known = (seen.position, seen.sight);
@@ -252,8 +258,8 @@ impl<P> Subscription<P> {
         is_other.then_some(known)
     }
 
-    /// What lay between what was seen of a topic and this position is lost. Whether anything did: a connection that is
-    /// shared is also told what was lost to others.
+    /// Everything between what was seen of a topic and this position is lost. Returns whether that is any loss: a
+    /// shared connection also reports losses that only concern others.
     pub(super) fn handle_reset(&mut self, topic: &Topic, position: Position) -> bool {
         let seen = self.seen_of(topic);
         let is_known = position.epoch != 0 && seen == Some(position);
@@ -268,21 +274,21 @@ impl<P> Subscription<P> {
         true
     }
 
-    /// The connection was too slow for what comes: it may be that of which nothing else tells.
+    /// The connection was too slow and dropped publications: those that are awaited again may be among them.
     pub(super) fn handle_lagged(&mut self) {
         for seen in self.positions.values_mut() {
             seen.is_awaited = false;
         }
     }
 
-    /// What a publication is to this subscription; if it is new, it counts as seen.
+    /// How a publication relates to what was seen. If it is new, it counts as seen from here on.
     pub(super) fn accept(&mut self, publication: &Arc<Publication<P>>) -> News {
         if !self.is_live {
             return News::Old;
         }
         let position = publication.position;
         let mut news = News::Next;
-        // The first one of a topic follows whatever there was.
+        // The first publication of a topic has no predecessor to compare with.
         let before = Position {
             offset: 0,
             ..position
@@ -295,7 +301,7 @@ impl<P> Subscription<P> {
             before.into()
         });
         is_first |= last.is_unseen;
-        // The server counts on it, whether it is news or not.
+        // The server uses it as the base of deltas, whether it is new here or not.
         last.base = self.has_deltas.then(|| Arc::clone(publication));
         last.is_unseen = is_first && is_for_others;
         if last.is_unseen {
@@ -312,12 +318,13 @@ impl<P> Subscription<P> {
         let is_same_epoch = last.position.epoch == position.epoch;
         last.is_awaited &= is_same_epoch && last.position.offset > position.offset;
         if !is_same_epoch {
-            // A topic that has not begun where topics live in a backend stands at epoch 0.
+            // In a backend, a topic without publications is at epoch 0.
             if last.sight != Sight::End && last.position != Position::default() {
                 news = News::Restart;
             }
         } else if last.position.offset >= position.offset {
-            // Who asked for what is new is told where the topic stands. If that is its end, nobody has seen it yet.
+            // A subscriber that wants only new publications is told the topic's position. If the terminal publication
+            // is there, it has not been seen yet.
             let is_told_only = last.sight == Sight::Told;
             if !(is_told_only && publication.is_terminal() && last.position == position) {
                 let is_latest = last.position == position;
@@ -328,7 +335,7 @@ impl<P> Subscription<P> {
                 };
             }
         } else if last.sight == Sight::End {
-            // Where the end was stored, something else is now.
+            // The backend has lost the end that was stored there, and has something else now.
             news = News::Restart;
         }
         last.position = position;
@@ -336,7 +343,7 @@ impl<P> Subscription<P> {
         news
     }
 
-    /// The last position that was seen of the topic that an exact pattern is.
+    /// The last position that was seen of an exact pattern's topic.
     pub(super) fn last(&self, pattern: &Pattern) -> Option<Position> {
         self.seen_of(&pattern.exact()?)
     }

@@ -1,4 +1,4 @@
-//! Where in its route the entry of a ticket lies now.
+//! Where the entry of each ticket currently is in its route.
 
 use core::mem::size_of;
 
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::index;
 
-/// A slot of [`Places`], at one of the times it was taken.
+/// A slot of [`Places`], as taken at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     index: u32,
@@ -19,24 +19,25 @@ impl Place {
     }
 }
 
-/// An entry is moved when another one leaves, but a ticket can't be: it names a slot here, which is told.
+/// The positions of entries. An entry moves when another one leaves, but tickets can't be updated: a ticket names a
+/// slot here, which is.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     slots: Vec<Slot>,
-    /// The slot freed last, which is taken next.
+    /// The slot freed last, which is taken first.
     free: Option<u32>,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// The entry's index in its route; in a free slot the next free one, or the slot itself at the end of the list.
+    /// The entry's index in its route. In a free slot, the next free one, or the slot itself at the end of the list.
     at: u32,
-    /// Rises when the slot is given back, so that a ticket can't be used twice.
+    /// Increases when the slot is freed, so that a ticket can't be used twice.
     generation: u32,
 }
 
 impl Places {
-    /// A place for an entry whose index is told next, by [`move_to`](Self::move_to).
+    /// Takes a slot for an entry whose index is set next, by [`move_to`](Self::move_to).
     pub(super) fn take(&mut self) -> Place {
         let Some(index) = self.free else {
             let index = index(self.slots.len());
@@ -57,7 +58,7 @@ impl Places {
         }
     }
 
-    /// Where the entry lies, for the last time. Panics if that was asked before.
+    /// Frees a slot, and returns its entry's index. Panics if the ticket was used before.
     pub(super) fn give_back(&mut self, place: Place) -> u32 {
         let slot = &mut self.slots[place.index as usize];
         assert_eq!(
@@ -69,7 +70,7 @@ impl Places {
         core::mem::replace(&mut slot.at, next_free)
     }
 
-    /// The entry of the place with this index lies at index `at` now.
+    /// The entry of the slot with this index is now at index `at`.
     pub(super) fn move_to(&mut self, index: u32, at: u32) {
         self.slots[index as usize].at = at;
     }

@@ -1,4 +1,4 @@
-//! Which entries of a route rest: those that a visit passes over.
+//! Which entries of a route rest: a visit passes over them.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 /// How many entries a word stands for.
 const WORD: usize = u64::BITS as usize;
 
-/// A bit for each entry, by its index. Routes with few entries need no memory of its own for it, and a visit
-/// to ten thousand entries that all rest looks at 160 words.
+/// A bit for each entry, by its index. Routes with few entries need no separate allocation for it, and a visit to ten
+/// thousand entries that all rest looks at 160 words.
 #[derive(Debug, Default)]
 pub(super) struct Rests {
     len: u32,
     /// The first 64 entries.
     first: u64,
-    /// The others, as far as one of them has rested. Few routes have so many.
+    /// The others, if any of them has ever rested. Few routes have that many.
     #[expect(
         clippy::box_collection,
         reason = "hardly any route needs the room of an array"
@@ -26,7 +26,7 @@ impl Rests {
         self.len == 0
     }
 
-    /// Whether the entry at `at` rests from now on.
+    /// Sets whether the entry at `at` rests.
     pub(super) fn set(&mut self, at: usize, rests: bool) {
         let word = at / WORD;
         if rests && word > 0 {
@@ -51,15 +51,15 @@ impl Rests {
         self.word(at / WORD) & (1 << (at % WORD)) != 0
     }
 
-    /// Nobody rests any more.
+    /// No entry rests any longer.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// The first entry from `at` on that doesn't rest, if that is below `end`.
+    /// The first entry at or after `at` that doesn't rest, if it is below `end`.
     pub(super) fn next_awake(&self, mut at: usize, end: usize) -> Option<usize> {
         loop {
-            // Beyond the last word everybody is awake.
+            // Beyond the last word, all entries are awake.
             let awake = !self.word(at / WORD) >> (at % WORD);
             if awake != 0 {
                 at += awake.trailing_zeros() as usize;

@@ -1,7 +1,7 @@
 //! The routes themselves, and where their subscribers sit.
 //!
-//! Who keeps a subscriber's [`Seat`] with the subscriber has it at hand when that leaves, and is told when another one takes it. So leaving
-//! touches the leaver, its route, the route's list and whoever moves, and nothing else.
+//! The caller keeps each subscriber's [`Seat`] with the subscriber, and is told when another one takes it. So leaving
+//! touches only the leaver, its route, the route's list and the subscriber that moves.
 
 use core::mem::size_of;
 
@@ -16,7 +16,7 @@ use super::{RouteId, index};
 use crate::names::Names;
 use crate::topic::{Pattern, Topic};
 
-/// Where a subscriber is: in which route, and at which place of its list. Another one may get it afterwards.
+/// Where a subscriber is: its route, and its place in the route's list. The seat may be reused afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seat {
     pub(super) route: RouteId,
@@ -24,51 +24,51 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// What was subscribed to.
+    /// The route that was subscribed to.
     pub const fn route(self) -> RouteId {
         self.route
     }
 }
 
-/// What has become of a route that somebody left.
+/// The effects of leaving a route.
 #[derive(Debug)]
 pub struct Left<S> {
-    /// Who left.
+    /// The subscriber that left.
     pub subscriber: S,
-    /// Whether somebody rested at the route, and nobody does any more.
+    /// Whether a subscriber of the route rested before, and none does any more.
     pub ended_rest: bool,
-    /// The pattern of the route, where that has gone with its last subscriber.
+    /// The pattern of the route, if it was removed together with its last subscriber.
     pub gone: Option<Pattern>,
 }
 
-/// Subscribers of any kind `S`, by the patterns they subscribed to, each in a [`Seat`].
+/// Subscribers of any type `S`, by the patterns they subscribed to, each in a [`Seat`].
 ///
-/// Asking: [`find`](Self::find), [`for_each_match`](Self::for_each_match), then
-/// [`subscribers`](Self::subscribers) of the routes found. Changing: [`subscribe`](Self::subscribe),
-/// [`leave`](Self::leave). Whoever subscribes twice is there twice.
+/// To query: [`find`](Self::find), [`for_each_match`](Self::for_each_match), then [`subscribers`](Self::subscribers) of
+/// the routes found. To change: [`subscribe`](Self::subscribe), [`leave`](Self::leave). A subscriber that subscribes
+/// twice is listed twice.
 ///
-/// A subscriber may **rest**: [`visit`](Self::visit) passes it over at next to no cost until it is woken. For those that
-/// need not hear of each publication; who that is, is its owner's affair.
+/// A subscriber may **rest**: [`visit`](Self::visit) passes over it, at next to no cost, until it is woken. This is for
+/// subscribers that need not see every publication; which ones, is up to the owner.
 #[derive(Debug)]
 pub struct Routes<S> {
     slab: Slab<Route<S>>,
-    /// The patterns of the routes, under the same indexes: they are asked for far less often.
+    /// The patterns of the routes, under the same indexes. Separate, because they are needed far less often.
     patterns: Slab<Pattern>,
-    /// The routes by the hash of their pattern's text. A topic is found here too: its text is that
-    /// of the pattern that selects nothing else.
+    /// The routes by the hash of their pattern's text. Topics are found here, too: a topic has the same text as the
+    /// pattern that matches only it.
     by_text: Names,
     /// The routes whose pattern has wildcards.
     trie: Trie,
     len: usize,
 }
 
-/// What a publication and a subscriber that leaves need of a route: less than a cache line.
+/// What a publication and a leaving subscriber need of a route: less than a cache line.
 #[derive(Debug)]
 struct Route<S> {
     subscribers: Vec<S>,
-    /// Which of them a visit passes over.
+    /// The subscribers that a visit passes over.
     rests: Rests,
-    /// Where the trie refers to the route; `None` for a pattern without wildcards.
+    /// The trie's reference to the route; `None` for a pattern without wildcards.
     leaf: Option<trie::Leaf>,
 }
 
@@ -78,8 +78,8 @@ const _: () = assert!(size_of::<Route<u32>>() == 56);
 impl<S> Routes<S> {
     /// No routes.
     ///
-    /// `seed` is the host's randomness. It keeps those who choose topics from choosing ones whose hashes
-    /// collide, and changes no result.
+    /// `seed` is randomness from the host. It prevents clients from choosing topics whose hashes collide, and changes
+    /// no result.
     pub fn new(seed: u64) -> Self {
         let hasher = FixedState::with_seed(seed);
         Self {
@@ -91,7 +91,7 @@ impl<S> Routes<S> {
         }
     }
 
-    /// Adds `subscriber` to those of `pattern`, as the last of them.
+    /// Adds `subscriber` to a pattern, after those that are there.
     ///
     /// # Panics
     /// With 2^32 subscriptions to one pattern or routes at once.
@@ -102,7 +102,7 @@ impl<S> Routes<S> {
         self.join(route, subscriber)
     }
 
-    /// Adds `subscriber` to those of a route that is known, as the last of them.
+    /// Adds `subscriber` to a known route, after those that are there.
     ///
     /// # Panics
     /// If the route has no subscribers any more; with 2^32 subscriptions to it.
@@ -114,11 +114,11 @@ impl<S> Routes<S> {
         Seat { route, at }
     }
 
-    /// Ends the subscription of whoever is in `seat`. The route's last subscriber takes it, which `moved` is called with; a route that
-    /// nobody is left on is gone.
+    /// Ends the subscription in `seat`. The route's last subscriber moves into the seat, and `moved` is called with it;
+    /// a route without subscribers is removed.
     ///
     /// # Panics
-    /// If nobody is there.
+    /// If the seat is empty.
     pub fn leave(&mut self, seat: Seat, moved: impl FnOnce(&S)) -> Left<S> {
         let Route {
             subscribers, rests, ..
@@ -145,13 +145,13 @@ impl<S> Routes<S> {
         }
     }
 
-    /// The route of exactly this pattern, if someone subscribes to it.
+    /// The route of exactly this pattern, if it has subscribers.
     pub fn find(&self, pattern: &Pattern) -> Option<RouteId> {
         self.find_text(pattern.as_str())
     }
 
-    /// Calls `found` with every route whose pattern matches `topic`, once each: first that of the topic itself,
-    /// then patterns from the left segment to the right, `**` before `*` before the segment itself.
+    /// Calls `found` with every route whose pattern matches `topic`, once each: first that of the topic by name, then
+    /// the others by their segments from left to right, `**` before `*` before the literal segment.
     pub fn for_each_match(&self, topic: &Topic, mut found: impl FnMut(RouteId)) {
         if let Some(route) = self.find_exact(topic) {
             found(route);
@@ -159,17 +159,17 @@ impl<S> Routes<S> {
         self.for_each_wildcard(topic, found);
     }
 
-    /// The route of the topic itself, if someone subscribes to it.
+    /// The route of the topic by name, if it has subscribers.
     pub fn find_exact(&self, topic: &Topic) -> Option<RouteId> {
         self.find_text(topic.as_str())
     }
 
-    /// As [`for_each_match`](Self::for_each_match), without the route of the topic itself.
+    /// Like [`for_each_match`](Self::for_each_match), without the route of the topic by name.
     pub fn for_each_wildcard(&self, topic: &Topic, mut found: impl FnMut(RouteId)) {
         self.trie.for_each_match(topic, &mut found);
     }
 
-    /// Whether the pattern of a route has no wildcards.
+    /// Returns whether the pattern of a route has no wildcards.
     ///
     /// # Panics
     /// If the route has no subscribers any more.
@@ -185,8 +185,7 @@ impl<S> Routes<S> {
         &self.patterns[route.0]
     }
 
-    /// The subscribers of a route, in the order in which they came, less the moves of
-    /// [`leave`](Self::leave).
+    /// The subscribers of a route in the order of their arrival, except for the moves by [`leave`](Self::leave).
     ///
     /// # Panics
     /// If the route has no subscribers any more.
@@ -195,7 +194,7 @@ impl<S> Routes<S> {
     }
 
     /// Calls `visit` with each subscriber of a route that doesn't rest, in the order of
-    /// [`subscribers`](Self::subscribers). Whoever it returns `true` for rests from then on.
+    /// [`subscribers`](Self::subscribers). Those for which it returns `true` rest from then on.
     ///
     /// # Panics
     /// If the route has no subscribers any more.
@@ -220,8 +219,8 @@ impl<S> Routes<S> {
         }
     }
 
-    /// The first subscriber of a route at this place or behind it that doesn't rest, and its place. Places follow the order of
-    /// [`subscribers`](Self::subscribers), from 0 on.
+    /// The first subscriber of a route, at or after this place, that doesn't rest, with its place. Places follow the
+    /// order of [`subscribers`](Self::subscribers), starting at 0.
     ///
     /// # Panics
     /// If the route has no subscribers any more.
@@ -237,7 +236,7 @@ impl<S> Routes<S> {
         Some((at, subscribers.get(at)?))
     }
 
-    /// Lets the subscriber at a place of a route rest.
+    /// Makes the subscriber at a place of a route rest.
     ///
     /// # Panics
     /// If the route has no subscribers any more.
@@ -245,13 +244,13 @@ impl<S> Routes<S> {
         self.slab[route.0].rests.set(at, true);
     }
 
-    /// Whether a subscriber of a route rests; not if the route is gone.
+    /// Returns whether any subscriber of a route rests; `false` if the route is gone.
     pub fn has_resting(&self, route: RouteId) -> bool {
         let route = self.slab.get(route.0);
         route.is_some_and(|route| !route.rests.is_empty())
     }
 
-    /// Lets the subscriber in a seat be visited again.
+    /// Makes visits include the subscriber in a seat again.
     ///
     /// # Panics
     /// If the route has no subscribers any more.
@@ -259,7 +258,7 @@ impl<S> Routes<S> {
         self.slab[seat.route.0].rests.set(seat.at as usize, false);
     }
 
-    /// Lets all subscribers of a route be visited again.
+    /// Makes visits include all subscribers of a route again.
     ///
     /// # Panics
     /// If the route has no subscribers any more.
@@ -274,7 +273,7 @@ impl<S> Routes<S> {
             .map_or(0, |route| route.subscribers.len())
     }
 
-    /// The routes that have subscribers, by rising id.
+    /// The routes that have subscribers, in ascending order of their ids.
     pub fn routes(&self) -> impl Iterator<Item = RouteId> {
         self.slab.iter().map(|(id, _)| RouteId(id))
     }
@@ -289,21 +288,21 @@ impl<S> Routes<S> {
         self.len
     }
 
-    /// Whether nobody subscribes to anything.
+    /// Returns whether there are no subscriptions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// About how many bytes are allocated, what subscribers own themselves not included.
+    /// About how many bytes are allocated, without those that subscribers own themselves.
     ///
-    /// Pattern texts are counted, though the subscriber may share them. Visits every route: for
-    /// reports, not for every publication.
+    /// Pattern texts are counted, though subscribers may share them. Visits every route, so it is for reports, not for
+    /// every publication.
     pub fn memory_bytes(&self) -> usize {
         let of_route = |(_, route): (u32, &Route<S>)| {
             route.subscribers.capacity() * size_of::<S>() + route.rests.memory_bytes()
         };
         let of_pattern = |(_, pattern): (u32, &Pattern)| {
-            // Its text, and how many share it.
+            // Its text, and the two reference counts of the shared allocation.
             pattern.as_str().len() + 2 * size_of::<usize>()
         };
         self.slab.iter().map(of_route).sum::<usize>()
@@ -322,7 +321,7 @@ impl<S> Routes<S> {
 
     fn add_route(&mut self, pattern: &Pattern) -> RouteId {
         let id = RouteId(self.slab.insert(Route {
-            // Most topics have one watcher.
+            // Most topics have one subscriber.
             subscribers: Vec::with_capacity(1),
             rests: Rests::default(),
             leaf: None,

@@ -10,7 +10,7 @@ use super::index;
 #[derive(Debug)]
 pub(super) struct Slab<T> {
     slots: Vec<Slot<T>>,
-    /// The slot freed last, which is taken next.
+    /// The slot freed last, which is taken first.
     free: Option<u32>,
     len: usize,
 }
@@ -47,7 +47,7 @@ impl<T> Slab<T> {
         at
     }
 
-    /// Panics where nothing is.
+    /// Panics if the slot is free.
     pub(super) fn remove(&mut self, at: u32) -> T {
         let freed = Slot::Free { next: self.free };
         match core::mem::replace(&mut self.slots[at as usize], freed) {
@@ -67,7 +67,7 @@ impl<T> Slab<T> {
         }
     }
 
-    /// By rising index.
+    /// In ascending order of the indexes.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(&self.slots).filter_map(|(at, slot)| match slot {
             Slot::Taken(value) => Some((at, value)),

@@ -1,12 +1,12 @@
-//! Patterns by their segments.
+//! A trie of patterns by their segments.
 //!
 //! ```text
 //! job:*:log    root ─ job ─ * ─ log        the route is at `log`
 //! job:**       root ─ job                  the route is at `job`, as its `many`
 //! ```
 //!
-//! A node has at most one `*` child and any number of literal ones, which one hash table holds for all nodes.
-//! A node lives as long as a route is at it or below it.
+//! A node has at most one `*` child and any number of literal ones; one hash table holds the literal children of all
+//! nodes. A node exists as long as a route is at it or below it.
 
 use core::hash::BuildHasher;
 
@@ -24,23 +24,23 @@ pub(super) struct Trie {
     hasher: FixedState,
     nodes: Slab<Node>,
     root: u32,
-    /// The nodes that stand for a literal segment, by the hash of their parent and that segment.
+    /// The nodes of literal segments, by the hash of their parent and the segment.
     literals: HashTable<u32>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    /// The root is its own.
+    /// The parent node; the root is its own.
     parent: u32,
-    /// What the node stands for; `None` for `*` and for the root.
+    /// The segment of the node; `None` for `*` and for the root.
     literal: Option<Box<str>>,
     /// The route whose pattern ends with this node's segment.
     route: Option<RouteId>,
     /// The route whose pattern ends with `**` after this node's segment.
     many: Option<RouteId>,
-    /// The child that stands for `*`.
+    /// The child for `*`.
     one: Option<u32>,
-    /// How many children stand for a literal segment.
+    /// How many children have a literal segment.
     literal_count: u32,
 }
 
@@ -50,7 +50,7 @@ impl Node {
     }
 }
 
-/// Where the trie refers to a route.
+/// The trie's reference to a route.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Leaf {
     Route { node: u32 },
@@ -69,7 +69,7 @@ impl Trie {
         }
     }
 
-    /// Refers to `route` by `pattern`, which isn't in the trie.
+    /// Inserts `route` under `pattern`, which must not be in the trie.
     pub(super) fn insert(&mut self, pattern: &Pattern, route: RouteId) -> Leaf {
         let mut node = self.root;
         for segment in pattern.segments() {
@@ -86,7 +86,7 @@ impl Trie {
         Leaf::Route { node }
     }
 
-    /// Forgets the route that was inserted at `leaf`, and the nodes that only it needed.
+    /// Removes the route that was inserted at `leaf`, and nodes that only it needed.
     pub(super) fn remove(&mut self, leaf: Leaf) {
         let mut at = match leaf {
             Leaf::Route { node } => {
@@ -115,13 +115,14 @@ impl Trie {
         }
     }
 
-    /// Every route whose pattern matches `topic`, once: at each node `**` before `*` before the literal.
+    /// Calls `found` with every route whose pattern matches `topic`, once each: at each node `**` before `*` before the
+    /// literal.
     pub(super) fn for_each_match(&self, topic: &Topic, found: &mut impl FnMut(RouteId)) {
         self.visit(self.root, Some(topic.as_str()), found);
     }
 
-    /// Visits what `rest` leads to from the node `at`. Recursion is only into `*` where there is a literal too, so it
-    /// is no deeper than a topic's segments are many.
+    /// Visits everything that `rest` leads to from the node `at`. It recurses only into `*`, and only beside a literal
+    /// child, so the recursion is no deeper than the topic has segments.
     fn visit(&self, mut at: u32, mut rest: Option<&str>, found: &mut impl FnMut(RouteId)) {
         while let Some(text) = rest {
             let node = &self.nodes[at];
@@ -201,7 +202,7 @@ impl Trie {
             + texts.map(size_of_val).sum::<usize>()
     }
 
-    /// How many nodes there are, the root not counted.
+    /// The number of nodes, without the root.
     #[cfg(test)]
     pub(super) fn node_count(&self) -> usize {
         assert!(self.literals.len() < self.nodes.len());

@@ -7,14 +7,14 @@ use crate::words::{decimal, digits, sentence};
 
 /// A text that isn't a topic, or not a pattern.
 ///
-/// The message says what is wrong, at which byte, and what to do about it. It never repeats the text, which an
-/// outsider chose.
+/// The message says what is wrong, at which byte, and what to do about it. It never repeats the text, which may come
+/// from an outsider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.message())]
 pub struct TopicError {
     /// What is wrong.
     pub kind: TopicErrorKind,
-    /// Where: an index into the text's bytes, or its length where something is missing at the end.
+    /// Where: an index into the text's bytes; its length if something is missing at the end.
     pub at: usize,
 }
 
@@ -106,7 +106,7 @@ impl TopicErrorKind {
     }
 }
 
-/// A character as Unicode's own documents name it, without the `U+`.
+/// A character's code as Unicode's own documents write it, without the `U+`.
 fn code(character: char) -> String {
     digits(u32::from(character).into(), 16, 4).to_ascii_uppercase()
 }

@@ -1,4 +1,4 @@
-//! What tells two rooms of one kind apart: numbers, UUIDs and names.
+//! What identifies a room among those of its kind: numbers, UUIDs and names.
 
 use core::fmt::{self, Display};
 use core::str::FromStr;
@@ -11,10 +11,10 @@ use super::{SEPARATOR, Topic, TopicError, TopicErrorKind};
 ///
 /// Sealed, since a room's topic relies on ids being valid segments of a known length.
 pub trait RoomId: Display + Sized + sealed::Sealed {
-    /// The form of the id, in words, for errors.
+    /// The form of the id in words, for error messages.
     const FORM: &'static str;
 
-    /// The id that is written as `text`.
+    /// Parses an id; `None` if `text` is not one.
     fn parse(text: &str) -> Option<Self>;
 }
 

@@ -1,4 +1,4 @@
-//! Patterns: which topics a subscription is for.
+//! Patterns: the topics that a subscription is for.
 
 use alloc::sync::Arc;
 
@@ -13,13 +13,13 @@ use super::{
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern {
     text: Arc<str>,
-    /// How many bytes come before the first wildcard; all of them in an exact pattern. A function of the
-    /// text, so the derived comparisons are those of the text.
+    /// How many bytes come before the first wildcard; all of them in an exact pattern. It is a function of the text, so
+    /// the derived comparisons are those of the text.
     literal: u8,
 }
 
 impl Clone for Pattern {
-    /// In a browser, where size counts for more than a call, it is compiled once for all who clone.
+    /// Not inlined, so that browser builds, where size matters more than a call, contain the code once.
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[cfg_attr(not(target_arch = "wasm32"), inline)]
     fn clone(&self) -> Self {
@@ -45,7 +45,7 @@ impl Pattern {
     /// Checks `text` and copies it.
     ///
     /// # Errors
-    /// The first thing in `text` that a pattern can't have, and at which byte.
+    /// The first thing in `text` that is not allowed in a pattern, and its byte.
     pub fn new(text: &str) -> Result<Self, TopicError> {
         let mut many_at = None;
         let mut literal = text.len();
@@ -79,12 +79,12 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether the pattern has no wildcard, and so selects one topic.
+    /// Returns whether the pattern has no wildcard, and so matches one topic.
     pub fn is_exact(&self) -> bool {
         usize::from(self.literal) == self.text.len()
     }
 
-    /// The one topic that the pattern selects, where it has no wildcard. Shares the text.
+    /// The one topic that the pattern matches, if it has no wildcard. Shares the text.
     pub fn exact(&self) -> Option<Topic> {
         self.is_exact().then(|| Topic(self.text.clone()))
     }
@@ -106,7 +106,7 @@ impl Pattern {
         })
     }
 
-    /// Whether the pattern selects `topic`.
+    /// Returns whether the pattern matches `topic`.
     pub fn matches(&self, topic: &Topic) -> bool {
         if self.is_exact() {
             return self.text == topic.0;
@@ -118,7 +118,7 @@ impl Pattern {
         ) else {
             return false;
         };
-        // Cut at a separator, both sides: what is left are whole segments, at least one in the pattern.
+        // Both were cut at a separator: what is left are whole segments, at least one in the pattern.
         let mut segments = Segments::of(rest);
         for wanted in Segments::of(wildcards) {
             match (wanted, segments.next()) {
@@ -132,10 +132,10 @@ impl Pattern {
         segments.next().is_none()
     }
 
-    /// Whether every topic that `other` selects is selected by this pattern too.
+    /// Returns whether this pattern matches every topic that `other` matches.
     ///
-    /// That no topic is longer than the limit isn't made use of: of two patterns that reach it, of which one covers
-    /// the other only since more segments would not fit, this says `false`.
+    /// The limit on a topic's length is not taken into account: if one pattern covers another only because longer
+    /// topics would exceed the limit, this returns `false`.
     pub fn covers(&self, other: &Self) -> bool {
         let mut others = other.segments();
         for segment in self.segments() {
@@ -149,7 +149,7 @@ impl Pattern {
         others.next().is_none()
     }
 
-    /// Whether there is a topic, of whatever length, that both patterns select.
+    /// Returns whether there is a topic, of whatever length, that both patterns match.
     pub fn overlaps(&self, other: &Self) -> bool {
         let mut others = other.segments();
         for segment in self.segments() {

@@ -1,4 +1,4 @@
-//! Typed rooms: topics that belong to one thing of one kind, so that a task's id can't be used as a user's.
+//! Typed rooms: topics that belong to one thing of a kind, so that a task's id can't be used as a user's.
 
 use core::fmt::{Display, Write};
 
@@ -7,9 +7,9 @@ use alloc::string::String;
 use super::{Name, ONE, Pattern, RoomId, SEPARATOR, Topic, Uuid};
 use crate::limits::TOPIC_BYTES_MAX;
 
-/// A kind of things that each have a topic, `kind:id`.
+/// A kind of thing each of which has a topic, `kind:id`.
 ///
-/// Another kind takes a few lines:
+/// Defining another kind takes a few lines:
 ///
 /// ```
 /// use tidegate_core::topic::{Room, UserRoom};
@@ -36,17 +36,17 @@ use crate::limits::TOPIC_BYTES_MAX;
 /// assert!(UserRoom::from_topic(&topic).is_err());
 /// ```
 pub trait Room: Sized {
-    /// The segments before the id, usually one. Checked when the program is compiled: at most
-    /// [`KIND_BYTES_MAX`] bytes of ASCII letters, digits, `-`, `_`, `.`, and `:` between segments.
+    /// The segments before the id, usually one. Checked at compile time: at most [`KIND_BYTES_MAX`] bytes of ASCII
+    /// letters, digits, `-`, `_`, `.`, and `:` between segments.
     const KIND: &'static str;
 
-    /// What tells two rooms of the kind apart.
+    /// What identifies a room of this kind.
     type Id: RoomId;
 
     /// The room of `id`.
     fn from_id(id: Self::Id) -> Self;
 
-    /// Whose room it is.
+    /// The id of the thing it belongs to.
     fn id(&self) -> &Self::Id;
 
     /// The topic of this room.
@@ -55,7 +55,7 @@ pub trait Room: Sized {
         Topic::new(&text).expect("a checked kind and an id make a topic")
     }
 
-    /// The rooms of the kind, all of them.
+    /// The pattern that matches all rooms of this kind.
     fn all() -> Pattern {
         let text = kind_and::<Self>(&ONE);
         Pattern::new(&text).expect("a checked kind and a wildcard make a pattern")
@@ -64,8 +64,8 @@ pub trait Room: Sized {
     /// The room whose topic is `topic`.
     ///
     /// # Errors
-    /// `topic` is of another kind, or has an id of another form. A different spelling of an id (`user:007`, a UUID
-    /// in capitals) is refused as well: it is another topic, on which nobody publishes.
+    /// If `topic` is of another kind, or has an id of another form. An unusual spelling of an id (`user:007`, a UUID in
+    /// capitals) is refused as well, because it is a different topic, to which nobody publishes.
     fn from_topic(topic: &Topic) -> Result<Self, RoomError> {
         let kind = Self::KIND;
         let id = topic
@@ -112,24 +112,24 @@ const fn is_kind(kind: &str) -> bool {
     in_segment && bytes.len() <= KIND_BYTES_MAX
 }
 
-/// A topic that isn't a room of the kind it was taken for.
+/// A topic that isn't a room of the expected kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoomError {
     /// It doesn't start with the kind.
     #[error("not a {kind} room: its topic starts with '{kind}:'")]
     OtherKind {
-        /// The kind that was wanted.
+        /// The expected kind.
         kind: &'static str,
     },
-    /// What follows the kind is no id of it.
+    /// What follows the kind is not a valid id.
     #[error("not a {kind} room: what follows '{kind}:' must be {form}")]
     Id {
-        /// The kind that was wanted.
+        /// The expected kind.
         kind: &'static str,
-        /// What its ids look like.
+        /// The form of its ids.
         form: &'static str,
     },
-    /// The id is written in another way than the room's topic is.
+    /// The id is spelled differently than in the room's topic.
     #[error("an unusual spelling of {usual}: publish and subscribe there")]
     Spelling {
         /// The room's topic.

@@ -72,7 +72,7 @@ macro_rules! is_a_checked_text {
 is_a_checked_text!(Topic);
 is_a_checked_text!(Pattern);
 
-/// Reads a text where it lies in the input, so that only the checked copy is allocated.
+/// Parses a text where it lies in the input, so that only the checked copy is allocated.
 struct CheckedText<T>(PhantomData<T>);
 
 impl<T: FromStr<Err = TopicError>> Visitor<'_> for CheckedText<T> {

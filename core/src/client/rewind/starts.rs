@@ -1,4 +1,4 @@
-//! Where those start who have joined, and from where the server is asked for what they miss.
+//! The starts of newcomers, and the positions to request what they missed from.
 
 use alloc::vec::Vec;
 
@@ -6,15 +6,15 @@ use crate::ordered::OrderedMap;
 use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
-/// Where those who have joined, and know something, start.
+/// The starts of the newcomers that gave positions.
 #[derive(Debug, Default)]
 pub(super) struct Starts(Vec<Beginning>);
 
 #[derive(Debug)]
 struct Beginning {
     known: OrderedMap<Topic, Position>,
-    /// Whether it is content with what was seen last. What it alone knows is still asked for: nothing else would tell whether that is
-    /// there.
+    /// Whether it starts from what was last seen, because more was lost. Topics that only this newcomer knows are still
+    /// requested, because nothing else would tell whether they still exist.
     is_content: bool,
 }
 
@@ -26,7 +26,7 @@ impl Starts {
         });
     }
 
-    /// The topics that they know something of, each once.
+    /// The topics that the newcomers know, each once.
     pub(super) fn known(&self) -> impl Iterator<Item = &Topic> {
         self.0.iter().enumerate().flat_map(|(number, start)| {
             let earlier = &self.0[..number];
@@ -38,7 +38,8 @@ impl Starts {
         })
     }
 
-    /// After which position a topic is asked for, of which `seen` was seen last, so that this comes again; `None`: from its beginning.
+    /// The position after which to request a topic so that `seen`, which was last seen, arrives again; `None` for its
+    /// beginning.
     pub(super) fn after(
         &self,
         pattern: &Pattern,
@@ -66,7 +67,7 @@ impl Starts {
                     ..after
                 }),
                 Some(after) => Some(after),
-                // One of them wants all of it, whatever the others know.
+                // One of them wants the whole topic, whatever the others know.
                 None if offset == 0 && (known.epoch == 0 || !pattern.is_exact()) => return None,
                 None => Some(known),
             };
@@ -80,8 +81,8 @@ impl Starts {
         known.any(|known| known.epoch == seen.epoch && known.offset > seen.offset)
     }
 
-    /// Something of a topic is lost, of which `seen` was seen. Whether somebody has asked for that: the one who is furthest behind is content from
-    /// here on.
+    /// Something was lost of a topic of which `seen` was last seen. Returns whether a newcomer had asked for it: the
+    /// one furthest behind, which from here on starts from what was last seen.
     pub(super) fn give_up(&mut self, topic: &Topic, seen: Position) -> bool {
         let behind = |start: &Beginning| match start.known.get(topic) {
             Some(known) if known.epoch == seen.epoch || known.offset == 0 => known.offset,

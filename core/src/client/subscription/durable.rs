@@ -1,4 +1,5 @@
-//! A subscription that a device shares with others who are none: by which name it is asked for, and what is whose of what comes.
+//! A subscription shared by a device and other subscribers: the name it is requested with, and which of them gets what
+//! arrives.
 
 use alloc::vec::Vec;
 
@@ -9,8 +10,8 @@ use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
 impl<P> Subscription<P> {
-    /// It is to be durable by this name, for a device that starts so. Whether it was to be by another one, or to start elsewhere: what was asked
-    /// for then is not what this one wants.
+    /// Makes it durable under this name, for a device with this start. Returns whether the name or the start has
+    /// changed, so that an earlier request is outdated.
     pub(in crate::client) fn name(&mut self, start: Start, name: DurableName) -> bool {
         let is_same = self.durable.as_ref() == Some(&name);
         self.is_durable &= is_same;
@@ -20,8 +21,8 @@ impl<P> Subscription<P> {
         !is_same || before != self.cursor_start
     }
 
-    /// It is to be durable no more, from the next time on that it is asked for. Whether it is to go back at once for that, as some of what came is
-    /// still to come for others.
+    /// Stops being durable from the next request on. Returns whether to go back at once, because something of what
+    /// arrived has yet to be sent to others.
     pub(in crate::client) fn unname(&mut self) -> bool {
         let is_for_others = self.is_for_others();
         self.durable = None;
@@ -35,31 +36,32 @@ impl<P> Subscription<P> {
         self.durable.is_some()
     }
 
-    /// The frame by which a durable subscription takes the place of this one, which goes on until then.
+    /// The frame that replaces this subscription, which continues until then, by a durable one.
     pub(in crate::client) fn request_cursor(&mut self, pattern: &Pattern) -> ClientFrame<P> {
         self.is_named = true;
         self.frame(pattern, self.cursor_start.clone())
     }
 
-    /// Whether what comes of a topic, of which nothing was seen, is only for those who have joined and are no devices: a device may have dealt with it,
-    /// and is given after this what it has not. Until it is confirmed by its name again, a durable subscription is plain for their sake.
+    /// Returns whether publications of topics not seen before are only for newcomers that aren't devices: a device may
+    /// have processed them, and is sent the rest afterwards. This is so while a durable subscription is plain for their
+    /// sake.
     pub(super) const fn is_for_others(&self) -> bool {
         self.has_name() && self.was_durable && !self.is_durable
     }
 
-    /// Whether what lies after the cursor comes.
+    /// Returns whether what follows the cursor is arriving.
     fn is_at_cursor(&self) -> bool {
         let rewind = self.rewind.as_ref();
         self.is_durable && rewind.is_some_and(|rewind| rewind.to_cursor)
     }
 
-    /// Whether what was seen comes again because it was asked for.
+    /// Returns whether seen publications are arriving again as requested.
     pub(super) fn is_back(&self) -> bool {
         let rewind = self.rewind.as_ref();
         rewind.is_some_and(|rewind| rewind.is_repeating() || self.is_at_cursor())
     }
 
-    /// Whether something that was seen has not come again.
+    /// Returns whether anything that was seen has not arrived again yet.
     pub(in crate::client) fn awaits_repeats(&self) -> bool {
         self.positions.iter().any(|(_, seen)| seen.is_awaited)
     }
@@ -73,9 +75,10 @@ impl<P> Subscription<P> {
         self.rewind.as_ref().is_some_and(is_ahead)
     }
 
-    /// It has gone back, and whoever has joined is where all are: so is the device with a topic of which nothing lay after its cursor. Of
-    /// what those who have joined know and nothing came of, nothing follows where they are. Returns the topics, and where they stood, of which what was
-    /// seen last has not come again: that is lost, without the server that goes on before it knowing of it.
+    /// Going back is complete, and everyone is at the same position. That includes the device in topics of which
+    /// nothing followed its cursor, and newcomers in topics that they know but of which nothing arrived. Returns the
+    /// topics, with their positions, whose last seen publication has not arrived again: it was lost, and the server,
+    /// which continues before it, doesn't know that.
     pub(in crate::client) fn end_rewind(&mut self, pattern: &Pattern) -> Vec<(Topic, Position)> {
         if let Some(rewind) = self.rewind.take() {
             for topic in rewind.known() {
@@ -97,8 +100,8 @@ impl<P> Subscription<P> {
         lost
     }
 
-    /// Whether a reset of a topic is said because it was asked to go back further than to what was seen last of it: then it is to be asked to
-    /// go back by less.
+    /// Returns whether the server reports a loss only because it was asked to go back further than what was last seen.
+    /// If so, it must be asked to go back less far.
     pub(in crate::client) fn has_gone_too_far(&mut self, topic: &Topic) -> bool {
         let seen = self.seen_of(topic);
         let rewind = self.rewind.as_mut();
@@ -106,7 +109,7 @@ impl<P> Subscription<P> {
             .is_some_and(|(seen, rewind)| rewind.handle_reset(topic, seen))
     }
 
-    /// Whether a reset of a topic is said of what only a device misses: others have seen what follows.
+    /// Returns whether a reset concerns only what a device missed: the others have seen what follows.
     pub(in crate::client) fn is_lost_to_device(&self, topic: &Topic, position: Position) -> bool {
         let seen = self.seen_of(topic);
         let is_seen =
@@ -114,7 +117,7 @@ impl<P> Subscription<P> {
         self.is_at_cursor() && seen.is_some_and(is_seen)
     }
 
-    /// Whether the server can be told of what was dealt with.
+    /// Returns whether acknowledgements can be sent.
     pub(in crate::client) fn takes_acks(&self) -> bool {
         self.is_live() && self.is_durable
     }

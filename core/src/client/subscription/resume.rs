@@ -1,4 +1,4 @@
-//! Where a subscription resumes: on the next connection of its client, or by another client that takes over.
+//! The positions a subscription resumes from, on its client's next connection or in another client that takes over.
 
 use alloc::vec::Vec;
 
@@ -8,19 +8,20 @@ use crate::protocol::TopicPosition;
 use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
-/// What a position costs in a frame beside its topic: member names and two numbers, generously.
+/// The most bytes of a position in a frame besides its topic: member names and two numbers.
 const POSITION_OVERHEAD_BYTES: usize = 72;
 
 impl<P> Subscription<P> {
-    /// After which positions another client goes on with what was seen here; `None`, where this one has not begun.
+    /// The positions after which another client continues; `None` if this subscription has never been confirmed.
     pub(in crate::client) fn resumes_after(&self, pattern: &Pattern) -> Option<Vec<TopicPosition>> {
         self.was_live.then(|| self.seen(pattern, None))
     }
 
-    /// The positions that a frame has room for, those of the topics that published last; before what was seen, as far as it goes back by `rewind`, and
-    /// then those that others know of topics of which nothing was.
+    /// The positions to resume from, as many as fit into a frame, of the topics published to last. With `rewind`, they
+    /// are those to go back to, followed by those that only newcomers know.
     pub(super) fn seen(&self, pattern: &Pattern, rewind: Option<&Rewind>) -> Vec<TopicPosition> {
-        // Who has joined goes on from what came for it alone; where that is to come for all of several topics, it comes from the beginning.
+        // What only newcomers were sent counts as seen in a durable or exact subscription. With several topics and no
+        // cursor, it must be sent to all, from the beginning.
         let counts_unseen = self.has_name() || pattern.is_exact();
         let is_known = |seen: &Seen<P>| counts_unseen || !seen.is_unseen;
         let mut known = Vec::new();
