@@ -27,7 +27,7 @@ export function interleave(contenders, { rounds = ROUNDS, operations } = {}) {
   );
   const taken = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
-    // Nobody always comes after the same one.
+    // The order rotates, so that no contender always runs first.
     for (let turn = 0; turn < names.length; turn += 1) {
       const name = names[(turn + round) % names.length];
       taken[name].push((timed(contenders[name], counts[name]) * 1e6) / counts[name]);

@@ -1,4 +1,4 @@
-//! The hub above a screen's relay: either of those that a page drives, which have a clock of the usual kind.
+//! The hub above a screen's relay: a page's local hub or its client's hub. Both run on an ordinary clock.
 
 #[cfg(feature = "client")]
 use core::time::Duration;
@@ -17,7 +17,7 @@ use crate::slot::Handle;
 
 /// A hub that [`DOWNLINK`] subscribes to.
 pub(crate) trait Above {
-    /// The pace that stands for one update per frame.
+    /// The pace to ask for where a subscription wants one update per frame.
     fn frame_pace(&self) -> Pace;
     /// Subscribes.
     fn follow(
@@ -33,7 +33,7 @@ pub(crate) trait Above {
 
 #[cfg(feature = "client")]
 impl Above for AnyHub {
-    /// About a frame of most screens: what nobody could see need not cross the network.
+    /// About one frame of most screens: updates that nobody could see need not cross the network.
     fn frame_pace(&self) -> Pace {
         Pace::Throttle {
             every: Duration::from_millis(16),
@@ -63,7 +63,7 @@ impl Above for AnyHub {
 
 #[cfg(feature = "hub")]
 impl Above for Hub<Handle> {
-    /// Nothing is saved by asking for less than all.
+    /// Within a page, asking for fewer updates saves nothing.
     fn frame_pace(&self) -> Pace {
         Pace::Immediate
     }

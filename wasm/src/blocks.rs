@@ -1,8 +1,8 @@
-//! The allocator: blocks of a hundred sizes, and a list of free ones for each.
+//! The allocator: blocks of a hundred or so sizes, and a free list for each.
 //!
-//! A block keeps its size for good: nothing is split or joined, so that a call costs a few instructions and the whole a
-//! third of a general allocator's code. What it costs is memory: up to a fifth of a block is not used, and what a growing
-//! list has left behind is taken by the next list that grows.
+//! A block keeps its size for good: nothing is split or joined. So a call costs a few instructions, and the allocator
+//! has a third of a general one's code. The price is memory: up to a fifth of a block is unused, and the blocks that a
+//! growing list has left behind only serve other allocations of their sizes.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32::{memory_grow, memory_size};
@@ -11,9 +11,9 @@ use core::ptr::{self, null_mut};
 
 /// Every block lies at a multiple of this.
 const ALIGN: usize = 8;
-/// What needs more lies at a multiple of this, a cache line, and has lists of its own.
+/// Blocks of a stricter alignment lie at a multiple of this, a cache line, and have lists of their own.
 const ALIGN_WIDE: usize = 64;
-/// The smallest block: it has room for where the next free one is.
+/// The smallest block: it has room for the pointer to the next free one.
 const SIZE_MIN: usize = 16;
 /// How many sizes there are: four between each power of two and the next.
 const SIZES: usize = 4 * usize::BITS as usize;
@@ -23,9 +23,9 @@ const PAGE: usize = 64 * 1024;
 pub(crate) struct Blocks(UnsafeCell<State>);
 
 struct State {
-    /// The first free block of each size. The first word of a free block is where the next one is.
+    /// The first free block of each size. The first word of a free block points to the next one.
     free: [*mut u8; 2 * SIZES],
-    /// Where what was never given out begins; 0 before the first call.
+    /// The start of the memory that was never given out; 0 before the first call.
     unused: usize,
 }
 
@@ -34,7 +34,7 @@ struct State {
 unsafe impl Sync for Blocks {}
 
 unsafe extern "C" {
-    /// The linker places it where its own data ends.
+    /// The linker places it at the end of the module's static data.
     static __heap_base: u8;
 }
 
@@ -47,7 +47,7 @@ impl Blocks {
     }
 }
 
-/// Which list serves a layout of this size, and how large the blocks of that list are.
+/// Returns the list that serves a layout of this size, and the size of that list's blocks.
 const fn class(layout: Layout, size: usize) -> (usize, usize) {
     let first = if layout.align() > ALIGN { SIZES } else { 0 };
     let size = if size < SIZE_MIN { SIZE_MIN } else { size };
@@ -60,8 +60,8 @@ const fn class(layout: Layout, size: usize) -> (usize, usize) {
     )
 }
 
-/// What is checked when this is compiled: a block is as large as asked for, and one that lies at a cache line is never
-/// found where others are.
+/// Checked at compile time: a block is at least as large as asked for, and blocks aligned to cache lines share no list
+/// with others.
 const _: () = {
     let mut size = 1;
     while size <= 4096 {
@@ -91,7 +91,7 @@ impl State {
         };
         let pages = memory_size(0);
         let missing = end.saturating_sub(pages * PAGE);
-        // Each time that memory grows, JavaScript engines think of collecting garbage.
+        // Memory grows in large steps: each growth may make the JavaScript engine collect garbage.
         if missing > 0 && memory_grow(0, missing.div_ceil(PAGE).max(pages / 8)) == usize::MAX {
             return null_mut();
         }
@@ -100,8 +100,8 @@ impl State {
     }
 }
 
-// SAFETY: a block is given out once, until it is given back; blocks do not overlap, are as large as asked for, and lie
-// where their lists say.
+// SAFETY: a block is given out only once until it is freed; blocks do not overlap, are as large as asked for, and are
+// aligned as their lists say.
 unsafe impl GlobalAlloc for Blocks {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() > ALIGN_WIDE || layout.size() > isize::MAX as usize / 2 {
@@ -115,7 +115,7 @@ unsafe impl GlobalAlloc for Blocks {
             let align = if list < SIZES { ALIGN } else { ALIGN_WIDE };
             return state.take_unused(size, align);
         }
-        // SAFETY: the first word of a free block is where the next one is, as `dealloc` has written it.
+        // SAFETY: the first word of a free block points to the next one, as `dealloc` has written it.
         state.free[list] = unsafe { block.cast::<*mut u8>().read() };
         block
     }
@@ -134,7 +134,7 @@ unsafe impl GlobalAlloc for Blocks {
         if class(layout, layout.size()) == class(layout, size_new) {
             return block;
         }
-        // SAFETY: the caller keeps to the contract of `realloc`, which is that of these calls together.
+        // SAFETY: the caller upholds the contract of `realloc`, which includes those of these calls.
         unsafe {
             let other = self.alloc(Layout::from_size_align_unchecked(size_new, layout.align()));
             if !other.is_null() {

@@ -1,7 +1,7 @@
 //! A page's or a program's hub whose uplink is one connection to a server.
 //!
-//! JavaScript opens and closes the transport when told, and hands over what comes: publications as
-//! numbers, all other frames as their members. Everything else is decided here.
+//! JavaScript opens and closes the transport when told, and passes on what it receives: publications as numbers, all
+//! other frames as their members. Everything else is decided here.
 
 #[cfg(not(feature = "worker"))]
 mod moving;
@@ -35,8 +35,8 @@ use subscribers::Subscribers;
 
 pub(crate) static CLIENTS: Machines<ClientHub> = Machines::new();
 
-/// A hub that has not been asked to connect; returns its number. `seed` is any number; give each hub another one. With
-/// `asks`, it asks for tokens.
+/// Makes a hub that does not connect until asked to; returns its number. `seed` is any number, different for each hub.
+/// With `asks`, it asks for tokens.
 #[cfg(not(any(feature = "follower", feature = "worker")))]
 #[unsafe(no_mangle)]
 extern "C" fn client_new(seed: f64, token: u32, asks: bool, name: u32) -> u32 {
@@ -56,7 +56,7 @@ pub(crate) fn config(seed: f64, token: u32, asks: bool, name: u32) -> ClientConf
     }
 }
 
-/// How long a page may take to come by a token, in milliseconds: for what it waits for before it has a hub.
+/// How long a page may take to get a token, in milliseconds, for pages that need one before they have a hub.
 #[cfg(not(feature = "worker"))]
 #[unsafe(no_mangle)]
 extern "C" fn token_timeout_ms() -> f64 {
@@ -107,7 +107,7 @@ pub(crate) struct ClientHub {
     pub(crate) hub: AnyHub,
     #[cfg(not(feature = "worker"))]
     subscribers: Subscribers,
-    /// Wildcard patterns that the server named, under their numbers from 1.
+    /// Wildcard patterns that the server has named, numbered from 1.
     patterns: Vec<Pattern>,
     batch: Vec<Arc<Publication<Handle>>>,
     pub(crate) staged: presence::Staged,
@@ -139,8 +139,7 @@ impl ClientHub {
         self.with(|hub| hub.handle_closed(instant(now_ms), link))
     }
 
-    /// A frame that carries no publication, or fails with what is wrong with it. Its members are those of
-    /// [`Incoming`].
+    /// Handles a frame that carries no publication, with the members of [`Incoming`]. Fails if the frame is invalid.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
@@ -173,8 +172,7 @@ impl ClientHub {
         )
     }
 
-    /// The number of a wildcard pattern that the server named and JavaScript knows no number for. Fails where the
-    /// text is no pattern.
+    /// Numbers a wildcard pattern that the server has named for the first time. Fails if the text is not a pattern.
     fn intern_pattern(&mut self, text: u32) -> u32 {
         number_or_failed(spec::pattern(&texts::take(text)).map(|pattern| {
             self.patterns.push(pattern);
@@ -187,8 +185,8 @@ impl ClientHub {
         self.patterns.clear();
     }
 
-    /// A publication came; `via` is the number of its wildcard pattern, or 0. The last record but freed slots says if
-    /// what continues it may be handed on without asking.
+    /// Handles a publication; `via` is the number of its wildcard pattern, or 0. The last record before the freed slots
+    /// may be a licence to hand on the publications that follow without asking.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
@@ -218,7 +216,7 @@ impl ClientHub {
         records::finish()
     }
 
-    /// What has changed since the publication with the offset `base` came, as a merge patch.
+    /// Handles a delta: a merge patch to the publication with the offset `base`.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
@@ -242,18 +240,19 @@ impl ClientHub {
         self.with(|hub| hub.handle_frame(instant(now_ms), link, frame))
     }
 
-    /// Adds a publication to the batch that the next `handle_batch` hands over.
+    /// Adds a publication to the batch of the next `handle_batch`.
     fn add_to_batch(&mut self, topic: u32, epoch: f64, offset: f64, end: u32, slot: u32) {
         self.batch
             .push(publication(topic, epoch, offset, end, slot));
     }
 
-    /// Forgets the batch that is being added to: one of its publications was not sound.
+    /// Drops the batch that is being collected: one of its publications was invalid.
     fn drop_batch(&mut self) {
         self.batch.clear();
     }
 
-    /// A batch came, by the wildcard pattern with the number `via`, or by a topic's own subscription if that is 0.
+    /// Handles a batch, which came by the wildcard pattern with the number `via`, or by a topic's own subscription if
+    /// that is 0.
     fn handle_batch(&mut self, now_ms: f64, link: u32, via: u32) -> u32 {
         let frame = ServerFrame::Batch {
             items: core::mem::take(&mut self.batch),
@@ -272,7 +271,7 @@ impl ClientHub {
         self.with(|hub| hub.handle_timeout(instant(now_ms)))
     }
 
-    /// Records what is due after a call that returns something else.
+    /// Records the outputs of a call that returns something else.
     fn drain(&mut self) -> u32 {
         records::begin();
         self.push_outputs();

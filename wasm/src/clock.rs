@@ -1,4 +1,4 @@
-//! Time as JavaScript tells it: milliseconds in a floating-point number, `performance.now()`.
+//! Time as JavaScript measures it: floating-point milliseconds, as from `performance.now()`.
 
 use core::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) fn instant(ms: f64) -> Instant {
     Instant::from_micros((ms * 1e3 + 0.5) as u64)
 }
 
-/// A duration of `ms` milliseconds; what is negative or no number counts as zero.
+/// A duration of `ms` milliseconds; a negative number or NaN counts as zero.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

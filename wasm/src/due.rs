@@ -1,4 +1,4 @@
-//! What a hub has due to its subscribers, as records.
+//! Writes what a hub has due for its subscribers as records.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,14 +15,14 @@ use crate::slot::Handle;
 
 /// The subscriptions of a hub, under the numbers by which JavaScript knows them.
 ///
-/// A number is made of the id's index and of what paces it. It may be given again, but only by a later call, when
+/// A number combines the id's index with what paces the subscription. It may be reused, but only by a later call, after
 /// JavaScript has read that its subscription has ended.
 #[derive(Debug, Default)]
 pub(crate) struct SubscriptionIds {
     by_number: Vec<Option<SubscriptionId>>,
 }
 
-/// What paces a subscription, and so which hub it is one of.
+/// What paces a subscription, and so which hub it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PacedBy {
     /// Time.
@@ -32,7 +32,7 @@ pub(crate) enum PacedBy {
 }
 
 impl PacedBy {
-    /// Of the subscription with a number.
+    /// What paces the subscription with a number.
     pub(crate) const fn of(number: u32) -> Self {
         if number & 1 == 0 {
             Self::Time
@@ -54,7 +54,7 @@ impl SubscriptionIds {
         number
     }
 
-    /// The id that was last noted under a number. The hub ignores it if it has gone.
+    /// The id that was last noted under a number. If that subscription has ended, the hub ignores the id.
     pub(crate) fn get(&self, number: u32) -> Option<SubscriptionId> {
         self.by_number.get(number as usize).copied().flatten()
     }
@@ -71,7 +71,7 @@ const fn number(id: SubscriptionId, paced_by: PacedBy) -> u32 {
     id.index() << 1 | paced_by as u32
 }
 
-/// Which downlink something is due to.
+/// The downlink that something is due for.
 pub(crate) const fn downlink(due: &Due<Handle>) -> u32 {
     match due {
         Due::Deliver { downlink, .. }

@@ -1,4 +1,4 @@
-//! Errors as JavaScript gets them: a code and a message, which the package makes typed.
+//! Errors for JavaScript: a code and a message, which the package turns into a typed error.
 
 use alloc::string::String;
 
@@ -8,10 +8,10 @@ use tidegate_core::topic::TopicError;
 use crate::json::Object;
 use crate::records;
 
-/// What a call returns instead of a number when it failed; the text of the list is then the error.
+/// The result of a call that failed; the text beside the list is then the error.
 pub(crate) const FAILED: u32 = u32::MAX;
 
-/// What a call returns: its number, or [`FAILED`].
+/// The result of a call: its number, or [`FAILED`].
 pub(crate) fn number_or_failed(result: Result<u32, WireError>) -> u32 {
     result.unwrap_or_else(|error| {
         records::begin();
@@ -20,7 +20,7 @@ pub(crate) fn number_or_failed(result: Result<u32, WireError>) -> u32 {
     })
 }
 
-/// An error, flat.
+/// An error as a flat object.
 pub(crate) fn plain(error: &WireError) -> Object {
     let pattern = error.pattern.as_ref().map(|pattern| pattern.as_str());
     Object::new()
@@ -29,7 +29,7 @@ pub(crate) fn plain(error: &WireError) -> Object {
         .optional_text("pattern", pattern)
 }
 
-/// Tells of the publish that JavaScript knows as `request` that it failed.
+/// Records that the publish that JavaScript knows as `request` has failed.
 pub(crate) fn push_publish_failure(request: u64, error: &WireError) {
     records::push_note(
         Object::new()

@@ -1,6 +1,6 @@
-//! How JavaScript reaches machines: by their numbers, through plain functions that pass numbers.
+//! Exports the machines to JavaScript: as plain functions that take the machine's number first, and pass only numbers.
 
-/// Exports methods of static [`Machines`](crate::machines::Machines), under names that tell what they are machines of.
+/// Exports methods of static [`Machines`](crate::machines::Machines), under names with a prefix for their kind.
 macro_rules! exports {
     ($machines:ident: $($name:ident = $method:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
         #[unsafe(no_mangle)]

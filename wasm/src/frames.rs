@@ -1,5 +1,5 @@
-//! Frames of the wire as they cross: those of the client as the text that is sent, but for their data; those of the
-//! server, but for publications, as their members.
+//! How frames cross the boundary: the client's as the text to be sent, except for the data; the server's, except
+//! publications, as their members.
 
 use tidegate_core::durable::DurableName;
 use tidegate_core::flow::{Conflate, Flow, Slow};
@@ -86,7 +86,7 @@ pub(crate) fn object(frame: &ClientFrame<Handle>) -> Object {
     }
 }
 
-/// What a frame carries as its data.
+/// The data that a frame carries.
 pub(crate) const fn data(frame: &ClientFrame<Handle>) -> Option<&Handle> {
     match frame {
         ClientFrame::Publish { publish, .. } => Some(&publish.payload),
@@ -131,7 +131,7 @@ pub(crate) fn topic_position(known: &TopicPosition) -> Object {
         .number("offset", known.position.offset)
 }
 
-/// What a frame of the server says. Texts that it has not are empty, numbers NaN.
+/// The members of a frame of the server. Absent texts are empty, absent numbers NaN.
 pub(crate) struct Incoming<'a> {
     /// Which frame, as `frames.ts` numbers them.
     pub(crate) kind: u32,
@@ -140,9 +140,9 @@ pub(crate) struct Incoming<'a> {
     /// Its wildcard pattern; an error's code.
     pub(crate) via: &'a str,
     pub(crate) message: &'a str,
-    /// Likewise `message_bytes_max`.
+    /// The epoch, or `message_bytes_max`.
     pub(crate) epoch: f64,
-    /// Likewise `expires_in_ms`.
+    /// The offset, or `expires_in_ms`.
     pub(crate) offset: f64,
     /// `heartbeat_ms`, `within_ms`, `missed` or `ref`, or the number of a reason.
     pub(crate) number: f64,
@@ -150,10 +150,10 @@ pub(crate) struct Incoming<'a> {
     pub(crate) is_set: bool,
 }
 
-/// The frame with these members, which `frames.ts` has found to be there.
+/// The frame with these members. `frames.ts` has checked that the required ones are there.
 ///
 /// # Errors
-/// When a pattern or a topic breaks the syntax, or no frame has this number.
+/// If a pattern or a topic breaks the syntax, or no frame has this number.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -168,7 +168,7 @@ pub(crate) fn server_frame(incoming: &Incoming<'_>) -> Result<ServerFrame<Handle
             heartbeat_ms: number,
             expires_in_ms: (!incoming.offset.is_nan()).then_some(incoming.offset as u64),
             message_bytes_max: (!incoming.epoch.is_nan()).then_some(incoming.epoch as u64),
-            // What is published too often is refused to whoever published it.
+            // Clients don't pace themselves: the server refuses publishes beyond the rate.
             publish_rate: None,
         },
         1 => ServerFrame::Subscribed {
@@ -230,7 +230,7 @@ fn unknown() -> WireError {
     )
 }
 
-/// The code with a name; that of a fault of the server where this version knows no such name.
+/// The code with a name. A name that this version doesn't know becomes an internal error of the server.
 pub(crate) fn code(name: &str) -> ErrorCode {
     const CODES: [ErrorCode; 23] = [
         ErrorCode::BadFrame,

@@ -1,6 +1,7 @@
 //! Throttled and debounced functions: gates over slots that hold the arguments of calls.
 //!
-//! A call passes its gate as a publication, as what subscribers get does: the gate's code is then there once.
+//! A call passes its gate as a publication, as updates for subscribers do, so that the module contains the gate's code
+//! only once.
 
 use alloc::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::slot::Handle;
 
 static GATES: Machines<FunctionGates> = Machines::new();
 
-/// None yet; returns their number.
+/// Makes an empty set of gates; returns its number.
 #[unsafe(no_mangle)]
 extern "C" fn gates_new() -> u32 {
     // SAFETY: this exported function uses no gates.
@@ -40,12 +41,12 @@ exports! { GATES:
 
 /// The gates of all throttled and debounced functions that share a clock.
 ///
-/// A gate lives from a call until nothing is pending and no window runs; then its number may be given again.
+/// A gate lives from a call until nothing is pending and no window is open; then its number may be reused.
 #[derive(Debug)]
 struct FunctionGates {
     gates: Slab<Gate<Arc<Publication<Handle>>>>,
     timers: Timers,
-    /// What calls are said to be published to.
+    /// The topic to which calls are nominally published.
     topic: Topic,
 }
 
@@ -94,9 +95,9 @@ impl FunctionGates {
         records::finish()
     }
 
-    /// While its gate rested, the function was last called at `at_ms`, with the arguments in `slot`. Nothing is due by that.
+    /// The last call while the gate rested was at `at_ms`, with the arguments in `slot`. It makes nothing due.
     ///
-    /// To be told before anything else is asked of the gate, and before what is due by time.
+    /// Must be called before any other call about the gate, and before `handle_timeout`.
     fn handle_held(&mut self, at_ms: f64, gate: u32, slot: u32) {
         let call = self.call(slot);
         let machine = &mut self.gates[gate as usize];
@@ -115,7 +116,7 @@ impl FunctionGates {
         })
     }
 
-    /// What is pending is due at once.
+    /// Makes the pending call due at once, if there is one.
     fn handle_flush(&mut self, now_ms: f64, gate: u32) -> u32 {
         records::begin();
         self.gates[gate as usize].handle_flush(instant(now_ms));
@@ -123,7 +124,7 @@ impl FunctionGates {
         records::finish()
     }
 
-    /// What is pending is dropped.
+    /// Drops the pending call, if there is one.
     fn handle_cancel(&mut self, now_ms: f64, gate: u32) -> u32 {
         records::begin();
         self.gates[gate as usize].handle_cancel(instant(now_ms));
@@ -142,7 +143,7 @@ impl FunctionGates {
         records::finish()
     }
 
-    /// Whether arguments wait in a gate.
+    /// Whether a call is pending in a gate.
     fn is_pending(&self, gate: u32) -> bool {
         self.gates[gate as usize].is_pending()
     }

@@ -16,13 +16,13 @@ use crate::slot::Handle;
 use crate::spec::{self, Wanted};
 use crate::{texts, topics};
 
-/// Everything in a page subscribes as one downlink, but for what is paced by frames.
+/// All subscriptions of a page share one downlink, except those paced by frames.
 const DOWNLINK: u32 = 0;
 
 static HUBS: Machines<LocalHub> = Machines::new();
 
-/// An empty hub, each topic of which keeps `kept` publications; returns its number. `seed` is any number; give each hub
-/// another one.
+/// Makes a hub whose topics keep `kept` publications each; returns its number. `seed` is any number, different for each
+/// hub.
 #[unsafe(no_mangle)]
 extern "C" fn hub_new(seed: f64, kept: u32) -> u32 {
     let mut config = HubConfig::new(seed.to_bits());
@@ -68,14 +68,14 @@ struct LocalHub {
     hub: Hub<Handle>,
     ids: SubscriptionIds,
     screen: Screen,
-    /// When something was last asked of the hub.
+    /// The time of the last call.
     now: Instant,
-    /// What ended all licences that JavaScript was last told of.
+    /// The hub's count of changes that end licences, when JavaScript was last told.
     changes: u64,
 }
 
 impl LocalHub {
-    /// Tells the member of payloads that the terminal rule reads; nothing where there is no rule.
+    /// Leaves the name of the payload's member that the terminal rule reads as text; nothing if there is no rule.
     fn terminal_field(&self) {
         records::begin();
         let rule = self.hub.config().terminal_rule.as_ref();
@@ -84,10 +84,10 @@ impl LocalHub {
         }
     }
 
-    /// Publishes what is in `slot`. The first record tells where it was stored, or is the note of a failure; the last one but
-    /// freed slots says if what follows may be published without asking.
+    /// Publishes the payload in `slot`. The first record is its position, or the note of a failure; the last one before
+    /// the freed slots may be a licence to publish the ones that follow without asking.
     ///
-    /// `status` is what the terminal rule reads, where the payload has it.
+    /// `status` is the member that the terminal rule reads, if the payload has it.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
@@ -126,8 +126,8 @@ impl LocalHub {
         records::finish()
     }
 
-    /// Says if what follows on a topic's last publication may be published without asking. Whom a screen hands something to
-    /// is not the hub's to say.
+    /// Records the licence for a topic, if there is one. There is none while a screen is used: the hub doesn't know the
+    /// screen's subscriptions.
     fn push_licence(&self, topic: u32) {
         if !self.screen.is_used()
             && let Some(licence) = self.hub.licence(&topics::topic(topic))
@@ -139,7 +139,7 @@ impl LocalHub {
         }
     }
 
-    /// What is in `slot` was published by licence at `at_ms`; with `is_last`, nothing after it.
+    /// The payload in `slot` was published under a licence at `at_ms`; with `is_last`, it was the last one.
     fn handle_handed(&mut self, at_ms: f64, topic: u32, offset: f64, slot: u32, is_last: bool) {
         let payload = Handle::new(slot, topic);
         let offset = position(0.0, offset).offset;
@@ -152,8 +152,7 @@ impl LocalHub {
         self.hub.config().terminal_rule.as_ref()?.reason(status)
     }
 
-    /// Subscribes as was staged, and returns the subscription's number or fails. What it starts with comes by
-    /// `drain`.
+    /// Subscribes as staged, and returns the subscription's number or fails. Its outputs are left to `drain`.
     fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
         self.now = instant(now_ms);
         let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
@@ -181,7 +180,7 @@ impl LocalHub {
         self.drain()
     }
 
-    /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
+    /// Changes a subscription's flow to the staged one, or fails. Its outputs are left to `drain`.
     fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
         self.now = instant(now_ms);
         let paced_by = PacedBy::of(subscription);
@@ -215,7 +214,7 @@ impl LocalHub {
         self.finish()
     }
 
-    /// Records what is due after a call that returns something else.
+    /// Records the outputs of a call that returns something else.
     fn drain(&mut self) -> u32 {
         records::begin();
         self.finish()
@@ -226,7 +225,7 @@ impl LocalHub {
         deadline_ms(self.hub.poll_timeout())
     }
 
-    /// Whether something is held back that a subscriber waits for.
+    /// Whether an update is held back for a subscriber.
     fn is_holding(&self) -> bool {
         self.hub.counts().gates > 0 || self.screen.wants_tick()
     }

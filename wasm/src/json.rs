@@ -1,4 +1,5 @@
-//! Texts for JavaScript: JSON in ASCII alone, whose length is the same in bytes here and in characters there.
+//! Writes JSON for JavaScript. It is pure ASCII, so that its length in bytes here equals its length in characters
+//! there.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -23,7 +24,7 @@ impl Object {
         self
     }
 
-    /// Adds a text, where there is one.
+    /// Adds a text, if there is one.
     pub(crate) fn optional_text(self, name: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.text(name, value),
@@ -38,7 +39,7 @@ impl Object {
         self
     }
 
-    /// Adds a whole number, where there is one.
+    /// Adds a whole number, if there is one.
     pub(crate) fn optional_number(self, name: &str, value: Option<u64>) -> Self {
         match value {
             Some(value) => self.number(name, value),
@@ -46,7 +47,7 @@ impl Object {
         }
     }
 
-    /// Adds a truth value, where there is one.
+    /// Adds a boolean, if there is one.
     pub(crate) fn optional_flag(mut self, name: &str, value: Option<bool>) -> Self {
         if let Some(value) = value {
             self.name(name);
@@ -99,7 +100,7 @@ impl Object {
         self
     }
 
-    /// The object as it is written.
+    /// The text of the object.
     pub(crate) fn close(mut self) -> String {
         if self.0.is_empty() {
             self.0.push('{');

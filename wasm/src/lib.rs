@@ -1,19 +1,19 @@
 //! The core of Tidegate, bound to JavaScript.
 //!
 //! # The boundary
-//! - Calls pass numbers. A payload is a slot of a table on the JavaScript side ([`slot`]), a topic a small
-//!   integer ([`topics`]); texts cross only in what is called once.
-//! - No callback of a user is ever called from here. What is due is written as numbers into one list
-//!   ([`records`]), which JavaScript reads through a view of this memory once the call has returned.
-//! - What is imported from JavaScript are functions of the package itself, which touch its slots and nothing else.
+//! - Calls pass numbers. A payload is a slot of a table on the JavaScript side ([`slot`]), a topic a small integer
+//!   ([`topics`]); texts cross only in calls that are rare.
+//! - No callback of a user is ever called from here. Outputs are written as numbers to one list ([`records`]), which
+//!   JavaScript reads through a view of this memory once the call has returned.
+//! - The only imports from JavaScript are functions of the package itself, which touch nothing but its slots.
 //!
 //! # When it panics
-//! It traps, and the package has the module instantiated anew before the next call ([`panic`]). Every handle of
-//! the old instance is void then; the package makes new ones.
+//! It traps, and the package instantiates the module again before the next call ([`panic`]). All handles of the old
+//! instance are invalid then; the package makes new ones.
 //!
 //! # What it must not use
-//! No standard library, no `serde`, and nothing that formats an arbitrary value: each would weigh more than all that
-//! is done here. `cargo xtask wasm` shows the module's size.
+//! No standard library, no `serde`, and no formatting of arbitrary values: each would weigh more than the whole
+//! binding. `cargo xtask wasm` shows the module's size.
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
 #![cfg_attr(
@@ -55,7 +55,7 @@ mod tabs;
 mod texts;
 mod topics;
 
-/// What a client is of: a hub that has its connection alone, where tabs can't share one.
+/// The hub of a client. In a module without sharing, it always has a connection of its own.
 #[cfg(all(
     feature = "client",
     not(any(feature = "tabs", feature = "follower", feature = "worker"))

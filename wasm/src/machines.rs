@@ -1,21 +1,22 @@
-//! The machines of one kind, by the numbers that JavaScript has for them.
+//! The machines of one kind, by the numbers by which JavaScript knows them.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use slab::Slab;
 
-/// Machines, under numbers that are given again once they are free.
+/// Machines by number. Numbers of freed machines are reused.
 pub(crate) struct Machines<T>(UnsafeCell<Slab<T>>);
 
 // SAFETY: without the feature `atomics` a WASM module has one thread, and nothing here leaves it.
 #[cfg(not(target_feature = "atomics"))]
 unsafe impl<T> Sync for Machines<T> {}
 
-/// Whether an exported function waits for JavaScript to answer.
+/// Whether an exported function is waiting for an imported one.
 static IS_ASKING: AtomicBool = AtomicBool::new(false);
 
-/// Asks JavaScript something. A payload may have a getter, which runs any code: no machine can be had until it is answered.
+/// Calls an imported function. It may run a getter of a payload, which may run any code: no machine is accessible until
+/// it returns.
 pub(crate) fn ask<R>(question: impl FnOnce() -> R) -> R {
     IS_ASKING.store(true, Relaxed);
     let answer = question();
@@ -28,7 +29,7 @@ impl<T> Machines<T> {
         Self(UnsafeCell::new(Slab::new()))
     }
 
-    /// Takes a machine in; returns its number.
+    /// Adds a machine; returns its number.
     ///
     /// # Safety
     /// As of [`Machines::machine`].
@@ -50,10 +51,11 @@ impl<T> Machines<T> {
     /// The machine with a number.
     ///
     /// # Safety
-    /// To be called by an exported function, which uses the machine until it returns, and no other one of this kind.
+    /// To be called by an exported function, which may use the machine until it returns, and no other machine of this
+    /// kind.
     ///
     /// # Panics
-    /// When no machine has the number, and while JavaScript is asked something.
+    /// If no machine has the number, and while an imported function is being called.
     #[expect(
         clippy::mut_from_ref,
         reason = "the caller promises that it is the only one"
@@ -65,8 +67,8 @@ impl<T> Machines<T> {
     }
 
     /// # Safety
-    /// As of [`Machines::machine`]: then nobody has what is in here. There is one thread, and an exported function that
-    /// is called by what another one asks gets no further than this.
+    /// As of [`Machines::machine`]: then nobody else uses the contents. There is one thread, and an exported function
+    /// that is called while another one waits for an imported function panics here.
     #[inline(never)]
     #[expect(
         clippy::mut_from_ref,

@@ -1,4 +1,4 @@
-//! Presences as they cross: who is tracked and watched as numbers, the metas in slots, and what is told of keys as notes.
+//! How presences cross the boundary: tracks and watches as numbers, metas in slots, and changes of keys as notes.
 
 #[cfg(not(feature = "worker"))]
 mod wishes;
@@ -27,7 +27,7 @@ exports! { CLIENTS:
     client_handle_presences = handle_presences(now_ms: f64, link: u32, topic: u32, is_state: bool) -> u32;
 }
 
-/// The presences of a frame that is being handed over, one after the other.
+/// The presences of a frame, which are handed over one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
     joins: Vec<Present<Handle>>,
@@ -35,7 +35,7 @@ pub(crate) struct Staged {
 }
 
 impl ClientHub {
-    /// Adds a meta that came to the frame that the next call hands over, or fails where the key is none.
+    /// Adds a meta that joined to the frame of the next call. Fails if the key is invalid.
     fn add_join(&mut self, key: u32, node: f64, clock: f64, slot: u32) -> u32 {
         let meta = Handle::without_topic(slot);
         let id = id(node, clock);
@@ -45,7 +45,7 @@ impl ClientHub {
         }))
     }
 
-    /// Adds a meta that went, likewise.
+    /// Adds a meta that left, likewise.
     fn add_leave(&mut self, key: u32, node: f64, clock: f64) -> u32 {
         let id = id(node, clock);
         number_or_failed(self::key(&texts::take(key)).map(|key| {
@@ -54,12 +54,12 @@ impl ClientHub {
         }))
     }
 
-    /// Forgets what was added: the frame is not sound.
+    /// Drops what was added: the frame is invalid.
     fn drop_presences(&mut self) {
         self.staged = Staged::default();
     }
 
-    /// All presences of a topic came (`is_state`), or what has changed about them.
+    /// Handles all presences of a topic (`is_state`), or changes to them.
     fn handle_presences(&mut self, now_ms: f64, link: u32, topic: u32, is_state: bool) -> u32 {
         let Staged { joins, leaves } = core::mem::take(&mut self.staged);
         let topic = topics::topic(topic);
@@ -79,7 +79,7 @@ impl ClientHub {
 
 fn key(text: &str) -> Result<Key, WireError> {
     Key::new(text).map_err(|error| {
-        // The error's own words would bring formatting that nothing else here needs.
+        // The error's own message would bring in formatting code that nothing else here needs.
         let message = match error {
             KeyError::Empty => "an empty key; write who is present, such as a user's id",
             KeyError::TooLong { .. } => {

@@ -1,8 +1,8 @@
-//! What is due, as numbers: the one list that JavaScript reads after every call.
+//! Outputs as numbers: the one list that JavaScript reads after every call.
 //!
-//! A record is [`STRIDE`] numbers: its kind, then the members as `records.ts` names them. The list is made by a
-//! call, read before the next one, and overwritten by it. What does not fit into numbers (frames, errors) lies
-//! beside it in one text, in the same order, and records say how much of the text is theirs.
+//! A record is [`STRIDE`] numbers: its kind, then the members as `records.ts` names them. The list is written by a
+//! call, read before the next one, and overwritten by it. Outputs that are not numbers (frames, errors) are in one text
+//! beside the list, in the same order; a record says how much of the text belongs to it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,11 +27,11 @@ struct Records {
     texts: String,
 }
 
-/// One thing that JavaScript is told.
+/// One output for JavaScript.
 pub(crate) enum Record<'a> {
     /// A plain function is to be called with the arguments in `slot`.
     Call { gate: usize, slot: u32 },
-    /// A publication for a subscription, and whether that may get no more for a while.
+    /// A publication for a subscription, and whether the subscription is paced.
     One {
         subscription: u32,
         item: Item<'a>,
@@ -58,34 +58,35 @@ pub(crate) enum Record<'a> {
     SlotFreed { slot: u32 },
     /// A topic's number is no longer known.
     TopicForgotten { topic: usize },
-    /// The next `length` characters of the text tell it.
+    /// A note: the next `length` characters of the text.
     Note { length: usize },
-    /// A plain function's gate is as good as new, and gone: the next call makes another one.
+    /// A plain function's gate is idle, and was removed: the next call makes another one.
     GateIdle { gate: usize },
-    /// Until then, in the host's milliseconds, of the calls of a plain function only the last counts: the gate need not be
-    /// told of the others, and of that one only before anything else.
+    /// Until then, in the host's milliseconds, only the last call of a plain function counts: the gate need not be told
+    /// of the others, and of that one only before any other call about the gate.
     GateRests { gate: usize, until_ms: f64 },
-    /// The next `length` characters of the text are to be sent, in a new message or in that of those before them; the data in
-    /// `slot` is still missing in them.
+    /// A frame to be sent: the next `length` characters of the text, without its data. It begins a new message, or goes
+    /// into that of the frame before it.
     Send {
         length: usize,
         data: Option<u32>,
         begins_message: bool,
     },
-    /// A publication of this page's was stored.
+    /// A publication of this page was stored.
     Stored { position: Position },
-    /// What continues the publication that has come may be handed on without asking, to those whom this list has it for and
-    /// who are not paced; the last `kept` are to be told. Until then, in the host's milliseconds.
+    /// A licence: until then, in the host's milliseconds, the publications that directly follow the current one may be
+    /// handed on without asking, to the subscriptions that got it unpaced in this list. The core must learn of the last
+    /// `kept`.
     Licensed { kept: usize, until_ms: f64 },
-    /// Nothing may be handed on without asking any more.
+    /// All licences have ended.
     LicencesEnded,
-    /// What is in `slot` belongs into the next hole of the message that follows.
+    /// The payload in `slot` fills the next hole of the message that follows.
     Data { slot: u32 },
-    /// The next `length` characters of the text are to be said to the other tabs; the data is still missing in them.
+    /// A message to the other tabs: the next `length` characters of the text, with holes for its data.
     Post { length: usize },
 }
 
-/// What a record says of a publication.
+/// A publication in a record.
 pub(crate) struct Item<'a> {
     pub(crate) payload: &'a Handle,
     pub(crate) position: Position,
@@ -100,13 +101,13 @@ pub(crate) fn push(record: Record<'_>) {
         .extend_from_slice(&numbers(&record));
 }
 
-/// Adds to the text, and says how much.
+/// Adds to the text, and returns the length of the addition.
 pub(crate) fn add_text(text: &str) -> usize {
     RECORDS.borrow().texts.push_str(text);
     text.len()
 }
 
-/// Adds what numbers can't tell.
+/// Adds a note, for outputs that are not numbers.
 pub(crate) fn push_note(note: Object) {
     let length = add_text(&note.close());
     push(Record::Note { length });
@@ -119,7 +120,7 @@ pub(crate) fn begin() {
     records.texts.clear();
 }
 
-/// Closes the list with the freed slots, and says how many records it holds.
+/// Ends the list with the freed slots, and returns its number of records.
 pub(crate) fn finish() -> u32 {
     slot::for_each_freed(|slot| push(Record::SlotFreed { slot }));
     let count = RECORDS.borrow().numbers.len() / STRIDE;
@@ -138,7 +139,7 @@ extern "C" fn told_at() -> *const u8 {
     RECORDS.borrow().texts.as_ptr()
 }
 
-/// How many bytes the text beside the list has, each of which is a character.
+/// The length of the text beside the list, in bytes, each of which is a character.
 #[unsafe(no_mangle)]
 extern "C" fn told_length() -> usize {
     RECORDS.borrow().texts.len()
@@ -264,7 +265,7 @@ pub(crate) const fn end_of(code: u32) -> Option<EndReason> {
     }
 }
 
-/// What a number from JavaScript says of an end.
+/// The stated end that a number from JavaScript stands for.
 pub(crate) fn stated_end_of(code: u32) -> Option<StatedEnd> {
     match code {
         4 => Some(StatedEnd::None),

@@ -1,8 +1,8 @@
 //! Subscriptions that are paced by the frames of a screen.
 //!
-//! They have a hub of their own below the one that has the topics: a relay whose clock ticks once per frame, and on
-//! which a throttle lets one emission through per tick. The host ticks when a frame is drawn, and only while it is asked
-//! to: where no window is open, the clock may stand still, because the next emission opens one and asks for a tick.
+//! They have a hub of their own below the one with the topics: a relay whose clock ticks once per frame, so that a
+//! throttle lets one emission through per tick. The host ticks when a frame is drawn, but only while ticks are wanted:
+//! while no window is open, the clock may stand still, because the next emission opens one and asks for a tick.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -20,16 +20,16 @@ use crate::above::Above;
 use crate::slot::Handle;
 use crate::spec::FRAME_MS;
 
-/// The downlink of the hub above that all these subscriptions come by.
+/// The downlink of the hub above that serves all these subscriptions.
 pub(crate) const DOWNLINK: u32 = 1;
 
-/// The relay, and what it follows.
+/// The relay, and the subscriptions above that it follows.
 #[derive(Debug)]
 pub(crate) struct Screen {
     relay: Relay<Handle>,
-    /// The frame that is drawn, on the relay's clock.
+    /// The current frame, on the relay's clock.
     frame: Instant,
-    /// By the indices of their ids.
+    /// The subscriptions above, by the indices of their ids.
     followed: Vec<Option<(SubscriptionId, Pattern)>>,
 }
 
@@ -66,12 +66,12 @@ impl Screen {
         self.relay.handle_timeout(self.frame);
     }
 
-    /// Hands over what waits for the next frame.
+    /// Delivers everything that waits for the next frame.
     pub(crate) fn handle_flush(&mut self) {
         self.relay.handle_flush(self.frame);
     }
 
-    /// The subscription above that one here follows.
+    /// The subscription above that feeds one of these.
     pub(crate) fn above(&self, id: SubscriptionId) -> Option<SubscriptionId> {
         self.id_of(self.relay.pattern_of(id)?)
     }
@@ -81,7 +81,7 @@ impl Screen {
         self.relay.poll_timeout().is_some()
     }
 
-    /// Whether anybody subscribes.
+    /// Whether there is any subscription.
     pub(crate) fn is_used(&self) -> bool {
         self.followed.iter().any(Option::is_some)
     }
@@ -159,7 +159,7 @@ impl Screen {
         found.map(|(id, _)| *id)
     }
 
-    /// What is due to the subscribers next; whatever is wanted of the hub above is told to it first.
+    /// Returns what is due next for the subscribers, after passing the relay's requests to the hub above.
     pub(crate) fn poll_due(&mut self, now: Instant, above: &mut dyn Above) -> Option<Due<Handle>> {
         loop {
             match self.relay.poll_output()? {
@@ -190,7 +190,8 @@ impl Screen {
                     above.reflow(now, id, flow_above(flow, above.frame_pace()));
                 }
             }
-            // The hub above is given no clock to go back by, and is asked for nothing that is combined.
+            // Neither occurs: subscriptions paced by frames have no policy for slow connections, and no need to rewind,
+            // because the hub above sums and merges nothing.
             Interest::Slow { .. } | Interest::Rewind { .. } => {}
             Interest::Unfollow { pattern } => {
                 if let Some(id) = self.id_of(&pattern) {
@@ -202,8 +203,8 @@ impl Screen {
     }
 }
 
-/// What is asked of the hub above, which knows no frames: the pace that stands for one. The edges stay with the gates
-/// here, and so does adding up: whoever joins later starts with a value as it was published.
+/// The flow to ask of the hub above, which knows nothing of frames: `frame_pace` stands for one. Edges are left to the
+/// gates here, and so is summing: a subscription that joins later must start with a value as it was published.
 fn flow_above(flow: Flow, frame_pace: Pace) -> Flow {
     if flow.pace == Pace::Immediate || frame_pace == Pace::Immediate {
         return Flow::IMMEDIATE.with_delta(flow.delta);
@@ -218,7 +219,7 @@ fn flow_above(flow: Flow, frame_pace: Pace) -> Flow {
     }
 }
 
-/// Every publication of a frame.
+/// All publications of a frame.
 const EACH: Conflate = Conflate::Collect {
     max: NonZeroU32::new(1_000).unwrap(),
 };

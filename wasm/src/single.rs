@@ -2,7 +2,7 @@
 
 use core::cell::{RefCell, RefMut};
 
-/// A value that every call may reach. Unlike `thread_local!` it needs no standard library.
+/// A global value. Unlike `thread_local!`, it needs no standard library.
 pub(crate) struct Single<T>(RefCell<T>);
 
 // SAFETY: without the feature `atomics` a WASM module has one thread, and nothing here leaves it.
@@ -14,7 +14,7 @@ impl<T> Single<T> {
         Self(RefCell::new(value))
     }
 
-    /// The value, which nobody else must be using.
+    /// Borrows the value, which must not be borrowed already.
     pub(crate) fn borrow(&self) -> RefMut<'_, T> {
         self.0.borrow_mut()
     }

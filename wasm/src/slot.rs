@@ -23,17 +23,17 @@ static SLOTS: Single<Slots> = Single::new(Slots {
 });
 
 struct Slots {
-    /// How many need each slot.
+    /// The reference count of each slot.
     needs: Vec<u32>,
     freed: Vec<u32>,
 }
 
-/// A slot that is needed. Dropping the last one of its number says that JavaScript may empty it.
+/// A counted reference to a slot. When the last one is dropped, JavaScript is told to empty the slot.
 #[derive(Debug)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
-    /// Takes over a slot that JavaScript has just filled.
+    /// Refers to a slot that JavaScript has just filled.
     pub(crate) fn new(number: u32) -> Self {
         let mut slots = SLOTS.borrow();
         let index = number as usize;
@@ -68,13 +68,13 @@ impl Drop for Slot {
     }
 }
 
-/// Names the slots that were freed since this was last called, to be told to JavaScript after
-/// everything that it may still have to read from them.
+/// Calls `tell` for each slot that was freed since the last call. They must be recorded after everything that
+/// JavaScript may still read from them.
 pub(crate) fn for_each_freed(tell: impl FnMut(u32)) {
     SLOTS.borrow().freed.drain(..).for_each(tell);
 }
 
-/// A publication's payload, which also knows its topic's number so that nothing is looked up on its way out.
+/// A publication's payload. It also holds its topic's number, which saves a lookup when it is recorded.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     slot: Slot,
@@ -90,7 +90,7 @@ impl Handle {
         }
     }
 
-    /// What is in `slot`, for no topic.
+    /// The payload in `slot`, without a topic.
     pub(crate) fn without_topic(slot: u32) -> Self {
         Self {
             slot: Slot::new(slot),
@@ -125,7 +125,7 @@ impl Payload for Handle {
         Some(Self::new(patched, patch.topic()))
     }
 
-    /// JavaScript hands over what the terminal rule reads, where a payload is published.
+    /// Never needed: JavaScript passes the member that the terminal rule reads along with each publish.
     fn text_field(&self, _field: &str) -> Option<String> {
         None
     }

@@ -1,5 +1,5 @@
-//! What is asked for with a subscription: the members of the wire's subscribe frame, staged by one call and taken by
-//! the next.
+//! The options of a subscription: the members of the wire's subscribe frame, staged by some calls and taken by the
+//! next.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use crate::single::Single;
 use crate::texts;
 use crate::topics;
 
-/// How long a frame of a screen is on the clock of what it paces, in milliseconds: the least that a throttle takes.
+/// The length of a frame on the clock of a screen's relay, in milliseconds: the shortest throttle that a flow allows.
 pub(crate) const FRAME_MS: u64 = 1;
 
 static STAGED: Single<Option<Staged>> = Single::new(None);
@@ -66,7 +66,7 @@ extern "C" fn stage_flow(
     });
 }
 
-/// Stages the name of a durable subscription, after the flow. False where it is none.
+/// Stages the name of a durable subscription, after the flow. Returns whether the name is valid.
 #[unsafe(no_mangle)]
 extern "C" fn stage_durable(name: u32) -> bool {
     let name = DurableName::new(&texts::take(name)).ok();
@@ -77,8 +77,8 @@ extern "C" fn stage_durable(name: u32) -> bool {
     is_name
 }
 
-/// Stages what becomes of publications while the connection is behind, after the flow: 1 conflate, 2 drop, 3 disconnect; anything else
-/// for what the flow says.
+/// Stages the policy for a slow connection, after the flow: 1 conflate, 2 drop, 3 disconnect; anything else for the
+/// default of the flow.
 #[unsafe(no_mangle)]
 extern "C" fn stage_slow(number: u32) {
     if let Some(staged) = &mut *STAGED.borrow() {
@@ -134,7 +134,7 @@ fn conflation(number: u32) -> FlowSpec {
     FlowSpec::from(Flow::IMMEDIATE.with_conflate(conflate))
 }
 
-/// What a subscription is to be.
+/// A subscription to be made.
 pub(crate) struct Wanted {
     pub(crate) request: SubscribeRequest,
     pub(crate) paced_by: PacedBy,
@@ -146,10 +146,11 @@ pub(crate) fn take_positions() -> Vec<TopicPosition> {
     staged.map_or_else(Vec::new, |staged| staged.since)
 }
 
-/// What was staged for a subscription. `start` is 0 for the latest, 1 for what is new, 2 for the staged positions.
+/// Takes the staged subscription. `start` is 0 for the latest value, 1 for new publications only, 2 for the staged
+/// positions.
 ///
 /// # Errors
-/// What is wrong with the pattern or the flow.
+/// If the pattern or the flow is invalid.
 pub(crate) fn take(pattern: &str, start: u32) -> Result<Wanted, WireError> {
     let staged = STAGED.borrow().take();
     let mut wanted = Wanted {
@@ -164,7 +165,7 @@ pub(crate) fn take(pattern: &str, start: u32) -> Result<Wanted, WireError> {
             1 => Start::New,
             _ => Start::Since(staged.since),
         };
-        // What is paced by frames is never durable, and says nothing of connections that are behind.
+        // A subscription paced by frames is never durable, and has no policy for slow connections.
         if staged.paced_by == PacedBy::Time {
             request.durable = staged.durable;
             request.slow = staged.slow;
@@ -174,7 +175,7 @@ pub(crate) fn take(pattern: &str, start: u32) -> Result<Wanted, WireError> {
     Ok(wanted)
 }
 
-/// The staged flow of a subscription that is paced by `paced_by`, checked.
+/// Takes the staged flow of a subscription that is paced by `paced_by`, and checks it.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,7 +1,7 @@
-//! A hub whose connection is its own, or is shared with the browser's other tabs, behind one set of calls.
+//! A hub with a connection of its own or one shared with the browser's other tabs, behind the same set of calls.
 //!
-//! What a tab says to the others leaves as texts with holes, which JavaScript fills with the data ([`message`]); what
-//! it hears crosses as members ([`heard`]).
+//! Outgoing messages to other tabs are texts with holes, which JavaScript fills with the data ([`message`]); incoming
+//! ones cross as members ([`heard`]).
 
 mod heard;
 #[cfg(not(feature = "follower"))]
@@ -25,27 +25,27 @@ use crate::json::Object;
 use crate::records::{self, Record};
 use crate::slot::Handle;
 
-/// What JavaScript gives as the transport of a frame that another tab has handed down.
+/// The link that JavaScript gives for a frame that the leader has passed down.
 const LINK_OF_TABS: u32 = u32::MAX;
 
-/// Who has said what is being heard.
+/// The sender of the message that is being handled.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sender {
     from: TabId,
     term: Term,
 }
 
-/// A tab's hub. Where the module is only for tabs that follow a worker, it has none of a leader's code.
+/// A tab's hub. A module for tabs that only follow a worker contains none of a leader's code.
 type Tab = TabHub<Handle, { cfg!(feature = "tabs") }>;
 
-/// How a hub comes by its connection.
+/// How a hub gets its connection.
 #[derive(Debug)]
 enum Way {
     #[cfg(feature = "tabs")]
     Alone(Box<hub::ClientHub<Handle>>),
     #[cfg(any(feature = "tabs", feature = "follower"))]
     Tab(Box<Tab>),
-    /// A worker that tabs share: it has the connection and no subscribers.
+    /// A worker that tabs share: it holds the connection, and has no subscribers.
     #[cfg(any(feature = "tabs", feature = "worker"))]
     Worker(Box<Tabs<Handle>>),
 }
@@ -55,11 +55,11 @@ enum Way {
 pub(crate) struct AnyHub {
     way: Way,
     sender: Sender,
-    /// The members of the leader that is being heard, by their links.
+    /// The staged members of a leader, with their links.
     members: Vec<(TabId, u32)>,
 }
 
-/// What a hub of each kind does: one that is alone, a tab's, a worker's.
+/// Dispatches by the kind of hub: unshared, a tab's, or a worker's.
 macro_rules! each {
     ($way:expr, $alone:pat => $by_alone:expr, $tab:pat => $by_tab:expr, $worker:pat => $by_worker:expr) => {
         match $way {
@@ -159,7 +159,7 @@ impl AnyHub {
         );
     }
 
-    /// A frame of the server's came, over the transport or from another tab.
+    /// Handles a frame of the server, which came over the transport or from another tab.
     pub(crate) fn handle_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<Handle>) {
         if link == LINK_OF_TABS {
             return self.handle_body(now, Body::Down { frame });
@@ -171,7 +171,7 @@ impl AnyHub {
         );
     }
 
-    /// The sender that was staged last says this.
+    /// Handles a message of the staged sender.
     fn handle_body(&mut self, now: Instant, body: Body<Handle>) {
         let Sender { from, term } = self.sender;
         let message = Message {
@@ -214,7 +214,7 @@ impl AnyHub {
         );
     }
 
-    /// The longest message that the server takes, as far as is known.
+    /// The longest message that the server accepts, if known.
     pub(crate) fn message_bytes_max(&self) -> Option<u64> {
         each!(&self.way,
             hub => hub.message_bytes_max(),
@@ -231,8 +231,8 @@ impl AnyHub {
         )
     }
 
-    /// What is due next that a hub with a connection of its own could have due, too. What is only for the other tabs,
-    /// the lock and the worker is recorded on the way.
+    /// Returns the next output of a kind that an unshared hub has, too. Outputs for the other tabs, the lock and the
+    /// worker are recorded on the way.
     pub(crate) fn poll_output(&mut self) -> Option<ClientOutput<Handle>> {
         loop {
             let output = each!(&mut self.way,
@@ -255,7 +255,7 @@ impl AnyHub {
     }
 }
 
-/// What a hub with a connection of its own would want in the same words; all else is recorded.
+/// Converts an output that an unshared hub has, too; records all others.
 fn client_output(output: TabsOutput<Handle>) -> Option<ClientOutput<Handle>> {
     match output {
         TabsOutput::AskToken { request } => return Some(ClientOutput::AskToken { request }),
@@ -284,7 +284,7 @@ fn client_output(output: TabsOutput<Handle>) -> Option<ClientOutput<Handle>> {
             };
             records::push_note(Object::new().text("note", "role").text("role", name));
         }
-        // For a tab's hub, which has had them already; a worker has none.
+        // A tab's hub has handled these already, and a worker doesn't need them.
         TabsOutput::Opened { .. }
         | TabsOutput::Closed { .. }
         | TabsOutput::Reachable

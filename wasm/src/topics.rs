@@ -1,7 +1,7 @@
-//! Topics as small integers, which JavaScript learns once per topic.
+//! Numbers topics, so that the text of each crosses only once.
 //!
-//! A number may be given up once no payload holds it; JavaScript asks for that when it knows many
-//! ([`sweep_topics`]), and forgets those that are named to it.
+//! A number may be freed once no payload holds it. JavaScript requests that when it knows many numbers
+//! ([`sweep_topics`]), and forgets those that are recorded as freed.
 
 use slab::Slab;
 use tidegate_core::topic::Topic;
@@ -18,9 +18,9 @@ struct Interned {
     holders: u32,
 }
 
-/// The number of a topic that JavaScript knows no number for.
+/// Numbers a topic for which JavaScript has no number yet.
 ///
-/// Fails where the text is no topic, and says why, and at which byte.
+/// Fails if the text is not a topic; the error says why, and at which byte.
 #[unsafe(no_mangle)]
 extern "C" fn intern_topic(text: u32) -> u32 {
     let text = texts::take(text);
@@ -31,7 +31,7 @@ extern "C" fn intern_topic(text: u32) -> u32 {
     }))
 }
 
-/// Gives up the numbers that no payload holds, and names them among the records.
+/// Frees the numbers that no payload holds, and records them.
 #[unsafe(no_mangle)]
 extern "C" fn sweep_topics() -> u32 {
     records::begin();
@@ -50,7 +50,7 @@ pub(crate) fn topic(number: u32) -> Topic {
     TOPICS.borrow()[number as usize].topic.clone()
 }
 
-/// A topic's number that must stay.
+/// A reference to a topic's number that keeps it from being freed.
 #[derive(Debug)]
 pub(crate) struct Held(u32);
 

@@ -1,4 +1,4 @@
-//! A hub that another one, perhaps of another module, takes the place of: what JavaScript carries from the one to the other.
+//! Replacing a hub by another one, perhaps of another module: the state that JavaScript carries over.
 
 use super::{CLIENTS, ClientHub};
 use crate::clock::instant;
@@ -13,8 +13,9 @@ exports! { CLIENTS:
 }
 
 impl ClientHub {
-    /// Another hub takes this one's place: hands over what is held back, then says after which positions each subscription goes on there,
-    /// where it does not start as it did here, and by which key each publish is repeated that was not answered.
+    /// Prepares for another hub to replace this one: delivers everything that is held back, then records the positions
+    /// after which each subscription resumes there, unless it starts as it did here, and the idempotency key with which
+    /// each unanswered publish is to be repeated.
     fn handle_move(&mut self, now_ms: f64) -> u32 {
         self.hub.handle_flush(instant(now_ms));
         records::begin();

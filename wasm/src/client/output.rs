@@ -1,4 +1,4 @@
-//! What a client's hub has due, as records.
+//! Writes the outputs of a client's hub as records.
 
 use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::hub::ClientOutput;
@@ -12,7 +12,7 @@ use crate::records::{self, Record};
 use crate::slot::Handle;
 use crate::{AnyHub, frames, presence};
 
-/// Writes what is due; `room` is that of the message which frames leave in.
+/// Writes an output; `room` is the room left in the message that frames are collected in.
 pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>, room: &mut MessageRoom) {
     match output {
         ClientOutput::AskToken { request } => {
@@ -38,7 +38,7 @@ pub(super) fn push(hub: &AnyHub, output: ClientOutput<Handle>, room: &mut Messag
             request,
             result: Err(error),
         } => push_publish_failure(request, &error),
-        // A worker has nobody to tell.
+        // A worker has no subscribers to tell.
         #[cfg(feature = "worker")]
         ClientOutput::State(_)
         | ClientOutput::Due(_)

@@ -1,4 +1,4 @@
-//! Those who subscribe to a client's hub, publish over it, and have tokens for it: whom a worker has not.
+//! Subscribing, publishing and tokens of a client's hub: the calls that a worker does not need.
 
 use tidegate_core::hub::ClientOutput;
 use tidegate_core::protocol::{MessageRoom, PublishRequest};
@@ -15,7 +15,7 @@ use crate::slot::Handle;
 use crate::spec::{self, Wanted};
 use crate::{texts, topics};
 
-/// Everything in a page subscribes as one downlink, but for what is paced by frames.
+/// All subscriptions of a page share one downlink, except those paced by frames.
 const DOWNLINK: u32 = 0;
 
 exports! { CLIENTS:
@@ -35,14 +35,14 @@ exports! { CLIENTS:
     client_wants_tick = wants_tick() -> bool;
 }
 
-/// Who subscribes.
+/// The subscriptions of a client's hub.
 #[derive(Debug)]
 pub(super) struct Subscribers {
     pub(super) ids: SubscriptionIds,
     pub(super) screen: Screen,
-    /// When something was last asked of the hub by a call that leaves what is due to `drain`.
+    /// The time of the last call that left its outputs to `drain`.
     now: Instant,
-    /// What the hub has counted of what ends licences.
+    /// The hub's count of changes that end licences, when it was last read.
     changes: u64,
 }
 
@@ -58,14 +58,13 @@ impl Subscribers {
 }
 
 impl ClientHub {
-    /// Somebody has come by the token that was asked for by this number, or could not, which is no text.
+    /// Answers the request for a token with this number; an absent text means that there is none.
     fn handle_token(&mut self, now_ms: f64, request: u32, token: u32) -> u32 {
         let token = texts::take_optional(token);
         self.with(|hub| hub.handle_token(instant(now_ms), request, token))
     }
 
-    /// Subscribes as was staged, and returns the subscription's number or fails. What becomes due by that comes by
-    /// `drain`.
+    /// Subscribes as staged, and returns the subscription's number or fails. Its outputs are left to `drain`.
     fn handle_subscribe(&mut self, now_ms: f64, pattern: u32, start: u32) -> u32 {
         let subscribed = spec::take(&texts::take(pattern), start).and_then(|wanted| {
             let Wanted { request, paced_by } = wanted;
@@ -96,7 +95,7 @@ impl ClientHub {
         self.drain()
     }
 
-    /// The handler of a durable subscription has dealt with a publication.
+    /// The handler of a durable subscription has processed a publication.
     fn handle_handled(
         &mut self,
         now_ms: f64,
@@ -116,7 +115,7 @@ impl ClientHub {
         self.drain()
     }
 
-    /// Ends a durable subscription, and what the server remembers of it.
+    /// Ends a durable subscription, and makes the server forget it.
     fn handle_forget(&mut self, now_ms: f64, subscription: u32) -> u32 {
         self.subscribers.now = instant(now_ms);
         let id = self.subscribers.ids.get(subscription);
@@ -126,7 +125,7 @@ impl ClientHub {
         self.drain()
     }
 
-    /// Changes a subscription's flow to the staged one, or fails. What becomes due by that comes by `drain`.
+    /// Changes a subscription's flow to the staged one, or fails. Its outputs are left to `drain`.
     fn handle_flow(&mut self, now_ms: f64, subscription: u32) -> u32 {
         self.subscribers.now = instant(now_ms);
         let paced_by = PacedBy::of(subscription);
@@ -141,8 +140,8 @@ impl ClientHub {
         number_or_failed(changed.map(|()| 0))
     }
 
-    /// Publishes what is in `slot`, and returns the number of the request. Its outcome is among the records
-    /// of a later call, or of `drain`.
+    /// Publishes the payload in `slot`, and returns the number of the request. Its outcome is recorded by a later call,
+    /// or by `drain`.
     #[expect(clippy::cast_precision_loss, reason = "requests stay below 2^53")]
     fn handle_publish(
         &mut self,
@@ -163,14 +162,15 @@ impl ClientHub {
         self.hub.handle_publish(instant(now_ms), request) as f64
     }
 
-    /// Publications of a topic were handed on by licence, up to this one, when something was last heard at `heard_ms`.
+    /// Publications of a topic were handed on under its licence, up to this one. The latest frame arrived at
+    /// `heard_ms`.
     fn handle_handed(&mut self, heard_ms: f64, topic: u32, epoch: f64, offset: f64, slot: u32) {
         let publication = super::publication(topic, epoch, offset, 0, slot);
         self.hub.handle_handed(instant(heard_ms), &publication);
     }
 
-    /// Says if what continues a topic's last publication may be handed on without asking. Whom a screen hands something
-    /// to is not the hub's to say.
+    /// Records the licence for a topic, if there is one. There is none while a screen is used: the hub doesn't know the
+    /// screen's subscriptions.
     pub(super) fn push_licence(&self, topic: u32) {
         if !self.subscribers.screen.is_used() && self.hub.has_licence(&topics::topic(topic)) {
             records::push(Record::Licensed {

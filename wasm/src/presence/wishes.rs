@@ -1,4 +1,4 @@
-//! Who is present in this page and whom it watches, and what it is told of them: nothing that a worker is asked for.
+//! Tracking and watching presences in this page, and the events about them. A worker needs none of this.
 
 use tidegate_core::client::PresenceEvent;
 use tidegate_core::presence::KeyChange;
@@ -21,8 +21,8 @@ exports! { CLIENTS:
 }
 
 impl ClientHub {
-    /// Is present in a topic, with the meta in `slot`. Returns the presence's number; -1 if the
-    /// key is none, and then says why.
+    /// Tracks a key in a topic, with the meta in `slot`. Returns the presence's number, or -1 with an error if the key
+    /// is invalid.
     #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
     fn handle_track(&mut self, now_ms: f64, topic: u32, key: u32, slot: u32) -> f64 {
         let meta = Handle::without_topic(slot);
@@ -53,18 +53,18 @@ impl ClientHub {
         self.with(|hub| hub.handle_untrack(instant(now_ms), super::whole(number)))
     }
 
-    /// Wants to know who is present in a topic.
+    /// Starts watching the presences of a topic.
     fn handle_watch(&mut self, now_ms: f64, topic: u32) -> u32 {
         self.with(|hub| hub.handle_watch(instant(now_ms), &topics::topic(topic)))
     }
 
-    /// Wants to know it no more.
+    /// Stops watching the presences of a topic.
     fn handle_unwatch(&mut self, now_ms: f64, topic: u32) -> u32 {
         self.with(|hub| hub.handle_unwatch(instant(now_ms), &topics::topic(topic)))
     }
 }
 
-/// Writes what there is to tell of presences, as notes.
+/// Writes an event about presences as a note.
 pub(crate) fn push(hub: &AnyHub, event: &PresenceEvent<Handle>) {
     records::push_note(match event {
         PresenceEvent::State { topic, changes } => {
@@ -94,7 +94,7 @@ fn told(hub: &AnyHub, topic: &Topic, changes: &[KeyChange<Handle>]) -> Object {
     )
 }
 
-/// A key that has changed, and the slots of the metas that it has now: none, where it has left.
+/// A key that has changed, and the slots of the metas that it has now: none, if it has left.
 fn change(hub: &AnyHub, topic: &Topic, change: &KeyChange<Handle>) -> Object {
     let roster = hub.roster(topic);
     let metas = roster

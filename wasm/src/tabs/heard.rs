@@ -1,4 +1,4 @@
-//! What a tab hears and what happens to it: the calls of a hub that shares its connection.
+//! The calls about other tabs and the page's lifecycle, for a hub that shares its connection.
 
 use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::protocol::WireError;
@@ -11,9 +11,10 @@ use crate::exports::exports;
 use crate::slot::Handle;
 use crate::{frames, texts};
 
-/// A hub that shares its connection with the browser's other tabs; returns its number. `tab` is a whole number below
-/// 2^53 that no other tab has; `election` is 0 for a lock, 1 for claims, 2 for a tab with a worker of this generation,
-/// 3 for that worker. `group` is what the server is to know the tabs by, if this one is the first that leads.
+/// Makes a hub that shares its connection with the browser's other tabs; returns its number. `tab` is a whole number
+/// below 2^53 that no other tab has; `election` is 0 for a lock, 1 for claims, 2 for a tab with a worker of this
+/// generation, 3 for that worker. `group` is the name by which the server will know the tabs, if this one is the first
+/// leader.
 #[unsafe(no_mangle)]
 extern "C" fn client_shared(
     seed: f64,
@@ -66,7 +67,7 @@ impl ClientHub {
 }
 
 impl ClientHub {
-    /// What becomes of the page: 0 visible, 1 hidden, 2 frozen, 3 leaving, 4 resumed.
+    /// The page's state has changed: 0 visible, 1 hidden, 2 frozen, 3 leaving, 4 resumed.
     fn handle_page(&mut self, now_ms: f64, page: u32) -> u32 {
         let page = match page {
             0 => Page::Visible,
@@ -78,8 +79,8 @@ impl ClientHub {
         self.with(|hub| hub.handle_page(instant(now_ms), page))
     }
 
-    /// Who says what the next call tells, and of which leadership it knows. Frames that it hands down come by the calls
-    /// for frames of the server, with a `link` of 2^32 - 1.
+    /// Stages the sender of the next call's message, and the term of the leader that it knows. Frames that a leader
+    /// passes down use the calls for frames of the server, with a `link` of 2^32 - 1.
     fn stage_sender(&mut self, from: f64, counter: f64, leader: f64) {
         self.stage(Sender {
             from: TabId(whole(from)),
@@ -90,8 +91,8 @@ impl ClientHub {
         });
     }
 
-    /// Another tab says something that needs no more than this to tell: 0 probe, 1 alive, 2 bye, 3 claim, 4 yield,
-    /// 5 tick, 6 join, 7 joined, 8 gone, 9 ask for the token of that number.
+    /// Handles a message of another tab that has only these members: 0 probe, 1 alive, 2 bye, 3 claim, 4 yield, 5 tick,
+    /// 6 join, 7 joined, 8 gone, 9 ask for the token of that number.
     fn handle_said(&mut self, now_ms: f64, kind: u32, is_visible: bool, link: u32) -> u32 {
         let body = match kind {
             0 => Body::Probe { is_visible },
@@ -108,13 +109,13 @@ impl ClientHub {
         self.hear(now_ms, body)
     }
 
-    /// A member of the leader that the next `handle_lead` tells of, by its link.
+    /// Stages a member of the leader of the next `handle_lead`, and its link.
     fn stage_member(&mut self, tab: f64, link: u32) {
         self.hub.members.push((TabId(whole(tab)), link));
     }
 
-    /// Another tab, or the worker, leads the members that were staged; `code` and `message` tell why the server has
-    /// refused the connection.
+    /// Another tab, or the worker, leads the staged members. `code` and `message` say why the server has refused the
+    /// connection, if it has.
     fn handle_lead(
         &mut self,
         now_ms: f64,

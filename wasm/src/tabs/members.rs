@@ -1,4 +1,4 @@
-//! What a leader hears of its members: the calls of a hub that may have the connection.
+//! The calls about a leader's members, for a hub that may hold the connection.
 
 use tidegate_core::presence::Key;
 use tidegate_core::protocol::{ClientFrame, ErrorCode, PublishRequest, WireError};
@@ -30,20 +30,20 @@ exports! { CLIENTS:
 }
 
 impl ClientHub {
-    /// Another tab has come by the token that it was asked for by this number, or could not, which is no text.
+    /// Another tab answers the request for a token with this number; an absent text means that there is none.
     fn handle_said_token(&mut self, now_ms: f64, request: u32, token: u32) -> u32 {
         let token = texts::take_optional(token);
         self.hear(now_ms, Body::Token { request, token })
     }
 
-    /// A member subscribes as was staged, or this fails.
+    /// A member subscribes as staged. Fails if the subscription is invalid.
     fn handle_up_subscribe(&mut self, now_ms: f64, link: u32, pattern: u32, start: u32) -> u32 {
         let wanted = spec::take(&texts::take(pattern), start);
         let frame = wanted.map(|wanted| ClientFrame::Subscribe(wanted.request));
         self.hear_up(now_ms, link, frame)
     }
 
-    /// A member changes a flow to the staged one, or this fails.
+    /// A member changes a flow to the staged one. Fails if it is invalid.
     fn handle_up_flow(&mut self, now_ms: f64, link: u32, pattern: u32) -> u32 {
         let frame = spec::take_flow(PacedBy::Time).and_then(|flow| {
             let pattern = spec::pattern(&texts::take(pattern))?;
@@ -52,7 +52,7 @@ impl ClientHub {
         self.hear_up(now_ms, link, frame)
     }
 
-    /// A member publishes what is in `slot`.
+    /// A member publishes the payload in `slot`.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers cross faster than an object would"
@@ -79,7 +79,7 @@ impl ClientHub {
         self.hear_up(now_ms, link, Ok(ClientFrame::Publish { request, publish }))
     }
 
-    /// A member is present with what is in `slot`, or this fails.
+    /// A member tracks a key, with the meta in `slot`. Fails if the key is invalid.
     fn handle_up_track(
         &mut self,
         now_ms: f64,
@@ -102,7 +102,7 @@ impl ClientHub {
         self.hear_up(now_ms, link, frame)
     }
 
-    /// A member watches a topic, or no more.
+    /// A member starts or stops watching a topic.
     fn handle_up_watch(
         &mut self,
         now_ms: f64,
@@ -121,8 +121,8 @@ impl ClientHub {
         self.hear_up(now_ms, link, Ok(frame))
     }
 
-    /// A member's frame that needs no more than this to tell: 0 hello, 1 unsubscribe, 2 untrack, 3 ping, 4 pong, 5 ack of what was staged,
-    /// 6 forget.
+    /// Handles a member's frame that has only these members: 0 hello, 1 unsubscribe, 2 untrack, 3 ping, 4 pong, 5 ack
+    /// of what was staged, 6 forget.
     fn handle_up(&mut self, now_ms: f64, link: u32, kind: u32, pattern: u32, request: f64) -> u32 {
         let frame = match kind {
             0 => Ok(ClientFrame::Hello {

@@ -1,4 +1,4 @@
-//! What a tab says, as JSON with a hole for each piece of data.
+//! Messages to other tabs, as JSON with a hole for each payload.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use crate::frames;
 use crate::json::Object;
 use crate::slot::Handle;
 
-/// A message. The slots of what goes into its holes are added to `data`, in the order of the holes.
+/// The JSON of a message. The slots of the payloads for its holes are added to `data`, in order.
 pub(super) fn object(message: &Message<Handle>, data: &mut Vec<u32>) -> Object {
     let head = Object::new()
         .number("version", u64::from(message.version))
@@ -86,7 +86,7 @@ fn server_frame(frame: &ServerFrame<Handle>, data: &mut Vec<u32>) -> Object {
         frame.optional_text("via", via.as_ref().map(|via| via.as_str()))
     };
     match frame {
-        // A tab is not asked to renew what the leader has.
+        // Only the leader renews the token, so members don't learn when it expires.
         ServerFrame::Welcome {
             heartbeat_ms,
             expires_in_ms: _,

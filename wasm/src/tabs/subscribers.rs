@@ -1,4 +1,4 @@
-//! What only those ask for who subscribe, publish and are present somewhere: not a worker.
+//! Subscribing, publishing and presences: the calls that a worker does not need.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -112,7 +112,8 @@ impl AnyHub {
         )
     }
 
-    /// What a tab is handed on passes the election: only a hub that is alone has licences.
+    /// Only an unshared hub has licences: in a tab, updates may come from another tab, and only count under its current
+    /// leader.
     #[cfg_attr(feature = "follower", expect(unused_variables))]
     pub(crate) fn has_licence(&self, topic: &Topic) -> bool {
         each!(&self.way, hub => hub.has_licence(topic), _ => false, _ => false)
