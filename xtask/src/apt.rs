@@ -1,4 +1,4 @@
-//! Installs Debian packages, where that is possible without asking for a password.
+//! Installs Debian packages, if that is possible without asking for a password.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,12 +16,12 @@ const LOCK_WAIT_SECONDS: u32 = 180;
 pub(crate) enum Privilege {
     /// This process is root.
     Root,
-    /// Through sudo, which must not ask.
+    /// Through sudo, which must not ask for a password.
     Sudo,
 }
 
 impl Privilege {
-    /// What this process may use; `None`: it may change nothing.
+    /// The privilege of this process; `None` if it has none.
     pub(crate) fn of_this_process() -> Option<Self> {
         if output_of("id", &["-u"])? == "0" {
             return Some(Self::Root);
@@ -43,15 +43,15 @@ impl Privilege {
     }
 }
 
-/// Whether this is a Debian, or a system made from it, with its package tool.
+/// Whether this is Debian or a derivative, with apt-get.
 pub(crate) fn available() -> bool {
     Path::new("/etc/debian_version").exists() && find_program(&["apt-get"]).is_some()
 }
 
-/// Installs packages, without what they merely recommend.
+/// Installs packages, without those that they only recommend.
 ///
 /// # Errors
-/// Says the command for the person to run, when this process may not.
+/// If this process may not install: the error gives the command to run.
 pub(crate) fn install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     if !available() {

@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 /// The benchmarks that start servers.
 const WITH_SERVERS: [&str; 3] = ["backends/publish", "backends/deliver", "backends/idle"];
 
-/// What is counted, and not measured in time.
+/// The name of the benchmark that counts instructions rather than time.
 const INSTRUCTIONS: &str = "instructions";
 
 #[derive(clap::Args)]
@@ -63,7 +63,7 @@ enum Room {
 }
 
 impl Room {
-    /// As a person knows it.
+    /// The name shown to people.
     fn name(self) -> &'static str {
         match self {
             Self::Core => "tidegate-core",
@@ -94,7 +94,7 @@ impl Room {
         Ok(command)
     }
 
-    /// Brings what the benchmarks need that a filter chooses.
+    /// Provides what the benchmarks chosen by a filter need.
     fn prepare(self, workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         if self.starts_servers(filter) {
             servers::find_or_bring(workspace)?;
@@ -105,14 +105,14 @@ impl Room {
         Ok(())
     }
 
-    /// Whether one of the benchmarks that a filter chooses starts servers.
+    /// Whether a benchmark chosen by a filter starts servers.
     fn starts_servers(self, filter: Option<&str>) -> bool {
         let is_chosen = |name: &&str| filter.is_none_or(|filter| name.contains(filter));
         matches!(self, Self::Native) && WITH_SERVERS.iter().any(is_chosen)
     }
 }
 
-/// Benchmarks print tables for people, so their output goes to the screen as it comes.
+/// Runs benchmarks. They print tables for people, so their output goes straight to the screen.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.load {
         Some(Load::Servers(arguments)) => return side_by_side::run(workspace, arguments),
@@ -155,7 +155,7 @@ fn count_instructions(workspace: &Workspace, is_accepting: bool) -> Result<ExitC
     })
 }
 
-/// Lets cargo decide by itself, as it is used to: a person watches.
+/// Restores cargo's own display of progress: a person is watching.
 fn hide_cargo_progress(command: &mut Command) {
     for variable in [
         "CARGO_TERM_COLOR",

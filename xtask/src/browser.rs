@@ -20,11 +20,10 @@ const MAC_PATHS: [&str; 2] = [
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-/// The browser to test with: the one that `CHROMIUM` names, an installed one, or else Debian's,
-/// which this call installs.
+/// The browser to test with: that of `CHROMIUM`, an installed one, or else Debian's, which this installs.
 ///
 /// # Errors
-/// When there is none and none can be installed: says what to do.
+/// If there is none and none can be installed; the error says what to do.
 pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<PathBuf> {
     if let Some(path) = env::var_os("CHROMIUM") {
         let path = PathBuf::from(path);

@@ -1,7 +1,7 @@
 // Checks a built WASM module: `node --eval … -- MODULE.wasm`.
 //
-// A module that this Node can't run, or that imports C's `env` (a dependency that expects an
-// operating system), must not get into the package.
+// A module must not get into the package if this Node can't run it, or if it imports `env`, because a dependency
+// expects an operating system.
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { gzipSync } from 'node:zlib';

@@ -1,5 +1,5 @@
-//! Runs one program as a step: its output goes to a log, its progress to the screen, and when it
-//! fails the end of the log is part of the error.
+//! Runs one program as a step: its output goes to a log and its progress to the screen. If it fails, the end of the log
+//! is part of the error.
 
 use std::env;
 use std::fmt;
@@ -20,11 +20,11 @@ use crate::workspace::Workspace;
 
 /// How many lines of a failed child's output are shown to a person.
 const TAIL_LINES: usize = 60;
-/// The same for a CI service, whose logs on disk nobody can open afterwards.
+/// The same on a CI service, where nobody can open the log files afterwards.
 const TAIL_LINES_CI: usize = 400;
-/// How often a silent child is looked after.
+/// How often a silent child is polled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long output may still come after the child has exited: a grandchild can hold the pipe open.
+/// How long to read output after the child has exited: a grandchild may hold the pipe open.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// A program that is about to run.
@@ -36,7 +36,7 @@ pub(crate) struct Step<'a> {
     may_fail: bool,
 }
 
-/// What a finished program has printed, to both of its outputs.
+/// The output of a finished program: stdout and stderr.
 #[derive(Debug)]
 pub(crate) struct Log {
     /// The file that keeps it.
@@ -45,7 +45,7 @@ pub(crate) struct Log {
     pub(crate) text: String,
 }
 
-/// A child that ended badly, with the end of its output.
+/// A child that failed, with the end of its output.
 #[derive(Debug)]
 pub(crate) struct ChildFailed {
     title: String,
@@ -53,21 +53,21 @@ pub(crate) struct ChildFailed {
     log: Log,
 }
 
-/// How a child ended that failed.
+/// How a failed child ended.
 #[derive(Debug)]
 enum End {
     Exited(ExitStatus),
-    /// It was ended here, for it ran longer than this.
+    /// It was killed because it ran for longer than this.
     TooLong(Duration),
 }
 
 impl ChildFailed {
-    /// All that it printed before it failed.
+    /// Everything that it printed before it failed.
     pub(crate) fn output(&self) -> &str {
         &self.log.text
     }
 
-    /// Whether somebody else has ended it: what it would have come to is not known.
+    /// Whether a signal ended it, so that its result is unknown.
     pub(crate) fn was_killed(&self) -> bool {
         matches!(self.end, End::Exited(status) if status.code().is_none())
     }
@@ -105,13 +105,13 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Ends the program and all that it has started, as a failure, when it runs for longer.
+    /// Kills the program and everything that it has started if it runs for longer, which counts as a failure.
     pub(crate) fn time_max(mut self, limit: Duration) -> Self {
         self.time_max = Some(limit);
         self
     }
 
-    /// Shows a failure as a way that was not open: the caller has another one.
+    /// Shows a failure as skipped: the caller has an alternative.
     pub(crate) fn may_fail(mut self) -> Self {
         self.may_fail = true;
         self
@@ -120,15 +120,15 @@ impl<'a> Step<'a> {
     /// Runs the program to its end.
     ///
     /// # Errors
-    /// When it can't be started, exits with another status than 0, or exceeds its time.
+    /// If it can't be started, exits with a status other than 0, or exceeds its time.
     pub(crate) fn run(self) -> Result<Log> {
         self.begin()?.finish()
     }
 
-    /// Starts the program, to do something else until it ends. Nothing is shown of it before [`Running::finish`].
+    /// Starts the program in the background. Nothing is shown of it before [`Running::finish`].
     ///
     /// # Errors
-    /// When it can't be started.
+    /// If it can't be started.
     pub(crate) fn begin(mut self) -> Result<Running> {
         let folder = self.workspace.logs();
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
@@ -152,7 +152,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// A program that runs. Whoever drops it ends it, with all that it has started.
+/// A running program. Dropping it kills it and everything that it has started.
 pub(crate) struct Running {
     title: String,
     called: String,
@@ -165,10 +165,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Shows what the program does, until it ends.
+    /// Shows the program's progress until it ends.
     ///
     /// # Errors
-    /// When it exits with another status than 0, or exceeds its time.
+    /// If it exits with a status other than 0, or exceeds its time.
     pub(crate) fn finish(mut self) -> Result<Log> {
         let mut progress = Progress::start(&self.title);
         let outcome = self.follow(&mut progress);
@@ -211,7 +211,7 @@ impl Running {
         })
     }
 
-    /// Passes the child's lines on until it has ended. `None`: it was ended for its time.
+    /// Passes the child's lines on until it has ended. `None` if it exceeded its time and was killed.
     fn wait(
         &mut self,
         progress: &mut Progress,
@@ -253,8 +253,8 @@ impl Running {
     }
 }
 
-/// The lines of both outputs, in the order they come, colours removed. A carriage return ends a line
-/// too: that is how progress bars are drawn.
+/// The lines of both outputs in order of arrival, without colours. A carriage return ends a line, too, because progress
+/// bars use it.
 fn read_lines(child: &mut Child) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     if let Some(output) = child.stdout.take() {
@@ -276,7 +276,7 @@ fn split_lines(mut output: impl Read, sender: &Sender<String>) {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            // The pipe is gone; how the child ended is told by its exit status.
+            // The pipe is broken. The exit status tells how the child ended.
             Err(_) => break,
         };
         for &byte in &buffer[..read] {
@@ -291,7 +291,7 @@ fn split_lines(mut output: impl Read, sender: &Sender<String>) {
         }
     }
     if !pending.is_empty() {
-        // With nobody listening there is nobody to tell.
+        // It fails only if nobody listens any more.
         let _ = send_line(&mut pending, sender);
     }
 }
@@ -305,7 +305,7 @@ fn send_line(
     sender.send(strip_ansi_codes(&text).trim_end().to_owned())
 }
 
-/// A file name made of a step's title.
+/// Makes a file name of a step's title.
 fn file_stem(title: &str) -> String {
     let words = title.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(running.lines.recv().as_deref(), Ok("begun"));
         let ended = running.wait(&mut Progress::start("too long"), |_| {});
         assert_eq!(ended.unwrap(), None);
-        // The other one has the output, too, for as long as it lives.
+        // The grandchild holds the pipe, too, as long as it lives.
         let more = running.lines.recv_timeout(Duration::from_secs(60));
         assert_eq!(more, Err(RecvTimeoutError::Disconnected));
     }

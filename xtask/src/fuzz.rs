@@ -1,6 +1,7 @@
-//! `cargo xtask fuzz`: lets libFuzzer look for bytes that break something, and keeps what it finds.
+//! `cargo xtask fuzz`: lets libFuzzer search for inputs that break something, and keeps them.
 //!
-//! Compiled with the counters that libFuzzer reads, which every stable compiler can do; so nothing has to be installed but a C++ compiler.
+//! Every stable compiler can insert the coverage counters that libFuzzer reads, so only a C++ compiler has to be
+//! installed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use crate::child::Step;
 use crate::progress::note;
 use crate::workspace::Workspace;
 
-/// What makes a crate count which of its edges were passed, and which comparisons it made.
+/// Flags that make the compiler instrument edges and comparisons.
 const COUNTERS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
                         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
                         -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -31,7 +32,8 @@ pub(crate) struct Arguments {
     minutes: u64,
 }
 
-/// What it finds new goes to the corpus; what breaks something is an error that names the file, which then belongs there, too.
+/// New inputs are added to the corpus. One that breaks something is an error that names its file, which is then to be
+/// added, too.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     let home = workspace.root.join("tests/fuzz");
     let known = targets(&home.join("corpus"))?;
@@ -77,7 +79,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     })
 }
 
-/// Each has a folder of the inputs that are kept.
+/// The targets: each has a folder in the corpus.
 fn targets(corpus: &std::path::Path) -> Result<Vec<String>> {
     let folders = fs::read_dir(corpus).with_context(|| format!("reading {}", corpus.display()))?;
     let mut names = Vec::new();
@@ -94,14 +96,14 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     let manifest = workspace.root.join("tests/fuzz/libfuzzer/Cargo.toml");
     let mut command = workspace.cargo(["build", "--release"]);
     command.arg("--manifest-path").arg(manifest);
-    // Told which target it is for, cargo leaves build scripts as they are.
+    // With an explicit target, cargo doesn't instrument build scripts.
     command.args(["--target", &host, "--target-dir"]);
     command.arg(&folder).env("RUSTFLAGS", COUNTERS);
     Step::new(workspace, "compiling with counters", command).run()?;
     Ok(folder.join(host).join("release/tidegate-libfuzzer"))
 }
 
-/// What the compiler compiles for by itself.
+/// The compiler's default target.
 fn host() -> Result<String> {
     let told = crate::workspace::output_of("rustc", &["-vV"]).context("rustc -vV says nothing")?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));

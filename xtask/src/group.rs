@@ -1,7 +1,8 @@
-//! Programs that are ended with all that they have started: cargo with its tests, npm with its scripts.
+//! Programs that are killed together with everything that they have started: cargo with its tests, npm with its
+//! scripts.
 //!
-//! Each has a process group of its own. A terminal's Ctrl-C does not reach them there, so it is handed on: who wants this command to end
-//! wants everything to end that it has started.
+//! Each has a process group of its own, which a terminal's Ctrl-C doesn't reach. So it is passed on: when this command
+//! is interrupted, so is everything that it has started.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,13 +12,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
-/// What a program exits with that Ctrl-C has ended.
+/// The exit status after Ctrl-C.
 const INTERRUPTED: i32 = 130;
 
-/// What there is to end.
+/// The programs to end.
 struct Started {
     leaders: BTreeSet<u32>,
-    /// Who ends everything in an order of its own.
+    /// The listener that ends everything in an order of its own, if there is one.
     told: Option<Sender<()>>,
 }
 
@@ -30,13 +31,13 @@ fn started() -> MutexGuard<'static, Started> {
     STARTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on Ctrl-C, and whatever else asks this command to end, ends all programs with it.
+/// From now on, Ctrl-C and termination signals kill all programs together with this command.
 ///
 /// # Errors
-/// When that can't be listened for.
+/// If the signal handler can't be installed.
 pub(crate) fn end_when_asked_to() -> Result<()> {
     ctrlc::set_handler(|| {
-        // Held until the end: nothing is started any more.
+        // The lock is held until exit, so that nothing more is started.
         let started = started();
         if let Some(told) = &started.told
             && told.send(()).is_ok()
@@ -49,12 +50,12 @@ pub(crate) fn end_when_asked_to() -> Result<()> {
     .context("cannot listen for Ctrl-C")
 }
 
-/// From now on whoever listens is told instead, for as long as it does.
+/// From now on, Ctrl-C is sent to `told` instead, as long as it has a receiver.
 pub(crate) fn tell_when_asked_to_end(told: Sender<()>) {
     started().told = Some(told);
 }
 
-/// A program that runs, with all that it starts.
+/// A running program with everything that it starts.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) leader: Child,
@@ -62,7 +63,7 @@ pub(crate) struct Group {
 
 impl Group {
     /// # Errors
-    /// When the program can't be started.
+    /// If the program can't be started.
     pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
@@ -72,10 +73,10 @@ impl Group {
         Ok(Self { leader })
     }
 
-    /// Ends all of it, unless the program has ended by itself.
+    /// Kills the whole group, unless the program has ended by itself.
     ///
     /// # Errors
-    /// When nothing can be learnt of it.
+    /// If the program's status can't be read.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         if self.leader.try_wait()?.is_none() {
             kill(self.leader.id());
@@ -88,18 +89,18 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // There is nobody left to tell.
+        // An error can't be returned from here.
         let _ = self.end();
         started().leaders.remove(&self.leader.id());
     }
 }
 
-/// Where there are no groups, only the program itself can be ended.
+/// Kills the group; without process groups, only the program itself is killed, by its caller.
 fn kill(leader: u32) {
     if cfg!(unix) {
         let mut kill = Command::new("kill");
         kill.args(["-KILL", "--", &format!("-{leader}")]);
-        // They may have ended at this very moment.
+        // The processes may have ended at this very moment, so errors are ignored.
         let _ = kill.stderr(Stdio::null()).status();
     }
 }

@@ -7,15 +7,15 @@ use anyhow::{Context, Result};
 use crate::apt;
 use crate::workspace::{Workspace, find_program};
 
-/// What counts, with Debian's package of it.
+/// The program that counts, which is also the name of its Debian package.
 const VALGRIND: &str = "valgrind";
 
 /// The command that counts and compares; with `is_accepting` it writes the figures down instead.
 ///
-/// `None` where valgrind can't be had, because it doesn't run on this system: the figures are those of Linux anyway.
+/// `None` on systems where valgrind doesn't run: the accepted figures are those of Linux anyway.
 ///
 /// # Errors
-/// When valgrind is missing and can't be installed: says what to do.
+/// If valgrind is missing and can't be installed; the error says what to do.
 pub(crate) fn command(workspace: &Workspace, is_accepting: bool) -> Result<Option<Command>> {
     if !cfg!(target_os = "linux") {
         return Ok(None);
@@ -30,7 +30,7 @@ pub(crate) fn command(workspace: &Workspace, is_accepting: bool) -> Result<Optio
     if is_accepting {
         command.arg("--accept");
     }
-    // What is set for quicker builds makes another program.
+    // Incremental builds produce different code.
     command.env_remove("CARGO_INCREMENTAL");
     Ok(Some(command))
 }

@@ -1,7 +1,7 @@
 //! Every command that a person needs in this repository, run as `cargo xtask …`.
 //!
-//! Each command brings what it needs (a compiler target, npm packages, a browser), shows progress
-//! while it works, and when it fails says what to do next.
+//! Each command installs what it needs (a compiler target, npm packages, a browser), shows its progress, and says what
+//! to do next if it fails.
 
 mod apt;
 mod bench;

@@ -1,7 +1,7 @@
-//! `cargo xtask miri`: runs the core's tests in Miri, which finds undefined behaviour in what the core is made of.
+//! `cargo xtask miri`: runs the core's tests in Miri, which finds undefined behaviour.
 //!
-//! The core itself has no unsafe code; the maps, slabs and buffers that it uses have. What goes through thousands of numbers says
-//! itself that Miri is to ignore it, or goes through fewer there.
+//! The core itself has no unsafe code, but the maps, slabs and buffers that it uses have. Tests that loop over
+//! thousands of numbers are ignored under Miri, or loop over fewer.
 
 use std::process::{Command, ExitCode};
 
@@ -36,11 +36,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
         .args(["run", toolchain, "cargo", "miri", "test"])
         .args(["--package", "tidegate-core", "--lib", "--target-dir"])
         .arg(workspace.target.join("miri"))
-        // How long each takes: it tells which go through too much.
+        // The time of each test shows which ones do too much.
         .args(["--", "-Zunstable-options", "--report-time"])
         .args(&arguments.filters)
         .current_dir(&workspace.root)
-        // Properties look for the folder of what once failed.
+        // Property tests look for the folder of earlier failures.
         .env("MIRIFLAGS", "-Zmiri-disable-isolation")
         .env("PROPTEST_CASES", arguments.cases.to_string());
     show_cargo_progress(&mut command);

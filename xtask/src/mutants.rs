@@ -1,6 +1,8 @@
-//! `cargo xtask mutants`: puts deliberate faults into a copy of the core, one at a time, and tells which tests notice.
+//! `cargo xtask mutants`: puts deliberate faults into a copy of the core, one at a time, and reports which tests notice
+//! them.
 //!
-//! Each fault meets the simulation's first seeds; if they pass, the core's own tests and the others that need nothing.
+//! Each fault is tried with the simulation's first seeds; if they pass, with the core's own tests and the others that
+//! need no servers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,11 +24,11 @@ use list::{MUTATIONS, Mutation};
 const FOLDERS: [&str; 3] = ["core", "native", "tests"];
 const FILES: [&str; 3] = ["Cargo.lock", "clippy.toml", "rustfmt.toml"];
 
-/// The members of the copied workspace, and what lies in its folders without being one.
+/// The members of the copied workspace, and the packages in its folders that are not members.
 const MEMBERS: &str = "members = [\"core\", \"tests\"]\n\
     exclude = [\"native\", \"tests/fuzz\", \"tests/load\", \"tests/servers\"]";
 
-/// How long the tests of one fault may take: some faults make them wait for ever.
+/// How long the tests of one fault may take: some faults make them wait forever.
 const TIME_MAX: Duration = Duration::from_secs(900);
 
 #[derive(clap::Args)]
@@ -47,15 +49,16 @@ pub(crate) struct Arguments {
     seeds: u64,
 }
 
-/// What stands for a fault with which the core does not compile. The fault is to be written anew, so nobody takes this over.
+/// The entry of a fault with which the core does not compile. Such a fault must be rewritten, so `--resume` tries it
+/// again.
 const THE_COMPILER: &str = "**the compiler**";
 
-/// Who has noticed a fault.
+/// What has noticed a fault.
 enum Caught {
     Simulation(String),
     Other(String),
     Nobody,
-    /// The core does not compile with it: it is no fault that could happen.
+    /// The core does not compile with it, so it can't occur.
     Compiler,
 }
 
@@ -93,7 +96,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was found of each fault, kept in a file as it is found: a run that was stopped need not begin anew.
+/// The results by fault, saved to a file as they come, so that an interrupted run can be resumed.
 struct Found {
     path: PathBuf,
     by_name: BTreeMap<String, String>,
@@ -115,7 +118,7 @@ impl Found {
         Ok(Self { path, by_name })
     }
 
-    /// Notes who has noticed a fault, and says so.
+    /// Saves what has noticed a fault, and returns it as text.
     fn note(&mut self, name: &str, caught: &Caught) -> Result<String> {
         let by = match caught {
             Caught::Simulation(how) => format!("the simulation: {how}"),
@@ -132,7 +135,7 @@ impl Found {
     }
 }
 
-/// A workspace of the core and its tests alone, so that nothing else is compiled again for each fault.
+/// A workspace with only the core and its tests, so that nothing else is recompiled for each fault.
 fn copy_workspace(workspace: &Workspace) -> Result<PathBuf> {
     let copy = workspace.target.join("mutants");
     if copy.exists() {
@@ -270,13 +273,14 @@ fn cargo(workspace: &Workspace, copy: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Where the copy is built. Cargo takes it for the workspace itself: in one folder, each would be given the other's.
+/// The target directory of the copy. Cargo can't tell the copy from the workspace: in the same directory, each would
+/// get the other's products.
 fn built(workspace: &Workspace) -> PathBuf {
     workspace.target.join("mutants-build")
 }
 
-/// Whether what is built compiles. A build that was stopped, or came to nothing for want of memory or room, says nothing about it
-/// and is an error: its fault is tried again.
+/// Whether the build succeeds. If it was killed, or ran out of memory or disk space, that says nothing about the fault,
+/// and is an error: the fault will be tried again.
 fn compiles(build: Step<'_>) -> Result<bool> {
     let Err(error) = build.may_fail().run() else {
         return Ok(true);
@@ -287,14 +291,15 @@ fn compiles(build: Step<'_>) -> Result<bool> {
     }
 }
 
-/// Whether the compiler points at an error in the code. Of a build that was ended, or a disk that is full, it says no place.
+/// Whether the compiler's output points at an error in the code. If the build was killed or the disk is full, there is
+/// no such place.
 fn is_refused(output: &str) -> bool {
     let lines: Vec<&str> = output.lines().collect();
     let mut two = lines.windows(2);
     two.any(|two| two[0].starts_with("error") && two[1].trim_start().starts_with("--> "))
 }
 
-/// What a step that failed has printed; `None` for one that passed. Nothing is known of one that was stopped.
+/// The output of a step, if it failed; `None` if it passed. A step that was killed is an error.
 fn failed(step: Step<'_>) -> Result<Option<String>> {
     let Err(error) = step.time_max(TIME_MAX).may_fail().run() else {
         return Ok(None);
@@ -305,7 +310,7 @@ fn failed(step: Step<'_>) -> Result<Option<String>> {
     }
 }
 
-/// How the simulation noticed: the seed, and the place of the judge.
+/// How the simulation noticed a fault: the seed, and the place in the judge.
 fn how(output: &str) -> String {
     let line = output.lines().find(|line| line.contains(" fails at "));
     let Some((seed, place)) = line.and_then(|line| line.split_once(" fails at ")) else {
@@ -316,7 +321,7 @@ fn how(output: &str) -> String {
     format!("{seed}, {}", place.trim_start_matches("tests/src/"))
 }
 
-/// Quiet runs name only tests that failed, each above what it has printed.
+/// The first failed test. Quiet runs name only failed tests, each above its output.
 fn first_failed(output: &str) -> String {
     let mut lines = output.lines();
     let name = lines.find_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));

@@ -1,4 +1,4 @@
-//! Node and the npm package: checks the version, installs what the lock file says, runs scripts.
+//! Node and the npm package: checks the version, installs the locked dependencies, runs scripts.
 
 use std::fs;
 use std::path::Path;
@@ -54,8 +54,8 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     {
         return Ok(());
     }
-    // A lock file written where the registry has only some platforms' builds of a tool lacks the
-    // others, and `npm ci` refuses it. `npm install` takes from it what it has.
+    // A lock file may lack some platforms' builds of a tool, if the registry lacked them when it was written. `npm ci`
+    // refuses such a file; `npm install` uses what it has.
     note("the lock file does not name all that package.json asks for; installing by its rest");
     let mut lenient = command(&package);
     lenient.args(["install", "--no-save", "--no-audit", "--no-fund"]);
@@ -75,7 +75,7 @@ pub(crate) fn run_script(
     Step::new(workspace, &format!("npm run {script} in pkg/"), command).run()
 }
 
-/// A program that one of the package's dependencies brings.
+/// A program from one of the package's dependencies.
 pub(crate) fn tool(workspace: &Workspace, name: &str) -> Result<Command> {
     let suffix = if cfg!(windows) { ".cmd" } else { "" };
     let path = workspace

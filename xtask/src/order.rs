@@ -1,10 +1,10 @@
 //! The order of a WASM module's functions.
 //!
-//! Gzip finds what repeats within the last 32 KiB. Functions that take and return the same, and are about as long, are
-//! often copies of each other for another type: side by side they take less room than in the order in which they
-//! were compiled.
+//! Gzip finds repetitions within the last 32 KiB. Functions of the same signature and about the same length are often
+//! instances of the same generic function: side by side, they compress better than in the order in which they were
+//! compiled.
 
-/// Puts the functions of a module, written as text by `wasm-opt`, in the order of what they take and return, and of their length.
+/// Sorts the functions of a module, written as text by `wasm-opt`, by signature and length.
 pub(crate) fn functions(module: &str) -> String {
     let mut others = Vec::new();
     let mut functions: Vec<Vec<&str>> = Vec::new();
@@ -32,7 +32,7 @@ pub(crate) fn functions(module: &str) -> String {
         .fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// What a function takes and returns, without its name and those of its parameters.
+/// The signature of a function, without its name and those of its parameters.
 fn signature(head: &str) -> String {
     let words = head.split_whitespace().skip(2);
     let types = words.filter(|word| !word.starts_with('$'));

@@ -1,4 +1,4 @@
-//! Clients that others wrote, which tests hold the server against: installs them into an environment of Python's own.
+//! Third-party clients that the server is tested with: installs them in a Python environment of their own.
 
 use std::env;
 use std::fs;
@@ -11,21 +11,22 @@ use crate::apt;
 use crate::child::Step;
 use crate::workspace::{Workspace, output_of};
 
-/// Which clients, with their versions.
+/// The clients and their versions.
 const REQUIREMENTS: &str = "native/tests/outside/requirements.txt";
 
-/// Where they are, in the target directory. The tests look for them there.
+/// Their folder in the target directory, where the tests look for them.
 const FOLDER: &str = "outside-clients";
 
-/// Installs the clients if they are missing or of other versions than those asked for.
+/// Installs the clients if they are missing or have other versions.
 ///
 /// # Errors
-/// When there is no Python that can make environments and none can be installed, or the package index can't be reached.
+/// If there is no Python that can make environments and none can be installed, or if the package index can't be
+/// reached.
 pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<()> {
     let wanted = workspace.root.join(REQUIREMENTS);
     let wanted = fs::read(&wanted).with_context(|| format!("reading {}", wanted.display()))?;
     let folder = workspace.target.join(FOLDER);
-    // Written when all is there.
+    // Written when everything is installed.
     let installed = folder.join("installed.txt");
     if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(());
@@ -44,7 +45,7 @@ pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<()> {
     fs::write(&installed, wanted).with_context(|| format!("writing {}", installed.display()))
 }
 
-/// A Python that makes environments. Debian has that part in a package of its own.
+/// A Python that can make environments. Debian has that part in a separate package.
 fn python(workspace: &Workspace) -> Result<PathBuf> {
     let candidates = || {
         let chosen = env::var_os("PYTHON").map(PathBuf::from);

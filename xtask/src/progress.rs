@@ -1,4 +1,4 @@
-//! What a person sees while a long step runs: a spinner on a terminal, else a line now and then.
+//! The display of a long step: a spinner on a terminal, otherwise a line now and then.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use console::measure_text_width;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Without a terminal, how often a running step says that it is alive.
+/// How often a running step prints a line if there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// On a terminal, how often the spinner turns.
+/// How often the spinner turns on a terminal.
 const SPIN_EVERY: Duration = Duration::from_millis(100);
 /// The longest status shown behind a title, in characters: the line must not wrap.
 const STATUS_LENGTH_MAX: usize = 60;
@@ -29,11 +29,11 @@ enum Display {
 /// How a step ended, as shown in front of its title.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// It did its work.
+    /// It succeeded.
     Done,
-    /// It could not.
+    /// It failed.
     Failed,
-    /// Its work was done before, or another way is tried next.
+    /// There was nothing to do, or an alternative is tried next.
     Skipped,
 }
 
@@ -52,7 +52,7 @@ impl Progress {
     pub(crate) fn start(title: &str) -> Self {
         let display = if stderr().is_terminal() {
             let bar = ProgressBar::new_spinner().with_message(title.to_owned());
-            // The template is a constant, and one that indicatif can read.
+            // The template is a constant that indicatif can parse.
             bar.set_style(
                 ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}")
                     .expect("a valid template"),
@@ -80,7 +80,7 @@ impl Progress {
         }
     }
 
-    /// To be called several times a second: prints the line that is due where there is no spinner.
+    /// Prints a line when one is due, if there is no spinner. To be called several times a second.
     pub(crate) fn tick(&mut self) {
         let elapsed = self.started.elapsed();
         let line = self.line();
@@ -92,7 +92,7 @@ impl Progress {
         }
     }
 
-    /// Replaces the display with one line that stays, and answers how long the step took.
+    /// Replaces the display with a final line, and returns how long the step took.
     pub(crate) fn finish(self, mark: Mark) -> Duration {
         let elapsed = self.started.elapsed();
         if let Display::Spinner(bar) = &self.display {
@@ -112,7 +112,7 @@ impl Progress {
     }
 }
 
-/// Prints a line about something that needed no work, in the form that a finished step has.
+/// Prints a line about something that needed no work, in the form of a finished step.
 pub(crate) fn note(text: &str) {
     eprintln!("  {} {text}", Mark::Skipped.text());
 }
@@ -127,10 +127,9 @@ pub(crate) fn elapsed_text(elapsed: Duration) -> String {
     }
 }
 
-/// What a line of a child's output says about its progress, if that is all it says.
+/// The progress in a line of a child's output, if the line is nothing but progress.
 ///
-/// Cargo draws `Building [=====>    ] 34/120: serde, syn` over and over; such a line is a status and
-/// no part of a log.
+/// Cargo draws `Building [=====> ] 34/120: serde, syn` over and over; such a line is a status, not part of the log.
 pub(crate) fn cargo_status(line: &str) -> Option<String> {
     let (bar, rest) = line.trim_start().split_once("] ")?;
     let (verb, bar) = bar.split_once(" [")?;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::apt;
 use crate::workspace::{Workspace, find_program};
 
-/// What tests start, each program with Debian's package of it.
+/// The programs that tests start, each with its Debian package.
 const PROGRAMS: [(&str, &str); 13] = [
     ("curl", "curl"),
     ("redis-server", "redis-server"),
@@ -26,16 +26,16 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("mount", "mount"),
 ];
 
-/// Where Debian keeps PostgreSQL's programs, by version: they are not on the PATH.
+/// Debian's folder of PostgreSQL's programs, by version. They are not on the PATH.
 const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 
 /// Folders for programs that are often on root's PATH only.
 const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
-/// Makes sure that the servers and programs are there which the tests start.
+/// Makes sure that the servers and programs that tests start are installed.
 ///
 /// # Errors
-/// When one is missing and can't be installed, or this is no Linux: says what to do.
+/// If one is missing and can't be installed, or this is not Linux; the error says what to do.
 pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<()> {
     ensure!(
         cfg!(target_os = "linux"),
@@ -53,7 +53,7 @@ pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<()> {
     apt::install(workspace, &missing).context(next)
 }
 
-/// Whether this process may mount a disk, as one test does that is passed over otherwise.
+/// Whether this process may mount a disk: one test does, and is skipped otherwise.
 pub(crate) fn may_mount() -> bool {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "true"]).stderr(Stdio::null());

@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     scale: bool,
 }
 
-/// The simulation tells its progress and failures itself, so its output goes to the screen as it comes.
+/// Runs the simulation. It reports its progress and failures itself, so its output goes straight to the screen.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     let mut command = workspace.cargo(["run", "--release", "--package", "tidegate-tests"]);
     if arguments.scale {

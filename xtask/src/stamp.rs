@@ -1,5 +1,4 @@
-//! Remembers which inputs a step's outputs were made from, so that it is skipped while neither
-//! changes.
+//! Remembers from which inputs a step's outputs were made, so that the step is skipped while neither changes.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,10 +8,10 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
-/// The state of files, condensed to a number.
+/// The state of files, hashed to a number.
 ///
-/// Numbers of two versions of this program may differ for equal files; the cost is one needless
-/// run of the step.
+/// Two versions of this program may compute different numbers for the same files, at the cost of one needless run of
+/// the step.
 #[derive(Default)]
 pub(crate) struct Fingerprint(DefaultHasher);
 
@@ -23,8 +22,8 @@ impl Fingerprint {
         self
     }
 
-    /// Adds a file, or all files below a folder, by path and content. A path that doesn't exist
-    /// counts as such. Folders whose names are in `without` are left out.
+    /// Adds a file, or all files below a folder, by path and content. A path that doesn't exist has a fingerprint, too.
+    /// Folders whose names are in `without` are left out.
     pub(crate) fn tree(mut self, path: &Path, without: &[&str]) -> Result<Self> {
         let mut files = Vec::new();
         collect(path, without, &mut files)?;
@@ -58,7 +57,7 @@ fn collect(path: &Path, without: &[&str], files: &mut Vec<PathBuf>) -> Result<()
     Ok(())
 }
 
-/// The record of one step: what its inputs and outputs were when it last succeeded.
+/// The record of one step: its inputs and outputs when it last succeeded.
 pub(crate) struct Stamp {
     file: PathBuf,
 }
@@ -115,7 +114,7 @@ mod tests {
 
     impl Drop for Folder {
         fn drop(&mut self) {
-            // What is left over in the temporary folder harms nobody.
+            // Leftovers in the temporary folder do no harm.
             let _ = fs::remove_dir_all(&self.0);
         }
     }

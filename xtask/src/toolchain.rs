@@ -1,8 +1,8 @@
-//! The compiler for the browser: finds one that can build `wasm32-unknown-unknown`, or brings it.
+//! The compiler for the browser: finds one that can build `wasm32-unknown-unknown`, or installs it.
 //!
-//! Three ways, the cheapest first: a toolchain that has the target; `rustup target add`; and, where
-//! rustup's server can't be reached, the compiler that Debian packages for browsers. Debian ships
-//! that compiler's standard library as source only, so it is built once.
+//! There are three ways, the cheapest first: a toolchain that has the target; `rustup target add`; and, if rustup's
+//! server can't be reached, the compiler that Debian packages for browsers. Debian ships that compiler's standard
+//! library only as source, so it is built once.
 
 use std::env;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::workspace::{Workspace, find_program, output_of, show_cargo_progress};
 
 /// The target of the browser's build.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
-/// Where rustup's server can't be reached, its client waits for ever.
+/// If rustup's server can't be reached, its client waits forever.
 const RUSTUP_TIME_MAX: Duration = Duration::from_secs(30);
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -28,7 +28,7 @@ const DEBIAN_TARGET_FOLDER: &str = "/usr/lib/rustlib/wasm32-unknown-unknown/lib"
 
 /// A compiler that builds the target.
 pub(crate) enum Toolchain {
-    /// The one that builds everything else too.
+    /// The one that builds everything else, too.
     Own,
     /// Debian's, with the linker to use.
     Debian {
@@ -38,10 +38,10 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// The installed compiler that builds the target, or else one that this call installs.
+    /// The installed compiler that builds the target, or else one that this installs.
     ///
     /// # Errors
-    /// When every way is closed: says which two things a person can install.
+    /// If none of the ways works; the error names two things to install.
     pub(crate) fn find_or_bring(workspace: &Workspace) -> Result<Self> {
         if Self::Own.builds() {
             return Ok(Self::Own);
@@ -78,8 +78,8 @@ impl Toolchain {
         Some(Self::Debian { linker })
     }
 
-    /// This toolchain's cargo. The caller gives it a target directory of its own: compilers of
-    /// different versions would build everything anew in turn.
+    /// This toolchain's cargo. The caller must give it a separate target directory: compilers of different versions
+    /// would take turns rebuilding everything.
     pub(crate) fn cargo(&self, workspace: &Workspace) -> Command {
         match self {
             Self::Own => workspace.cargo([]),
@@ -93,7 +93,7 @@ impl Toolchain {
         }
     }
 
-    /// What it is, for a person: `rustc 1.95.0`.
+    /// Its name and version for people: `rustc 1.95.0`.
     pub(crate) fn describe(&self) -> String {
         let version = output_of(self.rustc(), &["--version"]).unwrap_or_default();
         let words: Vec<&str> = version.split(' ').take(2).collect();
@@ -107,8 +107,8 @@ impl Toolchain {
         }
     }
 
-    /// Whether the compiler has a standard library for the target that fits its version and can be
-    /// optimized together with our code. The only way to know is to build a line that way.
+    /// Whether the compiler has a standard library for the target that matches its version and allows link-time
+    /// optimization. The only way to know is to build a small program that way.
     fn builds(&self) -> bool {
         let probe = env::temp_dir().join(format!("xtask-probe-{}.rs", std::process::id()));
         let module = probe.with_extension("wasm");
@@ -130,7 +130,7 @@ impl Toolchain {
         }
         let built = command.status().is_ok_and(|status| status.success());
         for file in [&probe, &module] {
-            // Left over in the temporary folder it harms nobody.
+            // A leftover in the temporary folder does no harm.
             let _ = fs::remove_file(file);
         }
         built
@@ -166,7 +166,8 @@ fn own_linker() -> Option<PathBuf> {
     linker.is_file().then_some(linker)
 }
 
-/// Debian's cargo with Debian's compiler, away from what the cargo that runs us has set for its own.
+/// Debian's cargo with Debian's compiler, without the environment that the cargo running this program has set for its
+/// own.
 fn debian_cargo() -> Command {
     let mut command = Command::new(DEBIAN_CARGO);
     command.env("RUSTC", DEBIAN_RUSTC);
@@ -193,10 +194,10 @@ fn build_debian_std(workspace: &Workspace) -> Result<()> {
         .args(["build", "--release", "--target", TARGET])
         .arg("-Zbuild-std=std,panic_abort,panic_unwind")
         .args(["--target-dir", "target"])
-        // The compiler is a stable one; building its own library is what the switch is meant for.
+        // A stable compiler needs this to build its own standard library, which is what the switch is meant for.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("__CARGO_DEFAULT_LIB_METADATA", "wasmstd")
-        // Cargo leaves out what link-time optimization needs, unless told.
+        // By default, cargo omits the bitcode that link-time optimization needs.
         .env("RUSTFLAGS", "-Cembed-bitcode=yes");
     show_cargo_progress(&mut command);
     let title = "building the WASM standard library, once";
@@ -215,7 +216,7 @@ fn build_debian_std(workspace: &Workspace) -> Result<()> {
     install.args(libraries);
     Step::new(workspace, "installing the WASM libraries", install).run()?;
     fs::remove_dir_all(&folder)?;
-    // Cargo knows compilers by their version and would not notice that the libraries changed.
+    // Cargo identifies compilers by their version, and would not notice that the libraries have changed.
     let stale = workspace.wasm_target();
     if stale.exists() {
         fs::remove_dir_all(&stale).with_context(|| format!("emptying {}", stale.display()))?;
@@ -223,7 +224,7 @@ fn build_debian_std(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The libraries of a build, less the stub that caused it.
+/// The libraries of a build, except the stub that caused it.
 fn std_libraries(built: &Path) -> Result<Vec<PathBuf>> {
     let mut libraries = Vec::new();
     for entry in fs::read_dir(built).with_context(|| format!("reading {}", built.display()))? {

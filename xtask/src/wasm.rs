@@ -1,8 +1,7 @@
 //! `cargo xtask wasm`: from the Rust crate to the built npm package.
 //!
 //! compiler → `tidegate_wasm.wasm` → wasm-opt → order → check, once for each module of the package → `npm run build`.
-//! The compiler decides by itself what is stale; the later steps are skipped while what they were
-//! made from is unchanged.
+//! The compiler decides itself what is stale; the later steps are skipped while their inputs are unchanged.
 
 use std::fs;
 use std::mem;
@@ -19,8 +18,8 @@ use crate::stamp::{Fingerprint, Stamp};
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::Workspace;
 
-/// The modules of the package, and the features of the crate that each is built with: the smaller a module, the sooner
-/// a page has it. The last has everything, for whoever names the file of the core themselves.
+/// The modules of the package, with the crate features that each is built with: the smaller a module, the sooner a page
+/// has it. The last one has everything, for applications that choose the core's file themselves.
 const MODULES: [(&str, &str); 6] = [
     ("client", "client"),
     ("tabs", "tabs"),
@@ -29,8 +28,8 @@ const MODULES: [(&str, &str); 6] = [
     ("hub", "hub"),
     ("tidegate_bg", "tabs,hub"),
 ];
-/// What every browser since 2023 and Node 20 can run. Naming them keeps the optimizer from using
-/// more: with all features on it writes modules that Node 20 rejects.
+/// The WASM features that Node 20 and every browser since 2023 have. Listing them keeps the optimizer from using more:
+/// with all features enabled, it writes modules that Node 20 rejects.
 const FEATURE_OPTIONS: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
@@ -39,9 +38,9 @@ const FEATURE_OPTIONS: [&str; 6] = [
     "--enable-reference-types",
     "--enable-multivalue",
 ];
-/// Nothing of ours lies in the first kilobyte of the memory, which is the far end of the stack, and the memory is the module's own,
-/// so that it begins as zeros. A function that is called once stays one unless it is small: within a larger one its
-/// locals have numbers of their own, which compress worse.
+/// The first kilobyte of the memory is unused, because it is the far end of the stack, and the memory is not imported,
+/// so it starts out zeroed. A function with a single caller isn't inlined unless it is small: inlined, its locals get
+/// other numbers, which compress worse.
 const OPTIMIZER_OPTIONS: [&str; 9] = [
     "--low-memory-unused",
     "--zero-filled-memory",
@@ -53,7 +52,7 @@ const OPTIMIZER_OPTIONS: [&str; 9] = [
     "--one-caller-inline-max-function-size",
     "0",
 ];
-/// What the optimizer does as it writes a module, which is read from text.
+/// The optimizations that are applied when the sorted text is turned into a module again.
 const WRITER_OPTIONS: [&str; 2] = ["--generate-stack-ir", "--optimize-stack-ir"];
 const STRIP_OPTIONS: [&str; 3] = [
     "--strip-debug",
@@ -74,11 +73,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the module and the package, or finds them up to date.
+/// Builds the modules and the package, unless they are up to date.
 pub(crate) fn build(workspace: &Workspace, force: bool) -> Result<()> {
     npm::install(workspace)?;
     let toolchain = Toolchain::find_or_bring(workspace)?;
-    // The compiler and the optimizer have use for one processor each: while one module is optimized, the next is compiled.
+    // The compiler and the optimizer use one processor each, so the next module is compiled while one is optimized.
     let mut before = None;
     for (name, features) in MODULES {
         let compiled = compile(workspace, &toolchain, name, features)?;
@@ -94,7 +93,7 @@ pub(crate) fn build(workspace: &Workspace, force: bool) -> Result<()> {
     build_package(workspace, force)
 }
 
-/// Removes what an earlier version has left beside the modules: it would be packed.
+/// Removes leftovers of earlier versions beside the modules, which would be packed, too.
 fn remove_others(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -107,12 +106,12 @@ fn remove_others(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where the modules go, for the package to load.
+/// The folder from which the package loads the modules.
 fn modules_folder(workspace: &Workspace) -> PathBuf {
     workspace.package().join("dist/wasm")
 }
 
-/// A module as the compiler leaves it, with the names of its functions.
+/// Compiles a module, which still contains function names.
 fn compile(
     workspace: &Workspace,
     toolchain: &Toolchain,
@@ -150,7 +149,7 @@ struct Making {
 }
 
 impl Making {
-    /// Begins to make a module small; `None` if it is already.
+    /// Starts optimizing a module; `None` if the result is up to date.
     fn begin(
         workspace: &Workspace,
         compiled: &Path,
@@ -194,7 +193,7 @@ impl Making {
         }))
     }
 
-    /// Puts the module's functions in the order in which they compress best: as text, which is easy to sort.
+    /// Sorts the module's functions so that they compress best: in its text form, which is easy to sort.
     fn finish(self, workspace: &Workspace) -> Result<()> {
         let Self {
             name,
@@ -226,7 +225,7 @@ fn fingerprint(module: &Path) -> Result<Fingerprint> {
     Fingerprint::default().tree(module, &[])
 }
 
-/// Lets Node validate the module, look at its imports and weigh it.
+/// Lets Node validate the module, check its imports and report its size.
 fn check(workspace: &Workspace, module: &Path) -> Result<()> {
     let mut command = Command::new("node");
     command.args(["--input-type=module", "--eval", CHECK_PROGRAM, "--"]);

@@ -1,4 +1,4 @@
-//! Where the repository and its build products are, and how its own cargo is called.
+//! The locations of the repository and its build products, and how to call its cargo.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,10 +16,9 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the repository from this crate's manifest, whatever folder the command was started in.
+    /// Finds the repository by this crate's manifest, whatever the current directory is.
     pub(crate) fn locate() -> Result<Self> {
-        // Cargo sets the variable when it runs a program; the constant serves when the program is
-        // started by hand.
+        // Cargo sets the variable when it runs a program; the constant is for a program that is started by hand.
         let manifest = env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = manifest
@@ -36,7 +35,7 @@ impl Workspace {
         self.root.join("pkg")
     }
 
-    /// Where the output of every child is kept.
+    /// The folder of the logs of all children.
     pub(crate) fn logs(&self) -> PathBuf {
         self.target.join("xtask-logs")
     }
@@ -49,12 +48,12 @@ impl Workspace {
         command
     }
 
-    /// The target directory of the browser's build: apart, because its compiler may be another one.
+    /// The target directory of the browser's build. Separate, because its compiler may be another one.
     pub(crate) fn wasm_target(&self) -> PathBuf {
         self.target.join("wasm-build")
     }
 
-    /// The target directory of what is compiled for libFuzzer: apart, because every crate of it counts.
+    /// The target directory of builds for libFuzzer. Separate, because all their crates are instrumented.
     pub(crate) fn fuzz_target(&self) -> PathBuf {
         self.target.join("fuzz-build")
     }
@@ -67,7 +66,7 @@ impl Workspace {
     }
 }
 
-/// Makes a cargo, of whichever toolchain, print its progress where [`crate::progress`] can read it.
+/// Makes a cargo of any toolchain print its progress in the form that [`crate::progress`] reads.
 pub(crate) fn show_cargo_progress(command: &mut Command) {
     command
         .env("CARGO_TERM_COLOR", "never")
@@ -86,7 +85,7 @@ pub(crate) fn find_program(names: &[&str]) -> Option<PathBuf> {
     })
 }
 
-/// What a short command prints, trimmed; `None` when it can't be started or fails.
+/// The output of a short command, trimmed; `None` if it can't be started or fails.
 pub(crate) fn output_of(program: impl AsRef<Path>, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program.as_ref())
         .args(arguments)

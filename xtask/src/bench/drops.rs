@@ -1,4 +1,4 @@
-//! `cargo xtask bench drops`: what arrives over connections that are cut again and again, counted.
+//! `cargo xtask bench drops`: counts what arrives over connections that are cut again and again.
 
 use std::process::{Command, ExitCode};
 

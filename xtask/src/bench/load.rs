@@ -1,4 +1,4 @@
-//! The server and the program that puts it under load, built as they are released.
+//! The server and the program that puts it under load, in release builds.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::child::Step;
 use crate::workspace::Workspace;
 
-/// Builds both, and gives a command of the load's that is told where the server is.
+/// Builds both, and returns a command of the load program, with the path of the server.
 pub(super) fn command(workspace: &Workspace, name: &str) -> Result<Command> {
     ensure!(
         cfg!(target_os = "linux"),

@@ -1,4 +1,4 @@
-//! Programs of others that Tidegate is compared with, where npm has them.
+//! The npm packages that Tidegate is compared with.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use crate::child::Step;
 use crate::npm;
 use crate::workspace::Workspace;
 
-/// Copies a folder with a `package.json` into one of the build's, and installs there what it names.
+/// Copies a folder with a `package.json` to the target directory, and installs its dependencies there.
 ///
 /// # Errors
-/// When there is no Node, or npm can't install.
+/// If there is no Node, or npm fails.
 pub(super) fn install(workspace: &Workspace, name: &str, sources: &str) -> Result<PathBuf> {
     npm::require_node()?;
     let folder = workspace.target.join(name);

@@ -1,4 +1,4 @@
-//! `cargo xtask bench servers`: Tidegate beside a server that only writes, and beside those of others.
+//! `cargo xtask bench servers`: compares Tidegate with a server that only writes, and with other servers.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use super::{load, peers};
 use crate::apt;
 use crate::workspace::{Workspace, find_program};
 
-/// Debian's packages of the peers that are programs.
+/// The peers that Debian packages: program and package.
 const PEERS: [(&str, &str); 4] = [
     ("mosquitto", "mosquitto"),
     ("nats-server", "nats-server"),
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
     let mut command = load::command(workspace, "compare")?;
-    // By which it makes a certificate.
+    // It makes a certificate with openssl.
     if find_program(&["openssl"]).is_none() {
         apt::install(workspace, &["openssl"])?;
     }
@@ -64,7 +64,7 @@ pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     })
 }
 
-/// Installs the servers of others: those on npm into a folder of the build's, the others on the system.
+/// Installs the other servers: those on npm in the target directory, the rest on the system.
 fn bring_peers(workspace: &Workspace) -> Result<PathBuf> {
     let missing: Vec<&str> = PEERS
         .into_iter()

@@ -1,4 +1,4 @@
-//! `cargo xtask bench soak`: whether a server holds more after an hour than after minutes.
+//! `cargo xtask bench soak`: tests whether a server uses more memory after an hour than after minutes.
 
 use std::process::ExitCode;
 

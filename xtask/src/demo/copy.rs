@@ -1,4 +1,4 @@
-//! The files of the job that fails: a copy of a part of the tree, its checksums, and one change.
+//! The files of the job that fails: a copy of a part of the tree, its checksums, and one corrupted file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::child::Step;
 use crate::workspace::Workspace;
 
-/// How much is copied: enough to watch, little enough to be made in a second.
+/// How much is copied: enough to watch, and little enough to be copied in a second.
 const BYTES_MAX: u64 = 48 * 1024 * 1024;
 const FILES_MAX: usize = 600;
 /// Larger files would make the copy uneven.
@@ -17,10 +17,10 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The name of the copied tree.
 pub(super) const TREE: &str = "copy";
-/// The name of its list: what the checksums were before one of the files was changed.
+/// The name of the list of checksums, from before one of the files was corrupted.
 pub(super) const LIST: &str = "checksums";
 
-/// A copied tree with its list of checksums.
+/// The copied tree with its list of checksums.
 pub(super) struct Sample {
     /// The folder that holds both.
     pub(super) folder: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct Sample {
     pub(super) bytes: u64,
 }
 
-/// Copies some files of the tree, records their checksums, and then spoils one of the copies.
+/// Copies some files of the tree, records their checksums, and then corrupts one of the copies.
 pub(super) fn prepare(workspace: &Workspace, hash_tree: &Path, tree: &Path) -> Result<Sample> {
     let folder = workspace.target.join("demo");
     if folder.exists() {
@@ -100,7 +100,7 @@ fn spoil(file: &Path) -> Result<()> {
     let mut content = fs::read(file)?;
     let middle = content.len() / 2;
     content[middle] ^= 1;
-    // A copied file may be read-only, so it is put in place anew.
+    // The copy may be read-only, so it is replaced rather than overwritten.
     fs::remove_file(file)?;
     fs::write(file, content).with_context(|| format!("writing {}", file.display()))
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long one question may take.
+/// How long one request may take.
 const TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Whether `/healthz` answers with success.
@@ -21,7 +21,7 @@ fn ask(address: SocketAddr) -> std::io::Result<Vec<u8>> {
         "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = Vec::new();
-    // The status line is all that matters; the bytes are few.
+    // Only the status line matters.
     stream.take(1024).read_to_end(&mut answer)?;
     Ok(answer)
 }

@@ -1,4 +1,4 @@
-//! A program that the demo has started: looked after while it runs, and ended politely.
+//! A program that the demo has started: watched while it runs, and ended gracefully.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 /// How long a program may take to end after it was asked to.
 const END_TIME_MAX: Duration = Duration::from_secs(8);
-/// How often it is looked at meanwhile.
+/// How often it is polled meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A started program, whose output goes to a log.
@@ -23,7 +23,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Starts it in a process group of its own: Ctrl-C on the terminal is for us, and we decide in
+    /// Starts it in a process group of its own: Ctrl-C on the terminal reaches only this command, which decides in
     /// which order the programs end.
     pub(super) fn start(workspace: &Workspace, name: &str, mut command: Command) -> Result<Self> {
         fs::create_dir_all(workspace.logs())?;
@@ -61,7 +61,7 @@ impl Member {
     }
 
     /// # Errors
-    /// When it has ended, which nobody asked it to.
+    /// If it has ended by itself.
     pub(super) fn require_alive(&mut self) -> Result<()> {
         if let Some(status) = self.ended()? {
             bail!(
@@ -81,7 +81,7 @@ impl Member {
         if cfg!(unix) {
             let mut kill = Command::new("kill");
             kill.args(["-INT", &self.child.id().to_string()]);
-            // It may end by itself at this very moment, and then there is nobody to signal.
+            // It may end by itself at this very moment; the error of kill is of no interest then.
             kill.stderr(Stdio::null());
             kill.status().context("cannot start kill")?;
             return Ok(());
@@ -91,7 +91,7 @@ impl Member {
             .with_context(|| format!("ending {}", self.name))
     }
 
-    /// Asks it to end, and makes it if it doesn't.
+    /// Asks it to end, and kills it if it doesn't.
     pub(super) fn stop(&mut self) -> Result<()> {
         self.interrupt()?;
         let (_never, clock) = mpsc::channel::<()>();
@@ -103,7 +103,7 @@ impl Member {
                 self.child.wait()?;
                 break;
             }
-            // Nothing is ever sent: this is a pause, in a thread that has nothing else to do.
+            // Nothing is ever sent: this is just a pause.
             let _ = clock.recv_timeout(LOOK_EVERY);
             waited += LOOK_EVERY;
         }
@@ -112,10 +112,10 @@ impl Member {
 }
 
 impl Drop for Member {
-    /// An error on the way must not leave programs behind.
+    /// An early return with an error must not leave programs running.
     fn drop(&mut self) {
         if matches!(self.ended(), Ok(None)) {
-            // There is nobody left to tell.
+            // An error can't be returned from here.
             let _ = self.stop();
         }
     }

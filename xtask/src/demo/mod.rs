@@ -1,8 +1,8 @@
-//! `cargo xtask demo`: a server and real work, for watching in a browser.
+//! `cargo xtask demo`: a server and real work, to watch in a browser.
 //!
-//! Round after round, every file of a folder tree is hashed, one job per folder; a copy of some
-//! files is checked against recorded checksums, of which one no longer fits, so that this job fails;
-//! and one more check is interrupted half-way. No number on the screen is made up.
+//! In each round, every file of a folder tree is hashed, one job per folder; a copy of some files is checked against
+//! recorded checksums, one of which no longer matches, so that this job fails; and another check is interrupted
+//! half-way. No number on the screen is made up.
 
 mod copy;
 mod health;
@@ -25,13 +25,13 @@ use crate::group;
 use crate::wasm;
 use crate::workspace::Workspace;
 
-/// How long the server may take to answer after its start.
+/// How long the server may take to start.
 const START_TIME_MAX: Duration = Duration::from_secs(10);
-/// How often a running round is looked at.
+/// How often a running round is polled.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long a finished round stays on the screen before the next one starts.
 const PAUSE: Duration = Duration::from_secs(15);
-/// How long to wait for a listener that may be there already.
+/// How long to wait for another listener at the address, which may already be running.
 const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
@@ -54,7 +54,7 @@ struct Programs {
 }
 
 impl Programs {
-    /// A search path that finds the example by its name alone.
+    /// A search path that finds the example by its bare name.
     fn search_path(&self) -> Result<OsString> {
         let examples = self.hash_tree.parent().map(PathBuf::from);
         let usual = env::var_os("PATH").unwrap_or_default();
@@ -63,7 +63,7 @@ impl Programs {
     }
 }
 
-/// Tells when a person wants it to end.
+/// Notices Ctrl-C.
 struct Stop(Receiver<()>);
 
 impl Stop {
@@ -73,7 +73,7 @@ impl Stop {
         Self(receiver)
     }
 
-    /// Waits, and answers whether it is time to end.
+    /// Waits, and returns whether it is time to end.
     fn wait(&self, time: Duration) -> bool {
         match self.0.recv_timeout(time) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
@@ -111,7 +111,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Rounds until the person, or the number asked for, says that it is enough.
+/// Works round after round, until Ctrl-C or for the requested number.
 fn work(
     plan: &round::Plan<'_>,
     server: &mut Member,
@@ -164,7 +164,7 @@ fn ensure_free(address: SocketAddr) -> Result<()> {
 }
 
 fn build_programs(workspace: &Workspace) -> Result<Programs> {
-    // Not optimized: that is built in a third of the time, which is what a first look waits for, and fast enough for one.
+    // Unoptimized: that takes a third of the time to build, which a first look waits for, and is fast enough for it.
     let mut command = workspace.cargo(["build", "--package", "tidegate"]);
     command.args(["--bin", "tidegate", "--example", "hash_tree"]);
     Step::new(workspace, "building the server and the jobs", command).run()?;
@@ -186,7 +186,7 @@ fn start_server(workspace: &Workspace, programs: &Programs, listen: SocketAddr) 
     Member::start(workspace, "server", command)
 }
 
-/// Waits until the server answers. `false`: a person ended it before.
+/// Waits until the server answers. Returns false if Ctrl-C came first.
 fn await_server(server: &mut Member, address: SocketAddr, stop: &Stop) -> Result<bool> {
     let mut waited = Duration::ZERO;
     while !health::answers(address) {

@@ -11,7 +11,7 @@ use super::member::Member;
 use super::{LOOK_EVERY, Programs, Stop};
 use crate::workspace::Workspace;
 
-/// How long the job that fails would take to its end, and how long the one that is interrupted.
+/// How long the failing and the interrupted job would take to complete.
 const CHECK_SECONDS: u64 = 30;
 const INTERRUPTED_SECONDS: u64 = 45;
 /// When they start, after the round's start.
@@ -19,11 +19,11 @@ const CHECK_AT: Duration = Duration::from_secs(4);
 const INTERRUPTED_AT: Duration = Duration::from_secs(9);
 /// When the interruption comes, after the round's start.
 const INTERRUPT_AT: Duration = Duration::from_secs(28);
-/// How long hashing the whole tree takes, about. It could be done in less, but not be watched then,
-/// and the machine has other work to do.
+/// How long hashing the whole tree takes, roughly. It could be faster, but then nobody could watch it, and it would
+/// slow the machine down.
 const ROUND_SECONDS: u64 = 75;
 
-/// What every round needs.
+/// Everything that a round needs.
 pub(super) struct Plan<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) programs: &'a Programs,
@@ -42,17 +42,17 @@ struct Jobs<'a> {
     interrupted: Option<Member>,
 }
 
-/// What happens at set times of a round.
+/// An action at a set time of a round.
 enum Act {
     StartCheck,
     StartInterrupted,
     Interrupt,
 }
 
-/// Starts a round's jobs and waits for them. Answers whether a person ended it.
+/// Starts a round's jobs and waits for them. Returns whether Ctrl-C ended it.
 ///
 /// # Errors
-/// When the server or the hashing ends by itself; the other jobs are expected to fail.
+/// If the server fails or ends, or hashing fails; the other jobs are expected to fail.
 pub(super) fn run(plan: &Plan<'_>, number: u32, server: &mut Member, stop: &Stop) -> Result<bool> {
     let started = Instant::now();
     let mut jobs = Jobs {
@@ -63,7 +63,7 @@ pub(super) fn run(plan: &Plan<'_>, number: u32, server: &mut Member, stop: &Stop
         interrupted: None,
     };
     jobs.hashing = Some(jobs.start_hashing()?);
-    // The last comes first: the vector is taken from its end.
+    // The latest action comes first: they are popped from the end.
     let mut due = vec![
         (INTERRUPT_AT, Act::Interrupt),
         (INTERRUPTED_AT, Act::StartInterrupted),
@@ -115,7 +115,7 @@ impl Jobs<'_> {
         }
     }
 
-    /// A program that knows nothing of Tidegate, run by `tidegate run`.
+    /// Starts a check with `tidegate run`: the program knows nothing of Tidegate.
     fn start_checking(&self, name: &str, seconds: u64) -> Result<Member> {
         let Plan {
             programs,
@@ -126,7 +126,7 @@ impl Jobs<'_> {
         let mut command = Command::new(&programs.tidegate);
         command.args(["run", "--server", server]);
         command.args(["--job", &format!("{name}-{}", self.number), "--"]);
-        // The command line is what the page shows, so it is kept short: names, not paths.
+        // The page shows the command line, so it is kept short: names rather than paths.
         command.args(["hash_tree", "check", super::copy::TREE, super::copy::LIST]);
         let pace = (sample.bytes / seconds).max(1);
         command.args(["--bytes-per-second", &pace.to_string()]);
@@ -144,7 +144,7 @@ impl Jobs<'_> {
         [&mut self.hashing, &mut self.check, &mut self.interrupted]
     }
 
-    /// Looks after the jobs and tells how those ended that have.
+    /// Polls the jobs, and reports those that have ended. Returns whether any is still running.
     fn any_running(&mut self) -> Result<bool> {
         let number = self.number;
         if let Some(hashing) = &mut self.hashing
@@ -167,7 +167,7 @@ impl Jobs<'_> {
         Ok(running)
     }
 
-    /// All are asked before one is waited for.
+    /// All jobs are interrupted before the first one is waited for.
     fn stop(&mut self) -> Result<()> {
         for job in self.members().into_iter().flatten() {
             job.interrupt()?;

@@ -1,4 +1,4 @@
-// Uses the installed package as a stranger would: by its name, its types and nothing else.
+// Uses the installed package as its users do: only by its name and its types.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 

@@ -1,4 +1,4 @@
-//! Reads from a test runner's output how many tests it ran.
+//! Reads the number of tests from a test runner's output.
 
 use std::iter::Sum;
 use std::ops::Add;
@@ -12,14 +12,14 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Adds up the closing lines of Rust's own runner and of Node's in an output, or takes
-    /// nextest's: it repeats what the failed tests printed, their own closing lines among it.
+    /// Adds up the summary lines of Rust's own runner and of Node's in an output. If there is a summary of nextest,
+    /// only that counts, because nextest repeats the output of failed tests, which may contain summaries of their own.
     pub(crate) fn in_output(output: &str) -> Self {
         let nextest = output.lines().find(|line| is_nextest(line));
         nextest.map_or_else(|| output.lines().map(Self::in_line).sum(), Self::in_line)
     }
 
-    /// Whether there is anything to tell.
+    /// Whether no tests were counted.
     pub(crate) fn is_empty(self) -> bool {
         self == Self::default()
     }

@@ -1,6 +1,7 @@
-//! `cargo xtask test`: every check and every test, one step after the other, but for what may begin beside another one.
+//! `cargo xtask test`: every check and every test, one step after the other, except for a step that may run beside
+//! another one.
 //!
-//! A step whose predecessor failed is not run; all others are, so that one run tells all that is
+//! A step is skipped if one that it builds on has failed; all others run, so that one run reports everything that is
 //! wrong.
 
 mod counts;
@@ -69,7 +70,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     })
 }
 
-/// Runs a step, or what is left of one that has begun before.
+/// Runs a step, or finishes one that was begun before.
 fn run_step(workspace: &Workspace, step: Step, begun: Option<Running>) -> Outcome {
     let started = Instant::now();
     let result = match begun {
@@ -90,7 +91,7 @@ fn run_step(workspace: &Workspace, step: Step, begun: Option<Running>) -> Outcom
     }
 }
 
-/// The steps that the arguments ask for, with those that they build on, in their order.
+/// The requested steps and those that they build on, in order.
 fn choose(arguments: &Arguments) -> Vec<Step> {
     let mut wanted = arguments.only.clone();
     let mut index = 0;

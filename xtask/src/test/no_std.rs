@@ -1,5 +1,5 @@
-//! Proves that the core and all that it depends on need no operating system: builds them with a
-//! compiler that finds `core` and `alloc`, and no `std`.
+//! Proves that the core and its dependencies need no operating system, by building them with a compiler that finds
+//! `core` and `alloc` but no `std`.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::child::Step;
 use crate::workspace::{Workspace, output_of};
 
-/// What of the standard library the core may use.
+/// The parts of the standard library that the core may use.
 const LIBRARIES: [&str; 3] = ["core", "alloc", "compiler_builtins"];
 
 /// Checks the core against a copy of the toolchain's library folder from which `std` is missing.

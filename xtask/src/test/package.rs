@@ -1,5 +1,5 @@
-//! Tests the npm package as its users get it: packed, installed in an empty project, type-checked,
-//! run in Node and bundled for a browser.
+//! Tests the npm package as its users get it: packs it, installs it in an empty project, type-checks and runs it in
+//! Node, and bundles it for a browser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 const CONSUMER: &str = include_str!("consumer.test.mts");
 const MANIFEST: &str = "{ \"name\": \"consumer\", \"private\": true, \"type\": \"module\" }\n";
 
-/// Packs and uses the package that `npm run build` has left.
+/// Packs and uses the package that `npm run build` has made.
 pub(super) fn check(workspace: &Workspace) -> Result<Counts> {
     let folder = workspace.target.join("package-test");
     if folder.exists() {
@@ -56,7 +56,7 @@ fn pack(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     archive.context("npm pack left no archive")
 }
 
-/// The package's types, read by a strict compiler that knows nothing of its sources.
+/// Checks the package's types with a strict compiler that doesn't see its sources.
 fn compile(workspace: &Workspace, consumer: &Path) -> Result<()> {
     let mut command = npm::tool(workspace, "tsc")?;
     command.current_dir(consumer);
@@ -74,7 +74,7 @@ fn compile(workspace: &Workspace, consumer: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A browser's bundle must not need anything of Node's.
+/// Bundles the package for a browser, which must not need anything of Node.
 fn bundle(workspace: &Workspace, consumer: &Path) -> Result<()> {
     let entry =
         "import { connect, createHub } from 'tidegate';\nconsole.log(connect, createHub);\n";

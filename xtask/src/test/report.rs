@@ -1,4 +1,4 @@
-//! What the steps came to, as a table at the end.
+//! The results of the steps, as a table at the end.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Report {
         self.rows.push((step, outcome));
     }
 
-    /// The first of these steps that was to run and has not passed.
+    /// The first of these steps that has not passed.
     pub(super) fn failed_among(&self, steps: &[Step]) -> Option<Step> {
         let failed = |(step, outcome): &&(Step, Outcome)| steps.contains(step) && !outcome.passed();
         self.rows.iter().find(failed).map(|(step, _)| *step)

@@ -1,4 +1,4 @@
-//! Who may know whom: the crates that a room must not depend on, not even through another crate.
+//! The crates that each crate of the project must not depend on, not even indirectly.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,16 @@ use anyhow::{Result, bail};
 use crate::child::Step;
 use crate::workspace::Workspace;
 
-/// One crate and what must not be found below it.
+/// A crate, and the dependencies that it must not have.
 struct Rule {
     package: &'static str,
-    /// The platform for which its dependencies are looked at, as `cargo tree --target` names it.
+    /// The platform whose dependencies are checked, as `cargo tree --target` names it.
     target: &'static str,
     forbidden: &'static [&'static str],
 }
 
 const RULES: [Rule; 3] = [
-    // The core does no IO, parses no payload, knows no host, and is given time and randomness.
+    // The core does no IO, parses no payloads, knows no host, and gets time and randomness passed in.
     Rule {
         package: "tidegate-core",
         target: "all",
@@ -53,7 +53,7 @@ const RULES: [Rule; 3] = [
     },
 ];
 
-/// Looks at the dependencies of each ruled crate.
+/// Checks the dependencies of each crate with a rule.
 pub(super) fn check(workspace: &Workspace) -> Result<()> {
     let mut broken = Vec::new();
     for rule in &RULES {

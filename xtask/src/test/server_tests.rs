@@ -1,4 +1,4 @@
-//! The tests that start servers and programs: which are run, how often, and with what.
+//! The tests that start servers and programs: which are run, how often, and with which settings.
 
 use std::fs;
 use std::path::Path;
@@ -17,8 +17,8 @@ const SERVER_TESTS: &str = "tests/servers/tests";
 /// How many of them run side by side in a process.
 const TEST_THREADS: usize = 4;
 
-/// Tests of what holds for any number of shards, which are run with several, too: programs of tests as they are, and
-/// modules of others.
+/// Tests that must pass with any number of shards, and are run with several, too: whole test programs, and some modules
+/// of others.
 const OF_ANY_SHARDS: [&str; 2] = ["memory", "websocket_slow_readers"];
 const OF_ANY_SHARDS_IN_PART: Part = Part {
     programs: &["http", "hub", "sockets"],
@@ -31,10 +31,10 @@ const OF_ANY_SHARDS_IN_PART: Part = Part {
     ],
 };
 
-/// How many shards they have then.
+/// The number of shards for those runs.
 const SHARDS: &str = "3";
 
-/// Tests of what holds whoever serves the router, which are run with axum's own loop, too.
+/// Tests that must pass whichever loop serves the router, and are run with axum's own, too.
 const OF_ANY_LOOP: Part = Part {
     programs: &["http", "sockets"],
     modules: &[
@@ -45,7 +45,7 @@ const OF_ANY_LOOP: Part = Part {
     ],
 };
 
-/// Some modules of some programs of tests.
+/// Some modules of some test programs.
 struct Part {
     programs: &'static [&'static str],
     modules: &'static [&'static str],
@@ -68,7 +68,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Counts, Failure> {
         "the tests of the server and its program",
         command,
     ));
-    // They tell something also when the others have failed.
+    // They are worth running even if the others have failed.
     let command = backend_tests(workspace)?;
     let backends = counted(step(workspace, "the tests of the backends", command));
     let [whole, part] = tests_with_shards(workspace);
@@ -97,7 +97,7 @@ fn tests_with_shards(workspace: &Workspace) -> [Command; 2] {
     })
 }
 
-/// The tests of some programs, compiled as the others are.
+/// The tests of some programs, compiled with the same features as the others.
 fn tests_of(workspace: &Workspace, programs: &[&str]) -> Command {
     let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
     for program in programs {
@@ -106,7 +106,7 @@ fn tests_of(workspace: &Workspace, programs: &[&str]) -> Command {
     command
 }
 
-/// What two runs came to. Of two failures the first is told; both are counted.
+/// Combines two runs. If both failed, the first error is reported, and the tests of both are counted.
 fn both(
     first: Result<Counts, Failure>,
     second: Result<Counts, Failure>,
@@ -122,13 +122,13 @@ fn both(
 }
 
 /// The tests of the backends: one process for each backend, so that its tests can share a server. Compiled with the
-/// whole workspace, as the others are, lest its libraries be compiled once more with other features.
+/// whole workspace, like the others, so that the libraries aren't compiled again with other features.
 fn backend_tests(workspace: &Workspace) -> Result<Command> {
     let mut command = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
     for name in backends_tested(&workspace.root.join(SERVER_TESTS))? {
         command.args(["--test", &name]);
     }
-    // Most of them wait for others most of the time.
+    // Most of them spend most of their time waiting.
     let threads = format!("--test-threads={TEST_THREADS}");
     command.args(["--", &threads]);
     if servers::may_mount() {
@@ -137,7 +137,7 @@ fn backend_tests(workspace: &Workspace) -> Result<Command> {
     Ok(command)
 }
 
-/// The names of the programs that the tests of a folder become.
+/// The names of the test programs of a folder.
 fn backends_tested(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let mut names = Vec::new();

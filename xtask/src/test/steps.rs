@@ -13,8 +13,7 @@ use crate::child::{self, ChildFailed, Log, Running};
 use crate::workspace::Workspace;
 use crate::{browser, instructions, npm, wasm};
 
-/// One step. The order is that of the run: what takes long comes late, and the server, which the
-/// dashboard is a part of, after the dashboard.
+/// One step. They run in this order: long ones late, and the server after the dashboard, which is a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Step {
     /// Rust's formatting
@@ -108,7 +107,7 @@ impl Step {
         }
     }
 
-    /// The steps whose products this one uses.
+    /// The steps whose results this one uses.
     pub(super) fn needs(self) -> &'static [Self] {
         match self {
             Self::Lint | Self::Node | Self::Package | Self::Browser | Self::Packaging => {
@@ -127,12 +126,12 @@ impl Step {
         )
     }
 
-    /// Which step may begin with this one: it has no use for more than one processor, and the two meet nowhere.
+    /// The step that may run beside this one: both need only one processor, and share no files.
     pub(super) fn beside(self) -> Option<Self> {
         (self == Self::Wasm).then_some(Self::Clippy)
     }
 
-    /// Begins what [`Step::run`] would, for those that are [`beside`](Self::beside) another one.
+    /// Starts the step in the background, if it is one that may run [`beside`](Self::beside) another one.
     pub(super) fn begin(self, workspace: &Workspace) -> Result<Option<Running>> {
         match self {
             Self::Clippy => Ok(Some(clippy(workspace).begin()?)),
@@ -189,7 +188,7 @@ fn clippy(workspace: &Workspace) -> child::Step<'_> {
     child::Step::new(workspace, "cargo clippy", command)
 }
 
-/// Rust tests that need nothing but themselves.
+/// The Rust tests that need no servers or programs.
 fn rust_tests(workspace: &Workspace) -> Result<Counts, Failure> {
     let command = if has_nextest(workspace) {
         let others = "package(tidegate) | package(tidegate-server-tests)";
@@ -208,7 +207,7 @@ fn rust_tests(workspace: &Workspace) -> Result<Counts, Failure> {
     counted(step(workspace, "the tests that need nothing", command))
 }
 
-/// Compares what core paths cost with what was accepted; passes where that can't be counted.
+/// Compares the instructions of core paths with the accepted figures; passes if they can't be counted.
 fn instructions(workspace: &Workspace) -> Result<Counts, Failure> {
     match instructions::command(workspace, false)? {
         None => eprintln!("  not counted: valgrind does not run on this system"),
@@ -235,7 +234,7 @@ pub(super) fn has_nextest(workspace: &Workspace) -> bool {
     nextest.is_ok_and(|output| output.status.success())
 }
 
-/// The tests of a filter by nextest: it runs them side by side.
+/// Runs the tests of a filter with nextest, in parallel.
 pub(super) fn nextest(workspace: &Workspace, filter: &str) -> Command {
     let mut command = workspace.cargo(["nextest", "run", "--workspace", "--no-fail-fast"]);
     command.args([
@@ -251,8 +250,8 @@ pub(super) fn nextest(workspace: &Workspace, filter: &str) -> Command {
 fn docs(workspace: &Workspace) -> Result<Counts, Failure> {
     let command = workspace.cargo(["test", "--workspace", "--doc", "--no-fail-fast"]);
     let log = step(workspace, "cargo test --doc", command)?;
-    // All crates, because the libraries that they share are compiled for the lints already. Links to
-    // private items are for those who read the sources.
+    // All crates, because their shared dependencies are already compiled for the lints. Links to private items are
+    // allowed, for those who read the sources.
     let mut command = workspace.cargo(["doc", "--workspace", "--no-deps", "--lib"]);
     command.env(
         "RUSTDOCFLAGS",
@@ -265,8 +264,7 @@ fn docs(workspace: &Workspace) -> Result<Counts, Failure> {
 /// A script of the package that needs a browser and a server.
 fn browser_tests(workspace: &Workspace, name: &str) -> Result<Counts, Failure> {
     let chromium = browser::find_or_bring(workspace)?;
-    // As the tests build it: alone it would use its libraries with other features, and compile them
-    // once more.
+    // Built like the tests: on its own, it would use its libraries with other features, and compile them again.
     let command = workspace.cargo(["test", "--workspace", "--no-run"]);
     step(workspace, "building the server", command)?;
     let server = workspace.product("debug", "tidegate");
