@@ -14,11 +14,10 @@ pub use address::{Address, ServerUrl};
 /// How long a server may take to answer when it is chosen.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a file may take. It is there or not; that it takes long to write its tables tells of a busy disk, and there
-/// is nothing else to try.
+/// How long opening a file may take. If creating its tables takes long, the disk is busy, and there is nothing else to try.
 const FILE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long it may take to close after that.
+/// How long closing may take after that.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The backend that was chosen, and why. No text contains a password.
@@ -78,18 +77,18 @@ pub async fn survey(
 struct Choosing<'a> {
     environment: &'a (dyn Fn(&str) -> Option<String> + Send + Sync),
     keep: &'a Keep,
-    /// Whether a backend may be opened that adds what it lacks.
+    /// Whether opening a backend may add what it lacks.
     may_change: bool,
 }
 
-/// Where a backend is that can be asked.
+/// The place of a backend that can be probed.
 enum Place {
     Sqlite(PathBuf),
     Postgres(ServerUrl),
     Redis(ServerUrl),
 }
 
-/// What is found, and in which variable.
+/// What was found in the environment, and in which variable.
 type Found<T> = (T, &'static str);
 
 impl Choosing<'_> {
@@ -106,7 +105,7 @@ impl Choosing<'_> {
         self.choose(address, reason).await
     }
 
-    /// What the environment names, and where.
+    /// The address that the environment names, and which variable names it.
     fn named_address(&self) -> Result<(Address, String), BackendError> {
         for name in ["TIDEGATE_BACKEND", "PUBSUB_BACKEND"] {
             if let Some(text) = self.variable(name) {
@@ -118,7 +117,7 @@ impl Choosing<'_> {
         Ok((Address::Auto, "no backend is named".to_owned()))
     }
 
-    /// The one that was named, which must answer, or the first that does.
+    /// Chooses the backend that was named, which must answer, or else the first that does.
     async fn choose(&self, address: Address, mut reason: String) -> Result<Choice, BackendError> {
         let missing = |word: &str, reason: &str| Err(not(word, "", reason));
         let (place, source) = match address {
@@ -146,7 +145,7 @@ impl Choosing<'_> {
         Ok(told(backend, reason, &[]))
     }
 
-    /// The first that answers.
+    /// Chooses the first backend that answers.
     async fn first_reachable(&self, reason: &str) -> Result<Choice, BackendError> {
         let mut tried = Vec::new();
         let redis = self.redis();
@@ -229,7 +228,7 @@ impl Choosing<'_> {
         Ok(Some((url, "REDIS_HOST")))
     }
 
-    /// The database that the environment names, if it is of a kind that can serve.
+    /// The database that the environment names, if it is of a supported kind.
     fn database(&self) -> Result<Option<Found<Place>>, BackendError> {
         let Some(url) = self.variable("DATABASE_URL") else {
             return Ok(None);
@@ -245,7 +244,7 @@ impl Choosing<'_> {
         }
     }
 
-    /// Where topics live when nothing else is said. Its directory is made.
+    /// The file for topics if nothing else is named. Its directory is created.
     fn default_file(&self) -> Result<PathBuf, BackendError> {
         if let Some(path) = self.variable("TIDEGATE_SQLITE") {
             return match path.parse() {
@@ -253,7 +252,7 @@ impl Choosing<'_> {
                 _ => Ok(path.into()),
             };
         }
-        // Before the home: only some shells of Windows name that, and all of them are to find one file.
+        // Before `HOME`: only some shells of Windows set that, and all of them have to find the same file.
         let on_windows = || self.variable("LOCALAPPDATA").map(PathBuf::from);
         let in_home = || Some(PathBuf::from(self.variable("HOME")?).join(".local/state"));
         let state = self
@@ -279,14 +278,14 @@ impl Choosing<'_> {
 
 const ELSEWHERE: &str = "set TIDEGATE_SQLITE to a path that can be written, or TIDEGATE_BACKEND to another backend (memory for none)";
 
-/// Opens a backend, asks it, and closes it again.
+/// Opens a backend, probes it, and closes it again.
 async fn reach(backend: &dyn Backend, within: Duration) -> Result<(), BackendError> {
     let asked = async {
         backend.open(Feed::new(|_| {})).await?;
         backend.probe().await
     };
     let reached = tokio::time::timeout(within, asked).await;
-    // One that can't be closed in time ends with its last owner.
+    // A backend that can't be closed in time ends with its last owner.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, backend.close()).await;
     reached.unwrap_or_else(|_| {
         Err(BackendError::Unreachable {
@@ -312,7 +311,7 @@ fn chosen(backend: Arc<dyn Backend>, why: String) -> Choice {
     }
 }
 
-/// The choice among several; a warning where one that was named is not the one.
+/// The choice among several, with a warning if it is not the first that was named.
 fn told(backend: Arc<dyn Backend>, reason: String, tried: &[String]) -> Choice {
     if tried.is_empty() {
         let choice = chosen(backend, reason);
@@ -358,7 +357,7 @@ fn not(variable: &str, text: &str, reason: &str) -> BackendError {
     }
 }
 
-/// What can stand in an address as it is, and all else by its bytes.
+/// Percent-encodes everything that can't stand in an address as it is.
 fn percent_encoded(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::new();

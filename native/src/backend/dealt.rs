@@ -1,8 +1,8 @@
-//! One link to a backend, dealt out to the shards of a hub, each of which deals with it as if it had a backend of its own.
+//! One link to a backend, dealt out to the shards of a hub, each of which uses it as if it had a backend of its own.
 //!
-//! The link is opened when the first shard wants it, and the others join. What one of them takes to be lost is lost for
-//! all: the one that opens it anew takes it from the others, who do the same then. A pattern is followed once, however
-//! many shards follow it.
+//! The link is opened for the first shard that wants it, and the others join. If one shard considers it lost, it is lost for all: that
+//! shard opens a new one, which ends the old one for the others, and they join again. A pattern is followed once, however many shards
+//! follow it.
 
 mod hands;
 
@@ -30,13 +30,12 @@ pub(crate) struct Dealt {
 
 struct Shared {
     backend: Arc<dyn Backend>,
-    /// Whether other processes are told of presences.
+    /// Whether presences are broadcast to other processes.
     shares_presence: bool,
     hands: Mutex<Hands>,
-    /// How often the link was opened, or was to be.
+    /// How often opening the link was attempted.
     attempts: AtomicU64,
-    /// Held while the link is opened or what is followed changes, so that nobody takes for done what another one has just
-    /// asked for.
+    /// Held while the link is opened or what is followed changes, so that no shard takes another one's request in progress for done.
     opening: tokio::sync::Mutex<Opening>,
 }
 
@@ -48,7 +47,7 @@ struct Opening {
     failure: Option<(u64, BackendError)>,
 }
 
-/// Deals a backend out to so many shards. Presences are shared among them in any case.
+/// Deals a backend out to this number of shards. They share presences in any case.
 pub(crate) fn deal(
     backend: Arc<dyn Backend>,
     shards: usize,
@@ -74,7 +73,7 @@ impl Shared {
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The feed of the backend's link of this number.
+    /// The feed for the backend's link with this number.
     fn feed(self: &Arc<Self>, link: u64) -> Feed {
         let shared = Arc::downgrade(self);
         Feed::new(move |event| {
@@ -96,7 +95,7 @@ impl Shared {
 }
 
 impl Dealt {
-    /// The backend, while this shard has a share of the link.
+    /// The backend, as long as this shard has a share of the link.
     fn backend(&self) -> Result<&dyn Backend, BackendError> {
         self.check()?;
         Ok(&*self.shared.backend)
@@ -128,13 +127,13 @@ impl Backend for Dealt {
             let attempts = shared.attempts.load(Ordering::SeqCst);
             let mut opening = shared.opening.lock().await;
             if !shared.hands().is_wanted(self.hand, wish) {
-                // It has given this call up, and asks again.
+                // The shard has given up this call, and has made another one.
                 return Err(self.closed());
             }
             if let Some((attempt, error)) = &opening.failure
                 && *attempt > attempts
             {
-                // This one has waited for an attempt that has failed; another one would not fare better.
+                // An attempt failed while this call waited for its turn; another one would not fare better.
                 return Err(error.clone());
             }
             let Some(link) = shared.hands().join(self.hand, feed, &self.describe()) else {
@@ -163,7 +162,7 @@ impl Backend for Dealt {
         Box::pin(async move {
             let followed = &mut self.shared.opening.lock().await.followed;
             let backend = self.backend()?;
-            // What is heard before the backend answers reaches this shard, too.
+            // Publications that arrive before the backend answers have to reach this shard, too.
             self.shared.hands().follow(self.hand, patterns);
             let is_new = |pattern: &&Pattern| !followed.contains(*pattern);
             let new: Vec<Pattern> = patterns.iter().filter(is_new).cloned().collect();
@@ -230,7 +229,7 @@ impl Backend for Dealt {
         self.shared.backend.migration()
     }
 
-    /// The last one closes the link.
+    /// Leaves the link; the last shard to leave closes it.
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             if self.shared.hands().part(self.hand) {

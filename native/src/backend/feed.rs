@@ -1,4 +1,4 @@
-//! The way from a backend to its hub.
+//! How a backend reports to its hub.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Feed {
         }
     }
 
-    /// Hands on what another feed was told.
+    /// Passes on an event of another feed.
     pub(crate) fn pass_on(&self, event: FeedEvent) {
         (self.sink)(event);
     }
@@ -53,7 +53,7 @@ impl Feed {
         (self.sink)(FeedEvent::Broadcast(message));
     }
 
-    /// The link is lost.
+    /// Reports that the link is lost.
     pub fn lost(&self, error: BackendError) {
         (self.sink)(FeedEvent::Lost(error));
     }

@@ -1,4 +1,4 @@
-//! What servers write to a backend, so that programs which use it without one keep what those keep.
+//! What servers write to a backend, so that programs that use it without being a server keep the same as servers do.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -33,12 +33,12 @@ impl Kept {
         Arc::clone(&now)
     }
 
-    /// What a server writes. Nothing, where what others have written is to be heard.
+    /// What a server has to write; `None` if this program goes by what servers have written.
     pub(super) fn to_say(&self) -> Option<String> {
         (!self.is_heard).then(|| self.get().to_text())
     }
 
-    /// A server has written this.
+    /// Takes over what a server has written.
     pub(super) fn hear(&self, text: &str) {
         let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
         if *heard == text {
@@ -51,7 +51,7 @@ impl Kept {
     }
 }
 
-/// As it is written. What a later version adds is left aside.
+/// The stored form. Members that a later version adds are ignored.
 #[derive(Serialize, Deserialize)]
 struct Said {
     history: Limits,
@@ -133,7 +133,7 @@ impl Keep {
         serde_json::to_string(&said).expect("numbers and texts have a JSON form")
     }
 
-    /// What a server has written; `None` where it can't be understood.
+    /// Parses what a server has written; `None` if it can't be understood.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let said: Said = serde_json::from_str(text).ok()?;
         let mut histories = HistoryRules::none();

@@ -24,7 +24,7 @@ use topics::{Following, Topics, lock};
 /// How many parts the topics have, each with a lock of its own.
 const PARTS: usize = 16;
 
-/// How many parts each shard of a hub adds: so many that two shards seldom want the same one at the same time.
+/// How many parts each shard of a hub adds: enough that two shards seldom want the same one at the same time.
 const PARTS_PER_SHARD: usize = 16;
 
 /// Topics in the memory of this process, which several hubs of the process can share. They are gone when the last of
@@ -56,7 +56,7 @@ const PARTS_PER_SHARD: usize = 16;
 /// ```
 pub struct Memory {
     shared: Arc<Shared>,
-    /// Among those that share the topics.
+    /// Its number among the backends that share the topics.
     number: u64,
     link: Mutex<Option<Link>>,
 }
@@ -65,12 +65,12 @@ pub struct Memory {
 struct Shared {
     topics: Topics,
     cursors: Mutex<Shelf>,
-    /// Who hears what is broadcast: those that are open, by their numbers.
+    /// The feeds that get broadcasts: those of open backends, by their numbers.
     hearers: Mutex<BTreeMap<u64, Feed>>,
     last_number: AtomicU64,
 }
 
-/// One backend's way to its hub, and what it follows.
+/// One backend's feed, and what it follows.
 struct Link {
     feed: Feed,
     followed: BTreeMap<Pattern, Following>,
@@ -108,7 +108,7 @@ impl Memory {
         self.shared.topics.count()
     }
 
-    /// Does this with cursors, also while this backend is not open.
+    /// Makes calls to the cursors, even if this backend is not open.
     pub(crate) fn ask_cursors(&self, calls: &[CursorCall]) -> Vec<CursorAnswer> {
         let now = self.shared.topics.now();
         lock(&self.shared.cursors).carry_out(now, calls)
@@ -129,7 +129,7 @@ impl Memory {
         }
     }
 
-    /// The link of an open backend does `act`.
+    /// Calls `act` with the link, if this backend is open.
     fn with_link<T>(&self, act: impl FnOnce(&mut Link) -> T) -> Result<T, BackendError> {
         match &mut *lock(&self.link) {
             Some(link) => Ok(act(link)),
@@ -139,14 +139,14 @@ impl Memory {
         }
     }
 
-    /// The topics, while this backend is open.
+    /// The topics, if this backend is open.
     fn topics(&self) -> Result<&Topics, BackendError> {
         self.with_link(|_| &self.shared.topics)
     }
 
-    /// Puts `link` in the place of the one that was.
+    /// Replaces the link.
     fn relink(&self, link: Option<Link>) {
-        // What is replaced goes when nothing is locked, as the feeds below do.
+        // Replaced feeds are dropped after the locks are released, here as below.
         let _hearer = match &link {
             Some(link) => lock(&self.shared.hearers).insert(self.number, link.feed.clone()),
             None => lock(&self.shared.hearers).remove(&self.number),
@@ -159,7 +159,7 @@ impl Memory {
         else {
             return;
         };
-        // What drops with the feeds does so when nothing is locked.
+        // What is dropped along with the feeds is dropped after the locks are released.
         for following in followed.into_values() {
             self.shared.topics.unfollow(following);
         }
@@ -263,7 +263,7 @@ impl Backend for Memory {
         Some(BROADCAST_BYTES_MAX)
     }
 
-    /// Answers, and forgets topics that are past their retention: it comes every few seconds.
+    /// Forgets topics that are past their retention, because this is called every few seconds.
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             self.topics()?.sweep();

@@ -1,9 +1,9 @@
 //! Topics in a PostgreSQL database.
 //!
-//! Publications are rows of one table, which may belong to an application and into which it may insert rows itself.
-//! Readers follow the order of a column, `seq`, which is assigned under a lock that is released only when the rows are
-//! visible. So nothing ever appears behind a reader, in whatever order transactions commit. Rows inserted by others
-//! have no `seq` until a server takes them in, after their commit; an open transaction delays only its own rows.
+//! Publications are rows of one table, which may belong to an application and into which it may insert rows itself. Readers follow the
+//! order of a column, `seq`, which is assigned under a lock that is released only when the rows are visible. So no row ever becomes visible
+//! behind a reader's position, in whatever order transactions commit. Rows inserted by others have no `seq` until a server takes them in,
+//! after their commit; an open transaction delays only its own rows.
 
 mod address;
 mod aside;
@@ -76,7 +76,7 @@ enum State {
     Closed,
 }
 
-/// What runs for a link. Aborted when it is dropped.
+/// The tasks of a link. They are aborted when this is dropped.
 #[derive(Debug, Default)]
 struct Running {
     tasks: JoinSet<()>,
@@ -102,7 +102,7 @@ impl Postgres {
     /// If the database can't be reached or used.
     pub async fn migration(&self) -> Result<Option<String>, BackendError> {
         let mut tasks = JoinSet::new();
-        // The link is lost with either of its connections.
+        // The link is lost with either of its two connections.
         let (link, _reader) = self.connect(&mut tasks).await?;
         let migration = schema::missing(&link).await;
         link.give_up();
@@ -167,7 +167,7 @@ impl Postgres {
 
     async fn open_anew(&self, feed: Feed) -> Result<(), BackendError> {
         let mut running = self.running.lock().await;
-        // What was wrong with the earlier link has been told.
+        // An error of the earlier link has been reported already.
         let _ = self.end(State::NotOpen, &mut running).await;
         let mut tasks = JoinSet::new();
         let (link, client) = self.connect(&mut tasks).await?;
@@ -183,7 +183,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Ends the link that stands, and waits until nothing runs for it. Says why it was lost before, if it was.
+    /// Ends the current link, and waits until its tasks have ended. Returns why it was lost before, if it was.
     async fn end(&self, state: State, running: &mut Running) -> Result<(), BackendError> {
         let is_opened_anew = matches!(state, State::NotOpen);
         let State::Open(link) = self.set_state(state) else {
@@ -217,7 +217,7 @@ impl Backend for Postgres {
     }
 
     fn follow<'a>(&'a self, patterns: &'a [Pattern]) -> Answer<'a, ()> {
-        // What is published from now on lies after the page that is being read, or makes it be read again.
+        // Publications from now on come after the page that is being read, or cause it to be read again.
         Box::pin(async move {
             self.link()?.following_mut().add(patterns);
             Ok(())

@@ -1,7 +1,7 @@
 //! Topics in Redis or Valkey, standalone or Cluster.
 //!
 //! One script assigns a publication its offset, appends it to its topic's stream and announces it by pub/sub, all or
-//! nothing. An announcement contains the whole publication; whoever missed one reads the stream.
+//! nothing. An announcement contains the whole publication; a server that missed one reads the stream.
 
 mod address;
 mod announcement;
@@ -65,7 +65,7 @@ pub struct Redis {
 enum State {
     /// Not opened yet.
     New,
-    /// Opened; the link may be lost since.
+    /// Opened. The link may have been lost since.
     Opened(Arc<Link>),
     Closed,
 }
@@ -101,7 +101,7 @@ impl Redis {
         self
     }
 
-    /// The link, if it was opened; it may be lost.
+    /// The link, if it was opened. It may be lost.
     fn link(&self) -> Result<Arc<Link>, BackendError> {
         match &*lock(&self.state) {
             State::New => Err(BackendError::Unreachable {
@@ -119,7 +119,7 @@ impl Redis {
         }
     }
 
-    /// Puts another state in the place of the present one, and ends its link without telling the feed.
+    /// Replaces the state, and ends the old link without telling its feed.
     fn replace(&self, state: State) {
         let old = std::mem::replace(&mut *lock(&self.state), state);
         if let State::Opened(link) = old {
@@ -127,7 +127,7 @@ impl Redis {
         }
     }
 
-    /// Puts a link that was opened in its place, unless another opening has begun since.
+    /// Installs an opened link, unless another opening has begun since.
     fn install(&self, opening: u64, link: &Arc<Link>) -> Result<(), BackendError> {
         let mut state = lock(&self.state);
         if !self.openings.is_last(opening) {
@@ -170,7 +170,7 @@ impl Redis {
     }
 }
 
-/// A link that is being opened. It ends where that fails, or is given up.
+/// A link that is being opened. It ends if that fails or is given up.
 struct Unfinished(Option<Arc<Link>>);
 
 impl Unfinished {

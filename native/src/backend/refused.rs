@@ -1,4 +1,4 @@
-//! What is told in the log of publications that a backend does not take, and of what it keeps and can't be read.
+//! Logs publications that a backend refuses, and stored data that can't be read.
 
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 use std::fmt::Display;
@@ -12,11 +12,11 @@ use super::BackendError;
 /// The shortest time between two warnings.
 const WARNING_EVERY: Duration = Duration::from_secs(10);
 
-/// Tells of them seldom enough that a publisher of nothing else doesn't fill the log.
+/// Limits warnings, so that a publisher of nothing but refused publications doesn't fill the log.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedLog(Mutex<Told>);
 
-/// When the log was told last, and how many there were since.
+/// When the last warning was logged, and how many were skipped since.
 #[derive(Debug, Default)]
 struct Told {
     last: Option<Instant>,
@@ -24,21 +24,21 @@ struct Told {
 }
 
 impl RefusedLog {
-    /// One publication is not taken for what it is.
+    /// Logs that a publication is refused because of what it is.
     pub(crate) fn tell(&self, topic: &Topic, error: &BackendError) {
         if let Some(others) = self.others() {
             tracing::warn!(%topic, %error, others, "a publication is refused");
         }
     }
 
-    /// None is taken, because there is no room.
+    /// Logs that publications are refused because there is no room.
     pub(crate) fn tell_full(&self, error: &BackendError) {
         if let Some(others) = self.others() {
             tracing::warn!(%error, others, "publications are refused");
         }
     }
 
-    /// Something that is kept, of a topic or a user, is damaged.
+    /// Logs that something stored about a topic or a user is damaged.
     #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
     pub(crate) fn tell_damaged(&self, of: &dyn Display, error: &dyn Display) {
         if let Some(others) = self.others() {
@@ -46,7 +46,7 @@ impl RefusedLog {
         }
     }
 
-    /// There is no room even for what servers keep.
+    /// Logs that there is no room even for what servers keep.
     #[cfg(feature = "redis")]
     pub(crate) fn tell_unwritten(&self, error: &BackendError) {
         if let Some(others) = self.others() {
@@ -54,7 +54,7 @@ impl RefusedLog {
         }
     }
 
-    /// Another one is refused: how many there were since the log was told last, if it is to be told again.
+    /// Counts another one. If it is to be logged, returns how many were skipped since the last warning.
     pub(crate) fn others(&self) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.last.is_some_and(|last| last.elapsed() < WARNING_EVERY) {

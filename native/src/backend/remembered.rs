@@ -1,11 +1,11 @@
-//! A stored cursor, as its user is told of it.
+//! A stored cursor, as its user sees it.
 
 use std::time::Duration;
 
 use tidegate_core::durable::{DurableName, Remembered};
 use tidegate_core::topic::Pattern;
 
-/// What a store has of a cursor; nothing where somebody else has damaged its name.
+/// Makes it of what a store has; `None` if its name was damaged by another program.
 pub(super) fn remembered(
     name: &str,
     pattern: &str,
@@ -15,7 +15,7 @@ pub(super) fn remembered(
     Some(Remembered {
         name: DurableName::new(name).ok()?,
         pattern: Pattern::new(pattern).ok()?,
-        // Damaged ones are wanted from their beginning.
+        // If the positions were damaged, the subscription starts from the beginning.
         positions: serde_json::from_str(positions).unwrap_or_default(),
         unused_for: Duration::from_millis(unused_ms),
     })

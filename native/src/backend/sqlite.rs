@@ -45,7 +45,7 @@ use worker::Worker;
 /// How long a publication waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The bytes that the log of writes may have before it is made to shrink.
+/// The size of the write-ahead log, in bytes, from which it is made to shrink.
 const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Topics in an SQLite file, which several processes on one machine share.
@@ -143,7 +143,7 @@ impl Sqlite {
         }
     }
 
-    /// Asks the thread.
+    /// Sends a command to the thread, and waits for its answer.
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, BackendError> {
         let (reply, answer) = oneshot::channel();
         match &*self.link() {
@@ -153,7 +153,7 @@ impl Sqlite {
                     backend: self.describe(),
                 });
             }
-            // A thread that has ended drops the command, and with it the reply.
+            // If the thread has ended, the command is dropped, and the reply with it.
             Link::Open(running) => _ = running.commands.send(command(reply)),
         }
         match answer.await {
@@ -162,7 +162,7 @@ impl Sqlite {
         }
     }
 
-    /// Puts a thread that has opened the file in its place, unless another opening has begun since.
+    /// Installs a thread that has opened the file, unless another opening has begun since.
     fn install(&self, opening: u64, running: Running) -> Result<(), BackendError> {
         let mut link = self.link();
         if !self.openings.is_last(opening) {
@@ -202,7 +202,7 @@ impl Sqlite {
     }
 }
 
-/// What a thread starts with.
+/// What the thread starts with.
 struct Opening {
     backend: String,
     path: PathBuf,
@@ -220,7 +220,7 @@ impl Opening {
     ) -> Ending {
         match self.open() {
             Ok(worker) => {
-                // Who opened waits no longer: the command to close follows.
+                // If the caller no longer waits for this, it sends the command to close.
                 let _ = opened.send(Ok(()));
                 worker.run(commands)
             }
@@ -275,7 +275,7 @@ impl Backend for Sqlite {
             let opening = self.openings.begin();
             let before = std::mem::replace(&mut *self.link(), Link::NotOpened);
             if let Link::Open(running) = before {
-                // How the link of before ended has been told.
+                // How the earlier link ended has been reported already.
                 let _ = running.end().await;
             }
             let (running, is_opened) = self

@@ -12,7 +12,7 @@ use crate::backend::BackendError;
 /// `redis` alone take the place from the environment.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Address {
-    /// The first of those that the environment names that can be reached.
+    /// The first that can be reached of those that the environment names.
     Auto,
     /// In this process only.
     Memory,
@@ -34,7 +34,7 @@ impl ServerUrl {
         Self(url)
     }
 
-    /// The whole address: for the server alone.
+    /// The whole address, including the password. Only the server may see it.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(super) fn secret(&self) -> &str {
         &self.0
@@ -82,7 +82,7 @@ impl FromStr for Address {
     }
 }
 
-/// `PATH`, `//PATH`, and whatever other libraries put behind a `?`.
+/// Accepts `PATH` and `//PATH`, and drops what other libraries put after a `?`.
 fn sqlite_path(rest: &str) -> &str {
     match rest.strip_prefix("//") {
         Some(path) => path.split('?').next().unwrap_or_default(),
@@ -122,8 +122,8 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-/// What may be shown of a text that should be an address: its scheme, hosts and path. Credentials and options are
-/// left out, and everything where it can't be told apart from them.
+/// What may be shown of a text that should be an address: its scheme, hosts and path. Credentials and options are left
+/// out, and so is everything that can't be told apart from them.
 pub(super) fn shown(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once(':') else {
         return if is_word(text) {
@@ -142,13 +142,13 @@ pub(super) fn shown(text: &str) -> String {
     format!("{scheme}://{}", place.unwrap_or("…"))
 }
 
-/// The hosts and the path of what stands behind `://`.
+/// The hosts and the path of the text after `://`.
 fn place(rest: &str) -> Option<&str> {
     let (head, options) = match rest.find(['?', '#']) {
         Some(end) => rest.split_at(end),
         None => (rest, ""),
     };
-    // An @ behind a ? may end a password that was not encoded.
+    // An @ after a ? may end a password that was not encoded.
     if options.contains('@') {
         return None;
     }
@@ -172,7 +172,7 @@ fn is_host(text: &str) -> bool {
         None => text.split_once(':').unwrap_or((text, "0")),
     };
     let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    // A password without the @ behind it looks like a host without a name.
+    // A password without an @ after it looks like a host without a name.
     !name.is_empty() && name.chars().all(is_plain) && is_number(port)
 }
 

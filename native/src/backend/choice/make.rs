@@ -1,4 +1,4 @@
-//! From an address to its backend, as far as this program was built with it.
+//! Creates the backend for an address, as far as this program was built with it.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Choices in environments that are given, among backends that are there and that are not.
+//! Choices in given environments, among backends that can and can't be reached.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Variables, and a home of their own.
+/// Variables, and a home directory of their own.
 struct Environment {
     variables: BTreeMap<&'static str, String>,
     home: TempDir,
@@ -50,7 +50,7 @@ impl Environment {
         .await
     }
 
-    /// The choice of a file.
+    /// Asserts that a file is chosen.
     async fn file_chosen(&self, asked: Option<&str>, file: &str) -> Choice {
         let choice = self.choose(asked).await.unwrap();
         assert_eq!(choice.what, format!("sqlite file {file}"));
@@ -60,7 +60,7 @@ impl Environment {
     }
 }
 
-/// A port that nobody listens to.
+/// A port that nobody listens on.
 fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()

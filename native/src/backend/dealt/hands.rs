@@ -1,4 +1,4 @@
-//! Who has a share of a link, and who follows what by it.
+//! Which shards have a share of a link, and which patterns they follow through it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::hub::Publication;
 
 /// The shards at a link.
 pub(super) struct Hands {
-    /// The number of the link that counts. What comes by an earlier one is stale.
+    /// The number of the current link. What arrives through an earlier one is stale.
     link: u64,
     state: State,
     hands: Vec<Hand>,
@@ -29,7 +29,7 @@ enum State {
 
 #[derive(Default)]
 struct Hand {
-    /// How often it wanted to have the link.
+    /// How often it requested the link.
     wishes: u64,
     feed: Option<Feed>,
     has_joined: bool,
@@ -47,7 +47,7 @@ impl Hands {
         }
     }
 
-    /// The number of the link that counts.
+    /// The number of the current link.
     pub(super) const fn link(&self) -> u64 {
         self.link
     }
@@ -56,19 +56,19 @@ impl Hands {
         self.state == State::Up && self.hands[hand].has_joined
     }
 
-    /// A shard wants to have the link. The number tells its wishes apart.
+    /// Notes that a shard requests the link, and returns the number of this request.
     pub(super) fn wish(&mut self, hand: usize) -> u64 {
         self.hands[hand].wishes += 1;
         self.hands[hand].wishes
     }
 
-    /// Whether the shard has wanted nothing since.
+    /// Whether this is still the shard's latest request.
     pub(super) fn is_wanted(&self, hand: usize, wish: u64) -> bool {
         self.hands[hand].wishes == wish
     }
 
-    /// Gives a shard its share of the link. Where that does not stand, or this shard has a share of it and does not trust
-    /// it any more, it is to be opened under the number that is given.
+    /// Gives a shard its share of the link. If the link is down, or if this shard already has a share and so no longer trusts the link,
+    /// returns the number under which a new one has to be opened.
     pub(super) fn join(&mut self, hand: usize, feed: Feed, backend: &str) -> Option<u64> {
         let is_distrusted = self.has_joined(hand);
         self.hands[hand].feed = Some(feed);
@@ -86,7 +86,7 @@ impl Hands {
         Some(self.link)
     }
 
-    /// The link of this number stands, and whoever opened it has a share of it, unless it was lost meanwhile.
+    /// Notes that the link with this number is open and that the shard that opened it has a share, unless it was lost meanwhile.
     pub(super) fn open(&mut self, link: u64, hand: usize) {
         if self.link == link && self.state == State::Opening {
             self.state = State::Up;
@@ -94,7 +94,7 @@ impl Hands {
         }
     }
 
-    /// The link is lost for all.
+    /// Tells all shards that the link is lost.
     pub(super) fn lose(&mut self, error: &BackendError) {
         self.state = State::Down;
         for hand in 0..self.hands.len() {
@@ -106,7 +106,7 @@ impl Hands {
         }
     }
 
-    /// Takes its share from a shard. Says whether it had one.
+    /// Takes a shard's share away, and returns whether it had one.
     fn leave(&mut self, hand: usize) -> bool {
         let hand = &mut self.hands[hand];
         for ticket in std::mem::take(&mut hand.followed).into_values() {
@@ -115,7 +115,7 @@ impl Hands {
         std::mem::take(&mut hand.has_joined)
     }
 
-    /// A shard wants the link no more. Says whether nobody does.
+    /// Notes that a shard no longer wants the link, and returns whether it was the last one.
     pub(super) fn part(&mut self, hand: usize) -> bool {
         self.leave(hand);
         let was_here = self.hands[hand].feed.take().is_some();
@@ -130,7 +130,7 @@ impl Hands {
         }
     }
 
-    /// A shard follows these no more. Gives those that nobody follows now.
+    /// Notes that a shard no longer follows these patterns, and returns those that no shard follows now.
     pub(super) fn unfollow(&mut self, hand: usize, patterns: &[Pattern]) -> Vec<Pattern> {
         for pattern in patterns {
             if let Some(ticket) = self.hands[hand].followed.remove(pattern) {
@@ -141,7 +141,7 @@ impl Hands {
         patterns.iter().filter(is_unwanted).cloned().collect()
     }
 
-    /// Tells those who follow a topic of its publication, once each.
+    /// Passes a publication to each shard that follows its topic, once.
     pub(super) fn tell(&mut self, publication: &Publication) {
         self.told.clear();
         let (told, hands) = (&mut self.told, &self.hands);
@@ -158,7 +158,7 @@ impl Hands {
         });
     }
 
-    /// Tells all but one.
+    /// Passes an event to all shards but one.
     pub(super) fn tell_all(&self, event: &FeedEvent, but: Option<usize>) {
         for (number, hand) in self.hands.iter().enumerate() {
             if Some(number) != but

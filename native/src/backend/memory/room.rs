@@ -1,17 +1,17 @@
-//! What all parts of a memory may hold together.
+//! Limits what all parts of a memory hold together.
 
 use crate::atomics::{AtomicUsize, Ordering};
 
-/// How much there may be, and how much there is.
+/// The limits, and how much there is.
 ///
-/// Only what comes to be or goes changes it: a topic whose history is full and keeps its size leaves it alone, so that
-/// no core waits for another one here.
+/// Only what is added or removed changes it. A topic whose history is full and keeps its size leaves it alone, so that
+/// the processors don't contend for it.
 #[derive(Debug)]
 pub(crate) struct Room {
     topics_max: usize,
     bytes_max: usize,
     topics: AtomicUsize,
-    /// Of the payloads that are kept.
+    /// The bytes of the payloads that are kept.
     bytes: AtomicUsize,
 }
 
@@ -46,7 +46,7 @@ impl Room {
         self.topics() < self.topics_max
     }
 
-    /// Counts another topic, unless there are as many as there may be.
+    /// Counts another topic, unless the limit is reached.
     pub(crate) fn take_topic(&self) -> bool {
         let one_more = |topics| (topics < self.topics_max).then_some(topics + 1);
         let taken = self
@@ -55,19 +55,19 @@ impl Room {
         taken.is_ok()
     }
 
-    /// A topic is forgotten, and what was kept of it.
+    /// Gives back the room of a topic that is forgotten.
     pub(crate) fn give_back(&self, bytes: usize) {
         self.topics.fetch_sub(1, Ordering::Relaxed);
         self.change_bytes(bytes, 0);
     }
 
-    /// Whether a topic that keeps `own` bytes can keep another `bytes`, at the worst instead of those.
+    /// Whether a topic that keeps `own` bytes can keep another `bytes`, if need be instead of those.
     pub(crate) fn has_bytes(&self, own: usize, bytes: usize) -> bool {
         let all = self.bytes.load(Ordering::Relaxed);
         all.saturating_sub(own).saturating_add(bytes) <= self.bytes_max
     }
 
-    /// A topic that kept `before` keeps `after`. Says whether that is within the limit.
+    /// Notes that a topic keeps `after` bytes instead of `before`, and returns whether that is within the limit.
     pub(crate) fn change_bytes(&self, before: usize, after: usize) -> bool {
         if before < after {
             let more = after - before;

@@ -1,4 +1,4 @@
-//! What is kept of topics, and who hears of them.
+//! What is kept of topics, and who follows them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -21,12 +21,12 @@ use crate::backend::{Feed, Keep};
 use crate::hub::Publication;
 use crate::json::Json;
 
-/// The fewest topics that are worth looking through for those that nobody needs any more.
+/// The fewest topics for which looking for expired ones is worth it.
 const SWEEP_TOPICS_MIN: usize = 1_024;
 
-/// A part of the topics, and the feeds of those who follow them.
+/// A part of the topics, and the feeds of their followers.
 ///
-/// Whoever changes it holds it until all feeds have been told, so that everybody hears a topic in its order.
+/// Whoever changes it holds its lock until all feeds have been told, so that everyone gets a topic's publications in order.
 pub(super) struct Store {
     keep: Keep,
     /// What all parts together may hold.
@@ -34,20 +34,20 @@ pub(super) struct Store {
     keeps_followed: bool,
     epochs: Random,
     topics: BTreeMap<Topic, Kept>,
-    /// With so many topics, those past their retention are looked for: twice as many as the last time left, so that a topic's
-    /// share of the search is constant.
+    /// The number of topics at which expired ones are looked for: twice as many as the last search left, so that a topic's share of the
+    /// cost is constant.
     sweep_at: usize,
-    /// No topic is past its retention until then, the time itself included.
+    /// No topic expires before this time, or at it.
     none_expires_until: Instant,
     followers: Router<Follower>,
     /// Reused between publications.
     told: Vec<u64>,
 }
 
-/// Someone who follows topics.
+/// A follower of topics.
 #[derive(Clone)]
 pub(super) struct Follower {
-    /// Its own among those who share the topics.
+    /// The number of its backend among those that share the topics.
     pub(super) number: u64,
     pub(super) feed: Feed,
 }
@@ -56,7 +56,7 @@ pub(super) struct Follower {
 struct Kept {
     history: History<Json>,
     published_at: Instant,
-    /// Idempotency keys, oldest first. They outlive an epoch: what is repeated after a restart was published before it.
+    /// Idempotency keys, oldest first. They outlive an epoch, because what is repeated after a restart was published before it.
     keys: VecDeque<(String, Position)>,
 }
 
@@ -78,7 +78,7 @@ impl Store {
         }
     }
 
-    /// Stores a publication and announces it. A repeated one is recognised first: it may be the one that ended the topic.
+    /// Stores a publication and announces it. A repetition is recognised first, because it may be of the publication that ended the topic.
     pub(super) fn publish(
         &mut self,
         now: Instant,
@@ -110,7 +110,7 @@ impl Store {
         Ok(position)
     }
 
-    /// Appends to a topic: to a new one in a random epoch, to one that has ended in the epoch after.
+    /// Appends to a topic. A new topic starts in a random epoch, and a topic that has ended continues in the next one.
     fn append(
         &mut self,
         now: Instant,
@@ -144,7 +144,7 @@ impl Store {
         publication.position
     }
 
-    /// Sees to it that a publication can be kept, at the worst by giving up all else that its topic keeps.
+    /// Makes sure that a publication can be kept, if need be by dropping everything else that its topic keeps.
     fn make_room(
         &mut self,
         now: Instant,
@@ -167,13 +167,13 @@ impl Store {
         Ok(())
     }
 
-    /// Tells everyone who follows the topic, once each.
+    /// Passes the publication to each follower of the topic, once.
     fn announce(&mut self, publication: &Publication) {
         self.told.clear();
         let (told, mut is_first) = (&mut self.told, true);
         self.followers.for_each_match(&publication.topic, |route| {
             for Follower { number, feed } in self.followers.subscribers(route) {
-                // Nobody follows one pattern twice.
+                // Within one route, each follower occurs once, because nobody follows a pattern twice.
                 if is_first || !told.contains(number) {
                     told.push(*number);
                     feed.publication(Arc::clone(publication));
@@ -255,7 +255,7 @@ impl Store {
         }
     }
 
-    /// Whether a topic is past its retention. One that somebody follows by its name stays.
+    /// Whether a topic is past its retention. A topic that is followed by its name may be kept.
     fn is_expired(&self, now: Instant, topic: &Topic, kept: &Kept) -> bool {
         now - kept.published_at > self.keep.retention_of(topic)
             && !(self.keeps_followed && self.is_followed(topic))

@@ -1,4 +1,4 @@
-//! All topics of a memory, in parts: each topic's name says in which, and each part has a lock of its own.
+//! All topics of a memory, in parts. A topic's name determines its part, and each part has a lock of its own.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,11 +21,11 @@ pub(super) struct Topics {
     parts: Box<[Mutex<Store>]>,
     hashing: RandomState,
     room: Arc<Room>,
-    /// Where the clock of the parts begins.
+    /// The origin of the parts' clock.
     started: std::time::Instant,
 }
 
-/// That somebody follows a pattern: in one part, or in all of them where it has wildcards.
+/// A follower's pattern: registered in one part, or in all of them if it has wildcards.
 pub(super) struct Following {
     first_part: usize,
     tickets: Vec<Ticket>,
@@ -106,7 +106,8 @@ impl Topics {
         }
     }
 
-    /// Follows no more. The feeds go when nothing is locked: what drops with them is not ours to know.
+    /// Stops following. Returns the feeds, so that they are dropped after the locks are released: what is dropped along
+    /// with them is unknown here.
     pub(super) fn unfollow(&self, following: Following) -> Vec<Feed> {
         let parts = &self.parts[following.first_part..];
         let unfollow = |(part, ticket): (&Mutex<Store>, _)| lock(part).unfollow(ticket).feed;
@@ -122,7 +123,7 @@ impl Topics {
     }
 }
 
-/// A panic leaves nothing half-done that the next holder could not go on from.
+/// Locks even after a panic of another holder, which leaves nothing inconsistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What an address says: where the database is, and how Tidegate uses it.
+//! Parses an address: where the database is, and how Tidegate uses it.
 
 use std::time::Duration;
 
@@ -7,40 +7,40 @@ use tokio_postgres::config::Host;
 use super::names::Names;
 use crate::backend::BackendError;
 
-/// How long there is between two looks for what no notification told of.
+/// How often to look for what no notification announced.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How long a publication stays in the table at least, so that whoever stands still for no longer misses nothing.
+/// How long a publication stays in the table at least, so that a server that stalls for no longer misses nothing.
 const STALL: Duration = Duration::from_secs(30);
 
 /// How long the server may take to answer before the link counts as lost.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The port where an address names none.
+/// The port if an address names none.
 const PORT: u16 = 5432;
 
 /// What an address says.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
-    /// How to connect; holds the password, which its `Debug` leaves out.
+    /// How to connect. It contains the password, which its `Debug` form leaves out.
     pub(super) config: tokio_postgres::Config,
-    /// How to check who the server is, where it speaks TLS.
+    /// How to check the server's identity, if it speaks TLS.
     pub(super) trust: Trust,
     /// `postgres at host:port/db`.
     pub(super) place: String,
-    /// What our objects are called.
+    /// The names of our objects.
     pub(super) names: Names,
-    /// Whether to add to the database what is missing, or only to say what.
+    /// Whether to add to the database what is missing, or only to report it.
     pub(super) migrate: bool,
     pub(super) poll: Duration,
     pub(super) stall: Duration,
     pub(super) timeout: Duration,
 }
 
-/// What is asked of the server's certificate.
+/// What is required of the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Nothing: the link is encrypted, with whoever it is. What `sslmode=prefer` and `require` mean to libpq, too.
+    /// Nothing: the link is encrypted, but the server may be anyone. So do `sslmode=prefer` and `require` in libpq.
     Anyone,
     /// It must be signed for this host, by an authority of the system or of this PEM file.
     Certified { authorities: Option<String> },
@@ -94,7 +94,7 @@ impl Address {
     }
 }
 
-/// The options of an address that tokio-postgres does not know.
+/// The options of an address that tokio-postgres doesn't know.
 #[derive(Default)]
 struct Options {
     sslmode: Option<&'static str>,
@@ -108,7 +108,7 @@ struct Options {
 }
 
 impl Options {
-    /// Whether the option is one of ours.
+    /// Takes an option if it is one of ours, and returns whether it is.
     fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
         match (name, value) {
             ("poll_ms", _) => self.poll = Some(millis(name, value)?),

@@ -1,4 +1,4 @@
-//! Rows that the database does not let us take in: set aside for a while, so that they are in nobody's way.
+//! Rows that the database refuses to let us take in. They are set aside for a while, so that they don't hold up others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 /// After how long a row is tried again.
 pub(super) const ASIDE_FOR: Duration = Duration::from_secs(10);
 
-/// The most rows that are set aside one by one.
+/// The most rows that are set aside individually.
 const ROWS_MAX: usize = 256;
 
-/// To find the rows that are refused takes transactions. So many times as long as they took, nothing is asked for.
+/// Finding the refused rows costs transactions. Nothing is requested for this multiple of the time that they took.
 const REST_FACTOR: u32 = 4;
 
-/// What is not asked for now.
+/// Which rows are not requested for now.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     rows: BTreeMap<i64, Instant>,
-    /// All rows up to this one, where there were too many of them.
+    /// All rows up to this one, once there were too many individual ones.
     all_to: Option<(i64, Instant)>,
     rests_until: Option<Instant>,
 }
@@ -34,17 +34,17 @@ impl Aside {
         }
     }
 
-    /// Asks for nothing for as long as is due to a search that began at a time and has found refused rows.
+    /// Pauses requests after a search that began at `began` and has found refused rows.
     pub(super) fn rest_after(&mut self, began: Instant, now: Instant) {
         self.rest_until(now + now.duration_since(began) * REST_FACTOR);
     }
 
-    /// Asks for nothing until then.
+    /// Pauses requests until then.
     pub(super) fn rest_until(&mut self, until: Instant) {
         self.rests_until = Some(until);
     }
 
-    /// Whether rows may be asked for. What has been aside for long enough may be tried again then.
+    /// Whether rows may be requested. Rows that have been aside for long enough are then tried again.
     pub(super) fn may_ask(&mut self, now: Instant) -> bool {
         if self.rests_until.is_some_and(|until| now < until) {
             return false;
@@ -54,12 +54,12 @@ impl Aside {
         true
     }
 
-    /// The row after which there are some to be asked for.
+    /// The row after which rows are requested.
     pub(super) fn after(&self) -> i64 {
         self.all_to.map_or(i64::MIN, |(id, _)| id)
     }
 
-    /// The rows that are not to be asked for.
+    /// The rows that are not requested.
     pub(super) fn rows(&self) -> Vec<i64> {
         self.rows.keys().copied().collect()
     }

@@ -1,6 +1,6 @@
-//! What is said to all who have the backend open: as a notification, which reaches whoever listens at that moment.
+//! Broadcasts to all that have the backend open: as notifications, which reach those that listen at that moment.
 //!
-//! Behind a pooler that does not keep `LISTEN`, nobody does.
+//! Behind a pooler that doesn't keep `LISTEN`, nobody does.
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Notification};
@@ -11,12 +11,12 @@ use crate::backend::BackendError;
 /// The largest message: a notification has less than 8,000 bytes.
 pub(super) const BYTES_MAX: usize = 7_900;
 
-/// What the channel's name begins with. The number of the table follows, so that tables of one name in several schemas don't
-/// hear each other.
+/// The prefix of the channel's name. The table's oid follows, so that tables of the same name in several schemas don't get each other's
+/// broadcasts.
 const CHANNEL_PREFIX: &str = "tidegate_broadcast_";
 
 impl Link {
-    /// Says it.
+    /// Sends a broadcast.
     pub(super) async fn broadcast(&self, message: &str) -> Result<(), BackendError> {
         if message.len() > BYTES_MAX {
             let bytes = message.len();
@@ -29,7 +29,7 @@ impl Link {
         Ok(())
     }
 
-    /// Begins to hear what others say, on a connection that keeps what it listens to.
+    /// Starts listening to the broadcasts of others, on a connection that keeps its `LISTEN`.
     pub(super) async fn hear_broadcasts(&self, client: &Client) -> Result<(), BackendError> {
         let statement = &self.statements().broadcast_channel;
         let rows = self.query_on(client, statement, &[]).await?;
@@ -41,7 +41,7 @@ impl Link {
         Ok(())
     }
 
-    /// A notification came: a broadcast, or the news that something was published.
+    /// Handles a notification: a broadcast, or the news that something was published.
     pub(super) fn notified(&self, notification: &Notification) {
         if notification.channel().starts_with(CHANNEL_PREFIX) {
             self.tell_broadcast(notification.payload());

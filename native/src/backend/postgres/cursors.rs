@@ -1,4 +1,4 @@
-//! The cursors of durable subscriptions: as many as are asked for in one round trip and one transaction.
+//! The cursors of durable subscriptions. All calls of a batch take one round trip and one transaction.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::Json;
 use crate::backend::BackendError;
 use crate::backend::remembered::remembered;
 
-/// Does what is asked, in this order.
+/// Carries out calls, in this order.
 pub(super) async fn keep(
     link: &Link,
     calls: &[CursorCall],
@@ -28,7 +28,7 @@ pub(super) async fn keep(
     Ok(answers)
 }
 
-/// Says which cursors a user has.
+/// Lists the cursors of a user.
 async fn list(link: &Link, user: &str) -> Result<CursorAnswer, BackendError> {
     let owner = owner_of(user);
     let rows = link
@@ -47,7 +47,7 @@ async fn list(link: &Link, user: &str) -> Result<CursorAnswer, BackendError> {
     Ok(CursorAnswer::Listed(told.collect()))
 }
 
-/// Does what concerns one cursor each.
+/// Carries out calls that concern one cursor each.
 async fn change(link: &Link, calls: &[CursorCall]) -> Result<Vec<CursorAnswer>, BackendError> {
     let keys: Vec<&CursorKey> = calls.iter().filter_map(CursorCall::key).collect();
     let owners: Vec<String> = keys.iter().map(|key| key.owner()).collect();
@@ -103,7 +103,7 @@ fn answer(link: &Link, row: &Row) -> Result<CursorAnswer, BackendError> {
         "claimed" => Ok(CursorAnswer::Claimed {
             cursor: Cursor {
                 term: row.get::<_, i64>(1).cast_unsigned(),
-                // What somebody else has damaged is wanted from its beginning.
+                // If the positions were damaged by another program, the subscription starts from the beginning.
                 positions: serde_json::from_str(row.get(2)).unwrap_or_default(),
             },
             forgotten: row.get::<_, i64>(3).cast_unsigned(),

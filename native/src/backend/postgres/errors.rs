@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::backend::BackendError;
 
-/// What an error says, with its causes: tokio-postgres itself tells only the outermost.
+/// The text of an error with its causes. tokio-postgres itself shows only the outermost one.
 pub(super) fn text(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
         let detail = db.detail().map(|detail| format!(" ({detail})"));
@@ -26,7 +26,7 @@ pub(super) fn text(error: &tokio_postgres::Error) -> String {
     text
 }
 
-/// The error as a backend tells it.
+/// Converts an error to a backend's.
 pub(super) fn told(place: &str, error: &tokio_postgres::Error) -> BackendError {
     let backend = place.to_owned();
     let reason = text(error);
@@ -64,8 +64,8 @@ pub(super) fn told_of_content(place: &str, error: &tokio_postgres::Error) -> Bac
     }
 }
 
-/// Whether an error is of what is to be stored, and would be the same another time: a value that a column, a constraint or a policy
-/// refuses (22, 23, 44, 42501), more than PostgreSQL can hold (54), what the application's triggers say (21, 27, 38, 39, P0).
+/// Whether an error is about what is being stored, and would occur again: a value that a column, a constraint or a policy refuses (22, 23,
+/// 44, 42501), more than PostgreSQL can hold (54), or an error of the application's triggers (21, 27, 38, 39, P0).
 fn is_of_content(code: &SqlState) -> bool {
     let code = code.code();
     let class = code.get(..2).unwrap_or_default();
@@ -75,7 +75,7 @@ fn is_of_content(code: &SqlState) -> bool {
     ) || code == "42501"
 }
 
-/// What to do about what tokio-postgres refuses, which has no code.
+/// What to do about a refusal by tokio-postgres itself, which has no code.
 fn advice_without_code(reason: &str) -> Option<&'static str> {
     if reason.starts_with("authentication error") || reason.starts_with("invalid configuration") {
         Some("check user and password in the address")
@@ -90,7 +90,7 @@ fn advice_without_code(reason: &str) -> Option<&'static str> {
     }
 }
 
-/// What to do about a refusal of the server's.
+/// What to do about a refusal by the server.
 fn advice(code: &SqlState) -> Option<&'static str> {
     match code.code() {
         "28P01" | "28000" => Some("check user and password in the address, and pg_hba.conf"),
@@ -105,13 +105,13 @@ fn advice(code: &SqlState) -> Option<&'static str> {
     }
 }
 
-/// Whether the same call may succeed later: another server has taken over, or somebody stood in the way.
+/// Whether the same call may succeed later: another server has taken over, or another transaction was in the way.
 fn is_passing(code: &SqlState) -> bool {
     ends_link(code) || matches!(code.code(), "53300" | "53400" | "57014" | "40001" | "40P01")
 }
 
-/// Whether an error says that this connection serves no more: class 08, a server that goes or comes, one that
-/// only reads (a standby after a failover).
+/// Whether an error means that this connection is of no more use: class 08, a server that stops or starts, or one that is read-only (a
+/// standby after a failover).
 pub(super) fn ends_link(code: &SqlState) -> bool {
     let code = code.code();
     code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25006")

@@ -1,10 +1,10 @@
-//! What a hub follows.
+//! The topics that a hub follows.
 
 use std::collections::HashSet;
 
 use tidegate_core::topic::{Pattern, Topic};
 
-/// The most names that a reader hands to the server for it to select by; beyond, it reads everything.
+/// The most names that a reader passes to the server to select by; with more, it reads everything.
 const SELECTED_MAX: usize = 100;
 
 /// The patterns that a hub follows.
@@ -14,12 +14,12 @@ pub(super) struct Following {
     wild: Vec<Pattern>,
 }
 
-/// What a reader asks the server for. It is coarser than what is followed, never finer.
+/// What a reader requests from the server. It is coarser than what is followed, never finer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Selection {
-    /// Whether everything.
+    /// Whether to read everything;
     pub(super) is_all: bool,
-    /// Else these topics
+    /// if not, these topics
     pub(super) topics: Vec<String>,
     /// and those that begin like this.
     pub(super) prefixes: Vec<String>,

@@ -1,4 +1,4 @@
-//! A connection, and what becomes of the statement that runs on it when it is given up.
+//! A connection, and what happens to the statement that is running on it when it is given up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::link::Link;
 /// How long a server may take to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Cancels what runs on a connection.
+/// Cancels what is running on a connection.
 #[derive(Clone)]
 pub(super) struct Cancel {
     token: CancelToken,
@@ -34,7 +34,7 @@ impl Cancel {
         Self { token, tls }
     }
 
-    /// Asks the server to cancel, by a connection for that alone. Whether it was asked.
+    /// Asks the server to cancel, on a separate connection. Returns whether the request was sent.
     pub(super) async fn ask(&self) -> bool {
         let asking = self.token.cancel_query(self.tls.clone());
         matches!(
@@ -46,8 +46,8 @@ impl Cancel {
 
 /// A connection of a link.
 ///
-/// A server that waits for a lock doesn't notice that nobody waits for its answer any more. So where the link was given up
-/// because an answer did not come, the statement is cancelled, however this is dropped.
+/// A server that waits for a lock doesn't notice that nobody waits for its answer any more. So if the link was given up because an answer
+/// didn't arrive, the statement is cancelled, however this is dropped.
 pub(super) struct Held<S>
 where
     S: TlsStream + Unpin + Send + 'static,
@@ -69,7 +69,7 @@ where
         }
     }
 
-    /// What the server says next on its own account; nothing at the end.
+    /// The server's next asynchronous message; `None` at the end.
     pub(super) async fn message(&mut self) -> Option<Result<AsyncMessage, Error>> {
         match &mut self.connection {
             Some(connection) => poll_fn(|context| connection.poll_message(context)).await,
@@ -89,14 +89,14 @@ where
         if !self.link.is_unanswered() {
             return;
         }
-        // Where there is no runtime any more, the process is about to end.
+        // If there is no runtime any more, the process is about to end.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
         let cancel = self.cancel.clone();
         runtime.spawn(tokio::time::timeout(CANCEL_TIMEOUT, async move {
             if cancel.ask().await {
-                // A pooler knows whose statement is meant only while the connection stands.
+                // A pooler can only tell whose statement is meant while the connection is open.
                 while let Some(Ok(_)) = poll_fn(|context| connection.poll_message(context)).await {}
             }
         }));

@@ -1,4 +1,4 @@
-//! Takes in rows that others have inserted: checks them, and gives those that are publications their place.
+//! Takes in rows that others have inserted: checks them, and assigns those that are publications their position.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::link::Link;
 use crate::Json;
 use crate::backend::{BackendError, RefusedLog};
 
-/// The most rows that are taken in at once.
+/// The most rows that are taken in at a time.
 const ROWS_MAX: usize = 64;
 
 /// The intake of one link.
@@ -26,13 +26,13 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Takes in all rows that wait; tells how many.
+    /// Takes in all rows that are waiting, and returns how many.
     ///
-    /// A row that appears late, because its transaction was long, is found late: rows are looked for by their not
-    /// having a place, and not by their number. Several servers may find the same one; the first places it.
+    /// A row that becomes visible late, because its transaction was long, is still found: rows are found by having no position yet, and not
+    /// by their number. Several servers may find the same row; the first one places it.
     ///
     /// # Errors
-    /// When something is wrong that is not of the rows.
+    /// If something is wrong that is not due to the rows.
     pub(super) async fn take_in(
         &mut self,
         link: &Link,
@@ -62,7 +62,7 @@ impl Intake {
             let Some(last) = rows.last() else {
                 return Ok(taken);
             };
-            // Goes on behind what an application holds locked.
+            // Continue after rows that an application holds locked.
             after = last.get(0);
             let checked: Vec<Checked> = rows
                 .iter()
@@ -80,7 +80,7 @@ impl Intake {
         }
     }
 
-    /// Places rows in their order; where the database refuses some of them, by halves, so that those alone are set aside.
+    /// Places rows in their order. If the database refuses some of them, halves are tried, so that only those are set aside.
     async fn place_by_parts(
         &mut self,
         link: &Link,
@@ -120,14 +120,14 @@ impl Intake {
     }
 }
 
-/// What came of rows.
+/// The outcome of placing rows.
 #[derive(Debug, Default)]
 struct Placed {
     taken: usize,
     is_any_refused: bool,
 }
 
-/// A row, and what is to become of it.
+/// A row, and whether it can be published.
 struct Checked {
     id: i64,
     channel: String,
@@ -166,7 +166,7 @@ impl Checked {
 }
 
 impl Intake {
-    /// Places rows in one transaction; tells how many.
+    /// Places rows in one transaction, and returns how many.
     async fn place(
         &mut self,
         link: &Link,
@@ -214,12 +214,12 @@ impl Intake {
     }
 }
 
-/// Rows that are no publications, and rows that can't be taken in, are told of seldom.
+/// Logs rows that are not publications, and rows that can't be taken in, but not often.
 #[derive(Debug, Default)]
 struct Warnings(RefusedLog);
 
 impl Warnings {
-    /// A row is no publication.
+    /// Logs that a row is not a publication.
     fn marked(&self, link: &Link, row: &Checked, fault: &str) {
         if let Some(others) = self.0.others() {
             tracing::warn!(
@@ -232,7 +232,7 @@ impl Warnings {
         }
     }
 
-    /// A row can't be taken in.
+    /// Logs that a row can't be taken in.
     fn not_taken_in(&self, row: &Checked, error: &BackendError) {
         if let Some(others) = self.0.others() {
             tracing::warn!(

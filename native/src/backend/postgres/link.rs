@@ -1,4 +1,4 @@
-//! The link to a server: its connections, and the one place where it is noticed that they are lost.
+//! The link to a server: its connections, and the one place where their loss is noticed.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,14 +21,14 @@ use super::statements::Statements;
 use crate::backend::kept::Kept;
 use crate::backend::{BackendError, Feed, Keep, RefusedLog};
 
-/// A parameter of a statement, with the type that it is sent as: no statement is prepared by name, because a pooler may
-/// run the next one on another connection.
+/// A parameter of a statement, with its type. No statement is prepared by name, because a pooler may run the next one on another
+/// connection.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// How long a migration may take: an index over a large table of the application's.
+/// How long a migration may take: it may build an index on a large table of the application's.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// One opening of the backend. What runs for it ends when it is lost.
+/// One opening of the backend. Its tasks end when it is lost.
 #[derive(Debug)]
 pub(super) struct Link {
     address: Arc<Address>,
@@ -36,18 +36,18 @@ pub(super) struct Link {
     statements: OnceLock<Statements>,
     /// For calls; the reader of the feed has a connection of its own.
     calls: Client,
-    /// What was asked there, and is not answered.
+    /// The statements on that connection that have no answer yet.
     asked: Queue,
     cancel_call: Cancel,
-    /// Set once the link stands: from then on it is told when the link is lost.
+    /// Set once the link is open. From then on, the feed is told if it is lost.
     feed: OnceLock<Feed>,
     lost: OnceLock<BackendError>,
     is_unanswered: AtomicBool,
     ended: watch::Sender<bool>,
     following: RwLock<Following>,
-    /// There may be something new to read.
+    /// Wakes the reader: there may be something new.
     pub(super) news: Notify,
-    /// Others should be told that there is.
+    /// Wakes the task that notifies other servers that something is new.
     pub(super) announcement: Notify,
     damaged: RefusedLog,
 }
@@ -77,12 +77,12 @@ impl Link {
         }
     }
 
-    /// What is kept, as far as is known.
+    /// What the backend keeps, as far as is known.
     pub(super) fn keep(&self) -> Arc<Keep> {
         self.keep.get()
     }
 
-    /// Writes what is kept, as a server does, or reads what servers have written.
+    /// Writes what the backend keeps, as a server does, or reads what servers have written.
     pub(super) async fn agree_on_keep(&self) -> Result<(), BackendError> {
         let statements = self.statements();
         let Some(text) = self.keep.to_say() else {
@@ -111,7 +111,7 @@ impl Link {
         self.address.stall
     }
 
-    /// The statements of this table; known once the schema was prepared.
+    /// The statements for this table; known once the schema was prepared.
     pub(super) fn statements(&self) -> &Statements {
         self.statements
             .get()
@@ -122,18 +122,18 @@ impl Link {
         let _ = self.statements.set(statements);
     }
 
-    /// From now on `feed` is told if the link is lost.
+    /// Has `feed` told from now on if the link is lost.
     pub(super) fn tell(&self, feed: Feed) -> Result<(), BackendError> {
         let _ = self.feed.set(feed);
         self.check()
     }
 
-    /// Why the link is lost, if it is.
+    /// Returns why the link is lost, if it is.
     pub(super) fn check(&self) -> Result<(), BackendError> {
         self.lost.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// The link is lost: says so once, and ends what runs for it.
+    /// Marks the link as lost: tells the feed once, and ends the tasks.
     pub(super) fn lose(&self, error: BackendError) {
         if self.lost.set(error.clone()).is_ok() {
             self.ended.send_replace(true);
@@ -143,7 +143,7 @@ impl Link {
         }
     }
 
-    /// Hands on what was broadcast, if the link stands.
+    /// Passes on a broadcast, if the link is open.
     pub(super) fn tell_broadcast(&self, message: &str) {
         if let Some(feed) = self.feed.get()
             && self.lost.get().is_none()
@@ -152,18 +152,18 @@ impl Link {
         }
     }
 
-    /// Whether the link was given up because an answer did not come: what the server still does for it is of use to nobody.
+    /// Whether the link was given up because an answer didn't arrive. Nobody needs what the server is still doing for it.
     pub(super) fn is_unanswered(&self) -> bool {
         self.is_unanswered.load(Ordering::Relaxed)
     }
 
-    /// The link is given up because an answer did not come in the time that somebody else has.
+    /// Gives up the link because an answer did not arrive within the time that the caller has.
     pub(super) fn give_up_unanswered(&self) {
         self.is_unanswered.store(true, Ordering::Relaxed);
         self.give_up();
     }
 
-    /// The link is given up: nobody is told.
+    /// Gives up the link, without telling the feed.
     pub(super) fn give_up(&self) {
         let backend = self.place().to_owned();
         let _ = self.lost.set(BackendError::Closed { backend });
@@ -200,7 +200,7 @@ impl Link {
         }
     }
 
-    /// Tells that a row can't be read, which is left out.
+    /// Logs that a row can't be read, and is left out.
     pub(super) fn tell_damaged(&self, channel: &str, reason: String) {
         self.damaged
             .tell_damaged(&channel, &self.unexpected(reason));
@@ -228,9 +228,9 @@ impl Link {
             .await
     }
 
-    /// Runs a statement that nobody waits for, on the connection for calls. It is cancelled before the calls behind it are given
-    /// up for it, but not while the server is at a call before it, which would be cancelled in its place. The link is lost only where
-    /// no answer comes even so.
+    /// Runs a statement that nobody waits for, on the connection for calls. If it takes too long, it is cancelled, before the calls queued
+    /// behind it time out because of it. It is not cancelled while the server is still working on an earlier call, because that would be
+    /// cancelled instead. The link is lost only if there is no answer even then.
     pub(super) async fn query_in_background(
         &self,
         sql: &str,
@@ -239,12 +239,12 @@ impl Link {
         let place = self.asked.enter();
         let timeout = self.address.timeout;
         let answer = self.calls.query_typed(sql, parameters);
-        // The calls before it may take as long as one may, and then it as long again.
+        // The calls before it may take one timeout, and the statement itself another.
         let mut answer =
             std::pin::pin!(self.within(2 * timeout, &self.calls, answer, errors::told));
         let began = Instant::now();
         tokio::select! {
-            // It is sent before anything is waited for.
+            // The answer is polled first, which sends the statement.
             biased;
             answer = &mut answer => return answer,
             () = place.first() => {}
@@ -308,7 +308,7 @@ impl Link {
                 if client.is_closed() || error.code().is_none_or(errors::ends_link) {
                     self.lose(told.clone());
                 }
-                // Where the link was lost meanwhile, that ended the connection: its reason is the one to be told.
+                // If the link was lost meanwhile, that ended the connection, and its reason is the one to report.
                 self.check()?;
                 Err(told)
             }
@@ -322,7 +322,7 @@ impl Link {
         }
     }
 
-    /// What is followed now.
+    /// What is followed at the moment.
     pub(super) fn following(&self) -> RwLockReadGuard<'_, Following> {
         self.following
             .read()

@@ -1,5 +1,5 @@
-//! Reads what is published: woken by notifications, and looking by itself now and then, because a notification is a hint that
-//! may not come (a pooler does not pass it on).
+//! Reads what is published. Notifications wake it, but it also polls, because a notification is only a hint that may not arrive (a pooler
+//! doesn't pass it on).
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use super::link::Link;
 use crate::Json;
 use crate::backend::{BackendError, Feed};
 
-/// The most rows that are read at once.
+/// The most rows of a page.
 const ROWS_MAX: usize = 500;
 
-/// The most payload bytes that are read at once.
+/// The most payload bytes of a page.
 pub(super) const BYTES_MAX: i64 = 8 * 1024 * 1024;
 
-/// From how many bytes on a page may have been cut short. What the database counts as bytes and what it sends differ where
-/// it stores values instead of texts.
+/// From this number of bytes on, a page may have been cut short. What the database counts as bytes differs from what it sends if it stores
+/// values and not texts.
 const PAGE_FULL_BYTES: usize = 2 * 1024 * 1024;
 
-/// Somebody has emptied one of our tables.
+/// Reported if somebody has emptied that table.
 const NO_UPKEEP: &str = "the row of the upkeep table is gone";
 
 /// Reads the feed on a connection of its own.
@@ -35,19 +35,18 @@ pub(super) struct Reader {
     feed: Feed,
     intake: Intake,
     cursor: i64,
-    /// Up to where it was told that something may have been missed.
+    /// The place up to which the feed was told that something may have been missed.
     told_missed: i64,
 }
 
 impl Reader {
-    /// Listens, and starts where the order ends now.
+    /// Starts to listen, and to read from the current end of the order.
     pub(super) async fn start(
         link: &Arc<Link>,
         client: Client,
         feed: Feed,
     ) -> Result<Self, BackendError> {
-        // The order matters: what is published from here on is after the cursor, and what is notified from
-        // before it is heard.
+        // Listen first, then read the end: whatever is published after that end is announced by a notification that this connection gets.
         link.query_on(&client, &link.statements().listen, &[])
             .await?;
         link.hear_broadcasts(&client).await?;
@@ -68,7 +67,7 @@ impl Reader {
     pub(super) async fn run(mut self) {
         let link = Arc::clone(&self.link);
         link.while_it_stands(async {
-            // What goes wrong here may have lost something: whatever it is, the link is opened anew.
+            // Any error here may have lost something, so the link is opened anew.
             if let Err(error) = self.read_on().await {
                 self.link.lose(error);
             }
@@ -91,7 +90,7 @@ impl Reader {
         }
     }
 
-    /// Reads a page; whether there may be another.
+    /// Reads a page, and returns whether there may be another.
     async fn read_page(&mut self) -> Result<bool, BackendError> {
         let rows_max = i64::try_from(ROWS_MAX).unwrap_or(i64::MAX);
         let selection = self.link.following().selection();
@@ -130,8 +129,9 @@ impl Reader {
         Ok(rows.len() == ROWS_MAX || bytes >= PAGE_FULL_BYTES)
     }
 
-    /// Hands on what is followed. Not where its payload is missing, because it is followed only since after the page was
-    /// asked for: then it has to be read again. What is damaged is missed, which the next publication of its topic shows.
+    /// Passes on a row if its topic is followed. Returns false if its payload is missing, because the topic was followed only after the
+    /// page was requested: the page has to be read again then. A damaged row is skipped; the gap shows with the next publication of its
+    /// topic.
     fn hand_on(&self, row: &Row) -> bool {
         let channel: &str = row.get(2);
         let topic = match Topic::new(channel) {
@@ -155,7 +155,7 @@ impl Reader {
     }
 }
 
-/// A position from the database's numbers.
+/// Makes a position of the database's numbers.
 pub(super) fn position(epoch: i64, offset: i64) -> Position {
     Position {
         epoch: epoch.unsigned_abs(),
@@ -163,7 +163,7 @@ pub(super) fn position(epoch: i64, offset: i64) -> Position {
     }
 }
 
-/// A publication from what a row says; none where somebody has damaged it, which is told in the log.
+/// Makes a publication of a row; `None` if somebody has damaged it, which is logged.
 pub(super) fn publication(
     link: &Link,
     topic: &Topic,
@@ -193,7 +193,7 @@ pub(super) fn publication(
     }
 }
 
-/// An end reason from the word that is stored.
+/// Parses the stored word for an end reason.
 pub(super) fn end(link: &Link, word: &str) -> Result<EndReason, BackendError> {
     word.parse()
         .map_err(|error| link.unexpected(format!("ended {word:?}: {error}")))

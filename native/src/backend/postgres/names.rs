@@ -1,6 +1,6 @@
-//! What our objects are called in the database, and the statements in which they are named.
+//! The names of our objects in the database, and the statements that contain them.
 
-/// The longest name of a table: with what we put around it, a name stays within PostgreSQL's 63 bytes.
+/// The longest name of a table: names derived from it stay within PostgreSQL's 63 bytes.
 const TABLE_BYTES_MAX: usize = 40;
 
 /// The names of our objects. All are derived from the name of the table.
@@ -61,7 +61,7 @@ impl Names {
         self.qualified(&self.bare(what))
     }
 
-    /// The same without a schema: an index is created in that of its table.
+    /// The same without a schema, because an index is created in the schema of its table.
     pub(super) fn bare(&self, what: &str) -> String {
         format!("tidegate_{}_{what}", self.table)
     }

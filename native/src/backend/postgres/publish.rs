@@ -15,11 +15,11 @@ use super::listen::{end, position};
 use crate::Json;
 use crate::backend::BackendError;
 
-/// The most publications in one transaction: others wait for its end. All that a hub publishes at a time, so that nothing of a batch is stored where
-/// something of it is not taken.
+/// The most publications in one transaction, which others have to wait for. It is all that a hub publishes at a time, so that nothing of a
+/// batch is stored if part of it is refused.
 const BATCH_MAX: usize = 512;
 
-/// Where each request stands, or why it was refused.
+/// Stores a batch, and returns the position of each publication, or why it was refused.
 pub(super) async fn publish(
     link: &Link,
     batch: &[PublishRequest<Json>],
@@ -95,7 +95,7 @@ async fn publish_part(
     Ok(())
 }
 
-/// The key as a text that PostgreSQL can hold: without U+0000.
+/// An idempotency key as a text that PostgreSQL can hold: without U+0000.
 pub(super) fn stored_key(key: &str) -> Cow<'_, str> {
     if key.contains(['\0', '\\']) {
         key.replace('\\', "\\\\").replace('\0', "\\0").into()

@@ -1,11 +1,11 @@
-//! The statements of a connection that are not answered. A server carries them out one after the other, and whoever asks it to cancel
-//! ends the first, whichever was meant.
+//! The statements of a connection that have no answer yet. A server works on one after the other, and a request to cancel ends the one that
+//! it is working on, whichever was meant.
 
 use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 
-/// Statements by their numbers, in the order in which they were sent.
+/// The statements by number, in the order in which they were sent.
 #[derive(Debug, Default)]
 pub(super) struct Queue(watch::Sender<Waiting>);
 
@@ -15,7 +15,7 @@ struct Waiting {
     numbers: BTreeSet<u64>,
 }
 
-/// A statement's place, which it has until this is dropped.
+/// A statement's place in the queue, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     queue: &'a Queue,
@@ -39,7 +39,7 @@ impl Queue {
 }
 
 impl Place<'_> {
-    /// Waits until the statement is the one that the server carries out.
+    /// Waits until the server is working on this statement.
     pub(super) async fn first(&self) {
         let mut waiting = self.queue.0.subscribe();
         let is_first = |waiting: &Waiting| waiting.numbers.first() == Some(&self.number);

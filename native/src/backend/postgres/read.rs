@@ -14,7 +14,7 @@ use crate::backend::BackendError;
 /// The most topics that are listed at once.
 const TOPICS_MAX: i64 = 1000;
 
-/// What a topic keeps after `since`, or its latest.
+/// Reads what a topic keeps after `since`, or its latest publication.
 pub(super) async fn read(
     link: &Link,
     topic: &Topic,
@@ -22,7 +22,7 @@ pub(super) async fn read(
 ) -> Result<Excerpt<Json>, BackendError> {
     let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
     let history = link.keep().history_of(topic);
-    // No topic has the epoch -1, or one above the largest.
+    // No topic has epoch -1, or an epoch above the largest.
     let signed = |half: u64| half.min(POSITION_MAX + 1).cast_signed();
     let (epoch, offset) =
         since.map_or((-1, 0), |since| (signed(since.epoch), signed(since.offset)));
@@ -64,7 +64,7 @@ pub(super) async fn read(
     Ok(excerpt)
 }
 
-/// Leaves what joins the latest without a gap.
+/// Retains only what leads up to the latest publication without a gap.
 fn keep_what_joins(excerpt: &mut Excerpt<Json>) {
     let mut next = excerpt.position.offset;
     let newest_first = excerpt.publications.iter().rev();
@@ -77,7 +77,7 @@ fn keep_what_joins(excerpt: &mut Excerpt<Json>) {
     excerpt.publications.drain(..earlier);
 }
 
-/// Leaves the latest alone where something between it and `since` is missing.
+/// Retains only the latest publication if something between it and `since` is missing.
 fn keep_what_has_no_gap(excerpt: &mut Excerpt<Json>, since: u64) {
     let top = excerpt.position.offset;
     let has_latest = excerpt
@@ -93,7 +93,7 @@ fn keep_what_has_no_gap(excerpt: &mut Excerpt<Json>, since: u64) {
     }
 }
 
-/// The latest of every topic that `pattern` matches.
+/// Reads the latest publication of every topic that matches `pattern`.
 pub(super) async fn list(
     link: &Link,
     pattern: &Pattern,

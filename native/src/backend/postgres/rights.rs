@@ -1,4 +1,4 @@
-//! What a user must be allowed, and the statements that allow it.
+//! The rights that a database user needs, and the statements that grant them.
 
 use tokio_postgres::types::Type;
 
@@ -6,23 +6,24 @@ use super::link::Link;
 use super::schema::{FUNCTIONS, VERSION};
 use crate::backend::BackendError;
 
-/// The tables $1 that this user may not use as a server does.
+/// Those of the tables $1 that this user may not use as a server does.
 const TABLES: &str = "\
 SELECT name FROM unnest($1) AS wanted (name) WHERE NOT (has_table_privilege(name, 'SELECT') \
 AND has_table_privilege(name, 'INSERT') AND has_table_privilege(name, 'UPDATE') AND has_table_privilege(name, 'DELETE'))";
 
-/// Of the sequence $2, and those that the columns of the table $1 take their defaults from, the ones that give this user no number.
+/// Those of the sequence $2, and of the sequences from which the columns of the table $1 take their defaults, that this user may not draw
+/// numbers from.
 const SEQUENCES: &str = "\
 SELECT s.oid::regclass::text FROM pg_class s \
 WHERE CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') ELSE false END AND (s.oid = to_regclass($2) OR s.oid IN (\
 SELECT d.refobjid FROM pg_attrdef a JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid \
 WHERE a.adrelid = to_regclass($1) AND d.refclassid = 'pg_class'::regclass)) ORDER BY 1";
 
-/// The functions $1 that this user may not call.
+/// Those of the functions $1 that this user may not call.
 const CALLABLES: &str = "\
 SELECT name FROM unnest($1) AS wanted (name) WHERE NOT has_function_privilege(to_regproc(name), 'EXECUTE')";
 
-/// Refuses a user who may not do all that a server does, with the statements that would allow it.
+/// Refuses a user that lacks a right that a server needs, with the statements that would grant it.
 pub(super) async fn check(link: &Link) -> Result<(), BackendError> {
     let names = link.names();
     let own = ["topics", "upkeep", "cursors", "keep"].map(|own| names.own(own));

@@ -1,4 +1,4 @@
-//! What topics keep, as the database's functions are told: patterns as regular expressions, of which the first that matches counts.
+//! What topics keep, in the form for the database's functions: patterns as regular expressions, of which the first that matches applies.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tidegate_core::topic::{Pattern, Segment};
 use super::upkeep::seconds;
 use crate::backend::Keep;
 
-/// One list for each column; the last rule is that of all other topics.
+/// One list for each column. The last rule applies to all other topics.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Rules {
     pub(super) patterns: Vec<String>,
     pub(super) counts: Vec<i64>,
     pub(super) sizes: Vec<i64>,
-    /// In seconds, as what follows.
+    /// In seconds, like `retentions`.
     pub(super) ages: Vec<f64>,
     pub(super) retentions: Vec<f64>,
 }
@@ -45,7 +45,7 @@ impl Rules {
     }
 }
 
-/// Matches the topics that a pattern matches, and no others.
+/// A regular expression that matches the same topics as a pattern.
 fn regular_expression(pattern: &Pattern) -> String {
     let mut text = String::from("^");
     for (index, segment) in pattern.segments().enumerate() {

@@ -12,7 +12,7 @@ use crate::backend::BackendError;
 /// The version of our functions: it is a part of their names, so that servers of two versions can work side by side.
 pub(super) const VERSION: u32 = 3;
 
-/// The functions, each by its placeholder, with its text.
+/// The functions: each one's placeholder, and its text.
 pub(super) const FUNCTIONS: [(&str, &str); 7] = [
     ("publish", include_str!("publish.sql")),
     ("take_in", include_str!("take_in.sql")),
@@ -26,8 +26,8 @@ pub(super) const FUNCTIONS: [(&str, &str); 7] = [
 /// The oldest version of PostgreSQL: 12.
 const SERVER_VERSION_MIN: i32 = 120_000;
 
-/// What we add to the table, with types. `seq`: NULL in a row that was not yet taken in, 0 in one that was there before
-/// Tidegate, -1 in one that was refused, else the order of all publications.
+/// The columns that we add to the table, with their types. `seq` is NULL in a row that was not taken in yet, 0 in one
+/// that was there before Tidegate, -1 in one that was refused, and else the place in the order of all publications.
 const COLUMNS: [(&str, &str); 7] = [
     ("seq", "bigint"),
     ("epoch", "bigint"),
@@ -49,22 +49,22 @@ const INDEXES: [(&str, &str); 4] = [
     ),
 ];
 
-/// What a look at the database found.
+/// What was found in the database.
 #[derive(Debug)]
 struct Survey {
-    /// Of the table; none where there is no table.
+    /// The table's columns; empty if there is no table.
     columns: Vec<Column>,
     has_topics: bool,
     has_upkeep: bool,
     has_upkeep_row: bool,
     has_sequence: bool,
-    /// Whether the sequence is behind what has its place, or may be.
+    /// Whether the sequence is, or may be, behind places that were already given out.
     is_sequence_behind: bool,
     has_cursors: bool,
     has_keep: bool,
-    /// Of each of [`FUNCTIONS`].
+    /// One entry for each of [`FUNCTIONS`].
     has_function: Vec<bool>,
-    /// Of each of [`INDEXES`].
+    /// One entry for each of [`INDEXES`].
     has_index: Vec<bool>,
 }
 
@@ -126,7 +126,7 @@ impl Survey {
         })
     }
 
-    /// The type of `data`: json in a table of ours.
+    /// The type of `data`: json if the table is ours.
     fn data_type(&self) -> &str {
         self.column("data").map_or("json", |column| &column.kind)
     }
@@ -184,7 +184,8 @@ impl Survey {
         ))
     }
 
-    /// The SQL that adds what is missing; nothing where nothing is. Adds only, and may be run by several at once.
+    /// The SQL that adds what is missing; `None` if nothing is. It only adds, and may be run by several servers at the
+    /// same time.
     fn migration(&self, names: &Names) -> Option<String> {
         let mut steps: Vec<String> = Vec::new();
         if self.columns.is_empty() {
@@ -217,7 +218,7 @@ impl Survey {
                     .into(),
             );
         }
-        // Also where the table came without it, as from a dump of the schema alone.
+        // The row may also be missing from an existing table, for example after a restore of the schema alone.
         if !self.has_upkeep_row {
             steps.push("INSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;".into());
         }
@@ -254,7 +255,7 @@ impl Survey {
                 continue;
             }
             if name == "seq" {
-                // At once, whatever the size of the table: rows that are there read 0 from the catalogue.
+                // Fast, whatever the size of the table: existing rows get their 0 from the catalogue.
                 steps.push(add(name, "bigint DEFAULT 0"));
                 steps.push("ALTER TABLE {events} ALTER COLUMN seq DROP DEFAULT;".into());
             } else {
@@ -289,7 +290,7 @@ async fn existing(link: &Link, lookup: &str, names: &[String]) -> Result<Vec<boo
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Whether the table of upkeep has its row. Where this user may not look, that is what is wrong.
+/// Whether the upkeep table has its row. True if this user may not look: then the missing right is reported instead.
 async fn has_upkeep_row(link: &Link) -> Result<bool, BackendError> {
     let names = link.names();
     let sql = "SELECT has_table_privilege($1, 'SELECT')";
@@ -344,12 +345,12 @@ async fn survey(link: &Link) -> Result<Survey, BackendError> {
     }
 }
 
-/// The SQL that adds what is missing, if anything is.
+/// Returns the SQL that adds what is missing, if anything is.
 pub(super) async fn missing(link: &Link) -> Result<Option<String>, BackendError> {
     Ok(survey(link).await?.migration(link.names()))
 }
 
-/// Adds what is missing, or says what is.
+/// Adds what is missing, or reports it if it may not be added.
 pub(super) async fn prepare(link: &Link, migrate: bool) -> Result<(), BackendError> {
     let survey = survey(link).await?;
     if let Some(migration) = survey.migration(link.names()) {
@@ -369,8 +370,8 @@ pub(super) async fn prepare(link: &Link, migrate: bool) -> Result<(), BackendErr
         } else {
             tracing::info!("{place}: what its tables lack is added by\n{migration}");
         }
-        // One message is one transaction. A transaction of the application that holds the table must not make
-        // everybody else queue up behind us.
+        // One message is one transaction. With a lock timeout, because while we waited for a table that a transaction
+        // of the application holds, everyone else would queue up behind us.
         link.run_script(&format!(
             "SELECT set_config('lock_timeout', '2000', true);\nSELECT pg_advisory_xact_lock(hashtext('tidegate migration'));\n{migration}"
         ))

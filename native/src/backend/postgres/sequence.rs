@@ -1,18 +1,18 @@
-//! The sequence that the order of publications comes from. It must never be behind what has its place in that order: whatever
-//! is published then would lie behind every reader.
+//! The sequence from which publications get their place in the order. It must never be behind places that were already given out: whatever
+//! is published then would come before the positions of all readers.
 
 use tokio_postgres::types::Type;
 
 use super::link::Link;
 use crate::backend::BackendError;
 
-/// The greatest place that was ever given out, as far as the tables know. Whatever restores them without the sequence, as logical
-/// replication does, leaves that behind it.
+/// The greatest place that was ever given out, as far as the tables know. Restoring the tables without the sequence, as logical replication
+/// does, leaves the sequence behind.
 const TOP: &str = "\
 greatest((SELECT max(e.seq) FROM {events} e WHERE e.seq <> 0), \
 (SELECT greatest(u.trimmed_seq, u.looked_at_seq, u.aged_seq) FROM {upkeep} u))";
 
-/// Brings the sequence up, under the lock of those who take numbers from it. Does nothing where it is not behind.
+/// Advances the sequence, under the lock that assigning places takes. Does nothing if it is not behind.
 pub(super) fn catch_up() -> String {
     format!(
         "SELECT pg_advisory_xact_lock({{order_lock}});\nSELECT setval({{sequence}}, t.top) FROM (SELECT {TOP} AS top) t \
@@ -20,7 +20,7 @@ pub(super) fn catch_up() -> String {
     )
 }
 
-/// Whether it is behind. Where this user may not look, that is what is wrong.
+/// Whether it is behind. False if this user may not look: then the missing right is reported instead.
 pub(super) async fn is_behind(link: &Link) -> Result<bool, BackendError> {
     let names = link.names();
     let may_look = link
@@ -37,7 +37,8 @@ pub(super) async fn is_behind(link: &Link) -> Result<bool, BackendError> {
     if !may_look.iter().all(|row| row.get(0)) {
         return Ok(false);
     }
-    // The tables are seen as they were when this began, the sequence as it is: one that moves on meanwhile is not behind.
+    // The statement sees the tables as they were at its start, but the sequence as it is now. So a sequence that advances meanwhile doesn't
+    // look behind.
     let sql = format!(
         "SELECT coalesce({TOP} > coalesce(pg_sequence_last_value({{sequence}}), 0), false)"
     );

@@ -2,14 +2,14 @@
 
 use super::names::Names;
 
-/// Every one is a transaction of its own, so that a client that is stopped holds nothing.
+/// Each is a transaction of its own, so that a client that is stopped in between holds no locks.
 #[derive(Debug)]
 pub(super) struct Statements {
     /// The end of the order that readers follow.
     pub(super) top: String,
-    /// What comes next in that order.
+    /// The next page in that order.
     pub(super) page: String,
-    /// Rows that others inserted and nobody has taken in.
+    /// Rows that others inserted and that were not taken in yet.
     pub(super) raw: String,
     pub(super) take_in: String,
     pub(super) publish: String,
@@ -21,16 +21,16 @@ pub(super) struct Statements {
     pub(super) forget: String,
     pub(super) keep_cursors: String,
     pub(super) list_cursors: String,
-    /// What servers keep, to be written.
+    /// Writes what servers keep.
     pub(super) keep: String,
-    /// The same, as it was written.
+    /// Reads what servers have written of that.
     pub(super) kept: String,
     pub(super) listen: String,
     pub(super) notify: String,
     pub(super) broadcast: String,
-    /// The name of the channel that broadcasts come by.
+    /// The name of the channel for broadcasts.
     pub(super) broadcast_channel: String,
-    /// Whether the table stores values and not texts.
+    /// Whether the table stores values (jsonb) and not texts.
     pub(super) is_jsonb: bool,
 }
 
@@ -70,12 +70,12 @@ impl Statements {
     }
 }
 
-/// The table's own, by its number.
+/// The table's own channel, named after its oid.
 const BROADCAST_CHANNEL: &str = "'tidegate_broadcast_' || '{events}'::regclass::oid::text";
 
-/// Up to where rows have been deleted, with each row after $1, at most $2 rows and $3 bytes, or one row that is larger;
-/// where there is none, without a row. Without the payload, or its size counting, where it is not among what is selected:
-/// everything ($4), topics ($5), or those that begin so ($6).
+/// The place up to which rows have been deleted, with each row after $1: at most $2 rows and $3 bytes, or one row that is larger. If there
+/// is no such row, that place alone. Rows that are not selected come without their payload, and its size doesn't count; selected are
+/// everything ($4), the topics $5, and those with the prefixes $6.
 const PAGE: &str = r#"
 SELECT u.trimmed_seq, p.seq, p.channel::text, p.epoch, p."offset", p.ended,
   CASE WHEN p.is_selected THEN coalesce(p.data::text, 'null') END
@@ -89,13 +89,13 @@ FROM {upkeep} u LEFT JOIN (
 ON coalesce(p.bytes_before, 0) < $3
 ORDER BY p.seq"#;
 
-/// After the row $1, at most $2, with the text of the data where it has no more than $3 bytes, but for the rows $4.
+/// At most $2 rows after the row $1, except the rows $4. The text of the data is included if it has no more than $3 bytes.
 const RAW: &str = r#"
 SELECT r.id::bigint, r.channel::text, CASE WHEN octet_length(r.data::text) <= $3 THEN r.data::text END
 FROM {events} r WHERE r.seq IS NULL AND r.id > $1 AND r.id <> ALL ($4) ORDER BY r.id LIMIT $2"#;
 
-/// The topic $1, and what it has after epoch $2, offset $3: no more than $4 publications and $5 bytes, none older than
-/// $6 seconds, but the latest in any case. Offset 0 of epoch 0 is before all that it has.
+/// The topic $1, and what it keeps after offset $3 of epoch $2: at most $4 publications and $5 bytes, none older than $6 seconds, but the
+/// latest in any case. Offset 0 of epoch 0 is before everything that it keeps.
 const READ: &str = r#"
 SELECT t.epoch, t."offset", h."offset", h.ended, h.data::text
 FROM {topics} t LEFT JOIN LATERAL (
@@ -118,8 +118,9 @@ SELECT c.name, c.pattern, c.positions,
 FROM {cursors} c WHERE c.owner = $1 AND c.used_at >= clock_timestamp() - make_interval(secs => $2)
 ORDER BY c.name, c.pattern"#;
 
-/// The latest of the topics after $1 that begin with $2, at most $3 of them and $4 bytes, or one that is larger. The topics come
-/// first and then the latest of each, by its place: a join of both tables reads all publications before $1 for each page.
+/// The latest publication of each topic after $1 with the prefix $2: at most $3 of them and $4 bytes, or one that is larger. The topics are
+/// selected first, and then the latest publication of each by its place, because a join of both tables would read all publications before
+/// $1 for each page.
 const LIST: &str = r#"
 SELECT l.channel, l.epoch, l."offset", l.ended, l.data::text FROM (
   SELECT p.*, sum(p.bytes)

@@ -11,7 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Trust;
 
-/// What connects by TLS, with as much trust as was asked for; what is wrong with the authorities otherwise.
+/// A connector for TLS with the required trust, or what is wrong with the authorities.
 pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -52,7 +52,7 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// Takes any certificate whose key the server holds.
+/// Accepts any certificate whose key the server holds.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! What happens in the background: telling others that there is something new, and deleting what is beyond the limits.
+//! Background work: notifying others of new publications, and deleting what exceeds the limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,36 +10,36 @@ use super::link::Link;
 use super::rules::Rules;
 use crate::backend::BackendError;
 
-/// How long a publication with an idempotency key is kept at least: repetitions are recognised by it.
+/// How long a publication with an idempotency key is kept at least, so that repetitions are recognised.
 const KEYS_AGE: Duration = Duration::from_secs(60);
 
-/// The most rows that are deleted at once.
+/// The most rows that one statement deletes.
 const ROWS_MAX: i32 = 500;
 
-/// The most rows where that took too long again and again.
+/// The same after it has taken too long again and again.
 const ROWS_MIN: i32 = 10;
 
-/// The most topics that are forgotten at once.
+/// The most topics that one statement forgets.
 const TOPICS_MAX: i32 = 20;
 
-/// The most topics that are looked at at once for what is too old for them.
+/// The most topics that one statement checks for publications that are too old for them.
 const AGEING_TOPICS_MAX: i32 = 200;
 
-/// The longest time between two looks at all topics.
+/// The longest time between two checks of all topics.
 const AGEING_MAX: Duration = Duration::from_secs(60);
 
 /// The longest time between two rounds.
 const ROUND_MAX: Duration = Duration::from_secs(5);
 
-/// The shortest.
+/// The shortest time between two rounds.
 const ROUND_MIN: Duration = Duration::from_millis(250);
 
-/// Tells the other servers, one notification at a time: what is published meanwhile is told by the next one.
+/// Notifies the other servers, with one notification at a time: what is published meanwhile is covered by the next one.
 pub(super) async fn announce(link: Arc<Link>) {
     let announcing = async {
         loop {
             link.announcement.notified().await;
-            // A lost link says so itself. Otherwise they find it by themselves.
+            // A lost link reports itself. Otherwise, the others find what is new by polling.
             if let Err(error) = link.query(&link.statements().notify, &[]).await {
                 tracing::debug!(%error, "not announced");
             }
@@ -63,7 +63,7 @@ pub(super) async fn keep_up(link: Arc<Link>) {
             if may_age {
                 ages_at = now + (shortest / 4).clamp(ROUND_MIN, AGEING_MAX);
             }
-            // A lost link says so itself.
+            // A lost link reports itself.
             match round(&link, may_age, rows_max).await {
                 Ok(()) => rows_max = (rows_max * 2).min(ROWS_MAX),
                 Err(error) if link.check().is_ok() => {
@@ -77,10 +77,10 @@ pub(super) async fn keep_up(link: Arc<Link>) {
     link.while_it_stands(upkeep).await;
 }
 
-/// One look at everything; also, where it `may_age`, at what is too old for its topic only. No statement deletes more than
-/// `rows_max` rows.
+/// One round of upkeep. With `may_age`, it also looks for publications that are too old only by the rule of their own topic. No statement
+/// deletes more than `rows_max` rows.
 async fn round(link: &Link, may_age: bool, rows_max: i32) -> Result<(), BackendError> {
-    // What others keep now must not be deleted by what they kept before.
+    // Use what servers keep now, so as not to delete by outdated limits.
     link.agree_on_keep().await?;
     let keep = link.keep();
     let rules = Rules::of(&keep);
@@ -129,7 +129,7 @@ async fn said_more(
     Ok(link.query_in_background(sql, parameters).await?[0].get(0))
 }
 
-/// So many seconds, as an interval of the database's can hold them.
+/// A duration in seconds, limited to what an interval of the database can hold.
 pub(super) fn seconds(duration: Duration) -> f64 {
     const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
     duration.min(CENTURY).as_secs_f64()

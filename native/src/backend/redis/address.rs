@@ -6,13 +6,13 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVer
 
 use crate::backend::BackendError;
 
-/// How long an answer may take where the address doesn't say.
+/// How long an answer may take if the address doesn't say.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
 
-/// What channels of raw messages begin with where the address doesn't say.
+/// The prefix of channels of raw messages if the address doesn't say.
 const PREFIX_DEFAULT: &str = "tidegate:";
 
-/// What names of keys and channels begin with where the address doesn't say.
+/// The prefix of keys and channels if the address doesn't say.
 const NAMESPACE_DEFAULT: &str = "tidegate";
 
 /// Where a Redis is, and how it is used.
@@ -81,7 +81,7 @@ impl Address {
                 let millis = millis.ok_or("timeout_ms must be a whole number above 0")?;
                 self.timeout = Duration::from_millis(millis);
             }
-            // Asked for in any case: without it nothing can be heard beside answers.
+            // Always used: with RESP2, a connection can't receive anything but answers.
             "protocol" if matches!(value, "3" | "resp3") => {}
             _ => {
                 return Err(format!(
@@ -147,7 +147,7 @@ impl Address {
         self.first.clone().set_addr(addr)
     }
 
-    /// The nodes that a Cluster is asked for its others.
+    /// The nodes that are asked which others the Cluster has.
     pub(super) fn seeds(&self) -> Vec<ConnectionInfo> {
         let others = self.others.iter().map(|(host, port)| self.at(host, *port));
         std::iter::once(self.first.clone()).chain(others).collect()

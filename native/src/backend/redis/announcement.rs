@@ -1,4 +1,4 @@
-//! What is said on channels and kept in streams, to and from text.
+//! Parses what is sent on channels and kept in streams.
 
 use std::sync::Arc;
 
@@ -69,10 +69,10 @@ pub(super) fn number(digits: &str) -> Option<u64> {
     digits.parse().ok().filter(|value| *value <= POSITION_MAX)
 }
 
-/// What is said on a channel for those who take raw messages in. A token is `<link>-<number>`.
+/// A message on the channel of those that take in raw messages. A token is `<link>-<number>`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Notice<'a> {
-    /// `T <token> <mark> <scope>`: the holder of a lease took a message in, or refused it.
+    /// `T <token> <mark> <scope>`: the holder of a lease took in a message, or refused it.
     Taken {
         link: u64,
         mark: u64,

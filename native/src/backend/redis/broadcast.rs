@@ -1,4 +1,4 @@
-//! What is said to all who have the backend open, by pub/sub alone: whoever does not listen at that moment never hears it.
+//! Broadcasts to all that have the backend open, by pub/sub alone: a process that is not listening at that moment never gets them.
 
 use super::call::Call;
 use super::layout::Layout;
@@ -18,7 +18,7 @@ impl Link {
         self.value(value).map(drop)
     }
 
-    /// Something was broadcast. What is no text was not said by one of us.
+    /// Passes on a broadcast. If it is not text, it is not one of ours.
     pub(super) fn heard_broadcast(&self, message: &[u8]) {
         if let Ok(message) = std::str::from_utf8(message) {
             self.with_feed(|feed| feed.broadcast(message.to_owned()));

@@ -1,10 +1,10 @@
-//! The scripts, and how calls of them are written.
+//! The scripts, and the form of calls to them.
 
 use std::sync::LazyLock;
 
 use redis::{Cmd, Pipeline, Script};
 
-/// A script and its digest, by which a server that has seen it knows it.
+/// A script and its digest, by which a server refers to it once it has seen it.
 pub(super) struct Prepared {
     code: &'static str,
     digest: String,
@@ -39,17 +39,17 @@ pub(super) enum Call {
     Plain(Cmd),
 }
 
-/// How the calls that remain are sent.
+/// How calls are sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// Scripts by their digests.
     Short,
-    /// Scripts in full, to a server that does not know them.
+    /// Scripts in full, to a server that has not seen them.
     Full,
 }
 
 impl Call {
-    /// A script's arguments: each anything that has bytes.
+    /// A call of a script. Each argument is anything with bytes.
     pub(super) fn script<const N: usize>(
         script: &'static Prepared,
         keys: Vec<String>,
@@ -62,7 +62,7 @@ impl Call {
         }
     }
 
-    /// About how many bytes it sends.
+    /// About how many bytes it has on the wire.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Script { args, .. } => 256 + args.iter().map(Vec::len).sum::<usize>(),

@@ -13,7 +13,7 @@ use crate::backend::BackendError;
 use crate::backend::remembered::remembered;
 
 impl Link {
-    /// Does what is asked: one pipeline for each partition, side by side. The calls about one cursor stay in their order.
+    /// Carries out calls: one pipeline for each partition, concurrently. Calls about the same cursor keep their order.
     pub(super) async fn cursors(
         &self,
         calls: &[CursorCall],
@@ -89,7 +89,7 @@ impl Link {
         if let Value::ServerError(error) = &value
             && is_of_keys(error)
         {
-            // Another program has damaged it. Others keep theirs.
+            // Another program has damaged this cursor; all others are usable.
             let error = server_error(self.name(), error);
             self.damaged.tell_damaged(&place_of(call), &error);
             return Ok(match call {
@@ -111,7 +111,7 @@ impl Link {
                 term.parse().ok().map(|term| CursorAnswer::Claimed {
                     cursor: Cursor {
                         term,
-                        // What somebody else has damaged is wanted from its beginning.
+                        // If the positions were damaged by another program, the subscription starts from the beginning.
                         positions: serde_json::from_str(positions).unwrap_or_default(),
                     },
                     forgotten: forgotten.parse().unwrap_or_default(),
@@ -123,7 +123,7 @@ impl Link {
     }
 }
 
-/// Where cursors lie together: those of a user, or of a device of whom nobody is known.
+/// The owner of cursors: a user, or a device without a known user.
 fn place_of(call: &CursorCall) -> String {
     match call {
         CursorCall::List { user } => owner_of(user),
@@ -136,7 +136,7 @@ fn place_of(call: &CursorCall) -> String {
     }
 }
 
-/// Three words for each: device and pattern, milliseconds since the last use, positions. In the order of devices and patterns.
+/// Parses three words for each cursor: device and pattern, milliseconds since its last use, and positions. Ordered by device and pattern.
 fn told(words: &[&str]) -> Vec<Remembered> {
     let (all, _) = words.as_chunks::<3>();
     let told = all.iter().filter_map(|[field, unused_ms, positions]| {

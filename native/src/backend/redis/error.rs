@@ -1,4 +1,4 @@
-//! What Redis says, as the errors of a backend.
+//! Converts what Redis answers to errors of a backend.
 
 use std::error::Error as _;
 
@@ -33,15 +33,15 @@ pub(super) fn backend_error(name: &str, error: &RedisError) -> BackendError {
     }
 }
 
-/// What is said of a connection that stood and is no more.
+/// The reason given for a connection that was open and broke.
 const LOST: &str = "the connection was lost";
 
 fn is_lost(error: &RedisError) -> bool {
-    // What comes from a socket has a cause.
+    // An error of the socket has a cause.
     error.is_connection_dropped() && !error.is_connection_refusal() && error.source().is_some()
 }
 
-/// The error of an opening. A server that has enough clients takes a connection, and ends it before it has read what it is asked.
+/// The error of an opening. A server at its limit on clients accepts the connection, and closes it before reading anything.
 pub(super) fn of_opening(error: BackendError) -> BackendError {
     match error {
         BackendError::Unreachable { backend, reason } if reason.starts_with(LOST) => {
@@ -66,7 +66,8 @@ fn by_code(backend: String, reason: String, code: &str) -> BackendError {
     }
 }
 
-/// The code of what went wrong. Before Redis 7, a script that a command refused answers a code of its own, and that of the command in its text.
+/// The code of an error. Before Redis 7, a script that failed because of a command answers a code of its own, and the command's code is in
+/// the text.
 fn code_of<'a>(code: &'a str, text: &'a str) -> &'a str {
     let met = match text.rsplit_once("@user_script") {
         Some((before, met)) if before.contains("Error running script") => met,
@@ -80,8 +81,8 @@ fn code_of<'a>(code: &'a str, text: &'a str) -> &'a str {
     if is_code { first } else { code }
 }
 
-/// The error of a script that was to store a publication. It is the publication's where it would be the same another time and need not be of
-/// others: a key of its topic is no longer what the script left there, or may not be used.
+/// The error of a script that was to store a publication. It is about the publication itself if it would occur again and need not concern
+/// others: a key of its topic is no longer what the scripts left there, or may not be used.
 pub(super) fn publish_error(name: &str, error: &ServerError) -> BackendError {
     let told = RedisError::from(error.clone());
     let reason = told.to_string();
@@ -94,12 +95,12 @@ pub(super) fn publish_error(name: &str, error: &ServerError) -> BackendError {
     }
 }
 
-/// Whether a script failed at what its keys hold, which is no longer what the scripts left there. Others are not concerned.
+/// Whether a script failed because its keys no longer hold what the scripts left there. Other topics are not concerned.
 pub(super) fn is_of_keys(error: &ServerError) -> bool {
     let reason = RedisError::from(error.clone()).to_string();
     match code_of(error.code(), &reason) {
         "WRONGTYPE" => true,
-        // Slots that are moving pass.
+        // Errors because slots are moving are temporary.
         "ERR" => reason.contains("user_script") && !reason.contains("non local key"),
         _ => false,
     }
@@ -110,7 +111,7 @@ pub(super) fn server_error(name: &str, error: &ServerError) -> BackendError {
     backend_error(name, &RedisError::from(error.clone()))
 }
 
-/// An answer that is none of those that are expected.
+/// The error for an answer that was not expected.
 pub(super) fn unexpected(name: &str, what: &str) -> BackendError {
     BackendError::Unexpected {
         backend: name.to_owned(),
@@ -131,7 +132,7 @@ pub(super) fn text(value: &Value) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// What becomes of a script's error, by Redis 6.2 or by later ones.
+    /// The error that becomes of a script's, from Redis 6.2 or from later versions.
     fn told(line: &str) -> BackendError {
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
         let Ok(Value::ServerError(error)) = value else {

@@ -1,4 +1,4 @@
-//! A server that evicts keys where its memory is full: with them go topics, whatever the policy is.
+//! Warns of a server that evicts keys when its memory is full: topics go with them, whatever the policy is.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use super::error::text;
 use super::link::Link;
 
 impl Link {
-    /// Warns, once, where a server may evict keys. A user who may not ask is not warned.
+    /// Warns once if a server may evict keys. Gives no warning if this user may not ask.
     pub(super) async fn warn_of_eviction(&self) {
         let Ok(owned) = self.owned() else {
             return;
@@ -40,7 +40,7 @@ impl Link {
     }
 }
 
-/// The text of an answer to `INFO`, which RESP3 marks as one for people.
+/// The text of an answer to `INFO`, which RESP3 marks as text for people.
 fn told(value: &Value) -> Option<&str> {
     match value {
         Value::VerbatimString { text, .. } => Some(text),
@@ -48,7 +48,7 @@ fn told(value: &Value) -> Option<&str> {
     }
 }
 
-/// The policy by which a server evicts keys, if it does. All keys of a topic expire at some time, so that those of kind `volatile-` take them, too.
+/// The policy by which a server evicts keys, if it does. All keys of a topic have an expiry, so `volatile-` policies evict them, too.
 fn evicting_policy(info: &str) -> Option<&str> {
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
     let has_limit = field("maxmemory:").is_some_and(|bytes| bytes.trim() != "0");

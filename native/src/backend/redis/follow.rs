@@ -11,11 +11,11 @@ use super::layout::{Layout, glob, glob_of_prefix};
 use super::link::{Link, lock};
 use crate::backend::BackendError;
 
-/// The channels that one command names.
+/// The most channels that one command names.
 const CHANNELS_MAX: usize = 1_000;
 
 impl Link {
-    /// Follows, and answers once the servers have confirmed.
+    /// Follows patterns, and returns once the servers have confirmed.
     pub(super) async fn follow(&self, patterns: &[Pattern]) -> Result<(), BackendError> {
         let _turn = self.following.lock().await;
         self.check()?;
@@ -23,7 +23,7 @@ impl Link {
         self.tell(&change, true).await
     }
 
-    /// Follows no more.
+    /// Stops following patterns.
     pub(super) async fn unfollow(&self, patterns: &[Pattern]) -> Result<(), BackendError> {
         let _turn = self.following.lock().await;
         self.check()?;
@@ -31,7 +31,7 @@ impl Link {
         self.tell(&change, false).await
     }
 
-    /// Subscribes to what is heard whatever is followed: broadcasts, our own probes, raw messages, and who took them in.
+    /// Subscribes to what is needed whatever is followed: broadcasts, our own probes, raw messages, and notices of who took them in.
     pub(super) async fn hear_own(&self) -> Result<(), BackendError> {
         let (layout, prefix) = (&self.shared.layout, &self.shared.address.prefix);
         for (name, node, partitions) in self.owned()? {
@@ -63,8 +63,8 @@ impl Link {
         Ok(())
     }
 
-    /// Finds out which globs for feeds this user may subscribe to. To an ACL a glob is a name: it must be among those that the
-    /// user is allowed, letter by letter. So a user is allowed all channels, or the one glob that selects all feeds.
+    /// Finds out which globs for feeds this user may subscribe to. An ACL compares a glob literally, as a name. So a user must be allowed
+    /// either all channels, or exactly the one glob that selects all feeds.
     async fn check_globs(&self, pushes: &MultiplexedConnection) -> Result<(), BackendError> {
         let prefix = self.shared.layout.feed_prefix();
         let any = glob_of_prefix(&format!("{prefix}{:x}:", self.id));
@@ -83,7 +83,7 @@ impl Link {
         subscribe(pushes, &[], &[glob], false).await
     }
 
-    /// What to do where a channel is denied, which Redis does not name.
+    /// The error for a denied channel, with what to do, because Redis doesn't name the channel.
     fn denied(&self, error: &RedisError) -> BackendError {
         let failed = self.failed(error);
         if !is_denied(error) {
@@ -105,7 +105,7 @@ impl Link {
         }
     }
 
-    /// Where raw channels have no prefix, those of what is followed are subscribed to, each on the server that owns it.
+    /// If raw channels have no prefix, subscribes to those of what is followed, each on the server that owns it.
     async fn tell_raw(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
         if self.taking.is_none() || !self.shared.address.prefix.is_empty() {
             return Ok(());
@@ -123,7 +123,7 @@ impl Link {
         Ok(())
     }
 
-    /// Tells the servers. When one refuses, nobody knows what is followed: the link is lost.
+    /// Tells the servers of a change. If one refuses, it is unknown what is followed, so the link is lost.
     async fn tell(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
         let told = if self.shared.layout.is_sharded() {
             self.tell_sharded(change, joins).await
@@ -164,8 +164,8 @@ impl Link {
             .map_err(|error| self.failed(&error))
     }
 
-    /// Whether a sharded channel that a server says we have left is one that we asked to leave. Each request is
-    /// answered, also when the call that made it was dropped, and may be made again before that.
+    /// Returns whether we asked to leave a sharded channel that a server says we have left. Each request is answered, even if the call that
+    /// made it was dropped, and the same request may be made again before that.
     pub(super) fn has_left(&self, channel: &str) -> bool {
         let mut leaving = lock(&self.leaving);
         let Some(requests) = leaving.get_mut(channel) else {

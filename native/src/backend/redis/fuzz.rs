@@ -1,11 +1,11 @@
-//! Any bytes, as somebody may write them into a stream or say them on a channel.
+//! Arbitrary bytes, as other programs may write them into a stream or publish them on a channel.
 
 use redis::Value;
 use tidegate_core::topic::Topic;
 
 use super::announcement::{entry, notice, publication};
 
-/// What is no publication is passed over; what is one has a payload that is JSON, on one line.
+/// Anything that is not a publication is skipped. The payload of one that is, is JSON on one line.
 pub(crate) fn stream_entries(bytes: &[u8]) {
     notice(bytes);
     let mut parts = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec);

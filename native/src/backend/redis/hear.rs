@@ -1,4 +1,4 @@
-//! What the servers push. Nothing here waits.
+//! Handles what the servers push. Nothing here blocks.
 
 use redis::{PushInfo, PushKind, Value};
 
@@ -9,14 +9,14 @@ use super::link::{Link, lock};
 use super::node::NodeName;
 use crate::backend::BackendError;
 
-/// On the connection for commands nothing is expected but its end.
+/// On the command connection, nothing is expected but its end.
 pub(super) fn on_command_connection(link: &Link, name: &NodeName, info: PushInfo) {
     if info.kind == PushKind::Disconnection {
         lost(link, name);
     }
 }
 
-/// On the other connection everything else is heard.
+/// Everything else arrives on the other connection.
 pub(super) fn on_push_connection(link: &Link, name: &NodeName, info: PushInfo) {
     match (&info.kind, info.data.as_slice()) {
         (PushKind::Disconnection, _) => lost(link, name),
@@ -38,7 +38,7 @@ pub(super) fn on_push_connection(link: &Link, name: &NodeName, info: PushInfo) {
         }
         (PushKind::SUnsubscribe, [channel, ..]) => {
             let channel = text(channel).unwrap_or_default();
-            // Nobody asked for it: the channel's slot has moved, and with it all that is said there.
+            // We did not ask for it: the channel's slot has moved, and its messages with it.
             if !link.has_left(channel) {
                 link.lose(BackendError::Unreachable {
                     backend: link.name().to_owned(),
@@ -59,9 +59,10 @@ fn lost(link: &Link, name: &NodeName) {
 }
 
 impl Link {
-    /// Something was heard on a channel; by `glob`, where it came by one.
+    /// Handles a message on a channel. `glob` is the subscription that it came by, if that was a glob.
     fn heard(&self, name: &NodeName, glob: Option<&str>, channel: &str, message: &[u8]) {
-        // A glob for raw channels without a prefix may select ours, too: those we hear otherwise.
+        // A glob for raw channels without a prefix may select our own channels, too, whose messages also arrive by
+        // their own subscriptions.
         let is_own = glob.is_none_or(|glob| self.shared.layout.kind(glob) == Channel::Feed);
         match self.shared.layout.kind(channel) {
             Channel::Raw => self.heard_raw(name, glob, channel, message),

@@ -1,4 +1,4 @@
-//! What is followed, and what of it the server must be told.
+//! What is followed, and which changes of it the server has to be told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +10,13 @@ use super::layout::{Layout, Partition, glob};
 #[derive(Default)]
 pub(super) struct Interest {
     exact: BTreeSet<Topic>,
-    /// Patterns with wildcards by the glob that stands for them, under no prefix.
+    /// Patterns with wildcards, by the glob that stands for them, without a prefix.
     wild: BTreeMap<String, BTreeSet<Pattern>>,
     /// How many of both concern each partition of a Cluster.
     partitions: BTreeMap<Partition, usize>,
 }
 
-/// What was new or is gone.
+/// What was added or removed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) exact: Vec<Topic>,

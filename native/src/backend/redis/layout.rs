@@ -1,21 +1,21 @@
-//! Where topics lie in Redis: the names of keys and channels, and the partitions of a Cluster.
+//! The layout in Redis: the names of keys and channels, and the partitions of a Cluster.
 //!
 //! Processes of different versions must agree on everything here.
 
 use tidegate_core::topic::{Pattern, Segment, Topic};
 
-/// The partitions of a Cluster. Each lies in a slot of its own, evenly spread over the slots.
+/// The number of partitions of a Cluster. Each is in a slot of its own, and they are evenly spread over the slots.
 const PARTITIONS: usize = 64;
 
-/// The slots of a Redis Cluster.
+/// The number of slots of a Redis Cluster.
 const SLOTS: usize = 16_384;
 
-/// Which part of the topics: all keys and channels of a partition lie in one slot.
+/// The number of a part of the topics. All keys and channels of a partition are in one slot.
 pub(super) type Partition = usize;
 
 /// The names of keys and channels under a namespace.
 ///
-/// A key's hash tag, the first `{…}` in it, is its partition's; so are those of the channels of a Cluster.
+/// A key's hash tag, the first `{…}` in it, is that of its partition; so are those of a Cluster's channels.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     namespace: String,
@@ -40,13 +40,13 @@ pub(super) struct TopicKeys {
 pub(super) enum Channel {
     /// Publications.
     Feed,
-    /// Notices of those who take raw messages in.
+    /// Notices of those that take in raw messages.
     Taken,
-    /// What is said to all who have the backend open.
+    /// Broadcasts to all that have the backend open.
     Broadcast,
-    /// What a process says to itself.
+    /// What a process sends to itself.
     Probe,
-    /// None of ours.
+    /// Not one of our own.
     Raw,
 }
 
@@ -63,7 +63,7 @@ impl Layout {
         self.sharded
     }
 
-    /// The command that announces.
+    /// The command for announcing.
     pub(super) fn announce(&self) -> &'static str {
         if self.sharded { "SPUBLISH" } else { "PUBLISH" }
     }
@@ -107,12 +107,12 @@ impl Layout {
         self.key(partition, "cursors")
     }
 
-    /// What servers keep, as they write it.
+    /// The key of what servers keep, and its partition.
     pub(super) fn keep(&self) -> (Partition, String) {
         (0, self.key(0, "keep"))
     }
 
-    /// Who takes in the raw messages of a scope.
+    /// The key of the lease for the raw messages of a scope.
     pub(super) fn lease(&self, partition: Partition, scope: &str) -> String {
         self.key(partition, &format!("lease:{scope}"))
     }
@@ -121,7 +121,7 @@ impl Layout {
         format!("{}:{{{}}}:{rest}", self.namespace, self.tags[partition])
     }
 
-    /// Where a topic's publications are announced: a channel of its own, or its partition's.
+    /// The channel of a topic's publications: a channel of its own, or its partition's.
     pub(super) fn feed(&self, topic: &Topic) -> String {
         if self.sharded {
             self.feed_of(self.partition(topic.as_str()))
@@ -130,39 +130,39 @@ impl Layout {
         }
     }
 
-    /// Where a Cluster announces what is published in a partition.
+    /// The channel of a partition's publications, in a Cluster.
     pub(super) fn feed_of(&self, partition: Partition) -> String {
         format!("{}{{{}}}", self.feed_prefix(), self.tags[partition])
     }
 
-    /// What the channels of all topics begin with.
+    /// The prefix of the channels of all topics.
     pub(super) fn feed_prefix(&self) -> String {
         format!("{}.feed:", self.namespace)
     }
 
-    /// Where it is said which raw messages were taken in.
+    /// The channel of notices about which raw messages were taken in.
     pub(super) fn taken(&self, partition: Partition) -> String {
         format!("{}.taken:{{{}}}", self.namespace, self.tags[partition])
     }
 
-    /// The partition that broadcasts go by.
+    /// The partition of the broadcast channel.
     pub(super) const fn broadcast_partition() -> Partition {
         0
     }
 
-    /// Where broadcasts are said.
+    /// The channel of broadcasts.
     pub(super) fn broadcast(&self) -> String {
         let tag = &self.tags[Self::broadcast_partition()];
         format!("{}.broadcast:{{{tag}}}", self.namespace)
     }
 
-    /// Where one process speaks to itself.
+    /// The channel of a process's own probes.
     pub(super) fn probe(&self, partition: Partition, instance: u64) -> String {
         let tag = &self.tags[partition];
         format!("{}.probe:{{{tag}}}:{instance:x}", self.namespace)
     }
 
-    /// What is said on a channel.
+    /// The kind of a channel.
     pub(super) fn kind(&self, channel: &str) -> Channel {
         let own = channel.strip_prefix(&self.namespace);
         match own.and_then(|rest| rest.split_once(':')) {
@@ -203,7 +203,7 @@ fn escaped(literal: &str) -> String {
     glob
 }
 
-/// What a raw message is recognised by.
+/// The mark by which a raw message is recognised.
 pub(super) fn mark(topic: &str, payload: &[u8]) -> u64 {
     fnv1a(&[topic.as_bytes(), b"\n", payload].concat())
 }
@@ -215,9 +215,9 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
-/// For each partition the least number whose slot lies in the partition's share of the slots.
+/// For each partition, the smallest number whose slot lies in the partition's share of the slots.
 ///
-/// Counting up alone would put several partitions on one node and none on another.
+/// Consecutive numbers would put several partitions on one node and none on another.
 fn balanced_tags(count: usize) -> Vec<String> {
     let mut tags = vec![None; count];
     let mut missing = count;

@@ -1,4 +1,4 @@
-//! The link from its opening to its loss: the servers, who owns which partition, and commands to them.
+//! The link, from its opening to its loss: the servers, the owners of the partitions, and commands to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,11 +22,11 @@ use crate::backend::kept::Kept;
 use crate::backend::{BackendError, Feed, RefusedLog};
 use crate::hub::Publication;
 
-/// The most bytes and calls of one pipeline: what a server answers well within the time limit.
+/// The most bytes and calls of one pipeline: few enough for an answer well within the time limit.
 const PIPELINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const PIPELINE_CALLS_MAX: usize = 512;
 
-/// How often calls are sent again, to another server or in full, before the slots are taken to be in disorder.
+/// How often calls are sent again, to another server or in full, before the slots are considered to be in disorder.
 const REDIRECTS_MAX: usize = 6;
 
 /// What every link of a backend shares.
@@ -34,14 +34,14 @@ pub(super) struct Shared {
     pub(super) address: Address,
     pub(super) layout: Layout,
     pub(super) keep: Kept,
-    /// Where new epochs and the ids of links come from.
+    /// The source of new epochs and of the ids of links.
     pub(super) random: Mutex<Random>,
-    /// The servers of a Cluster, as they were found last.
+    /// The servers of a Cluster, as last found.
     pub(super) known: Mutex<Vec<NodeName>>,
     pub(super) has_warned_of_eviction: AtomicBool,
 }
 
-/// One link: from an opening to a loss. It is never mended; the backend is opened anew instead.
+/// One link, from an opening to a loss. It is never repaired; the backend is opened anew instead.
 pub(super) struct Link {
     pub(super) shared: Arc<Shared>,
     /// Distinguishes this link from all others.
@@ -51,22 +51,22 @@ pub(super) struct Link {
     ended: Mutex<Option<BackendError>>,
     servers: Mutex<Servers>,
     pub(super) interest: Mutex<Interest>,
-    /// One change of the interest after the other.
+    /// Serialises changes of the interest.
     pub(super) following: tokio::sync::Mutex<()>,
-    /// The sharded channels that we asked to leave, with how many answers are to come.
+    /// The sharded channels that we asked to leave, with the number of answers to come.
     pub(super) leaving: Mutex<BTreeMap<String, u32>>,
     unreadable: AtomicBool,
     pub(super) refused: RefusedLog,
     pub(super) damaged: RefusedLog,
     pub(super) unwritten: RefusedLog,
     pub(super) probes: Probes,
-    /// Each server with the partition of the probes that it is sent.
+    /// Each server, and the partition whose probes it is sent.
     pub(super) probed: Mutex<Vec<(NodeName, Partition)>>,
-    /// Where this link takes raw messages in.
+    /// The intakes, if this link takes in raw messages.
     pub(super) taking: Option<Arc<Taking>>,
-    /// Whether this user may subscribe to one glob only that selects feeds, the one for all of them.
+    /// Whether the only glob for feeds that this user may subscribe to is the one for all of them.
     pub(super) hears_all_feeds: AtomicBool,
-    /// Which raw channels and globs are subscribed to, on which server.
+    /// The raw channels and globs that are subscribed to, with their servers.
     pub(super) raw: Mutex<BTreeSet<(NodeName, String)>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
@@ -78,7 +78,7 @@ struct Servers {
     owners: Vec<NodeName>,
 }
 
-/// A lock that a panicking holder has not made useless: what it guards is whole after every statement.
+/// Locks even after a panic of another holder: what the lock guards is consistent after every statement.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -110,7 +110,7 @@ impl Link {
         })
     }
 
-    /// From now on the feed is told.
+    /// Has the feed told from now on.
     pub(super) fn start(&self, feed: Feed) -> Result<(), BackendError> {
         let mut place = lock(&self.feed);
         self.check()?;
@@ -133,7 +133,7 @@ impl Link {
         Ok(())
     }
 
-    /// The connections to a server, made where there are none yet.
+    /// The connections to a server. They are made if there are none yet.
     async fn node_named(&self, name: &NodeName) -> Result<Node, BackendError> {
         self.check()?;
         if let Some(node) = lock(&self.servers).nodes.get(name) {
@@ -181,10 +181,10 @@ impl Link {
         lock(&self.servers).owners.get(partition) == Some(name)
     }
 
-    /// Sends calls that all concern one partition, in order; the answers come in the same order.
+    /// Sends calls that all concern one partition, in order. The answers come in the same order.
     ///
     /// # Errors
-    /// When the link is lost, or a server refuses for a reason that has nothing to do with the single call.
+    /// If the link is lost, or a server refuses for a reason that has nothing to do with an individual call.
     pub(super) async fn run(
         &self,
         partition: Partition,
@@ -268,7 +268,7 @@ impl Link {
         Ok(())
     }
 
-    /// The error of a whole pipeline. Where it is the connection's, the link is lost with it.
+    /// The error of a whole pipeline. If it is due to the connection, the link is lost, too.
     pub(super) fn failed(&self, error: &RedisError) -> BackendError {
         let mapped = backend_error(self.name(), error);
         if error.is_io_error() || error.is_unrecoverable_error() {
@@ -277,7 +277,7 @@ impl Link {
         mapped
     }
 
-    /// The value that a call answered, if it is one.
+    /// The value that a call returned, if it is one.
     pub(super) fn value(&self, value: Option<Value>) -> Result<Value, BackendError> {
         match value {
             Some(Value::ServerError(error)) => Err(server_error(self.name(), &error)),
@@ -286,29 +286,29 @@ impl Link {
         }
     }
 
-    /// Hands a publication on, if the link stands.
+    /// Passes a publication on, if the link is open.
     pub(super) fn announce(&self, publication: Publication) {
         self.with_feed(|feed| feed.publication(publication));
     }
 
-    /// Says that something may have been missed, if the link stands.
+    /// Reports that something may have been missed, if the link is open.
     pub(super) fn missed(&self) {
         self.with_feed(Feed::missed);
     }
 
-    /// Tells the feed, if the link stands.
+    /// Calls `tell` with the feed, if the link is open.
     pub(super) fn with_feed(&self, tell: impl FnOnce(&Feed)) {
         if let Some(feed) = lock(&self.feed).as_ref() {
             tell(feed);
         }
     }
 
-    /// Whether no message of this link was unreadable before.
+    /// Returns whether this is the first unreadable message of the link.
     pub(super) fn first_unreadable(&self) -> bool {
         !self.unreadable.swap(true, Ordering::Relaxed)
     }
 
-    /// Keeps a task until the link ends.
+    /// Runs a task until the link ends.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let handle = tokio::spawn(task).abort_handle();
         let mut tasks = lock(&self.tasks);
@@ -333,14 +333,14 @@ impl Link {
         }
     }
 
-    /// The link is lost: all ends, and the feed is told, once.
+    /// Marks the link as lost: everything ends, and the feed is told once.
     pub(super) fn lose(&self, error: BackendError) {
         if let Some(feed) = self.end(error.clone()) {
             feed.lost(error);
         }
     }
 
-    /// Ends the connections and tasks; from now on calls answer `error`. The feed, if this was the first end.
+    /// Ends the connections and tasks. From now on, calls return `error`. Returns the feed, if this was the first end.
     pub(super) fn end(&self, error: BackendError) -> Option<Feed> {
         lock(&self.ended).get_or_insert(error);
         let feed = lock(&self.feed).take();
@@ -352,7 +352,7 @@ impl Link {
     }
 }
 
-/// What a server asks for instead of answering.
+/// What a server requests instead of answering.
 enum Turn {
     Full,
     Ask(String),

@@ -1,4 +1,4 @@
-//! One server: a connection for commands and one for what it pushes.
+//! One server: a connection for commands, and one for what it pushes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,8 +17,7 @@ pub(super) type NodeName = Arc<str>;
 
 /// The connections to one server. They end when the last clone is dropped.
 ///
-/// They are two, so that a large answer does not count against the limit that the server sets for what waits for a
-/// subscriber.
+/// There are two, so that a large answer doesn't count against the server's limit on what waits for a subscriber.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) commands: MultiplexedConnection,
@@ -57,7 +56,7 @@ impl Node {
         })
     }
 
-    /// Sends calls in one pipeline; a refusal of one is a value, too. `asking` marks each as redirected during a slot's migration.
+    /// Sends calls in one pipeline. The refusal of a call is a value, too. `asking` marks each as redirected during a slot's migration.
     pub(super) async fn run(
         &self,
         calls: impl Iterator<Item = &Call>,
@@ -73,13 +72,13 @@ impl Node {
         }
         let mut values = send(&self.commands, &pipeline).await?;
         if asking {
-            // Every other one confirms ASKING.
+            // Every other value confirms ASKING.
             values = values.into_iter().skip(1).step_by(2).collect();
         }
         Ok(values)
     }
 
-    /// Subscribes to sharded channels, or unsubscribes; the first refusal is the error.
+    /// Subscribes to sharded channels, or unsubscribes from them. The first refusal is the error.
     pub(super) async fn tell_sharded(&self, command: &str, channels: &[String]) -> RedisResult<()> {
         if channels.is_empty() {
             return Ok(());

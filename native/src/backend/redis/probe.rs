@@ -1,4 +1,4 @@
-//! Whether what is published still comes back: a subscription can die while its connection seems to live.
+//! Checks that what is published still comes back, because a subscription can die while its connection seems alive.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,11 +10,11 @@ use super::link::{Link, lock};
 use super::node::NodeName;
 use crate::backend::BackendError;
 
-/// Probes are numbered; what is heard back is told by its number.
+/// Numbers probes, to recognise them when they come back.
 #[derive(Default)]
 pub(super) struct Probes {
     latest: AtomicU64,
-    /// The last number that was heard back from each server.
+    /// The number of the last probe that came back from each server.
     heard: watch::Sender<BTreeMap<NodeName, u64>>,
 }
 
@@ -32,7 +32,7 @@ impl Probes {
 }
 
 impl Link {
-    /// Shows that the link lives: what is published comes back from each server. Where it does not, the link is lost.
+    /// Checks that the link works: that what is published comes back from each server. If not, the link is lost.
     pub(super) async fn probe(&self) -> Result<(), BackendError> {
         let probed = self.probe_pushes().await;
         if let Err(error) = &probed {

@@ -1,4 +1,4 @@
-//! Raw messages, as they are heard: which of them count, once each, and what they say.
+//! Raw messages, as they arrive: which of them count, so that each is taken once, and what they contain.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Link {
-    /// A raw message was heard on a channel.
+    /// Handles a raw message on a channel.
     pub(super) fn heard_raw(
         &self,
         name: &NodeName,
@@ -50,7 +50,7 @@ impl Link {
             return;
         };
         let partition = layout.partition(text);
-        // Every server of a Cluster passes it on; what counts is what the owner of the topic does, in whose order all is.
+        // Every server of a Cluster delivers it. Only the delivery by the topic's owner counts, which determines the order.
         if layout.is_sharded() && !self.owns(name, partition) {
             return;
         }
@@ -74,7 +74,7 @@ impl Link {
         Ok(Raw { topic, payload })
     }
 
-    /// Whether, of the subscriptions that a message on a channel comes by, this glob's is the one that counts.
+    /// If several subscriptions deliver a message on a channel, returns whether this glob's delivery is the one that counts.
     fn comes_first(&self, name: &NodeName, glob: &str, channel: &str) -> bool {
         let subscribed = lock(&self.raw);
         let is_exact = subscribed.contains(&(NodeName::clone(name), channel.to_owned()));
@@ -84,7 +84,7 @@ impl Link {
         !is_exact && !earlier.any(|(_, other)| selects(other, channel))
     }
 
-    /// A server confirmed, in the order of what it pushes.
+    /// Notes a confirmation by a server, which comes in order with its other pushes.
     pub(super) fn raw_subscribed(&self, name: &NodeName, channel: &str, joined: bool) {
         if self.shared.layout.kind(channel) != Channel::Raw {
             return;
@@ -97,7 +97,7 @@ impl Link {
         }
     }
 
-    /// Something was said for those who take raw messages in.
+    /// Handles a notice for those that take in raw messages.
     pub(super) fn heard_notice(&self, message: &[u8]) {
         let Some(taking) = &self.taking else {
             return;
@@ -114,7 +114,7 @@ impl Link {
     }
 }
 
-/// Whether one of our globs, of escaped letters and `*`, selects a channel.
+/// Whether one of our globs, which consist of escaped letters and `*`, selects a channel.
 fn selects(glob: &str, channel: &str) -> bool {
     let mut letters = glob.chars();
     match letters.next() {

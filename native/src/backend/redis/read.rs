@@ -17,10 +17,10 @@ use crate::backend::BackendError;
 use crate::hub::Publication;
 use crate::json::Json;
 
-/// How many topics are looked at in one step of a listing.
+/// The most topics that one step of a listing scans.
 const SCANNED_MAX: usize = 1_000;
 
-/// How many topics are read in one step of a listing.
+/// The most topics that one step of a listing reads.
 const LISTED_MAX: usize = 64;
 
 impl Link {
@@ -54,7 +54,7 @@ impl Link {
 
     fn excerpt(&self, topic: &Topic, value: Option<Value>) -> Result<Excerpt<Json>, BackendError> {
         let value = match value {
-            // Another program has damaged it. Whoever follows is told that something is missing.
+            // Another program has damaged the topic. Its followers are told that something is missing.
             Some(Value::ServerError(error)) if is_of_keys(&error) => {
                 let error = server_error(self.name(), &error);
                 self.damaged.tell_damaged(topic, &error);
@@ -82,7 +82,7 @@ impl Link {
         }))
     }
 
-    /// What entries of a stream say. Where some are damaged, the latest stands for all, if it is not one of them.
+    /// Parses entries of a stream. If some are damaged, only the latest is returned, unless it is damaged itself.
     fn publications(
         &self,
         topic: &Topic,
@@ -174,7 +174,7 @@ impl Link {
     }
 }
 
-/// What is told of a topic that isn't remembered.
+/// The answer for a topic that isn't remembered.
 fn unknown(topic: &Topic) -> Excerpt<Json> {
     Excerpt {
         topic: topic.clone(),

@@ -18,19 +18,19 @@ use super::link::{Link, Shared, lock};
 use crate::backend::BackendError;
 use crate::json::Json;
 
-/// What makes publishing a taking in of a raw message.
+/// What is needed in addition when publishing takes in a raw message.
 #[derive(Clone, Copy)]
 pub(super) struct AsTaken<'a> {
     pub(super) lease: &'a str,
     pub(super) token: &'a str,
-    /// Where the others are told.
+    /// The channel on which the others are told.
     pub(super) channel: &'a str,
     pub(super) mark: &'a str,
     pub(super) scope: &'a str,
 }
 
 impl Shared {
-    /// The call that publishes.
+    /// Makes the call that publishes.
     pub(super) fn publishing(
         &self,
         request: &PublishRequest<Json>,
@@ -41,7 +41,7 @@ impl Shared {
         let keys = layout.keys(&request.topic);
         let index = layout.index(layout.partition(request.topic.as_str()));
         let mut keys = vec![keys.meta, keys.log, keys.sizes, keys.ids, index];
-        // An empty key is one, too.
+        // An empty key is a key, too.
         let id = request
             .id
             .as_deref()
@@ -78,13 +78,13 @@ impl Shared {
     }
 }
 
-/// In milliseconds; Redis takes no 0.
+/// In milliseconds; Redis doesn't accept 0.
 pub(super) fn millis(retention: Duration) -> String {
     retention.as_millis().max(1).to_string()
 }
 
 impl Link {
-    /// Stores a batch: one pipeline for each partition, side by side.
+    /// Stores a batch: one pipeline for each partition, concurrently.
     pub(super) async fn publish(
         &self,
         batch: &[PublishRequest<Json>],
@@ -144,8 +144,9 @@ impl Link {
         answer.ok_or_else(|| unexpected(self.name(), "publishing answered something else"))
     }
 
-    /// Writes what is kept, as a server does, or reads what servers have written. It is written even where it stands there already,
-    /// which tells a server that has become a replica. One that has no room is as good for readers as any: it is written later.
+    /// Writes what the backend keeps, as a server does, or reads what servers have written. It is always written, even if it is there
+    /// already, because writing reveals a server that has become a replica. A server without room is still good for readers, so it is
+    /// written later.
     pub(super) async fn agree_on_keep(&self) -> Result<(), BackendError> {
         match self.say_or_hear_keep().await {
             Err(error @ BackendError::Full { .. }) => {

@@ -1,8 +1,7 @@
-//! Taking raw messages in: carries out what the intakes ask for.
+//! Takes in raw messages: carries out what the intakes ask for.
 //!
-//! Where raw channels have a prefix there is one intake, and one lease, for each partition: every server hears everything.
-//! Where they have none, a server hears what it follows, so each topic has a lease of its own, for as long as
-//! raw messages come.
+//! If raw channels have a prefix, there is one intake, and one lease, for each partition: every server gets every message. If they have no
+//! prefix, a server gets what it follows, so each topic has a lease of its own, for as long as raw messages arrive.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -35,7 +34,7 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The most topics with raw messages at a time, where raw channels have no prefix.
 const SCOPES_MAX: usize = 10_000;
 
-/// How often what was refused is logged.
+/// How often refused messages are logged.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// A raw message that can be published.
@@ -55,14 +54,14 @@ pub(super) struct Taking {
     warned: Mutex<(Option<Clock>, usize)>,
 }
 
-/// What one lease is for.
+/// The topics that one lease covers.
 struct Scope {
     partition: Partition,
     intake: Intake<Raw>,
     heard: Instant,
 }
 
-/// What an intake asks for, and for which scope.
+/// An output of an intake, and its scope.
 type Task = (String, Partition, IntakeOutput<Raw>);
 
 impl Taking {
@@ -121,7 +120,7 @@ impl Taking {
         }
     }
 
-    /// A message is refused by all who hear it; the holder says so.
+    /// Logs that a message is refused. All servers that get it refuse it, but only the holder of the lease logs it.
     pub(super) fn refused_when_heard(&self, partition: Partition, channel: &str, why: &Refusal) {
         let is_ours = self.by_topic
             || lock(&self.scopes)
@@ -136,7 +135,7 @@ impl Taking {
         self.warn(|| tracing::warn!(channel, "a raw message is not taken in: {why}"));
     }
 
-    /// Logs, unless that was done a short while ago.
+    /// Logs, unless something was logged a short while ago.
     fn warn(&self, log: impl FnOnce()) {
         let (last, unsaid) = &mut *lock(&self.warned);
         if last.is_some_and(|last| last.elapsed() < WARN_EVERY) {
@@ -150,7 +149,7 @@ impl Taking {
         log();
     }
 
-    /// What is to be done now, and when to look again.
+    /// Returns what is to be done now, and when to look again.
     fn tasks(&self) -> (Vec<Task>, Option<Instant>) {
         let now = self.now();
         let mut tasks = Vec::new();
@@ -203,13 +202,13 @@ impl Scope {
     }
 }
 
-/// Does what the intakes ask for until the link ends.
+/// Carries out what the intakes ask for, until the link ends.
 pub(super) async fn keep_taking(link: Weak<Link>, taking: Arc<Taking>) {
     loop {
         let (tasks, due) = taking.tasks();
         if tasks.is_empty() {
             let wait = due.map_or(IDLE_MAX, |due| due - taking.now());
-            // Either way there is something to look at.
+            // In either case, there is something to do.
             let _ = tokio::time::timeout(wait, taking.changed.notified()).await;
             continue;
         }
@@ -285,7 +284,7 @@ impl Link {
             request.end = rule
                 .and_then(|rule| rule.evaluate(&raw.payload))
                 .map(StatedEnd::from);
-            // Whoever publishes without Tidegate can't ask for it, and starts an ended topic anew by publishing.
+            // Programs that publish without Tidegate can't request a restart, so publishing to an ended topic starts it anew.
             request.restart = true;
             let as_taken = AsTaken {
                 lease: &lease,
@@ -311,7 +310,7 @@ impl Link {
                         false => took(taking, value, raw),
                     });
                 }
-                // Others who aren't told keep them until they are too old.
+                // If this fails, the other servers keep these messages until they are too old.
                 let _ = self.run(partition, &refused).await;
                 answers
             }
@@ -322,7 +321,7 @@ impl Link {
         });
     }
 
-    /// Whether a message is refused for good. The others must not wait for it.
+    /// Whether a message is refused for good, so that the others don't have to wait for it.
     fn is_refused(&self, taking: &Taking, value: &Value, raw: &Raw) -> bool {
         let Value::ServerError(error) = value else {
             return false;
@@ -337,7 +336,7 @@ impl Link {
         is_refused
     }
 
-    /// Gives up the leases that are held, so that others need not wait for their end.
+    /// Releases the leases that are held, so that others needn't wait for them to expire.
     pub(super) async fn release(&self) {
         let Some(taking) = &self.taking else {
             return;
@@ -346,7 +345,7 @@ impl Link {
         for (scope, partition, token) in taking.held() {
             let key = layout.lease(partition, &scope);
             let call = Call::script(&RELEASE, vec![key], [&taking.token(token)]);
-            // What can't be given up ends by itself.
+            // A lease that can't be released expires.
             if self.run(partition, &[call]).await.is_err() {
                 return;
             }
@@ -354,14 +353,14 @@ impl Link {
     }
 }
 
-/// Tells the others that they need not keep a message, as the script does for one that is taken in.
+/// Tells the others that they needn't keep a message, as the script does for one that is taken in.
 fn taken(announce: &str, channel: &str, token: &str, mark: u64, scope: &str) -> Call {
     let mut cmd = redis::cmd(announce);
     cmd.arg(channel).arg(format!("T {token} {mark:x} {scope}"));
     Call::Plain(cmd)
 }
 
-/// What came of taking a message in.
+/// The outcome of taking in a message.
 fn took(taking: &Taking, value: &Value, raw: &Raw) -> Took {
     let words: Vec<&str> = value
         .as_sequence()

@@ -15,11 +15,11 @@ use super::error::text;
 use super::link::{Shared, lock};
 use super::node::NodeName;
 
-/// The name of the only server where there is no Cluster.
+/// The name of the only server if there is no Cluster.
 const ONLY: &str = "";
 
-/// The owner of each partition. A Cluster's servers are asked for them side by side, those that owned something last before those
-/// that the address names; the first answer is believed. All that together takes less time than opening a backend may.
+/// Finds the owner of each partition. A Cluster's servers are asked concurrently: first those that last owned something, then those that
+/// the address names. The first answer is used. All that takes less time than opening a backend may take.
 pub(super) async fn owners(shared: &Shared) -> RedisResult<Vec<NodeName>> {
     let layout = &shared.layout;
     if !layout.is_sharded() {
@@ -39,7 +39,7 @@ pub(super) async fn owners(shared: &Shared) -> RedisResult<Vec<NodeName>> {
     Ok(found)
 }
 
-/// What the quickest of some servers answers; why the last of them did not, where none does.
+/// The first answer of several servers; if none answers, why the last of them did not.
 async fn first_answer(
     shared: &Shared,
     asked: Vec<ConnectionInfo>,
@@ -66,7 +66,7 @@ async fn first_answer(
     }
 }
 
-/// The first slots of ranges, with their last ones and owners.
+/// The first slots of ranges, with their last slots and owners.
 type Ranges = BTreeMap<usize, (usize, String, u16)>;
 
 async fn ranges(shared: &Shared, seed: ConnectionInfo) -> RedisResult<Ranges> {
@@ -93,7 +93,7 @@ fn parse(value: &Value) -> Option<Ranges> {
         let [host, Value::Int(port), ..] = owner.as_sequence()? else {
             return None;
         };
-        // A server that does not know its own address leaves it out.
+        // A server that doesn't know its own address leaves it out.
         let host = match host {
             Value::Nil => "",
             host => text(host)?,

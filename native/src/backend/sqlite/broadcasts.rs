@@ -1,27 +1,27 @@
-//! What is said to all who have the file open: rows that are read once by each of them and deleted soon.
+//! Broadcasts to all that have the file open: rows that each of them reads once, and that are deleted soon.
 
 use rusqlite::params;
 
 use super::store::{Store, now_millis};
 use crate::backend::Feed;
 
-/// How long a broadcast lies there, in milliseconds: longer than anybody takes to look at the file.
+/// How long a broadcast is kept, in milliseconds: longer than any process takes to check the file.
 const STAYS_MS: i64 = 60_000;
 
-/// How far this process has heard.
+/// How far this process has read.
 pub(super) struct Broadcasts {
     last: i64,
 }
 
 impl Broadcasts {
-    /// Hears what is said from now on.
+    /// Reads broadcasts from now on.
     pub(super) fn new(store: &Store) -> Result<Self, rusqlite::Error> {
         let sql = "SELECT coalesce(max(id), 0) FROM tidegate_broadcasts";
         let last = store.connection.query_row(sql, [], |row| row.get(0))?;
         Ok(Self { last })
     }
 
-    /// Hands on what was said since.
+    /// Passes on the broadcasts since the last call.
     pub(super) fn read(&mut self, store: &Store, feed: &Feed) -> Result<(), rusqlite::Error> {
         let mut statement = store.connection.prepare_cached(
             "SELECT id, message FROM tidegate_broadcasts WHERE id > ?1 ORDER BY id",
@@ -36,7 +36,7 @@ impl Broadcasts {
 }
 
 impl Store {
-    /// Says it, and deletes what is old, or from a future that a clock which was set back has seen.
+    /// Stores a broadcast. Deletes old ones, and those from the future, which remain if a clock was set back.
     pub(super) fn broadcast(&mut self, message: &str) -> Result<(), rusqlite::Error> {
         let now = now_millis();
         let transaction = self.connection.transaction()?;

@@ -1,4 +1,4 @@
-//! What the thread that owns the file is asked to do, and why it ends.
+//! Commands to the thread that owns the file, and why it ends.
 
 use tidegate_core::durable::{CursorAnswer, CursorCall};
 use tidegate_core::history::Excerpt;
@@ -14,7 +14,7 @@ use crate::json::Json;
 pub(super) type Reply<T> = oneshot::Sender<Result<T, BackendError>>;
 pub(super) type Published = Vec<Result<Position, PublishError>>;
 
-/// What the thread is asked to do.
+/// A command to the thread.
 pub(super) enum Command {
     Publish {
         batch: Vec<PublishRequest<Json>>,
@@ -53,7 +53,7 @@ pub(super) enum Command {
     Probe {
         reply: Reply<()>,
     },
-    /// Somebody in this process has written.
+    /// Another backend in this process has written to the file.
     Look,
     Close,
 }

@@ -10,7 +10,7 @@ use crate::Json;
 use crate::backend::remembered::remembered;
 
 impl Writing<'_> {
-    /// Does what is asked of a cursor.
+    /// Carries out a call about a cursor.
     pub(super) fn cursor(&self, call: &CursorCall) -> Result<CursorAnswer, rusqlite::Error> {
         match call {
             CursorCall::Claim { key, beginning } => self.claim(key, beginning),
@@ -94,7 +94,7 @@ impl Writing<'_> {
         })
     }
 
-    /// Says how many there were: one, or none.
+    /// Removes a cursor, and returns how many there were: one or none.
     fn remove_cursor(&self, key: &CursorKey) -> Result<usize, rusqlite::Error> {
         self.transaction
             .prepare_cached(
@@ -153,7 +153,7 @@ fn cursor(row: &Row<'_>) -> Result<Cursor, rusqlite::Error> {
     let text = row.get_ref(1)?.as_str().unwrap_or_default();
     Ok(Cursor {
         term: told(row.get(0)?),
-        // What somebody else has damaged is wanted from its beginning.
+        // If the positions were damaged by another program, the subscription starts from the beginning.
         positions: serde_json::from_str(text).unwrap_or_default(),
     })
 }

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean for those who publish and follow, and what to do about them.
+//! What SQLite's errors mean for publishers and followers, and what to do about them.
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
@@ -6,7 +6,7 @@ use rusqlite::ffi;
 use super::BUSY_TIMEOUT;
 use crate::backend::BackendError;
 
-/// Why something failed, and whether the link is of any use afterwards.
+/// Why something failed, and whether the link can still be used.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) error: BackendError,
@@ -87,7 +87,7 @@ impl Fault {
         }
     }
 
-    /// The link of `backend` is of no use any more.
+    /// The file of `backend` was moved or replaced, so its link can't be used any more.
     pub(super) fn moved(backend: &str) -> Self {
         Self {
             error: BackendError::Unreachable {
@@ -110,7 +110,7 @@ fn full(backend: String, error: &rusqlite::Error) -> BackendError {
     }
 }
 
-/// Whether nothing is wrong but that another process is writing.
+/// Whether the only problem is that another process is writing.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -118,7 +118,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether nothing is wrong but what a row holds, which somebody else has written there.
+/// Whether the only problem is the content of a row, which another program has written.
 pub(super) const fn is_of_rows(error: &rusqlite::Error) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! Which topics the feed is told of.
+//! The topics whose publications go to the feed.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ impl Interest {
         }
     }
 
-    /// Whether a pattern matches.
+    /// Whether a followed pattern matches the topic.
     pub(super) fn covers(&self, topic: &Topic) -> bool {
         let mut is_covered = false;
         self.router.for_each_match(topic, |_| is_covered = true);

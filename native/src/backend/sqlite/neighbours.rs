@@ -1,4 +1,4 @@
-//! The backends of this process that have the same file open: what one writes, the others read at once.
+//! The backends in this process that have the same file open: what one writes, the others read at once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ struct Entry {
     commands: Sender<Command>,
 }
 
-/// A backend's place among those that have its file open, given up when it is dropped.
+/// A backend's registration among those that have its file open. It ends when this is dropped.
 pub(super) struct Neighbours {
     path: PathBuf,
     id: u64,
 }
 
 impl Neighbours {
-    /// Joins those who have the file at `path` open, which must exist.
+    /// Registers among those that have the file at `path` open, which must exist.
     pub(super) fn join(path: &Path, commands: Sender<Command>) -> Self {
-        // A path without a canonical form finds no neighbours, who look at the file by themselves in any case.
+        // Without a canonical path, there are no neighbours. They check the file themselves in any case.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut open = open();
         let entries = open.entry(path.clone()).or_default();
@@ -32,12 +32,12 @@ impl Neighbours {
         Self { path, id }
     }
 
-    /// Tells the others to look at the file.
+    /// Tells the others to check the file.
     pub(super) fn wake(&self) {
         let open = open();
         let others = open.get(&self.path).into_iter().flatten();
         for other in others.filter(|other| other.id != self.id) {
-            // One that has just ended needs no telling.
+            // A backend that has just ended needs no telling.
             let _ = other.commands.send(Command::Look);
         }
     }

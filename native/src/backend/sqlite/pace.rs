@@ -1,17 +1,18 @@
-//! How often the file is looked at for what other processes wrote.
+//! How often to check the file for what other processes wrote.
 
 use std::time::Duration;
 
-/// Between two looks while others write.
+/// The wait between two checks while others write.
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(1);
 
-/// Between two looks while nothing happens: what a publication of another process may lie there at the most.
+/// The wait between two checks while nothing happens: the longest time that another process's publication goes
+/// unnoticed.
 pub(super) const WAIT_MAX: Duration = Duration::from_millis(25);
 
-/// How long to wait for the next look, after one that waited for `waited` and found a change or didn't.
+/// How long to wait for the next check, after one that waited for `waited` and found a change or didn't.
 ///
-/// The shortest after a change, a quarter more after each look in vain: a writer's next publication is found at
-/// once, and 120 ms after the last one all is quiet again.
+/// The shortest wait after a change, and a quarter more after each check in vain. So a writer's next publication is
+/// found at once, and 120 ms after its last one, the longest wait is reached.
 pub(super) fn next_wait(waited: Duration, has_changed: bool) -> Duration {
     if has_changed {
         WAIT_MIN

@@ -1,4 +1,4 @@
-//! What the file keeps of topics, and what came since it was looked at.
+//! Reads what the file keeps of topics, and what is new since the last check.
 
 use std::collections::BTreeSet;
 
@@ -13,22 +13,23 @@ use super::store::{Store, now_millis};
 use crate::hub::Publication;
 use crate::json::Json;
 
-/// The publications that are read at a time, while those who write may write.
+/// How many publications are read at a time, so that writers get their turn in between.
 const READ_AT_ONCE_MAX: u64 = 256;
 
-/// A part of what came since.
+/// A part of what is new.
 pub(super) struct News {
     pub(super) publications: Vec<Publication>,
-    /// How far this part goes.
+    /// The last `seq` of this part.
     pub(super) seq: i64,
-    /// Publications are missing in it: they were trimmed, or somebody deleted or damaged them.
+    /// Whether publications are missing in it: they were trimmed, or another program deleted or damaged them.
     pub(super) has_gap: bool,
     /// Whether there is more.
     pub(super) is_more: bool,
 }
 
 impl Store {
-    /// What a topic keeps since a position, within the limits of its history. Nothing is known of one whose rows somebody has damaged.
+    /// Reads what a topic keeps since a position, within the limits of its history. Nothing is known of a topic whose rows another program
+    /// has damaged.
     pub(super) fn read(
         &mut self,
         topic: &Topic,
@@ -76,7 +77,7 @@ impl Store {
         let publications = if is_whole {
             publications
         } else {
-            // Somebody deleted or damaged rows in between. The latest stands for them, if it is still there.
+            // Another program deleted or damaged rows in between. The latest publication replaces them, if it is still there.
             let last = publications.into_iter().last();
             last.into_iter()
                 .filter(|last| last.position == position)
@@ -85,7 +86,7 @@ impl Store {
         Ok(excerpt(topic, position, publications))
     }
 
-    /// The latest publication of every topic that a pattern matches.
+    /// Reads the latest publication of every topic that matches a pattern.
     pub(super) fn list(
         &mut self,
         pattern: &Pattern,
@@ -112,7 +113,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The topics of some publications after one, and the last of those, if any came after it.
+    /// The topics of some publications after `seq`, and the `seq` of the last of them, if there are any.
     pub(super) fn topics_after(
         &self,
         seq: i64,
@@ -130,7 +131,7 @@ impl Store {
         Ok((topics, last))
     }
 
-    /// The next part of what came after `cursor`, as far as `is_wanted`.
+    /// Reads the next part of what came after `cursor`, as far as `is_wanted`.
     pub(super) fn news(
         &mut self,
         cursor: i64,
@@ -172,11 +173,11 @@ impl Store {
     }
 }
 
-/// What a row of topics is to a pattern.
+/// What a row of the topics means for a pattern.
 enum Listed {
     Topic(Excerpt<Json>),
     Other,
-    /// No row from here on begins as the pattern does.
+    /// From here on, no row has the pattern's prefix.
     Beyond,
 }
 
@@ -221,7 +222,7 @@ fn wanted_publication(
     }
     match publication_of(row, &topic) {
         Ok(publication) => Ok(publication.map_or(Wanted::Damaged, Wanted::Yes)),
-        // A row must not keep everybody from what comes after it, whatever was made of it.
+        // A damaged row must not keep everyone from what comes after it.
         Err(error) if is_of_rows(&error) => Ok(Wanted::Damaged),
         Err(error) => Err(error),
     }
@@ -235,7 +236,7 @@ fn excerpt(topic: &Topic, position: Position, publications: Vec<Publication>) ->
     }
 }
 
-/// The offset of the oldest publication within the limits: rows beyond them may be there for a while yet.
+/// The offset of the oldest publication within the limits. Rows beyond them may still be there for a while.
 fn first_kept(
     connection: &rusqlite::Connection,
     topic: &Topic,
@@ -259,7 +260,7 @@ fn first_kept(
     Ok(first)
 }
 
-/// Calls `look` with the offset, the bytes and the time of a topic's publications, newest first, until it says false.
+/// Calls `look` with the offset, the bytes and the time of a topic's publications, newest first, until it returns false.
 pub(super) fn for_each_place(
     connection: &rusqlite::Connection,
     topic: &Topic,

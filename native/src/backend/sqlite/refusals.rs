@@ -1,14 +1,14 @@
-//! What is told in the log, and seldom enough that a broken publisher doesn't fill it.
+//! Logs refused rows and failures, but seldom enough that a broken publisher doesn't fill the log.
 
 use std::time::{Duration, Instant};
 
 use super::writing::Refusal;
 use crate::backend::BackendError;
 
-/// Between two messages.
+/// The shortest time between two messages.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Tells of rows that were refused, and of work that fails.
+/// Logs rows that were refused, and work that fails.
 pub(super) struct Refusals {
     backend: String,
     next: Option<Instant>,
@@ -26,7 +26,7 @@ impl Refusals {
         }
     }
 
-    /// Tells of one of the rows, and how many there were since.
+    /// Logs one of the rows, and how many there were since the last message.
     pub(super) fn tell(&mut self, refused: &[Refusal]) {
         let Some(first) = refused.first() else { return };
         if !is_due(&mut self.next) {
@@ -44,7 +44,7 @@ impl Refusals {
         );
     }
 
-    /// Tells that something could not be done, which will be tried again.
+    /// Logs that something could not be done, and will be tried again.
     pub(super) fn tell_fault(&mut self, error: &BackendError) {
         if is_due(&mut self.next_fault) {
             tracing::warn!("{error}; it is tried again");

@@ -1,4 +1,4 @@
-//! Rows of the file as what they stand for.
+//! Converts rows of the file to what they stand for.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) fn known(
         .optional()
 }
 
-/// The publications of an epoch after an offset, oldest first. What an application damaged is left out.
+/// The publications of an epoch after an offset, oldest first. Rows that an application has damaged are left out.
 pub(super) fn publications_after(
     connection: &Connection,
     topic: &Topic,
@@ -54,7 +54,7 @@ pub(super) fn publications_after(
         .collect()
 }
 
-/// A publication from the columns epoch, offset, ended, data; `None` where its data is no JSON (any more).
+/// Makes a publication of the columns epoch, offset, ended and data; `None` if its data is not (or no longer) JSON.
 pub(super) fn publication_of(
     row: &Row<'_>,
     topic: &Topic,
@@ -79,8 +79,8 @@ pub(super) fn publication(
     })
 }
 
-/// The topic that a value names, or why it names none. To SQLite a BLOB and a number equal no text, whatever they look like: a
-/// channel that is one would be found by nobody who looks for the topic.
+/// The topic that a value names, or why it names none. In SQLite, a BLOB or a number never equals a text. So nobody who looks for the topic
+/// would find a row whose channel is one.
 pub(super) fn topic_of(value: ValueRef<'_>) -> Result<Topic, String> {
     let ValueRef::Text(text) = value else {
         let kind = value.data_type();
@@ -90,7 +90,7 @@ pub(super) fn topic_of(value: ValueRef<'_>) -> Result<Topic, String> {
     Topic::new(text).map_err(|error| format!("its channel is no topic: {error}"))
 }
 
-/// The payload that a value is, or why it is none.
+/// The payload that a value contains, or why it contains none.
 pub(super) fn payload_of(value: ValueRef<'_>) -> Result<Json, String> {
     match value {
         ValueRef::Text(_) | ValueRef::Blob(_) => {
@@ -127,7 +127,7 @@ fn end_of(row: &Row<'_>, column: usize) -> Result<Option<EndReason>, rusqlite::E
     Ok(word.and_then(|word| word.parse().ok()))
 }
 
-/// A number as SQLite keeps it. Ours stay below 2^53.
+/// A number as SQLite stores it. Ours stay below 2^53.
 pub(super) fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

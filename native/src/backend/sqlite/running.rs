@@ -1,4 +1,4 @@
-//! The thread that owns the file, from outside.
+//! A handle to the thread that owns the file.
 
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::command::{Command, Ending};
 use crate::backend::BackendError;
 
-/// The thread that owns the file, told to end when this is dropped.
+/// The thread that owns the file. It is told to end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) commands: Sender<Command>,
@@ -17,11 +17,11 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Ends the thread, and waits until it has let go of the file. Why it ended, if by itself.
+    /// Ends the thread, and waits until it has closed the file. Returns why it ended, if it ended by itself.
     pub(super) async fn end(mut self) -> Result<(), BackendError> {
-        // It may have ended before.
+        // The thread may have ended already.
         let _ = self.commands.send(Command::Close);
-        // The thread holds the other side, which goes when all else is gone.
+        // The thread holds the other side, which is the last that it drops.
         let _ = (&mut self.ended).await;
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(Ending::Lost(error))) => Err(error),

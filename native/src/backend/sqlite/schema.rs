@@ -1,4 +1,4 @@
-//! The tables, and the way from what a file holds to what Tidegate needs.
+//! The tables, and the migration from what a file contains to what Tidegate needs.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -7,8 +7,8 @@ const VERSION: i64 = 1;
 
 /// What Tidegate adds to each row of `pubsub_events`.
 ///
-/// `seq` orders all publications of the file; NULL is a row that nobody has taken in yet, 0 one that was there before
-/// Tidegate came, and -1 one that was refused.
+/// `seq` orders all publications of the file. It is NULL in a row that was not taken in yet, 0 in one that was there
+/// before Tidegate, and -1 in one that was refused.
 const COLUMNS: [(&str, &str); 5] = [
     ("seq", "INTEGER"),
     ("epoch", "INTEGER"),
@@ -45,20 +45,20 @@ const BESIDE_EVENTS: [&str; 6] = [
 ('seq', (SELECT max(0, coalesce(max(seq), 0)) FROM pubsub_events))",
 ];
 
-/// Files of the same version that were made before have no such table; those who don't know it can do without.
+/// Older files of the same version lack this table. Programs that don't know it can do without it.
 const BROADCASTS: &str = "\
 CREATE TABLE IF NOT EXISTS tidegate_broadcasts (
   id INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL, said_at INTEGER NOT NULL
 )";
 
-/// Likewise. Positions are those of the wire, as JSON.
+/// Older files may lack this table, too. Positions are in the form of the wire, as JSON.
 const CURSORS: &str = "\
 CREATE TABLE IF NOT EXISTS tidegate_cursors (
   owner TEXT NOT NULL, name TEXT NOT NULL, pattern TEXT NOT NULL, term INTEGER NOT NULL, positions TEXT NOT NULL,
   used_at INTEGER NOT NULL, PRIMARY KEY (owner, name, pattern)
 )";
 
-/// Likewise. What servers keep, as they write it.
+/// Older files may lack this table, too. It has what servers keep, as they write it.
 const KEEP: &str = "\
 CREATE TABLE IF NOT EXISTS tidegate_keep (
   is_single INTEGER PRIMARY KEY CHECK (is_single = 1), said TEXT NOT NULL
@@ -80,12 +80,13 @@ pub(super) enum SchemaError {
     Unfit(String),
 }
 
-/// What has to be known of `pubsub_events` to write to it.
+/// What a writer has to know about `pubsub_events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EventsTable {
-    /// `created_at` is there and does not fill itself.
+    /// Whether `created_at` exists and has no default that fills it.
     pub(super) fills_created_at: bool,
-    /// What looks like a number is stored as one, which changes its text: a column of the type JSON, for example.
+    /// Whether text that looks like a number is stored as one, which changes it: in a column of the type JSON, for
+    /// example.
     pub(super) changes_numbers: bool,
 }
 
@@ -95,7 +96,7 @@ struct Column {
     has_default: bool,
 }
 
-/// The statements that make a file fit, as it is now. None where it is.
+/// The statements that migrate a file as it is now. None if it needs nothing.
 pub(super) fn migration(connection: &Connection) -> Result<Vec<String>, SchemaError> {
     if is_there(connection, "tidegate_state")? {
         let version: i64 = connection.query_row(
@@ -126,7 +127,7 @@ pub(super) fn migration(connection: &Connection) -> Result<Vec<String>, SchemaEr
     Ok(statements)
 }
 
-/// Statements as a person runs them.
+/// Statements as a script that a person can run.
 pub(super) fn script(statements: &[String]) -> String {
     statements
         .iter()
@@ -176,7 +177,7 @@ fn additions(connection: &Connection) -> Result<Vec<String>, SchemaError> {
     Ok(statements)
 }
 
-/// Looks at the table as it is after the migration.
+/// Examines the table as it is after the migration.
 pub(super) fn events_table(connection: &Connection) -> Result<EventsTable, SchemaError> {
     let known = columns(connection)?;
     let find = |name: &str| {

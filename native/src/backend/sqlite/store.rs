@@ -15,7 +15,7 @@ use super::{BUSY_TIMEOUT, WAL_BYTES_MAX};
 use crate::backend::kept::Kept;
 use crate::backend::{Keep, RefusedLog};
 
-/// Statements that are kept prepared: more than there are.
+/// How many prepared statements are cached: more than there are.
 const STATEMENTS_MAX: usize = 48;
 
 /// One connection to the file.
@@ -30,11 +30,11 @@ pub(super) struct Store {
     pub(super) damaged: RefusedLog,
 }
 
-/// Tells a file from another one that has its name.
+/// Distinguishes a file from another one with the same name.
 type Identity = (u64, u64);
 
 impl Store {
-    /// Opens the file at `path`, makes it where it is missing, and brings its tables up to date.
+    /// Opens the file at `path`, creates it if it is missing, and migrates its tables.
     pub(super) fn open(
         path: &Path,
         keep: Keep,
@@ -72,7 +72,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Writes what is kept, as a server does, where it is not written yet.
+    /// Writes what the backend keeps, as a server does, unless it is there already.
     fn say_what_is_kept(&self) -> Result<(), rusqlite::Error> {
         let Some(text) = self.kept.to_say() else {
             return Ok(());
@@ -86,7 +86,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps what servers have written, where it is they who say what is kept.
+    /// Takes over what servers have written, if they are the ones who say what is kept.
     pub(super) fn hear_what_is_kept(&mut self) -> Result<(), rusqlite::Error> {
         if self.keep.is_as_servers_say
             && let Some(said) = self.said()?
@@ -115,7 +115,7 @@ impl Store {
         statement.query_row([], |row| row.get(0))
     }
 
-    /// The `seq` that was given last.
+    /// The `seq` that was assigned last.
     pub(super) fn seq(&self) -> Result<i64, rusqlite::Error> {
         self.state("seq")
     }
@@ -128,7 +128,7 @@ impl Store {
         statement.query_row([name], |row| row.get(0))
     }
 
-    /// Whether somebody inserted rows that have no place yet.
+    /// Whether there are inserted rows that were not taken in yet.
     pub(super) fn has_raw_rows(&self) -> Result<bool, rusqlite::Error> {
         let mut statement = self
             .connection
@@ -136,8 +136,7 @@ impl Store {
         statement.query_row([], |row| row.get(0))
     }
 
-    /// Writes within one transaction, after all who wrote before and before all who will. Nothing is written where
-    /// `work` fails.
+    /// Writes within one transaction, which excludes all other writers. Nothing is written if `work` fails.
     pub(super) fn write<T>(
         &mut self,
         work: impl FnOnce(&mut Writing<'_>) -> Result<T, rusqlite::Error>,
@@ -153,7 +152,7 @@ impl Store {
         Ok(written)
     }
 
-    /// Does `work`, which waits for other processes no longer than `patience`.
+    /// Calls `work`, which waits for other processes no longer than `patience`.
     pub(super) fn with_patience<T>(
         &mut self,
         patience: Duration,
@@ -165,14 +164,14 @@ impl Store {
         result
     }
 
-    /// How large the log of writes is that have not gone into the file yet.
+    /// The size of the write-ahead log.
     pub(super) fn wal_bytes(&self) -> u64 {
         let mut name = self.path.clone().into_os_string();
         name.push("-wal");
         std::fs::metadata(name).map_or(0, |metadata| metadata.len())
     }
 
-    /// Brings the log of writes into the file and makes it empty. False where a reader keeps it from that.
+    /// Moves the write-ahead log into the file and empties it. Returns false if a reader prevents that.
     pub(super) fn checkpoint(&self) -> Result<bool, rusqlite::Error> {
         let is_busy: i64 =
             self.connection
@@ -189,7 +188,7 @@ pub(super) fn now_millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Processes that make the file at the same time are told `locked` at once, without the wait that is set.
+/// Processes that create the file at the same time get `locked` at once, without the busy timeout, so this retries.
 fn use_wal(connection: &Connection) -> Result<(), SchemaError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -238,7 +237,7 @@ fn identity(path: &Path) -> Option<Identity> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Elsewhere a file that is open can't be removed or replaced.
+/// Not needed: on other systems, an open file can't be removed or replaced.
 #[cfg(not(unix))]
 fn identity(_path: &Path) -> Option<Identity> {
     None

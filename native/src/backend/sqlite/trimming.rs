@@ -1,4 +1,4 @@
-//! What is forgotten: history beyond its limits, topics that nobody published to for long. In small steps.
+//! Deletes history beyond its limits, and topics without publications for long, in small steps.
 
 mod grown;
 #[cfg(test)]
@@ -18,25 +18,25 @@ use super::writing::Writing;
 use crate::backend::Keep;
 use grown::Grown;
 
-/// How long every publication stays, whatever the limits say: longer than another process takes to look at the file.
+/// How long every publication stays, whatever the limits say: longer than another process takes to check the file.
 const STAYS: Duration = Duration::from_secs(2);
 
-/// By how much bytes may exceed their limit until that time is over.
+/// The factor by which the bytes of a history may exceed their limit until then.
 const BYTES_FACTOR: usize = 8;
 
-/// Rows that one step deletes at the most.
+/// The most rows that one step deletes.
 const ROWS_AT_ONCE_MAX: u32 = 500;
 
-/// Topics that one step trims or forgets at the most.
+/// The most topics that one step trims or forgets.
 const TOPICS_AT_ONCE_MAX: u32 = 100;
 
-/// Between two looks at the topics that this process published to.
+/// The time between two checks of the topics that this process published to.
 const TOPICS_EVERY: Duration = Duration::from_millis(500);
 
-/// Between two sweeps through the whole file, by whichever process.
+/// The time between two sweeps through the whole file, by whichever process.
 const SWEEP_EVERY_MAX: Duration = Duration::from_secs(60);
 
-/// What has to be looked at, and when.
+/// What has to be trimmed, and when.
 pub(super) struct Trimming {
     grown: Grown,
     /// The last publication whose topic was noted.
@@ -51,13 +51,13 @@ enum Sweep {
     Resting {
         until: Instant,
     },
-    /// Notes topics that others published to: a process that lives for a moment trims nothing.
+    /// Notes the topics that others published to, because a short-lived process trims nothing itself.
     Noting {
-        /// The last publication that there was when the sweep began. What comes later is for the next one, or this would not end.
+        /// The last publication when the sweep began. Later ones are left to the next sweep; otherwise, this one might never end.
         upto: i64,
     },
     Forgetting {
-        /// Topics up to this one were looked at.
+        /// Topics up to this one have been checked.
         after: String,
     },
     Ageing {
@@ -82,7 +82,7 @@ impl Trimming {
         }
     }
 
-    /// A topic's history has grown.
+    /// Notes that a topic's history has grown.
     pub(super) fn has_grown(&mut self, topic: &Topic) {
         self.grown.insert(topic);
     }
@@ -162,7 +162,7 @@ impl Trimming {
                 match trim_topic(writing, &topic) {
                     Ok(false) => {}
                     Ok(true) => done.push(topic),
-                    // The others must not wait for it. It is looked at again once it has grown.
+                    // The others must not wait for this topic. It is checked again once it has grown.
                     Err(error) if is_of_rows(&error) => damaged.push((topic, error)),
                     Err(error) => return Err(error),
                 }
@@ -180,7 +180,7 @@ impl Trimming {
     }
 }
 
-/// Whether it is this process that sweeps now, and none of the others.
+/// Returns whether this process, and no other one, is to sweep now.
 fn take_turn(store: &mut Store, every: Duration) -> Result<bool, rusqlite::Error> {
     let now = now_millis();
     let due = |swept_at: i64| now.saturating_sub(swept_at) >= millis(every) || swept_at > now;
@@ -202,7 +202,7 @@ fn take_turn(store: &mut Store, every: Duration) -> Result<bool, rusqlite::Error
     Ok(turn.value)
 }
 
-/// Trims one topic. True where nothing is left to be done.
+/// Trims one topic, and returns whether nothing is left to be done.
 fn trim_topic(writing: &Writing<'_>, topic: &Topic) -> Result<bool, rusqlite::Error> {
     let Some(known) = known(writing.transaction, topic)? else {
         return Ok(true);
@@ -243,7 +243,7 @@ fn trim_topic(writing: &Writing<'_>, topic: &Topic) -> Result<bool, rusqlite::Er
     Ok(!is_more)
 }
 
-/// Deletes what other epochs left. True where something stays for now.
+/// Deletes what other epochs left, and returns whether some of it remains for now.
 fn trim_old_epochs(
     writing: &Writing<'_>,
     topic: &Topic,
@@ -282,8 +282,7 @@ fn trim_keys(writing: &Writing<'_>, topic: &Topic) -> Result<(), rusqlite::Error
     Ok(())
 }
 
-/// Forgets topics that nothing was published to for as long as they are remembered, from those after `after` on. Says where to go
-/// on.
+/// Forgets topics after `after` whose retention is over. Returns where to continue.
 fn forget_topics(
     writing: &mut Writing<'_>,
     after: &str,
@@ -318,10 +317,10 @@ fn forget_topics(
     Ok(last.map(|(channel, _)| channel))
 }
 
-/// Trims topics after `after` whose oldest publication is too old for them, though not for all. Says where to go on.
+/// Trims topics after `after` whose oldest publication is too old by their own rule, though not by all rules. Returns where to continue.
 fn age_topics(writing: &mut Writing<'_>, after: &str) -> Result<Option<String>, rusqlite::Error> {
     let keep = writing.keep;
-    // What is older has gone already, but for the latest of each topic, and that stays.
+    // Anything older has been deleted already, except for the latest publication of each topic, which stays.
     let updated_since = writing.now - millis(keep.widest_history().age_max.max(STAYS));
     let topics: Vec<(String, i64)> = writing
         .transaction
@@ -342,7 +341,7 @@ fn age_topics(writing: &mut Writing<'_>, after: &str) -> Result<Option<String>, 
         };
         let age_max = keep.history_of(&topic).age_max.max(STAYS);
         if *oldest < writing.now.saturating_sub(millis(age_max)) {
-            // The next sweep deletes what this leaves.
+            // The next sweep deletes what is left.
             match trim_topic(writing, &topic) {
                 Err(error) if !is_of_rows(&error) => return Err(error),
                 Ok(_) | Err(_) => {}
@@ -354,7 +353,7 @@ fn age_topics(writing: &mut Writing<'_>, after: &str) -> Result<Option<String>, 
     Ok(last.map(|(channel, _)| channel))
 }
 
-/// Deletes what is too old and not the latest of its topic, from `seq` on. Says where to go on.
+/// Deletes what is too old and not the latest of its topic, from `seq` on. Returns where to continue.
 fn age(writing: &mut Writing<'_>, seq: i64) -> Result<Option<i64>, rusqlite::Error> {
     let age_max = writing.keep.widest_history().age_max.max(STAYS);
     let placed_before = writing.now.saturating_sub(millis(age_max));
@@ -376,12 +375,12 @@ fn age(writing: &mut Writing<'_>, seq: i64) -> Result<Option<i64>, rusqlite::Err
             writing.transaction.prepare_cached(sql)?.execute([row])?;
         }
     }
-    // Rows are placed in the order of time: after the first that is young enough, all are.
+    // Rows are placed in order of time: after the first one that is recent enough, all are.
     let is_full = rows.len() == ROWS_AT_ONCE_MAX as usize;
     Ok(rows.last().filter(|_| is_full).map(|(_, seq, _)| *seq))
 }
 
-/// Deletes rows that were refused long ago. True where there may be more of them.
+/// Deletes rows that were refused long ago, and returns whether there may be more of them.
 fn forget_refused(writing: &mut Writing<'_>) -> Result<bool, rusqlite::Error> {
     let placed_before = writing.now.saturating_sub(millis(writing.keep.retention));
     let deleted = writing

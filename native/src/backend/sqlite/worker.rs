@@ -1,4 +1,5 @@
-//! The thread that owns the file: it publishes what waits, reads what is asked for, and looks for what others wrote.
+//! The thread that owns the file: it stores what is to be published, reads what is requested, and checks for what
+//! others wrote.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -22,13 +23,13 @@ use super::writing::Written;
 use crate::backend::{BackendError, Feed};
 use crate::json::Json;
 
-/// Requests that one transaction stores at the most, unless a single batch has more.
+/// The most requests that one transaction stores, unless a single batch has more.
 const GROUP_MAX: usize = 1024;
 
-/// How long other work waits for another process's transaction: it can be done later.
+/// How long work other than publishing waits for another process's transaction: it can be done later.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Between two looks at whether the file is still where it was, and how large its log is.
+/// The time between two checks of whether the file is still in its place, and how large its log is.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
@@ -38,10 +39,10 @@ pub(super) struct Worker {
     neighbours: Neighbours,
     interest: Interest,
     broadcasts: Broadcasts,
-    /// The last `seq` that the feed has been told of.
+    /// The last `seq` that was passed to the feed.
     cursor: i64,
     data_version: i64,
-    /// Rows of others wait which could not be taken in.
+    /// Whether rows of others are waiting that could not be taken in.
     is_behind: bool,
     wait: Duration,
     next_look: Instant,
@@ -70,7 +71,7 @@ impl Worker {
             feed,
             neighbours,
             interest: Interest::new(),
-            // Rows may have been inserted while nobody looked.
+            // Rows may have been inserted before this thread ran.
             is_behind: true,
             wait: WAIT_MAX,
             next_look: now,
@@ -79,7 +80,7 @@ impl Worker {
         })
     }
 
-    /// Works until it is closed or the link is lost.
+    /// Runs until it is closed or the link is lost.
     pub(super) fn run(mut self, commands: &Receiver<Command>) -> Ending {
         let mut waiting = VecDeque::new();
         loop {
@@ -94,7 +95,7 @@ impl Worker {
                 Ok(false) => {}
                 Ok(true) => return Ending::Closed,
                 Err(error) => {
-                    // Those who wait for an answer are told by the end of the thread.
+                    // Callers that wait for an answer learn of it when the thread ends.
                     self.feed.lost(error.clone());
                     return Ending::Lost(error);
                 }
@@ -102,7 +103,7 @@ impl Worker {
         }
     }
 
-    /// Does what waits, then looks at the file if it is time. True when the thread is to end.
+    /// Carries out the waiting commands, then checks the file if it is time. Returns true if the thread has to end.
     fn turn(&mut self, waiting: &mut VecDeque<Command>) -> Result<bool, BackendError> {
         let mut is_told = false;
         while let Some(command) = waiting.pop_front() {
@@ -154,7 +155,7 @@ impl Worker {
         Ok(false)
     }
 
-    /// Stores a batch, and those that wait right behind it, in one transaction.
+    /// Stores a batch, and those that are waiting right behind it, in one transaction.
     fn publish(
         &mut self,
         batch: Vec<PublishRequest<Json>>,
@@ -175,12 +176,12 @@ impl Worker {
         match self.store_batches(&batches) {
             Ok(results) => {
                 for ((_, reply), result) in group.into_iter().zip(results) {
-                    // Who waits no longer has dropped the call.
+                    // A caller that no longer waits has dropped the call.
                     let _ = reply.send(Ok(result));
                 }
                 Ok(())
             }
-            // One of them may be what the file has no room for, or does not take.
+            // The file may have no room for one of them, or refuse it, so each is tried on its own.
             Err(_) if group.len() > 1 => group.into_iter().try_for_each(|(batch, reply)| {
                 self.answer(reply, |it| {
                     let results = it.store_batches(&[&batch])?;
@@ -198,7 +199,7 @@ impl Worker {
         batches: &[&[PublishRequest<Json>]],
     ) -> Result<Vec<Published>, rusqlite::Error> {
         let written = self.store.write(|writing| {
-            // What others inserted before comes before.
+            // What others inserted earlier comes first.
             writing.take_in()?;
             batches
                 .iter()
@@ -233,7 +234,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells the feed and the neighbours what has been written.
+    /// Tells the feed and the neighbours what was written.
     fn announce<T>(&mut self, written: Written<T>) -> T {
         self.refusals.tell(&written.refused);
         for publication in &written.fresh {
@@ -247,8 +248,8 @@ impl Worker {
                 }
             }
         } else {
-            // Others wrote before: theirs comes first, and what has just been written is read with it. What stands is
-            // not undone by a failure to read, which shows again soon.
+            // Others wrote before: theirs comes first, and what was just written is read along with it. A failure to
+            // read doesn't undo what was written, and will show again soon.
             self.is_behind |= self.read_on().is_err();
         }
         if !written.fresh.is_empty() {
@@ -257,7 +258,7 @@ impl Worker {
         written.value
     }
 
-    /// Tells the feed what came to the file since.
+    /// Passes on to the feed what is new in the file.
     fn read_on(&mut self) -> Result<(), rusqlite::Error> {
         if self.interest.is_empty() {
             self.cursor = self.store.seq()?;
@@ -281,7 +282,7 @@ impl Worker {
         }
     }
 
-    /// Looks whether others have written, and does some of what can be done at any time.
+    /// Checks whether others have written, and does some of the work that can be done at any time.
     fn look(&mut self, now: Instant) -> Result<(), BackendError> {
         let data_version = self.quietly(|it| it.store.data_version())?;
         let mut has_changed = data_version.is_some_and(|version| version != self.data_version);
@@ -307,7 +308,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells the feed what is new, and takes in some of what others inserted. True where there may be more of it.
+    /// Tells the feed what is new, and takes in some of what others inserted. Returns whether there may be more of it.
     fn look_closer(&mut self) -> Result<bool, rusqlite::Error> {
         self.is_behind = true;
         self.broadcasts.read(&self.store, &self.feed)?;
@@ -352,7 +353,7 @@ impl Worker {
         }
     }
 
-    /// Answers a call. An error that ends the link is given to the thread, too.
+    /// Answers a call. An error that ends the link is also returned to the thread.
     fn answer<T>(
         &mut self,
         reply: Reply<T>,
@@ -377,7 +378,7 @@ impl Worker {
         }
     }
 
-    /// Does what nobody waits for: where it fails for now, it is done later.
+    /// Does work that nobody waits for. If it fails for now, it is done later.
     fn quietly<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, rusqlite::Error>,

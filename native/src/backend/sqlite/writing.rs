@@ -1,4 +1,4 @@
-//! One transaction that writes: publications get their places, one after the other.
+//! One writing transaction: publications get their positions, one after the other.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -20,10 +20,10 @@ use crate::backend::Keep;
 use crate::hub::Publication;
 use crate::json::Json;
 
-/// How many rows of others are taken in within one transaction, so that nobody waits long for it.
+/// How many rows of others one transaction takes in, so that nobody waits long for it.
 const TAKEN_IN_MAX: usize = 256;
 
-/// A transaction under way. It holds the file's only right to write.
+/// A transaction in progress. It holds the file's write lock.
 pub(super) struct Writing<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) keep: &'a Keep,
@@ -36,14 +36,14 @@ pub(super) struct Writing<'a> {
     refused: Vec<Refusal>,
 }
 
-/// What a transaction did, once it stands.
+/// What a committed transaction did.
 pub(super) struct Written<T> {
     pub(super) value: T,
-    /// The last `seq` that others gave.
+    /// The last `seq` that others had assigned before.
     pub(super) seq_before: i64,
-    /// The last that this transaction gave.
+    /// The last `seq` that this transaction assigned.
     pub(super) seq: i64,
-    /// What has a place now, in order.
+    /// The publications that it stored, in order.
     pub(super) fresh: Vec<Publication>,
     /// Rows of others that were refused.
     pub(super) refused: Vec<Refusal>,
@@ -58,7 +58,7 @@ pub(super) struct Refusal {
 
 struct Raw {
     row: i64,
-    /// What it is called, whether or not that is a topic.
+    /// The name of its channel, whether or not that is a topic.
     channel: String,
     topic: Result<Topic, String>,
     data: Result<Json, String>,
@@ -102,7 +102,7 @@ impl<'a> Writing<'a> {
         })
     }
 
-    /// Stores one publication, or says why not. The order of the checks is the hub's.
+    /// Stores one publication, or returns why not. The order of the checks is the hub's.
     pub(super) fn publish(
         &mut self,
         request: &PublishRequest<Json>,
@@ -139,7 +139,7 @@ impl<'a> Writing<'a> {
         Ok(Ok(position))
     }
 
-    /// Gives rows that others inserted their places, oldest first. True where there may be more of them.
+    /// Assigns rows that others inserted their positions, oldest first. Returns whether there may be more of them.
     pub(super) fn take_in(&mut self) -> Result<bool, rusqlite::Error> {
         let waiting: Vec<Raw> = self
             .transaction
@@ -186,7 +186,7 @@ impl<'a> Writing<'a> {
                 "its data has {bytes} bytes; at most {bytes_max} are allowed"
             )));
         }
-        // Whoever inserts can't ask for it, and starts an ended topic anew by inserting.
+        // A row can't request a restart, so a row inserted for an ended topic starts it anew.
         let known = known(self.transaction, &topic)?;
         let rule = self.keep.terminal_rule.as_ref();
         let end = rule.and_then(|rule| rule.evaluate(&payload));
@@ -232,7 +232,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Gives a topic its next place.
+    /// Assigns a topic its next position.
     fn place(
         &mut self,
         topic: &Topic,

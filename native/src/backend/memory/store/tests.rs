@@ -1,4 +1,4 @@
-//! What time does to a store; all else is in the suite that every backend passes.
+//! Tests what time does to a store. All else is in the suite that every backend passes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Topics whose history has grown, each of which has its turn.
+//! Topics whose history has grown, which take turns.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -8,7 +8,8 @@ use tidegate_core::topic::Topic;
 #[derive(Default)]
 pub(super) struct Grown {
     topics: BTreeSet<Topic>,
-    /// The last one that had its turn. Something of a topic that is published to all the time stays each time, and so does the topic.
+    /// The last topic that had its turn. Turns are needed because a topic that is published to all the time never has nothing left to trim,
+    /// and so stays in the set.
     last: Option<Topic>,
 }
 
@@ -27,16 +28,16 @@ impl Grown {
         self.topics.extend(topics);
     }
 
-    /// Nothing is left to be done for a topic.
+    /// Removes a topic for which nothing is left to be done.
     pub(super) fn remove(&mut self, topic: &Topic) {
         self.topics.remove(topic);
     }
 
-    /// The next ones whose turn it is, so many at the most.
+    /// The next topics whose turn it is, at most `count_max`.
     pub(super) fn next(&mut self, count_max: usize) -> Vec<Topic> {
         let after = self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let later = self.topics.range::<Topic, _>((after, Bound::Unbounded));
-        // Once round, and none of them twice.
+        // One round, in which none of them comes twice.
         let all = later.chain(&self.topics);
         let next: Vec<Topic> = all
             .take(count_max.min(self.topics.len()))
