@@ -6,11 +6,11 @@
 //! # Driving it
 //! 1. `handle_*` when something happens, with the time at which it does.
 //! 2. [`Gate::poll_output`] until it returns `None`.
-//! 3. [`Gate::poll_timeout`]: call [`Gate::handle_timeout`] then. Later is harmless (one emission, never
-//!    a burst), earlier does nothing.
+//! 3. [`Gate::poll_timeout`]: call [`Gate::handle_timeout`] then. Calling it later is harmless (one emission, never a
+//!    burst); calling it earlier does nothing.
 //!
-//! Every `handle_*` first does what is due at its time. So a timer and a call at the same instant take effect in this
-//! order, in whichever order they reach the gate. A `now` before the latest one counts as the latest.
+//! Every `handle_*` first does what is due by its `now`. So if a timer and a call have the same time, the timer takes
+//! effect first, in whichever order they reach the gate. A `now` before the latest one counts as the latest.
 //!
 //! # What it promises
 //! - The emissions of a throttled gate are never closer together than `every`, except those that its owner requests (a
@@ -42,13 +42,13 @@ use machine::{Arrival, Edges, Machine};
 use ready::Ready;
 use span::{CLOCK_END, Span};
 
-/// What leaves a gate at one instant.
+/// What a gate emits at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Emission<V> {
     /// One value: as it came, or several combined.
     One(V),
-    /// Values in the order of their arrival, at least one. Whatever passes a pace under
-    /// [`Conflate::Collect`] leaves so; a terminal never does.
+    /// Values in the order of their arrival, at least one. Whatever a pace lets through under [`Conflate::Collect`] is
+    /// a batch, except a terminal value.
     Batch(Vec<V>),
 }
 
@@ -68,8 +68,8 @@ impl<V> IntoIterator for Emission<V> {
 
 /// The flow control of one subscription to one topic.
 ///
-/// Its size does not depend on what it has seen, but for a pending batch (bounded by its `max`) and for outputs
-/// that are not taken.
+/// Its size does not depend on what it has seen, except for a pending batch (bounded by its `max`) and outputs that
+/// have not been taken.
 #[derive(Debug)]
 pub struct Gate<V> {
     machine: Machine,
@@ -77,17 +77,18 @@ pub struct Gate<V> {
     is_closed: bool,
     conflate: Conflate,
     held: Held<V>,
-    /// What a pending batch holds. Of four bytes because there may be a million gates: a batch of more is full.
+    /// The bytes in the pending batch. Four bytes, because there may be a million gates; a batch that exceeds them is
+    /// full anyway.
     batch_bytes: u32,
     ready: Ready<V>,
     latest: Instant,
 }
 
 impl<V: Combine> Gate<V> {
-    /// A gate through which nothing has gone yet.
+    /// A gate that no value has passed through.
     ///
-    /// Any flow will do: durations are rounded up to whole microseconds, at least one. What an
-    /// outsider asks for is to be checked with [`Flow::validate`] before.
+    /// Any flow will do: durations are rounded up to whole microseconds, at least one. Check flows from outsiders with
+    /// [`Flow::validate`] first.
     pub fn new(flow: Flow) -> Self {
         Self {
             machine: Machine::new(flow.pace),
@@ -101,7 +102,7 @@ impl<V: Combine> Gate<V> {
         }
     }
 
-    /// The flow that is carried out.
+    /// The flow that the gate applies.
     pub fn flow(&self) -> Flow {
         Flow {
             pace: self.machine.pace(self.edges),
@@ -112,7 +113,7 @@ impl<V: Combine> Gate<V> {
 
     /// A value arrives.
     ///
-    /// A gate that is closed ignores it: nothing follows a terminal.
+    /// A closed gate ignores it: nothing follows a terminal value.
     pub fn handle_value(&mut self, now: Instant, value: V) {
         let Some(now) = self.advance(now) else { return };
         match self.machine.on_value(now, self.edges.leading) {
@@ -122,8 +123,8 @@ impl<V: Combine> Gate<V> {
                 self.emit_held();
             }
             Arrival::Hold => {
-                // Without a trailing edge something is pending only after a change of flow. It will
-                // leave, so it had better leave as new as it can.
+                // Without a trailing edge, something is pending only after a change of flow. It will be emitted, so it
+                // should be as new as possible.
                 if self.edges.trailing || self.is_pending() {
                     self.hold(value);
                     self.emit_full(now);
@@ -133,9 +134,9 @@ impl<V: Combine> Gate<V> {
         self.debug_assert_settled();
     }
 
-    /// Values arrive together, oldest first: one emission of a gate upstream that collects.
+    /// Several values arrive together, oldest first: one emission of a collecting gate upstream.
     ///
-    /// They count as one arrival. Where that passes, they leave as one batch.
+    /// They count as one arrival. If the gate lets it through, they are emitted as one batch.
     pub fn handle_batch(&mut self, now: Instant, values: Vec<V>) {
         let Some(now) = self.advance(now) else { return };
         if values.is_empty() {
@@ -158,8 +159,8 @@ impl<V: Combine> Gate<V> {
         self.debug_assert_settled();
     }
 
-    /// The last value of all arrives. What is pending leaves, then this, at once and whatever the pace;
-    /// from then on the gate is closed.
+    /// The terminal value arrives. What is pending is emitted, then this value, at once and whatever the pace. From
+    /// then on, the gate is closed.
     pub fn handle_terminal(&mut self, now: Instant, value: V) {
         if self.advance(now).is_some() {
             self.emit_held();
@@ -168,7 +169,7 @@ impl<V: Combine> Gate<V> {
         }
     }
 
-    /// Lets what is pending out at once; does nothing where nothing is.
+    /// Emits what is pending at once; does nothing if nothing is.
     ///
     /// The pace counts from here: a throttle's next window, a debounce's `max_wait`.
     pub fn handle_flush(&mut self, now: Instant) {
@@ -178,7 +179,7 @@ impl<V: Combine> Gate<V> {
         self.settle(now);
     }
 
-    /// Drops what is pending and forgets the window: the next value finds the gate as if new.
+    /// Drops what is pending and forgets the window: the next value is treated as the first.
     pub fn handle_cancel(&mut self, now: Instant) {
         if self.advance(now).is_some() {
             self.take_held();
@@ -187,13 +188,12 @@ impl<V: Combine> Gate<V> {
         }
     }
 
-    /// Goes on under another flow. The same one changes nothing.
+    /// Changes the flow. The same flow again changes nothing.
     ///
-    /// What is pending stays and is conflated anew, and leaves when the new pace says, even if that has no
-    /// trailing edge: at once if that is already past, but under a throttle never closer than `every`
-    /// to the last emission. A throttle's window counts from where it opened, a debounce's
-    /// durations from the last call and the last emission. Where a throttle becomes a debounce, the
-    /// change counts as the last call of what is pending.
+    /// What is pending stays, conflated by the new rule, and is emitted when the new pace says, even if that has no
+    /// trailing edge: at once if that time is already past, but under a throttle never closer than `every` to the last
+    /// emission. A throttle's window counts from when it opened, a debounce's durations from the last call and the last
+    /// emission. If a throttle becomes a debounce, the change counts as the last call of what is pending.
     pub fn handle_flow(&mut self, now: Instant, flow: Flow) {
         let Some(now) = self.advance(now) else { return };
         let current = self.flow();
@@ -212,30 +212,32 @@ impl<V: Combine> Gate<V> {
         self.debug_assert_settled();
     }
 
-    /// From now on values come from a throttle upstream with windows of this length, or, with `None`, as they are published.
+    /// From now on, values come from a throttle upstream with windows of this length; `None`: they come as they are
+    /// published.
     ///
-    /// A throttle that is fed by a finer one ends its window, while something is pending, with what comes nearest to its end: half a
-    /// window of the feed earlier, or that and an eighth (but no more than 50 ms) later.
+    /// A throttle that is fed by a finer one, and has something pending, ends its window with the value that arrives
+    /// nearest to its end: at most half a window of the feed earlier, or that and an eighth (but no more than 50 ms)
+    /// later.
     pub fn handle_feed(&mut self, now: Instant, window: Option<Duration>) {
         let Some(now) = self.advance(now) else { return };
         self.machine.set_feed(window.map(Span::from));
         self.settle(now);
     }
 
-    /// Does what is due by `now`: at most one emission, however late.
+    /// Handles deadlines up to `now`: at most one emission, however late.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.advance(now).is_some() {
             self.debug_assert_settled();
         }
     }
 
-    /// What leaves next. To be called after every `handle_*`, until `None`.
+    /// The next emission. Call this after every `handle_*` until it returns `None`.
     pub fn poll_output(&mut self) -> Option<Emission<V>> {
         self.ready.pop()
     }
 
-    /// When to call [`Self::handle_timeout`]: something pending leaves then, or a window ends and the gate
-    /// may become idle. Always later than the last `now`.
+    /// When to call [`Self::handle_timeout`]: something pending is emitted then, or a window ends and the gate may
+    /// become idle. Always later than the last `now`.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.is_closed {
             return None;
@@ -243,10 +245,11 @@ impl<V: Combine> Gate<V> {
         self.machine.deadline(self.is_pending())
     }
 
-    /// Until when only the last of the values that come counts: whoever hands over that one alone, with the time at
-    /// which it came and before anything else, gets the same outputs as with all of them. `None` if each counts.
+    /// The time before which only the last of the arriving values counts: a caller that passes only that one, with the
+    /// time of its arrival and before any other call, gets the same outputs as with all of them. `None` if each value
+    /// counts.
     ///
-    /// A gate that nothing happens to but values is never due before.
+    /// If only values arrive, the gate has no deadline before that time.
     pub fn rests_until(&self) -> Option<Instant> {
         if self.is_closed || self.conflate != Conflate::Latest {
             return None;
@@ -256,12 +259,12 @@ impl<V: Combine> Gate<V> {
             .filter(|until| *until > self.latest)
     }
 
-    /// The bytes in a batch that waits for its time.
+    /// The bytes in a pending batch.
     pub const fn batch_bytes(&self) -> u32 {
         self.batch_bytes
     }
 
-    /// A batch that waits is as full as it may be, whatever its bounds.
+    /// Treats a pending batch as full, whatever its limits, so that it is emitted.
     pub fn handle_full(&mut self) {
         if !self.is_closed && self.batch_bytes > 0 {
             self.machine.restart(self.latest);
@@ -270,21 +273,21 @@ impl<V: Combine> Gate<V> {
         }
     }
 
-    /// Whether a value waits for its time.
+    /// Returns whether a value is pending.
     pub fn is_pending(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// Whether nothing is pending, no window runs, and every output has been taken.
+    /// Returns whether nothing is pending, no window is open, and all outputs have been taken.
     ///
-    /// An owner that is short of memory may then drop the gate and make a new one with the same
-    /// flow when the next value comes: nobody can tell, unless the new one's flow is changed, which then knows
-    /// of no earlier emission to keep its distance from. A closed gate is not idle.
+    /// To save memory, an owner may then drop the gate and create one with the same flow when the next value arrives.
+    /// There is no difference, unless the flow of the new gate is changed: it doesn't know the last emission that it
+    /// would have to keep its distance from. A closed gate is not idle.
     pub fn is_idle(&self) -> bool {
         !self.is_closed && self.poll_timeout().is_none() && self.ready.is_empty()
     }
 
-    /// Brings the gate to `now`, or to the latest seen: what is due leaves. `None` if it is closed.
+    /// Brings the gate to `now`, or to the latest time seen, and emits what is due. `None` if it is closed.
     fn advance(&mut self, now: Instant) -> Option<Instant> {
         if self.is_closed {
             return None;

@@ -1,4 +1,4 @@
-//! One connection for all tabs of a browser: who has it, what passes through it, and who is next.
+//! One connection for all tabs of a browser: who has it, what passes through it, and who takes over.
 //!
 //! ```text
 //!                        server
@@ -17,26 +17,26 @@
 //!
 //! Every tab has a [`ClientHub`](crate::hub::ClientHub) of its own, as if it were alone, except that its link is not a
 //! socket but the group of tabs. So each tab has its own gates, knows the position of every topic, and repeats what was
-//! not answered. When the leader changes, it connects again and resumes: nothing is lost, and nothing arrives twice.
-//! [`TabHub`] is both together.
+//! not answered. When the leader changes, the tab connects again and resumes: nothing is lost, and nothing arrives
+//! twice. [`TabHub`] combines the hub with the election.
 //!
 //! # Who leads
-//! As [`Election`] says: the holder of a Web Lock, or the first to claim the lead where there are no locks, or a worker
-//! that the tabs share. Each leadership has a [`Term`]. Messages of an earlier term are ignored, and a leader that
-//! learns of a later term is fenced: it closes its connection and follows. So the lock makes hand-overs quick and
-//! connections few, but correctness does not depend on it. The server is told the term, too, under a name that only
-//! these tabs know, and keeps only the connection of the latest term, because a leader that sleeps or hangs can't close
-//! its own.
+//! That depends on the [`Election`]: the holder of a Web Lock, or the first to claim the lead if there are no locks, or
+//! a worker that the tabs share. Each leadership has a [`Term`]. Messages of an earlier term are ignored, and a leader
+//! that learns of a later term is fenced: it closes its connection and follows. So the lock makes handovers quick and
+//! connections few, but correctness does not depend on it. The server is told the term, too, together with a group name
+//! that only these tabs know, and keeps only the connection of the latest term, because a leader that sleeps or hangs
+//! can't close its own.
 //!
 //! # Who is alive
-//! A frozen page still answers messages, and keeps its lock and its socket. So only what has come through the leader's
-//! connection counts, which the leader relays as [`Body::Tick`]. A follower that hears nothing asks the leader, the
-//! leader asks the server, and the server's answer is the sign of life. No timer of the leader takes part in this,
-//! however late its timers are.
+//! A frozen page still answers messages, and keeps its lock and its socket. So the only sign of life is what arrives
+//! over the leader's connection, which the leader relays as [`Body::Tick`]. A follower that hears nothing asks the
+//! leader, the leader asks the server, and the server's answer is the sign of life. No timer of the leader is involved,
+//! so it doesn't matter how late its timers are.
 //!
 //! # What a host must do
-//! - Take part in one channel per user and URL. Its name contains what tells users, tokens and URLs apart (a hash of
-//!   them), and [`TABS_VERSION`]. Tabs with the same name share a connection. Name the lock and the worker in the same
+//! - Take part in one channel per user and URL. Its name contains a hash of whatever distinguishes users, tokens and
+//!   URLs, and [`TABS_VERSION`]. Tabs with the same name share a connection. Name the lock and the worker in the same
 //!   way.
 //! - Report [`Page::Frozen`] and [`Page::Leaving`] in `freeze` and `pagehide`, and do what [`Tabs::poll_output`] says
 //!   before the event handler returns, because nothing runs after it.
@@ -76,18 +76,18 @@ pub use hub::{TabHub, TabOutput};
 pub use message::{Body, Message, TABS_VERSION, TabId, Term};
 pub use output::{Role, TabsOutput};
 
-/// What becomes of the page.
+/// What happens to the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// It is shown to its user.
     Visible,
     /// It is not.
     Hidden,
-    /// It is put to sleep (`freeze`): nothing of it runs after this.
+    /// It is frozen (`freeze`): none of its code runs after this.
     Frozen,
-    /// It is left (`pagehide`): closed, or kept asleep for the way back.
+    /// It is left (`pagehide`): closed, or kept frozen in case the user comes back.
     Leaving,
-    /// It has woken up (`resume`), or is back (`pageshow`).
+    /// It is running again (`resume`), or is shown again (`pageshow`).
     Resumed,
 }
 
@@ -100,11 +100,12 @@ struct Leader {
 
 /// One tab's part in sharing a connection, or a worker's.
 ///
-/// `handle_enter`, `handle_leave`, `handle_page`, `handle_granted`, `handle_lost`, `handle_message`, `handle_token`, `handle_uplink_*` tell
-/// what happened; `handle_connect`, `handle_disconnect`, `handle_send` are the tab's own hub's wishes for its link;
-/// after each, `poll_output` until `None`.
+/// `handle_enter`, `handle_leave`, `handle_page`, `handle_granted`, `handle_lost`, `handle_message`, `handle_token` and
+/// `handle_uplink_*` report what happened; `handle_connect`, `handle_disconnect` and `handle_send` are what the tab's
+/// own hub wants from its link. After each, drain `poll_output` until `None`.
 ///
-/// With `LEADS` off it is one that never leads, as a tab is that has a worker to lead: it has none of a leader's code.
+/// With `LEADS` set to `false` it never leads, like a tab whose leader is a worker, and contains none of a leader's
+/// code.
 #[derive(Debug)]
 pub struct Tabs<P, const LEADS: bool = true> {
     config: TabsConfig,
@@ -113,26 +114,26 @@ pub struct Tabs<P, const LEADS: bool = true> {
     random: Random,
     /// Whether the user wants a connection.
     is_entered: bool,
-    /// Whether the page sleeps or leaves.
+    /// Whether the page is frozen or being left.
     is_asleep: bool,
     hidden_since: Option<Instant>,
     role: Role,
-    /// The latest term that anybody has spoken of.
+    /// The latest term that any message has mentioned.
     top: Term,
     leader: Option<Leader>,
-    /// What the server knows the tabs by.
+    /// The group name under which the server knows the tabs.
     group: String,
     rhythm: Rhythm,
     leading: Leadership<P, LEADS>,
     link: Option<Link>,
-    /// How many transports there were.
+    /// How many transports have been opened.
     uplinks: u32,
     output: VecDeque<TabsOutput<P>>,
 }
 
 impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
-    /// A visible tab, or a worker, that takes no part yet. One that never leads has a worker to lead, whatever the
-    /// configuration says.
+    /// A visible tab, or a worker, that doesn't take part yet. With `LEADS` set to `false`, a worker leads, whatever
+    /// the configuration says.
     pub fn new(config: TabsConfig) -> Self {
         Self {
             candidacy: Candidacy::new(&config),
@@ -154,7 +155,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// A connection is wanted: this tab takes part from now on.
+    /// The user wants a connection: the tab takes part from now on.
     pub fn handle_enter(&mut self, now: Instant) {
         if !self.is_entered {
             self.is_entered = true;
@@ -164,7 +165,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// No connection is wanted any more.
+    /// The user wants no connection any more.
     pub fn handle_leave(&mut self) {
         if self.is_here() {
             self.depart();
@@ -172,7 +173,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.is_entered = false;
     }
 
-    /// Something becomes of the page.
+    /// Reports what happens to the page.
     pub fn handle_page(&mut self, now: Instant, page: Page) {
         match page {
             Page::Visible | Page::Hidden => self.handle_visible(now, page == Page::Visible),
@@ -184,7 +185,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
             }
             Page::Resumed => {
                 if self.is_here() {
-                    // It slept without being told: what it had is not to be relied on.
+                    // It was frozen without being told: nothing from before can be relied on.
                     self.depart();
                 }
                 self.is_asleep = false;
@@ -230,7 +231,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.drain(now);
     }
 
-    /// Lets go of everything: nobody must wait for this tab.
+    /// Gives up everything, so that no other tab waits for this one.
     fn depart(&mut self) {
         self.post(None, Body::Bye);
         self.stop_leading();
@@ -249,7 +250,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.drain(now);
     }
 
-    /// The lock of this request was stolen, or could not be had.
+    /// The lock of this request was stolen, or could not be obtained.
     pub fn handle_lost(&mut self, now: Instant, request: u32) {
         if self.candidacy.handle_lost(request) && self.leading.is_some() {
             self.post(None, Body::Bye);
@@ -296,7 +297,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.pursue_question(now);
     }
 
-    /// Does what the candidacy wants. Whether that is to lead; then there may be more.
+    /// Carries out the candidacy's steps. Returns true at a step to lead; further steps may follow it.
     fn take_steps(&mut self) -> bool {
         while let Some(step) = self.candidacy.steps.pop_front() {
             let output = match step {
@@ -347,18 +348,18 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         [lead, candidacy].into_iter().flatten().min()
     }
 
-    /// What this tab is to the others.
+    /// This tab's role among the tabs.
     pub const fn role(&self) -> Role {
         self.role
     }
 
-    /// The latest term that anybody has spoken of: this tab's own, where it leads.
+    /// The latest term that any message has mentioned; this tab's own if it leads.
     pub const fn term(&self) -> Term {
         self.top
     }
 
-    /// The state of the leader's connection, where this tab's hub is linked to it, and it has not been silent for so long
-    /// that this tab would take its place.
+    /// The state of the leader's connection. `None` if this tab's hub is not linked to the leader, or the leader has
+    /// been silent for so long that this tab is taking over.
     pub fn state(&self) -> Option<&ConnectionState> {
         let is_open = self.link.is_some_and(|link| link.phase == Phase::Open);
         let is_there = is_open && self.candidacy.knows_leader();
@@ -366,7 +367,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         leader.map(|leader| &leader.state)
     }
 
-    /// The longest message that the server takes, in bytes, where this tab leads and the server has said so.
+    /// The longest message that the server accepts, in bytes, if this tab leads and the server has said so.
     pub fn message_bytes_max(&self) -> Option<u64> {
         self.leading.as_ref()?.exchange.message_bytes_max()
     }

@@ -10,7 +10,7 @@ use crate::protocol::ClientFrame;
 use crate::random::Random;
 use crate::time::Instant;
 
-/// A renewal starts when this much of a token's time is left, or at half of its lifetime if that is later.
+/// At least this much of a token's time is left when it is renewed, or half of its lifetime if that is less.
 const LEFT_MS_MIN: u64 = 30_000;
 
 /// The shortest time between tokens, whatever expiry the server states.

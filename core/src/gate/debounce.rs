@@ -1,7 +1,7 @@
-//! Emits when values pause: lodash's `debounce`, as a machine over time alone.
+//! Emits when values pause: lodash's `debounce`, as a machine that sees only time.
 //!
-//! lodash wakes early and puts its timer off; here a deadline is where that chain of timers ends, and the
-//! timers on the way are made up for at the next call. What is emitted when is the same.
+//! lodash wakes early and postpones its timer; here, a deadline is where that chain of timers ends, and the timers on
+//! the way are caught up on at the next call. What is emitted, and when, is the same.
 
 use crate::time::Instant;
 
@@ -9,7 +9,7 @@ use super::leftovers::Leftovers;
 use super::machine::Arrival;
 use super::span::Span;
 
-/// When a debounced gate emits. What it emits is held elsewhere.
+/// Decides when a debounced gate emits. The values are held elsewhere.
 #[derive(Debug)]
 pub(super) struct Debounce {
     quiet: Span,
@@ -18,8 +18,8 @@ pub(super) struct Debounce {
     leftovers: Leftovers,
 }
 
-/// A burst *lapses* `quiet` after its last call, or `max_wait` after its last emission (its first call, if
-/// there was none). A timer that is due closes a lapsed burst, and is put off until then in any other.
+/// A burst *lapses* `quiet` after its last call, or `max_wait` after its last emission (its first call, if there was
+/// none). A timer that fires closes a burst that has lapsed; otherwise, it is postponed until the burst lapses.
 ///
 /// ```text
 ///   Idle ───── value: emits if leading ──────────────────────────► Waiting
@@ -34,12 +34,12 @@ pub(super) struct Debounce {
 /// ```
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// The next value opens a burst, and nothing is pending.
+    /// Nothing is pending, and the next value opens a burst.
     Idle {
-        /// The last emission, or the opening of the last burst, for a change of pace.
+        /// The last emission, or the opening of the last burst; needed if the pace changes.
         last_opened: Option<Instant>,
     },
-    /// Just emitted, but its last call is still recent: the next value goes on with the burst, at no edge.
+    /// Just emitted, but the last call is still recent: the next value continues the burst, without an edge.
     Cooling {
         last_call: Instant,
         last_emission: Instant,
@@ -62,7 +62,7 @@ impl Debounce {
         }
     }
 
-    /// One within a burst whose last call is now: what a gate with a pending value changes to.
+    /// A debounce within a burst whose last call is now, for a gate that changes its pace with a value pending.
     pub(super) fn new_waiting(
         quiet: Span,
         max_wait: Option<Span>,
@@ -87,7 +87,7 @@ impl Debounce {
         self.max_wait
     }
 
-    /// Other durations for the burst that goes on; the next [`Self::on_due`] finds out what is overdue.
+    /// Changes the durations of the current burst; the next [`Self::on_due`] finds out whether it has lapsed.
     pub(super) fn change(&mut self, now: Instant, quiet: Span, max_wait: Option<Span>) {
         self.quiet = quiet;
         self.max_wait = max_wait;
@@ -108,7 +108,7 @@ impl Debounce {
         }
     }
 
-    /// To be called after [`Self::on_due`], which leaves no state that is over.
+    /// Call [`Self::on_due`] first, which ends states that are over.
     pub(super) fn on_value(&mut self, now: Instant, leading: bool) -> Arrival {
         match self.state {
             State::Idle { .. } => {
@@ -149,7 +149,7 @@ impl Debounce {
         }
     }
 
-    /// Runs the timers that are due; whether what is pending leaves.
+    /// Runs the timers that are due. Returns whether what is pending is emitted.
     pub(super) fn on_due(&mut self, now: Instant, is_pending: bool) -> bool {
         let mut emits = false;
         loop {
@@ -198,7 +198,7 @@ impl Debounce {
                             timer: lapse,
                         };
                     } else {
-                        // Once at most: a burst that emits now lapses next by its last call, and that ends it.
+                        // At most once: a burst that emits now lapses next because of its last call, and that ends it.
                         emits = is_pending;
                         self.state = State::Cooling {
                             last_call,
@@ -210,7 +210,7 @@ impl Debounce {
         }
     }
 
-    /// Ends the wait; what is pending leaves now. The timer runs on, as lodash's does.
+    /// Ends the wait, so that what is pending is emitted now. The timer keeps running, as lodash's does.
     pub(super) fn flush(&mut self, now: Instant, is_pending: bool) {
         match self.state {
             State::Idle { .. } | State::Cooling { .. } => {}
@@ -228,7 +228,7 @@ impl Debounce {
         }
     }
 
-    /// A burst begins now, or begins again because what was pending leaves ahead of its time.
+    /// A burst begins now, or begins again because what was pending is emitted early.
     pub(super) fn restart(&mut self, now: Instant) {
         self.state = State::Waiting {
             last_call: now,
@@ -237,12 +237,12 @@ impl Debounce {
         };
     }
 
-    /// Forgets the burst and stops its timer, but none that a flush left over: lodash's `cancel`.
+    /// Forgets the burst and stops its timer, but no timer that a flush has left over: lodash's `cancel`.
     pub(super) fn cancel(&mut self) {
         self.state = State::Idle { last_opened: None };
     }
 
-    /// What is pending leaves here at the latest; with nothing pending, a state is over.
+    /// When what is pending is emitted at the latest; with nothing pending, when the state ends.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let leftover = self.leftovers.earliest();
         match self.state {
@@ -262,7 +262,7 @@ impl Debounce {
         }
     }
 
-    /// Until when a value does no more than be the last call: no timer is due before, and no burst lapses.
+    /// The time before which a value only becomes the last call: no timer fires, and no burst lapses.
     pub(super) fn rests_until(&self) -> Option<Instant> {
         match self.state {
             State::Idle { .. } | State::Cooling { .. } => None,

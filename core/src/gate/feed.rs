@@ -1,8 +1,8 @@
-//! What a gate knows of a throttle upstream that feeds it.
+//! What a gate knows about a throttle upstream that feeds it.
 //!
-//! A coarse throttle behind a finer one gets values when windows upstream end, and its own windows end at about the same
-//! times. Whichever is a moment earlier decides whether a value leaves at the end of this window or of the next: far later than if it
-//! came unthrottled. So a window that ends while something may be on its way waits for that.
+//! A coarse throttle behind a finer one gets values when windows upstream end, at about the same times as its own
+//! windows. If such a value is a moment late, it misses the end of this window and waits for that of the next: much
+//! longer than if it came unthrottled. So a window that ends while a value may be in flight waits for it.
 
 use core::time::Duration;
 
@@ -10,23 +10,22 @@ use crate::time::Instant;
 
 use super::span::Span;
 
-/// The longest that something is waited for beyond the time at which it should come, in which the way here may take longer once
-/// than another time.
+/// The longest wait beyond the time at which a value should arrive, to allow for varying transit times.
 const GRACE_MAX: Duration = Duration::from_millis(50);
 
-/// A part of a window upstream: no more is waited for beyond its end.
+/// The wait is at most this part of a window upstream.
 const GRACE_PART: u64 = 8;
 
-/// Values come once per window, at its end, while there are any.
+/// A feed delivers one value per window, at its end, as long as there are any.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Feed {
     window: Span,
-    /// When the last one came.
+    /// When the last value arrived.
     last: Instant,
 }
 
 impl Feed {
-    /// One of which nothing has come yet.
+    /// A feed that has delivered nothing yet.
     pub(super) const fn new(window: Span) -> Self {
         Self {
             window,
@@ -42,8 +41,8 @@ impl Feed {
         self.last = now;
     }
 
-    /// When a window that should end at `end` with something pending does end: then, if what came last came nearest to then, or nothing
-    /// is on its way; otherwise when the next value should have come.
+    /// When a window with something pending ends that should end at `end`: then, if the last value arrived near enough
+    /// to it, or if nothing is in flight; otherwise when the next value should have arrived.
     pub(super) fn end(&self, end: Instant) -> Instant {
         if self.last + self.window.part(2) >= end {
             return end;

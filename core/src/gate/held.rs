@@ -1,4 +1,4 @@
-//! What waits behind a gate, conflated as it arrives.
+//! The pending values of a gate, conflated as they arrive.
 
 use alloc::vec;
 
@@ -24,7 +24,7 @@ impl<V: Combine> Held<V> {
         self.0.take()
     }
 
-    /// The bytes in a batch, value by value.
+    /// The bytes in a batch, summed over its values.
     pub(super) fn batch_bytes(&self) -> usize {
         match &self.0 {
             None | Some(Emission::One(_)) => 0,
@@ -53,7 +53,7 @@ impl<V: Combine> Held<V> {
         };
     }
 
-    /// Whether this is a batch that may have no more values.
+    /// Returns whether this is a batch that can't take more values.
     pub(super) const fn is_full(&self, conflate: Conflate) -> bool {
         match conflate {
             Conflate::Latest | Conflate::Merge | Conflate::Sum => false,
@@ -64,7 +64,7 @@ impl<V: Combine> Held<V> {
         }
     }
 
-    /// Applies another conflation to what already waits.
+    /// Applies another conflation to what is already pending.
     pub(super) fn reshape(&mut self, conflate: Conflate) {
         let Some(held) = self.take() else { return };
         self.0 = match conflate {
@@ -79,7 +79,7 @@ impl<V: Combine> Held<V> {
     }
 }
 
-/// What waits as one value; the newest of several where values are not to be looked into.
+/// Reduces what is pending to one value; the newest, if values are not to be combined.
 fn newest<V: Combine>(conflate: Conflate, held: Emission<V>) -> Option<V> {
     match held {
         Emission::One(value) => Some(value),

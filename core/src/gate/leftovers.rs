@@ -1,19 +1,19 @@
-//! Timers of a debounce that outlive the burst that they were set for.
+//! Timers of a debounce that outlive the burst for which they were set.
 //!
-//! lodash's `flush` forgets its timer but does not stop it. If the burst goes on, that timer is put off like any
-//! other and closes it, sooner than the next call's own timer would: after a flush, emissions go on
-//! counting from the flush. What callers see rests on this, so it is kept.
+//! lodash's `flush` forgets its timer but does not stop it. If the burst continues, that timer is postponed like any
+//! other and closes the burst, sooner than the next call's own timer would: after a flush, emissions keep counting from
+//! the flush. This behaviour is visible to callers, so it is reproduced here.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::time::Instant;
 
-/// How many are kept. Each needs a flush of its own within one window, so a gate that is flushed more often than that differs from
-/// lodash in when it emits next; what it emits is the same.
+/// The most timers that are kept. Each needs a separate flush within one window; a gate flushed more often than that
+/// differs from lodash in when it emits next, but not in what it emits.
 const LEFTOVERS_MAX: usize = 1_024;
 
-/// The deadlines, in memory of their own because hardly a gate has any.
+/// The deadlines, allocated separately because hardly any gate has one.
 #[derive(Debug, Default)]
 #[expect(clippy::box_collection, reason = "every gate has room for it")]
 pub(super) struct Leftovers {
@@ -32,7 +32,7 @@ impl Leftovers {
         self.deadlines.as_ref()?.iter().min().copied()
     }
 
-    /// Takes one that is due by `now` away; whether there was one.
+    /// Removes one deadline that has passed by `now`. Returns whether there was one.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
         let Some(deadlines) = &mut self.deadlines else {
             return false;

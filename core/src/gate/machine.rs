@@ -1,4 +1,4 @@
-//! The three paces behind one face. Time goes in and decisions come out; values pass by outside.
+//! The three paces behind one interface. Time goes in and decisions come out; the machine never sees the values.
 
 use core::time::Duration;
 
@@ -9,19 +9,19 @@ use super::debounce::Debounce;
 use super::span::Span;
 use super::throttle::Throttle;
 
-/// What becomes of a value that arrives.
+/// What happens to a value that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It is emitted as it came.
+    /// It is emitted unchanged.
     Pass,
     /// It is emitted now, together with what is pending.
     Emit,
-    /// It waits, if anything may wait.
+    /// It becomes pending, if the gate keeps values at all.
     Hold,
 }
 
 impl Arrival {
-    /// The first value of a burst.
+    /// What happens to the first value of a burst.
     pub(super) const fn at_edge(leading: bool) -> Self {
         if leading { Self::Emit } else { Self::Hold }
     }
@@ -51,11 +51,11 @@ impl From<Pace> for Edges {
     }
 }
 
-/// A pace in progress, less its [`Edges`], which a gate has room for elsewhere.
+/// A pace in progress, without its [`Edges`], which a gate stores more compactly elsewhere.
 #[derive(Debug)]
 pub(super) enum Machine {
     Immediate {
-        /// What a slower pace that begins now has to keep its distance from.
+        /// The emission that a slower pace which begins now must keep its distance from.
         last_emission: Option<Instant>,
     },
     Throttle(Throttle),
@@ -104,7 +104,7 @@ impl Machine {
         }
     }
 
-    /// Values come from a throttle of this window from now on, or unthrottled.
+    /// Values now come from a throttle with this window, or unthrottled.
     pub(super) fn set_feed(&mut self, window: Option<Span>) {
         match self {
             Self::Throttle(throttle) => throttle.set_feed(window),
@@ -112,7 +112,7 @@ impl Machine {
         }
     }
 
-    /// Runs what is due; whether what is pending leaves.
+    /// Handles deadlines up to `now`. Returns whether what is pending is emitted.
     pub(super) fn on_due(&mut self, now: Instant, is_pending: bool) -> bool {
         match self {
             Self::Immediate { .. } => false,
@@ -121,7 +121,7 @@ impl Machine {
         }
     }
 
-    /// What is pending leaves because its owner says so.
+    /// The owner flushes: what is pending is emitted.
     pub(super) fn flush(&mut self, now: Instant, is_pending: bool) {
         match self {
             Self::Immediate { .. } => {}
@@ -134,7 +134,7 @@ impl Machine {
         }
     }
 
-    /// What is pending leaves because it is too much.
+    /// What is pending is emitted because it is full.
     pub(super) fn restart(&mut self, now: Instant) {
         match self {
             Self::Immediate { .. } => {}
@@ -151,7 +151,7 @@ impl Machine {
         }
     }
 
-    /// Goes on at another pace; whether what is pending leaves at once.
+    /// Changes the pace. Returns whether what is pending is emitted at once.
     pub(super) fn change(&mut self, now: Instant, pace: Pace, is_pending: bool) -> bool {
         let last_opened = self.last_opened();
         match pace {
@@ -190,7 +190,7 @@ impl Machine {
         }
     }
 
-    /// Until when a value does no more than the next one will, which comes in its place.
+    /// The time before which a value only replaces the previous one.
     pub(super) fn rests_until(&self) -> Option<Instant> {
         match self {
             Self::Immediate { .. } => None,
@@ -199,7 +199,7 @@ impl Machine {
         }
     }
 
-    /// When the gate last emitted, or opened a window or a burst without emitting: no emission is later.
+    /// When the gate last emitted, or opened a window or a burst without emitting. No emission was later.
     fn last_opened(&self) -> Option<Instant> {
         match self {
             Self::Immediate { last_emission } => *last_emission,

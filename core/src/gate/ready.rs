@@ -1,12 +1,12 @@
-//! What a gate has emitted and nobody has taken yet.
+//! What a gate has emitted but nobody has taken yet.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::Emission;
 
-/// First in, first out. Most of the time it is empty, and a gate has only the room for one emission: more
-/// wait only where several inputs are handled between two polls.
+/// A queue, first in, first out. It is mostly empty, so a gate only has room for one emission; more accumulate only if
+/// several inputs are handled between two polls.
 #[derive(Debug)]
 pub(super) enum Ready<V> {
     Empty,

@@ -1,15 +1,15 @@
-//! A pace's durations as the machines count them.
+//! The durations of a pace, as the machines count them.
 
 use core::num::NonZeroU64;
 use core::time::Duration;
 
 use crate::time::Instant;
 
-/// The last instant that a gate tells apart: late enough for any clock, and a deadline beyond it
-/// never saturates, so it always lies after `now`.
+/// The last instant that a gate distinguishes. It is late enough for any clock, and deadlines beyond it never saturate,
+/// so they always lie after `now`.
 pub(super) const CLOCK_END: Instant = Instant::from_micros(u64::MAX / 2);
 
-/// A duration in whole microseconds, rounded up, and at least one: a window ends after it began.
+/// A duration in whole microseconds, rounded up, and at least one, so that a window ends after it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     micros: NonZeroU64,
@@ -21,7 +21,7 @@ impl Span {
         Instant::from_micros(start.as_micros().saturating_add(self.micros.get()))
     }
 
-    /// A part of it: `1 / divisor`, rounded down.
+    /// A fraction of it: `1 / divisor`, rounded down.
     pub(super) const fn part(self, divisor: u64) -> Duration {
         Duration::from_micros(self.micros.get() / divisor)
     }
@@ -29,7 +29,7 @@ impl Span {
 
 impl From<Duration> for Span {
     fn from(duration: Duration) -> Self {
-        // Not by way of all its nanoseconds: these have 128 bits, and dividing such takes much code.
+        // Not computed from all its nanoseconds: they have 128 bits, and dividing those takes a lot of code.
         let below_a_second = u64::from(duration.subsec_nanos().div_ceil(1_000));
         let micros = duration
             .as_secs()

@@ -1,4 +1,4 @@
-//! At most one emission per window: RxJS's `throttleTime`, as a machine over time alone.
+//! At most one emission per window: RxJS's `throttleTime`, as a machine that sees only time.
 
 use crate::time::Instant;
 
@@ -6,12 +6,12 @@ use super::feed::Feed;
 use super::machine::Arrival;
 use super::span::Span;
 
-/// When a throttled gate emits. What it emits is held elsewhere.
+/// Decides when a throttled gate emits. The values are held elsewhere.
 #[derive(Debug)]
 pub(super) struct Throttle {
     every: Span,
     state: State,
-    /// Set where values come from another throttle.
+    /// Set if values come from another throttle.
     feed: Option<Feed>,
 }
 
@@ -26,13 +26,13 @@ pub(super) struct Throttle {
 enum State {
     /// No window is open, and nothing is pending.
     Idle {
-        /// When the last window opened. Nothing was emitted since: what a longer pace that begins
-        /// now has to keep its distance from.
+        /// When the last window opened, with no emission since: a longer pace that begins now must keep its distance
+        /// from it.
         last_opened: Option<Instant>,
     },
-    /// Values that come before `opened + every` wait for it.
+    /// A window is open: values that arrive before `opened + every` are held until then.
     Window {
-        /// The emission, or with no leading edge the value, that opened it.
+        /// When it was opened by an emission or, without a leading edge, by a value.
         opened: Instant,
     },
 }
@@ -40,7 +40,7 @@ enum State {
 impl Throttle {
     /// A throttle whose last window opened at `last_opened`, whatever the pace was then.
     ///
-    /// That window may long be over: the next [`Self::on_due`] finds out.
+    /// That window may have ended long ago: the next [`Self::on_due`] finds out.
     pub(super) fn new(every: Span, last_opened: Option<Instant>) -> Self {
         let state = match last_opened {
             Some(opened) => State::Window { opened },
@@ -53,7 +53,7 @@ impl Throttle {
         }
     }
 
-    /// Values come from a throttle of this window from now on, or unthrottled.
+    /// Values now come from a throttle with this window, or unthrottled.
     pub(super) fn set_feed(&mut self, window: Option<Span>) {
         if self.feed.map(|feed| feed.window()) != window {
             self.feed = window.map(Feed::new);
@@ -64,7 +64,7 @@ impl Throttle {
         self.every
     }
 
-    /// To be called after [`Self::on_due`], which leaves no window that is over but one whose end waits for this value.
+    /// Call [`Self::on_due`] first, which ends a window that is over, unless its end waits for this value.
     pub(super) fn on_value(&mut self, now: Instant, leading: bool) -> Arrival {
         if let Some(feed) = &mut self.feed {
             feed.on_value(now);
@@ -82,7 +82,7 @@ impl Throttle {
         }
     }
 
-    /// Ends the window if it is time; whether what is pending leaves.
+    /// Ends the window if it is time. Returns whether what is pending is emitted.
     pub(super) fn on_due(&mut self, now: Instant, is_pending: bool) -> bool {
         match self.state {
             State::Idle { .. } => false,
@@ -100,7 +100,7 @@ impl Throttle {
         }
     }
 
-    /// What is pending leaves now, and the window counts from here.
+    /// What is pending is emitted now, and the window counts from here.
     pub(super) fn restart(&mut self, now: Instant) {
         self.state = State::Window { opened: now };
     }
@@ -116,7 +116,8 @@ impl Throttle {
         }
     }
 
-    /// Until when a value does no more than be the newest. With a feed, each also says when the next one comes.
+    /// The time before which a value only becomes the newest. With a feed, each value also matters because it predicts
+    /// when the next one arrives.
     pub(super) fn rests_until(&self) -> Option<Instant> {
         match self.feed {
             Some(_) => None,

@@ -1,4 +1,4 @@
-//! How one tab comes to lead: it waits, notices that nobody leads, and takes over.
+//! How a tab becomes the leader: it waits, notices that nobody leads, and takes over.
 //!
 //! ```text
 //!              silence                  no sign of life, own channel proven
@@ -11,8 +11,9 @@
 //!    └──────────────────────────── fenced, robbed ──────────────────────────┘
 //! ```
 //!
-//! A vacancy is waited out first: the lock is granted to whoever is next. If it isn't (its next holder is asleep, or the
-//! browser forgot the queue), it is asked for anew, and then stolen; each further attempt waits longer.
+//! A vacancy is waited out first, because the lock is granted to the next in the queue. If it isn't (that tab is
+//! frozen, or the browser forgot the queue), the lock is requested again, and then stolen; each further attempt waits
+//! longer.
 
 mod step;
 
@@ -27,18 +28,19 @@ use crate::random::Random;
 use crate::time::Instant;
 pub(super) use step::Step;
 
-/// The first wait between two attempts lies between half of this and this; each further one may be twice as long.
+/// The first wait between two attempts is between half of this and one and a half times this; the random part's ceiling
+/// doubles with each further attempt.
 const ATTEMPT_BASE: Duration = Duration::from_millis(500);
 
-/// How often the time for an answer doubles at most.
+/// How often the time allowed for an answer doubles at most.
 const DOUBLINGS_MAX: u32 = 3;
 
-/// Before it steals, a visible tab waits up to this long, so that one of several is the first.
+/// A visible tab waits up to this long before it steals the lock, so that one of several gets there first.
 const STEAL_JITTER: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// Not in the running: asleep, or not asked to connect.
+    /// Not a candidate: frozen, or not asked to connect.
     Out,
     Following {
         /// When silence becomes suspicious.
@@ -46,12 +48,12 @@ enum Standing {
     },
     Asking {
         until: Instant,
-        /// Whether this tab's own channel is proven live: somebody has answered.
+        /// Whether this tab's own channel works: another tab has answered.
         is_answered: bool,
     },
     Vacant {
         until: Instant,
-        /// Whether to take the lock from its holder next, rather than wait for it.
+        /// Whether the next attempt steals the lock from its holder instead of queueing for it.
         steals: bool,
     },
     Claiming {
@@ -73,7 +75,7 @@ pub(super) struct Candidacy<const LEADS: bool> {
     standing: Standing,
     lock: Option<Lock>,
     next_request: u32,
-    /// The last generation of the worker that this tab has asked for.
+    /// The last generation of the worker that this tab has requested.
     spawned: Option<u64>,
     backoff: Backoff,
     random: Random,
@@ -82,7 +84,8 @@ pub(super) struct Candidacy<const LEADS: bool> {
     pub(super) steps: VecDeque<Step>,
 }
 
-/// How it is decided who leads: by a worker alone, where this one never does. The compiler sees that nothing else can be.
+/// How the leader is decided: always a worker, if this tab never leads. Written so that the compiler can drop the other
+/// cases.
 pub(super) const fn election<const LEADS: bool>(config: &TabsConfig) -> Election {
     if LEADS {
         return config.election;
@@ -125,13 +128,13 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         }
     }
 
-    /// This tab takes part no more: nobody must wait for it.
+    /// This tab no longer takes part, and no other tab must wait for it.
     pub(super) fn handle_leave(&mut self) {
         self.standing = Standing::Out;
         self.release();
     }
 
-    /// The leader, whoever it is, is alive.
+    /// There was a sign of life from the leader.
     pub(super) fn handle_life(&mut self, now: Instant, patience: Duration, config: &TabsConfig) {
         match self.standing {
             Standing::Out | Standing::Leading { .. } => return,
@@ -143,7 +146,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         if now - self.tried >= config.stable_after {
             self.backoff.reset();
         }
-        // Not all at the same time: who asks first gets an answer for all.
+        // With jitter, because the first tab that asks gets an answer for all.
         let micros = u64::try_from(patience.as_micros() / 4).unwrap_or(u64::MAX);
         let jitter = Duration::from_micros(self.random.up_to(micros));
         self.standing = Standing::Following {
@@ -154,7 +157,8 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         }
     }
 
-    /// Whether anybody is known to lead, for all that this tab has heard: not where silence has proven that nobody does.
+    /// Returns whether, as far as this tab has heard, there is a leader. False once silence has proven that there is
+    /// none.
     pub(super) const fn knows_leader(&self) -> bool {
         matches!(
             self.standing,
@@ -162,14 +166,14 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         )
     }
 
-    /// Somebody has answered: what this tab says and hears reaches others.
+    /// Another tab has answered, so this tab's channel works.
     pub(super) const fn handle_answer(&mut self) {
         if let Standing::Asking { is_answered, .. } = &mut self.standing {
             *is_answered = true;
         }
     }
 
-    /// The leader has left, or this tab leads no more: somebody is next.
+    /// The leader has left, or this tab no longer leads: another tab takes over.
     pub(super) fn handle_vacancy(&mut self, now: Instant, config: &TabsConfig) {
         if let Standing::Leading { since } = self.standing
             && now - since >= config.stable_after
@@ -198,7 +202,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         }
     }
 
-    /// Another tab would lead, and goes first if it is better placed.
+    /// Another tab claims the lead, and goes first if it is better placed.
     pub(super) fn handle_claim(&mut self, now: Instant, is_better: bool, config: &TabsConfig) {
         if let Standing::Claiming { .. } = self.standing {
             if is_better {
@@ -209,7 +213,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         }
     }
 
-    /// A lock was granted. One that is not wanted any more is given back.
+    /// A lock was granted. It is released at once if it is no longer wanted.
     pub(super) fn handle_granted(&mut self, now: Instant, request: u32) {
         match &mut self.lock {
             Some(lock) if lock.request == request => {
@@ -220,13 +224,13 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         }
     }
 
-    /// A lock was stolen, or could not be had. Whether it was held.
+    /// A lock was stolen, or could not be obtained. Returns whether this tab held it.
     pub(super) fn handle_lost(&mut self, request: u32) -> bool {
         let lost = self.lock.take_if(|lock| lock.request == request);
         lost.is_some_and(|lock| lock.is_held)
     }
 
-    /// A leader of a later term leads. The lock, if this tab holds it, is needed no more.
+    /// There is a leader with a later term. If this tab holds the lock, it is released.
     pub(super) fn handle_fenced(&mut self, now: Instant, patience: Duration, config: &TabsConfig) {
         if self.lock.is_some_and(|lock| lock.is_held) {
             self.release();
@@ -235,13 +239,13 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         self.handle_life(now, patience, config);
     }
 
-    /// The server knows of a later leadership than this one. The lock, if this tab holds it, is not its own to hold.
+    /// The server knows of a later leadership than this one. If this tab holds the lock, it has no right to it.
     pub(super) fn handle_superseded(&mut self, now: Instant, config: &TabsConfig) {
         self.release();
         self.ask(now, config);
     }
 
-    /// A worker of a later generation is there.
+    /// There is a worker of a later generation.
     pub(super) fn handle_generation(&mut self, generation: u64) {
         if self.spawned.is_some_and(|spawned| spawned < generation) {
             self.spawn(generation);

@@ -1,4 +1,4 @@
-//! How the tabs of a browser find who leads.
+//! How the tabs of a browser decide who leads.
 
 use core::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::client::ClientConfig;
 pub enum Election {
     /// The holder of a lock leads: a Web Lock.
     Lock,
-    /// Whoever claims it first leads, a visible tab before a hidden one. Where there are no locks: for as long as a
-    /// message takes, two may lead, each with a term of its own; the older one then gives way.
+    /// The first to claim the lead has it, visible tabs before hidden ones. For browsers without locks. For as long as
+    /// a message takes, two may lead, each with a term of its own; the older one then gives way.
     Claims,
-    /// A worker leads that the tabs share. This is one of the tabs.
+    /// A worker that the tabs share leads. This is one of the tabs.
     Worker {
-        /// The generation to start with: the last that this browser is known to have reached, or 0.
+        /// The generation to start with: the last one known in this browser, or 0.
         generation: u64,
     },
-    /// A worker leads that the tabs share. This is the worker.
+    /// A worker that the tabs share leads. This is the worker.
     Host {
         /// Its generation, as the tab that started it was told.
         generation: u64,
@@ -30,23 +30,23 @@ pub enum Election {
 /// How a tab takes part, and how long it waits for others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TabsConfig {
-    /// Who this is.
+    /// This tab's id.
     pub tab: TabId,
-    /// How it is decided who leads.
+    /// How the leader is decided.
     pub election: Election,
-    /// What the server is to know the tabs by, if this is the first that leads: a random text that nobody else knows.
-    /// The later ones learn of it.
+    /// The group name under which the server knows the tabs, if this tab is the first to lead: a random text that
+    /// nobody else knows. Later leaders learn it from this one.
     pub group: String,
-    /// The connection to the server, where this tab leads. Its seed seeds the jitter here, too.
+    /// The connection to the server, if this tab leads. Its seed also seeds the jitter of the election.
     pub client: ClientConfig,
     /// How long a leader's connection may be silent before it is asked for a sign of life.
     pub lease: Duration,
-    /// The least of that: a connection that was never silent for long is asked sooner.
+    /// The least of that: if signs of life usually come quickly, the leader is asked sooner.
     pub lease_min: Duration,
-    /// The same while the leader has no connection, so that nothing can come through it.
+    /// The same while the leader has no connection, so that nothing can arrive over it.
     pub lease_offline: Duration,
-    /// How long the answer may take; twice as long after each attempt to take over, so that a slow network is no reason
-    /// to take over again and again.
+    /// How long the answer may take. This doubles after each attempt to take over, so that a slow network doesn't cause
+    /// one attempt after another.
     pub probe_timeout: Duration,
     /// How long a free lock may take to be granted before it is asked for again.
     pub grant_patience: Duration,
@@ -54,15 +54,15 @@ pub struct TabsConfig {
     pub worker_patience: Duration,
     /// How long a claim waits for a better one.
     pub claim_window: Duration,
-    /// Attempts to take over wait twice as long each, up to this.
+    /// The longest wait between attempts to take over; each waits up to twice as long as the one before.
     pub backoff_max: Duration,
     /// A leadership that lasted this long makes the next wait short again.
     pub stable_after: Duration,
-    /// How often the leader calls its members, and drops those who did not answer two calls.
+    /// How often the leader checks its members; those that miss two checks in a row are dropped.
     pub roll_every: Duration,
     /// How long a leader is hidden before it hands over to a visible tab.
     pub handover_after: Duration,
-    /// How long a tab may take to come by a token before another one is asked.
+    /// How long a tab may take to get a token before another one is asked.
     pub token_patience: Duration,
     /// The most tabs that are connected through one leader.
     pub members_max: usize,

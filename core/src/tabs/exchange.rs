@@ -1,14 +1,15 @@
-//! Many members below, one connection above: what a leader runs for its browser.
+//! The leader's exchange: many members below, one connection above.
 //!
-//! A member speaks the frames of the wire, as if this were the server; above is one [`Client`]. Interest is aggregated:
-//! a pattern is subscribed to once, with the finest flow that a member needs, and what comes of it is said to all members
-//! at once: who has seen it drops it by its offset. A member that starts where nobody else is gets the latest values
-//! that were seen here, where those are all that it misses; otherwise the subscription upstream goes back, and what comes again is for it
-//! alone: see `exchange/joining.rs`. So all are at one position, and may be sent sums. One that is durable gets what nobody has
-//! dealt with: see `exchange/durable.rs`.
+//! A member sends and receives the same frames as if this were the server; above is one [`Client`]. Interest is
+//! aggregated: each pattern is subscribed to once, with the finest flow that a member needs. Whatever arrives is sent
+//! to all members at once, and those that have seen it drop it by its offset. A member that starts from a different
+//! position than the others gets the latest values seen here if those are all that it misses. Otherwise the
+//! subscription upstream goes back, and what arrives again is for that member alone: see `exchange/joining.rs`. So all
+//! members are at the same position, and can be sent sums. A durable member gets what no one has processed: see
+//! `exchange/durable.rs`.
 //!
-//! One thing differs from a server. A new member's resume may show the others' subscribers by wildcard who asked for
-//! [`Start::New`] what was published before.
+//! One thing differs from a server. When a new member resumes, the other members' wildcard subscribers that asked for
+//! [`Start::New`] may see publications from before their start.
 
 mod durable;
 mod incoming;
@@ -39,11 +40,11 @@ use pings::Pinged;
 use presence::Presences;
 use route::{Place, Route, Seat};
 
-/// How long a member's link may be silent before it asks: there is nothing that could be lost between tabs without
-/// their noticing by other means.
+/// How long a member's link may be silent before the member pings. It can be long, because a loss between tabs is
+/// always noticed by other means.
 const MEMBER_HEARTBEAT_MS: u64 = 60 * 60 * 1000;
 
-/// What an exchange has for its owner.
+/// What an exchange emits to its owner.
 #[derive(Debug)]
 pub(super) enum ExchangeOutput<P> {
     AskToken { request: u32 },
@@ -55,7 +56,7 @@ pub(super) enum ExchangeOutput<P> {
     All(ServerFrame<P>),
 }
 
-/// Who asked for a publish, over which of its links, under which number.
+/// A member's publish: the member, its link, and its own number for the request.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     member: TabId,
@@ -66,14 +67,14 @@ struct Asked {
 #[derive(Debug)]
 pub(super) struct Exchange<P> {
     client: Client<P>,
-    /// The members, by their links.
+    /// The members and their current links.
     members: SortedMap<TabId, u32>,
     routes: OrderedMap<Pattern, Route<P>>,
     requests: SortedMap<u64, Asked>,
     presences: Presences,
-    /// The pings that the server has not answered.
+    /// Pings of members that are unanswered.
     pings: Vec<Pinged>,
-    /// Whether the server has no link to where topics live, as far as members were told.
+    /// Whether members were last told that the server has lost its link to the backend.
     is_stale: bool,
     output: VecDeque<ExchangeOutput<P>>,
 }
@@ -105,12 +106,12 @@ impl<P: Payload + Clone> Exchange<P> {
         self.routes.len()
     }
 
-    /// What the server is told of this connection the next time that it opens.
+    /// Sets the group that the connection states when it next opens.
     pub(super) fn set_group(&mut self, group: GroupTerm) {
         self.client.set_group(group);
     }
 
-    /// A member has joined by this link, instead of any earlier one.
+    /// A member has joined over this link, which replaces any earlier one.
     pub(super) fn handle_open(&mut self, now: Instant, member: TabId, link: u32) {
         self.leave_all(member);
         self.members.insert(member, link);
@@ -118,13 +119,13 @@ impl<P: Payload + Clone> Exchange<P> {
         self.handle_hurry(now);
     }
 
-    /// Somebody waits for the connection, or the network is back.
+    /// Somebody is waiting for the connection, or the network is back.
     pub(super) fn handle_hurry(&mut self, now: Instant) {
         self.client.handle_hurry(now);
         self.drain();
     }
 
-    /// A member has gone. Without members there is no connection.
+    /// A member has gone. Without members, there is no connection.
     pub(super) fn handle_close(&mut self, member: TabId) {
         if self.members.remove(&member).is_some() {
             self.leave_all(member);
@@ -148,12 +149,12 @@ impl<P: Payload + Clone> Exchange<P> {
         self.requests.retain(|_, asked| asked.member != member);
     }
 
-    /// The longest message that the server takes, in bytes, where it has said so.
+    /// The longest message that the server accepts, in bytes, if it has said so.
     pub(super) const fn message_bytes_max(&self) -> Option<u64> {
         self.client.message_bytes_max()
     }
 
-    /// A member's frame came over its link.
+    /// A frame arrived over a member's link.
     pub(super) fn handle_frame(&mut self, now: Instant, member: TabId, frame: ClientFrame<P>) {
         match frame {
             ClientFrame::Hello { .. } => self.welcome(member),
@@ -210,7 +211,7 @@ impl<P: Payload + Clone> Exchange<P> {
         let slow = request.slow.or(known.and_then(|route| route.slow));
         let has_device = is_durable || known.is_some_and(|route| route.durable.is_some());
         if slow.is_some() && has_device {
-            // The server would refuse it to all.
+            // The server would refuse the whole subscription.
             return Err(SubscribeError::SlowDurable.to_wire());
         }
         let route = self.routes.or_insert_with(pattern, Route::new);
@@ -231,7 +232,7 @@ impl<P: Payload + Clone> Exchange<P> {
         Ok(())
     }
 
-    /// Tells a member that its subscription stands; what it misses follows.
+    /// Confirms a member's subscription; what it missed follows.
     fn confirm(&mut self, member: TabId, pattern: &Pattern, recovered: bool) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -255,7 +256,7 @@ impl<P: Payload + Clone> Exchange<P> {
         );
     }
 
-    /// Whether the member had a subscription to leave.
+    /// Returns whether the member had a subscription to leave.
     fn leave(&mut self, member: TabId, pattern: &Pattern) -> bool {
         let Some(route) = self.routes.get_mut(pattern) else {
             return false;
@@ -325,7 +326,7 @@ impl<P: Payload + Clone> Exchange<P> {
         self.one(member, ServerFrame::Error(error));
     }
 
-    /// A member has come by a token, or none could.
+    /// A member has got a token, or none could.
     pub(super) fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
         self.client.handle_token(now, request, token);
         self.drain();
@@ -343,13 +344,13 @@ impl<P: Payload + Clone> Exchange<P> {
         self.drain();
     }
 
-    /// A frame came from the server.
+    /// A frame arrived from the server.
     pub(super) fn handle_server_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
         self.client.handle_frame(now, link, frame);
         self.drain();
     }
 
-    /// The connection is given up: all that still matters is what is sent.
+    /// The connection is being given up: the frames sent now are the last.
     pub(super) fn handle_disconnect(&mut self) {
         self.client.handle_disconnect();
         self.drain();

@@ -1,4 +1,4 @@
-//! What a tab makes of what others say.
+//! How a tab handles messages from other tabs.
 
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::payload::Payload;
 use crate::time::Instant;
 
 impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
-    /// Another tab has said something. What does not concern this one is ignored.
+    /// A message arrived from another tab. Messages that don't concern this one are ignored.
     pub fn handle_message(&mut self, now: Instant, message: Message<P>) {
         let Message {
             version,
@@ -38,7 +38,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
             self.handle_later_term(now, term, speaks_as_leader);
         } else if term < self.top && body.is_of_leader() {
             if matches!(body, Body::Lead { .. }) {
-                // It has slept, or has not heard: this tells it.
+                // The sender was frozen, or has missed something: this message tells it the current term.
                 let is_visible = self.is_visible();
                 self.post(Some(from), Body::Alive { is_visible });
             }
@@ -49,14 +49,14 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
         self.candidacy.handle_answer();
         if matches!(self.election(), Election::Worker { .. }) && from == self.top.tab {
-            // A worker is never frozen: that it answers is proof enough.
+            // A worker is never frozen, so any message from it is a sign of life.
             self.handle_life(now);
         }
         self.handle_body(now, from, to, term, body);
         self.drain(now);
     }
 
-    /// Somebody knows of a later leadership.
+    /// A message mentions a later leadership.
     fn handle_later_term(&mut self, now: Instant, term: Term, speaks_as_leader: bool) {
         self.top = term;
         if self.leading.is_some() {
@@ -68,7 +68,8 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
                 self.candidacy
                     .handle_fenced(now, self.config.lease, &self.config);
             } else {
-                // A leadership of the past that this tab had not heard of: it needs a later term to be listened to.
+                // The later leadership has already ended, and this tab had not heard of it. To be listened to, this tab
+                // needs a term that is later still.
                 self.lead(now);
             }
         } else {
@@ -77,7 +78,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// Another worker has taken this one's place.
+    /// Another worker has replaced this one.
     pub(super) fn retire(&mut self) {
         self.stop_leading();
         self.candidacy.handle_leave();
@@ -182,7 +183,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// Somebody leads. It says who is connected through it.
+    /// The leader announces itself and its members.
     fn handle_lead(
         &mut self,
         now: Instant,
@@ -192,7 +193,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
     ) {
         let known = self.leader.as_ref().filter(|leader| leader.term == term);
         let is_new = known.is_none();
-        // Only what has changed is a sign of life: a frozen leader still answers.
+        // Only a change is a sign of life, because a frozen leader still answers.
         if known.is_none_or(|leader| leader.state != state) {
             self.leader = Some(Leader {
                 term,
@@ -221,7 +222,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.candidacy.handle_life(now, patience, &self.config);
     }
 
-    /// How long the leader may be silent: longer while it has no connection for a sign of life to come through.
+    /// How long the leader may be silent: longer while it has no connection over which a sign of life could arrive.
     fn patience(&mut self, now: Instant) -> Duration {
         let TabsConfig {
             lease, lease_min, ..

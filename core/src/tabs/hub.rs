@@ -1,4 +1,4 @@
-//! A tab's hub and its part in sharing the connection: what a page drives.
+//! A tab's hub together with its part in sharing the connection: what a page drives.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -18,12 +18,13 @@ use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// What a page must do or tell.
+/// What a page must do, or pass on.
 #[derive(Debug)]
 pub enum TabOutput<P> {
     /// For the lock, the channel, the socket or the worker.
     Tabs(TabsOutput<P>),
-    /// The connection's state has changed, as this tab's user sees it: the leader's, as soon as it is linked to it.
+    /// The connection's state has changed, as this tab's user sees it: that of the leader's connection, once this tab
+    /// is linked to the leader.
     State(ConnectionState),
     /// Something is due to a subscriber.
     Due(Due<P>),
@@ -33,33 +34,33 @@ pub enum TabOutput<P> {
     Published {
         /// Its number.
         request: u64,
-        /// Where it stands, or why it failed.
+        /// The publication's position, or why the publish failed.
         result: Result<Position, WireError>,
     },
 }
 
 /// The hub of a tab that shares its connection with others.
 ///
-/// The calls of [`ClientHub`] about subscriptions, and those of [`Tabs`] about everything else; after each,
+/// It has the calls of [`ClientHub`] about subscriptions and those of [`Tabs`] about everything else; after each, drain
 /// [`TabHub::poll_output`] until `None`.
 ///
-/// With `LEADS` off the tab never leads: see [`Tabs`].
+/// With `LEADS` set to `false`, the tab never leads: see [`Tabs`].
 #[derive(Debug)]
 pub struct TabHub<P, const LEADS: bool = true> {
     hub: ClientHub<P>,
     tabs: Tabs<P, LEADS>,
-    /// What the hub says of its link to the leader.
+    /// The state of the hub's link to the leader.
     link_state: ConnectionState,
     shown: ConnectionState,
     output: VecDeque<TabOutput<P>>,
 }
 
 impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
-    /// A tab that takes no part yet.
+    /// A tab that doesn't take part yet.
     pub fn new(config: TabsConfig) -> Self {
         Self {
             hub: ClientHub::shared(ClientConfig {
-                // Only who has the connection proves anything to the server.
+                // Only the tab that has the connection authenticates.
                 token: TokenSource::None,
                 ..config.client.clone()
             }),
@@ -77,22 +78,22 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
-    /// The user wants no connection any more: subscriptions and unanswered publishes are over.
+    /// The user wants no connection any more: subscriptions and unanswered publishes end.
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.hub.handle_disconnect(now);
-        // What is still to be told, such as what was dealt with, goes before.
+        // Pending frames, such as acknowledgements, must be sent first.
         self.drain(now);
         self.tabs.handle_leave();
         self.drain(now);
     }
 
-    /// Something becomes of the page.
+    /// Reports what happens to the page.
     pub fn handle_page(&mut self, now: Instant, page: Page) {
         self.tabs.handle_page(now, page);
         self.drain(now);
     }
 
-    /// The network is back, or the page has woken up: [`Tabs::handle_hurry`].
+    /// The network is back, or the page has resumed: [`Tabs::handle_hurry`].
     pub fn handle_hurry(&mut self, now: Instant) {
         self.tabs.handle_hurry(now);
         self.drain(now);
@@ -104,19 +105,19 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
-    /// The lock of this request was stolen, or could not be had.
+    /// The lock of this request was stolen, or could not be obtained.
     pub fn handle_lost(&mut self, now: Instant, request: u32) {
         self.tabs.handle_lost(now, request);
         self.drain(now);
     }
 
-    /// Another tab, or the worker, has said something.
+    /// A message arrived from another tab, or from the worker.
     pub fn handle_message(&mut self, now: Instant, message: Message<P>) {
         self.tabs.handle_message(now, message);
         self.drain(now);
     }
 
-    /// This tab has come by a token, or could not: [`Tabs::handle_token`].
+    /// This tab has got a token, or has failed to: [`Tabs::handle_token`].
     pub fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
         self.tabs.handle_token(now, request, token);
         self.drain(now);
@@ -134,7 +135,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
-    /// A frame came over the transport `link`.
+    /// A frame arrived over the transport `link`.
     pub fn handle_uplink_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
         self.tabs.handle_uplink_frame(now, link, frame);
         self.drain(now);
@@ -143,7 +144,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// Subscribes a downlink to a pattern, now or once connected: [`ClientHub::handle_subscribe`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`ClientHub::handle_subscribe`].
     pub fn handle_subscribe(
         &mut self,
         now: Instant,
@@ -155,7 +156,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         Ok(id)
     }
 
-    /// A durable subscription's owner has dealt with a publication: [`ClientHub::handle_handled`].
+    /// A durable subscription's owner has processed a publication: [`ClientHub::handle_handled`].
     pub fn handle_handled(
         &mut self,
         now: Instant,
@@ -167,7 +168,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
-    /// Ends a durable subscription for good: [`ClientHub::handle_forget`].
+    /// Ends a durable subscription and deletes its cursor: [`ClientHub::handle_forget`].
     pub fn handle_forget(&mut self, now: Instant, id: SubscriptionId) {
         self.hub.handle_forget(now, id);
         self.drain(now);
@@ -182,7 +183,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
     /// Changes the flow of a live subscription.
     ///
     /// # Errors
-    /// When the flow is out of range; the old one stays.
+    /// If the flow is out of range; the old one stays.
     pub fn handle_flow(
         &mut self,
         now: Instant,
@@ -194,21 +195,21 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         Ok(())
     }
 
-    /// Publishes, now or once connected, and answers by [`TabOutput::Published`] with the number returned.
+    /// Publishes, now or once connected. The result arrives as [`TabOutput::Published`] with the number returned here.
     pub fn handle_publish(&mut self, now: Instant, publish: PublishRequest<P>) -> u64 {
         let request = self.hub.handle_publish(now, publish);
         self.drain(now);
         request
     }
 
-    /// Is present in a topic from now on: [`ClientHub::handle_track`].
+    /// Makes a key present in a topic from now on: [`ClientHub::handle_track`].
     pub fn handle_track(&mut self, now: Instant, topic: Topic, key: Key, meta: P) -> u64 {
         let number = self.hub.handle_track(now, topic, key, meta);
         self.drain(now);
         number
     }
 
-    /// Changes what a presence says of itself.
+    /// Replaces the meta of a presence.
     pub fn handle_retrack(&mut self, now: Instant, number: u64, meta: P) {
         self.hub.handle_retrack(now, number, meta);
         self.drain(now);
@@ -220,35 +221,35 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
-    /// Wants to know who is present in a topic: [`ClientHub::handle_watch`].
+    /// Watches who is present in a topic: [`ClientHub::handle_watch`].
     pub fn handle_watch(&mut self, now: Instant, topic: &Topic) {
         self.hub.handle_watch(now, topic);
         self.drain(now);
     }
 
-    /// Wants to know it no more.
+    /// Stops watching a topic.
     pub fn handle_unwatch(&mut self, now: Instant, topic: &Topic) {
         self.hub.handle_unwatch(now, topic);
         self.drain(now);
     }
 
-    /// Who is present in a topic that is watched.
+    /// Who is present in a watched topic.
     pub fn roster(&self, topic: &Topic) -> Option<&Roster<P>> {
         self.hub.roster(topic)
     }
 
-    /// Another hub is to take this one's place: [`ClientHub::handle_flush`].
+    /// Another hub is about to replace this one: [`ClientHub::handle_flush`].
     pub fn handle_flush(&mut self, now: Instant) {
         self.hub.handle_flush(now);
         self.drain(now);
     }
 
-    /// After which positions a subscription goes on in another hub: [`ClientHub::resumes_after`].
+    /// The positions after which a subscription continues in another hub: [`ClientHub::resumes_after`].
     pub fn resumes_after(&self, id: SubscriptionId) -> Option<Vec<TopicPosition>> {
         self.hub.resumes_after(id)
     }
 
-    /// The publishes that are not answered, with the keys to repeat them by.
+    /// The unanswered publishes, with the idempotency keys to repeat them with.
     pub fn unanswered_keys(&self) -> impl Iterator<Item = (u64, &str)> {
         self.hub.unanswered_keys()
     }
@@ -260,7 +261,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
-    /// Carries frames between the hub and the group, until both are quiet.
+    /// Passes frames between the hub and the group until neither has output left.
     fn drain(&mut self, now: Instant) {
         loop {
             if let Some(output) = self.tabs.poll_output() {
@@ -300,7 +301,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
 
     fn handle_hub_output(&mut self, now: Instant, output: ClientOutput<P>) {
         match output {
-            // The link to the leader needs none.
+            // The link to the leader needs no token.
             ClientOutput::AskToken { .. } => {}
             ClientOutput::Connect { link } => self.tabs.handle_connect(now, link),
             ClientOutput::Disconnect { link } => self.tabs.handle_disconnect(link),
@@ -326,7 +327,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         }
     }
 
-    /// What the page must do or tell next.
+    /// The next thing that the page must do or pass on.
     pub fn poll_output(&mut self) -> Option<TabOutput<P>> {
         self.output.pop_front()
     }
@@ -344,7 +345,7 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         &self.tabs
     }
 
-    /// How many publishes wait for their answer.
+    /// How many publishes are waiting for their answer.
     pub fn unanswered(&self) -> usize {
         self.hub.unanswered()
     }

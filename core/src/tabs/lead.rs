@@ -1,4 +1,4 @@
-//! What a tab does as the leader: the one connection, its members, signs of life, handing over.
+//! A tab as the leader: its connection, its members, signs of life, handing over.
 
 use core::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ErrorCode, GroupTerm, ServerFrame};
 use crate::time::Instant;
 
-/// The server is asked for a sign of life no more often than this, however many tabs want one.
+/// The server is asked for a sign of life at most this often, however many tabs want one.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
-/// Publishes of all members together that wait for their answer.
+/// The most publishes of all members together that may be waiting for their answer.
 const REQUESTS_MAX: usize = 16 * 1024;
 
 /// One leadership.
@@ -26,13 +26,14 @@ const REQUESTS_MAX: usize = 16 * 1024;
 pub(super) struct Leading<P> {
     pub(super) exchange: Exchange<P>,
     pub(super) term: Term,
-    /// What the exchange's numbers of transports lack to be the host's: another leadership goes on counting.
+    /// The host's number of a transport is the exchange's plus this, because the host's numbers continue across
+    /// leaderships.
     base: u32,
     /// The transport that is open or being opened, by the host's number.
     uplink: Option<u32>,
     is_open: bool,
     ticked: Instant,
-    /// Whether somebody waits for a sign of life.
+    /// Whether a tab waits for a sign of life.
     owes_tick: bool,
     pinged: Option<Instant>,
     pub(super) roll_at: Instant,
@@ -41,7 +42,7 @@ pub(super) struct Leading<P> {
     pub(super) question: Option<Question>,
 }
 
-/// The leadership of a tab, if it leads. One that never does has none as far as the compiler can see.
+/// A tab's leadership, if it leads. Written so that the compiler can see that a tab without `LEADS` has none.
 #[derive(Debug)]
 pub(super) struct Leadership<P, const LEADS: bool>(Option<Leading<P>>);
 
@@ -68,7 +69,7 @@ impl<P, const LEADS: bool> Leadership<P, LEADS> {
 }
 
 impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
-    /// This tab leads from now on, or goes on to lead in a later term.
+    /// This tab leads from now on, or continues to lead in a later term.
     pub(super) fn lead(&mut self, now: Instant) {
         if !LEADS {
             return;
@@ -123,14 +124,14 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// This tab leads no more. Its connection is closed before anything else happens.
+    /// This tab no longer leads. Its connection is closed before anything else happens.
     pub(super) fn stop_leading(&mut self) {
         let Some(mut leading) = self.leading.take() else {
             return;
         };
         leading.exchange.handle_disconnect();
         if let Some(link) = leading.uplink {
-            // What was dealt with is told by the connection that ends.
+            // Acknowledgements still go out over the connection that ends.
             while let Some(output) = leading.exchange.poll_output() {
                 if let ExchangeOutput::Send(frame) = output {
                     self.output.push_back(TabsOutput::SendUplink(frame));
@@ -142,7 +143,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.close_link();
     }
 
-    /// Says who leads, and who is connected through it: to all, or to one that it concerns.
+    /// Announces the leader and its members: to all tabs, or to the one that it concerns.
     pub(super) fn announce(&mut self, to: Option<TabId>) {
         let (Some(leading), Some(leader)) = (self.leading.as_ref(), &self.leader) else {
             return;
@@ -159,13 +160,13 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.post(to, lead);
     }
 
-    /// When to hand over: not before those who are visible have had time to say so.
+    /// When to hand over: not before visible tabs have had time to report that they are.
     pub(super) fn handover(&self, now: Instant, hidden_since: Instant) -> Instant {
         let soon = now + self.config.claim_window;
         soon.max(hidden_since + self.config.handover_after)
     }
 
-    /// Deadlines of the leader: calls its members, and hands over to a visible tab.
+    /// Handles the leader's deadlines: checking its members, and handing over to a visible tab.
     pub(super) fn handle_lead_timeout(&mut self, now: Instant) {
         let Some(leading) = self.leading.as_mut() else {
             return;
@@ -187,7 +188,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
                 leading.handover_at = again;
             }
             if let Some(heir) = heir {
-                // If it doesn't take over, another one is asked.
+                // If it doesn't take over, another one is asked next time.
                 self.roster.note_visible(heir, false);
                 self.post(Some(heir), Body::Yield);
             }
@@ -195,7 +196,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.drain_exchange();
     }
 
-    /// A tab would be connected through this one.
+    /// A tab asks to be connected through this one.
     pub(super) fn handle_join(&mut self, now: Instant, member: TabId, link: u32, term: Term) {
         let Some(leading) = self.leading.as_mut() else {
             return;
@@ -209,13 +210,14 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         } else {
             leading.exchange.handle_open(now, member, link);
             self.post(Some(member), Body::Joined { link });
-            // It may have missed a change of state on its way.
+            // The tab may have missed a change of state in the meantime.
             self.announce(Some(member));
             self.drain_exchange();
         }
     }
 
-    /// The network is back, or this page has woken up: where this tab leads, a connection that waits to be tried again is tried at once.
+    /// The network is back, or this page has resumed: if this tab leads and its connection is waiting to retry, it
+    /// retries at once.
     pub fn handle_hurry(&mut self, now: Instant) {
         if let Some(leading) = self.leading.as_mut() {
             leading.exchange.handle_hurry(now);
@@ -223,7 +225,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// A member's frame has arrived.
+    /// A frame arrived from a member.
     pub(super) fn handle_up(
         &mut self,
         now: Instant,
@@ -242,7 +244,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// Somebody asks whether this leader is alive: the answer must come from the server, through the connection.
+    /// A tab asks whether this leader is alive: the answer must come from the server, over the connection.
     pub(super) fn handle_probe(&mut self, now: Instant, from: TabId) {
         self.announce(Some(from));
         let is_host = matches!(self.election(), Election::Host { .. });
@@ -281,7 +283,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// A frame came over the transport `link`.
+    /// A frame arrived over the transport `link`.
     pub fn handle_uplink_frame(&mut self, now: Instant, link: u32, frame: ServerFrame<P>) {
         let Some(leading) = self.leading.as_mut() else {
             return;
@@ -312,7 +314,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.drain(now);
     }
 
-    /// The server knows of a later leadership: it has ended this one's connection.
+    /// The server knows of a later leadership, and has ended this one's connection.
     fn handle_superseded(&mut self, now: Instant) {
         if let Election::Host { .. } = self.election() {
             return self.retire();
@@ -323,7 +325,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.drain(now);
     }
 
-    /// Does what the exchange wants. Whether something was said to all that came from the server.
+    /// Carries out what the exchange emits. Returns whether that included a frame from the server to all members.
     pub(super) fn drain_exchange(&mut self) -> bool {
         let mut said = false;
         while let Some(leading) = self.leading.as_mut()

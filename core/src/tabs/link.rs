@@ -1,4 +1,4 @@
-//! The way of the tab's own hub to the leader: what a socket is to a tab that is alone.
+//! The link from the tab's own hub to the leader; to a tab that is alone, it is like a socket.
 
 use super::Tabs;
 use super::message::Body;
@@ -7,7 +7,7 @@ use crate::payload::Payload;
 use crate::protocol::{ClientFrame, ServerFrame};
 use crate::time::Instant;
 
-/// The way of the tab's own hub to the leader.
+/// The link from the tab's own hub to the leader.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub(super) number: u32,
@@ -16,14 +16,14 @@ pub(super) struct Link {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nobody leads whom it could be asked of.
+    /// Waiting for a leader.
     Wanted,
     Joining,
     Open,
 }
 
 impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
-    /// The tab's hub wants a link.
+    /// The tab's hub opens a link.
     pub fn handle_connect(&mut self, now: Instant, link: u32) {
         self.link = Some(Link {
             number: link,
@@ -33,7 +33,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         self.drain(now);
     }
 
-    /// The tab's hub has given up a link.
+    /// The tab's hub closes a link.
     pub fn handle_disconnect(&mut self, link: u32) {
         self.link.take_if(|known| known.number == link);
     }
@@ -55,7 +55,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// Asks the leader to connect the tab's hub, where it wants to be and somebody leads.
+    /// Asks the leader to connect the tab's hub, if a link is wanted and there is a leader.
     pub(super) fn join(&mut self, now: Instant) {
         let Some(link) = &mut self.link else { return };
         if link.phase != Phase::Wanted || self.leader.is_none() {
@@ -73,7 +73,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// What the link leads to is gone. One that was only wanted waits on.
+    /// The leader is gone: closes the link. One that was never open waits for the next leader.
     pub(super) fn close_link(&mut self) {
         let Some(link) = &mut self.link else { return };
         match link.phase {

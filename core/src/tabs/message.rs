@@ -1,4 +1,4 @@
-//! What the tabs of a browser say to each other. There is no codec here: hosts encode.
+//! The messages between the tabs of a browser. There is no codec here: hosts encode them.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,45 +6,46 @@ use alloc::vec::Vec;
 use crate::client::ConnectionState;
 use crate::protocol::{ClientFrame, ServerFrame};
 
-/// The version of this vocabulary. Tabs of another version are not talked to.
+/// The version of these messages. Tabs ignore messages of other versions.
 pub const TABS_VERSION: u32 = 1;
 
-/// The highest counter of a term that is believed: far beyond what a browser can reach, far below where numbers end.
+/// The highest counter that is accepted in a term: far beyond what a browser can reach, and far below where numbers
+/// overflow.
 pub(super) const TERM_COUNTER_MAX: u64 = 1 << 52;
 
-/// One tab, or one worker: a random number below 2^53 that its host draws, anew for each page that loads.
+/// Identifies one tab, or one worker: a random number below 2^53 that its host draws anew for each page that loads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TabId(pub u64);
 
-/// One leadership. No two are equal: the tab is part of it, and a tab uses a counter once.
+/// Identifies one leadership. It is unique, because the tab is part of it, and a tab uses a counter only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term {
-    /// Rises with each leadership. With a worker, its generation. 0: nobody has led yet.
+    /// Increases with each leadership. With a worker, its generation. 0: nobody has led yet.
     pub counter: u64,
-    /// Who leads; decides between equal counters.
+    /// The leader's id; decides between equal counters.
     pub tab: TabId,
 }
 
-/// A message of one tab to another, or to all.
+/// A message from one tab to another, or to all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<P> {
     /// [`TABS_VERSION`] of the sender.
     pub version: u32,
-    /// Who says it.
+    /// The sender.
     pub from: TabId,
-    /// Whom to; everybody where absent. Whoever else hears it ignores it.
+    /// The recipient; `None` for all tabs. All others ignore the message.
     pub to: Option<TabId>,
-    /// The latest leadership that the sender knows of: its own, where it leads.
+    /// The latest term that the sender knows of: its own, if it leads.
     pub term: Term,
-    /// What it says.
+    /// The content.
     pub body: Body<P>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<P> {
-    /// Who is there? Everybody answers [`Body::Alive`]; the leader answers [`Body::Lead`], and [`Body::Tick`] as soon as
-    /// its connection has answered, too.
+    /// Asks who is there. Every tab answers [`Body::Alive`]; the leader answers [`Body::Lead`], and [`Body::Tick`] as
+    /// soon as something has arrived over its connection.
     Probe {
         /// Whether the sender's page is visible.
         is_visible: bool,
@@ -54,37 +55,37 @@ pub enum Body<P> {
         /// Whether the sender's page is visible.
         is_visible: bool,
     },
-    /// The sender leaves: it closes, or its page is put to sleep.
+    /// The sender leaves: it is closed, or its page is frozen.
     Bye,
-    /// The sender would lead, where there are no locks to decide it.
+    /// The sender claims the lead, in a browser without locks.
     Claim {
-        /// Whether the sender's page is visible: such a one goes first.
+        /// Whether the sender's page is visible; visible tabs go first.
         is_visible: bool,
     },
     /// The leader asks a visible tab to take over.
     Yield,
     /// The sender leads.
     Lead {
-        /// What the server knows the tabs by.
+        /// The group name under which the server knows the tabs.
         group: String,
         /// The state of its connection.
         state: ConnectionState,
-        /// Who is connected through it, by which link: of all tabs, or of the one that this is said to.
+        /// The members, each with its link: all of them, or only the recipient of this message.
         members: Vec<(TabId, u32)>,
     },
-    /// Something has come over the leader's connection.
+    /// Something has arrived over the leader's connection.
     Tick,
-    /// A tab asks the leader to be connected, as its link of this number.
+    /// A tab asks the leader to connect it.
     Join {
         /// The sender's number of the link.
         link: u32,
     },
-    /// The leader has connected a tab. What it says to the tab from here on belongs to that link.
+    /// The leader has connected a tab. Its frames to the tab belong to that link from here on.
     Joined {
         /// The tab's number of the link.
         link: u32,
     },
-    /// The leader knows no such link, or has no room for it.
+    /// The leader doesn't know the link, or has no room for another member.
     Gone {
         /// The tab's number of the link.
         link: u32,
@@ -94,7 +95,7 @@ pub enum Body<P> {
         /// The leader's number of the question.
         request: u32,
     },
-    /// A tab has come by a token, or could not.
+    /// A tab has got a token, or has failed to.
     Token {
         /// The leader's number of the question.
         request: u32,
@@ -108,7 +109,7 @@ pub enum Body<P> {
         /// The frame.
         frame: ClientFrame<P>,
     },
-    /// A frame of the server's, for one member or for all.
+    /// A frame from the server, for one member or for all.
     Down {
         /// The frame.
         frame: ServerFrame<P>,
@@ -116,7 +117,7 @@ pub enum Body<P> {
 }
 
 impl<P> Body<P> {
-    /// Whether only a leader says so.
+    /// Returns whether only a leader sends this.
     pub(super) const fn is_of_leader(&self) -> bool {
         match self {
             Self::Yield

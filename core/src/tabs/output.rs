@@ -1,4 +1,4 @@
-//! What the machine of a tab asks of its host, and of the tab's own hub.
+//! What the machine of a tab asks of its host, and passes to the tab's own hub.
 
 use alloc::string::String;
 
@@ -6,62 +6,62 @@ use super::message::Message;
 use crate::client::ConnectionState;
 use crate::protocol::{ClientFrame, ServerFrame};
 
-/// What a tab is to the others.
+/// A tab's role among the tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Not taking part: asleep, leaving, superseded or not asked to connect.
+    /// Not taking part: frozen, leaving, superseded or not asked to connect.
     Away,
-    /// Somebody else has the connection, or nobody.
+    /// Another tab has the connection, or none does.
     Follower,
-    /// This one has the connection.
+    /// This tab has the connection.
     Leader,
 }
 
-/// What must be done for a tab to take part.
+/// What a tab's host must do, or pass on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TabsOutput<P> {
-    /// Request the lock, and tell by `handle_granted` or `handle_lost` with this number.
+    /// Request the lock, and report the outcome to `handle_granted` or `handle_lost` with this number.
     RequestLock {
         /// The number of the request.
         request: u32,
-        /// Whether to take it from its holder.
+        /// Whether to steal it from its holder.
         steal: bool,
     },
-    /// Abort that request if it waits, let go of the lock if it was granted.
+    /// Abort that request if it is waiting, or release the lock if it was granted.
     ReleaseLock {
         /// The number of the request.
         request: u32,
     },
-    /// Say this to the other tabs. Several in a row may leave as one, in their order.
+    /// Post this to the other tabs. Several in a row may be posted together, in their order.
     Post(Message<P>),
-    /// Open a transport to the server, and tell by `handle_uplink_opened` or `handle_uplink_closed`.
+    /// Open a transport to the server, and report the outcome to `handle_uplink_opened` or `handle_uplink_closed`.
     OpenUplink {
         /// The number of the transport.
         link: u32,
     },
-    /// Close that transport; nothing more of it is wanted.
+    /// Close that transport; whatever else arrives on it is ignored.
     CloseUplink {
         /// The number of the transport.
         link: u32,
     },
-    /// Come by a new token, and tell by `handle_token` with this number.
+    /// Get a new token, and pass it to `handle_token` with this number.
     AskToken {
         /// The leader's number of the question.
         request: u32,
     },
     /// Send a frame over the open transport.
     SendUplink(ClientFrame<P>),
-    /// Let go of any worker of an earlier generation, and attach to the one of this (which starts it, where it
-    /// is not running). Remember the number for tabs to come.
+    /// Detach from any worker of an earlier generation, and attach to the worker of this one, starting it if necessary.
+    /// Store the number for future tabs.
     SpawnWorker {
         /// The generation.
         generation: u64,
-        /// What the server is to know the tabs by: for the worker's configuration.
+        /// The group name under which the server knows the tabs, for the worker's configuration.
         group: String,
     },
-    /// This worker is superseded by another: it may close.
+    /// This worker has been superseded by another, and may close.
     Retire,
-    /// What this tab is to the others has changed.
+    /// This tab's role has changed.
     Role(Role),
     /// For the tab's hub: its link is open.
     Opened {
@@ -73,9 +73,9 @@ pub enum TabsOutput<P> {
         /// The hub's number of the link.
         link: u32,
     },
-    /// For the tab's hub: somebody leads, so connecting again need not wait.
+    /// For the tab's hub: there is a leader, so it can reconnect without waiting.
     Reachable,
-    /// For the tab's hub: a frame came over its link.
+    /// For the tab's hub: a frame arrived over its link.
     Frame {
         /// The hub's number of the link.
         link: u32,

@@ -1,14 +1,15 @@
-//! How often signs of life come: who heard one every few milliseconds need not wait seconds to become suspicious.
+//! How often signs of life arrive: a tab that gets one every few milliseconds need not wait seconds before it becomes
+//! suspicious.
 
 use core::time::Duration;
 
 use crate::time::Instant;
 
-/// A silence of so many times what is usual is suspicious.
+/// A silence of this many times the usual gap is suspicious.
 const USUAL_TIMES: u32 = 8;
 
-/// What lies between signs of life: the longest of late, which is forgotten by an eighth with each further one. So it takes
-/// a stream, and not two in a row, to make a tab impatient.
+/// The usual gap between signs of life: the longest recent one, which decays by an eighth with each further sign. So it
+/// takes a stream of them, not just two in a row, to make a tab impatient.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rhythm {
     last: Option<Instant>,
@@ -16,7 +17,7 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
-    /// There was a sign of life. Returns how long to wait for the next: from `least` to `most`.
+    /// There was a sign of life. Returns how long to wait for the next one: from `least` to `most`.
     pub(super) fn handle_life(
         &mut self,
         now: Instant,
@@ -40,7 +41,7 @@ mod tests {
     const LEAST: Duration = Duration::from_millis(500);
     const MOST: Duration = Duration::from_secs(5);
 
-    /// The patience after each of these times between signs of life.
+    /// The patience after signs of life with these gaps between them.
     fn patience(gaps_ms: impl IntoIterator<Item = u64>) -> Duration {
         let mut rhythm = Rhythm::default();
         let mut now = Instant::ZERO;

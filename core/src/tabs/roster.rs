@@ -1,4 +1,4 @@
-//! Which other tabs there are, as far as this one has heard.
+//! The other tabs that this one knows of.
 
 use alloc::vec::Vec;
 
@@ -6,13 +6,13 @@ use super::message::TabId;
 use crate::limits::TABS_MAX;
 use crate::sorted::SortedMap;
 
-/// After so many calls without an answer a tab is taken for gone.
+/// A tab is assumed gone once it has missed more checks in a row than this.
 const MISSED_MAX: u8 = 2;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Peer {
     is_visible: bool,
-    /// Calls in a row that it has not answered.
+    /// The checks in a row that it has missed.
     missed: u8,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// A tab has said something.
+    /// A message arrived from a tab.
     pub(super) fn note(&mut self, tab: TabId) {
         if self.peers.len() < TABS_MAX || self.peers.contains_key(&tab) {
             self.peers.or_insert_with(tab, Peer::default).missed = 0;
@@ -43,7 +43,7 @@ impl Roster {
         self.peers.clear();
     }
 
-    /// Calls everybody; returns who is taken for gone.
+    /// Begins another check of all tabs. Returns those that are assumed gone.
     pub(super) fn call(&mut self) -> Vec<TabId> {
         let mut gone = Vec::new();
         for (tab, peer) in self.peers.iter_mut() {
@@ -56,13 +56,13 @@ impl Roster {
         gone
     }
 
-    /// A visible tab, where there is one.
+    /// A visible tab, if there is one.
     pub(super) fn visible(&self) -> Option<TabId> {
         let mut visible = self.peers.iter().filter(|(_, peer)| peer.is_visible);
         visible.next().map(|(tab, _)| *tab)
     }
 
-    /// A tab that is none of these: a visible one, where there is one.
+    /// A tab that is not among these; a visible one, if possible.
     pub(super) fn choose(&self, but: &[TabId]) -> Option<TabId> {
         let others = || self.peers.iter().filter(|(tab, _)| !but.contains(tab));
         let visible = others().find(|(_, peer)| peer.is_visible);
@@ -109,7 +109,7 @@ mod tests {
         #[test]
         fn a_tab_is_gone_that_has_not_answered_two_calls(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 20 } else { 60 })) {
             let mut roster = Roster::default();
-            // Whether it is visible, and how often it was called since it said something.
+            // Whether it is visible, and how many checks it has missed since its last message.
             let mut model: BTreeMap<TabId, (bool, u8)> = BTreeMap::new();
             for step in steps {
                 match step {

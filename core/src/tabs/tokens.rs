@@ -1,4 +1,4 @@
-//! Which tab the leader asks for a token: a worker has no page that could be asked, and a page may have lost its way.
+//! Which tab the leader asks for a token: a worker has no page to ask, and a page may be unable to answer.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,14 +10,14 @@ use super::output::TabsOutput;
 use crate::payload::Payload;
 use crate::time::Instant;
 
-/// A question for a token that the leader's connection has.
+/// A question for a token from the leader's connection.
 #[derive(Debug)]
 pub(super) struct Question {
-    /// The connection's number of it.
+    /// The connection's number for it.
     request: u32,
-    /// Who was asked, in this order. All but the last could not answer, or did not in time.
+    /// The tabs that were asked, in this order. All but the last had no token, or didn't answer in time.
     asked: Vec<TabId>,
-    /// How long the last one has; none while nobody is being asked.
+    /// When the last one's time is up; `None` if no tab is being asked.
     until: Option<Instant>,
 }
 
@@ -28,7 +28,7 @@ impl Question {
 }
 
 impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
-    /// The connection wants a token.
+    /// The connection needs a token.
     pub(super) fn begin_asking(&mut self, request: u32) {
         if let Some(leading) = self.leading.as_mut() {
             leading.question = Some(Question {
@@ -39,7 +39,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// Asks the next tab, where nobody is being asked: this one first, then those that are visible, then the others.
+    /// Asks the next tab, unless one is being asked: first this one, then visible ones, then the others.
     pub(super) fn pursue_question(&mut self, now: Instant) {
         let is_host = matches!(self.election(), Election::Host { .. });
         let this = (!is_host).then_some(self.config.tab);
@@ -65,7 +65,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// This tab has come by a token, or could not (`None`): the answer to [`TabsOutput::AskToken`].
+    /// This tab has got a token, or has failed to (`None`): the answer to [`TabsOutput::AskToken`].
     pub fn handle_token(&mut self, now: Instant, request: u32, token: Option<String>) {
         if self.leading.is_some() {
             self.handle_told_token(now, self.config.tab, request, token);
@@ -75,7 +75,7 @@ impl<P: Payload + Clone, const LEADS: bool> Tabs<P, LEADS> {
         }
     }
 
-    /// A tab has come by a token, late perhaps, or could not.
+    /// A tab has got a token, perhaps late, or has failed to.
     pub(super) fn handle_told_token(
         &mut self,
         now: Instant,

@@ -1,6 +1,6 @@
-//! What a candidate has its tab do.
+//! What a candidate asks its tab to do.
 
-/// What must be done so that this tab may come to lead.
+/// A step on the way to becoming the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::tabs) enum Step {
     RequestLock {
@@ -10,13 +10,13 @@ pub(in crate::tabs) enum Step {
     ReleaseLock {
         request: u32,
     },
-    /// Ask everybody for a sign of life.
+    /// Ask all tabs for a sign of life.
     Probe,
-    /// Nobody has heard, not even those who were there: they are taken for gone.
+    /// Forget the other tabs: none of them has answered, so they are assumed gone.
     Forget,
-    /// Tell everybody that this tab would lead.
+    /// Tell all tabs that this one claims the lead.
     Claim,
-    /// Start the worker of this generation, and leave any earlier one.
+    /// Start the worker of this generation, and detach from any earlier one.
     SpawnWorker {
         generation: u64,
     },

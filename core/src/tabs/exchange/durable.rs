@@ -1,8 +1,9 @@
-//! Durable subscriptions of tabs: they are one device, so what one of them has dealt with, all have.
+//! Durable subscriptions of tabs: together they are one device, so what one of them has processed counts for all.
 //!
-//! A tab may die, and nobody notices what it had not dealt with. So whoever joins is given everything after the cursor, to which
-//! the subscription upstream goes back ([`Client::handle_durable`]), and what it has dealt with stands for all that lies before. It is said to that
-//! tab alone: the others, durable or not, go on with what is new.
+//! A tab may die without anyone knowing what it had not processed. So a tab that joins is sent everything after the
+//! cursor, to which the subscription upstream goes back ([`Client::handle_durable`]), and what it has processed vouches
+//! for everything before. The repeated publications go only to that tab: the others, durable or not, continue with what
+//! is new.
 //!
 //! [`Client::handle_durable`]: crate::client::Client::handle_durable
 
@@ -20,7 +21,7 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> Exchange<P> {
-    /// A member has dealt with everything up to these positions.
+    /// A member has processed everything up to these positions.
     pub(super) fn acknowledge(
         &mut self,
         now: Instant,
@@ -34,14 +35,14 @@ impl<P: Payload + Clone> Exchange<P> {
         }
         for TopicPosition { topic, position } in positions {
             let epoch = route.and_then(|route| route.epoch(topic));
-            // What was of an earlier epoch must not take back who has dealt with something of a later one.
+            // A position of an earlier epoch must not set back a device that has processed something of a later one.
             if epoch.is_none_or(|epoch| epoch == position.epoch) {
                 self.client.handle_handled(now, pattern, topic, *position);
             }
         }
     }
 
-    /// A member takes its seat beside others, and the subscription upstream becomes durable by that where it says so.
+    /// Adds a member to a pattern that others follow; this may make the subscription upstream durable.
     pub(super) fn sit_beside(
         &mut self,
         member: TabId,
@@ -67,7 +68,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// A member wants what the server remembers to be forgotten. The other members' subscriptions go on without.
+    /// A member deletes the device's cursor. The other members' subscriptions continue without it.
     pub(super) fn forget(&mut self, now: Instant, member: TabId, pattern: Pattern) {
         let route = self.routes.get_mut(&pattern);
         let Some(route) = route.filter(|route| route.seats.contains_key(&member)) else {
@@ -98,7 +99,7 @@ impl<P: Payload + Clone> Exchange<P> {
 }
 
 impl<P> Route<P> {
-    /// A member subscribes under a name, or under none. Whether the subscription upstream is to become durable by that.
+    /// Notes a member's device name, if it gave one. Returns whether the subscription upstream has to become durable.
     pub(super) fn become_durable(&mut self, name: Option<DurableName>) -> Result<bool, WireError> {
         let Some(name) = name else {
             return Ok(false);
@@ -109,7 +110,8 @@ impl<P> Route<P> {
         Ok(self.durable.replace(name).is_none())
     }
 
-    /// A member takes its seat beside others, or another one than it had. Whether it waits for what lies after the cursor: it is durable, and knows nothing that it could go on from.
+    /// Adds a member, or replaces its subscription. Returns whether it waits for what follows the cursor: it is
+    /// durable, and has no positions of its own to continue from.
     fn sit_down(&mut self, member: TabId, request: &SubscribeRequest) -> bool {
         let SubscribeRequest { pattern, start, .. } = request;
         let knows_something = match start {
@@ -119,7 +121,7 @@ impl<P> Route<P> {
         let mut seat = Seat::new(request);
         seat.awaits_cursor = seat.is_durable && !knows_something;
         if seat.awaits_cursor {
-            // It goes on to be told what it is told, where it had a seat.
+            // If it had a subscription, it goes on getting what that one gets.
             let before = self.seats.remove(&member);
             let place = before.map(|before| before.place);
             seat.place = place.unwrap_or_else(|| Place::Behind(start.clone()));
@@ -129,12 +131,13 @@ impl<P> Route<P> {
         awaits_cursor
     }
 
-    /// Whether a member is durable.
+    /// Returns whether any member is durable.
     pub(super) fn has_devices(&self) -> bool {
         self.seats.values().any(|seat| seat.is_durable)
     }
 
-    /// Nobody is durable any more. Returns those who waited for the cursor, although they had a place: what comes is what they wait for.
+    /// No member is durable any more. Returns the members that waited for the cursor while their earlier subscription
+    /// continued: they have nothing to wait for now.
     fn forget_devices(&mut self) -> Vec<TabId> {
         let mut waited = Vec::new();
         for (member, seat) in self.seats.iter_mut() {
@@ -149,8 +152,8 @@ impl<P> Route<P> {
         waited
     }
 
-    /// Whether what a member has dealt with stands for everything before. Of one that conflates it does where all do: what it was
-    /// not given may be what another one still has to deal with.
+    /// Returns whether what a member has processed vouches for everything before it. If it conflates, that is so only
+    /// if all durable members do: another one may still have to process what this one was not given.
     fn stands_for_all(&self, member: TabId) -> bool {
         let conflates = self
             .seats

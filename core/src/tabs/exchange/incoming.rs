@@ -1,4 +1,4 @@
-//! What the server says, and whom it concerns.
+//! Events of the connection, and which members they concern.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -98,7 +98,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// A member says hello.
+    /// Answers a member's `hello`.
     pub(super) fn welcome(&mut self, member: TabId) {
         let welcome = ServerFrame::Welcome {
             heartbeat_ms: MEMBER_HEARTBEAT_MS,
@@ -112,7 +112,8 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// Members tell by this what an answered ping means: see [`ServerFrame::Stale`]. Without a connection they go on as they were.
+    /// Passes on whether the link to the backend is up, because it affects what an answered ping means: see
+    /// [`ServerFrame::Stale`]. While there is no connection, the last known state stands.
     fn tell_stale(&mut self, is_stale: bool) {
         if core::mem::replace(&mut self.is_stale, is_stale) != is_stale {
             self.all(if is_stale {

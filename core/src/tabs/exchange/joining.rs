@@ -1,8 +1,9 @@
-//! Members who join others, and are brought to where these are.
+//! Members that join others, and are brought to the others' position.
 //!
-//! Everybody who has been is at the same position of each topic, so what the server adds up or merges is good for all of them. Where one who
-//! joins is not there, and what was seen here does not take it there, the subscription upstream goes back ([`Client::handle_rewind`]): all are sent one
-//! by one meanwhile, and what comes again is said to those alone who miss it. Then all are sent what serves them all again.
+//! All earlier members are at the same position in each topic, so sums and merges made by the server are right for all
+//! of them. If a member that joins is at another position, and what was seen here doesn't bring it to theirs, the
+//! subscription upstream goes back ([`Client::handle_rewind`]). Meanwhile, all members are sent every publication, and
+//! those that arrive again go only to members that missed them. Afterwards, the common flow applies again.
 //!
 //! [`Client::handle_rewind`]: crate::client::Client::handle_rewind
 
@@ -19,7 +20,8 @@ use crate::tabs::message::TabId;
 use crate::topic::{Pattern, Topic};
 
 impl<P: Payload + Clone> Exchange<P> {
-    /// Brings a member that waits to where the others are. Where the server has not confirmed what they asked for, it waits for that.
+    /// Brings a waiting member to the others' position. If the server has not confirmed the subscription yet, the
+    /// member waits for that.
     pub(super) fn join(&mut self, member: TabId, pattern: &Pattern) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -45,7 +47,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// Asks the server to go back for a member that waits.
+    /// Asks the server to go back for a waiting member.
     fn go_back(&mut self, member: TabId, pattern: &Pattern) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -62,7 +64,8 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// The server has confirmed what was asked for. Who wanted just that is where everybody is; all others join them.
+    /// The server has confirmed the subscription. Members that wanted the start that was requested are at its position;
+    /// all others join them.
     pub(super) fn handle_subscribed(
         &mut self,
         pattern: &Pattern,
@@ -85,13 +88,13 @@ impl<P: Payload + Clone> Exchange<P> {
             if is_resumed {
                 self.join(member, pattern);
             } else {
-                // What comes for the others begins elsewhere.
+                // What the others are sent begins elsewhere.
                 self.go_back(member, pattern);
             }
         }
     }
 
-    /// What was seen comes again from here on, or what lies after the cursor, and what is new after it.
+    /// From here on, publications that were seen, or that follow the cursor, arrive again, followed by new ones.
     pub(super) fn handle_rewinding(&mut self, pattern: &Pattern, to_cursor: bool) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -109,7 +112,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// What those miss of a topic who are given what lies after the cursor is lost.
+    /// What members that are going back to the cursor missed of a topic is lost.
     pub(super) fn handle_repeat_reset(
         &mut self,
         pattern: &Pattern,
@@ -129,7 +132,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// Tells those who join what a publication is to them. One that comes again is for them alone.
+    /// Hands a publication to members that are joining, as far as they need it. A repeated one goes only to them.
     pub(super) fn hand_to_joining(
         &mut self,
         pattern: &Pattern,
@@ -142,7 +145,7 @@ impl<P: Payload + Clone> Exchange<P> {
             route.handle_publication(publication);
         }
         if publication.is_terminal() && pattern.is_exact() {
-            // Nothing follows that they could wait for.
+            // Nothing follows a terminal publication, so nobody can go on waiting.
             self.handle_rewinding(pattern, false);
         }
         let Some(route) = self.routes.get_mut(pattern) else {
@@ -165,14 +168,14 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// All that was to come again has come: everybody is at the same position.
+    /// Everything that had to be repeated has arrived: all members are at the same position.
     pub(super) fn handle_rewound(&mut self, pattern: &Pattern) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
         for (member, joining) in route.handle_rewound() {
             for topic in joining.topics() {
-                // Whoever knows more than there is has seen what is lost.
+                // A member that is ahead of the latest publication has seen something that was lost.
                 if let Some(latest) = route.latest(topic)
                     && joining.is_ahead_of(latest)
                 {
@@ -197,8 +200,8 @@ fn reset<P>(pattern: &Pattern, topic: &Topic, position: Position) -> ServerFrame
 }
 
 impl<P> Route<P> {
-    /// The members who waited for the confirmation that has come: those for whom it was asked so, and all others, of whom some go on from
-    /// what they know.
+    /// The members that waited for this confirmation: first those whose start was the one requested, then all others,
+    /// with whether they resume.
     fn waiting(&mut self) -> (Vec<TabId>, Vec<(TabId, bool)>) {
         let (mut there, mut late) = (Vec::new(), Vec::new());
         let first = self.first.take();
@@ -217,7 +220,8 @@ impl<P> Route<P> {
         (there, late)
     }
 
-    /// The members who wait for the server to go back, or to go to the cursor, how they join, and whether they resume by it.
+    /// The members that wait for the server to go back, or to go to the cursor: how they join, and whether they resume
+    /// by it.
     fn behind(&mut self, pattern: &Pattern, to_cursor: bool) -> Vec<(TabId, Joining, bool)> {
         let mut behind = Vec::new();
         for (member, seat) in self.seats.iter_mut() {
@@ -234,7 +238,7 @@ impl<P> Route<P> {
         behind
     }
 
-    /// Where those start for whom the server is to go back.
+    /// The starts of the members for which the server has to go back.
     pub(super) fn starts(&self, pattern: &Pattern) -> impl Iterator<Item = Start> {
         self.seats.values().filter_map(|seat| match &seat.place {
             Place::Behind(start) => Some(start.clone()),
@@ -243,7 +247,7 @@ impl<P> Route<P> {
         })
     }
 
-    /// What those who join miss of a topic is lost. Its latest value follows.
+    /// What joining members missed of a topic is lost. Its latest value follows.
     pub(super) fn note_reset(&mut self, topic: &Topic, position: Position) {
         for seat in self.seats.values_mut() {
             if let Place::Joining(joining) = &mut seat.place {
@@ -252,10 +256,10 @@ impl<P> Route<P> {
         }
     }
 
-    /// Nobody joins any more. Returns those who did.
+    /// Ends all joining. Returns the members that were joining.
     fn handle_rewound(&mut self) -> Vec<(TabId, Joining)> {
         self.is_rewinding = false;
-        // Everything was asked for at once since.
+        // Every publication was requested at once meanwhile, so nothing conflated is still to arrive.
         self.past = crate::flow::Past::default();
         let mut joined = Vec::new();
         for (member, seat) in self.seats.iter_mut() {

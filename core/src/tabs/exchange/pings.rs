@@ -1,6 +1,7 @@
-//! Members who ask for a sign that everything has come. Only the server can tell, so it is asked; where the connection is lost before it answers, by the
-//! next one, over which the rest comes; once that has confirmed what the member follows, because a server may have to read first what it then
-//! sends, and answers pings meanwhile. To one who joins all has come once everybody is at the same position: until then it is not asked.
+//! Pings of members, which ask whether everything has arrived. Only the server can tell, so it is asked. If the
+//! connection is lost before it answers, the next connection is asked, once that has confirmed everything that the
+//! member follows: a server may have to read the rest from the backend first, and answers pings meanwhile. For a member
+//! that is joining, the server is asked only when all members are at the same position.
 
 use super::Exchange;
 use super::route::Place;
@@ -8,7 +9,7 @@ use crate::payload::Payload;
 use crate::protocol::ServerFrame;
 use crate::tabs::message::TabId;
 
-/// Who has sent a ping, and over which of its links.
+/// A member's ping, and the link over which it came.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinged {
     member: TabId,
@@ -18,24 +19,25 @@ pub(super) struct Pinged {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It joins.
+    /// The member is joining.
     Joins,
-    /// The server is asked by this ping.
+    /// The server was asked with this ping.
     Asked(u32),
-    /// The connection was lost before the server has answered, or before it has sent the rest.
+    /// The connection was lost before the server answered, or before it sent the rest.
     Lost,
 }
 
 impl<P: Payload + Clone> Exchange<P> {
-    /// Asks the server for a sign of life. Its number, where there is a connection.
+    /// Asks the server for a sign of life. Returns the ping's number if there is a connection.
     pub(in crate::tabs) fn handle_ping(&mut self) -> Option<u32> {
         let ping = self.client.handle_ping();
         self.drain();
         ping
     }
 
-    /// A member asks. Without a connection the answer is here where it follows nothing: of what it follows, the rest may have been
-    /// lost with the connection after the server had confirmed it, and comes once the next one has.
+    /// A member pings. Without a connection, it is answered here if it follows nothing. If it follows something, the
+    /// rest may have been lost with the connection after the server had confirmed it, and arrives once the next
+    /// connection has confirmed it.
     pub(super) fn ping(&mut self, member: TabId) {
         let Some(link) = self.link_of(member) else {
             return;
@@ -59,7 +61,8 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// Asks for those who have joined since they have asked, or whose connection was lost, once there is another. Whether there is any.
+    /// Takes up a waiting ping whose member has finished joining, or whose connection has been replaced. Returns
+    /// whether there was one.
     pub(super) fn release_pings(&mut self) -> bool {
         let is_over = |known: &Pinged| match known.stage {
             Stage::Joins => !self.joins(known.member),
@@ -76,7 +79,8 @@ impl<P: Payload + Clone> Exchange<P> {
         true
     }
 
-    /// Whether the server has confirmed something that a member follows by an earlier connection, and not by this one.
+    /// Returns whether the server has confirmed something that a member follows on an earlier connection, but not on
+    /// this one.
     fn awaits_rest(&self, member: TabId) -> bool {
         self.routes.iter().any(|(pattern, route)| {
             let is_followed = route.is_confirmed && route.seats.contains_key(&member);
@@ -84,14 +88,14 @@ impl<P: Payload + Clone> Exchange<P> {
         })
     }
 
-    /// Whether the server has confirmed all that a member follows.
+    /// Returns whether the server has confirmed everything that a member follows.
     fn is_confirmed(&self, member: TabId) -> bool {
         let routes = self.routes.iter();
         let mut followed = routes.filter(|(_, route)| route.seats.contains_key(&member));
         followed.all(|(pattern, _)| self.client.is_live(pattern))
     }
 
-    /// Whether a member is given what comes again.
+    /// Returns whether a member is joining.
     fn joins(&self, member: TabId) -> bool {
         self.routes.values().any(|route| {
             let seat = route.seats.get(&member);
@@ -110,7 +114,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// The connection is lost: what was asked for before comes by the next one.
+    /// The connection is lost: whatever is missing arrives over the next one.
     pub(super) fn lose_pings(&mut self) {
         for known in &mut self.pings {
             if let Stage::Asked(_) = known.stage {

@@ -1,4 +1,4 @@
-//! Who is present, for many members: each is present by itself, and a topic is watched once for all.
+//! Presences for many members: each has its own, and each topic is watched once for all of them.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,16 +16,16 @@ use crate::topic::Topic;
 
 #[derive(Debug, Default)]
 pub(super) struct Presences {
-    /// The client's numbers of the members' presences, by their own.
+    /// The client's numbers for the members' presences, by the members' own numbers.
     tracks: SortedMap<(TabId, u64), u64>,
     watches: OrderedMap<Topic, Watch>,
 }
 
 #[derive(Debug, Default)]
 struct Watch {
-    /// Whether the state was told.
+    /// Whether members were sent the state.
     is_told: bool,
-    /// The members, by the numbers of their requests.
+    /// The members that watch, with their request numbers.
     members: SortedMap<TabId, u64>,
 }
 
@@ -84,7 +84,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// A member has gone, and is present nowhere any more.
+    /// A member has gone, and is no longer present anywhere.
     pub(super) fn leave_presences(&mut self, member: TabId) {
         let tracks = self.presences.tracks.range((member, u64::MIN)..);
         let tracks: Vec<u64> = tracks
@@ -138,7 +138,7 @@ impl<P: Payload + Clone> Exchange<P> {
     }
 }
 
-/// What has changed, as the server told it.
+/// The changes in the form in which the server sent them.
 fn diff<P>(topic: Topic, changes: Vec<KeyChange<P>>) -> PresenceDiff<P> {
     let mut joins = Vec::new();
     let mut leaves = Vec::new();

@@ -1,4 +1,4 @@
-//! One pattern that members follow: who, from where, and what was seen of it last.
+//! One pattern that members follow: their positions, and what was last seen of its topics.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,11 +19,11 @@ use crate::topic::{Pattern, Topic};
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) flow: Flow,
-    /// What is to become of its publications while the connection is behind, where it has said.
+    /// Its policy for a slow connection, if it chose one.
     pub(super) slow: Option<Slow>,
-    /// Whether it is durable: by the name that the route has.
+    /// Whether it is durable, under the route's device name.
     pub(super) is_durable: bool,
-    /// Whether it waits for what lies after the cursor.
+    /// Whether it waits for what follows the cursor.
     pub(super) awaits_cursor: bool,
     pub(super) place: Place,
 }
@@ -31,18 +31,18 @@ pub(super) struct Seat {
 /// Where a member stands.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// It waits for the server to confirm what was asked for, and wants to start so.
+    /// It waits for the server to confirm the subscription; this is the start that it wants.
     Waiting(Start),
-    /// It waits until the server goes back, and wants to start so.
+    /// It waits for the server to go back; this is the start that it wants.
     Behind(Start),
-    /// It takes of what comes again, and of what is new, what it does not know.
+    /// It is sent whatever it misses, of repeated and new publications.
     Joining(Joining),
-    /// Where everybody is.
+    /// At the position of all members.
     There,
 }
 
 impl Seat {
-    /// One that waits to be confirmed.
+    /// A member's subscription that waits for its confirmation.
     pub(super) fn new(request: &SubscribeRequest) -> Self {
         Self {
             flow: request.flow,
@@ -54,37 +54,37 @@ impl Seat {
     }
 }
 
-/// How far everybody here has come with a topic: what comes from the server goes on from there.
+/// How far all members have come with a topic: the next publication from the server continues there.
 #[derive(Debug)]
 struct Top<P> {
     position: Position,
-    /// The publication at that position, where it was seen here. It may be made of several where the server was asked for that since
-    /// it went back.
+    /// The publication at that position, if it was seen here. It may combine several if the server has been asked for
+    /// that since the last time it went back.
     latest: Option<Arc<Publication<P>>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Route<P> {
     pub(super) seats: SortedMap<TabId, Seat>,
-    /// By which name the server remembers it, where a member gave one.
+    /// The device's name under which the server keeps the cursor, if a member gave one.
     pub(super) durable: Option<DurableName>,
     /// The flow that the server was asked for.
     pub(super) upstream: Flow,
-    /// How the server may have conflated what is still to come.
+    /// How the server may have conflated what is still to arrive.
     pub(super) past: Past,
-    /// What the server was told of what waits while the connection is behind.
+    /// The policy for a slow connection that the server was asked for.
     pub(super) slow: Option<Slow>,
     /// The start that the server was asked for.
     wanted: Start,
-    /// The start that the first member asked for, and whether that is durable, until the server has confirmed it.
+    /// The start that the first member requested, and whether it is durable, until the server has confirmed it.
     pub(super) first: Option<(Start, bool)>,
     /// Whether the server has confirmed it.
     pub(super) is_confirmed: bool,
-    /// Whether the server is to go back for members who are not where the others are, and has not come to where it was.
+    /// Whether the server was asked to go back for members at other positions, and has not finished.
     pub(super) is_rewinding: bool,
-    /// Whether there may be topics whose retained values nobody here has asked for.
+    /// Whether there may be topics whose latest values were not requested here.
     pub(super) is_partial: bool,
-    /// Whether only what a device has not dealt with has come, and perhaps is still to come.
+    /// Whether only what a device has not processed was sent, and may still be arriving.
     pub(super) is_of_device: bool,
     tops: Recent<Top<P>>,
 }
@@ -107,16 +107,17 @@ impl<P> Route<P> {
         }
     }
 
-    /// Asks for the flow that serves all members, and returns what was asked for before.
+    /// Sets the flow that serves all members. Returns the previous one.
     pub(super) fn aggregate(&mut self) -> Flow {
         let finest = self.finest();
         self.past = self.past.then(finest);
         core::mem::replace(&mut self.upstream, finest)
     }
 
-    /// The flow that serves all members. Each paces for itself, a second time: so only a throttle that delays nothing
-    /// there is asked of the server. What was added up or merged can't be taken apart for somebody who has seen a part of it: while one member
-    /// is elsewhere than the others, all are sent one by one. So are those of a durable subscription, who deal with each.
+    /// The flow that serves all members. Each member paces a second time itself, so the server is only asked for
+    /// throttles that then delay nothing more. Sums and merges can't be taken apart for a member that has seen a part
+    /// of them: while one member is at another position than the others, all are sent every publication. So are the
+    /// members of a durable subscription, because each publication has to be processed.
     fn finest(&self) -> Flow {
         let flows = self.seats.values().map(|seat| seat.flow);
         let mut flows: Vec<Flow> = flows.collect();
@@ -142,10 +143,10 @@ impl<P> Route<P> {
         }
     }
 
-    /// The first member starts so. What to ask of the server: that is where everybody goes on from.
+    /// The start to request from the server for the first member; all members continue from there.
     pub(super) fn begin(&mut self, pattern: &Pattern, start: &Start) -> Start {
         let wanted = match start.of(pattern) {
-            // To have seen nothing of a topic is to want its latest value.
+            // To have seen nothing of a topic means to want its latest value.
             Start::Since(known) if pattern.is_exact() && known.is_empty() => Start::Latest,
             start => start,
         };
@@ -158,11 +159,11 @@ impl<P> Route<P> {
         wanted
     }
 
-    /// The server is to be asked anew. What to ask of it, so that everybody goes on from where all are.
+    /// The start to request when subscribing again, so that all members continue from their position.
     pub(super) fn go_on(&mut self, pattern: &Pattern) -> Start {
         if core::mem::take(&mut self.is_confirmed) {
             self.wanted = if pattern.is_exact() && self.tops.is_empty() {
-                // Its latest value is still on its way.
+                // Its latest value has yet to arrive.
                 Start::Latest
             } else {
                 let known = self.tops.iter().map(|(topic, top)| TopicPosition {
@@ -205,7 +206,7 @@ impl<P> Route<P> {
         if position == Position::default() {
             self.tops.remove(topic);
         } else {
-            // The latest value is still on its way: whoever goes on from here must not leave it out.
+            // The latest value has yet to arrive, and resuming from here must not leave it out.
             let offset = position.offset.saturating_sub(1);
             self.set_top(topic, Position { offset, ..position }, None);
         }
@@ -216,28 +217,29 @@ impl<P> Route<P> {
         self.tops.get(topic).map(|top| top.position.epoch)
     }
 
-    /// Where an exact pattern's topic stands, as far as was seen here.
+    /// The position of an exact pattern's topic, as far as it was seen here.
     pub(super) fn position(&self, pattern: &Pattern) -> Option<Position> {
         Some(self.tops.get(&pattern.exact()?)?.position)
     }
 
-    /// What was seen last of a topic.
+    /// The last publication that was seen of a topic.
     pub(super) fn latest(&self, topic: &Topic) -> Option<&Arc<Publication<P>>> {
         self.tops.get(topic)?.latest.as_ref()
     }
 
-    /// What the one topic of an exact pattern ended with, where that was seen and the end that follows was not.
+    /// The terminal publication of an exact pattern's topic, if that was seen but the end that follows it was not.
     fn end(&self, pattern: &Pattern) -> Option<&Arc<Publication<P>>> {
         let latest = self.latest(&pattern.exact()?)?;
         latest.is_terminal().then_some(latest)
     }
 
-    /// Whether somebody of this flow can take what is still to come: what the server has conflated for the others may not be good for it.
+    /// Returns whether what is still to arrive suits a member with this flow: the server may have conflated it for the
+    /// others.
     pub(super) fn serves(&self, flow: Flow) -> bool {
         self.past.serves(flow) && (flow.conflates() || self.past.is_whole())
     }
 
-    /// Whether somebody who starts so is where everybody is.
+    /// Returns whether a member with this start is at the position of all members.
     fn is_level(&self, pattern: &Pattern, start: &Start) -> bool {
         let Start::Since(known) = start else {
             return false;
@@ -248,7 +250,7 @@ impl<P> Route<P> {
         !self.is_partial && known.len() == self.tops.len() && tops.all(is_known)
     }
 
-    /// What brings a member that starts now to where everybody is; `None` where only the server can.
+    /// The frames that bring a newly starting member to the position of all; `None` if only the server can.
     pub(super) fn catch_up(
         &self,
         pattern: &Pattern,
@@ -256,7 +258,8 @@ impl<P> Route<P> {
         start: &Start,
     ) -> Option<Vec<ServerFrame<P>>> {
         if let Some(end) = self.end(pattern) {
-            // Nothing follows but that it is over, and nobody is told that before what it ended with.
+            // Only the end itself follows, and a member must not be told of that before it has the terminal
+            // publication.
             let has_seen = |known: &TopicPosition| known.position == end.position;
             let knows_end = matches!(start, Start::Since(known) if known.iter().any(has_seen));
             let end = (!knows_end).then(|| again(pattern, end));
@@ -266,7 +269,7 @@ impl<P> Route<P> {
             return None;
         }
         if self.past.has_combined() {
-            // What the server holds back to be added up came before this one did.
+            // What the server holds back to be added up was published before this member subscribed.
             return self.is_level(pattern, start).then(Vec::new);
         }
         let known = match start {
@@ -277,7 +280,7 @@ impl<P> Route<P> {
         if self.is_partial || known.keys().any(|topic| self.tops.get(topic).is_none()) {
             return None;
         }
-        // Who keeps only the latest value misses nothing by a gap; who asks for the latest, neither.
+        // A gap is no loss to a member that keeps only the latest value, or that asks for the latest.
         let skips =
             *start == Start::Latest || (pattern.is_exact() && known.is_empty()) || flow.skips();
         let mut frames = Vec::new();
@@ -299,7 +302,7 @@ impl<P> Route<P> {
     }
 }
 
-/// A publication that was seen here, for one who has not.
+/// A publication that was seen here, for a member that hasn't seen it.
 pub(super) fn again<P>(pattern: &Pattern, publication: &Arc<Publication<P>>) -> ServerFrame<P> {
     ServerFrame::Publication {
         publication: Arc::clone(publication),
@@ -307,7 +310,7 @@ pub(super) fn again<P>(pattern: &Pattern, publication: &Arc<Publication<P>>) -> 
     }
 }
 
-/// The subscription that a publication is said to belong to: its pattern, where that has wildcards.
+/// The `via` of frames about a pattern: the pattern itself if it has wildcards.
 pub(super) fn via(pattern: &Pattern) -> Option<Pattern> {
     (!pattern.is_exact()).then(|| pattern.clone())
 }

@@ -1,6 +1,5 @@
-//! What the server is asked for on behalf of all members: the finest flow that one of them needs, and of what they want to
-//! become of publications while the connection is behind, what loses least. A member that has said nothing of that wants
-//! to be told of each loss.
+//! What the server is asked for on behalf of all members: the finest flow that any of them needs, and the policy for a
+//! slow connection that loses least. A member without a policy counts as wanting to be told of each loss.
 
 use super::Exchange;
 use super::route::Route;
@@ -11,7 +10,7 @@ use crate::time::Instant;
 use crate::topic::Pattern;
 
 impl<P: Payload + Clone> Exchange<P> {
-    /// Subscribes upstream, under the name that a member gave where one did.
+    /// Subscribes upstream, under the device's name if a member gave one.
     pub(super) fn follow(&mut self, now: Instant, pattern: &Pattern, start: Start) {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
@@ -34,7 +33,7 @@ impl<P: Payload + Clone> Exchange<P> {
         }
     }
 
-    /// Tells the server of another flow, and of what else the members want, where it has changed.
+    /// Tells the server of a new flow and policy, if they have changed.
     pub(super) fn push_up(&mut self, pattern: &Pattern, before: Flow) {
         let flow = self.routes[pattern].upstream;
         if flow != before {
@@ -53,7 +52,7 @@ impl<P: Payload + Clone> Exchange<P> {
 }
 
 impl<P> Route<P> {
-    /// Notes what loses least of what the members want. Whether that differs from what was wanted before.
+    /// Sets the policy that loses least among those of the members. Returns whether it has changed.
     fn note_slow(&mut self) -> bool {
         let is_said = self.seats.values().any(|seat| seat.slow.is_some());
         let wanted = self
