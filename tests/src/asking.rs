@@ -1,4 +1,4 @@
-//! A server that asks its clients who they are, and clients that show tokens.
+//! A server that authenticates its clients, and clients that show tokens.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub fn patterns(texts: &[&str]) -> Vec<Pattern> {
         .collect()
 }
 
-/// What somebody may do who is known.
+/// The rights of an authenticated user.
 pub fn grant(user: &str, subscribe: &[&str], publish: &[&str]) -> Grant {
     Grant {
         user: Some(user.into()),
@@ -37,7 +37,7 @@ pub fn grant(user: &str, subscribe: &[&str], publish: &[&str]) -> Grant {
     }
 }
 
-/// A connection whose client is asked who it is.
+/// A connection whose client has yet to authenticate itself.
 pub fn asked(wire: &mut Wire) -> ConnectionId {
     wire.server.handle_open_as(wire.now, &Access::asked())
 }
@@ -52,10 +52,10 @@ pub fn publish(topic: &str) -> Value {
     json!({ "type": "publish", "ref": 1, "topic": topic, "data": 1 })
 }
 
-/// Answers the one question that the server has: whose token it is.
+/// Answers the server's only question: whose token this is.
 ///
 /// # Panics
-/// If it has another one, or none.
+/// If it asks about another token, or none.
 pub fn answer(wire: &mut Wire, expected: &str, result: Result<Grant, WireError>) {
     let (id, token) = wire.server.poll_token().expect("the server asks");
     assert_eq!(token, expected);
@@ -64,7 +64,7 @@ pub fn answer(wire: &mut Wire, expected: &str, result: Result<Grant, WireError>)
         .handle_authenticated(wire.now, id, result.map(Arc::new));
 }
 
-/// A connection whose client has shown that it may do this.
+/// A connection whose client has authenticated itself, and has these rights.
 ///
 /// # Panics
 /// If the server says anything but welcome.

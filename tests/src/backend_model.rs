@@ -1,10 +1,10 @@
 //! Servers that share a backend, in virtual time.
 //!
-//! The backend is a model: what it stores is in its [`Store`], and each server has a link to it by which calls, answers and
-//! announcements travel, each with a delay of its own. The [`Weather`] of a link says how much is delayed, lost, doubled
-//! or refused. Every frame that a subscriber is told is checked as it comes.
+//! The backend is a model: its data is in its [`Store`], and each server has a link to it, on which calls, answers and
+//! announcements travel, each with a delay of its own. The [`Weather`] of the links says how much is delayed, lost,
+//! duplicated or refused. Every frame for a subscriber is checked as it arrives.
 //!
-//! [`World::step`] jumps to the next thing that happens. The same calls give the same log, byte for byte.
+//! [`World::step`] jumps to the next event. The same calls give the same log, byte for byte.
 
 mod counting;
 mod disconnects;
@@ -44,7 +44,7 @@ use remote::Remote;
 pub use store::Store;
 pub use watch::{Last, Stage, Watches};
 
-/// The bytes that may wait for a local connection: nothing is shed.
+/// The bytes that may wait for a local connection: enough that nothing is dropped.
 const OUTBOX_BYTES: usize = 64 * 1024 * 1024;
 
 /// A server with its connections and its link.
@@ -58,36 +58,36 @@ pub struct Server {
     pub link: Link,
     /// Whether it runs.
     pub is_up: bool,
-    /// How much its clock is ahead of the world's.
+    /// How far its clock is ahead of the world's.
     pub ahead: Duration,
-    /// Its timers come at multiples of this.
+    /// Its timers fire only at multiples of this.
     pub lateness: Duration,
-    /// Until when nothing of it runs.
+    /// It is paused until then: nothing of it runs.
     pub paused_until: Instant,
-    /// Until when what it does by a timer may be late.
+    /// Until then, what it does by a timer may be late.
     disturbed_until: Instant,
-    /// Counts its starts: what belongs to an earlier one reaches nobody.
+    /// Counts its starts. Events for an earlier life are dropped.
     life: u32,
     config: ServerConfig,
     uplink: Option<UplinkConfig>,
-    /// Hears everything that is published where topics live in the server itself.
+    /// A connection that receives everything that is published, if topics live in the server itself.
     witness: Option<ConnectionId>,
-    /// Its clients' connections that the test carries frames for.
+    /// The connections of clients whose frames are carried by the test.
     remotes: BTreeMap<ConnectionId, Remote>,
-    /// Its part in counting, where there is work.
+    /// Its part in counting, if there is work.
     tracker: Option<Tracker>,
 }
 
 /// A publish, and what came of it.
 #[derive(Debug)]
 pub struct Published {
-    /// Which server took it in.
+    /// The server that it was made at.
     pub server: usize,
-    /// The client's connection, where one published.
+    /// The client's connection, if a client published.
     pub by: Option<ConnectionId>,
-    /// What came of it.
+    /// Its result, once it is known.
     pub result: Option<Result<Position, PublishError>>,
-    /// Whether the server was killed before it could tell.
+    /// Whether the server was killed before it could report the result.
     pub is_lost: bool,
 }
 
@@ -102,7 +102,7 @@ pub struct World {
     pub servers: Vec<Server>,
     /// What the links are like.
     pub weather: Weather,
-    /// What was published on a server's or a client's behalf: the `n` of its payload is its place here.
+    /// All publishes of servers and clients: the `n` of a payload is its index here.
     pub published: Vec<Published>,
     /// Every call that a server made, and when.
     pub calls: Vec<(Instant, usize, UplinkCall<Json>)>,
@@ -118,14 +118,14 @@ pub struct World {
     pub asks: bool,
     /// What remote connections want done.
     pub outward: VecDeque<Outward>,
-    /// When the presences of a server's run that is over must have left everywhere.
+    /// When the presences of a server's earlier lives must be gone everywhere.
     gone_by: BTreeMap<NodeId, Instant>,
     has_work: bool,
     counting: Counting,
     /// How many times a server was asked to end connections.
     disconnects: u64,
     random: Random,
-    /// What is broadcast has dice of its own.
+    /// Broadcasts have randomness of their own, so that they don't change what else is drawn.
     air: Random,
     events: BTreeMap<(Instant, u64), Event>,
     next_event: u64,
@@ -193,7 +193,7 @@ impl World {
         id
     }
 
-    /// A client says something.
+    /// A client sends a frame.
     pub fn say(&mut self, server: usize, id: ConnectionId, frame: ClientFrame<Json>) {
         let now = self.clock(server);
         self.servers[server].hub.handle_frame(now, id, frame);
@@ -232,7 +232,7 @@ impl World {
         self.settle(server);
     }
 
-    /// A local connection of its own subscribes.
+    /// Subscribes over a new local connection.
     pub fn watch(&mut self, server: usize, to: &str, flow: Flow, start: Start) -> ConnectionId {
         let id = self.open_local(server);
         self.subscribe(server, id, to, flow, start);
@@ -248,7 +248,7 @@ impl World {
         self.servers[server].link.sessions.contains(&id)
     }
 
-    /// A client's session of its own subscribes.
+    /// Subscribes over a client's new connection.
     pub fn watch_session(
         &mut self,
         server: usize,
@@ -297,13 +297,13 @@ impl World {
         self.settle(server);
     }
 
-    /// A server publishes the next number. Returns it.
+    /// A server publishes the next number, which is returned.
     pub fn publish(&mut self, server: usize, to: &str) -> usize {
         let request = PublishRequest::new(topic(to), Json::from(0));
         self.publish_request(server, None, request)
     }
 
-    /// A server publishes the next number, or a client of it does. Returns it.
+    /// A server, or one of its clients, publishes the next number, which is returned.
     pub fn publish_request(
         &mut self,
         server: usize,

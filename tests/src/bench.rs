@@ -1,4 +1,4 @@
-//! A client whose server and clock the test plays.
+//! A client, with its server and clock played by the test.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tidegate_core::protocol::{
 use tidegate_core::publication::{Position, Publication};
 use tidegate_core::time::Instant;
 
-/// What the client under test does or tells.
+/// An output of the client under test.
 pub type Event = ClientEvent<Json>;
 
 /// A client, its clock, and a server that the test plays.
@@ -57,7 +57,7 @@ impl Bench {
         bench
     }
 
-    /// What the client does and tells, taken.
+    /// Takes the outputs of the client.
     pub fn events(&mut self) -> Vec<Event> {
         let events: Vec<Event> = std::iter::from_fn(|| self.client.poll_output()).collect();
         for event in &events {
@@ -68,7 +68,7 @@ impl Bench {
         events
     }
 
-    /// The frames among what it does.
+    /// Takes the outputs of the client, and returns the frames among them.
     pub fn sent(&mut self) -> Vec<ClientFrame<Json>> {
         let sent = |event| match event {
             ClientEvent::Send(frame) => Some(frame),
@@ -92,14 +92,14 @@ impl Bench {
         self.client.handle_publish(self.now, request)
     }
 
-    /// The transport opens, and the server welcomes the client. What it sends is taken.
+    /// The transport opens, and the server welcomes the client. Its outputs are discarded.
     pub fn open(&mut self) {
         self.client.handle_opened(self.now, self.link);
         self.welcome(None);
         self.events();
     }
 
-    /// The server welcomes the client, and takes messages of so many bytes.
+    /// The server welcomes the client, and accepts messages of up to this many bytes.
     pub fn welcome(&mut self, message_bytes_max: Option<u64>) {
         self.receive(ServerFrame::Welcome {
             heartbeat_ms: 25_000,
@@ -114,7 +114,8 @@ impl Bench {
         self.client.handle_closed(self.now, self.link);
     }
 
-    /// The transport is lost, and another one opens after the wait. What the client does meanwhile is taken.
+    /// The transport is lost, and another one opens after the backoff. Returns the frames sent then; earlier outputs
+    /// are discarded.
     pub fn reopen(&mut self) -> Vec<ClientFrame<Json>> {
         self.lose();
         self.wake();
@@ -149,7 +150,7 @@ impl Bench {
         });
     }
 
-    /// The time is that of the next deadline, and the deadline is told.
+    /// Advances the clock to the next deadline, and wakes the client.
     ///
     /// # Panics
     /// If there is none, or the next one has passed already.
@@ -160,7 +161,7 @@ impl Bench {
         assert!(next.is_none_or(|next| next > self.now));
     }
 
-    /// Time passes, and its end is told as a deadline.
+    /// Advances the clock, and then wakes the client.
     pub fn pass(&mut self, duration: Duration) {
         self.now = self.now + duration;
         self.client.handle_timeout(self.now);
@@ -188,7 +189,7 @@ pub fn publication(to: &str, position: Position) -> Arc<Publication<Json>> {
     })
 }
 
-/// A topic seen so far.
+/// A position of a topic.
 pub fn known(to: &str, position: Position) -> TopicPosition {
     TopicPosition {
         topic: topic(to),

@@ -1,4 +1,4 @@
-//! What a subscriber was told, compared with what was published: as it was published, added up or merged.
+//! Compares what a subscriber was told with what was published: as it was, summed or merged.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -18,22 +18,23 @@ use crate::record::Record;
 /// Everything that was published.
 pub type Truth = [(Instant, Arc<Publication<Json>>)];
 
-/// What is published to.
+/// The topics that are published to.
 pub const TOPICS: [&str; 2] = ["job:1", "job:2"];
 
-/// What is subscribed to.
+/// The patterns that are subscribed to.
 pub const PATTERNS: [&str; 3] = ["job:1", "job:2", "job:*"];
 
-/// A subscriber that has not changed its flow, and how far others of its client with the same pattern were when it came.
+/// A subscriber that has never changed its flow, and the progress of its client's other subscribers to the pattern when
+/// it joined.
 #[derive(Debug)]
 pub struct Constant {
     /// Its record.
     pub record: usize,
-    /// How far the others were, by topic.
+    /// The highest offset that the others had got, by topic.
     pub tops: BTreeMap<Topic, u64>,
 }
 
-/// A pace that is asked for in pages, some more often than others.
+/// A pace as pages ask for it, some more often than others.
 pub fn any_pace() -> impl Strategy<Value = Pace> {
     let edges = |every: u64, leading| Pace::Throttle {
         every: ms(every),
@@ -48,7 +49,7 @@ pub fn any_pace() -> impl Strategy<Value = Pace> {
     };
     prop_oneof![
         2 => Just(Pace::Immediate),
-        // Some that are asked for more than once.
+        // Paces that several subscribers are likely to share.
         3 => prop::sample::select(vec![100, 300]).prop_map(move |every| edges(every, true)),
         3 => (1..400_u64, any::<bool>()).prop_map(move |(every, leading)| edges(every, leading)),
         2 => (1..200_u64, prop::option::of(1..400_u64)).prop_map(move |(wait, most)| quiet(wait, most)),
@@ -72,7 +73,7 @@ pub fn any_flow() -> impl Strategy<Value = Flow> {
     })
 }
 
-/// A patch: so much is done, and one member is set or removed.
+/// A patch that counts work done, and sets or removes one member.
 pub fn any_patch() -> impl Strategy<Value = Json> {
     let value = prop_oneof![
         4 => "[a-z]{0,30}".prop_map(Value::from),
@@ -86,7 +87,7 @@ pub fn any_patch() -> impl Strategy<Value = Json> {
     })
 }
 
-/// How far the subscribers of one client were told of the topics of a pattern, as far as they are still there.
+/// The highest offsets that the remaining subscribers of a client to a pattern have got, by topic.
 pub fn tops<'a>(others: impl Iterator<Item = &'a Record>, pattern: &str) -> BTreeMap<Topic, u64> {
     let others = others.filter(|record| !record.is_gone && record.pattern.as_str() == pattern);
     let mut tops = BTreeMap::new();
@@ -99,7 +100,7 @@ pub fn tops<'a>(others: impl Iterator<Item = &'a Record>, pattern: &str) -> BTre
     tops
 }
 
-/// What was published of a topic from one offset to another, both included.
+/// The publications of a topic from one offset to another, both included.
 fn between<'a>(
     truth: &'a Truth,
     topic: &Topic,
@@ -118,7 +119,7 @@ fn done<'a>(values: impl Iterator<Item = &'a Value>) -> u64 {
     values.filter_map(|value| value["done"].as_u64()).sum()
 }
 
-/// All of them as one patch: they have no members within members.
+/// Merges patches into one. They are flat objects.
 fn merged<'a>(values: impl Iterator<Item = &'a Value>) -> Map<String, Value> {
     let members = values.filter_map(Value::as_object).flatten();
     members
@@ -126,14 +127,15 @@ fn merged<'a>(values: impl Iterator<Item = &'a Value>) -> Map<String, Value> {
         .collect()
 }
 
-/// Checks that a subscriber who has never changed its flow got what it would get alone: of each topic what was published, from a value that
-/// it may have started with on, where others of its client were at `tops` when it came; or all of it, where it `may_have_all`.
+/// Checks that a subscriber that has never changed its flow got what it would get alone: everything that was published
+/// to each topic, from a possible starting value on. That is the topic's value when it joined, no older than `tops`,
+/// the offsets of its client's other subscribers then; or the first one, if it `may_have_all`.
 ///
 /// # Panics
 /// If not.
 pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>, may_have_all: bool) {
     if record.missed() > 0 {
-        // It was told of a loss.
+        // It was told of a loss, so gaps are allowed.
         return;
     }
     let mut told: BTreeMap<&Topic, Vec<&Publication<Json>>> = BTreeMap::new();
@@ -146,7 +148,7 @@ pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>, may_ha
         let position = |publication: &&Publication<Json>| publication.position.offset;
         let first = told.first().map_or(0, position);
         let last = told.last().map_or(0, position);
-        // It starts with the topic's value at the time, or a later one.
+        // It starts with the topic's value at that time, or a later one.
         let top = tops.get(topic).copied().unwrap_or(1);
         let mut starts = (top..=first).chain(may_have_all.then_some(1));
         let values = || told.iter().map(|publication| &publication.payload.0);
@@ -177,18 +179,18 @@ pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>, may_ha
     }
 }
 
-/// The durable subscriptions of one device, by their patterns, and what it has dealt with.
+/// The durable subscriptions of one device, by pattern, and what it has processed.
 #[derive(Debug, Default)]
 pub struct Device {
     /// Its subscribers, and what of each topic the device was told of first when they came: unless that is dealt with before they are told of
     /// anything, they must be told of it, too.
     subscribers: Vec<(usize, BTreeMap<Topic, u64>)>,
-    /// What it has dealt with of each pattern, and when it did for the first time.
+    /// What it has processed of each pattern, and when it first did so.
     dealt: BTreeMap<(Pattern, Topic, u64), Instant>,
 }
 
 impl Device {
-    /// A subscriber of the device has come, beside those who are told `records`.
+    /// Notes a new subscriber of the device, with the records of all subscribers.
     pub fn note_subscriber(&mut self, record: usize, records: &[Record]) {
         let pattern = &records[record].pattern;
         let mut beginnings = BTreeMap::new();
@@ -203,7 +205,8 @@ impl Device {
         self.subscribers.push((record, beginnings));
     }
 
-    /// Where the cursor stood by then that stood before `first`: it moves over what is dealt with, as far as nothing is left out.
+    /// Where a cursor that began before `first` stood by then: it advances over processed publications, as far as there
+    /// is no gap.
     fn cursor(&self, pattern: &Pattern, topic: &Topic, first: u64, by: Instant) -> u64 {
         let dealt = |offset: &u64| {
             let dealt = self.dealt.get(&(pattern.clone(), topic.clone(), *offset));
@@ -223,7 +226,7 @@ impl Device {
         subscribers.filter(|record| !records[*record].is_gone)
     }
 
-    /// One of its subscribers deals with a publication.
+    /// One of its subscribers has processed a publication.
     pub fn note_dealt(&mut self, now: Instant, record: &Record, told: &Publication<Json>) {
         let what = (
             record.pattern.clone(),

@@ -1,7 +1,7 @@
-//! Servers that share a backend, and a device that comes and goes.
+//! Servers that share a backend, and a device that restarts and reconnects.
 //!
-//! Calls to the backend are answered at once; frames between the device and its server wait until they are carried, and are lost with
-//! the connection.
+//! Calls to the backend are answered at once. Frames between the device and its server are queued until the test
+//! carries them, and lost with the connection.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -30,24 +30,24 @@ pub struct World {
     now: Instant,
     store: Store,
     servers: Vec<ServerHub<Json>>,
-    /// Makes every server and every life of the device another one.
+    /// Gives every server and every life of the device another seed.
     seed: u64,
     pattern: &'static str,
-    /// The device, in the life that it has now.
+    /// The device, in its current life.
     pub device: Device,
     /// Everything that was published, by the number in its payload.
     pub published: u64,
-    /// What the device's handlers have dealt with, over all its lives.
+    /// What the device's handlers have processed, over all its lives.
     pub handled: BTreeSet<u64>,
 }
 
-/// One life of the device: its program has just been started.
+/// One life of the device, from one start of its program to the next.
 #[derive(Debug)]
 pub struct Device {
     hub: ClientHub<Json>,
     subscription: SubscriptionId,
     connection: Option<Connection>,
-    /// What its handler has and has not dealt with.
+    /// What its handler has not processed yet, and everything that it has seen.
     unhandled: VecDeque<(Topic, Position, u64)>,
     seen: BTreeSet<(Topic, u64, u64)>,
     last: BTreeMap<Topic, Position>,
@@ -164,7 +164,7 @@ impl World {
         self.settle();
     }
 
-    /// Everything happens that can happen at once, but for what travels between the device and its server.
+    /// Carries out everything that can happen at once, except carrying frames between the device and its server.
     fn settle(&mut self) {
         loop {
             let mut is_quiet = true;
@@ -257,14 +257,14 @@ impl World {
         self.device.hub.handle_opened(self.now, link);
     }
 
-    /// The server notices that a connection is gone; what was on its way is lost.
+    /// The server notices that the connection is gone. Frames in flight are lost.
     pub fn drop_connection(&mut self) {
         if let Some(connection) = self.device.connection.take() {
             self.servers[connection.server].handle_closed(self.now, connection.id);
         }
     }
 
-    /// So many frames arrive, each way.
+    /// Carries up to this many frames in each direction.
     pub fn carry(&mut self, count: usize) {
         for _ in 0..count {
             let Some(connection) = &mut self.device.connection else {
@@ -314,7 +314,7 @@ impl World {
         self.settle();
     }
 
-    /// The backend is away for a moment: every server loses its link.
+    /// The backend is unreachable for a moment: every server loses its link.
     pub fn lose_backend(&mut self) {
         for server in &mut self.servers {
             server.handle_lost(self.now);
@@ -322,7 +322,7 @@ impl World {
         self.settle();
     }
 
-    /// The handler deals with what it got first, or fails at it.
+    /// The handler processes the oldest unprocessed publication, or fails to.
     pub fn handle(&mut self, is_success: bool) {
         let Some((topic, position, number)) = self.device.unhandled.pop_front() else {
             return;
@@ -337,7 +337,7 @@ impl World {
         }
     }
 
-    /// The device's program ends without a word, and starts again.
+    /// The device's program crashes, and starts again.
     pub fn restart_device(&mut self) {
         self.drop_connection();
         self.seed += 1;
@@ -345,7 +345,7 @@ impl World {
         self.settle();
     }
 
-    /// Everything is well for so long that nothing is left to do.
+    /// Lets everything work until nothing is left to do.
     pub fn calm_down(&mut self) {
         for _ in 0..200 {
             self.carry(1000);

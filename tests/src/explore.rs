@@ -1,43 +1,43 @@
 //! Goes through all interleavings of a small model, up to a depth.
 //!
-//! A model is what a few machines can do next. States are told apart by everything that they print, and each is reached
-//! once, by the shortest way; machines need not be copied, since a way is walked again from its beginning.
+//! A model says what a few machines can do next. States are distinguished by their debug output, and each is visited
+//! once, by the shortest path. Machines need not be clonable: a path is replayed from its beginning.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Something whose every course is looked at.
+/// A model whose interleavings are all explored.
 pub trait Model: Debug {
-    /// Where every course begins.
+    /// The initial state.
     fn start() -> Self;
 
-    /// How many things can happen next. Those that are impossible now are not counted.
+    /// The number of events that are possible now.
     fn choices(&self) -> usize;
 
-    /// One of them happens.
+    /// Carries out one of them.
     ///
     /// # Panics
     /// If a promise is broken.
     fn take(&mut self, choice: usize);
 
-    /// From here on nothing goes wrong any more: what must come to hold does.
+    /// From here on, nothing goes wrong any more: checks that everything ends well.
     ///
     /// # Panics
     /// If it does not.
     fn finish(self);
 }
 
-/// How much was looked at.
+/// How much was explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explored {
-    /// The states that differ.
+    /// The number of distinct states.
     pub states: usize,
-    /// The steps between them.
+    /// The number of steps between them.
     pub steps: usize,
 }
 
-/// Goes through all courses of up to `depth` steps, and finishes from every state.
+/// Explores all paths of up to `depth` steps, and finishes from every state.
 pub fn explore<M: Model>(depth: usize) -> Explored {
     let mut known: HashSet<u64> = HashSet::from([digest(&M::start())]);
     let mut ways: Vec<Vec<usize>> = vec![Vec::new()];

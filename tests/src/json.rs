@@ -1,4 +1,4 @@
-//! A payload that can be looked into.
+//! JSON as a payload, with all operations that payloads may support.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,8 +29,8 @@ impl From<&str> for Json {
     }
 }
 
-/// A report of a piece of work, by its number: most of it stays from one to the next, so that what has changed is shorter than
-/// the whole; some of it comes and goes.
+/// The report with this number of a piece of work. Most of it stays the same from one to the next, so that a delta is
+/// shorter than the whole; some members come and go.
 pub fn report(number: u64) -> Json {
     let mut value = serde_json::json!({ "n": number, "job": { "by": "ada", "step": number % 3 } });
     if number.is_multiple_of(2) {
@@ -109,7 +109,7 @@ fn sum(older: &Value, newer: &Value) -> Value {
     }
 }
 
-/// The merge patch between two objects; `None` where a member is `null`.
+/// The merge patch between two objects; `None` if a member is `null`, which a patch can't set.
 fn diff(older: &Map<String, Value>, newer: &Map<String, Value>) -> Option<Value> {
     let mut patch = Map::new();
     for (name, value) in newer {

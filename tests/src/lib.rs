@@ -1,8 +1,8 @@
-//! What crosses crates: behaviour vectors, the two sides of the protocol against each other.
+//! Tests across crates: behaviour vectors, and the two sides of the protocol against each other.
 //!
-//! [`network::Network`] holds a server, its clients and the links between them, in virtual time. It breaks links at
-//! will, and checks after every step what must hold at any time. [`wire::Wire`] is a server with bare
-//! connections, for tests that say each frame themselves.
+//! [`network::Network`] holds a server, its clients and the links between them, in virtual time. It breaks links on
+//! request, and checks the invariants after every step. [`wire::Wire`] is a server with bare connections, for tests
+//! that write each frame themselves.
 
 pub mod asking;
 pub mod backend_model;
@@ -52,7 +52,7 @@ pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The instant that many milliseconds after the origin.
+/// The instant this many milliseconds after the origin.
 pub const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }

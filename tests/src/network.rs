@@ -1,10 +1,10 @@
 //! A server, its clients and the links between them, in virtual time.
 //!
 //! A link carries frames, as JSON text, in order, each direction with a delay of its own. It can be cut at any frame,
-//! and then either end may learn of it or not: a client that connects again while the server still holds its old
-//! connection has two of them. The server's side can be slow: then frames wait in its outbox.
+//! and either end may learn of that or not: a client that reconnects while the server still holds its old connection
+//! has two of them. The server's side can be slow, so that frames wait in its outbox.
 //!
-//! [`Network::step`] jumps to the next thing that happens. The same calls give the same log, byte for byte.
+//! [`Network::step`] jumps to the next event. The same calls give the same log, byte for byte.
 
 mod devices;
 mod link;
@@ -43,7 +43,7 @@ pub use link::{Cut, Direction, Fault, Quality, Sent};
 pub struct Peer {
     /// The machine under test.
     pub hub: ClientHub<Json>,
-    /// What its next links are like.
+    /// The quality of its next links.
     pub quality: Quality,
     /// Every state of its connection, and when it began.
     pub states: Vec<(Instant, ConnectionState)>,
@@ -67,13 +67,13 @@ pub struct Network {
     pub peers: Vec<Peer>,
     /// The subscribers of all clients, by the order in which they came.
     pub records: Vec<Record>,
-    /// What breaks when; taken when it has.
+    /// The next fault; taken once it has happened.
     pub fault: Option<Fault>,
     /// Everything that was published, in the order in which the server took it.
     pub truth: Vec<(Instant, Arc<Publication<Json>>)>,
     /// Which connections the server closed, and why.
     pub closes: Vec<(Instant, CloseReason)>,
-    /// When each client was first told that a subscription stands, by its pattern.
+    /// When each client's subscription was first confirmed, by pattern.
     pub confirmed: BTreeMap<(usize, Pattern), Instant>,
     /// Everything that happened, as text.
     pub log: String,
@@ -91,7 +91,7 @@ impl Network {
         Self::with_config(ServerConfig::new(seed))
     }
 
-    /// A server, and nobody else but a witness of all that is published.
+    /// A server, and only a witness that receives everything that is published.
     ///
     /// # Panics
     /// If the configuration leaves no room for the witness.
@@ -249,7 +249,7 @@ impl Network {
         number
     }
 
-    /// Lets a client's hub do something, and everyone what follows from it.
+    /// Calls a client's hub, and carries out the consequences.
     pub fn with_hub<T>(
         &mut self,
         peer: usize,
@@ -281,7 +281,7 @@ impl Network {
         sum
     }
 
-    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    /// Goes on to the next event, but not beyond `end`. Returns whether there was one.
     ///
     /// # Panics
     /// If a machine asks to be woken in the past, or a promise to a subscriber is broken.
@@ -345,7 +345,7 @@ impl Network {
         }
     }
 
-    /// Does what the machines want done, until they want nothing more.
+    /// Carries out the machines' outputs until there are none left.
     fn settle(&mut self) {
         loop {
             let mut is_quiet = true;
@@ -438,7 +438,7 @@ impl Network {
         self.note(format_args!("{peer} tells {record}: {seen}"));
     }
 
-    /// Checks that every subscriber has come to where its topics are.
+    /// Checks that every subscriber has the latest state of its topics.
     ///
     /// # Panics
     /// If one of them has not.

@@ -1,7 +1,7 @@
-//! Nodes that keep presences, the broadcast between them, and what must hold of them, in virtual time.
+//! Nodes that keep presences, the broadcast between them, and their invariants, in virtual time.
 //!
-//! The broadcast may lose, repeat and delay what is said, so that later words overtake earlier ones. A node can be killed,
-//! shut down in order, started anew, or cut off. Every message passes through its JSON text.
+//! The broadcast may lose, repeat and delay messages, so that later ones overtake earlier ones. A node can be killed,
+//! shut down, restarted, or cut off. Every message passes through its JSON text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,14 +20,14 @@ use crate::json::Json;
 use crate::restless::wake_early;
 use crate::topic;
 
-/// What the broadcast is like.
+/// The quality of the broadcast.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Air {
-    /// How many of a hundred messages don't reach a node.
+    /// The percentage of messages that don't reach a node.
     pub loss_percent: u64,
-    /// How many of a hundred reach it twice.
+    /// The percentage that reach it twice.
     pub repeat_percent: u64,
-    /// The longest way; each message takes a random part of it.
+    /// The longest delay; each message takes a random part of it.
     pub delay_max: Duration,
 }
 
@@ -39,24 +39,24 @@ pub fn key(text: &str) -> Key {
     Key::new(text).expect("tests write correct keys")
 }
 
-/// What someone is present as: topic, key and meta.
+/// A presence: topic, key and meta.
 pub type Presence = (Topic, Key, Value);
 
-/// A place for one run of a server after another.
+/// A place that one run of a server after another occupies.
 #[derive(Debug)]
 pub struct Place {
     /// The machine under test; none while the server is down.
     pub tracker: Option<Tracker<Json>>,
     /// The presences of the sessions that it has.
     pub live: BTreeMap<TrackId, Presence>,
-    /// Whether nothing reaches it, nor anyone from it.
+    /// Whether it is cut off, in both directions.
     pub is_cut: bool,
     /// Everything that was told about keys, in order.
     pub told: Vec<(Instant, Topic, Key, KeyChangeKind)>,
     watchers: BTreeMap<Topic, Watcher>,
 }
 
-/// Someone who was given a state and then diffs.
+/// A watcher, which gets a state and then diffs.
 #[derive(Debug, Default)]
 struct Watcher {
     roster: Roster<Json>,
@@ -72,19 +72,19 @@ pub struct Cluster {
     pub air: Air,
     /// The servers.
     pub places: Vec<Place>,
-    /// How many messages were broadcast, and how many presences they told of.
+    /// How many messages were broadcast, and how many presences they contained.
     pub sent: (usize, usize),
     config: TrackerConfig,
     random: Random,
     next_node: u64,
     messages: BTreeMap<(Instant, u64), (usize, String)>,
     next_message: u64,
-    /// When the presences of a run that is over must have left everywhere.
+    /// When the presences of runs that are over must be gone everywhere.
     gone_by: BTreeMap<NodeId, Instant>,
 }
 
 impl Cluster {
-    /// So many nodes that have not started yet; `config` is that of each, but for the node's number.
+    /// This many nodes that have not started yet, all with `config`, except for the node's number.
     pub fn new(seed: u64, places: usize, config: TrackerConfig) -> Self {
         let place = |_| Place {
             tracker: None,
@@ -107,7 +107,7 @@ impl Cluster {
         }
     }
 
-    /// So many nodes with the default timings, started, that hear each other at once.
+    /// This many started nodes, with the default timings and a broadcast without delay.
     pub fn started(places: usize) -> Self {
         let mut cluster = Self::new(1, places, TrackerConfig::new(NodeId::new(0)));
         (0..places).for_each(|place| cluster.start(place));
@@ -130,7 +130,7 @@ impl Cluster {
         self.drain(place);
     }
 
-    /// A server dies. Who watched there is gone, too.
+    /// A server dies, and its watchers with it.
     pub fn kill(&mut self, place: usize) {
         if let Some(tracker) = self.places[place].tracker.take() {
             let silent_at = self.now + self.config.down_after + self.air.delay_max;
@@ -141,7 +141,7 @@ impl Cluster {
         self.places[place].watchers.clear();
     }
 
-    /// A server goes away in order.
+    /// A server shuts down in an orderly way.
     pub fn shut_down(&mut self, place: usize) {
         let now = self.now;
         self.with(place, |tracker| tracker.handle_shutdown(now));
@@ -208,7 +208,7 @@ impl Cluster {
             return;
         };
         let state = tracker.handle_watch(&to);
-        // What was told before the state is for those who watched before.
+        // Changes from before the state are for earlier watchers.
         self.drain(place);
         let mut roster = Roster::new();
         let changes = roster.handle_state(&state.present);
@@ -265,7 +265,7 @@ impl Cluster {
         }
     }
 
-    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    /// Goes on to the next event, but not beyond `end`. Returns whether there was one.
     ///
     /// # Panics
     /// If a tracker asks to be woken in the past, or a promise is broken.
@@ -306,7 +306,7 @@ impl Cluster {
         self.check_ghosts();
     }
 
-    /// Whom a server holds for present in a topic: keys and metas.
+    /// The presences of a topic according to a server: keys and metas.
     pub fn present(&self, place: usize, to: &str) -> Vec<(String, Value)> {
         let tracker = self.places[place].tracker.as_ref();
         let roster = tracker.and_then(|tracker| tracker.roster(&topic(to)));
@@ -314,7 +314,7 @@ impl Cluster {
         present.map(|present| as_pair(&present)).collect()
     }
 
-    /// Nobody of a run that ended too long ago may be present anywhere.
+    /// Checks that presences of runs that are over are gone in time.
     fn check_ghosts(&self) {
         let due = self.gone_by.iter().filter(|(_, by)| **by < self.now);
         let due: Vec<NodeId> = due.map(|(node, _)| *node).collect();
@@ -331,7 +331,7 @@ impl Cluster {
         }
     }
 
-    /// What was told to watchers must be what the tracker holds.
+    /// Checks that watchers know exactly what the tracker holds.
     fn check_watchers(&self, place: usize) {
         let place = &self.places[place];
         let Some(tracker) = &place.tracker else {
@@ -343,7 +343,7 @@ impl Cluster {
         }
     }
 
-    /// Every server that is up must hold the sessions of all of them for present, and nobody else.
+    /// Checks that every running server knows the presences of all of them, and no others.
     ///
     /// # Panics
     /// If one does not.

@@ -1,4 +1,4 @@
-//! What one subscriber was told, checked as it comes.
+//! Everything that one subscriber was told, checked as it arrives.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ pub enum Seen {
     Value(Arc<Publication<Json>>),
     /// Several at once.
     Batch(Vec<Arc<Publication<Json>>>),
-    /// What was missed of a topic is lost.
+    /// A topic was reset.
     Reset(Topic, Position),
-    /// So many were dropped.
+    /// This many publications were dropped.
     Lagged(u64),
     /// The subscription is over, with its topic.
     Ended(EndReason),
@@ -50,19 +50,19 @@ pub struct Record {
     pub seen: Vec<(Instant, Seen)>,
     /// Whether it has unsubscribed.
     pub is_gone: bool,
-    /// Whether every gap must have been reported: the flow drops nothing, and never did.
+    /// Whether every gap must have been reported: no flow that it had ever drops anything.
     pub(crate) is_gapless: bool,
-    /// Where it was told to go back to, if it was.
+    /// The position that it was rewound to, if it was.
     pub taken_back: Option<(Topic, Position)>,
     /// The highest offset of each epoch of each topic.
     highest: BTreeMap<(Topic, u64), u64>,
     /// The last publication of each topic, and whether it was terminal; none after a reset.
     last: BTreeMap<Topic, (Position, bool)>,
-    /// How many were reported as dropped and have not shown as a gap.
+    /// How many publications were reported as dropped, but have not shown as a gap yet.
     lag: u64,
     /// When the flow was last changed.
     flow_since: Instant,
-    /// Whether the flow ever was another one. What is on its way then was conflated for the other one.
+    /// Whether the flow was ever changed. Publications in flight at that time were conflated for the earlier one.
     pub(crate) has_changed: bool,
 }
 
@@ -85,21 +85,21 @@ impl Record {
     }
 
     pub(crate) fn set_flow(&mut self, now: Instant, flow: Flow) {
-        // What was conflated before, or is on its way, is no gap.
+        // Publications that were conflated before, or are in flight, are not gaps.
         self.is_gapless &= !drops(flow);
         self.has_changed = true;
         self.flow = flow;
         self.flow_since = now;
     }
 
-    /// Its subscriber was started again and goes on from what it knows: the positions to resume from.
+    /// Its subscriber has restarted, and resumes from what it knows: returns its positions.
     pub(crate) fn resume(&mut self, now: Instant) -> Vec<TopicPosition> {
         self.flow_since = now;
         // A topic that was reset is unknown, and may be told from its beginning.
         let last = &mut self.last;
         self.highest
             .retain(|(topic, _), _| last.contains_key(topic));
-        // A position doesn't say that a topic ended there: what follows in its epoch, where the end is lost, is as any other.
+        // A position doesn't say that a topic ended there. If the end is lost, the epoch may go on as any other.
         for (_, was_last) in last.values_mut() {
             *was_last = false;
         }
@@ -150,7 +150,7 @@ impl Record {
         self.seen.iter().filter(is_reset).count()
     }
 
-    /// How many publications it was told to have missed.
+    /// How many publications were reported to it as missed.
     pub fn missed(&self) -> u64 {
         let missed = |(_, seen): &(Instant, Seen)| match seen {
             Seen::Lagged(missed) => *missed,
@@ -165,7 +165,7 @@ impl Record {
         self.resets() + self.seen.iter().filter(is_lagged).count()
     }
 
-    /// Takes in what is due to the subscriber.
+    /// Takes note of what is due to the subscriber.
     ///
     /// # Panics
     /// If it breaks a promise: something after the end, an offset that does not rise, a gap that nobody reported.
@@ -194,7 +194,7 @@ impl Record {
                 }) {
                     self.taken_back = Some((topic.clone(), *position));
                 }
-                // What it knew is void: whoever tells may lack what was seen, or not know the topic at all.
+                // What it knew is invalid: the server may have lost what was seen, or not know the topic at all.
                 let is_other = |epoch: u64| epoch != position.epoch && position.epoch != 0;
                 self.highest
                     .retain(|(known, epoch), _| known != topic || is_other(*epoch));
@@ -289,10 +289,10 @@ impl Record {
         }
     }
 
-    /// Checks that the subscriber is where its topics are: `latest` holds the latest publication of each.
+    /// Checks that the subscriber has the latest state of its topics: `latest` holds the latest publication of each.
     ///
     /// # Panics
-    /// If it is not, or was refused. Whoever `may_be_new` need not have seen a topic at all.
+    /// If it has not, or was refused. With `may_be_new`, it need not have seen a topic at all.
     pub fn check_latest<'a>(
         &self,
         name: &str,
@@ -323,7 +323,7 @@ impl Record {
         }
     }
 
-    /// Whether the last it was told of a topic is that nothing is there any more.
+    /// Whether the last thing that it was told of a topic is that nothing is left of it.
     pub fn was_told_that_nothing_is_left(&self, topic: &Topic) -> bool {
         let mut seen = self.seen.iter().rev();
         let last = seen.find(|(_, seen)| match seen {

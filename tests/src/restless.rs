@@ -1,7 +1,7 @@
-//! Hosts that wake a machine although it has asked for nothing yet: that must change nothing.
+//! Hosts that wake a machine before its deadline, which must change nothing.
 //!
-//! A host may have one timer for many machines, or a timer that comes too soon. What a machine does by a deadline it does
-//! when that is reached, and not when somebody asks.
+//! A host may have one timer for many machines, or a timer that fires early. A machine must act when its deadline is
+//! reached, not when it is woken.
 
 use core::any::type_name;
 use core::fmt::Debug;
@@ -84,11 +84,10 @@ impl Woken for progress::Tracker {
     }
 }
 
-/// Wakes a machine before its deadline, unless that is reached. What it wanted done must have been done; `next` is the
-/// next thing now.
+/// Wakes a machine, unless its deadline is reached. Its outputs must have been taken before; `next` takes the next one.
 ///
 /// # Panics
-/// If it has done anything.
+/// If waking it has any effect.
 pub fn wake_early<M: Woken, T: Debug>(
     machine: &mut M,
     now: Instant,

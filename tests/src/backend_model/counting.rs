@@ -1,4 +1,4 @@
-//! A piece of work that all servers count, and tell each other of by broadcasts.
+//! A piece of work that all servers count, telling each other by broadcasts.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::World;
 use super::link::Event;
 use crate::topic;
 
-/// What was counted, and what servers have known of others.
+/// What was counted, and what the servers knew of each other.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
-    /// By each run of each server.
+    /// The counts of each life of each server.
     counted: BTreeMap<String, u64>,
-    /// When a server died: which run of another one knew how much of what it had counted.
+    /// For each death of a server: the other servers' lives, and how much of its count they knew.
     known: Vec<(usize, u32, String, u64)>,
 }
 
@@ -33,7 +33,7 @@ impl World {
         }
     }
 
-    /// Something is done at a server.
+    /// Counts some work at a server.
     pub fn count(&mut self, server: usize, count: u64) {
         if !self.runs(server) {
             return;
@@ -46,12 +46,12 @@ impl World {
         self.settle(server);
     }
 
-    /// Names a run of a server.
+    /// Names the current life of a server.
     fn run_of(&self, server: usize) -> String {
         format!("{server}.{}", self.servers[server].life)
     }
 
-    /// What a server knows of the work, by who has done it.
+    /// What a server knows of the work, by the lives that have done it.
     fn done(&self, server: usize) -> BTreeMap<String, u64> {
         let tracker = self.servers[server].tracker.iter();
         let sessions = tracker.flat_map(|tracker| tracker.tally().sessions());
@@ -60,7 +60,7 @@ impl World {
             .collect()
     }
 
-    /// A server dies: what others know of what it has counted stays.
+    /// A server dies: what the others know of its count must be kept.
     pub(super) fn note_counts_of(&mut self, dying: usize) {
         let run = self.run_of(dying);
         for other in 0..self.servers.len() {
@@ -78,7 +78,7 @@ impl World {
         self.servers[server].tracker.as_mut()?.poll_output()
     }
 
-    /// What the host of a tracker does.
+    /// Carries out an output of a tracker.
     pub(super) fn handle_progress(&mut self, server: usize, output: ProgressOutput) {
         match output {
             ProgressOutput::Send(message) => self.broadcast(server, |to, life| Event::Progress {
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// All servers count the same: everything that was counted where it is known still, and nothing twice.
+    /// Checks that all servers have the same counts: everything that a living server knows of, and nothing twice.
     ///
     /// # Panics
     /// If they don't.

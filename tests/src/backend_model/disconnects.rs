@@ -1,10 +1,10 @@
-//! Servers that are asked to end the connections of a user, and tell the others.
+//! Ending a user's connections on all servers, by asking one of them.
 
 use super::World;
 use super::link::Event;
 
 impl World {
-    /// Whose connections they all are, where servers ask who their clients are.
+    /// The user of all connections, if servers authenticate their clients.
     pub const USER: &str = "ada";
 
     /// A server that runs is asked to end all connections of the user.
@@ -18,14 +18,14 @@ impl World {
         asked
             .hub
             .handle_disconnect(now, id, &Self::USER.into(), true);
-        // What they have shown is good no longer.
+        // Their tokens are no longer valid.
         for remote in asked.remotes.values_mut() {
             remote.ends = remote.ends.map(|ends| ends.min(self.now));
         }
         self.settle(server);
     }
 
-    /// Tells other servers what one of them has to tell of disconnects; says whether there was anything.
+    /// Passes a server's broadcasts about disconnects on to the others; returns whether there were any.
     pub(super) fn tell_disconnects(&mut self, server: usize) -> bool {
         let now = self.clock(server);
         let told = self.servers[server].hub.poll_disconnects(now);

@@ -1,4 +1,4 @@
-//! What befalls servers: they are killed, drained, started, paused, and their clocks jump.
+//! Events in the lives of servers: they are killed, drained, started and paused, and their clocks jump.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{Link, Server, World};
 use crate::json::Json;
 use crate::{pattern, secs};
 
-/// How long something may still be late after timers have become exact again.
+/// How long effects of late timers may last after the timers are exact again.
 const AFTERMATH: Duration = secs(61);
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
         self.servers.len() - 1
     }
 
-    /// Has somebody listen to all that is published at a server that owns its topics.
+    /// Subscribes the witness to everything that is published at a server that owns its topics.
     fn watch_owner(&mut self, server: usize) {
         let now = self.clock(server);
         let hub = &mut self.servers[server].hub;
@@ -71,7 +71,7 @@ impl World {
         self.now + self.servers[server].ahead
     }
 
-    /// When a server's next timer comes, however late.
+    /// When a server's next timer fires, lateness included.
     pub(super) fn wakes(&self, server: usize) -> Option<Instant> {
         let server = &self.servers[server];
         if !server.is_up {
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// A server goes away in order.
+    /// A server shuts down in an orderly way.
     pub fn shut_down(&mut self, server: usize) {
         if self.servers[server].is_up {
             let now = self.clock(server);
@@ -192,7 +192,7 @@ impl World {
         paused.disturbed_until = paused.paused_until + AFTERMATH;
     }
 
-    /// How long a server remembers a topic that nothing happens to.
+    /// How long a server keeps an idle topic.
     pub fn retention(&self, server: usize) -> Duration {
         self.servers[server].config.hub.retention
     }
@@ -211,7 +211,7 @@ impl World {
         server.disturbed_until = server.disturbed_until.max(self.now + lateness + AFTERMATH);
     }
 
-    /// Nobody of a server's run that ended too long ago may be present anywhere.
+    /// Checks that presences of earlier lives are gone in time.
     ///
     /// # Panics
     /// If somebody is.

@@ -11,7 +11,8 @@ use super::watch::Watch;
 use super::{Last, Stage, World};
 
 impl World {
-    /// Everybody is where the topics are, and what is followed is what is wanted.
+    /// Checks that every subscriber has the latest state of its topics, and that servers follow exactly what their
+    /// clients want.
     ///
     /// # Panics
     /// If not.
@@ -25,7 +26,7 @@ impl World {
         self.check_watches();
     }
 
-    /// Everybody who subscribes at a server, without a link of its own, is where the topics are.
+    /// Checks that every subscriber at a server, without a link between, has the latest state of its topics.
     ///
     /// # Panics
     /// If not.
@@ -40,7 +41,7 @@ impl World {
         }
     }
 
-    /// A server is in step with its backend, and follows there what its clients want and nothing else.
+    /// Checks that a server is in sync with its backend, and follows there exactly what its clients want.
     ///
     /// # Panics
     /// If not.
@@ -84,7 +85,7 @@ impl World {
         }
     }
 
-    /// Every publish has one result, which is true.
+    /// Checks that every publish has exactly one result, and that it is true.
     ///
     /// # Panics
     /// If not.
@@ -123,7 +124,7 @@ impl World {
         }
     }
 
-    /// Everybody leaves, and nothing is left behind.
+    /// Ends all connections, and checks that nothing is left behind.
     ///
     /// # Panics
     /// If something is.
@@ -138,7 +139,7 @@ impl World {
         self.check_empty();
     }
 
-    /// Nothing is left of those who have left.
+    /// Checks that nothing is left behind by ended connections.
     ///
     /// # Panics
     /// If something is.
@@ -152,7 +153,7 @@ impl World {
                 "server {index}"
             );
             if server.witness.is_some() {
-                // The witness stays, and its topics are retained.
+                // The witness is still connected, and topics are retained.
                 assert_eq!(server.hub.connections(), 1, "server {index}");
                 assert_eq!((counts.subscriptions, counts.gates), (1, 0));
                 continue;

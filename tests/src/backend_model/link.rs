@@ -1,4 +1,4 @@
-//! The links between servers and the backend: what travels, how late, and what is lost on the way.
+//! The links between servers and the backend: what travels, with which delay, and what is lost on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
 use super::World;
 use crate::json::Json;
 
-/// What links are like. Shares are in percent.
+/// The quality of links. Shares are in percent.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
     /// The longest that a call or its answer takes.
     pub call_ms_max: u64,
     /// The longest that an announcement takes.
     pub announce_ms_max: u64,
-    /// How many announcements are dropped.
+    /// The share of announcements that are dropped.
     pub drops: u64,
-    /// How many of those the server is told of.
+    /// The share of those that the server is told of.
     pub reports: u64,
-    /// How many announcements come a second time.
+    /// The share of announcements that arrive twice.
     pub doubles: u64,
-    /// How many calls never arrive.
+    /// The share of calls that never arrive.
     pub lost_calls: u64,
-    /// How many answers never arrive.
+    /// The share of answers that never arrive.
     pub lost_answers: u64,
-    /// How many calls fail, half of them after they were carried out.
+    /// The share of calls that fail, half of them after they were carried out.
     pub failures: u64,
 }
 
@@ -58,13 +58,13 @@ pub struct Link {
     pub is_reachable: bool,
     /// What it follows, as the backend knows it.
     pub followed: BTreeSet<Pattern>,
-    /// Whether an announcement was dropped and the server not told, since it has followed anew.
+    /// Whether an announcement was dropped without telling the server since it last followed its channels anew.
     pub is_deaf: bool,
     pub(super) sessions: BTreeSet<ConnectionId>,
-    /// Counts the times that it was opened; what belongs to an earlier one is void.
+    /// Counts how often it was opened. Events of an earlier opening are dropped.
     pub(super) feed: u64,
     pub(super) is_open: bool,
-    /// When the last announcement of a topic arrives: a later one does not overtake it.
+    /// When the last announcement of a topic arrives, so that no later one overtakes it.
     arrivals: BTreeMap<Topic, Instant>,
 }
 
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// Something reaches a server, once it runs.
+    /// An event reaches a server; if the server is paused, once it runs again.
     fn arrive(&mut self, server: usize, event: Event) {
         if !self.servers[server].is_up {
             return;
@@ -239,7 +239,7 @@ impl World {
             link.is_open = true;
         }
         let stands = link.is_open && is_current;
-        // What was on its way when the link was lost may still be stored.
+        // A publish that was in flight when the link was lost may still be stored.
         let is_stored = matches!(call, UplinkCall::Publish(_)) && link.is_reachable;
         let mut answer = UplinkAnswer::Failed(UplinkFailure::Lost);
         if (!fails || fails_after) && (stands || (is_stored && self.chance(50))) {
@@ -271,7 +271,7 @@ impl World {
         }
     }
 
-    /// What the backend answers to a call that the test has kept, now.
+    /// Carries out a call that the test has held, and returns the backend's answer.
     pub fn perform(&mut self, server: usize, call: &UplinkCall<Json>) -> UplinkAnswer<Json> {
         let link = &mut self.servers[server].link;
         match call {
@@ -357,7 +357,7 @@ impl World {
         }
     }
 
-    /// An announcement comes, whatever the weather.
+    /// An announcement arrives, regardless of the weather.
     pub fn hear(&mut self, server: usize, publication: &Arc<Publication<Json>>) {
         self.note(format_args!("{server} hears {publication:?}"));
         let now = self.clock(server);
@@ -375,7 +375,7 @@ impl World {
         self.settle(server);
     }
 
-    /// The backend knows a link no more. The server learns of it, soon or by what fails.
+    /// The backend drops a link. The server is told soon, or only notices by failing calls.
     pub fn cut(&mut self, server: usize, is_told: bool) {
         self.note(format_args!("{server} is cut, told: {is_told}"));
         self.shut(server);

@@ -1,4 +1,4 @@
-//! Clients' connections to servers of which the test carries the frames itself.
+//! Clients' connections to servers, whose frames are carried by the test itself.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::json::Json;
 /// What a server's host knows of a remote connection.
 #[derive(Debug, Default)]
 pub(super) struct Remote {
-    /// When what its client has shown ends.
+    /// When the token that its client has shown expires.
     pub(super) ends: Option<Instant>,
-    /// Until when its transport is at what it was given last.
+    /// Until then, its transport is busy with the last frame.
     busy_until: Instant,
 }
 
-/// What is to be done for a remote connection.
+/// An action to be taken for a remote connection.
 #[derive(Debug)]
 pub enum Outward {
     /// Frames wait: take them by the server's `poll_frame`.
@@ -33,7 +33,7 @@ pub enum Outward {
 }
 
 impl Outward {
-    /// Which connection of which server it is for.
+    /// The server and the connection that it is for.
     pub const fn connection(&self) -> (usize, ConnectionId) {
         match self {
             Self::Ready(server, id) | Self::Send(server, id, _) | Self::Close(server, id, _) => {
@@ -75,15 +75,15 @@ impl World {
         }
     }
 
-    /// The transport of a remote connection is at what it was given until then.
+    /// Notes that the transport of a remote connection is busy until then.
     pub fn note_busy(&mut self, server: usize, id: ConnectionId, until: Instant) {
         if let Some(remote) = self.servers[server].remotes.get_mut(&id) {
             remote.busy_until = until;
         }
     }
 
-    /// Hands a publication to connections that wait for nothing else, as long as nothing else is to be done first; says whether
-    /// there was one. Transports may have something else to do.
+    /// Spreads a publication to connections for which nothing else waits, unless the server has other outputs first;
+    /// returns whether there was one. Busy transports are left out.
     pub(super) fn spread(&mut self, server: usize) -> bool {
         let now = self.clock(server);
         let Some(spread) = self.servers[server].hub.poll_spread() else {
@@ -111,7 +111,7 @@ impl World {
         true
     }
 
-    /// A client has shown what says when it ends, in microseconds of the world's clock: it is good until then.
+    /// Accepts a client's token, which is the time of its expiry, in microseconds of the world's clock.
     pub(super) fn look_at(&mut self, server: usize, id: ConnectionId, token: &str) {
         let micros = token.parse().expect("tokens say when they end");
         let ends = Instant::from_micros(micros);
@@ -134,7 +134,7 @@ impl World {
             .handle_authenticated(now, id, result);
     }
 
-    /// Connections of servers that run and whose timers are exact, and when what they have shown ends.
+    /// The connections of running servers with exact timers, and when their tokens expire.
     pub fn granted(&self) -> impl Iterator<Item = (usize, ConnectionId, Instant)> {
         let servers = self.servers.iter().enumerate();
         let exact = servers.filter(|(index, server)| {
@@ -146,7 +146,7 @@ impl World {
         })
     }
 
-    /// Somebody writes to the backend without a server of ours.
+    /// Writes to the backend directly, without any server.
     pub fn publish_raw(&mut self, request: &PublishRequest<Json>) {
         let (_, publication) = self.store.publish(request);
         if let Some(publication) = publication {
@@ -171,7 +171,7 @@ impl World {
         });
     }
 
-    /// Whether topics live in the server itself, and it keeps nothing of this one any more.
+    /// Whether topics live in the server itself, and this one is forgotten.
     pub fn has_forgotten(&self, topic: &Topic) -> bool {
         let lives_here = |server: &&Server| server.witness.is_some();
         let mut servers = self.servers.iter().filter(lives_here);
@@ -182,7 +182,7 @@ impl World {
         self.servers[server].witness == Some(id)
     }
 
-    /// What a server that owns its topics has published is as good as stored.
+    /// Records the publications of a server that owns its topics as if a backend had stored them.
     pub(super) fn bear_witness(&mut self, server: usize, id: ConnectionId) {
         while let Some(frame) = self.servers[server].hub.poll_frame(id) {
             self.take_witnessed(server, frame);

@@ -1,4 +1,4 @@
-//! What happens next, and what comes of it.
+//! Carries out the next event and its consequences.
 
 use core::time::Duration;
 
@@ -14,11 +14,11 @@ use super::link::Event;
 use crate::json::Json;
 use crate::restless::wake_early;
 
-/// The most things that one event may make a server do.
+/// The most outputs that one event may cause at a server.
 const OUTPUTS_MAX: usize = 100_000;
 
 impl World {
-    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    /// Goes on to the next event, but not beyond `end`. Returns whether there was one.
     ///
     /// # Panics
     /// If a machine asks to be woken in the past, or a promise to a subscriber is broken.
@@ -52,7 +52,7 @@ impl World {
         true
     }
 
-    /// When the next thing happens.
+    /// The time of the next event.
     pub fn next(&self) -> Option<Instant> {
         let timers = (0..self.servers.len()).map(|server| self.wakes(server));
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
@@ -66,12 +66,12 @@ impl World {
         self.now = end;
     }
 
-    /// Does what a server wants done, until it wants nothing more.
+    /// Carries out a server's outputs until there are none left.
     pub(crate) fn settle(&mut self, server: usize) {
         for _ in 0..OUTPUTS_MAX {
             let has_spread = self.spread(server);
             let hub = &mut self.servers[server].hub;
-            // What is owed to connections is handed over by it, and may lead to any of the others.
+            // Polling outputs also delivers to connections, which may cause calls and everything else below.
             if let Some(output) = hub.poll_output() {
                 self.handle_output(server, output);
             } else if has_spread {
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// A server tells the others something.
+    /// A server broadcasts to the others.
     pub(super) fn broadcast(&mut self, from: usize, told: impl Fn(usize, u32) -> Event) {
         for to in 0..self.servers.len() {
             let is_heard = |server: usize| {
@@ -216,7 +216,7 @@ impl World {
         }
     }
 
-    /// Answers a call that the test has kept.
+    /// Answers a call that the test has held.
     pub fn answer(&mut self, server: usize, id: CallId, answer: UplinkAnswer<Json>) {
         self.note(format_args!("{server} is answered {id}: {answer:?}"));
         let now = self.clock(server);

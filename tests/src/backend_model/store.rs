@@ -1,4 +1,4 @@
-//! What a backend keeps, and how it loses it.
+//! The data of a backend, and how it is lost.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,20 +14,21 @@ use tidegate_core::topic::{Pattern, Topic};
 
 use crate::json::Json;
 
-/// Topics as a backend keeps them, and a note of everything that it ever stored.
+/// Topics as a backend keeps them, and a record of everything that it ever stored.
 #[derive(Debug)]
 pub struct Store {
     /// How many publications of a topic are kept.
     pub count_max: usize,
     /// Whether there is no room for more.
     pub is_full: bool,
-    /// Everything that was ever stored, in order; what a new epoch began with anew is not repeated here.
+    /// Everything that was ever stored, in order. A publication that was carried over to a new epoch is not repeated.
     pub stored: Vec<Arc<Publication<Json>>>,
-    /// The numbers of what a call stored that was void by then: its server may have been told anything meanwhile.
+    /// The numbers of publications that were stored by calls after their link was lost: their servers may have been
+    /// told anything.
     pub late: BTreeSet<u64>,
     /// Whether something that was stored has been lost.
     pub is_tainted: bool,
-    /// Whether offsets may have been used again.
+    /// Whether offsets may have been reused.
     pub has_lost_tails: bool,
     /// The cursors of durable subscriptions.
     pub cursors: Shelf,
@@ -43,7 +44,7 @@ struct Kept {
     keys: VecDeque<(String, Position)>,
 }
 
-/// What came of a request, and what is to be announced.
+/// The result of a request, and the publication to be announced, if any.
 pub(super) type Outcome = (
     Result<Position, PublishError>,
     Option<Arc<Publication<Json>>>,
@@ -93,7 +94,7 @@ impl Store {
         (Ok(publication.position), Some(publication))
     }
 
-    /// Something was published where topics live elsewhere: it is kept as if it were here.
+    /// Records a publication of a server that owns its topics.
     pub(super) fn witness(&mut self, publication: Arc<Publication<Json>>) {
         let Position { epoch, offset } = publication.position;
         let kept = self.topics.entry(publication.topic.clone());
@@ -102,7 +103,7 @@ impl Store {
             kept.begin(epoch);
         }
         kept.top = offset;
-        // Nobody reads the history here.
+        // Nobody reads this history.
         kept.ring.clear();
         kept.ring.push_back(Arc::clone(&publication));
         self.stored.push(publication);
@@ -133,7 +134,7 @@ impl Store {
         publication
     }
 
-    /// What a topic keeps after a position; its latest publication alone where that can't be told.
+    /// What a topic keeps after a position; only its latest publication, if the gap can't be bridged.
     pub fn read(&self, topic: &Topic, since: Option<Position>) -> Excerpt<Json> {
         let Some(kept) = self.topics.get(topic) else {
             return Excerpt {
@@ -177,7 +178,7 @@ impl Store {
         matching.map(|topic| self.read(topic, None)).collect()
     }
 
-    /// Keeps a topic's latest publication as the first of a new epoch, and gives it to be announced.
+    /// Starts a new epoch of a topic with its latest publication, which is returned to be announced.
     pub fn renew(&mut self, topic: &Topic, epoch: u64) -> Option<Arc<Publication<Json>>> {
         let new_epoch = later_epoch(&mut self.epochs);
         let kept = self.topics.get_mut(topic)?;
@@ -196,7 +197,7 @@ impl Store {
         self.topics.clear();
     }
 
-    /// Loses the last publications of a topic, as a failover does: its epoch goes on, and offsets are used again.
+    /// Loses the last publications of a topic, as a failover does: its epoch goes on, and offsets are reused.
     pub fn lose_tail(&mut self, topic: &Topic, count: usize) {
         self.is_tainted = true;
         self.has_lost_tails = true;
@@ -214,8 +215,8 @@ impl Store {
             .retain(|(_, position)| position.epoch != epoch || position.offset <= top);
     }
 
-    /// Whoever was told of one publication after another in one epoch, and of no loss, has a copy that the original continued:
-    /// nothing took the place of the earlier one in between.
+    /// Checks two publications that a subscriber got in succession, in one epoch and without a reset: the earlier one
+    /// must not have been lost and replaced before the later one was stored.
     ///
     /// # Panics
     /// If something did.
@@ -233,7 +234,8 @@ impl Store {
         let is = |stored: &&Arc<Publication<Json>>, told: &Publication<Json>| {
             stored.position == told.position && stored.payload == told.payload
         };
-        // Sums, and what an epoch was begun anew with, were never stored as they were told.
+        // Sums, and publications that were carried over to a new epoch, are not stored in the form in which they were
+        // delivered.
         let Some(last) = of_topic.iter().position(|stored| is(stored, after)) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! What one connection was told, checked as it comes.
+//! Everything that one connection was told, checked as it arrives.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::json::Json;
 /// A subscription as its subscriber sees it.
 #[derive(Debug)]
 pub struct Watch {
-    /// What it is to.
+    /// Its pattern.
     pub pattern: Pattern,
-    /// What it began with.
+    /// Where it started.
     pub start: Start,
-    /// Where it stands.
+    /// Its stage.
     pub stage: Stage,
     /// Everything that it was told, as text.
     pub told: Vec<String>,
     /// The last publication of each topic.
     pub last: BTreeMap<Topic, Last>,
-    /// The same, as it was told; none after a reset.
+    /// The last publication itself; none after a reset.
     known: BTreeMap<Topic, Arc<Publication<Json>>>,
     is_gapless: bool,
     is_started: bool,
@@ -35,9 +35,9 @@ pub struct Watch {
 /// How far a subscription has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It was asked for.
+    /// It was requested.
     Pending,
-    /// It stands.
+    /// It was confirmed.
     Live,
     /// Its topic has ended.
     Ended(EndReason),
@@ -55,7 +55,7 @@ pub enum Last {
         /// Whether it ended the topic.
         is_terminal: bool,
     },
-    /// That what it knew is lost.
+    /// It was told that the topic was reset.
     Reset(Position),
 }
 
@@ -84,7 +84,7 @@ impl Watch {
         matches!(self.stage, Stage::Pending | Stage::Live)
     }
 
-    /// What was due at its start has come: whatever topic shows from now on must show from its beginning.
+    /// Everything due at its start has arrived: a topic that appears from now on must appear from its beginning.
     pub(super) fn settle(&mut self) {
         self.is_started |= self.stage == Stage::Live;
     }
@@ -128,7 +128,7 @@ impl Watch {
         self.last.insert(topic, seen(known));
     }
 
-    /// Gives what was told of the topic before it.
+    /// Returns what was known of the topic before.
     fn handle_publication(
         &mut self,
         publication: &Arc<Publication<Json>>,
@@ -160,7 +160,7 @@ impl Watch {
                 if before.epoch == position.epoch {
                     assert!(!is_terminal, "{topic} at {position} follows its terminal");
                     let missing = position.offset.checked_sub(before.offset + 1);
-                    // Whoever comes after the end is given it, whatever was known.
+                    // A subscriber that joins after the end gets the terminal publication, whatever it knew.
                     let is_late = publication.is_terminal() && self.highest.len() == 1;
                     missing.or(is_late.then_some(0)).expect("it rises")
                 } else {
@@ -187,7 +187,7 @@ impl Watch {
         self.known.insert(topic.clone(), Arc::clone(publication))
     }
 
-    /// Whoever resumes may have seen the end of the topic before.
+    /// Whether it resumed from a position that may have been the topic's end.
     fn is_resumed(&self, topic: &Topic, before: Position) -> bool {
         let seen = (topic.clone(), before.epoch);
         matches!(self.start, Start::Since(_)) && !self.highest.contains_key(&seen)
@@ -216,7 +216,7 @@ const fn seen(position: Position) -> Last {
     }
 }
 
-/// The subscriptions of one connection, by their patterns: those that are over give way to new ones.
+/// The subscriptions of one connection, by pattern. A new one replaces one that is over.
 #[derive(Debug, Default)]
 pub struct Watches {
     by_pattern: BTreeMap<Pattern, Watch>,
@@ -224,9 +224,9 @@ pub struct Watches {
     pub past: Vec<Watch>,
     /// Whether the last of `stale` and `live` was `stale`.
     pub is_stale: bool,
-    /// What came of the connection's publishes.
+    /// The results of the connection's publishes.
     pub published: Vec<(u64, Option<Position>)>,
-    /// Publications of one topic that were told one after the other, and have not been compared with what was stored.
+    /// Pairs of publications of one topic that were delivered in succession, and are yet to be compared with the store.
     successions: Vec<[Arc<Publication<Json>>; 2]>,
 }
 
@@ -270,7 +270,7 @@ impl Watches {
         watch
     }
 
-    /// What was told one after the other of one topic, without a word of a loss between.
+    /// Takes the pairs of publications of one topic that were delivered in succession, without a reset between.
     pub(super) fn take_successions(&mut self) -> Vec<[Arc<Publication<Json>>; 2]> {
         core::mem::take(&mut self.successions)
     }
@@ -287,7 +287,7 @@ impl Watches {
         }
     }
 
-    /// Takes in a frame.
+    /// Takes note of a frame.
     ///
     /// # Panics
     /// If it breaks a promise.

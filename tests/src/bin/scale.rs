@@ -1,4 +1,5 @@
-//! Measures what grows with a cluster, on the real machines, and draws a plot of each: `scale FOLDER` writes them there.
+//! Measures the costs that grow with a cluster, on the real state machines, and plots them: `scale FOLDER` writes the
+//! plots there.
 
 use std::path::Path;
 use std::time::Duration;

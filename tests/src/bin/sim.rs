@@ -1,8 +1,8 @@
-//! Runs the simulation of the whole system over many seeds, and tells of those that fail.
+//! Runs the simulation of the whole system over many seeds, and reports those that fail.
 //!
-//! `sim [--first N] [--seeds N] [--minutes M] [--threads N] [--stop]`: seeds from the first on, until so many are done or
-//! the time is over. A failing seed is made smaller, and its timeline written to `target/simulation/`; with `--stop`, it is
-//! told, and nothing more is done.
+//! `sim [--first N] [--seeds N] [--minutes M] [--threads N] [--stop]`: runs seeds from the first on, until this many
+//! are done or the time is over. The scenario of a failing seed is shrunk, and its timeline written to
+//! `target/simulation/`; with `--stop`, the seed is only reported, and the run ends.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use tidegate_tests::simulation::{Scenario, run, run_restless, save, shrink};
 use tidegate_tests::trace::Keeping;
 
-/// Every so many seeds, one is run twice and compared: the second time machines are woken after each step, too.
+/// One in this many seeds is run twice, and the runs are compared: the second time, machines are also woken after each
+/// step.
 const TWICE_EVERY: u64 = 50;
 
-/// How often progress is told.
+/// How often progress is shown.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// How many runs may be spent on making a failing scenario smaller.
@@ -173,6 +174,6 @@ fn tell(totals: &Totals, begun: Instant) {
     } else {
         eprintln!("{line}");
     }
-    // A line that can't be shown is no reason to stop.
+    // Failing to print a line is no reason to stop.
     let _ = std::io::stderr().flush();
 }

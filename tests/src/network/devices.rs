@@ -1,4 +1,4 @@
-//! Durable subscriptions of clients, and what their handlers have dealt with.
+//! Durable subscriptions of clients, and what their handlers have processed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::json::Json;
 use crate::pattern;
 
 impl Network {
-    /// Adds a subscriber to a client that is remembered by a name. Returns the index of its record.
+    /// Adds a durable subscriber to a client. Returns the index of its record.
     ///
     /// # Panics
     /// If the flow is out of range, or the client has another name for the pattern.
@@ -24,7 +24,7 @@ impl Network {
         self.ask(peer, request)
     }
 
-    /// A subscriber's handler has dealt with a publication.
+    /// A subscriber's handler has processed a publication.
     pub fn deal_with(&mut self, record: usize, publication: &Arc<Publication<Json>>) {
         let Publication {
             topic, position, ..

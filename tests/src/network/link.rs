@@ -1,4 +1,4 @@
-//! The links of a network: what is on its way, and how it breaks.
+//! The links of a network: the frames in flight, and how links break.
 
 use core::time::Duration;
 
@@ -10,12 +10,12 @@ use tidegate_core::time::Instant;
 use super::{Network, decode_down, decode_up, encode_down, encode_up};
 use crate::json::Json;
 
-/// What a link is like.
+/// The quality of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quality {
-    /// How long a frame is on its way to the server.
+    /// The delay of a frame to the server.
     pub up: Duration,
-    /// How long a frame is on its way to the client.
+    /// The delay of a frame to the client.
     pub down: Duration,
     /// How long the server's transport is busy with each frame; the others wait in the outbox.
     pub per_frame: Duration,
@@ -35,7 +35,7 @@ impl Quality {
     }
 }
 
-/// The way of a frame.
+/// The direction of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the server.
@@ -44,7 +44,7 @@ pub enum Direction {
     Down,
 }
 
-/// How a link breaks. Whatever is on its way is lost, and whatever is sent over it afterwards.
+/// How a link breaks. Everything in flight is lost, and everything that is sent over it afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Both ends learn of it.
@@ -67,14 +67,14 @@ impl Cut {
     ];
 }
 
-/// A break that waits for its frame.
+/// A break that happens at a certain frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Whose link breaks.
     pub peer: usize,
-    /// The way of the frame that is lost first.
+    /// The direction of the frame that is lost first.
     pub direction: Direction,
-    /// How many frames of this way arrive before.
+    /// How many frames in this direction arrive before it.
     pub after: u64,
     /// How it breaks.
     pub cut: Cut,
@@ -94,12 +94,12 @@ pub(super) struct Link {
     is_broken: bool,
     /// Until when the server's transport is busy.
     busy_until: Instant,
-    /// When the last thing on its way arrives: nothing overtakes it.
+    /// When the last frame in flight arrives, in each direction: nothing overtakes it.
     last_up: Instant,
     last_down: Instant,
     ups: u64,
     downs: u64,
-    /// What was sent down it.
+    /// What was sent to the client.
     pub(super) sent: Sent,
 }
 
@@ -108,7 +108,7 @@ pub(super) struct Link {
 pub struct Sent {
     /// Frames.
     pub frames: u64,
-    /// Those of them that told what has changed, in place of a whole value.
+    /// Those of them that are deltas, rather than whole values.
     pub deltas: u64,
     /// The bytes of their text.
     pub bytes: u64,
@@ -154,7 +154,7 @@ pub(super) enum Event {
     Up(LinkId, String),
     /// A frame reaches the client.
     Down(LinkId, String),
-    /// The server's transport takes a frame again.
+    /// The server's transport is free again.
     Pump(LinkId),
     /// The server learns that the connection is gone.
     ClosedAtServer(LinkId),
@@ -259,7 +259,7 @@ impl Network {
         self.peers[peer].hub.handle_frame(self.now, number, frame);
     }
 
-    /// Whether the frame that arrives now does so: not over a broken link, and not if it is the one to break at.
+    /// Whether a frame that would arrive now does: not over a broken link, and not if the link breaks at this frame.
     fn survives(&mut self, link: LinkId, direction: Direction) -> bool {
         if self.links[link].is_broken {
             return false;
@@ -282,7 +282,7 @@ impl Network {
         true
     }
 
-    /// Sends what waits at the server, as far as the transport takes it.
+    /// Sends what waits at the server, as far as the transport accepts it.
     pub(super) fn pump(&mut self, link: LinkId) {
         while self.links[link].is_ready && self.links[link].busy_until <= self.now {
             let Some(connection) = self.links[link].connection else {
