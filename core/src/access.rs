@@ -38,15 +38,15 @@ pub struct Grant {
     pub subscribe: Vec<Pattern>,
     /// The topics that it may publish to.
     pub publish: Vec<Pattern>,
-    /// What its connections are subscribed to automatically from their `welcome` on: its own rooms. Whether it may
-    /// subscribe to them otherwise makes no difference.
+    /// Subscriptions that its connections get automatically with their `welcome`: its own rooms. It may subscribe to
+    /// them whatever `subscribe` says.
     pub joins: Vec<Pattern>,
     /// When the grant expires; `None` for never.
     pub expires: Option<Instant>,
 }
 
 impl Grant {
-    /// A grant that allows nothing, without a user and without an end.
+    /// A grant that allows nothing, without a user and without expiry.
     pub const fn nothing() -> Self {
         Self {
             user: None,
@@ -57,7 +57,7 @@ impl Grant {
         }
     }
 
-    /// A grant that allows everything, without a user and without an end.
+    /// A grant that allows everything, without a user and without expiry.
     pub fn everything() -> Self {
         let all = Pattern::new("**").expect("a wildcard is a pattern");
         Self {
@@ -78,7 +78,7 @@ impl Grant {
         self.publish.iter().any(|granted| granted.matches(topic))
     }
 
-    /// Whether everything may be subscribed to, and published to: what an operator may.
+    /// Returns whether it allows subscribing and publishing to everything, as an operator may.
     pub fn is_everything(&self) -> bool {
         let all = Pattern::new("**").expect("a wildcard is a pattern");
         let publishes_all = self.publish.iter().any(|granted| granted.covers(&all));

@@ -49,7 +49,7 @@ pub enum Refusal {
 
 /// Counts connections. `A` identifies an address, `U` a user.
 ///
-/// Everything that enters has to leave once, with the same address and user.
+/// Every connection that enters must leave once, with the same address and user.
 #[derive(Debug)]
 pub struct Admission<A, U> {
     limits: AdmissionLimits,
@@ -59,7 +59,7 @@ pub struct Admission<A, U> {
 }
 
 impl<A: Ord, U: Ord> Admission<A, U> {
-    /// Nobody is in yet.
+    /// No connections yet.
     pub const fn new(limits: AdmissionLimits) -> Self {
         Self {
             limits,
@@ -88,10 +88,10 @@ impl<A: Ord, U: Ord> Admission<A, U> {
         Ok(())
     }
 
-    /// A connection that is in turns out to be `user`'s.
+    /// A connection that has entered turns out to be `user`'s.
     ///
     /// # Errors
-    /// The user has as many as they may have. It stays in, and is not counted as theirs.
+    /// If the user has reached their limit. The connection stays, and is not counted as the user's.
     pub fn identify(&mut self, user: U) -> Result<(), Refusal> {
         let limit = self.limits.per_user_max;
         if count_up(&mut self.users, user, limit) {
@@ -101,7 +101,7 @@ impl<A: Ord, U: Ord> Admission<A, U> {
         }
     }
 
-    /// A connection has ended; `user` is whose it turned out to be.
+    /// A connection has ended; `user` is the user it was identified as.
     pub fn leave(&mut self, address: Option<&A>, user: Option<&U>) {
         if let Some(address) = address {
             count_down(&mut self.addresses, address);
@@ -112,12 +112,12 @@ impl<A: Ord, U: Ord> Admission<A, U> {
         self.total = self.total.saturating_sub(1);
     }
 
-    /// How many connections are in.
+    /// The number of connections.
     pub const fn total(&self) -> usize {
         self.total
     }
 
-    /// How many addresses and users they are from.
+    /// The number of addresses and users that they are from.
     pub fn distinct(&self) -> (usize, usize) {
         (self.addresses.len(), self.users.len())
     }
@@ -135,7 +135,7 @@ fn count_up<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K, limit: usize) -> bo
     true
 }
 
-/// Whoever has nothing left is forgotten, so that addresses which come and go take no memory.
+/// Forgets a key whose count becomes zero, so that addresses that come and go take no memory.
 fn count_down<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;

@@ -1,8 +1,10 @@
-//! What a connection is sent in place of whole values: what has changed since the last one that it was sent.
+//! Deltas: a connection is sent what has changed since the last publication that it was sent, instead of the complete
+//! value.
 //!
-//! It happens where frames leave for the transport, after every gate and every queue: what was conflated or shed is no base. The client
-//! at the other end of the same connection gets frames in the order in which they left, so both know the same bases.
-//! A delta is made once for each two publications that it lies between, and kept for whoever else has the same base.
+//! They are computed where frames leave for the transport, after every gate and every queue, so a conflated or shed
+//! publication is never a base. The client at the other end of the connection gets frames in the order in which they
+//! left, so both know the same bases. A delta is computed once for each pair of publications, and kept for other
+//! connections with the same base.
 
 mod kept;
 
@@ -18,10 +20,10 @@ use crate::topic::{Pattern, Topic};
 
 pub(crate) use kept::Deltas;
 
-/// What a base costs beside its payload: its place in the map.
+/// About how many bytes a base takes besides its payload, for its place in the map.
 const BASE_OVERHEAD_BYTES: usize = 128;
 
-/// The last publications that a connection was sent by those of its subscriptions that may be sent deltas.
+/// The last publications that a connection was sent, for the subscriptions that may be sent deltas.
 #[derive(Debug)]
 pub(crate) struct Bases<P> {
     by_pattern: SortedMap<Pattern, Recent<Arc<Publication<P>>>>,
@@ -36,7 +38,7 @@ impl<P: Payload> Bases<P> {
         }
     }
 
-    /// Whether no subscription may be sent deltas.
+    /// Returns whether no subscription may be sent deltas.
     pub(crate) const fn is_empty(&self) -> bool {
         self.by_pattern.is_empty()
     }
@@ -57,7 +59,7 @@ impl<P: Payload> Bases<P> {
         }
     }
 
-    /// The frame as it is to be sent.
+    /// Turns a frame into what is sent: a delta, if possible.
     pub(crate) fn send(&mut self, deltas: &mut Deltas<P>, frame: ServerFrame<P>) -> ServerFrame<P> {
         match frame {
             ServerFrame::Publication { publication, via } => {
@@ -70,7 +72,7 @@ impl<P: Payload> Bases<P> {
         }
     }
 
-    /// Notes what a frame that is sent as it is means for the bases.
+    /// Updates the bases for a frame that is sent unchanged.
     fn note(&mut self, frame: &ServerFrame<P>) {
         if let ServerFrame::Subscribed { pattern, flow, .. } = frame {
             self.end(pattern);
@@ -96,7 +98,7 @@ impl<P: Payload> Bases<P> {
     ) -> ServerFrame<P> {
         let pattern = subscribed(&publication.topic, via.as_ref());
         let base = self.remember(&pattern, &publication);
-        // A last publication depends on nothing that came before.
+        // A terminal publication depends on nothing that came before.
         let base = base.filter(|base| {
             !publication.is_terminal() && base.position.epoch == publication.position.epoch
         });
@@ -111,7 +113,7 @@ impl<P: Payload> Bases<P> {
         }
     }
 
-    /// The publication is the base of what follows. Returns the one that was.
+    /// Makes a publication the base of the next one. Returns the previous base.
     fn remember(
         &mut self,
         pattern: &Pattern,

@@ -86,71 +86,71 @@ pub struct CursorKey {
 }
 
 impl CursorKey {
-    /// Whose it is as a text, for stores: [`owner_of`], or nothing where that is not known.
+    /// The owner as a text, for stores: [`owner_of`] the user, or an empty text if the user is not known.
     pub fn owner(&self) -> String {
         self.user.as_deref().map_or_else(String::new, owner_of)
     }
 }
 
-/// A user as a text that no store takes for nobody: `=` and their name.
+/// A user as a text that is never empty, so that stores can distinguish it from an unknown user: `=` and the name.
 pub fn owner_of(user: &str) -> String {
     format!("={user}")
 }
 
-/// A durable subscription that is remembered for a user.
+/// A user's cursor, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
     /// The device.
     pub name: DurableName,
-    /// What it subscribes to.
+    /// Its pattern.
     pub pattern: Pattern,
-    /// How far it has acknowledged.
+    /// The positions up to which it has acknowledged.
     pub positions: Vec<TopicPosition>,
     /// How long ago it was last claimed or stored.
     pub unused_for: Duration,
 }
 
-/// How far a device has acknowledged what it is subscribed to.
+/// The positions up to which a device has acknowledged a subscription's topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// Rises with each claim. What is stored under an earlier term counts no more.
+    /// Increases with each claim. What is stored under an earlier term no longer counts.
     pub term: u64,
-    /// The positions, at most [`DURABLE_TOPICS_MAX`](crate::limits::DURABLE_TOPICS_MAX). A topic that is not named is wanted from
-    /// its first beginning.
+    /// The positions, at most [`DURABLE_TOPICS_MAX`](crate::limits::DURABLE_TOPICS_MAX). Other topics are wanted from
+    /// the beginning of their first epoch.
     pub positions: Vec<TopicPosition>,
 }
 
-/// What is asked of a store of cursors.
+/// A request to a store of cursors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CursorCall {
-    /// Give the cursor, in a new term: one above its own. Where there is none, store this one and give it.
+    /// Return the cursor with a new term, one above its own. If there is none, store this one and return it.
     Claim {
-        /// Which one.
+        /// Identifies the cursor.
         key: CursorKey,
-        /// What it begins with.
+        /// The cursor to begin with.
         beginning: Cursor,
     },
-    /// Replace the positions of a cursor that is still in this term; any other one stays as it is.
+    /// Replace the positions of a cursor if it is still in this term; otherwise, change nothing.
     Store {
-        /// Which one.
+        /// Identifies the cursor.
         key: CursorKey,
         /// Its term and its positions.
         cursor: Cursor,
     },
-    /// Forget the cursor.
+    /// Delete the cursor.
     Remove {
-        /// Which one.
+        /// Identifies the cursor.
         key: CursorKey,
     },
-    /// Say which cursors a user has, by name and pattern. None of them changes.
+    /// List a user's cursors, by name and pattern. This changes none of them.
     List {
-        /// Whose.
+        /// The user.
         user: Arc<str>,
     },
 }
 
 impl CursorCall {
-    /// The cursor that it is about, where it is about one.
+    /// The cursor that the call is about, if it is about one.
     pub const fn key(&self) -> Option<&CursorKey> {
         match self {
             Self::Claim { key, .. } | Self::Store { key, .. } | Self::Remove { key } => Some(key),
@@ -159,22 +159,21 @@ impl CursorCall {
     }
 }
 
-/// What came of a [`CursorCall`].
+/// The answer to a [`CursorCall`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CursorAnswer {
-    /// Of [`CursorCall::Claim`].
+    /// Answers [`CursorCall::Claim`].
     Claimed {
         /// The cursor, in its new term.
         cursor: Cursor,
-        /// How many cursors were found that nobody had used for too long, and are forgotten now; this one may have been one of
-        /// them.
+        /// How many expired cursors were found and deleted; this one may have been among them.
         forgotten: u64,
     },
-    /// Of [`CursorCall::Store`] and [`CursorCall::Remove`], whether or not there was anything to do.
+    /// Answers [`CursorCall::Store`] and [`CursorCall::Remove`], whether or not there was anything to do.
     Done,
-    /// Of [`CursorCall::List`]. What nobody has used for too long is not among them.
+    /// Answers [`CursorCall::List`]. Expired cursors are not included.
     Listed(Vec<Remembered>),
-    /// There are as many cursors as there may be, or there is no room for more.
+    /// The limit on cursors is reached, or there is no room for more.
     Full,
     /// No cursors are kept here.
     Unsupported,
@@ -202,23 +201,23 @@ impl Default for CursorLimits {
     }
 }
 
-/// The durable subscriptions of a server's connections, and what has come of them since it started.
+/// Figures about the durable subscriptions of a server's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DurableCounts {
     /// Cursors that its connections hold.
     pub held: usize,
-    /// Those of them that have moved and are not stored yet.
+    /// Held cursors that have moved and are not stored yet.
     pub unstored: usize,
-    /// How often one was stored.
+    /// How many times a cursor was stored.
     pub stored: u64,
-    /// Durable subscriptions that were refused because there were as many as there may be.
+    /// Durable subscriptions that were refused because a limit was reached.
     pub refused: u64,
-    /// Cursors that were forgotten because nobody had used them for too long.
+    /// Cursors that were deleted because they had expired.
     pub forgotten: u64,
 }
 
 impl DurableCounts {
-    /// Adds those of another server, or shard.
+    /// Adds the figures of another shard or server.
     pub const fn add(&mut self, other: &Self) {
         self.held += other.held;
         self.unstored += other.unstored;

@@ -1,8 +1,8 @@
-//! A streaming response, such as Server-Sent Events: when it sends a keep-alive, when it ends, and when its reader is
-//! given up.
+//! A streaming response, such as Server-Sent Events: when it sends a keep-alive, when it ends, and when it is
+//! abandoned.
 //!
-//! A WebSocket session can ask its client for signs of life. An event stream can only write: whether somebody still
-//! reads it shows in whether the connection accepts bytes.
+//! A WebSocket session can ask its client for signs of life. An event stream can only write: whether anyone still reads
+//! it shows only in whether the connection accepts bytes.
 
 use core::time::Duration;
 
@@ -28,26 +28,27 @@ impl Default for EventStreamConfig {
     }
 }
 
-/// What the host must do.
+/// What the host must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventStreamOutput {
     /// Write a comment, and report it with [`EventStream::handle_written`].
     SayAlive,
     /// End the response: the reader's token has expired.
     End,
-    /// Close the connection: nobody reads.
+    /// Close the connection: nobody reads it.
     GiveUp,
 }
 
 /// The deadlines of one event stream.
 ///
-/// `handle_written` and `handle_stalled` tell what the connection took; `handle_timeout`, then `poll_output` until `None`.
+/// `handle_written` and `handle_stalled` report what the connection accepted; call `handle_timeout` for deadlines;
+/// after each, drain `poll_output` until `None`.
 #[derive(Clone, Debug)]
 pub struct EventStream {
     config: EventStreamConfig,
-    /// When it last wrote anything, or began.
+    /// When it last wrote anything, or when it began.
     written: Instant,
-    /// Since when the connection takes nothing, while something waits.
+    /// Since when the connection has accepted nothing although something is waiting.
     stalled: Option<Instant>,
     ends: Option<Instant>,
     output: Option<EventStreamOutput>,
@@ -65,20 +66,20 @@ impl EventStream {
         }
     }
 
-    /// The connection took all that there was.
+    /// The connection accepted everything.
     pub fn handle_written(&mut self, now: Instant) {
         self.written = now.max(self.written);
         self.stalled = None;
     }
 
-    /// The connection takes no more for now; `took` says whether it took a part.
+    /// The connection accepts no more for now; `took` says whether it accepted a part.
     pub fn handle_stalled(&mut self, now: Instant, took: bool) {
         if took || self.stalled.is_none() {
             self.stalled = Some(now);
         }
     }
 
-    /// A deadline was reached. Early is harmless.
+    /// Handles deadlines; calling it early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Some((at, output)) = self.next() else {
             return;
@@ -113,7 +114,7 @@ impl EventStream {
             ),
         };
         let end = self.ends.map(|at| (at, EventStreamOutput::End));
-        // Where both are due, the end makes the other needless.
+        // If both are due, the end makes the other unnecessary.
         end.into_iter().chain([own]).min_by_key(|(at, _)| *at)
     }
 }

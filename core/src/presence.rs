@@ -1,18 +1,18 @@
 //! Who is here: the presences of topics, kept in sync across servers without being stored anywhere.
 //!
-//! A **presence** is a key (a user, say) in a topic, with a *meta* that describes one of the places that the key is at:
-//! a tab, a device. The same key may be present several times: it has *joined* with the first of its metas, and *left*
-//! with the last.
+//! A **presence** is a key (a user, say) in a topic, with a *meta* that describes one of the places where the key is
+//! present: a tab, a device. The same key may be present several times: it has *joined* with the first of its metas,
+//! and *left* with the last.
 //!
 //! Each server is a **node** with a [`Tracker`]. Only a node itself changes the presences of its own sessions, and it
-//! numbers each change with its clock; other nodes copy them. What they hold of a node is an observed-remove set with a
+//! numbers each change with its clock; other nodes copy them. Their copy of a node is an observed-remove set with a
 //! causal context, in the manner of Phoenix.Tracker ("What makes Phoenix Presence special", McCord, 2016) and of the
 //! delta-state CRDTs it builds on (Almeida, Shoker and Baquero, 2018): the numbers of all changes seen, and the
 //! presences that remain of them. Joining two such sets is associative, commutative and idempotent. So messages between
 //! nodes may be lost, repeated and reordered, and best-effort broadcasts are enough.
 //!
-//! [`Roster`] is the other end: the presences of one topic as a watcher has been told them, and what each message
-//! changes about its keys.
+//! [`Roster`] is the other end: the presences of one topic as a watcher knows them, and what each message changes about
+//! its keys.
 
 mod clocks;
 mod config;
@@ -40,7 +40,7 @@ pub use tracker::{PresenceCounts, PresenceOutput, Tracker};
 
 use crate::topic::Topic;
 
-/// Names one run of a server. Whoever restarts is another node; a number must never be used twice.
+/// Identifies one run of a server. A restarted server is a new node; a number must never be reused.
 ///
 /// Below 2^53, so that it is a JavaScript number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl NodeId {
     /// The largest number.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// The node of this number, of which the lower 53 bits count.
+    /// The node with this number, of which the lower 53 bits count.
     pub const fn new(number: u64) -> Self {
         Self(number & Self::MAX.0)
     }
@@ -62,7 +62,7 @@ impl NodeId {
     }
 }
 
-/// Names one meta of one key: the node that it came by, and that node's clock when it did. Never used twice.
+/// Identifies one meta of one key: the node that added it, and that node's clock at the time. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PresenceId {
     /// The node.
@@ -71,7 +71,7 @@ pub struct PresenceId {
     pub clock: u64,
 }
 
-/// Who asked for a presence: a session, and its number for it.
+/// Identifies a request for a presence: a session, and its number for the presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId {
     /// The session.
@@ -83,20 +83,20 @@ pub struct TrackId {
 /// One meta of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present<M> {
-    /// Which one.
+    /// Its id.
     pub id: PresenceId,
-    /// Who.
+    /// The key.
     pub key: Key,
-    /// What it says of itself there.
+    /// What describes the key there.
     pub meta: M,
 }
 
 /// A meta that is gone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Absent {
-    /// Whose.
+    /// Its key.
     pub key: Key,
-    /// Which one.
+    /// Its id.
     #[serde(flatten)]
     pub id: PresenceId,
 }
@@ -115,9 +115,9 @@ pub struct PresenceState<M> {
 pub struct PresenceDiff<M> {
     /// The topic.
     pub topic: Topic,
-    /// The metas that came, ordered by id.
+    /// The metas that were added, ordered by id.
     pub joins: alloc::vec::Vec<Present<M>>,
-    /// Those that went, ordered by key, then by id.
+    /// The metas that were removed, ordered by key, then by id.
     pub leaves: alloc::vec::Vec<Absent>,
 }
 

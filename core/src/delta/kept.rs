@@ -1,4 +1,4 @@
-//! Deltas that were made, for whoever else needs the same.
+//! Deltas that were computed, for other connections that need the same.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::{Arc, Weak};
@@ -8,29 +8,29 @@ use crate::payload::Payload;
 use crate::publication::Publication;
 use crate::topic::Topic;
 
-/// What a delta's frame has beside what the whole publication's has: the member that names the base, with its longest
-/// number, and one letter.
+/// How many bytes a delta's frame has more than that of the complete publication: the member that states the base, with
+/// its longest number, and one letter.
 const DELTA_FRAME_BYTES: usize = 26;
 
-/// The deltas of a hub: the last ones that were made.
+/// The deltas of a hub that were computed last.
 #[derive(Debug)]
 pub(crate) struct Deltas<P> {
     made: BTreeMap<Between, Made<P>>,
-    /// In the order in which they were made.
+    /// In the order in which they were computed.
     order: VecDeque<Between>,
     bytes: usize,
 }
 
-/// The topic, and the offsets that a delta leads from and to.
+/// A topic, and the two offsets that a delta lies between.
 type Between = (Topic, u64, u64);
 
 #[derive(Debug)]
 struct Made<P> {
-    /// What it was made of, so that another publication of the same offset (of another epoch, or what a gate has merged) is not
-    /// taken for it. It is not kept alive by this.
+    /// The publications that it was computed from, so that others with the same offsets (of another epoch, or merged by
+    /// a gate) are not mistaken for them. They are not kept alive by this.
     from: Weak<Publication<P>>,
     to: Weak<Publication<P>>,
-    /// `None` where the whole is shorter, or there is no patch.
+    /// `None` if the complete value is shorter, or there is no patch.
     delta: Option<Arc<Publication<P>>>,
 }
 
@@ -43,7 +43,7 @@ impl<P: Payload> Deltas<P> {
         }
     }
 
-    /// What leads from one publication of a topic to another; `None` where that had better be sent whole.
+    /// The delta from one publication of a topic to another; `None` if the complete value should be sent.
     pub(crate) fn get(
         &mut self,
         from: &Arc<Publication<P>>,

@@ -1,4 +1,4 @@
-//! When the server is told of what a client's handlers have dealt with.
+//! When a client acknowledges what its handlers have processed.
 
 use core::time::Duration;
 
@@ -10,26 +10,27 @@ use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// How many publications may be dealt with before the server is told.
+/// How many publications may be processed before the server is told.
 const TOLD_EVERY: usize = 32;
 
 /// How long it may take until the server is told.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the server is to be told of one durable subscription.
+/// The outstanding acknowledgements of one durable subscription.
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
     positions: OrderedMap<Topic, Position>,
     count: usize,
     due_at: Option<Instant>,
-    /// Up to where something was dealt with last.
+    /// The position of the publication that was processed last.
     handled: Option<Position>,
-    /// Where the topic has ended, if it has.
+    /// The position at which the topic has ended, if it has.
     ended: Option<Position>,
 }
 
 impl Acks {
-    /// Everything of a topic up to a position is dealt with. One of several subscribers may be behind what another has told.
+    /// Everything of a topic up to a position has been processed. It may be behind a position already noted, because
+    /// subscribers differ.
     pub(crate) fn handle(&mut self, now: Instant, topic: &Topic, position: Position) {
         let told = self.positions.get(topic);
         if told.is_some_and(|told| is_behind(position, *told)) {
@@ -54,23 +55,23 @@ impl Acks {
         }
     }
 
-    /// Whether nothing is left to be dealt with: there is nothing to wait for.
+    /// Returns whether the topic has ended and everything was processed, so there is nothing to wait for.
     fn is_done(&self) -> bool {
         self.ended.is_some() && self.ended == self.handled
     }
 
-    /// Whether there will never be anything to tell any more.
+    /// Returns whether there is nothing left to acknowledge, now or later.
     pub(crate) fn is_over(&self) -> bool {
         self.is_done() && self.due_at.is_none()
     }
 
-    /// What is to be told now, if anything is.
+    /// Takes the acknowledgements if they are due.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Vec<TopicPosition>> {
         self.due_at.filter(|at| *at <= now)?;
         self.take()
     }
 
-    /// What is to be told, now or later.
+    /// Takes all outstanding acknowledgements.
     pub(crate) fn take(&mut self) -> Option<Vec<TopicPosition>> {
         self.due_at.take()?;
         self.count = 0;
@@ -85,13 +86,13 @@ impl Acks {
         Some(told)
     }
 
-    /// When something is to be told at the latest.
+    /// When the next acknowledgements are due.
     pub(crate) const fn due_at(&self) -> Option<Instant> {
         self.due_at
     }
 }
 
-/// Whether a position says less than another one of its epoch.
+/// Returns whether a position is before another one in the same epoch.
 fn is_behind(position: Position, other: Position) -> bool {
     position.epoch == other.epoch && position.offset < other.offset
 }
@@ -107,12 +108,12 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        /// Everything of a topic up to this epoch's offset is dealt with.
+        /// Everything of a topic up to this position has been processed.
         Handle(u8, u64, u64),
         /// The topic has ended here.
         End(u64, u64),
         Pass(u64),
-        /// It is told at once.
+        /// Send acknowledgements at once.
         Take,
     }
 
@@ -126,13 +127,13 @@ mod tests {
         ]
     }
 
-    /// What was dealt with and not told, one after the other, and what else counts.
+    /// What was processed and not acknowledged, one by one, and the rest of the state.
     #[derive(Default)]
     struct Model {
         untold: Vec<(Instant, Topic, Position)>,
         handled: Option<Position>,
         ended: Option<Position>,
-        /// It is not to wait any longer.
+        /// Nothing more is waited for.
         is_urgent: bool,
     }
 

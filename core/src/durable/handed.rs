@@ -1,4 +1,4 @@
-//! What a client was given by a durable subscription, and what nobody there has dealt with.
+//! What the subscribers to a durable subscription were handed, and what none of them has processed.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,9 +8,12 @@ use crate::ordered::OrderedMap;
 use crate::publication::{Position, Publication};
 use crate::topic::Topic;
 
-/// What the subscribers to one pattern were handed and none of them has dealt with, each topic in its order.
+/// The publications handed to the subscribers of one pattern that none of them has processed, in the order of each
+/// topic.
 ///
-/// They are of one device: what one of them has dealt with, all have. A publication counts as dealt with once all before it
+/// The subscribers are one device: what one of them has processed counts for all. A publication can only be
+/// acknowledged once all before it are processed, because a position covers everything up to it. So a subscriber that
+/// joins must be given what is waiting here.
 /// are: a position says that of everything up to it. So whoever joins them must be given what waits here.
 #[derive(Debug)]
 pub(crate) struct Handed<P> {
@@ -19,11 +22,11 @@ pub(crate) struct Handed<P> {
 
 #[derive(Debug)]
 struct Handing<P> {
-    /// What was handed, and whether somebody has dealt with it.
+    /// What was handed out, and whether it was processed.
     handed: Vec<(Arc<Publication<P>>, bool)>,
-    /// How many of the first ones are dealt with.
+    /// How many of the first ones are processed.
     done: usize,
-    /// More was handed than is remembered: what comes after can't be told apart any more.
+    /// More was handed out than can be remembered: later publications can't be acknowledged any more.
     is_lost: bool,
 }
 
@@ -35,12 +38,13 @@ impl<P> Handed<P> {
         }
     }
 
-    /// Whether everything is dealt with.
+    /// Returns whether everything is processed.
     pub(crate) fn is_empty(&self) -> bool {
         self.topics.is_empty()
     }
 
-    /// A subscriber was handed a publication, perhaps after others: each has a pace of its own.
+    /// A subscriber was handed a publication. Another one may have had later ones already, because each has its own
+    /// pace.
     pub(crate) fn hand(&mut self, publication: &Arc<Publication<P>>) {
         let handing = self.topics.or_insert_with(&publication.topic, || Handing {
             handed: Vec::new(),
@@ -57,8 +61,8 @@ impl<P> Handed<P> {
         }
     }
 
-    /// A subscriber has dealt with a publication, and with all before it where it `stands_for_them`. Where everything up to
-    /// some position is dealt with now, that one.
+    /// A subscriber has processed a publication and, with `stands_for_them`, all before it. If everything up to a later
+    /// position than before is processed now, returns that.
     pub(crate) fn handle(
         &mut self,
         topic: &Topic,
@@ -90,7 +94,7 @@ impl<P> Handed<P> {
         Some(last)
     }
 
-    /// What nobody has dealt with.
+    /// The publications that nobody has processed.
     pub(crate) fn waiting(&self) -> Vec<Arc<Publication<P>>> {
         let mut waiting = Vec::new();
         for handing in self.topics.values() {
@@ -105,8 +109,8 @@ impl<P> Handed<P> {
 }
 
 impl<P> Handing<P> {
-    /// Where a publication belongs: its epoch's are in order, and epochs as they came. None, if it is there, or was dealt
-    /// with by who dealt with a later one.
+    /// Where a publication belongs: within an epoch by offset, and epochs in the order of their arrival. `None` if it
+    /// is there already, or was covered by a later one that was processed.
     fn place(&self, position: Position) -> Option<usize> {
         let mut place = None;
         for (index, (known, _)) in self.handed.iter().enumerate().rev() {

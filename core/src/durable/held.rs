@@ -21,7 +21,7 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(cursor: &Cursor, holders: usize) -> Self {
         let mut positions = Recent::new(DURABLE_TOPICS_MAX);
-        // Those that were acknowledged last come first.
+        // The positions are sorted with the last acknowledged first.
         for known in cursor.positions.iter().rev() {
             *positions.touch(&known.topic, || known.position) = known.position;
         }
@@ -34,7 +34,7 @@ impl Held {
         }
     }
 
-    /// Moves on to a position, and says whether that is news.
+    /// Moves a topic's position forward. Returns whether that is news.
     pub(super) fn advance(&mut self, topic: &Topic, position: Position) -> bool {
         let mut is_new = false;
         let known = self.positions.touch(topic, || {

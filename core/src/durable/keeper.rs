@@ -1,4 +1,4 @@
-//! The cursors that a server's connections hold: who moves them, and when they are stored.
+//! The cursors held by a server's connections: which connection moves them, and when they are stored.
 
 use core::time::Duration;
 
@@ -14,29 +14,30 @@ use crate::sorted::SortedMap;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// How long what was acknowledged waits to be stored: a cursor is written no more often than that.
+/// How long acknowledgements wait before they are stored; a cursor is written no more often than that.
 const STORE_EVERY: Duration = Duration::from_secs(1);
 
-/// How often a cursor that nothing moves is stored all the same, so that it does not count as unused.
+/// How often a cursor that doesn't move is stored nevertheless, so that it doesn't expire.
 const TOUCH_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// The most calls that are asked at once.
+/// The most calls in one batch.
 const BATCH_MAX: usize = 256;
 
-/// The largest first term of a cursor. It is random, so that what was stored of a cursor that has been forgotten since does
-/// not move the one that has taken its place.
+/// The largest first term of a cursor. First terms are random, so that a late write to a cursor that has since been
+/// deleted doesn't move its successor.
 const FIRST_TERM_MAX: u64 = 1 << 32;
 
 /// The machine.
 ///
-/// `handle_claim`, `handle_held`, `handle_seen`, `handle_ack`, `handle_let_go`, `handle_forget`, `handle_flush`; then `poll_calls`, which asks one batch
-/// at a time, answered by `handle_answers` or `handle_lost`; and `poll_claimed`.
+/// Call `handle_claim`, `handle_held`, `handle_seen`, `handle_ack`, `handle_let_go`, `handle_forget` and
+/// `handle_flush`; then `poll_calls`, which returns one batch at a time, to be answered by `handle_answers` or
+/// `handle_lost`; and `poll_claimed`.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     terms: Random,
     cursors: BTreeMap<CursorKey, Held>,
     holders: BTreeMap<ConnectionId, SortedMap<Pattern, CursorKey>>,
-    /// Claims, by whom, and what is to be forgotten.
+    /// Claims with the connections they are for, and cursors to delete.
     waiting: VecDeque<Asked>,
     asked: Vec<Asked>,
     claimed: VecDeque<Claimed>,
@@ -51,12 +52,12 @@ struct Asked {
     call: CursorCall,
 }
 
-/// What came of a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub(crate) struct Claimed {
     pub(crate) connection: ConnectionId,
     pub(crate) key: CursorKey,
-    /// Where the cursor stands, or why there is none.
+    /// The cursor's positions, or why there is no cursor.
     pub(crate) result: Result<Vec<TopicPosition>, CursorAnswer>,
 }
 
@@ -75,7 +76,7 @@ impl Keeper {
         }
     }
 
-    /// What is held, and what has come of it.
+    /// Figures about the cursors.
     pub(crate) fn counts(&self) -> DurableCounts {
         let held = self.cursors.values();
         let unstored = held.filter(|held| held.is_dirty || held.is_being_stored);
@@ -86,8 +87,8 @@ impl Keeper {
         }
     }
 
-    /// A connection wants a cursor, which begins with these positions where there is none. The result is due by
-    /// [`Keeper::poll_claimed`].
+    /// A connection claims a cursor; if there is none, it begins with these positions. [`Keeper::poll_claimed`] returns
+    /// the result.
     pub(crate) fn handle_claim(
         &mut self,
         now: Instant,
@@ -96,7 +97,7 @@ impl Keeper {
         positions: Vec<TopicPosition>,
     ) {
         if self.cursors.get(&key).is_some_and(|held| held.is_dirty) {
-            // It is stored before it is claimed.
+            // Its changes must be stored before it is claimed.
             self.store_at = Some(now);
         }
         let term = 1 + self.terms.up_to(FIRST_TERM_MAX - 1);
@@ -107,7 +108,7 @@ impl Keeper {
         });
     }
 
-    /// The connection has what it claimed, and moves the cursor from now on.
+    /// The connection accepts the cursor that it claimed, and moves it from now on.
     pub(crate) fn handle_held(&mut self, now: Instant, connection: ConnectionId, key: &CursorKey) {
         let Some(held) = self.cursors.get_mut(key) else {
             return;
@@ -117,7 +118,8 @@ impl Keeper {
         patterns.insert(key.pattern.clone(), key.clone());
         held.holders += 1;
         if let Some(before) = before {
-            // It had that still: its subscription had ended with the topic, or this one takes its place.
+            // The connection still had a cursor for the pattern: its subscription ended with the topic, or is being
+            // replaced.
             self.release(now, &before);
         }
         if self.touch_at <= now {
@@ -125,12 +127,12 @@ impl Keeper {
         }
     }
 
-    /// Nobody wants what was claimed any more.
+    /// Nobody wants the claimed cursor any more.
     pub(crate) fn handle_unwanted(&mut self, key: &CursorKey) {
         self.drop_if_settled(key);
     }
 
-    /// A connection's device has dealt with everything up to these positions.
+    /// A connection's device has processed everything up to these positions.
     pub(crate) fn handle_ack(
         &mut self,
         now: Instant,
@@ -140,7 +142,7 @@ impl Keeper {
     ) {
         let patterns = self.holders.get(&connection);
         let Some(key) = patterns.and_then(|patterns| patterns.get(pattern)) else {
-            // It has crossed the end of its subscription on its way.
+            // The acknowledgement crossed the end of its subscription on the way.
             return;
         };
         let Some(held) = self.cursors.get_mut(key) else {
@@ -156,7 +158,8 @@ impl Keeper {
         }
     }
 
-    /// The same, as it is said by who has just come. Its device may turn up elsewhere as soon as it is answered, so that this is stored at once.
+    /// Like an acknowledgement, but from a device that has just arrived. It may turn up elsewhere as soon as it is
+    /// answered, so this is stored at once.
     pub(crate) fn handle_seen(
         &mut self,
         now: Instant,
@@ -168,7 +171,7 @@ impl Keeper {
         self.store_at = self.store_at.map(|_| now);
     }
 
-    /// A connection has ended a durable subscription. Says whether it had one.
+    /// A connection has ended a durable subscription. Returns the cursor that it held, if any.
     pub(crate) fn handle_let_go(
         &mut self,
         now: Instant,
@@ -184,12 +187,12 @@ impl Keeper {
         Some(key)
     }
 
-    /// A connection moves a cursor no more.
+    /// A connection stops moving a cursor.
     fn release(&mut self, now: Instant, key: &CursorKey) {
         if let Some(held) = self.cursors.get_mut(key) {
             held.holders -= 1;
             if held.is_dirty {
-                // Its device may turn up elsewhere at any time.
+                // Its device may turn up elsewhere at any moment.
                 self.store_at = Some(now);
             }
         }
@@ -203,11 +206,11 @@ impl Keeper {
         for pattern in patterns {
             self.handle_let_go(now, connection, &pattern);
         }
-        // Nobody waits for what it has claimed.
+        // Nobody waits for its claims any more.
         self.waiting.retain(|asked| asked.by != Some(connection));
     }
 
-    /// A cursor is to be forgotten.
+    /// Deletes a cursor.
     pub(crate) fn handle_forget(&mut self, key: CursorKey) {
         self.cursors.remove(&key);
         for patterns in self.holders.values_mut() {
@@ -220,7 +223,7 @@ impl Keeper {
         });
     }
 
-    /// What was acknowledged is to be stored now.
+    /// Stores outstanding acknowledgements now.
     pub(crate) fn handle_flush(&mut self, now: Instant) {
         if self.cursors.values().any(|held| held.is_dirty) {
             self.store_at = Some(now);
@@ -239,7 +242,7 @@ impl Keeper {
         self.store_at = Some(now);
     }
 
-    /// The next calls for the store, in their order. None while others are unanswered.
+    /// The next batch of calls for the store, in order. `None` while another one is unanswered.
     pub(crate) fn poll_calls(&mut self, now: Instant) -> Option<Vec<CursorCall>> {
         if !self.asked.is_empty() {
             return None;
@@ -270,7 +273,7 @@ impl Keeper {
         Some(calls.collect::<Vec<_>>()).filter(|calls| !calls.is_empty())
     }
 
-    /// What came of the calls that were asked last: one answer for each.
+    /// The answers to the last batch: one for each call.
     pub(crate) fn handle_answers(&mut self, now: Instant, answers: Vec<CursorAnswer>) {
         if answers.len() != self.asked.len() {
             return self.handle_lost(now);
@@ -328,11 +331,11 @@ impl Keeper {
         self.drop_if_settled(key);
     }
 
-    /// A claimed cursor, with what this server knows and could not store.
+    /// Takes over a claimed cursor, adding what this server knows and could not store.
     fn take_over(&mut self, now: Instant, key: &CursorKey, cursor: Cursor) -> Vec<TopicPosition> {
         let known = self.cursors.get(key);
         let holders = known.map_or(0, |known| known.holders);
-        // Where somebody else has had it in between, that one knows better.
+        // If another server has claimed it in between, that one knows better.
         let unsaved = known.filter(|known| known.term + 1 == cursor.term);
         let mut held = Held::new(&cursor, holders);
         if let Some(unsaved) = unsaved {
@@ -348,7 +351,7 @@ impl Keeper {
         positions
     }
 
-    /// What was asked last has not been answered, and will not be.
+    /// The last batch will not be answered.
     pub(crate) fn handle_lost(&mut self, now: Instant) {
         for asked in core::mem::take(&mut self.asked).into_iter().rev() {
             match &asked.call {
@@ -366,19 +369,21 @@ impl Keeper {
         }
     }
 
-    /// The next claim that was answered: [`Keeper::handle_held`] or [`Keeper::handle_unwanted`] follows where there is a cursor.
+    /// The next result of a claim. If it is a cursor, [`Keeper::handle_held`] or [`Keeper::handle_unwanted`] must
+    /// follow.
     pub(crate) fn poll_claimed(&mut self) -> Option<Claimed> {
         self.claimed.pop_front()
     }
 
-    /// When [`Keeper::handle_timeout`] and [`Keeper::poll_calls`] are to be called at the latest, by a host that can ask.
+    /// When [`Keeper::handle_timeout`] and [`Keeper::poll_calls`] must be called at the latest, if the store can be
+    /// reached.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let store_at = self.store_at.filter(|_| self.asked.is_empty());
         let touch_at = Some(self.touch_at).filter(|_| !self.holders.is_empty());
         [store_at, touch_at].into_iter().flatten().min()
     }
 
-    /// The cursor that a connection holds by a pattern.
+    /// The cursor that a connection holds for a pattern.
     pub(crate) fn key_of(&self, connection: ConnectionId, pattern: &Pattern) -> Option<&CursorKey> {
         self.holders.get(&connection)?.get(pattern)
     }

@@ -1,4 +1,4 @@
-//! Cursors in memory.
+//! A store of cursors in memory.
 
 use core::time::Duration;
 
@@ -9,15 +9,15 @@ use alloc::vec::Vec;
 use super::{Cursor, CursorAnswer, CursorCall, CursorKey, CursorLimits, Remembered};
 use crate::time::Instant;
 
-/// How often those that nobody uses are looked for while there is no room for another one.
+/// How often expired cursors are looked for while there is no room for another.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Cursors in the memory of one process: the reference of what a store of cursors does.
+/// Cursors in the memory of one process; also the reference for other stores.
 #[derive(Debug)]
 pub struct Shelf {
     limits: CursorLimits,
     cursors: BTreeMap<CursorKey, Kept>,
-    /// How many each user has.
+    /// How many cursors each user has.
     per_user: BTreeMap<Arc<str>, usize>,
     sweep_at: Instant,
 }
@@ -29,7 +29,7 @@ struct Kept {
 }
 
 impl Shelf {
-    /// An empty one.
+    /// An empty store.
     pub const fn new(limits: CursorLimits) -> Self {
         Self {
             limits,
@@ -39,7 +39,7 @@ impl Shelf {
         }
     }
 
-    /// Does what is asked, in this order; one answer for each.
+    /// Carries out calls in order; one answer for each.
     pub fn carry_out(&mut self, now: Instant, calls: &[CursorCall]) -> Vec<CursorAnswer> {
         calls.iter().map(|call| self.answer(now, call)).collect()
     }
@@ -113,7 +113,7 @@ impl Shelf {
             || own.is_some_and(|own| *own >= self.limits.per_user_max)
     }
 
-    /// Says how many.
+    /// Returns how many.
     fn forget_unused(&mut self, now: Instant) -> u64 {
         let age_max = self.limits.age_max;
         let cursors = self.cursors.iter();
@@ -127,7 +127,7 @@ impl Shelf {
         unused.len() as u64
     }
 
-    /// Says whether it was there.
+    /// Returns whether it was there.
     fn remove(&mut self, key: &CursorKey) -> bool {
         if self.cursors.remove(key).is_none() {
             return false;
@@ -148,7 +148,7 @@ impl Shelf {
         self.cursors.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no cursors.
     pub fn is_empty(&self) -> bool {
         self.cursors.is_empty()
     }

@@ -3,10 +3,10 @@
 use alloc::collections::BTreeMap;
 use core::ops::RangeInclusive;
 
-/// Clocks from 1, as disjoint spans that do not touch.
+/// Clocks starting at 1, as disjoint spans that do not touch.
 ///
-/// Where nothing was lost it is one span from 1: the plain clock of a version vector. What lies beyond a gap is what
-/// other designs keep in a cloud of dots.
+/// If nothing was lost, there is one span from 1: the plain clock of a version vector. What lies beyond a gap is what
+/// other designs keep in a dot cloud.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clocks {
     /// The last clock of each span, by its first.
@@ -48,12 +48,12 @@ impl Clocks {
         self.spans.iter().map(|(first, last)| *first..=*last)
     }
 
-    /// Up to where nothing is missing.
+    /// The clock up to which nothing is missing.
     pub(super) fn whole(&self) -> u64 {
         self.spans.get(&1).copied().unwrap_or(0)
     }
 
-    /// How many spans there are: one, and one more for each gap.
+    /// How many spans there are: one, plus one for each gap.
     pub(super) fn len(&self) -> usize {
         self.spans.len()
     }

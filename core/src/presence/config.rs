@@ -1,4 +1,4 @@
-//! What a tracker may hold, and its timings.
+//! The limits and timings of a tracker.
 
 use core::time::Duration;
 
@@ -6,28 +6,30 @@ use super::NodeId;
 
 /// A tracker's timings and limits.
 ///
-/// Times are above zero. `down_after` should be at least three heartbeats, or a lost one looks like a lost server; `forget_after` more than that.
+/// Times must be above zero. `down_after` should be at least three heartbeats, or a lost heartbeat looks like a lost
+/// server; `forget_after` should be longer than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrackerConfig {
-    /// This run of this server.
+    /// Identifies this run of this server.
     pub node: NodeId,
-    /// After a change was told, further ones are gathered for so long: to other nodes and to watchers.
+    /// How long further changes are collected after one was sent, both for other nodes and for watchers.
     pub gather: Duration,
-    /// A node that has nothing to tell says that it lives after so long a silence.
+    /// How long a node may be silent before it sends a sign of life.
     pub heartbeat: Duration,
-    /// After so long a silence a node counts as down: its presences leave, until it is heard of again.
+    /// How long a node may be silent before it is considered down: its presences leave until it is heard from again.
     pub down_after: Duration,
-    /// After so long a silence a node's presences are forgotten. When it is heard of again, it is asked for all of them.
+    /// How long a node may be silent before its presences are forgotten. When it is heard from again, it is asked for
+    /// all of them.
     pub forget_after: Duration,
-    /// How long an answer may take until a node is asked again for what was missed.
+    /// How long a node may take to answer before it is asked again for what was missed.
     pub ask_again: Duration,
-    /// What it may hold.
+    /// Its limits.
     pub limits: PresenceLimits,
 }
 
 impl TrackerConfig {
-    /// Changes are gathered for 50 ms, a heartbeat comes every 5 s, a silent node is down after 15 s and forgotten after
-    /// 20 min, and asked again after 1 s.
+    /// Changes are collected for 50 ms; a sign of life every 5 s; a silent node is down after 15 s, forgotten after 20
+    /// min, and asked again after 1 s.
     pub fn new(node: NodeId) -> Self {
         Self {
             node,
@@ -41,10 +43,10 @@ impl TrackerConfig {
     }
 }
 
-/// What a tracker may hold.
+/// The limits of a tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresenceLimits {
-    /// The most metas of a topic at which this node still takes a further one. All nodes' count.
+    /// The most metas of a topic, counting all nodes. At the limit, this node adds no more.
     pub topic_metas_max: usize,
     /// The most presences of one session.
     pub session_tracks_max: usize,
@@ -52,14 +54,14 @@ pub struct PresenceLimits {
     pub tracks_max: usize,
     /// The largest meta, in bytes.
     pub meta_bytes_max: usize,
-    /// The most bytes of presences in one message between nodes; more are sent as several.
+    /// The most bytes of presences in one message between nodes; more are sent in several.
     pub message_bytes_max: usize,
-    /// The most removals that are remembered to tell nodes that have missed them. Nodes that have missed more are told
+    /// The most removals that are remembered, for nodes that have missed them. Nodes that have missed more are sent
     /// everything.
     pub removals_max: usize,
-    /// The most other nodes. Further ones are not listened to.
+    /// The most other nodes. Further ones are ignored.
     pub nodes_max: usize,
-    /// The most gaps in what is known of a node. Changes beyond a further one are asked for anew.
+    /// The most gaps in what is known of a node. Changes beyond further gaps are dropped, and requested again.
     pub gaps_max: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::protocol::{ErrorCode, WireError};
 
-/// Why [`Tracker::handle_track`](super::Tracker::handle_track) refused. Nothing has changed then.
+/// Why [`Tracker::handle_track`](super::Tracker::handle_track) refused a presence. Nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrackError {
     /// The meta is larger than allowed.
@@ -15,7 +15,7 @@ pub enum TrackError {
         /// The limit.
         bytes_max: usize,
     },
-    /// The topic has as many presences as it may have.
+    /// The topic has reached its limit on presences.
     #[error(
         "the topic has {metas_max} presences and takes no more; split it, or raise topic_metas_max"
     )]
@@ -23,25 +23,25 @@ pub enum TrackError {
         /// The limit.
         metas_max: usize,
     },
-    /// The session has as many presences as it may have.
+    /// The session has reached its limit on presences.
     #[error("a session may have {tracks_max} presences; untrack some, or raise session_tracks_max")]
     SessionFull {
         /// The limit.
         tracks_max: usize,
     },
-    /// The node has as many presences as it may have.
+    /// The node has reached its limit on presences.
     #[error("the server holds {tracks_max} presences and takes no more; raise tracks_max")]
     NodeFull {
         /// The limit.
         tracks_max: usize,
     },
-    /// The node is going away.
+    /// The node is shutting down.
     #[error("the server is going away; connect again")]
     ShuttingDown,
 }
 
 impl TrackError {
-    /// The error as the wire tells it.
+    /// The error in the form that is sent to clients.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
             Self::MetaTooLarge { .. } => ErrorCode::TooLarge,

@@ -1,4 +1,4 @@
-//! Who is present.
+//! The keys that presences are counted by.
 
 use core::fmt;
 
@@ -7,13 +7,13 @@ use alloc::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 
-/// What counts as one for the application, such as a user: 1 to [`Key::BYTES_MAX`] bytes without control characters. A
+/// Whatever the application counts as one, such as a user: 1 to [`Key::BYTES_MAX`] bytes without control characters. A
 /// clone shares the text.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
 impl Clone for Key {
-    /// In a browser, where size counts for more than a call, it is compiled once for all who clone.
+    /// Not inlined, so that browser builds, where size matters more than a call, contain the code once.
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     #[cfg_attr(not(target_arch = "wasm32"), inline)]
     fn clone(&self) -> Self {
@@ -39,9 +39,9 @@ pub enum KeyError {
     /// A control character, such as a line end.
     #[error("control character {character:?} at byte {at} of a key; remove it")]
     ControlCharacter {
-        /// Which one.
+        /// The character.
         character: char,
-        /// Where.
+        /// The byte at which it is.
         at: usize,
     },
 }
@@ -53,7 +53,7 @@ impl Key {
     /// Checks `text` and copies it.
     ///
     /// # Errors
-    /// The first thing in `text` that a key can't have.
+    /// The first thing in `text` that is not allowed in a key.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         if text.is_empty() {
             return Err(KeyError::Empty);

@@ -1,4 +1,4 @@
-//! What nodes say to each other, and its flat JSON form.
+//! The messages between nodes, and their flat JSON form.
 
 use alloc::vec::Vec;
 
@@ -8,53 +8,53 @@ use super::section::{Entry, Section};
 use super::{Key, NodeId};
 use crate::topic::Topic;
 
-/// What a node says to all others. It may be lost, repeated, and overtaken by what is said later.
+/// A message from one node to all others. It may be lost or repeated, and may be overtaken by later ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceMessage<M> {
-    /// Who says it.
+    /// The sender.
     pub from: NodeId,
-    /// What.
+    /// The content.
     pub body: PresenceBody<M>,
 }
 
-/// What there is to say.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PresenceBody<M> {
-    /// The node can be heard from now on, and wants to know who else is there.
+    /// The node's messages arrive from now on, and it wants to know which other nodes there are.
     Hello,
     /// Some of the node's presences.
     Part(Part<M>),
-    /// Another node is asked for all that it did after a clock.
+    /// Asks another node for everything that it did after a clock.
     Request {
-        /// Which one.
+        /// The node that is asked.
         of: NodeId,
-        /// The last clock up to which nothing is missing.
+        /// The clock up to which nothing is missing.
         since: u64,
     },
-    /// The node goes away in order, and its presences with it.
+    /// The node shuts down gracefully, and its presences leave.
     Bye,
 }
 
-/// What is left of what a node did between two of its clocks. One that tells of nothing is a heartbeat.
+/// What remains of a node's changes between two of its clocks. Without any changes, it is a sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<M> {
-    /// It tells of the clocks above this one,
+    /// It covers the clocks above this one,
     pub since: u64,
-    /// up to this one: of their presences, those that are not among the joins are gone.
+    /// up to this one. Presences with these clocks that are not among the joins are gone.
     pub until: u64,
-    /// The node's clock: where it is above `until`, there is more to be told.
+    /// The node's clock. If it is above `until`, there is more to come.
     pub clock: u64,
-    /// The presences that are left, by ascending clock.
+    /// The presences that remain, by ascending clock.
     pub joins: Vec<(u64, Entry<M>)>,
-    /// Presences of earlier clocks that were removed.
+    /// The clocks of earlier presences that were removed.
     pub leaves: Vec<u64>,
-    /// Whether it is a part of all that is left, because the node does not remember which presences it removed: only all of those parts
-    /// that name the same clock tell what is gone.
+    /// Whether this is one of several parts that contain everything that remains, because the node no longer remembers
+    /// the removals. Only all the parts with the same `clock` together tell what is gone.
     pub is_of_all: bool,
 }
 
 impl<M: Clone> Part<M> {
-    /// What this part knows. Joins outside of its clocks are no part of it.
+    /// What this part says, as a section. Joins outside of its clocks are ignored.
     pub(super) fn into_section(self) -> Section<M> {
         let mut section = Section::default();
         section.seen.insert(self.since, self.until);
@@ -93,7 +93,7 @@ pub struct PresenceEnvelope<M> {
     pub all: bool,
 }
 
-/// A presence that is left, in its JSON form.
+/// A remaining presence in its JSON form.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(
     missing_docs,
@@ -168,7 +168,7 @@ impl<'a, M> From<&'a (u64, Entry<M>)> for JoinEnvelope<&'a M> {
 }
 
 impl<M> From<PresenceEnvelope<M>> for PresenceMessage<M> {
-    /// A request that names no node is taken for one to everybody to be heard.
+    /// A request that names no node is treated as a hello.
     fn from(envelope: PresenceEnvelope<M>) -> Self {
         let join = |join: JoinEnvelope<M>| {
             let entry = Entry {

@@ -1,4 +1,4 @@
-//! A node's own presences: numbered, remembered by who asked for them, and told in parts.
+//! A node's own presences: numbered, found by the request that created them, and sent in parts.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -9,21 +9,21 @@ use super::section::Entry;
 use super::{PresenceLimits, TrackId};
 use crate::payload::Payload;
 
-/// What a presence costs in a message beside its texts and its meta: member names and a clock.
+/// The most bytes of a presence in a message besides its texts and its meta: member names and a clock.
 pub(super) const JOIN_OVERHEAD_BYTES: usize = 64;
 
-/// What a removal costs in a message.
+/// The most bytes of a removal in a message.
 pub(super) const LEAVE_BYTES: usize = 20;
 
 #[derive(Debug)]
 pub(super) struct Own<M> {
-    /// How many changes there were.
+    /// The number of changes so far.
     clock: u64,
     entries: BTreeMap<u64, Entry<M>>,
     tracks: BTreeMap<TrackId, u64>,
-    /// The presences that were removed, by the clock of their removal.
+    /// The clocks of the removed presences, by the clock of their removal.
     removals: BTreeMap<u64, u64>,
-    /// Removals up to this clock are not remembered.
+    /// Removals up to this clock have been forgotten.
     removals_since: u64,
     removals_max: usize,
 }
@@ -80,8 +80,8 @@ impl<M: Payload + Clone> Own<M> {
         self.entries.len()
     }
 
-    /// What happened after `since`, or all of it where that is too long ago, in parts of at most `bytes_max` (but of
-    /// one change at least). There is always a part, so that the clock is told.
+    /// The changes after `since`, or everything if that is too long ago, in parts of at most `bytes_max` (but at least
+    /// one change each). There is always at least one part, to state the clock.
     pub(super) fn parts(&self, since: u64, bytes_max: usize) -> Vec<Part<M>> {
         let is_remembered = since >= self.removals_since;
         let since = if is_remembered {
@@ -103,7 +103,7 @@ impl<M: Payload + Clone> Own<M> {
             let size = change.size();
             let last = parts.len() - 1;
             if matches!(change, Change::Leave(removed) if removed > parts[last].since) {
-                // That it is not among the part's joins tells that it is gone.
+                // Its absence from the part's joins says that it is gone.
                 continue;
             }
             if bytes > 0 && bytes + size > bytes_max {
@@ -121,7 +121,7 @@ impl<M: Payload + Clone> Own<M> {
         parts
     }
 
-    /// What happened after `since`, by ascending clock: the joins that are left, and the removals that are remembered.
+    /// The changes after `since`, by ascending clock: the joins that remain, and the removals that are remembered.
     fn changes(&self, since: u64) -> impl Iterator<Item = (u64, Change<'_, M>)> {
         let joins = self.entries.range(since + 1..);
         let leaves = self.removals.range(since + 1..);

@@ -1,4 +1,4 @@
-//! What a node holds of another node, and whether it counts.
+//! What a node knows about another node, and whether that node's presences are shown.
 //!
 //! ```text
 //!   heard of            silent for down_after           silent for forget_after
@@ -10,8 +10,8 @@
 //!   any ── bye ──▶ Gone ── forget_after ──▶ unknown
 //! ```
 //!
-//! A node that returns is shown once it has told what happened meanwhile, so that nobody who went in between comes back
-//! for a moment.
+//! A node that returns is shown only once it has sent what happened meanwhile, so that presences that have left don't
+//! reappear for a moment.
 
 use super::TrackerConfig;
 use super::message::Part;
@@ -21,16 +21,16 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Peer<M> {
     pub(super) section: Section<M>,
-    /// Parts of all that is left of what it did, until the last of them has come.
+    /// The parts of everything that remains, until the last of them has arrived.
     gathered: Gathered<M>,
-    /// The highest clock that it has told.
+    /// The highest clock that it has stated.
     pub(super) clock: u64,
     pub(super) status: Status,
     heard: Instant,
     asked: Option<Instant>,
 }
 
-/// Parts of all that was left of what a node had done up to a clock.
+/// The parts of everything that remained at a clock.
 #[derive(Debug)]
 struct Gathered<M> {
     clock: u64,
@@ -41,11 +41,11 @@ struct Gathered<M> {
 pub(super) enum Status {
     Up,
     Returning {
-        /// The clock that it must have caught up with.
+        /// The clock that must be caught up with.
         clock: u64,
     },
     Down,
-    /// It has said bye. What arrives late of it is not listened to.
+    /// It has said bye. Messages that arrive late are ignored.
     Gone,
 }
 
@@ -70,12 +70,12 @@ impl<M: Clone> Peer<M> {
         }
     }
 
-    /// It has said something, and what it said counts.
+    /// A message from it has arrived that counts as a sign of life.
     pub(super) fn handle_heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
     }
 
-    /// Takes in what it tells of what it did. What is above a gap, of which there may be `gaps_max`, is asked for later.
+    /// Merges a part of its changes. Parts beyond further gaps than `gaps_max` are dropped, and requested later.
     pub(super) fn take(&mut self, part: Part<M>, gaps_max: usize) -> Joined<M> {
         if !part.is_of_all {
             return self.section.take(part, gaps_max);
@@ -102,7 +102,7 @@ impl<M: Clone> Peer<M> {
         self.handle_heard(now);
     }
 
-    /// When its silence changes what it counts for.
+    /// When its silence changes its status.
     pub(super) fn deadline(&self, config: &TrackerConfig) -> Instant {
         self.heard
             + match self.status {
@@ -111,7 +111,8 @@ impl<M: Clone> Peer<M> {
             }
     }
 
-    /// The clock to ask it for, if something is missing of what it did up to `until` and it has to be asked (again).
+    /// The clock after which to ask it for changes, if some up to `until` are missing and it has not been asked
+    /// recently.
     pub(super) fn ask(&mut self, now: Instant, until: u64, config: &TrackerConfig) -> Option<u64> {
         let waits = |asked: Instant| now < asked + config.ask_again;
         if self.section.seen.whole() >= until || self.asked.is_some_and(waits) {

@@ -1,4 +1,4 @@
-//! The presences of one topic as someone was told, and what each further message changes about its keys.
+//! The presences of one topic as a watcher knows them, and what each further message changes about its keys.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use crate::sorted::SortedMap;
 /// The presences of one topic.
 ///
 /// This does what Phoenix's `Presence.syncState` and `syncDiff` do for its JavaScript client: a state that arrives
-/// after a lost connection is compared with what was known, so that only the difference is reported.
+/// after a lost connection is compared with what was known, so that only the differences are reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roster<M> {
     keys: SortedMap<Key, SortedMap<PresenceId, M>>,
@@ -20,7 +20,7 @@ pub struct Roster<M> {
 pub enum KeyChangeKind {
     /// It joined, with its first metas.
     Joined,
-    /// It stays, with different metas.
+    /// It is still present, with different metas.
     Updated,
     /// It left, with its last metas.
     Left,
@@ -33,7 +33,7 @@ pub struct KeyChange<M> {
     pub key: Key,
     /// What happened.
     pub kind: KeyChangeKind,
-    /// The metas that were added, ordered by id. A meta that comes back over another connection has another id.
+    /// The metas that were added, ordered by id. The same meta over a new connection has a new id.
     pub joins: Vec<Present<M>>,
     /// The metas that were removed, ordered by id.
     pub leaves: Vec<Present<M>>,
@@ -49,12 +49,12 @@ impl<M> Default for Roster<M> {
 }
 
 impl<M: Clone> Roster<M> {
-    /// Nobody.
+    /// An empty roster.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// All presences, told at once: what is not among them has gone.
+    /// Applies a complete state: presences that are not in it have gone.
     pub fn handle_state(&mut self, present: &[Present<M>]) -> Vec<KeyChange<M>> {
         let mut stay = SortedMap::new();
         for present in present {
@@ -72,7 +72,7 @@ impl<M: Clone> Roster<M> {
         self.apply(present, &gone)
     }
 
-    /// Some presences came and went. What is known already is no change.
+    /// Applies a diff. What is known already is no change.
     pub fn handle_diff(&mut self, diff: &PresenceDiff<M>) -> Vec<KeyChange<M>> {
         self.apply(&diff.joins, &diff.leaves)
     }
@@ -113,7 +113,7 @@ impl<M: Clone> Roster<M> {
         concluded
     }
 
-    /// Says what the changes of a key amount to: nothing, where it came and went in one message.
+    /// What the changes of a key amount to; `None` if it joined and left in one message.
     fn conclude(&mut self, key: Key, change: Change<M>) -> Option<KeyChange<M>> {
         let is_present = self.keys.get(&key).is_some_and(|metas| !metas.is_empty());
         if !is_present {
@@ -150,7 +150,7 @@ impl<M: Clone> Roster<M> {
         metas.map(|(id, meta)| (*id, meta))
     }
 
-    /// Who is present.
+    /// The keys that are present.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.keys.keys()
     }
@@ -160,7 +160,7 @@ impl<M: Clone> Roster<M> {
         self.metas
     }
 
-    /// Whether nobody is present.
+    /// Returns whether nobody is present.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -183,7 +183,7 @@ impl<M> Change<M> {
     }
 }
 
-/// What has changed of a key, to be added to.
+/// The changes of a key, to be added to.
 fn changed<'a, M>(
     changes: &'a mut SortedMap<Key, Change<M>>,
     key: &Key,

@@ -1,4 +1,4 @@
-//! What a node holds of one node's presences: an observed-remove set.
+//! What a node knows of one node's presences: an observed-remove set.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -8,21 +8,21 @@ use super::key::Key;
 use super::message::Part;
 use crate::topic::Topic;
 
-/// A presence as nodes know it.
+/// A presence as nodes exchange it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<M> {
-    /// Where.
+    /// Its topic.
     pub topic: Topic,
-    /// Who.
+    /// Its key.
     pub key: Key,
-    /// What it says of itself.
+    /// Its meta.
     pub meta: M,
 }
 
-/// One node's changes that were seen, and the presences that are left of them.
+/// The changes of one node that were seen, and the presences that remain of them.
 ///
-/// A presence whose clock was seen and that is not here was removed. A part of what happened is a section, too, whose
-/// clocks are those that the part knows of: whole state and delta have one form and one join.
+/// A presence whose clock was seen, but which isn't here, was removed. A partial update is a section, too, whose clocks
+/// are those that it covers: complete state and delta have the same form and the same join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Section<M> {
     pub(super) seen: Clocks,
@@ -55,7 +55,7 @@ impl<M> Default for Section<M> {
 }
 
 impl<M: Clone> Section<M> {
-    /// Joins a part, unless it is above a gap, and there are more than `gaps_max`.
+    /// Joins a part, unless it lies beyond a gap and there are more than `gaps_max` already.
     pub(super) fn take(&mut self, part: Part<M>, gaps_max: usize) -> Joined<M> {
         if part.since > self.seen.whole() && self.seen.len() > gaps_max {
             return Joined::default();
@@ -63,8 +63,8 @@ impl<M: Clone> Section<M> {
         self.join(part.into_section())
     }
 
-    /// The least section that knows what both know. What is in one only is kept unless the other has seen it, and so
-    /// has seen it go.
+    /// Merges another section into this one. An entry that only one of them has is kept, unless the other has seen its
+    /// clock, and so has seen it removed.
     pub(super) fn join(&mut self, other: Self) -> Joined<M> {
         let mut gone = Vec::new();
         for span in other.seen.spans() {

@@ -1,4 +1,4 @@
-//! One node's part in keeping presences.
+//! One node's tracker of presences.
 
 mod nodes;
 
@@ -24,33 +24,33 @@ use crate::topic::Topic;
 pub enum PresenceOutput<M> {
     /// Broadcast this to all other nodes. Best effort is enough.
     Send(PresenceMessage<M>),
-    /// Tell the topic's watchers.
+    /// Send this to the topic's watchers.
     Diff {
-        /// What has changed, by metas.
+        /// The change, by metas.
         diff: Arc<PresenceDiff<M>>,
-        /// What that means, by keys.
+        /// The change, by keys.
         changes: Vec<KeyChange<M>>,
     },
 }
 
-/// How much a tracker holds.
+/// Figures about a tracker, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PresenceCounts {
-    /// Topics that someone is present in.
+    /// Topics with presences.
     pub topics: usize,
     /// The metas of all of them.
     pub metas: usize,
-    /// Those that are this node's own.
+    /// The metas that are this node's own.
     pub tracks: usize,
     /// Other nodes that are up.
     pub nodes: usize,
 }
 
-/// One node's part in keeping presences.
+/// One node's tracker of presences.
 ///
-/// `handle_track`, `handle_untrack`, `handle_session_closed` and `handle_watch` tell of sessions, `handle_linked`,
-/// `handle_message` and `handle_shutdown` of the other nodes; after each, `poll_output` until `None`. Until it is linked, a
-/// tracker is alone: it says nothing and needs no heartbeat.
+/// `handle_track`, `handle_untrack`, `handle_session_closed` and `handle_watch` are about its sessions;
+/// `handle_linked`, `handle_message` and `handle_shutdown` about the other nodes. After each, drain `poll_output` until
+/// `None`. Until it is linked, a tracker is alone: it sends nothing and needs no heartbeat.
 #[derive(Debug)]
 pub struct Tracker<M> {
     config: TrackerConfig,
@@ -58,9 +58,9 @@ pub struct Tracker<M> {
     peers: BTreeMap<NodeId, Peer<M>>,
     view: View<M>,
     link: Link,
-    /// When changes were told last.
+    /// When changes were last sent.
     told_at: Option<Instant>,
-    /// No peer's deadline is earlier.
+    /// At most the earliest deadline of the peers.
     peers_due: Option<Instant>,
     output: VecDeque<PresenceOutput<M>>,
 }
@@ -70,13 +70,13 @@ enum Link {
     /// There are no other nodes.
     Alone,
     Linked {
-        /// What others were told of, up to this clock.
+        /// The clock up to which changes were sent to the others.
         told: u64,
-        /// They are to be told what happened after this clock, though it may be nothing.
+        /// The clock after which changes have to be sent to them, even if there are none.
         owed: Option<u64>,
         heartbeat_at: Instant,
     },
-    /// Bye was said.
+    /// Bye has been sent.
     Over,
 }
 
@@ -95,10 +95,10 @@ impl<M: Payload + Clone> Tracker<M> {
         }
     }
 
-    /// A session is present in a topic as `key`; a second call with the same `track` replaces the first one's presence.
+    /// Makes `key` present in a topic for a session. Another call with the same `track` replaces the presence.
     ///
     /// # Errors
-    /// As [`TrackError`] says. The first presence stays then.
+    /// As [`TrackError`] says. The previous presence stays then.
     pub fn handle_track(
         &mut self,
         now: Instant,
@@ -148,7 +148,7 @@ impl<M: Payload + Clone> Tracker<M> {
         Ok(())
     }
 
-    /// A presence is over. Says whether there was one.
+    /// Ends a presence. Returns whether there was one.
     pub fn handle_untrack(&mut self, now: Instant, track: TrackId) -> bool {
         let was_there = self.remove(track);
         self.settle(now);
@@ -164,7 +164,7 @@ impl<M: Payload + Clone> Tracker<M> {
         true
     }
 
-    /// A session is over, and its presences with it.
+    /// A session has closed: its presences end.
     pub fn handle_session_closed(&mut self, now: Instant, session: u64) {
         let tracks: Vec<TrackId> = self.own.tracks_of(session).collect();
         for track in tracks {
@@ -173,7 +173,7 @@ impl<M: Payload + Clone> Tracker<M> {
         self.settle(now);
     }
 
-    /// What a session is present in, by its numbers, and as whom.
+    /// A session's presences: their numbers, topics and keys.
     pub fn tracks_of(&self, session: u64) -> impl Iterator<Item = (u64, &Topic, &Key)> {
         self.own.tracks_of(session).filter_map(|track| {
             let entry = self.own.get(track)?;
@@ -181,8 +181,8 @@ impl<M: Payload + Clone> Tracker<M> {
         })
     }
 
-    /// Someone begins to watch a topic, with what this returns. The diffs that come out from now on continue it; what is
-    /// among the outputs already must reach only those who watched before.
+    /// The state of a topic, for a new watcher. Diffs emitted from now on continue it; those already among the outputs
+    /// are only for earlier watchers.
     pub fn handle_watch(&mut self, topic: &Topic) -> PresenceState<M> {
         if let Some(told) = self.view.tell(topic) {
             self.tell(told);
@@ -208,7 +208,7 @@ impl<M: Payload + Clone> Tracker<M> {
         self.settle(now);
     }
 
-    /// Tells what has changed, unless something was told just now.
+    /// Sends what has changed, unless something was sent just now.
     fn settle(&mut self, now: Instant) {
         if self.has_changes() && self.told_at.is_none_or(|at| at + self.config.gather <= now) {
             self.flush(now);
@@ -263,7 +263,7 @@ impl<M: Payload + Clone> Tracker<M> {
         id_of(self.config.node, clock)
     }
 
-    /// What must be done next.
+    /// What the host must do next.
     pub fn poll_output(&mut self) -> Option<PresenceOutput<M>> {
         self.output.pop_front()
     }
@@ -280,17 +280,17 @@ impl<M: Payload + Clone> Tracker<M> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Who is present in a topic, as watchers were told last; `None` where nobody is.
+    /// Who is present in a topic, as watchers were last told; `None` if nobody is.
     pub fn roster(&self, topic: &Topic) -> Option<&Roster<M>> {
         self.view.roster(topic)
     }
 
-    /// This run of this server.
+    /// Identifies this run of this server.
     pub const fn node(&self) -> NodeId {
         self.config.node
     }
 
-    /// How much it holds.
+    /// Figures about the tracker, for metrics.
     pub fn counts(&self) -> PresenceCounts {
         let (topics, metas) = self.view.counts();
         let is_up = |peer: &&Peer<M>| peer.status == Status::Up;

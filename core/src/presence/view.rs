@@ -1,4 +1,4 @@
-//! The presences of all nodes that are up, by topic: what watchers were told, and what they will be told next.
+//! The presences of all nodes that are up, by topic: what watchers were told, and what they have yet to be told.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(super) struct View<M> {
     told: BTreeMap<Topic, Roster<M>>,
-    /// What has changed since. Never empty for a topic that is here.
+    /// What has changed since then. Topics without changes have no entry.
     pending: BTreeMap<Topic, Pending<M>>,
 }
 
@@ -20,7 +20,7 @@ struct Pending<M> {
     leaves: BTreeSet<Absent>,
 }
 
-/// What is told about a topic.
+/// What watchers of a topic are told.
 pub(super) type Told<M> = (PresenceDiff<M>, Vec<KeyChange<M>>);
 
 impl<M: Clone> View<M> {
@@ -65,13 +65,13 @@ impl<M: Clone> View<M> {
         !self.pending.is_empty()
     }
 
-    /// Takes what is to be told of the first topic that has changed.
+    /// Takes the changes of the first topic that has any.
     pub(super) fn tell_next(&mut self) -> Option<Told<M>> {
         let (topic, pending) = self.pending.pop_first()?;
         Some(self.note(topic, pending))
     }
 
-    /// Takes what is to be told of a topic.
+    /// Takes the changes of a topic.
     pub(super) fn tell(&mut self, topic: &Topic) -> Option<Told<M>> {
         let (topic, pending) = self.pending.remove_entry(topic)?;
         Some(self.note(topic, pending))
@@ -94,12 +94,12 @@ impl<M: Clone> View<M> {
         (diff, changes)
     }
 
-    /// What watchers of a topic were told; `None` where nobody is present.
+    /// What the watchers of a topic were told; `None` if nobody is present.
     pub(super) fn roster(&self, topic: &Topic) -> Option<&Roster<M>> {
         self.told.get(topic)
     }
 
-    /// How many metas a topic has, those included that watchers were not told of.
+    /// The number of metas of a topic, including those that watchers have not been told of.
     pub(super) fn metas(&self, topic: &Topic) -> usize {
         let told = self.told.get(topic).map_or(0, Roster::metas_len);
         match self.pending.get(topic) {
@@ -108,7 +108,7 @@ impl<M: Clone> View<M> {
         }
     }
 
-    /// How many topics anyone is present in, and with how many metas, as told.
+    /// The numbers of topics and metas that watchers were told of.
     pub(super) fn counts(&self) -> (usize, usize) {
         (
             self.told.len(),

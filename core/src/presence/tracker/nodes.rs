@@ -1,4 +1,4 @@
-//! What a tracker hears from other nodes, and what their silence means.
+//! Messages from other nodes, and what their silence means.
 
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use crate::presence::peer::{Peer, Status};
 use crate::time::Instant;
 
 impl<M: Payload + Clone> Tracker<M> {
-    /// Messages can be exchanged with other nodes from now on, or again after a break.
+    /// The link to the other nodes is up, for the first time or again.
     pub fn handle_linked(&mut self, now: Instant) {
         let told = match self.link {
             Link::Alone => 0,
@@ -26,7 +26,7 @@ impl<M: Payload + Clone> Tracker<M> {
         self.settle(now);
     }
 
-    /// Another node said something. What this node itself said is not heard.
+    /// A message arrived from another node. This node's own messages are ignored.
     pub fn handle_message(&mut self, now: Instant, message: PresenceMessage<M>) {
         let from = message.from;
         let is_listening = matches!(self.link, Link::Linked { .. });
@@ -43,7 +43,7 @@ impl<M: Payload + Clone> Tracker<M> {
         self.settle(now);
     }
 
-    /// Makes sure that a node is known. Says whether it is listened to.
+    /// Makes sure that a node is known. Returns whether its messages count.
     fn meet(&mut self, now: Instant, node: NodeId) -> bool {
         if let Some(peer) = self.peers.get(&node) {
             return peer.status != Status::Gone;
@@ -70,7 +70,7 @@ impl<M: Payload + Clone> Tracker<M> {
         if peer.status == Status::Down {
             peer.status = Status::Returning { clock: peer.clock };
         }
-        // What is above it may be on its way: a later heartbeat tells.
+        // Clocks above it may be in flight: a later heartbeat will tell.
         let until = part.until;
         let joined = peer.take(part, self.config.limits.gaps_max);
         if peer.status == Status::Up {
@@ -93,7 +93,7 @@ impl<M: Payload + Clone> Tracker<M> {
         if let Some(since) = peer.ask(now, until, &self.config) {
             self.send(PresenceBody::Request { of: node, since });
         }
-        // The deadline has moved later, or from that of being forgotten to that of being down.
+        // The deadline has moved later, or has changed from forgetting the node to considering it down.
         self.note_deadline(now + self.config.down_after);
     }
 
@@ -105,7 +105,7 @@ impl<M: Payload + Clone> Tracker<M> {
         }
     }
 
-    /// The presences of a node that is up leave the view.
+    /// Removes the presences of a node that is up from the view.
     fn hide(&mut self, node: NodeId) {
         if let Some(peer) = self.peers.get(&node)
             && peer.status == Status::Up
@@ -116,7 +116,8 @@ impl<M: Payload + Clone> Tracker<M> {
         }
     }
 
-    /// This node goes away in order: the others let its presences leave at once. Nothing is tracked or heard from now on.
+    /// This node shuts down gracefully: the others remove its presences at once. Nothing is tracked, and no message
+    /// counts, from now on.
     pub fn handle_shutdown(&mut self, now: Instant) {
         self.flush(now);
         if let Link::Linked { .. } = self.link {
@@ -150,7 +151,7 @@ impl<M: Payload + Clone> Tracker<M> {
         self.peers_due = deadlines.min();
     }
 
-    /// The others are to be told what happened after `since`, and at least that this node lives.
+    /// Notes that the others have to be sent the changes after `since`, and at least a sign of life.
     pub(super) fn owe(&mut self, since: u64) {
         if let Link::Linked { told, owed, .. } = &mut self.link {
             let since = since.min(*told);
