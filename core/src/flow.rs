@@ -42,7 +42,7 @@ pub enum Pace {
     Debounce {
         /// How long nothing must be published.
         quiet: Duration,
-        /// The longest time for which an emission is delayed; a value below `quiet` counts as `quiet`.
+        /// The longest that an emission may be delayed; a value below `quiet` counts as `quiet`.
         max_wait: Option<Duration>,
         /// Emit at the start of a burst.
         leading: bool,
@@ -63,8 +63,8 @@ pub enum Conflate {
     Sum,
     /// All of them, in order, as one batch; nothing is lost.
     Collect {
-        /// A batch with this many publications leaves at once, ahead of its pace, so that memory is bounded and nothing
-        /// is lost.
+        /// A batch with this many publications is emitted at once, ahead of its pace, so that memory is bounded and
+        /// nothing is lost.
         max: NonZeroU32,
     },
 }
@@ -76,8 +76,7 @@ pub struct Flow {
     pub pace: Pace,
     /// What to emit.
     pub conflate: Conflate,
-    /// Whether a connection may carry only what has changed, where that is shorter. Subscribers get complete values in
-    /// any case.
+    /// Whether a connection may carry deltas where they are shorter. Subscribers get complete values in any case.
     pub delta: bool,
 }
 
@@ -87,7 +86,7 @@ pub struct Flow {
 pub enum FlowError {
     /// A duration is out of range.
     DurationOutOfRange {
-        /// The name of the duration, as the wire calls it.
+        /// The name of the duration in the protocol.
         field: &'static str,
     },
     /// A batch would be too large.
@@ -161,15 +160,15 @@ impl Flow {
         Self { delta, ..self }
     }
 
-    /// Whether both emit the same at the same times.
+    /// Returns whether both emit the same at the same times.
     pub fn emits_like(&self, other: &Self) -> bool {
         (self.pace, self.conflate) == (other.pace, other.conflate)
     }
 
-    /// Checks what an outsider asked for.
+    /// Checks a flow that an outsider requested.
     ///
     /// # Errors
-    /// Names the first member that is out of its range.
+    /// If a duration or the size of a batch is out of range, or deltas are combined with `collect`.
     pub fn validate(&self) -> Result<(), FlowError> {
         let in_range = |field, duration: Duration| {
             if (PACE_MIN..=PACE_MAX).contains(&duration) {
@@ -202,7 +201,7 @@ impl Flow {
         matches!(self.pace, Pace::Immediate)
     }
 
-    /// Whether who has the latest value misses nothing by a gap before it.
+    /// Returns whether a gap is no loss to a subscriber that gets the latest value.
     pub(crate) fn skips(&self) -> bool {
         self.conflates() && self.conflate == Conflate::Latest
     }

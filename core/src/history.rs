@@ -36,7 +36,7 @@ impl Default for HistoryLimits {
     }
 }
 
-/// What some topics keep that is different from the rest. The first pattern that matches a topic counts.
+/// Exceptions from the limits for some topics. The first pattern that matches a topic counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryRules(Vec<(Pattern, HistoryLimits)>);
 
@@ -46,7 +46,7 @@ impl HistoryRules {
         Self(Vec::new())
     }
 
-    /// Adds a rule for the topics that match `pattern`, and no earlier one.
+    /// Adds a rule for the topics that match `pattern` and no earlier rule.
     #[must_use]
     pub fn with(mut self, pattern: Pattern, limits: HistoryLimits) -> Self {
         self.0.push((pattern, limits));
@@ -58,21 +58,22 @@ impl HistoryRules {
         self.0.iter().map(|(pattern, limits)| (pattern, limits))
     }
 
-    /// What a topic keeps, where the others keep `limits`.
+    /// The limits of a topic, if those without a rule have `limits`.
     pub fn limits_of(&self, topic: &Topic, limits: &HistoryLimits) -> HistoryLimits {
         let mut rules = self.0.iter();
         let rule = rules.find(|(pattern, _)| pattern.matches(topic));
         rule.map_or(*limits, |(_, limits)| *limits)
     }
 
-    /// How long a topic is remembered, where the others are for `retention`: at least as long as it keeps anything.
+    /// How long a topic is remembered, if those without a rule are for `retention`: at least as long as it keeps
+    /// anything.
     pub fn retention_of(&self, topic: &Topic, retention: Duration) -> Duration {
         let mut rules = self.0.iter();
         let rule = rules.find(|(pattern, _)| pattern.matches(topic));
         rule.map_or(retention, |(_, limits)| retention.max(limits.age_max))
     }
 
-    /// The most that any topic keeps, where the others keep `limits`.
+    /// The widest limits of any topic, if those without a rule have `limits`.
     pub fn widest(&self, limits: &HistoryLimits) -> HistoryLimits {
         let all = self.0.iter().map(|(_, limits)| limits);
         all.fold(*limits, |widest, limits| HistoryLimits {
@@ -82,42 +83,42 @@ impl HistoryRules {
         })
     }
 
-    /// The shortest time for which any topic keeps something, where the others do so for `age_max`.
+    /// The shortest time that any topic keeps publications, if those without a rule keep them for `age_max`.
     pub fn shortest_age(&self, age_max: Duration) -> Duration {
         let all = self.0.iter().map(|(_, limits)| limits.age_max);
         all.fold(age_max, Duration::min)
     }
 
-    /// The longest that any topic is remembered, where the others are for `retention`.
+    /// The longest time that any topic is remembered, if those without a rule are for `retention`.
     pub fn longest_retention(&self, retention: Duration) -> Duration {
         let all = self.0.iter().map(|(_, limits)| limits.age_max);
         all.fold(retention, Duration::max)
     }
 }
 
-/// What lies between a subscriber's position and the top.
+/// What a subscriber missed since its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recovery<P> {
     /// Exactly the publications that were missed, in order; empty if there were none.
     Whole(Vec<Arc<Publication<P>>>),
-    /// They are not known any more: the epoch is another one, or they were trimmed. The latest publication stands for
-    /// them.
+    /// They are no longer known, because the epoch has changed or they were trimmed. Instead, the latest publication.
     Lost(Option<Arc<Publication<P>>>),
 }
 
-/// A part of a topic's history, as its owner tells it to those who follow.
+/// A part of a topic's history, as its owner sends it to those that follow the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt<P> {
     /// The topic.
     pub topic: Topic,
-    /// Where it stands; offset 0 of epoch 0 where nothing was published or nothing is remembered.
+    /// Its position; offset 0 of epoch 0 if nothing was published or nothing is remembered.
     pub position: Position,
     /// Publications without a gap, in order, the last one at `position`.
     pub publications: Vec<Arc<Publication<P>>>,
 }
 
 impl<P> Excerpt<P> {
-    /// Whether it tells all that was published after `since`, which it can't where the topic has begun anew or keeps less.
+    /// Returns whether it contains everything published after `since`. It can't if the topic has restarted or keeps
+    /// less.
     pub fn is_whole_since(&self, since: Position) -> bool {
         let Position { epoch, offset } = self.position;
         if since.epoch != epoch || since.offset > offset {
@@ -145,7 +146,7 @@ struct Kept<P> {
 }
 
 impl<P: Payload> History<P> {
-    /// An empty history: its position is offset 0 of `epoch`.
+    /// An empty history, at offset 0 of `epoch`.
     pub const fn new(epoch: u64) -> Self {
         Self {
             epoch,
@@ -155,7 +156,7 @@ impl<P: Payload> History<P> {
         }
     }
 
-    /// Appends a publication, giving it the next offset, and trims to `limits`.
+    /// Appends a publication with the next offset, and trims to `limits`.
     pub fn append(
         &mut self,
         now: Instant,
@@ -175,7 +176,7 @@ impl<P: Payload> History<P> {
         publication
     }
 
-    /// Lets the next publication be the one with `offset`, which is above the top. What lies in between is lost.
+    /// Makes `offset`, which must be above the top, the offset of the next publication. What lies in between is lost.
     pub(crate) fn skip_to(&mut self, offset: u64) {
         if offset > self.top + 1 {
             self.ring.clear();
@@ -184,7 +185,7 @@ impl<P: Payload> History<P> {
         }
     }
 
-    /// Appends a publication that was given its position elsewhere: the one after the top.
+    /// Appends a publication whose position was assigned elsewhere: the one after the top.
     pub(crate) fn append_next(
         &mut self,
         now: Instant,
@@ -196,7 +197,7 @@ impl<P: Payload> History<P> {
         self.keep(now, publication, limits);
     }
 
-    /// Puts publications before the oldest that is kept, newest last, as far as they join it without a gap.
+    /// Inserts earlier publications (oldest first) before those that are kept, as far as they join without a gap.
     pub(crate) fn prepend(&mut self, now: Instant, older: &[Arc<Publication<P>>]) {
         for publication in older.iter().rev() {
             let Some(first) = self.ring.front() else {
@@ -224,7 +225,7 @@ impl<P: Payload> History<P> {
         self.trim(now, limits);
     }
 
-    /// Drops what is beyond `limits` at `now`, oldest first; the latest stays.
+    /// Drops publications that exceed `limits` at `now`, oldest first. The latest is kept.
     pub fn trim(&mut self, now: Instant, limits: &HistoryLimits) {
         while self.ring.len() > 1 {
             let too_many = self.ring.len() > limits.count_max || self.bytes > limits.bytes_max;
@@ -238,7 +239,7 @@ impl<P: Payload> History<P> {
         }
     }
 
-    /// What a subscriber who has everything up to `position` missed.
+    /// What a subscriber missed that has everything up to `position`.
     pub fn since(&self, position: Position) -> Recovery<P> {
         let lost = || Recovery::Lost(self.latest().cloned());
         if position.epoch != self.epoch || position.offset > self.top {
@@ -272,7 +273,7 @@ impl<P: Payload> History<P> {
         self.latest().and_then(|latest| latest.end)
     }
 
-    /// The position of the latest publication; offset 0 where nothing was published.
+    /// The position of the latest publication; offset 0 if nothing was published.
     pub const fn position(&self) -> Position {
         Position {
             epoch: self.epoch,
@@ -290,7 +291,7 @@ impl<P: Payload> History<P> {
         self.ring.len()
     }
 
-    /// Whether nothing was published in this epoch.
+    /// Returns whether nothing was published in this epoch.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }

@@ -17,8 +17,8 @@
 //! - The store refuses messages from a server that doesn't hold the lease any more (*fencing*). A token is used for one
 //!   lease only, so a server that lost the lease and got it again can't complete what it began before.
 //! - Raw messages, notices of what was taken in, and notices of new holders reach all servers in the same order. A new
-//!   holder starts only when it receives the notice of its own lease: by then, it has received notices of everything
-//!   taken in before.
+//!   holder starts only when it receives the notice of its own lease: by then, it has received the notices of
+//!   everything taken in before.
 //!
 //! What can be lost: if the holder crashes before it has taken in a message, a message that only it received, or that
 //! the others had to drop ([`IntakeConfig`]). A server that starts to listen while two messages with the same mark are
@@ -38,23 +38,24 @@ use core::time::Duration;
 use crate::time::Instant;
 use kept::Kept;
 
-/// How much is kept, and how often the lease is asked for.
+/// The limits and timings of an intake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntakeConfig {
     /// The most messages that are kept until they are taken in.
     pub count_max: usize,
-    /// The most bytes of them. One message is kept whatever its size.
+    /// The most bytes of these messages. A single message is kept whatever its size.
     pub bytes_max: usize,
-    /// The longest that one is kept. Longer than a lease outlives its holder, and the answer to a call.
+    /// The longest that a message is kept. This must be longer than a lease outlives its holder, and longer than a call
+    /// may take.
     pub age_max: Duration,
     /// The most messages of one [`IntakeOutput::Take`].
     pub batch_max: usize,
-    /// How often a lease is asked for, and prolonged. A few times within its lifetime.
+    /// How often the lease is requested or prolonged: a few times within its lifetime.
     pub ask_every: Duration,
 }
 
 impl Default for IntakeConfig {
-    /// 10,000 messages, 64 MiB, 30 seconds; 128 at a time; every second.
+    /// 10,000 messages, 64 MiB, 30 seconds; 128 at a time; a request for the lease every second.
     fn default() -> Self {
         Self {
             count_max: 10_000,
@@ -66,39 +67,41 @@ impl Default for IntakeConfig {
     }
 }
 
-/// What the host must do.
+/// What the host must do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntakeOutput<M> {
-    /// Take the lease if nobody holds it, under this token, and announce it; then [`Intake::handle_lease`].
+    /// Take the lease under this token if nobody holds it, and announce it; then call [`Intake::handle_lease`].
     Acquire {
-        /// Different in each holding of this intake; the host makes it different from other servers'.
+        /// Different each time this intake acquires the lease; the host must make it different from other servers'
+        /// tokens.
         token: u64,
     },
-    /// Prolong the lease if it is held under this token; then [`Intake::handle_lease`].
+    /// Prolong the lease if it is held under this token; then call [`Intake::handle_lease`].
     Prolong {
         /// The token.
         token: u64,
     },
-    /// Take these in, in order, each if the lease is held under this token; then [`Intake::handle_took`].
+    /// Take these messages in, in order, each only if the lease is held under this token; then call
+    /// [`Intake::handle_took`].
     Take {
         /// The token.
         token: u64,
-        /// Marks and messages.
+        /// The marks and messages.
         messages: Vec<(u64, M)>,
     },
-    /// So many messages were given up: too many, too large together, or too old.
+    /// Messages were given up: there were too many, they were too large together, or too old.
     Shed {
         /// How many.
         count: usize,
     },
 }
 
-/// How the store answered for one message.
+/// The store's answer for one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Took {
-    /// It was taken in, or refused for good; the others know.
+    /// It was taken in, or refused for good; the other servers know.
     Done,
-    /// The lease is held by another.
+    /// Another server holds the lease.
     Fenced,
     /// It could not be taken in now.
     Failed,
@@ -107,7 +110,7 @@ pub enum Took {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Waiting,
-    /// The lease is ours; what was taken in before may not all have been heard.
+    /// The lease is ours, but notices of what was taken in before may still be in transit.
     Granted {
         token: u64,
     },
@@ -116,19 +119,19 @@ enum State {
     },
 }
 
-/// One server's part of taking raw messages in.
+/// One server's intake of raw messages.
 #[derive(Debug)]
 pub struct Intake<M> {
     config: IntakeConfig,
     state: State,
-    /// The last token that was used.
+    /// The last token used.
     token: u64,
     /// Whether an answer about the lease is outstanding.
     is_asking: bool,
     /// Whether an answer about messages is outstanding.
     is_taking: bool,
     ask_at: Option<Instant>,
-    /// Messages are not offered again before, after the store could not take one in.
+    /// When messages may be offered again after the store failed to take one in.
     take_at: Instant,
     kept: Kept<M>,
     taken_meanwhile: Vec<u64>,
@@ -136,7 +139,7 @@ pub struct Intake<M> {
 }
 
 impl<M: Clone> Intake<M> {
-    /// An intake that has heard nothing. It asks for the lease in its first [`Intake::handle_timeout`].
+    /// An intake that has received nothing. It requests the lease in its first [`Intake::handle_timeout`].
     pub fn new(config: IntakeConfig) -> Self {
         Self {
             config,
@@ -152,7 +155,7 @@ impl<M: Clone> Intake<M> {
         }
     }
 
-    /// A raw message of `bytes` was heard. The same messages have the same mark, on every server.
+    /// A raw message of `bytes` arrived. Equal messages have equal marks, on every server.
     pub fn handle_raw(&mut self, now: Instant, mark: u64, bytes: usize, message: M) {
         self.kept.push(now, mark, bytes, message);
         self.shed(now);
@@ -162,14 +165,14 @@ impl<M: Clone> Intake<M> {
     /// Another server took in a message with this mark, or refused it for good.
     pub fn handle_taken(&mut self, mark: u64) {
         if self.is_taking {
-            // Which of several with this mark is meant is known once our own are settled.
+            // Which of several messages with this mark it is about is known only once our own are settled.
             self.taken_meanwhile.push(mark);
         } else {
             self.kept.remove(mark);
         }
     }
 
-    /// The announcement of a lease of this server's was heard, in its order among the others.
+    /// The notice of one of this server's leases arrived, in order among the others.
     pub fn handle_leased(&mut self, now: Instant, token: u64) {
         let is_expected = match self.state {
             State::Waiting => self.is_asking && self.token == token,
@@ -214,7 +217,7 @@ impl<M: Clone> Intake<M> {
         self.take(now);
     }
 
-    /// Asks for the lease, tries again, gives up what is too old.
+    /// Handles deadlines: requests the lease, retries, and gives up messages that are too old.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.shed(now);
         if self.ask_at.is_some_and(|at| at <= now) {
@@ -270,7 +273,7 @@ impl<M: Clone> Intake<M> {
         [self.ask_at, retry, expiry].into_iter().flatten().min()
     }
 
-    /// The token of the lease, while this server takes in.
+    /// The token of the lease, while this server takes messages in.
     pub const fn holding(&self) -> Option<u64> {
         match self.state {
             State::Holding { token } => Some(token),
@@ -278,7 +281,7 @@ impl<M: Clone> Intake<M> {
         }
     }
 
-    /// Whether nothing waits to be taken in.
+    /// Returns whether no message waits to be taken in.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }

@@ -1,7 +1,7 @@
-//! Somebody who has joined others, and gets from where it stands to where they are.
+//! A subscriber that has joined others, on its way from its own position to theirs.
 //!
-//! What the others were sent may not tell it where its topics are. So their uplink goes back, and of what comes again, and of what is
-//! new after it, each newcomer takes what it does not know.
+//! What the others were sent may not be enough to tell it the state of its topics. So their uplink goes back, and each
+//! newcomer takes what it doesn't know of what arrives again, and of what is new after that.
 
 use alloc::vec::Vec;
 
@@ -11,21 +11,21 @@ use crate::publication::{Position, Publication};
 use crate::sorted::SortedMap;
 use crate::topic::{Pattern, Topic};
 
-/// Somebody who waits for what it starts with.
+/// A newcomer that waits for its start.
 #[derive(Debug)]
 pub(crate) struct Joining {
     wants: Wants,
-    /// Whether what it waits for comes.
+    /// Whether what it waits for is arriving.
     has_begun: bool,
     /// How far it has come with each topic.
     known: SortedMap<Topic, Known>,
 }
 
-/// How far somebody has come with a topic.
+/// How far a newcomer has come with a topic.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     position: Position,
-    /// Whether that is where the topic ended: what follows is of another epoch, as it should be.
+    /// Whether the topic ended there: another epoch is expected to follow.
     is_over: bool,
 }
 
@@ -38,30 +38,30 @@ impl Known {
     }
 }
 
-/// What it starts with, of topics that it does not know.
+/// What a newcomer starts with, of topics that it doesn't know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wants {
     Latest,
     New,
     /// Everything, from the beginning.
     All,
-    /// Everything that comes: it is a device, and the uplink knows where its cursor stands.
+    /// Everything that arrives: it is a device, and the uplink knows its cursor.
     Cursor,
 }
 
-/// What a publication is to the others.
+/// What a publication is to the other subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comes {
-    /// It is new to them.
+    /// New.
     New,
-    /// It comes again, and is the latest of its topic that they have seen.
+    /// Repeated, and the latest of its topic that they have seen.
     Latest,
-    /// It comes again, and they have seen later ones.
+    /// Repeated, and they have seen later ones.
     Earlier,
 }
 
 impl Comes {
-    /// What comes again, perhaps the latest.
+    /// A repeated publication, perhaps the latest.
     pub(crate) const fn again(is_latest: bool) -> Self {
         if is_latest {
             Self::Latest
@@ -71,16 +71,17 @@ impl Comes {
     }
 }
 
-/// How somebody who comes late gets from where it was to a publication.
+/// How a late subscriber gets from its position to a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// It is there, or does not want it.
+    /// It is there already, or doesn't want the publication.
     Nothing,
-    /// That publication is what it misses.
+    /// It gets the publication, which is all that it misses.
     Latest,
-    /// That publication is what comes, and others were left out before it: to whom that is a loss, it is to be told.
+    /// It gets the publication, but others before it were left out; if that is a loss to the subscriber, it must be
+    /// told.
     Gap,
-    /// More lies between than there is.
+    /// More is missing than is available: it gets a reset, and the publication.
     Reset,
 }
 
@@ -104,7 +105,7 @@ impl Joining {
         }
     }
 
-    /// A device that is to be given what lies after its cursor.
+    /// A device that is to be sent what follows its cursor.
     pub(crate) const fn at_cursor() -> Self {
         Self {
             wants: Wants::Cursor,
@@ -113,22 +114,23 @@ impl Joining {
         }
     }
 
-    /// Whether it is a device that is given what lies after its cursor now.
+    /// Returns whether it is a device that is being sent what follows its cursor.
     pub(crate) fn is_at_cursor(&self) -> bool {
         self.wants == Wants::Cursor && self.has_begun
     }
 
-    /// Whether what it waits for has not begun to come.
+    /// Returns whether what it waits for has not begun to arrive.
     pub(crate) const fn is_waiting(&self) -> bool {
         !self.has_begun
     }
 
-    /// The uplink has gone back, to the cursor or for those who are no devices: what comes is for whoever waits for that.
+    /// The uplink has gone back, to the cursor or for newcomers that aren't devices: what arrives from here on is for
+    /// the respective newcomers.
     pub(crate) fn begin(&mut self, to_cursor: bool) {
         self.has_begun |= (self.wants == Wants::Cursor) == to_cursor;
     }
 
-    /// How it gets to a publication.
+    /// The step to a publication.
     pub(crate) fn take<P>(&mut self, publication: &Publication<P>, comes: Comes) -> Step {
         let Publication {
             topic, position, ..
@@ -167,7 +169,7 @@ impl Joining {
             },
         };
         if matches!(step, Step::Gap | Step::Reset) && comes == Comes::Earlier {
-            // It is told of its loss with the latest value, as it would be alone.
+            // It is told of its loss together with the latest value, as it would be alone.
             return Step::Nothing;
         }
         if step != Step::Nothing {
@@ -184,8 +186,8 @@ impl Joining {
         self.known.insert(publication.topic.clone(), known);
     }
 
-    /// What the uplink missed of a topic is lost. Says whether that is a loss to this one, too: what it has seen of the topic is not what
-    /// the latest value, at this position, continues.
+    /// What the uplink missed of a topic is lost. Returns whether that is a loss to this newcomer, too: the latest
+    /// value, at this position, doesn't continue what it has seen.
     pub(crate) fn loses(&mut self, topic: &Topic, position: Position) -> bool {
         let known = self.known.get(topic);
         let is_lost = self.has_begun
@@ -195,7 +197,7 @@ impl Joining {
                      position: seen,
                      is_over,
                  }| {
-                    // What follows an end is the beginning of another epoch.
+                    // An end is followed by the beginning of another epoch.
                     let is_same_epoch = seen.epoch == position.epoch;
                     let continues = if *is_over && !is_same_epoch {
                         position.offset <= 1
@@ -212,14 +214,14 @@ impl Joining {
         is_lost
     }
 
-    /// It was told that what it misses of a topic is lost; the latest value, at this position, follows.
+    /// It was sent a reset of a topic; the latest value, at this position, follows.
     pub(crate) fn handle_reset(&mut self, topic: &Topic, position: Position) {
         let offset = position.offset.saturating_sub(1);
         let known = Known::at(Position { offset, ..position });
         self.known.insert(topic.clone(), known);
     }
 
-    /// Whether it has seen what is lost: more than the latest of a topic that there is.
+    /// Returns whether it has seen publications that are lost: later ones than the latest of the topic.
     pub(crate) fn is_ahead_of<P>(&self, latest: &Publication<P>) -> bool {
         let known = self.known.get(&latest.topic);
         known.is_some_and(|Known { position, .. }| {
@@ -227,7 +229,7 @@ impl Joining {
         })
     }
 
-    /// Where it stands, for an uplink that is to go back for it anew.
+    /// Its current start, for an uplink that has to go back for it again.
     pub(crate) fn start(&self, pattern: &Pattern) -> Start {
         if self.wants != Wants::All && !pattern.is_exact() {
             return Start::Latest;
@@ -235,7 +237,7 @@ impl Joining {
         Start::Since(self.positions().collect())
     }
 
-    /// After which positions it goes on elsewhere; `None`, where nothing has come to it.
+    /// The positions after which it continues elsewhere; `None` if it hasn't been sent anything.
     pub(crate) fn resumes_after(&self) -> Option<Vec<TopicPosition>> {
         let is_at = self.has_begun && self.wants != Wants::Cursor && !self.known.is_empty();
         is_at.then(|| self.positions().collect())
@@ -248,13 +250,13 @@ impl Joining {
         })
     }
 
-    /// The topics of which it knows something.
+    /// The topics that it knows something of.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Topic> {
         self.known.keys()
     }
 }
 
-/// What somebody knows of the topics of a pattern.
+/// What is known of the topics that match a pattern.
 pub(crate) fn matching(pattern: &Pattern, known: &[TopicPosition]) -> OrderedMap<Topic, Position> {
     let mut positions = OrderedMap::new();
     for known in known {

@@ -1,4 +1,4 @@
-//! How topics end: reasons, what publishers say of it, and the rule that recognises a terminal publication.
+//! How topics end: the reasons, what publishers state, and the rule that recognises a terminal payload.
 
 use core::fmt;
 use core::str::FromStr;
@@ -59,18 +59,17 @@ impl FromStr for EndReason {
     }
 }
 
-/// What a publisher says about whether a publication is its topic's last. Who says nothing leaves it to the
-/// [`TerminalRule`].
+/// What a publisher states about whether a publication is terminal. Without a statement, the [`TerminalRule`] decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StatedEnd {
-    /// It is not, whatever its payload looks like.
+    /// It isn't, whatever its payload looks like.
     None,
-    /// It is: the work was done.
+    /// It is: the work was completed.
     Complete,
-    /// It is: the work went wrong.
+    /// It is: the work failed.
     Failed,
-    /// It is: the work was called off.
+    /// It is: the work was cancelled.
     Cancelled,
 }
 
@@ -104,7 +103,7 @@ impl From<EndReason> for StatedEnd {
     }
 }
 
-/// A text that says nothing about an end.
+/// A text that is not a stated end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an end is one of: complete, failed, cancelled, none")]
 pub struct StatedEndError;
@@ -122,7 +121,7 @@ impl FromStr for StatedEnd {
     }
 }
 
-/// Recognises a terminal publication by a member of its payload, where the publisher does not say what it is.
+/// Recognises a terminal publication by a member of its payload, if the publisher doesn't state whether it is one.
 ///
 /// The default reads `status`, and recognises COMPLETE, FAILED and CANCELLED in any letter case. The rule is evaluated
 /// once, where a publication enters the system; from then on, its [`EndReason`] travels with it.

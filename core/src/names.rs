@@ -1,4 +1,4 @@
-//! Where in an array something lies, by its name.
+//! Finding an element of an array by its name.
 
 use core::hash::BuildHasher;
 use core::mem::size_of;
@@ -6,10 +6,10 @@ use core::mem::size_of;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// The indexes of an array's elements by the hashes of their names, which lie in the array and not here.
+/// The indexes of an array's elements by the hashes of their names; the names themselves are only in the array.
 ///
-/// Half of each hash is kept, so that a table that grows need not read the names again: with a hundred thousand of them,
-/// scattered over memory, that would be a pause. It is only ever asked, never iterated.
+/// Half of each hash is stored, so that a growing table need not read the names again: with a hundred thousand of them
+/// scattered over memory, that would cause a pause. The table is never iterated.
 #[derive(Debug)]
 pub(crate) struct Names {
     hasher: FixedState,
@@ -23,7 +23,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// The table takes its place from the lower bits and a mark from the upper ones.
+    /// A 64-bit hash for the table, which uses the lower bits for the place and the upper ones for a tag.
     const fn spread(self) -> u64 {
         (self.hash as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
@@ -51,14 +51,14 @@ impl Names {
         found.map(|entry| entry.index)
     }
 
-    /// Adds a name that is not there.
+    /// Adds a name, which must not be there.
     pub(crate) fn insert(&mut self, name: &str, index: u32) {
         let entry = self.entry(name, index);
         self.table
             .insert_unique(entry.spread(), entry, |other| other.spread());
     }
 
-    /// Removes a name that is there.
+    /// Removes a name, which must be there.
     pub(crate) fn remove(&mut self, name: &str, index: u32) {
         let entry = self.entry(name, index);
         match self

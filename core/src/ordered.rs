@@ -1,14 +1,14 @@
 //! A map by topic or pattern, in the order of their texts.
 //!
 //! # Why not the standard library's
-//! Its map is compiled anew for every type of value, and that code is large: half a dozen of them were a quarter of
-//! the browser's module. Here all that depends on the order is compiled once, over texts and small integers; what
-//! is compiled for a type of value is an array.
+//! Its map is compiled anew for every type of value, and that code is large: half a dozen of them made up a quarter of
+//! the browser's module. Here, everything that depends on the order is compiled once, over texts and small integers;
+//! only an array is compiled for each type of value.
 //!
 //! # How
-//! The texts are a treap: a search tree that is also a heap by priorities which follow from the numbers of the nodes
-//! alone, so that the same calls give the same tree. Its depth is logarithmic, as that of a tree whose texts came
-//! in a random order.
+//! The texts form a treap: a search tree that is also a heap by priorities. The priorities depend on the numbers of the
+//! nodes alone, so that the same calls give the same tree. Its depth is logarithmic, like that of a tree whose texts
+//! were inserted in random order.
 
 #[cfg(test)]
 mod tests;
@@ -22,13 +22,13 @@ use alloc::vec::Vec;
 
 use crate::topic::{Pattern, Topic};
 
-/// What a map is by.
+/// A key of the map.
 pub(crate) trait Text {
-    /// The text that says where it comes in the order.
+    /// The text that determines its place in the order.
     fn text(&self) -> &Arc<str>;
 }
 
-/// A map from topics or patterns.
+/// A map keyed by topics or patterns.
 #[derive(Debug)]
 pub(crate) struct OrderedMap<K, V> {
     tree: Tree,
@@ -56,7 +56,7 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         self.tree.find(key.text()).is_some()
     }
 
-    /// The number of a key: it stays the same for as long as the key is in the map.
+    /// The number of a key. It doesn't change while the key is in the map.
     pub(crate) fn number(&self, key: &K) -> Option<u32> {
         self.tree.find(key.text())
     }
@@ -82,7 +82,7 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         self.value_mut(self.number(key)?)
     }
 
-    /// Puts a value in the place of the one that the key has, if it has one; says under which number.
+    /// Inserts a value, or replaces the one that the key has. Returns the key's number.
     pub(crate) fn insert(&mut self, key: &K, value: V) -> u32 {
         let number = self.tree.insert(key.text());
         let index = number as usize;
@@ -93,7 +93,7 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         number
     }
 
-    /// The value of a key, made where there is none.
+    /// The value of a key, inserted if there is none.
     pub(crate) fn or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
         let number = match self.number(key) {
             Some(number) => number,
@@ -108,7 +108,7 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         Some(value)
     }
 
-    /// Every entry, in order.
+    /// All entries, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.range("")
     }
@@ -125,17 +125,17 @@ impl<K: Text + Clone, V> OrderedMap<K, V> {
         })
     }
 
-    /// Every key, in order.
+    /// All keys, in order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.iter().map(|(key, _)| key)
     }
 
-    /// Every value, in the order of the numbers.
+    /// All values, in the order of their numbers.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries.iter_mut().flatten().map(|(_, value)| value)
     }
 
-    /// Every value, in order.
+    /// All values, in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
     }
@@ -174,7 +174,7 @@ const NONE: u32 = u32::MAX;
 struct Tree {
     nodes: Vec<Node>,
     root: u32,
-    /// The first of the nodes that are in no tree; their left one is the next.
+    /// The first free node; the `left` of a free node is the next one.
     free: u32,
     len: usize,
 }
@@ -208,7 +208,7 @@ impl Tree {
         None
     }
 
-    /// The first node whose text is after `text`, or is `text` if that is included.
+    /// The first node whose text comes after `text`, or equals it if `is_included`.
     fn first_from(&self, text: &str, is_included: bool) -> Option<u32> {
         let mut first = None;
         let mut at = self.root;
@@ -224,14 +224,14 @@ impl Tree {
         first
     }
 
-    /// The node of a text: a new one, or the one that there is.
+    /// Finds or adds the node of a text.
     fn insert(&mut self, text: &Arc<str>) -> u32 {
         if let Some(known) = self.find(text) {
             return known;
         }
         let new = self.take_node(text);
         self.len += 1;
-        // Down to where the first node of a lower priority is; that one's tree is split around the new node.
+        // Descends to the first node with a lower priority, whose subtree is split around the new node.
         let mut link = Link::Root;
         let mut at = self.root;
         while at != NONE && priority(at) > priority(new) {
@@ -281,7 +281,7 @@ impl Tree {
     /// Splits the tree at `at` into what comes before `text` and what comes after it.
     fn split(&mut self, mut at: u32, text: &str) -> [u32; 2] {
         let mut halves = [NONE; 2];
-        // Where the next node of each half is linked to.
+        // Where to attach the next node of each half.
         let mut open = [Link::Root; 2];
         while at != NONE {
             let link = self.towards(at, text);
@@ -328,7 +328,7 @@ impl Tree {
         }
     }
 
-    /// Which way `text` is from the node at `at`.
+    /// The link of the node at `at` that leads to `text`.
     fn towards(&self, at: u32, text: &str) -> Link {
         if text < &*self.nodes[at as usize].text {
             Link::Left(at)
@@ -350,7 +350,7 @@ impl Tree {
     }
 }
 
-/// What points to a node.
+/// A link to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Root,

@@ -1,4 +1,4 @@
-//! What is waiting for one connection: bounded, conflating, and never losing a terminal publication.
+//! The queue of one connection: bounded, conflating, and never losing a terminal publication.
 //!
 //! A host takes frames out as fast as its transport accepts them. While the transport is too slow,
 //! - a subscription whose flow conflates has at most one publication per topic waiting here, and the terminal one after
@@ -9,11 +9,11 @@
 //! So the last value of every topic always arrives. What must be kept can exceed the limit only by the number of
 //! topics. An owner that wants a hard limit closes the connection when [`Outbox::is_overfull`], and the client resumes.
 //!
-//! What a subscription starts with doesn't count: the retained value of each topic, or what was missed, is there at
-//! once through no fault of the transport, and its payloads are in the histories anyway. There is one such start at a
-//! time: see [`Outbox::begin_start`].
+//! What a subscription starts with doesn't count: the retained values, or what was missed, are queued all at once
+//! through no fault of the transport, and their payloads are in the histories anyway. Only one start is in progress at
+//! a time: see [`Outbox::begin_start`].
 //!
-//! Usually, the transport keeps up: what is pushed into an empty outbox has a place of its own, and a queue exists only
+//! Usually, the transport keeps up: what is pushed into an empty outbox is stored directly, and a queue exists only
 //! while something waits behind it.
 
 mod item;
@@ -40,11 +40,11 @@ pub use tally::{Losses, Tally};
 /// The queue of one connection.
 #[derive(Debug)]
 pub struct Outbox<P> {
-    /// The only thing that waits, where there is no queue.
+    /// The only thing that waits, if there is no queue.
     front: Option<Front<P>>,
     queue: Option<Box<Queue<P>>>,
     bytes_max: usize,
-    /// What subscriptions want while the transport is behind, where they have said so.
+    /// The policies that subscriptions have chosen for a slow connection.
     slowness: Option<Arc<Slowness>>,
 }
 
@@ -84,7 +84,7 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    /// Queues publications that were published together.
+    /// Queues publications that arrived together.
     pub(crate) fn push_run(&mut self, run: RunDelivery<P>) {
         if self.is_empty_for(|| run.bytes()) {
             self.front = Some(Front::Run(run));
@@ -98,7 +98,7 @@ impl<P: Payload> Outbox<P> {
         self.front.is_none() && self.queue.is_none() && bytes() <= self.bytes_max
     }
 
-    /// The queue, with what stood alone at its front.
+    /// The queue, created if necessary, including what was at the front.
     fn queue(&mut self) -> &mut Queue<P> {
         let queue = self
             .queue
@@ -112,8 +112,8 @@ impl<P: Payload> Outbox<P> {
         queue
     }
 
-    /// What is pushed from here to [`Outbox::end_start`] is beside the limit until it has left; unless the limit is
-    /// reached already.
+    /// What is pushed until [`Outbox::end_start`] doesn't count towards the limit until it has left, unless the limit
+    /// is exceeded already.
     pub fn begin_start(&mut self) {
         self.queue().begin_start();
     }
@@ -137,7 +137,8 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    /// What a subscription wants while the transport is behind; `None` for what its flow says. From the next publication on.
+    /// Sets a subscription's policy for a slow connection, from the next publication on; `None` for what its flow
+    /// implies.
     pub fn set_slow(&mut self, subscription: SubscriptionId, slow: Option<Slow>) {
         if slow.is_none() && self.slowness.is_none() {
             return;
@@ -152,7 +153,7 @@ impl<P: Payload> Outbox<P> {
         });
     }
 
-    /// What all subscriptions want that have said nothing.
+    /// Sets the policy of all subscriptions that haven't chosen one.
     pub fn set_slow_of_all(&mut self, slow: Option<Slow>) {
         if slow.is_some() || self.slowness.is_some() {
             self.change_slowness(|slowness| slowness.of_all = slow);
@@ -172,8 +173,8 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    /// Brings a tally up to date with what waits here. Whoever keeps one calls this after each call that changes what waits,
-    /// and [`Outbox::leave_tally`] in the end.
+    /// Brings a tally up to date with what waits here. An owner with a tally must call this after each call that
+    /// changes what waits, and [`Outbox::leave_tally`] at the end.
     pub fn settle_tally(&mut self, tally: &mut Tally) {
         if let Some(queue) = &mut self.queue {
             queue.settle_tally(tally);
@@ -181,7 +182,7 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    /// Nothing here is to count any more, but what was lost.
+    /// Removes what waits here from a tally, except for the losses.
     pub fn leave_tally(mut self, tally: &mut Tally) {
         if let Some(queue) = &mut self.queue {
             queue.settle_tally(tally);
@@ -189,7 +190,7 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    /// What was published and waits, oldest first, of the first `most` frames.
+    /// The waiting publications, oldest first, of the first `most` frames.
     pub(crate) fn waiting(&self, most: usize) -> impl Iterator<Item = &Arc<Publication<P>>> {
         let front = match &self.front {
             None | Some(Front::Frame(_)) => &[],
@@ -201,17 +202,18 @@ impl<P: Payload> Outbox<P> {
         front.iter().take(most).chain(queued)
     }
 
-    /// Whether more waits than a transport that keeps up leaves.
+    /// Returns whether the connection is slow: more waits than if its transport kept up.
     pub const fn is_behind(&self) -> bool {
         self.queue.is_some()
     }
 
-    /// The bytes that wait while the transport is behind.
+    /// The bytes that wait while the connection is slow.
     pub fn bytes_behind(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.bytes())
     }
 
-    /// Drops whatever may be dropped, although the limit is not reached: there is too little room for all connections.
+    /// Drops everything that may be dropped, although the limit is not reached, because all connections together need
+    /// room.
     pub fn shed_all(&mut self) {
         if let Some(queue) = &mut self.queue {
             queue.shed_all();
@@ -237,7 +239,7 @@ impl<P: Payload> Outbox<P> {
         })
     }
 
-    /// Forgets what waits for a subscription that its subscriber ended.
+    /// Drops what waits for a subscription that its subscriber has ended.
     pub fn discard(&mut self, subscription: SubscriptionId) {
         let of_front = match &self.front {
             None | Some(Front::Frame(_)) => None,
@@ -253,7 +255,7 @@ impl<P: Payload> Outbox<P> {
         }
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.front.is_none() && self.queue.as_ref().is_none_or(|queue| queue.is_empty())
     }
@@ -268,7 +270,7 @@ impl<P: Payload> Outbox<P> {
         of_front + self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
-    /// How many bytes wait, by the estimate that the limit counts.
+    /// How many bytes wait, by the estimate that the limit uses.
     pub fn bytes(&self) -> usize {
         let of_front = match &self.front {
             None => 0,
@@ -279,13 +281,13 @@ impl<P: Payload> Outbox<P> {
         of_front + self.queue.as_ref().map_or(0, |queue| queue.bytes())
     }
 
-    /// Whether something was dropped of a subscription that would rather be [disconnected](Slow::Disconnect).
+    /// Returns whether something was dropped of a subscription with the policy [`Slow::Disconnect`].
     pub fn is_forfeit(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_forfeit())
     }
 
-    /// Whether what must not be dropped alone exceeds twice the limit, or something was dropped of a subscription that would
-    /// rather be [disconnected](Slow::Disconnect).
+    /// Returns whether what must not be dropped exceeds twice the limit by itself, or something was dropped of a
+    /// subscription with the policy [`Slow::Disconnect`].
     pub fn is_overfull(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_overfull())
     }

@@ -1,5 +1,4 @@
-//! What the core needs to know about a payload: only how two of them combine, how large it is, and what a text member
-//! says.
+//! What the core needs from a payload: how two of them combine, how large it is, and the value of a text member.
 
 #[cfg(test)]
 pub(crate) mod opaque;
@@ -14,8 +13,10 @@ use alloc::string::String;
 pub trait Payload {
     /// The older value (`self`) with `newer` applied to it as an RFC 7396 merge patch.
     ///
-    /// Merging patches in order and then applying the result equals applying them one by one, where a member that is an object in
-    /// one of them is in all, or is `null` in the last: a `null` member survives the merge of two *patches*, implementations keep it. No patch can say
+    /// Merging patches in order and then applying the result equals applying them one by one, if a member that is an
+    /// object in one of them is an object in all, or `null` in the last. So implementations must keep a `null` member
+    /// when they merge two *patches*. No patch can express that a member was removed and then replaced by something
+    /// else.
     /// that a member is gone and that something else has come in its place.
     fn merge(&self, newer: &Self) -> Self;
 
@@ -23,8 +24,8 @@ pub trait Payload {
     /// number on both sides is taken from `newer`. A field that only one side has is kept.
     fn sum(&self, newer: &Self) -> Self;
 
-    /// The shortest RFC 7396 merge patch that is known to turn `self` into `newer`; `None` where there is none (a `null` member can't be
-    /// set by one), or where looking for it is not worth it.
+    /// A short RFC 7396 merge patch that turns `self` into `newer`; `None` if there is none (no patch can set a member
+    /// to `null`), or if looking for one isn't worth it.
     fn diff(&self, _newer: &Self) -> Option<Self>
     where
         Self: Sized,
@@ -32,7 +33,8 @@ pub trait Payload {
         None
     }
 
-    /// `self` with a patch applied as RFC 7396 says: a `null` member removes. `None` where the payload can't do that.
+    /// `self` with a patch applied according to RFC 7396, in which a `null` member removes. `None` if the payload can't
+    /// do that.
     fn patched(&self, _patch: &Self) -> Option<Self>
     where
         Self: Sized,
@@ -40,24 +42,25 @@ pub trait Payload {
         None
     }
 
-    /// The top-level member `field`, where the payload is an object and the member a string.
+    /// The top-level member `field`, if the payload is an object and the member a string.
     ///
-    /// Asked once per publication, where it enters the system, by the terminal rule.
+    /// Called by the terminal rule, once per publication, where it enters the system.
     fn text_field(&self, field: &str) -> Option<String>;
 
-    /// The size that limits are counted in, in bytes. A handle whose size is unknown says 0.
+    /// The size in bytes that limits use. A handle whose size is unknown returns 0.
     fn size(&self) -> usize;
 
-    /// How many bytes it takes in a frame. Asked where a frame is sent, so that a handle may look.
+    /// How many bytes it takes in a frame. Called when a frame is sent, so a handle may look at the value.
     fn encoded_bytes(&self) -> usize {
         self.size()
     }
 
-    /// Whether both are the same value, as far as that can be told without parsing: two copies of one publication are.
+    /// Returns whether both are the same value, as far as that can be told without parsing. Two copies of one
+    /// publication are.
     fn is_same(&self, other: &Self) -> bool;
 }
 
-/// For tests of machines that never look inside, and for signals that carry nothing.
+/// For tests of machines that never look inside, and for signals without content.
 impl Payload for () {
     fn merge(&self, _newer: &Self) -> Self {}
 

@@ -58,8 +58,8 @@ enum Stage {
     Flattening { ping: Option<u32> },
     /// The subscription was requested again, or will be on the next connection.
     Asked,
-    /// What was seen comes again, until this ping is answered. Where there is none, the server has no link to where topics live, and has
-    /// not sent all of it, or knows less than one who has joined: it is asked once it has one.
+    /// Seen publications arrive again until this ping is answered. Without a ping, the server has lost its link to the
+    /// backend, and has not sent everything, or knows less than a newcomer; the ping is sent once the link is back.
     Repeating { ping: Option<u32> },
 }
 

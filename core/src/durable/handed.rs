@@ -14,7 +14,6 @@ use crate::topic::Topic;
 /// The subscribers are one device: what one of them has processed counts for all. A publication can only be
 /// acknowledged once all before it are processed, because a position covers everything up to it. So a subscriber that
 /// joins must be given what is waiting here.
-/// are: a position says that of everything up to it. So whoever joins them must be given what waits here.
 #[derive(Debug)]
 pub(crate) struct Handed<P> {
     topics: OrderedMap<Topic, Handing<P>>,

@@ -1,24 +1,25 @@
-//! What a hub asks of its uplink, where its own subscribers differ.
+//! What a hub asks of its uplink if its own subscribers differ.
 
 use core::time::Duration;
 
 use super::{Conflate, Flow, Pace};
 
-/// How many windows of what is asked for the shortest window of those below may be made of.
+/// The shortest window is made up of at most this many windows of the common throttle.
 const PARTS_MAX: u32 = 4;
 
 impl Flow {
-    /// The one flow that serves all of `flows` from a single subscription upstream; `None` where there are none.
+    /// The one flow that serves all of `flows` from a single subscription upstream; `None` if there are none.
     ///
-    /// - Equal flows are served by themselves.
-    /// - Throttles that all keep only the latest, all add up, or all collect, by a throttle of the longest window that all
-    ///   of theirs are made of, so that the end of each is the end of one of its windows: 500 ms for 1 s and 1.5 s.
-    ///   Where that would be less than a quarter of the shortest, by the shortest.
-    /// - Anything else needs every publication. So do merges of different paces: merged patches, merged once more, may be another
-    ///   patch than all of them merged at once. A member that is removed and then an object again is whole in one, and merged
-    ///   with what it was before in the other.
+    /// - Equal flows are served by the same flow.
+    /// - Throttles with trailing edges, which all keep the latest value, all sum, or all collect, are served by a
+    ///   throttle. Its window is the longest that divides all of theirs, so each of their windows ends together with
+    ///   one of its own: 500 ms for 1 s and 1.5 s. If that is less than a quarter of the shortest window, it is the
+    ///   shortest window.
+    /// - Anything else needs every publication. This includes merges of different paces: if patches that were merged
+    ///   are merged again, the result may differ from merging all of them at once. A member that is removed and then
+    ///   set to an object again replaces the earlier object in one case, and is merged with it in the other.
     ///
-    /// Sent as deltas, if any of them may be.
+    /// With deltas, if any of the flows has them.
     pub fn finest(flows: &[Self]) -> Option<Self> {
         let first = flows.first()?;
         let delta = flows.iter().any(|flow| flow.delta);
@@ -31,7 +32,7 @@ impl Flow {
     }
 }
 
-/// A throttle that serves several; `None` where none does.
+/// A throttle that serves all flows; `None` if there is none.
 fn common_throttle(flows: &[Flow]) -> Option<Flow> {
     let mut windows = flows.iter().map(|flow| match flow.pace {
         Pace::Throttle {
@@ -55,7 +56,7 @@ fn common_throttle(flows: &[Flow]) -> Option<Flow> {
     Some(Flow::throttle(every).with_conflate(conflate))
 }
 
-/// Whole milliseconds, which is what the wire has a number for; 1 of what is none.
+/// The window in whole milliseconds, the unit of the protocol; 1 if it isn't whole.
 const fn millis(window: Duration) -> u64 {
     if window.subsec_nanos().is_multiple_of(1_000_000) {
         window.as_secs() * 1_000 + window.subsec_millis() as u64
@@ -72,17 +73,17 @@ const fn divisor(mut a: u64, mut b: u64) -> u64 {
     a
 }
 
-/// A window of so many milliseconds, where it is not much shorter than the shortest.
+/// A window of `millis` milliseconds, unless it is much shorter than the shortest.
 fn window(millis: u64, shortest: Duration) -> Option<Duration> {
     let window = Duration::from_millis(millis);
     (window * PARTS_MAX >= shortest).then_some(window)
 }
 
-/// What serves both, of what one throttle may do with what waits: a batch is full as soon as the smaller one is.
+/// The conflation of a throttle that serves both; a batch is full as soon as the smaller of theirs is.
 fn common_conflation(a: Conflate, b: Conflate) -> Option<Conflate> {
     match (a, b) {
         (Conflate::Latest, Conflate::Latest) => Some(Conflate::Latest),
-        // What is added up in parts and then in all is the same, where a field is a number each time.
+        // Adding up parts and then their sums gives the same result, as long as a field is always a number.
         (Conflate::Sum, Conflate::Sum) => Some(Conflate::Sum),
         (Conflate::Collect { max: a }, Conflate::Collect { max: b }) => {
             Some(Conflate::Collect { max: a.min(b) })

@@ -1,4 +1,4 @@
-//! The finest pace that a server serves, by pattern.
+//! The finest pace that a server allows, by pattern.
 
 use core::time::Duration;
 

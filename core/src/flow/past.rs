@@ -1,8 +1,9 @@
-//! How an uplink may have conflated what is still to come: it goes on with what it was asked for until it has heard of anything else.
+//! How an uplink may have conflated what is still to arrive: it continues with the old flow until it learns of a new
+//! one.
 
 use super::{Conflate, Flow};
 
-/// The conflations that it was asked for since it was last known to send everything.
+/// The conflations that the uplink was asked for since it was last known to send everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {
     latest: bool,
@@ -11,7 +12,7 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// What holds once it is asked for this flow.
+    /// Adds the flow that it is being asked for.
     pub(crate) const fn then(self, flow: Flow) -> Self {
         if !flow.conflates() {
             return self;
@@ -30,12 +31,12 @@ impl Past {
         }
     }
 
-    /// Whether nothing may be missing in what is still to come.
+    /// Returns whether nothing can be missing from what is still to arrive.
     pub(crate) fn is_whole(self) -> bool {
         self == Self::default()
     }
 
-    /// Whether it may have conflated so.
+    /// Returns whether the uplink may have applied this conflation.
     pub(crate) const fn has(self, conflate: Conflate) -> bool {
         match conflate {
             Conflate::Latest => self.latest,
@@ -45,13 +46,14 @@ impl Past {
         }
     }
 
-    /// Whether values may come that are made of several.
+    /// Returns whether values may arrive that combine several publications.
     pub(crate) const fn has_combined(self) -> bool {
         self.merge || self.sum
     }
 
-    /// Whether somebody of this flow can take what is still to come: it is as it was published, or conflated as it would be for that one
-    /// alone. Who wants the latest can do without earlier ones, and is told of it where it wants everything.
+    /// Returns whether a subscriber with this flow can use what is still to arrive: it is as it was published, or
+    /// conflated as this flow would conflate it. A subscriber to the latest value can do without earlier ones; if it
+    /// wants every publication, it is told of those that are missing.
     pub(crate) const fn serves(self, flow: Flow) -> bool {
         let Self { latest, merge, sum } = self;
         match flow.conflate {
@@ -77,7 +79,7 @@ mod tests {
     };
     const ALL: [Conflate; 4] = [Conflate::Latest, Conflate::Merge, Conflate::Sum, COLLECT];
 
-    /// Whoever would have it conflated so alone can take it, and whoever wants the latest can do without earlier ones.
+    /// A flow is served by its own conflation, and the latest value also if it wants every publication.
     #[test]
     fn an_uplink_serves_whom_it_gives_what_is_asked_for() {
         let throttle = Flow::throttle(Duration::from_millis(100));

@@ -1,4 +1,4 @@
-//! What becomes of a subscription's publications while its connection is behind.
+//! What happens to a subscription's publications while its connection is slow.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub enum Slow {
 }
 
 impl Slow {
-    /// The policy as the wire names it.
+    /// The policy's name in the protocol.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Conflate => "conflate",
@@ -41,7 +41,7 @@ impl core::str::FromStr for Slow {
     }
 }
 
-/// A text that names no policy.
+/// A text that is not the name of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("slow is conflate, drop or disconnect")]
 pub struct UnknownSlow;

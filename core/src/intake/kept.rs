@@ -1,4 +1,4 @@
-//! Messages that were heard and not yet seen taken in.
+//! Messages that arrived, and are not yet known to have been taken in.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{IntakeConfig, Took};
 use crate::time::Instant;
 
-/// Messages in the order in which they were heard, found by their marks.
+/// Messages in the order of their arrival, also found by their marks.
 #[derive(Debug)]
 pub(super) struct Kept<M> {
     messages: BTreeMap<u64, Message<M>>,
@@ -14,7 +14,7 @@ pub(super) struct Kept<M> {
     bytes: usize,
     /// The number of the next message.
     next: u64,
-    /// Those that the store was asked to take in, and hasn't answered for.
+    /// The messages that were passed to the store, and for which it hasn't answered.
     offered: Vec<u64>,
 }
 
@@ -89,7 +89,7 @@ impl<M: Clone> Kept<M> {
         }
     }
 
-    /// Drops the oldest that are beyond the limits, and says how many. What is offered isn't dropped, but is counted.
+    /// Drops the oldest messages beyond the limits, and returns how many. Offered messages count, but aren't dropped.
     pub(super) fn shed(&mut self, now: Instant, config: &IntakeConfig) -> usize {
         let mut count = 0;
         while let Some((number, oldest)) = self.messages.first_key_value() {
@@ -106,7 +106,7 @@ impl<M: Clone> Kept<M> {
         count
     }
 
-    /// When the oldest becomes too old; never while it is offered.
+    /// When the oldest message becomes too old; `None` while it is offered.
     pub(super) fn expires_at(&self, config: &IntakeConfig) -> Option<Instant> {
         let (number, oldest) = self.messages.first_key_value()?;
         (!self.offered.contains(number)).then(|| oldest.at + config.age_max)

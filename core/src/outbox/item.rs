@@ -1,4 +1,4 @@
-//! What waits in an outbox, and how much room it takes.
+//! The entries of an outbox, and how much room they take.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,10 +11,10 @@ use crate::protocol::ServerFrame;
 use crate::publication::{Combine, Publication};
 use crate::topic::Pattern;
 
-/// What one frame costs beside its payload: a generous estimate, so that many tiny ones count, too.
+/// The size of a frame besides its payload: a generous estimate, so that many tiny frames count, too.
 const FRAME_OVERHEAD_BYTES: usize = 96;
 
-/// What one presence costs in a frame beside its key and its meta.
+/// The size of a presence in a frame besides its key and its meta.
 const PRESENCE_OVERHEAD_BYTES: usize = 64;
 
 /// An emission on its way to a connection.
@@ -22,9 +22,9 @@ const PRESENCE_OVERHEAD_BYTES: usize = 64;
 pub struct Delivery<P> {
     /// The subscription that it is for.
     pub subscription: SubscriptionId,
-    /// The subscription's pattern, where that has wildcards.
+    /// The subscription's pattern, if it has wildcards.
     pub via: Option<Pattern>,
-    /// How emissions may be combined while they wait; `None` where each must arrive or be reported.
+    /// How emissions may be combined while they wait; `None` if each must arrive or be reported.
     pub conflate: Option<Conflate>,
     /// What to deliver.
     pub emission: Emission<Arc<Publication<P>>>,
@@ -32,14 +32,14 @@ pub struct Delivery<P> {
 
 #[derive(Debug)]
 pub(super) enum Item<P> {
-    /// Apart, because it is large and deliveries are what there are many of.
+    /// Boxed, because it is large and most entries are deliveries.
     Frame(Box<ServerFrame<P>>),
     Delivery(Delivery<P>),
     Lagged(Lag),
 }
 
-/// Stands where the first of the dropped publications of a subscription stood: after its confirmation, and before
-/// whatever shows the gap.
+/// Takes the place of the first dropped publication of a subscription: after its confirmation, and before anything that
+/// shows the gap.
 #[derive(Debug)]
 pub(super) struct Lag {
     pub(super) subscription: SubscriptionId,
@@ -57,12 +57,12 @@ impl<P: Payload> Item<P> {
     }
 }
 
-/// What a frame that is no publication takes.
+/// The size of a frame that is not a publication.
 pub(super) fn frame_bytes<P: Payload>(frame: &ServerFrame<P>) -> usize {
     presence_bytes(frame) + FRAME_OVERHEAD_BYTES
 }
 
-/// What a delivery takes.
+/// The size of a delivery.
 pub(super) fn delivery_bytes<P: Payload>(delivery: &Delivery<P>) -> usize {
     let payload: usize = match &delivery.emission {
         Emission::One(item) => publication_bytes(item),
@@ -71,7 +71,7 @@ pub(super) fn delivery_bytes<P: Payload>(delivery: &Delivery<P>) -> usize {
     payload + FRAME_OVERHEAD_BYTES
 }
 
-/// What a publication takes that leaves by itself.
+/// The size of a publication in a frame of its own.
 pub(super) fn single_bytes<P: Payload>(publication: &Publication<P>) -> usize {
     publication_bytes(publication) + FRAME_OVERHEAD_BYTES
 }
@@ -80,7 +80,7 @@ fn publication_bytes<P: Payload>(publication: &Publication<P>) -> usize {
     publication.payload.size() + publication.topic.as_str().len()
 }
 
-/// What the presences in a frame take: there may be many of them.
+/// The size of the presences in a frame, of which there may be many.
 fn presence_bytes<P: Payload>(frame: &ServerFrame<P>) -> usize {
     let (joins, leaves) = if let ServerFrame::PresenceState(state) = frame {
         (&state.present, 0)

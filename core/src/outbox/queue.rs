@@ -1,4 +1,4 @@
-//! What waits for a connection whose transport is behind.
+//! What waits for a slow connection.
 
 mod shedding;
 
@@ -22,24 +22,24 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(super) struct Queue<P> {
     items: VecDeque<Item<P>>,
-    /// How many items left at the front so far: what turns a place in `waiting` into an index.
+    /// How many items have left at the front: converts a place in `waiting` into an index.
     popped: u64,
-    /// Where the conflatable item of a subscription and topic waits.
+    /// The place of the conflatable item of each topic and subscription.
     waiting: BTreeMap<(Topic, SubscriptionId), u64>,
     bytes: usize,
     bytes_max: usize,
-    /// How many bytes subscriptions started with that may still wait: they are beside the limit.
+    /// How many bytes of subscriptions' starts may still be waiting; they don't count towards the limit.
     allowance: usize,
-    /// How many bytes waited when the start began that is being pushed.
+    /// How many bytes were waiting when the current start began.
     starting_at: Option<usize>,
-    /// Where shedding starts: the limit, or above it while little of what waits may be dropped.
+    /// The number of bytes above which to shed: the limit, or more while little of what waits may be dropped.
     shed_at: usize,
     slowness: Option<Arc<Slowness>>,
-    /// Whether something was dropped of a subscription that would rather be disconnected.
+    /// Whether something was dropped of a subscription with the policy to be disconnected.
     is_forfeit: bool,
-    /// The bytes that a tally has of it.
+    /// How many of its bytes are included in a tally.
     tallied: usize,
-    /// What was lost since.
+    /// Losses that are not included in a tally yet.
     losses: Losses,
 }
 
@@ -70,7 +70,7 @@ impl<P: Payload> Queue<P> {
         self.slowness = slowness;
     }
 
-    /// What was published and waits, oldest first, of the first `most` frames.
+    /// The waiting publications, oldest first, of the first `most` frames.
     pub(super) fn publications(&self, most: usize) -> impl Iterator<Item = &Arc<Publication<P>>> {
         let items = self.items.iter().take(most);
         items.flat_map(|item| match item {
@@ -87,8 +87,8 @@ impl<P: Payload> Queue<P> {
         self.push(Item::Frame(Box::new(frame)));
     }
 
-    /// What is pushed from here to [`Queue::end_start`] is beside the limit until it has left; unless the limit is
-    /// reached already.
+    /// What is pushed until [`Queue::end_start`] doesn't count towards the limit until it has left, unless the limit is
+    /// exceeded already.
     pub(super) fn begin_start(&mut self) {
         if self.bytes <= self.bytes_max {
             self.starting_at = Some(self.bytes);
@@ -104,7 +104,7 @@ impl<P: Payload> Queue<P> {
         }
     }
 
-    /// Lets nothing more be combined with what waits of a topic: it belongs before what is pushed next.
+    /// Prevents further combining with what waits of a topic, because it belongs before what is pushed next.
     fn seal(&mut self, topic: &Topic) {
         let first = (topic.clone(), SubscriptionId::MIN);
         let sealed: Vec<(Topic, SubscriptionId)> = self
@@ -127,7 +127,7 @@ impl<P: Payload> Queue<P> {
         }
     }
 
-    /// Where an item that was given a place is now; `None` once it has left.
+    /// The current index of an item's place; `None` once it has left.
     fn index_of(&self, place: u64) -> Option<usize> {
         usize::try_from(place.checked_sub(self.popped)?).ok()
     }
@@ -139,7 +139,7 @@ impl<P: Payload> Queue<P> {
             slowness.apply(&mut delivery);
         }
         if delivery.conflate.is_none() && self.waiting.is_empty() {
-            // Nothing can be combined with it, nor anything that waits with what follows it.
+            // It can't be combined with anything, nor does anything wait that could be combined with what follows it.
             return self.push(Item::Delivery(delivery));
         }
         self.push_beside_waiting(delivery);
@@ -147,7 +147,7 @@ impl<P: Payload> Queue<P> {
 
     fn push_beside_waiting(&mut self, mut delivery: Delivery<P>) {
         if delivery.is_terminal() {
-            // It stands alone: what was pending goes first, and nothing is combined with it.
+            // A terminal publication stands alone: what was pending goes first, and nothing is combined with it.
             delivery.conflate = None;
         }
         match delivery.conflate {
@@ -183,7 +183,7 @@ impl<P: Payload> Queue<P> {
         self.push(Item::Delivery(delivery));
     }
 
-    /// What follows must not be combined with what waits before `delivery`: it would overtake it.
+    /// Later publications must not be combined with what waits before `delivery`, or they would overtake it.
     fn forget_places(&mut self, delivery: &Delivery<P>) {
         if self.waiting.is_empty() {
             return;
@@ -200,10 +200,10 @@ impl<P: Payload> Queue<P> {
         self.settle();
     }
 
-    /// Makes room where too much waits, and decides when to look again.
+    /// Makes room if too much is waiting, and decides when to check again.
     #[inline]
     fn settle(&mut self) {
-        // As nearly always: within the limit, and there is nothing by which it is put off.
+        // The usual case: within the limit, and no exception applies.
         let is_plain = self.allowance == 0 && self.shed_at == self.bytes_max;
         if self.starting_at.is_none() && !(is_plain && self.bytes <= self.bytes_max) {
             self.settle_anew();
@@ -220,8 +220,8 @@ impl<P: Payload> Queue<P> {
         self.shed_at = self.shed_at.min(self.next_shed_at());
     }
 
-    /// Somewhat above what waits, so that what must stay is not looked through at every push, but not above what
-    /// makes the queue overfull before it was tried to make room.
+    /// When to check again: somewhat above what is waiting, so that what must stay isn't examined at every push; but
+    /// not above the point at which the queue would be overfull before it has tried to make room.
     fn next_shed_at(&self) -> usize {
         let above = self.bytes + self.bytes / 4;
         let above = if self.bytes > self.overfull_above() {
@@ -266,7 +266,7 @@ impl<P: Payload> Queue<P> {
         }
     }
 
-    /// Forgets what waits for a subscription that its subscriber ended.
+    /// Drops what waits for a subscription that its subscriber has ended.
     pub(super) fn discard(&mut self, subscription: SubscriptionId) {
         self.retain(|item| match item {
             Item::Frame(_) => true,
@@ -283,7 +283,7 @@ impl<P: Payload> Queue<P> {
         tally.losses.add(core::mem::take(&mut self.losses));
     }
 
-    /// Whether no tally has more of it than is here.
+    /// Returns whether none of its bytes are included in a tally.
     pub(super) const fn is_settled(&self) -> bool {
         self.tallied == 0
     }
@@ -307,12 +307,12 @@ impl<P: Payload> Queue<P> {
         }
     }
 
-    /// Whether a start has begun, and is not complete.
+    /// Returns whether a start is in progress.
     pub(super) const fn is_starting(&self) -> bool {
         self.starting_at.is_some()
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -322,17 +322,18 @@ impl<P: Payload> Queue<P> {
         self.items.len()
     }
 
-    /// How many bytes wait, by the estimate that the limit counts.
+    /// How many bytes wait, by the estimate that the limit uses.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether something was dropped of a subscription that would rather be disconnected.
+    /// Returns whether something was dropped of a subscription with the policy to be disconnected.
     pub(super) const fn is_forfeit(&self) -> bool {
         self.is_forfeit
     }
 
-    /// Whether what must not be dropped alone exceeds twice the limit.
+    /// Returns whether what must not be dropped exceeds twice the limit by itself, or a subscription wants to be
+    /// disconnected.
     pub(super) const fn is_overfull(&self) -> bool {
         self.is_forfeit || (self.starting_at.is_none() && self.bytes > self.overfull_above())
     }
@@ -352,7 +353,7 @@ impl<P: Payload> Queue<P> {
         self.items.iter().map(Item::size).sum()
     }
 
-    /// How many places are known of what may be combined.
+    /// How many places of combinable items are known.
     pub(super) fn places(&self) -> usize {
         self.waiting.len()
     }

@@ -1,4 +1,4 @@
-//! Publications that were published together, and go to their subscribers together.
+//! Publications that arrived together, and go to their subscribers together.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use crate::payload::Payload;
 use crate::publication::Publication;
 use crate::topic::Pattern;
 
-/// Publications of one topic, none of them terminal, that all who have everything get together.
+/// Publications of one topic, none of them terminal, that go together to all subscribers without a pace.
 #[derive(Debug)]
 pub(crate) struct Run<P> {
     publications: Vec<Arc<Publication<P>>>,
@@ -23,7 +23,7 @@ pub(crate) struct Run<P> {
 pub(crate) struct RunDelivery<P> {
     /// The subscription that it is for. Its flow conflates nothing.
     pub(crate) subscription: SubscriptionId,
-    /// The subscription's pattern, where that has wildcards.
+    /// The subscription's pattern, if it has wildcards.
     pub(crate) via: Option<Pattern>,
     run: Arc<Run<P>>,
     /// How many of the run's publications have left.
@@ -31,7 +31,7 @@ pub(crate) struct RunDelivery<P> {
 }
 
 impl<P: Payload> Run<P> {
-    /// The run of these publications, of which there is at least one.
+    /// The run of these publications; there must be at least one.
     pub(crate) fn new(publications: Vec<Arc<Publication<P>>>) -> Self {
         let bytes = publications.iter().map(|item| single_bytes(item));
         Self {
@@ -64,12 +64,12 @@ impl<P> RunDelivery<P> {
         &self.run.publications[self.taken..]
     }
 
-    /// How many they are.
+    /// How many publications are left.
     pub(super) fn len(&self) -> usize {
         self.left().len()
     }
 
-    /// What the run counted when it was whole.
+    /// The size of the complete run.
     pub(super) fn bytes(&self) -> usize {
         self.run.bytes
     }
@@ -100,7 +100,7 @@ impl<P> RunDelivery<P> {
         }
     }
 
-    /// What is left, one by one.
+    /// Calls `take` with each publication that is left.
     pub(super) fn for_each(self, mut take: impl FnMut(Delivery<P>)) {
         for publication in self.left() {
             take(self.delivery(self.via.clone(), Arc::clone(publication)));

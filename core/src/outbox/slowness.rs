@@ -1,4 +1,4 @@
-//! What the subscriptions of a connection want while it is behind, where they have said so.
+//! The policies that a connection's subscriptions have chosen for when it is slow.
 
 use super::Delivery;
 use crate::flow::{Conflate, Slow};
@@ -7,7 +7,7 @@ use crate::sorted::SortedMap;
 
 #[derive(Clone, Debug)]
 pub(super) struct Slowness {
-    /// Of all that have said nothing.
+    /// The policy of all that haven't chosen one.
     pub(super) of_all: Option<Slow>,
     pub(super) of: SortedMap<SubscriptionId, Slow>,
 }
@@ -32,7 +32,7 @@ impl Slowness {
         self.policy(subscription) == Some(Slow::Disconnect)
     }
 
-    /// Has a delivery wait as its subscription wants it.
+    /// Makes a delivery wait in the way that its subscription's policy requires.
     pub(super) fn apply<P>(&self, delivery: &mut Delivery<P>) {
         match self.policy(delivery.subscription) {
             None => {}

@@ -1,22 +1,22 @@
-//! What slow connections cost, summed up.
+//! Totals for slow connections.
 
-/// What waits for connections that are behind, and what they have lost.
+/// What waits for slow connections, and what they have lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// The bytes that wait for connections that are behind, by the estimate that limits count.
+    /// The bytes that wait for slow connections, by the estimate that limits use.
     pub waiting_bytes: usize,
     /// What they have lost.
     pub losses: Losses,
 }
 
-/// What connections that were behind have lost.
+/// What slow connections have lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Publications that a newer one took the place of, as their subscriptions wanted it.
+    /// Publications that were replaced by a newer one, as their subscriptions allow.
     pub conflated: u64,
-    /// Publications that were dropped, and told.
+    /// Publications that were dropped and reported.
     pub lagged: u64,
-    /// The bytes of what was dropped.
+    /// The bytes of dropped publications.
     pub shed_bytes: u64,
 }
 

@@ -4,9 +4,9 @@ use alloc::string::String;
 
 use super::Payload;
 
-/// A payload of which nothing can be made: a newer one takes its place.
+/// A payload that can't be combined: a newer one replaces it.
 pub(crate) trait Opaque: Clone + PartialEq {
-    /// The size that limits are counted in, in bytes.
+    /// The size in bytes that limits use.
     fn bytes(&self) -> usize;
 }
 

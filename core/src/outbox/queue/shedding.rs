@@ -1,4 +1,4 @@
-//! Which publications are dropped where too many wait, and how their subscribers are told.
+//! Which publications are dropped if too many wait, and how their subscribers are told.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -8,17 +8,17 @@ use crate::hub::SubscriptionId;
 use crate::outbox::item::{Item, Lag, values};
 use crate::payload::Payload;
 
-/// After shedding, at most this share of the limit waits, so that shedding is not the work of every push.
+/// Shedding reduces what waits to this share of the limit, so that it isn't necessary at every push.
 const SHED_TO_PERCENT: usize = 75;
 
 impl<P: Payload> Queue<P> {
-    /// Drops the oldest publications that have a newer one behind them, until enough room is made.
+    /// Drops the oldest publications that are followed by a newer one, until there is enough room.
     pub(super) fn shed(&mut self) {
         let target = self.limit() / 100 * SHED_TO_PERCENT;
         self.shed_to(target);
     }
 
-    /// Drops whatever may be dropped.
+    /// Drops everything that may be dropped.
     pub(in crate::outbox) fn shed_all(&mut self) {
         self.shed_to(0);
         self.settle();
@@ -95,7 +95,8 @@ impl<P: Payload> Queue<P> {
         }
     }
 
-    /// For each subscription that loses something by `dropped` and has to be told: how much it has lost in all.
+    /// The number of publications that each subscription has lost, including those in `dropped`, if it has to be told
+    /// about the latter.
     fn missed_with(&self, dropped: &BTreeSet<usize>) -> BTreeMap<SubscriptionId, Option<u64>> {
         let mut missed = BTreeMap::new();
         for index in dropped {
@@ -119,7 +120,7 @@ impl<P: Payload> Queue<P> {
             .collect()
     }
 
-    /// The indexes of the deliveries that may be dropped: not terminal, and a newer one of the same topic waits.
+    /// The indexes of the deliveries that may be dropped: not terminal, and followed by a newer one of the same topic.
     pub(super) fn superseded(&self) -> BTreeSet<usize> {
         let mut newest = BTreeSet::new();
         let mut superseded = BTreeSet::new();
@@ -131,7 +132,7 @@ impl<P: Payload> Queue<P> {
                 continue;
             };
             let is_newest = newest.insert((delivery.subscription, last.topic.clone()));
-            // What was merged or summed up while it waited is in no later publication.
+            // Later publications don't contain what was merged or summed while it waited.
             let is_replaced = matches!(delivery.conflate, None | Some(Conflate::Latest));
             if !is_newest && is_replaced && !delivery.is_terminal() {
                 superseded.insert(index);
