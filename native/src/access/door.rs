@@ -1,4 +1,4 @@
-//! The way in: who asks, how many there are, and what each may do.
+//! Decides who may connect: who a client is, how many clients there may be, and what each may do.
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,21 +16,21 @@ use crate::auth::{AuthError, Authenticating, Credentials, Identity, JwtVerifier,
 /// How long an application may take to say who a client is.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// The way into a hub.
+/// Admission to a hub.
 pub(crate) struct Door {
     pub(crate) config: AccessConfig,
     admission: Mutex<Admission<IpAddr, Arc<str>>>,
     pub(crate) tickets: Tickets,
-    /// How often somebody was refused, by [`REFUSALS`].
+    /// How many clients were refused, by [`REFUSALS`].
     refused: [AtomicU64; REFUSALS.len()],
     anyone: Arc<Grant>,
     any_browser: Arc<Grant>,
 }
 
-/// Why somebody is refused, as the operator is told.
+/// The names of the reasons for refusing a client, for operators.
 const REFUSALS: [&str; 4] = ["total", "address", "user", "token"];
 
-/// Why somebody is refused; a place in [`REFUSALS`].
+/// Why a client is refused; an index into [`REFUSALS`].
 #[derive(Clone, Copy)]
 pub(crate) enum Refused {
     Total,
@@ -49,18 +49,18 @@ impl From<&Refusal> for Refused {
     }
 }
 
-/// What is known of whoever asks for something.
+/// What is known of a client.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
-    /// Nobody is asked who they are: all may do this.
+    /// Clients are not asked who they are, and all have this grant.
     Anyone(Arc<Grant>),
-    /// They have shown who they are.
+    /// It has authenticated.
     Someone(Identity),
-    /// They have shown nothing yet.
+    /// It has presented nothing yet.
     Nobody,
 }
 
-/// A connection that was let in. It is let out when this is dropped, however it ends.
+/// A connection that was admitted. It counts until this is dropped, however it ends.
 pub(crate) struct Pass {
     door: Arc<Door>,
     pub(crate) address: Option<IpAddr>,
@@ -83,10 +83,10 @@ impl Door {
         })
     }
 
-    /// Lets a connection in.
+    /// Admits a connection.
     ///
     /// # Errors
-    /// There are as many as there may be.
+    /// If a limit on the number of connections is reached.
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Pass, Refusal> {
         let place = address.and_then(place);
         let entered = self.admission().enter(place);
@@ -98,10 +98,11 @@ impl Door {
         })
     }
 
-    /// What is known of whoever shows this, and since when: when it was asked, or the ticket was made.
+    /// Returns what is known of a client with these credentials, and since when: since now, or since its ticket was
+    /// made.
     ///
     /// # Errors
-    /// What was shown proves nothing, or nothing any more.
+    /// If the credentials are invalid or no longer valid.
     pub(crate) async fn look_at(
         &self,
         shown: Credentials,
@@ -134,7 +135,7 @@ impl Door {
         }
     }
 
-    /// Asks who shows this, where clients are asked at all.
+    /// Asks who presents these credentials, if clients are asked at all.
     pub(crate) fn ask(&self, shown: Credentials) -> Option<Authenticating<'static>> {
         let authenticate = self.config.authenticate.clone()?;
         Some(Box::pin(async move {
@@ -145,28 +146,28 @@ impl Door {
         }))
     }
 
-    /// Whether who is asked mostly has the answer at once, and never blocks.
+    /// Whether authenticating usually completes at once, and never blocks.
     pub(crate) fn answers_at_once(&self) -> bool {
         self.verifier().is_some()
     }
 
-    /// How the keys of tokens are, where they are fetched from a URL.
+    /// The state of the keys for tokens, if they are fetched from a URL.
     pub(crate) fn key_set(&self) -> Option<KeySetHealth> {
         self.verifier()?.key_set_health()
     }
 
-    /// Who is asked, where that is not a rule of the application's own.
+    /// The verifier of tokens, unless authenticating is a rule of the application's own.
     fn verifier(&self) -> Option<&JwtVerifier> {
         let rule = self.config.authenticate.as_deref()?;
         (rule as &dyn Any).downcast_ref()
     }
 
-    /// Somebody was refused.
+    /// Counts a client that was refused.
     pub(crate) fn count_refusal(&self, why: Refused) {
         self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often somebody was refused, and why.
+    /// How many clients were refused, and why.
     pub(crate) fn refused(&self) -> [(&'static str, u64); REFUSALS.len()] {
         std::array::from_fn(|at| (REFUSALS[at], self.refused[at].load(Ordering::Relaxed)))
     }
@@ -179,10 +180,10 @@ impl Door {
 }
 
 impl Known {
-    /// The same for one request that is answered now: nobody is told what they may do later.
+    /// The grant for a single request, which is over before the grant could expire.
     ///
     /// # Errors
-    /// Nothing was shown, and something should have been.
+    /// If nothing was presented, and clients have to authenticate.
     pub(crate) fn grant_now(self) -> Result<Arc<Grant>, AuthError> {
         match self {
             Self::Anyone(grant) => Ok(grant),
@@ -193,10 +194,10 @@ impl Known {
 }
 
 impl Pass {
-    /// Tells whose connection it is.
+    /// Counts the connection as this user's.
     ///
     /// # Errors
-    /// They have as many as they may have.
+    /// If the user has reached the limit.
     pub(crate) fn identify(&mut self, user: Option<&Arc<str>>) -> Result<(), Refusal> {
         if let (None, Some(user)) = (&self.user, user) {
             let identified = self.door.admission().identify(user.clone());
@@ -206,7 +207,7 @@ impl Pass {
         Ok(())
     }
 
-    /// The door that it came by.
+    /// The door that admitted it.
     pub(crate) fn door(&self) -> &Arc<Door> {
         &self.door
     }
@@ -221,8 +222,8 @@ impl Drop for Pass {
     }
 }
 
-/// By what an address counts. This machine's own doesn't: proxies, tests and jobs come from there. Of IPv6, a network
-/// of 64 bits is what one customer has.
+/// The address by which a client is counted. Those of this machine aren't counted, because proxies, tests and jobs
+/// connect from there. IPv6 addresses count by their network of 64 bits, which is what one customer has.
 pub(crate) fn place(address: IpAddr) -> Option<IpAddr> {
     match address.to_canonical() {
         address if address.is_loopback() => None,

@@ -1,13 +1,13 @@
-//! By which name a server is asked for, where nothing else tells whose page asks.
+//! Checks the host name that a request is addressed to, if nothing else reveals which page sends it.
 //!
-//! A page may have its own name lead to its reader's machine ("DNS rebinding"). To the browser that is the page's own host
-//! then, whose answers it may read; the server is told by `Host` which name it was. Names that only ever lead to this machine
-//! can't be had so, nor can addresses, which nobody looks up.
+//! A page can make its own name resolve to its reader's machine ("DNS rebinding"). The browser then considers this server a part of the
+//! page's origin, and lets the page read its answers; but `Host` reveals the name. An attacker can't own names that always mean this
+//! machine, nor IP addresses, which are not resolved.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Whether a page of somebody else can't have made `host`, as the header has it, lead here: it is a name of every machine for
-/// itself, an address, or the host of one of the `origins` that may connect.
+/// Whether no foreign page can have made `host`, as in the header, resolve to this machine: it is a name that means this machine
+/// everywhere, an IP address, or the host of one of the `origins` that may connect.
 pub(crate) fn is_own(host: &str, origins: &[String]) -> bool {
     let name = name(host);
     let is_local = name.eq_ignore_ascii_case("localhost")
@@ -19,7 +19,7 @@ pub(crate) fn is_own(host: &str, origins: &[String]) -> bool {
     is_local || is_address(name) || origins.iter().any(|origin| is_of(name, origin))
 }
 
-/// Without the port, and the dot that ends a name that is whole.
+/// The name without the port, and without the final dot of a fully qualified name.
 fn name(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -97,7 +97,7 @@ impl fmt::Display for Network {
 }
 
 impl Proxies {
-    /// Whether whoever comes from `address`, or by a Unix socket where there is none, stands in for others.
+    /// Whether `address`, or a Unix socket if there is none, belongs to a proxy.
     pub(crate) fn include(&self, address: Option<IpAddr>, is_unix: bool) -> bool {
         match address {
             Some(address) => self
@@ -108,10 +108,10 @@ impl Proxies {
         }
     }
 
-    /// Where a request comes from that came by `peer`: the last one named that is no proxy itself. What stands before it
-    /// may be anybody's invention.
+    /// The address of the client behind a request from `peer`: the last one in the header that is not a proxy itself.
+    /// Anything before it may be made up by the client.
     ///
-    /// A proxy that names nobody, or somebody in words that are no address, leaves nothing to count by.
+    /// If a proxy names no client, or not by an address, there is nothing to count by.
     pub(crate) fn client(
         &self,
         peer: Option<IpAddr>,
@@ -135,14 +135,14 @@ impl Proxies {
     }
 }
 
-/// Whether a proxy passes on what somebody on another machine asks.
+/// Whether a proxy forwards the request of another machine.
 pub(crate) fn is_for_others(headers: &HeaderMap) -> bool {
     let named = listed(headers, &X_FORWARDED_FOR, address).into_iter();
     let mut named = named.chain(listed(headers, &FORWARDED, forwarded));
     named.any(|named| named.is_none_or(|address| !address.is_loopback()))
 }
 
-/// What each item of a header's list names.
+/// The addresses that the items of a header's list name.
 fn listed(
     headers: &HeaderMap,
     name: &HeaderName,

@@ -1,8 +1,7 @@
-//! Tickets: who has shown a token can have one, and give it in an address, where a token must not be.
+//! Tickets: a client that has presented a token can get one, and pass it in a URL, where a token must not be.
 //!
-//! Addresses are logged by proxies and kept by browsers. So a ticket is good for half a minute, and no longer than the token
-//! that it was made for; it opens connections and nothing else, no further ticket above all; and nobody can make one but a
-//! server.
+//! URLs are logged by proxies and kept by browsers. So a ticket is valid for half a minute, and no longer than the token that it was made
+//! for. It only opens connections, and above all yields no further ticket. And only a server can make one.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,10 +11,10 @@ use tidegate_core::topic::Pattern;
 
 use crate::auth::{AuthError, Identity};
 
-/// How long a ticket may take to be used.
+/// How long a ticket is valid.
 pub(crate) const TICKET_LIFE: Duration = Duration::from_secs(30);
 
-/// What tickets are for. A token of the application is none.
+/// The audience of tickets, which tells them from tokens of the application.
 const AUDIENCE: &str = "tidegate-ticket";
 
 /// Makes and reads tickets.
@@ -33,7 +32,7 @@ struct Ticket {
     user: Option<String>,
     subscribe: Vec<Pattern>,
     publish: Vec<Pattern>,
-    /// When its bearer has to show another token, in milliseconds since 1970.
+    /// When its bearer has to authenticate again, in milliseconds since 1970.
     until_ms: Option<u64>,
 }
 
@@ -48,10 +47,10 @@ impl Tickets {
         }
     }
 
-    /// A ticket for somebody, and how long it is good for.
+    /// Makes a ticket for an identity, and returns how long it is valid.
     ///
     /// # Errors
-    /// What they have shown is over.
+    /// If the identity has expired.
     pub(crate) fn make(
         &self,
         identity: &Identity,
@@ -75,10 +74,10 @@ impl Tickets {
         Ok((sealed, life))
     }
 
-    /// Whose a ticket is, and how long ago it was made.
+    /// Returns whose a ticket is, and how long ago it was made.
     ///
     /// # Errors
-    /// It is none, or too old, or the token that it was made for is.
+    /// If it is not a ticket, is too old, or the token that it was made for is.
     pub(crate) fn open(
         &self,
         ticket: &str,
@@ -111,7 +110,7 @@ impl Tickets {
             publish,
             expires,
         };
-        // The clock of whoever made it may be ahead.
+        // The clock of the server that made it may be ahead.
         let age = Duration::from_millis(millis(now).saturating_sub(made_ms));
         Ok((identity, age))
     }
@@ -179,7 +178,7 @@ mod tests {
             } else if opened_ms + 1_000 <= left_ms {
                 prop_assert_eq!(opened, Ok((identity, Duration::from_millis(opened_ms))));
             } else if opened_ms >= left_ms + 1_000 {
-                // Its end is told in whole seconds.
+                // Its end is given in whole seconds.
                 prop_assert_eq!(opened, Err(AuthError::Expired));
             }
         }

@@ -21,7 +21,7 @@ pub(super) struct Claims {
     publish: Vec<String>,
 }
 
-/// Whom a token is about. By RFC 7519 a text; many issuers put a database's number there.
+/// Whom a token is about. By RFC 7519 this is a text; many issuers put a database's number there.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Subject {
@@ -33,7 +33,7 @@ impl Subject {
     /// The user's name.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If it can't be a user's name: what is wrong with it.
     pub(crate) fn name(self) -> Result<String, String> {
         match self {
             Self::Text(text) => checked_user(text),
@@ -44,7 +44,7 @@ impl Subject {
 
 impl Claims {
     /// # Errors
-    /// A pattern or the user's name is not one.
+    /// If a pattern or the user's name is invalid.
     pub(super) fn into_identity(self) -> Result<Identity, AuthError> {
         let user = self.sub.map(Subject::name).transpose();
         Ok(Identity {
@@ -56,7 +56,7 @@ impl Claims {
     }
 }
 
-/// A time that lies beyond what the system can tell is never reached.
+/// Converts a time. One that is beyond the system's range is never reached.
 fn instant(seconds: f64) -> Option<SystemTime> {
     let since = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(since)

@@ -21,7 +21,7 @@ use crate::client::Trust;
 /// The shortest secret that HMAC-SHA-256 is safe with (RFC 7518, 3.2), in bytes.
 const SECRET_BYTES_MIN: usize = 32;
 
-/// The algorithms whose keys may be told to all.
+/// The algorithms with public keys.
 const PUBLIC: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
 /// By how much the issuer's clock may be off, in seconds.
@@ -100,11 +100,11 @@ pub enum JwtError {
     },
 }
 
-/// Why a token is not taken.
+/// Why a token is not accepted.
 enum Fault {
-    /// Whatever keys there may be.
+    /// A fault of the token, whatever keys there may be.
     Token(AuthError),
-    /// There is no key of the name that it gives, and may be one at the URL of the keys.
+    /// There is no key with the name that it gives, but there may be one at the URL of the keys.
     UnknownKey,
 }
 
@@ -134,7 +134,8 @@ impl JwtVerifier {
         Keys::set_file(path.as_ref()).map(Self::with_keys)
     }
 
-    /// The same, with the set at a URL, such as `https://id.example/.well-known/jwks.json`, where an identity provider publishes the keys
+    /// Like [`JwtVerifier::jwks_file`], with the set at a URL, such as `https://id.example/.well-known/jwks.json`, where an identity
+    /// provider publishes the keys
     /// that it signs with, and changes them from time to time. `http://` is accepted for this machine only.
     ///
     /// Nothing is fetched yet: [`fetch_keys`](Self::fetch_keys) begins with it, or the first token, on the tokio runtime that it arrives
@@ -163,7 +164,7 @@ impl JwtVerifier {
         Self::jwks_url_trusting(url, Trust::default())
     }
 
-    /// The same, from a server whose certificate is signed by other authorities than the system's.
+    /// Like [`JwtVerifier::jwks_url`], from a server whose certificate is signed by other authorities than the system's.
     ///
     /// # Errors
     /// As for [`JwtVerifier::jwks_url`].
@@ -171,8 +172,9 @@ impl JwtVerifier {
         Keys::set_url(url, trust).map(Self::with_keys)
     }
 
-    /// The same, with the set that an OpenID Connect provider names in its document, `/.well-known/openid-configuration`. Accepts only
-    /// tokens [from](Self::from_issuer) this issuer, which is its URL exactly as the tokens have it in `iss`.
+    /// Like [`JwtVerifier::jwks_url`], with the set that an OpenID Connect provider names in its document,
+    /// `/.well-known/openid-configuration`. Accepts only tokens [from](Self::from_issuer) this issuer, which is its URL exactly as the
+    /// tokens have it in `iss`.
     ///
     /// # Errors
     /// As for [`JwtVerifier::jwks_url`].
@@ -180,7 +182,7 @@ impl JwtVerifier {
         Self::oidc_issuer_trusting(issuer, Trust::default())
     }
 
-    /// The same, from a server whose certificate is signed by other authorities than the system's.
+    /// Like [`JwtVerifier::oidc_issuer`], from a server whose certificate is signed by other authorities than the system's.
     ///
     /// # Errors
     /// As for [`JwtVerifier::jwks_url`].
@@ -219,7 +221,7 @@ impl JwtVerifier {
         self.keys.remote().is_some()
     }
 
-    /// How the keys are, if they come from a URL.
+    /// The state of the keys, if they come from a URL.
     pub(crate) fn key_set_health(&self) -> Option<KeySetHealth> {
         self.keys.remote().map(Remote::health)
     }
@@ -252,7 +254,7 @@ impl JwtVerifier {
         self.check(token).map_err(|fault| self.told(fault))
     }
 
-    /// The same, with the keys that are to be had.
+    /// Verifies a token like [`Self::verify`], but waits for keys that have to be fetched.
     async fn verify_by_all(&self, token: &str) -> Result<Identity, AuthError> {
         match (self.check(token), self.keys.remote()) {
             (Err(Fault::UnknownKey), Some(remote)) => {
@@ -265,7 +267,7 @@ impl JwtVerifier {
 
     fn check(&self, token: &str) -> Result<Identity, Fault> {
         let header = decode_header(token).map_err(|error| refusal(&error))?;
-        // Who doesn't understand what the signer says must be understood, must not go by the token (RFC 7515, 4.1.11).
+        // A verifier that doesn't support an extension that the signer marks as critical must reject the token (RFC 7515, 4.1.11).
         if let Some(names) = &header.crit {
             let names = names.join(", ");
             return Err(Fault::Token(AuthError::Invalid(format!(
@@ -280,7 +282,7 @@ impl JwtVerifier {
             match decode::<Claims>(token, &key.decoding, &self.validation(key.algorithm)) {
                 Ok(read) => return Ok(read.claims.into_identity()?),
                 Err(error) if is_of_key(error.kind()) => {}
-                // It is this one's: what is wrong is what the token says.
+                // It is signed with this key, but what it says is wrong.
                 Err(error) => return Err(refusal(&error).into()),
             }
         }
@@ -290,7 +292,7 @@ impl JwtVerifier {
         Err(Fault::Token(unsigned()))
     }
 
-    /// Whether a key that isn't here, and may be at the URL of the keys, can have signed a token with this header.
+    /// Whether a token with this header can have been signed with a key that isn't here, but may be at the URL of the keys.
     fn may_be_of_another_key(&self, header: &Header, keys: &[Key]) -> bool {
         let is_public = PUBLIC.contains(&header.alg);
         let is_missing = |id: &String| !keys.iter().any(|key| key.is(id));
@@ -298,7 +300,7 @@ impl JwtVerifier {
         self.keys.remote().is_some() && is_public && is_unknown
     }
 
-    /// What the bearer of a token is told.
+    /// The error for the bearer of a token.
     fn told(&self, fault: Fault) -> AuthError {
         match (fault, self.keys.remote()) {
             (Fault::Token(error), _) => error,
@@ -325,7 +327,7 @@ impl JwtVerifier {
     }
 }
 
-/// Whether an error only says that a token isn't signed by this key, which another one may have done.
+/// Whether an error only means that a token isn't signed with this key, but perhaps with another one.
 const fn is_of_key(kind: &ErrorKind) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! Who asks: by a token in a header, a subprotocol or a cookie, or by a ticket in the address.
+//! Finds out who a caller is: by a token in a header, a subprotocol or a cookie, or by a ticket in the URL.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,21 +19,22 @@ use crate::access::{Known, Pass};
 use crate::auth::Credentials;
 use crate::serve::Peer;
 
-/// Before the token, where a browser gives it as a subprotocol.
+/// The prefix of a token that a browser sends as a subprotocol.
 const TOKEN_PROTOCOL: &str = "tidegate.token.";
 
 /// The cookie that holds a token.
 const TOKEN_COOKIE: &str = "tidegate_token";
 
-/// Whoever makes a request. A ticket says nothing of them: it opens connections.
+/// The caller of a request. Tickets are not accepted here, because they only open connections.
 pub(super) struct Caller {
     pub(super) known: Known,
     pub(super) address: Option<IpAddr>,
-    /// When it was asked who they are, or their ticket was made.
+    /// When it was asked who the caller is, or when the ticket was made.
     pub(super) asked: Instant,
 }
 
-/// Whoever makes a request that lasts, by a token or a ticket. It counts as a connection until the pass is dropped.
+/// The caller of a request that opens a connection, by a token or a ticket. It counts as a connection until the pass is
+/// dropped.
 pub(super) struct Visitor {
     pub(super) caller: Caller,
     pub(super) pass: Pass,
@@ -56,7 +57,7 @@ impl FromRequestParts<Served> for Caller {
 }
 
 impl Caller {
-    /// Counts as a connection until the pass is dropped.
+    /// Counts the request as a connection until the pass is dropped.
     pub(super) fn enter(&self, hub: &Hub) -> Result<Pass, HttpError> {
         let mut pass = hub.door().enter(self.address)?;
         if let Known::Someone(identity) = &self.known {
@@ -108,7 +109,7 @@ fn ticket_of(parts: &Parts) -> Result<Option<String>, HttpError> {
     Ok(given.find_map(|(name, value)| (name == "ticket").then_some(value)))
 }
 
-/// Who is at the other end of a request's connection, where whoever serves it says so.
+/// The other end of a request's connection, if the server that serves it reports that.
 pub(super) fn peer(extensions: &Extensions) -> Option<Peer> {
     let own = extensions.get::<Peer>().copied();
     let address = || {
@@ -143,7 +144,7 @@ fn listed(headers: &HeaderMap, name: &HeaderName, separator: char, prefix: &str)
         .map(str::to_owned)
 }
 
-/// `POST /ticket`: who shows a token gets a ticket for connections that can't carry a token.
+/// `POST /ticket`: exchanges a token for a ticket, for connections that can't carry a token.
 pub(super) async fn ticket(
     State(served): State<Served>,
     caller: Caller,

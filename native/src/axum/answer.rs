@@ -1,4 +1,4 @@
-//! Answers that may be long: how many bytes they have together is bounded, and a slow reader keeps no more waiting than its answer.
+//! Answers that may be long. Their total size is bounded, and a slow reader holds up no more than its own answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,10 +19,10 @@ use crate::hub::Room;
 /// The most bytes of payloads in an answer; a single payload may have more.
 pub(super) const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// What is handed over at a time: what the HTTP server copies of it to write it is no longer counted.
+/// How much is handed over at a time. What the HTTP server has copied for writing no longer counts.
 const PART_BYTES: usize = 64 << 10;
 
-/// The bytes of an answer, which count until they are written, as does the connection of whoever asked.
+/// The bytes of an answer. They count until they are written, and so does the caller's connection.
 struct Counted {
     bytes: Vec<u8>,
     _room: Room,
@@ -38,10 +38,10 @@ impl AsRef<[u8]> for Counted {
 /// A body that is handed over part by part.
 struct Parts(Bytes);
 
-/// An answer of about so many bytes of JSON, which `write` appends to what it is given.
+/// An answer with the JSON that `write` appends to a buffer. `about_bytes` is an estimate of its length.
 ///
 /// # Errors
-/// There is no room for it now.
+/// If there is no room for it now.
 pub(super) fn json(
     hub: &Hub,
     pass: Pass,
@@ -49,7 +49,7 @@ pub(super) fn json(
     write: impl FnOnce(&mut Vec<u8>),
 ) -> Result<Response, HttpError> {
     let mut room = hub.answers().begin();
-    // One is always given, however long it is.
+    // One answer is always possible, however long it is.
     let bytes_max = hub.answers().bytes_max();
     let taken = room.take(about_bytes.min(bytes_max));
     taken.map_err(|_| no_room(bytes_max))?;
@@ -62,7 +62,7 @@ pub(super) fn json(
     });
     let headers = [
         (CONTENT_TYPE, "application/json"),
-        // It may be another one the next moment, and is nobody else's.
+        // The value may change at any moment, and is for this caller only.
         (CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, AnyBody::new(Parts(bytes))).into_response())

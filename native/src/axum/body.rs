@@ -1,4 +1,4 @@
-//! Reads the body of a request, within the room that there is for all of them.
+//! Reads the body of a request, within the room for all bodies.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use super::error::HttpError;
 use crate::Hub;
 use crate::hub::{NoRoom, Room};
 
-/// A body that has come as a whole. It counts until it is dropped.
+/// A complete body. Its bytes count until it is dropped.
 pub(super) struct Whole {
     bytes: Vec<u8>,
     _room: Room,
@@ -27,7 +27,7 @@ impl Whole {
 /// Reads a body to its end.
 pub(super) async fn read(hub: &Hub, body: Body) -> Result<Whole, HttpError> {
     let bytes_max = hub.frame_bytes_max();
-    // What says that it is too large need not be read.
+    // A body that announces that it is too large needn't be read.
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
@@ -36,7 +36,7 @@ pub(super) async fn read(hub: &Hub, body: Body) -> Result<Whole, HttpError> {
     let mut bytes = Vec::new();
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
         let frame = frame.map_err(|error| unread(&error))?;
-        // Trailers say nothing here.
+        // Trailers have no meaning here.
         let Ok(chunk) = frame.into_data() else {
             continue;
         };
@@ -57,7 +57,7 @@ fn too_large(bytes_max: usize) -> HttpError {
     )
 }
 
-/// What to say of a body that was not read to its end.
+/// The error for a body that was not read to its end.
 fn unread(error: &axum::Error) -> HttpError {
     if crate::serve::is_late_body(error) {
         return HttpError::new(

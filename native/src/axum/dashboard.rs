@@ -17,7 +17,7 @@ struct Asset {
 
 include!(concat!(env!("OUT_DIR"), "/dashboard_assets.rs"));
 
-/// Scripts and styles of this host only; WebAssembly may be compiled.
+/// Allows only scripts and styles of this host, and compiling WebAssembly.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:; frame-ancestors 'none'",
 );
@@ -29,8 +29,8 @@ pub(super) fn router() -> Router {
     )
 }
 
-/// The page. Its files lie beside it, so where the router is mounted at a path without a slash at its end (`/live`),
-/// the page is one level down.
+/// The page. It refers to its files by relative paths, so if the router is mounted at a path without a slash at its end
+/// (`/live`), the page is one level down.
 async fn index(OriginalUri(uri): OriginalUri) -> Response {
     match uri.path().rsplit_once('/') {
         Some((_, mount)) if !mount.is_empty() => {

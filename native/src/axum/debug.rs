@@ -1,4 +1,4 @@
-//! `GET /debug`: where topics live, how the link there is, how the keys of tokens are, and how much the hub holds.
+//! `GET /debug`: where topics live, the state of the link there and of the keys for tokens, and how much the hub holds.
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -10,17 +10,17 @@ use super::error::HttpError;
 use crate::hub::BackendLink;
 use crate::shard::TopicSeen;
 
-/// The most topics that are told.
+/// The most topics that are reported.
 const TOPICS_MAX: usize = 1_000;
 
-/// The most characters of a topic's latest value that are told.
+/// The most characters of a topic's latest value that are reported.
 const VALUE_CHARACTERS_MAX: usize = 160;
 
 /// The query of `GET /debug`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct DebugQuery {
-    /// How many topics to tell of.
+    /// How many topics to report.
     topics: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! `/user/devices`: the devices of whoever asks, by what is remembered of their durable subscriptions.
+//! `/user/devices`: the caller's devices, and what is remembered of their durable subscriptions.
 
 use axum::Json as JsonResponse;
 use axum::extract::State;
@@ -62,7 +62,7 @@ pub(super) async fn forget(
     Ok(JsonResponse(Forgotten { forgotten }))
 }
 
-/// Who asks, by the name that their cursors are kept under.
+/// The name of the caller, under which their cursors are kept.
 fn user(known: Known) -> Result<String, HttpError> {
     match known {
         Known::Someone(identity) => identity.user.ok_or_else(|| {

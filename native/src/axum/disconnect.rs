@@ -1,4 +1,4 @@
-//! `POST /disconnect`: ends the connections of a user, for whoever may do everything.
+//! `POST /disconnect`: ends the connections of a user. Only callers that may do everything can use it.
 
 use axum::Json as JsonResponse;
 use axum::extract::{Request, State};
@@ -24,13 +24,13 @@ pub(super) struct Disconnected {
     disconnected: usize,
 }
 
-/// Says by the status whether all others have been told by now.
+/// The status says whether all other servers have been told by now.
 pub(super) async fn disconnect(
     State(hub): State<Hub>,
     caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, JsonResponse<Disconnected>), HttpError> {
-    // Nothing is read of whoever may not.
+    // Check this first, so that nothing is read from a caller without the right.
     operator::check_everything(&caller.known, &request)?;
     let body = body::read(&hub, request.into_body()).await?;
     let bad = |reason: String| {

@@ -1,4 +1,4 @@
-//! Errors as HTTP tells them: a status, and the wire's code and message as JSON.
+//! Errors in HTTP: a status, and the wire's code and message as JSON.
 
 use axum::http::header::{
     CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
@@ -16,10 +16,10 @@ use super::errors::Codes;
 use crate::auth::AuthError;
 use crate::error::{DeviceError, LookupError, PublishError, Stopped, SubscribeError};
 
-/// What is refused for now may be tried again after a second: `Retry-After` knows no shorter time.
+/// Temporary refusals may be tried again after a second: `Retry-After` knows no shorter time.
 pub(super) const SOON: (HeaderName, &str) = (RETRY_AFTER, "1");
 
-/// An answer that isn't the one asked for.
+/// An answer that is an error.
 #[derive(Debug)]
 pub(super) struct HttpError {
     status: StatusCode,
@@ -46,7 +46,7 @@ impl HttpError {
         Self::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message)
     }
 
-    /// Whether the same may be asked for again, and soon.
+    /// Whether the same request may succeed soon.
     pub(super) fn is_for_now(&self) -> bool {
         matches!(
             self.status,
@@ -54,7 +54,7 @@ impl HttpError {
         )
     }
 
-    /// The error as the wire tells it, where it is a part of an answer.
+    /// The error in the wire's form, for an answer that contains it.
     pub(super) fn into_wire(self) -> (ErrorCode, String) {
         (self.code, self.message)
     }
@@ -92,7 +92,7 @@ impl IntoResponse for HttpError {
         let more: &[(HeaderName, &'static str)] = match self.status {
             StatusCode::UNAUTHORIZED => &[(WWW_AUTHENTICATE, "Bearer")],
             _ if self.is_for_now() => &[SOON],
-            // To what: RFC 9110, 15.5.22, and RFC 6455, 4.2.2.
+            // These headers say to which protocol: RFC 9110, 15.5.22, and RFC 6455, 4.2.2.
             StatusCode::UPGRADE_REQUIRED => &[
                 (CONNECTION, "upgrade"),
                 (UPGRADE, "websocket"),

@@ -1,4 +1,4 @@
-//! Counts what callers over HTTP were told instead of what they asked for.
+//! Counts the errors that callers over HTTP were sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,11 +8,11 @@ use tidegate_core::protocol::ErrorCode;
 
 use super::served::Served;
 
-/// The codes of the errors that an answer tells: they go along beside its body, to be counted.
+/// The codes of the errors in an answer. They travel with it as an extension, to be counted.
 #[derive(Clone, Debug)]
 pub(super) struct Codes(pub(super) Vec<ErrorCode>);
 
-/// How many errors of each code were told.
+/// How many errors of each code were sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ErrorsTold(Arc<Mutex<Vec<(ErrorCode, u64)>>>);
 
@@ -25,14 +25,14 @@ impl ErrorsTold {
         }
     }
 
-    /// Those that were told so far.
+    /// The counts so far.
     pub(super) fn counts(&self) -> Vec<(ErrorCode, u64)> {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.clone()
     }
 }
 
-/// Counts the errors that an answer tells.
+/// Counts the errors in an answer.
 pub(super) async fn count(State(served): State<Served>, answer: Response) -> Response {
     if let Some(Codes(codes)) = answer.extensions().get() {
         codes.iter().for_each(|code| served.errors.count(*code));

@@ -89,7 +89,7 @@ impl EventsQuery {
                 }
                 "latest" => query.latest = Some(flag(&name, &value)?),
                 "slow" => query.slow = Some(value),
-                // As the other notifications, over a WebSocket, have it.
+                // `device` is the name that `/user/notifications` has for it over a WebSocket.
                 "durable" | "device" => query.durable = Some(value),
                 "last_event_id" => query.last_event_id = Some(value),
                 "delta" => {
@@ -98,7 +98,7 @@ impl EventsQuery {
                         "an event stream carries whole values; ask for delta on a WebSocket",
                     ));
                 }
-                // It has been looked at already.
+                // It was checked already.
                 "ticket" => {}
                 _ => return Err(no_parameter(&name)),
             }
@@ -149,7 +149,7 @@ impl EventsQuery {
     }
 }
 
-/// The topics and patterns that are asked for at `path`, each once.
+/// The topics and patterns that are requested at `path`, without duplicates.
 pub(super) fn patterns(path: &str, topics: &[String]) -> Result<Vec<Pattern>, HttpError> {
     if topics.is_empty() || topics.len() > TOPICS_MAX {
         let message = format!("ask for 1 to {TOPICS_MAX} topics: {path}?topic=job:42");
@@ -167,7 +167,7 @@ pub(super) fn patterns(path: &str, topics: &[String]) -> Result<Vec<Pattern>, Ht
     Ok(patterns)
 }
 
-/// Lets through who may subscribe to all of these.
+/// Refuses callers that may not subscribe to all of these.
 pub(super) fn check_covered(grant: &Grant, patterns: &[Pattern]) -> Result<(), HttpError> {
     for pattern in patterns {
         if !grant.may_subscribe(pattern) {
@@ -178,7 +178,7 @@ pub(super) fn check_covered(grant: &Grant, patterns: &[Pattern]) -> Result<(), H
     Ok(())
 }
 
-/// What is told of a parameter that there isn't.
+/// The error for an unknown parameter.
 pub(super) fn no_parameter(name: &str) -> HttpError {
     let message = format!("there is no query parameter {name:?}");
     HttpError::bad_request(ErrorCode::BadFrame, message)
@@ -208,8 +208,8 @@ pub(super) fn form_pairs(query: &str) -> Result<Vec<(String, String)>, HttpError
         .ok_or_else(|| HttpError::bad_request(ErrorCode::BadFrame, "the query is not well-formed"))
 }
 
-/// Whether each `%` begins an escape, and what they stand for is UTF-8. Whoever reads a form as browsers do takes anything, and makes
-/// another topic of it.
+/// Whether each `%` begins an escape, and the decoded text is UTF-8. A parser that reads forms as browsers do accepts anything, and would
+/// make another topic of it.
 fn is_well_formed(query: &str) -> bool {
     let (mut bytes, mut decoded) = (query.bytes(), Vec::new());
     while let Some(byte) = bytes.next() {
@@ -223,7 +223,7 @@ fn is_well_formed(query: &str) -> bool {
         };
         decoded.push((16 * high + low) as u8);
     }
-    // No character reaches over a separator, which is one itself.
+    // No character spans a separator, which is a character itself.
     str::from_utf8(&decoded).is_ok()
 }
 
@@ -241,15 +241,15 @@ pub(super) async fn events(
     stream(&served, visitor.pass, reader, &query, patterns, &headers).await
 }
 
-/// Who reads a stream.
+/// The reader of a stream.
 pub(super) struct Reader {
-    /// By which name they are known, if they are.
+    /// The user's name, if known.
     user: Option<String>,
-    /// The room that all their connections are in, if they have one.
+    /// The room that all connections of the user are in, if there is one.
     room: Option<Topic>,
-    /// When it was asked who they are.
+    /// When it was asked who the user is.
     asked: Instant,
-    /// When the stream ends with their token.
+    /// When the stream ends, because the token expires.
     ends: Option<SystemTime>,
 }
 
@@ -273,7 +273,7 @@ impl Reader {
     }
 }
 
-/// A response that goes on until what it tells of has ended.
+/// A response that continues until all its subscriptions have ended.
 pub(super) async fn stream(
     served: &Served,
     pass: Pass,
@@ -305,7 +305,7 @@ pub(super) async fn stream(
         (None, Start::Latest | Start::Since(_)) => Beginning::Latest,
     };
     let goes_on = id.is_some() || options.durable.is_some();
-    // Whoever asks for it has it as they ask.
+    // A room that the request asks for is delivered as requested, and not added.
     let is_asked = |room: &Topic| patterns.iter().any(|pattern| pattern.matches(room));
     let room = reader.room.filter(|room| !is_asked(room));
     let ends = reader.ends;
@@ -320,7 +320,7 @@ pub(super) async fn stream(
         .open_for_client(patterns.clone(), options, client);
     let (reader, _) = opened.await?;
     if goes_on && has_only_ended(&reader, patterns.len()) {
-        // Nothing was missed and nothing will come: this status tells an EventSource to stay away.
+        // Nothing was missed, and nothing will follow. This status tells an `EventSource` not to reconnect.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let events = EventStream::new(
@@ -337,14 +337,14 @@ pub(super) async fn stream(
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),
-        // Proxies that buffer responses (nginx) are asked not to.
+        // Asks proxies that buffer responses (nginx) not to.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     let body = Body::from_stream(EventBody::new(handover.clone()));
     Ok((headers, Extension(handover), body).into_response())
 }
 
-/// Whether every subscription has ended without anything to tell.
+/// Whether every subscription has ended, with nothing to deliver.
 fn has_only_ended(reader: &LocalReader, subscriptions: usize) -> bool {
     let frames = reader.waiting();
     let ended = frames

@@ -1,4 +1,4 @@
-//! `GET /metrics`: how much the server holds and has done, as Prometheus reads it (OpenMetrics).
+//! `GET /metrics`: how much the server holds and has done, in the format that Prometheus reads (OpenMetrics).
 
 mod durables;
 mod serving;

@@ -1,4 +1,4 @@
-//! `GET /user/notifications`: what is published to the room of whoever asks, and nothing else, over WebSocket or as
+//! `GET /user/notifications`: what is published to the caller's own room, and nothing else, over WebSocket or as
 //! Server-Sent Events.
 
 use axum::extract::{Request, State};
@@ -55,7 +55,7 @@ fn device(request: &Request) -> Result<Option<DurableName>, HttpError> {
         .map_err(|error| HttpError::bad_request(ErrorCode::BadFrame, error.to_string()))
 }
 
-/// Somebody who may do nothing but be in their own room.
+/// The caller, with no rights but to be in their own room.
 fn own_room_only(known: Known) -> Result<Identity, HttpError> {
     match known {
         Known::Someone(identity) => Ok(Identity {

@@ -1,4 +1,4 @@
-//! What only whoever runs the server may see and do: from its own machine, or with a token that may subscribe to everything.
+//! Restricts what only operators may see and do: from the server's own machine, or with a token that may subscribe to everything.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::access::Known;
 use crate::auth::AuthError;
 use crate::serve::Peer;
 
-/// Refuses whoever is not the operator.
+/// Refuses callers that are not operators.
 pub(super) async fn only(State(served): State<Served>, request: Request, next: Next) -> Response {
     let peer = peer(request.extensions());
-    // By what pages are served as, proxies ask for others.
+    // No configured origins here: a proxy for such a page may be forwarding the request of another machine.
     let is_own_host = || is_sent_to_own_host(request.headers(), request.uri().host(), &[]);
     let Some(message) = obstacle(peer, request.headers(), is_own_host) else {
         return next.run(request).await;
@@ -38,10 +38,10 @@ pub(super) async fn only(State(served): State<Served>, request: Request, next: N
     }
 }
 
-/// Refuses whoever may not do everything. Where clients are asked who they are, callers of the same machine need a token, too.
+/// Refuses callers that may not do everything. If clients are asked who they are, callers on the same machine need a token, too.
 ///
 /// # Errors
-/// Why they may not.
+/// If they may not: why.
 pub(super) fn check_everything(known: &Known, request: &Request) -> Result<(), HttpError> {
     let grant = match known {
         Known::Someone(identity) => Arc::new(identity.clone().into_grant_now()),
@@ -74,7 +74,7 @@ fn may_see_everything(known: &Known) -> bool {
     }
 }
 
-/// What speaks against an answer without a token.
+/// Why a caller without a token gets no answer, if so.
 fn obstacle(
     peer: Option<Peer>,
     headers: &HeaderMap,
@@ -85,9 +85,10 @@ fn obstacle(
             "who asks is not known; serve the application by tidegate::serve::Server or by into_make_service_with_connect_info::<SocketAddr>(), or send a token that may subscribe to **",
         );
     };
-    // A proxy on this machine asks for others.
+    // A proxy on this machine may forward requests of others.
     let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
-    // A browser on this machine asks for pages, which may have their own name lead here; none reaches a Unix socket.
+    // A browser on this machine sends requests of pages, which may have made their own name resolve to this machine. No page can reach a
+    // Unix socket.
     let may_be_a_page = || peer != Peer::Unix && !is_own_host();
     (is_forwarded || !peer.is_near() || may_be_a_page()).then_some(
         "this is told on the machine of the server only, by the name localhost or an address, and not through a proxy, or to a token that may subscribe to **; ask there: curl http://127.0.0.1:8420/debug",

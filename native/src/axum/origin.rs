@@ -1,4 +1,4 @@
-//! Keeps pages of other origins out, and pages that have the server's machine answer to a name of theirs.
+//! Keeps out pages of other origins, and pages whose own name resolves to the server's machine.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use crate::access::hosts;
 use crate::access::is_for_others;
 use crate::serve::Peer;
 
-/// For how long a browser need not ask again what a page may send: a changed configuration is noticed as late.
+/// How long browsers may cache what a page may send. A changed configuration takes effect after this time.
 const PREFLIGHT_HOLDS_FOR: Duration = Duration::from_secs(600);
 
-/// By what a browser's `EventSource` resumes; another program's may be a page's `fetch`.
+/// The header by which `EventSource` resumes. A page that uses `fetch` may set it, too.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Refuses a request whose `Origin` is neither the host that it was sent to nor among those that may, programs send no
-/// `Origin`; one that was sent to a host that anybody may be; and, where nobody is asked who they are, one of another machine that a
-/// proxy on this one passes on.
+/// Refuses a request whose `Origin` is neither the host that it was sent to nor one of the allowed ones; programs send no `Origin`. If
+/// clients are not asked who they are, it also refuses requests to a host name that may be a foreign page's, and requests of other machines
+/// that a proxy on this one forwards.
 pub(super) async fn let_in(State(hub): State<Hub>, request: Request, next: Next) -> Response {
     let config = &hub.door().config;
     let (headers, uri_host) = (request.headers(), request.uri().host());
@@ -51,7 +51,7 @@ pub(super) async fn let_in(State(hub): State<Hub>, request: Request, next: Next)
     )
 }
 
-/// Tells browsers that pages of the other origins that may connect, where there are any, may read the answers, too.
+/// Tells browsers that pages of the other allowed origins, if there are any, may read the answers, too.
 pub(super) fn shared_with(hub: &Hub) -> Option<CorsLayer> {
     let origins = &hub.door().config.origins;
     if origins.is_empty() {
@@ -72,7 +72,7 @@ fn forbidden(message: &str) -> Response {
     HttpError::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).into_response()
 }
 
-/// Whether a browser of this machine may be asking: no page reaches a Unix socket.
+/// Whether a browser on this machine may have sent the request: no page can reach a Unix socket.
 fn may_be_a_page_here(peer: Option<Peer>) -> bool {
     match peer {
         Some(peer @ Peer::Tcp(_)) => peer.is_near(),
@@ -81,7 +81,7 @@ fn may_be_a_page_here(peer: Option<Peer>) -> bool {
     }
 }
 
-/// Whether the host that a request was sent to can't be somebody else's. All browsers say which it was.
+/// Whether the host that a request was sent to can't be a foreign page's. All browsers send it.
 pub(super) fn is_sent_to_own_host(
     headers: &HeaderMap,
     uri_host: Option<&str>,
@@ -104,7 +104,7 @@ fn is_same_origin(headers: &HeaderMap, uri_host: Option<&str>) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return true;
     };
-    // HTTP/2 carries the host in the address of the request.
+    // HTTP/2 has the host in the request's URI.
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())

@@ -1,4 +1,4 @@
-//! `GET /presence`: who is here, for whoever doesn't watch.
+//! `GET /presence`: who is present, for callers that don't watch.
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -16,14 +16,14 @@ use super::events::{flag, form_pairs, no_parameter};
 use super::reading::topic;
 use crate::{Hub, Json};
 
-/// What a meta has around its key and its data, at most.
+/// The most bytes that a meta has in addition to its key and its data.
 const FRAME_BYTES: usize = 96;
 
-/// Who is present in a topic, as those who watch it are told.
+/// Who is present in a topic, as watchers see it.
 #[derive(Serialize)]
 struct Here<'a> {
     topic: &'a Topic,
-    /// How many are, each counted once.
+    /// How many keys are present, each counted once.
     keys: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     present: Option<Vec<Meta<'a>>>,

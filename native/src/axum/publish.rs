@@ -43,7 +43,7 @@ pub(super) async fn publish(
     caller: Caller,
     request: Request,
 ) -> Result<Response, HttpError> {
-    // Nothing is read of, and kept for, whoever may not publish anywhere, or not now.
+    // Check this first, so that nothing is read and kept for a caller that may not publish at all, or not now.
     let publisher = publisher(&caller);
     let grant = caller.known.grant_now()?;
     if grant.publish.is_empty() {
@@ -63,10 +63,10 @@ pub(super) async fn publish(
 }
 
 impl Told {
-    /// What it asks for.
+    /// The request that it stands for.
     ///
     /// # Errors
-    /// The topic is none, or not one that this grant lets publish to.
+    /// If the topic is invalid, or this grant doesn't allow publishing to it.
     fn request(self, grant: &Grant) -> Result<PublishRequest<Json>, HttpError> {
         let topic = Topic::new(&self.topic).map_err(|error| {
             let message = format!("topic {:?}: {error}", self.topic);
@@ -96,7 +96,7 @@ fn too_often(error: WireError) -> HttpError {
     HttpError::new(StatusCode::TOO_MANY_REQUESTS, error.code, error.message)
 }
 
-/// With whom a caller counts together.
+/// The publisher as which a caller is counted.
 fn publisher(caller: &Caller) -> Publisher {
     let user = match &caller.known {
         Known::Someone(identity) => identity.user.as_deref(),

@@ -1,4 +1,4 @@
-//! `GET /latest` and `GET /history`: what topics have published, for whoever doesn't subscribe.
+//! `GET /latest` and `GET /history`: what topics have published, for callers that don't subscribe.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -25,22 +25,22 @@ use crate::hub::Publication;
 /// The most publications of an answer.
 const PUBLICATIONS_MAX: usize = 1_000;
 
-/// How many of its topics and patterns a request looks up at once.
+/// How many of its topics and patterns a request looks up concurrently.
 const LOOKUPS_AT_ONCE: usize = 8;
 
-/// What a publication has around its payload, at most: its topic may be escaped.
+/// The most bytes that a publication has in addition to its payload. Its topic may be escaped.
 const FRAME_BYTES: usize = 384;
 
-/// What all requests to read may say.
+/// The parameters of all requests to read.
 struct Query {
     topics: Vec<String>,
-    /// Where to go on.
+    /// Where to continue.
     from: Option<String>,
     limit: usize,
 }
 
 impl Query {
-    /// `from` is the parameter that says where to go on.
+    /// `from` is the name of the parameter that says where to continue.
     fn parse(uri: &Uri, from: &str) -> Result<Self, HttpError> {
         let mut query = Self {
             topics: Vec::new(),
@@ -69,7 +69,7 @@ fn limit(text: &str) -> Result<usize, HttpError> {
     })
 }
 
-/// The latest publications of topics, by topic, as many as an answer has room for from one topic on.
+/// The latest publications of topics, ordered by topic, after a given one, as many as fit into an answer.
 pub(super) async fn latest(
     State(hub): State<Hub>,
     caller: Caller,
@@ -93,7 +93,7 @@ pub(super) async fn latest(
     })
 }
 
-/// What a topic keeps, as much of it as an answer has room for, from a position on.
+/// What a topic keeps after a position, as much as fits into an answer.
 pub(super) async fn history(
     State(hub): State<Hub>,
     caller: Caller,
@@ -112,7 +112,7 @@ pub(super) async fn history(
     let pass = enter(&hub, caller, &[topic.clone().into()])?;
     let history = hub.history_of(topic.clone(), since).await?;
     let part = Part::of(history.publications.iter(), query.limit);
-    // From there it goes on.
+    // The next request continues from there.
     let position = match part.publications.last() {
         Some(last) => last.position,
         None => history.position,
@@ -137,15 +137,15 @@ pub(super) fn topic(text: &str) -> Result<Topic, HttpError> {
     })
 }
 
-/// Lets whoever may subscribe to all of these in, as a connection that lasts as long as the answer.
+/// Admits a caller that may subscribe to all of these, as a connection that lasts as long as the answer.
 fn enter(hub: &Hub, caller: Caller, patterns: &[Pattern]) -> Result<Pass, HttpError> {
     let pass = caller.enter(hub)?;
     check_covered(&*caller.known.grant_now()?, patterns)?;
     Ok(pass)
 }
 
-/// The first publications of what is found, by topic: no more than an answer may tell, and one to know by whether there are more. All else
-/// is let go as soon as it is found, however much that is.
+/// The first of the publications found, ordered by topic: as many as fit into an answer, and one more, to know whether there are more.
+/// Further ones are dropped as soon as they are found, however many there are.
 struct First {
     after: Option<Topic>,
     limit: usize,
@@ -163,7 +163,7 @@ impl First {
         }
     }
 
-    /// Of a topic that several patterns select, one publication is taken: it was the latest just now.
+    /// Offers a publication. If several patterns select a topic, one publication of it is kept: it was the latest a moment ago.
     fn offer(&mut self, publication: &Publication) {
         let topic = &publication.topic;
         let is_told = self.after.as_ref().is_some_and(|after| topic <= after);
@@ -179,7 +179,8 @@ impl First {
         }
     }
 
-    /// Whether the last of them is neither told nor the first that is not. One is told however long it is, so two are always kept.
+    /// Whether the last one neither fits into the answer nor is the first that doesn't. One publication always fits, however long it is, so
+    /// two are always kept.
     fn has_too_many(&self) -> bool {
         let Some((_, last)) = self.by_topic.last_key_value() else {
             return false;
@@ -190,7 +191,7 @@ impl First {
     }
 }
 
-/// As many publications, from the first one on, as an answer has room for.
+/// As many publications, from the first one on, as fit into an answer.
 struct Part<'a> {
     publications: Vec<&'a Publication>,
     payload_bytes: usize,
@@ -221,7 +222,7 @@ impl<'a> Part<'a> {
         self.payload_bytes + (1 + self.publications.len()) * FRAME_BYTES
     }
 
-    /// The members that tell of it, and the end of the object that they are in.
+    /// Writes the members that describe it, and the end of the object that they are in.
     fn write(&self, text: &mut Vec<u8>) {
         let more = self.has_more;
         write!(text, r#""more":{more},"publications":["#).expect("a Vec takes every write");
@@ -244,7 +245,7 @@ mod tests {
     use super::*;
     use crate::Json;
 
-    /// Payloads that an answer has room for many of, for three of, and for one of.
+    /// Payloads of which many, three, and one fit into an answer.
     static PAYLOADS: LazyLock<[Json; 3]> = LazyLock::new(|| {
         [1, ANSWER_BYTES_MAX / 3, ANSWER_BYTES_MAX + 1].map(|bytes| {
             let text = format!("\"{}\"", "x".repeat(bytes.saturating_sub(2)));
@@ -289,7 +290,7 @@ mod tests {
             let after = after.map(name);
             let mut first = First::new(after.clone(), limit);
             let some = order.iter().filter(|_| !all.is_empty()).map(|index| index.get(&all));
-            // In any order, and some of them twice, as patterns that overlap find them.
+            // In any order, and some of them twice, as overlapping patterns find them.
             for publication in some.chain(&all) {
                 first.offer(publication);
                 let kept = first.by_topic.values().map(|it| it.payload.size());

@@ -1,4 +1,4 @@
-//! What the endpoints share: the hub, how many event streams are open, and which errors were told.
+//! What the endpoints share: the hub, the number of open event streams, and the counts of errors.
 
 use axum::extract::FromRef;
 

@@ -1,4 +1,4 @@
-//! `GET /ws`: the handshake, after which the connection is the shard's.
+//! `GET /ws`: the handshake, after which the connection belongs to the shard.
 
 mod deflate;
 
@@ -35,13 +35,13 @@ pub(super) async fn upgrade(
     hand_shake(hub, visitor, request, None)
 }
 
-/// How somebody is received who need not say anything, to be told something.
+/// How to welcome a client that is subscribed without having to send anything.
 pub(super) struct Welcome {
-    /// By which name the server remembers what they have of it.
+    /// The name under which the server remembers what it has received.
     pub(super) device: Option<DurableName>,
 }
 
-/// The same for whoever is welcome without a word.
+/// Does the handshake for a client that is welcomed before it has sent anything.
 pub(super) fn welcome(
     hub: Hub,
     visitor: Visitor,
@@ -96,7 +96,7 @@ fn hand_shake(
 }
 
 fn accept(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, HttpError> {
-    // A route for GET is one for HEAD, too, which never upgrades.
+    // A route for GET also serves HEAD, which never upgrades.
     let is_get = method == Method::GET;
     if !is_get
         || !has_token(headers, &UPGRADE, "websocket")
@@ -117,7 +117,7 @@ fn accept(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, HttpError
         .map_err(|error| HttpError::bad_request(ErrorCode::BadFrame, error.to_string()))
 }
 
-/// The subprotocol to confirm. A client that offers none is taken to speak ours.
+/// The subprotocol to confirm. A client that offers none is assumed to speak ours.
 fn subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, HttpError> {
     if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
         return Ok(None);
@@ -142,7 +142,7 @@ fn upgrade_required(message: &str) -> HttpError {
     HttpError::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadFrame, message)
 }
 
-/// Gives the connection to the shard: the socket itself where it is no more than that, or TLS over one.
+/// Hands the connection to the shard: the socket itself, or TLS over one, if it is nothing else.
 fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
     let handed = of_own_server::<Stream>(upgraded);
     #[cfg(feature = "tls")]
@@ -156,7 +156,7 @@ fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
     }
 }
 
-/// A connection, and what of it has been read already.
+/// A connection, and the bytes of it that were read already.
 type Handed = std::io::Result<(Transport, Bytes)>;
 
 /// The connection, if it is of this kind.
@@ -166,7 +166,7 @@ fn of_own_server<W: Wire>(upgraded: Upgraded) -> Result<Handed, Upgraded> {
     Ok(transport.map(|transport| (transport, parts.read_buf)))
 }
 
-/// The same where somebody else's loop serves the router.
+/// The connection, if the router is served by another server than ours.
 fn from_foreign_server(upgraded: Upgraded) -> Handed {
     match downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => {
@@ -178,11 +178,11 @@ fn from_foreign_server(upgraded: Upgraded) -> Handed {
     }
 }
 
-/// How long a client has to take the last word, where the end of its connection is somebody else's.
+/// How long a client has to accept the last bytes, if another server owns its connection.
 #[cfg(unix)]
 const TAKE_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// A connection that is not plain TCP (TLS of that loop, say) reaches the shard through a pair of sockets.
+/// Connects the shard, through a pair of sockets, to a connection that is not plain TCP (such as TLS of another server).
 #[cfg(unix)]
 fn bridge(upgraded: Upgraded) -> std::io::Result<Transport> {
     let (near, far) = std::os::unix::net::UnixStream::pair()?;
@@ -191,8 +191,8 @@ fn bridge(upgraded: Upgraded) -> std::io::Result<Transport> {
     let (mut from_shard, mut to_shard) = tokio::net::UnixStream::from_std(far)?.into_split();
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
     tokio::spawn(async move {
-        // Either side's end is the end of both; what went wrong shows as a closed connection. A client that the shard has told
-        // its last word hears it before that, whatever it is sending.
+        // When either side ends, both do; errors show as a closed connection. A client gets the shard's last bytes before that, whatever it
+        // is still sending.
         let told = async {
             let _ = tokio::io::copy(&mut from_shard, &mut to_client).await;
             let _ = tokio::time::timeout(TAKE_MAX, to_client.shutdown()).await;

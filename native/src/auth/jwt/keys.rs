@@ -1,4 +1,4 @@
-//! The keys that tokens are signed by: a shared secret, those of a file, which may be read again, or those of a URL.
+//! The keys that tokens are signed with: a shared secret, those of a file, which may be read again, or those of a URL.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -14,15 +14,15 @@ use crate::client::Trust;
 
 /// A key, and what it is for.
 pub(super) struct Key {
-    /// Its name, where a token may say by which key it is signed.
+    /// Its name, if a token may say which key it is signed with.
     pub(super) id: Option<String>,
     pub(super) decoding: DecodingKey,
     pub(super) algorithm: Algorithm,
 }
 
-/// Keys, and where they are from.
+/// Keys, by where they come from.
 pub(super) enum Keys {
-    /// They were told, and stay.
+    /// They were given, and don't change.
     Told(Arc<[Key]>),
     File(File),
     Url(Remote),
@@ -32,19 +32,19 @@ pub(super) enum Keys {
 pub(super) struct File {
     path: PathBuf,
     parse: Parse,
-    /// What it held when it was read last.
+    /// What it contained when it was last read.
     read: Mutex<Vec<u8>>,
     keys: RwLock<Arc<[Key]>>,
 }
 
-/// What makes keys of a file's text.
+/// Parses the keys in a file's text.
 type Parse = fn(&Path, &[u8]) -> Result<Arc<[Key]>, JwtError>;
 
-/// Why a key of a set is none of ours.
+/// Why a key of a set can't be used here.
 enum Unfit {
-    /// It is for something else, or of a kind that we don't have. Sets have such keys, for others.
+    /// It is for another use or of an unsupported kind. Such keys are normal in sets.
     ForOthers(String),
-    /// It must not be there, or is broken.
+    /// It must not be in such a set, or is broken.
     Wrong(String),
 }
 
@@ -54,25 +54,25 @@ impl Keys {
         shared(secret).map(Self::Told)
     }
 
-    /// The same, in a file, without the white space at its end.
+    /// A secret in a file, without the white space at its end.
     pub(super) fn secret_file(path: &Path) -> Result<Self, JwtError> {
         Self::of_file(path, |_, text| shared(text.trim_ascii_end()))
     }
 
-    /// The public keys of a set.
+    /// The public keys of a set in a file.
     pub(super) fn set_file(path: &Path) -> Result<Self, JwtError> {
         Self::of_file(path, |path, text| {
             parse_set(&path.display().to_string(), text)
         })
     }
 
-    /// The same, from a URL. Nothing is fetched yet.
+    /// The public keys of a set at a URL. Nothing is fetched yet.
     pub(super) fn set_url(url: &str, trust: Trust) -> Result<Self, JwtError> {
         let url = KeySetUrl::parse(url)?;
         Ok(Self::Url(Remote::new(Source::Set(url), trust)))
     }
 
-    /// The same, from where an OpenID Connect provider says.
+    /// The public keys of the set that an OpenID Connect provider names.
     pub(super) fn set_of_issuer(issuer: &str, trust: Trust) -> Result<Self, JwtError> {
         Ok(Self::Url(Remote::new(Source::of_issuer(issuer)?, trust)))
     }
@@ -87,7 +87,7 @@ impl Keys {
         }))
     }
 
-    /// Reads the file again, if they are from one, and says whether it held anything new.
+    /// Reads the file again, if they are from one, and returns whether it contained anything new.
     pub(super) fn reload(&self) -> Result<bool, JwtError> {
         match self {
             Self::Told(_) | Self::Url(_) => Ok(false),
@@ -95,7 +95,7 @@ impl Keys {
         }
     }
 
-    /// Those in use now.
+    /// The keys in use now.
     pub(super) fn now(&self) -> Arc<[Key]> {
         match self {
             Self::Told(keys) => Arc::clone(keys),
@@ -104,7 +104,7 @@ impl Keys {
         }
     }
 
-    /// Where they are fetched, if they are from a URL.
+    /// What fetches them, if they are from a URL.
     pub(super) const fn remote(&self) -> Option<&Remote> {
         match self {
             Self::Told(_) | Self::File(_) => None,
@@ -152,7 +152,7 @@ fn shared(secret: &[u8]) -> Result<Arc<[Key]>, JwtError> {
     .into())
 }
 
-/// The keys of a set that `place`, a file or a URL, has.
+/// Parses the keys of a set from `place`, a file or a URL.
 pub(super) fn parse_set(place: &str, text: &[u8]) -> Result<Arc<[Key]>, JwtError> {
     let place = || place.to_owned();
     let set: JwkSet = serde_json::from_slice(text).map_err(|source| JwtError::NoKeySet {
@@ -181,13 +181,13 @@ pub(super) fn parse_set(place: &str, text: &[u8]) -> Result<Arc<[Key]>, JwtError
 }
 
 impl Key {
-    /// Whether it may have signed a token that names this key, and this algorithm.
+    /// Whether a token with this key name and algorithm may be signed with it.
     pub(super) fn may_have_signed(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
         let is_named = id.is_none() || self.id.is_none() || self.id.as_deref() == id;
         is_named && self.algorithm == algorithm
     }
 
-    /// Whether it is the one of this name.
+    /// Whether it has this name.
     pub(super) fn is(&self, id: &str) -> bool {
         self.id.as_deref() == Some(id)
     }
@@ -221,7 +221,7 @@ impl Key {
     }
 }
 
-/// The algorithm of ours that a key can be for: a curve belongs to one algorithm only.
+/// The supported algorithm for a key: each curve belongs to one algorithm only.
 fn algorithm(jwk: &Jwk) -> Result<Algorithm, Unfit> {
     let curve = |curve: &EllipticCurve, ours: EllipticCurve, algorithm: Algorithm| {
         let is_ours = *curve == ours;
@@ -239,7 +239,7 @@ fn algorithm(jwk: &Jwk) -> Result<Algorithm, Unfit> {
         AlgorithmParameters::OctetKeyPair(key) => {
             curve(&key.curve, EllipticCurve::Ed25519, Algorithm::EdDSA)
         }
-        // A shared secret in a file of public keys, or a public key taken for a secret, is how tokens are forged.
+        // Confusing shared secrets with public keys is how tokens are forged.
         AlgorithmParameters::OctetKey(_) => Err(Unfit::Wrong(
             "a shared secret has no place among public keys".into(),
         )),

@@ -1,4 +1,4 @@
-//! When the keys of a URL are fetched: a machine without IO, which is told what happens and says what to do.
+//! Decides when the keys of a URL are fetched: a machine without IO, which is told what happens and says what to do.
 //!
 //! ```text
 //!           poll_output             fetched, and told anew meanwhile
@@ -13,49 +13,49 @@
 //!     └────────────────────────────────────────┘
 //! ```
 //!
-//! Whoever has a token can name a key that doesn't exist. So unknown keys have the set fetched once in [`UNKNOWN_EVERY`] at the
-//! most, and not at all while fetching fails, because it is tried again by itself then.
+//! Anyone can make up a token that names a key that doesn't exist. So unknown keys cause one fetch in [`UNKNOWN_EVERY`] at the most, and
+//! none while fetching fails, because it is retried anyway.
 
 use std::time::Duration;
 
 use tidegate_core::client::Backoff;
 use tidegate_core::time::Instant;
 
-/// How long keys are good where their answer doesn't say.
+/// How long keys are fresh if the response doesn't say.
 pub(super) const AGE_DEFAULT: Duration = Duration::from_secs(10 * 60);
 
-/// The shortest time that keys are good, whatever their answer says.
+/// The shortest time for which keys are fresh, whatever the response says.
 pub(super) const AGE_MIN: Duration = Duration::from_secs(60);
 
-/// The longest: a key that was withdrawn is good for so long.
+/// The longest such time: a key that was withdrawn may stay valid for this long.
 pub(super) const AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often unknown keys have the set fetched, at the most.
+/// The shortest time between fetches because of unknown keys.
 pub(super) const UNKNOWN_EVERY: Duration = Duration::from_secs(30);
 
 /// The longest first wait after a failure.
 const BACKOFF_BASE: Duration = Duration::from_secs(1);
 
-/// The longest wait after failures: nobody is let in until keys are fetched for the first time.
+/// The longest wait after failures. It is short, because nobody is let in until keys were fetched for the first time.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
-/// When the keys of a URL are fetched. Drive it by [`handle_timeout`](Self::handle_timeout) when
-/// [`poll_timeout`](Self::poll_timeout) is reached, and after each call ask [`poll_output`](Self::poll_output).
+/// Decides when the keys of a URL are fetched. Call [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) is
+/// reached, and [`poll_output`](Self::poll_output) after each call.
 #[derive(Debug)]
 pub(super) struct Refresh {
     state: State,
-    /// From when on an unknown key has them fetched.
+    /// From when on an unknown key causes a fetch.
     unknown_at: Instant,
     backoff: Backoff,
 }
 
 #[derive(Debug)]
 enum State {
-    /// They are to be fetched now.
+    /// They have to be fetched now.
     Due,
     /// They are being fetched.
     Fetching {
-        /// Whether what comes of it may be from before a change that was told of.
+        /// Whether its result may be from before a change that was reported meanwhile.
         is_outdated: bool,
     },
     /// They were fetched.
@@ -64,12 +64,12 @@ enum State {
     Failing { until: Instant },
 }
 
-/// What is to be done: fetch the keys, and tell what came of it by [`Refresh::handle_fetched`] or [`Refresh::handle_failed`].
+/// The output: fetch the keys, and report the result to [`Refresh::handle_fetched`] or [`Refresh::handle_failed`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fetch;
 
 impl Refresh {
-    /// Wants the keys at once. Equal seeds give equal waits.
+    /// A machine that requests the keys at once. Equal seeds give equal waits.
     pub(super) const fn new(seed: u64) -> Self {
         Self {
             state: State::Due,
@@ -78,14 +78,14 @@ impl Refresh {
         }
     }
 
-    /// The keys are here, and good for `age` by what their answer says.
+    /// The keys were fetched, and are fresh for `age`, if the response says so.
     pub(super) fn handle_fetched(&mut self, now: Instant, age: Option<Duration>) {
         self.backoff.reset();
         let age = age.unwrap_or(AGE_DEFAULT).clamp(AGE_MIN, AGE_MAX);
         self.end_fetch(State::Fresh { until: now + age });
     }
 
-    /// The keys could not be fetched. Those of before stay in use.
+    /// The keys could not be fetched. The earlier ones stay in use.
     pub(super) fn handle_failed(&mut self, now: Instant) {
         let until = now + self.backoff.next_wait();
         self.end_fetch(State::Failing { until });
@@ -101,8 +101,8 @@ impl Refresh {
         };
     }
 
-    /// A token names a key that isn't there. Says whether it is worth to wait for the keys that are being fetched, or will be
-    /// by the next [`poll_output`](Self::poll_output).
+    /// A token names an unknown key. Returns whether it is worth waiting for the keys that are being fetched, or will be after the next
+    /// [`poll_output`](Self::poll_output).
     pub(super) fn handle_unknown_key(&mut self, now: Instant) -> bool {
         match self.state {
             State::Due | State::Fetching { .. } => true,
@@ -115,7 +115,7 @@ impl Refresh {
         }
     }
 
-    /// Whoever runs the server says that the keys may have changed.
+    /// An operator reports that the keys may have changed.
     pub(super) const fn handle_told(&mut self) {
         self.state = match self.state {
             State::Due | State::Fresh { .. } | State::Failing { .. } => State::Due,
@@ -123,7 +123,7 @@ impl Refresh {
         };
     }
 
-    /// The deadline is reached.
+    /// The deadline was reached.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self.state {
             State::Fresh { until } | State::Failing { until } if until <= now => {
@@ -133,7 +133,7 @@ impl Refresh {
         }
     }
 
-    /// What is to be done now.
+    /// What to do now.
     pub(super) const fn poll_output(&mut self) -> Option<Fetch> {
         match self.state {
             State::Due => {

@@ -1,4 +1,4 @@
-//! The keys of a URL: a task that fetches them when [`Refresh`] says so, and whoever waits for that.
+//! The keys of a URL: a task that fetches them when [`Refresh`] says so, and the tokens that wait for it.
 
 mod address;
 mod fetch;
@@ -21,14 +21,14 @@ use super::keys::{Key, parse_set};
 use super::refresh::{Fetch, Refresh};
 use crate::client::{ClientOptions, Trust};
 
-/// How long a token that names an unknown key waits for the keys that are being fetched. Clients are given up after ten
-/// seconds, and are to be told why before.
+/// How long a token that names an unknown key waits for the keys that are being fetched. Clients are given up after ten seconds, and should
+/// be told the reason before that.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The keys of a URL.
 pub(super) struct Remote {
     shared: Arc<Shared>,
-    /// The way to the task that fetches them, once there is one. It ends when this does.
+    /// The channel to the task that fetches them, once there is one. The task ends when this is dropped.
     task: Mutex<Option<mpsc::UnboundedSender<Ask>>>,
 }
 
@@ -41,35 +41,35 @@ struct Shared {
 /// What is known of the keys.
 #[derive(Clone, Default)]
 struct Known {
-    /// Those of the last answer that had some. None before.
+    /// Those of the last successful response; empty before that.
     keys: Arc<[Key]>,
     fetched: Option<tokio::time::Instant>,
-    /// Why they couldn't be fetched again since.
+    /// Why they couldn't be fetched since then.
     trouble: Option<String>,
 }
 
-/// How the keys of a URL are.
+/// The state of the keys of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeySetHealth {
     pub(crate) url: String,
-    /// How many there are that tokens may be signed by; none before they were fetched.
+    /// How many there are; none before they were fetched.
     pub(crate) count: usize,
     /// How long ago they were fetched.
     pub(crate) age: Option<Duration>,
-    /// Why they could not be fetched last, until they are.
+    /// Why the last fetch failed, until one succeeds.
     pub(crate) last_error: Option<String>,
 }
 
-/// What the task is asked for.
+/// A request to the task.
 enum Ask {
-    /// To fetch them now: they may have changed.
+    /// Fetch them now: they may have changed.
     Now,
-    /// To fetch them for an unknown key. The sender is dropped once there is nothing to wait for any more.
+    /// Fetch them for an unknown key. The sender is dropped once there is nothing to wait for any more.
     Unknown(oneshot::Sender<Infallible>),
 }
 
 impl Remote {
-    /// The keys of `source`, of which none is fetched yet.
+    /// The keys of `source`, which were not fetched yet.
     pub(super) fn new(source: Source, trust: Trust) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -84,30 +84,30 @@ impl Remote {
         }
     }
 
-    /// Those in use now: none before they are fetched for the first time.
+    /// The keys in use now: none before they are fetched for the first time.
     pub(super) fn keys(&self) -> Arc<[Key]> {
         self.shared.known().keys
     }
 
-    /// Whether what is known now is all there is to know: keys are here, and could be fetched when they were wanted last.
+    /// Whether the keys are known and current: they were fetched, and the last fetch succeeded.
     pub(super) fn is_sure(&self) -> bool {
         let known = self.shared.known();
         known.fetched.is_some() && known.trouble.is_none()
     }
 
-    /// Has them fetched now. Outside of a runtime, whoever asks for them next does.
+    /// Has them fetched now. Outside of a runtime, the next request for them does that.
     pub(super) fn fetch_now(&self) {
         self.ask(Ask::Now);
     }
 
-    /// Waits until they are fetched for a token that names an unknown key: not where that was done just now, or fails.
+    /// Waits until they are fetched for a token that names an unknown key. Doesn't wait if they were just fetched, or if fetching fails.
     pub(super) async fn fetch_for_unknown(&self) {
         let (told, done) = oneshot::channel();
         self.ask(Ask::Unknown(told));
         let _ = tokio::time::timeout(WAIT_MAX, done).await;
     }
 
-    /// How they are. Begins to fetch them, where nobody has asked for them before.
+    /// Their state. Starts to fetch them if nobody has requested them before.
     pub(super) fn health(&self) -> KeySetHealth {
         let is_idle = {
             let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +125,7 @@ impl Remote {
         }
     }
 
-    /// Asks the task, which begins with the first question, and anew where its runtime has ended.
+    /// Sends a request to the task. The task is started by the first request, and again if its runtime has ended.
     fn ask(&self, ask: Ask) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         let unheard = match &*task {
@@ -137,7 +137,7 @@ impl Remote {
         };
         let (asked, asks) = mpsc::unbounded_channel();
         if let Ask::Unknown(_) = ask {
-            // The first thing that it does is to fetch them.
+            // It fetches them first of all.
             let _ = asked.send(ask);
         }
         runtime.spawn(Driver::new(Arc::clone(&self.shared), asks).run());
@@ -151,7 +151,7 @@ impl Shared {
         known.clone()
     }
 
-    /// Fetches them and puts them into use. Gives for how long they are good, where the answer says so.
+    /// Fetches them and puts them into use. Returns how long they are fresh, if the response says so.
     async fn fetch(&self) -> Result<Option<Duration>, ()> {
         let fetched = async {
             let (url, fetched) = self.source.fetch(&self.options).await?;
@@ -207,12 +207,12 @@ fn is_same(one: &[Key], other: &[Key]) -> bool {
     one.len() == other.len() && one.iter().all(has)
 }
 
-/// Fetches the keys when they are wanted, until nobody can ask for them any more.
+/// Fetches the keys when they are needed, until all handles are dropped.
 struct Driver {
     shared: Arc<Shared>,
     asks: mpsc::UnboundedReceiver<Ask>,
     refresh: Refresh,
-    /// Dropped when what is under way is done.
+    /// Dropped when the fetch in progress ends.
     waiting: Vec<oneshot::Sender<Infallible>>,
 }
 

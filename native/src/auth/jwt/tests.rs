@@ -115,7 +115,7 @@ fn a_token_is_good_within_its_time_only() {
     assert!(refused(&signed(&json!({ "sub": "ada" }))).contains("`exp` is missing"));
     let later = json!({ "exp": soon() + 600, "nbf": soon() + 300 });
     assert!(refused(&signed(&later)).contains("not valid yet"));
-    // The times of some issuers are fractions, and of some attackers no times.
+    // Some issuers use fractions of seconds, and attackers use values that are not times.
     let fraction = signed(&json!({ "exp": 4_000_000_000.5 }));
     assert!(verifier().verify(&fraction).is_ok());
     for exp in [json!(-1), json!("soon"), json!(null), json!([])] {
@@ -125,7 +125,7 @@ fn a_token_is_good_within_its_time_only() {
         );
     }
     for exp in [json!(1e19), json!(u64::MAX)] {
-        // So late that it never comes, or no time: either way no panic.
+        // Either so late that it is never reached, or not a time. In neither case, this may panic.
         let _ = verifier().verify(&signed(&json!({ "exp": exp })));
     }
 }
@@ -183,7 +183,7 @@ fn grants_that_are_no_patterns_are_named() {
     }
 }
 
-/// RFC 7515, appendix A.2: signed in 2011, so what is said of it is that it has expired.
+/// RFC 7515, appendix A.2. It was signed in 2011, so the error is that it has expired.
 #[test]
 fn rs256_is_checked_by_the_key_of_the_rfcs_example() {
     let key = json!({
@@ -232,7 +232,7 @@ fn ed25519() -> EncodingKey {
     EncodingKey::from_ed_der(&[frame.as_slice(), &seed].concat())
 }
 
-/// A key of the same kind that nothing is signed by.
+/// Another key of the same kind, with which nothing is signed.
 const OTHER_ED25519: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 fn ed25519_key(x: &str) -> Value {
@@ -265,7 +265,7 @@ fn eddsa_is_checked_and_the_key_is_found_by_its_name() {
         verifier.verify(&token).is_ok(),
         "without a name, each is tried"
     );
-    // The oldest trick: a public key, taken for a shared secret.
+    // The oldest trick: a public key, used as a shared secret.
     let secret = Header {
         kid: Some("new".into()),
         ..Header::new(Algorithm::HS256)

@@ -1,4 +1,4 @@
-//! An event stream as the body of a response, where an HTTP server writes it.
+//! An event stream as the body of a response, written by an HTTP server.
 
 use std::convert::Infallible;
 use std::future::Future as _;
@@ -17,14 +17,14 @@ use crate::encode::Encoder;
 use crate::event_stream::{ALIVE, EventStream, OPENING};
 use crate::serve::Handover;
 
-/// The body of a response. It is empty where somebody else has taken the stream.
+/// The body of a response. It is empty if a shard has taken the stream.
 pub(super) struct EventBody {
     stream: Handover,
-    /// Known from the first poll on: a body that is never asked for anything needs none.
+    /// Created by the first poll, because a body that a shard takes over needs none.
     pace: Option<Pace>,
 }
 
-/// When it has to write although nothing happens.
+/// The stream's deadlines, which apply even if nothing arrives.
 struct Pace {
     begun: HostInstant,
     deadlines: core::EventStream,
@@ -68,7 +68,7 @@ impl Pace {
     }
 
     fn poll(&mut self, stream: &mut EventStream, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        // Not after what has come: a stream that is never silent ends with its reader's token, too.
+        // Before frames are read: a stream that is never silent has to end with its reader's token, too.
         self.deadlines.handle_timeout(self.now());
         match self.deadlines.poll_output() {
             Some(EventStreamOutput::End | EventStreamOutput::GiveUp) => return Poll::Ready(None),

@@ -1,4 +1,4 @@
-//! Any bytes, as the query of a request for events, and after a line's end the id that a browser gives back.
+//! Arbitrary bytes, as the query of a request for events, and after a line feed the id that a browser sends back.
 
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse as _;
@@ -9,7 +9,7 @@ use tidegate_core::topic::Pattern;
 use super::{EventsQuery, HttpError, TOPICS_MAX};
 use crate::event_stream::PositionId;
 
-/// What is taken is what a stream can be opened with; all else is the client's fault.
+/// Whatever is accepted can open a stream; everything else is the client's fault.
 pub(crate) fn events_query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (query, id) = text.split_once('\n').unwrap_or((&text, ""));
@@ -36,7 +36,7 @@ fn take(uri: &Uri, id: &str) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// An id says the same once it was written and read again.
+/// An id stays the same when it is written and read again.
 fn check_id(id: &PositionId, patterns: &[Pattern]) {
     let positions = id.positions();
     let is_bare = matches!(patterns, [pattern] if pattern.is_exact());

@@ -1,4 +1,4 @@
-//! What is told of durable subscriptions.
+//! Metrics of durable subscriptions.
 
 use prometheus_client::registry::Registry;
 use tidegate_core::durable::DurableCounts;

@@ -1,4 +1,4 @@
-//! What the serving loop counts, where it is ours.
+//! Metrics of the serving loop, if it is ours.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;

@@ -1,4 +1,4 @@
-//! Several publications in one request: each is let in, limited and answered as if it had come by itself, but they go to the hub
+//! Several publications in one request. Each is authorised, limited and answered as if it had come by itself, but they go to the hub
 //! together, and none waits for the answer to another.
 
 use std::fmt;
@@ -29,7 +29,7 @@ pub(super) fn is_one(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"[")
 }
 
-/// Publishes what an array tells, in its order. The first of them has been counted.
+/// Publishes the items of an array, in its order. The first of them has been counted already.
 pub(super) async fn publish(
     hub: &Hub,
     publisher: &Publisher,
@@ -40,7 +40,7 @@ pub(super) async fn publish(
     let more = hub.count_posts(publisher, items.len().saturating_sub(1));
     let (let_in, refusal) = match more {
         Ok(()) => (items.len(), None),
-        // Whatever comes after the first that is refused is refused, too: the rest is sent again, and in its order.
+        // After the first one that is refused, all others are refused, too, so that the rest can be sent again in its order.
         Err((more, error)) => (1 + more, Some(error)),
     };
     let begun: Vec<Begun> = items
@@ -92,7 +92,7 @@ impl<'de> Visitor<'de> for ItemsVisitor {
         f.write_str("an array of publications")
     }
 
-    /// One more than there may be is enough to know.
+    /// Stops at one more than allowed, which is enough to know.
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut known = Vec::new();
         while let Some(item) = items.next_element()? {
@@ -106,10 +106,10 @@ impl<'de> Visitor<'de> for ItemsVisitor {
     }
 }
 
-/// A publication of the request, on its way.
+/// A publication of the request, in progress.
 enum Begun {
     Sent(Topic, Receiver<Outcome>),
-    /// With the topic as it was written, where there was one.
+    /// With the topic as written, if there was one.
     Refused(Option<String>, HttpError),
 }
 
@@ -138,7 +138,7 @@ impl Begun {
         }
     }
 
-    /// Waits for what came of it.
+    /// Waits for its outcome.
     async fn end(self, answer: &mut Answer) {
         match self {
             Self::Sent(topic, outcome) => match outcome.await {
@@ -155,12 +155,12 @@ impl Begun {
     }
 }
 
-/// What came of each publication, in the order of the request.
+/// The outcome of each publication, in the order of the request.
 #[derive(Default)]
 struct Answer {
     results: Vec<Ended>,
     codes: Vec<ErrorCode>,
-    /// Whether some were refused for now.
+    /// Whether some were refused only temporarily.
     is_worth_repeating: bool,
 }
 

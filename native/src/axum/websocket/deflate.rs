@@ -1,18 +1,18 @@
-//! Which of a client's offers of permessage-deflate is accepted (RFC 7692, 7.1), and how.
+//! Negotiates permessage-deflate (RFC 7692, 7.1): which of a client's offers is accepted, and how.
 
 use axum::http::HeaderMap;
 use axum::http::header::SEC_WEBSOCKET_EXTENSIONS;
 
-/// Nothing is carried over from message to message, in either direction.
+/// No context is carried over between messages, in either direction.
 const ACCEPTED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
-/// The same, for a client that asks for a window no larger than the largest.
+/// The same, for a client that limits the server's window to the largest size.
 const ACCEPTED_WITH_WINDOW: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15";
 
-/// The largest window, which is what messages are compressed with.
+/// The largest window, with which messages are compressed.
 const WINDOW_BITS: &str = "15";
 
-/// What to answer to the first offer that can be accepted, if there is one.
+/// The answer to the first acceptable offer, if there is one.
 pub(super) fn accept(headers: &HeaderMap) -> Option<&'static str> {
     let values = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
     let values = values.filter_map(|value| value.to_str().ok());
@@ -35,7 +35,7 @@ fn accept_offer(offer: &str) -> Option<&'static str> {
         };
         match (name, value) {
             ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-            // How large a window the client has is of no concern: any is understood.
+            // The size of the client's window doesn't matter: any can be decompressed.
             ("client_max_window_bits", None) => {}
             ("client_max_window_bits", Some(bits)) if is_window(bits) => {}
             ("server_max_window_bits", Some(WINDOW_BITS)) => answer = ACCEPTED_WITH_WINDOW,

@@ -4,7 +4,7 @@ use super::*;
 
 const JUST: Duration = Duration::from_micros(1);
 
-/// A provider and whoever asks it, at a time.
+/// The machine, and the time.
 struct Pair {
     refresh: Refresh,
     now: Instant,
@@ -12,7 +12,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// One that has yet to fetch.
+    /// A machine that has not fetched yet.
     fn new() -> Self {
         Self {
             refresh: Refresh::new(7),
@@ -21,7 +21,7 @@ impl Pair {
         }
     }
 
-    /// One that has fetched, and was told how long the keys are good.
+    /// A machine that has fetched keys of this age.
     fn fetched(age: Option<Duration>) -> Self {
         let mut pair = Self::new();
         assert!(pair.begins());
@@ -29,7 +29,7 @@ impl Pair {
         pair
     }
 
-    /// Whether a fetch begins now.
+    /// Returns whether a fetch begins now.
     fn begins(&mut self) -> bool {
         let begins = self.refresh.poll_output().is_some();
         assert_eq!(self.refresh.poll_output(), None, "one at a time");
@@ -43,7 +43,7 @@ impl Pair {
         self
     }
 
-    /// Waits until the next deadline, and says how long that was.
+    /// Waits until the next deadline, and returns how long that was.
     fn wait_for_deadline(&mut self) -> Duration {
         let wait = self.refresh.poll_timeout().expect("a deadline") - self.now;
         assert!(wait > Duration::ZERO);
@@ -93,7 +93,7 @@ fn what_fails_is_tried_again_ever_later_but_not_too_late() {
     assert!(waits.iter().all(|wait| *wait <= BACKOFF_MAX));
     let mean = waits[100..].iter().sum::<Duration>() / 100;
     assert!(mean > BACKOFF_MAX / 3, "{mean:?}");
-    // Once it went well, the next failure counts as the first.
+    // After a success, the next failure counts as the first.
     pair.refresh.handle_fetched(pair.now, None);
     assert_eq!(pair.wait_for_deadline(), AGE_DEFAULT);
     assert!(pair.begins());

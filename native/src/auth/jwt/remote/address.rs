@@ -8,19 +8,19 @@ use axum::http::Uri;
 use crate::auth::JwtError;
 use crate::client::{ServerAddress, UrlError};
 
-/// Where a key set is fetched.
+/// The URL of a key set.
 #[derive(Clone, Debug)]
 pub(in crate::auth::jwt) struct KeySetUrl {
-    /// Host and port, and whether TLS is spoken there.
+    /// Host and port, and whether it uses TLS.
     pub(super) server: ServerAddress,
-    /// The path and the query: some providers tell applications apart by that.
+    /// The path and the query, by which some providers tell applications apart.
     pub(super) target: String,
     text: String,
 }
 
 impl KeySetUrl {
     /// # Errors
-    /// It is none, or whoever is on the way there could put keys of their own into the set.
+    /// If it is not a URL, or somebody on the way could put keys of their own into the set.
     pub(in crate::auth::jwt) fn parse(text: &str) -> Result<Self, JwtError> {
         let bad = |why: &str| JwtError::BadUrl {
             url: text.to_owned(),
@@ -31,7 +31,7 @@ impl KeySetUrl {
             .authority()
             .ok_or_else(|| bad("it has no host; write https://HOST/PATH"))?;
         if authority.as_str().contains('@') {
-            // What is before the host may be a password, which an error must not show.
+            // The part before the host may contain a password, which an error must not show.
             return Err(JwtError::BadUrl {
                 url: format!("https://…@{}", authority.host()),
                 why: "who asks for public keys needs neither a name nor a password".to_owned(),
@@ -72,7 +72,7 @@ impl fmt::Display for KeySetUrl {
     }
 }
 
-/// Whether a host is this machine, whatever others say.
+/// Whether a host always means this machine.
 fn is_loopback(host: &str) -> bool {
     let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
     match address {

@@ -14,16 +14,16 @@ use super::address::KeySetUrl;
 use crate::auth::JwtError;
 use crate::client::{ClientOptions, HandshakeError, ReachError, ServerStream};
 
-/// The most bytes of a key set. Those of providers have a few thousand.
+/// The most bytes of a key set. Those of providers have a few thousand bytes.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// How long it may take to fetch one.
+/// How long fetching one may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was fetched.
 pub(super) struct Fetched {
     pub(super) body: Bytes,
-    /// For how long it is good, where the answer says so.
+    /// How long it is fresh, if the response says so.
     pub(super) age: Option<Duration>,
 }
 
@@ -67,7 +67,7 @@ impl From<ReachError> for FetchError {
     fn from(error: ReachError) -> Self {
         match error {
             ReachError::Io(error) => Self::Unreachable(error),
-            // What it tells to do is done by others than who runs a server.
+            // The advice in that error is not for operators of a server.
             ReachError::Insecure(HandshakeError::UnknownIssuer { host }) => {
                 Self::UnknownIssuer { host }
             }
@@ -77,7 +77,7 @@ impl From<ReachError> for FetchError {
     }
 }
 
-/// Fetches what is there, within a time and a size.
+/// Fetches the URL, within limits of time and size.
 ///
 /// # Errors
 /// As [`FetchError`] says.
@@ -105,7 +105,7 @@ async fn ask(url: &KeySetUrl, options: &ClientOptions) -> Result<Fetched, FetchE
             age: age(&head.headers),
         })
     };
-    // The connection is driven for as long as its answer is waited for, and tells nothing that the answer doesn't.
+    // Drive the connection while waiting for the response. Its own result adds nothing to that.
     let driven = async {
         let _ = connection.await;
         std::future::pending::<Infallible>().await
@@ -130,7 +130,8 @@ fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), FetchError> {
     }
 }
 
-/// For how long an answer is good from now on: `max-age`, less what it has spent in a cache on the way (RFC 9111, 4.2).
+/// How long a response is fresh from now on: `max-age`, less the time that it has spent in a cache on the way (RFC
+/// 9111, 4.2).
 fn age(headers: &HeaderMap) -> Option<Duration> {
     let seconds = |text: &str| text.trim().trim_matches('"').parse::<u64>().ok();
     let texts = headers.get_all(CACHE_CONTROL).into_iter();

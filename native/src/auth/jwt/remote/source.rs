@@ -9,19 +9,19 @@ use super::fetch::{FetchError, Fetched, fetch};
 use crate::auth::JwtError;
 use crate::client::ClientOptions;
 
-/// Where a provider tells what it offers (OpenID Connect Discovery 1.0, 4).
+/// The path of a provider's configuration document (OpenID Connect Discovery 1.0, 4).
 const DOCUMENT: &str = "/.well-known/openid-configuration";
 
 /// Where a key set is.
 #[derive(Clone, Debug)]
 pub(in crate::auth::jwt) enum Source {
-    /// There.
+    /// At this URL.
     Set(KeySetUrl),
     /// Where this document of an issuer says.
     Provider { document: KeySetUrl, issuer: String },
 }
 
-/// What is read of the document.
+/// The members of the document that are read.
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
@@ -32,7 +32,7 @@ impl Source {
     /// The keys of the provider that calls itself `issuer`.
     ///
     /// # Errors
-    /// That is no address, or none to trust.
+    /// If that is not a URL, or not one to trust.
     pub(in crate::auth::jwt) fn of_issuer(issuer: &str) -> Result<Self, JwtError> {
         let document = format!("{}{DOCUMENT}", issuer.trim_end_matches('/'));
         Ok(Self::Provider {
@@ -41,7 +41,7 @@ impl Source {
         })
     }
 
-    /// Fetches the set, and tells where from.
+    /// Fetches the set, and returns its URL, too.
     ///
     /// # Errors
     /// As [`FetchError`] says.
@@ -61,10 +61,10 @@ impl Source {
     }
 }
 
-/// Where the document of `issuer` says that the set is.
+/// The URL of the key set, according to the document of `issuer`.
 fn set_of(issuer: &str, document: &[u8]) -> Result<KeySetUrl, FetchError> {
     let told: Document = serde_json::from_slice(document).map_err(FetchError::NoDocument)?;
-    // Somebody else's keys would do for tokens in this one's name.
+    // Otherwise, another issuer's keys would verify tokens in this one's name.
     if told.issuer != issuer {
         return Err(FetchError::OtherIssuer {
             issuer: told.issuer,

@@ -1,10 +1,10 @@
-//! Providers that take their time, in virtual time.
+//! Slow providers, in virtual time.
 
 use tokio::net::TcpListener;
 
 use super::*;
 
-/// Keys of a provider that lets everybody connect, and never answers.
+/// Keys of a provider that accepts connections, and never answers.
 async fn silent() -> (Remote, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/keys", listener.local_addr().unwrap());
@@ -21,7 +21,7 @@ async fn whoever_waits_for_a_silent_provider_is_told_before_they_are_given_up() 
         assert_eq!(began.elapsed().as_secs(), waits * WAIT_MAX.as_secs());
     }
     assert!(!remote.is_sure() && remote.keys().is_empty());
-    // What was under way until then has failed.
+    // The fetch in progress has failed by then.
     remote.fetch_for_unknown().await;
     assert!(began.elapsed() < WAIT_MAX * 3);
     let health = remote.health();
