@@ -182,8 +182,8 @@ pub fn check(truth: &Truth, record: &Record, tops: &BTreeMap<Topic, u64>, may_ha
 /// The durable subscriptions of one device, by pattern, and what it has processed.
 #[derive(Debug, Default)]
 pub struct Device {
-    /// Its subscribers, and what of each topic the device was told of first when they came: unless that is dealt with before they are told of
-    /// anything, they must be told of it, too.
+    /// Its subscribers, each with the first offset of each topic that the device had been told of when it joined:
+    /// unless that is processed before the subscriber is told of anything, it must be told of it, too.
     subscribers: Vec<(usize, BTreeMap<Topic, u64>)>,
     /// What it has processed of each pattern, and when it first did so.
     dealt: BTreeMap<(Pattern, Topic, u64), Instant>,

@@ -1,5 +1,5 @@
-//! The costs that grow with a cluster: what its backend carries, what its servers say to each other, and what comes when a
-//! server dies. The machines are the real ones; `docs/SCALE.md` says what of it is sampled.
+//! The costs that grow with a cluster: the channels at its backend, the messages between its servers, and the
+//! reconnects after a server dies. The state machines are the real ones; `docs/SCALE.md` says what is sampled.
 
 pub mod channels;
 pub mod chart;

@@ -1,10 +1,10 @@
-//! The whole system in one thread and in virtual time: servers over a backend, programs and browsers with tabs as their
-//! clients, the network between them, and everything that can go wrong, from one seed.
+//! The whole system in one thread and in virtual time, from one seed: servers over a backend, programs and browsers
+//! with tabs as their clients, the network between them, and everything that can go wrong.
 //!
-//! The machines are the very ones that hosts drive. What is modelled is what lies around them: the backend and its
+//! The state machines are the very ones that hosts drive. Everything around them is a model: the backend and its
 //! servers ([`crate::backend_model`]), a browser's pages, channel and lock ([`crate::tab_model`]), programs
-//! ([`Program`]) and the links of all of them to the servers. A [`Scenario`] says who is there and what happens;
-//! [`run`] carries it out, heals everything, and judges. The same scenario gives the same run, byte for byte.
+//! ([`Program`]) and the links of all of them to the servers. A [`Scenario`] defines the actors and the events; [`run`]
+//! carries it out, heals everything, and checks the outcome. The same scenario gives the same run, byte for byte.
 
 mod act;
 mod browsers;
@@ -54,7 +54,7 @@ pub use shrink::shrink;
 /// The topics of every run.
 pub const TOPICS: [&str; 5] = ["job:1", "job:2", "job:42:log", "sum:1", "user:7"];
 
-/// What subscribers ask for. The last is for those only who add up: a sum is no latest value for others.
+/// The patterns of subscribers. The last one is only for subscribers that sum: to others, a sum is not a latest value.
 pub const PATTERNS: [&str; 8] = [
     "job:1",
     "job:2",
@@ -66,23 +66,23 @@ pub const PATTERNS: [&str; 8] = [
     "sum:*",
 ];
 
-/// The pattern of those who add up.
+/// The index of the pattern for subscribers that sum.
 pub const SUMS: usize = 7;
 
-/// Where people are present.
+/// The topics with presences.
 pub const ROOMS: [&str; 2] = ["room:1", "room:2"];
 
-/// A publish of a client, or of whoever writes to the backend without a server.
+/// A publish by a client, or directly to the backend.
 #[derive(Debug)]
 struct Asked {
     by: By,
     /// The client's number for it.
     request: u64,
-    /// Whether the client is gone that would be answered.
+    /// Whether the client that expects the answer is gone.
     is_lost: bool,
 }
 
-/// Numbers of what servers did not publish themselves begin here.
+/// Publications that servers didn't make themselves are numbered from here.
 const ASKED_FROM: u64 = 1_000_000;
 
 /// Everything that exists, and what is on its way.
@@ -96,7 +96,7 @@ pub struct System {
     pub programs: Vec<Program>,
     /// Clients whose tabs share one.
     pub browsers: Vec<BrowserNode>,
-    /// The subscribers of all programs, by the order in which they came; `peer` is the program.
+    /// The subscribers of all programs, in the order in which they were added; `peer` is the program.
     pub records: Vec<Record>,
     /// What happened at the programs and on the links.
     pub log: Trace,
@@ -106,7 +106,7 @@ pub struct System {
     devices: Vec<Device>,
     /// Subscribers within the servers' processes.
     listeners: Vec<(usize, ConnectionId)>,
-    /// Where any of them ever was: topic, epoch and offset.
+    /// Every position that any of them has ever seen: topic, epoch and offset.
     places: BTreeSet<(Topic, u64, u64)>,
     told: successions::Told,
     links: Vec<Link>,
@@ -116,18 +116,19 @@ pub struct System {
     random: Random,
     metas: u64,
     is_tight: bool,
-    /// What programs want to become of what they are too slow for.
+    /// The policy of programs for slow connections.
     slow: Option<Slow>,
     must_lose_nothing: bool,
     is_restless: bool,
-    /// Whether a server was paused or drained: it may hold what a client has sent, and sends elsewhere.
+    /// Whether a server was paused or drained: it may still hold a frame that its client has sent again to another
+    /// server.
     may_hold_copies: bool,
-    /// Whether a clock went on by as long as topics are remembered.
+    /// Whether a clock jumped by as long as topics are kept.
     may_have_forgotten: bool,
 }
 
 impl System {
-    /// Everybody of a plan, connected.
+    /// All actors of a plan, connected.
     pub fn new(seed: u64, plan: &Plan, keeping: Keeping) -> Self {
         let mut dice = Random::new(seed ^ 0x7469_6465);
         let mut world = World::new(dice.next_u64());
@@ -182,7 +183,7 @@ impl System {
         let mut config = ServerConfig::new(seed);
         let mut uplink = UplinkConfig::new(seed);
         if plan.is_gentle {
-            // Longer than any run.
+            // Longer than any run, so that age loses nothing.
             config.hub.history.age_max = secs(24 * 3600);
         }
         uplink.call_timeout = secs(2);
@@ -214,13 +215,13 @@ impl System {
         Quality {
             up: ms(1 + self.random.up_to(30)),
             down: ms(1 + self.random.up_to(30)),
-            // Where there is hardly any room, some transports are too slow for what comes.
+            // If room is tight, some transports are too slow for the load.
             per_frame: ms(self.random.up_to(1) * if self.is_tight { 20 } else { 0 }),
             is_reachable: true,
         }
     }
 
-    /// When the next thing happens anywhere.
+    /// The time of the next event anywhere.
     fn next(&self) -> Option<Instant> {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
         let programs = self.programs.iter().map(|program| program.wakes(self.now));
@@ -229,7 +230,7 @@ impl System {
         all.flatten().min()
     }
 
-    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    /// Goes on to the next event, but not beyond `end`. Returns whether there was one.
     ///
     /// # Panics
     /// If a machine asks to be woken in the past, or a promise is broken.
@@ -254,7 +255,7 @@ impl System {
         true
     }
 
-    /// All clocks go on to an instant.
+    /// Advances all clocks.
     fn advance(&mut self, to: Instant) {
         if to > self.now {
             self.stats.at_once = 0;
@@ -275,7 +276,7 @@ impl System {
         self.advance(end);
     }
 
-    /// Does what everybody wants done, until nobody wants anything more.
+    /// Carries out all outputs until there are none left.
     fn settle(&mut self) {
         for _ in 0..100_000 {
             if let Some(outward) = self.world.outward.pop_front() {
@@ -296,7 +297,7 @@ impl System {
         }
     }
 
-    /// Servers and pages are woken where they are settled.
+    /// Wakes programs before their deadlines. Servers and pages are woken when they are settled.
     fn wake_early(&mut self) {
         for program in self.programs.iter_mut().filter(|_| self.is_restless) {
             let now = program.clock(self.now);

@@ -1,8 +1,7 @@
-//! A browser in virtual time: pages that are hidden, frozen, cached, closed and that crash; a lock, a channel and shared
-//! workers with the habits of real ones; and a real server behind their sockets.
+//! A browser in virtual time: pages that are hidden, frozen, cached, closed and that crash; a lock, a channel and
+//! shared workers with the quirks of real ones; and a real server behind their sockets.
 //!
-//! Messages keep their order for each sender and receiver, and no other. The same calls give the same log, byte for
-//! byte.
+//! Messages are only ordered for each pair of sender and receiver. The same calls give the same log, byte for byte.
 
 mod devices;
 mod fate;
@@ -40,7 +39,7 @@ pub use page::{Life, Machine, Page};
 pub use socket::{Outward, SocketId};
 pub use tokens::Gives;
 
-/// How the pages of a browser find who leads.
+/// How the pages of a browser find their leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     /// By a Web Lock.
@@ -56,7 +55,7 @@ impl Path {
     pub const ALL: [Self; 3] = [Self::Lock, Self::Claims, Self::Worker];
 }
 
-/// Something that happens.
+/// An event.
 #[derive(Debug)]
 pub(crate) enum Event {
     Accepted(SocketId),
@@ -68,7 +67,7 @@ pub(crate) enum Event {
     /// From one page to another.
     Message(usize, usize, Message<Json>),
     Told(Told),
-    /// A page's function has returned.
+    /// A page's token function has returned.
     Token(usize, u32, Option<String>),
     /// The browser has noticed that a page is gone.
     Cleared(usize),
@@ -79,7 +78,7 @@ pub(crate) enum Event {
 pub struct Browser {
     /// The virtual clock.
     pub now: Instant,
-    /// How much that is ahead of the clock that the log tells.
+    /// How far that clock is ahead of the one in the log.
     pub ahead: Duration,
     /// The server.
     pub server: ServerHub<Json>,
@@ -87,7 +86,7 @@ pub struct Browser {
     pub pages: Vec<Page>,
     /// The subscribers of all pages, by the order in which they came; `peer` is the page.
     pub records: Vec<Record>,
-    /// Everything that was published, in the order in which the server took it.
+    /// Everything that was published, in the server's order.
     pub truth: Vec<(Instant, Arc<Publication<Json>>)>,
     /// The lock.
     pub locks: Locks,
@@ -97,15 +96,15 @@ pub struct Browser {
     pub log: Trace,
     /// Changes the configuration of pages that are opened from now on.
     pub configure: fn(&mut TabsConfig),
-    /// What sockets want done, where the test carries their frames to servers of its own.
+    /// The outputs of sockets, if the test carries their frames to servers of its own.
     pub outward: VecDeque<Outward>,
-    /// Whether it does.
+    /// Whether the test carries the frames.
     pub is_part: bool,
     /// Whether pages are woken before their time, too.
     pub is_restless: bool,
-    /// How long tokens last, where the server asks for them: each page gives others.
+    /// How long tokens last, if the server requires them. Each page gives different ones.
     pub token_life: Option<Duration>,
-    /// The pages that were asked for a token, in this order.
+    /// The pages that were asked for a token, in order.
     pub asked: Vec<(Instant, usize)>,
     path: Path,
     random: Random,
@@ -198,13 +197,13 @@ impl Browser {
         page
     }
 
-    /// A page's user wants a connection.
+    /// A page is asked to connect.
     pub fn connect(&mut self, page: usize) {
         let now = self.now;
         self.with_tab(page, |hub| hub.handle_connect(now));
     }
 
-    /// A page's user wants none any more.
+    /// A page is asked to disconnect.
     pub fn disconnect(&mut self, page: usize) {
         let now = self.now;
         self.with_tab(page, |hub| hub.handle_disconnect(now));
@@ -296,7 +295,7 @@ impl Browser {
         self.settle();
     }
 
-    /// Goes on to the next thing that happens, but not beyond `end`. Whether something did.
+    /// Goes on to the next event, but not beyond `end`. Returns whether there was one.
     ///
     /// # Panics
     /// If a machine asks to be woken in the past, or breaks a promise.
@@ -316,7 +315,7 @@ impl Browser {
         true
     }
 
-    /// When the next thing happens.
+    /// The time of the next event.
     pub fn next(&self) -> Option<Instant> {
         let timers = self.pages.iter().map(|page| page.wakes(self.now));
         let event = self.events.first_key_value().map(|((at, _), _)| *at);

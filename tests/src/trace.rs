@@ -1,4 +1,4 @@
-//! What happened in a run, line by line: as text, as a fingerprint of it, or not at all.
+//! The events of a run, line by line: kept as text, as a fingerprint, or not at all.
 
 use std::fmt::{self, Write};
 use std::ops::Deref;
@@ -10,13 +10,13 @@ use tidegate_core::time::Instant;
 pub enum Keeping {
     /// Every line, to be read.
     Text,
-    /// A number that tells two runs apart.
+    /// A number that distinguishes runs.
     Fingerprint,
-    /// Nothing: a run of which only the outcome counts.
+    /// Nothing, if only the outcome matters.
     Nothing,
 }
 
-/// What happened in a run.
+/// The events of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     keeping: Keeping,
@@ -25,7 +25,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// An empty one.
+    /// An empty trace.
     pub const fn new(keeping: Keeping) -> Self {
         Self {
             keeping,
@@ -34,7 +34,7 @@ impl Trace {
         }
     }
 
-    /// Notes what happens now.
+    /// Notes an event.
     pub fn note(&mut self, now: Instant, what: fmt::Arguments<'_>) {
         let micros = now.as_micros();
         let noted = match self.keeping {
@@ -45,7 +45,7 @@ impl Trace {
         noted.expect("there is room for everything");
     }
 
-    /// Tells runs apart of which a fingerprint was kept.
+    /// The fingerprint, if one was kept.
     pub const fn fingerprint(&self) -> u64 {
         self.fingerprint.0
     }

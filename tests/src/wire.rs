@@ -1,4 +1,4 @@
-//! A server and bare connections to it: each frame is said by the test, and passes through its JSON text.
+//! A server and bare connections to it: the test writes each frame, which passes through its JSON text.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::json::Json;
 use crate::restless::wake_early;
 use crate::topic;
 
-/// A server with connections whose transports take frames only when the test does.
+/// A server with connections whose transports accept frames only when the test takes them.
 #[derive(Debug)]
 pub struct Wire {
     /// The machine under test.
@@ -62,13 +62,13 @@ impl Wire {
         }
     }
 
-    /// What the server says to a frame.
+    /// Sends a frame, and returns the server's frames for that connection.
     pub fn answer(&mut self, id: ConnectionId, frame: &Value) -> Vec<Value> {
         self.send(id, frame);
         self.receive(id)
     }
 
-    /// The kinds of the frames that the server says to a frame.
+    /// Sends a frame, and returns the kinds of the server's frames.
     pub fn said(&mut self, id: ConnectionId, frame: &Value) -> Vec<String> {
         kinds(&self.answer(id, frame))
     }
@@ -84,12 +84,12 @@ impl Wire {
             .expect("the topic is open");
     }
 
-    /// Everything that waits for `id`, as the texts that would be sent.
+    /// Takes everything that waits for `id`, as JSON.
     pub fn receive(&mut self, id: ConnectionId) -> Vec<Value> {
         std::iter::from_fn(|| self.receive_one(id)).collect()
     }
 
-    /// The next frame that waits for `id`.
+    /// Takes the next frame that waits for `id`.
     ///
     /// # Panics
     /// If the frame has no JSON form.
@@ -145,7 +145,7 @@ impl Wire {
     }
 }
 
-/// A frame as the text that is sent.
+/// The JSON of a frame.
 ///
 /// # Panics
 /// If the frame has no JSON form.

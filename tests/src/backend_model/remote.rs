@@ -83,7 +83,7 @@ impl World {
     }
 
     /// Spreads a publication to connections for which nothing else waits, unless the server has other outputs first;
-    /// returns whether there was one. Busy transports are left out.
+    /// returns whether there was one. Busy transports decline it.
     pub(super) fn spread(&mut self, server: usize) -> bool {
         let now = self.clock(server);
         let Some(spread) = self.servers[server].hub.poll_spread() else {

@@ -1,4 +1,4 @@
-//! How many channels a cluster follows at its backend, by how many servers share the same million connections.
+//! How many channels a cluster follows at its backend, by the number of servers that share a million connections.
 
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ServerConfig, ServerHub};
@@ -13,13 +13,13 @@ use crate::pattern;
 /// All connections of the cluster.
 pub const CONNECTIONS: u64 = 1_000_000;
 
-/// Rooms that people are in; a few have most of them.
+/// Rooms that users are in; a few rooms have most of the users.
 const ROOMS: u64 = 20_000;
 
-/// The servers of a cluster that are looked at; the others are like them.
+/// How many servers of a cluster are simulated; the others are like them.
 const SERVERS_SEEN: u64 = 3;
 
-/// What a cluster of a size carries.
+/// The load of a cluster of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Channels {
     /// The servers that share the connections.
@@ -30,7 +30,8 @@ pub struct Channels {
     pub followed: u64,
 }
 
-/// Fills servers of a cluster with sessions that each are subscribed to a topic of their own, to a room, and to what all get.
+/// Fills servers of a cluster with sessions, each subscribed to a topic of its own, to a room, and to a topic that all
+/// get.
 ///
 /// # Panics
 /// If a subscription is refused.
@@ -78,14 +79,14 @@ fn fill(server: u64, sessions: u64) -> u64 {
     hub.uplink_counts().followed as u64
 }
 
-/// A square root of chance: the first rooms have many, the last ones hardly anybody.
+/// A random room, skewed: the first rooms have many users, the last ones hardly any.
 fn room(random: &mut Random) -> u64 {
     let one = random.up_to(ROOMS - 1);
     let other = random.up_to(ROOMS - 1);
     one * other / ROOMS
 }
 
-/// The backend has nothing, and says so.
+/// Answers all calls like an empty backend.
 fn answer(hub: &mut ServerHub<Json>, now: Instant) {
     while let Some((id, call)) = hub.poll_call() {
         let answer = match call {

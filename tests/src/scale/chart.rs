@@ -1,4 +1,4 @@
-//! Lines over an axis, drawn as SVG that can be read on light and on dark pages.
+//! Draws line charts as SVG that is legible on light and on dark pages.
 
 use std::fmt::Write as _;
 
@@ -9,21 +9,21 @@ const RIGHT: f64 = 700.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 280.0;
 
-/// One line: its name, and its points in the order of their first coordinate.
+/// One line: its name, and its points ordered by their x coordinate.
 pub type Line = (&'static str, Vec<(f64, f64)>);
 
-/// What a chart says of itself.
+/// The labels of a chart.
 #[derive(Clone, Copy, Debug)]
 pub struct Words {
-    /// What is shown.
+    /// The title.
     pub title: &'static str,
-    /// In which unit, upwards.
+    /// The unit of the y axis.
     pub up: &'static str,
-    /// In which unit, to the right.
+    /// The unit of the x axis.
     pub along: &'static str,
 }
 
-/// Draws up to three lines, each axis from zero.
+/// Draws up to three lines; both axes begin at zero.
 ///
 /// # Panics
 /// Never: a string takes every write.
@@ -79,7 +79,7 @@ pub fn draw(words: Words, lines: &[Line]) -> String {
     svg
 }
 
-/// The next number with one digit that is 1, 2, 4 or 8 and zeros.
+/// Rounds up to 1, 2, 4 or 8 times a power of ten.
 fn round_up(most: f64) -> f64 {
     let mut scale = 1.0;
     while scale * 10.0 < most {

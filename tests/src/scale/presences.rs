@@ -1,4 +1,4 @@
-//! What servers say to each other about presences: real trackers, each of which hears all others.
+//! The messages of servers about presences, measured with real trackers that all hear each other.
 
 use core::time::Duration;
 
@@ -11,38 +11,38 @@ use tidegate_core::time::Instant;
 use crate::json::Json;
 use crate::{secs, topic};
 
-/// How long is measured, after the servers have found each other.
+/// How long to measure, after the servers have found each other.
 const SPAN: Duration = secs(5);
 
 /// The presences of the cluster at the beginning, on all servers together.
 const PRESENT: u64 = 2_000;
 
-/// What a cluster's servers say in a second.
+/// The messages of a cluster's servers in a second.
 #[derive(Clone, Copy, Debug)]
 pub struct Said {
-    /// The servers.
+    /// The number of servers.
     pub servers: u64,
-    /// How many come and go in a second, on all servers together.
+    /// The presences that come or go in a second, on all servers together.
     pub changes: u64,
-    /// Messages handed to the backend.
+    /// The messages sent to the backend.
     pub sent: f64,
-    /// Messages that servers read: each of them for each other server.
+    /// The messages that servers receive: each other server gets each of them.
     pub read: f64,
-    /// The bytes of those that were handed to the backend.
+    /// The bytes of the messages sent to the backend.
     pub bytes: f64,
 }
 
 struct World {
     now: Instant,
     trackers: Vec<Tracker<Json>>,
-    /// When each may have something due.
+    /// The next deadline of each tracker.
     due: Vec<Option<Instant>>,
     sent: u64,
     bytes: u64,
     next: u64,
 }
 
-/// Lets a cluster's servers live for a while, in which so many come and go each second.
+/// Runs a cluster for a while, with this many changes per second.
 pub fn measure(servers: u64, changes: u64) -> Said {
     let trackers =
         (0..servers).map(|server| Tracker::new(TrackerConfig::new(NodeId::new(server + 1))));
@@ -68,7 +68,7 @@ pub fn measure(servers: u64, changes: u64) -> Said {
     let begun = world.now;
     let mut random = Random::new(servers);
     while world.now - begun < SPAN {
-        // Changes come at random: on average at their rate.
+        // Changes come at random times, at this rate on average.
         let pause = Duration::from_secs(2).checked_div(u32::try_from(changes).unwrap_or(u32::MAX));
         let pause = pause.unwrap_or(SPAN);
         let micros = u64::try_from(pause.as_micros()).expect("short");
@@ -90,7 +90,7 @@ pub fn measure(servers: u64, changes: u64) -> Said {
 }
 
 impl World {
-    /// Somebody comes to a server, or who came before goes.
+    /// A presence joins at a server, or the oldest one leaves.
     fn change(&mut self, servers: u64) {
         let number = self.next;
         self.next += 1;
@@ -101,7 +101,7 @@ impl World {
         };
         let now = self.now;
         let tracker = &mut self.trackers[server];
-        // Whoever came first goes, on the same server, where enough are there.
+        // Once there are enough, the oldest presence leaves its server.
         if number >= PRESENT {
             let earlier = number - PRESENT;
             if tracker.handle_untrack(now, came(earlier)) {
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// What a server says reaches all others at once.
+    /// Delivers a server's messages to all others at once.
     fn settle(&mut self, from: usize) {
         let mut talking = vec![from];
         while let Some(server) = talking.pop() {

@@ -1,5 +1,5 @@
-//! What comes when a server dies, is drained, or all of them are started anew: real clients, and servers of which only the time
-//! that a connection takes is modelled.
+//! The reconnects after a server dies or is drained, or after all of them restart. The clients are real; of the
+//! servers, only the time that they spend on a connection is modelled.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,13 +15,13 @@ use tidegate_core::time::Instant;
 use crate::json::Json;
 use crate::{ms, pattern, secs};
 
-/// What a new connection keeps its server busy with: handshake, token, subscriptions.
+/// How long a new connection keeps its server busy: handshake, token, subscriptions.
 const WORK: Duration = ms(1);
 
-/// The way to a server and back.
+/// The round-trip time to a server.
 const WAY: Duration = ms(40);
 
-/// How all begins.
+/// Why the clients lose their connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Their server dies.
@@ -32,7 +32,7 @@ pub enum Cause {
     AllAway(Duration),
 }
 
-/// What was seen, in hundredths of a second.
+/// The course of a storm.
 #[derive(Clone, Debug, Default)]
 pub struct Storm {
     /// The attempts of each tenth of a second.
@@ -54,7 +54,7 @@ struct World {
     clients: Vec<Client<Json>>,
     is_back: Vec<bool>,
     events: BinaryHeap<Reverse<(Instant, usize, Event)>>,
-    /// Until when each server is busy with connections.
+    /// When each server will have finished its connections.
     busy: Vec<Instant>,
     away_until: Instant,
     begun: Instant,
@@ -62,10 +62,10 @@ struct World {
     storm: Storm,
 }
 
-/// So many clients lose their server, and find one of `servers` others.
+/// Simulates this many clients that lose their server and reconnect to one of `servers` others.
 ///
 /// # Panics
-/// If somebody does not within ten minutes.
+/// If a client is not connected within ten minutes.
 pub fn measure(cause: Cause, clients: usize, servers: usize) -> Storm {
     let mut world = World {
         clients: Vec::new(),
@@ -150,7 +150,7 @@ impl World {
         }
     }
 
-    /// An attempt reaches one of the servers, which takes it in turn.
+    /// An attempt reaches one of the servers, which handles attempts one by one.
     fn connect(&mut self, now: Instant, client: usize, link: u32) {
         note(&mut self.storm.attempts, now - self.begun);
         if now < self.away_until {

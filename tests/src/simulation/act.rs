@@ -1,4 +1,4 @@
-//! How the operations of a scenario are carried out.
+//! Carries out the operations of a scenario.
 
 use core::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{secs, topic};
 const PAGES_MAX: usize = 5;
 
 impl System {
-    /// Something happens.
+    /// Carries out an operation.
     pub fn take(&mut self, op: &Op) {
         self.note(format_args!("--- {op:?}"));
         match *op {
@@ -79,7 +79,7 @@ impl System {
         self.settle();
     }
 
-    /// Something is about a program, if there is one.
+    /// Acts on a program, if there is one.
     fn at_program(&mut self, program: usize, act: impl FnOnce(&mut Self, usize)) {
         if let Some(program) = program.checked_rem(self.programs.len()) {
             act(self, program);
@@ -150,7 +150,7 @@ impl System {
             }
             ServerAct::Jump(by) => {
                 if by >= self.world.retention(server) {
-                    // What nobody publishes to for so long is forgotten, and begins anew without a word.
+                    // A topic that is idle for that long is forgotten, and starts over without a reset.
                     self.may_have_forgotten = true;
                     self.hush_all();
                 }
@@ -160,7 +160,7 @@ impl System {
         }
     }
 
-    /// A server that has drained ends, and another one starts in its place.
+    /// A drained server ends, and another one starts in its place.
     pub(super) fn end_server(&mut self, server: usize) {
         self.world.shut_down(server);
         self.break_links_of(server);
@@ -178,7 +178,7 @@ impl System {
                 }
             }
             BackendAct::Full(is_full) => self.world.store.is_full = is_full,
-            // A backend that comes back without a part of its data has lost its links before.
+            // A backend that comes back without part of its data has lost its links before.
             BackendAct::LoseTail(to, tail) => {
                 self.world.store.lose_tail(&topic(TOPICS[to]), tail);
                 (0..count).for_each(|server| self.world.cut(server, true));

@@ -15,11 +15,11 @@ use crate::trace::{Keeping, Trace};
 /// A browser among other clients.
 #[derive(Debug)]
 pub struct BrowserNode {
-    /// Its pages, and what is between them.
+    /// Its pages, and the lock and the channel between them.
     pub browser: Browser,
-    /// What its next links are like.
+    /// The quality of its next links.
     pub quality: Quality,
-    /// Where its pages are present, by page and the page's number for it.
+    /// The presences of its pages, by page and the page's number for each.
     pub present: BTreeMap<(usize, u64), Presence>,
     /// Whose presences its pages watch.
     pub watched: BTreeSet<(usize, Topic)>,
@@ -33,7 +33,7 @@ impl BrowserNode {
         Some(Instant::from_micros(at.as_micros().saturating_sub(ahead)))
     }
 
-    /// Its own clock goes on with the world's.
+    /// Advances its own clock with the world's.
     pub(super) fn set_now(&mut self, now: Instant) {
         self.browser.now = now + self.browser.ahead;
     }
@@ -75,7 +75,7 @@ impl System {
         }
     }
 
-    /// Whether a browser wanted something.
+    /// Carries out the outputs of browsers; returns whether there were any.
     pub(super) fn settle_browsers(&mut self) -> bool {
         let mut did = false;
         for browser in 0..self.browsers.len() {
@@ -107,7 +107,7 @@ impl System {
             }
             Outward::Broken(socket) => {
                 if let Some(link) = link(&socket) {
-                    // The page learns of it by the browser; the server at once, or when nobody answers.
+                    // The browser tells the page. The server learns of it at once, or by a timeout.
                     let learns = self.pick(1) == 0;
                     let cut = if learns {
                         Cut::ClientUnaware

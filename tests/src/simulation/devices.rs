@@ -1,7 +1,7 @@
-//! Devices that come and go: durable subscriptions of programs, and what their handlers have dealt with.
+//! Devices that come and go: durable subscriptions of programs, and what their handlers have processed.
 //!
-//! A device is a name and a pattern. Whoever subscribes under it, one program after the other or two at once, gets what
-//! nobody has dealt with; an application tells repetitions by topic, epoch and offset.
+//! A device is a name and a pattern. Every program that subscribes under it, one after the other or two at once, gets
+//! what has not been processed yet; an application recognizes repetitions by topic, epoch and offset.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidegate_core::durable::DurableName;
@@ -17,36 +17,36 @@ use crate::json::Json;
 use crate::pattern;
 use crate::record::{Record, Seen};
 
-/// The names and patterns. Nobody else subscribes by these patterns: what is durable for one subscriber of a client is so for
-/// all.
+/// The names and patterns of all devices. No other subscriber uses these patterns: if a pattern is durable for one
+/// subscriber of a client, it is for all.
 pub const DEVICES: [(&str, &str); 3] =
     [("phone", "*:1"), ("desk", "user:**"), ("phone", "*:*:log")];
 
-/// A publication, by what tells it from all others.
+/// The identity of a publication: topic, epoch and offset.
 type Place = (Topic, u64, u64);
 
-/// What the world has of one device.
+/// The history of one device.
 #[derive(Debug, Default)]
 pub(super) struct Device {
-    /// What was dealt with, by whatever program.
+    /// What was processed, by any program.
     handled: BTreeSet<Place>,
-    /// How often it was taken up.
+    /// How often a program has become this device.
     lives: usize,
     /// Whether it was told that something is lost.
     has_losses: bool,
 }
 
-/// A program's part in a device.
+/// A program's durable subscription as a device.
 #[derive(Debug)]
 pub(super) struct Deal {
     pub(super) device: usize,
     pub(super) record: usize,
-    /// What came and was not dealt with.
+    /// The delivered publications that are not processed yet.
     unhandled: VecDeque<(Topic, Position)>,
 }
 
 impl System {
-    /// A program has a device from now on, whenever it runs.
+    /// Makes a program a device from now on, whenever it runs.
     pub(super) fn take_up(&mut self, program: usize, device: usize) {
         let is_up = self.programs[program].hub.is_some();
         if is_up && self.programs[program].owned.insert(device) {
@@ -82,7 +82,7 @@ impl System {
         self.programs[program].deals.insert(id, deal);
     }
 
-    /// Something is due to a program, for a device of it perhaps.
+    /// Takes note of what is due to a program, if it is for one of its devices.
     pub(super) fn note_device(&mut self, program: usize, id: SubscriptionId, due: &Due<Json>) {
         let Some(deal) = self.programs[program].deals.get_mut(&id) else {
             return;
@@ -105,7 +105,7 @@ impl System {
         program.deals.values().any(|deal| deal.record == record)
     }
 
-    /// Whether it was dealt with as the device that a record is of, by whatever program: then it comes to no other.
+    /// Whether any program has processed a publication as the device of this record: then no other program gets it.
     pub(super) fn was_dealt_with(
         &self,
         record: &Record,
@@ -119,7 +119,7 @@ impl System {
         device.is_some_and(|(_, device)| device.handled.contains(&place))
     }
 
-    /// A program's handler deals with something that came: with the first, or with a later one.
+    /// A program's handler processes something that was delivered: the oldest, or a later one.
     pub(super) fn handle_some(&mut self, program: usize, which: usize) {
         let waiting = self.programs[program].deals.iter();
         let waiting: Vec<(SubscriptionId, usize)> = waiting
@@ -148,7 +148,7 @@ impl System {
         });
     }
 
-    /// Every handler deals with all that has come.
+    /// All handlers process everything that was delivered.
     pub(super) fn handle_all(&mut self) {
         for program in 0..self.programs.len() {
             let ids: Vec<SubscriptionId> = self.programs[program].deals.keys().copied().collect();
@@ -161,7 +161,8 @@ impl System {
         self.settle();
     }
 
-    /// Whatever was a device once is one again, so that what nobody has dealt with comes to somebody.
+    /// Gives every device that ever had a program one again, so that everything unprocessed is delivered to some
+    /// program.
     pub(super) fn take_up_all(&mut self) {
         for device in 0..DEVICES.len() {
             if self.devices[device].lives > 0 && !self.programs.is_empty() {
@@ -170,13 +171,14 @@ impl System {
         }
     }
 
-    /// Programs that are devices start anew and know nothing. What was dealt with does not come again, once whoever has the
-    /// cursor has dealt with it.
+    /// Restarts programs that are devices, without state, and checks that nothing is delivered again that was
+    /// processed, once the program with the cursor has processed it.
     ///
-    /// A cursor never goes back: where it stands beyond what a failover has left of a topic, its device is told so each time.
+    /// A cursor never goes back: if it is beyond what a failover has left of a topic, its device gets a reset each
+    /// time.
     ///
     /// # Panics
-    /// If something does.
+    /// If something is.
     pub(super) fn check_cursors(&mut self) {
         let is_device = |program: &usize| !self.programs[*program].deals.is_empty();
         let all: Vec<usize> = (0..self.programs.len()).filter(is_device).collect();
@@ -204,11 +206,11 @@ impl System {
         }
     }
 
-    /// Whoever was never told of a loss has dealt with everything of an epoch, from the first to the last that it has dealt with; and to
-    /// the end of the topic's last epoch.
+    /// Checks that a device that was never told of a loss has processed everything of an epoch between its first and
+    /// its last processed publication, and everything up to the end of the topic's last epoch.
     ///
-    /// An epoch that begins and ends before anything of the topic was acknowledged, while a server of the device has no link, may be
-    /// missed where the topic has begun anew since: nobody there has heard of it. So may one be that was forgotten while nobody was there.
+    /// If the device's server has no link, it may miss an epoch that begins and ends before anything of the topic was
+    /// acknowledged, if the topic has restarted since. So may a device that was away while the topic was forgotten.
     ///
     /// # Panics
     /// If something is missing.

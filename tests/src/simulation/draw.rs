@@ -1,6 +1,6 @@
-//! How a scenario is drawn from a seed: who is there, which faults there are in this run, and how often.
+//! Draws a scenario from a seed: the actors, the faults of this run, and their frequency.
 //!
-//! Each run has some of the faults, not all: what two faults hide of each other shows where one is alone.
+//! Each run has only some of the faults: one fault may hide the effects of another.
 
 use core::time::Duration;
 use std::num::NonZeroU32;
@@ -17,7 +17,7 @@ use crate::network::{Cut, Quality};
 use crate::tab_model::Path;
 use crate::{ms, secs};
 
-/// What can go wrong, and how often: of a thousand operations, so many.
+/// How often each fault occurs, per thousand operations.
 #[derive(Clone, Copy, Debug, Default)]
 struct Faults {
     /// A link breaks, and both ends, one of them or none learns of it.
@@ -26,9 +26,9 @@ struct Faults {
     networks: u64,
     /// A server dies, and another one starts in its place.
     kills: u64,
-    /// A server goes away in order.
+    /// A server drains and shuts down.
     drains: u64,
-    /// A server stands still.
+    /// A server is paused.
     pauses: u64,
     /// Clocks jump forward.
     jumps: u64,
@@ -40,9 +40,9 @@ struct Faults {
     losses: u64,
     /// A program dies, and starts with or without what it knew.
     programs: u64,
-    /// A program's function comes by no tokens for a while.
+    /// A program's token function fails for a while.
     tokens: u64,
-    /// A server is asked to end everybody's connections.
+    /// A server is asked to end the connections of all programs.
     disconnects: u64,
     /// Pages freeze, hang, crash, are hidden, closed and opened; locks and workers are lost.
     pages: u64,
@@ -87,7 +87,7 @@ impl Dice {
             Kind::File | Kind::Database | Kind::Stream | Kind::Worst => 1 + self.below(3),
         };
         let asks = self.one_in(4);
-        // Tabs that ask for tokens have tests of their own.
+        // Tabs with tokens have tests of their own.
         let count = if asks { 0 } else { self.of(&[0, 0, 1, 1, 2]) };
         let browsers = (0..count).map(|_| self.of(&Path::ALL)).collect();
         Plan {
@@ -109,7 +109,7 @@ impl Dice {
         }
     }
 
-    /// Makes a plan one by which nothing may be lost: everything is kept long enough, and only links break.
+    /// Makes a plan gentle: everything is kept long enough, and only links break, so that nothing may be lost.
     fn soften(&mut self, plan: &mut Plan) -> Faults {
         plan.is_gentle = true;
         plan.is_tight = false;
@@ -271,7 +271,7 @@ impl Dice {
         }
     }
 
-    /// What happens when nothing goes wrong.
+    /// An operation that is not a fault.
     fn work(&mut self, plan: &Plan) -> Op {
         match self.below(32) {
             0..10 => self.publish(plan),
@@ -314,7 +314,7 @@ impl Dice {
             by,
             topic: self.below(TOPICS.len()),
             count: self.of(&[1, 1, 1, 1, 2, 5, if plan.is_gentle { 5 } else { 20 }]),
-            // Of a topic that ends and begins anew while a client is away, something is lost.
+            // If a topic ends and restarts while a client is away, the client loses something.
             end: (self.one_in(8) && !plan.is_gentle).then(|| self.of(&EndReason::ALL)),
             restart: self.one_in(2),
         }
@@ -322,7 +322,7 @@ impl Dice {
 
     fn flow(&mut self, to: usize) -> Flow {
         let max = NonZeroU32::new(3).expect("it is 3");
-        // Who adds up seldom does so at once: what several add up is to be added up on the way.
+        // Subscribers that sum are usually paced: sums for several of them are to be made on the way.
         let kinds = if to == SUMS { 5 } else { 9 };
         let flow = match self.below(kinds) {
             0 => Flow::throttle(ms(50)),
@@ -341,7 +341,7 @@ impl Dice {
             _ => Flow::IMMEDIATE,
         };
         let has_deltas = self.one_in(4) && !matches!(flow.conflate, Conflate::Collect { .. });
-        // Most add up where that makes sense; others join them, and want values as they were published.
+        // Most subscribers to this pattern sum; others join them, and want values as they were published.
         if to == SUMS && !has_deltas {
             flow.with_conflate(Conflate::Sum)
         } else {

@@ -1,4 +1,4 @@
-//! How a run ends: faults heal, everybody comes to where the topics are, and leaves.
+//! The end of a run: faults are healed, all subscribers catch up, and everything is closed.
 
 use core::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::{ms, secs, topic};
 /// How long it may take until half-open connections are found, locks are granted and clients are back.
 const HEALING: Duration = secs(240);
 
-/// How long the last values may take.
+/// How long the last values may take to arrive.
 pub(super) const SETTLING: Duration = secs(10);
 
-/// How long it may take until everybody's leaving is known.
+/// How long it may take until all departures are known.
 const LEAVING: Duration = secs(60);
 
 impl System {
-    /// Heals everything, and judges.
+    /// Heals everything, and checks the outcome.
     ///
     /// # Panics
     /// If a promise is broken.

@@ -1,4 +1,5 @@
-//! What must hold: of queues at any time, and of everybody once faults have healed and nobody publishes any more.
+//! The invariants: limits of queues at any time, and the final state once faults are healed and nobody publishes any
+//! more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,23 +19,23 @@ use crate::record::Record;
 use crate::tab_model::{Life, Machine};
 use crate::topic;
 
-/// Who is present in a room: keys and metas, in order.
+/// The presences of a room: keys and metas, in order.
 type Present = Vec<(String, String)>;
 
-/// What a topic went through, in order.
+/// All publications of each topic, in order.
 type History<'a> = BTreeMap<&'a Topic, Vec<&'a Arc<Publication<Json>>>>;
 
 impl System {
-    /// What waits for a connection has an end.
+    /// Checks that a connection's outbox keeps its limit.
     pub(super) fn check_outbox(&self, server: usize, connection: ConnectionId) {
         let bytes_max = if self.is_tight { 700 } else { 1024 * 1024 };
         let waiting = self.world.servers[server].hub.waiting_bytes(connection);
-        // One frame may be what exceeds the limit.
+        // A single frame may exceed the limit.
         let most = 2 * bytes_max + 16 * 1024;
         assert!(waiting <= most, "{waiting} bytes wait, {most} may");
     }
 
-    /// What waits anywhere has an end, and nobody is present who is long gone.
+    /// Checks that all queues keep their limits, and that presences disappear in time.
     pub(super) fn check_bounds(&self) {
         for server in &self.world.servers {
             let counts = server.hub.uplink_counts();
@@ -63,8 +64,9 @@ impl System {
         own.chain(pages)
     }
 
-    /// Everybody is where the topics are. Of what has become too old to be kept while somebody was away, nobody can be given more than
-    /// the word that it is gone; and of two programs that are the same device, one is not given what the other has dealt with.
+    /// Checks that every subscriber has the latest state of its topics. If a topic's publications expired while a
+    /// subscriber was away, it can only be told that they are gone; and of two programs that are the same device, one
+    /// doesn't get what the other has processed.
     pub(super) fn check_latest(&self, may_be_new: bool) {
         let topics: Vec<&Topic> = self.world.store.topics().collect();
         for (name, record) in self.all_records() {
@@ -78,7 +80,7 @@ impl System {
         }
     }
 
-    /// What was told was published, at its pace; and no end was kept back.
+    /// Checks that everything delivered was published, that paces were kept, and that no end was withheld.
     pub(super) fn check_told(&self) {
         let store = &self.world.store;
         let mut history = History::new();
@@ -119,7 +121,7 @@ impl System {
         }
     }
 
-    /// The browser may have ended a page that held what others waited for.
+    /// Whether the client is gone. A browser may have ended a page on which others waited.
     fn is_gone(&self, by: By) -> bool {
         match by {
             By::Page(browser, page) => !self.browsers[browser].browser.pages[page].is_open_tab(),
@@ -127,7 +129,7 @@ impl System {
         }
     }
 
-    /// Every publish of a client was answered, and happened once if the answer says so.
+    /// Checks that every publish of a client was answered, and stored exactly once if the answer says so.
     pub(super) fn check_asked(&self) {
         self.world.check_published();
         let mut stored: BTreeMap<u64, Vec<Position>> = BTreeMap::new();
@@ -136,7 +138,7 @@ impl System {
             let positions = stored.entry(number).or_default();
             positions.push(publication.position);
         }
-        // What a topic remembers of publishes is forgotten with it.
+        // When a topic is forgotten, so are its idempotency keys.
         let is_tainted = self.world.store.is_tainted || self.may_have_forgotten;
         for (index, asked) in self.asked.iter().enumerate() {
             let number = ASKED_FROM + index as u64;
@@ -158,7 +160,7 @@ impl System {
             };
             match answer.unwrap_or_else(|| panic!("publish {number} was not answered")) {
                 Ok(position) => assert!(positions.contains(position), "{number} at {position}"),
-                // A copy that a server holds may be stored after another one was refused.
+                // A copy that another server holds may be stored after this one was refused.
                 Err(error) => {
                     let may_be_late = is_tainted || self.may_hold_copies;
                     check_refusal(number, error, positions, may_be_late);
@@ -167,7 +169,7 @@ impl System {
         }
     }
 
-    /// Each server follows, and holds subscriptions for, what its clients want; and each client has one link.
+    /// Checks that each server follows exactly what its clients want, and that each client has one link.
     pub(super) fn check_interest(&self) {
         let count = self.world.servers.len();
         let mut wanted: Vec<Vec<Pattern>> = vec![Vec::new(); count];
@@ -209,7 +211,8 @@ impl System {
         for (index, node) in self.browsers.iter().enumerate() {
             let open = node.pages(Life::Awake).len();
             let leaders = node.browser.leaders().len();
-            // Without a connection there is no proof of life, so that the lead goes round, and may be on its way.
+            // Without a connection a leader can't prove that it is alive, so leadership moves from page to page, and
+            // may be in transit.
             let is_wanted = |record: &Record| !record.is_gone && !record.is_over();
             let least = usize::from(open > 0 && node.browser.records.iter().any(is_wanted));
             let most = usize::from(open > 0);
@@ -220,12 +223,12 @@ impl System {
         }
     }
 
-    /// Whoever listens within a server is where the topics are.
+    /// Checks that subscribers within servers have the latest state of their topics.
     pub(super) fn check_listeners(&self) {
         self.world.check_watches();
     }
 
-    /// Everybody who is present is known to be, by all servers and all who watch; and nobody else.
+    /// Checks that all servers and watchers know exactly the presences that there are.
     pub(super) fn check_presences(&self) {
         for room in ROOMS {
             let room = topic(room);
@@ -276,7 +279,7 @@ impl System {
         }
     }
 
-    /// Nothing is left of those who have left.
+    /// Checks that nothing is left behind by closed clients.
     pub(super) fn check_empty(&self) {
         for (index, program) in self.programs.iter().enumerate() {
             let hub = program.hub.as_ref().expect("healed");
@@ -296,7 +299,7 @@ fn as_pair((_, key, meta): &Presence) -> (String, String) {
 
 fn check_refusal(number: u64, error: &WireError, positions: &[Position], may_be_late: bool) {
     match error.code {
-        // It was not confirmed in time, and may have been stored.
+        // It was not confirmed in time, but may have been stored.
         ErrorCode::Unavailable => {}
         ErrorCode::TopicEnded => {
             assert!(
@@ -308,10 +311,11 @@ fn check_refusal(number: u64, error: &WireError, positions: &[Position], may_be_
     }
 }
 
-/// Whoever was told of no loss was told of every end between the first and the last that it was told.
+/// Checks that a subscriber that was told of no loss got every terminal publication between its first and its last
+/// publication.
 ///
-/// A server that has forgotten a topic, an hour after its last publication, takes whatever epoch comes for the next one: then
-/// only ends of epochs of which something was told count.
+/// A server that has forgotten a topic, an hour after its last publication, takes any epoch that comes for the next
+/// one: then, only the ends of epochs of which something was delivered count.
 fn check_terminals(name: &str, record: &Record, history: &History<'_>, may_be_forgotten: bool) {
     let mut seen: BTreeMap<&Topic, BTreeSet<(u64, u64)>> = BTreeMap::new();
     for (_, told) in record.publications() {
@@ -339,7 +343,7 @@ fn check_terminals(name: &str, record: &Record, history: &History<'_>, may_be_fo
     }
 }
 
-/// Whoever adds up, and was told of no loss, has added up everything since it began.
+/// Checks that a subscriber that sums, and was told of no loss, has summed everything since it began.
 fn check_sums(name: &str, record: &Record, history: &History<'_>) {
     if record.flow.conflate != Conflate::Sum {
         return;

@@ -1,4 +1,4 @@
-//! The links between clients and servers: what is on its way, how late it is, and how it breaks.
+//! The links between clients and servers: the frames in flight, their delays, and how links break.
 //!
 //! A link carries frames, as JSON text, in order, each direction with delays of its own; links don't wait for each other.
 
@@ -14,7 +14,7 @@ use crate::network::{Cut, Quality, decode_up, encode_down};
 
 pub(super) type LinkId = usize;
 
-/// Whose link it is.
+/// The owner of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// A program, and its number for the link.
@@ -34,9 +34,9 @@ pub(super) struct Link {
     /// Nothing passes any more.
     pub(super) is_broken: bool,
     busy_until: Instant,
-    /// Until when what has arrived waits for a server that pauses.
+    /// Until then, frames that have arrived wait for a paused server.
     waits_until: Instant,
-    /// When the last thing on its way arrives: nothing overtakes it.
+    /// When the last frame in flight arrives, in each direction: nothing overtakes it.
     last_up: Instant,
     last_down: Instant,
 }
@@ -51,9 +51,9 @@ pub(super) enum Event {
     Pump(LinkId),
     ClosedAtServer(LinkId),
     ClosedAtClient(LinkId),
-    /// A server that drains ends.
+    /// A drained server ends.
     Ended(usize),
-    /// A function of a program, in one of its lives, has returned.
+    /// The token function of a program, in one of its lives, has returned.
     Token(usize, usize, u32, Option<String>),
 }
 
@@ -63,7 +63,7 @@ impl System {
         self.next_event += 1;
     }
 
-    /// Half of a delay is certain.
+    /// A random delay between half of this one and one and a half times.
     fn jitter(&mut self, delay: Duration) -> Duration {
         let micros = u64::try_from(delay.as_micros()).expect("short");
         Duration::from_micros(micros / 2 + self.random.up_to(micros))
@@ -112,10 +112,10 @@ impl System {
             | Event::ClosedAtServer(link)
                 if !self.world.runs(self.links[link].server) =>
             {
-                // A server that is down has no links; one that pauses finds all of this when it goes on.
+                // A server that is down has no links; a paused one handles everything when it goes on.
                 let until = self.world.servers[self.links[link].server].paused_until;
                 if until > self.now {
-                    // In its order, though the pause has become longer meanwhile.
+                    // The order is kept, even if the pause has been extended meanwhile.
                     let link = &mut self.links[link];
                     if link.waits_until <= self.now {
                         link.waits_until = until;
@@ -210,7 +210,7 @@ impl System {
         }
     }
 
-    /// Sends what waits at the server, as far as the transport takes it.
+    /// Sends what waits at the server, as far as the transport accepts it.
     fn pump(&mut self, link: LinkId) {
         let server = self.links[link].server;
         while self.links[link].is_ready && self.links[link].busy_until <= self.now {
@@ -245,7 +245,7 @@ impl System {
         self.schedule(at, Event::Down(link, text));
     }
 
-    /// A link breaks: whatever is on its way is lost.
+    /// A link breaks: everything in flight is lost.
     pub(super) fn cut_link(&mut self, link: LinkId, cut: Cut) {
         if self.links[link].is_broken {
             return;
@@ -295,7 +295,7 @@ impl System {
         }
     }
 
-    /// A server is gone, and all links to it: their clients learn of it soon, or never.
+    /// A server is gone, with all links to it. Their clients are told soon, or never.
     pub(super) fn break_links_of(&mut self, server: usize) {
         for link in 0..self.links.len() {
             if self.links[link].server == server {
@@ -312,7 +312,7 @@ impl System {
         self.by_connection.retain(|(other, _), _| *other != server);
     }
 
-    /// The links that stand, in the order in which they were opened.
+    /// The open links, in the order in which they were opened.
     pub(super) fn standing(&self) -> Vec<LinkId> {
         let links = self.links.iter().enumerate();
         links

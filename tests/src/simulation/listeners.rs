@@ -1,4 +1,4 @@
-//! Subscribers within a server's process: streams that go by no link.
+//! Subscribers within a server's process, whose streams need no link.
 
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{Start, TopicPosition};
@@ -10,8 +10,8 @@ use crate::backend_model::Last;
 use crate::{pattern, topic};
 
 impl System {
-    /// Somebody within a server's process subscribes: at the beginning, or where somebody was before. Not where what the server still has may be
-    /// forgotten without a word: as soon as its timers run.
+    /// A subscription within a server's process begins, at the beginning or at positions that others have seen. Not if
+    /// the server may be about to forget topics silently, as soon as its timers run.
     pub(super) fn listen(&mut self, server: usize, to: usize, flow: Flow, start: StartAt) {
         if self.world.runs(server) && !self.may_have_forgotten {
             let to = PATTERNS[to];
@@ -26,7 +26,7 @@ impl System {
         self.settle();
     }
 
-    /// Somebody within a server's process has enough.
+    /// Ends a subscription within a server's process.
     pub(super) fn hush(&mut self, which: usize) {
         let world = &self.world;
         self.listeners
@@ -38,14 +38,14 @@ impl System {
         self.settle();
     }
 
-    /// All of them have.
+    /// Ends all subscriptions within servers' processes.
     pub(super) fn hush_all(&mut self) {
         for _ in 0..self.listeners.len() {
             self.hush(0);
         }
     }
 
-    /// Positions that somebody within some server has seen: of most topics of a pattern, one each.
+    /// Positions that subscribers within servers have seen: one for most topics of a pattern.
     fn known_of(&mut self, of: &Pattern) -> Vec<TopicPosition> {
         let servers = self.world.servers.iter();
         let watches = servers.flat_map(|server| server.watches.values());

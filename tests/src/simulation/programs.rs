@@ -24,28 +24,28 @@ use crate::presence_model::Presence;
 pub struct Program {
     /// The machine under test; none while the program is down.
     pub hub: Option<ClientHub<Json>>,
-    /// What its next links are like.
+    /// The quality of its next links.
     pub quality: Quality,
-    /// How much its clock is ahead.
+    /// How far its clock is ahead.
     pub ahead: Duration,
-    /// Its timers come at multiples of this.
+    /// Its timers fire only at multiples of this.
     pub lateness: Duration,
     /// The answers to its publishes since it started.
     pub published: BTreeMap<u64, Result<Position, WireError>>,
-    /// Where it is present since it started, by its number for it.
+    /// Its presences since it started, by its number for each.
     pub present: BTreeMap<u64, Presence>,
-    /// Whose presences it watches since it started.
+    /// The topics whose presences it has watched since it started.
     pub watched: BTreeSet<Topic>,
     pub(super) subscribers: BTreeMap<SubscriptionId, usize>,
-    /// The subscribers that it is to have again when it starts.
+    /// The subscribers that it will have again when it restarts.
     pub(super) kept: Vec<usize>,
-    /// The devices that it is, whenever it runs.
+    /// The devices that it is whenever it runs.
     pub(super) owned: BTreeSet<usize>,
     /// Its durable subscriptions since it started.
     pub(super) deals: BTreeMap<SubscriptionId, Deal>,
     /// Counts its starts.
     pub(super) lives: usize,
-    /// Whether its function comes by no tokens.
+    /// Whether its token function fails.
     pub(super) has_no_tokens: bool,
     /// The link of its latest attempt.
     pub(super) link: Option<LinkId>,
@@ -56,7 +56,7 @@ impl Program {
         now + self.ahead
     }
 
-    /// When its next timer comes, however late.
+    /// When its next timer fires, lateness included.
     pub(super) fn wakes(&self, now: Instant) -> Option<Instant> {
         let at = self.hub.as_ref()?.poll_timeout()?;
         let ahead = u64::try_from(self.ahead.as_micros()).expect("within a life");
@@ -92,7 +92,7 @@ impl System {
         self.start_program(self.programs.len() - 1);
     }
 
-    /// A program starts, and connects. What it knows of its subscribers' positions serves it to resume.
+    /// A program starts and connects. If it knows its subscribers' positions, it resumes from them.
     pub(super) fn start_program(&mut self, program: usize) {
         if self.programs[program].hub.is_some() {
             return;
@@ -133,7 +133,8 @@ impl System {
         let link = stopped.link.take();
         for (id, record) in subscribers {
             let is_durable = deals.contains_key(&id);
-            // Of several to one pattern, the first alone: what lies between their positions could not be told to one of them.
+            // Only the first of several subscribers to a pattern: their positions may differ, but a client resumes a
+            // pattern only once.
             let kept = &self.programs[program].kept;
             let mut kept = kept.iter().map(|kept| &self.records[*kept].pattern);
             let is_first = kept.all(|kept| *kept != self.records[record].pattern);
@@ -188,7 +189,7 @@ impl System {
         }
     }
 
-    /// Whether a program wanted something.
+    /// Carries out the outputs of programs; returns whether there were any.
     pub(super) fn settle_programs(&mut self) -> bool {
         let mut did = false;
         for program in 0..self.programs.len() {

@@ -1,4 +1,4 @@
-//! Runs of scenarios, and what is told of those that fail.
+//! Runs scenarios, and reports those that fail.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -15,11 +15,11 @@ use crate::trace::{Keeping, Trace};
 /// How much has happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// How often something happened: an event, a timer.
+    /// The number of events and timers.
     pub steps: u64,
     /// The frames that have reached the other end of their link.
     pub frames: u64,
-    /// What subscribers of programs were told.
+    /// The deliveries to subscribers of programs.
     pub deliveries: u64,
     /// How many tokens were asked for.
     pub tokens: u64,
@@ -27,20 +27,20 @@ pub struct Stats {
     pub disconnects: u64,
     /// How much time has passed, in virtual time.
     pub simulated: Duration,
-    /// How often something has happened at the present instant.
+    /// The number of steps at the current instant.
     pub(super) at_once: u64,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// How much has happened.
     pub stats: Stats,
-    /// Tells runs apart, where a fingerprint was kept.
+    /// Distinguishes runs, if a fingerprint was kept.
     pub fingerprint: u64,
-    /// What is wrong, and where it was seen.
+    /// The failure, if the run failed.
     pub failure: Option<Failure>,
-    /// What happened, where text was kept.
+    /// All events, if text was kept.
     pub timeline: String,
 }
 
@@ -49,7 +49,7 @@ pub struct Outcome {
 pub struct Failure {
     /// What is wrong.
     pub message: String,
-    /// The place in the sources that saw it: two failures at one place are taken for the same.
+    /// The place in the sources that detected it: two failures at the same place count as the same.
     pub place: String,
 }
 
@@ -58,7 +58,7 @@ thread_local! {
     static IS_RUNNING: RefCell<bool> = const { RefCell::new(false) };
 }
 
-/// Panics of runs are taken down, and not printed.
+/// Records the panics of runs instead of printing them.
 fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -81,12 +81,12 @@ fn listen() {
     });
 }
 
-/// Carries out a scenario, heals everything, and judges.
+/// Carries out a scenario, heals everything, and checks the outcome.
 pub fn run(scenario: &Scenario, keeping: Keeping) -> Outcome {
     carry_out(scenario, keeping, false)
 }
 
-/// The same, by hosts that wake every machine after each step, before it has asked for that: nothing may come of it.
+/// The same, with hosts that wake every machine after each step, before its deadline, which must have no effect.
 pub fn run_restless(scenario: &Scenario, keeping: Keeping) -> Outcome {
     carry_out(scenario, keeping, true)
 }
@@ -143,7 +143,7 @@ impl System {
         all.fold(0, |all, own| all.rotate_left(7) ^ own)
     }
 
-    /// What happened, by the order in which it did.
+    /// All events in order.
     fn timeline(&self) -> String {
         let mut lines: Vec<(u64, String)> = Vec::new();
         for (name, trace) in self.traces() {
@@ -161,10 +161,10 @@ impl System {
     }
 }
 
-/// Writes down what a failed run did, in `target/simulation/`.
+/// Writes the timeline of a failed run to `target/simulation/`.
 ///
 /// # Errors
-/// When the file can't be written.
+/// If the file can't be written.
 pub fn save(scenario: &Scenario) -> std::io::Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"),
@@ -177,7 +177,7 @@ pub fn save(scenario: &Scenario) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Tells a failed run: its scenario, what is wrong, and what happened.
+/// Describes a failed run: its scenario, the failure, and the timeline.
 ///
 /// # Panics
 /// If the scenario does not fail.

@@ -1,4 +1,4 @@
-//! What a run consists of: who is there, what they are like, and what happens, one thing after the other.
+//! The definition of a run: its actors, their properties, and the sequence of events.
 
 use core::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::backend_model::Weather;
 use crate::network::{Cut, Quality};
 use crate::tab_model::Path;
 
-/// What topics live in, with its real weaknesses.
+/// The kind of backend, with the weaknesses of the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The one server's memory: its end is the end of all topics.
+    /// The memory of a single server: when it ends, so do all topics.
     Memory,
-    /// A file: announcements wait for a poll; calls fail now and then because it is locked.
+    /// A file: announcements wait for a poll; calls fail now and then because the file is locked.
     File,
     /// A database: publications are announced late, notifications are lost and reported, answers are lost.
     Database,
-    /// A stream with pushed announcements: short histories, links that are cut, a failover that loses a tail.
+    /// A stream with pushed announcements: histories are short, links are cut, a failover loses a tail.
     Stream,
-    /// Everything at once, and announcements that are dropped without a word.
+    /// All of these, and announcements that are dropped silently.
     Worst,
 }
 
@@ -81,16 +81,16 @@ impl Kind {
         }
     }
 
-    /// Whether what was stored can be lost.
+    /// Whether stored publications can be lost.
     pub(super) const fn loses_data(self) -> bool {
         matches!(self, Self::Stream | Self::Worst)
     }
 }
 
-/// Who is there from the beginning.
+/// The actors at the beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What topics live in.
+    /// The kind of backend.
     pub kind: Kind,
     /// How many servers there are.
     pub servers: usize,
@@ -100,17 +100,17 @@ pub struct Plan {
     pub browsers: Vec<Path>,
     /// Whether every queue, history and message has hardly any room.
     pub is_tight: bool,
-    /// What programs want to become of publications that they are too slow for.
+    /// The policy of programs for slow connections.
     pub slow: Option<Slow>,
-    /// Whether servers ask who their clients are, by tokens that end.
+    /// Whether servers authenticate their clients, by tokens that expire.
     pub asks: bool,
     /// Whether there is a piece of work that servers count.
     pub has_work: bool,
-    /// Whether nothing happens by which a subscriber may lose anything: nobody may be told of a loss then.
+    /// Whether no event can make a subscriber lose anything: then, none may be told of a loss.
     pub is_gentle: bool,
 }
 
-/// Who publishes. Numbers count among those who are there, and begin anew where there are fewer.
+/// A publisher. Numbers are taken modulo the number of actors that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
     /// A server on its own behalf.
@@ -119,11 +119,11 @@ pub enum By {
     Program(usize),
     /// A page of a browser.
     Page(usize, usize),
-    /// Somebody who writes into the backend: `psql`, `redis-cli`.
+    /// Another program that writes to the backend directly, such as `psql` or `redis-cli`.
     Nobody,
 }
 
-/// Who subscribes or is present.
+/// A subscriber, or an actor that is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// A program.
@@ -137,16 +137,16 @@ pub enum Who {
 pub enum StartAt {
     /// With the retained latest values.
     Latest,
-    /// With what comes from now on.
+    /// With new publications only.
     New,
-    /// Where others were: for subscribers within a server's process.
+    /// At positions that others have seen: for subscribers within a server's process.
     Known,
 }
 
-/// What becomes of a page, among those that it can happen to.
+/// An event in the life of a page, among the pages that it can happen to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageAct {
-    /// One more is opened.
+    /// Another page is opened.
     Open,
     /// It is closed by its user.
     Close,
@@ -154,28 +154,28 @@ pub enum PageAct {
     Crash,
     /// It is put to sleep, and told so.
     Freeze,
-    /// It is put to sleep without a word.
+    /// It is put to sleep without notice.
     FreezeAtOnce,
     /// Nothing of it runs, and nobody is told.
     Hang,
-    /// It is left, and kept for the way back.
+    /// It is left, and put into the back/forward cache.
     Cache,
-    /// One that sleeps wakes up.
+    /// A sleeping one wakes up.
     Wake,
     /// It is shown.
     Show,
-    /// It is hidden, and its timers come at multiples of this.
+    /// It is hidden, and its timers fire only at multiples of this.
     Hide(Duration),
-    /// The lock is taken from whoever holds it.
+    /// The lock is taken from its holder.
     LoseLock,
     /// A shared worker dies.
     EndWorker,
 }
 
-/// What befalls a client or its network.
+/// A fault of a client or its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAct {
-    /// Its next links are like this, and the one that a program has.
+    /// The quality of its next links changes, and that of a program's current one.
     Quality(Quality),
     /// Its network goes away, or comes back.
     Reach(bool),
@@ -183,16 +183,16 @@ pub enum ClientAct {
     Jump(Duration),
 }
 
-/// What befalls a server.
+/// A fault of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerAct {
     /// It dies.
     Kill,
-    /// It goes away in order, and another one starts in its place.
+    /// It drains and shuts down, and another one starts in its place.
     Drain,
-    /// Where it is down, it starts.
+    /// It starts, if it is down.
     Start,
-    /// Nothing of it runs for so long.
+    /// It is paused for this long.
     Pause(Duration),
     /// Its clock jumps forward.
     Jump(Duration),
@@ -200,12 +200,12 @@ pub enum ServerAct {
     Late(Duration),
 }
 
-/// What befalls the backend.
+/// A fault of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendAct {
     /// A server's link is cut; whether the server is told.
     Cut(usize, bool),
-    /// It can't be reached by a server, or can again.
+    /// A server can't reach it, or can again.
     Away(usize, bool),
     /// It has no room, or has room again.
     Full(bool),
@@ -217,73 +217,73 @@ pub enum BackendAct {
     Miss(usize),
 }
 
-/// One thing that happens.
+/// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Publications of one topic, one after the other at one instant.
     Publish {
         /// Who publishes.
         by: By,
-        /// Which topic.
+        /// The topic's index.
         topic: usize,
-        /// How many.
+        /// The number of publications.
         count: usize,
-        /// Whether the last of them ends the topic.
+        /// The reason, if the last of them ends the topic.
         end: Option<EndReason>,
-        /// Whether an ended topic begins anew.
+        /// Whether an ended topic is restarted.
         restart: bool,
     },
-    /// Somebody subscribes.
+    /// A client subscribes.
     Subscribe(Who, usize, Flow, StartAt),
     /// A subscriber leaves.
     Unsubscribe(usize),
     /// A subscriber changes its pace.
     Reflow(usize, Flow),
-    /// Somebody within a server's process subscribes.
+    /// A subscription within a server's process begins.
     Listen(usize, usize, Flow, StartAt),
-    /// Somebody within a server's process has enough.
+    /// A subscription within a server's process ends.
     Hush(usize),
-    /// A program has a durable subscription from now on.
+    /// A program becomes a device from now on.
     TakeUp(usize, usize),
-    /// A program's handler has dealt with something that came by a durable subscription.
+    /// A program's handler processes a delivery of a durable subscription.
     Handle(usize, usize),
-    /// A program's function comes by no tokens any more, or does again.
+    /// A program's token function fails from now on, or works again.
     Tokens(usize, bool),
     /// A server is asked to end the connections of all programs.
     Disconnect(usize),
-    /// So much of the work is done at a server.
+    /// An amount of work is done at a server.
     Count(usize, u64),
-    /// Somebody is present in a room, by a key.
+    /// A client becomes present in a room, with a key.
     Track(Who, usize, usize),
-    /// Somebody is present no more.
+    /// A presence ends.
     Untrack(Who, usize),
-    /// Somebody wants to know who is present in a room.
+    /// A client watches the presences of a room.
     Watch(Who, usize),
     /// A link breaks; its ends learn of it or not.
     Cut(usize, Cut),
-    /// Something befalls a client or its network.
+    /// A fault of a client or its network.
     Client(Who, ClientAct),
-    /// Something befalls a server.
+    /// A fault of a server.
     Server(usize, ServerAct),
-    /// Something befalls the backend.
+    /// A fault of the backend.
     Backend(BackendAct),
-    /// A program dies; whether what it knew is there when it starts again.
+    /// A program dies; the flag says whether its state survives.
     Stop(usize, bool),
     /// A program that is down starts.
     Restart(usize),
-    /// A program's timers come at multiples of this.
+    /// A program's timers fire only at multiples of this.
     LateClient(usize, Duration),
-    /// Something becomes of a page of a browser.
+    /// An event in the life of a browser's page.
     Page(usize, usize, PageAct),
 }
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// Decides what the operations leave open: delays, tosses of a coin, jitter.
+    /// Decides everything that the operations leave open: delays, random choices, jitter.
     pub seed: u64,
-    /// Who is there.
+    /// The actors.
     pub plan: Plan,
-    /// What happens, and how much time passes after it.
+    /// The operations, each with the time that passes after it.
     pub ops: Vec<(Op, Duration)>,
 }

@@ -1,10 +1,10 @@
-//! Makes a failing scenario smaller, for as long as it fails at the same place.
+//! Shrinks a failing scenario, as long as it fails at the same place.
 
 use super::run::Failure;
 use super::{Scenario, run};
 use crate::trace::Keeping;
 
-/// A scenario with as few operations and actors as was found in `tries` runs that fails at the same place.
+/// The smallest scenario found in `tries` runs that fails at the same place: with few operations and actors.
 ///
 /// # Panics
 /// If the scenario does not fail.
@@ -43,7 +43,7 @@ impl Shrinking {
         fails
     }
 
-    /// Halves first, then smaller and smaller pieces.
+    /// Drops halves of the operations first, then smaller and smaller pieces.
     fn drop_ops(&mut self) {
         let mut size = self.best.ops.len().div_ceil(2);
         while size > 0 && self.tries > 0 {

@@ -1,4 +1,4 @@
-//! What people do by programs and pages: subscribe, change their pace, leave, publish, be present.
+//! The actions of users in programs and pages: subscribing, changing flows, unsubscribing, publishing, being present.
 
 use tidegate_core::flow::{Conflate, Flow, Slow};
 use tidegate_core::hub::{Due, SubscriptionId};
@@ -72,8 +72,8 @@ impl System {
         self.settle();
     }
 
-    /// What is to become of what a program is too slow for. Where devices subscribe, nothing may be left out; nor where values are added up, by
-    /// whoever may ask for each of them as well.
+    /// The policy of a program for slow connections. On patterns of devices, nothing may be left out; nor on the
+    /// pattern of sums, where other subscribers may want every value.
     fn slow_of(&self, to: &Pattern) -> Option<Slow> {
         let of_devices = DEVICES.iter().map(|(_, of)| *of);
         let mut all = of_devices.chain([PATTERNS[SUMS]]);
@@ -100,7 +100,7 @@ impl System {
         self.programs[program].subscribers.insert(id, record);
     }
 
-    /// A program that has started again goes on where it was.
+    /// Resumes a subscriber of a restarted program.
     pub(super) fn resume_record(&mut self, program: usize, record: usize) {
         let now = self.programs[program].clock(self.now);
         let known = self.records[record].resume(now);
@@ -112,7 +112,7 @@ impl System {
         self.subscribe_record(program, record, start);
     }
 
-    /// Those who may be told something, and by whom they are.
+    /// The subscribers that may still be told something.
     pub(super) fn live(&self) -> Vec<Subscriber> {
         let is_live = |record: &Record| !record.is_gone && !record.is_over();
         let own = self.programs.iter().flat_map(|program| {
@@ -161,14 +161,14 @@ impl System {
     }
 
     pub(super) fn reflow(&mut self, which: usize, flow: Flow) {
-        // Sums stay sums: others can't take what they were told for a latest value.
+        // A subscriber that sums keeps doing so: what it was told is not a latest value.
         let adapt = |record: &Record| Flow {
             conflate: record.flow.conflate,
             delta: flow.delta && !matches!(record.flow.conflate, Conflate::Collect { .. }),
             ..flow
         };
         match self.choose(which) {
-            // What is durable is asked for as a whole.
+            // Durable subscriptions keep their flow.
             Some(Subscriber::Program(record)) if self.is_device(record) => {}
             Some(Subscriber::Program(record)) => {
                 let program = self.records[record].peer;
@@ -193,7 +193,7 @@ impl System {
         self.settle();
     }
 
-    /// Somebody publishes: a server on its own behalf, a client, or whoever can write to the backend.
+    /// Publishes: as a server on its own behalf, as a client, or directly to the backend.
     pub(super) fn publish(&mut self, by: By, mut request: PublishRequest<Json>) {
         let actor = match by {
             By::Program(program) => self.actor(Who::Program(program)),
@@ -232,7 +232,7 @@ impl System {
         self.settle();
     }
 
-    /// Nobody is there any more to be answered.
+    /// Notes that a client is gone, so its publishes can't be answered.
     pub(super) fn lose_asked(&mut self, who: By) {
         let own = self.asked.iter_mut().filter(|asked| asked.by == who);
         own.for_each(|asked| asked.is_lost = true);
@@ -240,7 +240,7 @@ impl System {
 
     pub(super) fn track(&mut self, who: Who, room: usize, as_key: usize) {
         let room = topic(ROOMS[room]);
-        // Where servers ask, everybody is one user, who is present as such.
+        // If servers authenticate their clients, all of them are the same user, whose name is the only key.
         let as_key = if self.world.asks { 0 } else { as_key };
         let as_key = key([World::USER, "bob", "eve"][as_key]);
         self.metas += 1;

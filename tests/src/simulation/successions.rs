@@ -1,4 +1,4 @@
-//! What a subscriber of a program is told, compared with what the backend has stored.
+//! Compares what subscribers of programs are told with what the backend has stored.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::System;
 use super::links::LinkId;
 use crate::json::Json;
 
-/// What each subscriber was told last of a topic, and over which link.
+/// The last publication of a topic that each subscriber was told of, and the link that it came over.
 pub(super) type Told = BTreeMap<(usize, Topic), (LinkId, Arc<Publication<Json>>)>;
 
 impl System {
-    /// What comes over one link comes of one server's copy of the topic. Somebody who is paced may be told later, over another
-    /// link than it has come by.
+    /// All publications over one link come from one server's copy of the topic. A paced subscriber may be told later,
+    /// when the program has another link already.
     pub(super) fn check_succession(&mut self, program: usize, record: usize, due: &Due<Json>) {
         let Some(link) = self.programs[program].link else {
             return;
@@ -48,8 +48,8 @@ impl System {
         }
     }
 
-    /// Over which link a publication came that another subscriber of the program was told last: whoever joins one is told of what
-    /// its client has.
+    /// The link over which a publication came that another subscriber of the program was told last: one that joins gets
+    /// what its client already has.
     fn came_by(&self, program: usize, item: &Arc<Publication<Json>>) -> Option<LinkId> {
         let others = self.programs[program].subscribers.values();
         let told = others.filter_map(|other| self.told.get(&(*other, item.topic.clone())));

@@ -1,6 +1,6 @@
-//! Servers that ask who their clients are, and the programs' functions that come by tokens.
+//! Servers that authenticate their clients, and the token functions of programs.
 //!
-//! A token says when it ends, by a clock that all share; a server that is shown one takes it until then.
+//! A token is the time of its expiry, by a clock that all share; servers accept it until then.
 
 use core::time::Duration;
 
@@ -8,14 +8,14 @@ use super::System;
 use super::links::Event;
 use crate::{ms, secs};
 
-/// How long tokens last: longer than anything stands still.
+/// How long tokens last: longer than any pause.
 const LIFE: Duration = secs(120);
 
-/// How long after its token's end a connection may stand: timers are not exact in every run.
+/// How long a connection may outlive its token: timers are not exact in every run.
 const GRACE: Duration = secs(1);
 
 impl System {
-    /// A program's function runs, which takes its time, and fails now and then.
+    /// Calls a program's token function, which takes a while, and sometimes fails.
     pub(super) fn ask_token(&mut self, program: usize, request: u32) {
         self.note(format_args!(
             "program {program} is asked for token {request}"
@@ -42,13 +42,13 @@ impl System {
         }
     }
 
-    /// Whoever has shown a token to a server is to show another one.
+    /// Asks a server to end the connections of all programs, which must then show new tokens.
     pub(super) fn disconnect(&mut self, server: usize) {
         self.stats.disconnects += 1;
         self.world.disconnect(server);
     }
 
-    /// No client is served longer than its token lasts.
+    /// Checks that no client is served longer than its token lasts.
     ///
     /// # Panics
     /// If one is.

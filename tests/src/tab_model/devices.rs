@@ -1,4 +1,4 @@
-//! Durable subscriptions of pages, and what their handlers have dealt with.
+//! Durable subscriptions of pages, and what their handlers have processed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::json::Json;
 use crate::pattern;
 
 impl Browser {
-    /// Adds a subscriber to a page that is remembered by a name. Returns the index of its record.
+    /// Adds a durable subscriber to a page. Returns the index of its record.
     ///
     /// # Panics
     /// If the flow is out of range, or the page has another name for the pattern.
@@ -24,7 +24,7 @@ impl Browser {
         self.ask(page, request)
     }
 
-    /// A subscriber's handler has dealt with a publication. Where nothing of its page runs, nothing comes of it.
+    /// A subscriber's handler has processed a publication. If its page doesn't run, nothing happens.
     pub fn deal_with(&mut self, record: usize, publication: &Arc<Publication<Json>>) {
         let page = self.records[record].peer;
         if self.pages[page].life != Life::Awake {

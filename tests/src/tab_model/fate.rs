@@ -1,4 +1,4 @@
-//! What befalls pages, the lock and the network.
+//! Events in the lives of pages, the lock and the network.
 
 use core::time::Duration;
 
@@ -36,19 +36,19 @@ impl Browser {
         self.freeze_at_once(page);
     }
 
-    /// A page is put to sleep without a word.
+    /// A page is put to sleep without notice.
     pub fn freeze_at_once(&mut self, page: usize) {
         self.note(format_args!("{page} freezes"));
         self.pages[page].life = Life::Frozen;
     }
 
-    /// A page hangs: nothing of it runs, not even when it is spoken to.
+    /// A page hangs: nothing of it runs, not even handlers of messages.
     pub fn hang(&mut self, page: usize) {
         self.note(format_args!("{page} hangs"));
         self.pages[page].life = Life::Cached;
     }
 
-    /// A page is left, and kept for the way back.
+    /// A page is left, and put into the back/forward cache.
     ///
     /// # Panics
     /// If it does not let go of everything at once.
@@ -62,7 +62,7 @@ impl Browser {
     pub fn wake(&mut self, page: usize) {
         self.pages[page].life = Life::Awake;
         self.tell_page(page, tabs::Page::Resumed);
-        // What its socket received meanwhile is lost, and the socket with it.
+        // Its sockets are lost, with everything that they received meanwhile.
         let open = self.sockets.iter().enumerate();
         let open: Vec<usize> = open
             .filter(|(_, socket)| socket.page == page && !socket.is_over)
@@ -88,10 +88,10 @@ impl Browser {
         self.end(page);
     }
 
-    /// A page crashes. What it said just before may be lost.
+    /// A page crashes. The messages that it has just sent may be lost.
     pub fn crash(&mut self, page: usize) {
         self.pages[page].is_unheard = self.pick(1) == 0;
-        // A shared worker dies with the page that has started it, and nobody is told.
+        // A shared worker may die with the page that started it, without notice.
         if let Some(generation) = self.pages[page].attached
             && self.pick(1) == 0
         {
@@ -128,7 +128,7 @@ impl Browser {
         }
     }
 
-    /// A worker is no more, and nobody is told.
+    /// A worker dies without notice.
     pub fn end_worker(&mut self, worker: usize) {
         self.note(format_args!("worker {worker} ends"));
         self.pages[worker].life = Life::Gone;
@@ -150,7 +150,7 @@ impl Browser {
         }
     }
 
-    /// Who leads, as far as it knows itself.
+    /// The pages and workers that consider themselves leaders.
     pub fn leaders(&self) -> Vec<usize> {
         let pages = self.pages.iter().enumerate();
         let leads = |page: &super::Page| {
@@ -162,7 +162,7 @@ impl Browser {
             .collect()
     }
 
-    /// The network goes away or comes back. Pages may learn of it.
+    /// The network goes away or comes back. Pages may be told.
     pub fn set_network(&mut self, is_up: bool) {
         self.note(format_args!("network {is_up}"));
         self.is_network_up = is_up;
@@ -174,7 +174,7 @@ impl Browser {
         }
     }
 
-    /// The lock is taken from whoever holds it, for the next who waits.
+    /// The lock is taken from its holder, and given to the next in the queue.
     pub fn lose_lock(&mut self) {
         self.note(format_args!("the lock is lost"));
         let told = self.locks.rob();

@@ -1,4 +1,4 @@
-//! What the browser does for its machines: the lock, the channel, sockets, workers.
+//! Carries out the machines' outputs: the lock, the channel, sockets, workers.
 
 use tidegate_core::hub::{Due, ServerOutput};
 use tidegate_core::protocol::ServerFrame;
@@ -10,7 +10,7 @@ use crate::json::Json;
 use crate::restless::wake_early;
 
 impl Browser {
-    /// Does what the machines want done, until they want nothing more.
+    /// Carries out the machines' outputs until there are none left.
     pub(crate) fn settle(&mut self) {
         loop {
             let mut is_quiet = true;
@@ -151,7 +151,7 @@ impl Browser {
         self.records[record].note(self.now, due);
     }
 
-    /// Starts the worker of a generation where it does not run, and attaches a page to it.
+    /// Starts the worker of a generation unless it runs, and attaches a page to it.
     fn attach(&mut self, page: usize, generation: u64, group: String) {
         self.note(format_args!("{page} attaches to worker {generation}"));
         let before = self.pages[page].attached.replace(generation);

@@ -1,4 +1,4 @@
-//! What must hold in a browser.
+//! The invariants of a browser.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +17,13 @@ impl Browser {
         assert!(!self.has_socket(page), "page {page} sleeps with a socket");
     }
 
-    /// All that sleeps wakes up, timers are exact, the network is there; then time passes.
+    /// Heals everything, as [`Browser::wake_all`] does, and lets time pass.
     pub fn heal(&mut self) {
         self.wake_all();
         self.run_for(Duration::from_secs(240));
     }
 
-    /// All that sleeps wakes up, timers are exact, the network is there.
+    /// Wakes up all pages, makes timers exact, and brings the network back.
     pub fn wake_all(&mut self) {
         self.set_network(true);
         for page in 0..self.pages.len() {
@@ -37,13 +37,13 @@ impl Browser {
         }
     }
 
-    /// Checks that a healed browser has one connection, and everybody is where the topics are.
+    /// Checks that a healed browser has one connection, and every subscriber the latest state of its topics.
     ///
     /// # Panics
     /// If not.
     pub fn check_converged(&self) {
         let open = self.pages.iter().filter(|page| page.is_open_tab()).count();
-        // A page that follows nothing does not connect again after a loss.
+        // A page without subscriptions does not reconnect after a loss.
         let busy: BTreeSet<usize> = self
             .records
             .iter()
@@ -74,7 +74,7 @@ impl Browser {
         self.check_records();
     }
 
-    /// Checks that every subscriber is where its topics are, and that what ended has ended once.
+    /// Checks that every subscriber has the latest state of its topics, and that each end was delivered once.
     fn check_records(&self) {
         let mut latest: BTreeMap<&Topic, _> = BTreeMap::new();
         for (_, publication) in &self.truth {

@@ -1,4 +1,4 @@
-//! A Web Lock as browsers have been seen to keep it.
+//! A Web Lock, with the behaviour observed in real browsers.
 
 use std::collections::VecDeque;
 
@@ -9,19 +9,19 @@ pub(crate) struct Ask {
     pub(super) request: u32,
 }
 
-/// What a page is to be told of its request.
+/// The news for a page about its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Granted(Ask),
     Lost(Ask),
 }
 
-/// One lock: its holder, and who waits for it.
+/// One lock: its holder, and the queue of requests.
 #[derive(Debug, Default)]
 pub struct Locks {
     pub(super) holder: Option<Ask>,
     pub(super) queue: VecDeque<Ask>,
-    /// The browser has evicted a holder and forgets to grant the lock to anybody.
+    /// Whether the browser has evicted a holder and forgotten to grant the lock to the next.
     is_stuck: bool,
 }
 
@@ -36,7 +36,7 @@ impl Locks {
         self.grant()
     }
 
-    /// Aborts a request that waits, or lets go of the lock.
+    /// Aborts a queued request, or releases the lock.
     pub(super) fn release(&mut self, ask: Ask) -> Vec<Told> {
         if self.holder == Some(ask) {
             self.holder = None;
@@ -48,7 +48,7 @@ impl Locks {
         self.grant()
     }
 
-    /// A page is gone, with all that it asked for.
+    /// A page is gone, with all its requests.
     pub(super) fn forget(&mut self, page: usize) -> Vec<Told> {
         self.queue.retain(|ask| ask.page != page);
         self.holder.take_if(|ask| ask.page == page);

@@ -1,4 +1,4 @@
-//! A page or a worker of the browser: a machine, and what happens to who runs it.
+//! A page or a worker of the browser: a machine, and the state of its environment.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::json::Json;
 /// Whether a page runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It does.
+    /// It runs.
     Awake,
     /// Its timers, promises and sockets stand still; messages are handled.
     Frozen,
@@ -27,12 +27,12 @@ pub enum Life {
     Gone,
 }
 
-/// What runs in it.
+/// The machine that it runs.
 #[derive(Debug)]
 pub enum Machine {
-    /// A page's.
+    /// That of a page.
     Tab(Box<TabHub<Json>>),
-    /// A shared worker's.
+    /// That of a shared worker.
     Worker(Box<Tabs<Json>>),
 }
 
@@ -100,10 +100,10 @@ impl Machine {
     }
 }
 
-/// A page or a worker, and what it was told.
+/// A page or a worker, with everything that it was told.
 #[derive(Debug)]
 pub struct Page {
-    /// Who it is to the others.
+    /// Its identity in the group.
     pub tab: TabId,
     /// The machine under test.
     pub machine: Machine,
@@ -111,9 +111,9 @@ pub struct Page {
     pub life: Life,
     /// Whether its user sees it.
     pub is_visible: bool,
-    /// What its function does that comes by tokens.
+    /// The behaviour of its token function.
     pub gives: Gives,
-    /// Its timers come at multiples of this.
+    /// Its timers fire only at multiples of this.
     pub lateness: Duration,
     /// The generation of the worker that it is attached to.
     pub attached: Option<u64>,
@@ -126,9 +126,9 @@ pub struct Page {
     /// The answers to its publishes.
     pub published: BTreeMap<u64, Result<Position, WireError>>,
     pub(super) subscribers: BTreeMap<SubscriptionId, usize>,
-    /// What waits for it to wake up.
+    /// The events that wait for it to wake up.
     pub(super) postponed: Vec<Event>,
-    /// Whether what it said just before it crashed is lost.
+    /// Whether the messages that it sent just before it crashed are lost.
     pub(super) is_unheard: bool,
 }
 
@@ -152,12 +152,12 @@ impl Page {
         }
     }
 
-    /// Whether this is a page that runs, or will again.
+    /// Whether this is a page that is not closed.
     pub fn is_open_tab(&self) -> bool {
         self.life != Life::Gone && matches!(self.machine, Machine::Tab(_))
     }
 
-    /// When its next timer comes, however late.
+    /// When its next timer fires, lateness included.
     pub(super) fn wakes(&self, now: Instant) -> Option<Instant> {
         if self.life != Life::Awake {
             return None;

@@ -1,4 +1,4 @@
-//! Small scenes of tabs that all follow one topic, on which numbers are published.
+//! Small scenes of tabs that all subscribe to one topic, to which numbers are published.
 
 use core::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::json::Json;
 use crate::record::Record;
 use crate::{ms, topic};
 
-/// Tabs that all follow `job:1`, one after the other; the first leads, or a worker.
+/// Tabs that are opened one after the other, and all subscribe to `job:1`; the first one leads, or a worker.
 pub fn tabs(path: Path, count: usize) -> Browser {
     tabs_of(Browser::new(7, path), count)
 }
 
-/// The same in a browser that there is.
+/// The same in an existing browser.
 pub fn tabs_of(mut browser: Browser, count: usize) -> Browser {
     for _ in 0..count {
         let page = browser.open();
@@ -53,17 +53,17 @@ pub fn numbers(record: &Record) -> Vec<u64> {
     values.iter().map(|value| value.as_u64().unwrap()).collect()
 }
 
-/// Who leads.
+/// The leader.
 ///
 /// # Panics
-/// If it is not one.
+/// If there is not exactly one.
 pub fn leader(browser: &Browser) -> usize {
     let leaders = browser.leaders();
     assert_eq!(leaders.len(), 1, "{leaders:?} lead");
     leaders[0]
 }
 
-/// The tabs, as the browser counts them among its workers.
+/// The indices of the tabs, without the workers.
 pub fn indices(browser: &Browser) -> Vec<usize> {
     let pages = browser.pages.iter().enumerate();
     let tabs = pages.filter(|(_, page)| page.is_open_tab());
@@ -79,7 +79,7 @@ pub fn next_leader(browser: &mut Browser, old: usize) -> Duration {
 }
 
 impl Browser {
-    /// A page watches who is present in a topic.
+    /// A page watches the presences of a topic.
     pub fn watch(&mut self, page: usize, room: &Topic) {
         let now = self.now;
         self.with_tab(page, |hub| hub.handle_watch(now, room));
@@ -103,13 +103,13 @@ impl Browser {
         number
     }
 
-    /// A page is present there no more.
+    /// A page's presence ends.
     pub fn go(&mut self, page: usize, number: u64) {
         let now = self.now;
         self.with_tab(page, |hub| hub.handle_untrack(now, number));
     }
 
-    /// How often a user is present, as a page that watches knows.
+    /// How many metas a key has, according to a watching page.
     pub fn metas(&self, page: usize, room: &Topic, key: &Key) -> usize {
         let Machine::Tab(hub) = &self.pages[page].machine else {
             return 0;

@@ -12,10 +12,10 @@ use crate::json::Json;
 /// Names a socket of a browser. Never used twice.
 pub type SocketId = usize;
 
-/// What a socket wants done.
+/// An action to be taken for a socket.
 #[derive(Debug)]
 pub enum Outward {
-    /// Open it, where the network is there.
+    /// Open it, if the network is up.
     Open(SocketId),
     /// Send a frame.
     Send(SocketId, String),
@@ -31,7 +31,7 @@ pub(super) struct Socket {
     pub(super) page: usize,
     link: u32,
     connection: Option<ConnectionId>,
-    /// Neither end hears the other any more.
+    /// Nothing passes in either direction any more.
     is_broken: bool,
     /// The page has closed it, or was told that it is closed.
     pub(super) is_over: bool,
@@ -80,8 +80,8 @@ impl Browser {
         }
     }
 
-    /// Whether the page hears of what happens to the socket. What comes while it sleeps is lost, and when it wakes up the
-    /// socket is, too; until then it is open for the server.
+    /// Whether the page learns of the socket's events. Those that come while it sleeps are lost, and so is the socket
+    /// when it wakes up; until then, the server sees it open.
     fn hears(&self, id: SocketId) -> bool {
         let socket = &self.sockets[id];
         !socket.is_over && !socket.is_broken && self.pages[socket.page].life == Life::Awake
@@ -158,7 +158,7 @@ impl Browser {
         }
     }
 
-    /// A frame of the server's comes.
+    /// A frame of the server arrives.
     pub fn arrive_down(&mut self, id: SocketId, text: &str) {
         if !self.hears(id) {
             return;
@@ -198,7 +198,7 @@ impl Browser {
         }
     }
 
-    /// Nothing passes over a socket any more. The server learns of it, the page perhaps.
+    /// A socket breaks. The server is told, and possibly the page.
     pub(super) fn break_socket(&mut self, id: SocketId, page_learns: bool) {
         let socket = &mut self.sockets[id];
         if !core::mem::replace(&mut socket.is_broken, true) {

@@ -1,4 +1,4 @@
-//! A server that asks who its clients are, and the pages' functions that come by tokens.
+//! A server that authenticates its clients, and the token functions of pages.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use tidegate_core::session::Access;
 
 use super::{Browser, Event, Life};
 
-/// What a page's function does when it is asked for a token.
+/// The behaviour of a page's token function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gives {
-    /// It gives one that was never given before.
+    /// It returns a new token.
     #[default]
     Tokens,
     /// It fails.
@@ -28,7 +28,7 @@ impl Browser {
         }
     }
 
-    /// Whatever is shown is good, for as long as tokens last.
+    /// Accepts every token, for as long as tokens last.
     pub(super) fn look_at_tokens(&mut self) {
         while let Some((id, _)) = self.server.poll_token() {
             let grant = Grant {
@@ -41,7 +41,7 @@ impl Browser {
         }
     }
 
-    /// A page's function runs, which takes its time.
+    /// Calls a page's token function, which takes a while.
     pub(super) fn ask_token(&mut self, page: usize, request: u32) {
         self.note(format_args!("{page} is asked for token {request}"));
         self.asked.push((self.now, page));
