@@ -1,4 +1,4 @@
-//! What the program can be told, and what its exit status says.
+//! The commands of the program, and what its exit status means.
 
 mod asking;
 mod config;
@@ -38,7 +38,7 @@ Exit status:
   5  sub: the topic ended as cancelled
   run has the exit status of its command, and ends by the signal that ended it";
 
-/// What to do where the backend that was named is away.
+/// What to do if the backend that was named can't be reached.
 const UNREACHABLE: &str = "is it running, and is its address right? Name another by --backend or TIDEGATE_BACKEND \
     (auto takes what answers)";
 
@@ -80,7 +80,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked, and tells how it went by the exit status.
+    /// Runs the command, and returns the exit status.
     pub(crate) fn run(self) -> ExitCode {
         let runtime = match tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -102,13 +102,13 @@ impl Cli {
             Command::Config(config) => config.run(),
             Command::Completions { shell } => complete(shell).map(|()| ExitCode::SUCCESS),
         };
-        // Reading standard input may still block a thread of the runtime; that must not hold the exit up.
+        // Reading standard input may still block a thread of the runtime, which must not delay the exit.
         runtime.shutdown_background();
         result.unwrap_or_else(|error| fail(&error))
     }
 }
 
-/// Prints what makes a shell complete our commands.
+/// Prints the script with which a shell completes our commands.
 fn complete(shell: clap_complete::Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut script);
@@ -141,7 +141,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// What went wrong, and why. Many errors say the reason themselves, and it is told once.
+/// An error with its causes. Many errors contain the text of their cause, which is printed only once.
 fn told(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
@@ -154,19 +154,19 @@ fn told(error: &anyhow::Error) -> String {
     text
 }
 
-/// What the command line, the environment and the files say together can't be meant so.
+/// The command line, the environment and the files together make no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", told(.0))]
 struct Misconfigured(anyhow::Error);
 
 impl Misconfigured {
-    /// The error, of which trying again makes no difference.
+    /// Marks an error as one that trying again doesn't change.
     fn because(error: anyhow::Error) -> anyhow::Error {
         Self(error).into()
     }
 }
 
-/// Whoever read our output has had enough, as `head` has: no failure of ours.
+/// The reader of our output, such as `head`, has had enough, which is not a failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io_error: Option<&std::io::Error> = error.downcast_ref();
     io_error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)

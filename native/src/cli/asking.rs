@@ -1,4 +1,4 @@
-//! Asking a server's endpoints, over HTTP.
+//! Requests to a server's endpoints, over HTTP.
 
 use anyhow::anyhow;
 use axum::body::{Body, Bytes};
@@ -9,11 +9,11 @@ use tidegate::client::{ClientError, ClientOptions, ReachError, ServerAddress, Se
 
 use super::place::{fixed_token, print_token};
 
-/// The way to a server's endpoints, over one connection as long as that lasts.
+/// A client of a server's endpoints, over one connection for as long as that lasts.
 pub(super) struct Asking {
     address: ServerAddress,
     options: ClientOptions,
-    /// Prints tokens.
+    /// The command that prints tokens.
     command: Option<String>,
     token: Option<String>,
     sender: Option<SendRequest<Body>>,
@@ -21,7 +21,7 @@ pub(super) struct Asking {
 
 impl Asking {
     /// # Errors
-    /// `server` is not an address, or the token that the environment has no text.
+    /// If `server` is not an address, or the token in the environment is not text.
     pub(super) fn new(
         server: &str,
         options: ClientOptions,
@@ -40,10 +40,10 @@ impl Asking {
         })
     }
 
-    /// What the server answers to `GET path`, in `bytes_max` bytes at most. May be given up; the next call connects again.
+    /// Returns the server's answer to `GET path`, of at most `bytes_max` bytes. It may be cancelled; the next call then connects again.
     ///
     /// # Errors
-    /// It can't be reached, or its answer can't be read.
+    /// If the server can't be reached, or its answer can't be read.
     pub(super) async fn get(
         &mut self,
         path: &str,
@@ -52,10 +52,10 @@ impl Asking {
         self.ask(Method::GET, path, String::new(), bytes_max).await
     }
 
-    /// The same for `POST path` with a body.
+    /// Returns the server's answer to `POST path` with a body.
     ///
     /// # Errors
-    /// As [`Asking::get`].
+    /// As for [`Asking::get`].
     pub(super) async fn post(
         &mut self,
         path: &str,
@@ -92,7 +92,7 @@ impl Asking {
         let body = axum::body::to_bytes(Body::new(answer.into_body()), bytes_max).await?;
         self.sender = Some(sender);
         if status == StatusCode::UNAUTHORIZED && self.command.is_some() {
-            // Its token may have ended; the next request is with another one.
+            // The token may have expired; the next request uses another one.
             self.token = None;
         }
         Ok((status, body))
@@ -115,7 +115,7 @@ impl Asking {
             ReachError::Insecure(error) => error.into(),
         })?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // How it ends is told by the next request.
+        // The next request reports how it ended.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
     }

@@ -1,8 +1,8 @@
-//! How the server is configured: by flags, the environment and a file, and `tidegate config`, which tells what comes of them.
+//! The server's configuration by flags, the environment and a file; and `tidegate config`, which shows the result.
 //!
-//! Each setting has one name: `--publish-rate` is `publish_rate` in the file and `TIDEGATE_PUBLISH_RATE` in the
-//! environment. A flag counts before a variable, a variable before the file. What settings there are, what they take and
-//! their defaults, is said once: as flags, in [`Settings`](super::serve::Settings).
+//! Each setting has one name: `--publish-rate` is `publish_rate` in the file and `TIDEGATE_PUBLISH_RATE` in the environment. A flag takes
+//! precedence over a variable, and a variable over the file. The settings, their values and their defaults are defined in one place: as
+//! flags, in [`Settings`](super::serve::Settings).
 
 mod file;
 mod layers;

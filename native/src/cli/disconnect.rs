@@ -15,7 +15,7 @@ use super::asking::Asking;
 use super::place::{TrustArg, server_url};
 use super::say::say;
 
-/// How long a server's answer may take: it waits for its backend for a while.
+/// How long a server's answer may take: the server may wait for its backend.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most bytes of an answer.
@@ -51,7 +51,7 @@ struct Answer {
     disconnected: usize,
 }
 
-/// What it answers where it won't.
+/// The server's answer if it refuses.
 #[derive(Deserialize)]
 struct Refusal {
     error: Reason,

@@ -1,15 +1,15 @@
-//! What the environment says. An empty variable says nothing.
+//! Reads the environment. An empty variable counts as not set.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// A variable that says something, but not in UTF-8: passed over, it would send what was meant for one server to another.
+/// A variable that is set, but not in UTF-8. Ignoring it could send to one server what was meant for another.
 #[derive(Debug, thiserror::Error)]
 #[error("the variable {0} is not UTF-8")]
 pub(super) struct NotText(String);
 
-/// What a variable says.
+/// The value of a variable.
 pub(super) fn variable(name: &str) -> Result<Option<String>, NotText> {
     let text = said(name).map(OsString::into_string).transpose();
     text.map_err(|_| NotText(name.to_owned()))
@@ -24,7 +24,7 @@ fn said(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Reads variables for those who take one that can't be read as not set, and knows of it afterwards.
+/// Reads variables for callers that take an unreadable one as not set, and remembers that there was one.
 #[derive(Default)]
 pub(super) struct Reader(Mutex<Option<NotText>>);
 

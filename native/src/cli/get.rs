@@ -16,10 +16,10 @@ use super::asking::Asking;
 use super::say::say;
 use super::subscribe::lines::{self, Form};
 
-/// How long a server's answer may take: it waits for its backend for a while.
+/// How long a server's answer may take: the server may wait for its backend.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The most bytes of an answer, of which a single publication may have most.
+/// The most bytes of an answer. A single publication may take most of them.
 const BYTES_MAX: usize = 256 * 1024 * 1024;
 
 const EXAMPLES: &str = "\
@@ -43,14 +43,14 @@ pub(super) struct Get {
     place: super::PlaceArg,
 }
 
-/// A part of what a server tells.
+/// A part of a server's answer.
 #[derive(Deserialize)]
 struct Part {
     more: bool,
     publications: Vec<ServerEnvelope<Json>>,
 }
 
-/// Why it tells nothing.
+/// The server's answer if it refuses.
 #[derive(Deserialize)]
 struct Refused {
     error: Refusal,
@@ -139,7 +139,7 @@ fn print(publication: &Publication, form: Form) -> std::io::Result<()> {
     lines::print(&event, publication.topic.as_str(), form)
 }
 
-/// A text as the value of a query's parameter.
+/// Escapes a text for the value of a query parameter.
 fn escaped(text: &str) -> String {
     let escape = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'*' => {

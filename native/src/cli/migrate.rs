@@ -57,7 +57,7 @@ impl Migrate {
         if self.print {
             return Ok(ExitCode::SUCCESS);
         }
-        // What is opened adds what it lacks.
+        // Opening the backend adds what it lacks.
         backend.open(Feed::new(|_| {})).await?;
         backend.close().await?;
         say("done");

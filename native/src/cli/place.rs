@@ -1,4 +1,4 @@
-//! Whom the program talks to: a server, or a backend without one.
+//! What the program talks to: a server, or a backend without one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use super::asking::Asking;
 use super::environment::{self, NotText, Reader, variable};
 use super::say::say;
 
-/// Where the server of this machine listens.
+/// The default address of a server on this machine.
 const SERVER: &str = "http://127.0.0.1:8420";
 
 /// The server to talk to, or the backend.
@@ -55,7 +55,7 @@ pub(super) struct BackendArg {
 }
 
 impl PlaceArg {
-    /// A client that is connected.
+    /// A connected client.
     pub(super) async fn connect(&self) -> anyhow::Result<Client> {
         if self.backend.is_named() {
             return self.open_backend().await;
@@ -63,7 +63,7 @@ impl PlaceArg {
         Ok(Client::connect_with(&server_url(self.server.as_deref())?, self.options()?).await?)
     }
 
-    /// A client of a server that may not be there yet; or of a backend, which must.
+    /// A client of a server that may not be running yet, or of a backend, which has to be.
     pub(super) async fn start(&self) -> anyhow::Result<Client> {
         if self.backend.is_named() {
             return self.open_backend().await;
@@ -74,7 +74,7 @@ impl PlaceArg {
         )?)
     }
 
-    /// The way to the endpoints of a server; `None` where a backend is named.
+    /// A client of a server's endpoints; `None` if a backend is named.
     pub(super) fn asking(&self) -> anyhow::Result<Option<Asking>> {
         if self.backend.is_named() {
             return Ok(None);
@@ -87,7 +87,7 @@ impl PlaceArg {
         Asking::new(&server, options, self.token_command.clone()).map(Some)
     }
 
-    /// A hub of this program at the backend that is named.
+    /// A hub of this program's own, at the named backend.
     pub(super) async fn open_hub(&self) -> anyhow::Result<Hub> {
         let config = Config {
             shares_presence: false,
@@ -124,10 +124,10 @@ impl PlaceArg {
 }
 
 impl TrustArg {
-    /// Whom the command line names, or the environment, or whom the system trusts.
+    /// The authorities that the command line names, or else the environment, or else the system's.
     ///
     /// # Errors
-    /// The file can't be used.
+    /// If the file can't be used.
     pub(super) fn trust(&self) -> Result<Trust, ClientError> {
         match self.ca.clone().or_else(|| environment::file("TIDEGATE_CA")) {
             Some(file) => Ok(Trust::from_pem_file(file)?),
@@ -148,14 +148,14 @@ impl BackendArg {
         self.backend.is_some()
     }
 
-    /// What the command line names, if anything.
+    /// The address that the command line names, if any.
     pub(super) fn address(&self) -> Result<Option<Address>, WrongAddress> {
         let named = self.backend.as_deref();
         let address = named.map(Address::from_str).transpose();
         address.map_err(WrongAddress)
     }
 
-    /// The backend that the command line names, or else the environment, and that answers.
+    /// The backend that the command line names, or else the environment, and that can be reached.
     pub(super) async fn choose(&self, keep: &Keep) -> anyhow::Result<Choice> {
         let variables = Reader::default();
         let choice = choose(self.address()?, |name| variables.read(name), keep).await;
@@ -163,7 +163,7 @@ impl BackendArg {
         Ok(choice?)
     }
 
-    /// The same, but adds nothing to it.
+    /// Like [`Self::choose`], but adds nothing to the backend.
     pub(super) async fn survey(&self, keep: &Keep) -> anyhow::Result<Choice> {
         let variables = Reader::default();
         let choice = survey(self.address()?, |name| variables.read(name), keep).await;
@@ -172,7 +172,8 @@ impl BackendArg {
     }
 }
 
-/// What a server that asks is shown. There is no flag for it: other users of a machine see the command line.
+/// The token for a server that requires one. There is no flag for it, because other users of a machine can see the
+/// command line.
 fn token(command: Option<String>) -> Result<Token, NotText> {
     if let Some(command) = command {
         return Ok(Token::ask(move || print_token(command.clone())));
@@ -180,12 +181,12 @@ fn token(command: Option<String>) -> Result<Token, NotText> {
     Ok(fixed_token()?.map(Token::from).unwrap_or_default())
 }
 
-/// The token that the environment has.
+/// The token in the environment.
 pub(super) fn fixed_token() -> Result<Option<String>, NotText> {
     variable("TIDEGATE_TOKEN")
 }
 
-/// The address of the server that the command line names, or the environment, or of this machine's.
+/// The address of the server that the command line names, or else the environment, or else of this machine's.
 pub(super) fn server_url(named: Option<&str>) -> Result<String, NotText> {
     let url = match named {
         Some(url) => Some(url.to_owned()),
@@ -194,7 +195,7 @@ pub(super) fn server_url(named: Option<&str>) -> Result<String, NotText> {
     Ok(url.unwrap_or_else(|| SERVER.to_owned()))
 }
 
-/// What a command prints, without the white space around it.
+/// Returns what a command prints, without the white space around it.
 pub(super) async fn print_token(command: String) -> anyhow::Result<String> {
     let mut running = shell(&command);
     running.stdin(Stdio::null()).kill_on_drop(true);
@@ -212,7 +213,7 @@ pub(super) async fn print_token(command: String) -> anyhow::Result<String> {
     Ok(token.to_owned())
 }
 
-/// What runs a command as the user would type it.
+/// A shell that runs a command as the user would type it.
 #[cfg(unix)]
 fn shell(command: &str) -> Command {
     let mut shell = Command::new("sh");
@@ -220,7 +221,7 @@ fn shell(command: &str) -> Command {
     shell
 }
 
-/// What runs a command as the user would type it. Between the outer quotes, `cmd` takes it as it is.
+/// A shell that runs a command as the user would type it: `cmd` takes what is between the outer quotes as it is.
 #[cfg(windows)]
 fn shell(command: &str) -> Command {
     let mut shell = Command::new("cmd");
@@ -233,7 +234,7 @@ fn shell(command: &str) -> Command {
 /// Whether a text is a backend's address.
 ///
 /// # Errors
-/// Why it is none, without its password.
+/// If it is not: why, without its password.
 pub(super) fn check_address(text: &str) -> Result<(), String> {
     let parsed = Address::from_str(text);
     parsed.map(|_| ()).map_err(|error| error.to_string())
@@ -244,7 +245,7 @@ pub(super) fn shown_address(text: &str) -> String {
     Address::from_str(text).map_or_else(|_| "…".to_owned(), |address| address.to_string())
 }
 
-/// `--backend` names none.
+/// The value of `--backend` is not a backend's address.
 #[derive(Debug)]
 pub(super) struct WrongAddress(BackendError);
 

@@ -71,7 +71,7 @@ struct Line {
     restart: bool,
 }
 
-/// A line's number, its topic, and what became of it.
+/// A line's number, its topic, and the outcome.
 type Answered = (u64, String, Result<Position, ClientError>);
 
 impl Publish {
@@ -113,7 +113,7 @@ impl Publish {
         })
     }
 
-    /// Publishes what comes, in order and as it comes, without waiting for each answer.
+    /// Publishes lines in order and as they come, without waiting for each answer.
     async fn publish_lines(&self) -> anyhow::Result<ExitCode> {
         if self.id.is_some() {
             return Err(Misconfigured::because(anyhow!(
@@ -133,7 +133,8 @@ impl Publish {
         let mut is_first = true;
         let mut is_over = false;
         let mut positions = Positions::new(self.prints_json);
-        // Whatever goes wrong, what was sent by then has its answer awaited: it is published, and its position told.
+        // Whatever goes wrong, wait for the answers to what was sent: it may be published, and its position has to be
+        // printed.
         let mut unsent = None;
         let mut refused = None;
         while !is_over || !answers.is_empty() {
@@ -160,7 +161,7 @@ impl Publish {
             }
         }
         client.close_flushed().await?;
-        // Lines are answered in their order, and those that were not sent come after them.
+        // Lines are answered in order, and those that were not sent come after them.
         if let Some(error) = refused.or(unsent) {
             return Err(error);
         }
@@ -168,7 +169,7 @@ impl Publish {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Sends a line of standard input, unless that has ended.
+    /// Sends a line of standard input, unless the input has ended.
     fn send(
         &self,
         client: &Client,
@@ -202,7 +203,7 @@ impl Publish {
     }
 }
 
-/// The next line, once it may be published. May be dropped while it waits: nothing is lost then.
+/// The next line, once it may be published. Cancel-safe.
 async fn next_line(input: &mut Input, pace: &Pace) -> anyhow::Result<Option<InputLine>> {
     pace.ready().await;
     input.next().await

@@ -22,10 +22,10 @@ use super::say::say;
 /// How long the last update may take once the command has ended.
 const LAST_UPDATE_MAX: Duration = Duration::from_secs(5);
 
-/// How long it may take where no update was answered, and it is known why: the server can't be reached.
+/// The same if no update was answered, and it is known that the server can't be reached.
 const FIRST_UPDATE_MAX: Duration = Duration::from_secs(1);
 
-/// After an update was refused that may be taken later, the first wait takes up to this, and a later one up to the second.
+/// After a temporary refusal, the first wait takes up to the first value, and later waits up to the second.
 const REFUSED_WAIT: Duration = Duration::from_millis(250);
 const REFUSED_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -84,17 +84,17 @@ struct Publishing {
     task: JoinHandle<Result<(), ClientError>>,
 }
 
-/// What came of updates so far.
+/// The answers to updates so far.
 #[derive(Default)]
 struct Answers {
     has_answered: AtomicBool,
-    /// Why the last one was refused that was.
+    /// The last refusal.
     refusal: Mutex<Option<WireError>>,
 }
 
 impl Answers {
     fn note(&self, refusal: WireError) {
-        // An answer, too: the server is there.
+        // A refusal is an answer, too, so the server is there.
         self.has_answered.store(true, Ordering::Relaxed);
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
@@ -116,7 +116,7 @@ impl Publishing {
         }
     }
 
-    /// Waits for the last update, but not for ever, and tells where it was not published.
+    /// Waits for the last update, but not for ever, and reports if it was not published.
     async fn finish(mut self) {
         let done = match tokio::time::timeout(FIRST_UPDATE_MAX, &mut self.task).await {
             Err(_) if self.may_be_answered() => {
@@ -127,7 +127,7 @@ impl Publishing {
         };
         match done {
             Ok(Ok(Ok(()))) => {
-                // All was confirmed, so that none can be told as unanswered.
+                // Everything was confirmed, so nothing can be reported as unanswered.
                 let _ = self.client.close_flushed().await;
             }
             Ok(Ok(Err(error))) => {
@@ -154,15 +154,15 @@ impl Publishing {
         }
     }
 
-    /// Whether an answer is only slow, as of a machine that is busy.
+    /// Whether the answer may only be slow, for example because the machine is busy.
     fn may_be_answered(&self) -> bool {
         self.answers.has_answered.load(Ordering::Relaxed)
             || self.client.status().borrow().last_error.is_none()
     }
 }
 
-/// Publishes the newest update, again and again, until the terminal one. What comes while one is on its way, or while one
-/// can't be had, is skipped for a newer one.
+/// Publishes the newest update, again and again, until the terminal one. Updates that come while one is in flight, or while publishing is
+/// impossible, are skipped in favour of newer ones.
 async fn publish_updates(
     client: Client,
     topic: String,
@@ -204,18 +204,18 @@ async fn publish_updates(
     Ok(())
 }
 
-/// Jobs that are refused at the same time don't all come back at the same time.
+/// Makes jobs that are refused at the same time retry at different times.
 fn seed() -> u64 {
     std::process::id().into()
 }
 
-/// What is to be hoped for once an update was refused.
+/// What can be expected after an update was refused.
 enum Outlook {
-    /// The newest one may be taken a little later.
+    /// The newest update may be accepted a little later.
     Later,
-    /// This one is not; another one may be.
+    /// This update won't be accepted, but another one may.
     Another,
-    /// None is.
+    /// No update will be accepted.
     Never,
 }
 

@@ -89,15 +89,15 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let (server, addresses) = settings.open(&config).await?;
     let choice = settings.choose_backend(&config).await?;
     if choice.backend.is_none() {
-        // Of all others it is told when they are reached.
+        // Other backends are logged once they are reached.
         tracing::info!("backend: {} ({})", choice.what, choice.why);
     }
     let hub = Hub::with_choice(config, &choice).context("the hub could not start")?;
     let supervisor = Supervisor::of_environment();
-    // Whoever knows that it listens may tell it to stop.
+    // Before the addresses are printed, because whoever has read them may send the signal.
     let told = stop_signal();
     for address in addresses {
-        // Whoever has read the first of them may read no more; that is no reason to end.
+        // A reader may stop after the first address, which is no reason to end.
         let _ = writeln!(std::io::stdout(), "tidegate: listening on {address}");
     }
     supervisor.ready().await;

@@ -95,7 +95,7 @@ fn milliseconds(text: &str) -> Result<u64, String> {
     parse_duration_ms(text).ok_or_else(|| "write a time such as 250ms, 1s or 2m".to_owned())
 }
 
-/// Whether what was printed is up to date, by the connection's state; nothing of one that is over.
+/// Whether what was printed is up to date, according to the connection's state; `None` for a closed one.
 const fn freshness(state: &ConnectionState) -> Option<Event> {
     match state {
         ConnectionState::Connected => Some(Event::Live),
@@ -138,7 +138,7 @@ impl Subscribe {
         View::bars()
     }
 
-    /// Shows events until it is enough.
+    /// Shows events until the command is done.
     async fn hear(
         &self,
         mut events: ClientSubscription,
@@ -150,7 +150,7 @@ impl Subscribe {
         let mut stopped = pin!(self.stopped());
         loop {
             let event = tokio::select! {
-                // That a connection stands is told before what has come by it.
+                // Report that the connection is open before what has arrived by it.
                 biased;
                 Ok(()) = status.changed() => {
                     let Some(event) = freshness(&status.borrow_and_update().state) else {
@@ -159,7 +159,7 @@ impl Subscribe {
                     Some(event)
                 }
                 () = &mut stopped => {
-                    // What was given is shown, whether or not it was asked for more since.
+                    // Show and confirm what was received, whether or not more was requested since.
                     view.draw()?;
                     events.handled();
                     return Ok(ExitCode::SUCCESS);
@@ -174,7 +174,7 @@ impl Subscribe {
                 bail!("the connection was closed");
             };
             let publications: &[Publication] = match &event {
-                // A backend tells it twice.
+                // A backend reports this twice.
                 Event::Stale | Event::Live if is_stale == (event == Event::Stale) => continue,
                 Event::Stale | Event::Live => {
                     is_stale = event == Event::Stale;
@@ -202,8 +202,8 @@ impl Subscribe {
         }
     }
 
-    /// Ends once the program is told to stop, where the server is still to be told what was printed. That is listened for
-    /// from now on: whoever has read the first line may send the signal.
+    /// Completes when the program is told to stop, if the server still has to learn what was printed. Signals count from now on, because
+    /// whoever has read the first line may send one.
     fn stopped(&self) -> impl Future<Output = ()> + use<> {
         let told = self.durable.is_some().then(stop_signal);
         async {

@@ -2,25 +2,25 @@
 
 use std::io::IsTerminal;
 
-/// Whether a terminal can do no more than show lines, as its name says. Windows names none.
+/// Whether the terminal can only show lines, according to its name. On Windows, it has no name.
 pub(super) fn is_dumb() -> bool {
     cfg!(unix) && std::env::var_os("TERM").is_none_or(|name| name.is_empty() || name == "dumb")
 }
 
-/// Whether what goes to `stream` may be coloured: on a terminal that can do so, and not where `NO_COLOR` says something
-/// (no-color.org). A file or a collector of logs would keep the escape sequences.
+/// Whether output to `stream` may be coloured: on a terminal that supports it, unless `NO_COLOR` is set (no-color.org).
+/// A file or a log collector would keep the escape sequences.
 pub(super) fn has_colors(stream: &impl IsTerminal) -> bool {
     let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty());
     stream.is_terminal() && !is_dumb() && !is_unwanted && obeys_sequences()
 }
 
-/// Whether the terminal takes escape sequences for what they mean.
+/// Whether the terminal interprets escape sequences.
 #[cfg(not(windows))]
 const fn obeys_sequences() -> bool {
     true
 }
 
-/// A console of Windows does once it is told to, and old ones never do.
+/// A Windows console does once that is enabled; old ones never do.
 #[cfg(windows)]
 fn obeys_sequences() -> bool {
     ratatui::crossterm::ansi_support::supports_ansi()

@@ -1,9 +1,9 @@
-//! Texts of others on a terminal: they fill a place of a given width, and can do nothing to the terminal.
+//! Makes texts of others safe to show on a terminal, in a place of a given width.
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// `text` without what a terminal would act on or what would show it in another order: control characters, those of
-/// direction, and breaks of lines become spaces.
+/// Replaces what a terminal would act on, or what would change the order of the text, by spaces: control characters,
+/// direction marks and line breaks.
 pub(super) fn clean(text: &str) -> String {
     let is_acted_on = |character: char| {
         character.is_control()
@@ -26,7 +26,7 @@ pub(super) fn width(text: &str) -> usize {
     widths.sum()
 }
 
-/// The beginning of a clean text that takes no more than `columns`, with `…` where it goes on.
+/// The beginning of a clean text that fits into `columns`, with `…` if it was cut.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -53,7 +53,7 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
     kept
 }
 
-/// A length of time in two units at most: `8s`, `4m 07s`, `2h 13m`, `3d 04h`.
+/// A duration in at most two units: `8s`, `4m 07s`, `2h 13m`, `3d 04h`.
 pub(super) fn span(millis: u64) -> String {
     let seconds = millis.saturating_add(500) / 1000;
     let (minutes, hours) = (seconds / 60, seconds / 3600);

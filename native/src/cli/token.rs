@@ -52,7 +52,7 @@ pub(super) struct Token {
     jwt_issuer: Option<String>,
 }
 
-/// What a token says, by the names that servers read.
+/// The claims of a token, by the names that servers read.
 #[derive(Serialize)]
 struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ impl Token {
         };
         let key = EncodingKey::from_secret(secret.as_bytes());
         let token = encode(&Header::default(), &claims, &key)?;
-        // What a server would not take should be known here.
+        // Verify it as a server would, so that a token that servers would refuse is noticed here.
         let mut server = JwtVerifier::hs256(secret.as_bytes())?;
         if let Some(audience) = audience {
             server = server.for_audience(audience);
@@ -118,7 +118,7 @@ impl Token {
     }
 }
 
-/// What the command line says, or else a variable.
+/// The value from the command line, or else from a variable.
 fn or_variable(told: Option<String>, name: &str) -> Result<Option<String>, NotText> {
     told.map_or_else(|| variable(name), |told| Ok(Some(told)))
 }

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use super::place::{TrustArg, server_url};
 use super::terminal::is_dumb;
 
-/// How often it is looked whether the terminal is still listened to.
+/// How often to check whether the terminal's events are still wanted.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
@@ -73,7 +73,7 @@ impl Top {
             self.token_command.clone(),
         )?;
         let mut board = Board::new(&server);
-        // Before the terminal is taken, so that what is wrong at once is told as of any command.
+        // Before the terminal is taken over, so that an immediate error is reported as by any other command.
         board.take(Instant::now(), look.look().await?);
         let mut signals = Signals::catch()?;
         let mut terminal = ratatui::try_init()?;
@@ -128,7 +128,7 @@ impl Top {
     }
 }
 
-/// The events of the terminal, which can only be waited for by a thread.
+/// The events of the terminal. Waiting for them needs a thread.
 fn listen() -> mpsc::UnboundedReceiver<std::io::Result<Event>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {

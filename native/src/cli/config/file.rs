@@ -1,4 +1,4 @@
-//! A configuration file: keys with values, and where each stands.
+//! A configuration file: keys with values, and the place of each.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem};
 
-/// What a file says, in the order of its keys' names.
+/// The content of a file, ordered by key.
 pub(super) struct File {
     pub(super) entries: Vec<Entry>,
-    /// What is no TOML, or no value that a setting can take.
+    /// What is not TOML, or not a value that a setting can have.
     pub(super) problems: Vec<Problem>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct File {
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) place: Place,
-    /// As flags would have it: one text, or, of a list, each of its own.
+    /// As for flags: one text, or, for a list, one for each item.
     pub(super) values: Vec<(Place, String)>,
     pub(super) is_list: bool,
 }
@@ -49,7 +49,7 @@ impl File {
             entries: Vec::new(),
             problems: errors.iter().map(|error| text.syntax(error)).collect(),
         };
-        // What follows an error may be misread: it is told of once that is mended.
+        // What follows a syntax error may be misread, so it is checked once the error is fixed.
         if file.problems.is_empty() {
             for (key, value) in table.get_ref().iter() {
                 file.take(&text, key.span(), key.get_ref(), value);

@@ -1,4 +1,4 @@
-//! Which of flag, variable, file and default counts.
+//! Decides which of flag, variable, file and default applies.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use super::options::{self, Flags, Kind, Setting};
 use super::problem::{Place, Problem, Problems, did_you_mean};
 use crate::cli::serve::{Secrets, Settings};
 
-/// Variables of ours that are no settings of a server.
+/// Variables of ours that are not settings of a server.
 const OTHERS: [&str; 5] = [
     "TIDEGATE_CA",
     "TIDEGATE_CONFIG",
@@ -19,10 +19,10 @@ const OTHERS: [&str; 5] = [
     "TIDEGATE_TOKEN",
 ];
 
-/// What tokens are checked by: where several are set, the one that is nearest to the command line counts.
+/// The settings for the keys of tokens. If several are set, the one with the highest precedence applies.
 const KEYS: [&str; 4] = ["jwks", "oidc_issuer", "jwt_secret_file", "jwt_secret"];
 
-/// The variables that may be settings, those that are empty left out.
+/// The variables that may be settings, except empty ones.
 pub(in crate::cli) struct Environment(BTreeMap<String, OsString>);
 
 impl Environment {
@@ -39,7 +39,7 @@ impl Environment {
         Self(ours.collect())
     }
 
-    /// What looks like a variable of ours, and is none.
+    /// Warnings about names that look like variables of ours, and are not.
     fn warnings(&self, settings: &[Setting]) -> Vec<String> {
         let known: Vec<String> = settings.iter().flat_map(Setting::variables).collect();
         let is_known = |name: &str| known.iter().any(|known| known == name);
@@ -55,7 +55,7 @@ impl Environment {
     }
 }
 
-/// Where a value comes from; what comes first counts.
+/// Where a value comes from, in order of precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Flag,
@@ -86,25 +86,25 @@ impl fmt::Display for Source {
     }
 }
 
-/// A setting and what it is.
+/// A setting and its value.
 pub(super) struct Chosen {
     pub(super) setting: Setting,
     pub(super) values: Vec<OsString>,
     pub(super) source: Source,
 }
 
-/// What counts.
+/// The settings that apply.
 pub(in crate::cli) struct InForce {
     pub(in crate::cli) settings: Settings,
-    /// What is odd, and doesn't keep a server from running.
+    /// What looks like a mistake, but doesn't prevent the server from running.
     pub(in crate::cli) warnings: Vec<String>,
     pub(super) chosen: Vec<Chosen>,
 }
 
-/// Puts flags, variables, the file (`TIDEGATE_CONFIG` names it where `file` doesn't) and defaults together.
+/// Combines flags, variables, the file (`TIDEGATE_CONFIG` names it if `file` doesn't) and defaults.
 ///
 /// # Errors
-/// All that is wrong with the file and the variables.
+/// Everything that is wrong with the file and the variables.
 pub(in crate::cli) fn in_force(
     flags: &Flags,
     file: Option<&Path>,
@@ -137,7 +137,7 @@ pub(in crate::cli) fn in_force(
     })
 }
 
-/// The entries whose names are those of settings.
+/// The entries that are settings.
 fn known_entries(
     entries: Vec<Entry>,
     settings: &[Setting],
@@ -164,7 +164,7 @@ fn choose(
     entry: Option<Entry>,
     problems: &mut Vec<Problem>,
 ) -> Chosen {
-    // The file is looked at even where it doesn't count, so that what is wrong with it is known before it does.
+    // The file is checked even if it doesn't apply, so that its errors are known before it does.
     let of_file = entry.and_then(|entry| of_file(&setting, entry, problems));
     let of_variable = || of_variable(&setting, environment);
     let of_flag = flags.of(&setting).map(|values| (Source::Flag, values));
@@ -174,7 +174,7 @@ fn choose(
         .unwrap_or_else(|| (Source::Default, Vec::new()));
     let unchecked = match &source {
         Source::Variable(name) => Some(("environment", name.clone())),
-        // The parser of the command line, which has looked at all others, would show it with its password.
+        // clap has checked all other flags; for this one, its error message would show the password.
         Source::Flag if setting.kind == Kind::Address => {
             Some(("command line", format!("--{}", setting.name)))
         }
@@ -211,7 +211,7 @@ fn of_file(
     }
     let mut values = Vec::new();
     for (place, value) in entry.values {
-        // As with variables, nothing is as if it were not set.
+        // As with variables, an empty value counts as not set.
         if value.is_empty() {
             continue;
         }
@@ -276,7 +276,7 @@ fn settings_of(chosen: &[Chosen]) -> Result<Settings, Problems> {
                 let text = values.first().map(|value| value.to_string_lossy());
                 secrets.set(&setting.name, text.map(|text| text.into_owned()));
             }
-            // Who chooses the backend reads the variables, and says so.
+            // `choose` reads these variables itself, and reports which one it used.
             Kind::Address if matches!(source, Source::Variable(_)) => {}
             Kind::Plain | Kind::Address => {
                 line.extend(values.iter().map(|value| setting.as_flag(value)));
@@ -284,7 +284,7 @@ fn settings_of(chosen: &[Chosen]) -> Result<Settings, Problems> {
         }
     }
     let settings = options::settings_of(line).map_err(|error| {
-        // Each value was looked at: only together can they be wrong.
+        // Each value was checked, so only their combination can be wrong.
         let problem = Problem::WrongValue {
             place: "the settings together".to_owned(),
             name: "flags".to_owned(),
@@ -295,7 +295,7 @@ fn settings_of(chosen: &[Chosen]) -> Result<Settings, Problems> {
     Ok(settings.with_secrets(secrets))
 }
 
-/// The known name that a name is most like, if any is.
+/// The most similar known name, if any is similar.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let likeness = |known: &&str| strsim::jaro_winkler(name, known);
     known

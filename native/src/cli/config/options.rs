@@ -1,4 +1,4 @@
-//! What settings there are: those that have flags, and secrets, which have none.
+//! The settings: those that have flags, and secrets, which have none.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use crate::cli::serve::Settings;
 /// A setting.
 pub(super) struct Setting {
     pub(super) name: String,
-    /// What it is about: the heading of its group.
+    /// The heading of its group.
     pub(super) heading: Option<String>,
     pub(super) meaning: String,
     pub(super) defaults: Vec<String>,
@@ -24,13 +24,13 @@ pub(super) struct Setting {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Plain,
-    /// May hold a password, which is left out where it is shown.
+    /// May contain a password, which is never shown.
     Address,
     /// Has no flag, and is never shown.
     Secret,
 }
 
-/// Secrets, and what they are for. They can be set by the file and the environment.
+/// Secrets, and what they are for. They can be set by the file and by the environment.
 const SECRETS: [(&str, &str); 2] = [
     (
         "jwt_secret",
@@ -42,7 +42,7 @@ const SECRETS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Where the secrets stand among the other settings.
+/// The setting after which the secrets are listed.
 const SECRETS_FOLLOW: &str = "jwks";
 
 /// All settings, in the order of the flags.
@@ -94,7 +94,7 @@ fn command() -> Command {
 }
 
 impl Setting {
-    /// The variables that set it; the first that is set counts.
+    /// The variables that set it; the first one that is set applies.
     pub(super) fn variables(&self) -> Vec<String> {
         let mut variables = vec![format!("TIDEGATE_{}", self.name.to_uppercase())];
         if self.name == "backend" {
@@ -103,14 +103,14 @@ impl Setting {
         variables
     }
 
-    /// The flag that says `value`.
+    /// The flag that sets it to `value`.
     pub(super) fn as_flag(&self, value: &OsString) -> OsString {
         let mut flag = OsString::from(format!("--{}=", self.name.replace('_', "-")));
         flag.push(value);
         flag
     }
 
-    /// Whether it can have this value.
+    /// Checks that it can have this value.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -130,7 +130,7 @@ impl Setting {
     }
 }
 
-/// What is wrong with a value, without the flag that it was tried as.
+/// What is wrong with a value, without the flag by which it was tried.
 fn reason(error: &clap::Error) -> String {
     use std::error::Error as _;
     let shown = |kind| error.get(kind).map(ToString::to_string);
@@ -147,7 +147,7 @@ fn reason(error: &clap::Error) -> String {
     }
 }
 
-/// The settings of flags: what each of them was given.
+/// Parses flags to settings.
 ///
 /// # Errors
 /// As clap's.
@@ -155,7 +155,7 @@ pub(super) fn settings_of(line: Vec<OsString>) -> Result<Settings, clap::Error> 
     Settings::from_arg_matches(&command().try_get_matches_from(line)?)
 }
 
-/// The settings that the command line gives, as it gives them.
+/// The flags of the command line, as given.
 pub(in crate::cli) struct Flags {
     given: BTreeMap<String, Vec<OsString>>,
 }

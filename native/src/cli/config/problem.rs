@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! The problems that a configuration can have.
 
 use std::fmt;
 use std::path::Path;
@@ -18,7 +18,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong. No text holds a secret.
+/// A problem. Its text never contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum Problem {
     #[error("cannot read the configuration in {path}: {error}")]
@@ -51,7 +51,7 @@ pub(in crate::cli) enum Problem {
     },
 }
 
-/// The end of a message about a name that is none.
+/// The end of a message about an unknown name.
 pub(super) fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
 }

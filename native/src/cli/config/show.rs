@@ -1,4 +1,4 @@
-//! Configurations as people read them: a table of what counts and why, and a file that says what everything means.
+//! Shows configurations: as a table of what applies and why, and as a file that explains each setting.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use super::layers::{Chosen, InForce, Source};
 use super::options::{Kind, Setting};
 use crate::cli::place::shown_address;
 
-/// Stands for a secret.
+/// Shown in place of a secret.
 const HIDDEN: &str = "(hidden)";
 
 /// What a printed file begins with.
@@ -21,10 +21,10 @@ const PREAMBLE: &str = "\
 # tidegate config check FILE.
 ";
 
-/// The characters of a line of a printed file.
+/// The width of a printed file, in characters.
 const LINE_CHARS: usize = 100;
 
-/// A line for each setting: what it is, and where that comes from.
+/// A line for each setting: its value, and where that comes from.
 pub(super) fn as_table(in_force: &InForce, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<(String, &Source)> = in_force
         .chosen
@@ -46,7 +46,7 @@ fn row(chosen: &Chosen) -> String {
     format!("{} = {}", chosen.setting.name, value(chosen))
 }
 
-/// A configuration file. What is as it is by default stands there as a comment; secrets and passwords are left out.
+/// A configuration file. Settings with their default are commented out; secrets and passwords are left out.
 pub(super) fn as_file(in_force: &InForce, out: &mut impl Write) -> io::Result<()> {
     out.write_all(PREAMBLE.as_bytes())?;
     let mut heading = None;
@@ -96,7 +96,7 @@ fn shown<'a>(setting: &Setting, value: &'a OsString) -> Cow<'a, str> {
     text
 }
 
-/// A value as TOML has it, whose numbers have neither a sign that says nothing nor zeros before them.
+/// A value in TOML, in which a number has no redundant sign and no leading zeros.
 fn literal(text: &str) -> String {
     let number = text.parse::<u64>();
     let is_number = number.is_ok_and(|number| number.to_string() == text);
@@ -108,7 +108,7 @@ fn literal(text: &str) -> String {
     }
 }
 
-/// JSON's escapes are TOML's, too.
+/// A string in quotes. JSON's escapes are valid in TOML, too.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

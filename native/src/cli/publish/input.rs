@@ -6,18 +6,18 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 pub(super) struct Input {
     lines: Lines<BufReader<Stdin>>,
     number: u64,
-    /// Whether it matters which line is the last: each is then held until the next one or the end is there.
+    /// Whether the last line has to be known. If so, each line is held until the next one or the end has been read.
     tells_last: bool,
     held: Option<InputLine>,
-    /// Why no more can be read, told once what is held was taken.
+    /// Why no more can be read. Reported once the held line was taken.
     failure: Option<anyhow::Error>,
 }
 
-/// A line, and where it stood.
+/// A line, and its number.
 pub(super) struct InputLine {
     pub(super) number: u64,
     pub(super) text: String,
-    /// Known only where it was asked for.
+    /// Whether it is the last line; known only if requested.
     pub(super) is_last: bool,
 }
 
@@ -32,7 +32,7 @@ impl Input {
         }
     }
 
-    /// The next line. May be dropped while it waits: nothing is lost then.
+    /// The next line. Cancel-safe.
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<InputLine>> {
         while self.failure.is_none() {
             let text = match self.lines.next_line().await {
@@ -60,7 +60,7 @@ impl Input {
                 return Ok(Some(previous));
             }
         }
-        // What comes before a line that can't be read is not the last.
+        // The line before one that can't be read is not the last.
         let is_last = self.failure.is_none();
         match (self.held.take(), self.failure.take()) {
             (Some(line), failure) => {

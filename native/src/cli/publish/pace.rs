@@ -1,5 +1,5 @@
-//! How often lines are published: no more often than the server takes them, as what it refuses would be missing, and out of
-//! its place once it were repeated.
+//! Paces the publishing of lines: no faster than the server accepts them, because a refused line would be missing, and repeating it would
+//! put it out of order.
 
 use tidegate::Client;
 use tidegate::client::Status;
@@ -8,10 +8,10 @@ use tidegate::core::time::Instant;
 use tokio::sync::watch;
 use tokio::time::Instant as Clock;
 
-/// How many publications are on their way at once, where the server takes as many.
+/// How many publications may be in flight, if the server accepts as many.
 const IN_FLIGHT_MAX: usize = 256;
 
-/// When the next line may be published.
+/// Decides when the next line may be published.
 pub(super) struct Pace {
     status: watch::Receiver<Status>,
     published: Bucket,
@@ -31,8 +31,7 @@ impl Pace {
         }
     }
 
-    /// How many publications may be on their way at once. After a lost connection all of them are sent anew, and what follows
-    /// must pass as well.
+    /// How many publications may be in flight. After a lost connection, all of them are sent again, and have to pass the limit again.
     pub(super) fn in_flight_max(&self) -> usize {
         let burst = self.rate().map(|rate| rate.burst.get());
         burst.map_or(IN_FLIGHT_MAX, |burst| {
@@ -40,7 +39,7 @@ impl Pace {
         })
     }
 
-    /// Waits until one more may be published. May be dropped while it waits.
+    /// Waits until one more may be published. Cancel-safe.
     pub(super) async fn ready(&self) {
         while let Some(rate) = self.rate() {
             let mut published = self.published;
@@ -51,10 +50,10 @@ impl Pace {
         }
     }
 
-    /// One more is published.
+    /// Counts one more publication.
     pub(super) fn count(&mut self) {
         if let Some(rate) = self.rate() {
-            // Where it came too early, the server says so.
+            // If it is too early, the server reports it.
             let _ = self.published.take(self.now(), rate);
         }
     }
@@ -99,7 +98,7 @@ mod tests {
             waited.push(asked.elapsed());
         }
         assert_eq!(waited[..4], [Duration::ZERO; 4]);
-        // A paused clock knows milliseconds only, and the bucket is a little behind it.
+        // A paused clock has a resolution of milliseconds, and the bucket lags a little behind it.
         for wait in &waited[4..] {
             assert!((99..=101).contains(&wait.as_millis()), "{waited:?}");
         }

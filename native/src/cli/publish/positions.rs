@@ -1,4 +1,4 @@
-//! The positions of what was published, printed for programs.
+//! Prints the positions of publications, for programs.
 
 use std::io::{self, ErrorKind, Write as _};
 
@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use serde_json::json;
 use tidegate::core::publication::Position;
 
-/// Prints positions, if that was asked for. Whatever becomes of standard output, publishing goes on: whoever wants no more
-/// of the positions did not say that he wants no more publications.
+/// Prints positions, if requested. If standard output is closed, publishing goes on, because a reader that wants no more positions has not
+/// asked to publish less.
 pub(super) struct Positions {
     is_open: bool,
     failure: Option<io::Error>,
@@ -29,13 +29,13 @@ impl Positions {
         let line = json!({"topic": topic, "epoch": epoch, "offset": offset});
         if let Err(error) = writeln!(io::stdout(), "{line}") {
             self.is_open = false;
-            // A reader that has had enough, as `head` has, is no failure.
+            // A reader that has had enough, such as `head`, is not a failure.
             self.failure = Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe);
         }
     }
 
     /// # Errors
-    /// Why positions are missing that somebody still wanted.
+    /// Why positions that were still wanted are missing.
     pub(super) fn end(self) -> anyhow::Result<()> {
         match self.failure {
             Some(error) => Err(error).context("standard output"),

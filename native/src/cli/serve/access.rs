@@ -1,4 +1,4 @@
-//! Whom a server lets in.
+//! Who may connect to a server.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tidegate::{AccessConfig, Config};
 use super::settings::Secrets;
 use super::values::origin;
 
-/// The fewest bytes of a secret that signs.
+/// The fewest bytes of a secret for signatures.
 const SECRET_BYTES_MIN: usize = 32;
 
 /// Who may connect, and what they may do.
@@ -47,7 +47,7 @@ pub(super) struct AccessArgs {
 }
 
 impl AccessArgs {
-    /// What is said here, as the hub takes it. Gives the keys of tokens, where they are somewhere that may be read again.
+    /// Applies these settings to the hub's configuration. Returns the keys of tokens, if they can be read again.
     pub(super) fn apply(
         &self,
         secrets: &Secrets,
@@ -103,7 +103,7 @@ impl AccessArgs {
     }
 }
 
-/// The place of a key set, where that is no file.
+/// The place of a key set as a URL, if it is one.
 fn url(place: &Path) -> Option<&str> {
     let (scheme, _) = place.to_str()?.split_once("://")?;
     let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -1,4 +1,4 @@
-//! Where a server listens, and what it puts up with from those who come.
+//! Where a server listens, and the limits on connections there.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub(super) struct EntranceArgs {
     headers: usize,
 }
 
-/// A network that is trusted, or whoever comes by a Unix socket.
+/// A network that is trusted, or all clients on a Unix socket.
 #[derive(Clone, Copy, Debug)]
 enum Trusted {
     Network(Network),
@@ -91,12 +91,12 @@ enum Header {
 }
 
 impl EntranceArgs {
-    /// Whether other machines may reach an address that is listened on.
+    /// The first address that other machines may reach, if there is one.
     pub(super) fn exposed(&self) -> Option<&Address> {
         self.listen.iter().find(|address| address.is_exposed())
     }
 
-    /// The proxies that are believed.
+    /// The trusted proxies.
     pub(super) fn proxies(&self) -> Proxies {
         let networks = self.trust_proxy.iter().filter_map(|trusted| match trusted {
             Trusted::Network(network) => Some(*network),
@@ -115,7 +115,7 @@ impl EntranceArgs {
         }
     }
 
-    /// How long event streams wait for what.
+    /// The timings of event streams.
     pub(super) fn event_streams(&self) -> EventStreamConfig {
         EventStreamConfig {
             keep_alive: self.event_keep_alive,
@@ -123,7 +123,7 @@ impl EntranceArgs {
         }
     }
 
-    /// What the serving loop puts up with.
+    /// The limits of the serving loop.
     pub(super) fn config(&self) -> ServeConfig {
         ServeConfig {
             connections_max: self.open_requests,
@@ -140,10 +140,10 @@ impl EntranceArgs {
         }
     }
 
-    /// Whether what is said of TLS is whole.
+    /// Checks that the settings of TLS are complete.
     ///
     /// # Errors
-    /// Half of it is missing.
+    /// If half of them are missing.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             bail!("a certificate and its key go together: --tls-cert and --tls-key");
@@ -151,10 +151,10 @@ impl EntranceArgs {
         Ok(())
     }
 
-    /// Listens everywhere. Gives the server, and the addresses to tell.
+    /// Listens on all addresses. Returns the server, and the addresses to print.
     ///
     /// # Errors
-    /// Where it can't, and why.
+    /// If it can't listen on one of them.
     pub(super) async fn open(&self) -> anyhow::Result<(Server, Vec<String>)> {
         self.check()?;
         let tls = self.tls()?;
@@ -186,7 +186,7 @@ impl EntranceArgs {
             return Ok(None);
         };
         let tls = tidegate::serve::Tls::from_pem_files(chain, key)?;
-        // Without waiting for the next look at its files.
+        // SIGHUP reloads it without waiting for the next check of its files.
         let shown = tls.clone();
         super::reload::when_told("the certificate", move || shown.reload());
         Ok(Some(Encryption(tls)))
@@ -201,7 +201,7 @@ impl EntranceArgs {
     }
 }
 
-/// A certificate, where the program can use one.
+/// A certificate, if the program supports TLS.
 #[cfg(feature = "tls")]
 struct Encryption(tidegate::serve::Tls);
 

@@ -1,4 +1,4 @@
-//! What clients may take of a server.
+//! The limits on what clients may use of a server.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

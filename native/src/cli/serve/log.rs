@@ -1,4 +1,4 @@
-//! What the server tells of itself: line by line on standard error, and to a collector where it is told of one.
+//! The server's log: line by line on standard error, and to a collector if one is configured.
 
 use clap::ValueEnum;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -20,17 +20,18 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// The log that has begun. What waits to be sent is sent by [`Log::end`].
+/// A log in progress. [`Log::end`] sends what is still waiting.
 pub(super) struct Log {
     #[cfg(feature = "opentelemetry")]
     export: Option<Export>,
 }
 
 impl Log {
-    /// Begins to log. `RUST_LOG` says how much; without it, what an operator should know.
+    /// Begins to log. `RUST_LOG` sets the level; the default is what an operator should know.
     ///
     /// # Errors
-    /// When no collector can be told at all: not when it is away, which is told once it is noticed.
+    /// If the export to the collector can't be set up. A collector that is down is reported later, when that is
+    /// noticed.
     pub(super) fn start(settings: &Settings) -> anyhow::Result<Self> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
         let lines = fmt::layer()
@@ -55,7 +56,7 @@ impl Log {
         }
     }
 
-    /// Sends what waits; blocks for a few seconds at the most.
+    /// Sends what is waiting; blocks for a few seconds at the most.
     pub(super) fn end(self) {
         #[cfg(feature = "opentelemetry")]
         if let Some(export) = self.export {

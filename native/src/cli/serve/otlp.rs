@@ -29,17 +29,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Where a collector takes logs.
+/// The path at which a collector accepts logs.
 const LOGS: &str = "/v1/logs";
 
-/// A log that is on its way to a collector, in batches, by a thread of its own.
+/// The export of the log to a collector, in batches, on a thread of its own.
 pub(super) struct Export(SdkLoggerProvider);
 
 impl Export {
-    /// Begins to send. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_EXPORTER_OTLP_HEADERS` count, as for other programs.
+    /// Begins to export. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_EXPORTER_OTLP_HEADERS` apply, as for other programs.
     ///
     /// # Errors
-    /// When the way to the collector can't be made: not when the collector is away.
+    /// If the exporter can't be set up; a collector that is down is no error.
     pub(super) fn start(collector: &ServerAddress) -> anyhow::Result<Self> {
         let exporter = LogExporter::builder()
             .with_http()
@@ -56,17 +56,17 @@ impl Export {
         Ok(Self(provider))
     }
 
-    /// What takes the log in.
+    /// The layer that collects the log.
     pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        // What is said of the way there does not go there: it would be said again of that.
+        // Leaves out this module's own messages about the export: sending them could cause further ones.
         let others = filter_fn(|event| event.target() != module_path!());
         OpenTelemetryTracingBridge::new(&self.0).with_filter(others)
     }
 
-    /// Sends what waits.
+    /// Sends what is waiting.
     pub(super) fn end(self) {
         if let Err(error) = self.0.shutdown_with_timeout(PATIENCE) {
             tracing::warn!(%error, "the end of the log was not sent to the collector");
@@ -74,14 +74,14 @@ impl Export {
     }
 }
 
-/// The way to a collector: a connection for each batch.
+/// The HTTP client of a collector, with a connection for each batch.
 #[derive(Debug)]
 struct Way {
     collector: ServerAddress,
     options: ClientOptions,
-    /// The thread that sends has none of its own.
+    /// The thread that sends has no runtime of its own.
     runtime: Runtime,
-    /// Whether the last batch did not arrive, which is told once.
+    /// Whether the last batch did not arrive; reported once.
     is_lost: AtomicBool,
 }
 

@@ -1,8 +1,8 @@
-//! What is read again when the server is told to, by SIGHUP.
+//! What is read again on SIGHUP.
 
 use std::fmt::Display;
 
-/// Reads something again on each SIGHUP from now on, by `reload`, which says whether there was anything new.
+/// From now on, calls `reload` on each SIGHUP, which returns whether there was anything new.
 #[cfg(unix)]
 pub(super) fn when_told<E: Display>(
     what: &'static str,
@@ -17,7 +17,7 @@ pub(super) fn when_told<E: Display>(
     });
 }
 
-/// Does something on each SIGHUP from now on.
+/// From now on, calls `act` on each SIGHUP.
 #[cfg(unix)]
 pub(super) fn at_hangups(act: impl Fn() + Send + 'static) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +31,7 @@ pub(super) fn at_hangups(act: impl Fn() + Send + 'static) {
     });
 }
 
-/// SIGHUP ends no server that nobody sits at, whether or not it has anything to read again.
+/// From now on, SIGHUP doesn't end a server without a terminal, whether or not it has anything to read again.
 #[cfg(unix)]
 pub(super) fn outlive_hangups() {
     use std::io::IsTerminal as _;

@@ -1,4 +1,4 @@
-//! What a server can be told. Each of these is a flag, and by the same name a variable and a key of the configuration file.
+//! The settings of a server. Each is a flag, and under the same name a variable and a key of the configuration file.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -95,7 +95,7 @@ impl StopArgs {
     }
 }
 
-/// What no command line can say.
+/// Settings that can't be set on the command line.
 #[derive(Clone, Default)]
 pub(in crate::cli) struct Secrets {
     pub(super) jwt: Option<String>,
@@ -103,7 +103,7 @@ pub(in crate::cli) struct Secrets {
 }
 
 impl Secrets {
-    /// Sets the one of this name.
+    /// Sets the secret with this name.
     pub(in crate::cli) fn set(&mut self, name: &str, secret: Option<String>) {
         match name {
             "jwt_secret" => self.jwt = secret,
@@ -124,18 +124,18 @@ impl Settings {
         Self { secrets, ..self }
     }
 
-    /// The hub's part of the settings. Files that they name are read.
+    /// The configuration of the hub. Files that the settings name are read.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// If something is wrong with them.
     pub(in crate::cli) fn config(&self) -> anyhow::Result<Config> {
         self.config_and_keys().map(|(config, _)| config)
     }
 
-    /// The same, and the keys of tokens, where they are somewhere that may be read again.
+    /// The configuration of the hub, and the keys of tokens, if they can be read again.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// If something is wrong with them.
     pub(super) fn config_and_keys(&self) -> anyhow::Result<(Config, Option<JwtVerifier>)> {
         let mut config = Config {
             shards: self.shards,
@@ -154,10 +154,10 @@ impl Settings {
         Ok((config, keys))
     }
 
-    /// Whether whoever can reach the server is asked who they are, or may do without.
+    /// Checks that clients have to authenticate, or may do without, if other machines can reach the server.
     ///
     /// # Errors
-    /// They are not.
+    /// If neither is the case.
     pub(in crate::cli) fn check_reach(&self, config: &Config) -> anyhow::Result<()> {
         self.check_exposed(config, self.entrances.exposed())
     }
@@ -180,15 +180,15 @@ impl Settings {
         Ok(())
     }
 
-    /// The backend that answers.
+    /// Chooses a backend that can be reached.
     pub(super) async fn choose_backend(&self, config: &Config) -> anyhow::Result<Choice> {
         self.backend.choose(&config.keep()).await
     }
 
-    /// Listens. Gives the server, and the addresses to tell.
+    /// Listens. Returns the server, and the addresses to print.
     ///
     /// # Errors
-    /// Where it can't, and why; or that what it was handed can be reached by others than may.
+    /// If it can't, or if an inherited socket can be reached by others than allowed.
     pub(super) async fn open(&self, config: &Config) -> anyhow::Result<(Server, Vec<String>)> {
         let (server, told) = self.entrances.open().await?;
         let exposed = server.listeners().find(|listener| listener.is_exposed());

@@ -1,23 +1,23 @@
-//! Telling systemd how the server is: datagrams to the socket that it names (`sd_notify(3)`). Without one, nobody is told.
+//! Reports the server's state to systemd: datagrams to the socket that it names (`sd_notify(3)`). Without a socket, nothing is reported.
 
 use std::time::Duration;
 
 use tidegate::Hub;
 
-/// How long a word to it may wait for room in its queue: the server is not to stand still with a supervisor that does.
+/// How long a message may wait for room in the supervisor's queue: a supervisor that hangs must not hang the server.
 #[cfg(unix)]
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Whoever has started the server and wants to know how it is.
+/// The supervisor that has started the server, such as systemd.
 pub(super) struct Supervisor {
     #[cfg(unix)]
     socket: Option<tokio::net::UnixDatagram>,
-    /// How often it wants a sign of life.
+    /// How often it expects a sign of life.
     watchdog: Option<Duration>,
 }
 
 impl Supervisor {
-    /// The one that the environment names.
+    /// The supervisor that the environment names.
     pub(super) fn of_environment() -> Self {
         let variable = |name: &str| std::env::var(name).ok();
         Self {
@@ -33,17 +33,17 @@ impl Supervisor {
         }
     }
 
-    /// The server listens.
+    /// Reports that the server is listening.
     pub(super) async fn ready(&self) {
         self.tell("READY=1").await;
     }
 
-    /// The server was told to stop, and does so.
+    /// Reports that the server is stopping.
     pub(super) async fn stopping(&self) {
         self.tell("STOPPING=1").await;
     }
 
-    /// Gives signs of life, twice as often as is wanted, for as long as all shards of the hub answer.
+    /// Sends signs of life, twice as often as expected, for as long as all shards of the hub answer.
     pub(super) async fn watch(&self, hub: &Hub) {
         let Some(every) = self.watchdog else {
             return std::future::pending().await;
@@ -52,7 +52,7 @@ impl Supervisor {
         loop {
             interval.tick().await;
             if hub.counts().await.is_err() {
-                // It stops, which it may take its time for.
+                // The hub is stopping, which may take a while.
                 return std::future::pending().await;
             }
             self.tell("WATCHDOG=1").await;
@@ -64,7 +64,7 @@ impl Supervisor {
         let Some(socket) = &self.socket else {
             return;
         };
-        // Its queue is short, and each word is said once.
+        // Wait for room: the queue is short, and each message is sent only once.
         let told = tokio::time::timeout(PATIENCE, socket.send(state.as_bytes())).await;
         if let Err(error) = told.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
             tracing::debug!(%error, state, "systemd was not told");
@@ -75,7 +75,7 @@ impl Supervisor {
     async fn tell(&self, _state: &str) {}
 }
 
-/// How often a sign of life is wanted of this process.
+/// How often a sign of life is expected of this process.
 fn watchdog(micros: Option<String>, pid: Option<String>) -> Option<Duration> {
     let is_meant = pid.is_none_or(|pid| pid == std::process::id().to_string());
     let micros: u64 = micros?.parse().ok()?;
@@ -90,7 +90,7 @@ fn connected(name: &std::ffi::OsStr) -> std::io::Result<tokio::net::UnixDatagram
     {
         use std::os::linux::net::SocketAddrExt as _;
         use std::os::unix::ffi::OsStrExt as _;
-        // One without a file.
+        // An abstract socket, which has no file.
         if let Some(name) = name.as_bytes().strip_prefix(b"@") {
             let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
             socket.connect_addr(&address)?;

@@ -1,4 +1,4 @@
-//! What settings can be set to, beside texts and numbers.
+//! Types of values for settings, besides texts and numbers.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -70,7 +70,7 @@ pub(in crate::cli) fn time(text: &str) -> Result<Duration, String> {
 /// How many threads: a number, or one for each processor.
 pub(super) fn shards(text: &str) -> Result<NonZeroUsize, String> {
     if text == "auto" {
-        // Where the system does not tell, one is what there is.
+        // If the system doesn't report how many there are, one.
         return Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
     }
     let number = text.parse();

@@ -1,4 +1,4 @@
-//! One line for each topic that tells of progress: how far it is, how much longer it takes, what it is at.
+//! Draws one line for each topic that reports progress: how far it is, how much time is left, and what it is doing.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use super::job::Job;
 use super::screen::Line;
 use crate::cli::text;
 
-/// The most topics that are kept; the one that was silent the longest makes room for another.
+/// The most topics that are kept. The one that was silent for the longest makes room for another.
 const TOPICS_MAX: usize = 1_000;
 
-/// The widest that the names of topics are shown.
+/// The maximum width of the names of topics.
 const NAME_COLUMNS_MAX: usize = 32;
 
-/// How often a bar moves whose job doesn't say how far it is.
+/// How often the bar of a job moves that doesn't report how far it is.
 const PULSE: Duration = Duration::from_millis(250);
 
-/// The topics that tell of progress and have not ended, and what is to be said of the others.
+/// The topics that report progress and have not ended, and what remains to be printed about others.
 #[derive(Debug)]
 pub(super) struct Bars {
     running: BTreeMap<u64, Row>,
@@ -33,7 +33,7 @@ pub(super) struct Bars {
 #[derive(Debug)]
 struct Row {
     topic: Topic,
-    /// The topic, clean.
+    /// The topic's name, cleaned.
     name: String,
     job: Job,
     read: Instant,
@@ -50,8 +50,8 @@ impl Bars {
         }
     }
 
-    /// Takes a publication in. Returns what is to be told of it for good: all of it, where it tells of no progress, or
-    /// how its topic ended.
+    /// Takes a publication. Returns what has to be printed permanently: all of it if it reports no progress, or how its
+    /// topic ended.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -99,7 +99,7 @@ impl Bars {
         self.next
     }
 
-    /// When something will look otherwise, although nothing is published.
+    /// When something will look different, although nothing is published.
     pub(super) fn changes(&self, now: Instant) -> Option<Instant> {
         let is_unmeasured = |row: &Row| row.job.progress.is_none();
         if self.running.values().any(is_unmeasured) {
@@ -108,7 +108,7 @@ impl Bars {
         (!self.running.is_empty()).then(|| now + Duration::from_secs(1))
     }
 
-    /// The lines of what has not ended, on a screen of this size.
+    /// The lines of the topics that have not ended, for a screen of this size.
     pub(super) fn lines(&self, now: Instant, columns: usize, rows: usize) -> Vec<Line> {
         let room = rows.saturating_sub(1).max(1);
         let count = self.running.len();
@@ -204,7 +204,7 @@ pub(super) enum Style {
 }
 
 impl Style {
-    /// Its number in a terminal's sequence for colours (ECMA-48, SGR).
+    /// Its code in a terminal's sequence for colours (ECMA-48, SGR).
     pub(super) const fn code(self) -> &'static str {
         match self {
             Self::Dim => "2",
@@ -217,10 +217,10 @@ impl Style {
     }
 }
 
-/// How far what is written as 0.29 may lie below that, a hundred times over.
+/// By how much 100 times a number written as 0.29 may be below 29.
 const ROUNDING: f64 = 1e-9;
 
-/// Whole percent. What is not finished never reads as 100.
+/// Whole percent. Unfinished jobs never show 100.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -233,7 +233,7 @@ fn percent(progress: f64) -> u8 {
     ((progress * 100.0 + ROUNDING) as u8).min(99)
 }
 
-/// The full and the empty part of a bar, which is drawn in eighths of a column.
+/// The full and the empty part of a bar. It is drawn in eighths of a column.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -249,7 +249,7 @@ fn filled(progress: f64, columns: usize) -> (String, String) {
     (done, "─".repeat(left))
 }
 
-/// A piece that wanders to and fro.
+/// A bar with a piece that moves back and forth.
 fn pulsing(time: Duration, columns: usize) -> (String, String, String) {
     let piece = (columns / 4).max(1);
     let way = columns - piece;

@@ -1,4 +1,4 @@
-//! What a publication tells of a job's progress, as the dashboard reads it.
+//! Reads a job's progress from a publication, as the dashboard does.
 
 use serde_json::Value;
 use tidegate::Publication;
@@ -6,24 +6,24 @@ use tidegate::core::lifecycle::EndReason;
 
 use crate::cli::text::{clean, span};
 
-/// A job, as its last publication tells.
+/// A job, according to its last publication.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Job {
     /// How it ended, if it has.
     pub(super) end: Option<EndReason>,
     /// The part that is done, from 0 to 1.
     pub(super) progress: Option<f64>,
-    /// So much of so much.
+    /// How much is done of how much, as text.
     pub(super) amount: String,
     pub(super) elapsed_ms: Option<u64>,
     pub(super) remaining_ms: Option<u64>,
-    /// What it says of itself.
+    /// Its message.
     pub(super) message: String,
 }
 
 impl Job {
     /// Reads a publication: an object with any of `progress` (0 to 1), `done` and `total`, or a known `status`. Anything
-    /// else tells of no progress.
+    /// else reports no progress.
     pub(super) fn read(publication: &Publication) -> Option<Self> {
         let data: Value = publication.payload.parse().ok()?;
         let stated = data["status"].as_str();
@@ -53,7 +53,7 @@ impl Job {
         })
     }
 
-    /// What there is to say of its time, `since_ms` after it was read.
+    /// A text about its time, `since_ms` after it was read.
     pub(super) fn time(&self, since_ms: u64) -> String {
         let elapsed = self.elapsed_ms.unwrap_or_default();
         match (self.end, self.remaining_ms) {

@@ -1,4 +1,4 @@
-//! Events as lines, for whatever reads standard output.
+//! Prints events as lines to standard output.
 
 use std::io::{IsTerminal as _, Write};
 
@@ -14,11 +14,11 @@ use crate::cli::text::clean;
 /// How events become lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Form {
-    /// For people, and programs that read what people do.
+    /// For people, and for programs that read text for people.
     Plain,
-    /// For people alone, at a terminal: what others have published must not reach it as a command.
+    /// For people at a terminal: texts of others are cleaned, so that the terminal can't take them for commands.
     Shown { has_colors: bool },
-    /// One object of JSON each.
+    /// One JSON object per event.
     Json,
 }
 
@@ -55,7 +55,7 @@ pub(in crate::cli) fn print(event: &Event, pattern: &str, form: Form) -> std::io
     out.flush()
 }
 
-/// What there is to say of an event that is no publication.
+/// A note about an event that is not a publication.
 pub(super) fn note(event: &Event, pattern: &str) -> Option<String> {
     match event {
         Event::Reset { topic, .. } => Some(format!("{topic}: publications in between are lost")),
@@ -82,7 +82,8 @@ fn print_line(out: &mut impl Write, publication: &Publication, form: Form) -> st
     writeln!(out, "{topic} {dim}#{offset}{usual} {payload}")
 }
 
-/// A publication as JSON. Its data stays the text that it is: more is JSON than a number or a text of this program can hold.
+/// A publication as JSON. Its data stays the original text, because JSON can express more than this program's types for numbers and
+/// strings.
 #[derive(Serialize)]
 struct Line<'a> {
     topic: &'a str,

@@ -1,4 +1,5 @@
-//! A block of lines at the foot of a terminal that is drawn again and again, and what scrolls away above it.
+//! A block of lines at the bottom of a terminal that is redrawn again and again, and the lines that scroll away above
+//! it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -6,7 +7,7 @@ use std::io::{self, Write};
 use super::bars::Style;
 use crate::cli::text;
 
-/// A line in pieces, each of which has its look.
+/// A line of pieces, each with its own style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pieces: Vec<(Option<Style>, String)>,
@@ -21,12 +22,12 @@ impl Line {
         }
     }
 
-    /// Adds a text that is clean.
+    /// Adds a clean text.
     pub(super) fn push(&mut self, text: &str) {
         self.pieces.push((None, text.to_owned()));
     }
 
-    /// The same, after a space and if there is any.
+    /// Adds a clean text after a space, unless it is blank.
     pub(super) fn push_word(&mut self, text: &str) {
         if !text.trim().is_empty() {
             self.push("  ");
@@ -38,7 +39,7 @@ impl Line {
         self.pieces.push((Some(style), text.to_owned()));
     }
 
-    /// Leaves what takes no more than `columns`.
+    /// Cuts the line to `columns`.
     pub(super) fn cut(&mut self, columns: usize) {
         let mut left = columns;
         for (_, piece) in &mut self.pieces {
@@ -65,11 +66,11 @@ impl Line {
     }
 }
 
-/// The foot of a terminal.
+/// The bottom of a terminal.
 #[derive(Debug)]
 pub(super) struct Screen<W> {
     out: W,
-    /// The widths of the lines that stand there.
+    /// The widths of the lines that are drawn there.
     drawn: Vec<usize>,
 }
 
@@ -81,7 +82,7 @@ impl<W: Write> Screen<W> {
         }
     }
 
-    /// Puts `above` on top of the block for good, and `block` in its place.
+    /// Prints `above` permanently above the block, and redraws the block as `block`.
     pub(super) fn draw(
         &mut self,
         above: &[Line],
@@ -89,7 +90,7 @@ impl<W: Write> Screen<W> {
         columns: usize,
     ) -> io::Result<()> {
         let mut text = String::new();
-        // A terminal that has become narrower has broken the lines that were too long for it.
+        // A terminal that has become narrower has wrapped the lines that were too long for it.
         let rows = |width: &usize| width.div_ceil(columns.max(1)).max(1);
         let rows: usize = self.drawn.iter().map(rows).sum();
         if rows > 0 {

@@ -1,4 +1,4 @@
-//! Where events are shown: as lines, or drawn at the foot of a terminal.
+//! Shows events: as lines, or drawn at the bottom of a terminal.
 
 use std::future::pending;
 use std::io::{IsTerminal as _, Stdout, stdout};
@@ -12,10 +12,10 @@ use super::screen::{Line, Screen};
 use crate::cli::terminal::{has_colors, is_dumb};
 use crate::cli::text::clean;
 
-/// The least time between two drawings.
+/// The shortest time between two drawings.
 const DRAW_EVERY: Duration = Duration::from_millis(50);
 
-/// Where a terminal doesn't tell its size.
+/// The size to assume if a terminal doesn't report its own.
 const USUAL_SIZE: (usize, usize) = (80, 24);
 
 /// Whether standard output is a terminal that can be drawn on.
@@ -34,7 +34,7 @@ pub(super) struct Terminal {
     bars: Bars,
     screen: Screen<Stdout>,
     resized: Resized,
-    /// What is still to be put above the bars.
+    /// The lines to print above the bars with the next drawing.
     above: Vec<Line>,
     has_colors: bool,
     drawn: Instant,
@@ -44,7 +44,7 @@ pub(super) struct Terminal {
 
 impl View {
     /// # Errors
-    /// The system tells nobody of new sizes.
+    /// If the system can't report new sizes.
     pub(super) fn bars() -> anyhow::Result<Self> {
         let now = Instant::now();
         let has_colors = has_colors(&stdout());
@@ -70,7 +70,7 @@ impl View {
             Event::Batch(publications) => {
                 publications.iter().for_each(|one| terminal.take(one));
             }
-            // The bar has said so.
+            // Already shown by the topic's line.
             Event::End { .. } => {}
             Event::Reset { .. }
             | Event::Lagged { .. }
@@ -106,7 +106,7 @@ impl View {
         }
     }
 
-    /// Draws what there is.
+    /// Draws what is to be shown.
     pub(super) fn draw(&mut self) -> std::io::Result<()> {
         let Self::Bars(terminal) = self else {
             return Ok(());
@@ -143,7 +143,7 @@ const fn size() -> (usize, usize) {
     USUAL_SIZE
 }
 
-/// Tells of new sizes of the terminal.
+/// Reports new sizes of the terminal.
 struct Resized {
     #[cfg(unix)]
     signal: tokio::signal::unix::Signal,

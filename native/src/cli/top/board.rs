@@ -1,4 +1,4 @@
-//! What is known of a server's topics, from one look at it to the next: how fast each goes, in which order they are shown.
+//! What is known of a server's topics between two requests: their rates, and the order in which they are shown.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::cli::text::clean;
 
-/// What a server tells at `/debug?topics=N`.
+/// The answer of a server to `/debug?topics=N`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Told {
@@ -57,7 +57,7 @@ pub(super) struct TopicTold {
     pub(super) value: String,
 }
 
-/// By what topics are sorted.
+/// The order of the topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
     Rate,
@@ -92,7 +92,7 @@ impl Sort {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) topic: String,
-    /// Publications in a second, between the last two looks.
+    /// Publications per second, between the last two requests.
     pub(super) rate: f64,
     pub(super) offset: u64,
     pub(super) subscribers: usize,
@@ -102,12 +102,12 @@ pub(super) struct Row {
     pub(super) value: String,
 }
 
-/// The server, as it was when it was last looked at.
+/// The server, according to its last answer.
 #[derive(Debug)]
 pub(super) struct Board {
     pub(super) server: String,
     pub(super) told: Told,
-    /// Why there is nothing newer, if that is so.
+    /// Why there is no newer answer, if that is so.
     pub(super) problem: Option<String>,
     pub(super) sort: Sort,
     pub(super) filter: String,
@@ -115,7 +115,7 @@ pub(super) struct Board {
     pub(super) is_filtering: bool,
     /// How many rows are scrolled past.
     pub(super) scrolled: usize,
-    /// Publications taken and frames sent in a second.
+    /// Publications accepted and frames sent, per second.
     pub(super) rates: (f64, f64),
     rows: Vec<Row>,
     looked: Option<Instant>,
@@ -137,7 +137,7 @@ impl Board {
         }
     }
 
-    /// Takes what the server tells.
+    /// Takes the server's answer.
     pub(super) fn take(&mut self, now: Instant, told: Told) {
         let before = std::mem::replace(&mut self.told, told);
         let since = self.looked.replace(now).map(|looked| now - looked);
@@ -167,12 +167,12 @@ impl Board {
         self.problem = None;
     }
 
-    /// The server could not be looked at.
+    /// Notes that there was no answer.
     pub(super) fn fail(&mut self, problem: String) {
         self.problem = Some(clean(&problem));
     }
 
-    /// The topics that the filter lets pass, in their order.
+    /// The topics that match the filter, in their order.
     pub(super) fn rows(&self) -> Vec<&Row> {
         let mut rows: Vec<&Row> = self
             .rows
@@ -194,7 +194,7 @@ impl Board {
     }
 }
 
-/// How much in a second. A count that has gone back is another server's.
+/// A rate per second. A count that has gone back is that of another server.
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of a second or two are far below 2^53"

@@ -1,4 +1,4 @@
-//! How the board looks.
+//! Draws the board.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -133,7 +133,7 @@ fn draw_foot(frame: &mut Frame<'_>, board: &Board, area: Rect) {
     frame.render_widget(Paragraph::new(keys), area);
 }
 
-/// A rate as people read it.
+/// A rate, for people.
 fn figure(rate: f64) -> String {
     match rate {
         rate if rate >= 99_950.0 => format!("{:.0}k", rate / 1000.0),

@@ -1,13 +1,13 @@
-//! What keys do.
+//! Handles keys.
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::board::{Board, Sort};
 
-/// How far the keys for pages scroll.
+/// By how many rows the keys for pages scroll.
 const PAGE: usize = 10;
 
-/// Does what an event of the terminal asks for. Whether it was to leave.
+/// Handles an event of the terminal. Returns whether it was to quit.
 pub(super) fn handle(board: &mut Board, event: &Event) -> bool {
     let Event::Key(key) = event else { return false };
     if key.kind == KeyEventKind::Release {

@@ -1,4 +1,4 @@
-//! Asking a server how it is.
+//! Requests a server's state.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The most bytes of an answer.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The way to a server's `/debug`.
+/// A client of a server's `/debug`.
 pub(super) struct Look {
     asking: Asking,
     topics: usize,
@@ -23,7 +23,7 @@ pub(super) struct Look {
 
 impl Look {
     /// # Errors
-    /// `server` is not an address, or the token that the environment has no text.
+    /// If `server` is not an address, or the token in the environment is not text.
     pub(super) fn new(
         server: &str,
         options: ClientOptions,
@@ -36,10 +36,10 @@ impl Look {
         })
     }
 
-    /// What the server tells now.
+    /// Requests the server's current state.
     ///
     /// # Errors
-    /// It can't be reached, refuses to tell, or is none.
+    /// If it can't be reached, refuses, or is not a Tidegate server.
     pub(super) async fn look(&mut self) -> anyhow::Result<Told> {
         match tokio::time::timeout(PATIENCE, self.ask()).await {
             Ok(told) => told,

@@ -1,10 +1,10 @@
-//! Signals that ask the program to end, before which its terminal is to be given back.
+//! Signals that end the program, before which its terminal has to be restored.
 
-/// What shells add to the number of the signal that ended a program.
+/// The exit status for a signal is its number plus this, as in shells.
 #[cfg(unix)]
 const SIGNAL_EXIT_BASE: u8 = 128;
 
-/// Signals that would end the program with the terminal as it is.
+/// Signals that would otherwise end the program without restoring the terminal.
 pub(super) struct Signals {
     #[cfg(unix)]
     caught: [(u8, tokio::signal::unix::Signal); 4],
@@ -14,7 +14,7 @@ impl Signals {
     /// Catches them from now on.
     ///
     /// # Errors
-    /// The system doesn't tell of them.
+    /// If the system can't catch them.
     #[cfg(unix)]
     pub(super) fn catch() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +34,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for one of them; returns the exit status that says which.
+    /// Waits for one of them, and returns the exit status for it.
     #[cfg(unix)]
     pub(super) async fn next(&mut self) -> u8 {
         let [hangup, interrupt, quit, terminate] = &mut self.caught;

@@ -1,4 +1,4 @@
-//! How the board looks, from what servers told, and what keys do to it.
+//! How the board looks after a server's answers, and what keys do to it.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn told(publishes: u64, offsets: [u64; 3]) -> Told {
     .unwrap()
 }
 
-/// A board that was told of twice, two seconds apart.
+/// A board after two answers, two seconds apart.
 fn board() -> Board {
     let mut board = Board::new("http://127.0.0.1:8420");
     let now = Instant::now();
@@ -55,7 +55,7 @@ fn screen(board: &Board, columns: u16, rows: u16) -> Vec<String> {
         .collect()
 }
 
-/// A line without what only keeps its columns apart.
+/// A line with single spaces between its columns.
 fn words(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,5 @@
-//! Whatever a file, variables and flags say, a configuration comes of it or words that say what is wrong; and what is printed of one is
-//! a file by which a server is configured the same.
+//! Whatever a file, variables and flags contain, the result is a configuration or a message about what is wrong; and the file that is
+//! printed for a configuration configures a server in the same way.
 
 use clap::{Args as _, Command, FromArgMatches as _};
 use proptest::collection::vec;
@@ -9,10 +9,10 @@ use proptest::sample::select;
 use super::*;
 use crate::cli::config::show;
 
-/// A part of each secret and password: it is never shown.
+/// A part of each secret and password, which must never be shown.
 const HUSH: &str = "hushhushhushhushhushhushhushhush";
 
-/// What settings may be set to, somewhere.
+/// Values for settings.
 const VALUES: [&str; 34] = [
     "",
     "0",
@@ -50,7 +50,7 @@ const VALUES: [&str; 34] = [
     "two words",
 ];
 
-/// What the backend may be, all with a password.
+/// Addresses of backends, all with a password.
 const ADDRESSES: [&str; 5] = [
     "redis://ada:P@h/0",
     "postgres://ada:P@h/x",
@@ -67,7 +67,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// What is wrong, in words, where nothing comes of it.
+    /// The resulting settings, or a message about what is wrong.
     fn in_force(&self) -> Result<InForce, String> {
         let environment = self.variables.iter().cloned();
         let environment = environment.map(|(name, value)| (name, OsString::from(value)));
@@ -78,7 +78,7 @@ impl Setup {
             .map_err(|problems| problems.to_string())
     }
 
-    /// Those that a command line can have.
+    /// The flags of a command line.
     fn flags(&self) -> Flags {
         let command = Flags::augment_args(Command::new("tidegate"));
         let line = std::iter::once("tidegate").chain(self.flags.iter().map(String::as_str));
@@ -88,7 +88,7 @@ impl Setup {
     }
 }
 
-/// A setting, and something for it.
+/// A setting, and a value for it.
 fn any_assignment() -> impl Strategy<Value = (String, String)> {
     let names: Vec<String> = options::all()
         .into_iter()
@@ -99,7 +99,7 @@ fn any_assignment() -> impl Strategy<Value = (String, String)> {
         let value = match name.as_str() {
             "jwt_secret" | "ticket_secret" => format!("{HUSH}{value}"),
             "backend" => address.replace('P', HUSH),
-            // What they name would be read.
+            // The files that they name would be read.
             "jwks" | "oidc_issuer" | "jwt_secret_file" | "tls_cert" | "tls_key" => {
                 "/nowhere/at.all".to_owned()
             }
@@ -109,7 +109,7 @@ fn any_assignment() -> impl Strategy<Value = (String, String)> {
     })
 }
 
-/// A line of a file: mostly one that sets something.
+/// A line of a file, usually one that sets something.
 fn any_line() -> impl Strategy<Value = String> {
     (any_assignment(), 0..12_u8, "\\PC{0,12}").prop_map(|((name, value), shape, noise)| {
         let quoted = serde_json::Value::from(value.clone());
@@ -155,7 +155,7 @@ fn shown(in_force: &InForce) -> (String, String) {
     (text(table), text(file))
 }
 
-/// What is set and may be shown. Nothing is as if it were not set.
+/// What is set and may be shown. An empty value counts as not set.
 fn set(in_force: &InForce) -> Vec<(&str, Vec<&OsString>)> {
     let may_show =
         |chosen: &&Chosen| chosen.setting.kind == Kind::Plain && chosen.source != Source::Default;

@@ -2,7 +2,7 @@ use clap::{Args as _, Command, FromArgMatches as _};
 
 use super::*;
 
-/// A configuration of the three layers, each as its user writes it.
+/// A configuration of three layers, each as a user would write it.
 #[derive(Default)]
 struct Setup {
     flags: Vec<&'static str>,
@@ -28,7 +28,7 @@ impl Setup {
         in_force(&flags, path.as_deref(), &environment)
     }
 
-    /// What a setting is, and the layer that says so.
+    /// The value of a setting, and the layer that it comes from.
     fn of(&self, name: &str) -> (Vec<String>, u8) {
         let in_force = self.in_force().unwrap();
         let chosen = in_force
@@ -41,7 +41,7 @@ impl Setup {
         (values.collect(), chosen.source.rank())
     }
 
-    /// What is wrong, each with the place and without the folder that it was in.
+    /// The problems, each with its place, without the directory.
     fn problems(&self) -> Vec<String> {
         let problems = self.in_force().err().expect("something is wrong").0;
         let texts = problems.iter().map(ToString::to_string);
