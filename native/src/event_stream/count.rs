@@ -1,9 +1,9 @@
-//! How many event streams are open.
+//! Counts the open event streams.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts open streams.
+/// The number of open streams.
 #[derive(Clone, Default)]
 pub(crate) struct OpenStreams(Arc<AtomicUsize>);
 
@@ -12,14 +12,14 @@ impl OpenStreams {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts one until it is dropped.
+    /// Counts a stream until the returned value is dropped.
     pub(crate) fn open(&self) -> OpenStream {
         self.0.fetch_add(1, Ordering::Relaxed);
         OpenStream(Arc::clone(&self.0))
     }
 }
 
-/// One that is counted.
+/// A stream that is counted.
 pub(crate) struct OpenStream(Arc<AtomicUsize>);
 
 impl Drop for OpenStream {

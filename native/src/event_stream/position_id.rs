@@ -1,8 +1,8 @@
-//! Where a stream stands, as the `id:` of its events.
+//! The position of a stream, as the `id:` of its events.
 //!
-//! A stream of one topic has `epoch:offset`. One of several topics or of patterns has a position for each topic,
-//! `topic=epoch:offset`, separated by spaces, because `Last-Event-ID` is all that a browser gives back. Before it has seen
-//! anything, that is `-`: a browser that gives nothing back would start anew, and miss what was published meanwhile.
+//! A stream of one topic has the id `epoch:offset`. A stream of several topics or of patterns has a position for each topic,
+//! `topic=epoch:offset`, separated by spaces, because `Last-Event-ID` is all that a browser sends back. Before it has delivered anything,
+//! the id is `-`: without an id to send back, a browser would start anew and miss what was published meanwhile.
 
 use std::io::Write as _;
 
@@ -10,29 +10,29 @@ use tidegate_core::protocol::TopicPosition;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
 
-/// The most topics whose positions an id holds: those that published last. The others start with their
-/// retained history again, which their positions tell apart.
+/// The most topics whose positions an id contains: those that published last. The others start with their retained history again; clients
+/// recognise repetitions by their positions.
 const TOPICS_MAX: usize = 32;
 
-/// The id of several topics of which nothing has been seen. No topic is named like this entry, because those have a `=`.
+/// The id of several topics before anything was delivered. It can't be the name of a topic, because entries with names contain a `=`.
 const NOTHING_SEEN: &str = "-";
 
-/// What a stream starts with, of topics that its id doesn't tell.
+/// What a stream starts with in topics that its id doesn't contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// The latest value, which is to come yet.
+    /// The latest value, which has yet to be delivered.
     Latest,
     /// What is published from then on.
     New,
-    /// What its device has not dealt with. The server remembers where that is, and takes what is given back for dealt with.
+    /// What its device has not processed. The server remembers that position, and takes the id that is sent back as processed.
     Device,
 }
 
 /// The positions of a stream's topics.
 pub(crate) enum PositionId {
-    /// Of the only topic, once it has one.
+    /// The position of the only topic, once it has one.
     One(Topic, Option<Position>),
-    /// Those that published last at the end.
+    /// The positions of several topics. The one that published last is at the end.
     Several(Vec<TopicPosition>),
 }
 
@@ -49,7 +49,7 @@ impl PositionId {
         }
     }
 
-    /// Reads an id that a client gives back; `None` where it is not one of this stream's.
+    /// Reads an id that a client sends back; `None` if it is not one for this stream.
     pub(crate) fn parse(text: &str, patterns: &[Pattern]) -> Option<Self> {
         let mut id = Self::new(patterns);
         match &mut id {
@@ -79,7 +79,7 @@ impl PositionId {
         }
     }
 
-    /// A subscription stands; an exact one's topic has a position already.
+    /// Notes that a subscription is confirmed. The topic of an exact one then has a position.
     pub(super) fn begin(
         &mut self,
         pattern: &Pattern,
@@ -93,7 +93,7 @@ impl PositionId {
             return;
         }
         match beginning {
-            // Whoever resumes from here has not seen the latest value.
+            // A client that resumes from here has not received the latest value.
             Beginning::Latest => position.offset = position.offset.saturating_sub(1),
             Beginning::Device if position.offset > 0 => return,
             Beginning::New | Beginning::Device => {}
@@ -131,7 +131,7 @@ impl PositionId {
         }
     }
 
-    /// Appends the line of an event, where there is anything to resume from.
+    /// Appends the `id:` line of an event, if there is anything to resume from.
     pub(super) fn write_line(&self, out: &mut Vec<u8>) {
         if !self.is_empty() {
             out.extend_from_slice(b"id: ");
@@ -140,7 +140,7 @@ impl PositionId {
         }
     }
 
-    /// Appends a block that is no event, and from which a reader resumes that has seen none.
+    /// Appends a block that is not an event, and from which a reader can resume that has received none.
     pub(super) fn write_beginning(&self, out: &mut Vec<u8>, beginning: Beginning) {
         let may_start_over = matches!(self, Self::Several(_)) && beginning != Beginning::Device;
         if self.is_empty() && may_start_over {
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(read.positions(), id.positions());
     }
 
-    /// What a stream is told at its start that asks for these, of which `a` stands at an offset.
+    /// The first block of a stream of these patterns, when `a` is at an offset.
     fn beginning(texts: &[&str], offset: u64, beginning: Beginning) -> String {
         let mut id = PositionId::new(&patterns(texts));
         for pattern in patterns(texts) {

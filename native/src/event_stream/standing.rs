@@ -1,5 +1,5 @@
-//! Where a stream stands, and what it is told: the events of what it asked for, each with the id to resume after it, and those
-//! of the room that it is in.
+//! The state of a stream, and its events: those of what it asked for, each with the id to resume after it, and those of the room that it is
+//! in.
 
 use std::io::Write as _;
 
@@ -11,21 +11,21 @@ use super::{Beginning, PositionId};
 use crate::encode::{self, Encoder, Message};
 use crate::json::Json;
 
-/// The name of the events of a user's room. Whoever has asked for something else hears them only under this name.
+/// The name of the events of a user's room. A stream that asked for something else delivers them only under this name.
 const ROOM_EVENT: &str = "user";
 
-/// A stream's place in its topics, and its room.
+/// A stream's position in its topics, and its room.
 pub(crate) struct Standing {
     pub(crate) id: PositionId,
-    /// The room that it is in beside what it asked for.
+    /// The room that it is in, in addition to what it asked for.
     pub(crate) room: Option<Topic>,
     beginning: Beginning,
-    /// How many of the subscriptions that it asked for don't stand yet.
+    /// How many of the subscriptions that it asked for are not confirmed yet.
     unanswered: usize,
 }
 
 impl Standing {
-    /// One that has asked for these patterns; `given_back` is the id that its reader has.
+    /// The state of a stream that asked for these patterns. `given_back` is the id that its reader sent back.
     pub(crate) fn new(
         patterns: &[Pattern],
         given_back: Option<PositionId>,
@@ -40,7 +40,7 @@ impl Standing {
         }
     }
 
-    /// Appends what a frame tells, with the id to resume after it. Frames that tell a reader nothing append nothing.
+    /// Appends the event of a frame, with the id to resume after it. Frames that mean nothing to a reader append nothing.
     pub(crate) fn write_event(
         &mut self,
         out: &mut Vec<u8>,
@@ -72,7 +72,7 @@ impl Standing {
             ServerFrame::Subscribed {
                 pattern, position, ..
             } => return self.begin(out, pattern, *position),
-            // Whoever is in the process, as this stream is, is sent whole values.
+            // A stream within the process, as this one is, gets complete values.
             ServerFrame::Delta { .. }
             | ServerFrame::Welcome { .. }
             | ServerFrame::Unsubscribed { .. }
@@ -92,8 +92,8 @@ impl Standing {
         write_data(out, &encoder.message(frame));
     }
 
-    /// A subscription stands. Once all do, the reader is given an id: whoever reconnects without one starts anew, and
-    /// what was published meanwhile would be lost without a word.
+    /// Notes that a subscription is confirmed. Once all are, the reader gets an id: without one, a reader that reconnects starts anew, and
+    /// silently misses what was published meanwhile.
     fn begin(&mut self, out: &mut Vec<u8>, pattern: &Pattern, position: Option<Position>) {
         if self.unanswered == 0 {
             return;
@@ -105,7 +105,7 @@ impl Standing {
         }
     }
 
-    /// Whether a publication's event is the same for all streams that ask for its topic alone, as this one does.
+    /// Whether a publication's event is the same for all streams of only its topic, and this is one of them.
     pub(crate) fn shares(&self, publication: &Publication<Json>) -> bool {
         matches!(self.id, PositionId::One(..)) && self.room.as_ref() != Some(&publication.topic)
     }
@@ -126,7 +126,7 @@ impl Standing {
     }
 }
 
-/// Appends what a frame of the room tells. It has no id, so that a browser keeps the one that it would resume from.
+/// Appends the event of a frame of the room. It has no id, so that a browser keeps the one to resume from.
 fn write_room_event(out: &mut Vec<u8>, frame: &ServerFrame<Json>, encoder: &mut Encoder) {
     if !matches!(frame, ServerFrame::Subscribed { .. }) {
         write_name(out, ROOM_EVENT);
@@ -140,7 +140,7 @@ fn write_name(out: &mut Vec<u8>, name: &str) {
     out.push(b'\n');
 }
 
-/// Appends the event of a publication as it is the same for all streams of its topic alone.
+/// Appends the event of a publication, which is the same for all streams of only its topic.
 pub(crate) fn write_publication(out: &mut Vec<u8>, publication: &Publication<Json>) {
     writeln!(out, "id: {}", publication.position).expect("a Vec takes every write");
     write_data(out, encode::publication_message(publication));

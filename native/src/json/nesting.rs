@@ -3,7 +3,7 @@
 /// Whether objects and arrays of `text`, which is JSON, are nested more than `max` deep.
 pub(crate) fn is_deeper_than(text: &str, max: usize) -> bool {
     let opens = |byte: &u8| matches!(byte, b'{' | b'[');
-    // Most have fewer in all.
+    // Most texts have no more brackets than that in total.
     if text.as_bytes().iter().filter(|byte| opens(byte)).count() <= max {
         return false;
     }

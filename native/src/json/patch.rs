@@ -1,22 +1,23 @@
-//! Merge patches (RFC 7396) between JSON texts: made and applied on the texts, so that whatever does not change keeps its spelling.
+//! Merge patches (RFC 7396) between JSON texts. They are made and applied on the texts, so that everything that doesn't change keeps its
+//! spelling.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::scan::{Member, is_object, members};
 
-/// Objects within objects are looked into so deep. What is deeper is sent whole.
+/// How deep objects within objects are compared. Deeper ones are sent whole.
 const DEPTH_MAX: usize = 32;
 
-/// The patch that turns `older` into `newer`; `None` where no patch does, because a member of it is `null` or a name comes
-/// twice, or where nothing would be left out.
+/// The patch that turns `older` into `newer`. `None` if there is none, because a member would have to become `null` or a name occurs twice,
+/// or if it would leave nothing out.
 pub(super) fn diff(older: &str, newer: &str) -> Option<String> {
     let mut patch = String::new();
     write_diff(&members(older)?, &members(newer)?, &mut patch, DEPTH_MAX)?;
     Some(patch)
 }
 
-/// `base` with a patch applied; `None` where the patch is too deep.
+/// `base` with a patch applied; `None` if the patch is too deep.
 pub(super) fn patched(base: &str, patch: &str) -> Option<String> {
     let mut value = String::with_capacity(base.len() + patch.len());
     write_patched(Some(base), patch, &mut value, DEPTH_MAX)?;
@@ -25,7 +26,7 @@ pub(super) fn patched(base: &str, patch: &str) -> Option<String> {
 
 type ByName<'a> = BTreeMap<&'a str, &'a Member<'a>>;
 
-/// The members by their names; `None` where one comes twice.
+/// The members by their names; `None` if a name occurs twice.
 fn by_name<'a>(members: &'a [Member<'a>]) -> Option<ByName<'a>> {
     let by_name: ByName<'a> = members
         .iter()
@@ -72,7 +73,7 @@ fn write_diff(
     Some(())
 }
 
-/// Whether a patch can bring a value as it is: a `null` member would be taken for one to be removed.
+/// Whether a patch can set a value as it is: a `null` member would mean that the member is removed.
 fn can_be_set(value: &str, depth: usize) -> bool {
     if !is_object(value) {
         return value != "null";
@@ -95,7 +96,7 @@ fn write_patched(base: Option<&str>, patch: &str, value: &mut String, depth: usi
     let changes = members(patch)?;
     let base = base.filter(|base| is_object(base)).unwrap_or("{}");
     let older = members(base)?;
-    // Of members that come twice, the last counts, as everywhere.
+    // Of members with the same name, the last one counts, as everywhere.
     let last = |members: &[Member<'_>]| -> BTreeMap<String, usize> {
         let names = members.iter().map(|member| match &member.name {
             Cow::Borrowed(name) => (*name).to_owned(),
@@ -166,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    /// RFC 7396, as its pseudo-code has it.
+    /// RFC 7396, following its pseudo-code.
     fn reference(target: Value, patch: Value) -> Value {
         let Value::Object(patch) = patch else {
             return patch;
@@ -204,7 +205,7 @@ mod tests {
         })
     }
 
-    /// The same value, spelled with blanks.
+    /// The value as text, with or without white space.
     fn spelled(value: &Value, is_pretty: bool) -> String {
         if is_pretty {
             serde_json::to_string_pretty(value)

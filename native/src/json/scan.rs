@@ -1,4 +1,4 @@
-//! The members of an object, found in its text without building it.
+//! Finds the members of an object in its text, without parsing their values.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ pub(super) struct Member<'a> {
     pub(super) value: &'a str,
 }
 
-/// The members of `text`, which is JSON, in their order; `None` where it is no object.
+/// The members of `text`, which must be JSON, in order; `None` if it is not an object.
 pub(super) fn members(text: &str) -> Option<Vec<Member<'_>>> {
     let mut scan = Scan { text, at: 0 };
     if scan.next_token()? != b'{' {
@@ -38,7 +38,7 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// The first byte of the next token, which the scan then stands at.
+    /// Moves to the next token, and returns its first byte.
     fn next_token(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// Goes behind the string that it stands at.
+    /// Moves past the string at the current position.
     fn skip_string(&mut self) -> Option<()> {
         self.at += 1;
         loop {
@@ -79,12 +79,12 @@ impl<'a> Scan<'a> {
             if rest[length] == b'"' {
                 return Some(());
             }
-            // Whatever is escaped, its first byte ends no string.
+            // The first byte of an escape never ends the string.
             self.at += 1;
         }
     }
 
-    /// Goes behind the value that it stands at.
+    /// Moves past the value at the current position.
     fn skip_value(&mut self) -> Option<()> {
         let mut depth = 0_usize;
         loop {

@@ -1,4 +1,4 @@
-//! A tracker's clock, its way to others, and its topics.
+//! Drives a tracker: gives it a clock, a connection to other servers, and its topics.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use crate::hub::{Hub, PresenceChanges};
 use crate::json::Json;
 use crate::shard::{CommandSender, Overheard, ProgressCommand};
 
-/// What is asked of a tracker.
+/// A command to a tracker.
 pub(super) enum Command {
     Done {
         session: Key,
@@ -49,11 +49,11 @@ pub(super) struct Driver {
     pub(super) users: PresenceChanges,
     pub(super) heard: mpsc::Receiver<Overheard>,
     pub(super) asked: mpsc::UnboundedReceiver<Command>,
-    /// Whether there may be other servers, who are to know of what is counted.
+    /// Whether there may be other servers that have to learn what is counted.
     pub(super) has_others: bool,
 }
 
-/// Who waits until others know what they have counted: in the order in which they came, by their numbers.
+/// Callers that wait until other servers know what they have counted, by number, in the order in which they came.
 #[derive(Default)]
 struct Waiting {
     last: u64,
@@ -66,13 +66,13 @@ impl Waiting {
         self.replies.push_back((self.last, reply));
     }
 
-    /// Others know of everything up to a number.
+    /// Answers the callers up to a number, because other servers know of everything that those have counted.
     fn answer(&mut self, known: u64) {
         while let Some((number, _)) = self.replies.front()
             && *number <= known
         {
             if let Some((_, reply)) = self.replies.pop_front() {
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = reply.send(());
             }
         }
@@ -80,7 +80,7 @@ impl Waiting {
 }
 
 impl Driver {
-    /// Until nobody counts here any more, or the hub stops.
+    /// Runs until nobody counts here any more, or the hub stops.
     pub(super) async fn run(mut self) {
         let began = tokio::time::Instant::now();
         let now = || {
@@ -162,7 +162,8 @@ impl Driver {
         }
     }
 
-    /// Does what the tracker wants done. Gives, for what is on its way to others then, up to whom it answers.
+    /// Carries out what the tracker asks for. Returns, for each message on its way to others, up to which caller it
+    /// answers.
     fn drain(&mut self, waiting: &mut Waiting) -> Vec<(u64, oneshot::Receiver<()>)> {
         let mut said = Vec::new();
         while let Some(output) = self.tracker.poll_output() {
@@ -174,7 +175,7 @@ impl Driver {
         if !self.has_others {
             waiting.answer(waiting.last);
         }
-        // Only with the last of several messages everything is told.
+        // Of several messages, only the last completes what others have to know.
         let knows_all = self.tracker.is_told();
         let last = said.len().saturating_sub(1);
         let numbered = said.into_iter().enumerate();
@@ -218,7 +219,7 @@ impl Driver {
         }
     }
 
-    /// Publishes, and does not wait: what a topic refuses has ended, and a hub that has stopped is noticed elsewhere.
+    /// Publishes without waiting: a topic that refuses has ended, and a stopped hub is noticed elsewhere.
     fn tell(&self, topic: &Topic, value: &impl Serialize, end: Option<EndReason>) {
         let payload = Json::from_value(value).expect("what is told has a JSON form");
         let request = PublishRequest {

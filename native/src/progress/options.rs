@@ -1,4 +1,4 @@
-//! How progress is counted, and where it is published: the one place that says so.
+//! The options of counting progress and of publishing it.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ impl ProgressOptions {
 /// The last segments of the topics to publish to; the name of the work comes before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressTopics {
-    /// What was done by whom: `{"done", "by"}`. Subscribers that conflate with `sum` get the totals.
+    /// Who has done how much: `{"done", "by"}`. Subscribers that conflate with `sum` get the totals.
     pub events: String,
     /// How far the work is: a [`Snapshot`](tidegate_core::progress::Snapshot). The last one ends the topic.
     pub progress: String,

@@ -1,4 +1,4 @@
-//! Passing the command's output on as it comes, and looking at it on the way.
+//! Passes the command's output on as it arrives, and reads progress from it on the way.
 
 use std::io;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ pub(super) async fn forward(
             sink_is_open = sink.write_all(bytes).await.is_ok() && sink.flush().await.is_ok();
         }
         reporter.observed(reader.push(bytes), reader.last_line());
-        // Nobody reads any more. Closing a pipe tells the command so, as if it had written there itself;
-        // a terminal that is gone tells by a signal.
+        // Nobody reads any more. Closing the pipe tells the command, as if it had written to our output itself; a
+        // terminal that is gone reports it by a signal.
         if !sink_is_open && matches!(source, Source::Pipe(_)) {
             break;
         }
@@ -62,8 +62,8 @@ struct Rest {
 }
 
 impl Rest {
-    /// All of the command's own output is through: it was there to be read when the command ended,
-    /// so whatever had to be waited for is from others.
+    /// Whether all of the command's own output was passed on. It was there to be read when the command ended, so
+    /// whatever had to be waited for is from other processes.
     fn is_enough(&self) -> bool {
         self.bytes >= LEFT_BYTES_MAX || self.waited >= DRAIN_MAX
     }
@@ -94,7 +94,7 @@ async fn next(
     length
 }
 
-/// Reads what is there. An error is an end too: a pty whose other end is closed has one.
+/// Reads what is there. An error counts as the end, too: a pty whose other end is closed returns one.
 async fn read(source: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> usize {
     loop {
         match source.read(buffer).await {

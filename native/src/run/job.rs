@@ -10,10 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The longest job id, in bytes: what the longest topic leaves after `job:`.
 const ID_BYTES_MAX: usize = 255 - "job:".len();
 
-/// How much of the command's name goes into an id that we make, in bytes.
+/// The most bytes of the command's name in a generated id.
 const ID_STEM_BYTES_MAX: usize = 40;
 
-/// The digits of an id's suffix: few enough to read out, enough not to meet by chance.
+/// The digits of an id's suffix: few enough to read out, enough not to collide by chance.
 const ID_SUFFIX_DIGITS: usize = 6;
 
 /// The longest [name](JobSpec::name) of a job, in characters.
@@ -73,7 +73,7 @@ impl JobId {
         let stem = stem.trim_matches(['-', '.']);
         let stem = if stem.is_empty() { "job" } else { stem };
         let mut suffix = String::new();
-        // The standard library's hasher keys are random; the time makes sure of it.
+        // The keys of the standard library's hasher are random; hashing the time in addition makes sure.
         let mut rest =
             RandomState::new().hash_one(SystemTime::now().duration_since(UNIX_EPOCH).ok());
         for _ in 0..ID_SUFFIX_DIGITS {

@@ -31,15 +31,14 @@
 //!   a session of its own), made like ours. Ours is switched to raw, so that every key goes to the
 //!   command, and switched back at the end, on suspension (Ctrl-Z) and on panic. The window's size is
 //!   passed on whenever it changes.
-//! - **Otherwise** the command stays where we are, has our standard input itself, and writes to pipes,
-//!   or where one of our two outputs is a terminal, to a pty that only carries output. Bytes are passed
-//!   on unchanged as they come. Outputs that are one and the same file for us are one for the command
-//!   too, so that their order stays.
+//! - **Otherwise** the command stays in our session, has our standard input itself, and writes to pipes, or, if one of
+//!   our two outputs is a terminal, to a pty that only carries output. Bytes are passed on unchanged as they come. If
+//!   our two outputs are the same file, the command's are one, too, so that their order is kept.
 //!
 //! Signals that reach us are passed on to the command (in a session or without any terminal: to its
 //! whole process group), except those that the terminal has given to both of us already.
 //!
-//! Whoever started us can see how the command ended, too: [`Outcome::end_by_signal`].
+//! Our parent can see how the command ended, too: [`Outcome::end_by_signal`].
 //!
 //! # Limits
 //!
@@ -95,11 +94,11 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(2);
 /// Runs the command of `job` to its end and keeps `updates` up to date meanwhile.
 ///
 /// The first value is set when the command runs; the last one has a status that
-/// [is terminal](JobStatus::is_terminal). Neither waits for whoever reads the values: between two
-/// looks only the latest stays. The sender is dropped on return.
+/// [is terminal](JobStatus::is_terminal). A slow reader of the values delays nothing: it skips to the latest one. The
+/// sender is dropped on return.
 ///
-/// A command that can't be started gives an outcome too: FAILED with exit code 127 (not found), 126
-/// (not executable) or 125 (our own trouble), as shells and `env` do. Nothing is printed about it;
+/// A command that can't be started has an outcome, too: FAILED with exit code 127 (not found), 126
+/// (not executable) or 125 (an error of our own), as in shells and `env`. Nothing is printed about it;
 /// [`Outcome::error`] says what was wrong.
 ///
 /// Must be called within a Tokio runtime with IO and time enabled. Dropping the future kills the

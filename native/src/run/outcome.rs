@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::report::JobStatus;
 
-/// How long after an interrupt that needn't end it a command's failure still counts as its effect.
+/// How long after an interrupt that needn't end the command its failure still counts as caused by it.
 const INTERRUPT_EFFECT_MAX: Duration = Duration::from_secs(10);
 
 /// The numbers of SIGHUP, SIGINT, SIGQUIT and SIGTERM, the same on every Unix.
@@ -15,7 +15,7 @@ const INTERRUPT: i32 = 2;
 const QUIT: i32 = 3;
 const TERMINATE: i32 = 15;
 
-/// What shells add to the number of the signal that ended a command.
+/// The exit status for a signal is its number plus this, as in shells.
 const SIGNAL_EXIT_BASE: i32 = 128;
 
 /// Why a command could not be run.
@@ -36,7 +36,7 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
-    /// Pipes, a terminal or signal handling could not be set up, or the command not be waited for.
+    /// Pipes, a terminal or signal handling could not be set up, or the command could not be waited for.
     #[error("cannot {action}: {source}")]
     Host {
         /// What was tried.
@@ -61,7 +61,7 @@ impl RunError {
     }
 }
 
-/// What the supervision of a command came to.
+/// The result of supervising a command.
 #[derive(Debug)]
 pub(super) enum Ending {
     /// It never ran, or could not be waited for.
@@ -75,11 +75,11 @@ pub(super) enum Ending {
 /// Whether the command had been asked to stop.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
-    /// By a signal whose purpose is to end it.
+    /// Whether by a signal whose purpose is to end it.
     pub(super) to_end: bool,
-    /// By something that it may well live on with (a key, a hangup): how long ago.
+    /// How long ago something interrupted it that it may survive (a key, a hangup), if anything did.
     pub(super) interrupted: Option<Duration>,
-    /// What asked it last was a key, of which nobody else heard.
+    /// Whether the last request was a key, which no other process got.
     pub(super) by_key: bool,
 }
 
@@ -98,13 +98,13 @@ impl Asked {
 pub struct Outcome {
     /// COMPLETE, FAILED or CANCELLED.
     pub status: JobStatus,
-    /// What a shell would show as `$?`: the command's own exit code, or 128 and the signal that ended it.
+    /// The status that a shell would show as `$?`: the command's own exit code, or 128 plus the number of the signal that ended it.
     pub exit_code: u8,
     /// The number of the signal that ended the command.
     pub signal: Option<i32>,
     /// Why the command could not be run.
     pub error: Option<RunError>,
-    /// Whether a key sent that signal, of which nobody else heard.
+    /// Whether a key sent that signal, which no other process got.
     by_key: bool,
 }
 
@@ -143,12 +143,11 @@ impl Outcome {
         }
     }
 
-    /// Ends this process by the signal that ended the command, so that a shell, `make` or `timeout` sees what it would see
-    /// of the command itself. Leaves no core. Returns where no signal ended the command, and where this process can't be
-    /// ended so, as the first of a container: then [`exit_code`](Self::exit_code) tells it.
-    ///
-    /// If a key such as Ctrl-C sent the signal, nobody has got it but the command, whose terminal is its own. So the other
-    /// processes of our process group get it first: a script around us ends as well.
+    /// Ends this process by the signal that ended the command, so that a shell, `make` or `timeout` sees what it would see of the command
+    /// itself. It dumps no core. This returns if no signal ended the command, or if this process can't be ended by it, as the first process
+    /// of a container: then exit with [`exit_code`](Self::exit_code).
+    /// If a key such as Ctrl-C sent the signal, only the command has got it, because its terminal is its own. So the other processes of our
+    /// process group get it first, and a script around us ends as well.
     pub fn end_by_signal(&self) {
         #[cfg(unix)]
         if let Some(signal) = self.signal {
@@ -157,8 +156,8 @@ impl Outcome {
     }
 }
 
-/// A zero is the command's own word that it did what it should, whatever it was asked. A shell whose
-/// last command was ended by a signal exits with 128 and that signal.
+/// Exiting with 0 means success, whatever the command was asked to do. A shell whose last command was ended by a signal exits with 128 plus
+/// that signal.
 fn exit_status(code: i32, asked: Asked) -> JobStatus {
     let by_signal = [SIGNAL_EXIT_BASE + INTERRUPT, SIGNAL_EXIT_BASE + TERMINATE].contains(&code);
     if code == 0 {

@@ -1,4 +1,4 @@
-//! The job's state as others see it, kept in a watch channel.
+//! The job's state, as others see it, kept in a watch channel.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use super::job::JobSpec;
 use super::outcome::Outcome;
 use super::progress::Reading;
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum JobStatus {
@@ -18,21 +18,21 @@ pub enum JobStatus {
     Running,
     /// It exited with 0.
     Complete,
-    /// It exited with another code, was ended by a signal that nobody asked for, or never ran.
+    /// It exited with another code, was ended by a signal that was not a request to stop, or never ran.
     Failed,
     /// It was asked to stop, and did.
     Cancelled,
 }
 
 impl JobStatus {
-    /// Whether nothing comes after it.
+    /// Whether no other status follows it.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         self != Self::Running
     }
 }
 
-/// All there is to know about a job at some moment. Each update is whole: the latest one wins.
+/// The complete state of a job at some moment. Each update is complete: the latest one replaces all earlier ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JobUpdate {
@@ -40,7 +40,7 @@ pub struct JobUpdate {
     pub job_id: String,
     /// The command line, shortened.
     pub name: String,
-    /// Where the job stands.
+    /// The job's status.
     pub status: JobStatus,
     /// The part that is done, from 0 to 1 in steps of 0.0001; 1 when COMPLETE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct JobUpdate {
     /// How much is done, if the command counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
-    /// How much there is in all, if the command counts.
+    /// The total amount, if the command counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// The last line of output, or why the command could not be run.
@@ -154,7 +154,7 @@ fn whole_millis(millis: u128) -> u64 {
     u64::try_from(millis).unwrap_or(u64::MAX)
 }
 
-/// Finer steps than these can't be seen in any bar and would only make bytes and updates.
+/// Rounds a fraction: finer steps can't be seen in any bar, and would only cause bytes and updates.
 fn rounded(fraction: f64) -> f64 {
     (fraction * 10_000.0).round() / 10_000.0
 }

@@ -1,5 +1,5 @@
-//! Serving a command that has a terminal of its own: keys go in, and what the keyboard's special keys
-//! mean to our own shell happens.
+//! Serves a command that has a terminal of its own: passes keys on, and does what the keyboard's special keys mean to
+//! our own shell.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::terminal::{Terminal, copy_size};
 
-/// By then a stop signal has stopped us, unless nobody is there to let us go on and so it was ignored.
+/// How long a stop signal takes to stop us. If it hasn't by then, it was ignored, because there is no shell that could
+/// continue us.
 const STOP_TAKES_MAX: Duration = Duration::from_millis(200);
 
 /// The most that is read from the keyboard at a time, in bytes.
@@ -25,18 +26,18 @@ enum Special {
     Suspend,
 }
 
-/// The terminal of the command, and ours that it stands for.
+/// The terminal of the command, and our own, which it represents.
 pub(super) struct Session {
     terminal: Terminal,
     /// The command's terminal, to ask for its modes and set its size.
     control: OwnedFd,
     input: OwnedWritePty,
     leader: Pid,
-    /// Typed and not yet taken by the command's terminal.
+    /// What was typed and not yet accepted by the command's terminal.
     unsent: Vec<u8>,
-    /// We told everyone to stop; if this passes, we were not stopped.
+    /// Set once we told all processes to stop; if it passes, we were not stopped.
     stopping_until: Option<Instant>,
-    /// No more keys can come, or none can be passed on.
+    /// Whether no more keys can arrive, or none can be passed on.
     is_over: bool,
 }
 
@@ -87,17 +88,17 @@ impl Session {
         self.typed(&typed[..length])
     }
 
-    /// Our terminal has another size.
+    /// Notes that our terminal has another size.
     pub(super) fn resized(&self) {
         copy_size(&self.terminal.tty(), &self.control);
     }
 
-    /// We go on after a stop, perhaps in the foreground again, and so does the command.
+    /// Continues after a stop, perhaps in the foreground again, and so does the command.
     pub(super) fn go_on(&mut self) {
         self.stopping_until = None;
         self.terminal.take();
         self.resized();
-        // The command may just have ended; then there is nobody to tell.
+        // This fails if the command has just ended.
         let _ = kill_process_group(self.leader, Signal::CONT);
     }
 
@@ -105,7 +106,7 @@ impl Session {
         let mut interrupted = false;
         for &key in typed {
             match self.special(key) {
-                // A session of its own is of no shell's jobs, so its terminal can't suspend it: we must.
+                // The command's session isn't part of any shell's jobs, so its terminal can't suspend it: we have to.
                 Some(Special::Suspend) => self.suspend(),
                 special => {
                     interrupted |= special == Some(Special::Interrupt);
@@ -116,8 +117,8 @@ impl Session {
         interrupted
     }
 
-    /// What `key` asks for, if the command itself (and not a program that it runs as a job of its own)
-    /// lets its terminal look for such keys.
+    /// The special meaning of `key`, if the command itself (and not a program that it runs as a job of its own) lets
+    /// its terminal handle such keys.
     fn special(&self, key: u8) -> Option<Special> {
         if !key.is_ascii_control() {
             return None;
@@ -130,7 +131,7 @@ impl Session {
         }
         let codes = &modes.special_codes;
         if key == 0 {
-            // Stands for a special key that was switched off.
+            // Means that a special key is disabled.
             None
         } else if [
             codes[SpecialCodeIndex::VINTR],
@@ -146,10 +147,10 @@ impl Session {
         }
     }
 
-    /// Stops the command, and us with all of our shell's job, until the shell lets us go on.
+    /// Stops the command, and us with our shell's whole job, until the shell continues us.
     fn suspend(&mut self) {
         self.terminal.give_back();
-        // Who has ended meanwhile needs no stopping.
+        // This fails if the command has ended meanwhile.
         let _ = kill_process_group(self.leader, Signal::STOP);
         let _ = kill_current_process_group(Signal::TSTP);
         self.stopping_until = Some(Instant::now() + STOP_TAKES_MAX);

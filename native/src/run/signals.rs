@@ -8,7 +8,7 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::iterator::{Handle, SignalsInfo};
 use tokio::sync::mpsc;
 
-/// Everything that is caught: what is passed on, and what tells of the terminal.
+/// All signals that are caught: those that are passed on, and those about the terminal.
 const CAUGHT: [i32; 8] = [
     SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
 ];
@@ -17,15 +17,15 @@ const CAUGHT: [i32; 8] = [
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caught {
     pub(super) signal: i32,
-    /// No process sent it, so it came from the terminal, which gives it to every process of its
+    /// Whether it came from the terminal, because no process sent it. The terminal sends it to every process of its
     /// foreground group.
     pub(super) by_terminal: bool,
 }
 
-/// Catches signals until it is dropped. From then on they have no effect.
+/// Catches signals until it is dropped. After that, they have no effect.
 ///
-/// To be made after the command was started: a signal that is ignored (`nohup`, `&` in a script) is
-/// to stay ignored for the command, but one that is caught has its default effect there.
+/// Create this after the command was started: a signal that is ignored (`nohup`, `&` in a script) has to stay ignored
+/// for the command, but one that is caught would get its default effect there.
 #[derive(Debug)]
 pub(super) struct Signals {
     handle: Handle,
@@ -53,7 +53,7 @@ impl Signals {
         Ok(Self { handle, caught })
     }
 
-    /// The next signal. Waits for ever when there can be none any more.
+    /// The next signal. Waits for ever if there can't be any more.
     pub(super) async fn next(&mut self) -> Caught {
         match self.caught.recv().await {
             Some(caught) => caught,

@@ -1,4 +1,4 @@
-//! Starting the command, connected as our own streams ask for.
+//! Starts the command, connected as our own streams require.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,7 +19,7 @@ use super::outcome::RunError;
 use super::session::Session;
 use super::terminal::{Terminal, copy_size, has_controlling_terminal, is_same_file, is_terminal};
 
-/// A command that runs.
+/// A running command.
 pub(super) struct Started {
     pub(super) child: Child,
     pub(super) pid: Pid,
@@ -29,13 +29,13 @@ pub(super) struct Started {
 
 /// How we and the command are connected, beyond its output.
 pub(super) enum Link {
-    /// It has a terminal of its own, which we serve.
+    /// The command has a terminal of its own, which we serve.
     Session(Session),
-    /// It is where we are.
+    /// The command is in our session.
     Beside {
-        /// It is in our process group, and so gets from the terminal what we get.
+        /// Whether it is in our process group, and so gets the same signals from the terminal as we do.
         shares_group: bool,
-        /// The ptys that carry its output, each with the terminal that it stands for.
+        /// The ptys that carry its output, each with the terminal that it represents.
         ptys: Vec<(OwnedFd, OwnedFd)>,
     },
 }
@@ -123,8 +123,8 @@ fn start_beside(job: &JobSpec, mut command: Command) -> Result<Started, RunError
         command.stderr(err.inner);
     }
     command.stdin(Stdio::inherit()).stdout(out.inner);
-    // With a terminal about, a group of its own would be in the background, where reading from the
-    // terminal stops a process.
+    // If there is a terminal, a group of its own would be in the background, where reading from the terminal stops a
+    // process.
     let shares_group = has_controlling_terminal();
     if !shares_group {
         command.process_group(0);
@@ -139,12 +139,12 @@ fn start_beside(job: &JobSpec, mut command: Command) -> Result<Started, RunError
     })
 }
 
-/// A way for output to get from the command to one of our streams, by way of us.
+/// Carries output from the command to one of our streams, through us.
 struct Tap {
     source: Source,
     /// The command's end.
     inner: OwnedFd,
-    /// If it is a pty: that, and the terminal that it stands for.
+    /// If it is a pty: the pty, and the terminal that it represents.
     pty: Option<(OwnedFd, OwnedFd)>,
 }
 
@@ -163,7 +163,7 @@ impl Tap {
         let (pty, pts) = open_pty()?;
         copy_size(stream, &pts);
         let mut modes = termios::tcgetattr(&pts).map_err(|error| setup_error(error.into()))?;
-        // The real terminal makes of line feeds what it makes of them, once is enough.
+        // The real terminal already converts line feeds; once is enough.
         modes.output_modes.remove(OutputModes::OPOST);
         set_modes(&pts, &modes)?;
         let resizable = (duplicate(&pty)?, duplicate(stream)?);
@@ -231,7 +231,7 @@ fn setup_error(source: io::Error) -> RunError {
 fn spawn_error(job: &JobSpec, source: io::Error) -> RunError {
     let program = job.program().to_owned();
     match source.kind() {
-        // A path that is there all the same: what is missing is the interpreter that it names.
+        // If the path exists nevertheless, the interpreter that it names is missing.
         io::ErrorKind::NotFound if !Path::new(&program).exists() => RunError::NotFound { program },
         io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => host("start a process")(source),
         _ => RunError::NotExecutable { program, source },

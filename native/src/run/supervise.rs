@@ -1,4 +1,4 @@
-//! One command from its start to its end: its output, its signals, its terminal.
+//! Supervises a command from its start to its end: its output, its signals, its terminal.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -18,7 +18,7 @@ use super::signals::{Caught, Signals};
 use super::start::{Link, Started, start};
 use super::terminal::copy_size;
 
-/// Runs the job's command to its end, and its output to its own.
+/// Runs the job's command to its end, and passes on its output to its end.
 pub(super) async fn supervise(job: &JobSpec, reporter: &Arc<Reporter>) -> Ending {
     let Started {
         mut child,
@@ -65,7 +65,7 @@ pub(super) async fn supervise(job: &JobSpec, reporter: &Arc<Reporter>) -> Ending
     let all_forwarded = async { while forwards.join_next().await.is_some() {} };
     tokio::select! {
         () = all_forwarded => {}
-        // Whoever reads our output takes long, and we are asked not to wait.
+        // The reader of our output is slow, and we are asked to end.
         () = asked_to_end(&mut signals) => {}
     }
     match status {
@@ -77,13 +77,13 @@ pub(super) async fn supervise(job: &JobSpec, reporter: &Arc<Reporter>) -> Ending
     }
 }
 
-/// The command that runs, and what it has been asked.
+/// The running command, and what it was asked to do.
 struct Command {
     pid: Pid,
     link: Link,
     asked_to_end: bool,
     interrupted: Option<Instant>,
-    /// Whether what asked it last was a key that we passed on.
+    /// Whether the last request was a key that we passed on.
     by_key: bool,
 }
 
@@ -120,15 +120,14 @@ impl Command {
         match (status.code(), status.signal()) {
             (Some(code), _) => Ending::Exited { code, asked },
             (None, Some(signal)) => Ending::Killed { signal, asked },
-            // Not how a process ends; whatever it was, it was no success.
+            // Processes don't end like this; whatever happened, it was not a success.
             (None, None) => Ending::Exited { code: 1, asked },
         }
     }
 }
 
 impl Link {
-    /// Waits for the next thing to do about the command's terminal and does it; true if the command
-    /// was interrupted by it.
+    /// Waits for the next event of the command's terminal and handles it. Returns true if it interrupted the command.
     async fn step(&mut self) -> bool {
         match self {
             Self::Session(session) => session.step().await,
@@ -147,7 +146,7 @@ impl Link {
         let Some(signal) = Signal::from_named_raw(signal) else {
             return;
         };
-        // It may just have ended, or run as another user: then there is nobody to tell.
+        // This fails if the command has just ended, or runs as another user.
         let _ = if self.shares_group() {
             kill_process(pid, signal)
         } else {
@@ -162,7 +161,7 @@ impl Link {
                 for (pty, terminal) in ptys {
                     copy_size(terminal, pty);
                 }
-                // These ptys are nobody's controlling terminal, so nobody is told by them.
+                // These ptys are no process's controlling terminal, so nobody gets the signal from them.
                 self.send(pid, SIGWINCH);
             }
             Self::Beside { .. } => {}

@@ -12,18 +12,18 @@ use rustix::process::getpgrp;
 use rustix::termios::{self, OptionalActions, Termios};
 use tokio::net::unix::pipe;
 
-/// The terminal that we were started on, opened anew so that making it non-blocking concerns nobody
-/// else. Given back as it was when dropped.
+/// The terminal that we were started on. It is opened again, so that making it non-blocking affects nobody else.
+/// Restored when dropped.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    /// No pipe, but read like one.
+    /// Not a pipe, but read like one.
     tty: pipe::Receiver,
-    /// The modes to go back to, while the keyboard is [taken](Self::take).
+    /// The modes to restore, while the keyboard is [taken](Self::take).
     before: Option<Termios>,
 }
 
 impl Terminal {
-    /// Our terminal, if standard input and standard output are one and the same.
+    /// Our terminal, if standard input and standard output are both this terminal.
     pub(super) fn of_process() -> Option<Self> {
         let (stdin, stdout) = (io::stdin(), io::stdout());
         if !is_terminal(&stdin) || !is_same_file(&stdin, &stdout) {
@@ -33,7 +33,7 @@ impl Terminal {
         let named = name
             .as_ref()
             .map(|name| Path::new(OsStr::from_bytes(name.as_bytes())));
-        // The name may belong to another namespace, as in a container; then this other name helps.
+        // The name may belong to another namespace, as in a container; then `/dev/tty` helps.
         let tty = [named, Some(Path::new("/dev/tty"))]
             .into_iter()
             .flatten()
@@ -53,15 +53,15 @@ impl Terminal {
         self.tty.as_fd()
     }
 
-    /// Its modes as the shell set them for us; nothing while it is not ours, as it then has the modes
-    /// of someone else.
+    /// Its modes as the shell has set them for us. `None` while we are in the background, because then another process
+    /// has set them.
     pub(super) fn modes(&self) -> Option<Termios> {
         self.is_ours()
             .then(|| termios::tcgetattr(self.tty()).ok())
             .flatten()
     }
 
-    /// Takes every key for us from now on, unless we run in the background.
+    /// From now on, we get every key, unless we run in the background.
     pub(super) fn take(&mut self) {
         if self.before.is_some() {
             return;
@@ -75,10 +75,10 @@ impl Terminal {
         }
     }
 
-    /// Goes back to the modes from before [`take`](Self::take).
+    /// Restores the modes from before [`take`](Self::take).
     pub(super) fn give_back(&mut self) {
         if let Some(before) = self.before.take() {
-            // In the background this would stop us, and there the modes are the shell's business.
+            // In the background, this would stop us, and the modes are the shell's business.
             if self.is_ours() {
                 // Nothing can be done about a failure: the terminal is gone.
                 let _ = termios::tcsetattr(self.tty(), OptionalActions::Now, &before);
@@ -86,12 +86,12 @@ impl Terminal {
         }
     }
 
-    /// Whether keys are ours to read.
+    /// Whether the keyboard is taken.
     pub(super) fn is_taken(&self) -> bool {
         self.before.is_some()
     }
 
-    /// Reads what was typed; 0 when the terminal is gone. Loses nothing when cancelled.
+    /// Reads what was typed; 0 if the terminal is gone. Cancel-safe.
     pub(super) async fn read(&self, buffer: &mut [u8]) -> usize {
         loop {
             if self.tty.readable().await.is_err() {
@@ -105,7 +105,7 @@ impl Terminal {
         }
     }
 
-    /// Whether we are in the terminal's foreground, or the terminal knows no such thing.
+    /// Whether we are in the terminal's foreground, or the terminal has no foreground.
     fn is_ours(&self) -> bool {
         match termios::tcgetpgrp(self.tty()) {
             Ok(group) => group == getpgrp(),
@@ -132,7 +132,7 @@ fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(path, flags, Mode::empty())
 }
 
-/// Whether we have a terminal that sends signals to all processes of a group, us among them.
+/// Whether we have a controlling terminal, which sends signals to whole process groups, ours among them.
 pub(super) fn has_controlling_terminal() -> bool {
     open(Path::new("/dev/tty")).is_ok()
 }
@@ -141,7 +141,7 @@ pub(super) fn is_terminal(fd: &impl AsFd) -> bool {
     termios::isatty(fd)
 }
 
-/// Whether both lead to the same place.
+/// Whether both are the same file.
 pub(super) fn is_same_file(one: &impl AsFd, other: &impl AsFd) -> bool {
     match (rustix::fs::fstat(one), rustix::fs::fstat(other)) {
         (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),

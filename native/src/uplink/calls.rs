@@ -1,11 +1,11 @@
-//! What the core asks of an uplink, as calls of a backend.
+//! Converts the core's calls of an uplink to calls of a backend.
 
 use tidegate_core::uplink::{UplinkAnswer, UplinkCall};
 
 use crate::backend::{Backend, BackendError, Feed};
 use crate::json::Json;
 
-/// Carries a call out. `feed` makes what is heard reach the shard, where the link is opened.
+/// Carries out a call. `feed` makes the feed by which a link that is being opened reaches the shard.
 pub(super) async fn carry_out(
     backend: &dyn Backend,
     call: UplinkCall<Json>,

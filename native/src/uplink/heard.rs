@@ -1,4 +1,4 @@
-//! What was heard and waits for the shard: bounded, and from one feed only.
+//! What the backend has delivered and the shard has not taken yet: bounded, and from one feed only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,35 +14,35 @@ use crate::hub::Publication;
 use crate::json::Json;
 use crate::shard::{Command, CommandSender, DisconnectCommand, PresenceCommand, ProgressCommand};
 
-/// The most payload bytes that were heard and wait for the shard. What is beyond them is read again.
+/// The most payload bytes that wait for the shard. What exceeds them is dropped, and read again.
 const HEARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The most bytes of broadcasts that were heard and wait for the shard. What is beyond them is lost, as any of them may be.
+/// The most bytes of broadcasts that wait for the shard. What exceeds them is lost, as any broadcast may be.
 const BROADCAST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What a publication costs while it waits.
+/// The bytes that a publication counts as while it waits.
 fn cost(publication: &Publication) -> usize {
     publication.payload.size() + 256
 }
 
-/// How much waits.
+/// How much is waiting.
 pub(super) struct Heard {
     bytes: AtomicUsize,
     broadcast_bytes: AtomicUsize,
     has_missed: AtomicBool,
-    /// Of the links to the backend; what comes by any but the last one is stale.
+    /// The state of the links to the backend. What arrives by any but the latest is stale.
     pub(super) reach: Reach,
 }
 
 enum Admitted {
     Yes,
-    /// The first that there was no room for.
+    /// There is no room for it, and it is the first one.
     NoMore,
     No,
 }
 
 impl Heard {
-    /// Nothing yet, by a shard that tells by `reach` whether its link stands.
+    /// Nothing yet. `reach` is the state of the shard's links.
     pub(super) fn new(reach: Reach) -> Self {
         Self {
             bytes: AtomicUsize::new(0),
@@ -52,7 +52,7 @@ impl Heard {
         }
     }
 
-    /// The feed of a link, which counts until the next link is opened. It leads to the shard behind `commands`.
+    /// The feed of a link, which is valid until the next link is opened. It leads to the shard behind `commands`.
     pub(super) fn feed(
         self: &Arc<Self>,
         link: u64,
@@ -99,7 +99,8 @@ impl Heard {
         Admitted::Yes
     }
 
-    /// What others said about presences, shared connections, users that are disconnected, and progress. Anything else, of a later version perhaps, is passed over.
+    /// Accepts broadcasts about presences, shared connections, disconnected users, and progress. Ignores any others, perhaps of a later
+    /// version.
     fn admit_broadcast(&self, text: &str) -> Option<Command> {
         let bytes = text.len();
         if self.broadcast_bytes.load(Ordering::Relaxed) + bytes > BROADCAST_BYTES_MAX {
@@ -129,7 +130,7 @@ impl Heard {
     }
 }
 
-/// What another server said, in so many bytes. Its `type` is the first member, so what is of no use is soon known.
+/// Parses a broadcast. Its `type` is the first member, so that a useless one is soon recognised.
 fn read_broadcast(text: &str, bytes: usize) -> serde_json::Result<Command> {
     if let Ok(claims) = serde_json::from_str::<ClaimsEnvelope>(text) {
         return Ok(Command::Claims {

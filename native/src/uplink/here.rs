@@ -1,4 +1,4 @@
-//! The way to topics in this process: no thread, no waiting.
+//! The uplink to topics in this process, without a thread and without waiting.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) struct Here {
 }
 
 impl Uplink {
-    /// The way from the shard behind `commands` to topics of the same process. `alive` goes with it.
+    /// An uplink from the shard behind `commands` to topics in the same process. `alive` is dropped with it.
     pub(crate) fn here(topics: Memory, commands: CommandSender, alive: watch::Sender<()>) -> Self {
         let siblings = Arc::new(Siblings::new(topics.describe(), 1));
         let heard = Arc::new(Heard::new(Reach::of(&siblings)));
@@ -43,7 +43,7 @@ impl Here {
     pub(super) fn answer(&self, call: UplinkCall<Json>) -> UplinkAnswer<Json> {
         let is_opening = matches!(call, UplinkCall::Open);
         let feed = || {
-            // Nothing is ever given up: there is no waiting.
+            // Never called: nothing waits, so nothing is given up.
             let given_up = || BackendError::Closed {
                 backend: self.topics.describe(),
             };
@@ -52,18 +52,18 @@ impl Here {
         };
         let answer = carry_out(&self.topics, call, feed).now_or_never();
         if is_opening {
-            // The shard itself asks.
+            // The shard itself makes this call, so it is there.
             let _ = self.commands.send(PresenceCommand::Linked.into());
         }
         match answer {
             Some(Ok(answer)) => answer,
-            // Neither happens: memory answers at once, and is open from the first call on.
+            // Neither happens: the memory backend answers at once, and is open from the first call on.
             Some(Err(_)) | None => UplinkAnswer::Failed(UplinkFailure::Lost),
         }
     }
 
     pub(super) fn broadcast(&self, message: &str) {
-        // What is lost is asked for again.
+        // What is lost is requested again.
         let _ = self.topics.broadcast(message).now_or_never();
     }
 }

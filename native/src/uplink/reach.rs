@@ -1,4 +1,4 @@
-//! Whether the links to a backend stand: what the log is told of it, and whoever asks for a hub's health.
+//! The state of the links to a backend, for the log and for a hub's health.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use crate::backend::BackendError;
 use crate::hub::{BackendHealth, BackendLink};
 
-/// Whether a shard reaches its backend, as the shard itself takes it.
+/// Whether a shard reaches its backend, from the shard's point of view.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// The link that was asked for last; they are numbered. What an earlier one still has to say no longer matters.
+    /// The number of the latest link. Reports about earlier ones no longer matter.
     last: AtomicU64,
     links: Mutex<Links>,
     siblings: Arc<Siblings>,
@@ -19,7 +19,7 @@ pub(super) struct Reach {
 
 #[derive(Debug, Default)]
 struct Links {
-    /// The last link that is known to be lost: it may be so before the answer that it stands is looked at.
+    /// The latest link that is known to be lost. That can be known before the answer is processed that it was opened.
     lost: u64,
     state: State,
 }
@@ -42,12 +42,12 @@ pub(super) struct Siblings {
 #[derive(Debug)]
 struct Counts {
     away: usize,
-    /// Those whose link does not stand.
+    /// How many have no open link.
     without: usize,
 }
 
 impl Siblings {
-    /// So many shards, none of which has opened its link to the backend of this name.
+    /// This number of shards, none of which has opened its link to the backend of this name.
     pub(super) fn new(name: String, count: usize) -> Self {
         let health = BackendHealth {
             name,
@@ -68,11 +68,11 @@ impl Siblings {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Every change of it is whole after each statement.
+        // The state is consistent after every statement.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A shard has lost its link, or could not open it.
+    /// Notes that a shard has lost its link, or could not open it.
     fn lost(&self, before: State, error: &BackendError) {
         let mut counts = self.counts();
         counts.without += usize::from(before == State::Stands);
@@ -86,14 +86,14 @@ impl Siblings {
             if health.link == BackendLink::Live {
                 health.link = BackendLink::Stale;
             }
-            // What the others lose with it says nothing of why.
+            // When the other shards lose the link along with it, their errors don't say why.
             if before == State::Away || health.last_error.is_none() {
                 health.last_error = Some(error.clone());
             }
         });
     }
 
-    /// A shard has opened its link.
+    /// Notes that a shard has opened its link.
     fn found(&self, before: State, backend: impl FnOnce() -> String) {
         let mut counts = self.counts();
         counts.without -= usize::from(before != State::Stands);
@@ -119,8 +119,8 @@ impl Reach {
         }
     }
 
-    /// The number of a new link, which is about to be opened. Where nothing has told that the one before is lost, the shard has given
-    /// it up, and `why` says for what reason.
+    /// Returns the number of a new link, which is about to be opened. If the previous one was not reported lost, the shard has given it up,
+    /// and `why` returns the reason.
     pub(super) fn opening(&self, why: impl FnOnce() -> BackendError) -> u64 {
         let mut links = self.links();
         let last = self.last();
@@ -131,12 +131,12 @@ impl Reach {
         last + 1
     }
 
-    /// The number of the link that was asked for last.
+    /// The number of the latest link.
     pub(super) fn last(&self) -> u64 {
         self.last.load(Ordering::SeqCst)
     }
 
-    /// A link is lost, or could not be opened.
+    /// Notes that a link is lost, or could not be opened.
     pub(super) fn lost(&self, link: u64, error: &BackendError) {
         let mut links = self.links();
         if self.last() == link {
@@ -150,7 +150,7 @@ impl Reach {
         self.siblings.lost(before, error);
     }
 
-    /// A link was opened. It stands, unless it is lost again.
+    /// Notes that a link was opened, unless it has been lost again already.
     pub(super) fn found(&self, link: u64, backend: impl FnOnce() -> String) {
         let mut links = self.links();
         if self.last() != link || links.lost == link {
@@ -161,7 +161,7 @@ impl Reach {
     }
 
     fn links(&self) -> MutexGuard<'_, Links> {
-        // Every change of it is whole after each statement.
+        // The state is consistent after every statement.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The way to a backend: a thread that carries out what shards ask for.
+//! The uplink to a backend: a thread that carries out what shards ask for.
 //!
 //! Calls run as tasks of one small runtime, so a backend works whether or not its application has a runtime, and never
 //! takes time from one.
@@ -25,29 +25,29 @@ use crate::shard::{Command, CommandSender, DisconnectCommand, PresenceCommand};
 /// The most broadcasts that wait for the backend.
 const BROADCASTS_MAX: usize = 1_024;
 
-/// How long what is still to be broadcast may take when the hub has stopped.
+/// How long the last stores, and the last broadcasts, may take once the hub has stopped.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a backend may take to say goodbye, what is broadcast before included.
+/// How long closing a backend may take, including the last broadcasts.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A shard, and the backend that it is linked to.
 pub(crate) struct Link {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) commands: CommandSender,
-    /// Whether presences are shared, where the backend can broadcast.
+    /// Whether presences are shared, if the backend can broadcast.
     pub(crate) shares_presence: bool,
 }
 
-/// Something to be broadcast, and who is told that it was.
+/// A message to be broadcast, and the channel to confirm it.
 pub(super) struct Said {
     text: String,
     reply: Option<oneshot::Sender<()>>,
-    /// Whether the shard is to know if it is lost: it says it again then.
+    /// Whether the shard has to know if it is lost, so that it sends it again.
     is_to_be_sure: bool,
 }
 
-/// The way to the thread. The backend is closed when this is dropped, and the thread ends with the last one.
+/// A shard's connection to the thread. The backend is closed for this shard when it is dropped, and the thread ends with the last one.
 pub(super) struct Sender {
     calls: mpsc::UnboundedSender<(CallId, UplinkCall<Json>)>,
     broadcasts: mpsc::Sender<Said>,
@@ -56,7 +56,7 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn call(&self, id: CallId, call: UplinkCall<Json>) {
-        // Once the thread has ended, nobody waits for an answer any more.
+        // Once the thread has ended, nobody waits for an answer.
         let _ = self.calls.send((id, call));
     }
 
@@ -68,7 +68,7 @@ impl Sender {
         });
     }
 
-    /// The same, of what must not be lost unnoticed.
+    /// Sends a broadcast whose loss must not go unnoticed.
     pub(super) fn broadcast_surely(&self, text: String, reply: Option<oneshot::Sender<()>>) {
         let said = self.broadcasts.try_send(Said {
             text,
@@ -82,11 +82,11 @@ impl Sender {
 }
 
 impl Uplink {
-    /// Starts a thread for all `links`, which lead to one backend, and gives the shards' ends in their order, and how the backend is.
-    /// `alive` goes with it.
+    /// Starts a thread for all `links`, which lead to the same backend. Returns the shards' uplinks in their order, and the health of the
+    /// backend. `alive` is dropped with the thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system provides no thread.
     pub(crate) fn start(
         links: Vec<Link>,
         alive: watch::Sender<()>,
@@ -113,7 +113,7 @@ impl Uplink {
     }
 }
 
-/// What must not be lost is.
+/// Tells a shard that a message was lost that must not be.
 fn tell_lost(commands: &CommandSender) {
     // The shard may have stopped.
     let _ = commands.send(DisconnectCommand::Lost.into());
@@ -141,7 +141,7 @@ fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
     (Uplink { way, heard }, driver.run(receiver, said))
 }
 
-/// What a call was to store.
+/// What a call was supposed to store.
 enum Stored {
     Nothing,
     Cursors,
@@ -198,9 +198,9 @@ impl Driver {
         }
         let closing = async {
             under_way.end_opening().await;
-            // What is to be stored last has just been asked.
+            // The calls that store the last changes have just been made.
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, under_way.ended()).await;
-            // The last of it tells that this server goes away. Where that takes too long, its silence will tell.
+            // The last broadcast announces that this server goes away. If that takes too long, the others notice its silence.
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, broadcasting).await;
             self.backend.close().await
         };
@@ -210,11 +210,11 @@ impl Driver {
         }
     }
 
-    /// One after the other, in their order.
+    /// Sends broadcasts one after the other, in order.
     async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<Said>) {
         while let Some(said) = broadcasts.recv().await {
             match self.backend.broadcast(&said.text).await {
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 Ok(()) => drop(said.reply.map(|reply| reply.send(()))),
                 Err(error) => {
                     tracing::debug!(%error, "a broadcast is lost");
@@ -254,7 +254,7 @@ impl Driver {
         }
     }
 
-    /// Why a shard gives a link up of which no loss was told: it waits for an answer no longer.
+    /// Why a shard gives up a link that was not reported lost: it no longer waits for an answer.
     fn given_up(&self, oldest: Option<(Asked, Duration)>) -> BackendError {
         let reason = match oldest {
             Some(((call, topic), waited)) => format!(
@@ -270,7 +270,7 @@ impl Driver {
         }
     }
 
-    /// What an error is to the core, which opens the link anew where that is lost.
+    /// What an error means to the core, which opens a lost link again.
     fn failure(&self, link: u64, error: &BackendError, stored: &Stored) -> UplinkFailure {
         match (error, stored) {
             (BackendError::Full { .. }, Stored::Cursors | Stored::One(_) | Stored::Several) => {

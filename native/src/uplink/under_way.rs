@@ -1,4 +1,4 @@
-//! The calls that a backend has yet to answer.
+//! The calls in flight to a backend.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tokio::time::Instant;
 
 use crate::json::Json;
 
-/// They run side by side, but for openings: one that was given up must not come to its end after the next has begun.
+/// Calls run concurrently, except openings: one that was given up must not complete after the next has begun.
 #[derive(Default)]
 pub(super) struct UnderWay {
-    /// With when they were asked, and for what.
+    /// By when they were made, and for what.
     calls: BTreeMap<CallId, (Instant, Asked)>,
     tasks: JoinSet<CallId>,
     opening: Option<(Instant, JoinHandle<()>)>,
 }
 
-/// What was asked for, of which topic.
+/// What a call requests, and of which topic.
 pub(super) type Asked = (&'static str, Option<Topic>);
 
 impl UnderWay {
-    /// Carries a call out.
+    /// Starts a call.
     pub(super) fn start(
         &mut self,
         id: CallId,
@@ -38,21 +38,21 @@ impl UnderWay {
         });
     }
 
-    /// Opens the link. To be called once nothing is left of the opening before.
+    /// Opens the link. Must be called only after the previous opening has ended.
     pub(super) fn open(&mut self, call: impl Future<Output = ()> + Send + 'static) {
         self.opening = Some((Instant::now(), tokio::spawn(call)));
     }
 
-    /// Calls the opening off that is under way. Nothing is left of it once this has ended.
+    /// Cancels the opening in progress. It has ended when this returns.
     pub(super) async fn end_opening(&mut self) {
         if let Some((_, opening)) = self.opening.take() {
             opening.abort();
-            // It was called off, or had ended.
+            // It was aborted, or had ended.
             let _ = opening.await;
         }
     }
 
-    /// What has waited longest for an answer, and how long. What was asked so far no longer counts.
+    /// Returns the call that has waited longest for an answer, and how long. Forgets all calls so far.
     pub(super) fn forget(&mut self) -> Option<(Asked, Duration)> {
         self.sweep();
         let calls = std::mem::take(&mut self.calls).into_values();
@@ -79,7 +79,7 @@ impl UnderWay {
     }
 }
 
-/// What a call asks for, in a word, and of which topic.
+/// What a call requests, in a word, and of which topic.
 pub(super) fn asked(call: &UplinkCall<Json>) -> Asked {
     match call {
         UplinkCall::Open => ("open", None),

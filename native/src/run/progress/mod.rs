@@ -6,20 +6,19 @@
 //!
 //! # What counts as progress
 //!
-//! In one line, the first of these that is there:
+//! In a line, the first of these that it contains:
 //!
 //! 1. a percentage (`37%`, ` 37.5 %`), joined by a count in the same line that agrees with it;
 //! 2. a count that is set off as such: in brackets (`[3/10]`, `(12 of 340)`), after a word like
 //!    `Step` or `Epoch`, or after a drawn bar;
 //! 3. any other count (`12/340`, `12 of 340`, `1.2/3.4 MB`).
 //!
-//! Dates, paths, versions, network masks and counts that make no sense (`0` in all, more done than
-//! there is) are no progress. A plain count of the third kind doesn't replace a reading of the first
-//! two below 100 %: a stray `3/4` in a log must not throw a real bar back.
+//! Dates, paths, versions, network masks and counts that make no sense (a total of `0`, more done than there is) are
+//! not progress. A plain count of the third kind doesn't replace a reading of the first two below 100 %: a stray `3/4`
+//! in a log must not set a real bar back.
 //!
-//! Apart from that the newest reading wins, also when it is lower: a command whose first step ended
-//! at `100%` and whose second begins at `0%` is shown as it shows itself. Nothing is smoothed or
-//! made to grow.
+//! Apart from that, the newest reading wins, even if it is lower: if a command's first step ends at `100%` and its
+//! second begins at `0%`, that is what is shown. Readings are not smoothed or forced to grow.
 
 mod parse;
 mod quantity;
@@ -34,7 +33,7 @@ use screen::Screen;
 /// The longest message taken from a line, in characters.
 pub const MESSAGE_CHARS_MAX: usize = 240;
 
-/// As many bytes as the longest message can take; of a longer line no more is kept.
+/// As many bytes as the longest message can take; no more is kept of a line.
 const MESSAGE_BYTES_MAX: usize = 4 * MESSAGE_CHARS_MAX + 4;
 
 /// What a line of output said about progress.
@@ -50,14 +49,13 @@ pub struct Reading {
 
 /// Reads progress from a command's output; see the [module](self).
 ///
-/// Memory is bounded whatever the command prints: of a line only the first
-/// 4 KiB are looked at.
+/// Memory is bounded, whatever the command prints: only the first 4 KiB of a line are read.
 #[derive(Debug, Default)]
 pub struct ProgressReader {
     screen: Screen,
-    /// From lines that have ended.
+    /// The reading from lines that have ended.
     settled: Option<Found>,
-    /// Taking the unfinished line into account too.
+    /// The reading that also takes the unfinished line into account.
     current: Option<Found>,
     /// The start of the last ended line that isn't blank.
     last_line: Vec<u8>,
@@ -85,7 +83,7 @@ impl ProgressReader {
         self.reading().filter(|now| before != Some(*now))
     }
 
-    /// Says that no more bytes come, so the unfinished line is whole. Returns as [`push`](Self::push).
+    /// Ends the output, so that the unfinished line is complete. Returns the same as [`push`](Self::push).
     pub fn finish(&mut self) -> Option<Reading> {
         self.push(b"\n")
     }
@@ -110,7 +108,7 @@ impl ProgressReader {
     }
 }
 
-/// Takes account of a line that has ended.
+/// Takes a line that has ended into account.
 fn settle(line: &[u8], settled: &mut Option<Found>, last_line: &mut Vec<u8>) {
     if is_blank(line) {
         return;
@@ -122,7 +120,7 @@ fn settle(line: &[u8], settled: &mut Option<Found>, last_line: &mut Vec<u8>) {
 }
 
 impl Found {
-    /// What is in force when `newer` comes after `older`.
+    /// The reading in force when `newer` comes after `older`.
     fn newer(older: Option<Self>, newer: Option<Self>) -> Option<Self> {
         match (older, newer) {
             (Some(old), Some(new))
@@ -146,7 +144,7 @@ fn is_blank(line: &[u8]) -> bool {
 fn message(line: &[u8]) -> String {
     let line = line.trim_ascii();
     let line = &line[..line.len().min(MESSAGE_BYTES_MAX)];
-    // A character whose last bytes haven't come yet, or were cut off, is left out.
+    // Leave out a character whose last bytes have not arrived yet, or were cut off.
     let line = match std::str::from_utf8(line) {
         Err(error) if error.error_len().is_none() => &line[..error.valid_up_to()],
         _ => line,

@@ -19,7 +19,7 @@ pub(super) enum Strength {
     Strong,
 }
 
-/// Words before a count that say that it counts.
+/// Words before a number that mark it as a count.
 const COUNTING_WORDS: [&[u8]; 14] = [
     b"batch",
     b"chunk",
@@ -37,11 +37,10 @@ const COUNTING_WORDS: [&[u8]; 14] = [
     b"test",
 ];
 
-/// A percentage and a count this close mean the same; printed percentages are rounded or cut.
+/// A percentage and a count that differ by no more than this mean the same, because printed percentages are rounded.
 const AGREEMENT: f64 = 0.011;
 
-/// The progress that `line` tells of. The last number of a line that isn't `finished` may yet get
-/// more digits, so it isn't read.
+/// The progress in `line`. If the line isn't `finished`, its last number may yet get more digits, so it isn't read.
 pub(super) fn line(line: &[u8], finished: bool) -> Option<Found> {
     if let Some(fraction) = percentage(line) {
         let agreeing = counts(line, finished)
@@ -142,7 +141,7 @@ fn percentage_before(line: &[u8], sign: usize) -> Option<f64> {
 struct Count {
     reading: Reading,
     strength: Strength,
-    /// Both numbers are exact, so their ratio says more than a percentage.
+    /// Whether both numbers are exact, so that their ratio is more precise than a percentage.
     exact: bool,
 }
 
@@ -174,7 +173,7 @@ fn count(line: &[u8], start: usize, finished: bool) -> Option<Count> {
     }
     let unit = total.unit;
     let has_decimals = !(done.whole && total.whole);
-    // A unit only before the slash, or decimals without any unit: a rate, a mark, a load.
+    // A unit only before the slash, or decimals without any unit, mean a rate, a mark or a load.
     if (done.unit.is_some() || has_decimals) && unit.is_none() {
         return None;
     }
@@ -289,7 +288,7 @@ fn transfer_table(line: &[u8]) -> Option<f64> {
         && columns[8..11].iter().all(|column| is_time(column))
         && percent(columns[2]).is_some()
         && percent(columns[4]).is_some()
-        // The size in all is unknown, so the percentages mean nothing.
+        // The total size is unknown, so the percentages mean nothing.
         && columns[1] != b"0";
     is_table
         .then(|| percent(columns[0]))

@@ -1,4 +1,4 @@
-//! A number as it stands in a line, with the unit of bytes behind it if there is one.
+//! A number in a line, with the unit of bytes after it, if there is one.
 
 /// More digits than this are an identifier, not an amount.
 const DIGITS_MAX: usize = 15;
@@ -8,9 +8,9 @@ const DIGITS_MAX: usize = 15;
 pub(super) struct Quantity {
     /// The number as written.
     pub(super) number: f64,
-    /// It was written without a decimal point.
+    /// Whether it was written without a decimal point.
     pub(super) whole: bool,
-    /// Bytes per unit, where a unit of bytes was named.
+    /// Bytes per unit, if a unit of bytes was named.
     pub(super) unit: Option<u64>,
     /// The index of the first byte after it.
     pub(super) end: usize,

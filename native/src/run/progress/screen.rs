@@ -1,13 +1,14 @@
-//! From the bytes that a terminal would get to the lines of text that a person would have read.
+//! Converts the bytes that a terminal would get to the lines of text that a person would have read.
 //!
-//! This is no terminal emulator. It knows just enough to tell text from control: escape sequences
-//! of any kind are taken out; whatever moves to another place to write (a line feed, a carriage
-//! return, a jump of the cursor) ends the line.
+//! This is not a terminal emulator. It knows just enough to tell text from control sequences: escape sequences of any
+//! kind are removed, and whatever moves the place of writing (a line feed, a carriage return, a jump of the cursor)
+//! ends the line.
 
 /// The longest line that is kept, in bytes; what follows on the same line is dropped.
 const LINE_BYTES_MAX: usize = 4096;
 
-/// The longest operating system command or the like that is skipped, in bytes. A longer one was none.
+/// The longest string sequence (an operating system command, for example) that is skipped, in bytes. Anything longer
+/// was not one.
 const STRING_BYTES_MAX: usize = 4096;
 
 /// The most parameter bytes of a control sequence that are kept; those that matter here are short.
@@ -21,11 +22,11 @@ pub(super) struct Screen {
     line: Vec<u8>,
     state: State,
     parameters: Vec<u8>,
-    /// A full-screen program is drawing; what it draws are not lines.
+    /// Whether a full-screen program is drawing, whose output has no lines.
     alternate: bool,
 }
 
-/// Where in an escape sequence the next byte stands.
+/// The position of the next byte in an escape sequence.
 #[derive(Clone, Copy, Debug, Default)]
 enum State {
     #[default]
@@ -86,7 +87,7 @@ impl Screen {
             (State::String(_), ESCAPE) => State::StringEscape,
             (State::StringEscape, b'\\') | (State::String(_), 0x07) => State::Text,
             (State::StringEscape, _) => {
-                // No end of the string but a new sequence: the string was cut short.
+                // Not the end of the string but a new sequence: the string was cut short.
                 self.state = State::Escape;
                 return self.step(byte, ended);
             }
@@ -95,7 +96,7 @@ impl Screen {
             }
             (_, ESCAPE) => State::Escape,
             (State::Text | State::String(_), _) => self.text_control(byte, ended),
-            // Controls inside a sequence act at once; a new line gives the sequence up.
+            // Control characters inside a sequence act at once; a line break cancels the sequence.
             (_, b'\n' | b'\r') => self.text_control(byte, ended),
             (state, 0x00..=0x1f | 0x7f) => state,
             (_, 0x80..) => {
@@ -165,7 +166,7 @@ impl Screen {
         }
     }
 
-    /// Steps back over characters that will be written anew.
+    /// Moves back over characters that will be overwritten.
     fn back(&mut self, columns: usize) {
         for _ in 0..columns.min(self.line.len()) {
             while let Some(0x80..=0xbf) = self.line.last() {
